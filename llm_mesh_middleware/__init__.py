@@ -1,0 +1,66 @@
+"""A service mesh for LLM traffic inside a Python application."""
+
+from __future__ import annotations
+
+from .asgi import LLMMeshMiddleware
+from .config import LLMProvider, LLMRoute
+from .exceptions import (
+    AccessDenied,
+    ClientDisconnected,
+    ConfigError,
+    InvalidClientKey,
+    InvalidJSON,
+    MalformedRequest,
+    MeshError,
+    MethodNotAllowed,
+    NoBackendAvailable,
+    NoRouteMatched,
+    Problem,
+    RequestError,
+    RequestTimeout,
+    RequestTooLarge,
+    UnsupportedEncoding,
+    UnsupportedOperation,
+    UpstreamConnectError,
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamTimeout,
+)
+from .mesh import Mesh
+from .settings import MeshSettings
+
+__all__ = [
+    "AccessDenied",
+    "ClientDisconnected",
+    "ConfigError",
+    "InvalidClientKey",
+    "InvalidJSON",
+    "LLMMeshMiddleware",
+    "LLMProvider",
+    "LLMRoute",
+    "MalformedRequest",
+    "Mesh",
+    "MeshError",
+    "MeshSettings",
+    "MethodNotAllowed",
+    "NoBackendAvailable",
+    "NoRouteMatched",
+    "Problem",
+    "RequestError",
+    "RequestTimeout",
+    "RequestTooLarge",
+    "UnsupportedEncoding",
+    "UnsupportedOperation",
+    "UpstreamConnectError",
+    "UpstreamError",
+    "UpstreamProtocolError",
+    "UpstreamTimeout",
+    "__version__",
+]
+
+__version__ = "0.1.0"
+
+for _name in __all__:  # tracebacks and documentation show the names that users import
+    if isinstance(globals()[_name], type):
+        globals()[_name].__module__ = __name__
+del _name

@@ -1,0 +1,89 @@
+"""`RouteMatch` as conditions; what labels and gateways decide is decided here, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from .._core.matching import Condition, Exact, Match, Prefix, Present, Regex, StringTest
+from .._core.regex import LinearPattern
+from .._manifest import Resource
+from ..config import RouteMatch, StringMatch
+from ..exceptions import Problem
+
+__all__ = ["Workload", "compile_match", "in_gateways"]
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What this process is to the manifests: its labels, namespace and gateway names."""
+
+    labels: Mapping[str, str]
+    namespace: str = "default"
+    gateways: frozenset[str] = frozenset(("mesh",))
+
+    def lacks(self, wanted: Mapping[str, str]) -> str | None:
+        """The first wanted label that this workload does not carry, as `key=value`."""
+        for key, value in wanted.items():
+            if self.labels.get(key) != value:
+                return f"{key}={value}"
+        return None
+
+
+def in_gateways(workload: Workload, gateways: tuple[str, ...] | None, namespace: str) -> bool:
+    """Whether traffic of this workload passes one of `gateways`; none named means `mesh`.
+
+    A name without namespace is one of the route's own (Istio VirtualService `gateways`).
+    """
+    for gateway in gateways or ("mesh",):
+        full = gateway if "/" in gateway or gateway == "mesh" else f"{namespace}/{gateway}"
+        if full in workload.gateways or gateway in workload.gateways:
+            return True
+    return False
+
+
+def compile_match(
+    resource: Resource,
+    match: RouteMatch,
+    path: tuple[str | int, ...],
+    *,
+    workload: Workload,
+    route_gateways: tuple[str, ...] | None,
+    problems: list[Problem],
+) -> Match:
+    """The match as conditions on a request; an unusable pattern goes to `problems`."""
+    conditions = []
+    for kind, key, field, wanted in _subjects(match):
+        try:
+            conditions.append(Condition(kind, key, _string_test(wanted)))
+        except ValueError as exc:
+            problems.append(resource.problem((*path, *field, "regex"), str(exc)))
+    gateways = match.gateways if match.gateways is not None else route_gateways
+    excluded = None
+    if not in_gateways(workload, gateways, resource.namespace):
+        excluded = f"gateways {', '.join(gateways or ('mesh',))} are not this workload's"
+    elif (label := workload.lacks(match.source_labels or {})) is not None:
+        excluded = f"this workload has no label {label}"
+    return Match(tuple(conditions), excluded)
+
+
+def _subjects(match: RouteMatch) -> Iterator[tuple[str, str, tuple[str, ...], StringMatch]]:
+    """(kind, key, field, wanted) of everything the match looks at."""
+    for kind in ("method", "path", "model"):
+        wanted: StringMatch | None = getattr(match, kind)
+        if wanted is not None:
+            yield kind, "", (kind,), wanted
+    for key, wanted in (match.headers or {}).items():
+        yield "header", key, ("headers", key), wanted
+    for key, wanted in (match.attributes or {}).items():
+        yield "attribute", key, ("attributes", key), wanted
+
+
+def _string_test(wanted: StringMatch) -> StringTest:
+    if wanted.exact is not None:
+        return Exact(wanted.exact)
+    if wanted.prefix is not None:
+        return Prefix(wanted.prefix)
+    if wanted.regex is not None:
+        return Regex(LinearPattern(wanted.regex))
+    return Present()

@@ -1,0 +1,178 @@
+"""One `LLMProvider`, its configurations resolved, as the upstreams that rules use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from .._core.operations import CHAT, OPERATIONS, Operation
+from .._core.payload import raw
+from .._core.upstream import Endpoint, TLSFiles, Upstream
+from .._manifest import Resource
+from .._transformers.openai import OpenAITransformer
+from ..config import LLMProvider, OpenAIConfig
+from ..exceptions import Problem
+
+__all__ = ["CompiledProvider"]
+
+_Path = tuple[str | int, ...]
+_DEFAULT: _Path = ("spec", "configs", "defaultConfig", "openAIConfig")
+_PORTS = {"http": 80, "https": 443}
+
+# A shorter header value is an ordinary word rather than a secret, and would be cut out of ordinary
+# text.
+_SECRET_LENGTH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """An `openAIConfig` after inheritance, its key at hand."""
+
+    config: OpenAIConfig
+    key: str | None
+
+
+class CompiledProvider:
+    """A provider ready to be pointed at; `problems` tells what is wrong with it."""
+
+    def __init__(
+        self, resource: Resource, *, endpoints: Mapping[str, str], environ: Mapping[str, str]
+    ) -> None:
+        if not isinstance(resource.model, LLMProvider):
+            raise TypeError(f"{resource.name} is no LLMProvider")
+        self.resource = resource
+        self.host = resource.model.spec.host.lower().rstrip(".")
+        self.problems: list[Problem] = []
+        self._environ = environ
+        self._spec = resource.model.spec
+        self._endpoint = self._connect_to(endpoints.get(self.host) or self._spec.endpoint)
+        self._targets = _targets(self._spec.path)
+        self._default, self._by_rule = self._settle_configs()
+
+    @property
+    def rule_names(self) -> tuple[str, ...]:
+        """The rules that `routeSpecificConfigs` speaks of."""
+        return tuple(self._by_rule)
+
+    def upstream(
+        self, rule: str | None = None, *, model: str | None = None, host_rewrite: str | None = None
+    ) -> Upstream:
+        """The provider as the rule named `rule` uses it.
+
+        `model` and `host_rewrite` are those of the rule's backendRef.
+        """
+        settled = self._by_rule.get(rule or "", self._default)
+        config = settled.config
+        own = {name: value.get_secret_value() for name, value in (config.headers or {}).items()}
+        headers = [("host", host_rewrite or self.host), ("content-type", "application/json")]
+        headers += [("accept-encoding", "identity"), *own.items()]
+        if settled.key is not None:
+            headers.append(("authorization", f"Bearer {settled.key}"))
+        secrets = [settled.key or "", *(v for v in own.values() if len(v) >= _SECRET_LENGTH)]
+        return Upstream(
+            provider=self.resource.name,
+            endpoint=self._endpoint,
+            targets=self._targets,
+            dialect=OpenAITransformer,
+            headers=tuple((name.encode(), value.encode("latin-1")) for name, value in headers),
+            model=model or config.model,
+            model_mapping=dict(config.model_mapping or {}),
+            overrides={} if config.stream is None else {"stream": raw(config.stream)},
+            defaults={name: raw(value) for name, value in (config.defaults or {}).items()},
+            secrets=tuple(secret.encode("latin-1") for secret in secrets if secret),
+        )
+
+    def _connect_to(self, url: str | None) -> Endpoint:
+        parts = urlsplit(url or f"https://{self.host}")
+        files = self._spec.tls
+        return Endpoint(
+            provider_host=self.host,
+            scheme=parts.scheme,
+            address=parts.hostname or self.host,
+            port=parts.port or _PORTS[parts.scheme],
+            server_name=(files and files.server_name) or self.host,
+            tls=TLSFiles(files.ca_file, files.client_cert_file, files.client_key_file)
+            if files
+            else TLSFiles(),
+        )
+
+    def _settle_configs(self) -> tuple[_Settled, dict[str, _Settled]]:
+        configs = self._spec.configs
+        base = (
+            configs and configs.default_config and configs.default_config.open_ai_config
+        ) or None
+        default = self._settle(base or OpenAIConfig(), _DEFAULT, None)
+        by_rule = {}
+        for rule, specific in ((configs and configs.route_specific_configs) or {}).items():
+            path: _Path = ("spec", "configs", "routeSpecificConfigs", rule, "openAIConfig")
+            by_rule[rule] = self._settle(specific.open_ai_config or OpenAIConfig(), path, default)
+        return default, by_rule
+
+    def _settle(self, config: OpenAIConfig, path: _Path, default: _Settled | None) -> _Settled:
+        """Inherit what is unset; a key and where it comes from are one field."""
+        if config.model is not None and config.model_mapping:
+            self._warn(
+                (*path, "modelMapping"), "has no effect beside `model`, which is always sent"
+            )
+        key = self._key(config, path)
+        if default is None:
+            return _Settled(config, key)
+        inherited = {name: getattr(default.config, name) for name in type(config).model_fields}
+        own = {name: getattr(config, name) for name in config.model_fields_set}
+        own = {name: value for name, value in own.items() if value is not None}
+        return _Settled(OpenAIConfig.model_construct(**inherited | own), key or default.key)
+
+    def _key(self, config: OpenAIConfig, path: _Path) -> str | None:
+        if config.api_key is not None:
+            return config.api_key.get_secret_value()
+        source = config.api_key_from
+        if source is None:
+            return None
+        path = (*path, "apiKeyFrom")
+        if source.env is not None:
+            return self._key_text(self._environ.get(source.env), (*path, "env"), f"${source.env}")
+        if source.file is not None:
+            try:
+                text = Path(source.file).read_text(encoding="latin-1")
+            except OSError as exc:
+                self._complain((*path, "file"), f"cannot read {source.file}: {exc.strerror}")
+                return None
+            return self._key_text(text, (*path, "file"), source.file)
+        self._complain(
+            (*path, "secretKeyRef"), "needs a Kubernetes API to read from; use env or file"
+        )
+        return None
+
+    def _key_text(self, text: str | None, path: _Path, origin: str) -> str | None:
+        """A key file usually ends with a line break; other control characters would split headers."""
+        key = (text or "").strip()
+        if not key:
+            self._complain(path, f"{origin} is missing or empty")
+            return None
+        if not (key.isascii() and key.isprintable()):
+            self._complain(
+                path, f"what {origin} holds is no key: control or non-ASCII characters"
+            )
+            return None
+        return key
+
+    def _complain(self, path: _Path, message: str) -> None:
+        self.problems.append(self.resource.problem(path, message))
+
+    def _warn(self, path: _Path, message: str) -> None:
+        self.problems.append(self.resource.problem(path, message, severity="warning"))
+
+
+def _targets(path: str) -> Mapping[Operation, str]:
+    """The request target of each operation: chat is `path` itself, the others stand beside it."""
+    bare, mark, query = path.partition("?")
+    targets = {}
+    for operation in OPERATIONS:
+        if bare.endswith(operation.suffix):
+            base = bare.removesuffix(operation.suffix)
+            targets = {other: base + other.suffix + mark + query for other in OPERATIONS}
+            break
+    targets[CHAT] = path
+    return targets

@@ -1,0 +1,217 @@
+"""All documents together: hosts made unique, references resolved, rules put in order.
+
+Problems of every document are collected; a table is made only when none is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .._core.balancing import Backend, WeightedBackends
+from .._core.matching import Match
+from .._core.routing import RouteRule, RoutingTable, VirtualHost
+from .._manifest import Manifest, Resource
+from ..config import BackendRef, LLMProvider, LLMRoute, RouteMatch
+from ..config import RouteRule as RuleConfig
+from ..exceptions import Problem
+from .matches import Workload, compile_match, in_gateways
+from .providers import CompiledProvider
+
+__all__ = ["Compiled", "Workload", "compile_manifest"]
+
+_Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A table, or None beside the errors that prevent one; there may be warnings in both cases."""
+
+    table: RoutingTable | None
+    problems: tuple[Problem, ...]
+
+
+def compile_manifest(
+    manifest: Manifest,
+    workload: Workload,
+    *,
+    endpoints: Mapping[str, str],
+    environ: Mapping[str, str],
+) -> Compiled:
+    """Resolve a manifest for one workload.
+
+    Args:
+        manifest: documents as they were read and applied, with the problems found so far.
+        workload: what selectors, source labels and gateways are matched against.
+        endpoints: provider host -> base URL to connect to instead.
+        environ: where `apiKeyFrom.env` is looked up.
+    """
+    compiler = _Compiler(manifest, workload)
+    compiler.add_providers(endpoints, environ)
+    hosts = compiler.virtual_hosts()
+    problems = (*manifest.problems, *compiler.problems)
+    if any(problem.severity == "error" for problem in problems):
+        return Compiled(None, problems)
+    return Compiled(RoutingTable(hosts, compiler.aliases), problems)
+
+
+class _Compiler:
+    def __init__(self, manifest: Manifest, workload: Workload) -> None:
+        self._manifest = manifest
+        self._workload = workload
+        self._providers: dict[str, CompiledProvider] = {}
+        self._elsewhere: dict[str, str] = {}
+        self.aliases: dict[str, str] = {}
+        self.problems: list[Problem] = []
+
+    def add_providers(self, endpoints: Mapping[str, str], environ: Mapping[str, str]) -> None:
+        for resource in self._manifest.resources:
+            if not isinstance(resource.model, LLMProvider):
+                continue
+            reason = self._not_selected(resource, resource.model)
+            if reason is not None:
+                self._elsewhere[resource.model.spec.host.lower().rstrip(".")] = reason
+                continue
+            provider = CompiledProvider(resource, endpoints=endpoints, environ=environ)
+            first = self._providers.setdefault(provider.host, provider)
+            if first is not provider:
+                self._complain(
+                    resource,
+                    ("spec", "host"),
+                    f"host {provider.host!r} is also that of LLMProvider {first.resource.name!r}; "
+                    "a host must be unique among providers",
+                )
+            self.problems += provider.problems
+
+    def virtual_hosts(self) -> list[VirtualHost]:
+        hosts: dict[str, tuple[Resource, VirtualHost]] = {}
+        rule_names: set[str] = set()
+        for resource in self._manifest.resources:
+            if not isinstance(resource.model, LLMRoute):
+                continue
+            rule_names.update(rule.name for rule in resource.model.spec.rules if rule.name)
+            if not self._concerns_us(resource, resource.model):
+                continue
+            host = self._route_host(resource, resource.model)
+            first, _ = hosts.setdefault(host.name, (resource, host))
+            if first is not resource:
+                self._complain(
+                    resource,
+                    ("spec", "host"),
+                    f"host {host.name!r} is already that of LLMRoute {first.name!r}; "
+                    "put the rules into one route",
+                )
+        for provider in self._providers.values():
+            self._warn_of_unknown_rules(provider, rule_names)
+            if provider.host not in hosts:
+                hosts[provider.host] = (provider.resource, _direct_host(provider))
+        for resource, host in hosts.values():
+            self._add_aliases(resource, host.name)
+        return [host for _, host in hosts.values()]
+
+    def _not_selected(self, resource: Resource, provider: LLMProvider) -> str | None:
+        """Why the provider is not for this workload; a selector searches its own namespace only."""
+        selector = provider.spec.workload_selector
+        if selector is None:
+            return None
+        if resource.namespace != self._workload.namespace:
+            return (
+                f"its workloadSelector is for namespace {resource.namespace!r} (LLM_MESH_NAMESPACE)"
+            )
+        label = self._workload.lacks(selector.labels or {})
+        return label and f"its workloadSelector wants the label {label} (LLM_MESH_LABELS)"
+
+    def _concerns_us(self, resource: Resource, route: LLMRoute) -> bool:
+        """A match's own gateways stand in for the route's, so one of them may let us in."""
+        named = [route.spec.gateways]
+        named += [
+            match.gateways for rule in route.spec.rules for match in rule.matches if match.gateways
+        ]
+        return any(in_gateways(self._workload, gateways, resource.namespace) for gateways in named)
+
+    def _route_host(self, resource: Resource, route: LLMRoute) -> VirtualHost:
+        rules = []
+        for index, rule in enumerate(route.spec.rules):
+            path: _Path = ("spec", "rules", index)
+            matches = self._matches(resource, rule, path, route.spec.gateways)
+            backends = self._backends(resource, rule, path)
+            if backends:
+                name = rule.name or f"rules[{index}]"
+                rules.append(RouteRule(name, matches, WeightedBackends(backends)))
+        return VirtualHost(route.spec.host.lower().rstrip("."), resource.name, tuple(rules))
+
+    def _matches(
+        self, resource: Resource, rule: RuleConfig, path: _Path, gateways: tuple[str, ...] | None
+    ) -> tuple[Match, ...]:
+        """No matches are one that any request of the route's gateways satisfies."""
+        return tuple(
+            compile_match(
+                resource,
+                match,
+                (*path, "matches", index),
+                workload=self._workload,
+                route_gateways=gateways,
+                problems=self.problems,
+            )
+            for index, match in enumerate(rule.matches or (RouteMatch(),))
+        )
+
+    def _backends(self, resource: Resource, rule: RuleConfig, path: _Path) -> list[Backend]:
+        """The backends of the first priority; an unknown provider is a problem."""
+        first = min(ref.priority for ref in rule.backend_refs)
+        tier = [ref for ref in rule.backend_refs if ref.priority == first]
+        are_even = all(ref.weight is None for ref in tier)
+        backends = []
+        for index, ref in enumerate(rule.backend_refs):
+            provider = self._provider(resource, ref, (*path, "backendRefs", index))
+            if provider is None or ref.priority != first:
+                continue
+            upstream = provider.upstream(rule.name, model=ref.model, host_rewrite=ref.host_rewrite)
+            weight = 1 if are_even else ref.weight or 0
+            backends.append(Backend(upstream, weight, ref.priority))
+        return backends if sum(backend.weight for backend in backends) or len(backends) == 1 else []
+
+    def _provider(
+        self, resource: Resource, ref: BackendRef, path: _Path
+    ) -> CompiledProvider | None:
+        host = (ref.provider_host or "").lower().rstrip(".")
+        provider = self._providers.get(host)
+        if provider is None and host not in self._manifest.broken_hosts:
+            reason = self._elsewhere.get(host)
+            known = ", ".join(sorted(self._providers)) or "none"
+            self._complain(
+                resource,
+                (*path, "providerHost"),
+                f"provider {host!r} is not for this workload: {reason}"
+                if reason
+                else f"no LLMProvider has the host {host!r}; known hosts: {known}",
+            )
+        return provider
+
+    def _warn_of_unknown_rules(self, provider: CompiledProvider, rule_names: set[str]) -> None:
+        for name in provider.rule_names:
+            if name not in rule_names:
+                self.problems.append(
+                    provider.resource.problem(
+                        ("spec", "configs", "routeSpecificConfigs", name),
+                        f"no rule of any LLMRoute is named {name!r}, so this is never used",
+                        severity="warning",
+                    )
+                )
+
+    def _add_aliases(self, resource: Resource, host: str) -> None:
+        """A short name is also reached by the names that Kubernetes gives a Service."""
+        if "." in host or host == "*":
+            return
+        for tail in ("", ".svc", ".svc.cluster.local"):
+            self.aliases[f"{host}.{resource.namespace}{tail}"] = host
+
+    def _complain(self, resource: Resource, path: _Path, message: str) -> None:
+        self.problems.append(resource.problem(path, message))
+
+
+def _direct_host(provider: CompiledProvider) -> VirtualHost:
+    """A provider without a route is called by its own host (what ASM's first example does)."""
+    backends = WeightedBackends([Backend(provider.upstream(), 1)])
+    rule = RouteRule("default", (Match(),), backends)
+    return VirtualHost(provider.host, provider.resource.name, (rule,))

@@ -1,0 +1,18 @@
+"""Host names as requests and manifests spell them."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["normalise_host"]
+
+# RFC 9110 7.2: uri-host [ ":" port ]. Underscores are no DNS names but real in-cluster ones.
+_HOST = re.compile(rb"(?:\[([0-9a-f:.]+)\]|([a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?)\.?)(?::[0-9]*)?")
+
+
+def normalise_host(value: bytes) -> str | None:
+    """The host in lower case without port and trailing dot, or None if it is not a host at all."""
+    match = _HOST.fullmatch(value.strip().lower())
+    if match is None:
+        return None
+    return (match[1] or match[2]).decode("ascii")

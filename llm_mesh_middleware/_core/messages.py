@@ -1,0 +1,140 @@
+"""The values that one exchange passes between the client, the core and the driver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ..exceptions import UpstreamError, UpstreamTimeout
+from .headers import Headers
+from .payload import Fields, read_text
+
+if TYPE_CHECKING:
+    from .upstream import Endpoint
+
+__all__ = [
+    "Answer",
+    "ClientRequest",
+    "Deadline",
+    "Failure",
+    "Read",
+    "ResponseHead",
+    "Send",
+    "Step",
+    "UpstreamRequest",
+    "error_object",
+]
+
+
+class ClientRequest:
+    """What a client asked of a virtual host, as far as routing may look at it.
+
+    `attributes` are facts from the application or the client key, never from a header. `fields` are
+    the members of the JSON body, still raw; empty for an operation without a body.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        headers: Headers,
+        body: bytes = b"",
+        attributes: Mapping[str, str] | None = None,
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.headers = headers
+        self.body = body
+        self.attributes: Mapping[str, str] = attributes or {}
+        self.fields: Fields = {}
+
+    @cached_property
+    def model(self) -> str | None:
+        """The model the client named."""
+        return read_text(self.fields, "model")
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRequest:
+    """One attempt, complete: nothing of an earlier attempt is in it.
+
+    `target` is the origin-form request target. `headers` and `body` hold keys and prompts and are
+    left out of the `repr`.
+    """
+
+    endpoint: Endpoint
+    method: str
+    target: str
+    headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
+    body: bytes = field(repr=False)
+    connect_timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHead:
+    """Status and header fields of a provider's answer; the names are lower-case."""
+
+    status: int
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The provider gave no answer, or broke off in it."""
+
+    error: UpstreamError
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A point on the monotonic clock that the exchange was given, and what it means to reach it.
+
+    `phase` is one of connect, first_byte, idle, request.
+    """
+
+    at: float
+    phase: str
+    limit_s: float
+    host: str
+
+    def error(self) -> UpstreamTimeout:
+        """The error of having reached the deadline."""
+        what = _PHASES[self.phase]
+        return UpstreamTimeout(f"{self.host} {what} within {self.limit_s:g} s", phase=self.phase)
+
+
+_PHASES = {
+    "connect": "accepted no connection",
+    "first_byte": "sent no first byte of its answer",
+    "idle": "sent no further byte of its answer",
+    "request": "did not finish its answer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Ask for an upstream call; answered with `ResponseHead` or `Failure`."""
+
+    request: UpstreamRequest
+    deadline: Deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Ask for the next bytes of the answer; answered with bytes (empty at the end) or `Failure`."""
+
+    deadline: Deadline
+
+
+Step = Send | Read
+Answer = ResponseHead | Failure | bytes | None
+
+
+def error_object(message: str, *, type: str, code: str, param: str | None = None) -> bytes:
+    """An OpenAI error object, all four members present."""
+    error = {"message": message, "type": type, "param": param, "code": code}
+    return msgspec.json.encode({"error": error})

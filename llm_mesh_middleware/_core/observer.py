@@ -1,0 +1,36 @@
+"""What the mesh tells about an exchange while it happens.
+
+The hooks are plain calls in the request's path: an implementation must be quick and must not raise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
+from .routing import Selection
+
+__all__ = ["Observation", "Observer"]
+
+
+class Observation:
+    """One exchange as an observer follows it; every hook does nothing here."""
+
+    def selected(self, selection: Selection) -> None:
+        """Routing has chosen a rule and an upstream."""
+
+    def sending(self, request: UpstreamRequest) -> None:
+        """An attempt is about to be made."""
+
+    def answered(self, answer: ResponseHead | Failure) -> None:
+        """The attempt brought an answer's head, or failed."""
+
+    def ended(self, status: int | None, error: BaseException | None) -> None:
+        """The exchange is over; called exactly once.
+
+        `status` is the one the client got, None if it got none. `error` is what went wrong: also
+        set beside a status 200 when a stream broke off later.
+        """
+
+
+Observer = Callable[[ClientRequest], Observation]

@@ -1,0 +1,59 @@
+"""The operations of the OpenAI API that the mesh serves, and how a client's path names one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..exceptions import MethodNotAllowed
+
+__all__ = ["CHAT", "OPERATIONS", "Operation", "find_operation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation.
+
+    `name` is `gen_ai.operation.name` where that convention has one. `suffix` ends the client's path
+    and, behind the provider's base, makes the upstream's. `is_generation` says that the provider's
+    configured model, stream and defaults apply; an embedding model is never replaced by a chat
+    model.
+    """
+
+    name: str
+    suffix: str
+    method: str = "POST"
+    is_generation: bool = False
+
+    @property
+    def has_body(self) -> bool:
+        """Whether a request of this operation carries a JSON object."""
+        return self.method == "POST"
+
+    def check_method(self, method: str) -> None:
+        """Raise `MethodNotAllowed` unless the operation is served under `method`."""
+        if method != self.method:
+            raise MethodNotAllowed(
+                f"{self.suffix} is served under {self.method}, not {method[:16]}", allow=self.method
+            )
+
+
+CHAT = Operation("chat", "/chat/completions", is_generation=True)
+
+# `/chat/completions` ends with `/completions` too, so it stands first.
+OPERATIONS = (
+    CHAT,
+    Operation("text_completion", "/completions", is_generation=True),
+    Operation("embeddings", "/embeddings"),
+    Operation("responses", "/responses", is_generation=True),
+    Operation("models", "/models", method="GET"),
+)
+
+
+def find_operation(path: str) -> Operation | None:
+    """The operation that a client's path names; `/` is chat, as ASM's own examples call it."""
+    if path in ("", "/"):
+        return CHAT
+    for operation in OPERATIONS:
+        if path.endswith(operation.suffix):
+            return operation
+    return None

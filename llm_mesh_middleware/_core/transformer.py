@@ -1,0 +1,59 @@
+"""What the exchange needs from a wire conversion; the conversions live in `_transformers`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from .messages import ClientRequest, ResponseHead
+from .operations import Operation
+
+if TYPE_CHECKING:
+    from .upstream import Upstream
+
+__all__ = ["BodyRelay", "Dialect", "Transformer"]
+
+
+class BodyRelay(Protocol):
+    """Turns upstream bytes into client bytes, however they are split.
+
+    Exactly one of `finish` and `abort` ends it.
+    """
+
+    def feed(self, data: bytes, /) -> bytes:
+        """Take upstream bytes, return what the client gets now."""
+
+    def finish(self) -> bytes:
+        """The upstream body ended; return what the client still gets."""
+
+    def abort(self, error: Exception) -> bytes:
+        """The upstream broke off; return what the client still gets."""
+
+
+class Transformer(Protocol):
+    """One attempt's conversion between what its client speaks and what its upstream speaks.
+
+    Made anew for each attempt, so nothing of an earlier one can be in it. `model` is the model that
+    the upstream is asked for.
+    """
+
+    model: str | None
+
+    def body(self) -> bytes:
+        """The request body for the upstream."""
+
+    def is_stream(self, head: ResponseHead) -> bool:
+        """Whether the answer is passed on as it arrives rather than as a whole."""
+
+    def whole(self, head: ResponseHead, body: bytes) -> tuple[list[tuple[bytes, bytes]], bytes]:
+        """The client's header fields and body for an answer read to its end.
+
+        Raises:
+            UpstreamProtocolError: the answer is not what its head promises.
+        """
+
+    def relay(self, head: ResponseHead) -> tuple[list[tuple[bytes, bytes]], BodyRelay]:
+        """The client's header fields and the relay for a streamed answer."""
+
+
+Dialect = Callable[[ClientRequest, Operation, "Upstream"], Transformer]

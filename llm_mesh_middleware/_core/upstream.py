@@ -1,0 +1,64 @@
+"""The resolved thing that the mesh calls: one provider as one rule uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from .operations import Operation
+from .transformer import Dialect
+
+__all__ = ["Endpoint", "TLSFiles", "Upstream"]
+
+
+@dataclass(frozen=True, slots=True)
+class TLSFiles:
+    """Files for the TLS connection to one provider; None stands for the process's own."""
+
+    ca_file: str | None = None
+    client_cert_file: str | None = None
+    client_key_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where to connect, and whose name the certificate must carry.
+
+    `provider_host` is for messages: the address behind an override is nobody's business.
+    """
+
+    provider_host: str
+    scheme: str
+    address: str
+    port: int
+    server_name: str
+    tls: TLSFiles = TLSFiles()
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A provider with its configuration for one rule resolved.
+
+    `targets` maps each operation the provider can serve to a request target. `headers` are set on
+    every call, Host and key among them. `model` and `overrides` replace what the client sent,
+    `defaults` fill what it left out; both hold encoded JSON. `secrets` are the values that must
+    never be shown. `dialect` makes the conversion for one attempt.
+    """
+
+    provider: str
+    endpoint: Endpoint
+    targets: Mapping[Operation, str]
+    dialect: Dialect
+    headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
+    model: str | None = None
+    model_mapping: Mapping[str, str] = field(default_factory=dict)
+    overrides: Mapping[str, msgspec.Raw] = field(default_factory=dict)
+    defaults: Mapping[str, msgspec.Raw] = field(default_factory=dict)
+    secrets: tuple[bytes, ...] = field(default=(), repr=False)
+
+    @property
+    def host(self) -> str:
+        """The provider host, as manifests name it."""
+        return self.endpoint.provider_host

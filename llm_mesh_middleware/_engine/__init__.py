@@ -1,0 +1,1 @@
+"""The I/O: drivers that carry out an exchange's steps, and the HTTP clients they do it with."""

@@ -1,0 +1,99 @@
+"""The asynchronous driver: carries out an exchange's steps and delivers its reply."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from .._core.exchange import Exchange, Reply
+from .._core.messages import Answer, Failure, Send
+from ..exceptions import ClientDisconnected, UpstreamError
+from .upstream import AsyncUpstreamClient, AsyncUpstreamResponse
+
+__all__ = ["AsyncDelivery", "adrive"]
+
+
+async def adrive(steps: Exchange, client: AsyncUpstreamClient) -> AsyncDelivery:
+    """Run `steps` up to their reply.
+
+    Raises:
+        MeshError: what the exchange raises; then no connection is left behind.
+    """
+    response: AsyncUpstreamResponse | None = None
+    answer: Answer = None
+    try:
+        while True:
+            step = steps.send(answer)
+            try:
+                async with asyncio.timeout_at(step.deadline.at):
+                    if isinstance(step, Send):
+                        response = await client.open(step.request)
+                        answer = response.head
+                    else:
+                        assert response is not None
+                        answer = await response.read()
+            except UpstreamError as error:
+                answer = Failure(error)
+            except TimeoutError:
+                answer = Failure(step.deadline.error())
+    except StopIteration as stop:
+        return AsyncDelivery(stop.value, response)
+    except BaseException:
+        steps.close()
+        if response is not None:
+            await response.aclose()
+        raise
+
+
+class AsyncDelivery:
+    """A reply and the connection it comes from; iterate for the body, close on every path."""
+
+    __slots__ = ("_is_over", "_response", "reply")
+
+    def __init__(self, reply: Reply, response: AsyncUpstreamResponse | None) -> None:
+        self.reply = reply
+        self._response = response
+        self._is_over = False
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        """The client's bytes; a stream that breaks off ends with what the reply says of it."""
+        reply, response = self.reply, self._response
+        if reply.body:
+            yield reply.body
+        if reply.is_stream and response is not None:
+            clock = asyncio.get_running_loop().time
+            while True:
+                deadline = reply.idle_deadline(clock())
+                try:
+                    async with asyncio.timeout_at(deadline.at):
+                        data = await response.read()
+                except UpstreamError as error:
+                    yield self._abort(error)
+                    return
+                except TimeoutError:
+                    yield self._abort(deadline.error())
+                    return
+                if not data:
+                    break
+                data = reply.feed(data)
+                if data:
+                    yield data
+        self._is_over = True
+        rest = reply.finish()
+        if rest:
+            yield rest
+
+    async def aclose(self, error: Exception | None = None) -> None:
+        """Give the connection back; if the body was not delivered whole, the reply is aborted.
+
+        Args:
+            error: why it was not; by default that the client went away.
+        """
+        if not self._is_over:
+            self._abort(error or ClientDisconnected("the client went away"))
+        if self._response is not None:
+            await self._response.aclose()
+
+    def _abort(self, error: Exception) -> bytes:
+        self._is_over = True
+        return self.reply.abort(error)

@@ -1,0 +1,49 @@
+"""Ending what a task is doing because of something that happens outside it."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+
+__all__ = ["Interrupt"]
+
+
+class Interrupt:
+    """Raises an error in the task that entered it, when `fire` is called from elsewhere.
+
+    What `asyncio.timeout` does for a clock, for any event: the task is cancelled, and the
+    cancellation becomes the error on the way out. A cancellation from somebody else passes
+    unchanged.
+    """
+
+    __slots__ = ("_cancelling", "_error", "_task")
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[object] | None = None
+        self._cancelling = 0
+        self._error: Exception | None = None
+
+    def fire(self, error: Exception) -> None:
+        """Raise `error` in the task; once, and only while it is inside."""
+        if self._task is not None and self._error is None:
+            self._error = error
+            self._task.cancel()
+
+    def __enter__(self) -> Interrupt:
+        self._task = asyncio.current_task()
+        if self._task is None:
+            raise RuntimeError("an Interrupt must be entered in a task")
+        self._cancelling = self._task.cancelling()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        task, self._task = self._task, None
+        if self._error is None or task is None:
+            return
+        if task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise self._error from exc

@@ -1,0 +1,142 @@
+"""Upstream calls on aiohttp: the asynchronous default.
+
+Bare: no cookies, no redirects, no decompression, no headers of its own, no limit on connections.
+"""
+
+from __future__ import annotations
+
+import io
+import ssl
+from functools import lru_cache
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from .._core.headers import Headers
+from .._core.messages import Deadline, ResponseHead, UpstreamRequest
+from ..exceptions import UpstreamError, UpstreamProtocolError
+from .tls import TLSContexts
+from .upstream import connect_failure, torn
+
+__all__ = ["AiohttpUpstreamClient"]
+
+_OWN_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+_MAX_HEADER_BYTES = 16 * 1024
+
+# aiohttp writes bytes over this size to the socket in one go and warns of it; a file it writes in
+# pieces.
+_MAX_BYTES_BODY = 2**20
+
+# Most specific first: several of them inherit from one another.
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (aiohttp.ClientConnectorDNSError, "the name cannot be resolved"),
+    (
+        aiohttp.ClientConnectorCertificateError,
+        "its certificate is not valid for it, or not trusted",
+    ),
+    (aiohttp.ClientConnectorSSLError, "the TLS handshake failed"),
+    (aiohttp.ClientProxyConnectionError, "the proxy refused the connection"),
+    (aiohttp.ClientConnectorError, "the connection was refused"),
+    (aiohttp.ClientOSError, "the connection was reset"),
+    (aiohttp.ServerDisconnectedError, "the connection was closed before an answer"),
+    (aiohttp.ClientConnectionError, "the connection was lost"),
+)
+
+
+class AiohttpUpstreamClient:
+    """One session, made in the event loop that uses it."""
+
+    def __init__(self, contexts: TLSContexts, *, trust_env: bool) -> None:
+        self._contexts = contexts
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=_OWN_HEADERS,
+            auto_decompress=False,
+            trust_env=trust_env,
+            max_line_size=_MAX_HEADER_BYTES,
+            max_field_size=_MAX_HEADER_BYTES,
+        )
+
+    async def open(self, request: UpstreamRequest) -> AiohttpUpstreamResponse:
+        """Send `request`; see `AsyncUpstreamClient`."""
+        endpoint = request.endpoint
+        is_tls = endpoint.scheme == "https"
+        body = request.body
+        try:
+            response = await self._session.request(
+                request.method,
+                _url(endpoint.scheme, endpoint.address, endpoint.port, request.target),
+                headers=_multidict(request.headers),
+                data=io.BytesIO(body) if len(body) > _MAX_BYTES_BODY else body or None,
+                ssl=self._contexts.get(endpoint.tls) if is_tls else True,
+                server_hostname=endpoint.server_name if is_tls else None,
+                allow_redirects=False,
+                timeout=_timeout(request.connect_timeout_s),
+            )
+        except (aiohttp.ClientError, OSError) as exc:
+            raise _map(exc, request) from exc
+        return AiohttpUpstreamResponse(response, endpoint.provider_host)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._session.close()
+
+
+class AiohttpUpstreamResponse:
+    """An answer on its aiohttp response."""
+
+    __slots__ = ("_host", "_response", "head")
+
+    def __init__(self, response: aiohttp.ClientResponse, host: str) -> None:
+        self._response = response
+        self._host = host
+        fields = [(name.lower(), value) for name, value in response.raw_headers]
+        self.head = ResponseHead(response.status, Headers(fields))
+
+    async def read(self) -> bytes:
+        """The next bytes; see `AsyncUpstreamResponse`."""
+        try:
+            return await self._response.content.readany()
+        except (aiohttp.ClientError, OSError) as exc:
+            raise torn(self._host) from exc
+
+    async def aclose(self) -> None:
+        """Release at the end of the body, close before it."""
+        if not self._response.content.at_eof():
+            self._response.close()
+
+
+def _map(exc: Exception, request: UpstreamRequest) -> UpstreamError:
+    host = request.endpoint.provider_host
+    if isinstance(exc, aiohttp.ConnectionTimeoutError | aiohttp.ServerTimeoutError):
+        return Deadline(0.0, "connect", request.connect_timeout_s, host).error()
+    for kind, reason in _REASONS:
+        if isinstance(exc, kind):
+            return connect_failure(host, reason)
+    if isinstance(exc, aiohttp.ClientError):
+        return UpstreamProtocolError(f"{host} answered something that is not HTTP")
+    # What is left is ours: a CA or certificate file that cannot be used.
+    reason = exc.strerror or type(exc).__name__ if isinstance(exc, OSError | ssl.SSLError) else ""
+    return connect_failure(host, f"the TLS files for it cannot be used ({reason})")
+
+
+@lru_cache(maxsize=1024)
+def _url(scheme: str, address: str, port: int, target: str) -> URL:
+    """Targets come from the configuration only, so there are few; parsing one takes 10 µs."""
+    host = f"[{address}]" if ":" in address else address
+    return URL(f"{scheme}://{host}:{port}{target}", encoded=True)
+
+
+@lru_cache(maxsize=64)
+def _timeout(connect_s: float) -> aiohttp.ClientTimeout:
+    """Only connecting is timed here; the later phases are the driver's."""
+    return aiohttp.ClientTimeout(total=None, connect=None, sock_connect=connect_s, sock_read=None)
+
+
+def _multidict(headers: tuple[tuple[bytes, bytes], ...]) -> CIMultiDict[str]:
+    """aiohttp writes header values as UTF-8, so that is how they are read here."""
+    return CIMultiDict(
+        (name.decode("latin-1"), value.decode("utf-8", "replace")) for name, value in headers
+    )

@@ -1,0 +1,319 @@
+"""Manifests: YAML text to models that know where each of their fields was written.
+
+All problems of a text are collected. A document with an error becomes no resource.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise, takewhile
+from typing import Literal, get_args
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from .._schema.values import check_host
+from .._schema.wording import (
+    Given,
+    Path,
+    field_path,
+    format_field,
+    is_about_a_key,
+    known_fields,
+    say,
+    shown,
+    suggest,
+)
+from ..config import LLMProvider, LLMRoute
+from ..exceptions import Problem
+from . import nodes
+from .nodes import Entry, Node, Scalar, find, key_place, place
+from .placeholders import substitute
+from .reader import Document, read
+
+__all__ = ["Manifest", "Resource", "parse_manifest"]
+
+_KINDS: dict[str, type[LLMProvider] | type[LLMRoute]] = {
+    "LLMProvider": LLMProvider,
+    "LLMRoute": LLMRoute,
+}
+_VERSIONS: tuple[str, ...] = get_args(LLMProvider.model_fields["api_version"].annotation)
+_GROUP = _VERSIONS[0].partition("/")[0] + "/"
+# Kinds of the same group that a mesh on Kubernetes has and this one does without.
+_OTHER_KIND = "ASM"
+_HOST: Path = ("spec", "host")
+_KEPT_METADATA = ("name", "namespace")
+_PYTHON = "<python>"
+
+# A field below another whose value is never shown, whatever is wrong with it.
+_KEYS = {("openAIConfig", "apiKey"), ("openAIConfig", "apiKeyFrom")}
+_SECRETS = {*_KEYS, ("openAIConfig", "headers"), ("tls", "clientKeyFile")}
+_BELOW_KEYS = frozenset(("env", "file", "secretKeyRef", "name", "key"))
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A document that is valid in itself, and the place of everything in it."""
+
+    model: LLMProvider | LLMRoute
+    namespace: str
+    name: str
+    source: str = field(default=_PYTHON, compare=False)
+    # What is compared and shown is the model; the nodes hold the text of its keys.
+    root: Node | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def of(
+        cls,
+        model: LLMProvider | LLMRoute,
+        *,
+        default_namespace: str = "default",
+        source: str = _PYTHON,
+        root: Node | None = None,
+    ) -> Resource:
+        """A model as a resource; made in Python, unless a source and its nodes are given."""
+        metadata = model.metadata
+        return cls(model, metadata.namespace or default_namespace, metadata.name, source, root)
+
+    def problem(
+        self,
+        path: Path,
+        message: str,
+        severity: Literal["error", "warning"] = "error",
+    ) -> Problem:
+        """A problem with the field at a camelCase path, such as `("spec", "rules", 0, "name")`.
+
+        Its place is that of the field's value; of a field that is not there, that of the nearest
+        mapping or list around it.
+        """
+        line, column = place(self.root, path)
+        return Problem(self.source, line, column, format_field(path), message, severity)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What was read: usable resources, all problems, and the hosts of providers that are unusable.
+
+    `broken_hosts` is for whoever checks references: a route to one of them is not to blame.
+    """
+
+    resources: tuple[Resource, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    broken_hosts: frozenset[str] = frozenset()
+
+
+def parse_manifest(
+    text: str,
+    *,
+    source: str,
+    environ: Mapping[str, str],
+    default_namespace: str = "default",
+) -> Manifest:
+    """Read every document of a YAML text. Never raises for what the text holds.
+
+    Args:
+        text: the YAML, of any number of documents and kinds.
+        source: what problems call it; a file name, as a rule.
+        environ: where `${NAME}` is looked up.
+        default_namespace: of documents that name none.
+    """
+    stream = read(text)
+    resources: list[Resource] = []
+    problems: list[Problem] = []
+    broken_hosts: set[str] = set()
+    for document in stream.documents:
+        reader = _DocumentReader(document, source, environ)
+        model = reader.read()
+        problems += sorted(reader.problems, key=lambda problem: (problem.line, problem.column))
+        if model is not None:
+            resources.append(
+                Resource.of(
+                    model, default_namespace=default_namespace, source=source, root=document.root
+                )
+            )
+        elif (host := reader.provider_host()) is not None:
+            broken_hosts.add(host)
+    if (error := stream.error) is not None:
+        problems.append(Problem(source, error.line, error.column, "", error.message))
+    return Manifest(tuple(resources), tuple(problems), frozenset(broken_hosts))
+
+
+class _DocumentReader:
+    """One document on its way to a model; `problems` tells why it did not arrive."""
+
+    def __init__(self, document: Document, source: str, environ: Mapping[str, str]) -> None:
+        self.problems: list[Problem] = []
+        self._document = document
+        self._root = document.root
+        self._source = source
+        self._environ = environ
+        self._unresolved: set[Path] = set()
+
+    def read(self) -> LLMProvider | LLMRoute | None:
+        """The model, or None for a document that is not ours or not right."""
+        kind = self._kind()
+        if kind is None:
+            return None
+        for flaw in self._document.flaws:
+            self._add(flaw.line, flaw.column, flaw.path, flaw.message)
+        if not self._document.is_complete:
+            return None  # what is missing now would be reported as missing in the text
+        data = self._value(_without_ignored(self._root), ())
+        model = None
+        try:
+            model = _KINDS[kind].model_validate(data, by_alias=True, by_name=False)
+        except ValidationError as exc:
+            for error in exc.errors(include_url=False):
+                self._report(_KINDS[kind], error)
+        return None if self.problems else model
+
+    def provider_host(self) -> str | None:
+        """The host a faulty LLMProvider was going to have."""
+        kind, host = find(self._root, ("kind",)), find(self._root, _HOST)
+        if not isinstance(kind, Scalar) or not isinstance(host, Scalar):
+            return None
+        if kind.value != "LLMProvider" or not isinstance(host.value, str):
+            return None
+        text, faults = substitute(host.value, self._environ)
+        if faults:
+            return None
+        try:
+            return check_host(text)
+        except ValueError:
+            return None
+
+    def _kind(self) -> str | None:
+        """The document's kind if it is one of ours and of a version we read."""
+        if isinstance(self._root, Scalar) and self._root.value is None:
+            return None
+        if not isinstance(self._root, nodes.Mapping):
+            got = _given(self._root).kind
+            self._complain((), f"must be a mapping with apiVersion, kind and so on, got {got}")
+            return None
+        kind, version = (self._text(name) for name in ("kind", "apiVersion"))
+        if kind is None:
+            self._complain(("kind",), "is missing or not a string: every document has a kind")
+            return None
+        if kind not in _KINDS:
+            if version is not None and version.startswith(_GROUP):
+                self._reject_kind(kind)
+            return None
+        if version not in _VERSIONS:
+            got = "" if version is None else f", got {shown(version)}"
+            self._complain(("apiVersion",), f"must be {' or '.join(_VERSIONS)}{got}")
+            return None
+        return kind
+
+    def _reject_kind(self, kind: str) -> None:
+        if kind.startswith(_OTHER_KIND):
+            message = f"{shown(kind)} is not supported here and is ignored"
+            self._complain(("kind",), message, severity="warning")
+        else:
+            self._complain(("kind",), f"unknown kind {shown(kind)}; {suggest(kind, _KINDS)}")
+
+    def _text(self, name: str) -> str | None:
+        node = find(self._root, (name,))
+        text = node.value if isinstance(node, Scalar) else None
+        return text if isinstance(text, str) else None
+
+    def _value(self, node: Node, path: Path) -> object:
+        """The node as plain Python values, with `${NAME}` replaced."""
+        if isinstance(node, nodes.Mapping):
+            return {
+                key: self._value(entry.value, (*path, key)) for key, entry in node.entries.items()
+            }
+        if isinstance(node, nodes.Sequence):
+            return [self._value(item, (*path, index)) for index, item in enumerate(node.items)]
+        if node.value is None and _is_in_a_match(path):
+            # Elsewhere null is as good as absent. Here it would make a condition disappear.
+            self._complain(path, "has no value; write {} for a header that must only be present")
+            self._unresolved.add(path)
+        if not isinstance(node.value, str):
+            return node.value
+        text, faults = substitute(node.value, self._environ)
+        for fault in faults:
+            self._complain(path, fault)
+            self._unresolved.add(path)
+        return text
+
+    def _report(self, model: type[LLMProvider] | type[LLMRoute], error: ErrorDetails) -> None:
+        path = field_path(error)
+        node = find(self._root, path)
+        if path in self._unresolved:
+            return
+        if error["type"] == "too_short" and isinstance(node, nodes.Sequence) and node.items:
+            return  # its items are at fault, and reported
+        if error["type"] == "extra_forbidden":
+            self._report_unknown(model, path)
+            return
+        given = None if node is None or is_about_a_key(error) else _given(node, path)
+        line, column = (key_place if is_about_a_key(error) else place)(self._root, path)
+        self._add(line, column, path, say(error, given))
+
+    def _report_unknown(self, model: type[LLMProvider] | type[LLMRoute], path: Path) -> None:
+        known = known_fields(model, path[:-1])
+        line, column = key_place(self._root, path)
+        self._add(line, column, path, f"unknown field; {suggest(str(path[-1]), known)}")
+
+    def _complain(
+        self, path: Path, message: str, severity: Literal["error", "warning"] = "error"
+    ) -> None:
+        line, column = place(self._root, path)
+        self._add(line, column, path, message, severity)
+
+    def _add(
+        self,
+        line: int,
+        column: int,
+        path: Path,
+        message: str,
+        severity: Literal["error", "warning"] = "error",
+    ) -> None:
+        field = format_field(_without_secret(path))
+        self.problems.append(Problem(self._source, line, column, field, message, severity))
+
+
+def _without_ignored(root: Node) -> Node:
+    """The document without what is ignored, so that not even a placeholder is looked for there."""
+    if not isinstance(root, nodes.Mapping):
+        return root
+    entries = {key: entry for key, entry in root.entries.items() if key != "status"}
+    metadata = entries.get("metadata")
+    if metadata is not None and isinstance(metadata.value, nodes.Mapping):
+        node = metadata.value
+        kept = {key: entry for key, entry in node.entries.items() if key in _KEPT_METADATA}
+        pruned = nodes.Mapping(node.line, node.column, kept, node.size)
+        entries["metadata"] = Entry(metadata.line, metadata.column, pruned)
+    return nodes.Mapping(root.line, root.column, entries, root.size)
+
+
+def _is_in_a_match(path: Path) -> bool:
+    return len(path) > 4 and path[:2] == ("spec", "rules") and path[3] == "matches"
+
+
+def _is_secret(path: Path) -> bool:
+    return any(pair in _SECRETS for pair in pairwise(path))
+
+
+def _without_secret(path: Path) -> Path:
+    """The path without what may be a key, pasted one level too deep so that it names a field."""
+    for index, pair in enumerate(pairwise(path), start=2):
+        if pair in _KEYS:
+            return path[:index] + tuple(takewhile(_BELOW_KEYS.__contains__, path[index:]))
+    return path
+
+
+def _given(node: Node, path: Path = ()) -> Given:
+    """What a node is and how it was written, before anything was substituted."""
+    if isinstance(node, nodes.Mapping):
+        return Given("a mapping")
+    if isinstance(node, nodes.Sequence):
+        return Given("a list")
+    if node.value is None:
+        return Given("nothing")
+    is_private = _is_secret(path) or "@" in node.text  # user information of a URL
+    if isinstance(node.value, str):
+        return Given("a string", None if is_private else shown(node.text))
+    kind = "a boolean" if isinstance(node.value, bool) else "a number"
+    return Given(kind, None if is_private else node.text)

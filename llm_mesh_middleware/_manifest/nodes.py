@@ -1,0 +1,90 @@
+"""A parsed document: values that know their place, and the way to them along a path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .._schema.wording import Path
+
+__all__ = ["Entry", "Mapping", "Node", "Scalar", "Sequence", "find", "key_place", "place"]
+
+
+# No repr on nodes: they hold the text of API keys.
+@dataclass(frozen=True, slots=True, repr=False)
+class Scalar:
+    """One value, and how it is written without its quotes."""
+
+    line: int
+    column: int
+    value: str | int | float | bool | None
+    text: str
+    size: int = 1
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Sequence:
+    """A list; `size` counts the nodes in it with all aliases expanded."""
+
+    line: int
+    column: int
+    items: tuple[Node, ...]
+    size: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Entry:
+    """A key's place and its value."""
+
+    line: int
+    column: int
+    value: Node
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Mapping:
+    """A mapping with string keys; `size` as in `Sequence`."""
+
+    line: int
+    column: int
+    entries: dict[str, Entry]
+    size: int
+
+
+Node = Scalar | Sequence | Mapping
+
+
+def _walk(root: Node | None, path: Path) -> Iterator[Entry]:
+    """The steps along a path, each with its key's place, as far as there is something."""
+    node = root
+    for part in path:
+        if isinstance(node, Mapping) and part in node.entries:
+            entry = node.entries[str(part)]
+        elif isinstance(node, Sequence) and isinstance(part, int) and part < len(node.items):
+            item = node.items[part]
+            entry = Entry(item.line, item.column, item)
+        else:
+            return
+        yield entry
+        node = entry.value
+
+
+def find(root: Node, path: Path) -> Node | None:
+    """The value at the path, if there is one."""
+    steps = list(_walk(root, path))
+    if len(steps) < len(path):
+        return None
+    return steps[-1].value if steps else root
+
+
+def place(root: Node | None, path: Path) -> tuple[int, int]:
+    """Line and column of the value at the path, or of the nearest one around it."""
+    steps = list(_walk(root, path))
+    node = steps[-1].value if steps else root
+    return (node.line, node.column) if node is not None else (0, 0)
+
+
+def key_place(root: Node, path: Path) -> tuple[int, int]:
+    """Line and column of the last key of the path."""
+    steps = list(_walk(root, path))
+    return (steps[-1].line, steps[-1].column) if steps else (root.line, root.column)

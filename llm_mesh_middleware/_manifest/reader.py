@@ -1,0 +1,227 @@
+"""YAML text to trees of nodes.
+
+Built from PyYAML's events rather than its nodes: events still tell an explicit tag from a resolved
+one, and building from them needs no recursion. A fault that is only ours to mind (tags, duplicate
+keys, merge keys) is noted on its document, so that documents of other kinds may have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import yaml
+from yaml.reader import ReaderError
+
+from .._schema.wording import Path
+from .nodes import Entry, Mapping, Node, Scalar, Sequence
+from .scalars import resolve
+
+__all__ = ["Document", "Flaw", "Stream", "read"]
+
+_MAX_EXPANDED_NODES = 10_000
+_MAX_DEPTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """Something wrong with the text at a place that counts from 1, and its field if known."""
+
+    line: int
+    column: int
+    message: str
+    path: Path = ()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Document:
+    """One document of a stream and what is wrong with its YAML beyond the syntax.
+
+    A document that is not complete lacks what some of its flaws stand for.
+    """
+
+    root: Node
+    flaws: tuple[Flaw, ...]
+    is_complete: bool
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Stream:
+    """The documents of a text up to its first syntax error."""
+
+    documents: tuple[Document, ...]
+    error: Flaw | None
+
+
+def read(text: str) -> Stream:
+    """Parse every document of the text. Never raises."""
+    documents: list[Document] = []
+    try:
+        loader = yaml.SafeLoader(text)
+    except ReaderError as exc:
+        # It looks for bad characters in the whole text first. What ends before them is still good;
+        # the last document of that part may have been cut.
+        before = text[: exc.position]
+        message = f"the character U+{exc.character:04X} is not allowed in YAML"
+        return Stream(read(before).documents[:-1], Flaw(*_place(before), message))
+    error: Flaw | None = None
+    try:
+        for document in _documents(loader):
+            documents.append(document)  # noqa: PERF402 - what came before an error is kept
+    except _TooDeepError as exc:
+        error = exc.flaw
+    except yaml.MarkedYAMLError as exc:
+        error = _syntax_flaw(exc)
+    except (ValueError, OverflowError):
+        # PyYAML on escapes and directives with numbers that are none.
+        error = Flaw(loader.line + 1, loader.column + 1, "is not YAML: a number out of range")
+    return Stream(tuple(documents), error)
+
+
+def _place(text: str) -> tuple[int, int]:
+    """Line and column behind the text."""
+    lines = (text + "|").splitlines()
+    return len(lines), len(lines[-1])
+
+
+def _syntax_flaw(error: yaml.MarkedYAMLError) -> Flaw:
+    mark = error.problem_mark or error.context_mark
+    # The one message of PyYAML with a piece of the text in it, which may be a key without quotes.
+    undefined_tag = "tag handle" in (error.problem or "")
+    problem = "YAML tags are not supported" if undefined_tag else error.problem
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    return Flaw(line, column, f"is not YAML: {problem or error.context}")
+
+
+class _TooDeepError(Exception):
+    def __init__(self, flaw: Flaw) -> None:
+        self.flaw = flaw
+
+
+def _documents(loader: yaml.SafeLoader) -> Iterator[Document]:
+    builder = _Builder()
+    while (event := loader.get_event()) is not None:  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.DocumentStartEvent):
+            builder = _Builder()
+        elif isinstance(event, yaml.DocumentEndEvent):
+            yield builder.document()
+        elif isinstance(event, yaml.NodeEvent | yaml.CollectionEndEvent):
+            builder.add(event)
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A list or mapping that is not complete yet."""
+
+    line: int
+    column: int
+    anchor: str | None
+    is_mapping: bool
+    size: int = 1
+    items: list[Node] = field(default_factory=list)
+    entries: dict[str, Entry] = field(default_factory=dict)
+    key: Node | None = None
+
+    def step(self) -> Path:
+        """Where in it the next value goes; nothing while that is still a key."""
+        if not self.is_mapping:
+            return (len(self.items),)
+        text = self.key.value if isinstance(self.key, Scalar) else None
+        return (text,) if isinstance(text, str) else ()
+
+    def close(self) -> Node:
+        if self.is_mapping:
+            return Mapping(self.line, self.column, self.entries, self.size)
+        return Sequence(self.line, self.column, tuple(self.items), self.size)
+
+
+class _Builder:
+    """One document, from its events."""
+
+    def __init__(self) -> None:
+        self._root: Node = Scalar(1, 1, None, "")
+        self._frames: list[_Frame] = []
+        self._anchors: dict[str, Node] = {}
+        self._flaws: list[Flaw] = []
+        self._expanded = 0
+        self._is_bomb = False
+        self._is_complete = True
+
+    def document(self) -> Document:
+        return Document(self._root, tuple(self._flaws), self._is_complete)
+
+    def add(self, event: yaml.NodeEvent | yaml.CollectionEndEvent) -> None:
+        if isinstance(event, yaml.CollectionEndEvent):
+            frame = self._frames.pop()
+            self._attach(frame.close(), frame.anchor)
+            return
+        mark = event.start_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        if not isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
+            self._attach(self._alias(event.anchor, line, column))
+            return
+        self._expanded += 1
+        if event.tag is not None:
+            self._note(line, column, "YAML tags are not supported; remove the !")
+        if isinstance(event, yaml.ScalarEvent):
+            value = event.value if event.style else resolve(event.value)
+            self._attach(Scalar(line, column, value, event.value), event.anchor)
+            return
+        if len(self._frames) == _MAX_DEPTH:
+            message = f"nested more than {_MAX_DEPTH} levels deep"
+            raise _TooDeepError(Flaw(line, column, message))
+        is_mapping = isinstance(event, yaml.MappingStartEvent)
+        self._frames.append(_Frame(line, column, event.anchor, is_mapping))
+
+    def _alias(self, anchor: str | None, line: int, column: int) -> Node:
+        """The node an alias stands for, at the place of the alias; it shares all that is below."""
+        target = self._anchors.get(anchor or "")
+        self._expanded += 0 if target is None else target.size
+        if target is not None and self._expanded <= _MAX_EXPANDED_NODES:
+            return replace(target, line=line, column=column)
+        if target is None:
+            message = "this alias has no anchor that is complete before it; quote a text with *"
+            self._note(line, column, message, is_lossy=True)
+        elif not self._is_bomb:
+            message = f"the aliases expand to more than {_MAX_EXPANDED_NODES:,} values"
+            self._note(line, column, message, is_lossy=True)
+            self._is_bomb = True
+        return Scalar(line, column, None, "")
+
+    def _attach(self, node: Node, anchor: str | None = None) -> None:
+        if anchor is not None:
+            self._anchors[anchor] = node
+        if not self._frames:
+            self._root = node
+            return
+        frame = self._frames[-1]
+        frame.size += node.size
+        if not frame.is_mapping:
+            frame.items.append(node)
+        elif frame.key is None:
+            frame.key = node
+        else:
+            self._add_entry(frame.entries, frame.key, node)
+            frame.key = None
+
+    def _add_entry(self, entries: dict[str, Entry], key: Node, value: Node) -> None:
+        if not isinstance(key, Scalar) or not isinstance(key.value, str):
+            advice = "; put it in quotes" if isinstance(key, Scalar) and key.text else ""
+            message = f"a key must be a string{advice}"
+        elif key.value == "<<":
+            message = "merge keys (<<) are not supported; write the fields out"
+        elif key.value in entries:
+            first = entries[key.value].line
+            # The first one stands, so nothing is missing.
+            message = f"the key is given twice: in line {first} and again in line {key.line}"
+            self._note(key.line, key.column, message)
+            return
+        else:
+            entries[key.value] = Entry(key.line, key.column, value)
+            return
+        self._note(key.line, key.column, message, is_lossy=True)
+
+    def _note(self, line: int, column: int, message: str, *, is_lossy: bool = False) -> None:
+        path = tuple(part for frame in self._frames for part in frame.step())
+        self._flaws.append(Flaw(line, column, message, path))
+        self._is_complete = self._is_complete and not is_lossy

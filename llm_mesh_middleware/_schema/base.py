@@ -1,0 +1,40 @@
+"""What all models of the documents share: strictness, camelCase, types that occur often."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Strict
+from pydantic.alias_generators import to_camel
+from pydantic.config import JsonDict
+
+from .values import check_file_name, check_host, check_name
+
+__all__ = ["EXTENSION", "FileName", "Host", "ListOf", "Name", "Wire"]
+
+# Marks a field that ASM does not have.
+EXTENSION: JsonDict = {"x-extension": True}
+
+Item = TypeVar("Item")
+# A YAML list is a list; everything inside stays strict.
+ListOf = Annotated[tuple[Item, ...], Strict(False)]
+Host = Annotated[str, AfterValidator(check_host)]
+Name = Annotated[str, AfterValidator(check_name)]
+FileName = Annotated[str, AfterValidator(check_file_name)]
+
+
+def _to_camel(name: str) -> str:
+    return to_camel(name).replace("openAi", "openAI")
+
+
+class Wire(BaseModel):
+    """A mapping in a document: nothing unknown, nothing converted, never changed."""
+
+    model_config = ConfigDict(
+        alias_generator=_to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        hide_input_in_errors=True,
+    )

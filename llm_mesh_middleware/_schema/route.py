@@ -1,0 +1,208 @@
+"""The models below `LLMRoute.spec`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from .base import EXTENSION, Host, ListOf, Name, Wire
+from .values import check_header_name, check_host_and_port, check_route_host
+from .wording import fault_at
+
+__all__ = [
+    "BackendRef",
+    "InferencePoolRef",
+    "LLMRouteSpec",
+    "RouteMatch",
+    "RouteRule",
+    "StringMatch",
+]
+
+_MAX_INT32 = 2**31 - 1
+_HIGHEST_PORT = 65535
+# Istio knows these keys of a headers map and ignores them: conditions that would silently not hold.
+_NOT_HEADERS = {
+    "uri": "`path`",
+    "method": "`method`",
+    "authority": "the host of the route",
+    "scheme": "another condition, as every virtual host is called over plain HTTP",
+}
+
+
+def _check_match_header(name: str) -> str:
+    if name.lower() in _NOT_HEADERS:
+        raise ValueError(f"is not a header and would be ignored: use {_NOT_HEADERS[name.lower()]}")
+    return check_header_name(name)
+
+
+_HeaderName = Annotated[str, AfterValidator(_check_match_header)]
+
+
+class StringMatch(Wire):
+    """A test of a string: at most one field; none means that any value will do."""
+
+    exact: str | None = Field(default=None, description="The whole value, case-sensitive.")
+    prefix: str | None = Field(
+        default=None, description="The beginning of the value, case-sensitive."
+    )
+    regex: str | None = Field(default=None, description="Regular expression for the whole value.")
+
+    @model_validator(mode="after")
+    def _one_test(self) -> StringMatch:
+        if sum(test is not None for test in (self.exact, self.prefix, self.regex)) > 1:
+            raise ValueError("must have at most one of exact, prefix and regex")
+        return self
+
+
+class RouteMatch(Wire):
+    """Conditions that must all hold; what is left out is no condition."""
+
+    headers: dict[_HeaderName, StringMatch] = Field(
+        default_factory=dict,
+        description="Header fields of the request; a field sent twice counts as its values joined"
+        " by a comma and a space. Default: none.",
+    )
+    source_labels: dict[str, str] = Field(
+        default_factory=dict, description="Labels the workload must have. Default: none."
+    )
+    gateways: ListOf[Name] | None = Field(
+        default=None, description="Gateways this match is for. Default: those of the route."
+    )
+    path: StringMatch | None = Field(
+        default=None,
+        description="Path of the request, without the query. Default: any.",
+        json_schema_extra=EXTENSION,
+    )
+    method: StringMatch | None = Field(
+        default=None,
+        description="Method of the request. Default: any.",
+        json_schema_extra=EXTENSION,
+    )
+    model: StringMatch | None = Field(
+        default=None,
+        description="Model named in the body of the request. Default: any.",
+        json_schema_extra=EXTENSION,
+    )
+    attributes: dict[str, StringMatch] = Field(
+        default_factory=dict,
+        description="What the application or the client key says of the caller; never a header of"
+        " the client. Default: none.",
+        json_schema_extra=EXTENSION,
+    )
+
+
+class InferencePoolRef(Wire):
+    """A pool of model servers in the cluster. Understood, not yet supported."""
+
+    group: str | None = Field(
+        default=None, description="API group. Default: that of InferencePool."
+    )
+    kind: str | None = Field(
+        default=None, description="Kind of the object. Default: InferencePool."
+    )
+    name: Name = Field(description="Name of the pool.")
+    namespace: Name | None = Field(default=None, description="Its namespace. Default: the route's.")
+    port: int | None = Field(
+        default=None, ge=1, le=_HIGHEST_PORT, description="Port of the pool. Default: its own."
+    )
+
+
+class BackendRef(Wire):
+    """One provider of a rule and its share of the requests."""
+
+    provider_host: Host | None = Field(default=None, description="The spec.host of an LLMProvider.")
+    weight: int | None = Field(
+        default=None,
+        ge=0,
+        le=_MAX_INT32,
+        description="Share of the requests, relative to its siblings of the same priority."
+        " Default: 0 beside a sibling that has one, else the same for all.",
+    )
+    backend_ref: InferencePoolRef | None = Field(
+        default=None,
+        description="A pool in the cluster instead of providerHost. Not supported yet.",
+    )
+    host_rewrite: Annotated[str, AfterValidator(check_host_and_port)] | None = Field(
+        default=None, description="Host header for the provider. Default: the provider host."
+    )
+    priority: int = Field(
+        default=0,
+        ge=0,
+        le=_MAX_INT32,
+        description="Tier: 0 is used first, the next when no backend of a lower one can serve."
+        " Default: 0.",
+        json_schema_extra=EXTENSION,
+    )
+    model: Name | None = Field(
+        default=None,
+        description="Model for requests through this backend; goes before the provider's."
+        " Default: the provider's.",
+        json_schema_extra=EXTENSION,
+    )
+
+    @model_validator(mode="after")
+    def _one_target(self) -> BackendRef:
+        if self.provider_host is None and self.backend_ref is None:
+            raise ValueError("needs a providerHost")
+        if self.backend_ref is None:
+            return self
+        if self.provider_host is not None:
+            raise ValueError("must not have both providerHost and backendRef; keep providerHost")
+        message = "backendRef (InferencePool) is not supported yet; use providerHost"
+        raise fault_at(("backendRef",), message)
+
+
+class RouteRule(Wire):
+    """Where requests go that satisfy any of the matches."""
+
+    name: Name | None = Field(
+        default=None,
+        description="Name of the rule; the key into routeSpecificConfigs. Default: none.",
+    )
+    matches: ListOf[RouteMatch] = Field(
+        default=(),
+        description="Any of these must hold. Default: none, the rule takes every request.",
+    )
+    backend_refs: Annotated[ListOf[BackendRef], Field(min_length=1)] = Field(
+        description="The providers that share the requests; at least one."
+    )
+
+    @field_validator("backend_refs")
+    @classmethod
+    def _some_weight(cls, backends: tuple[BackendRef, ...]) -> tuple[BackendRef, ...]:
+        for priority in sorted({backend.priority for backend in backends}):
+            weights = [backend.weight for backend in backends if backend.priority == priority]
+            if len(weights) > 1 and set(weights) <= {0, None} and 0 in weights:
+                raise ValueError(
+                    f"no backend of priority {priority} has a weight above 0, so none would be"
+                    " used; give one a weight, or leave all weights out for an even split"
+                )
+        return backends
+
+
+class LLMRouteSpec(Wire):
+    """The rules for one virtual host."""
+
+    host: Annotated[str, AfterValidator(check_route_host)] = Field(
+        description="Host that clients call: a DNS name, a short name, `*.suffix` or `*`."
+    )
+    gateways: ListOf[Name] | None = Field(
+        default=None, description="Gateways the route is for. Default: mesh."
+    )
+    rules: Annotated[ListOf[RouteRule], Field(min_length=1)] = Field(
+        description="The rules in order, the first that holds wins; at least one."
+    )
+
+    @field_validator("rules")
+    @classmethod
+    def _distinct_names(cls, rules: tuple[RouteRule, ...]) -> tuple[RouteRule, ...]:
+        seen: dict[str, int] = {}
+        for index, rule in enumerate(rules):
+            if rule.name is None:
+                continue
+            if rule.name in seen:
+                message = f"is the name of rules[{seen[rule.name]}] too; rule names must differ"
+                raise fault_at((index, "name"), message)
+            seen[rule.name] = index
+        return rules

@@ -1,0 +1,263 @@
+"""The ASGI middleware: virtual LLM hosts are served, everything else reaches the app."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from typing import Any
+
+from ._core.headers import Headers
+from ._core.inbound import check_body, check_hosts, split_target, too_large
+from ._core.messages import ClientRequest, error_object
+from ._core.routing import VirtualHost
+from ._engine.adrive import AsyncDelivery
+from ._engine.interrupt import Interrupt
+from .exceptions import AnswerableError, ClientDisconnected, ConfigError, RequestTimeout
+from .mesh import Config, Mesh
+from .settings import MeshSettings
+
+__all__ = ["LLMMeshMiddleware"]
+
+# The ASGI specification's own types, spelled out: a framework is not imported for them.
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_GONE = "the client went away"
+
+
+class LLMMeshMiddleware:
+    """Serves requests whose Host is a virtual LLM host; the app never sees them.
+
+    All other traffic reaches the app with the very same `scope`, `receive` and `send`.
+    Configuration errors end the server's start-up with their text; without lifespan support they
+    are raised by the first request.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        config: Config | None = None,
+        settings: MeshSettings | None = None,
+        mesh: Mesh | None = None,
+        attributes: Callable[[Scope], Mapping[str, str]] | None = None,
+        authorize: Callable[[Scope], bool] | None = None,
+    ) -> None:
+        """Wrap `app`; with no other argument everything is read from `LLM_MESH_*`.
+
+        Args:
+            app: the ASGI application.
+            config: manifests, as `Mesh` takes them.
+            settings: as `Mesh` takes them.
+            mesh: a mesh to share with other adapters, instead of `config` and `settings`.
+            attributes: the application's own facts about a request (plan, tenant), for matching.
+            authorize: decides who may use the mesh beside `LLM_MESH_ACCESS`.
+        """
+        self.app = app
+        self._attributes = attributes
+        self._authorize = authorize
+        self._config = config
+        self._settings = settings
+        self._mesh = mesh
+
+    @property
+    def mesh(self) -> Mesh:
+        """The mesh behind this middleware, made on first use.
+
+        Not made by the constructor: Starlette calls that inside the lifespan, where servers take an
+        exception for an app without lifespan and start all the same.
+
+        Raises:
+            ConfigError: the configuration cannot be used.
+        """
+        if self._mesh is None:
+            self._mesh = Mesh(self._config, settings=self._settings)
+        return self._mesh
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection scope (ASGI 3.0)."""
+        kind = scope["type"]
+        if kind == "lifespan":
+            await self._lifespan(scope, receive, send)
+            return
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        path = scope["path"]
+        mesh = self._mesh or self.mesh
+        if len(hosts) == 1 and path[:1] == "/" and mesh.find(hosts[0]) is None:
+            await self.app(scope, receive, send)
+            return
+
+        authority, path = split_target(scope.get("method", "GET"), _without_root(scope))
+        named = hosts if authority is None else [*hosts, authority]
+        found = [host for host in map(mesh.find, named) if host is not None]
+        if not found:
+            await self.app(scope, receive, send)
+        elif kind == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": "no WebSocket here"})
+        else:
+            responder = _Responder(self, mesh, found[0], scope, receive, send)
+            await responder.respond(path, hosts, authority)
+
+    def attributes_of(self, scope: Scope, consumer: str | None) -> Mapping[str, str]:
+        """What the application and the client key say of a request."""
+        facts = dict(self._attributes(scope)) if self._attributes is not None else {}
+        if consumer is not None:
+            facts["consumer"] = consumer
+        return facts
+
+    def authorizer(self, scope: Scope) -> Callable[[], bool] | None:
+        """The application's decision on `scope`, to be asked if it is needed."""
+        authorize = self._authorize
+        return None if authorize is None else lambda: authorize(scope)
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Report a bad configuration as a failed start-up; close connections at shutdown."""
+        try:
+            mesh = self.mesh
+        except ConfigError as exc:
+            await receive()
+            await send({"type": "lifespan.startup.failed", "message": str(exc)})
+            return
+
+        answered = False
+
+        async def send_and_close(message: Message) -> None:
+            nonlocal answered
+            answered = True
+            if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+                await mesh.aclose()
+            await send(message)
+
+        await self.app(scope, receive, send_and_close)
+        while (
+            not answered
+        ):  # an app that takes no part: its connections must be closed all the same
+            phase = (await receive())["type"]
+            if phase == "lifespan.shutdown":
+                await send_and_close({"type": "lifespan.shutdown.complete"})
+            else:
+                await send({"type": f"{phase}.complete"})
+
+
+class _Responder:
+    """One request for a virtual host."""
+
+    def __init__(
+        self,
+        middleware: LLMMeshMiddleware,
+        mesh: Mesh,
+        host: VirtualHost,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        self._middleware = middleware
+        self._mesh = mesh
+        self._host = host
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+
+    async def respond(self, path: str, hosts: list[bytes], authority: bytes | None) -> None:
+        """Answer, or fall silent if the client goes away."""
+        try:
+            check_hosts(hosts, authority)
+            request = await self._read_request(path)
+            with Interrupt() as interrupt:
+                watch = asyncio.create_task(self._watch(interrupt))
+                try:
+                    await self._serve(request)
+                finally:
+                    watch.cancel()
+        except AnswerableError as error:
+            await self._send_error(error)
+        except ClientDisconnected:
+            return
+
+    async def _serve(self, request: ClientRequest) -> None:
+        delivery = await self._mesh.asend(self._host, request)
+        try:
+            await self._deliver(delivery)
+        finally:
+            await delivery.aclose()
+
+    async def _deliver(self, delivery: AsyncDelivery) -> None:
+        reply, send = delivery.reply, self._send
+        start = {"type": "http.response.start", "status": reply.status, "headers": reply.headers}
+        try:
+            await send(start)
+            async with contextlib.aclosing(aiter(delivery)) as body:
+                async for data in body:
+                    await send({"type": "http.response.body", "body": data, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        except OSError as exc:  # what a server raises in `send` once its client is gone (ASGI 2.4)
+            raise ClientDisconnected(_GONE) from exc
+
+    async def _read_request(self, path: str) -> ClientRequest:
+        scope, settings = self._scope, self._mesh.settings
+        headers = Headers(scope["headers"])
+        peer = scope.get("client")
+        consumer = self._mesh.access.admit(
+            peer[0] if peer else None, headers, self._middleware.authorizer(scope)
+        )
+        check_body(headers, settings.max_request_bytes)
+        try:
+            async with asyncio.timeout(settings.request_timeout) as limit:
+                body = await self._read_body(limit)
+        except TimeoutError:
+            raise RequestTimeout(
+                "the body did not arrive in time", headers={"connection": "close"}
+            ) from None
+        return ClientRequest(
+            scope["method"], path, headers, body, self._middleware.attributes_of(scope, consumer)
+        )
+
+    async def _read_body(self, limit: asyncio.Timeout) -> bytes:
+        """The whole body; the time limit is on all of it, so a dripped one ends too."""
+        max_bytes = self._mesh.settings.max_request_bytes
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnected(_GONE)
+            data = message.get("body", b"")
+            size += len(data)
+            if size > max_bytes:
+                raise too_large(max_bytes)
+            chunks.append(data)
+            if not message.get("more_body", False):
+                return b"".join(chunks) if len(chunks) > 1 else data
+
+    async def _watch(self, interrupt: Interrupt) -> None:
+        """After the body, the only thing left to receive is that the client is gone."""
+        with contextlib.suppress(OSError):
+            while (await self._receive())["type"] != "http.disconnect":
+                pass
+        interrupt.fire(ClientDisconnected(_GONE))
+
+    async def _send_error(self, error: AnswerableError) -> None:
+        body = error_object(error.message, type=error.type, code=error.code, param=error.param)
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        headers += _encoded(error.headers, is_http1=self._scope["http_version"].startswith("1"))
+        await self._send(
+            {"type": "http.response.start", "status": error.status, "headers": headers}
+        )
+        await self._send({"type": "http.response.body", "body": body})
+
+
+def _without_root(scope: Scope) -> str:
+    """The path below the mount point; servers put `root_path` before an absolute target too."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", "")) or "/"
+
+
+def _encoded(headers: Mapping[str, str], *, is_http1: bool) -> Iterable[tuple[bytes, bytes]]:
+    """Header fields for ASGI; `connection` exists in HTTP/1 only (RFC 9113 8.2.2)."""
+    for name, value in headers.items():
+        if is_http1 or name != "connection":
+            yield name.encode("latin-1"), value.encode("latin-1")

@@ -1,0 +1,241 @@
+"""`llm-mesh demo`: ASM's six manifests, applied one after another, against embedded providers.
+
+It uses what any user has: the middleware, `FakeUpstream`, a server, an HTTP client. Real sockets
+and TLS, but no network and no key.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import httpx
+import uvicorn
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from ..asgi import LLMMeshMiddleware, Receive, Scope, Send
+from ..settings import MeshSettings
+from ..testing import CertificateAuthority, FakeUpstream, RecordedRequest
+
+__all__ = ["run"]
+
+_DASHSCOPE, _MOONSHOT, _DEMO = "dashscope.aliyuncs.com", "api.moonshot.cn", "demo-llm-server"
+_KEYS = {_DASHSCOPE: "YOUR_DASHSCOPE_API_KEY", _MOONSHOT: "YOUR_MOONSHOT_API_KEY"}
+_SPLIT_REQUESTS = 40
+_START_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One request of the demonstration; `host` is the virtual LLM host it is sent to."""
+
+    host: str
+    headers: tuple[tuple[str, str], ...] = ()
+    times: int = 1
+    is_stream: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a user of ASM does next: apply some manifests, then call."""
+
+    title: str
+    manifests: tuple[str, ...]
+    shots: tuple[Shot, ...]
+
+
+_SUBSCRIBER = (("user-type", "subscriber"),)
+STEPS = (
+    Step(
+        "A provider: plain HTTP in, model and key added, HTTPS out",
+        ("01-LLMProvider.yaml",),
+        (Shot(_DASHSCOPE),),
+    ),
+    Step(
+        "Scenario 1: subscribers get another model",
+        ("02-LLMRoute-scenario1.yaml", "03-LLMProvider-scenario1.yaml"),
+        (Shot(_DASHSCOPE), Shot(_DASHSCOPE, _SUBSCRIBER)),
+    ),
+    Step(
+        "Scenario 2: traffic split between two providers",
+        ("04-LLMProvider-moonshot.yaml", "05-demo-llm-server.yaml", "06-LLMRoute-scenario2.yaml"),
+        (Shot(_DEMO, times=_SPLIT_REQUESTS),),
+    ),
+    Step("The same mesh, streaming", (), (Shot(_DASHSCOPE, _SUBSCRIBER, is_stream=True),)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One call as its client and its provider saw it."""
+
+    answer: httpx.Response
+    tokens: str
+    upstream: RecordedRequest
+
+
+def run() -> int:
+    """Play every step; 0 if each request was served as its manifests say, else 1."""
+    console = Console()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        ca = CertificateAuthority()
+        ca.write(folder / "ca.pem")
+        upstreams = {}
+        for host, variable in _KEYS.items():
+            os.environ[variable] = f"demo-{secrets.token_hex(12)}"
+            upstreams[host] = stack.enter_context(
+                FakeUpstream(host_names=host, ca=ca, api_key=os.environ[variable])
+            )
+        console.print(
+            "Two embedded providers are listening with TLS: "
+            + ", ".join(f"[bold]{host}[/] at {up.url}" for host, up in upstreams.items())
+        )
+        endpoints = {host: upstream.url for host, upstream in upstreams.items()}
+        manifests = stack.enter_context(as_file(files(__package__) / "manifests"))
+        applied: list[Path] = []
+        is_good = True
+        for number, step in enumerate(STEPS, start=1):
+            applied += [manifests / name for name in step.manifests]
+            settings = MeshSettings(
+                config=tuple(map(str, applied)), endpoints=endpoints, ca_file=str(folder / "ca.pem")
+            )
+            console.print(f"\n[bold]{number}. {step.title}[/]")
+            for name in step.manifests:
+                console.print(f"   apply {name}", highlight=False)
+            with _serving(LLMMeshMiddleware(_own_app, settings=settings)) as url:
+                is_good &= _play(console, step, url, upstreams)
+    console.print(
+        f"\n{'Everything was served as the manifests say.' if is_good else 'Something was not.'}"
+    )
+    return 0 if is_good else 1
+
+
+async def _own_app(scope: Scope, receive: Receive, send: Send) -> None:
+    """The application that the middleware wraps: it sees what is for no virtual host."""
+    if scope["type"] != "http":
+        return
+    headers = [(b"content-type", b"text/plain")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"the application itself"})
+
+
+@contextmanager
+def _serving(app: LLMMeshMiddleware) -> Iterator[str]:
+    config = uvicorn.Config(app, port=0, log_level="warning")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, name="demo-server", daemon=True)
+    thread.start()
+    deadline = time.monotonic() + _START_SECONDS
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > deadline:
+            raise RuntimeError("the demo's own server did not start")
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(_START_SECONDS)
+
+
+def _play(console: Console, step: Step, url: str, upstreams: dict[str, FakeUpstream]) -> bool:
+    calls = [shot for shot in step.shots for _ in range(shot.times)]
+    shown = track(calls, "   calling", console=console, transient=True, disable=len(calls) < 10)
+    with httpx.Client(base_url=url, trust_env=False) as client:
+        seen = [_call(client, shot, upstreams) for shot in shown]
+    console.print(_table(step.shots, seen))
+    split = Counter(call.answer.headers.get("x-llm-mesh-provider", "-") for call in seen)
+    if len(split) > 1 and len(step.shots) == 1:
+        console.print(
+            "   split: " + ", ".join(f"{name} {count}" for name, count in sorted(split.items()))
+        )
+    if step.shots[0].is_stream:
+        console.print("   events: ", " ".join(_pieces(seen[0].answer.text)), highlight=False)
+    return all(call.answer.status_code == 200 for call in seen)
+
+
+def _call(client: httpx.Client, shot: Shot, upstreams: dict[str, FakeUpstream]) -> Seen:
+    before = {host: len(upstream.requests) for host, upstream in upstreams.items()}
+    body: dict[str, object] = {
+        "messages": [{"role": "user", "content": "Please introduce yourself"}]
+    }
+    if shot.is_stream:
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+    answer = client.post("/", json=body, headers={"host": shot.host, **dict(shot.headers)})
+    for host, upstream in upstreams.items():
+        if len(upstream.requests) > before[host]:
+            return Seen(answer, _tokens(answer), upstream.requests[-1])
+    raise RuntimeError(f"no provider was called: {answer.status_code} {answer.text}")
+
+
+def _table(shots: Sequence[Shot], seen: Sequence[Seen]) -> Table:
+    table = Table()
+    for title in ("request", "rule", "provider", "model", "upstream call", "key", "status"):
+        table.add_column(title)
+    table.add_column("calls", justify="right")
+    table.add_column("tokens in/out", justify="right")
+    asked = [_asked(shot) for shot in shots for _ in range(shot.times)]
+    rows = Counter((text, *_facts(call)) for text, call in zip(asked, seen, strict=True))
+    for row, calls in sorted(rows.items()):
+        *cells, tokens = row
+        table.add_row(*cells, str(calls), tokens)
+    return table
+
+
+def _asked(shot: Shot) -> str:
+    extra = "".join(f"\n{name}: {value}" for name, value in shot.headers)
+    return f"POST http://{shot.host}{extra}{' (stream)' if shot.is_stream else ''}"
+
+
+def _facts(call: Seen) -> tuple[str, ...]:
+    headers, upstream = call.answer.headers, call.upstream
+    scheme = "https" if upstream.server_name else "http"
+    key = (upstream.header("authorization") or "-").removeprefix("Bearer ")
+    return (
+        headers.get("x-llm-mesh-rule", "-"),
+        headers.get("x-llm-mesh-provider", "-"),
+        upstream.json().get("model", "-"),
+        f"{scheme}://{upstream.header('host')}\n{upstream.target}",
+        f"{key[:5]}***",
+        str(call.answer.status_code),
+        call.tokens,
+    )
+
+
+def _tokens(answer: httpx.Response) -> str:
+    """`usage` of the answer, or of the last event that has one."""
+    documents = [answer.text]
+    if answer.headers.get("content-type", "").startswith("text/event-stream"):
+        documents = [event for event in _events(answer.text) if event != "[DONE]"]
+    for document in reversed(documents):
+        usage = json.loads(document).get("usage")
+        if usage:
+            return f"{usage['prompt_tokens']}/{usage['completion_tokens']}"
+    return "-"
+
+
+def _events(text: str) -> list[str]:
+    return [line.removeprefix("data: ") for line in text.splitlines() if line.startswith("data: ")]
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """The pieces of content that the stream brought."""
+    for event in _events(text):
+        if event == "[DONE]":
+            yield event
+            return
+        for choice in json.loads(event)["choices"]:
+            if choice["delta"].get("content"):
+                yield repr(choice["delta"]["content"])

@@ -1,0 +1,72 @@
+"""The command line: subcommands and their options; what they do is in a module each."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from .. import __version__
+from ..exceptions import ConfigError
+
+__all__ = ["main"]
+
+
+class _Group(click.Group):
+    """A bad configuration ends any command with its problems, one a line, and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except ConfigError as exc:
+            click.echo(exc, err=True)
+            sys.exit(1)
+
+
+@click.group(cls=_Group)
+@click.version_option(__version__, prog_name="llm-mesh")
+def main() -> None:
+    """A service mesh for LLM traffic: routes, keys and HTTPS behind plain HTTP."""
+
+
+@main.command()
+@click.option(
+    "--config",
+    "-c",
+    multiple=True,
+    type=click.Path(),
+    help="A manifest or a directory of them; may be repeated. Default: LLM_MESH_CONFIG.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=15001, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1))
+def serve(config: tuple[str, ...], host: str, port: int, workers: int) -> None:
+    """Run the mesh as a process of its own, for programs in any language.
+
+    A client reaches it with `http_proxy=http://127.0.0.1:15001`, or with a virtual host in its Host
+    header. GET /healthz answers on any other host.
+    """
+    from .serve import run
+
+    run(config, host=host, port=port, workers=workers)
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path())
+@click.option("--json", "as_json", is_flag=True, help="Print problems and extensions as JSON.")
+def validate(paths: tuple[str, ...], as_json: bool) -> None:
+    """Check manifests; print every problem as file:line:column: message.
+
+    Exit code 0 if they can be used (there may be warnings), 1 if not.
+    """
+    from .validate import report
+
+    sys.exit(report(paths, as_json=as_json))
+
+
+@main.command()
+def demo() -> None:
+    """Show the mesh at work: two embedded providers, real sockets and TLS, no key, no network."""
+    from .demo import run
+
+    sys.exit(run())

@@ -1,0 +1,120 @@
+"""The documents a user writes: `LLMProvider` and `LLMRoute`, field by field as in ASM and beyond.
+
+Attributes are snake_case, YAML is camelCase. A model that exists is valid in itself; what needs
+another document, a file or the environment is checked when documents are compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
+
+from ._schema.base import EXTENSION, Name, Wire
+from ._schema.provider import (
+    APIKeySource,
+    LLMProviderSpec,
+    OpenAIConfig,
+    ProviderConfig,
+    ProviderConfigs,
+    SecretKeyRef,
+    UpstreamTLS,
+    WorkloadSelector,
+)
+from ._schema.route import (
+    BackendRef,
+    InferencePoolRef,
+    LLMRouteSpec,
+    RouteMatch,
+    RouteRule,
+    StringMatch,
+)
+from ._schema.wording import Path, format_field
+
+__all__ = [
+    "APIKeySource",
+    "BackendRef",
+    "InferencePoolRef",
+    "LLMProvider",
+    "LLMProviderSpec",
+    "LLMRoute",
+    "LLMRouteSpec",
+    "ObjectMeta",
+    "OpenAIConfig",
+    "ProviderConfig",
+    "ProviderConfigs",
+    "RouteMatch",
+    "RouteRule",
+    "SecretKeyRef",
+    "StringMatch",
+    "UpstreamTLS",
+    "WorkloadSelector",
+    "used_extensions",
+]
+
+_REQUIRED: JsonDict = {"required": ["apiVersion", "kind", "metadata", "spec"]}
+
+
+class ObjectMeta(Wire):
+    """Names a document; every other Kubernetes metadata is ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: Name = Field(description="Name of the document, unique for its kind in its namespace.")
+    namespace: Name | None = Field(
+        default=None, description="Namespace of the document. Default: the one of the mesh."
+    )
+
+
+class _Document(Wire):
+    model_config = ConfigDict(json_schema_extra=_REQUIRED)
+
+    api_version: Literal["istio.alibabacloud.com/v1beta1", "istio.alibabacloud.com/v1"] = Field(
+        default="istio.alibabacloud.com/v1beta1", description="Version of the format."
+    )
+    metadata: ObjectMeta = Field(description="Name and namespace.")
+    status: object = Field(
+        default=None, exclude=True, repr=False, description="Written by a control plane; ignored."
+    )
+
+
+class LLMProvider(_Document):
+    """A model provider."""
+
+    kind: Literal["LLMProvider"] = Field(default="LLMProvider", description="The kind.")
+    spec: LLMProviderSpec = Field(description="The provider.")
+
+
+class LLMRoute(_Document):
+    """How the requests to one virtual host are shared out to providers."""
+
+    kind: Literal["LLMRoute"] = Field(default="LLMRoute", description="The kind.")
+    spec: LLMRouteSpec = Field(description="The route.")
+
+
+def used_extensions(model: LLMProvider | LLMRoute) -> tuple[str, ...]:
+    """The fields a document sets that ASM does not know and ignores: `spec.endpoint` and so on."""
+    return tuple(format_field(path) for path in _extensions(model, ()))
+
+
+def _extensions(value: object, path: Path) -> Iterator[Path]:
+    if isinstance(value, BaseModel):
+        for name, field in type(value).model_fields.items():
+            inner = getattr(value, name)
+            if name not in value.model_fields_set or inner is None:
+                continue
+            place = (*path, field.alias or name)
+            if field.json_schema_extra == EXTENSION:
+                yield place
+            else:
+                yield from _extensions(inner, place)
+        return
+    items: Iterable[tuple[str | int, object]] = ()
+    if isinstance(value, tuple):
+        items = enumerate(value)
+    elif isinstance(value, dict):
+        items = value.items()
+    for key, inner in items:
+        yield from _extensions(inner, (*path, key))

@@ -1,0 +1,237 @@
+"""Every exception of the mesh, in one tree.
+
+    MeshError
+    ├── ConfigError                 manifests or settings cannot be used; lists every problem
+    ├── RequestError                the client's request is at fault; 4xx, the text is safe to show
+    │   ├── MalformedRequest        400  invalid_request
+    │   │   └── InvalidJSON         400  invalid_json
+    │   ├── InvalidClientKey        401  invalid_client_key
+    │   ├── AccessDenied            403  access_denied
+    │   ├── NoRouteMatched          404  route_not_found
+    │   ├── UnsupportedOperation    404  unsupported_operation
+    │   ├── MethodNotAllowed        405  method_not_allowed
+    │   ├── RequestTimeout          408  request_timeout
+    │   ├── RequestTooLarge         413  request_too_large
+    │   └── UnsupportedEncoding     415  unsupported_content_encoding
+    ├── UpstreamError               the provider is at fault; 5xx, generic text
+    │   ├── UpstreamConnectError    502  upstream_connect_error
+    │   ├── UpstreamProtocolError   502  upstream_protocol_error
+    │   ├── NoBackendAvailable      503  no_healthy_upstream
+    │   └── UpstreamTimeout         504  upstream_timeout
+    └── ClientDisconnected          the client went away; nobody is left to answer
+
+`status`, `type` and `code` are what a client sees in the OpenAI error object; they live on the
+class so that an adapter has nothing to decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = [
+    "AccessDenied",
+    "ClientDisconnected",
+    "ConfigError",
+    "InvalidClientKey",
+    "InvalidJSON",
+    "MalformedRequest",
+    "MeshError",
+    "MethodNotAllowed",
+    "NoBackendAvailable",
+    "NoRouteMatched",
+    "Problem",
+    "RequestError",
+    "RequestTimeout",
+    "RequestTooLarge",
+    "UnsupportedEncoding",
+    "UnsupportedOperation",
+    "UpstreamConnectError",
+    "UpstreamError",
+    "UpstreamProtocolError",
+    "UpstreamTimeout",
+]
+
+
+class MeshError(Exception):
+    """Base of everything the mesh raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with the configuration, and where.
+
+    `line` and `column` count from 1; 0 means the place is not in a file. `field` is the path of the
+    field as one would write it (`spec.rules[0].backendRefs`). `message` never holds a secret. Only
+    problems of severity `error` keep a configuration from being used.
+    """
+
+    source: str
+    line: int
+    column: int
+    field: str
+    message: str
+    severity: Literal["error", "warning"] = "error"
+
+    @property
+    def place(self) -> str:
+        """`file:line:column`, as compilers write it and editors follow it."""
+        return f"{self.source}:{self.line}:{self.column}" if self.line else self.source
+
+    @property
+    def text(self) -> str:
+        """The field and what is wrong with it."""
+        return f"{self.field}: {self.message}" if self.field else self.message
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.text}"
+
+
+class ConfigError(MeshError):
+    """Raised when manifests or settings cannot be used; `problems` holds all of them at once."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class AnswerableError(MeshError):
+    """An error that has an HTTP answer: what `RequestError` and `UpstreamError` share."""
+
+    status = 500
+    type = "server_error"
+    code = "internal_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.message = message
+        self.param = param
+        self.headers: Mapping[str, str] = headers or {}
+        super().__init__(message)
+
+
+class RequestError(AnswerableError):
+    """The client's request cannot be served as it is; the message is written for the client."""
+
+    status = 400
+    type = "invalid_request_error"
+    code = "invalid_request"
+
+
+class MalformedRequest(RequestError):
+    """The request is ambiguous or broken HTTP: two Hosts, two lengths, a Host that disagrees."""
+
+
+class InvalidJSON(MalformedRequest):
+    """The body is not one JSON object in UTF-8."""
+
+    code = "invalid_json"
+
+
+class InvalidClientKey(RequestError):
+    """A client key was needed and is missing or unknown."""
+
+    status = 401
+    type = "authentication_error"
+    code = "invalid_client_key"
+
+
+class AccessDenied(RequestError):
+    """The peer may not use the mesh (see `LLM_MESH_ACCESS`)."""
+
+    status = 403
+    type = "permission_error"
+    code = "access_denied"
+
+
+class NoRouteMatched(RequestError):
+    """No rule of the virtual host's route matches the request."""
+
+    status = 404
+    code = "route_not_found"
+
+
+class UnsupportedOperation(RequestError):
+    """The path is none the mesh knows, or none the chosen provider can serve."""
+
+    status = 404
+    code = "unsupported_operation"
+
+
+class MethodNotAllowed(RequestError):
+    """The operation is not served under this method; `allow` lists those that are."""
+
+    status = 405
+    code = "method_not_allowed"
+
+    def __init__(self, message: str, *, allow: str) -> None:
+        super().__init__(message, headers={"allow": allow})
+
+
+class RequestTimeout(RequestError):
+    """The client did not deliver its body in time."""
+
+    status = 408
+    code = "request_timeout"
+
+
+class RequestTooLarge(RequestError):
+    """The body is longer than `LLM_MESH_MAX_REQUEST_BYTES`."""
+
+    status = 413
+    code = "request_too_large"
+
+
+class UnsupportedEncoding(RequestError):
+    """The body came with a `Content-Encoding`; the mesh reads plain JSON only."""
+
+    status = 415
+    code = "unsupported_content_encoding"
+
+
+class UpstreamError(AnswerableError):
+    """The provider failed; the text names the provider host and nothing behind it."""
+
+    status = 502
+    type = "upstream_error"
+    code = "upstream_error"
+
+
+class UpstreamConnectError(UpstreamError):
+    """No connection: refused, reset, name not found, TLS not trusted, closed before an answer."""
+
+    code = "upstream_connect_error"
+
+
+class UpstreamProtocolError(UpstreamError):
+    """The answer cannot be passed on: broken framing, half a body, a redirect."""
+
+    code = "upstream_protocol_error"
+
+
+class NoBackendAvailable(UpstreamError):
+    """Every backend that could serve the request is out of service."""
+
+    status = 503
+    code = "no_healthy_upstream"
+
+
+class UpstreamTimeout(UpstreamError):
+    """A phase took too long; `phase` is one of connect, first_byte, idle, request."""
+
+    status = 504
+    code = "upstream_timeout"
+
+    def __init__(self, message: str, *, phase: str) -> None:
+        self.phase = phase
+        super().__init__(message)
+
+
+class ClientDisconnected(MeshError):
+    """The client is gone: a reason to stop, neither the provider's fault nor the request's."""

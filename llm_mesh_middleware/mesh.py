@@ -1,0 +1,193 @@
+"""The mesh itself: configuration made ready, shared by any number of adapters."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from ._compile import Workload, compile_manifest
+from ._core.access import AccessPolicy
+from ._core.exchange import ExchangePolicy, Timeouts, exchange
+from ._core.headers import ForwardPolicy
+from ._core.messages import ClientRequest
+from ._core.observer import Observation, Observer
+from ._core.routing import RoutingTable, VirtualHost
+from ._engine.adrive import AsyncDelivery, adrive
+from ._engine.tls import TLSContexts
+from ._engine.upstream import AsyncUpstreamClient
+from .config import LLMProvider, LLMRoute
+from .exceptions import ConfigError, Problem
+from .settings import MeshSettings, load_settings
+from .sources import ConfigSource, FileSource, ModelSource
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["Config", "Mesh", "compile_source"]
+
+logger = logging.getLogger("llm_mesh_middleware")
+
+Config = str | PathLike[str] | ConfigSource | Sequence[str | PathLike[str] | LLMProvider | LLMRoute]
+
+
+class Mesh:
+    """Providers and routes of one configuration, and the connections to call them with.
+
+    Safe to share between adapters, threads and event loops, and to make before a fork: connections
+    are opened on first use, per process and event loop.
+    """
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        *,
+        settings: MeshSettings | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        observer: Observer | None = None,
+        rng: Callable[[], float] = random.random,
+    ) -> None:
+        """Read and compile the configuration.
+
+        Args:
+            config: files or directories of manifests, `LLMProvider` and `LLMRoute` objects, or a
+                source of one's own; by default what `settings.config` names.
+            settings: by default read from `LLM_MESH_*`.
+            transport: an httpx transport that carries every upstream call, such as a
+                `MockTransport` in a test; what it trusts and connects to is then its business.
+            observer: told of every exchange.
+            rng: numbers in [0, 1) for weighted choices; give a seeded one to repeat a run.
+
+        Raises:
+            ConfigError: with everything that is wrong with manifests and settings.
+        """
+        self.settings = settings if settings is not None else load_settings()
+        self.access = AccessPolicy.of(
+            self.settings.access,
+            {name: key.get_secret_value() for name, key in self.settings.client_keys.items()},
+        )
+        self._source = _source(config, self.settings)
+        self._policy = _policy(self.settings)
+        self._observer = observer
+        self._rng = rng
+        self._transport = transport
+        self._contexts = TLSContexts(self.settings.ca_file)
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncUpstreamClient] = (
+            WeakKeyDictionary()
+        )
+        self.table = self._load()
+
+    def find(self, host: bytes) -> VirtualHost | None:
+        """The virtual host that a raw Host value names; None if it is not the mesh's."""
+        return self.table.find(host)
+
+    async def asend(self, host: VirtualHost, request: ClientRequest) -> AsyncDelivery:
+        """Serve a request that is addressed to `host`; the caller closes what it is given.
+
+        Raises:
+            RequestError: the request is at fault.
+            UpstreamError: the provider is at fault.
+        """
+        observation = Observation() if self._observer is None else self._observer(request)
+        steps = exchange(
+            host,
+            request,
+            self._policy,
+            clock=time.monotonic,
+            random=self._rng,
+            observation=observation,
+        )
+        return await adrive(steps, self._client())
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop; the mesh can go on being used."""
+        client = self._clients.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.aclose()
+
+    def close(self) -> None:
+        """Close the connections of event loops that no longer run; `aclose` does its own loop's."""
+        for loop in list(self._clients):
+            if loop.is_running():
+                continue
+            client = self._clients.pop(loop)
+            if not loop.is_closed():
+                loop.run_until_complete(client.aclose())
+
+    def _client(self) -> AsyncUpstreamClient:
+        loop = asyncio.get_running_loop()
+        client = self._clients.get(loop)
+        if client is None:
+            client = self._clients[loop] = self._make_client()
+        return client
+
+    def _make_client(self) -> AsyncUpstreamClient:
+        """An HTTP library is imported only when it is the one that is used."""
+        trust_env = self.settings.trust_env
+        if self._transport is not None or self.settings.upstream_client == "httpx":
+            from ._engine.upstream_httpx import HttpxUpstreamClient
+
+            return HttpxUpstreamClient(
+                self._contexts, trust_env=trust_env, transport=self._transport
+            )
+        from ._engine.upstream_aiohttp import AiohttpUpstreamClient
+
+        return AiohttpUpstreamClient(self._contexts, trust_env=trust_env)
+
+    def _load(self) -> RoutingTable:
+        table, problems = compile_source(self._source, self.settings)
+        for problem in problems:
+            if problem.severity == "warning":
+                logger.warning("%s", problem)
+        if table is None:
+            raise ConfigError([problem for problem in problems if problem.severity == "error"])
+        names = ", ".join(host.name for host in table.hosts)
+        logger.info("serving %d virtual hosts: %s", len(table.hosts), names)
+        return table
+
+
+def compile_source(
+    source: ConfigSource, settings: MeshSettings, environ: Mapping[str, str] | None = None
+) -> tuple[RoutingTable | None, tuple[Problem, ...]]:
+    """Load and compile; the table is None if a problem is an error."""
+    compiled = compile_manifest(
+        source.load(),
+        Workload(settings.labels, settings.namespace, frozenset(settings.gateways)),
+        endpoints=settings.endpoints,
+        environ=os.environ if environ is None else environ,
+    )
+    return compiled.table, compiled.problems
+
+
+def _source(config: Config | None, settings: MeshSettings) -> ConfigSource:
+    if config is None:
+        config = settings.config
+    if isinstance(config, ConfigSource):
+        return config
+    if isinstance(config, str | PathLike):
+        config = (config,)
+    models = [item for item in config if isinstance(item, LLMProvider | LLMRoute)]
+    if models:
+        return ModelSource(models, default_namespace=settings.namespace)
+    paths = [os.fspath(item) for item in config if isinstance(item, str | PathLike)]
+    return FileSource(paths, environ=os.environ, default_namespace=settings.namespace)
+
+
+def _policy(settings: MeshSettings) -> ExchangePolicy:
+    return ExchangePolicy(
+        timeouts=Timeouts(
+            connect=settings.connect_timeout,
+            first_byte=settings.first_byte_timeout,
+            idle=settings.idle_timeout,
+            request=settings.request_timeout,
+        ),
+        max_response_bytes=settings.max_response_bytes,
+        forward=ForwardPolicy.extended(settings.forward_headers),
+        show_routing=settings.response_headers,
+    )

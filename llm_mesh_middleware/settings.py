@@ -1,0 +1,304 @@
+"""`MeshSettings`: what the operator of a process decides, from `LLM_MESH_*` or as keywords.
+
+Manifests say how requests are routed; settings say how this process takes part in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from ._core.headers import NEVER_FORWARDED, is_forbidden
+from ._schema.values import (
+    check_base_url,
+    check_file_name,
+    check_header_name,
+    check_host,
+    check_name,
+)
+from ._schema.wording import (
+    Given,
+    field_path,
+    format_field,
+    is_about_a_key,
+    say,
+    shown,
+    suggest,
+)
+from .exceptions import ConfigError, Problem
+
+__all__ = ["MeshSettings", "load_settings"]
+
+_PREFIX = "LLM_MESH_"
+_SECRET_FIELDS = frozenset(("client_keys",))
+_MIB = 2**20
+
+
+def _json(text: str, kind: type[Any], wanted: str) -> Any:
+    try:
+        value = json.loads(text, object_pairs_hook=_distinct)
+    except json.JSONDecodeError as exc:
+        # Its text is not repeated: client keys are written this way.
+        raise ValueError(f"must be {wanted}; it breaks off at character {exc.pos + 1}") from None
+    except RecursionError:
+        raise ValueError(f"must be {wanted}; this is nested too deep") from None
+    if not isinstance(value, kind):
+        raise ValueError(f"must be {wanted}")
+    return value
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("must be a JSON object that has no key twice")
+    return dict(pairs)
+
+
+def _read_paths(value: object) -> object:
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if not isinstance(value, str):
+        return _as_tuple(value)
+    if value.lstrip().startswith("["):
+        return tuple(_json(value, list, 'a JSON list such as ["mesh.yaml"]'))
+    return tuple(path for path in value.split(os.pathsep) if path)
+
+
+def _as_tuple(value: object) -> object:
+    if not isinstance(value, Iterable) or isinstance(value, Mapping):
+        return value
+    return tuple(os.fspath(item) if isinstance(item, os.PathLike) else item for item in value)
+
+
+def _read_path(value: object) -> object:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _read_words(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(word for part in value.split(",") if (word := part.strip()))
+
+
+def _read_object(value: object) -> object:
+    return _json(value, dict, "a JSON object") if isinstance(value, str) else value
+
+
+def _read_labels(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    labels: dict[str, str] = {}
+    for part in filter(None, map(str.strip, value.split(","))):
+        key, equals, text = part.partition("=")
+        if not (key and equals):
+            raise ValueError("must be labels such as app=web,version=v1")
+        if labels.setdefault(key, text) != text:
+            raise ValueError("must not have a label twice")
+    return labels
+
+
+def _check_client_key(value: SecretStr) -> SecretStr:
+    check_name(value.get_secret_value())
+    return value
+
+
+def _check_client_keys(keys: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    if len({key.get_secret_value() for key in keys.values()}) < len(keys):
+        raise ValueError("must not give two names the same key")
+    return keys
+
+
+def _check_forwarded(pattern: str) -> str:
+    """A header name, or the beginning of names with `-*` behind it."""
+    pattern = pattern.lower()
+    stem = pattern.removesuffix("*")
+    check_header_name(stem)
+    if "*" in stem or (stem != pattern and not stem.endswith("-")):
+        raise ValueError("must be a header name or a prefix such as x-tenant-*")
+    name = stem.encode()
+    caught = [never for never in NEVER_FORWARDED if never.startswith(name)]
+    if is_forbidden(name) or (stem != pattern and (caught or _is_near_forbidden(name))):
+        raise ValueError("must not cover a header that never goes upstream, such as authorization")
+    return pattern
+
+
+def _is_near_forbidden(prefix: bytes) -> bool:
+    """Whether a prefix takes in a whole forbidden family: `x-*` does, of `x-forwarded-*`."""
+    return any(
+        is_forbidden(family) and family.startswith(prefix)
+        for family in (b"proxy-", b"x-forwarded-")
+    )
+
+
+_Words = BeforeValidator(_read_words)
+_Object = BeforeValidator(_read_object)
+_Name = Annotated[str, AfterValidator(check_name)]
+_Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Bytes = Annotated[int, Field(gt=0)]
+_File = Annotated[str, BeforeValidator(_read_path), AfterValidator(check_file_name)]
+
+
+class MeshSettings(BaseSettings):
+    """Every field is also an environment variable: its name in capitals behind `LLM_MESH_`.
+
+    A keyword goes before the environment. An empty variable counts as unset.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    config: Annotated[tuple[_File, ...], NoDecode, BeforeValidator(_read_paths)] = Field(
+        default=(),
+        description="Manifests: files and directories, with the path separator of the system"
+        " between them, or a JSON list. Default: none.",
+    )
+    endpoints: Annotated[
+        dict[
+            Annotated[str, AfterValidator(check_host)],
+            Annotated[str, AfterValidator(check_base_url)],
+        ],
+        NoDecode,
+        _Object,
+    ] = Field(
+        default_factory=dict,
+        description="Provider host to the base URL to connect to instead, a JSON object; goes"
+        " before spec.endpoint. Default: none.",
+    )
+    ca_file: _File | None = Field(
+        default=None,
+        description="PEM bundle to trust beside the system's. Default: the system's alone.",
+    )
+    labels: Annotated[dict[str, str], NoDecode, BeforeValidator(_read_labels)] = Field(
+        default_factory=dict,
+        description="Labels of this workload, as app=web,version=v1. Default: none.",
+    )
+    namespace: _Name = Field(
+        default="default",
+        description="Namespace of this workload and of documents that name none. Default: default.",
+    )
+    gateways: Annotated[tuple[_Name, ...], NoDecode, _Words] = Field(
+        default=("mesh",),
+        description="Gateway names this process stands for, commas between. Default: mesh.",
+    )
+    client_keys: Annotated[
+        dict[_Name, Annotated[SecretStr, AfterValidator(_check_client_key)]],
+        NoDecode,
+        _Object,
+        AfterValidator(_check_client_keys),
+    ] = Field(
+        default_factory=dict,
+        description="Name of a caller to the key it must send as Bearer, a JSON object; the name"
+        " becomes the consumer in matching and telemetry. Default: none.",
+    )
+    access: Literal["private", "keys", "open"] = Field(
+        default="private",
+        description="Who may use the mesh. private: loopback and private peers, or a client key,"
+        " or authorize; keys: a client key or authorize; open: everyone. Default: private.",
+    )
+    connect_timeout: _Seconds = Field(
+        default=5, description="Seconds to get a connection to a provider. Default: 5."
+    )
+    first_byte_timeout: _Seconds = Field(
+        default=60, description="Seconds to the first byte of an answer. Default: 60."
+    )
+    idle_timeout: _Seconds = Field(
+        default=60, description="Seconds between two bytes of an answer. Default: 60."
+    )
+    request_timeout: _Seconds = Field(
+        default=600, description="Seconds for a whole request, attempts included. Default: 600."
+    )
+    max_request_bytes: _Bytes = Field(
+        default=32 * _MIB,
+        description="Longest request body in bytes; it is held in memory. Default: 32 MiB.",
+    )
+    max_response_bytes: _Bytes = Field(
+        default=64 * _MIB,
+        description="Longest answer in bytes that is no stream; it is held in memory."
+        " Default: 64 MiB.",
+    )
+    forward_headers: Annotated[
+        tuple[Annotated[str, AfterValidator(_check_forwarded)], ...], NoDecode, _Words
+    ] = Field(
+        default=(),
+        description="Request headers that go upstream beside the built-in list: names or"
+        " prefix-*, commas between. Default: none.",
+    )
+    trust_env: bool = Field(
+        default=False,
+        description="Whether upstream calls use the proxy variables of the process."
+        " Default: false.",
+    )
+    upstream_client: Literal["auto", "httpx", "aiohttp"] = Field(
+        default="auto",
+        description="HTTP client for upstream calls. auto: aiohttp in async code, httpx in sync."
+        " Default: auto.",
+    )
+    response_headers: bool = Field(
+        default=True,
+        description="Whether answers carry x-llm-mesh-* headers that tell how they were routed."
+        " Default: true.",
+    )
+
+
+def load_settings(**overrides: Any) -> MeshSettings:
+    """The settings of this process; keywords go before the environment.
+
+    Raises:
+        ConfigError: with one problem for each variable that is wrong, by its name.
+    """
+    problems = [_unknown(name) for name in overrides if name not in MeshSettings.model_fields]
+    try:
+        settings = MeshSettings(**overrides)
+    except ValidationError as exc:
+        problems += map(_problem, exc.errors(include_url=False))
+    if problems:
+        # Outside the handler: the chain of exceptions would hold every input.
+        raise ConfigError(problems)
+    return settings
+
+
+def _unknown(name: str) -> Problem:
+    message = f"unknown setting; {suggest(name, MeshSettings.model_fields)}"
+    return Problem(_variable(name), 0, 0, "", message)
+
+
+def _problem(error: ErrorDetails) -> Problem:
+    name, *below = field_path(error)
+    if is_about_a_key(error) and name in _SECRET_FIELDS:
+        below = []  # a name and its key may have changed places
+    given = None if is_about_a_key(error) else _given(str(name), error["input"])
+    message = say(error, given)
+    return Problem(_variable(str(name)), 0, 0, format_field(tuple(below)), message)
+
+
+def _variable(name: str) -> str:
+    return _PREFIX + name.upper()
+
+
+_KINDS: tuple[tuple[type | tuple[type, ...], str, Callable[[Any], str] | None], ...] = (
+    (str, "a string", shown),
+    (bool, "a boolean", lambda value: str(value).lower()),
+    ((int, float), "a number", str),
+    (type(None), "nothing", None),
+    (Mapping, "a mapping", None),
+    (Iterable, "a list", None),
+)
+
+
+def _given(name: str, value: object) -> Given | None:
+    for kind, words, text in _KINDS:
+        if isinstance(value, kind):
+            # An @ is the user information of a URL; an object is written as a long string.
+            is_private = name in _SECRET_FIELDS or "@" in str(value) or "{" in str(value)
+            return Given(words, None if is_private or text is None else text(value))
+    return None

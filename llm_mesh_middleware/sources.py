@@ -1,0 +1,129 @@
+"""Where configuration comes from: files and directories of manifests, or models made in Python.
+
+A source reads and reports; it never raises for what it finds.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+from ._manifest import Manifest, Resource, parse_manifest
+from .config import LLMProvider, LLMRoute
+from .exceptions import Problem
+
+__all__ = ["ConfigSource", "FileSource", "ModelSource", "apply"]
+
+_SUFFIXES = (".yaml", ".yml")
+
+
+@runtime_checkable
+class ConfigSource(Protocol):
+    """Anything that can say what the configuration is at this moment."""
+
+    def load(self) -> Manifest:
+        """Read everything; problems are returned, not raised."""
+        ...
+
+
+class ModelSource:
+    """`LLMProvider` and `LLMRoute` objects made in Python."""
+
+    def __init__(
+        self, models: Iterable[LLMProvider | LLMRoute], *, default_namespace: str = "default"
+    ) -> None:
+        self._resources = tuple(
+            Resource.of(model, default_namespace=default_namespace) for model in models
+        )
+
+    def load(self) -> Manifest:
+        """The models, applied in their order."""
+        return Manifest(apply(self._resources))
+
+
+class FileSource:
+    """YAML files, and directories of `*.yaml` and `*.yml`, read anew by every `load`."""
+
+    def __init__(
+        self,
+        paths: Sequence[str | os.PathLike[str]],
+        *,
+        environ: Mapping[str, str],
+        default_namespace: str = "default",
+    ) -> None:
+        self._paths = tuple(os.fspath(path) for path in paths)
+        self._environ = environ
+        self._default_namespace = default_namespace
+
+    def load(self) -> Manifest:
+        """Read the paths in order, directories in file-name order, and apply what they hold."""
+        parts = [part for path in self._paths for part in self._load_path(path)]
+        return Manifest(
+            apply(resource for part in parts for resource in part.resources),
+            tuple(problem for part in parts for problem in part.problems),
+            frozenset().union(*(part.broken_hosts for part in parts)),
+        )
+
+    def _load_path(self, path: str) -> Iterator[Manifest]:
+        try:
+            files = _manifests_in(path) if os.path.isdir(path) else [path]
+        except OSError as exc:
+            yield _unreadable(path, exc)
+            return
+        if not files:
+            yield _complaint(path, "the directory has no *.yaml or *.yml file")
+        for file in files:
+            yield self._load_file(file)
+
+    def _load_file(self, path: str) -> Manifest:
+        try:
+            with open(path, "rb") as file:
+                data = file.read()
+        except (OSError, ValueError) as exc:  # ValueError: NUL in the path
+            return _unreadable(path, exc)
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError as exc:
+            lines = data[: exc.start].decode("utf-8").split("\n")
+            message = "is not UTF-8: save the file in that encoding"
+            return _complaint(path, message, len(lines), len(lines[-1]) + 1)
+        return parse_manifest(
+            text,
+            source=path,
+            environ=self._environ,
+            default_namespace=self._default_namespace,
+        )
+
+
+def apply(resources: Iterable[Resource]) -> tuple[Resource, ...]:
+    """What `kubectl apply` leaves: one resource per kind, namespace and name, the later one.
+
+    It takes the position of the first.
+    """
+    applied = {
+        (resource.model.kind, resource.namespace, resource.name): resource for resource in resources
+    }
+    return tuple(applied.values())
+
+
+def _manifests_in(directory: str) -> list[str]:
+    # A mounted ConfigMap keeps its generations under hidden names: `..data` and the like.
+    with os.scandir(directory) as entries:
+        names = [
+            entry.name
+            for entry in entries
+            if entry.name.endswith(_SUFFIXES)
+            and not entry.name.startswith(".")
+            and not entry.is_dir()
+        ]
+    return [os.path.join(directory, name) for name in sorted(names)]
+
+
+def _unreadable(path: str, error: OSError | ValueError) -> Manifest:
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return _complaint(path, f"cannot be read: {reason}")
+
+
+def _complaint(path: str, message: str, line: int = 0, column: int = 0) -> Manifest:
+    return Manifest(problems=(Problem(path, line, column, "", message),))

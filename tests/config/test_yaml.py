@@ -1,0 +1,163 @@
+"""What is read from YAML: documents, values, aliases, and what stops a reader."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from llm_mesh_middleware.config import LLMProvider
+from tests.config.documents import config, only_problem, parse, provider
+
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 40)
+)
+OTHER_KIND = "apiVersion: v1\nkind: Secret\n"
+
+
+def default_of(text: str) -> object:
+    """What a YAML text in `defaults` becomes."""
+    (resource,) = parse(config(f"defaults:\n  value: {text}")).resources
+    assert isinstance(resource.model, LLMProvider)
+    config_ = resource.model.spec.configs.default_config.open_ai_config
+    assert config_ is not None
+    return config_.defaults["value"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a", "a"),
+        ("'5'", "5"),
+        ('"true"', "true"),
+        ("2024-01-01", "2024-01-01"),
+        ("2024-01-01T00:00:00Z", "2024-01-01T00:00:00Z"),
+        ("12:30", "12:30"),
+        ("=", "="),
+        ("1_000", 1000),
+        ("-5", -5),
+        ("0x1F", 31),
+        ("0o17", 15),
+        ("017", 15),
+        ("0b101", 5),
+        ("08", 8.0),
+        ("0.2", 0.2),
+        ("1e3", 1000.0),
+        ("1e-1", 0.1),
+        (".5", 0.5),
+        ("1.2.3", "1.2.3"),
+        ("9" * 5000, "9" * 5000),
+        ("true", True),
+        ("no", False),
+        ("~", None),
+        ("", None),
+        ("[1, [a], {b: null}]", [1, ["a"], {"b": None}]),
+        ("|\n    two\n    lines", "two\nlines\n"),
+    ],
+)
+def test_a_scalar_is_what_kubectl_takes_it_for(text: str, value: object) -> None:
+    read = default_of(text)
+    assert (type(read), read) == (type(value), value)
+
+
+def test_empty_documents_are_skipped() -> None:
+    manifest = parse(f"---\n---\n# nothing\n---\n{provider('host: a')}---\n")
+    assert (len(manifest.resources), manifest.problems) == (1, ())
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# nothing", "---", "\ufeff"])
+def test_a_text_without_documents_is_fine(text: str) -> None:
+    assert parse(text).problems == ()
+
+
+def test_a_byte_order_mark_moves_nothing() -> None:
+    problem = only_problem(parse("\ufeff" + provider("host: a b")))
+    assert (problem.line, problem.column) == (6, 9)
+
+
+@pytest.mark.parametrize(
+    ("broken", "line", "column"),
+    [
+        ("a: [1", 9, 1),
+        ("a: b: c", 8, 5),
+        ("\ta: 1", 8, 1),
+        ("a: 'b", 9, 1),
+        ("a: \x00", 8, 4),
+        ("a: \x1b", 8, 4),
+        ("a: !x!y z", 8, 4),
+        ('a: "\\U00110000"', 8, 7),
+    ],
+)
+def test_what_stands_before_a_syntax_error_is_kept(broken: str, line: int, column: int) -> None:
+    manifest = parse(f"{provider('host: a')}---\n{broken}\n")
+    problem = only_problem(manifest)
+    assert (problem.line, problem.column) == (line, column)
+    assert "YAML" in problem.message
+    assert [resource.name for resource in manifest.resources] == ["acme"]
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{a: " * 50_000, "- " * 50_000, "? " * 50_000])
+def test_deep_nesting_is_a_problem_and_not_a_crash(text: str) -> None:
+    began = time.monotonic()
+    problem = only_problem(parse(text))
+    assert "nested more than 100 levels deep" in problem.message
+    assert problem.line == 1
+    assert time.monotonic() - began < 5
+
+
+def test_an_alias_stands_for_its_anchor() -> None:
+    text = config("model: &m qwen\nmodelMapping: {a: *m, b: *m}")
+    (resource,) = parse(text).resources
+    assert isinstance(resource.model, LLMProvider)
+    openai = resource.model.spec.configs.default_config.open_ai_config
+    assert openai is not None
+    assert openai.model_mapping == {"a": "qwen", "b": "qwen"}
+
+
+def test_a_fault_behind_an_alias_is_placed_at_the_alias() -> None:
+    (first, second) = parse(config("model: &m 5\nmodelMapping: {a: *m}")).problems
+    assert (first.line, first.column) == (10, 16)
+    assert (second.line, second.column) == (11, 27)
+
+
+def test_an_alias_bomb_is_refused_at_once() -> None:
+    began = time.monotonic()
+    problem = only_problem(parse(config("defaults:\n  " + BOMB.replace("\n", "\n  "))))
+    assert "more than 10,000 values" in problem.message
+    assert problem.field == "spec.configs.defaultConfig.openAIConfig.defaults.a3[8]"
+    assert time.monotonic() - began < 1
+
+
+def test_an_alias_inside_its_own_anchor_is_refused() -> None:
+    assert "alias" in only_problem(parse(config("defaults: {a: &a [*a]}"))).message
+
+
+def test_a_long_document_without_aliases_is_no_bomb() -> None:
+    entries = "".join(f"  key{n}: [1, 2, 3]\n" for n in range(3000))
+    assert parse(config("defaults:\n" + entries)).problems == ()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "data: {a: ${MISSING}, a: 2}",
+        "data: !binary x",
+        "data: &a {b: 1}\nmore:\n  <<: *a",
+        "1: 2",
+        f"data:\n  {BOMB}".replace("\n", "\n  "),
+        "status: [1",
+    ][:-1],
+)
+def test_other_kinds_may_be_what_they_like(body: str) -> None:
+    manifest = parse(f"{OTHER_KIND}{body}\n---\n{provider('host: a')}")
+    assert (len(manifest.resources), manifest.problems) == (1, ())
+
+
+def test_other_kinds_must_be_yaml() -> None:
+    assert "is not YAML" in only_problem(parse(f"{OTHER_KIND}data: [1")).message
+
+
+def test_another_kind_of_the_mesh_is_ignored_with_a_warning() -> None:
+    text = provider("host: a").replace("LLMProvider", "ASMLocalRateLimiter")
+    problem = only_problem(parse(text))
+    assert (problem.severity, problem.line, problem.field) == ("warning", 2, "kind")

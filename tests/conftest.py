@@ -1,0 +1,142 @@
+"""What every test folder shares: providers, settings for them, and real servers on free ports."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import uvicorn
+from hypercorn.asyncio import serve as hypercorn_serve
+from hypercorn.config import Config as HypercornConfig
+
+import llm_mesh_middleware.cli
+from llm_mesh_middleware import MeshSettings
+from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream
+
+DASHSCOPE, MOONSHOT, DEMO = "dashscope.aliyuncs.com", "api.moonshot.cn", "demo-llm-server"
+DASHSCOPE_KEY, MOONSHOT_KEY = "sk-canary-dashscope-0123456789", "sk-canary-moonshot-9876543210"
+MANIFESTS = Path(llm_mesh_middleware.cli.__file__).parent / "manifests"
+
+SERVERS = ("uvicorn-h11", "uvicorn-httptools", "hypercorn")
+Serve = Callable[..., int]
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The manifests' keys, and nothing of the machine's own proxies."""
+    monkeypatch.setenv("YOUR_DASHSCOPE_API_KEY", DASHSCOPE_KEY)
+    monkeypatch.setenv("YOUR_MOONSHOT_API_KEY", MOONSHOT_KEY)
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture(scope="session")
+def ca() -> CertificateAuthority:
+    """One authority for the whole run: making its key takes a while."""
+    return CertificateAuthority()
+
+
+@pytest.fixture(scope="session")
+def ca_file(ca: CertificateAuthority, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("ca") / "ca.pem"
+    ca.write(path)
+    return str(path)
+
+
+@dataclass(frozen=True)
+class Providers:
+    """The two providers of the manifests, with TLS, and settings that reach them."""
+
+    dashscope: FakeUpstream
+    moonshot: FakeUpstream
+    ca_file: str
+
+    @property
+    def requests(self) -> list[object]:
+        return [*self.dashscope.requests, *self.moonshot.requests]
+
+    def settings(self, **overrides: object) -> MeshSettings:
+        values: dict[str, object] = {
+            "config": (str(MANIFESTS),),
+            "endpoints": {DASHSCOPE: self.dashscope.url, MOONSHOT: self.moonshot.url},
+            "ca_file": self.ca_file,
+        }
+        return MeshSettings(**(values | overrides))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def providers(ca: CertificateAuthority, ca_file: str) -> Iterator[Providers]:
+    with (
+        FakeUpstream(host_names=DASHSCOPE, ca=ca, api_key=DASHSCOPE_KEY) as dashscope,
+        FakeUpstream(host_names=MOONSHOT, ca=ca, api_key=MOONSHOT_KEY) as moonshot,
+    ):
+        yield Providers(dashscope, moonshot, ca_file)
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """`serve(app, "uvicorn-h11") -> port`, in a thread, until the test ends."""
+    with ExitStack() as stack:
+
+        def start(app: object, server: str = "uvicorn-httptools") -> int:
+            run = _hypercorn if server == "hypercorn" else _uvicorn
+            return stack.enter_context(run(app, server))
+
+        yield start
+
+
+@contextmanager
+def _uvicorn(app: object, name: str) -> Iterator[int]:
+    config = uvicorn.Config(app, port=0, log_level="critical", http=name.removeprefix("uvicorn-"))
+    server = uvicorn.Server(config)
+    started = threading.Event()
+
+    async def run() -> None:
+        serving = asyncio.create_task(server.serve())
+        while not (server.started or serving.done()):
+            await asyncio.sleep(0.002)
+        started.set()
+        await serving
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()), name=name)
+    thread.start()
+    started.wait(10)
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+@contextmanager
+def _hypercorn(app: object, name: str) -> Iterator[int]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = HypercornConfig()
+    port = listener.getsockname()[1]
+    config.bind = [f"fd://{listener.detach()}"]
+    config.accesslog = config.errorlog = None
+    config.graceful_timeout = 1.0
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+    thread = threading.Thread(
+        target=lambda: loop.run_until_complete(
+            hypercorn_serve(app, config, shutdown_trigger=stop.wait)
+        ),
+        name=name,
+    )
+    thread.start()
+    try:
+        yield port
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(10)
+        assert not thread.is_alive()
+        loop.close()

@@ -1,0 +1,141 @@
+"""What the distribution promises: its metadata, its public names, how little an import loads."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import llm_mesh_middleware
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+DEPENDENCIES = {
+    "aiohttp",
+    "httpx",
+    "msgspec",
+    "opentelemetry-instrumentation-httpx",
+    "opentelemetry-sdk",
+    "pydantic-settings",
+    "pyyaml",
+    "starlette",
+}
+EXTRAS = {"cli", "dev", "django", "flask", "httpx2", "kubernetes", "otlp"}
+
+# Frameworks, the SDK and what only the command needs: a user's import must not pay for them.
+NOT_IMPORTED = (
+    "click",
+    "django",
+    "flask",
+    "opentelemetry.sdk",
+    "rich",
+    "starlette",
+    "trustme",
+    "uvicorn",
+)
+
+NOT_OURS = {"build", "dist", "venv"}  # beside every folder whose name begins with a dot
+REGISTRIES = tuple(
+    ".".join(parts) for parts in (("pypi", "org"), ("pythonhosted", "org"), ("pypi", "python"))
+)
+# Where checkouts and homes usually lie.
+MACHINE_PATH = re.compile(r"(?<![\w.$~*-])/(?:builds|home|root|Users|work|workspace)/\w+")
+
+
+def requirements() -> list[Requirement]:
+    groups = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+    return [Requirement(line) for group in groups for line in group]
+
+
+def texts() -> list[tuple[Path, str]]:
+    """Every text file of the project, as far as that can be told without asking git."""
+    files: list[Path] = []
+    for folder, subfolders, names in os.walk(ROOT):
+        subfolders[:] = [
+            name
+            for name in subfolders
+            if name == ".ci" or not (name.startswith((".", "__pycache__")) or name in NOT_OURS)
+        ]
+        files += [Path(folder, name) for name in names if name != ".git"]
+    contents = [(path.relative_to(ROOT), path.read_bytes()) for path in sorted(files)]
+    return [(path, data.decode()) for path, data in contents if b"\0" not in data]
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert Path(llm_mesh_middleware.__file__).with_name("py.typed").is_file()
+
+
+def test_the_installed_version_is_the_one_the_package_declares() -> None:
+    assert importlib.metadata.version("llm-mesh-middleware") == llm_mesh_middleware.__version__
+
+
+def test_the_direct_dependencies_are_exactly_the_agreed_ones() -> None:
+    declared = [canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]]
+
+    assert sorted(declared) == sorted(DEPENDENCIES)
+
+
+def test_every_extra_is_declared_and_installed_metadata_agrees() -> None:
+    provided = importlib.metadata.metadata("llm-mesh-middleware").get_all("Provides-Extra")
+
+    assert set(PROJECT["optional-dependencies"]) == EXTRAS
+    assert set(provided or ()) == EXTRAS
+
+
+@pytest.mark.parametrize("requirement", requirements(), ids=str)
+def test_a_requirement_sets_a_lower_bound_and_no_other(requirement: Requirement) -> None:
+    operators = [specifier.operator for specifier in requirement.specifier]
+    own = canonicalize_name(requirement.name) == PROJECT["name"]
+
+    assert requirement.url is None
+    assert operators == ([] if own else [">="])
+
+
+def test_public_names_are_sorted_and_each_can_be_imported() -> None:
+    names = list(llm_mesh_middleware.__all__)
+
+    assert names == sorted(set(names))
+    assert [name for name in names if not hasattr(llm_mesh_middleware, name)] == []
+
+
+def test_every_exception_of_the_mesh_is_public() -> None:
+    exceptions = importlib.import_module("llm_mesh_middleware.exceptions").__all__
+
+    assert set(exceptions) <= set(llm_mesh_middleware.__all__)
+
+
+def test_importing_the_package_imports_no_framework() -> None:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import llm_mesh_middleware; "
+        "print(*sys.modules, sep='\\n')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code, str(ROOT)], capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.split())
+
+    assert "llm_mesh_middleware" in loaded
+    assert loaded.intersection(NOT_IMPORTED) == set()
+
+
+def test_no_file_names_a_package_registry() -> None:
+    found = [(path, host) for path, text in texts() for host in REGISTRIES if host in text]
+
+    assert found == []
+
+
+def test_no_file_names_a_path_of_one_machine() -> None:
+    found = [(path, MACHINE_PATH.findall(text)) for path, text in texts()]
+
+    assert [(path, hits) for path, hits in found if hits] == []
+    assert [path for path, text in texts() if str(ROOT) in text] == []
