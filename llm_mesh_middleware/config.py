@@ -29,6 +29,7 @@ from ._schema.route import (
     LLMRouteSpec,
     RouteMatch,
     RouteRule,
+    RuleTimeouts,
     StringMatch,
 )
 from ._schema.wording import Path, format_field
@@ -47,6 +48,7 @@ __all__ = [
     "ProviderConfigs",
     "RouteMatch",
     "RouteRule",
+    "RuleTimeouts",
     "SecretKeyRef",
     "StringMatch",
     "UpstreamTLS",

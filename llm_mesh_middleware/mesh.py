@@ -14,11 +14,12 @@ from weakref import WeakKeyDictionary
 
 from ._compile import Workload, compile_manifest
 from ._core.access import AccessPolicy
-from ._core.exchange import ExchangePolicy, Timeouts, exchange
+from ._core.exchange import ExchangePolicy, exchange
 from ._core.headers import ForwardPolicy
 from ._core.messages import ClientRequest
 from ._core.observer import Observation, Observer
 from ._core.routing import RoutingTable, VirtualHost
+from ._core.timeouts import Timeouts
 from ._engine.adrive import AsyncDelivery, adrive
 from ._engine.tls import TLSContexts
 from ._engine.upstream import AsyncUpstreamClient
@@ -160,6 +161,7 @@ def compile_source(
         source.load(),
         Workload(settings.labels, settings.namespace, frozenset(settings.gateways)),
         endpoints=settings.endpoints,
+        timeouts=_timeouts(settings),
         environ=os.environ if environ is None else environ,
     )
     return compiled.table, compiled.problems
@@ -181,13 +183,16 @@ def _source(config: Config | None, settings: MeshSettings) -> ConfigSource:
 
 def _policy(settings: MeshSettings) -> ExchangePolicy:
     return ExchangePolicy(
-        timeouts=Timeouts(
-            connect=settings.connect_timeout,
-            first_byte=settings.first_byte_timeout,
-            idle=settings.idle_timeout,
-            request=settings.request_timeout,
-        ),
         max_response_bytes=settings.max_response_bytes,
         forward=ForwardPolicy.extended(settings.forward_headers),
         show_routing=settings.response_headers,
+    )
+
+
+def _timeouts(settings: MeshSettings) -> Timeouts:
+    return Timeouts(
+        connect=settings.connect_timeout,
+        first_byte=settings.first_byte_timeout,
+        idle=settings.idle_timeout,
+        request=settings.request_timeout,
     )

@@ -155,6 +155,7 @@ class MeshSettings(BaseSettings):
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
+        defer_build=True,  # on first use: importing the package stays cheap
     )
 
     config: Annotated[tuple[_File, ...], NoDecode, BeforeValidator(_read_paths)] = Field(

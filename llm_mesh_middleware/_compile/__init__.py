@@ -1,4 +1,5 @@
 """From manifests to the immutable `RoutingTable`, with every cross-reference checked."""
+
 from __future__ import annotations
 
 from .table import Compiled, Workload, compile_manifest

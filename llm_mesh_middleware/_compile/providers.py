@@ -66,7 +66,10 @@ class CompiledProvider:
         settled = self._by_rule.get(rule or "", self._default)
         config = settled.config
         own = {name: value.get_secret_value() for name, value in (config.headers or {}).items()}
-        headers = [("host", host_rewrite or self.host), ("content-type", "application/json")]
+        headers = [
+            ("host", host_rewrite or _bracketed(self.host)),
+            ("content-type", "application/json"),
+        ]
         headers += [("accept-encoding", "identity"), *own.items()]
         if settled.key is not None:
             headers.append(("authorization", f"Bearer {settled.key}"))
@@ -79,13 +82,14 @@ class CompiledProvider:
             headers=tuple((name.encode(), value.encode("latin-1")) for name, value in headers),
             model=model or config.model,
             model_mapping=dict(config.model_mapping or {}),
-            overrides={} if config.stream is None else {"stream": raw(config.stream)},
+            stream=config.stream,
+            asks_usage=config.stream_usage is not False,
             defaults={name: raw(value) for name, value in (config.defaults or {}).items()},
             secrets=tuple(secret.encode("latin-1") for secret in secrets if secret),
         )
 
     def _connect_to(self, url: str | None) -> Endpoint:
-        parts = urlsplit(url or f"https://{self.host}")
+        parts = urlsplit(url or f"https://{_bracketed(self.host)}")
         files = self._spec.tls
         return Endpoint(
             provider_host=self.host,
@@ -146,15 +150,13 @@ class CompiledProvider:
         return None
 
     def _key_text(self, text: str | None, path: _Path, origin: str) -> str | None:
-        """A key file usually ends with a line break; other control characters would split headers."""
+        """A key file ends with a line break as a rule; other control characters are no key."""
         key = (text or "").strip()
         if not key:
             self._complain(path, f"{origin} is missing or empty")
             return None
         if not (key.isascii() and key.isprintable()):
-            self._complain(
-                path, f"what {origin} holds is no key: control or non-ASCII characters"
-            )
+            self._complain(path, f"what {origin} holds is no key: control or non-ASCII characters")
             return None
         return key
 
@@ -163,6 +165,11 @@ class CompiledProvider:
 
     def _warn(self, path: _Path, message: str) -> None:
         self.problems.append(self.resource.problem(path, message, severity="warning"))
+
+
+def _bracketed(host: str) -> str:
+    """An IPv6 address as URLs and the Host field have it (RFC 3986 3.2.2)."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _targets(path: str) -> Mapping[Operation, str]:

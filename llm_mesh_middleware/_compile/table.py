@@ -6,13 +6,14 @@ Problems of every document are collected; a table is made only when none is an e
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._core.balancing import Backend, WeightedBackends
 from .._core.matching import Match
 from .._core.routing import RouteRule, RoutingTable, VirtualHost
+from .._core.timeouts import Timeouts
 from .._manifest import Manifest, Resource
-from ..config import BackendRef, LLMProvider, LLMRoute, RouteMatch
+from ..config import BackendRef, LLMProvider, LLMRoute, RouteMatch, RuleTimeouts
 from ..config import RouteRule as RuleConfig
 from ..exceptions import Problem
 from .matches import Workload, compile_match, in_gateways
@@ -36,6 +37,7 @@ def compile_manifest(
     workload: Workload,
     *,
     endpoints: Mapping[str, str],
+    timeouts: Timeouts,
     environ: Mapping[str, str],
 ) -> Compiled:
     """Resolve a manifest for one workload.
@@ -44,9 +46,10 @@ def compile_manifest(
         manifest: documents as they were read and applied, with the problems found so far.
         workload: what selectors, source labels and gateways are matched against.
         endpoints: provider host -> base URL to connect to instead.
+        timeouts: what holds where a rule has none of its own.
         environ: where `apiKeyFrom.env` is looked up.
     """
-    compiler = _Compiler(manifest, workload)
+    compiler = _Compiler(manifest, workload, timeouts)
     compiler.add_providers(endpoints, environ)
     hosts = compiler.virtual_hosts()
     problems = (*manifest.problems, *compiler.problems)
@@ -56,9 +59,10 @@ def compile_manifest(
 
 
 class _Compiler:
-    def __init__(self, manifest: Manifest, workload: Workload) -> None:
+    def __init__(self, manifest: Manifest, workload: Workload, timeouts: Timeouts) -> None:
         self._manifest = manifest
         self._workload = workload
+        self._timeouts = timeouts
         self._providers: dict[str, CompiledProvider] = {}
         self._elsewhere: dict[str, str] = {}
         self.aliases: dict[str, str] = {}
@@ -104,7 +108,7 @@ class _Compiler:
         for provider in self._providers.values():
             self._warn_of_unknown_rules(provider, rule_names)
             if provider.host not in hosts:
-                hosts[provider.host] = (provider.resource, _direct_host(provider))
+                hosts[provider.host] = (provider.resource, _direct_host(provider, self._timeouts))
         for resource, host in hosts.values():
             self._add_aliases(resource, host.name)
         return [host for _, host in hosts.values()]
@@ -137,7 +141,8 @@ class _Compiler:
             backends = self._backends(resource, rule, path)
             if backends:
                 name = rule.name or f"rules[{index}]"
-                rules.append(RouteRule(name, matches, WeightedBackends(backends)))
+                timeouts = _rule_timeouts(rule.timeouts, self._timeouts)
+                rules.append(RouteRule(name, matches, WeightedBackends(backends), timeouts))
         return VirtualHost(route.spec.host.lower().rstrip("."), resource.name, tuple(rules))
 
     def _matches(
@@ -210,8 +215,14 @@ class _Compiler:
         self.problems.append(resource.problem(path, message))
 
 
-def _direct_host(provider: CompiledProvider) -> VirtualHost:
+def _rule_timeouts(own: RuleTimeouts | None, default: Timeouts) -> Timeouts:
+    if own is None:
+        return default
+    return replace(default, **own.model_dump(exclude_none=True))
+
+
+def _direct_host(provider: CompiledProvider, timeouts: Timeouts) -> VirtualHost:
     """A provider without a route is called by its own host (what ASM's first example does)."""
     backends = WeightedBackends([Backend(provider.upstream(), 1)])
-    rule = RouteRule("default", (Match(),), backends)
+    rule = RouteRule("default", (Match(),), backends, timeouts)
     return VirtualHost(provider.host, provider.resource.name, (rule,))

@@ -27,26 +27,13 @@ from .operations import Operation
 from .payload import decode_fields
 from .routing import Selection, VirtualHost
 from .transformer import BodyRelay, Transformer
+from .usage import Usage
 
-__all__ = ["Exchange", "ExchangePolicy", "Reply", "Timeouts", "exchange"]
+__all__ = ["Exchange", "ExchangePolicy", "Reply", "exchange"]
 
 Exchange = Generator[Step, Answer, "Reply"]
 
 _MAX_SHOWN = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds for each phase of an upstream call.
-
-    `first_byte` counts from sending the request to the first byte of the answer's body, `idle`
-    between any two reads after it, `request` for everything.
-    """
-
-    connect: float = 5.0
-    first_byte: float = 60.0
-    idle: float = 60.0
-    request: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +43,6 @@ class ExchangePolicy:
     `show_routing` adds the `x-llm-mesh-*` fields to answers.
     """
 
-    timeouts: Timeouts = Timeouts()
     max_response_bytes: int = 64 * 2**20
     forward: ForwardPolicy = ForwardPolicy()
     show_routing: bool = True
@@ -71,6 +57,7 @@ class Reply:
     __slots__ = (
         "_observation",
         "_relay",
+        "_usage",
         "body",
         "headers",
         "idle_s",
@@ -85,7 +72,8 @@ class Reply:
         body: bytes,
         *,
         observation: Observation,
-        relay: BodyRelay | None,
+        relay: BodyRelay | None = None,
+        usage: Usage | None = None,
         idle_s: float,
         request_deadline: Deadline,
     ) -> None:
@@ -95,32 +83,40 @@ class Reply:
         self.idle_s = idle_s
         self.request_deadline = request_deadline
         self._relay = relay
+        self._usage = usage
         self._observation = observation
 
     @property
-    def is_stream(self) -> bool:
-        """Whether more bytes follow `body`."""
-        return self._relay is not None
+    def is_open(self) -> bool:
+        """Whether there are more upstream bytes to be read."""
+        return self._relay is not None and self._relay.error is None
 
-    def idle_deadline(self, now: float) -> Deadline:
-        """Until when the next bytes must have come."""
-        return _sooner(now, "idle", self.idle_s, self.request_deadline)
+    @property
+    def is_stream(self) -> bool:
+        """Whether the body is sent piece by piece."""
+        return self._relay is not None
 
     def feed(self, data: bytes) -> bytes:
         """Take upstream bytes, return what the client gets now."""
         return data if self._relay is None else self._relay.feed(data)
 
     def finish(self) -> bytes:
-        """The answer is complete; return what the client still gets."""
+        """The upstream body has been read to its end; return what the client still gets."""
         rest = b"" if self._relay is None else self._relay.finish()
-        self._observation.ended(self.status, None)
+        self._end(None)
         return rest
 
     def abort(self, error: Exception) -> bytes:
         """The answer broke off, or its client went away; return what the client still gets."""
         rest = b"" if self._relay is None else self._relay.abort(error)
-        self._observation.ended(self.status, error)
+        self._end(error)
         return rest
+
+    def _end(self, error: Exception | None) -> None:
+        usage = self._usage
+        if self._relay is not None:
+            error, usage = error or self._relay.error, self._relay.usage
+        self._observation.ended(self.status, error, usage)
 
 
 def exchange(
@@ -152,7 +148,7 @@ def exchange(
         observation.selected(selection)
         return (yield from _attempt(selection, operation, request, policy, clock, observation))
     except BaseException as error:  # GeneratorExit too: the observation ends on every path
-        observation.ended(getattr(error, "status", None), error)
+        observation.ended(getattr(error, "status", None), error, None)
         raise
 
 
@@ -174,12 +170,12 @@ def _attempt(
     clock: Callable[[], float],
     observation: Observation,
 ) -> Exchange:
-    upstream, timeouts = selection.upstream, policy.timeouts
+    upstream, timeouts = selection.upstream, selection.timeouts
     transformer = upstream.dialect(request, operation, upstream)
     upstream_request = _upstream_request(selection, operation, request, transformer, policy)
     now = clock()
     whole_deadline = Deadline(now + timeouts.request, "request", timeouts.request, upstream.host)
-    deadline = _sooner(now, "first_byte", timeouts.first_byte, whole_deadline)
+    deadline = whole_deadline.or_sooner(now, "first_byte", timeouts.first_byte)
 
     observation.sending(upstream_request)
     head = yield Send(upstream_request, deadline)
@@ -188,17 +184,20 @@ def _attempt(
     if isinstance(head, Failure):
         raise head.error
     if 300 <= head.status < 400:
-        raise UpstreamProtocolError(
-            f"{upstream.host} answered with a redirect, which is not followed"
-        )
+        raise UpstreamProtocolError(f"{upstream.host} answered with a redirect; none is followed")
 
     relay: BodyRelay | None = None
+    usage: Usage | None = None
     if transformer.is_stream(head):
         headers, relay = transformer.relay(head)
-        body = relay.feed((yield from _read(deadline)))
+        first = yield from _read(deadline)
+        if not first:
+            raise UpstreamProtocolError(f"{upstream.host} ended its stream before it began")
+        body = relay.feed(first)
     else:
         received = yield from _read_all(deadline, timeouts.idle, whole_deadline, policy, clock)
-        headers, body = transformer.whole(head, received)
+        answer = transformer.whole(head, received, max_bytes=policy.max_response_bytes)
+        headers, body, usage = answer.headers, answer.body, answer.usage
     if policy.show_routing:
         headers += _routing_headers(selection, transformer.model)
     return Reply(
@@ -207,6 +206,7 @@ def _attempt(
         body,
         observation=observation,
         relay=relay,
+        usage=usage,
         idle_s=timeouts.idle,
         request_deadline=whole_deadline,
     )
@@ -234,7 +234,7 @@ def _upstream_request(
         target=target,
         headers=(*upstream.headers, *kept),
         body=transformer.body(),
-        connect_timeout_s=policy.timeouts.connect,
+        connect_timeout_s=selection.timeouts.connect,
     )
 
 
@@ -256,7 +256,7 @@ def _read_all(
     chunk = yield from _read(first)
     chunks, size = [chunk], len(chunk)
     while chunk:
-        chunk = yield from _read(_sooner(clock(), "idle", idle_s, whole))
+        chunk = yield from _read(whole.or_sooner(clock(), "idle", idle_s))
         chunks.append(chunk)
         size += len(chunk)
         if size > policy.max_response_bytes:
@@ -264,12 +264,6 @@ def _read_all(
                 f"{whole.host} answered with more than {policy.max_response_bytes} bytes"
             )
     return b"".join(chunks)
-
-
-def _sooner(now: float, phase: str, limit_s: float, whole: Deadline) -> Deadline:
-    """The deadline of a phase, or that of the whole request if it comes first."""
-    at = now + limit_s
-    return Deadline(at, phase, limit_s, whole.host) if at < whole.at else whole
 
 
 def _routing_headers(selection: Selection, model: str | None) -> list[tuple[bytes, bytes]]:

@@ -101,6 +101,11 @@ class Deadline:
     limit_s: float
     host: str
 
+    def or_sooner(self, now: float, phase: str, limit_s: float) -> Deadline:
+        """The deadline of a phase that begins at `now`, or this one if it comes first."""
+        at = now + limit_s
+        return Deadline(at, phase, limit_s, self.host) if at < self.at else self
+
     def error(self) -> UpstreamTimeout:
         """The error of having reached the deadline."""
         what = _PHASES[self.phase]

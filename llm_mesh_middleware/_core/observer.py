@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from .messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
 from .routing import Selection
+from .usage import Usage
 
 __all__ = ["Observation", "Observer"]
 
@@ -25,7 +26,7 @@ class Observation:
     def answered(self, answer: ResponseHead | Failure) -> None:
         """The attempt brought an answer's head, or failed."""
 
-    def ended(self, status: int | None, error: BaseException | None) -> None:
+    def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
         """The exchange is over; called exactly once.
 
         `status` is the one the client got, None if it got none. `error` is what went wrong: also

@@ -15,14 +15,16 @@ class Operation:
 
     `name` is `gen_ai.operation.name` where that convention has one. `suffix` ends the client's path
     and, behind the provider's base, makes the upstream's. `is_generation` says that the provider's
-    configured model, stream and defaults apply; an embedding model is never replaced by a chat
-    model.
+    configured model and defaults apply; an embedding model is never replaced by a chat model.
+    `has_two_forms` says that an answer can be turned from JSON into events and back, so that a
+    configured `stream` applies too.
     """
 
     name: str
     suffix: str
     method: str = "POST"
     is_generation: bool = False
+    has_two_forms: bool = False
 
     @property
     def has_body(self) -> bool:
@@ -37,12 +39,12 @@ class Operation:
             )
 
 
-CHAT = Operation("chat", "/chat/completions", is_generation=True)
+CHAT = Operation("chat", "/chat/completions", is_generation=True, has_two_forms=True)
 
 # `/chat/completions` ends with `/completions` too, so it stands first.
 OPERATIONS = (
     CHAT,
-    Operation("text_completion", "/completions", is_generation=True),
+    Operation("text_completion", "/completions", is_generation=True, has_two_forms=True),
     Operation("embeddings", "/embeddings"),
     Operation("responses", "/responses", is_generation=True),
     Operation("models", "/models", method="GET"),

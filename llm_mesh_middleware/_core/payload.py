@@ -20,6 +20,8 @@ __all__ = [
     "is_json",
     "is_object_with",
     "raw",
+    "read_bool",
+    "read_fields",
     "read_text",
 ]
 
@@ -29,6 +31,8 @@ _decode_fields = msgspec.json.Decoder(Fields).decode
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_nothing = msgspec.json.Decoder(msgspec.Raw).decode
 encode_fields = msgspec.json.Encoder().encode
+
+_BOOLEANS = {b"true": True, b"false": False}
 
 # The longest number that CPython reads by default (sys.int_info.default_max_str_digits). A longer
 # one is no quantity but an attempt to make some parser behind the mesh work.
@@ -89,3 +93,22 @@ def read_text(fields: Mapping[str, msgspec.Raw], name: str) -> str | None:
         return _decode_text(value)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+
+
+def read_bool(fields: Mapping[str, msgspec.Raw], name: str) -> bool | None:
+    """The member as a boolean; None if it is absent or of another type."""
+    value = fields.get(name)
+    if value is None:
+        return None
+    return _BOOLEANS.get(bytes(value))
+
+
+def read_fields(fields: Mapping[str, msgspec.Raw], name: str) -> Fields:
+    """The member's own members; none if it is absent or no object."""
+    value = fields.get(name)
+    if value is None:
+        return {}
+    try:
+        return _decode_fields(value)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}

@@ -11,6 +11,7 @@ from .hosts import normalise_host
 from .matching import Match
 from .messages import ClientRequest
 from .operations import CHAT, Operation, find_operation
+from .timeouts import Timeouts
 from .upstream import Upstream
 
 __all__ = ["RouteRule", "RoutingTable", "Selection", "VirtualHost"]
@@ -26,6 +27,7 @@ class RouteRule:
     name: str
     matches: tuple[Match, ...]
     backends: WeightedBackends
+    timeouts: Timeouts = Timeouts()
 
     def holds(self, request: ClientRequest) -> bool:
         """Whether any match holds."""
@@ -39,6 +41,7 @@ class Selection:
     route: str
     rule: str
     upstream: Upstream
+    timeouts: Timeouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,8 @@ class VirtualHost:
         """
         for rule in self.rules:
             if rule.holds(request):
-                return Selection(self.route, rule.name, rule.backends.pick(random).upstream)
+                upstream = rule.backends.pick(random).upstream
+                return Selection(self.route, rule.name, upstream, rule.timeouts)
         raise NoRouteMatched(f"no rule of route {self.route!r} matches this request")
 
 

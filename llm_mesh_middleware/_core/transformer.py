@@ -3,22 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from .messages import ClientRequest, ResponseHead
 from .operations import Operation
+from .usage import Usage
 
 if TYPE_CHECKING:
     from .upstream import Upstream
 
-__all__ = ["BodyRelay", "Dialect", "Transformer"]
+__all__ = ["BodyRelay", "Dialect", "Transformer", "WholeAnswer"]
+
+
+@dataclass(frozen=True, slots=True)
+class WholeAnswer:
+    """An answer as the client gets it at once."""
+
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+    usage: Usage | None = None
 
 
 class BodyRelay(Protocol):
     """Turns upstream bytes into client bytes, however they are split.
 
-    Exactly one of `finish` and `abort` ends it.
+    Exactly one of `finish` and `abort` ends it. Once `error` is set the rest of the upstream's
+    bytes is of no use; the client has been told.
     """
+
+    @property
+    def error(self) -> Exception | None:
+        """Why the client's body is not complete, if it is not."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """The token counts seen so far."""
 
     def feed(self, data: bytes, /) -> bytes:
         """Take upstream bytes, return what the client gets now."""
@@ -45,15 +65,24 @@ class Transformer(Protocol):
     def is_stream(self, head: ResponseHead) -> bool:
         """Whether the answer is passed on as it arrives rather than as a whole."""
 
-    def whole(self, head: ResponseHead, body: bytes) -> tuple[list[tuple[bytes, bytes]], bytes]:
-        """The client's header fields and body for an answer read to its end.
+    def whole(self, head: ResponseHead, body: bytes, *, max_bytes: int) -> WholeAnswer:
+        """What the client gets for an answer read to its end.
+
+        Args:
+            head: the answer's head.
+            body: its body, as it came.
+            max_bytes: what the body may grow to if it is compressed.
 
         Raises:
             UpstreamProtocolError: the answer is not what its head promises.
         """
 
     def relay(self, head: ResponseHead) -> tuple[list[tuple[bytes, bytes]], BodyRelay]:
-        """The client's header fields and the relay for a streamed answer."""
+        """The client's header fields and the relay for a streamed answer.
+
+        Raises:
+            UpstreamProtocolError: the stream cannot be read.
+        """
 
 
 Dialect = Callable[[ClientRequest, Operation, "Upstream"], Transformer]

@@ -42,9 +42,10 @@ class Upstream:
     """A provider with its configuration for one rule resolved.
 
     `targets` maps each operation the provider can serve to a request target. `headers` are set on
-    every call, Host and key among them. `model` and `overrides` replace what the client sent,
-    `defaults` fill what it left out; both hold encoded JSON. `secrets` are the values that must
-    never be shown. `dialect` makes the conversion for one attempt.
+    every call, Host and key among them. `model` and `stream` replace what the client sent,
+    `defaults` (encoded JSON) fill what it left out. `asks_usage` allows asking for token counts in
+    streams. `secrets` are the values that must never be shown. `dialect` makes the conversion for
+    one attempt.
     """
 
     provider: str
@@ -54,7 +55,8 @@ class Upstream:
     headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
     model: str | None = None
     model_mapping: Mapping[str, str] = field(default_factory=dict)
-    overrides: Mapping[str, msgspec.Raw] = field(default_factory=dict)
+    stream: bool | None = None
+    asks_usage: bool = True
     defaults: Mapping[str, msgspec.Raw] = field(default_factory=dict)
     secrets: tuple[bytes, ...] = field(default=(), repr=False)
 
@@ -62,3 +64,9 @@ class Upstream:
     def host(self) -> str:
         """The provider host, as manifests name it."""
         return self.endpoint.provider_host
+
+    def redact(self, data: bytes) -> bytes:
+        """`data` without the secrets that a provider may have repeated in it."""
+        for secret in self.secrets:
+            data = data.replace(secret, b"***")
+        return data

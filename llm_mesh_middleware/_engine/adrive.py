@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from .._core.exchange import Exchange, Reply
 from .._core.messages import Answer, Failure, Send
 from ..exceptions import ClientDisconnected, UpstreamError
+from .idle import TimedReader
 from .upstream import AsyncUpstreamClient, AsyncUpstreamResponse
 
 __all__ = ["AsyncDelivery", "adrive"]
@@ -57,30 +58,22 @@ class AsyncDelivery:
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         """The client's bytes; a stream that breaks off ends with what the reply says of it."""
-        reply, response = self.reply, self._response
+        reply = self.reply
         if reply.body:
             yield reply.body
-        if reply.is_stream and response is not None:
-            clock = asyncio.get_running_loop().time
-            while True:
-                deadline = reply.idle_deadline(clock())
-                try:
-                    async with asyncio.timeout_at(deadline.at):
-                        data = await response.read()
-                except UpstreamError as error:
-                    yield self._abort(error)
-                    return
-                except TimeoutError:
-                    yield self._abort(deadline.error())
-                    return
-                if not data:
-                    break
-                data = reply.feed(data)
-                if data:
-                    yield data
+        if reply.is_open and self._response is not None:
+            reader = TimedReader(self._response, reply)
+            try:
+                while reply.is_open and (data := await reader.read()):
+                    if data := reply.feed(data):
+                        yield data
+            except UpstreamError as error:
+                yield self._abort(error)
+                return
+            finally:
+                reader.close()
         self._is_over = True
-        rest = reply.finish()
-        if rest:
+        if rest := reply.finish():
             yield rest
 
     async def aclose(self, error: Exception | None = None) -> None:

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
+from urllib.request import getproxies, proxy_bypass
 
+from .._core.headers import Headers
 from .._core.messages import ResponseHead, UpstreamRequest
-
-__all__ = ["AsyncUpstreamClient", "AsyncUpstreamResponse", "connect_failure", "torn"]
-
+from .._core.upstream import Endpoint
 from ..exceptions import UpstreamConnectError, UpstreamError, UpstreamProtocolError
+
+__all__ = [
+    "MAX_HEAD_BYTES",
+    "AsyncUpstreamClient",
+    "AsyncUpstreamResponse",
+    "connect_failure",
+    "env_proxy",
+    "response_head",
+    "torn",
+]
+
+MAX_HEAD_BYTES = 64 * 1024
 
 
 class AsyncUpstreamResponse(Protocol):
@@ -49,3 +62,31 @@ def connect_failure(host: str, reason: str) -> UpstreamConnectError:
 def torn(host: str) -> UpstreamError:
     """The error for an answer that ended before its end."""
     return UpstreamProtocolError(f"{host} broke off in the middle of its answer")
+
+
+def response_head(host: str, status: int, fields: Sequence[tuple[bytes, bytes]]) -> ResponseHead:
+    """Status and fields as the core wants them.
+
+    Raises:
+        UpstreamProtocolError: the fields are larger than any sensible answer's.
+    """
+    if sum(len(name) + len(value) for name, value in fields) > MAX_HEAD_BYTES:
+        raise UpstreamProtocolError(f"{host} answered with more than {MAX_HEAD_BYTES} header bytes")
+    return ResponseHead(status, Headers([(name.lower(), value) for name, value in fields]))
+
+
+def env_proxy(endpoint: Endpoint) -> str | None:
+    """The proxy that the process's own variables name for calls to `endpoint`.
+
+    Raises:
+        UpstreamConnectError: it is of another kind than HTTP.
+    """
+    if proxy_bypass(f"{endpoint.address}:{endpoint.port}"):
+        return None
+    proxies = getproxies()
+    proxy = proxies.get(endpoint.scheme) or proxies.get("all")
+    if proxy is None or proxy.startswith(("http://", "https://")):
+        return proxy
+    if "://" in proxy:
+        raise connect_failure(endpoint.provider_host, "the proxy is not an HTTP proxy")
+    return f"http://{proxy}"

@@ -13,16 +13,14 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from .._core.headers import Headers
-from .._core.messages import Deadline, ResponseHead, UpstreamRequest
+from .._core.messages import Deadline, UpstreamRequest
 from ..exceptions import UpstreamError, UpstreamProtocolError
 from .tls import TLSContexts
-from .upstream import connect_failure, torn
+from .upstream import MAX_HEAD_BYTES, connect_failure, env_proxy, response_head, torn
 
 __all__ = ["AiohttpUpstreamClient"]
 
 _OWN_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
-_MAX_HEADER_BYTES = 16 * 1024
 
 # aiohttp writes bytes over this size to the socket in one go and warns of it; a file it writes in
 # pieces.
@@ -37,6 +35,7 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
     ),
     (aiohttp.ClientConnectorSSLError, "the TLS handshake failed"),
     (aiohttp.ClientProxyConnectionError, "the proxy refused the connection"),
+    (aiohttp.ClientHttpProxyError, "the proxy refused the connection"),
     (aiohttp.ClientConnectorError, "the connection was refused"),
     (aiohttp.ClientOSError, "the connection was reset"),
     (aiohttp.ServerDisconnectedError, "the connection was closed before an answer"),
@@ -49,14 +48,15 @@ class AiohttpUpstreamClient:
 
     def __init__(self, contexts: TLSContexts, *, trust_env: bool) -> None:
         self._contexts = contexts
+        self._trust_env = trust_env
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=_OWN_HEADERS,
             auto_decompress=False,
-            trust_env=trust_env,
-            max_line_size=_MAX_HEADER_BYTES,
-            max_field_size=_MAX_HEADER_BYTES,
+            trust_env=False,  # it would read .netrc too
+            max_line_size=MAX_HEAD_BYTES,
+            max_field_size=MAX_HEAD_BYTES,
         )
 
     async def open(self, request: UpstreamRequest) -> AiohttpUpstreamResponse:
@@ -72,12 +72,17 @@ class AiohttpUpstreamClient:
                 data=io.BytesIO(body) if len(body) > _MAX_BYTES_BODY else body or None,
                 ssl=self._contexts.get(endpoint.tls) if is_tls else True,
                 server_hostname=endpoint.server_name if is_tls else None,
+                proxy=env_proxy(endpoint) if self._trust_env else None,
                 allow_redirects=False,
                 timeout=_timeout(request.connect_timeout_s),
             )
         except (aiohttp.ClientError, OSError) as exc:
             raise _map(exc, request) from exc
-        return AiohttpUpstreamResponse(response, endpoint.provider_host)
+        try:
+            return AiohttpUpstreamResponse(response, endpoint.provider_host)
+        except UpstreamError:
+            response.close()
+            raise
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -92,8 +97,7 @@ class AiohttpUpstreamResponse:
     def __init__(self, response: aiohttp.ClientResponse, host: str) -> None:
         self._response = response
         self._host = host
-        fields = [(name.lower(), value) for name, value in response.raw_headers]
-        self.head = ResponseHead(response.status, Headers(fields))
+        self.head = response_head(host, response.status, response.raw_headers)
 
     async def read(self) -> bytes:
         """The next bytes; see `AsyncUpstreamResponse`."""

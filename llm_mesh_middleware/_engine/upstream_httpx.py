@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from urllib.request import getproxies, proxy_bypass
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import httpx
 
-from .._core.headers import Headers
-from .._core.messages import Deadline, ResponseHead, UpstreamRequest
+from .._core.messages import Deadline, UpstreamRequest
 from .._core.upstream import Endpoint, TLSFiles
 from ..exceptions import UpstreamError, UpstreamProtocolError
 from .tls import TLSContexts
-from .upstream import connect_failure, torn
+from .upstream import connect_failure, env_proxy, response_head, torn
 
 __all__ = ["HttpxUpstreamClient"]
 
@@ -64,7 +64,11 @@ class HttpxUpstreamClient:
             response = await self._transport(endpoint).handle_async_request(httpx_request)
         except (httpx.TransportError, OSError) as exc:
             raise _map(exc, request) from exc
-        return HttpxUpstreamResponse(response, endpoint.provider_host)
+        try:
+            return HttpxUpstreamResponse(response, endpoint.provider_host)
+        except UpstreamError:
+            await response.aclose()
+            raise
 
     async def aclose(self) -> None:
         """Close the connections that were opened here; a given transport is its owner's."""
@@ -75,7 +79,7 @@ class HttpxUpstreamClient:
     def _transport(self, endpoint: Endpoint) -> httpx.AsyncBaseTransport:
         if self._given is not None:
             return self._given
-        proxy = self._proxy(endpoint) if self._trust_env else None
+        proxy = env_proxy(endpoint) if self._trust_env else None
         identity = (endpoint.tls, endpoint.server_name, proxy)
         transport = self._transports.get(identity)
         if transport is None:
@@ -86,13 +90,6 @@ class HttpxUpstreamClient:
                 proxy=proxy,
             )
         return transport
-
-    @staticmethod
-    def _proxy(endpoint: Endpoint) -> str | None:
-        if proxy_bypass(f"{endpoint.address}:{endpoint.port}"):
-            return None
-        proxies = getproxies()
-        return proxies.get(endpoint.scheme) or proxies.get("all")
 
 
 class HttpxUpstreamResponse:
@@ -106,8 +103,7 @@ class HttpxUpstreamResponse:
         if not isinstance(response.stream, httpx.AsyncByteStream):
             raise TypeError("the transport answered with a synchronous stream")
         self._chunks: AsyncIterator[bytes] = response.stream.__aiter__()
-        fields = [(name.lower(), value) for name, value in response.headers.raw]
-        self.head = ResponseHead(response.status_code, Headers(fields))
+        self.head = response_head(host, response.status_code, response.headers.raw)
 
     async def read(self) -> bytes:
         """The next bytes; see `AsyncUpstreamResponse`."""
@@ -142,12 +138,22 @@ def _map(exc: Exception, request: UpstreamRequest) -> UpstreamError:
     host = request.endpoint.provider_host
     if isinstance(exc, httpx.ConnectTimeout):
         return Deadline(0.0, "connect", request.connect_timeout_s, host).error()
-    text = str(exc)
-    if isinstance(exc, httpx.ConnectError) and ("CERTIFICATE" in text or "SSL" in text):
+    causes = list(_causes(exc))
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return connect_failure(host, "the name cannot be resolved")
+    if isinstance(exc, httpx.ConnectError) and any(isinstance(c, ssl.SSLError) for c in causes):
         return connect_failure(host, _TLS_REASON)
-    if isinstance(exc, httpx.RemoteProtocolError) and "disconnected" in text:
+    if isinstance(exc, httpx.RemoteProtocolError) and "disconnected" in str(exc):
         return connect_failure(host, "the connection was closed before an answer")
     for kind, error in _MAPPING:
         if isinstance(exc, kind):
             return error(host)
     return connect_failure(host, "the TLS files for it cannot be used")
+
+
+def _causes(exc: BaseException | None) -> Iterator[BaseException]:
+    """What lies beneath `exc`: httpx and httpcore each wrap what asyncio raised."""
+    while exc is not None:
+        exc = exc.__cause__ or exc.__context__
+        if exc is not None:
+            yield exc

@@ -6,6 +6,7 @@ kubectl's rules where PyYAML's differ: `1e3` is a number, `12:30` and `2024-01-0
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 __all__ = ["resolve"]
 
@@ -32,10 +33,8 @@ def resolve(text: str) -> str | int | float | bool | None:
         return int(text.replace("_", ""))
     if match := _RADIX.fullmatch(text):
         sign, is_hex, is_binary, digits = match.groups()
-        try:
+        with suppress(ValueError):
             return int(sign + digits.replace("_", ""), 16 if is_hex else 2 if is_binary else 8)
-        except ValueError:
-            return text
     if _FLOAT.fullmatch(text):
         return float(text)
     if _NOT_FINITE.fullmatch(text):

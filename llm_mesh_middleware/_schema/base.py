@@ -37,4 +37,5 @@ class Wire(BaseModel):
         frozen=True,
         strict=True,
         hide_input_in_errors=True,
+        defer_build=True,  # on first use: importing the package stays cheap
     )

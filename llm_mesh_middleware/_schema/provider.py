@@ -126,6 +126,12 @@ class OpenAIConfig(Wire):
         description="Whether the provider is asked to stream; the client gets the form it asked"
         " for either way. Default: as the client asked.",
     )
+    stream_usage: bool | None = Field(
+        default=None,
+        description="Whether the provider may be asked for token counts in streams"
+        " (stream_options.include_usage); false for one that refuses it. Default: true.",
+        json_schema_extra=EXTENSION,
+    )
     api_key: _Secret | None = Field(
         default=None, description="API key, sent as a Bearer token. Default: no key is sent."
     )

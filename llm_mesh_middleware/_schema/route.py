@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from .base import EXTENSION, Host, ListOf, Name, Wire
+from .duration import Duration
 from .values import check_header_name, check_host_and_port, check_route_host
 from .wording import fault_at
 
@@ -16,6 +17,7 @@ __all__ = [
     "LLMRouteSpec",
     "RouteMatch",
     "RouteRule",
+    "RuleTimeouts",
     "StringMatch",
 ]
 
@@ -111,7 +113,9 @@ class InferencePoolRef(Wire):
 class BackendRef(Wire):
     """One provider of a rule and its share of the requests."""
 
-    provider_host: Host | None = Field(default=None, description="The spec.host of an LLMProvider.")
+    provider_host: Host | None = Field(
+        default=None, description="The spec.host of an LLMProvider; needed. Default: none."
+    )
     weight: int | None = Field(
         default=None,
         ge=0,
@@ -121,7 +125,7 @@ class BackendRef(Wire):
     )
     backend_ref: InferencePoolRef | None = Field(
         default=None,
-        description="A pool in the cluster instead of providerHost. Not supported yet.",
+        description="A pool in the cluster instead; not supported yet. Default: none.",
     )
     host_rewrite: Annotated[str, AfterValidator(check_host_and_port)] | None = Field(
         default=None, description="Host header for the provider. Default: the provider host."
@@ -153,6 +157,27 @@ class BackendRef(Wire):
         raise fault_at(("backendRef",), message)
 
 
+class RuleTimeouts(Wire):
+    """Limits for the phases of an upstream call; unset ones are those of the settings."""
+
+    connect: Duration | None = Field(
+        default=None, description="To get a connection. Default: LLM_MESH_CONNECT_TIMEOUT."
+    )
+    first_byte: Duration | None = Field(
+        default=None,
+        description="From the request to the first byte of the answer's body."
+        " Default: LLM_MESH_FIRST_BYTE_TIMEOUT.",
+    )
+    idle: Duration | None = Field(
+        default=None,
+        description="Between two bytes of the answer. Default: LLM_MESH_IDLE_TIMEOUT.",
+    )
+    request: Duration | None = Field(
+        default=None,
+        description="For the whole request, attempts included. Default: LLM_MESH_REQUEST_TIMEOUT.",
+    )
+
+
 class RouteRule(Wire):
     """Where requests go that satisfy any of the matches."""
 
@@ -166,6 +191,12 @@ class RouteRule(Wire):
     )
     backend_refs: Annotated[ListOf[BackendRef], Field(min_length=1)] = Field(
         description="The providers that share the requests; at least one."
+    )
+
+    timeouts: RuleTimeouts | None = Field(
+        default=None,
+        description="How long each phase of a call may take. Default: as the settings say.",
+        json_schema_extra=EXTENSION,
     )
 
     @field_validator("backend_refs")

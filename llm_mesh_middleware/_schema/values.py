@@ -108,8 +108,10 @@ def check_route_host(value: str) -> str:
 
 def check_host_and_port(value: str) -> str:
     """What a Host field may hold: a host and, if wanted, `:port`; IPv6 in brackets."""
+    if value.count(":") > 1 and not value.startswith("["):
+        raise ValueError("must have an IPv6 address in brackets")
     head, colon, port = value.rpartition(":")
-    if not colon or value.endswith("]") or (":" in head and not head.endswith("]")):
+    if not colon or value.endswith("]"):
         head, port = value, ""
     elif not (port.isascii() and port.isdigit() and 0 < int(port[:6]) <= _HIGHEST_PORT):
         raise ValueError(f"must have a port between 1 and {_HIGHEST_PORT} behind the colon")

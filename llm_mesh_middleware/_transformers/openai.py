@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
+from .._core.decoding import DECODABLE, BodyDecoder, DecodingError
 from .._core.headers import Headers
 from .._core.messages import ClientRequest, ResponseHead, error_object
 from .._core.operations import Operation
-from .._core.payload import encode_fields, is_json, is_object_with, raw
-from .._core.transformer import BodyRelay
+from .._core.payload import Fields, encode_fields, is_object_with, raw, read_bool, read_fields
+from .._core.progress import read_answer
+from .._core.transformer import BodyRelay, WholeAnswer
 from .._core.upstream import Upstream
-from ..exceptions import AnswerableError, UpstreamProtocolError
+from ..exceptions import UpstreamProtocolError
+from .event_relay import EventRelay
+from .stream_bridge import BrokenStream, NoCompletion, completion_to_events, events_to_completion
 
 __all__ = ["OpenAITransformer"]
 
+RawFields = list[tuple[bytes, bytes]]
+
+_EVENTS, _JSON = "text/event-stream", "application/json"
+_TRUE, _FALSE = raw(True), raw(False)
+
+# What one piece of a compressed stream may become.
+_MAX_DECODED_PIECE = 16 * 2**20
+
 
 class OpenAITransformer:
-    """Sets the configured members of a request; passes answers on, whole or as they arrive."""
+    """Sets a request's configured members; passes answers on in the form the client asked for."""
 
     def __init__(self, request: ClientRequest, operation: Operation, upstream: Upstream) -> None:
         self._request = request
         self._operation = operation
         self._upstream = upstream
         self.model = self._model()
+        asked = read_bool(request.fields, "stream")
+        configured = upstream.stream if operation.has_two_forms else None
+        self._configured_stream = configured
+        self._sends_stream = bool(asked if configured is None else configured)
+        self._wants_stream = self._sends_stream if asked is None else asked
+        self._asked_usage = read_bool(self._stream_options(), "include_usage") is True
+        self._added_usage = False
 
     def body(self) -> bytes:
         """The client's members, those that the configuration sets written anew."""
@@ -32,28 +51,44 @@ class OpenAITransformer:
         if self._operation.is_generation:
             for name, value in self._upstream.defaults.items():
                 fields.setdefault(name, value)
-            fields.update(self._upstream.overrides)
+        if self._operation.has_two_forms:
+            self._set_stream(fields)
         return encode_fields(fields)
 
     def is_stream(self, head: ResponseHead) -> bool:
-        """Whether the provider sends events."""
-        return head.status < 300 and _media_type(head.headers) == "text/event-stream"
+        """Whether the provider sends events to a client that wants them."""
+        return self._wants_stream and head.status < 300 and _media_type(head.headers) == _EVENTS
 
-    def whole(self, head: ResponseHead, body: bytes) -> tuple[list[tuple[bytes, bytes]], bytes]:
-        """A JSON answer as it is; a provider's error in the OpenAI shape, without our key in it."""
-        headers = head.headers.downstream()
+    def whole(self, head: ResponseHead, body: bytes, *, max_bytes: int) -> WholeAnswer:
+        """A JSON answer as it is, or in the other form; an error in the OpenAI shape."""
+        headers, coding = head.headers.downstream(), _coding(head.headers)
+        if coding in DECODABLE:
+            body, coding = self._decoded(coding, body, max_bytes), ""
+            headers = [field for field in headers if field[0] != b"content-encoding"]
         if head.status >= 400:
-            return self._error(head, headers, body)
-        if head.headers.get("content-encoding") in (None, "identity") and not is_json(body):
-            raise UpstreamProtocolError(
-                f"{self._upstream.host} answered {head.status} without a whole JSON body"
-            )
-        return _with_length(headers, body), body
+            return self._error(head, headers, body, is_readable=not coding)
+        if coding:  # nobody here can read it; the client may
+            return WholeAnswer(headers, body)
+        if _media_type(head.headers) == _EVENTS:
+            return self._aggregated(headers, body)
+        fields = read_answer(body)
+        if fields is None:
+            raise self._broken(f"answered {head.status} without a whole JSON body")
+        usage = fields.usage.normalised() if fields.usage is not None else None
+        if self._wants_stream and self._configured_stream is False:
+            headers, body = self._as_events(headers, body)
+        return WholeAnswer(_with_length(headers, body), body, usage)
 
-    def relay(self, head: ResponseHead) -> tuple[list[tuple[bytes, bytes]], BodyRelay]:
-        """The bytes as they are."""
-        headers = [field for field in head.headers.downstream() if field[0] != b"content-length"]
-        return headers, _Passthrough()
+    def relay(self, head: ResponseHead) -> tuple[RawFields, BodyRelay]:
+        """The events as they are; a compressed stream is decoded, to be able to end it."""
+        coding = _coding(head.headers)
+        decoder = BodyDecoder(coding, _MAX_DECODED_PIECE) if coding in DECODABLE else None
+        if coding and decoder is None:
+            raise self._broken("sent a stream in a coding that was not asked for")
+        dropped = (b"content-length", b"content-encoding")
+        headers = [field for field in head.headers.downstream() if field[0] not in dropped]
+        relay = EventRelay(self._upstream, drops_usage=self._added_usage, decoder=decoder)
+        return headers, relay
 
     def _model(self) -> str | None:
         """The configured model, else the client's under the name that the provider has for it."""
@@ -62,48 +97,77 @@ class OpenAITransformer:
         asked = self._request.model
         return None if asked is None else self._upstream.model_mapping.get(asked, asked)
 
+    def _set_stream(self, fields: Fields) -> None:
+        """The configured form, and a request for token counts where it would bring them."""
+        if self._configured_stream is not None:
+            fields["stream"] = _TRUE if self._configured_stream else _FALSE
+        if not self._sends_stream:
+            if self._configured_stream is False:
+                fields.pop("stream_options", None)  # providers refuse it without a stream
+        elif self._upstream.asks_usage and not self._asked_usage:
+            fields["stream_options"] = raw(self._stream_options() | {"include_usage": _TRUE})
+            self._added_usage = True
+
+    def _stream_options(self) -> Fields:
+        return read_fields(self._request.fields, "stream_options")
+
+    def _decoded(self, coding: str, body: bytes, max_bytes: int) -> bytes:
+        decoder = BodyDecoder(coding, max_bytes)
+        try:
+            decoded = decoder.feed(body)
+            decoder.finish()
+        except DecodingError as exc:
+            raise self._broken(f"cannot be read: {exc}") from exc
+        return decoded
+
+    def _as_events(self, headers: RawFields, body: bytes) -> tuple[RawFields, bytes]:
+        try:
+            events = completion_to_events(body, include_usage=self._asked_usage)
+        except NoCompletion:
+            return headers, body
+        return _with_type(headers, _EVENTS), events
+
+    def _aggregated(self, headers: RawFields, body: bytes) -> WholeAnswer:
+        if not self._operation.has_two_forms:
+            raise self._broken("sent a stream that was not asked for")
+        try:
+            whole, usage = events_to_completion(body)
+        except BrokenStream as exc:
+            raise self._broken(str(exc)) from exc
+        return WholeAnswer(_with_length(_with_type(headers, _JSON), whole), whole, usage)
+
     def _error(
-        self, head: ResponseHead, headers: list[tuple[bytes, bytes]], body: bytes
-    ) -> tuple[list[tuple[bytes, bytes]], bytes]:
+        self, head: ResponseHead, headers: RawFields, body: bytes, *, is_readable: bool
+    ) -> WholeAnswer:
         """A provider that repeats the key it was given must not show it to the client."""
-        headers = [(name, self._redacted(value)) for name, value in headers]
-        if head.headers.get("content-encoding") in (None, "identity"):
-            if is_object_with(body, "error"):
-                body = self._redacted(body)
-            else:
-                message = f"{self._upstream.host} answered {head.status} without an error object"
-                body = error_object(message, type="upstream_error", code="upstream_error")
-                headers = [field for field in headers if field[0] != b"content-type"]
-                headers.append((b"content-type", b"application/json"))
-        return _with_length(headers, body), body
+        headers = [(name, self._upstream.redact(value)) for name, value in headers]
+        if is_readable and is_object_with(body, "error"):
+            body = self._upstream.redact(body)
+        elif is_readable:
+            message = f"{self._upstream.host} answered {head.status} without an error object"
+            body = error_object(message, type="upstream_error", code="upstream_error")
+            headers = _with_type(headers, _JSON)
+        return WholeAnswer(_with_length(headers, body), body)
 
-    def _redacted(self, data: bytes) -> bytes:
-        for secret in self._upstream.secrets:
-            data = data.replace(secret, b"***")
-        return data
-
-
-class _Passthrough:
-    """A stream whose bytes are not touched."""
-
-    def feed(self, data: bytes, /) -> bytes:
-        return data
-
-    def finish(self) -> bytes:
-        return b""
-
-    def abort(self, error: Exception) -> bytes:
-        """An event that tells: a client takes an end without one for success."""
-        message = error.message if isinstance(error, AnswerableError) else "the stream broke off"
-        event = error_object(message, type="upstream_error", code="stream_interrupted")
-        return b"\n\ndata: " + event + b"\n\n"
+    def _broken(self, what: str) -> UpstreamProtocolError:
+        return UpstreamProtocolError(f"{self._upstream.host} {what}")
 
 
 def _media_type(headers: Headers) -> str:
     return (headers.get("content-type") or "").partition(";")[0].strip().lower()
 
 
-def _with_length(headers: list[tuple[bytes, bytes]], body: bytes) -> list[tuple[bytes, bytes]]:
+def _coding(headers: Headers) -> str:
+    """The content coding, empty for none."""
+    coding = (headers.get("content-encoding") or "").strip().lower()
+    return "" if coding == "identity" else coding
+
+
+def _with_type(headers: RawFields, media_type: str) -> RawFields:
+    kept = [field for field in headers if field[0] != b"content-type"]
+    return [*kept, (b"content-type", media_type.encode())]
+
+
+def _with_length(headers: RawFields, body: bytes) -> RawFields:
     kept = [field for field in headers if field[0] != b"content-length"]
-    kept.append((b"content-length", b"%d" % len(body)))
-    return kept
+    return [*kept, (b"content-length", b"%d" % len(body))]

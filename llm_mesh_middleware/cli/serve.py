@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from .._core.messages import ClientRequest, UpstreamRequest, error_object
 from .._core.observer import Observation
 from .._core.routing import Selection
+from .._core.usage import Usage
 from ..asgi import LLMMeshMiddleware, Receive, Scope, Send
 from ..mesh import Mesh
 from ..settings import load_settings
@@ -105,7 +106,7 @@ class _AccessLog(Observation):
     def sending(self, request: UpstreamRequest) -> None:
         self._attempts += 1
 
-    def ended(self, status: int | None, error: BaseException | None) -> None:
+    def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
         taken_ms = (time.monotonic() - self._started) * 1000
         route, rule, provider = "-", "-", "-"
         if self._selection is not None:

@@ -1,0 +1,59 @@
+"""Token counts as providers report them, brought to one meaning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+__all__ = ["Usage", "UsageFields"]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call.
+
+    `input_tokens` includes `cache_read_tokens`; `output_tokens` includes `reasoning_tokens`.
+    """
+
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+class _InputDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+
+
+class _OutputDetails(msgspec.Struct):
+    reasoning_tokens: int | None = None
+
+
+class UsageFields(msgspec.Struct):
+    """`usage` of chat and text completions and embeddings (`prompt_tokens`), or of responses."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    prompt_tokens_details: _InputDetails | None = None
+    completion_tokens_details: _OutputDetails | None = None
+    input_tokens_details: _InputDetails | None = None
+    output_tokens_details: _OutputDetails | None = None
+    prompt_cache_hit_tokens: int | None = None  # DeepSeek
+
+    def normalised(self) -> Usage | None:
+        """The counts, or None if there is none: no count is not a count of nothing."""
+        given = self.prompt_tokens if self.prompt_tokens is not None else self.input_tokens
+        made = self.completion_tokens if self.completion_tokens is not None else self.output_tokens
+        if given is None and made is None:
+            return None
+        inputs = self.prompt_tokens_details or self.input_tokens_details or _InputDetails()
+        outputs = self.completion_tokens_details or self.output_tokens_details or _OutputDetails()
+        return Usage(
+            given or 0,
+            made or 0,
+            inputs.cached_tokens or self.prompt_cache_hit_tokens or 0,
+            outputs.reasoning_tokens or 0,
+        )

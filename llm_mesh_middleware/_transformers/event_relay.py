@@ -1,0 +1,96 @@
+"""A stream passed on in its own dialect: whole events, byte for byte."""
+
+from __future__ import annotations
+
+from .._core.decoding import BodyDecoder, DecodingError
+from .._core.messages import error_object
+from .._core.progress import StreamProgress
+from .._core.sse import EventCutter, EventTooLong, event_data, make_event
+from .._core.upstream import Upstream
+from .._core.usage import Usage
+from ..exceptions import AnswerableError, UpstreamProtocolError
+
+__all__ = ["EventRelay"]
+
+# Longer than any event with an image in it; what one stream may hold in memory.
+_MAX_EVENT_BYTES = 16 * 2**20
+
+
+class EventRelay:
+    """Passes on each event as soon as it is whole, so that a client never gets half of one.
+
+    An event that cannot be read, or an end before the stream has come to its own, is answered with
+    an `error` event; `[DONE]` is never invented. `drops_usage` removes the event that is there only
+    because the mesh asked for it.
+    """
+
+    def __init__(
+        self, upstream: Upstream, *, drops_usage: bool, decoder: BodyDecoder | None = None
+    ) -> None:
+        self._upstream = upstream
+        self._drops_usage = drops_usage
+        self._decoder = decoder
+        self._cutter = EventCutter(_MAX_EVENT_BYTES)
+        self._progress = StreamProgress()
+        self.error: Exception | None = None
+
+    @property
+    def usage(self) -> Usage | None:
+        """The token counts seen so far."""
+        return self._progress.usage
+
+    def feed(self, data: bytes, /) -> bytes:
+        """The events that `data` completes."""
+        passed: list[bytes] = []
+        try:
+            if self._decoder is not None:
+                data = self._decoder.feed(data)
+            for event in self._cutter.feed(data):
+                self._take(event, passed)
+        except EventTooLong:
+            passed.append(self._break(f"sent an event of more than {_MAX_EVENT_BYTES} bytes"))
+        except (DecodingError, _NotAnEvent) as exc:
+            passed.append(self._break(str(exc)))
+        return passed[0] if len(passed) == 1 else b"".join(passed)
+
+    def finish(self) -> bytes:
+        """What came after the last whole event, and an error event if the stream is cut off."""
+        if self.error is not None:
+            return b""
+        passed: list[bytes] = []
+        try:
+            rest = self._cutter.rest()
+            if rest:
+                self._take(rest, passed)
+        except _NotAnEvent as exc:
+            passed.append(self._break(str(exc)))
+        else:
+            if not self._progress.is_complete:
+                passed.append(self._break("ended its stream too early"))
+        return b"".join(passed)
+
+    def abort(self, error: Exception) -> bytes:
+        """An event that tells: clients take an end without one for success."""
+        self.error = self.error or error
+        message = error.message if isinstance(error, AnswerableError) else "the stream broke off"
+        body = error_object(message, type="upstream_error", code="stream_interrupted")
+        return make_event(body)
+
+    def _take(self, event: bytes, passed: list[bytes]) -> None:
+        data = event_data(event)
+        if data:
+            fields = self._progress.see(data)
+            if fields is None:
+                raise _NotAnEvent("sent an event that is not JSON")
+            if self._drops_usage and fields.usage is not None and fields.choices == []:
+                return
+            if fields.error is not None:
+                event = self._upstream.redact(event)
+        passed.append(event)
+
+    def _break(self, what: str) -> bytes:
+        return self.abort(UpstreamProtocolError(f"{self._upstream.host} {what}"))
+
+
+class _NotAnEvent(ValueError):
+    """The data of an event is neither JSON nor [DONE]."""
