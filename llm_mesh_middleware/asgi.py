@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
 from ._core.headers import Headers
 from ._core.inbound import check_body, check_hosts, split_target, too_large
 from ._core.messages import ClientRequest, error_object
+from ._core.payload import read_bool
 from ._core.routing import VirtualHost
+from ._core.sse import make_event
 from ._engine.adrive import AsyncDelivery
 from ._engine.interrupt import Interrupt
+from ._engine.keepalive import COMMENT, kept_alive, open_kept_alive
 from .exceptions import AnswerableError, ClientDisconnected, ConfigError, RequestTimeout
 from .mesh import Config, Mesh
 from .settings import MeshSettings
@@ -133,9 +137,8 @@ class LLMMeshMiddleware:
             await send(message)
 
         await self.app(scope, receive, send_and_close)
-        while (
-            not answered
-        ):  # an app that takes no part: its connections must be closed all the same
+        # An app that takes no part in the lifespan: its connections must be closed all the same.
+        while not answered:
             phase = (await receive())["type"]
             if phase == "lifespan.shutdown":
                 await send_and_close({"type": "lifespan.shutdown.complete"})
@@ -161,6 +164,7 @@ class _Responder:
         self._scope = scope
         self._receive = receive
         self._send = send
+        self._has_started = False
 
     async def respond(self, path: str, hosts: list[bytes], authority: bytes | None) -> None:
         """Answer, or fall silent if the client goes away."""
@@ -175,27 +179,57 @@ class _Responder:
                     watch.cancel()
         except AnswerableError as error:
             await self._send_error(error)
-        except ClientDisconnected:
+        except (ClientDisconnected, OSError):  # OSError: `send` to a client that is gone (ASGI 2.4)
             return
 
     async def _serve(self, request: ClientRequest) -> None:
-        delivery = await self._mesh.asend(self._host, request)
+        interval_s = self._mesh.settings.sse_keepalive
+        opening = self._mesh.asend(self._host, request)
+        if interval_s:
+            show_life = functools.partial(self._show_life, request)
+            delivery = await open_kept_alive(opening, interval_s, show_life)
+        else:
+            delivery = await opening
         try:
-            await self._deliver(delivery)
+            if delivery.reply.is_stream:
+                await self._stream(delivery, interval_s)
+            else:
+                await self._send_whole(delivery)
         finally:
             await delivery.aclose()
 
-    async def _deliver(self, delivery: AsyncDelivery) -> None:
-        reply, send = delivery.reply, self._send
-        start = {"type": "http.response.start", "status": reply.status, "headers": reply.headers}
-        try:
-            await send(start)
-            async with contextlib.aclosing(aiter(delivery)) as body:
-                async for data in body:
-                    await send({"type": "http.response.body", "body": data, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
-        except OSError as exc:  # what a server raises in `send` once its client is gone (ASGI 2.4)
-            raise ClientDisconnected(_GONE) from exc
+    async def _send_whole(self, delivery: AsyncDelivery) -> None:
+        reply, body = delivery.reply, delivery.take()
+        if self._has_started:  # as a stream, before there was an answer
+            body = make_event(body.replace(b"\r", b"").replace(b"\n", b""))
+        else:
+            await self._start(reply.status, reply.headers)
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def _stream(self, delivery: AsyncDelivery, interval_s: float) -> None:
+        if not self._has_started:
+            await self._start(delivery.reply.status, delivery.reply.headers)
+        send = self._send
+        async with contextlib.AsyncExitStack() as stack:
+            body = await stack.enter_async_context(contextlib.aclosing(aiter(delivery)))
+            if interval_s:
+                living = contextlib.aclosing(kept_alive(body, interval_s))
+                body = await stack.enter_async_context(living)
+            async for data in body:
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _show_life(self, request: ClientRequest) -> None:
+        """A comment for a client that waits for a stream; the first one commits to status 200."""
+        if not self._has_started:
+            if read_bool(request.fields, "stream") is not True:
+                return
+            await self._start(200, [(b"content-type", b"text/event-stream")])
+        await self._send({"type": "http.response.body", "body": COMMENT, "more_body": True})
+
+    async def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self._has_started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def _read_request(self, path: str) -> ClientRequest:
         scope, settings = self._scope, self._mesh.settings
@@ -242,11 +276,15 @@ class _Responder:
 
     async def _send_error(self, error: AnswerableError) -> None:
         body = error_object(error.message, type=error.type, code=error.code, param=error.param)
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        headers += _encoded(error.headers, is_http1=self._scope["http_version"].startswith("1"))
-        await self._send(
-            {"type": "http.response.start", "status": error.status, "headers": headers}
-        )
+        if self._has_started:
+            body = make_event(body)
+        else:
+            headers = [
+                (b"content-type", b"application/json"),
+                (b"content-length", b"%d" % len(body)),
+                *_encoded(error.headers, self._scope["http_version"]),
+            ]
+            await self._start(error.status, headers)
         await self._send({"type": "http.response.body", "body": body})
 
 
@@ -256,8 +294,8 @@ def _without_root(scope: Scope) -> str:
     return path.removeprefix(scope.get("root_path", "")) or "/"
 
 
-def _encoded(headers: Mapping[str, str], *, is_http1: bool) -> Iterable[tuple[bytes, bytes]]:
+def _encoded(headers: Mapping[str, str], http_version: str) -> Iterable[tuple[bytes, bytes]]:
     """Header fields for ASGI; `connection` exists in HTTP/1 only (RFC 9113 8.2.2)."""
     for name, value in headers.items():
-        if is_http1 or name != "connection":
+        if name != "connection" or http_version.startswith("1"):
             yield name.encode("latin-1"), value.encode("latin-1")

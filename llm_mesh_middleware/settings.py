@@ -239,6 +239,11 @@ class MeshSettings(BaseSettings):
         description="Whether upstream calls use the proxy variables of the process."
         " Default: false.",
     )
+    sse_keepalive: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        default=0,
+        description="Seconds of silence after which a waiting stream client gets a comment, also"
+        " before the first event; 0 for never. Default: 0.",
+    )
     upstream_client: Literal["auto", "httpx", "aiohttp"] = Field(
         default="auto",
         description="HTTP client for upstream calls. auto: aiohttp in async code, httpx in sync."

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,10 +86,14 @@ def serve() -> Iterator[Serve]:
     with ExitStack() as stack:
 
         def start(app: object, server: str = "uvicorn-httptools") -> int:
-            run = _hypercorn if server == "hypercorn" else _uvicorn
-            return stack.enter_context(run(app, server))
+            return stack.enter_context(running(app, server))
 
         yield start
+
+
+def running(app: object, server: str) -> AbstractContextManager[int]:
+    """What `serve` does, for fixtures that keep a server for longer than one test."""
+    return (_hypercorn if server == "hypercorn" else _uvicorn)(app, server)
 
 
 @contextmanager

@@ -76,6 +76,12 @@ class AsyncDelivery:
         if rest := reply.finish():
             yield rest
 
+    def take(self) -> bytes:
+        """The body of a reply that is no stream."""
+        self._is_over = True
+        self.reply.finish()
+        return self.reply.body
+
     async def aclose(self, error: Exception | None = None) -> None:
         """Give the connection back; if the body was not delivered whole, the reply is aborted.
 

@@ -21,7 +21,13 @@ MISTAKES = [
     (PROVIDER_HEAD.replace("v1beta1", "v2"), 1, 13, "apiVersion", "v1beta1"),
     (PROVIDER_HEAD.replace("istio.", ""), 1, 13, "apiVersion", "v1beta1"),
     ("kind: LLMRoute", 1, 1, "apiVersion", "must be"),
-    (PROVIDER_HEAD.replace("LLMProvider", "LlmProvidr"), 2, 7, "kind", "did you mean `LLMProvider`?"),
+    (
+        PROVIDER_HEAD.replace("LLMProvider", "LlmProvidr"),
+        2,
+        7,
+        "kind",
+        "did you mean `LLMProvider`?",
+    ),
     (PROVIDER_HEAD, 5, 6, "spec", "must be a mapping, got nothing"),
     (PROVIDER_HEAD.replace("  name: acme", "  {}") + "  host: a", 4, 3, "metadata.name", "missing"),
     # YAML beyond its syntax
@@ -161,8 +167,8 @@ def test_all_mistakes_of_all_documents_are_told_at_once_in_the_order_of_lines() 
         (6, "spec.path"),
         (7, "spec.host"),
         (8, "spec.foo"),
-        (14, "spec.host"),
-        (15, "spec.rules"),
+        (15, "spec.host"),
+        (16, "spec.rules"),
     ]
 
 

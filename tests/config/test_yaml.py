@@ -124,7 +124,8 @@ def test_an_alias_bomb_is_refused_at_once() -> None:
     began = time.monotonic()
     problem = only_problem(parse(config("defaults:\n  " + BOMB.replace("\n", "\n  "))))
     assert "more than 10,000 values" in problem.message
-    assert problem.field == "spec.configs.defaultConfig.openAIConfig.defaults.a3[8]"
+    # a0, a1 and a2 hold 11, 111 and 1,111 values: the eighth a2 in a3 is one too many.
+    assert problem.field == "spec.configs.defaultConfig.openAIConfig.defaults.a3[7]"
     assert time.monotonic() - began < 1
 
 
@@ -140,13 +141,12 @@ def test_a_long_document_without_aliases_is_no_bomb() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        "data: {a: ${MISSING}, a: 2}",
+        "data: {a: '${MISSING}', a: 2}",
         "data: !binary x",
         "data: &a {b: 1}\nmore:\n  <<: *a",
         "1: 2",
-        f"data:\n  {BOMB}".replace("\n", "\n  "),
-        "status: [1",
-    ][:-1],
+        "data:\n  " + BOMB.replace("\n", "\n  "),
+    ],
 )
 def test_other_kinds_may_be_what_they_like(body: str) -> None:
     manifest = parse(f"{OTHER_KIND}{body}\n---\n{provider('host: a')}")

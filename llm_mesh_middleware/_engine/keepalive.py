@@ -1,0 +1,58 @@
+"""Signs of life for a client that waits for a stream (`LLM_MESH_SSE_KEEPALIVE`).
+
+Load balancers cut connections that are silent for a minute; reasoning models are silent for longer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+
+from .adrive import AsyncDelivery
+
+__all__ = ["COMMENT", "kept_alive", "open_kept_alive"]
+
+COMMENT = b": keep-alive\n\n"
+
+
+async def open_kept_alive(
+    opening: Coroutine[object, object, AsyncDelivery],
+    interval_s: float,
+    on_silence: Callable[[], Awaitable[None]],
+) -> AsyncDelivery:
+    """Await `opening`; call `on_silence` whenever `interval_s` has passed without a result."""
+    task = asyncio.create_task(opening)
+    try:
+        while not (await asyncio.wait((task,), timeout=interval_s))[0]:
+            await on_silence()
+    except BaseException:
+        task.cancel()
+        await asyncio.wait((task,))
+        if not task.cancelled() and task.exception() is None:
+            await task.result().aclose()
+        raise
+    return task.result()
+
+
+async def kept_alive(
+    body: AsyncGenerator[bytes, None], interval_s: float
+) -> AsyncGenerator[bytes, None]:
+    """The items of `body`, which are whole events, and a comment whenever none came in time."""
+    item: asyncio.Task[bytes | None] | None = None
+    try:
+        while True:
+            item = asyncio.create_task(_next(body))
+            while not (await asyncio.wait((item,), timeout=interval_s))[0]:
+                yield COMMENT
+            data = item.result()
+            if data is None:
+                return
+            yield data
+    finally:
+        if item is not None and not item.done():
+            item.cancel()
+            await asyncio.wait((item,))
+
+
+async def _next(body: AsyncGenerator[bytes, None]) -> bytes | None:
+    return await anext(body, None)

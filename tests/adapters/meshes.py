@@ -1,0 +1,92 @@
+"""Providers and servers that outlive one test: to start them takes longer than most tests run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from llm_mesh_middleware import LLMMeshMiddleware
+from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream
+from tests.adapters.wire import Client, Connect
+from tests.conftest import (
+    DASHSCOPE,
+    DASHSCOPE_KEY,
+    MOONSHOT,
+    MOONSHOT_KEY,
+    SERVERS,
+    Providers,
+    running,
+)
+
+__all__ = ["connect", "kept_providers", "kept_servers", "mesh_on", "own_app", "providers", "server"]
+
+OWN_ANSWER = b"from the application"
+
+
+async def own_app(scope, receive, send):  # type: ignore[no-untyped-def]
+    """The application behind the mesh: one answer for all of HTTP, and sockets that echo."""
+    if scope["type"] == "http":
+        headers = [(b"content-length", b"%d" % len(OWN_ANSWER))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": OWN_ANSWER})
+    elif scope["type"] == "websocket":
+        assert (await receive())["type"] == "websocket.connect"
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "text": message["text"]})
+
+
+@pytest.fixture(scope="session")
+def kept_providers(ca: CertificateAuthority, ca_file: str) -> Iterator[Providers]:
+    with (
+        FakeUpstream(host_names=DASHSCOPE, ca=ca, api_key=DASHSCOPE_KEY) as dashscope,
+        FakeUpstream(host_names=MOONSHOT, ca=ca, api_key=MOONSHOT_KEY) as moonshot,
+    ):
+        yield Providers(dashscope, moonshot, ca_file)
+
+
+@pytest.fixture
+def providers(kept_providers: Providers) -> Providers:
+    """The providers of all tests in this folder, with nothing scripted and nothing seen yet."""
+    kept_providers.dashscope.clear()
+    kept_providers.moonshot.clear()
+    return kept_providers
+
+
+@pytest.fixture(scope="session")
+def kept_servers(kept_providers: Providers) -> Iterator[Callable[..., int]]:
+    """`(server, **settings) -> port` of a mesh before `own_app`, started on first use."""
+    ports: dict[tuple[str, str], int] = {}
+    with ExitStack() as stack:
+
+        def start(server: str, **settings: object) -> int:
+            key = server, repr(sorted(settings.items()))
+            if key not in ports:
+                app = LLMMeshMiddleware(own_app, settings=kept_providers.settings(**settings))
+                ports[key] = stack.enter_context(running(app, server))
+            return ports[key]
+
+        yield start
+
+
+@pytest.fixture
+def mesh_on(
+    kept_servers: Callable[..., int], providers: Providers, environment: None
+) -> Callable[..., int]:
+    """`mesh_on("hypercorn", request_timeout=0.3) -> port`; equal meshes are one."""
+    return kept_servers
+
+
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest) -> str:
+    """The name of each server in turn."""
+    return str(request.param)
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    """`connect(port) -> Client`, closed when the test ends."""
+    with ExitStack() as stack:
+        yield lambda port: stack.enter_context(Client(port))

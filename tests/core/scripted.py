@@ -1,0 +1,146 @@
+"""An exchange driven by hand: scripted answers for a provider, and a clock that stands still."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from llm_mesh_middleware._core.exchange import Exchange, ExchangePolicy, Reply, exchange
+from llm_mesh_middleware._core.headers import Headers
+from llm_mesh_middleware._core.messages import (
+    Answer,
+    ClientRequest,
+    Failure,
+    ResponseHead,
+    Send,
+    Step,
+    UpstreamRequest,
+)
+from llm_mesh_middleware._core.observer import Observation
+from llm_mesh_middleware._core.routing import RoutingTable, Selection
+from llm_mesh_middleware.exceptions import MeshError
+from tests.core.tables import virtual_host
+
+JSON = "content-type: application/json"
+SSE = "content-type: text/event-stream"
+ANSWER = b'{"id":"a1","choices":[]}'
+
+
+class Notes(Observation):
+    """An observation that remembers what it was told, in order."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.ends: list[tuple[int | None, BaseException | None]] = []
+
+    def selected(self, selection: Selection) -> None:
+        self.events.append(f"selected {selection.rule}")
+
+    def sending(self, request: UpstreamRequest) -> None:
+        self.events.append(f"sending {request.endpoint.provider_host}")
+
+    def answered(self, answer: ResponseHead | Failure) -> None:
+        if isinstance(answer, ResponseHead):
+            self.events.append(f"answered {answer.status}")
+        else:
+            self.events.append(f"answered {type(answer.error).__name__}")
+
+    def ended(self, status: int | None, error: BaseException | None) -> None:
+        self.events.append("ended")
+        self.ends.append((status, error))
+
+
+@dataclass
+class Clock:
+    """Stands still until it is told to move."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Play:
+    """One exchange; `perform` hands it the answers, each after so many seconds."""
+
+    steps: Exchange
+    clock: Clock
+    notes: Notes
+    taken: list[Step] = field(default_factory=list)
+    reply: Reply | None = None
+    error: MeshError | None = None
+
+    def perform(self, *answers: Answer, seconds: float = 0.0) -> Play:
+        """Until there is a reply or an error, or the answers are used up."""
+        try:
+            if not self.taken:
+                self.taken.append(next(self.steps))
+            for answer in answers:
+                self.clock.now += seconds
+                self.taken.append(self.steps.send(answer))
+        except StopIteration as stop:
+            self.reply = stop.value
+        except MeshError as error:
+            self.error = error
+        return self
+
+    @property
+    def sent(self) -> UpstreamRequest:
+        """The upstream request of the first step."""
+        step = self.taken[0]
+        assert isinstance(step, Send)
+        return step.request
+
+
+def play(
+    routes: RoutingTable,
+    asked: ClientRequest,
+    *answers: Answer,
+    host: str = "chat",
+    policy: ExchangePolicy | None = None,
+    chance: float = 0.0,
+    seconds: float = 0.0,
+) -> Play:
+    """Serve `asked` with these answers of the provider, `seconds` before each."""
+    clock, notes = Clock(), Notes()
+    steps = exchange(
+        virtual_host(routes, host),
+        asked,
+        policy or ExchangePolicy(),
+        clock=clock,
+        random=lambda: chance,
+        observation=notes,
+    )
+    return Play(steps, clock, notes).perform(*answers, seconds=seconds)
+
+
+def sent(
+    routes: RoutingTable,
+    asked: ClientRequest,
+    *,
+    host: str = "chat",
+    policy: ExchangePolicy | None = None,
+) -> UpstreamRequest:
+    """What goes upstream for `asked`; an error is raised."""
+    performed = play(routes, asked, host=host, policy=policy)
+    if performed.error is not None:
+        raise performed.error
+    performed.steps.close()
+    return performed.sent
+
+
+def head(status: int = 200, *fields: str) -> ResponseHead:
+    """A provider's answer as far as its head; fields are written `name: value`."""
+    pairs = (line.partition(": ") for line in fields)
+    return ResponseHead(
+        status, Headers([(name.encode(), value.encode("latin-1")) for name, _, value in pairs])
+    )
+
+
+def answers(status: int, body: bytes, *fields: str) -> Iterator[Answer]:
+    """The answers of a provider that sends `body` in one piece."""
+    yield head(status, *fields)
+    if body:
+        yield body
+    yield b""

@@ -1,0 +1,69 @@
+"""Both upstream clients, behind one factory, and the provider they call, with and without TLS."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from llm_mesh_middleware._engine.tls import TLSContexts
+from llm_mesh_middleware._engine.upstream import AsyncUpstreamClient
+from llm_mesh_middleware._engine.upstream_aiohttp import AiohttpUpstreamClient
+from llm_mesh_middleware._engine.upstream_httpx import HttpxUpstreamClient
+from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream
+from tests.engine.calls import HOST, MakeClient
+
+CLIENTS = {"aiohttp": AiohttpUpstreamClient, "httpx": HttpxUpstreamClient}
+
+
+@pytest.fixture(params=CLIENTS)
+def engine(request: pytest.FixtureRequest) -> str:
+    """The name of the client, as `LLM_MESH_UPSTREAM_CLIENT` has it."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+async def make_client(engine: str, ca_file: str) -> AsyncIterator[MakeClient]:
+    """`make_client(trust_env=False, ca_file=...)`; closed when the test ends."""
+    made: list[AsyncUpstreamClient] = []
+
+    def make(*, trust_env: bool = False, ca_file: str | None = ca_file) -> AsyncUpstreamClient:
+        made.append(CLIENTS[engine](TLSContexts(ca_file), trust_env=trust_env))
+        return made[-1]
+
+    yield make
+    for client in made:
+        await client.aclose()
+
+
+@pytest.fixture
+async def client(make_client: MakeClient) -> AsyncUpstreamClient:
+    return make_client()
+
+
+@pytest.fixture(params=["plain", "tls"])
+def upstream(request: pytest.FixtureRequest, ca: CertificateAuthority) -> Iterator[FakeUpstream]:
+    with FakeUpstream(host_names=HOST, tls=request.param == "tls", ca=ca) as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def tls_upstream(ca: CertificateAuthority) -> Iterator[FakeUpstream]:
+    with FakeUpstream(host_names=HOST, ca=ca) as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def plain_upstream() -> Iterator[FakeUpstream]:
+    with FakeUpstream(host_names=HOST, tls=False) as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def system_ca(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> CertificateAuthority:
+    """An authority that the whole process trusts, as if the operating system had it."""
+    authority = CertificateAuthority()
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.write(tmp_path / "system.pem")))
+    return authority

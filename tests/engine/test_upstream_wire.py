@@ -1,0 +1,256 @@
+"""What goes over the wire, byte by byte: the same list for every upstream client."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections import Counter
+
+import pytest
+
+from llm_mesh_middleware._engine.upstream import AsyncUpstreamClient
+from llm_mesh_middleware.testing import Answer, Cut, FakeUpstream, Gate, Raw, Stream
+from tests.engine.calls import HEADERS, HOST, call, read_all, request_to
+
+SIZES = (0, 1, 1024, 2**16, 2**20, 2**20 + 1, 3 * 2**20)
+
+
+def _bytes(size: int) -> bytes:
+    """No piece of it looks like another, so that a lost or doubled one is seen."""
+    return b"".join(b"%07d " % number for number in range(size // 8 + 1))[:size]
+
+
+async def test_the_given_headers_arrive_and_none_of_the_client_s_own(
+    client: AsyncUpstreamClient, upstream: FakeUpstream
+) -> None:
+    body = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
+    await call(client, request_to(upstream, body=body))
+    (seen,) = upstream.requests
+    wanted = [(name.decode(), value.decode()) for name, value in HEADERS]
+    got = [(name.lower(), value) for name, value in seen.headers]
+    assert got.count(("content-length", str(len(body)))) == 1
+    assert [field for field in got if field[0] != "content-length"] == wanted
+    assert (seen.method, seen.target, seen.version) == ("POST", "/v1/chat/completions", "HTTP/1.1")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_request_without_a_body_has_no_content_headers(
+    client: AsyncUpstreamClient, upstream: FakeUpstream, method: str
+) -> None:
+    upstream.always(Answer(body={"ok": True}))
+    headers = ((b"host", HOST.encode()),)
+    await call(client, request_to(upstream, method=method, body=b"", headers=headers))
+    (seen,) = upstream.requests
+    wanted = [("host", HOST)] + ([("content-length", "0")] if method == "POST" else [])
+    assert sorted((name.lower(), value) for name, value in seen.headers) == sorted(wanted)
+    assert seen.body == b""
+
+
+async def test_request_fields_keep_their_duplicates_order_and_bytes(
+    client: AsyncUpstreamClient, plain_upstream: FakeUpstream
+) -> None:
+    fields = (
+        (b"x-tag", b"one"),
+        (b"x-name", "Grüße".encode()),
+        (b"x-tag", b"two"),
+        (b"x-empty", b""),
+    )
+    await call(client, request_to(plain_upstream, headers=(*HEADERS, *fields)))
+    seen = plain_upstream.requests[0].headers
+    got = [(name.encode(), value.encode("latin-1")) for name, value in seen]
+    assert [field for field in got if field[0].startswith(b"x-")] == list(fields)
+
+
+async def test_answer_fields_keep_their_duplicates_order_and_bytes(
+    client: AsyncUpstreamClient, upstream: FakeUpstream
+) -> None:
+    upstream.script(
+        Raw(
+            b"HTTP/1.1 200 OK\r\nX-Tag: one\r\nX-Name: caf\xe9 \xc3\xa9\r\nx-tag: two\r\n"
+            b"X-Empty:\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 2\r\n\r\nok"
+        )
+    )
+    response = await client.open(request_to(upstream))
+    assert list(response.head.headers) == [
+        (b"x-tag", b"one"),
+        (b"x-name", b"caf\xe9 \xc3\xa9"),
+        (b"x-tag", b"two"),
+        (b"x-empty", b""),
+        (b"set-cookie", b"a=1"),
+        (b"set-cookie", b"b=2"),
+        (b"content-length", b"2"),
+    ]
+    assert await read_all(response) == b"ok"
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_bodies_are_exact_both_ways(
+    client: AsyncUpstreamClient, upstream: FakeUpstream, size: int
+) -> None:
+    data = _bytes(size)
+    upstream.always(lambda request: Answer(body=request.body))
+    assert await call(client, request_to(upstream, body=data)) == data
+    assert upstream.requests[0].body == data
+
+
+@pytest.mark.parametrize("status", [100, 103, 200, 204, 404, 429, 500, 599])
+async def test_a_status_is_handed_on_as_it_is(
+    client: AsyncUpstreamClient, plain_upstream: FakeUpstream, status: int
+) -> None:
+    informational = b"HTTP/1.1 %d Early\r\n\r\n" % status if status < 200 else b""
+    final = 200 if informational else status
+    head = b"HTTP/1.1 %d Whatever\r\nContent-Length: 0\r\n\r\n" % final
+    plain_upstream.script(Raw(informational + head))
+    response = await client.open(request_to(plain_upstream))
+    assert response.head.status == final
+    assert await read_all(response) == b""
+
+
+async def test_bytes_are_delivered_as_they_arrive(
+    client: AsyncUpstreamClient, upstream: FakeUpstream
+) -> None:
+    gates = [Gate(), Gate()]
+    upstream.script(Stream([b"one", gates[0], b"two", gates[1], b"three"]))
+    async with asyncio.timeout(2):
+        response = await client.open(request_to(upstream))
+        assert await response.read() == b"one"
+        gates[0].open()
+        assert await response.read() == b"two"
+        gates[1].open()
+        assert await response.read() == b"three"
+        assert await response.read() == b""
+    await response.aclose()
+
+
+async def test_the_head_is_delivered_before_the_body(
+    client: AsyncUpstreamClient, upstream: FakeUpstream
+) -> None:
+    gate = Gate()
+    upstream.script(Stream([gate, b"late"]))
+    async with asyncio.timeout(2):
+        response = await client.open(request_to(upstream))
+        assert response.head.status == 200
+        gate.open()
+        assert await read_all(response) == b"late"
+
+
+@pytest.mark.parametrize("framing", ["chunked", "length", "close"])
+async def test_the_end_of_a_body_is_told_again_and_again(
+    client: AsyncUpstreamClient, upstream: FakeUpstream, framing: str
+) -> None:
+    upstream.script(Stream([b"one", b"two"], framing=framing))  # type: ignore[arg-type]
+    response = await client.open(request_to(upstream))
+    received = b""
+    while data := await response.read():
+        received += data
+    assert received == b"onetwo"
+    assert await response.read() == b""
+    await response.aclose()
+
+
+async def test_a_connection_is_used_again(
+    client: AsyncUpstreamClient, upstream: FakeUpstream
+) -> None:
+    for _ in range(3):
+        await call(client, request_to(upstream))
+    assert [request.connection for request in upstream.requests] == [1, 1, 1]
+
+
+async def test_an_answer_that_says_close_ends_its_connection(
+    client: AsyncUpstreamClient, upstream: FakeUpstream
+) -> None:
+    upstream.script(Answer(headers=[("connection", "close")], body={}))
+    await call(client, request_to(upstream))
+    await call(client, request_to(upstream))
+    assert [request.connection for request in upstream.requests] == [1, 2]
+
+
+async def test_a_body_not_read_to_its_end_closes_the_connection(
+    client: AsyncUpstreamClient, upstream: FakeUpstream
+) -> None:
+    upstream.script(Stream([b"one", Gate(), b"never"]))
+    response = await client.open(request_to(upstream))
+    assert await response.read() == b"one"
+    await response.aclose()
+    assert await asyncio.to_thread(upstream.requests[0].wait_disconnected, 1)
+    assert await asyncio.to_thread(upstream.wait_closed, 1)
+    await call(client, request_to(upstream))
+
+
+async def test_closing_twice_is_harmless(
+    client: AsyncUpstreamClient, upstream: FakeUpstream
+) -> None:
+    upstream.script(Cut(Answer(body=b"12345678"), at=0.9, how="stall"))
+    response = await client.open(request_to(upstream))
+    await response.aclose()
+    await response.aclose()
+    assert await asyncio.to_thread(upstream.wait_closed, 1)
+
+
+async def test_closing_the_client_closes_idle_connections(
+    client: AsyncUpstreamClient, upstream: FakeUpstream
+) -> None:
+    await call(client, request_to(upstream))
+    assert upstream.open_connections == 1
+    await client.aclose()
+    assert await asyncio.to_thread(upstream.wait_closed, 1)
+
+
+async def test_compressed_answers_are_handed_on_raw(
+    client: AsyncUpstreamClient, plain_upstream: FakeUpstream
+) -> None:
+    packed = gzip.compress(b'{"a":1}', mtime=0)
+    plain_upstream.script(Answer(headers=[("content-encoding", "gzip")], body=packed))
+    response = await client.open(request_to(plain_upstream))
+    assert response.head.headers.get("content-encoding") == "gzip"
+    assert await read_all(response) == packed
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_no_redirect_is_followed(
+    client: AsyncUpstreamClient, plain_upstream: FakeUpstream, status: int
+) -> None:
+    plain_upstream.script(Answer(status, [("location", f"{plain_upstream.url}/elsewhere")]))
+    response = await client.open(request_to(plain_upstream))
+    assert response.head.status == status
+    await read_all(response)
+    assert len(plain_upstream.requests) == 1
+
+
+async def test_no_cookie_is_kept(client: AsyncUpstreamClient, plain_upstream: FakeUpstream) -> None:
+    plain_upstream.script(Answer(headers=[("set-cookie", "id=1; Path=/")], body={}))
+    await call(client, request_to(plain_upstream))
+    await call(client, request_to(plain_upstream))
+    assert [request.header("cookie") for request in plain_upstream.requests] == [None, None]
+
+
+async def test_a_target_is_sent_to_the_letter(
+    client: AsyncUpstreamClient, plain_upstream: FakeUpstream
+) -> None:
+    target = "/a%2Fb/%7Euser//x;v=1/chat/completions?api-version=2024-10-21&q=%20+"
+    await call(client, request_to(plain_upstream, target=target))
+    assert plain_upstream.requests[0].target == target
+
+
+async def test_a_connection_the_upstream_has_closed_is_replaced_unseen(
+    client: AsyncUpstreamClient, upstream: FakeUpstream
+) -> None:
+    for _ in range(3):
+        await call(client, request_to(upstream))
+        while upstream.open_connections:  # the last answer may still count as under way
+            await asyncio.to_thread(upstream.drop_connections)
+    assert [request.connection for request in upstream.requests] == [1, 2, 3]
+
+
+async def test_calls_at_once_take_a_connection_each_which_the_next_calls_use_again(
+    client: AsyncUpstreamClient, plain_upstream: FakeUpstream
+) -> None:
+    count, gate = 50, Gate()
+    plain_upstream.always(Stream([gate, b"done"]))
+    for _ in range(2):
+        calls = [call(client, request_to(plain_upstream)) for _ in range(count)]
+        gathered = asyncio.gather(*calls)
+        await asyncio.to_thread(plain_upstream.wait_for_requests, count, 5)
+        gate.open()
+        assert Counter(await gathered) == {b"done": count}
+        assert plain_upstream.accepted_connections == count
