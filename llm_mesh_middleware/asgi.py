@@ -128,23 +128,48 @@ class LLMMeshMiddleware:
             await send({"type": "lifespan.startup.failed", "message": str(exc)})
             return
 
-        answered = False
+        await _Lifespan(mesh, receive, send).run(self.app, scope)
 
-        async def send_and_close(message: Message) -> None:
-            nonlocal answered
-            answered = True
-            if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
-                await mesh.aclose()
-            await send(message)
 
-        await self.app(scope, receive, send_and_close)
-        # An app that takes no part in the lifespan: its connections must be closed all the same.
-        while not answered:
-            phase = (await receive())["type"]
+class _Lifespan:
+    """The app's own lifespan, with the mesh's connections closed before it ends.
+
+    An app that takes no part in it, or refuses the scope outright as Django's handler does, has it
+    completed here: the server would else never tell that it is shutting down.
+    """
+
+    def __init__(self, mesh: Mesh, receive: Receive, send: Send) -> None:
+        self._mesh = mesh
+        self._server_receive = receive
+        self._server_send = send
+        self._phase: str | None = None
+        self._has_answered = False
+
+    async def run(self, app: ASGIApp, scope: Scope) -> None:
+        """Serve the lifespan scope."""
+        try:
+            await app(scope, self._receive, self._send)
+        except Exception:
+            if self._phase is not None:  # a start-up that failed, not a scope that is refused
+                raise
+        while not self._has_answered:
+            phase = self._phase or (await self._server_receive())["type"]
+            self._phase = None
             if phase == "lifespan.shutdown":
-                await send_and_close({"type": "lifespan.shutdown.complete"})
+                await self._send({"type": "lifespan.shutdown.complete"})
             else:
-                await send({"type": f"{phase}.complete"})
+                await self._server_send({"type": f"{phase}.complete"})
+
+    async def _receive(self) -> Message:
+        message = await self._server_receive()
+        self._phase = message["type"]
+        return message
+
+    async def _send(self, message: Message) -> None:
+        self._has_answered = True
+        if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+            await self._mesh.aclose()
+        await self._server_send(message)
 
 
 class _Responder:

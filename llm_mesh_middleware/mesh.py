@@ -20,6 +20,7 @@ from ._core.messages import ClientRequest
 from ._core.observer import Observation, Observer
 from ._core.routing import RoutingTable, VirtualHost
 from ._core.timeouts import Timeouts
+from ._core.upstream import TLSFiles
 from ._engine.adrive import AsyncDelivery, adrive
 from ._engine.tls import TLSContexts
 from ._engine.upstream import AsyncUpstreamClient
@@ -82,6 +83,8 @@ class Mesh:
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncUpstreamClient] = (
             WeakKeyDictionary()
         )
+        if transport is None:
+            self._load_trust()
         self.table = self._load()
 
     def find(self, host: bytes) -> VirtualHost | None:
@@ -120,6 +123,14 @@ class Mesh:
             client = self._clients.pop(loop)
             if not loop.is_closed():
                 loop.run_until_complete(client.aclose())
+
+    def _load_trust(self) -> None:
+        """Read the trust store now: it takes a while, and its file may be wrong."""
+        try:
+            self._contexts.get(TLSFiles())
+        except OSError as exc:
+            message = f"{self.settings.ca_file} cannot be used: {exc.strerror or exc}"
+            raise ConfigError([Problem("LLM_MESH_CA_FILE", 0, 0, "", message)]) from None
 
     def _client(self) -> AsyncUpstreamClient:
         loop = asyncio.get_running_loop()

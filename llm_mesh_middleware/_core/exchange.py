@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
-from ..exceptions import UnsupportedOperation, UpstreamProtocolError
+from ..exceptions import ClientDisconnected, UnsupportedOperation, UpstreamProtocolError
 from .headers import ForwardPolicy
 from .messages import (
     Answer,
@@ -147,7 +147,10 @@ def exchange(
         selection = host.select(request, random)
         observation.selected(selection)
         return (yield from _attempt(selection, operation, request, policy, clock, observation))
-    except BaseException as error:  # GeneratorExit too: the observation ends on every path
+    except GeneratorExit:  # the driver gave up, and it does so for one reason only
+        observation.ended(None, ClientDisconnected("the client went away"), None)
+        raise
+    except BaseException as error:  # the observation ends on every path
         observation.ended(getattr(error, "status", None), error, None)
         raise
 

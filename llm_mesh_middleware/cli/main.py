@@ -38,8 +38,20 @@ def main() -> None:
     help="A manifest or a directory of them; may be repeated. Default: LLM_MESH_CONFIG.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=15001, show_default=True, type=click.IntRange(0, 65535))
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--port",
+    default=15001,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="The port to listen on; 0 for a free one.",
+)
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="How many processes share the port.",
+)
 def serve(config: tuple[str, ...], host: str, port: int, workers: int) -> None:
     """Run the mesh as a process of its own, for programs in any language.
 

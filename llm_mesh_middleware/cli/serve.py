@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 import os
+import signal
+import socket
+import sys
 import time
 from collections.abc import Sequence
+from typing import NoReturn
 
+import click
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.supervisors import Multiprocess
 
 from .._core.messages import ClientRequest, UpstreamRequest, error_object
 from .._core.observer import Observation
@@ -22,31 +30,62 @@ __all__ = ["TargetProtocol", "create_app", "run"]
 
 logger = logging.getLogger("llm_mesh.access")
 
+_BACKLOG = 2048
+_GRACE_S = 25  # for answers under way, below the 30 that Kubernetes allows
+
 
 def run(config: Sequence[str], *, host: str, port: int, workers: int) -> None:
     """Serve until the process is told to end."""
     if config:
-        os.environ["LLM_MESH_CONFIG"] = os.pathsep.join(config)  # workers read it from there
-    Mesh(settings=load_settings())  # a bad configuration ends the command before it listens
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    uvicorn.run(
+        os.environ["LLM_MESH_CONFIG"] = json.dumps(config)  # workers read it from there
+    settings = load_settings()
+    if not settings.config:
+        raise click.UsageError("there is nothing to serve: give --config or set LLM_MESH_CONFIG")
+    Mesh(settings=settings)  # a bad configuration ends the command before it listens
+    _configure_logging()
+    uvicorn_config = uvicorn.Config(
         "llm_mesh_middleware.cli.serve:create_app",
         factory=True,
-        host=host,
-        port=port,
-        workers=workers if workers > 1 else None,
+        workers=workers,
         http=TargetProtocol,
         ws="none",
         log_config=None,
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        timeout_graceful_shutdown=_GRACE_S,
     )
+    server = uvicorn.Server(uvicorn_config)
+    # uvicorn shuts down in good order and then raises the signal anew.
+    signal.signal(signal.SIGTERM, _exit)
+    with _listen(host, port) as listener, contextlib.suppress(KeyboardInterrupt):
+        if workers > 1:
+            Multiprocess(uvicorn_config, target=server.run, sockets=[listener]).run()
+        else:
+            server.run(sockets=[listener])
 
 
 def create_app() -> LLMMeshMiddleware:
     """The sidecar's application, from `LLM_MESH_*`."""
+    _configure_logging()
     return LLMMeshMiddleware(_not_ours, mesh=Mesh(observer=_AccessLog))
+
+
+def _configure_logging() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as exc:
+        reason = os.strerror(exc.errno) if (exc.errno or 0) > 0 else exc.strerror
+        raise click.ClickException(f"cannot listen on {host} port {port}: {reason}") from None
+
+
+def _exit(signum: int, frame: object) -> NoReturn:
+    sys.exit(0)
 
 
 class TargetProtocol(HttpToolsProtocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import httpx
@@ -19,6 +19,8 @@ from tests.adapters.wire import CHAT, Connect, request_bytes
 from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, DEMO, Providers, Serve
 
 Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class Recorder:
@@ -82,21 +84,24 @@ async def test_a_foreign_request_reaches_the_app_as_the_very_same_objects(
     assert scope == before
 
 
-async def test_lifespan_reaches_the_app_with_the_same_scope_and_receive(
+async def test_lifespan_reaches_the_app_with_the_same_scope_and_messages(
     providers: Providers,
 ) -> None:
-    app = Recorder()
+    seen: list[object] = []
+    startup = {"type": "lifespan.startup"}
     scope: Scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
-    phases = iter(["lifespan.startup", "lifespan.shutdown"])
 
-    async def receive() -> dict[str, object]:
-        return {"type": next(phases)}
+    async def receive() -> dict[str, str]:
+        return startup
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.extend((scope, await receive()))
+        await send({"type": "lifespan.startup.failed"})
 
     await LLMMeshMiddleware(app, settings=providers.settings())(scope, receive, send)
 
-    [call] = app.calls
-    assert call[0] is scope
-    assert call[1] is receive
+    assert seen[0] is scope
+    assert seen[1] is startup
 
 
 async def test_lifespan_is_completed_for_an_app_that_takes_no_part(providers: Providers) -> None:
@@ -115,14 +120,32 @@ async def test_lifespan_is_completed_for_an_app_that_takes_no_part(providers: Pr
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
 
-async def test_an_app_that_knows_no_lifespan_says_so_to_the_server(providers: Providers) -> None:
-    async def app(scope: Scope, *_: object) -> None:
+@pytest.mark.parametrize("has_asked", [False, True])
+async def test_a_refused_lifespan_is_completed_and_a_failed_start_up_fails(
+    providers: Providers, *, has_asked: bool
+) -> None:
+    sent: list[object] = []
+    phases = iter(["lifespan.startup", "lifespan.shutdown"])
+
+    async def receive() -> dict[str, object]:
+        return {"type": next(phases)}
+
+    async def send(message: MutableMapping[str, object]) -> None:
+        sent.append(message["type"])
+
+    async def app(scope: Scope, receive: Receive, _: object) -> None:
+        if has_asked:
+            await receive()
         raise TypeError(f"not for {scope['type']}")
 
-    with pytest.raises(TypeError, match="not for lifespan"):
-        await LLMMeshMiddleware(app, settings=providers.settings())(
-            {"type": "lifespan"}, receive, send
-        )
+    mesh = LLMMeshMiddleware(app, settings=providers.settings())
+    if has_asked:
+        with pytest.raises(TypeError, match="not for lifespan"):
+            await mesh({"type": "lifespan"}, receive, send)
+        assert sent == []
+    else:
+        await mesh({"type": "lifespan"}, receive, send)
+        assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
 
 async def test_an_exception_of_the_app_passes_unchanged(providers: Providers) -> None:

@@ -5,8 +5,18 @@ from __future__ import annotations
 import pytest
 
 from llm_mesh_middleware._core.upstream import Endpoint, TLSFiles
+from llm_mesh_middleware.testing import CertificateAuthority
 from tests.core.scripted import sent
-from tests.core.tables import ACME, GLOBEX, provider, request, route, table, upstream_of
+from tests.core.tables import (
+    ACME,
+    GLOBEX,
+    compiled,
+    provider,
+    request,
+    route,
+    table,
+    upstream_of,
+)
 
 # spec.endpoint, the setting for the provider; scheme, address and port that are connected to.
 ENDPOINTS = [
@@ -59,26 +69,48 @@ def test_a_host_rewrite_changes_neither_address_nor_server_name() -> None:
     assert upstream.host == ACME
 
 
+@pytest.fixture(scope="module")
+def pem(ca: CertificateAuthority, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file that is an authority, a certificate and a key."""
+    path = tmp_path_factory.mktemp("tls") / "all.pem"
+    return str(ca.write_certificate(path, "client.example"))
+
+
 @pytest.mark.parametrize(
     ("tls", "files", "name"),
     [
-        ("{}", TLSFiles(), ACME),
-        ("{caFile: /tls/ca.pem}", TLSFiles("/tls/ca.pem"), ACME),
-        ("{serverName: Inner.Example}", TLSFiles(), "inner.example"),
-        ("{clientCertFile: c.pem}", TLSFiles(None, "c.pem"), ACME),
+        ("{}", (None, None, None), ACME),
+        ("{caFile: PEM}", ("PEM", None, None), ACME),
+        ("{serverName: Inner.Example}", (None, None, None), "inner.example"),
+        ("{clientCertFile: PEM}", (None, "PEM", None), ACME),
         (
-            "{caFile: ca.pem, serverName: a.example, clientCertFile: c.pem, clientKeyFile: k.pem}",
-            TLSFiles("ca.pem", "c.pem", "k.pem"),
+            "{caFile: PEM, serverName: a.example, clientCertFile: PEM, clientKeyFile: PEM}",
+            ("PEM", "PEM", "PEM"),
             "a.example",
         ),
     ],
 )
 def test_tls_files_and_server_name_are_those_of_the_manifest(
-    tls: str, files: TLSFiles, name: str
+    tls: str, files: tuple[str | None, ...], name: str, pem: str
 ) -> None:
+    expected = TLSFiles(*(file and pem for file in files))
+    document = provider(spec=f"tls: {tls.replace('PEM', pem)}")
     for endpoints in ({}, {ACME: "https://127.0.0.1:8443"}):
-        endpoint = upstream_of(table(provider(spec=f"tls: {tls}"), endpoints=endpoints), ACME)
-        assert (endpoint.endpoint.tls, endpoint.endpoint.server_name) == (files, name)
+        endpoint = upstream_of(table(document, endpoints=endpoints), ACME)
+        assert (endpoint.endpoint.tls, endpoint.endpoint.server_name) == (expected, name)
+
+
+@pytest.mark.parametrize(
+    ("tls", "field"),
+    [
+        ("{caFile: /nowhere/ca.pem}", "spec.tls.caFile"),
+        ("{clientCertFile: /nowhere/c.pem}", "spec.tls.clientCertFile"),
+    ],
+)
+def test_a_tls_file_that_cannot_be_used_is_found_at_once(tls: str, field: str) -> None:
+    [problem] = compiled(provider(spec=f"tls: {tls}")).problems
+    assert problem.field == field
+    assert "cannot be used" in problem.message
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -55,7 +57,8 @@ MANIFEST = "---\n".join(
         provider(WHOLE, "{stream: false}"),
         provider(UNCOUNTED, "{streamUsage: false}"),
         provider(SECURE),
-        route(_TIMED, "timed"),
+        route(_TIMED, "timed", name="timed"),
+        route("- backendRefs: [{providerHost: plain.example}]", "127.0.0.1", name="by-address"),
     ]
 )
 
@@ -128,6 +131,7 @@ def _granian(app: object) -> Iterator[int]:
     )
     thread.start()
     assert started.wait(10)
+    _until_it_listens(server.port)
     try:
         yield server.port
     finally:
@@ -135,6 +139,16 @@ def _granian(app: object) -> Iterator[int]:
         thread.join(10)
         assert not thread.is_alive()
         loop.close()
+
+
+def _until_it_listens(port: int) -> None:
+    """Granian says that it has started a little before it listens."""
+    for _ in range(500):
+        with contextlib.suppress(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), 5).close()
+            return
+        time.sleep(0.01)
+    raise TimeoutError(f"nobody listens on port {port}")
 
 
 @dataclass
