@@ -86,6 +86,8 @@ class EventCutter:
 
 def _end(data: bytes, begin: int, *, has_cr: bool) -> int:
     """Where the event or comment ends that starts at `begin`; 0 if its end is not there yet."""
+    if data.startswith(_BOM, begin):  # by itself, so that it does not go with an event that goes
+        return begin + len(_BOM)
     if data[begin] in _LONE:
         match = _LINE_END.search(data, begin)
     elif has_cr:
@@ -98,8 +100,12 @@ def _end(data: bytes, begin: int, *, has_cr: bool) -> int:
 
 def event_data(event: bytes) -> bytes:
     """The value of the event's `data` fields, joined by LF; empty if it has none."""
-    if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and b"\r" not in event:
-        return event[6:-2]  # one line of data, as nearly every provider writes it
+    if event.startswith(b"data: "):  # one line of data, as nearly every provider writes it
+        size, lf, cr = len(event), event.find(b"\n"), event.find(b"\r")
+        if lf == size - 2 and cr < 0:
+            return event[6:-2]
+        if lf == size - 3 and cr == size - 4:
+            return event[6:-4]
     values = []
     for line in _LINE_END.split(event.removeprefix(_BOM)):
         name, _, value = line.partition(b":")

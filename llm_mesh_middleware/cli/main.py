@@ -12,8 +12,15 @@ from ..exceptions import ConfigError
 __all__ = ["main"]
 
 
+_INSTALL = "install llm-mesh-middleware[cli]"
+_EXTRA = ("httptools", "rich", "trustme", "uvicorn")
+
+
 class _Group(click.Group):
-    """A bad configuration ends any command with its problems, one a line, and exit code 1."""
+    """Any command ends with exit code 1 and without a traceback for what a user can mend.
+
+    That is a bad configuration, whose problems are printed one a line, and a missing library.
+    """
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -21,6 +28,11 @@ class _Group(click.Group):
         except ConfigError as exc:
             click.echo(exc, err=True)
             sys.exit(1)
+        except ModuleNotFoundError as exc:
+            name = (exc.name or "").partition(".")[0]
+            if name not in _EXTRA:
+                raise
+            raise click.ClickException(f"{name} is missing: {_INSTALL}") from exc
 
 
 @click.group(cls=_Group)
@@ -53,7 +65,7 @@ def main() -> None:
     help="How many processes share the port.",
 )
 def serve(config: tuple[str, ...], host: str, port: int, workers: int) -> None:
-    """Run the mesh as a process of its own, for programs in any language.
+    """Run the mesh as a sidecar, for programs in any language.
 
     A client reaches it with `http_proxy=http://127.0.0.1:15001`, or with a virtual host in its Host
     header. GET /healthz answers on any other host.
@@ -78,7 +90,10 @@ def validate(paths: tuple[str, ...], as_json: bool) -> None:
 
 @main.command()
 def demo() -> None:
-    """Show the mesh at work: two embedded providers, real sockets and TLS, no key, no network."""
+    """Show the mesh at work, with no key and no network.
+
+    Two embedded providers, real sockets and TLS, and the manifests of each scenario.
+    """
     from .demo import run
 
     sys.exit(run())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
@@ -16,7 +15,6 @@ from typing import NoReturn
 import click
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.supervisors import Multiprocess
 
 from .._core.messages import ClientRequest, UpstreamRequest, error_object
 from .._core.observer import Observation
@@ -24,13 +22,12 @@ from .._core.routing import Selection
 from .._core.usage import Usage
 from ..asgi import LLMMeshMiddleware, Receive, Scope, Send
 from ..mesh import Mesh
-from ..settings import load_settings
+from ..settings import MeshSettings, load_settings
 
 __all__ = ["TargetProtocol", "create_app", "run"]
 
 logger = logging.getLogger("llm_mesh.access")
 
-_BACKLOG = 2048
 _GRACE_S = 25  # for answers under way, below the 30 that Kubernetes allows
 
 
@@ -41,12 +38,17 @@ def run(config: Sequence[str], *, host: str, port: int, workers: int) -> None:
     settings = load_settings()
     if not settings.config:
         raise click.UsageError("there is nothing to serve: give --config or set LLM_MESH_CONFIG")
-    Mesh(settings=settings)  # a bad configuration ends the command before it listens
+    _check_config(settings)
+    _check_address(host, port)
     _configure_logging()
-    uvicorn_config = uvicorn.Config(
+    # uvicorn shuts down in good order and then raises the signal anew.
+    signal.signal(signal.SIGTERM, _exit)
+    uvicorn.run(
         "llm_mesh_middleware.cli.serve:create_app",
         factory=True,
-        workers=workers,
+        host=host,
+        port=port,
+        workers=workers if workers > 1 else None,
         http=TargetProtocol,
         ws="none",
         log_config=None,
@@ -55,14 +57,6 @@ def run(config: Sequence[str], *, host: str, port: int, workers: int) -> None:
         server_header=False,
         timeout_graceful_shutdown=_GRACE_S,
     )
-    server = uvicorn.Server(uvicorn_config)
-    # uvicorn shuts down in good order and then raises the signal anew.
-    signal.signal(signal.SIGTERM, _exit)
-    with _listen(host, port) as listener, contextlib.suppress(KeyboardInterrupt):
-        if workers > 1:
-            Multiprocess(uvicorn_config, target=server.run, sockets=[listener]).run()
-        else:
-            server.run(sockets=[listener])
 
 
 def create_app() -> LLMMeshMiddleware:
@@ -75,12 +69,24 @@ def _configure_logging() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _check_config(settings: MeshSettings) -> None:
+    """A bad configuration ends the command before it listens; warnings are left to the workers."""
+    logging.disable(logging.WARNING)
+    try:
+        Mesh(settings=settings)
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _check_address(host: str, port: int) -> None:
+    """Bind once: uvicorn would report a failure in the midst of its own start-up."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        socket.create_server((host, port), family=family).close()
     except OSError as exc:
-        reason = os.strerror(exc.errno) if (exc.errno or 0) > 0 else exc.strerror
+        # Its own text repeats the address, and the resolver's error numbers are not errno's.
+        is_unknown = isinstance(exc.__context__, socket.gaierror)
+        reason = "unknown host" if is_unknown else os.strerror(exc.errno or 0)
         raise click.ClickException(f"cannot listen on {host} port {port}: {reason}") from None
 
 

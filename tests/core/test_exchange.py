@@ -269,7 +269,7 @@ def test_a_closed_generator_ends_the_observation_once(before: list[ResponseHead 
     performed.steps.close()
     ((status, error),) = performed.notes.ends
     assert status is None
-    assert isinstance(error, GeneratorExit)
+    assert isinstance(error, ClientDisconnected)
 
 
 def test_a_client_that_goes_away_is_what_the_observation_ends_with() -> None:

@@ -23,7 +23,12 @@ STREAMS = {
         b"data: 1\r\n\ndata: 2\n\rdata: 3\r\r\ndata: 4\n\r\n",
         [*b"1 2 3 4".split()],
     ),
+    "line ends mixed in one event": (
+        b"data: 1\rdata: 2\n\ndata: 3\ndata: 4\r\n\r\n",
+        [b"1\n2", b"3\n4"],
+    ),
     "BOM": (BOM + b"data: 1\n\ndata: 2\n\n", [b"1", b"2"]),
+    "BOM before a comment": (BOM + b": c\n\ndata: 1\n\n", [b"1"]),
     "no space": (b"data:1\n\ndata:{}\r\n\r\n", [b"1", b"{}"]),
     "only one space goes": (b"data:  1 \n\n", [b" 1 "]),
     "several lines": (b"data: {\ndata:\ndata: }\n\n", [b"{\n\n}"]),
@@ -98,6 +103,11 @@ def test_an_event_is_given_out_with_its_last_byte_and_not_before(end: bytes) -> 
     last = -2 if end == b"\r\n" else -1  # CR ends a line, whatever follows
     assert [event for events in given_out[:last] for event in events] == []
     assert b"".join(event for events in given_out[last:] for event in events) == stream
+
+
+def test_a_mark_is_apart_from_what_follows_it() -> None:
+    assert next(EventCutter(LIMIT).feed(BOM + b": c\ndata: 1\n\n")) == BOM
+    assert b"".join(EventCutter(LIMIT).feed(BOM + b": c\n")) == BOM + b": c\n"
 
 
 @pytest.mark.parametrize(

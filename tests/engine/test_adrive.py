@@ -115,10 +115,17 @@ async def test_half_a_json_ends_once_with_the_error(
 async def test_a_torn_stream_ends_once_with_its_status_and_the_error(
     mesh: Mesh, tls_upstream: FakeUpstream, observer: Recorders, end: str
 ) -> None:
-    tls_upstream.always(Stream([*EVENTS[:2], 0.02], end=end))  # type: ignore[arg-type]
-    status, body = await chat(mesh, stream=True)
-    assert status == 200
-    assert body.startswith(b"".join(EVENTS[:2]))
+    gate, sent = Gate(), b"".join(EVENTS[:2])
+    tls_upstream.always(Stream([*EVENTS[:2], gate], end=end))  # type: ignore[arg-type]
+    delivery = await open_chat(mesh, stream=True)
+    body = b""
+    async for data in delivery:
+        body += data
+        if body == sent:
+            gate.open()
+    await delivery.aclose()
+    assert delivery.reply.status == 200
+    assert body.startswith(sent)
     assert b'"code":"stream_interrupted"' in body
     assert b"[DONE]" not in body
     assert observer.endings == [(200, UpstreamProtocolError)]

@@ -40,7 +40,7 @@ _TIMED = """\
   backendRefs: [{providerHost: plain.example}]
 - name: idle
   matches: [{headers: {limit: {exact: idle}}}]
-  timeouts: {idle: 0.1}
+  timeouts: {idle: 0.2}
   backendRefs: [{providerHost: plain.example}]
 - name: request
   matches: [{headers: {limit: {exact: request}}}]

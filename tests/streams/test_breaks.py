@@ -67,7 +67,7 @@ BREAKS = TORN | {
 def test_a_stream_that_breaks_off_ends_with_an_error_event(
     site: Site, upstream: FakeUpstream, name: str, engine: str
 ) -> None:
-    port, ends = site.start(upstream_client=engine, idle_timeout=0.1)
+    port, ends = site.start(upstream_client=engine, idle_timeout=0.3)
     upstream.always(BREAKS[name])
     with Client(port) as client:
         error = interruption(client.ask(chat(stream=True)), *CONTENT)
@@ -83,7 +83,7 @@ def test_a_connection_whose_stream_was_cut_short_is_not_used_again(
     site: Site, upstream: FakeUpstream, name: str
 ) -> None:
     upstream.script(TORN[name], Answer(body={"choices": []}))
-    with Client(site.port(idle_timeout=0.1)) as client:
+    with Client(site.port(idle_timeout=0.3)) as client:
         client.ask(chat(stream=True))
         assert client.ask(chat()).json() == {"choices": []}
     first, second = (request.connection for request in upstream.requests)
@@ -93,7 +93,7 @@ def test_a_connection_whose_stream_was_cut_short_is_not_used_again(
 def test_a_break_after_done_is_nobodys_loss(site: Site, upstream: FakeUpstream) -> None:
     for end in ("reset", "fin", "stall", "bad_chunk"):
         upstream.script(broken(STOP, DONE, end=end))
-        with Client(site.port(idle_timeout=0.1)) as client:
+        with Client(site.port(idle_timeout=0.3)) as client:
             assert client.ask(chat(stream=True)).body == b"".join([*CONTENT, STOP, DONE])
 
 
@@ -163,8 +163,8 @@ def test_a_rules_idle_timeout_ends_a_stalled_stream(site: Site, upstream: FakeUp
     upstream.always(Stream(CONTENT, end="stall"))
     began = time.monotonic()
     error = interruption(site.ask("timed", "limit: idle", stream=True), *CONTENT)
-    assert error["message"] == f"{PLAIN} sent no further byte of its answer within 0.1 s"
-    assert 0.1 <= time.monotonic() - began < 0.6
+    assert error["message"] == f"{PLAIN} sent no further byte of its answer within 0.2 s"
+    assert 0.2 <= time.monotonic() - began < 1.5
     assert upstream.requests[0].wait_disconnected()
 
 
@@ -202,8 +202,8 @@ def test_the_request_timeout_ends_a_stream_that_keeps_moving(
     count = answer.body.count(CONTENT[1])
     error = interruption(answer, *[CONTENT[1]] * count)
     assert error["message"] == f"{PLAIN} did not finish its answer within 0.25 s"
-    assert 0.25 <= time.monotonic() - began < 0.8
-    assert count >= 3
+    assert 0.25 <= time.monotonic() - began < 1.5
+    assert count >= 2
     assert upstream.requests[-1].wait_disconnected()
 
 

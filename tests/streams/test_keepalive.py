@@ -68,7 +68,7 @@ def test_comments_never_come_inside_an_event(site: Site, upstream: FakeUpstream)
 
 def test_a_stream_that_flows_has_no_comments(site: Site, upstream: FakeUpstream) -> None:
     upstream.script(Stream(EVENTS, pause=0.01))
-    with Client(site.port(**KEPT)) as client:
+    with Client(site.port(sse_keepalive=5.0)) as client:
         assert client.ask(chat(stream=True)).body == b"".join(EVENTS)
 
 
