@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import Enum
 
@@ -58,34 +60,31 @@ class RetryPolicy:
 class RetryBudget:
     """Keeps extra attempts below a share of a route's live traffic, so that no storm feeds itself.
 
-    Each request earns `share` of an attempt, up to `max_earned`; beside that, `reserve` attempts a
-    second are free, so that a route with little traffic is retried too.
+    Each request earns `share` of an attempt, up to `max_earned` of them; beside that, `reserve`
+    attempts in any second are free, so that a route with little traffic is retried too.
     """
 
-    __slots__ = ("_earned", "_reserve", "_reserved_at", "max_earned", "reserve", "share")
+    __slots__ = ("_free", "_requests", "max_earned", "reserve", "share")
 
-    def __init__(self, share: float = 0.2, reserve: float = 3.0, max_earned: float = 20.0) -> None:
+    def __init__(self, share: float = 0.2, reserve: int = 3, max_earned: int = 20) -> None:
         self.share = share
         self.reserve = reserve
         self.max_earned = max_earned
-        self._earned = 0.0
-        self._reserve = reserve
-        self._reserved_at: float | None = None
+        self._requests = 0.0  # whose share is not spent
+        self._free: deque[float] = deque(maxlen=reserve)  # when the last free ones were taken
 
     def earn(self) -> None:
         """A request has come."""
-        self._earned = min(self.max_earned, self._earned + self.share)
+        self._requests = min(self.max_earned / self.share, self._requests + 1.0)
 
     def spend(self, now: float) -> bool:
         """Take one attempt, if there is one left at `now`."""
-        if self._earned >= 1.0:
-            self._earned -= 1.0
+        price = 1.0 / self.share
+        if self._requests >= price:
+            self._requests -= price
             return True
-        since = now if self._reserved_at is None else self._reserved_at
-        self._reserve = min(self.reserve, self._reserve + self.reserve * (now - since))
-        self._reserved_at = now
-        if self._reserve >= 1.0:
-            self._reserve -= 1.0
+        if len(self._free) < self.reserve or now - self._free[0] >= 1.0:
+            self._free.append(now)
             return True
         return False
 
