@@ -102,14 +102,15 @@ def retry_after_s(headers: Headers, wall_clock: Callable[[], float]) -> float | 
     `retry-after-ms` goes before `retry-after` (seconds or a date, RFC 9110 10.2.3), that before the
     resets of exhausted rate limits.
     """
-    for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        value = headers.get(name)
-        if value is not None and len(value) <= _MAX_HEADER:
-            seconds = _number(value)
-            if seconds is not None:
-                return seconds * unit_s
-            if name == "retry-after":
-                return _until(value, wall_clock)
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    value = headers.get("retry-after")
+    seconds = _number(value)
+    if seconds is None:
+        seconds = _until(value, wall_clock)
+    if seconds is not None:
+        return seconds
     resets = [
         _reset(headers.get(reset))
         for remaining, reset in zip(_REMAINING, _RESETS, strict=True)
@@ -118,13 +119,20 @@ def retry_after_s(headers: Headers, wall_clock: Callable[[], float]) -> float | 
     return max((reset for reset in resets if reset is not None), default=None)
 
 
-def _number(value: str) -> float | None:
-    return float(value) if re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", value, re.ASCII) else None
+def _number(value: str | None) -> float | None:
+    if not value or len(value) > _MAX_HEADER:
+        return None
+    return float(value) if re.fullmatch(r"\d+(?:\.\d+)?", value, re.ASCII) else None
 
 
-def _until(date: str, wall_clock: Callable[[], float]) -> float | None:
+def _until(date: str | None, wall_clock: Callable[[], float]) -> float | None:
+    if not date or len(date) > _MAX_HEADER:
+        return None
     try:
-        return max(0.0, parsedate_to_datetime(date).timestamp() - wall_clock())
+        moment = parsedate_to_datetime(date)
+        if moment.tzinfo is None:  # asctime's form, and -0000: UTC all the same
+            moment = moment.replace(tzinfo=UTC)
+        return max(0.0, moment.timestamp() - wall_clock())
     except (ValueError, OverflowError):
         return None
 
