@@ -26,6 +26,9 @@ __all__ = [
 
 Result = Literal["success", "failure", "rate_limited", "cancelled"]
 
+# A provider that is dead for days is ejected a thousand times, and a float has an end.
+_MAX_DOUBLINGS = 64
+
 # How long a success vouches for a provider: a fallback to it then needs no retry budget.
 _GOOD_FOR_S = 10.0
 
@@ -203,7 +206,7 @@ class ProviderHealth:
 
     def _eject(self, now: float, retry_after_s: float) -> None:
         detection = self._detection
-        grown = detection.base_ejection_s * 2.0**self._ejections
+        grown = detection.base_ejection_s * 2.0 ** min(self._ejections, _MAX_DOUBLINGS)
         self._ejection_s = min(detection.max_ejection_s, max(grown, retry_after_s))
         self._ejections += 1
         self._ejected_until = now + self._ejection_s
