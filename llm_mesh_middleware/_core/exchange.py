@@ -149,12 +149,12 @@ class _Exchange:
                     choice = self._plan.untried(clock())
                     continue
                 attempt, outcome = yield from self._attempt(choice, lease)
-                choice = self._plan.after(choice, outcome, clock())
                 if outcome.error is None or best is None or best[1].error is not None:
                     best = attempt, outcome  # a real answer is not masked by a later failure
-                if outcome.relay is None:
+                if outcome.relay is None:  # before the plan looks at the provider's health
                     wished_s = outcome.retry_after_s or 0.0
                     attempt.lease.end(outcome.result, clock(), retry_after_s=wished_s)
+                choice = self._plan.after(choice, outcome, clock())
         finally:
             for lease in self._leases:
                 if best is None or best[1].relay is None or lease is not best[0].lease:

@@ -31,6 +31,7 @@ _MAX_DOUBLINGS = 64
 
 # How long a success vouches for a provider: a fallback to it then needs no retry budget.
 _GOOD_FOR_S = 10.0
+_NEVER = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class ProviderHealth:
         self._in_flight = 0
         self._failures = {"failure": 0, "rate_limited": 0}
         self._failed_at = {"failure": 0.0, "rate_limited": 0.0}
-        self._good_at = float("-inf")
+        self._good_at = _NEVER
         self._ejections = 0
         self._ejected_until: float | None = None
         self._ejection_s = 0.0
@@ -118,8 +119,8 @@ class ProviderHealth:
         return self._max_concurrency is None or self._in_flight < self._max_concurrency
 
     def is_known_good(self, now: float) -> bool:
-        """Whether it has served lately and not failed since."""
-        return now - self._good_at < _GOOD_FOR_S and not self._failures["failure"]
+        """Whether it has served lately and has neither failed nor refused since."""
+        return now - self._good_at < _GOOD_FOR_S
 
     def available_in_s(self, now: float) -> float:
         """How long until it is worth asking again; 0 if it is now."""
@@ -183,8 +184,10 @@ class ProviderHealth:
             self._succeeded(is_probe, now)
         elif result == "cancelled":
             self._probes -= is_probe
-        elif is_probe or self._count(result, now) >= self._detection.consecutive_failures:
-            self._eject(now, retry_after_s)
+        else:
+            self._good_at = _NEVER
+            if is_probe or self._count(result, now) >= self._detection.consecutive_failures:
+                self._eject(now, retry_after_s)
 
     def _succeeded(self, is_probe: bool, now: float) -> None:
         self._good_at = now
