@@ -172,13 +172,19 @@ class _Exchange:
 
     def _lease(self, choice: Choice) -> Generator[Step, Answer, Lease | None]:
         """The right to call; waiting for a free slot is part of getting a connection."""
-        clock, timeouts = self._context.clock, self._context.timeouts
-        deadline = self._context.deadline.or_sooner(clock(), "connect", timeouts.connect)
-        while (lease := choice.health.lease(clock())) is None:
-            if choice.health.has_free_slot() or clock() >= deadline.at:
-                return None
-            yield AwaitSlot(choice.health, deadline)
-        self._leases.append(lease)
+        clock, health = self._context.clock, choice.health
+        lease = health.lease(clock())
+        if lease is None and health.is_available(clock()):
+            connect_s = self._context.timeouts.connect
+            deadline = self._context.deadline.or_sooner(clock(), "connect", connect_s)
+            place = health.queue()
+            try:
+                yield AwaitSlot(place, deadline)
+                lease = place.lease(clock())
+            finally:
+                place.leave()
+        if lease is not None:
+            self._leases.append(lease)
         return lease
 
     def _attempt(

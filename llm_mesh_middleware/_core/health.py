@@ -19,6 +19,7 @@ __all__ = [
     "HealthRegistry",
     "Lease",
     "OutlierDetection",
+    "Place",
     "ProviderHealth",
     "ProviderStatus",
     "Result",
@@ -83,6 +84,40 @@ class Lease:
             self._health._ended(self._epoch, self.is_probe, result, now, retry_after_s)
 
 
+class Place:
+    """A place in the queue for a slot: who came first gets the slot that comes free first.
+
+    The slot belongs to the place from that moment on, so that no later call can take it.
+    """
+
+    __slots__ = ("_has_slot", "_health", "_wake")
+
+    def __init__(self, health: ProviderHealth) -> None:
+        self._health = health
+        self._has_slot = False
+        self._wake = _wake_nobody
+
+    def on_slot(self, wake: Callable[[], None]) -> None:
+        """Have `wake` called when the slot is there: at once, or later, perhaps by a thread."""
+        with self._health._lock:
+            self._wake = wake
+            has_slot = self._has_slot
+        if has_slot:
+            wake()
+
+    def lease(self, now: float) -> Lease | None:
+        """Use the slot; None if it has not come, or the provider was ejected in the meantime."""
+        return self._health._redeem(self, now)
+
+    def leave(self) -> None:
+        """Leave the queue; a slot that was not used goes to the next."""
+        self._health._left(self)
+
+
+def _wake_nobody() -> None:
+    """Nobody waits, or not yet."""
+
+
 class ProviderHealth:
     """One provider's calls, failures and ejections. Times are on the exchange's monotonic clock."""
 
@@ -95,7 +130,7 @@ class ProviderHealth:
         self._detection = detection
         self._max_concurrency = max_concurrency
         self._lock = lock
-        self._waiting: deque[Callable[[], None]] = deque()
+        self._queue: deque[Place] = deque()
         self._in_flight = 0
         self._failures = {"failure": 0, "rate_limited": 0}
         self._failed_at = {"failure": 0.0, "rate_limited": 0.0}
@@ -131,29 +166,19 @@ class ProviderHealth:
         with self._lock:
             if not (self.is_available(now) and self.has_free_slot()):
                 return None
-            is_probe = self._ejected_until is not None
-            self._probes += is_probe
             self._in_flight += 1
-            return Lease(self, self._epoch, is_probe)
+            return self._leased()
 
-    def wait(self, on_free: Callable[[], None]) -> Callable[[], None]:
-        """Have `on_free` called when a slot may be free; the result takes that wish back.
-
-        If it was fulfilled in the meantime, it is handed on: a slot must not be free unnoticed.
-        """
+    def queue(self) -> Place:
+        """A place in the queue for a slot; whoever takes it must leave it."""
+        place = Place(self)
         with self._lock:
-            self._waiting.append(on_free)
-
-        def forget() -> None:
-            with self._lock:
-                if on_free in self._waiting:
-                    self._waiting.remove(on_free)
-                    return
-                following = self._waiting.popleft() if self._waiting else None
-            if following is not None:
-                following()
-
-        return forget
+            if self.has_free_slot():
+                self._in_flight += 1
+                place._has_slot = True
+            else:
+                self._queue.append(place)
+        return place
 
     def status(self, now: float) -> ProviderStatus:
         """The state as a value."""
@@ -172,12 +197,41 @@ class ProviderHealth:
         self, epoch: int, is_probe: bool, result: Result, now: float, retry_after_s: float
     ) -> None:
         with self._lock:
-            self._in_flight -= 1
             if epoch == self._epoch:
                 self._judge(is_probe, result, now, retry_after_s)
-            waiting = self._waiting.popleft() if self._waiting else None
-        if waiting is not None:
-            waiting()
+            wake = self._freed()
+        wake()
+
+    def _leased(self) -> Lease:
+        is_probe = self._ejected_until is not None
+        self._probes += is_probe
+        return Lease(self, self._epoch, is_probe)
+
+    def _freed(self) -> Callable[[], None]:
+        """Hand a slot on to the first in the queue; whom to wake, outside the lock."""
+        if not self._queue:
+            self._in_flight -= 1
+            return _wake_nobody
+        place = self._queue.popleft()
+        place._has_slot = True
+        return place._wake
+
+    def _redeem(self, place: Place, now: float) -> Lease | None:
+        with self._lock:
+            if not (place._has_slot and self.is_available(now)):
+                return None
+            place._has_slot = False
+            return self._leased()
+
+    def _left(self, place: Place) -> None:
+        wake = _wake_nobody
+        with self._lock:
+            if place._has_slot:
+                place._has_slot = False
+                wake = self._freed()
+            elif place in self._queue:
+                self._queue.remove(place)
+        wake()
 
     def _judge(self, is_probe: bool, result: Result, now: float, retry_after_s: float) -> None:
         if result == "success":

@@ -14,7 +14,7 @@ from .headers import Headers
 from .payload import Fields, read_text
 
 if TYPE_CHECKING:
-    from .health import ProviderHealth
+    from .health import Place
     from .upstream import Endpoint
 
 __all__ = [
@@ -153,9 +153,9 @@ class Sleep:
 
 @dataclass(frozen=True, slots=True)
 class AwaitSlot:
-    """Ask to wait for a free slot of a provider, or for the deadline; answered with nothing."""
+    """Ask to wait for the slot of a place, or for the deadline; answered with nothing."""
 
-    health: ProviderHealth
+    place: Place
     deadline: Deadline
 
 

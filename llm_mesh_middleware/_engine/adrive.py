@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from .._core.exchange import Exchange
 from .._core.messages import Answer, AwaitSlot, Failure, Race, Send, Sleep, Step
@@ -74,19 +75,14 @@ class _Driver:
 
 
 async def _slot(step: AwaitSlot) -> None:
-    """Wait until a call to the provider has ended, or for the deadline."""
+    """Wait until the place has its slot, or for the deadline."""
     loop = asyncio.get_running_loop()
     freed = asyncio.Event()
 
     def wake() -> None:  # perhaps from another thread
         loop.call_soon_threadsafe(freed.set)
 
-    forget = step.health.wait(wake)
-    try:
+    step.place.on_slot(wake)
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout_at(step.deadline.at):
             await freed.wait()
-    except TimeoutError:
-        forget()
-    except BaseException:
-        forget()
-        raise
