@@ -28,8 +28,8 @@ class AttemptPlan:
     """One request's way through the backends of a rule.
 
     Another backend of the same priority comes first, then the next priority; but a provider that
-    asks for a short pause gets it before a lower tier is bothered. The same backend comes again
-    only when there is no other. `made` counts the attempts.
+    asks for a short pause gets it, once, before a lower tier is bothered. The same backend comes
+    again only when there is no other. `made` counts the attempts.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class AttemptPlan:
         self._random = random
         self._sticky_key = sticky_key
         self._tried: list[Backend] = []
+        self._waited_for: list[Backend] = []
         self.made = 0
         budget.earn()
 
@@ -133,15 +134,27 @@ class AttemptPlan:
         sibling = self.untried(now, tiers[: own + 1])
         if sibling is not None:
             return sibling
-        if may_repeat and wished_s is not None and wished_s <= self._retry.max_retry_after_s:
-            # A little more than asked for, so that all who were sent away do not come at once.
-            pause_s = wished_s * (1 + 0.1 * self._random())
-            if choice.health.is_available(now + pause_s):
-                return Choice(choice.backend, choice.health, pause_s)
         lower = self.untried(now, tiers[own + 1 :])
-        if lower is not None or not may_repeat or wished_s is not None:
+        if not may_repeat:
             return lower
-        return self._again(now)
+        if wished_s is None:
+            return lower or self._again(now)
+        if lower is not None and choice.backend in self._waited_for:
+            return lower
+        return self._as_wished(choice, wished_s, now) or lower
+
+    def _as_wished(self, choice: Choice, wished_s: float, now: float) -> Choice | None:
+        """The same backend, when it wants to be asked again and will be in service then."""
+        if wished_s > self._retry.max_retry_after_s:
+            return None
+        # A little more than asked for, so that all who were sent away do not come at once.
+        pause_s = max(
+            wished_s * (1 + 0.1 * self._random()), self._retry.pause_s(self.made, self._random)
+        )
+        if not choice.health.is_available(now + pause_s):
+            return None
+        self._waited_for.append(choice.backend)
+        return Choice(choice.backend, choice.health, pause_s)
 
     def _again(self, now: float) -> Choice | None:
         """A backend that was tried before, after a pause."""
