@@ -119,12 +119,12 @@ class AttemptPlan:
 
     def _verdict(self, outcome: Outcome) -> Verdict:
         """A provider that was waited for in vain is not waited for a second time."""
-        if isinstance(outcome.error, UpstreamConnectError):
+        error = outcome.error
+        is_late = isinstance(error, UpstreamTimeout)
+        if isinstance(error, UpstreamConnectError) or (is_late and error.phase == "connect"):
             return Verdict.ANYWHERE
         verdict = self._retry.verdict(outcome.status, outcome.reasons)
-        if isinstance(outcome.error, UpstreamTimeout) and outcome.error.phase != "connect":
-            return Verdict.FINAL if verdict is Verdict.FINAL else Verdict.ELSEWHERE
-        return verdict
+        return Verdict.ELSEWHERE if is_late and verdict is Verdict.ANYWHERE else verdict
 
     def _following(
         self, choice: Choice, wished_s: float | None, now: float, *, may_repeat: bool
