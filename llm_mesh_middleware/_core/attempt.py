@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ..exceptions import UnsupportedOperation, UpstreamError, UpstreamProtocolError
+from ..exceptions import UpstreamError, UpstreamProtocolError
 from .headers import ForwardPolicy
 from .health import Lease, Result
 from .messages import (
@@ -154,18 +154,12 @@ class Attempt:
 
     def _request(self) -> UpstreamRequest:
         context, upstream = self._context, self.upstream
-        target = upstream.targets.get(context.operation)
-        if target is None:
-            raise UnsupportedOperation(
-                f"{upstream.host} cannot serve {context.operation.suffix}: "
-                "the mesh knows only its chat path"
-            )
         own = {name for name, _ in upstream.headers}
         forwarded = context.forward.select(context.request.headers)
         return UpstreamRequest(
             endpoint=upstream.endpoint,
             method=context.operation.method,
-            target=target,
+            target=upstream.targets[context.operation],
             headers=(*upstream.headers, *(field for field in forwarded if field[0] not in own)),
             body=self._transformer.body(),
             connect_timeout_s=context.timeouts.connect,

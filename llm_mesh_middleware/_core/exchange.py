@@ -101,6 +101,7 @@ def exchange(
         plan = AttemptPlan(
             selection.rule.backends,
             selection.rule.retry,
+            operation=operation,
             health=state.health,
             budget=state.budget(host.route),
             random=random,

@@ -6,10 +6,16 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ..exceptions import NoBackendAvailable, UpstreamConnectError, UpstreamTimeout
+from ..exceptions import (
+    NoBackendAvailable,
+    UnsupportedOperation,
+    UpstreamConnectError,
+    UpstreamTimeout,
+)
 from .attempt import Outcome
 from .balancing import Backend, Backends, weighted_pick
 from .health import HealthRegistry, ProviderHealth
+from .operations import Operation
 from .retrying import RetryBudget, RetryPolicy, Verdict
 
 __all__ = ["AttemptPlan", "Choice"]
@@ -24,8 +30,11 @@ class Choice:
     pause_s: float = 0.0
 
 
+_Tiers = tuple[tuple[Backend, ...], ...]
+
+
 class AttemptPlan:
-    """One request's way through the backends of a rule.
+    """One request's way through those backends of a rule that can serve its operation.
 
     Another backend of the same priority comes first, then the next priority; but a provider that
     asks for a short pause gets it, once, before a lower tier is bothered. The same backend comes
@@ -37,12 +46,14 @@ class AttemptPlan:
         backends: Backends,
         retry: RetryPolicy,
         *,
+        operation: Operation,
         health: HealthRegistry,
         budget: RetryBudget,
         random: Callable[[], float],
         sticky_key: str | None,
     ) -> None:
-        self._backends = backends
+        """Raises UnsupportedOperation if no backend can serve the operation."""
+        self._tiers = _serving(operation, backends)
         self._retry = retry
         self._health = health
         self._budget = budget
@@ -68,7 +79,7 @@ class AttemptPlan:
         self, now: float, tiers: Iterable[tuple[Backend, ...]] | None = None
     ) -> Choice | None:
         """A backend in service that was not tried yet, of the best priority that has one."""
-        for tier in self._backends.tiers if tiers is None else tiers:
+        for tier in self._tiers if tiers is None else tiers:
             open_ = [b for b in tier if b not in self._tried and self._of(b).is_available(now)]
             free = [b for b in open_ if self._of(b).has_free_slot()]
             if open_:
@@ -110,8 +121,9 @@ class AttemptPlan:
 
     def unavailable(self, now: float) -> NoBackendAvailable:
         """The answer when no backend can be called."""
-        waits = [self._of(backend).available_in_s(now) for backend in self._backends]
-        hosts = ", ".join(dict.fromkeys(backend.upstream.host for backend in self._backends))
+        backends = [backend for tier in self._tiers for backend in tier]
+        waits = [self._of(backend).available_in_s(now) for backend in backends]
+        hosts = _hosts(backends)
         return NoBackendAvailable(
             f"no backend is in service ({hosts}); try again later",
             headers={"retry-after": str(max(1, math.ceil(min(waits, default=1.0))))},
@@ -120,16 +132,16 @@ class AttemptPlan:
     def _verdict(self, outcome: Outcome) -> Verdict:
         """A provider that was waited for in vain is not waited for a second time."""
         error = outcome.error
-        is_late = isinstance(error, UpstreamTimeout)
-        if isinstance(error, UpstreamConnectError) or (is_late and error.phase == "connect"):
+        phase = error.phase if isinstance(error, UpstreamTimeout) else None
+        if isinstance(error, UpstreamConnectError) or phase == "connect":
             return Verdict.ANYWHERE
         verdict = self._retry.verdict(outcome.status, outcome.reasons)
-        return Verdict.ELSEWHERE if is_late and verdict is Verdict.ANYWHERE else verdict
+        return Verdict.ELSEWHERE if phase and verdict is Verdict.ANYWHERE else verdict
 
     def _following(
         self, choice: Choice, wished_s: float | None, now: float, *, may_repeat: bool
     ) -> Choice | None:
-        tiers = self._backends.tiers
+        tiers = self._tiers
         own = next(i for i, tier in enumerate(tiers) if choice.backend in tier)
         sibling = self.untried(now, tiers[: own + 1])
         if sibling is not None:
@@ -159,7 +171,7 @@ class AttemptPlan:
     def _again(self, now: float) -> Choice | None:
         """A backend that was tried before, after a pause."""
         pause_s = self._retry.pause_s(self.made, self._random)
-        for tier in self._backends.tiers:
+        for tier in self._tiers:
             open_ = [b for b in tier if self._of(b).is_available(now + pause_s)]
             if open_:
                 backend = weighted_pick(open_, self._random, self._sticky_key)
@@ -171,3 +183,22 @@ class AttemptPlan:
 
     def _of(self, backend: Backend) -> ProviderHealth:
         return self._health.of(backend.upstream)
+
+
+def _serving(operation: Operation, backends: Backends) -> _Tiers:
+    """The tiers without the backends that know no path for `operation`."""
+    tiers = (
+        tuple(backend for backend in tier if operation in backend.upstream.targets)
+        for tier in backends.tiers
+    )
+    serving = tuple(tier for tier in tiers if tier)
+    if not serving:
+        raise UnsupportedOperation(
+            f"{_hosts(backends)} cannot serve {operation.suffix}: "
+            "the mesh knows only the path for chat"
+        )
+    return serving
+
+
+def _hosts(backends: Iterable[Backend]) -> str:
+    return ", ".join(dict.fromkeys(backend.upstream.host for backend in backends))
