@@ -75,6 +75,7 @@ def weighted_pick(
 def _score(backend: Backend, key: str) -> float:
     """The logarithmic method: the probability of the highest score is in proportion to weights."""
     identity = backend.upstream.identity
-    text = f"{identity.namespace}/{identity.name}\0{key}".encode("utf-8", "surrogateescape")
-    drawn = int.from_bytes(blake2b(text, digest_size=8).digest(), "big")
-    return -max(backend.weight, 1) / math.log((drawn + 0.5) / 2.0**64)
+    text = f"{identity.namespace}/{identity.name}\0{key}".encode("utf-8", "surrogatepass")
+    # 52 bits and a half: more would be rounded, at the upper end to 1, which has no score.
+    drawn = int.from_bytes(blake2b(text, digest_size=8).digest(), "big") >> 12
+    return -max(backend.weight, 1) / math.log((drawn + 0.5) / 2.0**52)
