@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from .base import EXTENSION, Host, ListOf, Name, Wire
 from .duration import Duration
@@ -43,15 +43,17 @@ def _check_match_header(name: str) -> str:
 _HeaderName = Annotated[str, AfterValidator(_check_match_header)]
 
 
-def _check_retry_code(code: int | str) -> int | str:
-    if isinstance(code, int) and not 400 <= code <= 599:
-        raise ValueError("must be a status from 400 to 599, or a name such as server_error")
-    if isinstance(code, str):
-        check_name(code)
-    return code
+def _check_retry_code(code: object) -> int | str:
+    if isinstance(code, str) and not code[:1].isdigit():
+        return check_name(code)
+    if isinstance(code, int) and not isinstance(code, bool) and 400 <= code <= 599:
+        return code
+    raise ValueError(
+        "must be a status from 400 to 599, without quotes, or a name such as server_error"
+    )
 
 
-_RetryCode = Annotated[int | str, AfterValidator(_check_retry_code)]
+_RetryCode = Annotated[int | str, BeforeValidator(_check_retry_code)]
 
 
 class StringMatch(Wire):
