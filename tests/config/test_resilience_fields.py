@@ -225,5 +225,3 @@ def test_a_priority_is_a_whole_number_from_0(priority: str) -> None:
     text = f"- backendRefs:\n  - providerHost: acme.example\n    priority: {priority}\n"
     problem = only_problem(parse(rules(text)))
     assert problem.field == "spec.rules[0].backendRefs[0].priority"
-
-
