@@ -114,13 +114,16 @@ class Attempt:
             return Outcome(error.status, [], error=error)
 
     def _begin_stream(self, head: ResponseHead) -> Generator[Step, Answer, Outcome]:
+        """Read until there is something for the client; up to then it can be tried again."""
         headers, relay = self._transformer.relay(head)
-        first = yield from _read(self._first_byte)
-        if not first:
-            raise UpstreamProtocolError(f"{self.upstream.host} ended its stream before it began")
-        body = relay.feed(first)
-        if isinstance(relay.error, UpstreamError):  # nothing was sent yet, so it can be tried again
-            raise relay.error
+        body = b""
+        while not body:
+            received = yield from _read(self._first_byte)
+            body = relay.feed(received) if received else relay.finish()
+            if isinstance(relay.error, UpstreamError):
+                raise relay.error
+            if not received:
+                return Outcome(head.status, headers, body, usage=relay.usage)
         return Outcome(head.status, headers, body, relay=relay)
 
     def _read_whole(self, head: ResponseHead) -> Generator[Step, Answer, Outcome]:
