@@ -91,11 +91,26 @@ class Attempt:
         """The model that the upstream is asked for."""
         return self._transformer.model
 
+    @property
+    def is_for_stream(self) -> bool:
+        """Whether the client is to get a stream."""
+        return self._transformer.wants_stream
+
     def send(self) -> Send:
         """The step that makes the call."""
         request = self._request()
         self._context.observation.sending(request)
         return Send(request, self._first_byte)
+
+    def drop(self, answer: ResponseHead | Failure | None) -> None:
+        """Go no further: another attempt has won, whatever this one has brought so far."""
+        result: Result = "cancelled"
+        if answer is not None:
+            self._context.observation.answered(answer)
+            error = answer.error if isinstance(answer, Failure) else None
+            status = answer.error.status if isinstance(answer, Failure) else answer.status
+            result = Outcome(status, [], error=error).result
+        self.lease.end(result, self._context.clock())
 
     def receive(self, head: ResponseHead | Failure) -> Generator[Step, Answer, Outcome]:
         """Read the answer as far as it takes to know what it is."""

@@ -28,7 +28,7 @@ from .messages import (
 )
 from .observer import Observation
 from .operations import Operation
-from .payload import decode_fields, read_bool
+from .payload import decode_fields
 from .plan import AttemptPlan, Choice
 from .reply import Reply
 from .routing import Selection, VirtualHost
@@ -149,7 +149,7 @@ class _Exchange:
                     self._plan.skips(choice.backend)
                     choice = self._plan.untried(clock())
                     continue
-                attempt, outcome = yield from self._attempt(choice, lease)
+                choice, attempt, outcome = yield from self._attempt(choice, lease)
                 if outcome.error is None or best is None or best[1].error is not None:
                     best = attempt, outcome  # a real answer is not masked by a later failure
                 if outcome.relay is None:  # before the plan looks at the provider's health
@@ -190,53 +190,46 @@ class _Exchange:
 
     def _attempt(
         self, choice: Choice, lease: Lease
-    ) -> Generator[Step, Answer, tuple[Attempt, Outcome]]:
+    ) -> Generator[Step, Answer, tuple[Choice, Attempt, Outcome]]:
         self._plan.tries(choice.backend)
         attempt = Attempt(self._context, choice.backend.upstream, lease)
         hedge_after_s = self._selection.rule.retry.hedge_after_s
-        if hedge_after_s is not None and not self._is_stream:
-            attempt, head = yield from self._race(attempt, hedge_after_s)
+        if hedge_after_s is not None and not attempt.is_for_stream:
+            choice, attempt, head = yield from self._race(choice, attempt, hedge_after_s)
         else:
             answer = yield attempt.send()
             assert isinstance(answer, ResponseHead | Failure)
             head = answer
-        return attempt, (yield from attempt.receive(head))
+        return choice, attempt, (yield from attempt.receive(head))
 
     def _race(
-        self, first: Attempt, after_s: float
-    ) -> Generator[Step, Answer, tuple[Attempt, ResponseHead | Failure]]:
+        self, choice: Choice, first: Attempt, after_s: float
+    ) -> Generator[Step, Answer, tuple[Choice, Attempt, ResponseHead | Failure]]:
         """A second attempt beside a slow first; the first good head wins, the other is dropped."""
-        attempts = [first]
+        calls = [(choice, first)]
 
         def second() -> Send | None:
             now = self._context.clock()
-            choice = self._plan.hedge(now)
-            lease = choice.health.lease(now) if choice is not None else None
-            if choice is None or lease is None:
+            hedge = self._plan.hedge(now)
+            lease = hedge.health.lease(now) if hedge is not None else None
+            if hedge is None or lease is None:
                 return None
             self._leases.append(lease)
-            self._plan.tries(choice.backend)
-            attempts.append(Attempt(self._context, choice.backend.upstream, lease))
-            return attempts[1].send()
+            self._plan.tries(hedge.backend)
+            calls.append((hedge, Attempt(self._context, hedge.backend.upstream, lease)))
+            return calls[1][1].send()
 
         raced = yield Race(first.send(), second, after_s, self._is_good)
         assert isinstance(raced, Raced)
-        for attempt, answer in zip(attempts, raced.answers, strict=False):
-            if attempt is not attempts[raced.winner]:
-                if answer is not None:
-                    self._context.observation.answered(answer)
-                failed = isinstance(answer, Failure)
-                attempt.lease.end("failure" if failed else "cancelled", self._context.clock())
+        won = calls.pop(raced.winner)
         head = raced.answers[raced.winner]
         assert head is not None
-        return attempts[raced.winner], head
+        for _, lost in calls:
+            lost.drop(raced.answers[1 - raced.winner])
+        return *won, head
 
     def _is_good(self, head: ResponseHead) -> bool:
         return head.status not in self._selection.rule.retry.codes
-
-    @property
-    def _is_stream(self) -> bool:
-        return read_bool(self._context.request.fields, "stream") is True
 
     def _reply(self, attempt: Attempt, outcome: Outcome) -> Reply:
         has_retried = self._plan.made > 1

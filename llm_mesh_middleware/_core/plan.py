@@ -61,6 +61,7 @@ class AttemptPlan:
         self._sticky_key = sticky_key
         self._tried: list[Backend] = []
         self._waited_for: list[Backend] = []
+        self._has_hedged = False
         self.made = 0
         budget.earn()
 
@@ -111,12 +112,16 @@ class AttemptPlan:
         return None
 
     def hedge(self, now: float) -> Choice | None:
-        """A second backend for a call that is slow, if there is one that needs no waiting."""
-        if self.made > self._retry.attempts:
+        """A second backend for a call that is slow, if there is one that needs no waiting.
+
+        Once for a request; and it counts as an attempt.
+        """
+        if self._has_hedged or self.made > self._retry.attempts:
             return None
         choice = self.untried(now)
         if choice is None or not choice.health.has_free_slot() or not self._budget.spend(now):
             return None
+        self._has_hedged = True
         return choice
 
     def unavailable(self, now: float) -> NoBackendAvailable:

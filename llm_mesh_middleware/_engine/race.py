@@ -30,15 +30,22 @@ async def arace(
             waiting = [call.task for call in calls if not call.task.done()]
             winner = next((i for i, call in enumerate(calls) if call.has_won(race)), None)
             if winner is None and not waiting:
-                winner = len(calls) - 1
+                winner = _least_bad(calls)
             elif winner is None:
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         answers = tuple(call.answer for call in calls)
         return Raced(answers, winner), calls[winner].response
     finally:
-        for index, call in enumerate(calls):
-            if index != winner:
-                await call.give_up()
+        lost = [call for index, call in enumerate(calls) if index != winner]
+        for call in lost:  # all of them, before anything can interrupt the waiting
+            call.task.cancel()
+        for call in lost:
+            await call.give_up()
+
+
+def _least_bad(calls: list[_Call]) -> int:
+    """No answer is good: the last one, but one of the provider goes before a failure."""
+    return max(range(len(calls)), key=lambda i: (isinstance(calls[i].answer, ResponseHead), i))
 
 
 @dataclass(slots=True)
@@ -66,10 +73,11 @@ class _Call:
         return isinstance(answer, ResponseHead) and race.is_good(answer)
 
     async def give_up(self) -> None:
-        if not self.task.done():
-            self.task.cancel()
-            await asyncio.wait((self.task,))
-        if not self.task.cancelled() and self.response is not None:
+        """Wait for a cancelled call to end, and close what it has brought all the same."""
+        await asyncio.wait((self.task,))
+        if self.task.cancelled() or self.task.exception() is not None:
+            return
+        if self.response is not None:
             await self.response.aclose()
 
 

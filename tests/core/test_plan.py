@@ -353,3 +353,10 @@ def test_the_same_key_keeps_its_backend_and_its_fallback() -> None:
     second = [Plan("a b c", key=key, chance=None).order(DOWN, DOWN) for key in keys]
     assert first == second
     assert len({tuple(order) for order in first}) == 6
+
+
+def test_a_request_is_hedged_once() -> None:
+    plan = Plan("a b c")
+    plan.plan.tries(plan.plan.first(NOW).backend)
+    assert plan.plan.hedge(NOW) is not None
+    assert plan.plan.hedge(NOW) is None
