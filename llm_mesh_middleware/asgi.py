@@ -14,7 +14,7 @@ from ._core.messages import ClientRequest, error_object
 from ._core.payload import read_bool
 from ._core.routing import VirtualHost
 from ._core.sse import make_event
-from ._engine.adrive import AsyncDelivery
+from ._engine.delivery import AsyncDelivery
 from ._engine.interrupt import Interrupt
 from ._engine.keepalive import COMMENT, kept_alive, open_kept_alive
 from .exceptions import AnswerableError, ClientDisconnected, ConfigError, RequestTimeout

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
@@ -16,12 +17,15 @@ from ._compile import Workload, compile_manifest
 from ._core.access import AccessPolicy
 from ._core.exchange import ExchangePolicy, exchange
 from ._core.headers import ForwardPolicy
+from ._core.health import ProviderStatus
 from ._core.messages import ClientRequest
 from ._core.observer import Observation, Observer
 from ._core.routing import RoutingTable, VirtualHost
+from ._core.state import MeshState
 from ._core.timeouts import Timeouts
 from ._core.upstream import TLSFiles
-from ._engine.adrive import AsyncDelivery, adrive
+from ._engine.adrive import adrive
+from ._engine.delivery import AsyncDelivery
 from ._engine.tls import TLSContexts
 from ._engine.upstream import AsyncUpstreamClient
 from .config import LLMProvider, LLMRoute
@@ -80,6 +84,7 @@ class Mesh:
         self._rng = rng
         self._transport = transport
         self._contexts = TLSContexts(self.settings.ca_file)
+        self._state = MeshState(threading.Lock)
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncUpstreamClient] = (
             WeakKeyDictionary()
         )
@@ -103,11 +108,17 @@ class Mesh:
             host,
             request,
             self._policy,
+            self._state,
             clock=time.monotonic,
+            wall_clock=time.time,
             random=self._rng,
             observation=observation,
         )
         return await adrive(steps, self._client())
+
+    def health(self) -> Mapping[str, ProviderStatus]:
+        """How the providers are doing that this process has called, by provider host."""
+        return self._state.health.statuses(time.monotonic())
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop; the mesh can go on being used."""

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from .._core.health import OutlierDetection
 from .._core.operations import CHAT, OPERATIONS, Operation
 from .._core.payload import raw
-from .._core.upstream import Endpoint, TLSFiles, Upstream
+from .._core.upstream import Endpoint, ProviderIdentity, TLSFiles, Upstream
 from .._manifest import PYTHON, Resource
 from .._transformers.openai import OpenAITransformer
 from ..config import LLMProvider, OpenAIConfig
+from ..config import OutlierDetection as OutlierDetectionConfig
 from ..exceptions import Problem
 
 __all__ = ["CompiledProvider"]
@@ -21,6 +23,13 @@ __all__ = ["CompiledProvider"]
 _Path = tuple[str | int, ...]
 _DEFAULT: _Path = ("spec", "configs", "defaultConfig", "openAIConfig")
 _PORTS = {"http": 80, "https": 443}
+_DETECTION_FIELDS = {
+    "consecutive_failures": "consecutive_failures",
+    "interval": "interval_s",
+    "base_ejection_time": "base_ejection_s",
+    "max_ejection_time": "max_ejection_s",
+    "half_open_requests": "half_open_requests",
+}
 
 # A shorter header value is an ordinary word rather than a secret, and would be cut out of ordinary
 # text.
@@ -51,6 +60,9 @@ class CompiledProvider:
         self._check_tls()
         self._endpoint = self._connect_to(endpoints.get(self.host) or self._spec.endpoint)
         self._targets = _targets(self._spec.path)
+        self._identity = ProviderIdentity(
+            resource.namespace, resource.name, self.host, repr((self._spec, self._endpoint))
+        )
         self._default, self._by_rule = self._settle_configs()
 
     @property
@@ -77,7 +89,7 @@ class CompiledProvider:
             headers.append(("authorization", f"Bearer {settled.key}"))
         secrets = [settled.key or "", *(v for v in own.values() if len(v) >= _SECRET_LENGTH)]
         return Upstream(
-            provider=self.resource.name,
+            identity=self._identity,
             endpoint=self._endpoint,
             targets=self._targets,
             dialect=OpenAITransformer,
@@ -88,6 +100,8 @@ class CompiledProvider:
             asks_usage=config.stream_usage is not False,
             defaults={name: raw(value) for name, value in (config.defaults or {}).items()},
             secrets=tuple(secret.encode("latin-1") for secret in secrets if secret),
+            detection=_detection(self._spec.outlier_detection),
+            max_concurrency=self._spec.max_concurrency,
         )
 
     def _connect_to(self, url: str | None) -> Endpoint:
@@ -189,6 +203,13 @@ class CompiledProvider:
 
     def _warn(self, path: _Path, message: str) -> None:
         self.problems.append(self.resource.problem(path, message, severity="warning"))
+
+
+def _detection(config: OutlierDetectionConfig | None) -> OutlierDetection:
+    if config is None:
+        return OutlierDetection()
+    given = config.model_dump(exclude_none=True)
+    return OutlierDetection(**{_DETECTION_FIELDS[name]: value for name, value in given.items()})
 
 
 def _bracketed(host: str) -> str:

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from .._core.balancing import Backend, WeightedBackends
+from .._core.balancing import Backend, Backends
 from .._core.matching import Match
+from .._core.retrying import RetryPolicy
 from .._core.routing import RouteRule, RoutingTable, VirtualHost
 from .._core.timeouts import Timeouts
 from .._manifest import Manifest, Resource
-from ..config import BackendRef, LLMProvider, LLMRoute, RouteMatch, RuleTimeouts
+from ..config import BackendRef, LLMProvider, LLMRoute, RouteMatch, RuleTimeouts, StickyBy
+from ..config import RetryPolicy as RetryConfig
 from ..config import RouteRule as RuleConfig
 from ..exceptions import Problem
 from .matches import Workload, compile_match, in_gateways
@@ -142,7 +144,8 @@ class _Compiler:
             if backends:
                 name = rule.name or f"rules[{index}]"
                 timeouts = _rule_timeouts(rule.timeouts, self._timeouts)
-                rules.append(RouteRule(name, matches, WeightedBackends(backends), timeouts))
+                retry, sticky = _retry(rule.retry), _sticky_by(rule.sticky_by)
+                rules.append(RouteRule(name, matches, Backends(backends), timeouts, retry, sticky))
         return VirtualHost(route.spec.host.lower().rstrip("."), resource.name, tuple(rules))
 
     def _matches(
@@ -162,19 +165,19 @@ class _Compiler:
         )
 
     def _backends(self, resource: Resource, rule: RuleConfig, path: _Path) -> list[Backend]:
-        """The backends of the first priority; an unknown provider is a problem."""
-        first = min(ref.priority for ref in rule.backend_refs)
-        tier = [ref for ref in rule.backend_refs if ref.priority == first]
-        are_even = all(ref.weight is None for ref in tier)
+        """The backends that can be resolved; an unknown provider is a problem."""
+        weighted = {ref.priority for ref in rule.backend_refs if ref.weight is not None}
         backends = []
         for index, ref in enumerate(rule.backend_refs):
             provider = self._provider(resource, ref, (*path, "backendRefs", index))
-            if provider is None or ref.priority != first:
-                continue
-            upstream = provider.upstream(rule.name, model=ref.model, host_rewrite=ref.host_rewrite)
-            weight = 1 if are_even else ref.weight or 0
-            backends.append(Backend(upstream, weight, ref.priority))
-        return backends if sum(backend.weight for backend in backends) or len(backends) == 1 else []
+            if provider is not None:
+                upstream = provider.upstream(
+                    rule.name, model=ref.model, host_rewrite=ref.host_rewrite
+                )
+                weight = ref.weight or 0 if ref.priority in weighted else 1
+                backends.append(Backend(upstream, weight, ref.priority))
+        # Some are missing: there will be no table, and what is left may add up to no weight.
+        return backends if len(backends) == len(rule.backend_refs) else []
 
     def _provider(
         self, resource: Resource, ref: BackendRef, path: _Path
@@ -221,8 +224,29 @@ def _rule_timeouts(own: RuleTimeouts | None, default: Timeouts) -> Timeouts:
     return replace(default, **own.model_dump(exclude_none=True))
 
 
+def _retry(own: RetryConfig | None) -> RetryPolicy:
+    default = RetryPolicy()
+    if own is None:
+        return default
+    codes = own.codes
+    return RetryPolicy(
+        attempts=default.attempts if own.attempts is None else own.attempts,
+        codes=default.codes if codes is None else frozenset(c for c in codes if type(c) is int),
+        reasons=frozenset(c for c in codes or () if isinstance(c, str)),
+        backoff_s=own.backoff or default.backoff_s,
+        max_retry_after_s=own.max_retry_after or default.max_retry_after_s,
+        hedge_after_s=own.hedge_after,
+    )
+
+
+def _sticky_by(own: StickyBy | None) -> tuple[str, str] | None:
+    if own is None:
+        return None
+    return ("header", own.header) if own.header is not None else ("attribute", own.attribute or "")
+
+
 def _direct_host(provider: CompiledProvider, timeouts: Timeouts) -> VirtualHost:
     """A provider without a route is called by its own host (what ASM's first example does)."""
-    backends = WeightedBackends([Backend(provider.upstream(), 1)])
+    backends = Backends([Backend(provider.upstream(), 1)])
     rule = RouteRule("default", (Match(),), backends, timeouts)
     return VirtualHost(provider.host, provider.resource.name, (rule,))

@@ -1,7 +1,7 @@
 """One client request from arrival to answer, as a generator that decides and never does I/O.
 
-It yields steps (`Send`, `Read`), is sent what they brought, and returns a `Reply`. The first byte
-of the reply is the commit point: until then everything can still be decided anew.
+It yields steps, is sent what they brought, and returns a `Reply`. The first byte of the reply is
+the commit point: until then everything can be decided anew, afterwards nothing is tried again.
 """
 
 from __future__ import annotations
@@ -9,31 +9,38 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
-from ..exceptions import ClientDisconnected, UnsupportedOperation, UpstreamProtocolError
+from ..exceptions import ClientDisconnected, UnsupportedOperation
+from .attempt import Attempt, CallContext, Outcome
 from .headers import ForwardPolicy
+from .health import Lease
 from .messages import (
     Answer,
+    AwaitSlot,
     ClientRequest,
     Deadline,
     Failure,
-    Read,
+    Race,
+    Raced,
     ResponseHead,
     Send,
+    Sleep,
     Step,
-    UpstreamRequest,
 )
 from .observer import Observation
 from .operations import Operation
 from .payload import decode_fields
+from .plan import AttemptPlan, Choice
+from .reply import Reply
 from .routing import Selection, VirtualHost
-from .transformer import BodyRelay, Transformer
-from .usage import Usage
+from .state import MeshState
 
-__all__ = ["Exchange", "ExchangePolicy", "Reply", "exchange"]
+__all__ = ["Exchange", "ExchangePolicy", "exchange"]
 
-Exchange = Generator[Step, Answer, "Reply"]
+Exchange = Generator[Step, Answer, Reply]
 
 _MAX_SHOWN = 256
+# What official SDKs retry on their own unless they are told not to.
+_SDK_RETRIES = frozenset((408, 409, 429))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,83 +55,14 @@ class ExchangePolicy:
     show_routing: bool = True
 
 
-class Reply:
-    """What the client gets: a whole body, or its first bytes with more to come through `feed`.
-
-    The driver ends every reply with exactly one `finish` or `abort`.
-    """
-
-    __slots__ = (
-        "_observation",
-        "_relay",
-        "_usage",
-        "body",
-        "headers",
-        "idle_s",
-        "request_deadline",
-        "status",
-    )
-
-    def __init__(
-        self,
-        status: int,
-        headers: list[tuple[bytes, bytes]],
-        body: bytes,
-        *,
-        observation: Observation,
-        relay: BodyRelay | None = None,
-        usage: Usage | None = None,
-        idle_s: float,
-        request_deadline: Deadline,
-    ) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
-        self.idle_s = idle_s
-        self.request_deadline = request_deadline
-        self._relay = relay
-        self._usage = usage
-        self._observation = observation
-
-    @property
-    def is_open(self) -> bool:
-        """Whether there are more upstream bytes to be read."""
-        return self._relay is not None and self._relay.error is None
-
-    @property
-    def is_stream(self) -> bool:
-        """Whether the body is sent piece by piece."""
-        return self._relay is not None
-
-    def feed(self, data: bytes) -> bytes:
-        """Take upstream bytes, return what the client gets now."""
-        return data if self._relay is None else self._relay.feed(data)
-
-    def finish(self) -> bytes:
-        """The upstream body has been read to its end; return what the client still gets."""
-        rest = b"" if self._relay is None else self._relay.finish()
-        self._end(None)
-        return rest
-
-    def abort(self, error: Exception) -> bytes:
-        """The answer broke off, or its client went away; return what the client still gets."""
-        rest = b"" if self._relay is None else self._relay.abort(error)
-        self._end(error)
-        return rest
-
-    def _end(self, error: Exception | None) -> None:
-        usage = self._usage
-        if self._relay is not None:
-            error, usage = error or self._relay.error, self._relay.usage
-        self._observation.ended(self.status, error, usage)
-
-
 def exchange(
     host: VirtualHost,
     request: ClientRequest,
     policy: ExchangePolicy,
+    state: MeshState,
     *,
     clock: Callable[[], float],
+    wall_clock: Callable[[], float],
     random: Callable[[], float],
     observation: Observation,
 ) -> Exchange:
@@ -133,20 +71,43 @@ def exchange(
     Args:
         host: the virtual host of the routing table that this request sees to its end.
         request: the client's request, its body complete.
-        policy: limits and timeouts.
+        policy: limits.
+        state: what is known of the providers, and what may be spent on retries.
         clock: a monotonic clock, in seconds; the deadlines of the steps are on it.
+        wall_clock: seconds since the epoch, for dates that providers send.
         random: numbers in [0, 1).
         observation: told of what happens; ended exactly once, by the generator or by the reply.
 
     Raises:
         RequestError: the request is at fault; nothing was sent upstream.
-        UpstreamError: the provider is at fault.
+        UpstreamError: the providers are at fault.
     """
     try:
         operation = _operation(host, request)
-        selection = host.select(request, random)
+        selection = host.select(request)
         observation.selected(selection)
-        return (yield from _attempt(selection, operation, request, policy, clock, observation))
+        timeouts = selection.rule.timeouts
+        context = CallContext(
+            request,
+            operation,
+            timeouts,
+            Deadline(clock() + timeouts.request, "request", timeouts.request, host.name),
+            policy.forward,
+            policy.max_response_bytes,
+            clock,
+            wall_clock,
+            observation,
+        )
+        plan = AttemptPlan(
+            selection.rule.backends,
+            selection.rule.retry,
+            operation=operation,
+            health=state.health,
+            budget=state.budget(host.route),
+            random=random,
+            sticky_key=selection.rule.sticky_key(request),
+        )
+        return (yield from _Exchange(context, plan, selection, policy).run())
     except GeneratorExit:  # the driver gave up, and it does so for one reason only
         observation.ended(None, ClientDisconnected("the client went away"), None)
         raise
@@ -165,118 +126,151 @@ def _operation(host: VirtualHost, request: ClientRequest) -> Operation:
     return operation
 
 
-def _attempt(
-    selection: Selection,
-    operation: Operation,
-    request: ClientRequest,
-    policy: ExchangePolicy,
-    clock: Callable[[], float],
-    observation: Observation,
-) -> Exchange:
-    upstream, timeouts = selection.upstream, selection.timeouts
-    transformer = upstream.dialect(request, operation, upstream)
-    upstream_request = _upstream_request(selection, operation, request, transformer, policy)
-    now = clock()
-    whole_deadline = Deadline(now + timeouts.request, "request", timeouts.request, upstream.host)
-    deadline = whole_deadline.or_sooner(now, "first_byte", timeouts.first_byte)
+class _Exchange:
+    """The attempts of one request, one after another, up to the answer for the client."""
 
-    observation.sending(upstream_request)
-    head = yield Send(upstream_request, deadline)
-    assert isinstance(head, ResponseHead | Failure)
-    observation.answered(head)
-    if isinstance(head, Failure):
-        raise head.error
-    if 300 <= head.status < 400:
-        raise UpstreamProtocolError(f"{upstream.host} answered with a redirect; none is followed")
+    def __init__(
+        self, context: CallContext, plan: AttemptPlan, selection: Selection, policy: ExchangePolicy
+    ) -> None:
+        self._context = context
+        self._plan = plan
+        self._selection = selection
+        self._policy = policy
+        self._leases: list[Lease] = []
 
-    relay: BodyRelay | None = None
-    usage: Usage | None = None
-    if transformer.is_stream(head):
-        headers, relay = transformer.relay(head)
-        first = yield from _read(deadline)
-        if not first:
-            raise UpstreamProtocolError(f"{upstream.host} ended its stream before it began")
-        body = relay.feed(first)
-    else:
-        received = yield from _read_all(deadline, timeouts.idle, whole_deadline, policy, clock)
-        answer = transformer.whole(head, received, max_bytes=policy.max_response_bytes)
-        headers, body, usage = answer.headers, answer.body, answer.usage
-    if policy.show_routing:
-        headers += _routing_headers(selection, transformer.model)
-    return Reply(
-        head.status,
-        headers,
-        body,
-        observation=observation,
-        relay=relay,
-        usage=usage,
-        idle_s=timeouts.idle,
-        request_deadline=whole_deadline,
-    )
+    def run(self) -> Exchange:
+        """Try until there is an answer, or nothing is left to try."""
+        clock = self._context.clock
+        choice: Choice | None = self._plan.first(clock())
+        best: tuple[Attempt, Outcome] | None = None
+        try:
+            while choice is not None and clock() < self._context.deadline.at:
+                if choice.pause_s and not (yield from self._pause(choice.pause_s)):
+                    break
+                lease = yield from self._lease(choice)
+                if lease is None:
+                    self._plan.skips(choice.backend)
+                    choice = self._plan.untried(clock())
+                    continue
+                choice, attempt, outcome = yield from self._attempt(choice, lease)
+                if outcome.error is None or best is None or best[1].error is not None:
+                    best = attempt, outcome  # a real answer is not masked by a later failure
+                if outcome.relay is None:  # before the plan looks at the provider's health
+                    wished_s = outcome.retry_after_s or 0.0
+                    attempt.lease.end(outcome.result, clock(), retry_after_s=wished_s)
+                choice = self._plan.after(choice, outcome, clock())
+        finally:
+            for lease in self._leases:
+                if best is None or best[1].relay is None or lease is not best[0].lease:
+                    lease.end("cancelled", clock())
+        if best is None:
+            raise self._plan.unavailable(clock())
+        return self._reply(*best)
 
+    def _pause(self, seconds: float) -> Generator[Step, Answer, bool]:
+        """Wait, unless the request's time would be over before that."""
+        if self._context.clock() + seconds >= self._context.deadline.at:
+            return False
+        yield Sleep(seconds)
+        return True
 
-def _upstream_request(
-    selection: Selection,
-    operation: Operation,
-    request: ClientRequest,
-    transformer: Transformer,
-    policy: ExchangePolicy,
-) -> UpstreamRequest:
-    upstream = selection.upstream
-    target = upstream.targets.get(operation)
-    if target is None:
-        raise UnsupportedOperation(
-            f"{upstream.host} cannot serve {operation.suffix}: the mesh knows only its chat path"
+    def _lease(self, choice: Choice) -> Generator[Step, Answer, Lease | None]:
+        """The right to call; waiting for a free slot is part of getting a connection."""
+        clock, health = self._context.clock, choice.health
+        lease = health.lease(clock())
+        if lease is None and health.is_available(clock()):
+            connect_s = self._context.timeouts.connect
+            deadline = self._context.deadline.or_sooner(clock(), "connect", connect_s)
+            place = health.queue()
+            try:
+                yield AwaitSlot(place, deadline)
+                lease = place.lease(clock())
+            finally:
+                place.leave()
+        if lease is not None:
+            self._leases.append(lease)
+        return lease
+
+    def _attempt(
+        self, choice: Choice, lease: Lease
+    ) -> Generator[Step, Answer, tuple[Choice, Attempt, Outcome]]:
+        self._plan.tries(choice.backend)
+        attempt = Attempt(self._context, choice.backend.upstream, lease)
+        hedge_after_s = self._selection.rule.retry.hedge_after_s
+        if hedge_after_s is not None and not attempt.is_for_stream:
+            choice, attempt, head = yield from self._race(choice, attempt, hedge_after_s)
+        else:
+            answer = yield attempt.send()
+            assert isinstance(answer, ResponseHead | Failure)
+            head = answer
+        return choice, attempt, (yield from attempt.receive(head))
+
+    def _race(
+        self, choice: Choice, first: Attempt, after_s: float
+    ) -> Generator[Step, Answer, tuple[Choice, Attempt, ResponseHead | Failure]]:
+        """A second attempt beside a slow first; the first good head wins, the other is dropped."""
+        calls = [(choice, first)]
+
+        def second() -> Send | None:
+            now = self._context.clock()
+            hedge = self._plan.hedge(now)
+            lease = hedge.health.lease(now) if hedge is not None else None
+            if hedge is None or lease is None:
+                return None
+            self._leases.append(lease)
+            self._plan.tries(hedge.backend)
+            calls.append((hedge, Attempt(self._context, hedge.backend.upstream, lease)))
+            return calls[1][1].send()
+
+        raced = yield Race(first.send(), second, after_s, self._is_good)
+        assert isinstance(raced, Raced)
+        won = calls.pop(raced.winner)
+        head = raced.answers[raced.winner]
+        assert head is not None
+        for _, lost in calls:
+            lost.drop(raced.answers[1 - raced.winner])
+        return *won, head
+
+    def _is_good(self, head: ResponseHead) -> bool:
+        return head.status not in self._selection.rule.retry.codes
+
+    def _reply(self, attempt: Attempt, outcome: Outcome) -> Reply:
+        has_retried = self._plan.made > 1
+        if outcome.error is not None:
+            error = outcome.error
+            told = dict(error.headers) | ({"x-should-retry": "false"} if has_retried else {})
+            if self._policy.show_routing:
+                told |= {k.decode(): v.decode() for k, v in self._routing_headers(attempt)}
+            error.headers = told
+            raise error
+        headers = outcome.headers
+        if has_retried and (outcome.status >= 500 or outcome.status in _SDK_RETRIES):
+            headers = [field for field in headers if field[0] != b"x-should-retry"]
+            headers.append((b"x-should-retry", b"false"))
+        if self._policy.show_routing:
+            headers += self._routing_headers(attempt)
+        context = self._context
+        return Reply(
+            outcome.status,
+            headers,
+            outcome.body,
+            relay=outcome.relay,
+            usage=outcome.usage,
+            lease=attempt.lease,
+            clock=context.clock,
+            observation=context.observation,
+            idle_s=context.timeouts.idle,
+            request_deadline=context.deadline.for_host(attempt.upstream.host),
         )
-    forwarded = policy.forward.select(request.headers)
-    own = {name for name, _ in upstream.headers}
-    kept = [(name, value) for name, value in forwarded if name not in own]
-    return UpstreamRequest(
-        endpoint=upstream.endpoint,
-        method=operation.method,
-        target=target,
-        headers=(*upstream.headers, *kept),
-        body=transformer.body(),
-        connect_timeout_s=selection.timeouts.connect,
-    )
 
-
-def _read(deadline: Deadline) -> Generator[Step, Answer, bytes]:
-    answer = yield Read(deadline)
-    if isinstance(answer, Failure):
-        raise answer.error
-    assert isinstance(answer, bytes)
-    return answer
-
-
-def _read_all(
-    first: Deadline,
-    idle_s: float,
-    whole: Deadline,
-    policy: ExchangePolicy,
-    clock: Callable[[], float],
-) -> Generator[Step, Answer, bytes]:
-    chunk = yield from _read(first)
-    chunks, size = [chunk], len(chunk)
-    while chunk:
-        chunk = yield from _read(whole.or_sooner(clock(), "idle", idle_s))
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > policy.max_response_bytes:
-            raise UpstreamProtocolError(
-                f"{whole.host} answered with more than {policy.max_response_bytes} bytes"
-            )
-    return b"".join(chunks)
-
-
-def _routing_headers(selection: Selection, model: str | None) -> list[tuple[bytes, bytes]]:
-    return [
-        (b"x-llm-mesh-provider", _shown(selection.upstream.provider)),
-        (b"x-llm-mesh-route", _shown(selection.route)),
-        (b"x-llm-mesh-rule", _shown(selection.rule)),
-        (b"x-llm-mesh-model", _shown(model or "")),
-        (b"x-llm-mesh-attempts", b"1"),
-    ]
+    def _routing_headers(self, attempt: Attempt) -> list[tuple[bytes, bytes]]:
+        return [
+            (b"x-llm-mesh-provider", _shown(attempt.upstream.provider)),
+            (b"x-llm-mesh-route", _shown(self._selection.route)),
+            (b"x-llm-mesh-rule", _shown(self._selection.rule.name)),
+            (b"x-llm-mesh-model", _shown(attempt.model or "")),
+            (b"x-llm-mesh-attempts", b"%d" % self._plan.made),
+        ]
 
 
 def _shown(text: str) -> bytes:

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from .messages import ClientRequest
 from .regex import LinearPattern
 
-__all__ = ["Condition", "Exact", "Match", "Prefix", "Present", "Regex", "StringTest"]
+__all__ = [
+    "Condition",
+    "Exact",
+    "Match",
+    "Prefix",
+    "Present",
+    "Regex",
+    "StringTest",
+    "read_subject",
+]
 
 _MAX_REGEX_VALUE = 8192
 
@@ -63,6 +72,11 @@ _READERS: Mapping[str, Callable[[ClientRequest, str], str | None]] = {
     "model": lambda request, _: request.model,
     "attribute": lambda request, key: request.attributes.get(key),
 }
+
+
+def read_subject(kind: str, key: str, request: ClientRequest) -> str | None:
+    """What a request has of a subject: a header, path, method, model or attribute."""
+    return _READERS[kind](request, key)
 
 
 class Condition:

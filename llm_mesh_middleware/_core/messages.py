@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,16 +14,21 @@ from .headers import Headers
 from .payload import Fields, read_text
 
 if TYPE_CHECKING:
+    from .health import Place
     from .upstream import Endpoint
 
 __all__ = [
     "Answer",
+    "AwaitSlot",
     "ClientRequest",
     "Deadline",
     "Failure",
+    "Race",
+    "Raced",
     "Read",
     "ResponseHead",
     "Send",
+    "Sleep",
     "Step",
     "UpstreamRequest",
     "error_object",
@@ -106,6 +111,10 @@ class Deadline:
         at = now + limit_s
         return Deadline(at, phase, limit_s, self.host) if at < self.at else self
 
+    def for_host(self, host: str) -> Deadline:
+        """The same moment, in the name of the provider that is being waited for."""
+        return Deadline(self.at, self.phase, self.limit_s, host)
+
     def error(self) -> UpstreamTimeout:
         """The error of having reached the deadline."""
         what = _PHASES[self.phase]
@@ -135,8 +144,44 @@ class Read:
     deadline: Deadline
 
 
-Step = Send | Read
-Answer = ResponseHead | Failure | bytes | None
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Ask for a pause; answered with nothing."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitSlot:
+    """Ask to wait for the slot of a place, or for the deadline; answered with nothing."""
+
+    place: Place
+    deadline: Deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Race:
+    """Ask for `first`, and if it takes longer than `after_s` for what `second` gives as well.
+
+    The first head that `is_good` accepts wins; the other call is given up. Answered with `Raced`.
+    """
+
+    first: Send
+    second: Callable[[], Send | None]
+    after_s: float
+    is_good: Callable[[ResponseHead], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Raced:
+    """What each call of a `Race` brought (None for one that was given up), and which is read on."""
+
+    answers: tuple[ResponseHead | Failure | None, ...]
+    winner: int
+
+
+Step = Send | Read | Sleep | AwaitSlot | Race
+Answer = ResponseHead | Failure | Raced | bytes | None
 
 
 def error_object(message: str, *, type: str, code: str, param: str | None = None) -> bytes:

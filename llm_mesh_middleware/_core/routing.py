@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..exceptions import NoRouteMatched
-from .balancing import WeightedBackends
+from .balancing import Backends
 from .hosts import normalise_host
-from .matching import Match
+from .matching import Match, read_subject
 from .messages import ClientRequest
 from .operations import CHAT, Operation, find_operation
+from .retrying import RetryPolicy
 from .timeouts import Timeouts
-from .upstream import Upstream
 
 __all__ = ["RouteRule", "RoutingTable", "Selection", "VirtualHost"]
 
@@ -22,16 +22,28 @@ _MAX_CACHED_HOSTS = 1024
 
 @dataclass(frozen=True, slots=True)
 class RouteRule:
-    """One entry of a route; it takes a request that any of its matches takes."""
+    """One entry of a route; it takes a request that any of its matches takes.
+
+    `sticky_by` is a kind of subject (header, attribute) and its name.
+    """
 
     name: str
     matches: tuple[Match, ...]
-    backends: WeightedBackends
+    backends: Backends
     timeouts: Timeouts = Timeouts()
+    retry: RetryPolicy = RetryPolicy()
+    sticky_by: tuple[str, str] | None = None
 
     def holds(self, request: ClientRequest) -> bool:
         """Whether any match holds."""
         return any(match.holds(request) for match in self.matches)
+
+    def sticky_key(self, request: ClientRequest) -> str | None:
+        """What requests must share to be served by the same backend; None where nothing sticks."""
+        if self.sticky_by is None:
+            return None
+        kind, name = self.sticky_by
+        return read_subject(kind, name, request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +51,7 @@ class Selection:
     """What routing decided for one request."""
 
     route: str
-    rule: str
-    upstream: Upstream
-    timeouts: Timeouts
+    rule: RouteRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +68,20 @@ class VirtualHost:
         if operation is None and any(
             backend.upstream.targets[CHAT].partition("?")[0] == path
             for rule in self.rules
-            for backend in rule.backends.backends
+            for backend in rule.backends
         ):
             return CHAT
         return operation
 
-    def select(self, request: ClientRequest, random: Callable[[], float]) -> Selection:
-        """The first rule that holds, and one of its backends.
+    def select(self, request: ClientRequest) -> Selection:
+        """The first rule that holds.
 
         Raises:
             NoRouteMatched: no rule holds.
         """
         for rule in self.rules:
             if rule.holds(request):
-                upstream = rule.backends.pick(random).upstream
-                return Selection(self.route, rule.name, upstream, rule.timeouts)
+                return Selection(self.route, rule)
         raise NoRouteMatched(f"no rule of route {self.route!r} matches this request")
 
 

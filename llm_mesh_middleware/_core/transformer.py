@@ -54,10 +54,11 @@ class Transformer(Protocol):
     """One attempt's conversion between what its client speaks and what its upstream speaks.
 
     Made anew for each attempt, so nothing of an earlier one can be in it. `model` is the model that
-    the upstream is asked for.
+    the upstream is asked for, `wants_stream` whether the client is to get a stream.
     """
 
     model: str | None
+    wants_stream: bool
 
     def body(self) -> bytes:
         """The request body for the upstream."""

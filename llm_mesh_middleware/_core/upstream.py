@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from .health import OutlierDetection
 from .operations import Operation
 from .transformer import Dialect
 
-__all__ = ["Endpoint", "TLSFiles", "Upstream"]
+__all__ = ["Endpoint", "ProviderIdentity", "TLSFiles", "Upstream"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,19 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderIdentity:
+    """What makes a provider the same one after a reload: its name, and what it is called with.
+
+    `fingerprint` changes with the provider's document, but not with its key.
+    """
+
+    namespace: str
+    name: str
+    host: str
+    fingerprint: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Upstream:
     """A provider with its configuration for one rule resolved.
 
@@ -45,10 +59,10 @@ class Upstream:
     every call, Host and key among them. `model` and `stream` replace what the client sent,
     `defaults` (encoded JSON) fill what it left out. `asks_usage` allows asking for token counts in
     streams. `secrets` are the values that must never be shown. `dialect` makes the conversion for
-    one attempt.
+    one attempt. `detection` and `max_concurrency` are the provider's, whichever rule it serves.
     """
 
-    provider: str
+    identity: ProviderIdentity
     endpoint: Endpoint
     targets: Mapping[Operation, str]
     dialect: Dialect
@@ -59,6 +73,13 @@ class Upstream:
     asks_usage: bool = True
     defaults: Mapping[str, msgspec.Raw] = field(default_factory=dict)
     secrets: tuple[bytes, ...] = field(default=(), repr=False)
+    detection: OutlierDetection = OutlierDetection()
+    max_concurrency: int | None = None
+
+    @property
+    def provider(self) -> str:
+        """The name of the provider's document."""
+        return self.identity.name
 
     @property
     def host(self) -> str:

@@ -1,17 +1,18 @@
-"""The asynchronous driver: carries out an exchange's steps and delivers its reply."""
+"""The asynchronous driver: carries out the steps of an exchange, up to its reply."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+import contextlib
 
-from .._core.exchange import Exchange, Reply
-from .._core.messages import Answer, Failure, Send
-from ..exceptions import ClientDisconnected, UpstreamError
-from .idle import TimedReader
+from .._core.exchange import Exchange
+from .._core.messages import Answer, AwaitSlot, Failure, Race, Send, Sleep, Step
+from ..exceptions import UpstreamError
+from .delivery import AsyncDelivery
+from .race import arace
 from .upstream import AsyncUpstreamClient, AsyncUpstreamResponse
 
-__all__ = ["AsyncDelivery", "adrive"]
+__all__ = ["adrive"]
 
 
 async def adrive(steps: Exchange, client: AsyncUpstreamClient) -> AsyncDelivery:
@@ -20,79 +21,68 @@ async def adrive(steps: Exchange, client: AsyncUpstreamClient) -> AsyncDelivery:
     Raises:
         MeshError: what the exchange raises; then no connection is left behind.
     """
-    response: AsyncUpstreamResponse | None = None
+    driver = _Driver(client)
     answer: Answer = None
     try:
         while True:
-            step = steps.send(answer)
-            try:
-                async with asyncio.timeout_at(step.deadline.at):
-                    if isinstance(step, Send):
-                        response = await client.open(step.request)
-                        answer = response.head
-                    else:
-                        assert response is not None
-                        answer = await response.read()
-            except UpstreamError as error:
-                answer = Failure(error)
-            except TimeoutError:
-                answer = Failure(step.deadline.error())
+            answer = await driver.carry_out(steps.send(answer))
     except StopIteration as stop:
-        return AsyncDelivery(stop.value, response)
+        return AsyncDelivery(stop.value, driver.response)
     except BaseException:
         steps.close()
-        if response is not None:
-            await response.aclose()
+        await driver.drop()
         raise
 
 
-class AsyncDelivery:
-    """A reply and the connection it comes from; iterate for the body, close on every path."""
+class _Driver:
+    """The connection of the current attempt; there is never more than one."""
 
-    __slots__ = ("_is_over", "_response", "reply")
+    def __init__(self, client: AsyncUpstreamClient) -> None:
+        self._client = client
+        self.response: AsyncUpstreamResponse | None = None
 
-    def __init__(self, reply: Reply, response: AsyncUpstreamResponse | None) -> None:
-        self.reply = reply
-        self._response = response
-        self._is_over = False
+    async def carry_out(self, step: Step) -> Answer:
+        if isinstance(step, Sleep):
+            await self.drop()
+            await asyncio.sleep(step.seconds)
+            return None
+        if isinstance(step, AwaitSlot):
+            await self.drop()
+            await _slot(step)
+            return None
+        if isinstance(step, Race):
+            await self.drop()
+            raced, self.response = await arace(step, self._client)
+            return raced
+        try:
+            async with asyncio.timeout_at(step.deadline.at):
+                if isinstance(step, Send):
+                    await self.drop()
+                    self.response = await self._client.open(step.request)
+                    return self.response.head
+                assert self.response is not None
+                return await self.response.read()
+        except UpstreamError as error:
+            return Failure(error)
+        except TimeoutError:
+            return Failure(step.deadline.error())
 
-    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        """The client's bytes; a stream that breaks off ends with what the reply says of it."""
-        reply = self.reply
-        if reply.body:
-            yield reply.body
-        if reply.is_open and self._response is not None:
-            reader = TimedReader(self._response, reply)
-            try:
-                while reply.is_open and (data := await reader.read()):
-                    if data := reply.feed(data):
-                        yield data
-            except UpstreamError as error:
-                yield self._abort(error)
-                return
-            finally:
-                reader.close()
-        self._is_over = True
-        if rest := reply.finish():
-            yield rest
+    async def drop(self) -> None:
+        """Let go of an attempt that is not the last."""
+        response, self.response = self.response, None
+        if response is not None:
+            await response.aclose()
 
-    def take(self) -> bytes:
-        """The body of a reply that is no stream."""
-        self._is_over = True
-        self.reply.finish()
-        return self.reply.body
 
-    async def aclose(self, error: Exception | None = None) -> None:
-        """Give the connection back; if the body was not delivered whole, the reply is aborted.
+async def _slot(step: AwaitSlot) -> None:
+    """Wait until the place has its slot, or for the deadline."""
+    loop = asyncio.get_running_loop()
+    freed = asyncio.Event()
 
-        Args:
-            error: why it was not; by default that the client went away.
-        """
-        if not self._is_over:
-            self._abort(error or ClientDisconnected("the client went away"))
-        if self._response is not None:
-            await self._response.aclose()
+    def wake() -> None:  # perhaps from another thread
+        loop.call_soon_threadsafe(freed.set)
 
-    def _abort(self, error: Exception) -> bytes:
-        self._is_over = True
-        return self.reply.abort(error)
+    step.place.on_slot(wake)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout_at(step.deadline.at):
+            await freed.wait()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from .._core.exchange import Reply
+from .._core.reply import Reply
 from .upstream import AsyncUpstreamResponse
 
 __all__ = ["TimedReader"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 
-from .adrive import AsyncDelivery
+from .delivery import AsyncDelivery
 
 __all__ = ["COMMENT", "kept_alive", "open_kept_alive"]
 

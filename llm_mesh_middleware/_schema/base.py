@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Strict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
 from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
 
 from .values import check_file_name, check_host, check_name
 
-__all__ = ["EXTENSION", "FileName", "Host", "ListOf", "Name", "Wire"]
+__all__ = ["EXTENSION", "Count", "FileName", "Host", "ListOf", "Name", "Wire"]
 
 # Marks a field that ASM does not have.
 EXTENSION: JsonDict = {"x-extension": True}
@@ -20,6 +20,7 @@ Item = TypeVar("Item")
 ListOf = Annotated[tuple[Item, ...], Strict(False)]
 Host = Annotated[str, AfterValidator(check_host)]
 Name = Annotated[str, AfterValidator(check_name)]
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 FileName = Annotated[str, AfterValidator(check_file_name)]
 
 

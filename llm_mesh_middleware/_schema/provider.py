@@ -8,7 +8,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, JsonValue, SecretStr, model_validator
 
 from .._core.headers import HOP_BY_HOP
-from .base import EXTENSION, FileName, Host, Name, Wire
+from .base import EXTENSION, Count, FileName, Host, Name, Wire
+from .duration import Duration
 from .values import (
     check_base_url,
     check_header_name,
@@ -22,6 +23,7 @@ __all__ = [
     "APIKeySource",
     "LLMProviderSpec",
     "OpenAIConfig",
+    "OutlierDetection",
     "ProviderConfig",
     "ProviderConfigs",
     "SecretKeyRef",
@@ -218,6 +220,33 @@ class UpstreamTLS(Wire):
         return self
 
 
+class OutlierDetection(Wire):
+    """When a provider is taken out of service, and how it comes back."""
+
+    consecutive_failures: Count | None = Field(
+        default=None,
+        description="Failures in a row (no connection, timeout, broken answer, 5xx) that eject"
+        " the provider; 429s are counted apart. Default: 5.",
+    )
+    interval: Duration | None = Field(
+        default=None,
+        description="Failures further apart than this are not in a row. Default: 30s.",
+    )
+    base_ejection_time: Duration | None = Field(
+        default=None,
+        description="How long the first ejection lasts; each that follows closely lasts twice as"
+        " long. Default: 5s.",
+    )
+    max_ejection_time: Duration | None = Field(
+        default=None, description="The longest ejection. Default: 300s."
+    )
+    half_open_requests: Count | None = Field(
+        default=None,
+        description="Requests that may probe the provider after an ejection; when all of them"
+        " succeed it is back. Default: 1.",
+    )
+
+
 class LLMProviderSpec(Wire):
     """One provider: its name towards clients and routes, its address, its settings."""
 
@@ -240,6 +269,17 @@ class LLMProviderSpec(Wire):
         default=None,
         description="Base URL to connect to: http:// or https://, host, port. Host header, TLS"
         " name and path stay the provider's. Default: https:// and the host.",
+        json_schema_extra=EXTENSION,
+    )
+    outlier_detection: OutlierDetection | None = Field(
+        default=None,
+        description="When the provider is taken out of service. Default: after 5 failures.",
+        json_schema_extra=EXTENSION,
+    )
+    max_concurrency: Count | None = Field(
+        default=None,
+        description="Calls under way at once, from this process; more wait as long as a connection"
+        " may take, then go to another backend. Default: no limit.",
         json_schema_extra=EXTENSION,
     )
     tls: UpstreamTLS | None = Field(

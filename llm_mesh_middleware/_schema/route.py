@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from .base import EXTENSION, Host, ListOf, Name, Wire
 from .duration import Duration
-from .values import check_header_name, check_host_and_port, check_route_host
+from .values import check_header_name, check_host_and_port, check_name, check_route_host
 from .wording import fault_at
 
 __all__ = [
     "BackendRef",
     "InferencePoolRef",
     "LLMRouteSpec",
+    "RetryPolicy",
     "RouteMatch",
     "RouteRule",
     "RuleTimeouts",
+    "StickyBy",
     "StringMatch",
 ]
 
@@ -39,6 +41,19 @@ def _check_match_header(name: str) -> str:
 
 
 _HeaderName = Annotated[str, AfterValidator(_check_match_header)]
+
+
+def _check_retry_code(code: object) -> int | str:
+    if isinstance(code, str) and not code[:1].isdigit():
+        return check_name(code)
+    if isinstance(code, int) and not isinstance(code, bool) and 400 <= code <= 599:
+        return code
+    raise ValueError(
+        "must be a status from 400 to 599, without quotes, or a name such as server_error"
+    )
+
+
+_RetryCode = Annotated[int | str, BeforeValidator(_check_retry_code)]
 
 
 class StringMatch(Wire):
@@ -178,6 +193,49 @@ class RuleTimeouts(Wire):
     )
 
 
+class RetryPolicy(Wire):
+    """What is tried again before an answer is given; never after its first byte."""
+
+    attempts: int | None = Field(
+        default=None, ge=0, le=10, description="Attempts beside the first, 0 for none. Default: 2."
+    )
+    codes: ListOf[_RetryCode] | None = Field(
+        default=None,
+        description="Status codes, and codes or types of a provider's error object such as"
+        " context_length_exceeded. Failed connections are always among them."
+        " Default: 429, 502, 503, 504.",
+    )
+    backoff: Duration | None = Field(
+        default=None,
+        description="Longest pause before the same backend is tried again; doubled with each"
+        " attempt, drawn at random. Default: 250ms.",
+    )
+    max_retry_after: Duration | None = Field(
+        default=None,
+        description="A provider's Retry-After up to this is waited for. Default: 5s.",
+    )
+    hedge_after: Duration | None = Field(
+        default=None,
+        description="Send a request that is no stream to a second backend too when there is no"
+        " answer after this time; both may be billed. Default: never.",
+    )
+
+
+class StickyBy(Wire):
+    """What requests must share to be served by the same backend: exactly one of the fields."""
+
+    header: _HeaderName | None = Field(default=None, description="A header. Default: none.")
+    attribute: Name | None = Field(
+        default=None, description="A fact from the application or the client key. Default: none."
+    )
+
+    @model_validator(mode="after")
+    def _one_subject(self) -> StickyBy:
+        if (self.header is None) == (self.attribute is None):
+            raise ValueError("must have exactly one of header and attribute")
+        return self
+
+
 class RouteRule(Wire):
     """Where requests go that satisfy any of the matches."""
 
@@ -193,6 +251,16 @@ class RouteRule(Wire):
         description="The providers that share the requests; at least one."
     )
 
+    retry: RetryPolicy | None = Field(
+        default=None,
+        description="What is tried again. Default: two more attempts.",
+        json_schema_extra=EXTENSION,
+    )
+    sticky_by: StickyBy | None = Field(
+        default=None,
+        description="What keeps a client with one backend of a split. Default: nothing.",
+        json_schema_extra=EXTENSION,
+    )
     timeouts: RuleTimeouts | None = Field(
         default=None,
         description="How long each phase of a call may take. Default: as the settings say.",

@@ -52,7 +52,7 @@ class OpenAITransformer:
         configured = upstream.stream if operation.has_two_forms else None
         self._configured_stream = configured
         self._sends_stream = bool(asked if configured is None else configured)
-        self._wants_stream = self._sends_stream if asked is None else asked
+        self.wants_stream = self._sends_stream if asked is None else asked
         self._asked_usage = read_bool(self._stream_options(), "include_usage") is True
         self._added_usage = False
 
@@ -69,7 +69,7 @@ class OpenAITransformer:
 
     def is_stream(self, head: ResponseHead) -> bool:
         """Whether the provider sends events to a client that wants them."""
-        return self._wants_stream and head.status < 300 and _media_type(head.headers) == _EVENTS
+        return self.wants_stream and head.status < 300 and _media_type(head.headers) == _EVENTS
 
     def whole(self, head: ResponseHead, body: bytes, *, max_bytes: int) -> WholeAnswer:
         """A JSON answer as it is, or in the other form; an error as JSON, whatever it came as."""
@@ -87,7 +87,7 @@ class OpenAITransformer:
         if fields is None:
             raise self._broken(f"answered {head.status} without a whole JSON body")
         usage = fields.usage.normalised() if fields.usage is not None else None
-        if self._wants_stream and self._configured_stream is False:
+        if self.wants_stream and self._configured_stream is False:
             headers, body = self._as_events(headers, body)
         return WholeAnswer(_with_length(headers, body), body, usage)
 

@@ -144,26 +144,27 @@ class _AccessLog(Observation):
         self._request = request
         self._selection: Selection | None = None
         self._attempts = 0
+        self._provider = "-"
 
     def selected(self, selection: Selection) -> None:
         self._selection = selection
 
     def sending(self, request: UpstreamRequest) -> None:
         self._attempts += 1
+        self._provider = request.endpoint.provider_host
 
     def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
         taken_ms = (time.monotonic() - self._started) * 1000
-        route, rule, provider = "-", "-", "-"
+        route, rule = "-", "-"
         if self._selection is not None:
-            route, rule = self._selection.route, self._selection.rule
-            provider = self._selection.upstream.provider
+            route, rule = self._selection.route, self._selection.rule.name
         logger.info(
             "%s %r route=%s rule=%s provider=%s attempts=%d status=%s error=%s %.0f ms",
             self._request.method,
             self._request.path[:256],
             route,
             rule,
-            provider,
+            self._provider,
             self._attempts,
             status or "-",
             type(error).__name__ if error is not None else "-",

@@ -1,0 +1,209 @@
+"""The order in which one request tries the backends of its rule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ..exceptions import (
+    NoBackendAvailable,
+    UnsupportedOperation,
+    UpstreamConnectError,
+    UpstreamTimeout,
+)
+from .attempt import Outcome
+from .balancing import Backend, Backends, weighted_pick
+from .health import HealthRegistry, ProviderHealth
+from .operations import Operation
+from .retrying import RetryBudget, RetryPolicy, Verdict
+
+__all__ = ["AttemptPlan", "Choice"]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The backend of the next attempt, and the pause before it."""
+
+    backend: Backend
+    health: ProviderHealth
+    pause_s: float = 0.0
+
+
+_Tiers = tuple[tuple[Backend, ...], ...]
+
+
+class AttemptPlan:
+    """One request's way through those backends of a rule that can serve its operation.
+
+    Another backend of the same priority comes first, then the next priority; but a provider that
+    asks for a short pause gets it, once, before a lower tier is bothered. The same backend comes
+    again only when there is no other. `made` counts the attempts.
+    """
+
+    def __init__(
+        self,
+        backends: Backends,
+        retry: RetryPolicy,
+        *,
+        operation: Operation,
+        health: HealthRegistry,
+        budget: RetryBudget,
+        random: Callable[[], float],
+        sticky_key: str | None,
+    ) -> None:
+        """Raises UnsupportedOperation if no backend can serve the operation."""
+        self._tiers = _serving(operation, backends)
+        self._retry = retry
+        self._health = health
+        self._budget = budget
+        self._random = random
+        self._sticky_key = sticky_key
+        self._tried: list[Backend] = []
+        self._waited_for: list[Backend] = []
+        self._has_hedged = False
+        self.made = 0
+        budget.earn()
+
+    def first(self, now: float) -> Choice:
+        """The backend to begin with.
+
+        Raises:
+            NoBackendAvailable: every one is ejected.
+        """
+        choice = self.untried(now)
+        if choice is None:
+            raise self.unavailable(now)
+        return choice
+
+    def untried(
+        self, now: float, tiers: Iterable[tuple[Backend, ...]] | None = None
+    ) -> Choice | None:
+        """A backend in service that was not tried yet, of the best priority that has one."""
+        for tier in self._tiers if tiers is None else tiers:
+            open_ = [b for b in tier if b not in self._tried and self._of(b).is_available(now)]
+            free = [b for b in open_ if self._of(b).has_free_slot()]
+            if open_:
+                return self._choice(weighted_pick(free or open_, self._random, self._sticky_key))
+        return None
+
+    def tries(self, backend: Backend) -> None:
+        """An attempt at `backend` is made."""
+        self.made += 1
+        self.skips(backend)
+
+    def skips(self, backend: Backend) -> None:
+        """Nothing came of `backend`; it is not chosen again while there is another."""
+        if backend not in self._tried:
+            self._tried.append(backend)
+
+    def after(self, choice: Choice, outcome: Outcome, now: float) -> Choice | None:
+        """What follows an attempt that is not the last word; None if it is."""
+        verdict = self._verdict(outcome)
+        if verdict is Verdict.FINAL or self.made > self._retry.attempts:
+            return None
+        following = self._following(
+            choice, outcome.retry_after_s, now, may_repeat=verdict is Verdict.ANYWHERE
+        )
+        if following is None:
+            return None
+        if following.health.is_known_good(now) or self._budget.spend(now):
+            return following
+        return None
+
+    def hedge(self, now: float) -> Choice | None:
+        """A second backend for a call that is slow, if there is one that needs no waiting.
+
+        Once for a request; and it counts as an attempt.
+        """
+        if self._has_hedged or self.made > self._retry.attempts:
+            return None
+        choice = self.untried(now)
+        if choice is None or not choice.health.has_free_slot() or not self._budget.spend(now):
+            return None
+        self._has_hedged = True
+        return choice
+
+    def unavailable(self, now: float) -> NoBackendAvailable:
+        """The answer when no backend can be called."""
+        backends = [backend for tier in self._tiers for backend in tier]
+        waits = [self._of(backend).available_in_s(now) for backend in backends]
+        hosts = _hosts(backends)
+        return NoBackendAvailable(
+            f"no backend is in service ({hosts}); try again later",
+            headers={"retry-after": str(max(1, math.ceil(min(waits, default=1.0))))},
+        )
+
+    def _verdict(self, outcome: Outcome) -> Verdict:
+        """A provider that was waited for in vain is not waited for a second time."""
+        error = outcome.error
+        phase = error.phase if isinstance(error, UpstreamTimeout) else None
+        if isinstance(error, UpstreamConnectError) or phase == "connect":
+            return Verdict.ANYWHERE
+        verdict = self._retry.verdict(outcome.status, outcome.reasons)
+        return Verdict.ELSEWHERE if phase and verdict is Verdict.ANYWHERE else verdict
+
+    def _following(
+        self, choice: Choice, wished_s: float | None, now: float, *, may_repeat: bool
+    ) -> Choice | None:
+        tiers = self._tiers
+        own = next(i for i, tier in enumerate(tiers) if choice.backend in tier)
+        sibling = self.untried(now, tiers[: own + 1])
+        if sibling is not None:
+            return sibling
+        lower = self.untried(now, tiers[own + 1 :])
+        if not may_repeat:
+            return lower
+        if wished_s is None:
+            return lower or self._again(now)
+        if lower is not None and choice.backend in self._waited_for:
+            return lower
+        return self._as_wished(choice, wished_s, now) or lower
+
+    def _as_wished(self, choice: Choice, wished_s: float, now: float) -> Choice | None:
+        """The same backend, when it wants to be asked again and will be in service then."""
+        if wished_s > self._retry.max_retry_after_s:
+            return None
+        # A little more than asked for, so that all who were sent away do not come at once.
+        pause_s = max(
+            wished_s * (1 + 0.1 * self._random()), self._retry.pause_s(self.made, self._random)
+        )
+        if not choice.health.is_available(now + pause_s):
+            return None
+        self._waited_for.append(choice.backend)
+        return Choice(choice.backend, choice.health, pause_s)
+
+    def _again(self, now: float) -> Choice | None:
+        """A backend that was tried before, after a pause."""
+        pause_s = self._retry.pause_s(self.made, self._random)
+        for tier in self._tiers:
+            open_ = [b for b in tier if self._of(b).is_available(now + pause_s)]
+            if open_:
+                backend = weighted_pick(open_, self._random, self._sticky_key)
+                return Choice(backend, self._of(backend), pause_s)
+        return None
+
+    def _choice(self, backend: Backend) -> Choice:
+        return Choice(backend, self._of(backend))
+
+    def _of(self, backend: Backend) -> ProviderHealth:
+        return self._health.of(backend.upstream)
+
+
+def _serving(operation: Operation, backends: Backends) -> _Tiers:
+    """The tiers without the backends that know no path for `operation`."""
+    tiers = (
+        tuple(backend for backend in tier if operation in backend.upstream.targets)
+        for tier in backends.tiers
+    )
+    serving = tuple(tier for tier in tiers if tier)
+    if not serving:
+        raise UnsupportedOperation(
+            f"{_hosts(backends)} cannot serve {operation.suffix}: "
+            "the mesh knows only the path for chat"
+        )
+    return serving
+
+
+def _hosts(backends: Iterable[Backend]) -> str:
+    return ", ".join(dict.fromkeys(backend.upstream.host for backend in backends))

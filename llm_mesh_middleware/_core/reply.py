@@ -1,0 +1,98 @@
+"""What a client gets, once that is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..exceptions import ClientDisconnected
+from .health import Lease
+from .messages import Deadline
+from .observer import Observation
+from .transformer import BodyRelay
+from .usage import Usage
+
+__all__ = ["Reply"]
+
+
+class Reply:
+    """A whole body, or its first bytes with more to come through `feed`.
+
+    The driver ends every reply with exactly one `finish` or `abort`. A stream keeps its provider's
+    lease until then: how it ends is how the provider did.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_lease",
+        "_observation",
+        "_relay",
+        "_usage",
+        "body",
+        "headers",
+        "idle_s",
+        "request_deadline",
+        "status",
+    )
+
+    def __init__(
+        self,
+        status: int,
+        headers: list[tuple[bytes, bytes]],
+        body: bytes,
+        *,
+        relay: BodyRelay | None,
+        usage: Usage | None,
+        lease: Lease,
+        clock: Callable[[], float],
+        observation: Observation,
+        idle_s: float,
+        request_deadline: Deadline,
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.idle_s = idle_s
+        self.request_deadline = request_deadline
+        self._relay = relay
+        self._usage = usage
+        self._lease = lease
+        self._clock = clock
+        self._observation = observation
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there are more upstream bytes to be read."""
+        return self._relay is not None and self._relay.error is None
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the body is sent piece by piece."""
+        return self._relay is not None
+
+    def feed(self, data: bytes) -> bytes:
+        """Take upstream bytes, return what the client gets now."""
+        return data if self._relay is None else self._relay.feed(data)
+
+    def finish(self) -> bytes:
+        """The upstream body has been read to its end; return what the client still gets."""
+        rest = b"" if self._relay is None else self._relay.finish()
+        self._end(None)
+        return rest
+
+    def abort(self, error: Exception) -> bytes:
+        """The answer broke off, or its client went away; return what the client still gets."""
+        rest = b"" if self._relay is None else self._relay.abort(error)
+        self._end(error)
+        return rest
+
+    def _end(self, error: Exception | None) -> None:
+        usage = self._usage
+        if self._relay is not None:
+            error, usage = error or self._relay.error, self._relay.usage
+        if error is None:
+            self._lease.end("success", self._clock())
+        elif isinstance(error, ClientDisconnected):
+            self._lease.end("cancelled", self._clock())
+        else:
+            self._lease.end("failure", self._clock())
+        self._observation.ended(self.status, error, usage)

@@ -1,0 +1,26 @@
+"""What a process remembers between requests. It outlives every version of the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from .health import HealthRegistry
+from .retrying import RetryBudget
+
+__all__ = ["MeshState"]
+
+
+class MeshState:
+    """The health of the providers, and each route's budget for retries."""
+
+    __slots__ = ("_budgets", "health")
+
+    def __init__(self, make_lock: Callable[[], AbstractContextManager[object]]) -> None:
+        self.health = HealthRegistry(make_lock)
+        self._budgets: dict[str, RetryBudget] = {}
+
+    def budget(self, route: str) -> RetryBudget:
+        """The budget of the route of that name."""
+        budget = self._budgets.get(route)
+        return self._budgets.setdefault(route, RetryBudget()) if budget is None else budget

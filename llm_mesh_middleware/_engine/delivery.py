@@ -1,0 +1,64 @@
+"""A reply on its way to the client, and the connection it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from .._core.reply import Reply
+from ..exceptions import ClientDisconnected, UpstreamError
+from .idle import TimedReader
+from .upstream import AsyncUpstreamResponse
+
+__all__ = ["AsyncDelivery"]
+
+
+class AsyncDelivery:
+    """Iterate it for a stream's body or `take` a whole one; close it on every path."""
+
+    __slots__ = ("_is_over", "_response", "reply")
+
+    def __init__(self, reply: Reply, response: AsyncUpstreamResponse | None) -> None:
+        self.reply = reply
+        self._response = response
+        self._is_over = False
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        """The client's bytes; a stream that breaks off ends with what the reply says of it."""
+        reply = self.reply
+        if reply.body:
+            yield reply.body
+        if reply.is_open and self._response is not None:
+            reader = TimedReader(self._response, reply)
+            try:
+                while reply.is_open and (data := await reader.read()):
+                    if data := reply.feed(data):
+                        yield data
+            except UpstreamError as error:
+                yield self._abort(error)
+                return
+            finally:
+                reader.close()
+        self._is_over = True
+        if rest := reply.finish():
+            yield rest
+
+    def take(self) -> bytes:
+        """The body of a reply that is no stream."""
+        self._is_over = True
+        self.reply.finish()
+        return self.reply.body
+
+    async def aclose(self, error: Exception | None = None) -> None:
+        """Give the connection back; if the body was not delivered whole, the reply is aborted.
+
+        Args:
+            error: why it was not; by default that the client went away.
+        """
+        if not self._is_over:
+            self._abort(error or ClientDisconnected("the client went away"))
+        if self._response is not None:
+            await self._response.aclose()
+
+    def _abort(self, error: Exception) -> bytes:
+        self._is_over = True
+        return self.reply.abort(error)

@@ -1,0 +1,125 @@
+"""Requests with the same key go to the same backend, and few of them move when weights do."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from llm_mesh_middleware._core.balancing import Backend, weighted_pick
+from llm_mesh_middleware._core.headers import Headers
+from llm_mesh_middleware._core.messages import ClientRequest
+from llm_mesh_middleware._core.routing import RouteRule
+from tests.resilience.meshes import HOST, provider, route, table
+
+KEYS = [f"user-{number}@example" for number in range(20_000)]
+
+
+def backends(**weights: int) -> Sequence[Backend]:
+    """Backends of one tier, by provider name and weight."""
+    return rule(weights).backends.tiers[0]
+
+
+def rule(weights: Mapping[str, int], **fields: object) -> RouteRule:
+    refs = [{"providerHost": f"{name}.example", "weight": w} for name, w in weights.items()]
+    host = table(*map(provider, weights), route(*refs, **fields)).find(HOST.encode())
+    assert host is not None
+    return host.rules[0]
+
+
+def never() -> float:
+    raise AssertionError("chance decides nothing where there is a key")
+
+
+def places(tier: Sequence[Backend]) -> list[str]:
+    """The provider of each key."""
+    return [weighted_pick(tier, never, key).upstream.provider for key in KEYS]
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {"a": 50, "b": 50},
+        {"a": 90, "b": 10},
+        {"a": 1, "b": 2, "c": 7},
+        {"a": 1, "b": 1, "c": 1, "d": 1},
+        {"a": 99, "b": 1},
+        {"a": 2147483647, "b": 2147483647},
+    ],
+)
+def test_keys_spread_within_a_point_of_the_weights(weights: dict[str, int]) -> None:
+    counted = Counter(places(backends(**weights)))
+    for name, weight in weights.items():
+        share = weight / sum(weights.values())
+        assert counted[name] / len(KEYS) == pytest.approx(share, abs=0.01)
+
+
+def test_at_least_99_of_100_keys_stay_when_a_weight_moves_from_10_to_11() -> None:
+    before, after = places(backends(a=90, b=10)), places(backends(a=90, b=11))
+    moved = [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
+    assert 0 < len(moved) <= len(KEYS) // 100
+    assert set(moved) == {("a", "b")}  # only towards the one that grew
+
+
+def test_when_a_backend_goes_only_its_own_keys_move() -> None:
+    before, after = places(backends(a=3, b=3, c=4)), places(backends(a=3, b=3))
+    moved = Counter(old for old, new in zip(before, after, strict=True) if old != new)
+    assert set(moved) == {"c"}
+    gained = Counter(new for old, new in zip(before, after, strict=True) if old == "c")
+    assert gained["a"] / moved["c"] == pytest.approx(0.5, abs=0.02)
+
+
+def test_when_a_backend_is_added_keys_move_only_to_it() -> None:
+    before, after = places(backends(a=3, b=3)), places(backends(a=3, b=3, c=4))
+    moved = Counter(new for old, new in zip(before, after, strict=True) if old != new)
+    assert set(moved) == {"c"}
+    assert moved["c"] / len(KEYS) == pytest.approx(0.4, abs=0.01)
+
+
+def test_the_order_in_the_manifest_does_not_matter() -> None:
+    assert places(backends(a=3, b=5, c=7)) == places(backends(c=7, a=3, b=5))
+
+
+def test_a_key_is_placed_alike_in_every_process_and_version() -> None:
+    tier = backends(a=50, b=50)
+    picked = [weighted_pick(tier, never, key).upstream.provider for key in KEYS[:16]]
+    assert "".join(picked) == "abbbbbaaaabbbaaa"
+
+
+@pytest.mark.parametrize("key", ["", "ü", "鍵", "\0", chr(0xDC80), chr(0xD800), "x" * 100_000])
+def test_any_text_can_be_a_key(key: str) -> None:
+    tier = backends(a=1, b=1, c=1)
+    assert len({weighted_pick(tier, never, key).upstream.provider for _ in range(5)}) == 1
+
+
+def asked(*fields: tuple[str, str], attributes: Mapping[str, str] | None = None) -> ClientRequest:
+    raw = [(name.encode(), value.encode()) for name, value in fields]
+    return ClientRequest("POST", "/", Headers(raw), b"{}", attributes)
+
+
+def test_a_header_is_the_key_whatever_the_attributes_are() -> None:
+    sticky = rule({"a": 1, "b": 1}, stickyBy={"header": "x-user"})
+    assert sticky.sticky_key(asked(("x-user", "u1"), attributes={"x-user": "no"})) == "u1"
+    assert sticky.sticky_key(asked(("x-user", "u1"), ("x-user", "u2"))) == "u1, u2"
+    assert sticky.sticky_key(asked(("x-user", ""))) == ""
+
+
+def test_an_attribute_is_the_key_whatever_the_headers_are() -> None:
+    sticky = rule({"a": 1, "b": 1}, stickyBy={"attribute": "user"})
+    assert sticky.sticky_key(asked(("user", "no"), attributes={"user": "u1"})) == "u1"
+    assert sticky.sticky_key(asked(("user", "no"))) is None
+
+
+def test_a_request_without_the_key_is_placed_by_chance() -> None:
+    sticky = rule({"a": 1, "b": 3}, stickyBy={"header": "x-user"})
+    key, draw = sticky.sticky_key(asked()), random.Random(11).random
+    assert key is None
+    tier = sticky.backends.tiers[0]
+    counted = Counter(weighted_pick(tier, draw, key).upstream.provider for _ in range(10_000))
+    assert counted["b"] / 10_000 == pytest.approx(0.75, abs=0.01)
+
+
+def test_without_sticky_by_nothing_sticks() -> None:
+    assert rule({"a": 1, "b": 1}).sticky_key(asked(("x-user", "u1"))) is None

@@ -1,0 +1,147 @@
+"""The meshes of this folder: providers that differ in everything, and a ledger of what happened."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from llm_mesh_middleware import LLMProvider, LLMRoute, Mesh, MeshSettings
+from llm_mesh_middleware._core.headers import Headers
+from llm_mesh_middleware._core.messages import (
+    ClientRequest,
+    Failure,
+    ResponseHead,
+    UpstreamRequest,
+)
+from llm_mesh_middleware._core.observer import Observation
+from llm_mesh_middleware._core.routing import RoutingTable, Selection
+from llm_mesh_middleware._core.usage import Usage
+from llm_mesh_middleware.exceptions import AnswerableError
+from llm_mesh_middleware.testing import FakeUpstream
+
+HOST = "llm"
+API = "istio.alibabacloud.com/v1"
+
+PRIMARY = {"providerHost": "primary.example"}
+FALLBACK = {"providerHost": "fallback.example", "priority": 1}
+
+
+def key_of(name: str) -> str:
+    """The API key of the provider of that name."""
+    return f"sk-canary-{name}-0123456789"
+
+
+def provider(name: str, upstream: FakeUpstream | None = None, **spec: object) -> LLMProvider:
+    """The provider `name`.example: path, model, key and a header are like no other's."""
+    config = {"model": f"{name}-model", "apiKey": key_of(name), "headers": {f"x-{name}": "1"}}
+    given = {
+        "host": f"{name}.example",
+        "path": f"/{name}/v1/chat/completions",
+        "configs": {"defaultConfig": {"openAIConfig": config}},
+    }
+    if upstream is not None:
+        given["endpoint"] = upstream.url
+    document = {"apiVersion": API, "kind": "LLMProvider", "metadata": {"name": name}}
+    return LLMProvider.model_validate({**document, "spec": given | spec})
+
+
+def route(*refs: Mapping[str, object], host: str = HOST, **rule: object) -> LLMRoute:
+    """A route of one rule, `only`, with these backendRefs."""
+    document = {"apiVersion": API, "kind": "LLMRoute", "metadata": {"name": "chat"}}
+    rules = [{"name": "only", "backendRefs": list(refs), **rule}]
+    return LLMRoute.model_validate({**document, "spec": {"host": host, "rules": rules}})
+
+
+def table(*documents: LLMProvider | LLMRoute, **settings: object) -> RoutingTable:
+    """The documents compiled."""
+    return Mesh(documents, settings=MeshSettings(**settings)).table  # type: ignore[arg-type]
+
+
+class Ledger:
+    """An observer that keeps an entry for each exchange."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    def __call__(self, request: ClientRequest) -> Entry:
+        self.entries.append(Entry())
+        return self.entries[-1]
+
+    @property
+    def sent(self) -> int:
+        """The attempts of all exchanges."""
+        return sum(event.startswith("sending") for e in self.entries for event in e.events)
+
+
+class Entry(Observation):
+    """One exchange as it was observed: what happened, in order, and how it ended."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.error: BaseException | None = None
+        self.usage: Usage | None = None
+
+    def selected(self, selection: Selection) -> None:
+        self.events.append("selected")
+
+    def sending(self, request: UpstreamRequest) -> None:
+        self.events.append(f"sending {request.endpoint.provider_host.partition('.')[0]}")
+
+    def answered(self, answer: ResponseHead | Failure) -> None:
+        error = getattr(answer, "error", None)
+        self.events.append(
+            f"answered {type(error).__name__}" if error else f"answered {answer.status}"  # type: ignore[union-attr]
+        )
+
+    def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
+        self.events.append(f"ended {status}")
+        self.error, self.usage = error, usage
+
+
+@asynccontextmanager
+async def running(
+    *documents: LLMProvider | LLMRoute, ledger: Ledger | None = None, **settings: object
+) -> AsyncIterator[Mesh]:
+    """A mesh for the running event loop; at the end nothing is under way and no task is left."""
+    before = asyncio.all_tasks()
+    mesh = Mesh(documents, settings=MeshSettings(**settings), observer=ledger)  # type: ignore[arg-type]
+    try:
+        yield mesh
+    finally:
+        await mesh.aclose()
+    assert asyncio.all_tasks() <= before
+    assert {
+        name: status.in_flight for name, status in mesh.health().items() if status.in_flight
+    } == {}
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a caller of `ask` got; an error is raised by the mesh, and is written down here."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+async def ask(mesh: Mesh, *fields: tuple[str, str], **members: object) -> Answered:
+    """One chat request to the mesh itself, without an adapter."""
+    host = mesh.find(HOST.encode())
+    assert host is not None
+    body = json.dumps({"messages": [{"role": "user", "content": "Good morning"}], **members})
+    raw = [(name.encode(), value.encode()) for name, value in fields]
+    request = ClientRequest("POST", "/v1/chat/completions", Headers(raw), body.encode())
+    try:
+        delivery = await mesh.asend(host, request)
+    except AnswerableError as error:
+        return Answered(error.status, dict(error.headers), error.message.encode())
+    try:
+        reply = delivery.reply
+        pieces = [piece async for piece in delivery] if reply.is_stream else [delivery.take()]
+        headers = {name.decode(): value.decode("latin-1") for name, value in reply.headers}
+        return Answered(reply.status, headers, b"".join(pieces))
+    finally:
+        await delivery.aclose()
