@@ -167,7 +167,8 @@ class Attempt:
             chunks.append(chunk)
             size += len(chunk)
         if size > limit:
-            raise UpstreamProtocolError(f"{self.upstream.host} answered more than {limit} bytes")
+            host = self.upstream.host
+            raise UpstreamProtocolError(f"{host} answered with more than {limit} bytes")
         return b"".join(chunks)
 
     def _request(self) -> UpstreamRequest:

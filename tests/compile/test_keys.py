@@ -141,7 +141,7 @@ def test_no_key_is_shown_by_anything_that_is_made_of_it() -> None:
     assert f"Bearer v-{CANARY}".encode() in dict(performed.sent.headers).values()
     things = (
         *(result, result.table, result.problems, routes, routes.hosts, host, host.rules),
-        *(host.rules[0].backends, host.rules[0].backends.backends, upstream, upstream.endpoint),
+        *(host.rules[0].backends, host.rules[0].backends.tiers, upstream, upstream.endpoint),
         *(upstream.targets[CHAT], select(routes, request()), asked, asked.headers),
         *(performed.sent, performed.taken, performed.reply),
     )

@@ -14,7 +14,7 @@ from llm_mesh_middleware._core.timeouts import Timeouts
 from llm_mesh_middleware.sources import FileSource
 from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, DEMO, MANIFESTS, MOONSHOT, MOONSHOT_KEY
 from tests.core.scripted import sent
-from tests.core.tables import request, virtual_host
+from tests.core.tables import pick, request, virtual_host
 
 FILES = sorted(MANIFESTS.glob("*.yaml"))
 ENVIRON = {"YOUR_DASHSCOPE_API_KEY": DASHSCOPE_KEY, "YOUR_MOONSHOT_API_KEY": MOONSHOT_KEY}
@@ -58,7 +58,7 @@ def test_each_manifest_changes_what_it_is_for(
 ) -> None:
     routes = after(step)
     asked = request(field, body='{"messages": []}')
-    assert virtual_host(routes, host).select(asked, lambda: 0.0).rule == rule
+    assert pick(virtual_host(routes, host), asked, lambda: 0.0).rule == rule
     made = sent(routes, asked, host=host)
     assert json.loads(made.body) == {"messages": [], "model": model}
     assert (made.method, made.target) == ("POST", DASHSCOPE_PATH)
@@ -94,7 +94,7 @@ def test_moonshot_is_asked_for_its_model_and_no_stream(step: int) -> None:
 def test_the_demo_service_is_shared_out_evenly(host: str) -> None:
     found = virtual_host(after(6), host)
     draw = random.Random(6).random
-    picks = [found.select(request(SUBSCRIBER), draw) for _ in range(10_000)]
+    picks = [pick(found, request(SUBSCRIBER), draw) for _ in range(10_000)]
     assert {pick.rule for pick in picks} == {"migrate-rule"}
     shares = Counter(pick.upstream.host for pick in picks)
     assert shares[DASHSCOPE] / 10_000 == pytest.approx(0.5, abs=0.01)

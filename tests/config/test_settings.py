@@ -37,6 +37,7 @@ DEFAULTS: dict[str, object] = {
     "max_response_bytes": 64 * 2**20,
     "forward_headers": (),
     "trust_env": False,
+    "sse_keepalive": 0,
     "upstream_client": "auto",
     "response_headers": True,
 }
@@ -64,6 +65,7 @@ GOOD = [
     ("MAX_REQUEST_BYTES", "1024", 1024),
     ("MAX_RESPONSE_BYTES", "1024", 1024),
     ("FORWARD_HEADERS", "X-Tenant, x-acme-*", ("x-tenant", "x-acme-*")),
+    ("SSE_KEEPALIVE", "15", 15.0),
     ("TRUST_ENV", "true", True),
     ("TRUST_ENV", "0", False),
     ("UPSTREAM_CLIENT", "httpx", "httpx"),
