@@ -184,7 +184,7 @@ def test_a_redirect_is_an_error_and_nobody_learns_where_to(status: int) -> None:
 
 @pytest.mark.parametrize(
     ("chunks", "steps"),
-    [([b"1" * 101, b""], 3), ([b"1" * 50] * 4, 4), ([b"1"] * 200, 102), ([b"1" * 100, b"1"], 3)],
+    [([b"1" * 101], 2), ([b"1" * 50] * 4, 4), ([b"1"] * 200, 102), ([b"1" * 100, b"1"], 3)],
 )
 @pytest.mark.parametrize("status", [200, 500])
 def test_a_body_over_the_limit_is_not_read_on(status: int, chunks: list[bytes], steps: int) -> None:
