@@ -59,8 +59,8 @@ class _Behaviour:
         self.unary = _whole("200 OK", unary_answer())
         events = [_framed(event) for event in stream_events(chunks)]
         end = _framed(_DONE) + b"0\r\n\r\n"
-        # The key says whether the request asked for token counts.
-        self.streams = {False: [*events, end], True: [*events, _framed(usage_event()), end]}
+        # The key says whether the request asked for token counts; they come right before the end.
+        self.streams = {False: [*events, end], True: [*events, _framed(usage_event()) + end]}
         for connection in list(self.connections):
             connection.close()
 
