@@ -15,7 +15,7 @@ from .headers import ForwardPolicy
 from .health import Lease
 from .messages import (
     Answer,
-    AwaitSlot,
+    Await,
     ClientRequest,
     Deadline,
     Failure,
@@ -145,6 +145,10 @@ class _Exchange:
         best: tuple[Attempt, Outcome] | None = None
         try:
             while choice is not None and clock() < self._context.deadline.at:
+                if choice.is_on_trial:
+                    yield Await(choice.health.on_news, self._context.deadline)
+                    choice = self._plan.afforded(choice, clock())
+                    continue
                 if choice.pause_s and not (yield from self._pause(choice.pause_s)):
                     break
                 lease = yield from self._lease(choice)
@@ -155,9 +159,7 @@ class _Exchange:
                 choice, attempt, outcome = yield from self._attempt(choice, lease)
                 if outcome.error is None or best is None or best[1].error is not None:
                     best = attempt, outcome  # a real answer is not masked by a later failure
-                if outcome.relay is None:  # before the plan looks at the provider's health
-                    wished_s = outcome.retry_after_s or 0.0
-                    attempt.lease.end(outcome.result, clock(), retry_after_s=wished_s)
+                self._tell(attempt.lease, outcome)  # before the plan looks at the provider's health
                 choice = self._plan.after(choice, outcome, clock())
         finally:
             for lease in self._leases:
@@ -183,7 +185,7 @@ class _Exchange:
             deadline = self._context.deadline.or_sooner(clock(), "connect", connect_s)
             place = health.queue()
             try:
-                yield AwaitSlot(place, deadline)
+                yield Await(place.on_slot, deadline)
                 lease = place.lease(clock())
             finally:
                 place.leave()
@@ -230,6 +232,14 @@ class _Exchange:
         for _, lost in calls:
             lost.drop(raced.answers[1 - raced.winner])
         return *won, head
+
+    def _tell(self, lease: Lease, outcome: Outcome) -> None:
+        """How the attempt went; a stream keeps its lease, and its end is yet to be seen."""
+        now = self._context.clock()
+        if outcome.relay is None:
+            lease.end(outcome.result, now, retry_after_s=outcome.retry_after_s or 0.0)
+        else:
+            lease.vouch(now)
 
     def _is_good(self, head: ResponseHead) -> bool:
         return head.status not in self._selection.rule.retry.codes

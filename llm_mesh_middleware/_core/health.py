@@ -66,13 +66,20 @@ class ProviderStatus:
 class Lease:
     """The right to make one call; `end` gives it back, once, and says how the call went."""
 
-    __slots__ = ("_epoch", "_health", "_is_open", "is_probe")
+    __slots__ = ("_epoch", "_health", "_is_open", "_is_undecided", "is_probe")
 
     def __init__(self, health: ProviderHealth, epoch: int, is_probe: bool) -> None:
         self._health = health
         self._epoch = epoch
         self._is_open = True
+        self._is_undecided = True
         self.is_probe = is_probe
+
+    def vouch(self, now: float) -> None:
+        """The answer has begun, which vouches for the provider until the end is known."""
+        if self._is_undecided:
+            self._is_undecided = False
+            self._health._vouched(self._epoch, now)
 
     def end(self, result: Result, now: float, *, retry_after_s: float = 0.0) -> None:
         """Give the lease back; only the first call counts.
@@ -81,7 +88,7 @@ class Lease:
         """
         if self._is_open:
             self._is_open = False
-            self._health._ended(self._epoch, self.is_probe, result, now, retry_after_s)
+            self._health._ended(self, result, now, retry_after_s)
 
 
 class Place:
@@ -131,7 +138,9 @@ class ProviderHealth:
         self._max_concurrency = max_concurrency
         self._lock = lock
         self._queue: deque[Place] = deque()
+        self._listeners: list[Callable[[], None]] = []
         self._in_flight = 0
+        self._undecided = 0  # calls whose answer has not begun
         self._failures = {"failure": 0, "rate_limited": 0}
         self._failed_at = {"failure": 0.0, "rate_limited": 0.0}
         self._good_at = _NEVER
@@ -156,6 +165,22 @@ class ProviderHealth:
     def is_known_good(self, now: float) -> bool:
         """Whether it has served lately and has neither failed nor refused since."""
         return now - self._good_at < _GOOD_FOR_S
+
+    def is_on_trial(self, now: float) -> bool:
+        """Whether nothing speaks against it, and calls are under way that will tell more."""
+        has_failed = any(
+            count and now - self._failed_at[kind] <= self._detection.interval_s
+            for kind, count in self._failures.items()
+        )
+        return self._ejected_until is None and self._undecided > 0 and not has_failed
+
+    def on_news(self, wake: Callable[[], None]) -> None:
+        """Have `wake` called when the next call begins its answer or ends; perhaps by a thread."""
+        with self._lock:
+            if self._undecided:
+                self._listeners.append(wake)
+                return
+        wake()
 
     def available_in_s(self, now: float) -> float:
         """How long until it is worth asking again; 0 if it is now."""
@@ -193,18 +218,32 @@ class ProviderHealth:
             in_flight=self._in_flight,
         )
 
-    def _ended(
-        self, epoch: int, is_probe: bool, result: Result, now: float, retry_after_s: float
-    ) -> None:
+    def _vouched(self, epoch: int, now: float) -> None:
         with self._lock:
+            self._undecided -= 1
             if epoch == self._epoch:
-                self._judge(is_probe, result, now, retry_after_s)
-            wake = self._freed()
-        wake()
+                self._good_at = now
+            told = self._heard()
+        for wake in told:
+            wake()
+
+    def _ended(self, lease: Lease, result: Result, now: float, retry_after_s: float) -> None:
+        with self._lock:
+            self._undecided -= lease._is_undecided
+            if lease._epoch == self._epoch:
+                self._judge(lease.is_probe, result, now, retry_after_s)
+            told = [self._freed(), *self._heard()]
+        for wake in told:
+            wake()
+
+    def _heard(self) -> list[Callable[[], None]]:
+        told, self._listeners = self._listeners, []
+        return told
 
     def _leased(self) -> Lease:
         is_probe = self._ejected_until is not None
         self._probes += is_probe
+        self._undecided += 1
         return Lease(self, self._epoch, is_probe)
 
     def _freed(self) -> Callable[[], None]:

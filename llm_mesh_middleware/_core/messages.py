@@ -14,12 +14,11 @@ from .headers import Headers
 from .payload import Fields, read_text
 
 if TYPE_CHECKING:
-    from .health import Place
     from .upstream import Endpoint
 
 __all__ = [
     "Answer",
-    "AwaitSlot",
+    "Await",
     "ClientRequest",
     "Deadline",
     "Failure",
@@ -152,10 +151,13 @@ class Sleep:
 
 
 @dataclass(frozen=True, slots=True)
-class AwaitSlot:
-    """Ask to wait for the slot of a place, or for the deadline; answered with nothing."""
+class Await:
+    """Ask to wait until `signal` calls what it is given, or for the deadline; no answer.
 
-    place: Place
+    The call may come at once, and from another thread.
+    """
+
+    signal: Callable[[Callable[[], None]], None]
     deadline: Deadline
 
 
@@ -180,7 +182,7 @@ class Raced:
     winner: int
 
 
-Step = Send | Read | Sleep | AwaitSlot | Race
+Step = Send | Read | Sleep | Await | Race
 Answer = ResponseHead | Failure | Raced | bytes | None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..exceptions import (
     NoBackendAvailable,
@@ -23,11 +23,15 @@ __all__ = ["AttemptPlan", "Choice"]
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The backend of the next attempt, and the pause before it."""
+    """The backend of the next attempt, and the pause before it.
+
+    One that `is_on_trial` must not be called before there is news of it.
+    """
 
     backend: Backend
     health: ProviderHealth
     pause_s: float = 0.0
+    is_on_trial: bool = False
 
 
 _Tiers = tuple[tuple[Backend, ...], ...]
@@ -105,11 +109,17 @@ class AttemptPlan:
         following = self._following(
             choice, outcome.retry_after_s, now, may_repeat=verdict is Verdict.ANYWHERE
         )
-        if following is None:
-            return None
-        if following.health.is_known_good(now) or self._budget.spend(now):
-            return following
-        return None
+        return None if following is None else self.afforded(following, now)
+
+    def afforded(self, choice: Choice, now: float) -> Choice | None:
+        """`choice` as far as the budget allows; a backend known to be good costs nothing.
+
+        Others may be finding out just now how the backend does. Then it is waited for what they
+        find: a fallback that nobody has used for hours must not fail those who come all at once.
+        """
+        if choice.health.is_known_good(now) or self._budget.spend(now):
+            return replace(choice, is_on_trial=False)
+        return replace(choice, is_on_trial=True) if choice.health.is_on_trial(now) else None
 
     def hedge(self, now: float) -> Choice | None:
         """A second backend for a call that is slow, if there is one that needs no waiting.

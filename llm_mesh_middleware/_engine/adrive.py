@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 
 from .._core.exchange import Exchange
-from .._core.messages import Answer, AwaitSlot, Failure, Race, Send, Sleep, Step
+from .._core.messages import Answer, Await, Failure, Race, Send, Sleep, Step
 from ..exceptions import UpstreamError
 from .delivery import AsyncDelivery
 from .race import arace
@@ -46,9 +46,9 @@ class _Driver:
             await self.drop()
             await asyncio.sleep(step.seconds)
             return None
-        if isinstance(step, AwaitSlot):
+        if isinstance(step, Await):
             await self.drop()
-            await _slot(step)
+            await _signal(step)
             return None
         if isinstance(step, Race):
             await self.drop()
@@ -74,15 +74,15 @@ class _Driver:
             await response.aclose()
 
 
-async def _slot(step: AwaitSlot) -> None:
-    """Wait until the place has its slot, or for the deadline."""
+async def _signal(step: Await) -> None:
     loop = asyncio.get_running_loop()
-    freed = asyncio.Event()
+    called = asyncio.Event()
 
-    def wake() -> None:  # perhaps from another thread
-        loop.call_soon_threadsafe(freed.set)
+    def wake() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits any more
+            loop.call_soon_threadsafe(called.set)
 
-    step.place.on_slot(wake)
+    step.signal(wake)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout_at(step.deadline.at):
-            await freed.wait()
+            await called.wait()

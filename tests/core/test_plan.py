@@ -360,3 +360,25 @@ def test_a_request_is_hedged_once() -> None:
     plan.plan.tries(plan.plan.first(NOW).backend)
     assert plan.plan.hedge(NOW) is not None
     assert plan.plan.hedge(NOW) is None
+
+
+def test_a_fallback_that_others_are_trying_is_waited_for_when_the_budget_is_spent() -> None:
+    empty = RetryBudget(share=0.01, reserve=1)
+    assert empty.spend(NOW)
+    plan = Plan("a | b", budget=empty)
+    others = plan.of("b").lease(NOW)
+    assert others is not None
+    choice = plan.plan.first(NOW)
+    plan.plan.tries(choice.backend)
+    waiting = plan.plan.after(choice, DOWN, NOW)
+    assert waiting is not None
+    assert waiting.is_on_trial
+    assert plan.plan.afforded(waiting, NOW) == waiting  # no news of any weight
+    others.end("success", NOW)
+    now_good = plan.plan.afforded(waiting, NOW)
+    assert now_good is not None
+    assert not now_good.is_on_trial
+    lease = plan.of("b").lease(NOW)
+    assert lease is not None
+    lease.end("failure", NOW)
+    assert plan.plan.afforded(waiting, NOW) is None

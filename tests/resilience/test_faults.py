@@ -1,0 +1,287 @@
+"""Every fault of `faults.py`, on a real server and real upstream sockets.
+
+Another adapter joins by a `Server` of its own in `ADAPTERS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPConnection
+from typing import Any, Protocol
+
+import pytest
+
+from llm_mesh_middleware import LLMMeshMiddleware, Mesh, MeshSettings
+from llm_mesh_middleware.testing import (
+    Answer,
+    Cut,
+    FakeUpstream,
+    RecordedRequest,
+    Scripted,
+    Stream,
+    token_usage,
+)
+from tests.conftest import running as serving
+from tests.resilience.faults import (
+    DOWN,
+    EVENTS,
+    FALLBACK_EVENTS,
+    FALLBACK_USAGE,
+    FALLBACK_WHOLE,
+    FAULTS,
+    FIRST_BYTE_S,
+    IDLE_S,
+    WHOLE,
+    Fault,
+)
+from tests.resilience.meshes import (
+    FALLBACK,
+    HOST,
+    PRIMARY,
+    Entry,
+    Ledger,
+    key_of,
+    provider,
+    route,
+)
+
+SECRET = "Bearer sk-of-the-client-itself"
+
+
+class ASGIServer:
+    """One server for all tests, with the mesh of the current test behind it."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self.port = stack.enter_context(serving(self, "uvicorn-httptools"))
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            self._loop = asyncio.get_running_loop()
+            while (phase := (await receive())["type"]) != "lifespan.shutdown":
+                await send({"type": f"{phase}.complete"})
+            await send({"type": "lifespan.shutdown.complete"})
+        else:
+            await self._app(scope, receive, send)
+
+    @contextmanager
+    def serve(self, mesh: Mesh) -> Iterator[int]:
+        """The port at which `mesh` answers; at the end its connections are closed."""
+        self._app = LLMMeshMiddleware(self, mesh=mesh)
+        yield self.port
+        asyncio.run_coroutine_threadsafe(mesh.aclose(), self._loop).result(5)
+
+
+class Server(Protocol):
+    """An adapter on a server."""
+
+    def serve(self, mesh: Mesh) -> AbstractContextManager[int]: ...
+
+
+ADAPTERS: Mapping[str, Callable[[ExitStack], Server]] = {"asgi": ASGIServer}
+
+
+@pytest.fixture(scope="module", params=ADAPTERS)
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    with ExitStack() as stack:
+        yield ADAPTERS[request.param](stack)
+
+
+@dataclass
+class Seen:
+    """What a client got: status, fields in lower case, the body as it came."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def error(self) -> Any:
+        return json.loads(self.body)["error"]
+
+
+@dataclass
+class World:
+    """Both providers, and one mesh in front of them behind an adapter."""
+
+    primary: FakeUpstream
+    fallback: FakeUpstream
+    serve: Callable[[Mesh], int]
+    ledger: Ledger = field(default_factory=Ledger)
+    port: int = 0
+
+    def start(self, detection: Mapping[str, object] | None = None, **rule: Any) -> None:
+        retry = {"backoff": "20ms", **rule.pop("retry", {})}
+        documents = (
+            provider("primary", self.primary, outlierDetection=detection),
+            provider("fallback", self.fallback, outlierDetection=detection),
+            route(PRIMARY, FALLBACK, retry=retry, **rule),
+        )
+        settings = MeshSettings(first_byte_timeout=FIRST_BYTE_S, idle_timeout=IDLE_S)
+        self.primary.always(as_asked(Stream(EVENTS), Answer(body=WHOLE)))
+        self.fallback.always(as_asked(Stream(FALLBACK_EVENTS), Answer(body=FALLBACK_WHOLE)))
+        self.port = self.serve(Mesh(documents, settings=settings, observer=self.ledger))
+
+    def send(self, *, stream: bool) -> Seen:
+        """One chat request; the client asks for its own token counts if it wants a stream."""
+        body: dict[str, object] = {"messages": [{"role": "user", "content": "Good morning"}]}
+        if stream:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
+        headers = {"host": HOST, "content-type": "application/json", "authorization": SECRET}
+        try:
+            connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
+            response = connection.getresponse()
+            fields = {name.lower(): value for name, value in response.getheaders()}
+            return Seen(response.status, fields, response.read())
+        finally:
+            connection.close()
+
+    @property
+    def calls(self) -> list[tuple[str, RecordedRequest]]:
+        """Every request that a provider has seen, in the order they came."""
+        upstreams = (("primary", self.primary), ("fallback", self.fallback))
+        calls = [(name, request) for name, one in upstreams for request in one.requests]
+        return sorted(calls, key=lambda call: call[1].received_at)
+
+
+def as_asked(stream: Stream, whole: Answer) -> Scripted:
+    return lambda request: stream if request.json().get("stream") else whole
+
+
+@pytest.fixture
+def world(server: Server, primary: FakeUpstream, fallback: FakeUpstream) -> Iterator[World]:
+    with ExitStack() as stack:
+        yield World(primary, fallback, lambda mesh: stack.enter_context(server.serve(mesh)))
+
+
+CASES = [(fault, form) for fault in FAULTS for form in fault.forms]
+
+
+@pytest.mark.parametrize(
+    ("fault", "form"), CASES, ids=[f"{fault.name}, {form}" for fault, form in CASES]
+)
+def test_a_fault_is_survived_or_told_and_never_hidden(
+    world: World, fault: Fault, form: str
+) -> None:
+    world.primary.script(*fault.primary)
+    world.fallback.script(*fault.fallback)
+    world.start(**fault.rule)
+
+    seen = world.send(stream=form == "stream")
+
+    check_client(fault, form, seen)
+    check_calls(fault, world.calls)
+    (entry,) = world.ledger.entries
+    check_observation(fault, entry, seen)
+    assert seen.headers["x-llm-mesh-attempts"] == str(len(world.calls))
+
+
+def check_client(fault: Fault, form: str, seen: Seen) -> None:
+    """The client has a whole answer, or is told that it has none."""
+    if isinstance(fault.sees, int):
+        assert (seen.status, seen.error["code"]) == (fault.sees, fault.code)
+        assert seen.headers["content-type"] == "application/json"
+        assert {name: seen.headers.get(name) for name in fault.headers} == fault.headers
+        if len(fault.calls) == 1:  # then the client's own SDK may do what it likes
+            assert "x-should-retry" not in seen.headers
+        return
+    provider_name = "fallback" if fault.sees == "fallback" else "primary"
+    assert seen.status == 200
+    assert seen.headers["x-llm-mesh-provider"] == provider_name
+    if fault.sees == "interrupted":
+        *before, last = seen.body.removesuffix(b"\n\n").split(b"\n\n")
+        assert len(before) >= 2
+        assert [event + b"\n\n" for event in before] == fault.events[: len(before)]
+        assert json.loads(last.removeprefix(b"data: "))["error"]["code"] == "stream_interrupted"
+        assert b"[DONE]" not in seen.body
+    elif form == "stream":
+        events = FALLBACK_EVENTS if fault.sees == "fallback" else fault.events
+        assert seen.body == b"".join(events)
+    else:
+        assert json.loads(seen.body) == (FALLBACK_WHOLE if fault.sees == "fallback" else WHOLE)
+
+
+def check_calls(fault: Fault, calls: list[tuple[str, RecordedRequest]]) -> None:
+    """Each attempt was made from nothing: key, path, model and headers are its provider's own."""
+    assert "".join(name[0] for name, _ in calls) == fault.calls
+    for name, request in calls:
+        other = "primary" if name == "fallback" else "fallback"
+        assert request.path == f"/{name}/v1/chat/completions"
+        assert request.header("host") == f"{name}.example"
+        assert request.header("authorization") == f"Bearer {key_of(name)}"
+        assert request.json()["model"] == f"{name}-model"
+        assert request.header(f"x-{name}") == "1"
+        assert request.header(f"x-{other}") is None
+        assert key_of(other) not in str(request.headers)
+    bodies = [{k: v for k, v in request.json().items() if k != "model"} for _, request in calls]
+    assert all(body == bodies[0] for body in bodies)
+
+
+def check_observation(fault: Fault, entry: Entry, seen: Seen) -> None:
+    """Told once of each attempt, of its answer and of the end; and of no usage but the client's."""
+    names = {"p": "primary", "f": "fallback"}
+    expected = ["selected"]
+    for letter, answered in zip(fault.calls, fault.answered, strict=True):
+        expected += [f"sending {names[letter]}", answered]
+    assert entry.events == [*expected, f"ended {seen.status}"]
+    assert tokens(entry) == fault.usage
+    assert (entry.error is None) == fault.is_answered
+
+
+def tokens(entry: Entry) -> tuple[int, int] | None:
+    """What the exchange is to be billed for."""
+    return entry.usage and (entry.usage.input_tokens, entry.usage.output_tokens)
+
+
+def test_a_flapping_primary_is_neither_ejected_nor_seen_by_clients(world: World) -> None:
+    world.primary.script(*[DOWN, as_asked(Stream(EVENTS), Answer(body=WHOLE))] * 6)
+    world.start()
+    answers = [world.send(stream=number % 3 == 0) for number in range(12)]
+    assert {seen.status for seen in answers} == {200}
+    assert "".join(name[0] for name, _ in world.calls) == "pfp" * 6
+    assert [seen.headers["x-llm-mesh-attempts"] for seen in answers] == ["2", "1"] * 6
+    assert sum(int(seen.headers["x-llm-mesh-attempts"]) for seen in answers) == len(world.calls)
+
+
+def test_after_a_failover_only_what_was_delivered_is_accounted_for(world: World) -> None:
+    """The failed attempts tell token counts too: of an error, and of an answer never delivered."""
+    counted = {"error": {"message": "no", "code": "down"}, "usage": token_usage(1000, 1000)}
+    cut = Cut(Answer(body=WHOLE | {"usage": token_usage(2000, 2000)}), at=0.99, how="reset")
+    world.primary.script(Answer(503, body=counted), cut)
+    world.start()
+    for _ in range(2):
+        assert json.loads(world.send(stream=False).body) == FALLBACK_WHOLE
+    assert [tokens(entry) for entry in world.ledger.entries] == [FALLBACK_USAGE] * 2
+    assert [entry.events.count("ended 200") for entry in world.ledger.entries] == [1, 1]
+
+
+def test_an_ejected_primary_is_not_called_and_comes_back_after_a_probe(world: World) -> None:
+    world.primary.script(*[DOWN] * 3)
+    world.start(detection={"consecutiveFailures": 3, "baseEjectionTime": "60ms"})
+    providers = [world.send(stream=False).headers["x-llm-mesh-provider"] for _ in range(4)]
+    assert providers == ["fallback"] * 4
+    assert "".join(name[0] for name, _ in world.calls) == "pfpfpff"
+    until = time.monotonic() + 2
+    while world.send(stream=False).headers["x-llm-mesh-provider"] == "fallback":
+        assert time.monotonic() < until
+    assert world.send(stream=True).headers["x-llm-mesh-provider"] == "primary"
+    assert len(world.primary.requests) == 3 + 2
+
+
+def test_when_both_are_ejected_the_answer_is_503_with_retry_after(world: World) -> None:
+    world.primary.always(DOWN)
+    world.start(detection={"consecutiveFailures": 1}, retry={"backoff": "1ms"})
+    world.primary.always(DOWN)
+    world.fallback.always(DOWN)
+    assert world.send(stream=False).error["code"] == "overloaded"
+    called = len(world.calls)
+    seen = world.send(stream=True)
+    assert (seen.status, seen.error["code"]) == (503, "no_healthy_upstream")
+    assert 1 <= int(seen.headers["retry-after"]) <= 5
+    assert seen.headers["content-type"] == "application/json"
+    assert len(world.calls) == called == 2
