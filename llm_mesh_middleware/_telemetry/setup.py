@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from importlib.metadata import entry_points
 
 from opentelemetry import _logs, metrics, trace
 
@@ -39,9 +38,14 @@ def setup_telemetry(*, service_name: str = "llm-mesh") -> Callable[[], None]:
         names = ("OTEL_EXPORTER_OTLP_ENDPOINT", f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT")
         if any(os.environ.get(name) for name in names):
             os.environ.setdefault(f"OTEL_{signal}_EXPORTER", "otlp")
-    (configurator,) = entry_points(group="opentelemetry_configurator", name="configurator")
+    # Imported here: the SDK is for processes that set it up, not for everyone who imports the mesh.
+    from opentelemetry.sdk._configuration import _OTelSDKConfigurator
+
+    class Configurator(_OTelSDKConfigurator):
+        """The SDK's configurator is meant to be subclassed, not used as it is."""
+
     try:
-        configurator.load()().configure()
+        Configurator().configure()
     except RuntimeError as exc:  # "Requested component ... not found in entry points"
         raise RuntimeError(f"{exc}: {_HINT.format('OTEL_*_EXPORTER')}") from exc
     return _shutdown
