@@ -31,6 +31,7 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _GONE = "the client went away"
+_EVENTS = (b"content-type", b"text/event-stream")
 
 
 class LLMMeshMiddleware:
@@ -200,10 +201,10 @@ class _Responder:
 
     async def _send_whole(self, delivery: AsyncDelivery) -> None:
         reply, body = delivery.reply, delivery.take()
-        if self._has_started:  # as a stream, before there was an answer
-            body = make_event(body.replace(b"\r", b"").replace(b"\n", b""))
-        else:
+        if not self._has_started:
             await self._start(reply.status, reply.headers)
+        elif _EVENTS not in reply.headers:  # a stream has begun before there was an answer
+            body = make_event(body.replace(b"\r", b"").replace(b"\n", b""))
         await self._send({"type": "http.response.body", "body": body})
 
     async def _stream(self, delivery: AsyncDelivery, interval_s: float) -> None:
@@ -224,7 +225,7 @@ class _Responder:
         if not self._has_started:
             if read_bool(request.fields, "stream") is not True:
                 return
-            await self._start(200, [(b"content-type", b"text/event-stream")])
+            await self._start(200, [_EVENTS])
         await self._send({"type": "http.response.body", "body": COMMENT, "more_body": True})
 
     async def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import msgspec
 
-from .payload import is_json
+from .payload import Fields, is_json
 from .usage import Usage, UsageFields
 
 __all__ = ["AnswerFields", "StreamProgress", "read_answer"]
@@ -29,60 +31,93 @@ class AnswerFields(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: UsageFields | None = None
     response: _Response | None = None
-    error: msgspec.Raw | None = None
+    error: object = None
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it tells of a failure; its text may repeat anything."""
+        return self.error is not None or self.type in _ERROR_TYPES
+
+    @property
+    def is_usage_only(self) -> bool:
+        """Whether it is the event that `stream_options.include_usage` adds to a stream."""
+        return self.usage is not None and not (self.choices or self.type or self.is_error)
 
 
 _decode = msgspec.json.Decoder(AnswerFields).decode
+_decode_members = msgspec.json.Decoder(Fields).decode
+_MEMBERS = {
+    field.name: msgspec.json.Decoder(field.type).decode
+    for field in msgspec.structs.fields(AnswerFields)
+}
 
 DONE = b"[DONE]"
 
+# Events of the Responses API, which tell of a failure without an `error` of their own.
+_ERROR_TYPES = frozenset(("error", "response.failed"))
+
 # The last event of the dialects that do not say [DONE].
-_LAST_TYPES = frozenset(
-    ("message_stop", "response.completed", "response.failed", "response.incomplete")
-)
+_LAST_TYPES = frozenset(("message_stop", "response.completed", "response.incomplete"))
 
 
 def read_answer(body: bytes) -> AnswerFields | None:
     """The members of interest; None if `body` is not one whole JSON value.
 
-    A member of an unexpected type hides them all: an odd answer is passed on, not refused.
+    A member of an unexpected type counts as absent: an odd answer is passed on, not refused.
     """
     try:
         return _decode(body)
     except msgspec.ValidationError:
-        return AnswerFields() if is_json(body) else None
+        return _read_loosely(body) if is_json(body) else None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
+
+
+def _read_loosely(body: bytes) -> AnswerFields:
+    """Each member for itself."""
+    answer = AnswerFields()
+    try:
+        members = _decode_members(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):  # no object, or a name that is no text
+        return answer
+    for name, decode in _MEMBERS.items():
+        with contextlib.suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            if name in members:
+                setattr(answer, name, decode(members[name]))
+    return answer
 
 
 class StreamProgress:
     """How far a stream of events has come."""
 
-    __slots__ = ("_is_done", "_unfinished", "usage")
+    __slots__ = ("_unfinished", "has_failed", "is_done", "usage")
 
     def __init__(self) -> None:
         self.usage: Usage | None = None
-        self._is_done = False
+        self.is_done = False
+        self.has_failed = False
         self._unfinished: set[int] | None = None
 
     @property
     def is_complete(self) -> bool:
         """Whether the stream may end here: it said so, or every choice has its finish reason."""
-        return self._is_done or self._unfinished == set()
+        return self.is_done or self._unfinished == set()
 
     def see(self, data: bytes) -> AnswerFields | None:
         """Take the data of an event; its members, or None if it is neither JSON nor [DONE]."""
-        if data == DONE:
-            self._is_done = True
+        if data.strip() == DONE:
+            self.is_done = True
             return AnswerFields()
         fields = read_answer(data)
         if fields is None:
             return None
-        if fields.error is not None or fields.type in _LAST_TYPES:
-            self._is_done = True
+        if fields.is_error:
+            self.has_failed = self.is_done = True
+        elif fields.type in _LAST_TYPES:
+            self.is_done = True
         for choice in fields.choices or ():
             self._unfinished = self._unfinished if self._unfinished is not None else set()
-            if choice.finish_reason is None:
+            if not choice.finish_reason:  # some providers write an empty one into every event
                 self._unfinished.add(choice.index)
             else:
                 self._unfinished.discard(choice.index)

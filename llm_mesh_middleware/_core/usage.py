@@ -42,6 +42,7 @@ class UsageFields(msgspec.Struct):
     input_tokens_details: _InputDetails | None = None
     output_tokens_details: _OutputDetails | None = None
     prompt_cache_hit_tokens: int | None = None  # DeepSeek
+    cached_tokens: int | None = None  # Moonshot
 
     def normalised(self) -> Usage | None:
         """The counts, or None if there is none: no count is not a count of nothing."""
@@ -54,6 +55,6 @@ class UsageFields(msgspec.Struct):
         return Usage(
             given or 0,
             made or 0,
-            inputs.cached_tokens or self.prompt_cache_hit_tokens or 0,
+            inputs.cached_tokens or self.prompt_cache_hit_tokens or self.cached_tokens or 0,
             outputs.reasoning_tokens or 0,
         )

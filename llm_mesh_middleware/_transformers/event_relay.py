@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from .._core.decoding import BodyDecoder, DecodingError
 from .._core.messages import error_object
 from .._core.progress import StreamProgress
@@ -24,6 +26,16 @@ class EventRelay:
     because the mesh asked for it.
     """
 
+    __slots__ = (
+        "_cutter",
+        "_decoder",
+        "_drops_usage",
+        "_progress",
+        "_upstream",
+        "_was_dropped",
+        "error",
+    )
+
     def __init__(
         self, upstream: Upstream, *, drops_usage: bool, decoder: BodyDecoder | None = None
     ) -> None:
@@ -32,6 +44,7 @@ class EventRelay:
         self._decoder = decoder
         self._cutter = EventCutter(_MAX_EVENT_BYTES)
         self._progress = StreamProgress()
+        self._was_dropped = False
         self.error: Exception | None = None
 
     @property
@@ -49,7 +62,9 @@ class EventRelay:
                 self._take(event, passed)
         except EventTooLong:
             passed.append(self._break(f"sent an event of more than {_MAX_EVENT_BYTES} bytes"))
-        except (DecodingError, _NotAnEvent) as exc:
+        except DecodingError as exc:
+            passed.append(self._break(f"sent a stream that cannot be read: {exc}"))
+        except _NotAnEvent as exc:
             passed.append(self._break(str(exc)))
         return passed[0] if len(passed) == 1 else b"".join(passed)
 
@@ -58,33 +73,41 @@ class EventRelay:
         if self.error is not None:
             return b""
         passed: list[bytes] = []
-        try:
-            rest = self._cutter.rest()
-            if rest:
+        rest = self._cutter.rest()
+        if rest:
+            with contextlib.suppress(_NotAnEvent):  # half an event: the end comes too early
                 self._take(rest, passed)
-        except _NotAnEvent as exc:
-            passed.append(self._break(str(exc)))
-        else:
-            if not self._progress.is_complete:
-                passed.append(self._break("ended its stream too early"))
+        if self._progress.has_failed:
+            self.error = UpstreamProtocolError(f"{self._upstream.host} told of an error")
+        elif not self._progress.is_complete:
+            if passed:  # without its empty line the error would be one event with it
+                passed.append(b"\n\n")
+            passed.append(self._break("ended its stream too early"))
         return b"".join(passed)
 
     def abort(self, error: Exception) -> bytes:
         """An event that tells: clients take an end without one for success."""
         self.error = self.error or error
+        if self._progress.is_done:  # nothing is missing, and nothing may follow [DONE]
+            return b""
         message = error.message if isinstance(error, AnswerableError) else "the stream broke off"
         body = error_object(message, type="upstream_error", code="stream_interrupted")
         return make_event(body)
 
     def _take(self, event: bytes, passed: list[bytes]) -> None:
+        if self._was_dropped:
+            self._was_dropped = False
+            if event == b"\n":  # the second half of its last line's end
+                return
         data = event_data(event)
         if data:
             fields = self._progress.see(data)
             if fields is None:
                 raise _NotAnEvent("sent an event that is not JSON")
-            if self._drops_usage and fields.usage is not None and fields.choices == []:
+            if self._drops_usage and fields.is_usage_only:
+                self._was_dropped = event.endswith(b"\r")
                 return
-            if fields.error is not None:
+            if fields.is_error:
                 event = self._upstream.redact(event)
         passed.append(event)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from llm_mesh_middleware import LLMMeshMiddleware
 from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream
@@ -20,12 +21,21 @@ from tests.conftest import (
     running,
 )
 
-__all__ = ["connect", "kept_providers", "kept_servers", "mesh_on", "own_app", "providers", "server"]
+__all__ = [
+    "OWN_ANSWER",
+    "connect",
+    "kept_providers",
+    "kept_servers",
+    "mesh_on",
+    "own_app",
+    "providers",
+    "server",
+]
 
 OWN_ANSWER = b"from the application"
 
 
-async def own_app(scope, receive, send):  # type: ignore[no-untyped-def]
+async def own_app(scope: Scope, receive: Receive, send: Send) -> None:
     """The application behind the mesh: one answer for all of HTTP, and sockets that echo."""
     if scope["type"] == "http":
         headers = [(b"content-length", b"%d" % len(OWN_ANSWER))]

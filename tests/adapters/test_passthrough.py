@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -235,7 +236,6 @@ def test_fastapi_keeps_its_own_routes_and_gives_the_virtual_hosts_away(
 
 
 MOUNTED = (
-    ("/llm", "/compatible-mode/v1/chat/completions"),
     ("/llm/", "/compatible-mode/v1/chat/completions"),
     ("/llm/v1/chat/completions", "/compatible-mode/v1/chat/completions"),
     ("/llm/v1/embeddings", "/compatible-mode/v1/embeddings"),
@@ -247,8 +247,7 @@ async def test_under_a_mount_the_path_below_the_mount_counts(
     providers: Providers, path: str, sent_to: str
 ) -> None:
     mesh = LLMMeshMiddleware(own_app, settings=providers.settings())
-    app = Starlette(routes=[Mount("/llm", mesh), Route("/own", home, methods=["POST"])])
-    app.router.redirect_slashes = False
+    app = Starlette(routes=[Mount("/llm", mesh)])
     body = {"model": "m", "messages": [{"role": "user", "content": "x"}], "input": "x"}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
         answer = await client.post(f"http://{DASHSCOPE}{path}", json=body)
@@ -267,14 +266,14 @@ async def test_a_root_path_of_the_server_is_no_part_of_the_operation(
     mesh = LLMMeshMiddleware(own_app, settings=providers.settings())
     sent: list[MutableMapping[str, Any]] = []
 
-    async def receive() -> dict[str, object]:
-        return {"type": "http.request", "body": b'{"model":"m","input":"x"}'}
+    messages = asyncio.Queue[dict[str, object]]()
+    messages.put_nowait({"type": "http.request", "body": b'{"model":"m","input":"x"}'})
 
     async def send(message: MutableMapping[str, Any]) -> None:
         sent.append(message)
 
     scope = http_scope(DASHSCOPE.encode(), path="/api" + target, root_path="/api")
-    await mesh(scope, receive, send)
+    await mesh(scope, messages.get, send)
     await mesh.mesh.aclose()
 
     assert sent[0]["status"] == 200

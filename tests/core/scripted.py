@@ -18,6 +18,7 @@ from llm_mesh_middleware._core.messages import (
 )
 from llm_mesh_middleware._core.observer import Observation
 from llm_mesh_middleware._core.routing import RoutingTable, Selection
+from llm_mesh_middleware._core.usage import Usage
 from llm_mesh_middleware.exceptions import MeshError
 from tests.core.tables import virtual_host
 
@@ -32,6 +33,7 @@ class Notes(Observation):
     def __init__(self) -> None:
         self.events: list[str] = []
         self.ends: list[tuple[int | None, BaseException | None]] = []
+        self.usage: Usage | None = None
 
     def selected(self, selection: Selection) -> None:
         self.events.append(f"selected {selection.rule}")
@@ -45,9 +47,10 @@ class Notes(Observation):
         else:
             self.events.append(f"answered {type(answer.error).__name__}")
 
-    def ended(self, status: int | None, error: BaseException | None) -> None:
+    def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
         self.events.append("ended")
         self.ends.append((status, error))
+        self.usage = usage
 
 
 @dataclass

@@ -10,6 +10,7 @@ from llm_mesh_middleware._core.headers import Headers
 from llm_mesh_middleware._core.messages import ClientRequest
 from llm_mesh_middleware._core.payload import decode_fields
 from llm_mesh_middleware._core.routing import RoutingTable, Selection, VirtualHost
+from llm_mesh_middleware._core.timeouts import Timeouts
 from llm_mesh_middleware._core.upstream import Upstream
 from llm_mesh_middleware._manifest import parse_manifest
 
@@ -62,6 +63,7 @@ def compiled(
     namespace: str = "default",
     gateways: Sequence[str] = ("mesh",),
     endpoints: Mapping[str, str] | None = None,
+    timeouts: Timeouts | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Compiled:
     """What the documents are for a workload, problems included."""
@@ -69,6 +71,7 @@ def compiled(
         parse_manifest("---\n".join(documents), source="mesh.yaml", environ=environ or {}),
         Workload(labels or {}, namespace, frozenset(gateways)),
         endpoints=endpoints or {},
+        timeouts=timeouts or Timeouts(),
         environ=environ or {},
     )
 

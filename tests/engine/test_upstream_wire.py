@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 from collections import Counter
 
@@ -12,7 +13,7 @@ from llm_mesh_middleware._engine.upstream import AsyncUpstreamClient
 from llm_mesh_middleware.testing import Answer, Cut, FakeUpstream, Gate, Raw, Stream
 from tests.engine.calls import HEADERS, HOST, call, read_all, request_to
 
-SIZES = (0, 1, 1024, 2**16, 2**20, 2**20 + 1, 3 * 2**20)
+SIZES = (0, 1, 2**16, 2**20, 2**20 + 1, 3 * 2**20)
 
 
 def _bytes(size: int) -> bytes:
@@ -254,3 +255,15 @@ async def test_calls_at_once_take_a_connection_each_which_the_next_calls_use_aga
         gate.open()
         assert Counter(await gathered) == {b"done": count}
         assert plain_upstream.accepted_connections == count
+
+
+async def test_an_idle_connection_that_is_reset_is_nobody_s_error(
+    client: AsyncUpstreamClient, upstream: FakeUpstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    await call(client, request_to(upstream))
+    while upstream.open_connections:
+        await asyncio.to_thread(upstream.drop_connections, "reset")
+    await asyncio.sleep(0.02)
+    await client.aclose()
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
