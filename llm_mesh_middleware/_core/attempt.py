@@ -24,10 +24,10 @@ from .messages import (
 from .observer import Observation
 from .operations import Operation
 from .retrying import retry_after_s
+from .summary import AnswerSummary
 from .timeouts import Timeouts
 from .transformer import BodyRelay, Transformer
 from .upstream import Upstream
-from .usage import Usage
 
 __all__ = ["Attempt", "CallContext", "Outcome"]
 
@@ -59,7 +59,7 @@ class Outcome:
     headers: list[tuple[bytes, bytes]]
     body: bytes = b""
     relay: BodyRelay | None = None
-    usage: Usage | None = None
+    summary: AnswerSummary | None = None
     error: UpstreamError | None = None
     reasons: frozenset[str] = frozenset()
     retry_after_s: float | None = None
@@ -94,7 +94,8 @@ class Attempt:
     def send(self) -> Send:
         """The step that makes the call."""
         request = self._request()
-        self._context.observation.sending(request)
+        # An observer may add the trace context of its span.
+        request = self._context.observation.sending(request) or request
         return Send(request, self._first_byte)
 
     def receive(self, head: ResponseHead | Failure) -> Generator[Step, Answer, Outcome]:
@@ -132,7 +133,7 @@ class Attempt:
             head.status,
             answer.headers,
             answer.body,
-            usage=answer.usage,
+            summary=answer.summary,
             reasons=_reasons(answer.body) if is_error else frozenset(),
             retry_after_s=retry_after_s(head.headers, context.wall_clock) if is_error else None,
         )
@@ -169,6 +170,8 @@ class Attempt:
             headers=(*upstream.headers, *(field for field in forwarded if field[0] not in own)),
             body=self._transformer.body(),
             connect_timeout_s=context.timeouts.connect,
+            provider=upstream.provider,
+            model=self._transformer.model,
         )
 
 

@@ -116,6 +116,7 @@ def _operation(host: VirtualHost, request: ClientRequest) -> Operation:
     operation = host.operation(request.path)
     if operation is None:
         raise UnsupportedOperation("the path names no operation that this LLM mesh serves")
+    request.operation = operation
     operation.check_method(request.method)
     if operation.has_body:
         request.fields = decode_fields(request.body)
@@ -247,12 +248,13 @@ class _Exchange:
         if self._policy.show_routing:
             headers += self._routing_headers(attempt)
         context = self._context
+        context.observation.replying(is_stream=outcome.relay is not None)
         return Reply(
             outcome.status,
             headers,
             outcome.body,
             relay=outcome.relay,
-            usage=outcome.usage,
+            summary=outcome.summary,
             lease=attempt.lease,
             clock=context.clock,
             observation=context.observation,

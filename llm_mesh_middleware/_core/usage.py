@@ -19,11 +19,13 @@ class Usage:
     input_tokens: int
     output_tokens: int
     cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
     reasoning_tokens: int = 0
 
 
 class _InputDetails(msgspec.Struct):
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
 
 
 class _OutputDetails(msgspec.Struct):
@@ -43,6 +45,8 @@ class UsageFields(msgspec.Struct):
     output_tokens_details: _OutputDetails | None = None
     prompt_cache_hit_tokens: int | None = None  # DeepSeek
     cached_tokens: int | None = None  # Moonshot
+    cache_read_input_tokens: int | None = None  # Anthropic
+    cache_creation_input_tokens: int | None = None  # Anthropic
 
     def normalised(self) -> Usage | None:
         """The counts, or None if there is none: no count is not a count of nothing."""
@@ -52,9 +56,16 @@ class UsageFields(msgspec.Struct):
             return None
         inputs = self.prompt_tokens_details or self.input_tokens_details or _InputDetails()
         outputs = self.completion_tokens_details or self.output_tokens_details or _OutputDetails()
+        written = inputs.cache_write_tokens or self.cache_creation_input_tokens or 0
+        read = inputs.cached_tokens or self.prompt_cache_hit_tokens or self.cached_tokens or 0
+        if self.prompt_tokens is None and self.cache_read_input_tokens is not None:
+            # Anthropic's own counts leave the cached part out of the input.
+            read = self.cache_read_input_tokens
+            given = (given or 0) + read + written
         return Usage(
             given or 0,
             made or 0,
-            inputs.cached_tokens or self.prompt_cache_hit_tokens or self.cached_tokens or 0,
+            read or self.cache_read_input_tokens or 0,
+            written,
             outputs.reasoning_tokens or 0,
         )

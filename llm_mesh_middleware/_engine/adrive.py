@@ -57,7 +57,8 @@ class _Driver:
             async with asyncio.timeout_at(step.deadline.at):
                 if isinstance(step, Send):
                     await self.drop()
-                    self.response = await self._client.open(step.request)
+                    with step.request.scope():
+                        self.response = await self._client.open(step.request)
                     return self.response.head
                 assert self.response is not None
                 return await self.response.read()

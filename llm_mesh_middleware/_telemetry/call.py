@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from .._core.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
@@ -126,7 +127,7 @@ class CallObservation(Observation):
         if access_logger.isEnabledFor(20):
             log_call(self._fields(ended_at, status, error_type, usage))
 
-    def _scope(self, context: object) -> Callable[[], AbstractContextManager[None]]:
+    def _scope(self, context: Context) -> Callable[[], AbstractContextManager[None]]:
         return self._telemetry.scope(context)
 
     def _span_name(self, request: UpstreamRequest) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
+from opentelemetry import trace
 from opentelemetry._logs import Logger, LogRecord, SeverityNumber
 from opentelemetry.trace import Span
 
@@ -59,15 +60,12 @@ class ContentCapture:
             for name, messages in found.items():
                 span.set_attribute(name, msgspec.json.encode(messages).decode())
         if "event" in self.targets:
-            context = span.get_span_context()
             self._logger.emit(
                 LogRecord(
                     event_name=_EVENT,
                     severity_number=SeverityNumber.INFO,
                     attributes=found,
-                    trace_id=context.trace_id,
-                    span_id=context.span_id,
-                    trace_flags=context.trace_flags,
+                    context=trace.set_span_in_context(span),
                 )
             )
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
@@ -13,6 +13,8 @@ from . import semconv
 __all__ = ["AttributeValue", "request_attributes"]
 
 AttributeValue: TypeAlias = str | bool | int | float | tuple[str, ...]
+
+Decoded = TypeVar("Decoded")
 
 _MAX_TEXT = 256
 _MAX_STOPS = 8
@@ -42,7 +44,9 @@ _MEMBERS: Mapping[str, tuple[str, type]] = {
     "service_tier": (semconv.OPENAI_REQUEST_TIER, str),
     "n": (semconv.REQUEST_CHOICE_COUNT, int),
 }
-_DECODERS = {name: msgspec.json.Decoder(kind).decode for name, (_, kind) in _MEMBERS.items()}
+_DECODERS: Mapping[str, Callable[[msgspec.Raw], Any]] = {
+    name: msgspec.json.Decoder(kind).decode for name, (_, kind) in _MEMBERS.items()
+}
 _decode_format = msgspec.json.Decoder(_Format).decode
 _decode_reasoning = msgspec.json.Decoder(_Reasoning).decode
 _decode_stops = msgspec.json.Decoder(str | list[str]).decode
@@ -77,7 +81,7 @@ def request_attributes(fields: Fields) -> dict[str, AttributeValue]:
     return found
 
 
-def _decoded(decode, raw):  # type: ignore[no-untyped-def]
+def _decoded(decode: Callable[[msgspec.Raw], Decoded], raw: msgspec.Raw) -> Decoded | None:
     try:
         return decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -1,8 +1,8 @@
 """Names, units and buckets of the semantic conventions that the mesh follows.
 
-`gen_ai.*` and `openai.*` are those of open-telemetry/semantic-conventions-genai, where they are all in
-development; `http.*`, `server.*`, `url.*` those of the stable HTTP conventions; `llm_mesh.*` are the
-project's own for what has no convention; `asm_llm_proxy_*` are Alibaba Cloud Service Mesh's.
+`gen_ai.*` and `openai.*` are those of open-telemetry/semantic-conventions-genai, where they are all
+in development; `http.*`, `server.*`, `url.*` those of the stable HTTP conventions; `llm_mesh.*` are
+the project's own for what has no convention; `asm_llm_proxy_*` are Alibaba Cloud Service Mesh's.
 """
 
 from __future__ import annotations

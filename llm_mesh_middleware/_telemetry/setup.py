@@ -18,7 +18,7 @@ def setup_telemetry(*, service_name: str = "llm-mesh") -> Callable[[], None]:
 
     Everything is read by the SDK's own configurator: `OTEL_{TRACES,METRICS,LOGS}_EXPORTER` (`otlp`,
     `console`, `prometheus`, `none`), `OTEL_EXPORTER_OTLP_ENDPOINT` and `_PROTOCOL` (`grpc`,
-    `http/protobuf`), `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_TRACES_SAMPLER`. Two things are different: the
+    `http/protobuf`), `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_TRACES_SAMPLER`. Two things differ: the
     exporters are `otlp` only where an endpoint is set, since a process without a collector should
     not look for one, and the service has a name.
 
@@ -45,7 +45,7 @@ def setup_telemetry(*, service_name: str = "llm-mesh") -> Callable[[], None]:
         """The SDK's configurator is meant to be subclassed, not used as it is."""
 
     try:
-        Configurator().configure()
+        Configurator().configure()  # type: ignore[no-untyped-call]
     except RuntimeError as exc:  # "Requested component ... not found in entry points"
         raise RuntimeError(f"{exc}: {_HINT.format('OTEL_*_EXPORTER')}") from exc
     return _shutdown

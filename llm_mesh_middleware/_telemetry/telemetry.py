@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Literal
 
@@ -31,7 +31,7 @@ _OTHER = "_other"
 # Names that a provider may bring into a metric, over the life of the process.
 _MAX_SEEN_MODELS = 100
 # The key under which HTTP instrumentations look whether they should keep quiet.
-_SUPPRESS_HTTP = context._SUPPRESS_HTTP_INSTRUMENTATION_KEY  # noqa: SLF001 - has no public name
+_SUPPRESS_HTTP = context._SUPPRESS_HTTP_INSTRUMENTATION_KEY
 
 
 class Telemetry:
@@ -42,7 +42,7 @@ class Telemetry:
         version: str,
         *,
         known_models: Callable[[], frozenset[str]],
-        health: Callable[[], dict[str, ProviderStatus]],
+        health: Callable[[], Mapping[str, ProviderStatus]],
         workload: str,
         namespace: str,
         attempt_spans: SpanMode = "on_retry",
@@ -144,7 +144,7 @@ def _attached(active: Context) -> Iterator[None]:
         context.detach(token)
 
 
-def _ejections(health: Callable[[], dict[str, ProviderStatus]]) -> Any:
+def _ejections(health: Callable[[], Mapping[str, ProviderStatus]]) -> Any:
     def observe(_: metrics.CallbackOptions) -> Iterator[metrics.Observation]:
         for host, status in health().items():
             is_out = status.state != "healthy"

@@ -40,7 +40,14 @@ def main() -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=15001, show_default=True, type=click.IntRange(0, 65535))
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1))
-def serve(config: tuple[str, ...], host: str, port: int, workers: int) -> None:
+@click.option(
+    "--log-format",
+    default="text",
+    show_default=True,
+    type=click.Choice(["text", "json"]),
+    help="How each call is logged.",
+)
+def serve(config: tuple[str, ...], host: str, port: int, workers: int, log_format: str) -> None:
     """Run the mesh as a process of its own, for programs in any language.
 
     A client reaches it with `http_proxy=http://127.0.0.1:15001`, or with a virtual host in its Host
@@ -48,7 +55,7 @@ def serve(config: tuple[str, ...], host: str, port: int, workers: int) -> None:
     """
     from .serve import run
 
-    run(config, host=host, port=port, workers=workers)
+    run(config, host=host, port=port, workers=workers, log_format=log_format)
 
 
 @main.command()

@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from collections.abc import Sequence
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from .._core.messages import ClientRequest, UpstreamRequest, error_object
-from .._core.observer import Observation
-from .._core.routing import Selection
-from .._core.usage import Usage
+from .._core.messages import error_object
+from .._telemetry.access_log import JSONFormatter, LineFormatter
+from .._telemetry.setup import setup_telemetry
 from ..asgi import LLMMeshMiddleware, Receive, Scope, Send
 from ..mesh import Mesh
 from ..settings import load_settings
 
 __all__ = ["TargetProtocol", "create_app", "run"]
 
-logger = logging.getLogger("llm_mesh.access")
+_LOG_FORMAT = "_LLM_MESH_LOG_FORMAT"  # from the command to its workers
 
 
-def run(config: Sequence[str], *, host: str, port: int, workers: int) -> None:
+def run(config: Sequence[str], *, host: str, port: int, workers: int, log_format: str) -> None:
     """Serve until the process is told to end."""
     if config:
         os.environ["LLM_MESH_CONFIG"] = os.pathsep.join(config)  # workers read it from there
+    os.environ[_LOG_FORMAT] = log_format
     Mesh(settings=load_settings())  # a bad configuration ends the command before it listens
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     uvicorn.run(
         "llm_mesh_middleware.cli.serve:create_app",
         factory=True,
@@ -46,7 +44,15 @@ def run(config: Sequence[str], *, host: str, port: int, workers: int) -> None:
 
 def create_app() -> LLMMeshMiddleware:
     """The sidecar's application, from `LLM_MESH_*`."""
-    return LLMMeshMiddleware(_not_ours, mesh=Mesh(observer=_AccessLog))
+    _log_calls(os.environ.get(_LOG_FORMAT, "text"))
+    setup_telemetry()
+    return LLMMeshMiddleware(_not_ours)
+
+
+def _log_calls(log_format: str) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(JSONFormatter() if log_format == "json" else LineFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 class TargetProtocol(HttpToolsProtocol):
@@ -89,39 +95,3 @@ async def _not_ours(scope: Scope, receive: Receive, send: Send) -> None:
 
 def _refusal(message: str, code: str) -> bytes:
     return error_object(message, type="invalid_request_error", code=code)
-
-
-class _AccessLog(Observation):
-    """One line per exchange: what was asked, who served it, how it ended. No content, no header."""
-
-    def __init__(self, request: ClientRequest) -> None:
-        self._started = time.monotonic()
-        self._request = request
-        self._selection: Selection | None = None
-        self._attempts = 0
-        self._provider = "-"
-
-    def selected(self, selection: Selection) -> None:
-        self._selection = selection
-
-    def sending(self, request: UpstreamRequest) -> None:
-        self._attempts += 1
-        self._provider = request.endpoint.provider_host
-
-    def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
-        taken_ms = (time.monotonic() - self._started) * 1000
-        route, rule = "-", "-"
-        if self._selection is not None:
-            route, rule = self._selection.route, self._selection.rule.name
-        logger.info(
-            "%s %r route=%s rule=%s provider=%s attempts=%d status=%s error=%s %.0f ms",
-            self._request.method,
-            self._request.path[:256],
-            route,
-            rule,
-            self._provider,
-            self._attempts,
-            status or "-",
-            type(error).__name__ if error is not None else "-",
-            taken_ms,
-        )
