@@ -22,6 +22,7 @@ from .mesh import Config, Mesh
 from .settings import MeshSettings
 
 if TYPE_CHECKING:
+    from opentelemetry._logs import LoggerProvider
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
@@ -57,6 +58,7 @@ class LLMMeshMiddleware:
         authorize: Callable[[Scope], bool] | None = None,
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
+        logger_provider: LoggerProvider | None = None,
     ) -> None:
         """Wrap `app`; with no other argument everything is read from `LLM_MESH_*`.
 
@@ -69,6 +71,7 @@ class LLMMeshMiddleware:
             authorize: decides who may use the mesh beside `LLM_MESH_ACCESS`.
             tracer_provider: as `Mesh` takes it.
             meter_provider: as `Mesh` takes it.
+            logger_provider: as `Mesh` takes it.
         """
         self.app = app
         self._attributes = attributes
@@ -78,6 +81,7 @@ class LLMMeshMiddleware:
         self._mesh = mesh
         self._tracer_provider = tracer_provider
         self._meter_provider = meter_provider
+        self._logger_provider = logger_provider
 
     @property
     def mesh(self) -> Mesh:
@@ -95,6 +99,7 @@ class LLMMeshMiddleware:
                 settings=self._settings,
                 tracer_provider=self._tracer_provider,
                 meter_provider=self._meter_provider,
+                logger_provider=self._logger_provider,
             )
         return self._mesh
 
@@ -270,6 +275,7 @@ class _Responder:
             self._middleware.attributes_of(scope, consumer),
             peer=peer[0] if peer else None,
             http_version=scope["http_version"],
+            scheme=scope.get("scheme", "http"),
             is_inbound="starlette.opentelemetry" not in scope,
         )
 

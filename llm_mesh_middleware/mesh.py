@@ -37,6 +37,7 @@ from .sources import ConfigSource, FileSource, ModelSource
 
 if TYPE_CHECKING:
     import httpx
+    from opentelemetry._logs import LoggerProvider
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
@@ -63,6 +64,7 @@ class Mesh:
         observer: Observer | None = None,
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
+        logger_provider: LoggerProvider | None = None,
         redact: Callable[[str], str] | None = None,
         rng: Callable[[], float] = random.random,
     ) -> None:
@@ -77,6 +79,7 @@ class Mesh:
             observer: told of every exchange, beside the mesh's own telemetry.
             tracer_provider: where spans go; by default OpenTelemetry's global one.
             meter_provider: where metrics go; by default OpenTelemetry's global one.
+            logger_provider: where events go; by default OpenTelemetry's global one.
             redact: what each piece of content passes on its way into a record, where
                 `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` has content recorded.
             rng: numbers in [0, 1) for weighted choices; give a seeded one to repeat a run.
@@ -109,6 +112,8 @@ class Mesh:
             http_client_spans=self.settings.http_client_spans,
             tracer_provider=tracer_provider,
             meter_provider=meter_provider,
+            logger_provider=logger_provider,
+            has_http_spans=self._has_http_spans,
             redact=redact,
         )
         observers = (self._telemetry,) if observer is None else (self._telemetry, observer)
@@ -166,10 +171,22 @@ class Mesh:
             client = self._clients[loop] = self._make_client()
         return client
 
+    @property
+    def _is_httpx(self) -> bool:
+        return self._transport is not None or self.settings.upstream_client == "httpx"
+
+    def _has_http_spans(self) -> bool:
+        """Whether the HTTP client's own instrumentation makes a span of each attempt."""
+        if not self._is_httpx or self.settings.http_client_spans == "suppress":
+            return False
+        from ._engine.upstream_httpx import is_instrumented
+
+        return is_instrumented(self._transport)
+
     def _make_client(self) -> AsyncUpstreamClient:
         """An HTTP library is imported only when it is the one that is used."""
         trust_env = self.settings.trust_env
-        if self._transport is not None or self.settings.upstream_client == "httpx":
+        if self._is_httpx:
             from ._engine.upstream_httpx import HttpxUpstreamClient
 
             return HttpxUpstreamClient(

@@ -75,9 +75,10 @@ class Outcome:
 class Attempt:
     """A call in the making. Nothing of an earlier attempt is in it: headers, key, path, model."""
 
-    def __init__(self, context: CallContext, upstream: Upstream, lease: Lease) -> None:
+    def __init__(self, context: CallContext, upstream: Upstream, lease: Lease, number: int) -> None:
         self.upstream = upstream
         self.lease = lease
+        self.number = number
         self._context = context
         self._transformer: Transformer = upstream.dialect(
             context.request, context.operation, upstream
@@ -100,7 +101,7 @@ class Attempt:
 
     def receive(self, head: ResponseHead | Failure) -> Generator[Step, Answer, Outcome]:
         """Read the answer as far as it takes to know what it is."""
-        self._context.observation.answered(head)
+        self._context.observation.answered(self.number, head)
         try:
             if isinstance(head, Failure):
                 raise head.error
@@ -172,6 +173,7 @@ class Attempt:
             connect_timeout_s=context.timeouts.connect,
             provider=upstream.provider,
             model=self._transformer.model,
+            attempt=self.number,
         )
 
 

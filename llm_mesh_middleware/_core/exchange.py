@@ -186,7 +186,7 @@ class _Exchange:
         self, choice: Choice, lease: Lease
     ) -> Generator[Step, Answer, tuple[Attempt, Outcome]]:
         self._plan.tries(choice.backend)
-        attempt = Attempt(self._context, choice.backend.upstream, lease)
+        attempt = Attempt(self._context, choice.backend.upstream, lease, self._plan.made)
         hedge_after_s = self._selection.rule.retry.hedge_after_s
         if hedge_after_s is not None and not self._is_stream:
             attempt, head = yield from self._race(attempt, hedge_after_s)
@@ -210,7 +210,8 @@ class _Exchange:
                 return None
             self._leases.append(lease)
             self._plan.tries(choice.backend)
-            attempts.append(Attempt(self._context, choice.backend.upstream, lease))
+            upstream = choice.backend.upstream
+            attempts.append(Attempt(self._context, upstream, lease, self._plan.made))
             return attempts[1].send()
 
         raced = yield Race(first.send(), second, after_s, self._is_good)
@@ -218,7 +219,7 @@ class _Exchange:
         for attempt, answer in zip(attempts, raced.answers, strict=False):
             if attempt is not attempts[raced.winner]:
                 if answer is not None:
-                    self._context.observation.answered(answer)
+                    self._context.observation.answered(attempt.number, answer)
                 failed = isinstance(answer, Failure)
                 attempt.lease.end("failure" if failed else "cancelled", self._context.clock())
         head = raced.answers[raced.winner]
@@ -248,7 +249,7 @@ class _Exchange:
         if self._policy.show_routing:
             headers += self._routing_headers(attempt)
         context = self._context
-        context.observation.replying(is_stream=outcome.relay is not None)
+        context.observation.replying(attempt=attempt.number, is_stream=outcome.relay is not None)
         return Reply(
             outcome.status,
             headers,

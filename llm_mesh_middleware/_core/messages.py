@@ -57,6 +57,7 @@ class ClientRequest:
         host: str = "",
         peer: str | None = None,
         http_version: str = "1.1",
+        scheme: str = "http",
         is_inbound: bool = False,
         keeps_content: bool = False,
     ) -> None:
@@ -68,6 +69,7 @@ class ClientRequest:
         self.host = host
         self.peer = peer
         self.http_version = http_version
+        self.scheme = scheme
         self.is_inbound = is_inbound
         self.keeps_content = keeps_content
         self.operation: Operation | None = None
@@ -84,7 +86,8 @@ class UpstreamRequest:
     """One attempt, complete: nothing of an earlier attempt is in it.
 
     `target` is the origin-form request target. `headers` and `body` hold keys and prompts and are
-    left out of the `repr`. `scope` must surround the call, in the task that makes it.
+    left out of the `repr`. `attempt` counts from 1. `scope` must surround
+    the call, in the task that makes it.
     """
 
     endpoint: Endpoint
@@ -95,6 +98,7 @@ class UpstreamRequest:
     connect_timeout_s: float
     provider: str = ""
     model: str | None = None
+    attempt: int = 1
     scope: Callable[[], AbstractContextManager[None]] = nullcontext
 
 

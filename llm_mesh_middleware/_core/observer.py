@@ -25,11 +25,11 @@ class Observation:
         """An attempt is about to be made; a returned request takes the place of this one."""
         return None
 
-    def answered(self, answer: ResponseHead | Failure) -> None:
-        """The attempt brought an answer's head, or failed."""
+    def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
+        """The attempt of that number brought an answer's head, or failed."""
 
-    def replying(self, *, is_stream: bool) -> None:
-        """An answer has been chosen for the client; of a stream the first bytes are there."""
+    def replying(self, *, attempt: int, is_stream: bool) -> None:
+        """An attempt's answer is the client's; of a stream the first bytes are there."""
 
     def summarised(self, summary: AnswerSummary) -> None:
         """What the answer said of itself; told just before `ended`."""
@@ -38,7 +38,8 @@ class Observation:
         """The exchange is over; called exactly once.
 
         `status` is the one the client got, None if it got none. `error` is what went wrong: also
-        set beside a status 200 when a stream broke off later.
+        set beside a status 200 when a stream broke off later; `GeneratorExit` if
+        whoever asked stopped waiting before there was an answer.
         """
 
 

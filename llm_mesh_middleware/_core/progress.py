@@ -160,7 +160,9 @@ class StreamProgress:
             facts.model,
             facts.system_fingerprint if isinstance(facts, AnswerFields) else None,
             facts.service_tier,
-            tuple(self._reasons[index] for index in sorted(self._reasons)),
+            tuple(
+                map(self._reasons.get, sorted(self._reasons.keys() | (self._unfinished or set())))
+            ),
             self.usage,
             self._events if events is None else events,
             body,

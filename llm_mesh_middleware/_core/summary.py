@@ -13,15 +13,16 @@ __all__ = ["AnswerSummary"]
 class AnswerSummary:
     """One answer in short.
 
-    `finish_reasons` has one per choice, in order. `events` counts those of a stream. `body` is the
-    whole answer as JSON, kept only where content is recorded.
+    `finish_reasons` has one per choice, in order; None for a choice that has none yet. `events`
+    counts those of a stream. `body` is the whole answer as JSON, kept only where content is
+    recorded.
     """
 
     id: str | None = None
     model: str | None = None
     system_fingerprint: str | None = None
     service_tier: str | None = None
-    finish_reasons: tuple[str, ...] = ()
+    finish_reasons: tuple[str | None, ...] = ()
     usage: Usage | None = None
     events: int = 0
     body: bytes | None = None

@@ -14,6 +14,8 @@ class Usage:
     """Tokens of one call.
 
     `input_tokens` includes `cache_read_tokens`; `output_tokens` includes `reasoning_tokens`.
+    `modalities` has the part that is of one kind, where the provider says so, such as
+    `("audio.input_tokens", 7)`.
     """
 
     input_tokens: int
@@ -21,14 +23,25 @@ class Usage:
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
+    modalities: tuple[tuple[str, int], ...] = ()
 
 
-class _InputDetails(msgspec.Struct):
+class _Modalities(msgspec.Struct):
+    text_tokens: int | None = None
+    image_tokens: int | None = None
+    audio_tokens: int | None = None
+
+    def named(self, direction: str) -> tuple[tuple[str, int], ...]:
+        amounts = {"text": self.text_tokens, "image": self.image_tokens, "audio": self.audio_tokens}
+        return tuple((f"{kind}.{direction}", n) for kind, n in amounts.items() if n)
+
+
+class _InputDetails(_Modalities):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
 
 
-class _OutputDetails(msgspec.Struct):
+class _OutputDetails(_Modalities):
     reasoning_tokens: int | None = None
 
 
@@ -68,4 +81,5 @@ class UsageFields(msgspec.Struct):
             read or self.cache_read_input_tokens or 0,
             written,
             outputs.reasoning_tokens or 0,
+            (*inputs.named("input_tokens"), *outputs.named("output_tokens")),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from .._core.exchange import Exchange
 from .._core.messages import Answer, AwaitSlot, Failure, Race, Send, Sleep, Step
@@ -27,8 +28,13 @@ async def adrive(steps: Exchange, client: AsyncUpstreamClient) -> AsyncDelivery:
             answer = await driver.carry_out(steps.send(answer))
     except StopIteration as stop:
         return AsyncDelivery(stop.value, driver.response)
-    except BaseException:
+    except asyncio.CancelledError:
         steps.close()
+        await driver.drop()
+        raise
+    except BaseException as error:
+        with contextlib.suppress(BaseException):  # it is raised below, once
+            steps.throw(error)
         await driver.drop()
         raise
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-__all__ = ["JSONFormatter", "LineFormatter", "access_logger", "clean"]
+__all__ = ["JSONFormatter", "LineFormatter", "Value", "access_logger", "clean", "log_call"]
 
 access_logger = logging.getLogger("llm_mesh.access")
 
@@ -61,5 +61,11 @@ class LineFormatter(logging.Formatter):
         fields = getattr(record, _FIELDS, None)
         if fields is None:
             return super().format(record)
-        shown = " ".join(f"{k}={v}" for k, v in fields.items() if v not in (None, [], ""))
+        shown = " ".join(f"{k}={_word(v)}" for k, v in fields.items() if v not in (None, [], ""))
         return f"{self.formatTime(record)} {shown}"
+
+
+def _word(value: object) -> str:
+    """`value` as one word; in quotes where it would look like more than one."""
+    text = ",".join(value) if isinstance(value, list) else str(value)
+    return json.dumps(text, ensure_ascii=False) if set(text) & set(' ="') else text

@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
-from opentelemetry import trace
 from opentelemetry._logs import Logger, LogRecord, SeverityNumber
+from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
-from .._core.payload import Fields
+from .._core.messages import ClientRequest
+from .._core.summary import AnswerSummary
 from . import semconv
 
 __all__ = ["ContentCapture", "Redact", "wanted_capture"]
@@ -27,7 +28,6 @@ _TARGETS = {
     "EVENT_ONLY": frozenset(("event",)),
     "SPAN_AND_EVENT": frozenset(("span", "event")),
 }
-_EVENT = "gen_ai.client.inference.operation.details"
 
 Redact = Callable[[str], str]
 Json = dict[str, Any]
@@ -46,42 +46,45 @@ class ContentCapture:
         self._logger = logger
         self._redact = redact or str
 
-    def write(self, span: Span, fields: Fields, answer: bytes | None) -> None:
+    def write(
+        self, span: Span, context: Context, request: ClientRequest, summary: AnswerSummary | None
+    ) -> None:
         """Add the request's and the answer's messages to `span`, to an event, or to both."""
-        found = {}
-        if "messages" in fields:
-            found[semconv.INPUT_MESSAGES] = [self._message(m) for m in _items(fields["messages"])]
-        if answer is not None:
-            found[semconv.OUTPUT_MESSAGES] = [
-                self._message(choice.get("message") or {})
-                for choice in _object(answer).get("choices") or ()
-            ]
-        if "span" in self.targets:
+        found: dict[str, Any] = {}
+        for name, member in ((semconv.INPUT_MESSAGES, "messages"), (semconv.TOOLS, "tools")):
+            if member in request.fields:
+                found[name] = _objects(_decoded(request.fields[member]))
+        for member in ("input", "prompt"):  # responses and embeddings; text completions
+            if member in request.fields:
+                found[semconv.INPUT_MESSAGES] = _as_messages(_decoded(request.fields[member]))
+        if semconv.INPUT_MESSAGES in found:
+            found[semconv.INPUT_MESSAGES] = list(map(self._message, found[semconv.INPUT_MESSAGES]))
+        if semconv.TOOLS in found:
+            found[semconv.TOOLS] = [self._redacted(tool) for tool in found[semconv.TOOLS]]
+        if summary is not None and summary.body is not None:
+            found[semconv.OUTPUT_MESSAGES] = list(map(self._message, _answers(summary.body)))
+        if "span" in self.targets and span.is_recording():
             for name, messages in found.items():
                 span.set_attribute(name, msgspec.json.encode(messages).decode())
         if "event" in self.targets:
+            told = dict(getattr(span, "attributes", None) or {}) | found
             self._logger.emit(
                 LogRecord(
-                    event_name=_EVENT,
+                    event_name=semconv.EVENT_DETAILS,
                     severity_number=SeverityNumber.INFO,
-                    attributes=found,
-                    context=trace.set_span_in_context(span),
+                    attributes=told,
+                    context=context,
                 )
             )
 
     def _message(self, message: Json) -> Json:
         """A message in the convention's form: a role and parts."""
-        parts: list[Json] = []
         content = message.get("content")
-        if isinstance(content, str):
-            parts.append({"type": "text", "content": self._redact(content)})
-        elif isinstance(content, list):
-            for part in content:
-                kind = part.get("type", "text") if isinstance(part, dict) else "text"
-                text = part.get("text", "") if isinstance(part, dict) else str(part)
-                parts.append({"type": kind, "content": self._redact(str(text))})
-        for call in message.get("tool_calls") or ():
-            function = call.get("function") or {}
+        pieces = content if isinstance(content, list) else [content]
+        parts = [self._part(piece) for piece in pieces if piece is not None]
+        for call in _objects(message.get("tool_calls")):
+            named = call.get("function")
+            function = named if isinstance(named, dict) else {}
             parts.append(
                 {
                     "type": "tool_call",
@@ -90,20 +93,52 @@ class ContentCapture:
                     "arguments": self._redact(str(function.get("arguments", ""))),
                 }
             )
-        return {"role": message.get("role", "assistant"), "parts": parts}
+        return {"role": str(message.get("role", "assistant")), "parts": parts}
+
+    def _part(self, piece: Any) -> Json:
+        """Texts as they are; of an image or a sound only that there was one."""
+        if not isinstance(piece, dict):
+            return {"type": "text", "content": self._redact(str(piece))}
+        kind, text = piece.get("type", "text"), piece.get("text")
+        if isinstance(text, str):
+            kind = "text" if kind in ("input_text", "output_text") else kind
+            return {"type": str(kind), "content": self._redact(text)}
+        return {"type": str(kind)}
+
+    def _redacted(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._redact(value)
+        if isinstance(value, dict):
+            return {key: self._redacted(item) for key, item in value.items()}
+        return list(map(self._redacted, value)) if isinstance(value, list) else value
 
 
-def _items(raw: msgspec.Raw) -> list[Json]:
-    try:
-        items = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+def _as_messages(given: Any) -> list[Json]:
+    """What a client may send instead of messages: a text, texts, or items like messages."""
+    items = given if isinstance(given, list) else [given]
+    return [i if isinstance(i, dict) else {"role": "user", "content": str(i)} for i in items]
+
+
+def _answers(body: bytes) -> list[Json]:
+    """The messages of an answer of any operation that generates one."""
+    answer = _decoded(body)
+    if not isinstance(answer, dict):
         return []
+    if "output" in answer:
+        return [item for item in _objects(answer["output"]) if item.get("type") == "message"]
+    found = []
+    for choice in _objects(answer.get("choices")):
+        message = choice.get("message")
+        found.append(message if isinstance(message, dict) else {"content": choice.get("text")})
+    return found
+
+
+def _objects(items: Any) -> list[Json]:
     return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
-def _object(body: bytes) -> Json:
+def _decoded(text: bytes | msgspec.Raw) -> Any:
     try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return {}
-    return value if isinstance(value, dict) else {}
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

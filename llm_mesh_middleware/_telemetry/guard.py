@@ -60,13 +60,13 @@ class _GuardedObservation(Observation):
             request = request if changed is None else changed
         return request
 
-    def answered(self, answer: ResponseHead | Failure) -> None:
+    def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
         for each in self._observations:
-            self._guard(each.answered, answer)
+            self._guard(each.answered, attempt, answer)
 
-    def replying(self, *, is_stream: bool) -> None:
+    def replying(self, *, attempt: int, is_stream: bool) -> None:
         for each in self._observations:
-            self._guard(each.replying, is_stream=is_stream)
+            self._guard(each.replying, attempt=attempt, is_stream=is_stream)
 
     def summarised(self, summary: AnswerSummary) -> None:
         for each in self._observations:

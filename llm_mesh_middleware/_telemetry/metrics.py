@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from opentelemetry.context import Context
 from opentelemetry.metrics import Histogram, Meter
@@ -14,6 +14,10 @@ from . import semconv
 from .tallies import Tally
 
 __all__ = ["CallRecord", "MeshMetrics", "wanted_generations"]
+
+# What has no output counts none, rather than nothing.
+_INPUT_ONLY = ("input_tokens",)
+_BOTH = ("input_tokens", "output_tokens")
 
 _OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
@@ -26,6 +30,7 @@ class CallRecord:
     """
 
     labels: tuple[tuple[str, str | int], ...]
+    operation: str
     error_type: str | None
     duration_s: float
     first_chunk_s: float | None
@@ -117,17 +122,18 @@ class MeshMetrics:
         plain: dict[str, str | int],
         labels: dict[str, str | int],
     ) -> None:
-        if self._token_usage is not None:
-            for kind, amount in (("input", usage.input_tokens), ("output", usage.output_tokens)):
-                typed = {**plain, semconv.TOKEN_TYPE: kind}
+        directions = _INPUT_ONLY if call.operation == "embeddings" else _BOTH
+        for direction in directions:
+            amount = getattr(usage, direction)
+            if self._token_usage is not None:
+                typed = {**plain, semconv.TOKEN_TYPE: direction.removesuffix("_tokens")}
                 self._token_usage.record(amount, typed, call.context)
-        for name, histogram in self._token_histograms.items():
-            histogram.record(getattr(usage, name), labels, call.context)
+            if self._token_histograms:
+                self._token_histograms[direction].record(amount, labels, call.context)
         if call.first_chunk_s is not None and usage.output_tokens > 1:
             rest_s = call.duration_s - call.first_chunk_s
             self._per_token.record(rest_s / (usage.output_tokens - 1), plain, call.context)
-        amounts = {field.name: getattr(usage, field.name) for field in fields(usage)}
-        counted = {name: amounts[name] for name in semconv.USAGE_COUNTERS if name in amounts}
+        counted = {name: getattr(usage, name) for name in semconv.USAGE_COUNTERS}
         self._usage.add((*call.labels, (semconv.TOKEN_MODALITY, "unknown")), counted)
         asm = (
             (semconv.ASM_WORKLOAD, self._workload),
@@ -135,4 +141,4 @@ class MeshMetrics:
             (semconv.ASM_DESTINATION, call.destination),
             (semconv.ASM_MODEL, call.model),
         )
-        self._asm.add(asm, {name: amounts[name] for name in semconv.ASM_COUNTERS})
+        self._asm.add(asm, {name: counted[name] for name in semconv.ASM_COUNTERS})

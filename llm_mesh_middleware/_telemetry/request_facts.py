@@ -28,6 +28,18 @@ class _Reasoning(msgspec.Struct):
     effort: str | None = None
 
 
+class _Text(msgspec.Struct):
+    format: _Format | None = None
+
+
+class _Conversation(msgspec.Struct):
+    id: str
+
+
+def _decoder(kind: Any) -> Callable[[msgspec.Raw], Any]:
+    return msgspec.json.Decoder(kind).decode
+
+
 # Member of the body -> attribute and the type it must have to be told.
 _MEMBERS: Mapping[str, tuple[str, type]] = {
     "temperature": ("gen_ai.request.temperature", float),
@@ -43,17 +55,19 @@ _MEMBERS: Mapping[str, tuple[str, type]] = {
     "previous_response_id": (semconv.REQUEST_PREVIOUS_RESPONSE, str),
     "service_tier": (semconv.OPENAI_REQUEST_TIER, str),
     "n": (semconv.REQUEST_CHOICE_COUNT, int),
+    "stream": (semconv.REQUEST_STREAM, bool),
 }
 _DECODERS: Mapping[str, Callable[[msgspec.Raw], Any]] = {
-    name: msgspec.json.Decoder(kind).decode for name, (_, kind) in _MEMBERS.items()
+    name: _decoder(kind) for name, (_, kind) in _MEMBERS.items()
 }
-_decode_format = msgspec.json.Decoder(_Format).decode
-_decode_reasoning = msgspec.json.Decoder(_Reasoning).decode
-_decode_stops = msgspec.json.Decoder(str | list[str]).decode
 
 _OUTPUT_TYPES = {"text": "text", "json_object": "json", "json_schema": "json"}
 # Values that the convention does not want told: they say nothing.
-_SILENT = {semconv.REQUEST_CHOICE_COUNT: 1, semconv.OPENAI_REQUEST_TIER: "auto"}
+_SILENT = {
+    semconv.REQUEST_CHOICE_COUNT: 1,
+    semconv.REQUEST_STREAM: False,
+    semconv.OPENAI_REQUEST_TIER: "auto",
+}
 
 
 def request_attributes(fields: Fields) -> dict[str, AttributeValue]:
@@ -65,20 +79,49 @@ def request_attributes(fields: Fields) -> dict[str, AttributeValue]:
             value = _decoded(_DECODERS[name], raw)
             if value is not None and value != _SILENT.get(attribute):
                 found[attribute] = value[:_MAX_TEXT] if isinstance(value, str) else value
-        elif name == "response_format":
-            kind = _decoded(_decode_format, raw)
-            if kind is not None and kind.type in _OUTPUT_TYPES:
-                found[semconv.OUTPUT_TYPE] = _OUTPUT_TYPES[kind.type]
-        elif name == "reasoning":
-            reasoning = _decoded(_decode_reasoning, raw)
-            if reasoning is not None and reasoning.effort is not None:
-                found[semconv.REQUEST_REASONING_LEVEL] = reasoning.effort[:_MAX_TEXT]
-        elif name == "stop":
-            stops = _decoded(_decode_stops, raw)
-            if stops:
-                listed = [stops] if isinstance(stops, str) else stops[:_MAX_STOPS]
-                found[semconv.REQUEST_STOP_SEQUENCES] = tuple(s[:_MAX_TEXT] for s in listed)
+        elif name in _READERS:
+            attribute, decode, read = _READERS[name]
+            decoded = _decoded(decode, raw)
+            value = read(decoded) if decoded is not None else None
+            if value:
+                found[attribute] = value
     return found
+
+
+def _output_type(wanted: _Format) -> str | None:
+    return _OUTPUT_TYPES.get(wanted.type or "")
+
+
+def _stops(given: str | list[str]) -> tuple[str, ...]:
+    listed = [given] if isinstance(given, str) else given[:_MAX_STOPS]
+    return tuple(stop[:_MAX_TEXT] for stop in listed)
+
+
+# Members that are no plain value -> attribute, decoder, and what the decoded value tells.
+_READERS: Mapping[str, tuple[str, Callable[[msgspec.Raw], Any], Callable[[Any], Any]]] = {
+    "response_format": (semconv.OUTPUT_TYPE, _decoder(_Format), _output_type),
+    "text": (
+        semconv.OUTPUT_TYPE,
+        _decoder(_Text),
+        lambda text: _output_type(text.format) if text.format is not None else None,
+    ),
+    "modalities": (
+        semconv.OUTPUT_TYPE,
+        _decoder(list[str]),
+        lambda kinds: "speech" if "audio" in kinds else None,
+    ),
+    "reasoning": (
+        semconv.REQUEST_REASONING_LEVEL,
+        _decoder(_Reasoning),
+        lambda reasoning: (reasoning.effort or "")[:_MAX_TEXT],
+    ),
+    "conversation": (
+        semconv.CONVERSATION,
+        _decoder(str | _Conversation),
+        lambda given: (given if isinstance(given, str) else given.id)[:_MAX_TEXT],
+    ),
+    "stop": (semconv.REQUEST_STOP_SEQUENCES, _decoder(str | list[str]), _stops),
+}
 
 
 def _decoded(decode: Callable[[msgspec.Raw], Decoded], raw: msgspec.Raw) -> Decoded | None:

@@ -18,6 +18,7 @@ REQUEST_CHOICE_COUNT: Final = "gen_ai.request.choice.count"
 REQUEST_STOP_SEQUENCES: Final = "gen_ai.request.stop_sequences"
 REQUEST_REASONING_LEVEL: Final = "gen_ai.request.reasoning.level"
 REQUEST_PREVIOUS_RESPONSE: Final = "gen_ai.request.previous_response.id"
+CONVERSATION: Final = "gen_ai.conversation.id"
 OUTPUT_TYPE: Final = "gen_ai.output.type"
 RESPONSE_ID: Final = "gen_ai.response.id"
 RESPONSE_MODEL: Final = "gen_ai.response.model"
@@ -32,6 +33,7 @@ TOKEN_TYPE: Final = "gen_ai.token.type"  # noqa: S105 - an attribute's name
 TOKEN_MODALITY: Final = "gen_ai.token.modality"  # noqa: S105 - an attribute's name
 INPUT_MESSAGES: Final = "gen_ai.input.messages"
 OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
+TOOLS: Final = "gen_ai.tool.definitions"
 OPENAI_API_TYPE: Final = "openai.api.type"
 OPENAI_REQUEST_TIER: Final = "openai.request.service_tier"
 OPENAI_RESPONSE_TIER: Final = "openai.response.service_tier"
@@ -52,6 +54,9 @@ URL_SCHEME: Final = "url.scheme"
 PROTOCOL_VERSION: Final = "network.protocol.version"
 USER_AGENT: Final = "user_agent.original"
 
+EXCEPTION_TYPE: Final = "exception.type"
+EXCEPTION_MESSAGE: Final = "exception.message"
+
 # Attributes of the mesh.
 ROUTE_NAME: Final = "llm_mesh.route.name"
 RULE_NAME: Final = "llm_mesh.rule.name"
@@ -70,6 +75,11 @@ ATTEMPT_OUTCOME: Final = "llm_mesh.attempt.outcome"
 FALLBACK_FROM: Final = "llm_mesh.fallback.from"
 FALLBACK_TO: Final = "llm_mesh.fallback.to"
 
+# Events.
+EVENT_DETAILS: Final = "gen_ai.client.inference.operation.details"
+EVENT_EXCEPTION: Final = "gen_ai.client.operation.exception"
+EVENT_REQUEST: Final = "llm_mesh.request"
+
 # Metrics: the generation that most back ends know, and the newest.
 OPERATION_DURATION: Final = "gen_ai.client.operation.duration"
 TOKEN_USAGE: Final = "gen_ai.client.token.usage"  # noqa: S105 - a metric's name
@@ -82,6 +92,7 @@ SERVER_DURATION: Final = "gen_ai.server.request.duration"
 SERVER_FIRST_TOKEN: Final = "gen_ai.server.time_to_first_token"  # noqa: S105 - a metric's name
 SERVER_PER_TOKEN: Final = "gen_ai.server.time_per_output_token"  # noqa: S105 - a metric's name
 HTTP_SERVER_DURATION: Final = "http.server.request.duration"
+HTTP_SERVER_ACTIVE: Final = "http.server.active_requests"
 
 MESH_OVERHEAD: Final = "llm_mesh.overhead.duration"
 MESH_ACTIVE: Final = "llm_mesh.requests.active"

@@ -7,22 +7,22 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Literal
 
-from opentelemetry import _logs, context, metrics, trace
+from opentelemetry import _logs, baggage, context, metrics, trace
+from opentelemetry._logs import LoggerProvider
 from opentelemetry.context import Context
 from opentelemetry.metrics import MeterProvider
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
+from opentelemetry.trace import TracerProvider
 
 from .._core.health import ProviderStatus
 from .._core.messages import ClientRequest
 from .._core.observer import Observation
-from .._core.routing import Selection
-from .._core.summary import AnswerSummary
 from . import semconv
 from .attempts import SpanMode
 from .call import CallObservation
 from .content import ContentCapture, Redact, wanted_capture
+from .events import Events
 from .metrics import MeshMetrics, wanted_generations
-from .request_facts import AttributeValue
+from .server_span import ServerSpans
 
 __all__ = ["Telemetry"]
 
@@ -47,8 +47,10 @@ class Telemetry:
         namespace: str,
         attempt_spans: SpanMode = "on_retry",
         http_client_spans: Literal["auto", "suppress"] = "auto",
+        has_http_spans: Callable[[], bool] = lambda: False,
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
+        logger_provider: LoggerProvider | None = None,
         redact: Redact | None = None,
     ) -> None:
         self.tracer = trace.get_tracer(_SCOPE, version, tracer_provider)
@@ -56,12 +58,15 @@ class Telemetry:
         self.metrics = MeshMetrics(
             meter, generations=wanted_generations(), workload=workload, namespace=namespace
         )
-        self.attempt_spans = attempt_spans
+        self._attempt_spans = attempt_spans
+        self._has_http_spans = has_http_spans
+        self.server_spans = ServerSpans(self.tracer, meter)
         self._is_quiet = http_client_spans == "suppress"
         self._known_models = known_models
         self._seen_models: set[str] = set()
-        logger = _logs.get_logger(_SCOPE, version)
-        self._content = ContentCapture(wanted_capture(), logger, redact)
+        logger = _logs.get_logger(_SCOPE, version, logger_provider)
+        self.events = Events(logger)
+        self.content = ContentCapture(wanted_capture(), logger, redact)
         meter.create_observable_gauge(
             semconv.MESH_EJECTED, [_ejections(health)], "{provider}", "1 while it is ejected"
         )
@@ -69,7 +74,7 @@ class Telemetry:
     @property
     def wants_content(self) -> bool:
         """Whether answers must be kept until a call ends."""
-        return bool(self._content.targets)
+        return bool(self.content.targets)
 
     def __call__(self, request: ClientRequest) -> Observation:
         """Begin to follow an exchange."""
@@ -90,49 +95,16 @@ class Telemetry:
         self._seen_models.add(model)
         return model
 
-    def start_server_span(self, request: ClientRequest, parent: Context) -> Span | None:
-        """A SERVER span for a request that nobody else has one for (HTTP conventions)."""
-        if not request.is_inbound:
-            return None
-        attributes: dict[str, AttributeValue] = {
-            semconv.HTTP_METHOD: request.method[:16],
-            semconv.URL_SCHEME: "http",
-            semconv.URL_PATH: request.path[:256],
-            semconv.SERVER_ADDRESS: request.host,
-            semconv.PROTOCOL_VERSION: request.http_version,
-        }
-        if request.peer is not None:
-            attributes[semconv.CLIENT_ADDRESS] = request.peer
-        if (agent := request.headers.get("user-agent")) is not None:
-            attributes[semconv.USER_AGENT] = agent[:256]
-        return self.tracer.start_span(
-            request.method[:16], parent, SpanKind.SERVER, attributes=attributes
-        )
-
-    def end_server_span(
-        self, span: Span, selection: Selection | None, status: int | None, error_type: str | None
-    ) -> None:
-        """Say how the request was answered; a client's own fault is no error of the server."""
-        if span.is_recording():
-            if selection is not None:
-                span.set_attribute(semconv.ROUTE_NAME, selection.route)
-            if status is not None:
-                span.set_attribute(semconv.HTTP_STATUS, status)
-            if error_type is not None and (status is None or status >= 500):
-                span.set_attribute(semconv.ERROR_TYPE, error_type)
-                span.set_status(Status(StatusCode.ERROR))
-        span.end()
+    def attempt_spans(self) -> SpanMode:
+        """Our own spans of attempts are not wanted beside those of the HTTP client."""
+        return "never" if self._has_http_spans() else self._attempt_spans
 
     def scope(self, active: Context) -> Callable[[], AbstractContextManager[None]]:
         """What must surround the HTTP client's call, in the task that makes it."""
+        active = baggage.clear(active)  # an HTTP instrumentation would send it to the provider
         if self._is_quiet:
             active = context.set_value(_SUPPRESS_HTTP, True, active)
         return lambda: _attached(active)
-
-    def capture(self, span: Span, request: ClientRequest, summary: AnswerSummary | None) -> None:
-        """Add content, if it is wanted."""
-        if self._content.targets:
-            self._content.write(span, request.fields, summary.body if summary else None)
 
 
 @contextlib.contextmanager
