@@ -16,6 +16,7 @@ __all__ = ["AnswerFields", "StreamProgress", "read_answer"]
 class _Choice(msgspec.Struct):
     index: int = 0
     finish_reason: str | None = None
+    usage: UsageFields | None = None  # Moonshot, in streams
 
 
 class _Response(msgspec.Struct):
@@ -148,8 +149,11 @@ class StreamProgress:
             else:
                 self._unfinished.discard(choice.index)
                 self._reasons[choice.index] = choice.finish_reason
-        usage = fields.usage or (fields.response and fields.response.usage)
-        if usage:
+            self._count(choice.usage)
+        self._count(fields.usage or (fields.response and fields.response.usage))
+
+    def _count(self, usage: UsageFields | None) -> None:
+        if usage is not None:
             self.usage = usage.normalised() or self.usage
 
     def summary(self, *, events: int | None = None, body: bytes | None = None) -> AnswerSummary:

@@ -39,6 +39,7 @@ class _Modalities(msgspec.Struct):
 class _InputDetails(_Modalities):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None  # DashScope
 
 
 class _OutputDetails(_Modalities):
@@ -69,7 +70,12 @@ class UsageFields(msgspec.Struct):
             return None
         inputs = self.prompt_tokens_details or self.input_tokens_details or _InputDetails()
         outputs = self.completion_tokens_details or self.output_tokens_details or _OutputDetails()
-        written = inputs.cache_write_tokens or self.cache_creation_input_tokens or 0
+        written = (
+            inputs.cache_write_tokens
+            or inputs.cache_creation_input_tokens
+            or self.cache_creation_input_tokens
+            or 0
+        )
         read = inputs.cached_tokens or self.prompt_cache_hit_tokens or self.cached_tokens or 0
         if self.prompt_tokens is None and self.cache_read_input_tokens is not None:
             # Anthropic's own counts leave the cached part out of the input.
