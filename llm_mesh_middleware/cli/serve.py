@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 
+import click
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .._core.messages import error_object
 from .._telemetry.access_log import JSONFormatter, LineFormatter
-from .._telemetry.setup import setup_telemetry
+from .._telemetry.setup import NO_METRICS, setup_telemetry
 from ..asgi import LLMMeshMiddleware, Receive, Scope, Send
 from ..mesh import Mesh
 from ..settings import load_settings
@@ -23,10 +26,17 @@ _LOG_FORMAT = "_LLM_MESH_LOG_FORMAT"  # from the command to its workers
 
 def run(config: Sequence[str], *, host: str, port: int, workers: int, log_format: str) -> None:
     """Serve until the process is told to end."""
+    if workers > 1 and "prometheus" in os.environ.get("OTEL_METRICS_EXPORTER", ""):
+        raise click.UsageError(
+            "OTEL_METRICS_EXPORTER=prometheus needs --workers 1, as workers count each for"
+            " themselves and cannot share its port; use otlp with several"
+        )
     if config:
         os.environ["LLM_MESH_CONFIG"] = os.pathsep.join(config)  # workers read it from there
     os.environ[_LOG_FORMAT] = log_format
-    Mesh(settings=load_settings())  # a bad configuration ends the command before it listens
+    # A bad configuration ends the command before it listens. This mesh takes no call, and its
+    # instruments must not take the names of the one that does.
+    Mesh(settings=load_settings(), meter_provider=NO_METRICS)
     uvicorn.run(
         "llm_mesh_middleware.cli.serve:create_app",
         factory=True,
@@ -45,8 +55,11 @@ def run(config: Sequence[str], *, host: str, port: int, workers: int, log_format
 def create_app() -> LLMMeshMiddleware:
     """The sidecar's application, from `LLM_MESH_*`."""
     _log_calls(os.environ.get(_LOG_FORMAT, "text"))
-    setup_telemetry()
-    return LLMMeshMiddleware(_not_ours)
+    try:
+        end_telemetry = setup_telemetry()
+    except RuntimeError as exc:
+        sys.exit(f"llm-mesh: {exc}")
+    return LLMMeshMiddleware(_OwnApp(end_telemetry))
 
 
 def _log_calls(log_format: str) -> None:
@@ -73,10 +86,32 @@ class TargetProtocol(HttpToolsProtocol):
             self.scope["path"] = target.partition(b"?")[0].decode("latin-1")
 
 
-async def _not_ours(scope: Scope, receive: Receive, send: Send) -> None:
+class _OwnApp:
+    """What is for no virtual host, and the end of the process's telemetry."""
+
+    def __init__(self, end_telemetry: Callable[[], None]) -> None:
+        self._end_telemetry = end_telemetry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await _refuse(scope, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """By the time of the shutdown every request is over, and what it has told is on record.
+
+        Not left to `atexit`: uvicorn ends the process by the signal that it was sent.
+        """
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await asyncio.to_thread(self._end_telemetry)
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _refuse(scope: Scope, send: Send) -> None:
     """Everything that is not for a virtual host: health, and a refusal for the rest."""
-    if scope["type"] != "http":
-        return
     if scope["method"] == "CONNECT":
         status, body = 405, _refusal("this proxy opens no tunnels", "method_not_allowed")
     elif scope["path"] == "/healthz" and scope["method"] in ("GET", "HEAD"):
