@@ -22,7 +22,7 @@ from llm_mesh_middleware import LLMMeshMiddleware, Mesh, MeshSettings
 from llm_mesh_middleware.config import LLMProvider, LLMRoute
 from llm_mesh_middleware.testing import FakeUpstream
 
-KEY = "sk-canary-telemetry-0123456789"
+KEY = "sk-Q7v2Zp9LxT4mR8wKd3Bn"
 HOST = "llm"
 CHAT = {"model": "m-1", "messages": [{"role": "user", "content": "Good morning"}]}
 STREAM = {**CHAT, "stream": True}

@@ -130,7 +130,7 @@ async def test_a_call_is_recorded_under_one_set_of_attributes(
         assert point.exemplars[0].span_id == recorder.call.context.span_id
     tokens = {
         p.attributes["gen_ai.token.type"]: p for p in recorder.points("gen_ai.client.token.usage")
-    }  # noqa: E501
+    }
     assert {kind: point.sum for kind, point in tokens.items()} == {"input": 1, "output": 1}
     assert dict(tokens["input"].attributes) == common | {"gen_ai.token.type": "input"}
     (counted,) = recorder.points("gen_ai.client.inference.usage.input_tokens")

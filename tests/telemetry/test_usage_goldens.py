@@ -15,7 +15,10 @@ import pytest
 from llm_mesh_middleware.testing import Answer, FakeUpstream, Stream
 from tests.telemetry.recording import CHAT, Recorder, calling, make_mesh
 
-GOLDENS = sorted((Path(__file__).parent / "usage_golden").glob("*.json"))
+GOLDENS = {
+    file.stem: json.loads(file.read_text())
+    for file in sorted((Path(__file__).parent / "usage_golden").glob("*.json"))
+}
 _SPAN = {
     "input_tokens": "gen_ai.usage.input_tokens",
     "output_tokens": "gen_ai.usage.output_tokens",
@@ -26,7 +29,7 @@ _SPAN = {
 _COUNTERS = {
     name: attribute.replace("gen_ai.", "gen_ai.client.inference.", 1)
     for name, attribute in _SPAN.items()
-}  # noqa: E501
+}
 
 
 def scripted(golden: dict[str, Any]) -> Answer | Stream:
@@ -36,11 +39,10 @@ def scripted(golden: dict[str, Any]) -> Answer | Stream:
     return Stream([*events, b"data: [DONE]\n\n"] if golden["ends_with_done"] else events)
 
 
-@pytest.mark.parametrize("file", GOLDENS, ids=lambda file: file.stem)
+@pytest.mark.parametrize("golden", GOLDENS.values(), ids=GOLDENS)
 async def test_the_counts_of_a_provider_are_read(
-    recorder: Recorder, upstream: FakeUpstream, file: Path
+    recorder: Recorder, upstream: FakeUpstream, golden: dict[str, Any]
 ) -> None:
-    golden = json.loads(file.read_text())
     expected = golden["expected"]
     upstream.script(scripted(golden))
     body = {**CHAT, "input": "Good morning", "stream": "events" in golden}
@@ -57,9 +59,8 @@ async def test_the_counts_of_a_provider_are_read(
 
 
 def test_every_dialect_has_a_golden_of_both_forms() -> None:
-    names = {file.stem for file in GOLDENS}
     dialects = (
         "openai", "openai_responses", "azure", "dashscope", "moonshot", "deepseek",
         "anthropic_compatible", "gemini_compatible", "vllm", "llama_cpp",
     )  # fmt: skip
-    assert {form for name in dialects for form in (name, f"{name}_stream")} <= names
+    assert {form for name in dialects for form in (name, f"{name}_stream")} <= set(GOLDENS)
