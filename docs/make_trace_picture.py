@@ -14,8 +14,8 @@ from typing import Any
 
 Span = Mapping[str, Any]
 
-WIDTH, ROW, TOP, BAR = 960, 46, 44, 16
-LABELS, RIGHT = 330, 24  # where the bars begin; the margin behind them
+WIDTH, ROW, TOP, BAR = 1040, 46, 44, 16
+LABELS, RIGHT = 240, 24  # where the bars begin; the margin behind them
 COLOURS = {"llm_mesh_middleware": "#3b6fd4", "fastapi": "#2a9d74", "httpx": "#8a63c8"}
 FAILED = "#c8453b"
 STEPS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10**6)

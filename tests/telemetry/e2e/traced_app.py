@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -40,12 +41,20 @@ def record_trace(folder: Path) -> list[dict[str, Any]]:
         with running(_make_app(upstreams, tracing), "uvicorn-h11") as port:
             url = f"http://127.0.0.1:{port}/weather"
             httpx.get(url, trust_env=False, timeout=10)  # the first call imports and connects
+            _wait_for_root(memory)  # it ends after its answer
             memory.clear()
             _script(upstreams)
             answer = httpx.get(url, trust_env=False, timeout=10)
             assert answer.text == "Take an umbrella."
     tracing.shutdown()
     return _described(memory.get_finished_spans())
+
+
+def _wait_for_root(memory: InMemorySpanExporter) -> None:
+    deadline = time.monotonic() + 5
+    while all(span.parent for span in memory.get_finished_spans()):
+        assert time.monotonic() < deadline, "the first request's span never ended"
+        time.sleep(0.005)
 
 
 def _script(upstreams: Providers) -> None:
