@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._core.headers import Headers
 from ._core.inbound import check_body, check_hosts, split_target, too_large
@@ -20,6 +20,11 @@ from ._engine.keepalive import COMMENT, kept_alive, open_kept_alive
 from .exceptions import AnswerableError, ClientDisconnected, ConfigError, RequestTimeout
 from .mesh import Config, Mesh
 from .settings import MeshSettings
+
+if TYPE_CHECKING:
+    from opentelemetry._logs import LoggerProvider
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
 
 __all__ = ["LLMMeshMiddleware"]
 
@@ -51,6 +56,9 @@ class LLMMeshMiddleware:
         mesh: Mesh | None = None,
         attributes: Callable[[Scope], Mapping[str, str]] | None = None,
         authorize: Callable[[Scope], bool] | None = None,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+        logger_provider: LoggerProvider | None = None,
     ) -> None:
         """Wrap `app`; with no other argument everything is read from `LLM_MESH_*`.
 
@@ -61,6 +69,9 @@ class LLMMeshMiddleware:
             mesh: a mesh to share with other adapters, instead of `config` and `settings`.
             attributes: the application's own facts about a request (plan, tenant), for matching.
             authorize: decides who may use the mesh beside `LLM_MESH_ACCESS`.
+            tracer_provider: as `Mesh` takes it.
+            meter_provider: as `Mesh` takes it.
+            logger_provider: as `Mesh` takes it.
         """
         self.app = app
         self._attributes = attributes
@@ -68,6 +79,9 @@ class LLMMeshMiddleware:
         self._config = config
         self._settings = settings
         self._mesh = mesh
+        self._tracer_provider = tracer_provider
+        self._meter_provider = meter_provider
+        self._logger_provider = logger_provider
 
     @property
     def mesh(self) -> Mesh:
@@ -80,7 +94,13 @@ class LLMMeshMiddleware:
             ConfigError: the configuration cannot be used.
         """
         if self._mesh is None:
-            self._mesh = Mesh(self._config, settings=self._settings)
+            self._mesh = Mesh(
+                self._config,
+                settings=self._settings,
+                tracer_provider=self._tracer_provider,
+                meter_provider=self._meter_provider,
+                logger_provider=self._logger_provider,
+            )
         return self._mesh
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -273,7 +293,15 @@ class _Responder:
                 "the body did not arrive in time", headers={"connection": "close"}
             ) from None
         return ClientRequest(
-            scope["method"], path, headers, body, self._middleware.attributes_of(scope, consumer)
+            scope["method"],
+            path,
+            headers,
+            body,
+            self._middleware.attributes_of(scope, consumer),
+            peer=peer[0] if peer else None,
+            http_version=scope["http_version"],
+            scheme=scope.get("scheme", "http"),
+            is_inbound="starlette.opentelemetry" not in scope,
         )
 
     async def _read_body(self, limit: asyncio.Timeout) -> bytes:

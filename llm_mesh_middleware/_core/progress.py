@@ -7,6 +7,7 @@ import contextlib
 import msgspec
 
 from .payload import Fields, is_json
+from .summary import AnswerSummary
 from .usage import Usage, UsageFields
 
 __all__ = ["AnswerFields", "StreamProgress", "read_answer"]
@@ -15,9 +16,13 @@ __all__ = ["AnswerFields", "StreamProgress", "read_answer"]
 class _Choice(msgspec.Struct):
     index: int = 0
     finish_reason: str | None = None
+    usage: UsageFields | None = None  # Moonshot, in streams
 
 
 class _Response(msgspec.Struct):
+    id: str | None = None
+    model: str | None = None
+    service_tier: str | None = None
     usage: UsageFields | None = None
 
 
@@ -27,11 +32,21 @@ class AnswerFields(msgspec.Struct):
     `response` holds the usage in the events of the Responses API.
     """
 
+    id: str | None = None
+    model: str | None = None
+    system_fingerprint: str | None = None
+    service_tier: str | None = None
     type: str | None = None
     choices: list[_Choice] | None = None
     usage: UsageFields | None = None
     response: _Response | None = None
     error: object = None
+
+    def summary(self, body: bytes | None) -> AnswerSummary:
+        """The answer in short, if this is a whole one; `body` is kept with it."""
+        progress = StreamProgress()
+        progress.add(self)
+        return progress.summary(events=0, body=body)
 
     @property
     def is_error(self) -> bool:
@@ -90,10 +105,13 @@ def _read_loosely(body: bytes) -> AnswerFields:
 class StreamProgress:
     """How far a stream of events has come."""
 
-    __slots__ = ("_unfinished", "has_failed", "is_done", "usage")
+    __slots__ = ("_events", "_facts", "_reasons", "_unfinished", "has_failed", "is_done", "usage")
 
     def __init__(self) -> None:
         self.usage: Usage | None = None
+        self._events = 0
+        self._facts: AnswerFields | _Response | None = None
+        self._reasons: dict[int, str] = {}
         self.is_done = False
         self.has_failed = False
         self._unfinished: set[int] | None = None
@@ -109,8 +127,17 @@ class StreamProgress:
             self.is_done = True
             return AnswerFields()
         fields = read_answer(data)
-        if fields is None:
-            return None
+        if fields is not None:
+            self._events += 1
+            self.add(fields)
+        return fields
+
+    def add(self, fields: AnswerFields) -> None:
+        """Take the members of an event, or of a whole answer."""
+        if fields.id is not None or fields.model is not None:
+            self._facts = fields
+        elif fields.response is not None:
+            self._facts = fields.response
         if fields.is_error:
             self.has_failed = self.is_done = True
         elif fields.type in _LAST_TYPES:
@@ -121,7 +148,28 @@ class StreamProgress:
                 self._unfinished.add(choice.index)
             else:
                 self._unfinished.discard(choice.index)
-        usage = fields.usage or (fields.response and fields.response.usage)
-        if usage:
+                self._reasons[choice.index] = choice.finish_reason
+            self._count(choice.usage)
+        self._count(fields.usage)
+        if fields.response is not None:
+            self._count(fields.response.usage)
+
+    def _count(self, usage: UsageFields | None) -> None:
+        if usage is not None:
             self.usage = usage.normalised() or self.usage
-        return fields
+
+    def summary(self, *, events: int | None = None, body: bytes | None = None) -> AnswerSummary:
+        """What has been seen, in short."""
+        facts = self._facts or AnswerFields()
+        return AnswerSummary(
+            facts.id,
+            facts.model,
+            facts.system_fingerprint if isinstance(facts, AnswerFields) else None,
+            facts.service_tier,
+            tuple(
+                map(self._reasons.get, sorted(self._reasons.keys() | (self._unfinished or set())))
+            ),
+            self.usage,
+            self._events if events is None else events,
+            body,
+        )

@@ -16,11 +16,22 @@ from ..exceptions import UpstreamError, UpstreamProtocolError
 from .tls import TLSContexts
 from .upstream import connect_failure, env_proxy, response_head, torn
 
-__all__ = ["HttpxUpstreamClient"]
+__all__ = ["HttpxUpstreamClient", "is_instrumented"]
 
 _NO_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None)
 
 _TLS_REASON = "its certificate is not valid for it, or not trusted, or the TLS handshake failed"
+
+
+def is_instrumented(transport: httpx.AsyncBaseTransport | None) -> bool:
+    """Whether OpenTelemetry's instrumentation makes a span of each call on `transport`.
+
+    It puts a wrapper around the method of httpx's own transport, or is a transport itself.
+    """
+    kind = httpx.AsyncHTTPTransport if transport is None else type(transport)
+    if kind.__module__.startswith("opentelemetry."):
+        return True
+    return hasattr(kind.handle_async_request, "__wrapped__")
 
 
 class HttpxUpstreamClient:

@@ -8,14 +8,18 @@ from .._core.decoding import BodyDecoder, DecodingError
 from .._core.messages import error_object
 from .._core.progress import StreamProgress
 from .._core.sse import EventCutter, EventTooLong, event_data, make_event
+from .._core.summary import AnswerSummary
 from .._core.upstream import Upstream
 from .._core.usage import Usage
 from ..exceptions import AnswerableError, UpstreamProtocolError
+from .stream_bridge import BrokenStream, events_to_completion
 
 __all__ = ["EventRelay"]
 
 # Longer than any event with an image in it; what one stream may hold in memory.
 _MAX_EVENT_BYTES = 16 * 2**20
+# How much of a stream is kept for a record of its content.
+_MAX_KEPT_BYTES = 2**20
 
 
 class EventRelay:
@@ -30,6 +34,8 @@ class EventRelay:
         "_cutter",
         "_decoder",
         "_drops_usage",
+        "_kept",
+        "_may_keep",
         "_progress",
         "_upstream",
         "_was_dropped",
@@ -37,8 +43,15 @@ class EventRelay:
     )
 
     def __init__(
-        self, upstream: Upstream, *, drops_usage: bool, decoder: BodyDecoder | None = None
+        self,
+        upstream: Upstream,
+        *,
+        drops_usage: bool,
+        decoder: BodyDecoder | None = None,
+        keeps_content: bool = False,
     ) -> None:
+        self._kept: list[bytes] | None = [] if keeps_content else None
+        self._may_keep = _MAX_KEPT_BYTES
         self._upstream = upstream
         self._drops_usage = drops_usage
         self._decoder = decoder
@@ -51,6 +64,11 @@ class EventRelay:
     def usage(self) -> Usage | None:
         """The token counts seen so far."""
         return self._progress.usage
+
+    @property
+    def summary(self) -> AnswerSummary:
+        """What was seen of the answer so far."""
+        return self._progress.summary(body=self._kept_answer())
 
     def feed(self, data: bytes, /) -> bytes:
         """The events that `data` completes."""
@@ -110,6 +128,16 @@ class EventRelay:
             if fields.is_error:
                 event = self._upstream.redact(event)
         passed.append(event)
+        if self._kept is not None and (size := len(event)) <= self._may_keep:
+            self._may_keep -= size
+            self._kept.append(event)
+
+    def _kept_answer(self) -> bytes | None:
+        if self._kept is None:
+            return None
+        with contextlib.suppress(BrokenStream):
+            return events_to_completion(b"".join(self._kept))[0]
+        return None
 
     def _break(self, what: str) -> bytes:
         return self.abort(UpstreamProtocolError(f"{self._upstream.host} {what}"))

@@ -15,7 +15,8 @@ from .._core.payload import (
     read_fields,
     read_text,
 )
-from .._core.progress import read_answer
+from .._core.progress import AnswerFields, read_answer
+from .._core.summary import AnswerSummary
 from .._core.transformer import BodyRelay, WholeAnswer
 from .._core.upstream import Upstream
 from ..exceptions import UpstreamProtocolError
@@ -42,6 +43,7 @@ class OpenAITransformer:
     def __init__(self, request: ClientRequest, operation: Operation, upstream: Upstream) -> None:
         self._operation = operation
         self._upstream = upstream
+        self._keeps_content = request.keeps_content
         self._fields = dict(request.fields)
         if operation.is_generation:
             for name, value in upstream.defaults.items():
@@ -86,10 +88,10 @@ class OpenAITransformer:
         fields = read_answer(body)
         if fields is None:
             raise self._broken(f"answered {head.status} without a whole JSON body")
-        usage = fields.usage.normalised() if fields.usage is not None else None
+        summary = self._summary(fields, body)
         if self.wants_stream and self._configured_stream is False:
             headers, body = self._as_events(headers, body)
-        return WholeAnswer(_with_length(headers, body), body, usage)
+        return WholeAnswer(_with_length(headers, body), body, summary)
 
     def relay(self, head: ResponseHead) -> tuple[RawFields, BodyRelay]:
         """The events as they are; a compressed stream is decoded, to be able to end it."""
@@ -99,7 +101,12 @@ class OpenAITransformer:
             raise self._broken("sent a stream in a coding that was not asked for")
         dropped = (b"content-length", b"content-encoding")
         headers = [field for field in head.headers.downstream() if field[0] not in dropped]
-        relay = EventRelay(self._upstream, drops_usage=self._added_usage, decoder=decoder)
+        relay = EventRelay(
+            self._upstream,
+            drops_usage=self._added_usage,
+            decoder=decoder,
+            keeps_content=self._keeps_content,
+        )
         return headers, relay
 
     def _model(self) -> str | None:
@@ -143,10 +150,14 @@ class OpenAITransformer:
         if not self._operation.has_two_forms:
             raise self._broken("sent a stream that was not asked for")
         try:
-            whole, usage = events_to_completion(body)
+            whole, _ = events_to_completion(body)
         except BrokenStream as exc:
             raise self._broken(str(exc)) from exc
-        return WholeAnswer(_with_length(_with_type(headers, _JSON), whole), whole, usage)
+        summary = self._summary(read_answer(whole) or AnswerFields(), whole)
+        return WholeAnswer(_with_length(_with_type(headers, _JSON), whole), whole, summary)
+
+    def _summary(self, fields: AnswerFields, body: bytes) -> AnswerSummary:
+        return fields.summary(body if self._keeps_content else None)
 
     def _error(
         self, head: ResponseHead, headers: RawFields, body: bytes, *, is_readable: bool

@@ -64,7 +64,14 @@ def main() -> None:
     type=click.IntRange(1),
     help="How many processes share the port.",
 )
-def serve(config: tuple[str, ...], host: str, port: int, workers: int) -> None:
+@click.option(
+    "--log-format",
+    default="text",
+    show_default=True,
+    type=click.Choice(["text", "json"]),
+    help="How each call is logged.",
+)
+def serve(config: tuple[str, ...], host: str, port: int, workers: int, log_format: str) -> None:
     """Run the mesh as a sidecar, for programs in any language.
 
     A client reaches it with `http_proxy=http://127.0.0.1:15001`, or with a virtual host in its Host
@@ -72,7 +79,7 @@ def serve(config: tuple[str, ...], host: str, port: int, workers: int) -> None:
     """
     from .serve import run
 
-    run(config, host=host, port=port, workers=workers)
+    run(config, host=host, port=port, workers=workers, log_format=log_format)
 
 
 @main.command()

@@ -45,7 +45,7 @@ class Notes(Observation):
     def sending(self, request: UpstreamRequest) -> None:
         self.events.append(f"sending {request.endpoint.provider_host}")
 
-    def answered(self, answer: ResponseHead | Failure) -> None:
+    def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
         if isinstance(answer, ResponseHead):
             self.events.append(f"answered {answer.status}")
         else:
