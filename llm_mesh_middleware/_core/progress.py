@@ -150,7 +150,9 @@ class StreamProgress:
                 self._unfinished.discard(choice.index)
                 self._reasons[choice.index] = choice.finish_reason
             self._count(choice.usage)
-        self._count(fields.usage or (fields.response and fields.response.usage))
+        self._count(fields.usage)
+        if fields.response is not None:
+            self._count(fields.response.usage)
 
     def _count(self, usage: UsageFields | None) -> None:
         if usage is not None:
