@@ -39,7 +39,7 @@ ANSWER = chat_completion(
 # What only the mesh has on its span, and why; a dot at the end stands for a family.
 SPAN_EXTRAS = {
     "llm_mesh.": "there is no convention for what a gateway adds",
-    "openai.api.type": "the extension for OpenAI's API, which the helpers leave to instrumentations",
+    "openai.api.type": "of the extension for OpenAI's API, not the helpers' business",
     "http.response.status_code": "the call is an HTTP call too, and need not have a span below",
 }
 # Metrics of the mesh that the helpers have not, and why.
