@@ -38,6 +38,8 @@ DEFAULTS: dict[str, object] = {
     "forward_headers": (),
     "trust_env": False,
     "sse_keepalive": 0,
+    "http_client_spans": "auto",
+    "attempt_spans": "on_retry",
     "upstream_client": "auto",
     "response_headers": True,
 }
@@ -66,6 +68,8 @@ GOOD = [
     ("MAX_RESPONSE_BYTES", "1024", 1024),
     ("FORWARD_HEADERS", "X-Tenant, x-acme-*", ("x-tenant", "x-acme-*")),
     ("SSE_KEEPALIVE", "15", 15.0),
+    ("HTTP_CLIENT_SPANS", "suppress", "suppress"),
+    ("ATTEMPT_SPANS", "always", "always"),
     ("TRUST_ENV", "true", True),
     ("TRUST_ENV", "0", False),
     ("UPSTREAM_CLIENT", "httpx", "httpx"),
