@@ -57,7 +57,7 @@ BREAKS = TORN | {
     "early end": Stream(CONTENT),
     "early end, close-delimited": Stream(CONTENT, framing="close"),
     "half an event and its end": Stream([*CONTENT, STOP[:20]]),
-    "malformed event": Stream([*CONTENT, b"data: {oops\n\n", STOP, DONE]),
+    "malformed event": Stream([*CONTENT, 0.03, b"data: {oops\n\n", STOP, DONE]),
     "half of [DONE]": Stream([*CONTENT, b"data: [DO"]),
 }
 
