@@ -41,7 +41,7 @@ class OutlierDetection:
 
     `consecutive_failures` in a row, none further than `interval_s` from the next, eject the
     provider for `base_ejection_s`, doubled with each ejection that follows closely, up to
-    `max_ejection_s`. Afterwards `half_open_requests` may probe it; when all succeed it is back.
+    `max_ejection_s`; one that only limits the rate is left alone for as long as it says. Afterwards `half_open_requests` may probe it; when all succeed it is back.
     """
 
     consecutive_failures: int = 5
@@ -280,7 +280,8 @@ class ProviderHealth:
         else:
             self._good_at = _NEVER
             if is_probe or self._count(result, now) >= self._detection.consecutive_failures:
-                self._eject(now, retry_after_s)
+                is_wish = result == "rate_limited" and retry_after_s > 0
+                self._eject(now, retry_after_s if is_wish else self._grown(retry_after_s))
 
     def _succeeded(self, is_probe: bool, now: float) -> None:
         self._good_at = now
@@ -300,11 +301,14 @@ class ProviderHealth:
         self._failures[result] += 1
         return self._failures[result]
 
-    def _eject(self, now: float, retry_after_s: float) -> None:
-        detection = self._detection
-        grown = detection.base_ejection_s * 2.0 ** min(self._ejections, _MAX_DOUBLINGS)
-        self._ejection_s = min(detection.max_ejection_s, max(grown, retry_after_s))
+    def _grown(self, at_least_s: float) -> float:
+        """The length of the next ejection of a provider that fails."""
+        doubled = 2.0 ** min(self._ejections, _MAX_DOUBLINGS)
         self._ejections += 1
+        return max(self._detection.base_ejection_s * doubled, at_least_s)
+
+    def _eject(self, now: float, seconds: float) -> None:
+        self._ejection_s = min(self._detection.max_ejection_s, seconds)
         self._ejected_until = now + self._ejection_s
         self._failures = {"failure": 0, "rate_limited": 0}
         self._begin_epoch()

@@ -133,15 +133,39 @@ def test_a_relapse_soon_after_the_return_goes_on_where_it_stopped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish_s", "out_s"), [(0.0, 5.0), (3.0, 5.0), (17.0, 17.0), (1e64, 300.0), (float("inf"), 300)]
+    ("result", "wish_s", "out_s"),
+    [
+        ("failure", 0.0, 5.0),
+        ("failure", 3.0, 5.0),
+        ("failure", 17.0, 17.0),
+        ("failure", 1e64, 300.0),
+        ("rate_limited", 0.0, 5.0),
+        ("rate_limited", 3.0, 3.0),
+        ("rate_limited", 17.0, 17.0),
+        ("rate_limited", float("inf"), 300.0),
+    ],
 )
-def test_a_provider_that_wishes_for_longer_gets_it_up_to_the_longest_ejection(
-    wish_s: float, out_s: float
+def test_a_wish_lengthens_an_ejection_and_is_the_ejection_where_only_the_rate_is_limited(
+    result: Result, wish_s: float, out_s: float
 ) -> None:
     provider = health()
     for _ in range(5):
-        call(provider, "rate_limited", 0.0, wish_s)
+        call(provider, result, 0.0, wish_s)
     assert provider.available_in_s(0.0) == out_s
+
+
+def test_a_limited_rate_does_not_make_ejections_grow_unless_the_provider_is_silent() -> None:
+    provider, now = health(), 0.0
+    for _ in range(4):
+        for _ in range(5):
+            if provider.is_available(now):
+                call(provider, "rate_limited", now, 2.0)
+        assert provider.available_in_s(now) == 2.0
+        now += 2.0
+    call(provider, "rate_limited", now)
+    assert provider.available_in_s(now) == 5.0
+    call(provider, "rate_limited", now + 5.0)
+    assert provider.available_in_s(now + 5.0) == 10.0
 
 
 @pytest.mark.parametrize("probes", [1, 2, 5])

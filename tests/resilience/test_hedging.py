@@ -194,6 +194,8 @@ async def test_a_hedge_that_fails_does_not_hurt_the_first(
     async with running(*mesh_of(primary, fallback)) as mesh:
         asking = asyncio.create_task(ask(mesh))
         await asyncio.to_thread(fallback.wait_for_requests, 1)
+        assert await asyncio.to_thread(fallback.wait_closed)
+        await asyncio.sleep(0.05)  # until that is noticed here
         gate.open()
         answer = await asking
         failures = mesh.health()["fallback.example"].consecutive_failures
