@@ -220,7 +220,7 @@ class _Responder:
             with Interrupt() as interrupt:
                 watch = asyncio.create_task(self._watch(interrupt))
                 try:
-                    await self._serve(request)
+                    await self._serve(request, interrupt)
                 finally:
                     watch.cancel()
         except AnswerableError as error:
@@ -228,7 +228,7 @@ class _Responder:
         except (ClientDisconnected, OSError):  # OSError: `send` to a client that is gone (ASGI 2.4)
             return
 
-    async def _serve(self, request: ClientRequest) -> None:
+    async def _serve(self, request: ClientRequest, interrupt: Interrupt) -> None:
         interval_s = self._mesh.settings.sse_keepalive
         opening = self._mesh.asend(self._host, request)
         if interval_s:
@@ -242,6 +242,7 @@ class _Responder:
             else:
                 await self._send_whole(delivery)
         finally:
+            interrupt.disarm()  # a client that leaves after its answer must not leave a connection
             await delivery.aclose()
 
     async def _send_whole(self, delivery: AsyncDelivery) -> None:

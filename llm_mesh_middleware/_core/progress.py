@@ -13,7 +13,8 @@ from .usage import Usage, UsageFields
 __all__ = ["AnswerFields", "StreamProgress", "read_answer"]
 
 
-class _Choice(msgspec.Struct):
+# Never part of a cycle: the collector need not look at what every event makes anew.
+class _Choice(msgspec.Struct, gc=False):
     index: int = 0
     finish_reason: str | None = None
     usage: UsageFields | None = None  # Moonshot, in streams
@@ -26,7 +27,7 @@ class _Response(msgspec.Struct):
     usage: UsageFields | None = None
 
 
-class AnswerFields(msgspec.Struct):
+class AnswerFields(msgspec.Struct, gc=False):
     """The members of an answer or of one of its events that say how far it is and what it took.
 
     `response` holds the usage in the events of the Responses API.
@@ -52,6 +53,20 @@ class AnswerFields(msgspec.Struct):
     def is_error(self) -> bool:
         """Whether it tells of a failure; its text may repeat anything."""
         return self.error is not None or self.type in _ERROR_TYPES
+
+    @property
+    def is_delta(self) -> bool:
+        """Whether it only continues one choice, as nearly every event of a stream does."""
+        if self.usage is not None or self.type is not None or self.is_error:
+            return False
+        choices = self.choices
+        return (
+            choices is not None
+            and len(choices) == 1
+            and not choices[0].finish_reason
+            and choices[0].usage is None
+            and self.response is None
+        )
 
     @property
     def is_usage_only(self) -> bool:
@@ -131,6 +146,23 @@ class StreamProgress:
             self._events += 1
             self.add(fields)
         return fields
+
+    def see_deltas(self, events: list[bytes]) -> bool:
+        """Take the data of some events if every one is a mere delta; else take none of them."""
+        indexes = []
+        fields = None
+        for data in events:
+            try:
+                fields = _decode(data)
+            except (ValueError, RecursionError):  # msgspec's errors and UnicodeDecodeError are
+                return False
+            if not fields.is_delta:
+                return False
+            indexes.append(fields.choices[0].index)  # type: ignore[index]
+        self._events += len(events)
+        self._facts = fields or self._facts
+        self._unfinished = (self._unfinished or set()).union(indexes)
+        return True
 
     def add(self, fields: AnswerFields) -> None:
         """Take the members of an event, or of a whole answer."""
