@@ -40,7 +40,7 @@ SCENARIOS = (
     Scenario("unary-1000", "unary", 1000, think_s=0.1),
     Scenario("sse-50", "sse", 16, chunks=50),
     Scenario("sse-1000", "sse", 16, chunks=1000),
-    Scenario("sse-50-paced", "sse", 64, chunks=50, pace_s=0.01, has_first_byte_budget=True),
+    Scenario("sse-50-paced", "sse", 64, chunks=50, pace_s=0.01),
     Scenario(
         "sse-first-byte",
         "sse",
