@@ -41,7 +41,8 @@ class OutlierDetection:
 
     `consecutive_failures` in a row, none further than `interval_s` from the next, eject the
     provider for `base_ejection_s`, doubled with each ejection that follows closely, up to
-    `max_ejection_s`; one that only limits the rate is left alone for as long as it says. Afterwards `half_open_requests` may probe it; when all succeed it is back.
+    `max_ejection_s`; one that only limits the rate is left alone for as long as it says.
+    Afterwards `half_open_requests` may probe it; when all succeed it is back.
     """
 
     consecutive_failures: int = 5
