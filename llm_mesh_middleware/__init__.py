@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._telemetry.setup import setup_telemetry
 from .asgi import LLMMeshMiddleware
 from .config import LLMProvider, LLMRoute
 from .exceptions import (
@@ -56,6 +57,7 @@ __all__ = [
     "UpstreamProtocolError",
     "UpstreamTimeout",
     "__version__",
+    "setup_telemetry",
 ]
 
 __version__ = "0.1.0"

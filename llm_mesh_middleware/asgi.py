@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._core.headers import Headers
 from ._core.inbound import check_body, check_hosts, split_target, too_large
@@ -21,6 +21,11 @@ from .exceptions import AnswerableError, ClientDisconnected, ConfigError, Reques
 from .mesh import Config, Mesh
 from .settings import MeshSettings
 
+if TYPE_CHECKING:
+    from opentelemetry._logs import LoggerProvider
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
+
 __all__ = ["LLMMeshMiddleware"]
 
 # The ASGI specification's own types, spelled out: a framework is not imported for them.
@@ -31,6 +36,7 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _GONE = "the client went away"
+_EVENTS = (b"content-type", b"text/event-stream")
 
 
 class LLMMeshMiddleware:
@@ -50,6 +56,9 @@ class LLMMeshMiddleware:
         mesh: Mesh | None = None,
         attributes: Callable[[Scope], Mapping[str, str]] | None = None,
         authorize: Callable[[Scope], bool] | None = None,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+        logger_provider: LoggerProvider | None = None,
     ) -> None:
         """Wrap `app`; with no other argument everything is read from `LLM_MESH_*`.
 
@@ -60,6 +69,9 @@ class LLMMeshMiddleware:
             mesh: a mesh to share with other adapters, instead of `config` and `settings`.
             attributes: the application's own facts about a request (plan, tenant), for matching.
             authorize: decides who may use the mesh beside `LLM_MESH_ACCESS`.
+            tracer_provider: as `Mesh` takes it.
+            meter_provider: as `Mesh` takes it.
+            logger_provider: as `Mesh` takes it.
         """
         self.app = app
         self._attributes = attributes
@@ -67,6 +79,9 @@ class LLMMeshMiddleware:
         self._config = config
         self._settings = settings
         self._mesh = mesh
+        self._tracer_provider = tracer_provider
+        self._meter_provider = meter_provider
+        self._logger_provider = logger_provider
 
     @property
     def mesh(self) -> Mesh:
@@ -79,7 +94,13 @@ class LLMMeshMiddleware:
             ConfigError: the configuration cannot be used.
         """
         if self._mesh is None:
-            self._mesh = Mesh(self._config, settings=self._settings)
+            self._mesh = Mesh(
+                self._config,
+                settings=self._settings,
+                tracer_provider=self._tracer_provider,
+                meter_provider=self._meter_provider,
+                logger_provider=self._logger_provider,
+            )
         return self._mesh
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -127,23 +148,48 @@ class LLMMeshMiddleware:
             await send({"type": "lifespan.startup.failed", "message": str(exc)})
             return
 
-        answered = False
+        await _Lifespan(mesh, receive, send).run(self.app, scope)
 
-        async def send_and_close(message: Message) -> None:
-            nonlocal answered
-            answered = True
-            if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
-                await mesh.aclose()
-            await send(message)
 
-        await self.app(scope, receive, send_and_close)
-        # An app that takes no part in the lifespan: its connections must be closed all the same.
-        while not answered:
-            phase = (await receive())["type"]
+class _Lifespan:
+    """The app's own lifespan, with the mesh's connections closed before it ends.
+
+    An app that takes no part in it, or refuses the scope outright as Django's handler does, has it
+    completed here: the server would else never tell that it is shutting down.
+    """
+
+    def __init__(self, mesh: Mesh, receive: Receive, send: Send) -> None:
+        self._mesh = mesh
+        self._server_receive = receive
+        self._server_send = send
+        self._phase: str | None = None
+        self._has_answered = False
+
+    async def run(self, app: ASGIApp, scope: Scope) -> None:
+        """Serve the lifespan scope."""
+        try:
+            await app(scope, self._receive, self._send)
+        except Exception:
+            if self._phase is not None:  # a start-up that failed, not a scope that is refused
+                raise
+        while not self._has_answered:
+            phase = self._phase or (await self._server_receive())["type"]
+            self._phase = None
             if phase == "lifespan.shutdown":
-                await send_and_close({"type": "lifespan.shutdown.complete"})
+                await self._send({"type": "lifespan.shutdown.complete"})
             else:
-                await send({"type": f"{phase}.complete"})
+                await self._server_send({"type": f"{phase}.complete"})
+
+    async def _receive(self) -> Message:
+        message = await self._server_receive()
+        self._phase = message["type"]
+        return message
+
+    async def _send(self, message: Message) -> None:
+        self._has_answered = True
+        if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+            await self._mesh.aclose()
+        await self._server_send(message)
 
 
 class _Responder:
@@ -174,7 +220,7 @@ class _Responder:
             with Interrupt() as interrupt:
                 watch = asyncio.create_task(self._watch(interrupt))
                 try:
-                    await self._serve(request)
+                    await self._serve(request, interrupt)
                 finally:
                     watch.cancel()
         except AnswerableError as error:
@@ -182,7 +228,7 @@ class _Responder:
         except (ClientDisconnected, OSError):  # OSError: `send` to a client that is gone (ASGI 2.4)
             return
 
-    async def _serve(self, request: ClientRequest) -> None:
+    async def _serve(self, request: ClientRequest, interrupt: Interrupt) -> None:
         interval_s = self._mesh.settings.sse_keepalive
         opening = self._mesh.asend(self._host, request)
         if interval_s:
@@ -196,14 +242,15 @@ class _Responder:
             else:
                 await self._send_whole(delivery)
         finally:
+            interrupt.disarm()  # a client that leaves after its answer must not leave a connection
             await delivery.aclose()
 
     async def _send_whole(self, delivery: AsyncDelivery) -> None:
         reply, body = delivery.reply, delivery.take()
-        if self._has_started:  # as a stream, before there was an answer
-            body = make_event(body.replace(b"\r", b"").replace(b"\n", b""))
-        else:
+        if not self._has_started:
             await self._start(reply.status, reply.headers)
+        elif _EVENTS not in reply.headers:  # a stream has begun before there was an answer
+            body = make_event(body.replace(b"\r", b"").replace(b"\n", b""))
         await self._send({"type": "http.response.body", "body": body})
 
     async def _stream(self, delivery: AsyncDelivery, interval_s: float) -> None:
@@ -224,7 +271,7 @@ class _Responder:
         if not self._has_started:
             if read_bool(request.fields, "stream") is not True:
                 return
-            await self._start(200, [(b"content-type", b"text/event-stream")])
+            await self._start(200, [_EVENTS])
         await self._send({"type": "http.response.body", "body": COMMENT, "more_body": True})
 
     async def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
@@ -247,7 +294,15 @@ class _Responder:
                 "the body did not arrive in time", headers={"connection": "close"}
             ) from None
         return ClientRequest(
-            scope["method"], path, headers, body, self._middleware.attributes_of(scope, consumer)
+            scope["method"],
+            path,
+            headers,
+            body,
+            self._middleware.attributes_of(scope, consumer),
+            peer=peer[0] if peer else None,
+            http_version=scope["http_version"],
+            scheme=scope.get("scheme", "http"),
+            is_inbound="starlette.opentelemetry" not in scope,
         )
 
     async def _read_body(self, limit: asyncio.Timeout) -> bytes:

@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 from os import PathLike
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -19,14 +20,17 @@ from ._core.exchange import ExchangePolicy, exchange
 from ._core.headers import ForwardPolicy
 from ._core.health import ProviderStatus
 from ._core.messages import ClientRequest
-from ._core.observer import Observation, Observer
+from ._core.observer import Observer
 from ._core.routing import RoutingTable, VirtualHost
 from ._core.state import MeshState
 from ._core.timeouts import Timeouts
+from ._core.upstream import TLSFiles
 from ._engine.adrive import adrive
 from ._engine.delivery import AsyncDelivery
 from ._engine.tls import TLSContexts
 from ._engine.upstream import AsyncUpstreamClient
+from ._telemetry.guard import GuardedObserver
+from ._telemetry.telemetry import Telemetry
 from .config import LLMProvider, LLMRoute
 from .exceptions import ConfigError, Problem
 from .settings import MeshSettings, load_settings
@@ -34,6 +38,9 @@ from .sources import ConfigSource, FileSource, ModelSource
 
 if TYPE_CHECKING:
     import httpx
+    from opentelemetry._logs import LoggerProvider
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
 
 __all__ = ["Config", "Mesh", "compile_source"]
 
@@ -56,6 +63,10 @@ class Mesh:
         settings: MeshSettings | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         observer: Observer | None = None,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+        logger_provider: LoggerProvider | None = None,
+        redact: Callable[[str], str] | None = None,
         rng: Callable[[], float] = random.random,
     ) -> None:
         """Read and compile the configuration.
@@ -66,7 +77,12 @@ class Mesh:
             settings: by default read from `LLM_MESH_*`.
             transport: an httpx transport that carries every upstream call, such as a
                 `MockTransport` in a test; what it trusts and connects to is then its business.
-            observer: told of every exchange.
+            observer: told of every exchange, beside the mesh's own telemetry.
+            tracer_provider: where spans go; by default OpenTelemetry's global one.
+            meter_provider: where metrics go; by default OpenTelemetry's global one.
+            logger_provider: where events go; by default OpenTelemetry's global one.
+            redact: what each piece of content passes on its way into a record, where
+                `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` has content recorded.
             rng: numbers in [0, 1) for weighted choices; give a seeded one to repeat a run.
 
         Raises:
@@ -79,7 +95,6 @@ class Mesh:
         )
         self._source = _source(config, self.settings)
         self._policy = _policy(self.settings)
-        self._observer = observer
         self._rng = rng
         self._transport = transport
         self._contexts = TLSContexts(self.settings.ca_file)
@@ -87,7 +102,25 @@ class Mesh:
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncUpstreamClient] = (
             WeakKeyDictionary()
         )
+        if transport is None:
+            self._load_trust()
         self.table = self._load()
+        self._telemetry = Telemetry(
+            version("llm-mesh-middleware"),
+            known_models=lambda: self.table.models,
+            health=self.health,
+            workload=self.settings.labels.get("app", "unknown"),
+            namespace=self.settings.namespace,
+            attempt_spans=self.settings.attempt_spans,
+            http_client_spans=self.settings.http_client_spans,
+            tracer_provider=tracer_provider,
+            meter_provider=meter_provider,
+            logger_provider=logger_provider,
+            has_http_spans=self._has_http_spans,
+            redact=redact,
+        )
+        observers = (self._telemetry,) if observer is None else (self._telemetry, observer)
+        self._observer = GuardedObserver(observers)
 
     def find(self, host: bytes) -> VirtualHost | None:
         """The virtual host that a raw Host value names; None if it is not the mesh's."""
@@ -100,7 +133,9 @@ class Mesh:
             RequestError: the request is at fault.
             UpstreamError: the provider is at fault.
         """
-        observation = Observation() if self._observer is None else self._observer(request)
+        request.host = host.name
+        request.keeps_content = self._telemetry.wants_content
+        observation = self._observer(request)
         steps = exchange(
             host,
             request,
@@ -132,6 +167,14 @@ class Mesh:
             if not loop.is_closed():
                 loop.run_until_complete(client.aclose())
 
+    def _load_trust(self) -> None:
+        """Read the trust store now: it takes a while, and its file may be wrong."""
+        try:
+            self._contexts.get(TLSFiles())
+        except OSError as exc:
+            message = f"{self.settings.ca_file} cannot be used: {exc.strerror or exc}"
+            raise ConfigError([Problem("LLM_MESH_CA_FILE", 0, 0, "", message)]) from None
+
     def _client(self) -> AsyncUpstreamClient:
         loop = asyncio.get_running_loop()
         client = self._clients.get(loop)
@@ -139,10 +182,22 @@ class Mesh:
             client = self._clients[loop] = self._make_client()
         return client
 
+    @property
+    def _is_httpx(self) -> bool:
+        return self._transport is not None or self.settings.upstream_client == "httpx"
+
+    def _has_http_spans(self) -> bool:
+        """Whether the HTTP client's own instrumentation makes a span of each attempt."""
+        if not self._is_httpx or self.settings.http_client_spans == "suppress":
+            return False
+        from ._engine.upstream_httpx import is_instrumented
+
+        return is_instrumented(self._transport)
+
     def _make_client(self) -> AsyncUpstreamClient:
         """An HTTP library is imported only when it is the one that is used."""
         trust_env = self.settings.trust_env
-        if self._transport is not None or self.settings.upstream_client == "httpx":
+        if self._is_httpx:
             from ._engine.upstream_httpx import HttpxUpstreamClient
 
             return HttpxUpstreamClient(

@@ -249,6 +249,15 @@ class MeshSettings(BaseSettings):
         description="HTTP client for upstream calls. auto: aiohttp in async code, httpx in sync."
         " Default: auto.",
     )
+    http_client_spans: Literal["auto", "suppress"] = Field(
+        default="auto",
+        description="Whether an HTTP client's own instrumentation makes spans of upstream calls."
+        " auto: if it is installed; suppress: never. Default: auto.",
+    )
+    attempt_spans: Literal["on_retry", "always", "never"] = Field(
+        default="on_retry",
+        description="When each attempt of a call has a span of its own. Default: on_retry.",
+    )
     response_headers: bool = Field(
         default=True,
         description="Whether answers carry x-llm-mesh-* headers that tell how they were routed."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from .._core.health import OutlierDetection
 from .._core.operations import CHAT, OPERATIONS, Operation
 from .._core.payload import raw
 from .._core.upstream import Endpoint, ProviderIdentity, TLSFiles, Upstream
-from .._manifest import Resource
+from .._manifest import PYTHON, Resource
 from .._transformers.openai import OpenAITransformer
 from ..config import LLMProvider, OpenAIConfig
 from ..config import OutlierDetection as OutlierDetectionConfig
@@ -56,6 +57,7 @@ class CompiledProvider:
         self.problems: list[Problem] = []
         self._environ = environ
         self._spec = resource.model.spec
+        self._check_tls()
         self._endpoint = self._connect_to(endpoints.get(self.host) or self._spec.endpoint)
         self._targets = _targets(self._spec.path)
         self._identity = ProviderIdentity(
@@ -116,6 +118,24 @@ class CompiledProvider:
             else TLSFiles(),
         )
 
+    def _check_tls(self) -> None:
+        """A file that cannot be used is found now, not by the first request."""
+        tls = self._spec.tls
+        if tls is None:
+            return
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            if tls.ca_file is not None:
+                context.load_verify_locations(tls.ca_file)
+        except OSError as exc:
+            self._complain(("spec", "tls", "caFile"), f"cannot be used: {exc.strerror or exc}")
+        try:
+            if tls.client_cert_file is not None:
+                context.load_cert_chain(tls.client_cert_file, tls.client_key_file)
+        except OSError as exc:
+            path = ("spec", "tls", "clientCertFile")
+            self._complain(path, f"cannot be used with its key: {exc.strerror or exc}")
+
     def _settle_configs(self) -> tuple[_Settled, dict[str, _Settled]]:
         configs = self._spec.configs
         base = (
@@ -144,7 +164,11 @@ class CompiledProvider:
 
     def _key(self, config: OpenAIConfig, path: _Path) -> str | None:
         if config.api_key is not None:
-            return config.api_key.get_secret_value()
+            key = config.api_key.get_secret_value()
+            if self.resource.source != PYTHON or "${" not in key:
+                return key
+            self._complain((*path, "apiKey"), "is a placeholder; in Python give the key itself")
+            return None
         source = config.api_key_from
         if source is None:
             return None

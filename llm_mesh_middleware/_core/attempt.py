@@ -24,10 +24,10 @@ from .messages import (
 from .observer import Observation
 from .operations import Operation
 from .retrying import retry_after_s
+from .summary import AnswerSummary
 from .timeouts import Timeouts
 from .transformer import BodyRelay, Transformer
 from .upstream import Upstream
-from .usage import Usage
 
 __all__ = ["Attempt", "CallContext", "Outcome"]
 
@@ -59,7 +59,7 @@ class Outcome:
     headers: list[tuple[bytes, bytes]]
     body: bytes = b""
     relay: BodyRelay | None = None
-    usage: Usage | None = None
+    summary: AnswerSummary | None = None
     error: UpstreamError | None = None
     reasons: frozenset[str] = frozenset()
     retry_after_s: float | None = None
@@ -75,9 +75,10 @@ class Outcome:
 class Attempt:
     """A call in the making. Nothing of an earlier attempt is in it: headers, key, path, model."""
 
-    def __init__(self, context: CallContext, upstream: Upstream, lease: Lease) -> None:
+    def __init__(self, context: CallContext, upstream: Upstream, lease: Lease, number: int) -> None:
         self.upstream = upstream
         self.lease = lease
+        self.number = number
         self._context = context
         self._transformer: Transformer = upstream.dialect(
             context.request, context.operation, upstream
@@ -99,14 +100,15 @@ class Attempt:
     def send(self) -> Send:
         """The step that makes the call."""
         request = self._request()
-        self._context.observation.sending(request)
+        # An observer may add the trace context of its span.
+        request = self._context.observation.sending(request) or request
         return Send(request, self._first_byte)
 
     def drop(self, answer: ResponseHead | Failure | None) -> None:
         """Go no further: another attempt has won, whatever this one has brought so far."""
         result: Result = "cancelled"
         if answer is not None:
-            self._context.observation.answered(answer)
+            self._context.observation.answered(self.number, answer)
             error = answer.error if isinstance(answer, Failure) else None
             status = answer.error.status if isinstance(answer, Failure) else answer.status
             result = Outcome(status, [], error=error).result
@@ -114,7 +116,7 @@ class Attempt:
 
     def receive(self, head: ResponseHead | Failure) -> Generator[Step, Answer, Outcome]:
         """Read the answer as far as it takes to know what it is."""
-        self._context.observation.answered(head)
+        self._context.observation.answered(self.number, head)
         try:
             if isinstance(head, Failure):
                 raise head.error
@@ -138,7 +140,7 @@ class Attempt:
             if isinstance(relay.error, UpstreamError):
                 raise relay.error
             if not received:
-                return Outcome(head.status, headers, body, usage=relay.usage)
+                return Outcome(head.status, headers, body, summary=relay.summary)
         return Outcome(head.status, headers, body, relay=relay)
 
     def _read_whole(self, head: ResponseHead) -> Generator[Step, Answer, Outcome]:
@@ -150,7 +152,7 @@ class Attempt:
             head.status,
             answer.headers,
             answer.body,
-            usage=answer.usage,
+            summary=answer.summary,
             reasons=_reasons(answer.body) if is_error else frozenset(),
             retry_after_s=retry_after_s(head.headers, context.wall_clock) if is_error else None,
         )
@@ -167,7 +169,8 @@ class Attempt:
             chunks.append(chunk)
             size += len(chunk)
         if size > limit:
-            raise UpstreamProtocolError(f"{self.upstream.host} answered more than {limit} bytes")
+            host = self.upstream.host
+            raise UpstreamProtocolError(f"{host} answered with more than {limit} bytes")
         return b"".join(chunks)
 
     def _request(self) -> UpstreamRequest:
@@ -181,6 +184,9 @@ class Attempt:
             headers=(*upstream.headers, *(field for field in forwarded if field[0] not in own)),
             body=self._transformer.body(),
             connect_timeout_s=context.timeouts.connect,
+            provider=upstream.provider,
+            model=self._transformer.model,
+            attempt=self.number,
         )
 
 

@@ -16,12 +16,17 @@ class DecodingError(ValueError):
 
 
 class BodyDecoder:
-    """Decodes `gzip` or `deflate` piece by piece; one piece never becomes more than `max_bytes`."""
+    """Decodes `gzip` or `deflate` piece by piece; one piece never becomes more than `max_bytes`.
 
-    __slots__ = ("_decoder", "_max_bytes")
+    Gzip may come in several members (RFC 1952 2.2), deflate also without the header that
+    RFC 9110 8.4.1.2 wants: many servers leave it out.
+    """
+
+    __slots__ = ("_decoder", "_max_bytes", "_window")
 
     def __init__(self, coding: str, max_bytes: int) -> None:
-        self._decoder = zlib.decompressobj(_WINDOW[coding])
+        self._window = _WINDOW[coding]
+        self._decoder: zlib._Decompress | None = None
         self._max_bytes = max_bytes
 
     def feed(self, data: bytes) -> bytes:
@@ -30,15 +35,25 @@ class BodyDecoder:
         Raises:
             DecodingError: they are corrupt, or their content is longer than `max_bytes`.
         """
-        try:
-            decoded = self._decoder.decompress(data, self._max_bytes)
-        except zlib.error as exc:
-            raise DecodingError("its compressed body is corrupt") from exc
-        if self._decoder.unconsumed_tail:
-            raise DecodingError(f"its compressed body is longer than {self._max_bytes} bytes")
+        decoded = b""
+        while data:
+            if self._decoder is None or self._decoder.eof:
+                self._decoder = self._start(data)
+            try:
+                decoded += self._decoder.decompress(data, self._max_bytes - len(decoded) + 1)
+            except zlib.error as exc:
+                raise DecodingError("its compressed body is corrupt") from exc
+            if len(decoded) > self._max_bytes:
+                raise DecodingError(f"its compressed body is longer than {self._max_bytes} bytes")
+            data = self._decoder.unused_data
         return decoded
 
     def finish(self) -> None:
         """Raise `DecodingError` unless the compressed data is complete."""
-        if not self._decoder.eof:
+        if self._decoder is not None and not self._decoder.eof:
             raise DecodingError("its compressed body is cut off")
+
+    def _start(self, data: bytes) -> zlib._Decompress:
+        """A decoder for what begins with `data`."""
+        has_header = self._window != zlib.MAX_WBITS or data[0] & 0x0F == zlib.DEFLATED
+        return zlib.decompressobj(self._window if has_header else -zlib.MAX_WBITS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
-from ..exceptions import UnsupportedOperation
+from ..exceptions import ClientDisconnected, UnsupportedOperation
 from .attempt import Attempt, CallContext, Outcome
 from .headers import ForwardPolicy
 from .health import Lease
@@ -108,7 +108,10 @@ def exchange(
             sticky_key=selection.rule.sticky_key(request),
         )
         return (yield from _Exchange(context, plan, selection, policy).run())
-    except BaseException as error:  # GeneratorExit too: the observation ends on every path
+    except GeneratorExit:  # the driver gave up, and it does so for one reason only
+        observation.ended(None, ClientDisconnected("the client went away"), None)
+        raise
+    except BaseException as error:  # the observation ends on every path
         observation.ended(getattr(error, "status", None), error, None)
         raise
 
@@ -117,6 +120,7 @@ def _operation(host: VirtualHost, request: ClientRequest) -> Operation:
     operation = host.operation(request.path)
     if operation is None:
         raise UnsupportedOperation("the path names no operation that this LLM mesh serves")
+    request.operation = operation
     operation.check_method(request.method)
     if operation.has_body:
         request.fields = decode_fields(request.body)
@@ -194,7 +198,7 @@ class _Exchange:
         self, choice: Choice, lease: Lease
     ) -> Generator[Step, Answer, tuple[Choice, Attempt, Outcome]]:
         self._plan.tries(choice.backend)
-        attempt = Attempt(self._context, choice.backend.upstream, lease)
+        attempt = Attempt(self._context, choice.backend.upstream, lease, self._plan.made)
         hedge_after_s = self._selection.rule.retry.hedge_after_s
         if hedge_after_s is not None and not attempt.is_for_stream:
             choice, attempt, head = yield from self._race(choice, attempt, hedge_after_s)
@@ -218,7 +222,8 @@ class _Exchange:
                 return None
             self._leases.append(lease)
             self._plan.tries(hedge.backend)
-            calls.append((hedge, Attempt(self._context, hedge.backend.upstream, lease)))
+            upstream = hedge.backend.upstream
+            calls.append((hedge, Attempt(self._context, upstream, lease, self._plan.made)))
             return calls[1][1].send()
 
         raced = yield Race(first.send(), second, after_s, self._is_good)
@@ -257,12 +262,13 @@ class _Exchange:
         if self._policy.show_routing:
             headers += self._routing_headers(attempt)
         context = self._context
+        context.observation.replying(attempt=attempt.number, is_stream=outcome.relay is not None)
         return Reply(
             outcome.status,
             headers,
             outcome.body,
             relay=outcome.relay,
-            usage=outcome.usage,
+            summary=outcome.summary,
             lease=attempt.lease,
             clock=context.clock,
             observation=context.observation,

@@ -88,6 +88,9 @@ _NOT_DOWNSTREAM = HOP_BY_HOP | frozenset(
     )
 )
 
+# What the mesh says of an answer itself; a provider that is a mesh too has said it of its own part.
+_OWN_PREFIX = b"x-llm-mesh-"
+
 
 def is_forbidden(name: bytes) -> bool:
     """Whether the field may never go upstream, whatever the settings say."""
@@ -133,7 +136,9 @@ class Headers:
         return [
             (name, value)
             for name, value in self.raw
-            if name not in _NOT_DOWNSTREAM and name not in named
+            if name not in _NOT_DOWNSTREAM
+            and name not in named
+            and not name.startswith(_OWN_PREFIX)
         ]
 
 

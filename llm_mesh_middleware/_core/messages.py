@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from .headers import Headers
 from .payload import Fields, read_text
 
 if TYPE_CHECKING:
+    from .operations import Operation
     from .upstream import Endpoint
 
 __all__ = [
@@ -38,7 +40,9 @@ class ClientRequest:
     """What a client asked of a virtual host, as far as routing may look at it.
 
     `attributes` are facts from the application or the client key, never from a header. `fields` are
-    the members of the JSON body, still raw; empty for an operation without a body.
+    the members of the JSON body, still raw; empty for an operation without a body. `host` is the
+    virtual host's name. `is_inbound` says that the request came over the network and that nobody
+    else has a span for it, `keeps_content` that the answer is wanted for a record.
     """
 
     def __init__(
@@ -48,12 +52,26 @@ class ClientRequest:
         headers: Headers,
         body: bytes = b"",
         attributes: Mapping[str, str] | None = None,
+        *,
+        host: str = "",
+        peer: str | None = None,
+        http_version: str = "1.1",
+        scheme: str = "http",
+        is_inbound: bool = False,
+        keeps_content: bool = False,
     ) -> None:
         self.method = method
         self.path = path
         self.headers = headers
         self.body = body
         self.attributes: Mapping[str, str] = attributes or {}
+        self.host = host
+        self.peer = peer
+        self.http_version = http_version
+        self.scheme = scheme
+        self.is_inbound = is_inbound
+        self.keeps_content = keeps_content
+        self.operation: Operation | None = None
         self.fields: Fields = {}
 
     @cached_property
@@ -67,7 +85,8 @@ class UpstreamRequest:
     """One attempt, complete: nothing of an earlier attempt is in it.
 
     `target` is the origin-form request target. `headers` and `body` hold keys and prompts and are
-    left out of the `repr`.
+    left out of the `repr`. `attempt` counts from 1. `scope` must surround
+    the call, in the task that makes it.
     """
 
     endpoint: Endpoint
@@ -76,6 +95,10 @@ class UpstreamRequest:
     headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
     body: bytes = field(repr=False)
     connect_timeout_s: float
+    provider: str = ""
+    model: str | None = None
+    attempt: int = 1
+    scope: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 @dataclass(frozen=True, slots=True)

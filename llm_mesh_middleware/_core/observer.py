@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from .messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
 from .routing import Selection
+from .summary import AnswerSummary
 from .usage import Usage
 
 __all__ = ["Observation", "Observer"]
@@ -20,17 +21,25 @@ class Observation:
     def selected(self, selection: Selection) -> None:
         """Routing has chosen a rule and an upstream."""
 
-    def sending(self, request: UpstreamRequest) -> None:
-        """An attempt is about to be made."""
+    def sending(self, request: UpstreamRequest) -> UpstreamRequest | None:
+        """An attempt is about to be made; a returned request takes the place of this one."""
+        return None
 
-    def answered(self, answer: ResponseHead | Failure) -> None:
-        """The attempt brought an answer's head, or failed."""
+    def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
+        """The attempt of that number brought an answer's head, or failed."""
+
+    def replying(self, *, attempt: int, is_stream: bool) -> None:
+        """An attempt's answer is the client's; of a stream the first bytes are there."""
+
+    def summarised(self, summary: AnswerSummary) -> None:
+        """What the answer said of itself; told just before `ended`."""
 
     def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
         """The exchange is over; called exactly once.
 
         `status` is the one the client got, None if it got none. `error` is what went wrong: also
-        set beside a status 200 when a stream broke off later.
+        set beside a status 200 when a stream broke off later, and `ClientDisconnected` if whoever
+        asked stopped waiting.
         """
 
 

@@ -18,7 +18,7 @@ __all__ = [
     "decode_fields",
     "encode_fields",
     "is_json",
-    "is_object_with",
+    "is_object",
     "raw",
     "read_bool",
     "read_fields",
@@ -71,12 +71,13 @@ def is_json(body: bytes) -> bool:
     return True
 
 
-def is_object_with(body: bytes, name: str) -> bool:
-    """Whether `body` is a JSON object that has the member `name`."""
+def is_object(body: bytes) -> bool:
+    """Whether `body` is a JSON object in UTF-8."""
     try:
-        return name in _decode_fields(body)
+        _decode_fields(body.decode())
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return False
+    return True
 
 
 def raw(value: object) -> msgspec.Raw:

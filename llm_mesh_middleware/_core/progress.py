@@ -2,91 +2,206 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import msgspec
 
-from .payload import is_json
+from .payload import Fields, is_json
+from .summary import AnswerSummary
 from .usage import Usage, UsageFields
 
 __all__ = ["AnswerFields", "StreamProgress", "read_answer"]
 
 
-class _Choice(msgspec.Struct):
+# Never part of a cycle: the collector need not look at what every event makes anew.
+class _Choice(msgspec.Struct, gc=False):
     index: int = 0
     finish_reason: str | None = None
+    usage: UsageFields | None = None  # Moonshot, in streams
 
 
 class _Response(msgspec.Struct):
+    id: str | None = None
+    model: str | None = None
+    service_tier: str | None = None
     usage: UsageFields | None = None
 
 
-class AnswerFields(msgspec.Struct):
+class AnswerFields(msgspec.Struct, gc=False):
     """The members of an answer or of one of its events that say how far it is and what it took.
 
     `response` holds the usage in the events of the Responses API.
     """
 
+    id: str | None = None
+    model: str | None = None
+    system_fingerprint: str | None = None
+    service_tier: str | None = None
     type: str | None = None
     choices: list[_Choice] | None = None
     usage: UsageFields | None = None
     response: _Response | None = None
-    error: msgspec.Raw | None = None
+    error: object = None
+
+    def summary(self, body: bytes | None) -> AnswerSummary:
+        """The answer in short, if this is a whole one; `body` is kept with it."""
+        progress = StreamProgress()
+        progress.add(self)
+        return progress.summary(events=0, body=body)
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it tells of a failure; its text may repeat anything."""
+        return self.error is not None or self.type in _ERROR_TYPES
+
+    @property
+    def is_delta(self) -> bool:
+        """Whether it only continues one choice, as nearly every event of a stream does."""
+        if self.usage is not None or self.type is not None or self.is_error:
+            return False
+        choices = self.choices
+        return (
+            choices is not None
+            and len(choices) == 1
+            and not choices[0].finish_reason
+            and choices[0].usage is None
+            and self.response is None
+        )
+
+    @property
+    def is_usage_only(self) -> bool:
+        """Whether it is the event that `stream_options.include_usage` adds to a stream."""
+        return self.usage is not None and not (self.choices or self.type or self.is_error)
 
 
 _decode = msgspec.json.Decoder(AnswerFields).decode
+_decode_members = msgspec.json.Decoder(Fields).decode
+_MEMBERS = {
+    field.name: msgspec.json.Decoder(field.type).decode
+    for field in msgspec.structs.fields(AnswerFields)
+}
 
 DONE = b"[DONE]"
 
+# Events of the Responses API, which tell of a failure without an `error` of their own.
+_ERROR_TYPES = frozenset(("error", "response.failed"))
+
 # The last event of the dialects that do not say [DONE].
-_LAST_TYPES = frozenset(
-    ("message_stop", "response.completed", "response.failed", "response.incomplete")
-)
+_LAST_TYPES = frozenset(("message_stop", "response.completed", "response.incomplete"))
 
 
 def read_answer(body: bytes) -> AnswerFields | None:
     """The members of interest; None if `body` is not one whole JSON value.
 
-    A member of an unexpected type hides them all: an odd answer is passed on, not refused.
+    A member of an unexpected type counts as absent: an odd answer is passed on, not refused.
     """
     try:
         return _decode(body)
     except msgspec.ValidationError:
-        return AnswerFields() if is_json(body) else None
+        return _read_loosely(body) if is_json(body) else None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
+
+
+def _read_loosely(body: bytes) -> AnswerFields:
+    """Each member for itself."""
+    answer = AnswerFields()
+    try:
+        members = _decode_members(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):  # no object, or a name that is no text
+        return answer
+    for name, decode in _MEMBERS.items():
+        with contextlib.suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            if name in members:
+                setattr(answer, name, decode(members[name]))
+    return answer
 
 
 class StreamProgress:
     """How far a stream of events has come."""
 
-    __slots__ = ("_is_done", "_unfinished", "usage")
+    __slots__ = ("_events", "_facts", "_reasons", "_unfinished", "has_failed", "is_done", "usage")
 
     def __init__(self) -> None:
         self.usage: Usage | None = None
-        self._is_done = False
+        self._events = 0
+        self._facts: AnswerFields | _Response | None = None
+        self._reasons: dict[int, str] = {}
+        self.is_done = False
+        self.has_failed = False
         self._unfinished: set[int] | None = None
 
     @property
     def is_complete(self) -> bool:
         """Whether the stream may end here: it said so, or every choice has its finish reason."""
-        return self._is_done or self._unfinished == set()
+        return self.is_done or self._unfinished == set()
 
     def see(self, data: bytes) -> AnswerFields | None:
         """Take the data of an event; its members, or None if it is neither JSON nor [DONE]."""
-        if data == DONE:
-            self._is_done = True
+        if data.strip() == DONE:
+            self.is_done = True
             return AnswerFields()
         fields = read_answer(data)
-        if fields is None:
-            return None
-        if fields.error is not None or fields.type in _LAST_TYPES:
-            self._is_done = True
+        if fields is not None:
+            self._events += 1
+            self.add(fields)
+        return fields
+
+    def see_deltas(self, events: list[bytes]) -> bool:
+        """Take the data of some events if every one is a mere delta; else take none of them."""
+        indexes = []
+        fields = None
+        for data in events:
+            try:
+                fields = _decode(data)
+            except (ValueError, RecursionError):  # msgspec's errors and UnicodeDecodeError are
+                return False
+            if not fields.is_delta:
+                return False
+            indexes.append(fields.choices[0].index)  # type: ignore[index]
+        self._events += len(events)
+        self._facts = fields or self._facts
+        self._unfinished = (self._unfinished or set()).union(indexes)
+        return True
+
+    def add(self, fields: AnswerFields) -> None:
+        """Take the members of an event, or of a whole answer."""
+        if fields.id is not None or fields.model is not None:
+            self._facts = fields
+        elif fields.response is not None:
+            self._facts = fields.response
+        if fields.is_error:
+            self.has_failed = self.is_done = True
+        elif fields.type in _LAST_TYPES:
+            self.is_done = True
         for choice in fields.choices or ():
             self._unfinished = self._unfinished if self._unfinished is not None else set()
-            if choice.finish_reason is None:
+            if not choice.finish_reason:  # some providers write an empty one into every event
                 self._unfinished.add(choice.index)
             else:
                 self._unfinished.discard(choice.index)
-        usage = fields.usage or (fields.response and fields.response.usage)
-        if usage:
+                self._reasons[choice.index] = choice.finish_reason
+            self._count(choice.usage)
+        self._count(fields.usage)
+        if fields.response is not None:
+            self._count(fields.response.usage)
+
+    def _count(self, usage: UsageFields | None) -> None:
+        if usage is not None:
             self.usage = usage.normalised() or self.usage
-        return fields
+
+    def summary(self, *, events: int | None = None, body: bytes | None = None) -> AnswerSummary:
+        """What has been seen, in short."""
+        facts = self._facts or AnswerFields()
+        return AnswerSummary(
+            facts.id,
+            facts.model,
+            facts.system_fingerprint if isinstance(facts, AnswerFields) else None,
+            facts.service_tier,
+            tuple(
+                map(self._reasons.get, sorted(self._reasons.keys() | (self._unfinished or set())))
+            ),
+            self.usage,
+            self._events if events is None else events,
+            body,
+        )

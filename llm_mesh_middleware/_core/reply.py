@@ -8,8 +8,8 @@ from ..exceptions import ClientDisconnected
 from .health import Lease
 from .messages import Deadline
 from .observer import Observation
+from .summary import AnswerSummary
 from .transformer import BodyRelay
-from .usage import Usage
 
 __all__ = ["Reply"]
 
@@ -26,7 +26,7 @@ class Reply:
         "_lease",
         "_observation",
         "_relay",
-        "_usage",
+        "_summary",
         "body",
         "headers",
         "idle_s",
@@ -41,7 +41,7 @@ class Reply:
         body: bytes,
         *,
         relay: BodyRelay | None,
-        usage: Usage | None,
+        summary: AnswerSummary | None,
         lease: Lease,
         clock: Callable[[], float],
         observation: Observation,
@@ -54,7 +54,7 @@ class Reply:
         self.idle_s = idle_s
         self.request_deadline = request_deadline
         self._relay = relay
-        self._usage = usage
+        self._summary = summary
         self._lease = lease
         self._clock = clock
         self._observation = observation
@@ -86,13 +86,16 @@ class Reply:
         return rest
 
     def _end(self, error: Exception | None) -> None:
-        usage = self._usage
+        summary = self._summary
         if self._relay is not None:
-            error, usage = error or self._relay.error, self._relay.usage
+            error, summary = error or self._relay.error, self._relay.summary
         if error is None:
             self._lease.end("success", self._clock())
         elif isinstance(error, ClientDisconnected):
             self._lease.end("cancelled", self._clock())
         else:
             self._lease.end("failure", self._clock())
+        if summary is not None:
+            self._observation.summarised(summary)
+        usage = summary.usage if summary is not None else None
         self._observation.ended(self.status, error, usage)

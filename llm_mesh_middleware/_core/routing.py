@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..exceptions import NoRouteMatched
 from .balancing import Backends
 from .hosts import normalise_host
-from .matching import Match, read_subject
+from .matching import Exact, Match, read_subject
 from .messages import ClientRequest
 from .operations import CHAT, Operation, find_operation
 from .retrying import RetryPolicy
@@ -86,14 +86,18 @@ class VirtualHost:
 
 
 class RoutingTable:
-    """Virtual hosts by name: exact, then the longest `*.suffix`, then `*`."""
+    """Virtual hosts by name: exact, then the longest `*.suffix`, then `*`.
 
-    __slots__ = ("_cache", "_exact", "_suffixes", "_wildcard", "hosts")
+    `models` are the names of models that the configuration knows.
+    """
+
+    __slots__ = ("_cache", "_exact", "_suffixes", "_wildcard", "hosts", "models")
 
     def __init__(
         self, hosts: Iterable[VirtualHost] = (), aliases: Mapping[str, str] | None = None
     ) -> None:
         self.hosts = tuple(hosts)
+        self.models = frozenset(_models(self.hosts))
         by_name = {host.name: host for host in self.hosts}
         self._wildcard = by_name.pop("*", None)
         suffixes = sorted(
@@ -122,3 +126,18 @@ class RoutingTable:
             if host.endswith(suffix) and len(host) > len(suffix):
                 return virtual_host
         return self._wildcard
+
+
+def _models(hosts: Iterable[VirtualHost]) -> Iterator[str]:
+    """Every model that the configuration names: what a record may call by its name."""
+    for rule in (rule for host in hosts for rule in host.rules):
+        for backend in rule.backends:
+            upstream = backend.upstream
+            if upstream.model is not None:
+                yield upstream.model
+            yield from upstream.model_mapping
+            yield from upstream.model_mapping.values()
+        for match in rule.matches:
+            for condition in match.conditions:
+                if condition.kind == "model" and isinstance(condition.test, Exact):
+                    yield condition.test.value

@@ -8,12 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-__all__ = ["EventCutter", "EventTooLong", "event_data", "make_event"]
+__all__ = ["EventCutter", "EventTooLong", "event_data", "make_event", "plain_data"]
 
 # The end of a line and an empty line. The groups are atomic: CR LF is one end, not two.
 _EVENT_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BOM = b"\xef\xbb\xbf"
+
+# A line that starts with one of these is whole by itself: a comment, an empty line.
+_LONE = b":\r\n"
 
 
 class EventTooLong(ValueError):
@@ -23,17 +26,22 @@ class EventTooLong(ValueError):
 class EventCutter:
     """Cuts a stream into whole events, each with the empty line that ends it.
 
-    A chunk that ends between CR and LF may give the LF to the next event; an empty line more or
-    less means nothing, and the bytes stay in order. Comment lines are given out as they come: they
-    are what keeps a silent connection open.
+    Comments and empty lines between events are given out as they come: they are what keeps a silent
+    connection open. The LF of a CR LF that two pieces share is given out by itself.
     """
 
-    __slots__ = ("_held", "_max_bytes", "_seen")
+    __slots__ = ("_ended_in_cr", "_held", "_max_bytes", "_searched")
 
     def __init__(self, max_bytes: int) -> None:
         self._held = bytearray()
-        self._seen = 0
+        self._searched = 0
+        self._ended_in_cr = False
         self._max_bytes = max_bytes
+
+    @property
+    def is_between(self) -> bool:
+        """Whether the next byte begins an event."""
+        return not (self._held or self._ended_in_cr)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The events that `data` completes.
@@ -41,52 +49,89 @@ class EventCutter:
         Raises:
             EventTooLong: more than `max_bytes` without an end.
         """
+        if not data:
+            return
         if self._held:
             self._held += data
-            data = bytes(self._held)
-            start = max(0, self._seen - 3)
-        else:
-            start = 0
+            if not self._has_end():
+                self._hold()
+                return
+            data = self.rest()
         begin = 0
-        while (start := _event_end(data, start)) > 0:
-            yield data[begin:start]
-            begin = start
-        if data[begin : begin + 1] == b":":
-            for line in _LINE_END.finditer(data, begin):
-                yield data[begin : line.end()]
-                begin = line.end()
-                if data[begin : begin + 1] != b":":
-                    break
-        self._held = bytearray(data[begin:])
-        self._seen = len(self._held)
-        if self._seen > self._max_bytes:
-            raise EventTooLong
+        if self._ended_in_cr and data[:1] == b"\n":
+            begin = 1
+            yield b"\n"
+        size, has_cr = len(data), b"\r" in data
+        while begin < size:
+            end = _end(data, begin, has_cr=has_cr)
+            if not end:
+                break
+            yield data[begin:end]
+            begin = end
+        self._ended_in_cr = begin == size and data[-1:] == b"\r"
+        if begin < size:
+            self._held = bytearray(data[begin:])
+            self._hold()
 
     def rest(self) -> bytes:
         """What came after the last whole event; the cutter is empty afterwards."""
-        held, self._held, self._seen = bytes(self._held), bytearray(), 0
+        held, self._held, self._searched = bytes(self._held), bytearray(), 0
         return held
 
+    def _has_end(self) -> bool:
+        """Whether an end is in what is held; looks only at what it has not looked at before."""
+        end = _LINE_END if self._held[0] in _LONE else _EVENT_END
+        return end.search(self._held, max(0, self._searched - 3)) is not None
 
-def _event_end(data: bytes, start: int) -> int:
-    """Where the event ends that `start` lies in; 0 if its end is not there yet."""
-    if b"\r" not in data:  # nearly every provider; `find` is ten times faster than the pattern
-        found = data.find(b"\n\n", start)
+    def _hold(self) -> None:
+        self._searched = len(self._held)
+        if self._searched > self._max_bytes:
+            raise EventTooLong
+
+
+def _end(data: bytes, begin: int, *, has_cr: bool) -> int:
+    """Where the event or comment ends that starts at `begin`; 0 if its end is not there yet."""
+    if data.startswith(_BOM, begin):  # by itself, so that it does not go with an event that goes
+        return begin + len(_BOM)
+    if data[begin] in _LONE:
+        match = _LINE_END.search(data, begin)
+    elif has_cr:
+        match = _EVENT_END.search(data, begin)
+    else:  # nearly every provider; `find` is ten times faster than the pattern
+        found = data.find(b"\n\n", begin)
         return found + 2 if found >= 0 else 0
-    match = _EVENT_END.search(data, start)
     return match.end() if match is not None else 0
 
 
 def event_data(event: bytes) -> bytes:
     """The value of the event's `data` fields, joined by LF; empty if it has none."""
-    if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and b"\r" not in event:
-        return event[6:-2]  # one line of data, as nearly every provider writes it
+    if event.startswith(b"data: "):  # one line of data, as nearly every provider writes it
+        size, lf, cr = len(event), event.find(b"\n"), event.find(b"\r")
+        if lf == size - 2 and cr < 0:
+            return event[6:-2]
+        if lf == size - 3 and cr == size - 4:
+            return event[6:-4]
     values = []
     for line in _LINE_END.split(event.removeprefix(_BOM)):
         name, _, value = line.partition(b":")
         if name == b"data":
             values.append(value.removeprefix(b" "))
     return b"\n".join(values)
+
+
+def plain_data(data: bytes) -> list[bytes] | None:
+    """The data of each event, if `data` is whole events of one `data: ` line and LF ends only.
+
+    The short way for what nearly every piece of a stream is; None says to take the long way.
+    """
+    if not data.endswith(b"\n\n") or b"\r" in data:
+        return None
+    lines = data.split(b"\n\n")
+    lines.pop()  # what is behind the last empty line: nothing
+    for line in lines:
+        if line[:6] != b"data: " or b"\n" in line:
+            return None
+    return [line[6:] for line in lines]
 
 
 def make_event(data: bytes) -> bytes:

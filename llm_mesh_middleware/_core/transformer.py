@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from .messages import ClientRequest, ResponseHead
 from .operations import Operation
+from .summary import AnswerSummary
 from .usage import Usage
 
 if TYPE_CHECKING:
@@ -22,7 +23,12 @@ class WholeAnswer:
 
     headers: list[tuple[bytes, bytes]]
     body: bytes
-    usage: Usage | None = None
+    summary: AnswerSummary | None = None
+
+    @property
+    def usage(self) -> Usage | None:
+        """The token counts, if the answer has any."""
+        return self.summary.usage if self.summary is not None else None
 
 
 class BodyRelay(Protocol):
@@ -37,8 +43,8 @@ class BodyRelay(Protocol):
         """Why the client's body is not complete, if it is not."""
 
     @property
-    def usage(self) -> Usage | None:
-        """The token counts seen so far."""
+    def summary(self) -> AnswerSummary:
+        """What was seen of the answer so far."""
 
     def feed(self, data: bytes, /) -> bytes:
         """Take upstream bytes, return what the client gets now."""

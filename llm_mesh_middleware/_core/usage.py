@@ -14,19 +14,35 @@ class Usage:
     """Tokens of one call.
 
     `input_tokens` includes `cache_read_tokens`; `output_tokens` includes `reasoning_tokens`.
+    `modalities` has the part that is of one kind, where the provider says so, such as
+    `("audio.input_tokens", 7)`.
     """
 
     input_tokens: int
     output_tokens: int
     cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
     reasoning_tokens: int = 0
+    modalities: tuple[tuple[str, int], ...] = ()
 
 
-class _InputDetails(msgspec.Struct):
+class _Modalities(msgspec.Struct):
+    text_tokens: int | None = None
+    image_tokens: int | None = None
+    audio_tokens: int | None = None
+
+    def named(self, direction: str) -> tuple[tuple[str, int], ...]:
+        amounts = {"text": self.text_tokens, "image": self.image_tokens, "audio": self.audio_tokens}
+        return tuple((f"{kind}.{direction}", n) for kind, n in amounts.items() if n)
+
+
+class _InputDetails(_Modalities):
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None  # DashScope
 
 
-class _OutputDetails(msgspec.Struct):
+class _OutputDetails(_Modalities):
     reasoning_tokens: int | None = None
 
 
@@ -42,6 +58,9 @@ class UsageFields(msgspec.Struct):
     input_tokens_details: _InputDetails | None = None
     output_tokens_details: _OutputDetails | None = None
     prompt_cache_hit_tokens: int | None = None  # DeepSeek
+    cached_tokens: int | None = None  # Moonshot
+    cache_read_input_tokens: int | None = None  # Anthropic
+    cache_creation_input_tokens: int | None = None  # Anthropic
 
     def normalised(self) -> Usage | None:
         """The counts, or None if there is none: no count is not a count of nothing."""
@@ -51,9 +70,22 @@ class UsageFields(msgspec.Struct):
             return None
         inputs = self.prompt_tokens_details or self.input_tokens_details or _InputDetails()
         outputs = self.completion_tokens_details or self.output_tokens_details or _OutputDetails()
+        written = (
+            inputs.cache_write_tokens
+            or inputs.cache_creation_input_tokens
+            or self.cache_creation_input_tokens
+            or 0
+        )
+        read = inputs.cached_tokens or self.prompt_cache_hit_tokens or self.cached_tokens or 0
+        if self.prompt_tokens is None and self.cache_read_input_tokens is not None:
+            # Anthropic's own counts leave the cached part out of the input.
+            read = self.cache_read_input_tokens
+            given = (given or 0) + read + written
         return Usage(
             given or 0,
             made or 0,
-            inputs.cached_tokens or self.prompt_cache_hit_tokens or 0,
+            read or self.cache_read_input_tokens or 0,
+            written,
             outputs.reasoning_tokens or 0,
+            (*inputs.named("input_tokens"), *outputs.named("output_tokens")),
         )

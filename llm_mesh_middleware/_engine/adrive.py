@@ -28,8 +28,13 @@ async def adrive(steps: Exchange, client: AsyncUpstreamClient) -> AsyncDelivery:
             answer = await driver.carry_out(steps.send(answer))
     except StopIteration as stop:
         return AsyncDelivery(stop.value, driver.response)
-    except BaseException:
+    except asyncio.CancelledError:
         steps.close()
+        await driver.drop()
+        raise
+    except BaseException as error:
+        with contextlib.suppress(BaseException):  # it is raised below, once
+            steps.throw(error)
         await driver.drop()
         raise
 
@@ -58,7 +63,8 @@ class _Driver:
             async with asyncio.timeout_at(step.deadline.at):
                 if isinstance(step, Send):
                     await self.drop()
-                    self.response = await self._client.open(step.request)
+                    with step.request.scope():
+                        self.response = await self._client.open(step.request)
                     return self.response.head
                 assert self.response is not None
                 return await self.response.read()

@@ -37,6 +37,8 @@ class TimedReader:
             UpstreamError: the provider broke off.
         """
         self._since = self._loop.time()
+        if self._since >= self._reply.request_deadline.at:
+            raise self._reply.request_deadline.error()
         self._task = asyncio.current_task()
         try:
             return await self._response.read()
@@ -58,9 +60,12 @@ class TimedReader:
         return min(self._since + self._reply.idle_s, self._reply.request_deadline.at)
 
     def _look(self) -> None:
+        now = self._loop.time()
         if self._task is None:  # the client's turn: nothing is awaited from the provider
-            at = self._loop.time() + self._reply.idle_s
-        elif self._loop.time() >= self._deadline():
+            at = now + self._reply.idle_s
+            if now < self._reply.request_deadline.at < at:
+                at = self._reply.request_deadline.at
+        elif now >= self._deadline():
             self._has_fired = True
             self._task.cancel()
             return

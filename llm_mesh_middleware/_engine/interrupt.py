@@ -16,18 +16,23 @@ class Interrupt:
     unchanged.
     """
 
-    __slots__ = ("_cancelling", "_error", "_task")
+    __slots__ = ("_cancelling", "_error", "_is_armed", "_task")
 
     def __init__(self) -> None:
         self._task: asyncio.Task[object] | None = None
         self._cancelling = 0
+        self._is_armed = True
         self._error: Exception | None = None
 
     def fire(self, error: Exception) -> None:
-        """Raise `error` in the task; once, and only while it is inside."""
-        if self._task is not None and self._error is None:
+        """Raise `error` in the task; once, while it is inside and armed."""
+        if self._is_armed and self._task is not None and self._error is None:
             self._error = error
             self._task.cancel()
+
+    def disarm(self) -> None:
+        """Fire no more: what the task does next must not be broken off."""
+        self._is_armed = False
 
     def __enter__(self) -> Interrupt:
         self._task = asyncio.current_task()

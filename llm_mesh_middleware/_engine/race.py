@@ -90,7 +90,8 @@ async def _give_up(calls: list[_Call]) -> None:
 async def _open(send: Send, client: AsyncUpstreamClient) -> AsyncUpstreamResponse | Failure:
     try:
         async with asyncio.timeout_at(send.deadline.at):
-            return await client.open(send.request)
+            with send.request.scope():
+                return await client.open(send.request)
     except UpstreamError as error:
         return Failure(error)
     except TimeoutError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Protocol
 from urllib.request import getproxies, proxy_bypass
@@ -22,6 +23,10 @@ __all__ = [
 ]
 
 MAX_HEAD_BYTES = 64 * 1024
+
+# No field value may hold these (RFC 9110 5.5), and servers end the connection rather than send
+# them.
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class AsyncUpstreamResponse(Protocol):
@@ -68,11 +73,15 @@ def response_head(host: str, status: int, fields: Sequence[tuple[bytes, bytes]])
     """Status and fields as the core wants them.
 
     Raises:
-        UpstreamProtocolError: the fields are larger than any sensible answer's.
+        UpstreamProtocolError: the status is none of HTTP's, or the fields are larger than any
+            sensible answer's.
     """
+    if not 200 <= status <= 599:  # servers fail on others
+        raise UpstreamProtocolError(f"{host} answered with the status {status}")
     if sum(len(name) + len(value) for name, value in fields) > MAX_HEAD_BYTES:
         raise UpstreamProtocolError(f"{host} answered with more than {MAX_HEAD_BYTES} header bytes")
-    return ResponseHead(status, Headers([(name.lower(), value) for name, value in fields]))
+    sound = [(name.lower(), value) for name, value in fields if not _CONTROL.search(value)]
+    return ResponseHead(status, Headers(sound))
 
 
 def env_proxy(endpoint: Endpoint) -> str | None:

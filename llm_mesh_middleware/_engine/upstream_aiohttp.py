@@ -5,6 +5,7 @@ Bare: no cookies, no redirects, no decompression, no headers of its own, no limi
 
 from __future__ import annotations
 
+import asyncio
 import io
 import ssl
 from functools import lru_cache
@@ -90,26 +91,59 @@ class AiohttpUpstreamClient:
 
 
 class AiohttpUpstreamResponse:
-    """An answer on its aiohttp response."""
+    """An answer on its aiohttp response.
 
-    __slots__ = ("_host", "_response", "head")
+    It watches its connection, because aiohttp 3.14 is silent about two ends of a body: after a
+    chunk that is none a read waits for ever, and where the end of the connection is the end of the
+    body a reset passes for it.
+    """
+
+    __slots__ = ("_closed", "_host", "_is_framed", "_is_reset", "_response", "head")
 
     def __init__(self, response: aiohttp.ClientResponse, host: str) -> None:
         self._response = response
         self._host = host
         self.head = response_head(host, response.status, response.raw_headers)
+        headers = response.headers
+        self._is_framed = "content-length" in headers or "transfer-encoding" in headers
+        self._is_reset = False
+        protocol = response.connection.protocol if response.connection is not None else None
+        self._closed = protocol.closed if protocol is not None else None
+        if self._closed is not None:
+            self._closed.add_done_callback(self._connection_lost)
 
     async def read(self) -> bytes:
         """The next bytes; see `AsyncUpstreamResponse`."""
         try:
-            return await self._response.content.readany()
+            data = await self._response.content.readany()
         except (aiohttp.ClientError, OSError) as exc:
             raise torn(self._host) from exc
+        except RuntimeError as exc:  # what aiohttp raises for a read after the connection's end
+            raise torn(self._host) from exc
+        if self._is_reset and not data:
+            raise torn(self._host)
+        return data
 
     async def aclose(self) -> None:
         """Release at the end of the body, close before it."""
+        if self._closed is not None:
+            self._closed.remove_done_callback(self._connection_lost)
+            # A reset while the connection is idle is nobody's error; asyncio would log it as one.
+            self._closed.remove_done_callback(_ignore)
+            self._closed.add_done_callback(_ignore)
         if not self._response.content.at_eof():
             self._response.close()
+
+    def _connection_lost(self, closed: asyncio.Future[None]) -> None:
+        content = self._response.content
+        self._is_reset = not self._is_framed and _ignore(closed) is not None
+        if not content.is_eof() and content.exception() is None:
+            content.set_exception(aiohttp.ClientPayloadError("the connection ended"))
+
+
+def _ignore(closed: asyncio.Future[None]) -> BaseException | None:
+    """Take the future's exception, if there is one, so that asyncio does not report it."""
+    return None if closed.cancelled() else closed.exception()
 
 
 def _map(exc: Exception, request: UpstreamRequest) -> UpstreamError:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from typing import Any
 
 import httpx
 
@@ -14,11 +16,22 @@ from ..exceptions import UpstreamError, UpstreamProtocolError
 from .tls import TLSContexts
 from .upstream import connect_failure, env_proxy, response_head, torn
 
-__all__ = ["HttpxUpstreamClient"]
+__all__ = ["HttpxUpstreamClient", "is_instrumented"]
 
 _NO_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None)
 
 _TLS_REASON = "its certificate is not valid for it, or not trusted, or the TLS handshake failed"
+
+
+def is_instrumented(transport: httpx.AsyncBaseTransport | None) -> bool:
+    """Whether OpenTelemetry's instrumentation makes a span of each call on `transport`.
+
+    It puts a wrapper around the method of httpx's own transport, or is a transport itself.
+    """
+    kind = httpx.AsyncHTTPTransport if transport is None else type(transport)
+    if kind.__module__.startswith("opentelemetry."):
+        return True
+    return hasattr(kind.handle_async_request, "__wrapped__")
 
 
 class HttpxUpstreamClient:
@@ -51,6 +64,7 @@ class HttpxUpstreamClient:
                 "pool": None,
             },
             "sni_hostname": endpoint.server_name,
+            "trace": (handshake := _Handshake()).trace,
         }
         host = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
         httpx_request = httpx.Request(
@@ -64,6 +78,9 @@ class HttpxUpstreamClient:
             response = await self._transport(endpoint).handle_async_request(httpx_request)
         except (httpx.TransportError, OSError) as exc:
             raise _map(exc, request) from exc
+        except asyncio.CancelledError:
+            await handshake.aclose()
+            raise
         try:
             return HttpxUpstreamResponse(response, endpoint.provider_host)
         except UpstreamError:
@@ -92,6 +109,26 @@ class HttpxUpstreamClient:
         return transport
 
 
+class _Handshake:
+    """Watches a connection until TLS is up: httpcore leaves it open if it is cancelled in there."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self) -> None:
+        self._stream: Any = None  # a network stream of httpcore's
+
+    async def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """What httpcore tells of each of its steps."""
+        if event == "connection.connect_tcp.complete":
+            self._stream = info["return_value"]
+        elif event == "connection.start_tls.complete":
+            self._stream = None
+
+    async def aclose(self) -> None:
+        if self._stream is not None:
+            await self._stream.aclose()
+
+
 class HttpxUpstreamResponse:
     """An answer on its httpx response; the bytes are the network's, never decoded."""
 
@@ -117,6 +154,8 @@ class HttpxUpstreamResponse:
 
     async def aclose(self) -> None:
         """Close; httpcore keeps the connection if the body was read to its end."""
+        if isinstance(self._chunks, AsyncGenerator):  # else a task of the collector would do it
+            await self._chunks.aclose()
         await self._response.aclose()
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .documents import Manifest, Resource, parse_manifest
+from .documents import PYTHON, Manifest, Resource, parse_manifest
 
-__all__ = ["Manifest", "Resource", "parse_manifest"]
+__all__ = ["PYTHON", "Manifest", "Resource", "parse_manifest"]

@@ -44,7 +44,7 @@ _GROUP = _VERSIONS[0].partition("/")[0] + "/"
 _OTHER_KIND = "ASM"
 _HOST: Path = ("spec", "host")
 _KEPT_METADATA = ("name", "namespace")
-_PYTHON = "<python>"
+PYTHON = "<python>"
 
 # A field below another whose value is never shown, whatever is wrong with it.
 _KEYS = {("openAIConfig", "apiKey"), ("openAIConfig", "apiKeyFrom")}
@@ -59,7 +59,7 @@ class Resource:
     model: LLMProvider | LLMRoute
     namespace: str
     name: str
-    source: str = field(default=_PYTHON, compare=False)
+    source: str = field(default=PYTHON, compare=False)
     # What is compared and shown is the model; the nodes hold the text of its keys.
     root: Node | None = field(default=None, repr=False, compare=False)
 
@@ -69,7 +69,7 @@ class Resource:
         model: LLMProvider | LLMRoute,
         *,
         default_namespace: str = "default",
-        source: str = _PYTHON,
+        source: str = PYTHON,
         root: Node | None = None,
     ) -> Resource:
         """A model as a resource; made in Python, unless a source and its nodes are given."""

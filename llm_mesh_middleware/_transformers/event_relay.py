@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from .._core.decoding import BodyDecoder, DecodingError
 from .._core.messages import error_object
 from .._core.progress import StreamProgress
-from .._core.sse import EventCutter, EventTooLong, event_data, make_event
+from .._core.sse import EventCutter, EventTooLong, event_data, make_event, plain_data
+from .._core.summary import AnswerSummary
 from .._core.upstream import Upstream
 from .._core.usage import Usage
 from ..exceptions import AnswerableError, UpstreamProtocolError
+from .stream_bridge import BrokenStream, events_to_completion
 
 __all__ = ["EventRelay"]
 
 # Longer than any event with an image in it; what one stream may hold in memory.
 _MAX_EVENT_BYTES = 16 * 2**20
+# How much of a stream is kept for a record of its content.
+_MAX_KEPT_BYTES = 2**20
 
 
 class EventRelay:
@@ -24,14 +30,34 @@ class EventRelay:
     because the mesh asked for it.
     """
 
+    __slots__ = (
+        "_cutter",
+        "_decoder",
+        "_drops_usage",
+        "_kept",
+        "_may_keep",
+        "_progress",
+        "_upstream",
+        "_was_dropped",
+        "error",
+    )
+
     def __init__(
-        self, upstream: Upstream, *, drops_usage: bool, decoder: BodyDecoder | None = None
+        self,
+        upstream: Upstream,
+        *,
+        drops_usage: bool,
+        decoder: BodyDecoder | None = None,
+        keeps_content: bool = False,
     ) -> None:
+        self._kept: list[bytes] | None = [] if keeps_content else None
+        self._may_keep = _MAX_KEPT_BYTES
         self._upstream = upstream
         self._drops_usage = drops_usage
         self._decoder = decoder
         self._cutter = EventCutter(_MAX_EVENT_BYTES)
         self._progress = StreamProgress()
+        self._was_dropped = False
         self.error: Exception | None = None
 
     @property
@@ -39,54 +65,88 @@ class EventRelay:
         """The token counts seen so far."""
         return self._progress.usage
 
+    @property
+    def summary(self) -> AnswerSummary:
+        """What was seen of the answer so far."""
+        return self._progress.summary(body=self._kept_answer())
+
     def feed(self, data: bytes, /) -> bytes:
         """The events that `data` completes."""
         passed: list[bytes] = []
         try:
             if self._decoder is not None:
                 data = self._decoder.feed(data)
+            if self._are_deltas(data):
+                return data
             for event in self._cutter.feed(data):
                 self._take(event, passed)
         except EventTooLong:
             passed.append(self._break(f"sent an event of more than {_MAX_EVENT_BYTES} bytes"))
-        except (DecodingError, _NotAnEvent) as exc:
+        except DecodingError as exc:
+            passed.append(self._break(f"sent a stream that cannot be read: {exc}"))
+        except _NotAnEvent as exc:
             passed.append(self._break(str(exc)))
         return passed[0] if len(passed) == 1 else b"".join(passed)
+
+    def _are_deltas(self, data: bytes) -> bool:
+        """Whether `data` is whole events that need no more than a look; they have had it."""
+        if not self._cutter.is_between or self._was_dropped or self._kept is not None:
+            return False
+        events = plain_data(data)
+        return events is not None and self._progress.see_deltas(events)
 
     def finish(self) -> bytes:
         """What came after the last whole event, and an error event if the stream is cut off."""
         if self.error is not None:
             return b""
         passed: list[bytes] = []
-        try:
-            rest = self._cutter.rest()
-            if rest:
+        rest = self._cutter.rest()
+        if rest:
+            with contextlib.suppress(_NotAnEvent):  # half an event: the end comes too early
                 self._take(rest, passed)
-        except _NotAnEvent as exc:
-            passed.append(self._break(str(exc)))
-        else:
-            if not self._progress.is_complete:
-                passed.append(self._break("ended its stream too early"))
+        if self._progress.has_failed:
+            self.error = UpstreamProtocolError(f"{self._upstream.host} told of an error")
+        elif not self._progress.is_complete:
+            if passed:  # without its empty line the error would be one event with it
+                passed.append(b"\n\n")
+            passed.append(self._break("ended its stream too early"))
         return b"".join(passed)
 
     def abort(self, error: Exception) -> bytes:
         """An event that tells: clients take an end without one for success."""
         self.error = self.error or error
+        if self._progress.is_done:  # nothing is missing, and nothing may follow [DONE]
+            return b""
         message = error.message if isinstance(error, AnswerableError) else "the stream broke off"
         body = error_object(message, type="upstream_error", code="stream_interrupted")
         return make_event(body)
 
     def _take(self, event: bytes, passed: list[bytes]) -> None:
+        if self._was_dropped:
+            self._was_dropped = False
+            if event == b"\n":  # the second half of its last line's end
+                return
         data = event_data(event)
         if data:
             fields = self._progress.see(data)
             if fields is None:
                 raise _NotAnEvent("sent an event that is not JSON")
-            if self._drops_usage and fields.usage is not None and fields.choices == []:
+            if self._drops_usage and fields.is_usage_only:
+                self._was_dropped = event.endswith(b"\r")
                 return
-            if fields.error is not None:
+            if fields.is_error:
                 event = self._upstream.redact(event)
         passed.append(event)
+        if self._kept is not None and (size := len(event)) <= self._may_keep:
+            self._may_keep -= size
+            self._kept.append(event)
+
+    def _kept_answer(self) -> bytes | None:
+        if self._kept is None:
+            return None
+        with contextlib.suppress(BrokenStream):
+            return events_to_completion(b"".join(self._kept))[0]
+        return None
 
     def _break(self, what: str) -> bytes:
         return self.abort(UpstreamProtocolError(f"{self._upstream.host} {what}"))

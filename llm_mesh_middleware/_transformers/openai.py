@@ -6,8 +6,17 @@ from .._core.decoding import DECODABLE, BodyDecoder, DecodingError
 from .._core.headers import Headers
 from .._core.messages import ClientRequest, ResponseHead, error_object
 from .._core.operations import Operation
-from .._core.payload import Fields, encode_fields, is_object_with, raw, read_bool, read_fields
-from .._core.progress import read_answer
+from .._core.payload import (
+    Fields,
+    encode_fields,
+    is_object,
+    raw,
+    read_bool,
+    read_fields,
+    read_text,
+)
+from .._core.progress import AnswerFields, read_answer
+from .._core.summary import AnswerSummary
 from .._core.transformer import BodyRelay, WholeAnswer
 from .._core.upstream import Upstream
 from ..exceptions import UpstreamProtocolError
@@ -26,14 +35,22 @@ _MAX_DECODED_PIECE = 16 * 2**20
 
 
 class OpenAITransformer:
-    """Sets a request's configured members; passes answers on in the form the client asked for."""
+    """Sets a request's configured members; passes answers on in the form the client asked for.
+
+    What a default fills in counts as asked for by the client.
+    """
 
     def __init__(self, request: ClientRequest, operation: Operation, upstream: Upstream) -> None:
-        self._request = request
         self._operation = operation
         self._upstream = upstream
+        self._keeps_content = request.keeps_content
+        self._fields = dict(request.fields)
+        if operation.is_generation:
+            for name, value in upstream.defaults.items():
+                self._fields.setdefault(name, value)
+        self._asked_model = read_text(self._fields, "model")
         self.model = self._model()
-        asked = read_bool(request.fields, "stream")
+        asked = read_bool(self._fields, "stream")
         configured = upstream.stream if operation.has_two_forms else None
         self._configured_stream = configured
         self._sends_stream = bool(asked if configured is None else configured)
@@ -45,12 +62,9 @@ class OpenAITransformer:
         """The client's members, those that the configuration sets written anew."""
         if not self._operation.has_body:
             return b""
-        fields = dict(self._request.fields)
-        if self.model != self._request.model:
+        fields = dict(self._fields)
+        if self.model != self._asked_model:
             fields["model"] = raw(self.model)
-        if self._operation.is_generation:
-            for name, value in self._upstream.defaults.items():
-                fields.setdefault(name, value)
         if self._operation.has_two_forms:
             self._set_stream(fields)
         return encode_fields(fields)
@@ -60,7 +74,7 @@ class OpenAITransformer:
         return self.wants_stream and head.status < 300 and _media_type(head.headers) == _EVENTS
 
     def whole(self, head: ResponseHead, body: bytes, *, max_bytes: int) -> WholeAnswer:
-        """A JSON answer as it is, or in the other form; an error in the OpenAI shape."""
+        """A JSON answer as it is, or in the other form; an error as JSON, whatever it came as."""
         headers, coding = head.headers.downstream(), _coding(head.headers)
         if coding in DECODABLE:
             body, coding = self._decoded(coding, body, max_bytes), ""
@@ -74,10 +88,10 @@ class OpenAITransformer:
         fields = read_answer(body)
         if fields is None:
             raise self._broken(f"answered {head.status} without a whole JSON body")
-        usage = fields.usage.normalised() if fields.usage is not None else None
+        summary = self._summary(fields, body)
         if self.wants_stream and self._configured_stream is False:
             headers, body = self._as_events(headers, body)
-        return WholeAnswer(_with_length(headers, body), body, usage)
+        return WholeAnswer(_with_length(headers, body), body, summary)
 
     def relay(self, head: ResponseHead) -> tuple[RawFields, BodyRelay]:
         """The events as they are; a compressed stream is decoded, to be able to end it."""
@@ -87,14 +101,19 @@ class OpenAITransformer:
             raise self._broken("sent a stream in a coding that was not asked for")
         dropped = (b"content-length", b"content-encoding")
         headers = [field for field in head.headers.downstream() if field[0] not in dropped]
-        relay = EventRelay(self._upstream, drops_usage=self._added_usage, decoder=decoder)
+        relay = EventRelay(
+            self._upstream,
+            drops_usage=self._added_usage,
+            decoder=decoder,
+            keeps_content=self._keeps_content,
+        )
         return headers, relay
 
     def _model(self) -> str | None:
         """The configured model, else the client's under the name that the provider has for it."""
         if self._operation.is_generation and self._upstream.model is not None:
             return self._upstream.model
-        asked = self._request.model
+        asked = self._asked_model
         return None if asked is None else self._upstream.model_mapping.get(asked, asked)
 
     def _set_stream(self, fields: Fields) -> None:
@@ -109,7 +128,7 @@ class OpenAITransformer:
             self._added_usage = True
 
     def _stream_options(self) -> Fields:
-        return read_fields(self._request.fields, "stream_options")
+        return read_fields(self._fields, "stream_options")
 
     def _decoded(self, coding: str, body: bytes, max_bytes: int) -> bytes:
         decoder = BodyDecoder(coding, max_bytes)
@@ -131,17 +150,21 @@ class OpenAITransformer:
         if not self._operation.has_two_forms:
             raise self._broken("sent a stream that was not asked for")
         try:
-            whole, usage = events_to_completion(body)
+            whole, _ = events_to_completion(body)
         except BrokenStream as exc:
             raise self._broken(str(exc)) from exc
-        return WholeAnswer(_with_length(_with_type(headers, _JSON), whole), whole, usage)
+        summary = self._summary(read_answer(whole) or AnswerFields(), whole)
+        return WholeAnswer(_with_length(_with_type(headers, _JSON), whole), whole, summary)
+
+    def _summary(self, fields: AnswerFields, body: bytes) -> AnswerSummary:
+        return fields.summary(body if self._keeps_content else None)
 
     def _error(
         self, head: ResponseHead, headers: RawFields, body: bytes, *, is_readable: bool
     ) -> WholeAnswer:
         """A provider that repeats the key it was given must not show it to the client."""
         headers = [(name, self._upstream.redact(value)) for name, value in headers]
-        if is_readable and is_object_with(body, "error"):
+        if is_readable and is_object(body):
             body = self._upstream.redact(body)
         elif is_readable:
             message = f"{self._upstream.host} answered {head.status} without an error object"

@@ -6,7 +6,6 @@ Used where the configuration has a provider answer in the form that the client d
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 
@@ -14,17 +13,16 @@ from .._core.payload import Fields, encode_fields, raw
 from .._core.progress import DONE, StreamProgress
 from .._core.sse import EventCutter, event_data, make_event
 from .._core.usage import Usage
+from .merging import Items, Json, encode, merge
 
 __all__ = ["BrokenStream", "NoCompletion", "completion_to_events", "events_to_completion"]
-
-Json = dict[str, Any]
 
 _NULL = raw(None)
 _CHUNK_OBJECTS = {"chat.completion": "chat.completion.chunk"}
 _WHOLE_OBJECTS = {chunk: whole for whole, chunk in _CHUNK_OBJECTS.items()}
 
-# Members of a delta that name a thing rather than continue it: some providers repeat them.
-_NAMING = frozenset(("id", "index", "name", "role", "type"))
+# What the members of a choice in a stream may be, beside null.
+_SHAPES: dict[str, type] = {"index": int, "delta": dict, "logprobs": dict, "text": str}
 
 
 class NoCompletion(ValueError):
@@ -36,8 +34,8 @@ class BrokenStream(ValueError):
 
 
 class _Whole(msgspec.Struct):
-    object: str = ""
-    choices: list[Fields] | None = None
+    choices: list[Fields]
+    object: str | None = None
 
 
 _decode_fields = msgspec.json.Decoder(Fields).decode
@@ -60,26 +58,31 @@ def completion_to_events(body: bytes, *, include_usage: bool) -> bytes:
         shared, whole = _decode_fields(body), _decode_whole(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise NoCompletion from exc
-    if whole.choices is None:
-        raise NoCompletion
     usage = shared.pop("usage", _NULL)
-    shared["object"] = raw(_CHUNK_OBJECTS.get(whole.object, whole.object))
-    split = _message_chunks if whole.object in _CHUNK_OBJECTS else _text_chunks
+    include_usage = include_usage and bytes(usage) != b"null"
+    if whole.object in _CHUNK_OBJECTS:
+        shared["object"] = raw(_CHUNK_OBJECTS[whole.object])
     events = []
-    for choice in whole.choices:
-        for part in split(choice):
-            chunk = shared | {"choices": raw([part])}
-            if include_usage:
-                chunk["usage"] = _NULL
-            events.append(make_event(encode_fields(chunk)))
+    try:
+        for choice in whole.choices:
+            for part in _chunks(choice):
+                chunk = shared | {"choices": raw([part])}
+                if include_usage:
+                    chunk["usage"] = _NULL
+                events.append(make_event(encode_fields(chunk)))
+    except msgspec.DecodeError as exc:  # a message that is no object
+        raise NoCompletion from exc
     if include_usage:
         events.append(make_event(encode_fields(shared | {"choices": raw([]), "usage": usage})))
     return b"".join((*events, make_event(DONE)))
 
 
-def _message_chunks(choice: Fields) -> Iterator[Fields]:
-    """The message as one delta, then its finish reason."""
-    delta = _decode_fields(choice.get("message", raw({})))
+def _chunks(choice: Fields) -> Iterator[Fields]:
+    """A message as one delta, then its finish reason; a text has the same members in both forms."""
+    if "message" not in choice:
+        yield choice
+        return
+    delta = _decode_fields(choice["message"])
     if bytes(delta.get("tool_calls", _NULL)) != b"null":
         calls = _decode_items(delta["tool_calls"])
         delta["tool_calls"] = raw([{"index": raw(i)} | call for i, call in enumerate(calls)])
@@ -87,11 +90,6 @@ def _message_chunks(choice: Fields) -> Iterator[Fields]:
     yield rest | {"delta": raw(delta), "finish_reason": _NULL}
     last = {name: value for name, value in rest.items() if name in ("index", "finish_reason")}
     yield last | {"delta": raw({})}
-
-
-def _text_chunks(choice: Fields) -> Iterator[Fields]:
-    """A text completion's choice has the same members in both forms."""
-    yield choice
 
 
 def events_to_completion(body: bytes) -> tuple[bytes, Usage | None]:
@@ -106,20 +104,19 @@ def events_to_completion(body: bytes) -> tuple[bytes, Usage | None]:
     for data in _all_data(body):
         if progress.see(data) is None:
             raise BrokenStream("sent an event that is not JSON")
-        if data == DONE:
-            continue
-        chunk = _decode_any(data)
-        if "error" in chunk:
+        if progress.has_failed:
             raise BrokenStream("broke off its stream with an error")
+        if data.strip() == DONE:
+            continue
+        chunk = _decode_chunk(data)
         for choice in chunk.pop("choices", None) or ():
-            _merge_choice(choices.setdefault(choice.get("index", 0), {}), choice)
+            _merge_choice(choices.setdefault(choice.get("index") or 0, {}), choice)
         shared.update((k, v) for k, v in chunk.items() if v is not None or k not in shared)
     if not progress.is_complete or not choices:
         raise BrokenStream("ended its stream too early")
-    kind = shared.get("object", "")
-    shared["object"] = _WHOLE_OBJECTS.get(kind, kind)
-    shared["choices"] = [_finished(choices[index]) for index in sorted(choices)]
-    return msgspec.json.encode(shared), progress.usage
+    shared["object"] = _whole_object(shared.get("object"))
+    shared["choices"] = [_finished(index, choices[index]) for index in sorted(choices)]
+    return encode(shared), progress.usage
 
 
 def _all_data(body: bytes) -> Iterator[bytes]:
@@ -131,63 +128,53 @@ def _all_data(body: bytes) -> Iterator[bytes]:
         yield data
 
 
+def _decode_chunk(data: bytes) -> Json:
+    """One event's members, of the shapes that the merging relies on."""
+    try:
+        chunk = _decode_any(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise BrokenStream("sent an event that cannot be read") from exc
+    choices = chunk.get("choices") or []
+    if not isinstance(choices, list) or not all(map(_is_choice, choices)):
+        raise BrokenStream("sent an event that is no part of a completion")
+    return chunk
+
+
+def _is_choice(choice: object) -> bool:
+    return isinstance(choice, dict) and all(
+        choice.get(name) is None or isinstance(choice[name], shape)
+        for name, shape in _SHAPES.items()
+    )
+
+
 def _merge_choice(choice: Json, part: Json) -> None:
-    delta = part.pop("delta", None)
-    if delta is not None:
-        _merge(choice.setdefault("message", {}), delta)
-    logprobs = part.pop("logprobs", None)
-    if logprobs is not None:
-        _merge(choice.setdefault("logprobs", {}), logprobs)
-    text = part.pop("text", None)
-    if text is not None:
-        choice["text"] = choice.get("text", "") + text
+    """Deltas, token probabilities and text go on one another; of the rest the last one counts."""
+    grown = {"message": part.pop("delta", None), "logprobs": part.pop("logprobs", None)}
+    if "text" in part:
+        grown["text"] = part.pop("text")
+    merge(choice, {name: value for name, value in grown.items() if value is not None})
     choice.update((k, v) for k, v in part.items() if v is not None or k not in choice)
 
 
-def _merge(whole: Json, part: Json) -> None:
-    """Continue `whole` with `part`: text and lists grow, indexed items are continued in place."""
-    for name, value in part.items():
-        known = whole.get(name)
-        if known is None or value is None:
-            if known is None:
-                whole[name] = _indexed(value)
-        elif isinstance(known, str) and isinstance(value, str):
-            if name not in _NAMING or not known:
-                whole[name] = known + value
-        elif isinstance(known, dict) and isinstance(value, dict):
-            _merge(known, value)
-        elif isinstance(known, list) and isinstance(value, list):
-            _extend(known, value)
-        else:
-            whole[name] = value
+def _whole_object(kind: object) -> object:
+    return _WHOLE_OBJECTS.get(kind, kind) if isinstance(kind, str) else "chat.completion"
 
 
-def _indexed(value: Any) -> Any:
-    """A first list may already hold several parts of one item."""
-    if not isinstance(value, list):
-        return value
-    items: list[Any] = []
-    _extend(items, value)
-    return items
-
-
-def _extend(items: list[Any], parts: list[Any]) -> None:
-    for part in parts:
-        index = part.get("index") if isinstance(part, dict) else None
-        known = next((i for i in items if isinstance(i, dict) and i.get("index") == index), None)
-        if index is None or known is None:
-            items.append(part)
-        else:
-            _merge(known, part)
-
-
-def _finished(choice: Json) -> Json:
+def _finished(index: int, choice: Json) -> Json:
     """The choice as the whole form has it: `content` always there, tool calls without `index`."""
+    choice["index"] = index
+    choice.setdefault("logprobs", None)
     message = choice.get("message")
     if message is not None:
         message.setdefault("role", "assistant")
         message.setdefault("content", None)
-        for call in message.get("tool_calls") or ():
-            call.pop("index", None)
-        choice.setdefault("logprobs", None)
+        calls = message.get("tool_calls")
+        if isinstance(calls, Items):
+            message["tool_calls"] = [_without_index(call) for call in calls.plain()]
     return choice
+
+
+def _without_index(call: object) -> object:
+    if not isinstance(call, dict):
+        return call
+    return {name: value for name, value in call.items() if name != "index"}

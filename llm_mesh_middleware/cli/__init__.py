@@ -5,8 +5,8 @@ from __future__ import annotations
 try:
     from .main import main
 except ModuleNotFoundError as exc:
-    if exc.name not in ("click", "rich", "uvicorn"):
+    if exc.name != "click":
         raise
-    raise SystemExit(f"{exc.name} is missing: install llm-mesh-middleware[cli]") from exc
+    raise SystemExit("click is missing: install llm-mesh-middleware[cli]") from exc
 
 __all__ = ["main"]

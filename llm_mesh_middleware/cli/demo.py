@@ -21,6 +21,7 @@ from pathlib import Path
 
 import httpx
 import uvicorn
+from rich import box
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -89,6 +90,8 @@ class Seen:
 def run() -> int:
     """Play every step; 0 if each request was served as its manifests say, else 1."""
     console = Console()
+    for name in [name for name in os.environ if name.startswith("LLM_MESH_")]:
+        del os.environ[name]  # the demonstration is the same whatever the shell is set up for
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         ca = CertificateAuthority()
@@ -99,10 +102,9 @@ def run() -> int:
             upstreams[host] = stack.enter_context(
                 FakeUpstream(host_names=host, ca=ca, api_key=os.environ[variable])
             )
-        console.print(
-            "Two embedded providers are listening with TLS: "
-            + ", ".join(f"[bold]{host}[/] at {up.url}" for host, up in upstreams.items())
-        )
+        console.print("Two embedded providers are listening with TLS:")
+        for host, upstream in upstreams.items():
+            console.print(f"   [bold]{host}[/] at {upstream.url}", highlight=False)
         endpoints = {host: upstream.url for host, upstream in upstreams.items()}
         manifests = stack.enter_context(as_file(files(__package__) / "manifests"))
         applied: list[Path] = []
@@ -156,6 +158,9 @@ def _play(console: Console, step: Step, url: str, upstreams: dict[str, FakeUpstr
     with httpx.Client(base_url=url, trust_env=False) as client:
         seen = [_call(client, shot, upstreams) for shot in shown]
     console.print(_table(step.shots, seen))
+    for (url, key, status), count in sorted(Counter(map(_upstream_call, seen)).items()):
+        console.print(f"   POST {url}", highlight=False)
+        console.print(f"        with key {key}, answered {status}, calls: {count}", highlight=False)
     split = Counter(call.answer.headers.get("x-llm-mesh-provider", "-") for call in seen)
     if len(split) > 1 and len(step.shots) == 1:
         console.print(
@@ -181,37 +186,34 @@ def _call(client: httpx.Client, shot: Shot, upstreams: dict[str, FakeUpstream]) 
 
 
 def _table(shots: Sequence[Shot], seen: Sequence[Seen]) -> Table:
-    table = Table()
-    for title in ("request", "rule", "provider", "model", "upstream call", "key", "status"):
+    """What was asked and who served it; narrow enough for 80 columns."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
+    for title in ("request to", "rule", "provider", "model"):
         table.add_column(title)
-    table.add_column("calls", justify="right")
-    table.add_column("tokens in/out", justify="right")
+    table.add_column("tokens", justify="right")
     asked = [_asked(shot) for shot in shots for _ in range(shot.times)]
-    rows = Counter((text, *_facts(call)) for text, call in zip(asked, seen, strict=True))
-    for row, calls in sorted(rows.items()):
-        *cells, tokens = row
-        table.add_row(*cells, str(calls), tokens)
+    for row in sorted({(text, *_facts(call)) for text, call in zip(asked, seen, strict=True)}):
+        table.add_row(*row)
     return table
 
 
 def _asked(shot: Shot) -> str:
-    extra = "".join(f"\n{name}: {value}" for name, value in shot.headers)
-    return f"POST http://{shot.host}{extra}{' (stream)' if shot.is_stream else ''}"
+    lines = [shot.host, *(f"{name}: {value}" for name, value in shot.headers)]
+    return "\n".join([*lines, "stream: true"] if shot.is_stream else lines)
 
 
 def _facts(call: Seen) -> tuple[str, ...]:
-    headers, upstream = call.answer.headers, call.upstream
+    headers = call.answer.headers
+    rule, provider = headers.get("x-llm-mesh-rule", "-"), headers.get("x-llm-mesh-provider", "-")
+    return rule, provider, call.upstream.json().get("model", "-"), call.tokens
+
+
+def _upstream_call(call: Seen) -> tuple[str, str, int]:
+    upstream = call.upstream
     scheme = "https" if upstream.server_name else "http"
     key = (upstream.header("authorization") or "-").removeprefix("Bearer ")
-    return (
-        headers.get("x-llm-mesh-rule", "-"),
-        headers.get("x-llm-mesh-provider", "-"),
-        upstream.json().get("model", "-"),
-        f"{scheme}://{upstream.header('host')}\n{upstream.target}",
-        f"{key[:5]}***",
-        str(call.answer.status_code),
-        call.tokens,
-    )
+    url = f"{scheme}://{upstream.header('host')}{upstream.target}"
+    return url, f"{key[:5]}***", call.answer.status_code
 
 
 def _tokens(answer: httpx.Response) -> str:

@@ -12,8 +12,15 @@ from ..exceptions import ConfigError
 __all__ = ["main"]
 
 
+_INSTALL = "install llm-mesh-middleware[cli]"
+_EXTRA = ("httptools", "rich", "trustme", "uvicorn")
+
+
 class _Group(click.Group):
-    """A bad configuration ends any command with its problems, one a line, and exit code 1."""
+    """Any command ends with exit code 1 and without a traceback for what a user can mend.
+
+    That is a bad configuration, whose problems are printed one a line, and a missing library.
+    """
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -21,6 +28,11 @@ class _Group(click.Group):
         except ConfigError as exc:
             click.echo(exc, err=True)
             sys.exit(1)
+        except ModuleNotFoundError as exc:
+            name = (exc.name or "").partition(".")[0]
+            if name not in _EXTRA:
+                raise
+            raise click.ClickException(f"{name} is missing: {_INSTALL}") from exc
 
 
 @click.group(cls=_Group)
@@ -38,17 +50,36 @@ def main() -> None:
     help="A manifest or a directory of them; may be repeated. Default: LLM_MESH_CONFIG.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=15001, show_default=True, type=click.IntRange(0, 65535))
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1))
-def serve(config: tuple[str, ...], host: str, port: int, workers: int) -> None:
-    """Run the mesh as a process of its own, for programs in any language.
+@click.option(
+    "--port",
+    default=15001,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="The port to listen on; 0 for a free one.",
+)
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="How many processes share the port.",
+)
+@click.option(
+    "--log-format",
+    default="text",
+    show_default=True,
+    type=click.Choice(["text", "json"]),
+    help="How each call is logged.",
+)
+def serve(config: tuple[str, ...], host: str, port: int, workers: int, log_format: str) -> None:
+    """Run the mesh as a sidecar, for programs in any language.
 
     A client reaches it with `http_proxy=http://127.0.0.1:15001`, or with a virtual host in its Host
     header. GET /healthz answers on any other host.
     """
     from .serve import run
 
-    run(config, host=host, port=port, workers=workers)
+    run(config, host=host, port=port, workers=workers, log_format=log_format)
 
 
 @main.command()
@@ -66,7 +97,10 @@ def validate(paths: tuple[str, ...], as_json: bool) -> None:
 
 @main.command()
 def demo() -> None:
-    """Show the mesh at work: two embedded providers, real sockets and TLS, no key, no network."""
+    """Show the mesh at work, with no key and no network.
+
+    Two embedded providers, real sockets and TLS, and the manifests of each scenario.
+    """
     from .demo import run
 
     sys.exit(run())

@@ -2,33 +2,51 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import logging
 import os
-import time
-from collections.abc import Sequence
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
 
+import click
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from .._core.messages import ClientRequest, UpstreamRequest, error_object
-from .._core.observer import Observation
-from .._core.routing import Selection
-from .._core.usage import Usage
+from .._core.messages import error_object
+from .._telemetry.access_log import JSONFormatter, LineFormatter
+from .._telemetry.setup import NO_METRICS, setup_telemetry
 from ..asgi import LLMMeshMiddleware, Receive, Scope, Send
 from ..mesh import Mesh
-from ..settings import load_settings
+from ..settings import MeshSettings, load_settings
 
 __all__ = ["TargetProtocol", "create_app", "run"]
 
-logger = logging.getLogger("llm_mesh.access")
+_LOG_FORMAT = "_LLM_MESH_LOG_FORMAT"  # from the command to its workers
+
+_GRACE_S = 25  # for answers under way, below the 30 that Kubernetes allows
 
 
-def run(config: Sequence[str], *, host: str, port: int, workers: int) -> None:
+def run(config: Sequence[str], *, host: str, port: int, workers: int, log_format: str) -> None:
     """Serve until the process is told to end."""
+    if workers > 1 and "prometheus" in os.environ.get("OTEL_METRICS_EXPORTER", ""):
+        raise click.UsageError(
+            "OTEL_METRICS_EXPORTER=prometheus needs --workers 1, as workers count each for"
+            " themselves and cannot share its port; use otlp with several"
+        )
     if config:
-        os.environ["LLM_MESH_CONFIG"] = os.pathsep.join(config)  # workers read it from there
-    Mesh(settings=load_settings())  # a bad configuration ends the command before it listens
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+        os.environ["LLM_MESH_CONFIG"] = json.dumps(config)  # workers read it from there
+    os.environ[_LOG_FORMAT] = log_format
+    settings = load_settings()
+    if not settings.config:
+        raise click.UsageError("there is nothing to serve: give --config or set LLM_MESH_CONFIG")
+    _check_config(settings)
+    _check_address(host, port)
+    # uvicorn shuts down in good order and then raises the signal anew.
+    signal.signal(signal.SIGTERM, _exit)
     uvicorn.run(
         "llm_mesh_middleware.cli.serve:create_app",
         factory=True,
@@ -41,12 +59,52 @@ def run(config: Sequence[str], *, host: str, port: int, workers: int) -> None:
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        timeout_graceful_shutdown=_GRACE_S,
     )
 
 
 def create_app() -> LLMMeshMiddleware:
     """The sidecar's application, from `LLM_MESH_*`."""
-    return LLMMeshMiddleware(_not_ours, mesh=Mesh(observer=_AccessLog))
+    _log_calls(os.environ.get(_LOG_FORMAT, "text"))
+    try:
+        end_telemetry = setup_telemetry()
+    except RuntimeError as exc:
+        sys.exit(f"llm-mesh: {exc}")
+    return LLMMeshMiddleware(_OwnApp(end_telemetry))
+
+
+def _log_calls(log_format: str) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(JSONFormatter() if log_format == "json" else LineFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+def _check_config(settings: MeshSettings) -> None:
+    """A bad configuration ends the command before it listens; warnings are left to the workers.
+
+    This mesh takes no call, and its instruments must not take the names of the one that does.
+    """
+    logging.disable(logging.WARNING)
+    try:
+        Mesh(settings=settings, meter_provider=NO_METRICS)
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _check_address(host: str, port: int) -> None:
+    """Bind once: uvicorn would report a failure in the midst of its own start-up."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as exc:
+        # Its own text repeats the address, and the resolver's error numbers are not errno's.
+        is_unknown = isinstance(exc.__context__, socket.gaierror)
+        reason = "unknown host" if is_unknown else os.strerror(exc.errno or 0)
+        raise click.ClickException(f"cannot listen on {host} port {port}: {reason}") from None
+
+
+def _exit(signum: int, frame: object) -> NoReturn:
+    sys.exit(0)
 
 
 class TargetProtocol(HttpToolsProtocol):
@@ -54,8 +112,16 @@ class TargetProtocol(HttpToolsProtocol):
 
     The parser keeps the path only, and a proxy must go by the target, not by the Host field (RFC
     9112 3.2.2). The request's task was created but has not run yet, so its scope may still be
-    completed.
+    completed. The sockets that uvicorn shares among workers lack `TCP_NODELAY`, which would hold
+    answers back for 40 ms.
     """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Send what there is at once."""
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        super().connection_made(transport)
 
     def on_headers_complete(self) -> None:
         """Let the app start, then give it the target as the client wrote it."""
@@ -67,10 +133,32 @@ class TargetProtocol(HttpToolsProtocol):
             self.scope["path"] = target.partition(b"?")[0].decode("latin-1")
 
 
-async def _not_ours(scope: Scope, receive: Receive, send: Send) -> None:
+class _OwnApp:
+    """What is for no virtual host, and the end of the process's telemetry."""
+
+    def __init__(self, end_telemetry: Callable[[], None]) -> None:
+        self._end_telemetry = end_telemetry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await _refuse(scope, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """By the time of the shutdown every request is over, and what it has told is on record.
+
+        Not left to `atexit`: uvicorn ends the process by the signal that it was sent.
+        """
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await asyncio.to_thread(self._end_telemetry)
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _refuse(scope: Scope, send: Send) -> None:
     """Everything that is not for a virtual host: health, and a refusal for the rest."""
-    if scope["type"] != "http":
-        return
     if scope["method"] == "CONNECT":
         status, body = 405, _refusal("this proxy opens no tunnels", "method_not_allowed")
     elif scope["path"] == "/healthz" and scope["method"] in ("GET", "HEAD"):
@@ -89,39 +177,3 @@ async def _not_ours(scope: Scope, receive: Receive, send: Send) -> None:
 
 def _refusal(message: str, code: str) -> bytes:
     return error_object(message, type="invalid_request_error", code=code)
-
-
-class _AccessLog(Observation):
-    """One line per exchange: what was asked, who served it, how it ended. No content, no header."""
-
-    def __init__(self, request: ClientRequest) -> None:
-        self._started = time.monotonic()
-        self._request = request
-        self._selection: Selection | None = None
-        self._attempts = 0
-        self._provider = "-"
-
-    def selected(self, selection: Selection) -> None:
-        self._selection = selection
-
-    def sending(self, request: UpstreamRequest) -> None:
-        self._attempts += 1
-        self._provider = request.endpoint.provider_host
-
-    def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
-        taken_ms = (time.monotonic() - self._started) * 1000
-        route, rule = "-", "-"
-        if self._selection is not None:
-            route, rule = self._selection.route, self._selection.rule.name
-        logger.info(
-            "%s %r route=%s rule=%s provider=%s attempts=%d status=%s error=%s %.0f ms",
-            self._request.method,
-            self._request.path[:256],
-            route,
-            rule,
-            self._provider,
-            self._attempts,
-            status or "-",
-            type(error).__name__ if error is not None else "-",
-            taken_ms,
-        )

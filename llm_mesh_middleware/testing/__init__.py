@@ -38,8 +38,9 @@ Where a wrapper is given no answer, and where a callable returns None, the provi
 | kept-alive connections that die while idle | `upstream.drop_connections()` |
 
 What the provider saw is in `upstream.requests`; each `RecordedRequest` also knows when its client
-went away before the answer was complete (`disconnected_at`, `wait_disconnected()`). The waiting
-methods block: in an async test write `await asyncio.to_thread(request.wait_disconnected, 0.5)`.
+went away before the answer was complete (`disconnected_at`, `wait_disconnected()`), or when it was
+sent (`answered_at`, `wait_answered()`). The waiting methods block: in an async test
+write `await asyncio.to_thread(request.wait_disconnected, 0.5)`.
 
 To put it behind the mesh, give `upstream.endpoints` as `LLM_MESH_ENDPOINTS` and the file written by
 `upstream.ca.write(path)` as `LLM_MESH_CA_FILE`. TLS needs the `trustme` library: install

@@ -112,10 +112,11 @@ class Connection(asyncio.Protocol):
         try:
             secured = await loop.start_tls(self._raw, self, self._context, server_side=True)
         except (OSError, ssl.SSLError) as error:
-            self._upstream._handshake_failed(str(error))
+            self._upstream._handshake_failed(str(error) or repr(error))
             return False
-        if secured is None or self._raw.is_closing():  # gone without a word
-            return False
+        if secured is None:  # gone already, and asyncio tells only its own TLS layer
+            self.connection_lost(None)
+            return True  # what came before still counts
         self._transport = secured
         secured.set_write_buffer_limits(high=1, low=0)  # with 0, TLS pauses for ever on nothing
         self._server_name = _server_names.get(secured.get_extra_info("ssl_object"))

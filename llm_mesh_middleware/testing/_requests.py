@@ -76,6 +76,11 @@ class RecordedRequest:
         self._ended.wait(timeout)
         return self.disconnected_at is not None
 
+    def wait_answered(self, timeout: float = 1.0) -> bool:
+        """Block until the answer ends or the client leaves; say whether all of it was sent."""
+        self._ended.wait(timeout)
+        return self.answered_at is not None
+
     def end(
         self, *, answered_at: float | None = None, disconnected_at: float | None = None
     ) -> None:

@@ -6,6 +6,7 @@ One lock guards all that both the loop's thread and the test's threads touch; ev
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import threading
 from collections import deque
@@ -78,6 +79,7 @@ class FakeUpstream:
         self._tls_failures: list[str] = []
         self._failures: list[Exception] = []
         self._thread: threading.Thread | None = None
+        self._opening: set[asyncio.Task[tuple[asyncio.Transport, Connection]]] = set()
 
     def __repr__(self) -> str:
         state = f"{len(self.requests)} requests, {self.open_connections} open connections"
@@ -272,19 +274,33 @@ class FakeUpstream:
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(self._loop_failed)
         self._stop = asyncio.Event()
-        server = await self._loop.create_server(self._accept, _HOST, self._port, backlog=1024)
-        started.set_result(server.sockets[0].getsockname()[1])
-        await self._stop.wait()
-        server.close()
+        with socket.create_server((_HOST, self._port), backlog=1024) as listener:
+            listener.setblocking(False)
+            self._loop.add_reader(listener, self._accept, listener)
+            started.set_result(listener.getsockname()[1])
+            await self._stop.wait()
+            self._loop.remove_reader(listener)
+        await asyncio.gather(*self._opening)
         connections = list(self._connections)
         for one in connections:
             one.task.cancel()
         await asyncio.gather(*(one.task for one in connections), return_exceptions=True)
         for one in connections:
             one.abort()  # a task cancelled before its first step has not cleaned up
-        await server.wait_closed()
 
-    def _accept(self) -> Connection:
+    def _accept(self, listener: socket.socket) -> None:
+        # Not asyncio's own server: that leaks a connection it has accepted while it is closed.
+        try:
+            accepted, _ = listener.accept()
+        except OSError:  # gone again, or no descriptor left
+            return
+        opening = self._loop.create_task(
+            self._loop.connect_accepted_socket(self._new_connection, accepted)
+        )
+        self._opening.add(opening)
+        opening.add_done_callback(self._opening.discard)
+
+    def _new_connection(self) -> Connection:
         with self._changed:
             self._accepted += 1
             return Connection(self, self._accepted, self._context)

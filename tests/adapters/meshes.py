@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from llm_mesh_middleware import LLMMeshMiddleware
 from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream
@@ -13,6 +14,7 @@ from tests.adapters.wire import Client, Connect
 from tests.conftest import (
     DASHSCOPE,
     DASHSCOPE_KEY,
+    MANIFESTS,
     MOONSHOT,
     MOONSHOT_KEY,
     SERVERS,
@@ -20,12 +22,22 @@ from tests.conftest import (
     running,
 )
 
-__all__ = ["connect", "kept_providers", "kept_servers", "mesh_on", "own_app", "providers", "server"]
+__all__ = [
+    "OWN_ANSWER",
+    "connect",
+    "kept_providers",
+    "kept_servers",
+    "mesh_on",
+    "own_app",
+    "patient",
+    "providers",
+    "server",
+]
 
 OWN_ANSWER = b"from the application"
 
 
-async def own_app(scope, receive, send):  # type: ignore[no-untyped-def]
+async def own_app(scope: Scope, receive: Receive, send: Send) -> None:
     """The application behind the mesh: one answer for all of HTTP, and sockets that echo."""
     if scope["type"] == "http":
         headers = [(b"content-length", b"%d" % len(OWN_ANSWER))]
@@ -56,7 +68,20 @@ def providers(kept_providers: Providers) -> Providers:
 
 
 @pytest.fixture(scope="session")
-def kept_servers(kept_providers: Providers) -> Iterator[Callable[..., int]]:
+def patient(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """The manifests, with providers that are never ejected: a mesh here outlives many failures."""
+    folder = tmp_path_factory.mktemp("patient")
+    detection = "spec:\n  outlierDetection: {consecutiveFailures: 2147483647}\n"
+    for name in ("03-LLMProvider-scenario1.yaml", "04-LLMProvider-moonshot.yaml"):
+        text = (MANIFESTS / name).read_text()
+        (folder / name).write_text(text.replace("spec:\n", detection))
+    return str(MANIFESTS), str(folder)
+
+
+@pytest.fixture(scope="session")
+def kept_servers(
+    kept_providers: Providers, patient: tuple[str, ...]
+) -> Iterator[Callable[..., int]]:
     """`(server, **settings) -> port` of a mesh before `own_app`, started on first use."""
     ports: dict[tuple[str, str], int] = {}
     with ExitStack() as stack:
@@ -64,7 +89,8 @@ def kept_servers(kept_providers: Providers) -> Iterator[Callable[..., int]]:
         def start(server: str, **settings: object) -> int:
             key = server, repr(sorted(settings.items()))
             if key not in ports:
-                app = LLMMeshMiddleware(own_app, settings=kept_providers.settings(**settings))
+                values = {"config": patient} | settings
+                app = LLMMeshMiddleware(own_app, settings=kept_providers.settings(**values))
                 ports[key] = stack.enter_context(running(app, server))
             return ports[key]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import httpx
@@ -18,6 +19,8 @@ from tests.adapters.wire import CHAT, Connect, request_bytes
 from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, DEMO, Providers, Serve
 
 Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class Recorder:
@@ -81,21 +84,24 @@ async def test_a_foreign_request_reaches_the_app_as_the_very_same_objects(
     assert scope == before
 
 
-async def test_lifespan_reaches_the_app_with_the_same_scope_and_receive(
+async def test_lifespan_reaches_the_app_with_the_same_scope_and_messages(
     providers: Providers,
 ) -> None:
-    app = Recorder()
+    seen: list[object] = []
+    startup = {"type": "lifespan.startup"}
     scope: Scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
-    phases = iter(["lifespan.startup", "lifespan.shutdown"])
 
-    async def receive() -> dict[str, object]:
-        return {"type": next(phases)}
+    async def receive() -> dict[str, str]:
+        return startup
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.extend((scope, await receive()))
+        await send({"type": "lifespan.startup.failed"})
 
     await LLMMeshMiddleware(app, settings=providers.settings())(scope, receive, send)
 
-    [call] = app.calls
-    assert call[0] is scope
-    assert call[1] is receive
+    assert seen[0] is scope
+    assert seen[1] is startup
 
 
 async def test_lifespan_is_completed_for_an_app_that_takes_no_part(providers: Providers) -> None:
@@ -114,14 +120,32 @@ async def test_lifespan_is_completed_for_an_app_that_takes_no_part(providers: Pr
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
 
-async def test_an_app_that_knows_no_lifespan_says_so_to_the_server(providers: Providers) -> None:
-    async def app(scope: Scope, *_: object) -> None:
+@pytest.mark.parametrize("has_asked", [False, True])
+async def test_a_refused_lifespan_is_completed_and_a_failed_start_up_fails(
+    providers: Providers, *, has_asked: bool
+) -> None:
+    sent: list[object] = []
+    phases = iter(["lifespan.startup", "lifespan.shutdown"])
+
+    async def receive() -> dict[str, object]:
+        return {"type": next(phases)}
+
+    async def send(message: MutableMapping[str, object]) -> None:
+        sent.append(message["type"])
+
+    async def app(scope: Scope, receive: Receive, _: object) -> None:
+        if has_asked:
+            await receive()
         raise TypeError(f"not for {scope['type']}")
 
-    with pytest.raises(TypeError, match="not for lifespan"):
-        await LLMMeshMiddleware(app, settings=providers.settings())(
-            {"type": "lifespan"}, receive, send
-        )
+    mesh = LLMMeshMiddleware(app, settings=providers.settings())
+    if has_asked:
+        with pytest.raises(TypeError, match="not for lifespan"):
+            await mesh({"type": "lifespan"}, receive, send)
+        assert sent == []
+    else:
+        await mesh({"type": "lifespan"}, receive, send)
+        assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
 
 async def test_an_exception_of_the_app_passes_unchanged(providers: Providers) -> None:
@@ -235,7 +259,6 @@ def test_fastapi_keeps_its_own_routes_and_gives_the_virtual_hosts_away(
 
 
 MOUNTED = (
-    ("/llm", "/compatible-mode/v1/chat/completions"),
     ("/llm/", "/compatible-mode/v1/chat/completions"),
     ("/llm/v1/chat/completions", "/compatible-mode/v1/chat/completions"),
     ("/llm/v1/embeddings", "/compatible-mode/v1/embeddings"),
@@ -247,8 +270,7 @@ async def test_under_a_mount_the_path_below_the_mount_counts(
     providers: Providers, path: str, sent_to: str
 ) -> None:
     mesh = LLMMeshMiddleware(own_app, settings=providers.settings())
-    app = Starlette(routes=[Mount("/llm", mesh), Route("/own", home, methods=["POST"])])
-    app.router.redirect_slashes = False
+    app = Starlette(routes=[Mount("/llm", mesh)])
     body = {"model": "m", "messages": [{"role": "user", "content": "x"}], "input": "x"}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
         answer = await client.post(f"http://{DASHSCOPE}{path}", json=body)
@@ -267,14 +289,14 @@ async def test_a_root_path_of_the_server_is_no_part_of_the_operation(
     mesh = LLMMeshMiddleware(own_app, settings=providers.settings())
     sent: list[MutableMapping[str, Any]] = []
 
-    async def receive() -> dict[str, object]:
-        return {"type": "http.request", "body": b'{"model":"m","input":"x"}'}
+    messages = asyncio.Queue[dict[str, object]]()
+    messages.put_nowait({"type": "http.request", "body": b'{"model":"m","input":"x"}'})
 
     async def send(message: MutableMapping[str, Any]) -> None:
         sent.append(message)
 
     scope = http_scope(DASHSCOPE.encode(), path="/api" + target, root_path="/api")
-    await mesh(scope, receive, send)
+    await mesh(scope, messages.get, send)
     await mesh.mesh.aclose()
 
     assert sent[0]["status"] == 200

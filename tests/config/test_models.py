@@ -225,6 +225,7 @@ def test_the_json_schema_is_camel_case_and_marks_extensions() -> None:
         "modelMapping",
         "defaults",
         "headers",
+        "streamUsage",
     }
 
 

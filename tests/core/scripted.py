@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from llm_mesh_middleware._core.exchange import Exchange, ExchangePolicy, Reply, exchange
+from llm_mesh_middleware._core.exchange import Exchange, ExchangePolicy, exchange
 from llm_mesh_middleware._core.headers import Headers
 from llm_mesh_middleware._core.messages import (
     Answer,
@@ -17,7 +18,11 @@ from llm_mesh_middleware._core.messages import (
     UpstreamRequest,
 )
 from llm_mesh_middleware._core.observer import Observation
+from llm_mesh_middleware._core.reply import Reply
+from llm_mesh_middleware._core.retrying import RetryPolicy
 from llm_mesh_middleware._core.routing import RoutingTable, Selection
+from llm_mesh_middleware._core.state import MeshState
+from llm_mesh_middleware._core.usage import Usage
 from llm_mesh_middleware.exceptions import MeshError
 from tests.core.tables import virtual_host
 
@@ -32,22 +37,24 @@ class Notes(Observation):
     def __init__(self) -> None:
         self.events: list[str] = []
         self.ends: list[tuple[int | None, BaseException | None]] = []
+        self.usage: Usage | None = None
 
     def selected(self, selection: Selection) -> None:
-        self.events.append(f"selected {selection.rule}")
+        self.events.append(f"selected {selection.rule.name}")
 
     def sending(self, request: UpstreamRequest) -> None:
         self.events.append(f"sending {request.endpoint.provider_host}")
 
-    def answered(self, answer: ResponseHead | Failure) -> None:
+    def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
         if isinstance(answer, ResponseHead):
             self.events.append(f"answered {answer.status}")
         else:
             self.events.append(f"answered {type(answer.error).__name__}")
 
-    def ended(self, status: int | None, error: BaseException | None) -> None:
+    def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
         self.events.append("ended")
         self.ends.append((status, error))
+        self.usage = usage
 
 
 @dataclass
@@ -102,13 +109,17 @@ def play(
     chance: float = 0.0,
     seconds: float = 0.0,
 ) -> Play:
-    """Serve `asked` with these answers of the provider, `seconds` before each."""
+    """Serve `asked` in one attempt with these answers of the provider, `seconds` before each."""
     clock, notes = Clock(), Notes()
+    found = virtual_host(routes, host)
+    rules = [replace(rule, retry=RetryPolicy(attempts=0)) for rule in found.rules]
     steps = exchange(
-        virtual_host(routes, host),
+        replace(found, rules=tuple(rules)),
         asked,
         policy or ExchangePolicy(),
+        MeshState(threading.Lock),
         clock=clock,
+        wall_clock=clock,
         random=lambda: chance,
         observation=notes,
     )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from textwrap import dedent, indent
+from typing import NamedTuple
 
 from llm_mesh_middleware._compile import Compiled, Workload, compile_manifest
+from llm_mesh_middleware._core.balancing import weighted_pick
 from llm_mesh_middleware._core.headers import Headers
 from llm_mesh_middleware._core.messages import ClientRequest
 from llm_mesh_middleware._core.payload import decode_fields
-from llm_mesh_middleware._core.routing import RoutingTable, Selection, VirtualHost
+from llm_mesh_middleware._core.routing import RoutingTable, VirtualHost
+from llm_mesh_middleware._core.timeouts import Timeouts
 from llm_mesh_middleware._core.upstream import Upstream
 from llm_mesh_middleware._manifest import parse_manifest
 
@@ -62,6 +65,7 @@ def compiled(
     namespace: str = "default",
     gateways: Sequence[str] = ("mesh",),
     endpoints: Mapping[str, str] | None = None,
+    timeouts: Timeouts | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Compiled:
     """What the documents are for a workload, problems included."""
@@ -69,6 +73,7 @@ def compiled(
         parse_manifest("---\n".join(documents), source="mesh.yaml", environ=environ or {}),
         Workload(labels or {}, namespace, frozenset(gateways)),
         endpoints=endpoints or {},
+        timeouts=timeouts or Timeouts(),
         environ=environ or {},
     )
 
@@ -105,12 +110,27 @@ def request(
     return ClientRequest(method, path, Headers(raw), data, attributes)
 
 
+class Routed(NamedTuple):
+    """Where a request goes first: the names of route and rule, and the upstream."""
+
+    route: str
+    rule: str
+    upstream: Upstream
+
+
+def pick(host: VirtualHost, asked: ClientRequest, draw: Callable[[], float]) -> Routed:
+    """What routing decides, and the backend that is drawn."""
+    selection = host.select(asked)
+    backend = weighted_pick(selection.rule.backends.tiers[0], draw)
+    return Routed(selection.route, selection.rule.name, backend.upstream)
+
+
 def select(
     routes: RoutingTable, asked: ClientRequest, host: str = "chat", chance: float = 0.0
-) -> Selection:
+) -> Routed:
     """What routing decides when `chance` is drawn."""
     asked.fields = decode_fields(asked.body)
-    return virtual_host(routes, host).select(asked, lambda: chance)
+    return pick(virtual_host(routes, host), asked, lambda: chance)
 
 
 def upstream_of(routes: RoutingTable, host: str = "chat", chance: float = 0.0) -> Upstream:

@@ -24,13 +24,19 @@ def engine(request: pytest.FixtureRequest) -> str:
     return name
 
 
+@pytest.fixture(scope="session")
+def contexts(ca_file: str) -> TLSContexts:
+    """One for the whole run: to load the system's authorities takes longer than a test."""
+    return TLSContexts(ca_file)
+
+
 @pytest.fixture
-async def make_client(engine: str, ca_file: str) -> AsyncIterator[MakeClient]:
-    """`make_client(trust_env=False, ca_file=...)`; closed when the test ends."""
+async def make_client(engine: str, contexts: TLSContexts) -> AsyncIterator[MakeClient]:
+    """`make_client(trust_env=False, contexts=...)`; closed when the test ends."""
     made: list[AsyncUpstreamClient] = []
 
-    def make(*, trust_env: bool = False, ca_file: str | None = ca_file) -> AsyncUpstreamClient:
-        made.append(CLIENTS[engine](TLSContexts(ca_file), trust_env=trust_env))
+    def make(*, trust_env: bool = False, contexts: TLSContexts = contexts) -> AsyncUpstreamClient:
+        made.append(CLIENTS[engine](contexts, trust_env=trust_env))
         return made[-1]
 
     yield make

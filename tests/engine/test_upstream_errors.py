@@ -15,6 +15,7 @@ from llm_mesh_middleware.testing import (
     CertificateAuthority,
     Cut,
     FakeUpstream,
+    Gate,
     Raw,
     Scripted,
     Stream,
@@ -47,6 +48,7 @@ BROKEN_BODY: dict[str, Scripted] = {
     "closed in a chunked body": Stream([b"one"], end="fin"),
     "reset in a chunked body": Stream([b"one"], end="reset"),
     "a bad chunk": Stream([b"one"], end="bad_chunk"),
+    "reset in a body without length": Stream([b"one"], framing="close", end="reset"),
     "reset in a body of known length": Cut(Answer(body=b"x" * 5000), after=4000, how="reset"),
 }
 
@@ -90,6 +92,27 @@ async def test_a_broken_body_is_a_protocol_error_and_never_an_end(
         await send(client, request_to(upstream))
     assert _is_discreet(str(caught.value), upstream)
     assert await asyncio.to_thread(upstream.wait_closed, 1)
+
+
+@pytest.mark.parametrize("wait", ["for the rest", "before the rest"])
+@pytest.mark.parametrize("end", ["fin", "reset", "bad_chunk"])
+async def test_a_break_is_seen_by_a_read_that_waits_and_by_a_later_one(
+    client: AsyncUpstreamClient, upstream: FakeUpstream, end: str, wait: str
+) -> None:
+    gate = Gate()
+    upstream.script(Stream([b"one", gate], end=end))  # type: ignore[arg-type]
+    async with asyncio.timeout(2):
+        response = await client.open(request_to(upstream))
+        assert await response.read() == b"one"
+        if wait == "before the rest":
+            gate.open()
+            await asyncio.to_thread(upstream.wait_closed, 1)
+        reading = asyncio.ensure_future(response.read())
+        await asyncio.sleep(0)
+        gate.open()
+        with pytest.raises(UpstreamProtocolError):
+            await reading
+        await response.aclose()
 
 
 async def test_a_head_of_many_fields_is_fine(

@@ -8,6 +8,7 @@ import pytest
 
 from llm_mesh_middleware import UpstreamConnectError
 from llm_mesh_middleware._core.upstream import TLSFiles
+from llm_mesh_middleware._engine.tls import TLSContexts
 from llm_mesh_middleware._engine.upstream import AsyncUpstreamClient
 from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream
 from tests.engine.calls import HOST, MakeClient, call, request_to
@@ -61,7 +62,7 @@ async def test_other_tls_files_take_another_connection(
 async def test_the_extra_authority_is_trusted_beside_the_system_s(
     make_client: MakeClient, ca: CertificateAuthority, ca_file: str, system_ca: CertificateAuthority
 ) -> None:
-    client = make_client(ca_file=ca_file)
+    client = make_client(contexts=TLSContexts(ca_file))
     for authority in (ca, system_ca):
         with FakeUpstream(host_names=HOST, ca=authority) as upstream:
             await call(client, request_to(upstream))
@@ -70,7 +71,7 @@ async def test_the_extra_authority_is_trusted_beside_the_system_s(
 async def test_without_an_extra_authority_only_the_system_s_are_trusted(
     make_client: MakeClient, ca: CertificateAuthority, system_ca: CertificateAuthority
 ) -> None:
-    client = make_client(ca_file=None)
+    client = make_client(contexts=TLSContexts())
     with FakeUpstream(host_names=HOST, ca=system_ca) as upstream:
         await call(client, request_to(upstream))
     with FakeUpstream(host_names=HOST, ca=ca) as upstream:
@@ -83,7 +84,7 @@ async def test_without_an_extra_authority_only_the_system_s_are_trusted(
 async def test_a_provider_s_own_authority_is_trusted_for_it_alone(
     make_client: MakeClient, ca: CertificateAuthority, ca_file: str
 ) -> None:
-    client = make_client(ca_file=None)
+    client = make_client(contexts=TLSContexts())
     with FakeUpstream(host_names=HOST, ca=ca) as upstream:
         await call(client, request_to(upstream, tls=TLSFiles(ca_file=ca_file)))
         with pytest.raises(UpstreamConnectError, match="certificate"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 from collections import Counter
 
@@ -12,7 +13,7 @@ from llm_mesh_middleware._engine.upstream import AsyncUpstreamClient
 from llm_mesh_middleware.testing import Answer, Cut, FakeUpstream, Gate, Raw, Stream
 from tests.engine.calls import HEADERS, HOST, call, read_all, request_to
 
-SIZES = (0, 1, 1024, 2**16, 2**20, 2**20 + 1, 3 * 2**20)
+SIZES = (0, 1, 2**20, 2**20 + 1, 3 * 2**20)
 
 
 def _bytes(size: int) -> bytes:
@@ -93,7 +94,7 @@ async def test_bodies_are_exact_both_ways(
     assert upstream.requests[0].body == data
 
 
-@pytest.mark.parametrize("status", [100, 103, 200, 204, 404, 429, 500, 599])
+@pytest.mark.parametrize("status", [103, 200, 204, 429, 599])
 async def test_a_status_is_handed_on_as_it_is(
     client: AsyncUpstreamClient, plain_upstream: FakeUpstream, status: int
 ) -> None:
@@ -136,10 +137,10 @@ async def test_the_head_is_delivered_before_the_body(
 
 @pytest.mark.parametrize("framing", ["chunked", "length", "close"])
 async def test_the_end_of_a_body_is_told_again_and_again(
-    client: AsyncUpstreamClient, upstream: FakeUpstream, framing: str
+    client: AsyncUpstreamClient, plain_upstream: FakeUpstream, framing: str
 ) -> None:
-    upstream.script(Stream([b"one", b"two"], framing=framing))  # type: ignore[arg-type]
-    response = await client.open(request_to(upstream))
+    plain_upstream.script(Stream([b"one", b"two"], framing=framing))  # type: ignore[arg-type]
+    response = await client.open(request_to(plain_upstream))
     received = b""
     while data := await response.read():
         received += data
@@ -206,7 +207,7 @@ async def test_compressed_answers_are_handed_on_raw(
     assert await read_all(response) == packed
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("status", [302, 308])
 async def test_no_redirect_is_followed(
     client: AsyncUpstreamClient, plain_upstream: FakeUpstream, status: int
 ) -> None:
@@ -254,3 +255,15 @@ async def test_calls_at_once_take_a_connection_each_which_the_next_calls_use_aga
         gate.open()
         assert Counter(await gathered) == {b"done": count}
         assert plain_upstream.accepted_connections == count
+
+
+async def test_an_idle_connection_that_is_reset_is_nobody_s_error(
+    client: AsyncUpstreamClient, upstream: FakeUpstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    await call(client, request_to(upstream))
+    while upstream.open_connections:
+        await asyncio.to_thread(upstream.drop_connections, "reset")
+    await asyncio.sleep(0.02)
+    await client.aclose()
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []

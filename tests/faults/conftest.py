@@ -7,8 +7,9 @@ from tests.adapters.meshes import (
     kept_providers,
     kept_servers,
     mesh_on,
+    patient,
     providers,
     server,
 )
 
-__all__ = ["connect", "kept_providers", "kept_servers", "mesh_on", "providers", "server"]
+__all__ = ["connect", "kept_providers", "kept_servers", "mesh_on", "patient", "providers", "server"]

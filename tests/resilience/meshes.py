@@ -90,7 +90,7 @@ class Entry(Observation):
     def sending(self, request: UpstreamRequest) -> None:
         self.events.append(f"sending {request.endpoint.provider_host.partition('.')[0]}")
 
-    def answered(self, answer: ResponseHead | Failure) -> None:
+    def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
         error = getattr(answer, "error", None)
         self.events.append(
             f"answered {type(error).__name__}" if error else f"answered {answer.status}"  # type: ignore[union-attr]

@@ -37,6 +37,16 @@ def read_all(sock: socket.socket) -> tuple[bytes, str]:
         received += data
 
 
+def read_below_tls(sock: ssl.SSLSocket) -> str:
+    """Read the TCP stream under a TLS one until it ends; say how."""
+    try:
+        while socket.socket.recv(sock, 65536):
+            pass
+    except ConnectionResetError:
+        return "reset"
+    return "fin"
+
+
 def read_until(sock: socket.socket, end: bytes) -> bytes:
     """Read until what came ends with `end`."""
     received = b""

@@ -9,11 +9,14 @@ from collections.abc import Iterator
 import httpx2
 import openai
 import pytest
+from openai.types.chat import ChatCompletionUserMessageParam
 
 from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream
 from tests.testing.clients import CHAT, QUESTION
 
-MESSAGES = [{"role": "user", "content": "Good morning to you"}]
+MESSAGES: list[ChatCompletionUserMessageParam] = [
+    {"role": "user", "content": "Good morning to you"}
+]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,135 @@
+"""The attempts of a call: their requests and answers, and the spans below the call's."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+
+from .._core.messages import Failure, ResponseHead, UpstreamRequest
+from . import semconv
+from .request_facts import AttributeValue
+
+__all__ = ["Attempts", "SpanMode", "failure_of"]
+
+SpanMode = Literal["on_retry", "always", "never"]
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(slots=True)
+class _Attempt:
+    request: UpstreamRequest
+    begun_ns: int
+    span: Span | None = None
+    answer: ResponseHead | Failure | None = None
+    ended_ns: int | None = None
+
+
+class Attempts:
+    """One CLIENT span per attempt: always, never, or once there is more than one.
+
+    Whether there will be a second is known late, so times are kept, and the first one's span is
+    made when the second begins. Two may run at once.
+    """
+
+    def __init__(self, tracer: Tracer, mode: SpanMode) -> None:
+        self._tracer = tracer
+        self._mode = mode
+        self._made: dict[int, _Attempt] = {}
+
+    @property
+    def count(self) -> int:
+        """How many have been begun."""
+        return len(self._made)
+
+    def begin(self, request: UpstreamRequest, context: Context) -> Context:
+        """An attempt is made; the context that its request carries."""
+        attempt = _Attempt(request, time.time_ns())
+        self._made[request.attempt] = attempt
+        if self._mode == "never" or (self._mode == "on_retry" and len(self._made) == 1):
+            return context
+        for each in self._made.values():
+            if each.span is None:
+                self._start(each, context)
+        return context if attempt.span is None else trace.set_span_in_context(attempt.span, context)
+
+    def end(self, number: int, answer: ResponseHead | Failure) -> UpstreamRequest | None:
+        """The attempt has brought an answer's head, or failed; its request."""
+        attempt = self._made.get(number)
+        if attempt is None:
+            return None
+        attempt.answer, attempt.ended_ns = answer, time.time_ns()
+        _finish(attempt)
+        return attempt.request
+
+    def request(self, number: int) -> UpstreamRequest | None:
+        """What was sent in the attempt."""
+        attempt = self._made.get(number)
+        return attempt.request if attempt is not None else None
+
+    def header(self, number: int, name: str) -> str | None:
+        """A field of the answer that the attempt brought."""
+        attempt = self._made.get(number)
+        if attempt is None or not isinstance(attempt.answer, ResponseHead):
+            return None
+        return attempt.answer.headers.get(name)
+
+    def close(self) -> None:
+        """End the spans that got no answer, such as those of a cancelled call."""
+        for attempt in self._made.values():
+            if attempt.answer is None and attempt.span is not None:
+                attempt.span.end()
+
+    def _start(self, attempt: _Attempt, context: Context) -> None:
+        request = attempt.request
+        attributes: dict[str, AttributeValue] = {
+            semconv.HTTP_METHOD: request.method,
+            semconv.SERVER_ADDRESS: request.endpoint.provider_host,
+            semconv.SERVER_PORT: request.endpoint.port,
+            semconv.URL_FULL: _url(request),
+            semconv.PROVIDER_NAME: request.provider,
+        }
+        if request.attempt > 1:
+            attributes[semconv.HTTP_RESEND_COUNT] = request.attempt - 1
+        attempt.span = self._tracer.start_span(
+            request.method,
+            context,
+            SpanKind.CLIENT,
+            attributes=attributes,
+            start_time=attempt.begun_ns,
+        )
+        if attempt.answer is not None:
+            _finish(attempt)
+
+
+def failure_of(answer: ResponseHead | Failure) -> str | None:
+    """`error.type` of an attempt; None if it went well."""
+    if isinstance(answer, Failure):
+        return answer.error.code
+    return str(answer.status) if answer.status >= 400 else None
+
+
+def _url(request: UpstreamRequest) -> str:
+    """Without the query, where some providers want a key."""
+    endpoint = request.endpoint
+    is_default = _DEFAULT_PORTS.get(endpoint.scheme) == endpoint.port
+    port = "" if is_default else f":{endpoint.port}"
+    path = request.target.partition("?")[0]
+    return f"{endpoint.scheme}://{endpoint.provider_host}{port}{path}"
+
+
+def _finish(attempt: _Attempt) -> None:
+    span, answer = attempt.span, attempt.answer
+    if span is None:
+        return
+    if isinstance(answer, ResponseHead):
+        span.set_attribute(semconv.HTTP_STATUS, answer.status)
+    if answer is not None and (failed := failure_of(answer)) is not None:
+        span.set_attribute(semconv.ERROR_TYPE, failed)
+        span.set_status(Status(StatusCode.ERROR))
+    span.end(attempt.ended_ns)

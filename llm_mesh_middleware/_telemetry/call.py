@@ -1,0 +1,276 @@
+"""One exchange as telemetry sees it: its spans, its metrics, its access record."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from opentelemetry import trace
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+
+from .._core.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
+from .._core.observer import Observation
+from .._core.routing import Selection
+from .._core.summary import AnswerSummary
+from .._core.usage import Usage
+from . import semconv
+from .access_log import Value, clean
+from .answer_facts import Ending, summary_attributes, usage_attributes
+from .attempts import Attempts, failure_of
+from .metrics import CallRecord
+from .propagation import incoming_context, with_trace
+from .request_facts import AttributeValue, request_attributes
+
+if TYPE_CHECKING:
+    from .telemetry import Telemetry
+
+__all__ = ["CallObservation"]
+
+_OTHER = "_other"
+_MAX_TEXT = 256
+_NO_LABELS: dict[str, str] = {}
+_API_TYPES = {"chat": "chat_completions", "responses": "responses"}
+
+
+class CallObservation(Observation):
+    """Follows one exchange; everything is recorded when it ends."""
+
+    def __init__(self, telemetry: Telemetry, request: ClientRequest) -> None:
+        self._telemetry = telemetry
+        self._request = request
+        self._started = time.perf_counter()
+        self._sent_at: float | None = None
+        self._first_chunk_at: float | None = None
+        self._selection: Selection | None = None
+        self._last: UpstreamRequest | None = None
+        self._first: UpstreamRequest | None = None
+        self._summary: AnswerSummary | None = None
+        self._is_stream = False
+        self._span: Span | None = None
+        self._context, has_parent = incoming_context(request.headers)
+        self._server = None
+        if request.is_inbound and not has_parent:
+            self._server = telemetry.server_spans.begin(request, self._context)
+            self._context = self._server.context
+        self._attempts = Attempts(telemetry.tracer, telemetry.attempt_spans())
+        telemetry.metrics.active.add(1, _NO_LABELS)
+
+    def selected(self, selection: Selection) -> None:
+        self._selection = selection
+
+    def sending(self, request: UpstreamRequest) -> UpstreamRequest:
+        before, self._last = self._last, request
+        if self._first is None:
+            self._first = request
+            self._sent_at = time.perf_counter()
+            self._begin_span(request)
+        if before is not None and (was := _host(before)) != (now := _host(request)):
+            labels = {semconv.FALLBACK_FROM: was, semconv.FALLBACK_TO: now}
+            self._telemetry.metrics.fallbacks.add(1, labels)
+        context = self._attempts.begin(request, self._context)
+        headers = with_trace(request.headers, context)
+        return replace(request, headers=headers, scope=self._telemetry.scope(context))
+
+    def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
+        request = self._attempts.end(attempt, answer)
+        if request is None:
+            return
+        self._last = request
+        labels = {semconv.PROVIDER_NAME: request.provider, semconv.ATTEMPT_OUTCOME: "success"}
+        if (failed := failure_of(answer)) is not None:
+            labels |= {semconv.ATTEMPT_OUTCOME: "error", semconv.ERROR_TYPE: failed}
+        self._telemetry.metrics.attempts.add(1, labels)
+
+    def replying(self, *, attempt: int, is_stream: bool) -> None:
+        self._last = self._attempts.request(attempt)
+        self._is_stream = is_stream
+        if is_stream:
+            self._first_chunk_at = time.perf_counter()
+
+    def summarised(self, summary: AnswerSummary) -> None:
+        self._summary = summary
+
+    def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
+        ending = Ending(time.perf_counter(), status, error, usage)
+        with ExitStack() as stack:  # what fails does not keep the rest from being done; last first
+            stack.callback(self._tell_call, ending)
+            if self._last is not None and self._sent_at is not None:
+                record = self._record(self._last, self._sent_at, ending)
+                stack.callback(self._telemetry.metrics.record, record)
+            if self._server is not None:
+                route = self._selection.route if self._selection is not None else None
+                stack.callback(self._server.end, route, status, ending.error_type)
+            if self._span is not None:
+                stack.callback(self._span.end)
+                stack.callback(self._tell_span, self._span, ending)
+            stack.callback(self._attempts.close)
+            stack.callback(self._telemetry.metrics.active.add, -1, _NO_LABELS)
+
+    @property
+    def _operation(self) -> str:
+        operation = self._request.operation
+        return operation.name if operation is not None else _OTHER
+
+    def _begin_span(self, request: UpstreamRequest) -> None:
+        name = self._operation
+        if request.model:
+            name = f"{name} {clean(request.model)}"
+        self._span = self._telemetry.tracer.start_span(
+            name, self._context, SpanKind.CLIENT, attributes=self._start_attributes(request)
+        )
+        self._context = trace.set_span_in_context(self._span, self._context)
+        if self._span.is_recording():
+            self._span.set_attributes(request_attributes(self._request.fields))
+
+    def _start_attributes(self, request: UpstreamRequest) -> dict[str, AttributeValue]:
+        """What a sampler may decide on, and what routing has decided."""
+        host = _host(request)
+        found: dict[str, AttributeValue] = {
+            semconv.OPERATION: self._operation,
+            semconv.PROVIDER: semconv.provider_name(host, request.provider),
+            semconv.PROVIDER_NAME: request.provider,
+            semconv.SERVER_ADDRESS: host,
+            semconv.SERVER_PORT: request.endpoint.port,
+            semconv.VIRTUAL_HOST: self._request.host,
+        }
+        if request.model is not None:
+            found[semconv.REQUEST_MODEL] = request.model[:_MAX_TEXT]
+        if self._request.model is not None:
+            found[semconv.ASKED_MODEL] = self._request.model[:_MAX_TEXT]
+        if self._selection is not None:
+            found[semconv.ROUTE_NAME] = self._selection.route
+            found[semconv.RULE_NAME] = self._selection.rule.name
+        if "consumer" in self._request.attributes:
+            found[semconv.CONSUMER] = self._request.attributes["consumer"][:_MAX_TEXT]
+        if self._operation in _API_TYPES:
+            found[semconv.OPENAI_API_TYPE] = _API_TYPES[self._operation]
+        return found
+
+    def _tell_span(self, span: Span, ending: Ending) -> None:
+        if span.is_recording():
+            span.set_attributes(self._end_attributes(ending))
+            if ending.is_failure:
+                span.set_status(Status(StatusCode.ERROR))
+        context = trace.set_span_in_context(span)
+        self._telemetry.events.tell_exception(ending, context)
+        if self._telemetry.wants_content:
+            self._telemetry.content.write(span, context, self._request, self._summary)
+
+    def _end_attributes(self, ending: Ending) -> dict[str, AttributeValue]:
+        last = self._last
+        found: dict[str, AttributeValue] = {
+            semconv.ATTEMPT_COUNT: self._attempts.count,
+            semconv.USAGE_SOURCE: "none" if ending.usage is None else "provider",
+        }
+        if self._first is not None and last is not None and _host(last) != _host(self._first):
+            # The provider that has answered is not the one of the start.
+            found |= self._start_attributes(last) | {semconv.IS_FALLBACK: True}
+        if self._sent_at is not None:
+            found[semconv.OVERHEAD] = self._sent_at - self._started
+        if ending.status is not None:
+            found[semconv.HTTP_STATUS] = ending.status
+        if ending.error_type is not None:
+            found[semconv.ERROR_TYPE] = ending.error_type
+        if (upstream_id := self._upstream_id) is not None:
+            found[semconv.UPSTREAM_REQUEST_ID] = upstream_id[:_MAX_TEXT]
+        if self._is_stream:
+            found[semconv.REQUEST_STREAM] = True
+            found[semconv.STREAM_OUTCOME] = ending.outcome
+        if (seconds := self._first_chunk_s) is not None:
+            found[semconv.RESPONSE_TIME_TO_FIRST_CHUNK] = seconds
+        found |= usage_attributes(ending.usage, has_output=self._operation != "embeddings")
+        if self._summary is not None:
+            found |= summary_attributes(self._summary, is_whole=ending.error is None)
+        return found
+
+    @property
+    def _upstream_id(self) -> str | None:
+        last = self._last
+        return None if last is None else self._attempts.header(last.attempt, "x-request-id")
+
+    @property
+    def _first_chunk_s(self) -> float | None:
+        if self._first_chunk_at is None or self._sent_at is None:
+            return None
+        return self._first_chunk_at - self._sent_at
+
+    def _record(self, last: UpstreamRequest, sent_at: float, ending: Ending) -> CallRecord:
+        host = _host(last)
+        model = self._telemetry.known_model(last.model)
+        labels: list[tuple[str, str | int]] = [
+            (semconv.OPERATION, self._operation),
+            (semconv.PROVIDER, semconv.provider_name(host, last.provider)),
+            (semconv.SERVER_ADDRESS, host),
+            (semconv.SERVER_PORT, last.endpoint.port),
+        ]
+        if model is not None:
+            labels.append((semconv.REQUEST_MODEL, model))
+        if self._selection is not None:
+            labels.append((semconv.ROUTE_NAME, self._selection.route))
+        if self._summary is not None and self._summary.model is not None:
+            seen = self._telemetry.seen_model(self._summary.model)
+            labels.append((semconv.RESPONSE_MODEL, seen))
+        has_answer = ending.status is not None and ending.status < 400
+        return CallRecord(
+            labels=tuple(labels),
+            operation=self._operation,
+            error_type=ending.error_type,
+            duration_s=ending.at - sent_at,
+            first_chunk_s=self._first_chunk_s,
+            overhead_s=sent_at - self._started,
+            usage=ending.usage,
+            has_answer=has_answer and self._operation != "models",
+            destination=host,
+            model=model or "",
+            context=self._context,
+        )
+
+    def _tell_call(self, ending: Ending) -> None:
+        events = self._telemetry.events
+        if events.wants_calls:
+            events.tell_call(self._fields(ending), self._context)
+
+    def _fields(self, ending: Ending) -> dict[str, Value]:
+        last, selection, summary, usage = self._last, self._selection, self._summary, ending.usage
+        span = (self._span or trace.INVALID_SPAN).get_span_context()
+        sent, first, started = self._sent_at, self._first_chunk_s, self._started
+        reasons = summary.finish_reasons[:16] if summary is not None else None
+        return {
+            "request_model": _cleaned(last.model if last is not None else self._request.model),
+            "request_prompt_tokens": usage.input_tokens if usage is not None else None,
+            "request_completion_tokens": usage.output_tokens if usage is not None else None,
+            "request_cached_tokens": usage.cache_read_tokens if usage is not None else None,
+            "request_cache_write_tokens": usage.cache_write_tokens if usage is not None else None,
+            "request_reasoning_tokens": usage.reasoning_tokens if usage is not None else None,
+            "authority": self._request.host,
+            "method": clean(self._request.method),
+            "path": clean(self._request.path),
+            "status": ending.status,
+            "duration_ms": round((ending.at - started) * 1000, 3),
+            "overhead_ms": round((sent - started) * 1000, 3) if sent is not None else None,
+            "ttfc_ms": round(first * 1000, 3) if first is not None else None,
+            "route": selection.route if selection is not None else None,
+            "rule": selection.rule.name if selection is not None else None,
+            "provider": last.provider if last is not None else None,
+            "upstream_host": _host(last) if last is not None else None,
+            "response_model": _cleaned(summary.model) if summary is not None else None,
+            "finish_reasons": [clean(r) for r in reasons if r] if reasons is not None else None,
+            "stream": self._is_stream,
+            "attempts": self._attempts.count,
+            "outcome": ending.outcome if self._is_stream else None,
+            "error_type": ending.error_type,
+            "consumer": _cleaned(self._request.attributes.get("consumer")),
+            "request_id": _cleaned(self._upstream_id),
+            "trace_id": trace.format_trace_id(span.trace_id) if span.is_valid else None,
+            "span_id": trace.format_span_id(span.span_id) if span.is_valid else None,
+        }
+
+
+def _host(request: UpstreamRequest) -> str:
+    return request.endpoint.provider_host
+
+
+def _cleaned(text: str | None) -> str | None:
+    return None if text is None else clean(text)

@@ -1,0 +1,144 @@
+"""Prompts and answers on spans and events: only where the operator has asked for them.
+
+`OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` is the convention's own switch: NO_CONTENT (the
+default), SPAN_ONLY, EVENT_ONLY, SPAN_AND_EVENT.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from opentelemetry._logs import Logger, LogRecord, SeverityNumber
+from opentelemetry.context import Context
+from opentelemetry.trace import Span
+
+from .._core.messages import ClientRequest
+from .._core.summary import AnswerSummary
+from . import semconv
+
+__all__ = ["ContentCapture", "Redact", "wanted_capture"]
+
+_SWITCH = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+_TARGETS = {
+    "SPAN_ONLY": frozenset(("span",)),
+    "TRUE": frozenset(("span",)),
+    "EVENT_ONLY": frozenset(("event",)),
+    "SPAN_AND_EVENT": frozenset(("span", "event")),
+}
+
+Redact = Callable[[str], str]
+Json = dict[str, Any]
+
+
+def wanted_capture(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
+    """`span` and `event`, as the convention's environment variable says."""
+    return _TARGETS.get(environ.get(_SWITCH, "").strip().upper(), frozenset())
+
+
+class ContentCapture:
+    """Writes the messages of a call where they are wanted, through the owner's redaction."""
+
+    def __init__(self, targets: frozenset[str], logger: Logger, redact: Redact | None) -> None:
+        self.targets = targets
+        self._logger = logger
+        self._redact = redact or str
+
+    def write(
+        self, span: Span, context: Context, request: ClientRequest, summary: AnswerSummary | None
+    ) -> None:
+        """Add the request's and the answer's messages to `span`, to an event, or to both."""
+        found: dict[str, Any] = {}
+        for name, member in ((semconv.INPUT_MESSAGES, "messages"), (semconv.TOOLS, "tools")):
+            if member in request.fields:
+                found[name] = _objects(_decoded(request.fields[member]))
+        for member in ("input", "prompt"):  # responses and embeddings; text completions
+            if member in request.fields:
+                found[semconv.INPUT_MESSAGES] = _as_messages(_decoded(request.fields[member]))
+        if semconv.INPUT_MESSAGES in found:
+            found[semconv.INPUT_MESSAGES] = list(map(self._message, found[semconv.INPUT_MESSAGES]))
+        if semconv.TOOLS in found:
+            found[semconv.TOOLS] = [self._redacted(tool) for tool in found[semconv.TOOLS]]
+        if summary is not None and summary.body is not None:
+            found[semconv.OUTPUT_MESSAGES] = list(map(self._message, _answers(summary.body)))
+        if "span" in self.targets and span.is_recording():
+            for name, messages in found.items():
+                span.set_attribute(name, msgspec.json.encode(messages).decode())
+        if "event" in self.targets:
+            told = dict(getattr(span, "attributes", None) or {}) | found
+            self._logger.emit(
+                LogRecord(
+                    event_name=semconv.EVENT_DETAILS,
+                    severity_number=SeverityNumber.INFO,
+                    attributes=told,
+                    context=context,
+                )
+            )
+
+    def _message(self, message: Json) -> Json:
+        """A message in the convention's form: a role and parts."""
+        content = message.get("content")
+        pieces = content if isinstance(content, list) else [content]
+        parts = [self._part(piece) for piece in pieces if piece is not None]
+        for call in _objects(message.get("tool_calls")):
+            named = call.get("function")
+            function = named if isinstance(named, dict) else {}
+            parts.append(
+                {
+                    "type": "tool_call",
+                    "id": call.get("id"),
+                    "name": function.get("name"),
+                    "arguments": self._redact(str(function.get("arguments", ""))),
+                }
+            )
+        return {"role": str(message.get("role", "assistant")), "parts": parts}
+
+    def _part(self, piece: Any) -> Json:
+        """Texts as they are; of an image or a sound only that there was one."""
+        if not isinstance(piece, dict):
+            return {"type": "text", "content": self._redact(str(piece))}
+        kind, text = piece.get("type", "text"), piece.get("text")
+        if isinstance(text, str):
+            kind = "text" if kind in ("input_text", "output_text") else kind
+            return {"type": str(kind), "content": self._redact(text)}
+        return {"type": str(kind)}
+
+    def _redacted(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._redact(value)
+        if isinstance(value, dict):
+            return {key: self._redacted(item) for key, item in value.items()}
+        return list(map(self._redacted, value)) if isinstance(value, list) else value
+
+
+def _as_messages(given: Any) -> list[Json]:
+    """What a client may send instead of messages: a text, texts, or items like messages."""
+    items = given if isinstance(given, list) else [given]
+    return [i if isinstance(i, dict) else {"role": "user", "content": str(i)} for i in items]
+
+
+def _answers(body: bytes) -> list[Json]:
+    """The messages of an answer of any operation that generates one."""
+    answer = _decoded(body)
+    if not isinstance(answer, dict):
+        return []
+    if "output" in answer:
+        return [item for item in _objects(answer["output"]) if item.get("type") == "message"]
+    found = []
+    for choice in _objects(answer.get("choices")):
+        message = choice.get("message")
+        found.append(message if isinstance(message, dict) else {"content": choice.get("text")})
+    return found
+
+
+def _objects(items: Any) -> list[Json]:
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+def _decoded(text: bytes | msgspec.Raw) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

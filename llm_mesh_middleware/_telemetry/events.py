@@ -1,0 +1,66 @@
+"""What is told as events: one per call, and one per failure. Without content, without headers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from opentelemetry._logs import Logger, LogRecord, SeverityNumber
+from opentelemetry.context import Context
+
+from ..exceptions import AnswerableError
+from . import semconv
+from .access_log import Value, access_logger, log_call
+from .answer_facts import Ending
+
+__all__ = ["Events", "is_enabled"]
+
+
+class Events:
+    """The access record, on the standard library's logger and as an event of OpenTelemetry."""
+
+    def __init__(self, logger: Logger) -> None:
+        self._logger = logger
+
+    @property
+    def wants_calls(self) -> bool:
+        """Whether anybody listens: the fields cost more than asking."""
+        return access_logger.isEnabledFor(logging.INFO) or is_enabled(self._logger)
+
+    def tell_call(self, fields: Mapping[str, Value], context: Context) -> None:
+        """The access record of a call."""
+        if is_enabled(self._logger):
+            known = {name: value for name, value in fields.items() if value is not None}
+            self._logger.emit(
+                LogRecord(
+                    event_name=semconv.EVENT_REQUEST,
+                    severity_number=SeverityNumber.INFO,
+                    attributes=known,
+                    context=context,
+                )
+            )
+        if access_logger.isEnabledFor(logging.INFO):
+            log_call(fields)
+
+    def tell_exception(self, ending: Ending, context: Context) -> None:
+        """A failure, in the mesh's own words: a provider's could repeat the prompt."""
+        error = ending.error
+        if not isinstance(error, AnswerableError) or not is_enabled(self._logger):
+            return
+        self._logger.emit(
+            LogRecord(
+                event_name=semconv.EVENT_EXCEPTION,
+                severity_number=SeverityNumber.WARN,
+                attributes={
+                    semconv.EXCEPTION_TYPE: type(error).__qualname__,
+                    semconv.EXCEPTION_MESSAGE: error.message,
+                },
+                context=context,
+            )
+        )
+
+
+def is_enabled(logger: Logger) -> bool:
+    """Whether events of `logger` reach anybody; older releases of the API cannot say."""
+    ask = getattr(logger, "enabled", None)
+    return True if ask is None else bool(ask(severity_number=SeverityNumber.INFO))

@@ -1,0 +1,52 @@
+"""Trace context from the client to the mesh and on to the provider (W3C Trace Context).
+
+Baggage is not handed to third parties; `LLM_MESH_FORWARD_HEADERS=baggage` passes the client's own.
+"""
+
+from __future__ import annotations
+
+from opentelemetry import baggage, propagate, trace
+from opentelemetry.context import Context, get_current
+from opentelemetry.propagators.textmap import Getter
+
+from .._core.headers import Headers
+
+__all__ = ["incoming_context", "with_trace"]
+
+_BAGGAGE = "baggage"
+
+
+class _HeaderGetter(Getter[Headers]):
+    def get(self, carrier: Headers, key: str) -> list[str] | None:
+        values = [value.decode("latin-1") for value in carrier.get_all(key.lower().encode())]
+        return values or None
+
+    def keys(self, carrier: Headers) -> list[str]:
+        return [name.decode("latin-1") for name, _ in carrier]
+
+
+_getter = _HeaderGetter()
+
+
+def incoming_context(headers: Headers) -> tuple[Context, bool]:
+    """The context that the call belongs to, and whether a span of this process is active in it.
+
+    An active span, of the application or of its instrumentation, goes before what the client sent.
+    """
+    current = get_current()
+    if trace.get_current_span(current).get_span_context().is_valid:
+        return current, True
+    return propagate.extract(headers, current, _getter), False
+
+
+def with_trace(
+    headers: tuple[tuple[bytes, bytes], ...], context: Context
+) -> tuple[tuple[bytes, bytes], ...]:
+    """`headers` with the trace context of `context` in place of any that they carry."""
+    propagator = propagate.get_global_textmap()
+    stale = {name.lower().encode() for name in propagator.fields if name != _BAGGAGE}
+    injected: dict[str, str] = {}
+    propagator.inject(injected, baggage.clear(context))
+    kept = [field for field in headers if field[0] not in stale]
+    kept += [(name.lower().encode(), value.encode("latin-1")) for name, value in injected.items()]
+    return tuple(kept)

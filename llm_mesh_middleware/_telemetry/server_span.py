@@ -1,0 +1,105 @@
+"""The SERVER span and the HTTP metrics of a request that nobody else has them for."""
+
+from __future__ import annotations
+
+import time
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.metrics import Meter
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+
+from .._core.messages import ClientRequest
+from . import semconv
+from .request_facts import AttributeValue
+
+__all__ = ["ServerCall", "ServerSpans"]
+
+Labels = dict[str, str | int]
+
+_METHODS = frozenset(
+    ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
+)
+_MAX_TEXT = 256
+
+
+class ServerSpans:
+    """Makes them, by the stable conventions for HTTP servers."""
+
+    def __init__(self, tracer: Tracer, meter: Meter) -> None:
+        self.tracer = tracer
+        self.duration = meter.create_histogram(
+            semconv.HTTP_SERVER_DURATION,
+            semconv.SECONDS,
+            explicit_bucket_boundaries_advisory=semconv.HTTP_BUCKETS,
+        )
+        self.active = meter.create_up_down_counter(semconv.HTTP_SERVER_ACTIVE, "{request}")
+
+    def begin(self, request: ClientRequest, parent: Context) -> ServerCall:
+        """The span of `request`."""
+        method = request.method if request.method in _METHODS else "_OTHER"
+        attributes: dict[str, AttributeValue] = {
+            semconv.HTTP_METHOD: method,
+            semconv.URL_SCHEME: request.scheme,
+            semconv.URL_PATH: request.path[:_MAX_TEXT],
+            semconv.SERVER_ADDRESS: request.host,
+            semconv.PROTOCOL_VERSION: request.http_version,
+        }
+        port = (request.headers.get("host") or "").rpartition(":")[2]
+        if port.isascii() and port.isdigit() and len(port) <= 5:
+            attributes[semconv.SERVER_PORT] = int(port)
+        if request.peer is not None:
+            attributes[semconv.CLIENT_ADDRESS] = request.peer
+        if (agent := request.headers.get("user-agent")) is not None:
+            attributes[semconv.USER_AGENT] = agent[:_MAX_TEXT]
+        name = method if method in _METHODS else "HTTP"
+        span = self.tracer.start_span(name, parent, SpanKind.SERVER, attributes=attributes)
+        return ServerCall(self, request, span, name, parent)
+
+
+class ServerCall:
+    """One request, from its arrival to the last byte of its answer."""
+
+    def __init__(
+        self, owner: ServerSpans, request: ClientRequest, span: Span, name: str, parent: Context
+    ) -> None:
+        self._owner = owner
+        self._request = request
+        self._span = span
+        self._name = name
+        self.context = trace.set_span_in_context(span, parent)
+        self._started = time.perf_counter()
+        self._labels: Labels = {
+            semconv.HTTP_METHOD: name if name in _METHODS else "_OTHER",
+            semconv.URL_SCHEME: request.scheme,
+        }
+        owner.active.add(1, self._labels)
+
+    def end(self, route: str | None, status: int | None, error_type: str | None) -> None:
+        """Say how the request was answered; a client's own fault is no error of the server."""
+        self._owner.active.add(-1, self._labels)
+        labels = {**self._labels, semconv.PROTOCOL_VERSION: self._request.http_version}
+        operation = self._request.operation
+        if operation is not None:
+            labels[semconv.HTTP_ROUTE] = operation.suffix
+        if status is not None:
+            labels[semconv.HTTP_STATUS] = status
+        is_error = error_type is not None and (status is None or status >= 500)
+        if error_type is not None and is_error:
+            labels[semconv.ERROR_TYPE] = error_type
+        try:
+            if self._span.is_recording():
+                self._tell(labels, route, is_error=is_error and error_type != "client_disconnect")
+        finally:
+            self._span.end()
+        elapsed_s = time.perf_counter() - self._started
+        self._owner.duration.record(elapsed_s, labels, self.context)
+
+    def _tell(self, labels: Labels, route: str | None, *, is_error: bool) -> None:
+        self._span.set_attributes(labels)
+        if semconv.HTTP_ROUTE in labels:
+            self._span.update_name(f"{self._name} {labels[semconv.HTTP_ROUTE]}")
+        if route is not None:
+            self._span.set_attribute(semconv.ROUTE_NAME, route)
+        if is_error:
+            self._span.set_status(Status(StatusCode.ERROR))

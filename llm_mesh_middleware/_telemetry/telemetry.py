@@ -1,0 +1,125 @@
+"""The observer that makes spans, metrics and access records of exchanges."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Literal
+
+from opentelemetry import _logs, baggage, context, metrics, trace
+from opentelemetry._logs import LoggerProvider
+from opentelemetry.context import Context
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.trace import TracerProvider
+
+from .._core.health import ProviderStatus
+from .._core.messages import ClientRequest
+from .._core.observer import Observation
+from . import semconv
+from .attempts import SpanMode
+from .call import CallObservation
+from .content import ContentCapture, Redact, wanted_capture
+from .events import Events
+from .metrics import MeshMetrics, wanted_generations
+from .server_span import ServerSpans
+
+__all__ = ["Telemetry"]
+
+_SCOPE = "llm_mesh_middleware"
+_OTHER = "_other"
+# Names that a provider may bring into a metric, over the life of the process.
+_MAX_SEEN_MODELS = 100
+# The key under which HTTP instrumentations look whether they should keep quiet.
+_SUPPRESS_HTTP = context._SUPPRESS_HTTP_INSTRUMENTATION_KEY
+
+
+class Telemetry:
+    """Made once per mesh. Without an SDK every call of it ends in the API's own no-operations."""
+
+    def __init__(
+        self,
+        version: str,
+        *,
+        known_models: Callable[[], frozenset[str]],
+        health: Callable[[], Mapping[str, ProviderStatus]],
+        workload: str,
+        namespace: str,
+        attempt_spans: SpanMode = "on_retry",
+        http_client_spans: Literal["auto", "suppress"] = "auto",
+        has_http_spans: Callable[[], bool] = lambda: False,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+        logger_provider: LoggerProvider | None = None,
+        redact: Redact | None = None,
+    ) -> None:
+        self.tracer = trace.get_tracer(_SCOPE, version, tracer_provider)
+        meter = metrics.get_meter(_SCOPE, version, meter_provider)
+        self.metrics = MeshMetrics(
+            meter, generations=wanted_generations(), workload=workload, namespace=namespace
+        )
+        self._attempt_spans = attempt_spans
+        self._has_http_spans = has_http_spans
+        self.server_spans = ServerSpans(self.tracer, meter)
+        self._is_quiet = http_client_spans == "suppress"
+        self._known_models = known_models
+        self._seen_models: set[str] = set()
+        logger = _logs.get_logger(_SCOPE, version, logger_provider)
+        self.events = Events(logger)
+        self.content = ContentCapture(wanted_capture(), logger, redact)
+        meter.create_observable_gauge(
+            semconv.MESH_EJECTED, [_ejections(health)], "{provider}", "1 while it is ejected"
+        )
+
+    @property
+    def wants_content(self) -> bool:
+        """Whether answers must be kept until a call ends."""
+        return bool(self.content.targets)
+
+    def __call__(self, request: ClientRequest) -> Observation:
+        """Begin to follow an exchange."""
+        return CallObservation(self, request)
+
+    def known_model(self, model: str | None) -> str | None:
+        """A model as a metric may name it: only names that the configuration knows."""
+        if model is None or model in self._known_models():
+            return model
+        return _OTHER
+
+    def seen_model(self, model: str) -> str:
+        """A provider's name for the model that has answered; there are only so many of them."""
+        if model in self._seen_models or model in self._known_models():
+            return model
+        if len(self._seen_models) >= _MAX_SEEN_MODELS or len(model) > 128:
+            return _OTHER
+        self._seen_models.add(model)
+        return model
+
+    def attempt_spans(self) -> SpanMode:
+        """Our own spans of attempts are not wanted beside those of the HTTP client."""
+        return "never" if self._has_http_spans() else self._attempt_spans
+
+    def scope(self, active: Context) -> Callable[[], AbstractContextManager[None]]:
+        """What must surround the HTTP client's call, in the task that makes it."""
+        active = baggage.clear(active)  # an HTTP instrumentation would send it to the provider
+        if self._is_quiet:
+            active = context.set_value(_SUPPRESS_HTTP, True, active)
+        return lambda: _attached(active)
+
+
+@contextlib.contextmanager
+def _attached(active: Context) -> Iterator[None]:
+    token = context.attach(active)
+    try:
+        yield
+    finally:
+        context.detach(token)
+
+
+def _ejections(health: Callable[[], Mapping[str, ProviderStatus]]) -> Any:
+    def observe(_: metrics.CallbackOptions) -> Iterator[metrics.Observation]:
+        for host, status in health().items():
+            is_out = status.state != "healthy"
+            yield metrics.Observation(int(is_out), {semconv.SERVER_ADDRESS: host})
+
+    return observe

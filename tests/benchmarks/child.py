@@ -1,0 +1,59 @@
+"""What the child processes have in common: their core, their files, their line to the parent.
+
+A child answers each line on its standard input with one line of JSON and ends with its input, so no
+run leaves a process behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+__all__ = ["allow_many_files", "answer_parent", "cpu_seconds", "pin", "report"]
+
+# Load and upstream share the first core, the server under test has the last for itself.
+_PLACES = {"load": 0, "server": -1}
+
+
+def pin(place: str) -> None:
+    """Keep this process to the core of `place`, where the system allows that."""
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, {cores[_PLACES[place]]})
+
+
+def allow_many_files() -> None:
+    """A thousand requests in flight are two thousand sockets."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        wanted = 16384 if hard == resource.RLIM_INFINITY else min(hard, 16384)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def cpu_seconds() -> float:
+    """User and system time of this process, all threads; finer than the ticks of /proc."""
+    return time.process_time()
+
+
+def report(**facts: object) -> None:
+    """One line for the parent."""
+    sys.stdout.write(json.dumps(facts) + "\n")
+    sys.stdout.flush()
+
+
+def answer_parent(answer: Callable[[str], dict[str, object]], at_end: Callable[[], object]) -> None:
+    """Answer the parent's lines from a thread of their own, which sleeps between them."""
+
+    def listen() -> None:
+        for line in sys.stdin:
+            report(**answer(line.strip()))
+        at_end()
+
+    threading.Thread(target=listen, name="parent", daemon=True).start()

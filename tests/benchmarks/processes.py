@@ -1,0 +1,118 @@
+"""Starting the child processes, and speaking with them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tests.benchmarks.scenarios import Scenario
+from tests.benchmarks.wire import Origin
+
+__all__ = ["Child", "Fleet"]
+
+_ROOT = Path(__file__).parents[2]
+
+
+class Child:
+    """A child process; `facts` is what it said when it was ready."""
+
+    def __init__(self, module: str, *arguments: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", f"tests.benchmarks.{module}", *arguments],
+            cwd=_ROOT,
+            env=_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.facts = self._read()
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with self._process:  # closes its input, which ends it, and waits
+            pass
+
+    @property
+    def pid(self) -> int:
+        """For whoever wants to look into it."""
+        return self._process.pid
+
+    def ask(self, line: str) -> Mapping[str, Any]:
+        """Send a line, return the answer."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+        return self._read()
+
+    def read_cpu_s(self) -> float:
+        """CPU time it has taken so far."""
+        return float(self.ask("cpu")["cpu_s"])
+
+    def _read(self) -> Mapping[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self._process.args!r} ended; its reason is above")
+        facts: Mapping[str, Any] = json.loads(line)
+        return facts
+
+
+def _environment() -> dict[str, str]:
+    """Without the settings of whoever runs this: contenders have their own."""
+    return {name: value for name, value in os.environ.items() if "LLM_MESH_" not in name}
+
+
+class Fleet:
+    """The upstream, and the servers as they are needed; they live from first use to the end."""
+
+    def __init__(self, directory: Path) -> None:
+        self._stack = ExitStack()
+        self._ca_file = str(directory / "ca.pem")
+        self._servers: dict[tuple[str, bool], Child] = {}
+        self.upstream = self._stack.enter_context(Child("upstream", self._ca_file))
+
+    def __enter__(self) -> Fleet:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def server(self, contender: str, *, is_tls: bool) -> Child:
+        """The server of a contender, which calls the upstream with or without TLS."""
+        known = self._servers.get((contender, is_tls))
+        if known is None:
+            scheme = "https" if is_tls else "http"
+            url = f"{scheme}://127.0.0.1:{self.upstream.facts['ports'][scheme]}"
+            origin = Origin(url, self._ca_file if is_tls else None)
+            child = Child("server", contender, json.dumps(asdict(origin)))
+            known = self._servers[contender, is_tls] = self._stack.enter_context(child)
+        return known
+
+    def prepare(self, scenario: Scenario) -> None:
+        """Have the upstream answer as `scenario` wants it, with no connection left from before."""
+        behaviour = {
+            "think_s": scenario.think_s,
+            "chunks": scenario.chunks,
+            "pace_s": scenario.pace_s,
+        }
+        self.upstream.ask(json.dumps(behaviour))

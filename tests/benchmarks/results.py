@@ -1,0 +1,125 @@
+"""Rounds made into figures, and figures held against the budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from tests.benchmarks.contenders import BASELINES, CONTENDERS
+from tests.benchmarks.load import Round
+from tests.benchmarks.scenarios import Scenario
+
+__all__ = ["Budget", "Figures", "budgets_of", "figures_of", "in_process_budget"]
+
+_MAX_PASS_US = 1.5
+_MAX_LATER_MS = 0.3
+_MAX_LARGE_BODY_MS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """A contender in a scenario: medians over the rounds.
+
+    `cpu_ms` is the server's CPU time for one request. `ratio` is the median of the ratios to the
+    baseline's round of the same number, `ratio_range` its smallest and largest.
+    """
+
+    cpu_ms: float
+    cpu_us_per_chunk: float | None
+    ratio: float
+    ratio_range: tuple[float, float]
+    per_s: float
+    busy: float
+    first_byte_ms: float
+    whole_ms: float
+    chunks_per_write: float | None
+    requests: int
+    errors: int
+    first_error: str | None
+    cpu_ms_of_rounds: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A limit of the design and what was measured against it."""
+
+    what: str
+    value: float
+    limit: float
+    unit: str
+
+    @property
+    def is_met(self) -> bool:
+        return self.value <= self.limit
+
+
+def figures_of(scenario: Scenario, rounds: Sequence[Round], baseline: Sequence[Round]) -> Figures:
+    """The figures of one contender; a round without an answer counts nothing but its errors."""
+    good = [(own, base) for own, base in zip(rounds, baseline, strict=True) if own.requests]
+    costs = [_cost_s(own) for own, _ in good] or [0.0]
+    ratios = [_cost_s(own) / _cost_s(base) for own, base in good if _cost_s(base)] or [0.0]
+    chunks = scenario.chunks if scenario.kind == "sse" else 0
+    answers = sum(own.requests for own in rounds)
+    return Figures(
+        cpu_ms=median(costs) * 1e3,
+        cpu_us_per_chunk=median(costs) * 1e6 / chunks if chunks else None,
+        ratio=median(ratios),
+        ratio_range=(min(ratios), max(ratios)),
+        per_s=_median(own.requests / own.wall_s for own, _ in good if own.wall_s),
+        busy=_median(own.cpu_s / own.wall_s for own, _ in good if own.wall_s),
+        first_byte_ms=_median(_median(own.first_byte_s) for own, _ in good) * 1e3,
+        whole_ms=_median(_median(own.whole_s) for own, _ in good) * 1e3,
+        chunks_per_write=_per_write(answers * chunks, sum(own.writes for own in rounds)),
+        requests=answers,
+        errors=sum(own.errors for own in rounds),
+        first_error=next((own.first_error for own in rounds if own.first_error), None),
+        cpu_ms_of_rounds=tuple(cost * 1e3 for cost in costs),
+    )
+
+
+def _cost_s(one: Round) -> float:
+    return one.cpu_s / one.requests if one.requests else 0.0
+
+
+def _median(values: Iterable[float]) -> float:
+    known = list(values)
+    return median(known) if known else 0.0
+
+
+def _per_write(chunks: int, writes: int) -> float | None:
+    return chunks / writes if chunks and writes else None
+
+
+def budgets_of(
+    scenario: Scenario,
+    figures: Mapping[str, Figures],
+    of_small_bodies: Mapping[str, Figures] | None,
+) -> dict[str, list[Budget]]:
+    """The budgets that apply, by contender.
+
+    `of_small_bodies` are the figures of the scenario that differs in the size of its body alone.
+    """
+    baseline = figures.get(BASELINES[scenario.kind])
+    found: dict[str, list[Budget]] = {}
+    for name, own in figures.items():
+        limit = CONTENDERS[name].budgets.get(scenario.kind)
+        if limit is None or baseline is None or not own.ratio:
+            continue
+        budgets = found.setdefault(name, [])
+        if scenario.has_cpu_budget:
+            budgets.append(Budget(f"CPU against {BASELINES[scenario.kind]}", own.ratio, limit, "x"))
+        if scenario.has_first_byte_budget:
+            later_ms = own.first_byte_ms - baseline.first_byte_ms
+            budgets.append(Budget("first byte later by", later_ms, _MAX_LATER_MS, "ms"))
+        if of_small_bodies is not None and name in of_small_bodies:
+            more_ms = own.cpu_ms - of_small_bodies[name].cpu_ms
+            budgets.append(Budget("CPU for the larger body", more_ms, _MAX_LARGE_BODY_MS, "ms"))
+    return found
+
+
+def in_process_budget(samples: Mapping[str, Sequence[float]], name: str) -> Budget:
+    """What `name` adds to the bare app, as the median of the rounds' differences."""
+    pairs = zip(samples[name], samples[BASELINES["pass"]], strict=True)
+    added_us = median(own - bare for own, bare in pairs)
+    return Budget("CPU more than bare", added_us, _MAX_PASS_US, "µs")

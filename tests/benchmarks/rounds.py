@@ -1,0 +1,70 @@
+"""Running a scenario: its contenders in turns, so that what disturbs one disturbs all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from tests.benchmarks.contenders import BASELINES, CONTENDERS
+from tests.benchmarks.load import Load, Round, run_load
+from tests.benchmarks.processes import Fleet
+from tests.benchmarks.results import Figures, figures_of
+from tests.benchmarks.scenarios import Scenario
+from tests.benchmarks.wire import (
+    app_answer,
+    app_request,
+    chat_request,
+    stream_answer,
+    unary_answer,
+)
+
+__all__ = ["contenders_of", "run_scenario"]
+
+
+def contenders_of(scenario: Scenario, wanted: Sequence[str]) -> list[str]:
+    """The contenders that take part; the baseline always does."""
+    return [
+        name
+        for name, contender in CONTENDERS.items()
+        if scenario.kind in contender.kinds
+        and (not wanted or name in wanted or name == BASELINES[scenario.kind])
+        and scenario.in_flight <= contender.max_in_flight
+    ]
+
+
+def run_scenario(
+    scenario: Scenario,
+    fleet: Fleet,
+    names: Sequence[str],
+    *,
+    rounds: int,
+    seconds: float,
+    requests: int | None,
+) -> dict[str, Figures]:
+    """The figures of every contender in `names`."""
+    fleet.prepare(scenario)
+    loads = {}
+    for name in names:
+        port = fleet.server(name, is_tls=scenario.is_tls).facts["port"]
+        loads[name] = _load(scenario, name, port, seconds, requests)
+    seen: dict[str, list[Round]] = {name: [] for name in names}
+    for number in range(rounds):
+        turn = number % len(names)
+        for name in (*names[turn:], *names[:turn]):
+            server = fleet.server(name, is_tls=scenario.is_tls)
+            seen[name].append(asyncio.run(run_load(loads[name], server.read_cpu_s)))
+    baseline = seen[BASELINES[scenario.kind]]
+    return {name: figures_of(scenario, seen[name], baseline) for name in names}
+
+
+def _load(scenario: Scenario, name: str, port: int, seconds: float, requests: int | None) -> Load:
+    if scenario.kind == "pass":
+        request, answer = app_request(), app_answer()
+    else:
+        is_stream = scenario.kind == "sse"
+        request = chat_request(
+            CONTENDERS[name].model, size_bytes=scenario.body_bytes, is_stream=is_stream
+        )
+        answer = stream_answer(scenario.chunks) if is_stream else unary_answer()
+    spread_s = scenario.think_s + scenario.pace_s * scenario.chunks
+    return Load(port, request, answer, scenario.in_flight, seconds, requests, spread_s)

@@ -1,0 +1,56 @@
+"""The scenarios, a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["IN_PROCESS", "SCENARIOS", "Scenario"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One kind of load.
+
+    `kind` is `pass` (not for the mesh), `unary` or `sse`. `has_cpu_budget` is false where a budget
+    on CPU would judge something else than what it is for; `has_first_byte_budget` is true where the
+    load is light enough for the time to the first byte to mean something.
+    """
+
+    name: str
+    kind: str
+    in_flight: int
+    think_s: float = 0.0
+    body_bytes: int = 1024
+    chunks: int = 1
+    pace_s: float = 0.0
+    is_tls: bool = False
+    has_cpu_budget: bool = True
+    has_first_byte_budget: bool = False
+
+
+SCENARIOS = (
+    Scenario("pass-16", "pass", 16),
+    Scenario("unary-1", "unary", 1, think_s=0.1),
+    Scenario("unary-16", "unary", 16, think_s=0.1),
+    Scenario("unary-16-nothink", "unary", 16),
+    Scenario("unary-16-tls", "unary", 16, think_s=0.1, is_tls=True),
+    Scenario("unary-16-200k", "unary", 16, think_s=0.1, body_bytes=200_000),
+    Scenario("unary-64", "unary", 64, think_s=0.1),
+    Scenario("unary-200", "unary", 200, think_s=0.1),
+    Scenario("unary-1000", "unary", 1000, think_s=0.1),
+    Scenario("sse-50", "sse", 16, chunks=50),
+    Scenario("sse-1000", "sse", 16, chunks=1000),
+    Scenario("sse-50-paced", "sse", 64, chunks=50, pace_s=0.01, has_first_byte_budget=True),
+    Scenario(
+        "sse-first-byte",
+        "sse",
+        1,
+        chunks=10,
+        pace_s=0.002,
+        has_cpu_budget=False,  # most of it is the request's, not the chunks'
+        has_first_byte_budget=True,
+    ),
+)
+
+# The same as `pass-16` without a server around it; measured by `in_process`.
+IN_PROCESS = "pass-in-process"

@@ -1,0 +1,56 @@
+"""The server under test, a process of its own: uvicorn, one worker, and one contender."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from importlib import import_module
+from typing import Any
+
+import uvicorn
+
+from tests.benchmarks.child import allow_many_files, answer_parent, cpu_seconds, pin, report
+from tests.benchmarks.contenders import CONTENDERS
+from tests.benchmarks.wire import Origin
+
+__all__ = ["main", "make_app"]
+
+
+def make_app(name: str, origin: Origin) -> Any:
+    """The ASGI application of a contender; nothing but what it needs is imported."""
+    contender = CONTENDERS[name]
+    module, _, factory = contender.app.partition(":")
+    return getattr(import_module(module), factory)(origin, **contender.options)
+
+
+def main() -> None:
+    """`python -m tests.benchmarks.server NAME ORIGIN`, the origin as JSON."""
+    pin("server")
+    allow_many_files()
+    name, origin = sys.argv[1], Origin(**json.loads(sys.argv[2]))
+    # asyncio sets TCP_NODELAY only on sockets that say they are TCP, as `create_server` does not.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(2048)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            make_app(name, origin),
+            http="httptools",
+            loop="asyncio",
+            ws="none",
+            lifespan="on",
+            access_log=False,
+            log_level="warning",
+            timeout_keep_alive=600,
+        )
+    )
+    # The run is over, and nothing waits for this process to tidy up.
+    answer_parent(lambda _: {"cpu_s": cpu_seconds()}, at_end=lambda: os._exit(0))
+    report(port=listener.getsockname()[1])
+    server.run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()

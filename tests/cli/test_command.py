@@ -1,0 +1,98 @@
+"""The command itself: its help, its version, and what it says when a library is missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from llm_mesh_middleware import __version__
+from llm_mesh_middleware.cli.main import main
+from tests.cli.conftest import BARE, Run
+from tests.conftest import MANIFESTS
+
+BLOCKED = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Blocker(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "{name}":
+            raise ModuleNotFoundError("No module named '{name}'", name="{name}")
+
+sys.meta_path.insert(0, Blocker())
+sys.argv[0] = "llm-mesh"
+from llm_mesh_middleware.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("name", main.commands)
+def test_the_help_of_a_command_names_every_option(name: str) -> None:
+    result = CliRunner().invoke(main, [name, "--help"])
+    assert result.exit_code == 0
+    for parameter in main.commands[name].params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, parameter.name
+            assert all(option in result.output for option in parameter.opts)
+        else:
+            assert (parameter.name or "").upper() in result.output
+
+
+def test_the_help_names_every_command_in_one_line_that_is_not_cut_off() -> None:
+    result = CliRunner().invoke(main, ["--help"], terminal_width=80)
+    assert result.exit_code == 0
+    lines = result.output.partition("Commands:\n")[2].splitlines()
+    assert [line.split()[0] for line in lines] == sorted(main.commands)
+    assert [line for line in lines if "..." in line] == []
+
+
+def test_it_runs_as_a_module_under_its_own_name(run: Run) -> None:
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"llm-mesh, version {__version__}\n")
+
+
+def test_an_unknown_command_is_a_usage_error(run: Run) -> None:
+    done = run("srve")
+    assert done.returncode == 2
+    assert "srve" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("library", "arguments"),
+    [
+        ("click", ("--help",)),
+        ("rich", ("demo",)),
+        ("uvicorn", ("serve", "--config", str(MANIFESTS))),
+        ("httptools", ("serve", "--config", str(MANIFESTS))),
+    ],
+)
+def test_a_missing_library_is_told_with_the_extra_to_install(
+    library: str, arguments: tuple[str, ...]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BLOCKED.format(name=library), *arguments],
+        env=BARE,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 1
+    assert done.stderr.removeprefix("Error: ") == (
+        f"{library} is missing: install llm-mesh-middleware[cli]\n"
+    )
+
+
+def test_validate_works_without_what_only_serve_and_demo_need() -> None:
+    code = BLOCKED.format(name="uvicorn")
+    done = subprocess.run(
+        [sys.executable, "-c", code, "validate", str(MANIFESTS)],
+        env=BARE | {"YOUR_DASHSCOPE_API_KEY": "k1", "YOUR_MOONSHOT_API_KEY": "k2"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (done.returncode, done.stdout) == (0, "")

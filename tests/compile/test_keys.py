@@ -1,0 +1,166 @@
+"""Where keys come from, what is no key, and that none is ever shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from llm_mesh_middleware._core.operations import CHAT
+from llm_mesh_middleware.exceptions import Problem
+from tests.core.scripted import ANSWER, JSON, answers, play, sent
+from tests.core.tables import (
+    ACME,
+    compiled,
+    provider,
+    request,
+    route,
+    select,
+    table,
+    upstream_of,
+    virtual_host,
+)
+
+CANARY = "sk-Zq7Canary9Lx4Wv2Tt8Kd"
+PLACE = "spec.configs.defaultConfig.openAIConfig.apiKeyFrom"
+
+
+def authorization(openai: str, **environ: str) -> bytes | None:
+    made = sent(table(provider(openai=openai), environ=environ), request(), host=ACME)
+    found = [value for name, value in made.headers if name == b"authorization"]
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
+def from_file(path: Path) -> str:
+    return f"{{apiKeyFrom: {{file: {str(path)!r}}}}}"
+
+
+def only_problem(openai: str, **environ: str) -> Problem:
+    result = compiled(provider(openai=openai), environ=environ)
+    assert result.table is None
+    (problem,) = result.problems
+    assert CANARY not in repr(result)
+    return problem
+
+
+@pytest.mark.parametrize(
+    ("openai", "environ"),
+    [
+        (f"{{apiKey: {CANARY}}}", {}),
+        ("{apiKey: '${KEY}'}", {"KEY": CANARY}),
+        ("{apiKeyFrom: {env: KEY}}", {"KEY": CANARY}),
+        ("{apiKeyFrom: {env: KEY}}", {"KEY": f" {CANARY}\n"}),
+    ],
+)
+def test_a_key_is_sent_as_a_bearer_token(openai: str, environ: dict[str, str]) -> None:
+    assert authorization(openai, **environ) == f"Bearer {CANARY}".encode()
+
+
+@pytest.mark.parametrize("ending", ["", "\n", "\r\n", " \n\n"])
+def test_a_key_file_may_end_with_a_line_break(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / "key"
+    path.write_bytes((CANARY + ending).encode())
+    assert authorization(from_file(path)) == f"Bearer {CANARY}".encode()
+
+
+def test_without_a_key_none_is_sent() -> None:
+    assert authorization("{}") is None
+
+
+@pytest.mark.parametrize("environ", [{}, {"KEY": ""}, {"KEY": " \n"}, {"key": CANARY}])
+def test_a_variable_without_a_key_is_refused_by_its_name(environ: dict[str, str]) -> None:
+    problem = only_problem("{apiKeyFrom: {env: KEY}}", **environ)
+    assert (problem.field, problem.message) == (f"{PLACE}.env", "$KEY is missing or empty")
+    assert problem.line > 0
+
+
+NO_KEYS = [
+    f"{CANARY}\r\nx-evil: 1",
+    f"{CANARY}\nsecond line",
+    f"{CANARY}\rx",
+    f"{CANARY}\x00",
+    f"a\tb{CANARY}",
+    f"{CANARY}é",
+    f"\ufeff{CANARY}",
+    f"密{CANARY}",
+]
+
+
+@pytest.mark.parametrize("text", NO_KEYS)
+def test_what_cannot_be_a_key_is_refused_and_not_shown(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "key"
+    path.write_bytes(text.encode())
+    for openai, field in (("{apiKeyFrom: {env: KEY}}", "env"), (from_file(path), "file")):
+        problem = only_problem(openai, KEY=text)
+        assert problem.field == f"{PLACE}.{field}"
+        assert "is no key" in problem.message
+        assert CANARY not in str(problem)
+
+
+def test_a_file_without_a_key_is_refused_by_its_name(tmp_path: Path) -> None:
+    empty, blank, missing = (tmp_path / name for name in ("empty", "blank", "missing"))
+    empty.touch()
+    blank.write_text(" \n\n")
+    for path, words in (
+        (empty, "is missing or empty"),
+        (blank, "is missing or empty"),
+        (missing, "No such file"),
+        (tmp_path, "Is a directory"),
+    ):
+        problem = only_problem(from_file(path))
+        assert problem.field == f"{PLACE}.file"
+        assert str(path) in problem.message
+        assert words in problem.message
+
+
+def test_a_secret_key_ref_is_refused_without_a_cluster() -> None:
+    problem = only_problem("{apiKeyFrom: {secretKeyRef: {name: n, key: k}}}")
+    assert problem.field == f"{PLACE}.secretKeyRef"
+    assert "use env or file" in problem.message
+
+
+def test_the_key_of_a_specific_configuration_is_named_by_its_place() -> None:
+    documents = (
+        provider(specific="{vip: {openAIConfig: {apiKeyFrom: {env: KEY}}}}"),
+        route(f"- {{name: vip, backendRefs: [{{providerHost: {ACME}}}]}}"),
+    )
+    (problem,) = compiled(*documents).problems
+    assert problem.field == "spec.configs.routeSpecificConfigs.vip.openAIConfig.apiKeyFrom.env"
+
+
+def test_no_key_is_shown_by_anything_that_is_made_of_it() -> None:
+    openai = f"{{apiKey: {CANARY}, headers: {{x-token: h-{CANARY}}}}}"
+    specific = f"{{vip: {{openAIConfig: {{model: m, apiKey: v-{CANARY}}}}}}}"
+    rules = f"- {{name: vip, backendRefs: [{{providerHost: {ACME}}}]}}"
+    documents = (provider(openai=openai, specific=specific), route(rules))
+    result, routes = compiled(*documents), table(*documents)
+    asked = request(f"authorization: Bearer {CANARY}", body=f'{{"messages": "{CANARY}"}}')
+    host, upstream = virtual_host(routes), upstream_of(routes)
+    performed = play(routes, asked, *answers(200, ANSWER, JSON))
+    assert f"Bearer v-{CANARY}".encode() in dict(performed.sent.headers).values()
+    things = (
+        *(result, result.table, result.problems, routes, routes.hosts, host, host.rules),
+        *(host.rules[0].backends, host.rules[0].backends.tiers, upstream, upstream.endpoint),
+        *(upstream.targets[CHAT], select(routes, request()), asked, asked.headers),
+        *(performed.sent, performed.taken, performed.reply),
+    )
+    for thing in things:
+        assert "Canary9L" not in repr(thing)
+        assert "Canary9L" not in str(thing)
+
+
+def test_no_key_is_shown_by_the_problems_of_its_provider() -> None:
+    result = compiled(
+        provider(name="one", openai=f"{{apiKey: {CANARY}, modle: m}}"),
+        provider(name="two", openai=f"{{apiKey: [{CANARY}]}}"),
+        provider(name="three", openai=f'{{apiKey: "{CANARY}\\r\\nx: y"}}'),
+        provider(name="four", openai=f"{{apiKey: {CANARY}, apiKeyFrom: {{env: KEY}}}}"),
+        provider(name="five", openai=f"{{apiKey: {CANARY}}}"),
+        provider(name="six", openai=f"{{apiKey: {CANARY}}}"),
+        environ={"KEY": CANARY},
+    )
+    assert result.table is None
+    assert len(result.problems) == 5
+    assert "Canary9L" not in repr(result)
+    assert "Canary9L" not in "\n".join(map(str, result.problems))

@@ -1,0 +1,250 @@
+"""Who may spend the owner's key: by mode, peer, forwarding fields, client key and `authorize`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+
+import pytest
+
+from llm_mesh_middleware._core.access import AccessPolicy
+from llm_mesh_middleware._core.headers import Headers
+from llm_mesh_middleware.exceptions import AccessDenied, InvalidClientKey
+
+KEYS = {"alice": "ck-alice-0123456789", "bob": "ck-bob-0123456789"}
+ALICE, STRANGER = f"Bearer {KEYS['alice']}", "Bearer sk-of-somebody-else"
+NEAR, FAR = "127.0.0.1", "8.8.8.8"
+FORWARDED = "x-forwarded-for: 8.8.8.8"
+
+ANYONE, DENIED, NO_KEY = None, AccessDenied, InvalidClientKey
+
+
+def admit(
+    mode: str,
+    peer: str | None,
+    *fields: str,
+    authorize: Callable[[], bool] | None = None,
+    keys: dict[str, str] | None = KEYS,
+) -> object:
+    """The consumer's name, None for a nameless one, or the class of the error."""
+    raw = [
+        (name.encode(), value.encode("latin-1"))
+        for name, _, value in (field.partition(": ") for field in fields)
+    ]
+    try:
+        return AccessPolicy.of(mode, keys or {}).admit(peer, Headers(raw), authorize)
+    except (AccessDenied, InvalidClientKey) as error:
+        return type(error)
+
+
+# mode `private`, no keys configured: who is near.
+PEERS = [
+    ("127.0.0.1", ANYONE),
+    ("127.8.9.10", ANYONE),
+    ("::1", ANYONE),
+    ("10.0.0.1", ANYONE),
+    ("172.16.0.1", ANYONE),
+    ("172.31.255.255", ANYONE),
+    ("192.168.1.1", ANYONE),
+    ("169.254.1.1", ANYONE),
+    ("fd00::1", ANYONE),
+    ("fe80::1", ANYONE),
+    ("fe80::1%eth0", ANYONE),
+    ("::ffff:127.0.0.1", ANYONE),
+    ("::ffff:10.0.0.1", ANYONE),
+    ("::FFFF:192.168.0.1", ANYONE),
+    ("8.8.8.8", DENIED),
+    ("172.15.255.255", DENIED),
+    ("172.32.0.1", DENIED),
+    ("192.167.255.255", DENIED),
+    ("11.0.0.1", DENIED),
+    ("128.0.0.1", DENIED),
+    ("2001:4860:4860::8888", DENIED),
+    ("::ffff:8.8.8.8", DENIED),
+    ("::ffff:808:808", DENIED),
+    ("8.8.8.8%127.0.0.1", DENIED),
+    (None, DENIED),
+    ("", DENIED),
+    ("localhost", DENIED),
+    ("unix:/run/app.sock", DENIED),
+    ("127.0.0.1:5000", DENIED),
+    ("[::1]", DENIED),
+    ("127.1", DENIED),
+    ("2130706433", DENIED),
+    ("0x7f000001", DENIED),
+    ("127.0.0.1, 8.8.8.8", DENIED),
+    (" 127.0.0.1", DENIED),
+    ("１２７.0.0.1", DENIED),
+]
+
+
+@pytest.mark.parametrize(("peer", "outcome"), PEERS)
+def test_private_admits_peers_of_this_host_and_of_private_networks(
+    peer: str | None, outcome: object
+) -> None:
+    assert admit("private", peer, keys=None) == outcome
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        FORWARDED,
+        "x-forwarded-for: 127.0.0.1",
+        "x-forwarded-for: ",
+        "x-forwarded-host: a.example",
+        "x-forwarded-proto: https",
+        "forwarded: for=127.0.0.1",
+        "x-real-ip: 127.0.0.1",
+        "via: 1.1 proxy",
+        "cf-connecting-ip: 8.8.8.8",
+        "true-client-ip: 8.8.8.8",
+    ],
+)
+def test_a_near_peer_that_forwards_for_another_is_not_near(field: str) -> None:
+    assert admit("private", NEAR, field, keys=None) is DENIED
+    assert admit("private", NEAR, "accept: a", field) is DENIED
+    assert admit("private", NEAR, field, f"authorization: {ALICE}") == "alice"
+    assert admit("private", NEAR, field, authorize=lambda: True) is ANYONE
+    assert admit("open", NEAR, field) is ANYONE
+
+
+# mode, peer, forwarding field, Authorization, what `authorize` says, the outcome; keys configured.
+ROWS = [
+    ("private", NEAR, None, None, None, ANYONE),
+    ("private", NEAR, None, ALICE, None, "alice"),
+    ("private", NEAR, None, STRANGER, None, ANYONE),  # an SDK sends some key or other
+    ("private", NEAR, None, None, False, ANYONE),
+    ("private", NEAR, FORWARDED, None, None, DENIED),
+    ("private", NEAR, FORWARDED, ALICE, None, "alice"),
+    ("private", NEAR, FORWARDED, STRANGER, None, NO_KEY),
+    ("private", NEAR, FORWARDED, None, True, ANYONE),
+    ("private", NEAR, FORWARDED, None, False, DENIED),
+    ("private", FAR, None, None, None, DENIED),
+    ("private", FAR, None, ALICE, None, "alice"),
+    ("private", FAR, None, STRANGER, None, NO_KEY),
+    ("private", FAR, None, None, True, ANYONE),
+    ("private", FAR, None, STRANGER, True, ANYONE),
+    ("private", FAR, None, ALICE, False, "alice"),
+    ("private", FAR, None, None, False, DENIED),
+    ("private", FAR, None, STRANGER, False, NO_KEY),
+    ("private", None, None, None, None, DENIED),
+    ("private", None, None, ALICE, None, "alice"),
+    ("private", None, None, None, True, ANYONE),
+    ("keys", NEAR, None, None, None, NO_KEY),
+    ("keys", NEAR, None, ALICE, None, "alice"),
+    ("keys", NEAR, None, STRANGER, None, NO_KEY),
+    ("keys", NEAR, None, None, True, ANYONE),
+    ("keys", NEAR, None, STRANGER, True, ANYONE),
+    ("keys", NEAR, None, None, False, NO_KEY),
+    ("keys", NEAR, None, ALICE, False, "alice"),
+    ("keys", FAR, FORWARDED, ALICE, None, "alice"),
+    ("keys", FAR, FORWARDED, None, True, ANYONE),
+    ("keys", None, None, None, None, NO_KEY),
+    ("open", NEAR, None, None, None, ANYONE),
+    ("open", FAR, FORWARDED, None, None, ANYONE),
+    ("open", FAR, FORWARDED, STRANGER, False, ANYONE),
+    ("open", FAR, None, ALICE, None, "alice"),
+    ("open", None, None, None, None, ANYONE),
+]
+
+
+@pytest.mark.parametrize(("mode", "peer", "forwarding", "token", "says", "outcome"), ROWS)
+def test_who_is_admitted(
+    mode: str,
+    peer: str | None,
+    forwarding: str | None,
+    token: str | None,
+    says: bool | None,
+    outcome: object,
+) -> None:
+    fields = [] if forwarding is None else [forwarding]
+    fields += [] if token is None else [f"authorization: {token}"]
+    authorize = None if says is None else lambda: says
+    assert admit(mode, peer, *fields, authorize=authorize) == outcome
+
+
+@pytest.mark.parametrize(
+    ("token", "outcome"),
+    [
+        (ALICE, "alice"),
+        (f"bearer {KEYS['alice']}", "alice"),
+        (f"BEARER {KEYS['bob']}", "bob"),
+        (f"Bearer   {KEYS['bob']}  ", "bob"),
+        (KEYS["alice"], NO_KEY),
+        ("Bearer", NO_KEY),
+        ("Bearer ", NO_KEY),
+        ("", NO_KEY),
+        (f"Basic {KEYS['alice']}", NO_KEY),
+        (f"Token {KEYS['alice']}", NO_KEY),
+        (f"Bearer {KEYS['alice'].upper()}", NO_KEY),
+        (f"Bearer {KEYS['alice'][:-1]}", NO_KEY),
+        (f"Bearer {KEYS['alice']}x", NO_KEY),
+        (f"Bearer {KEYS['alice']}, Bearer {KEYS['bob']}", NO_KEY),
+        ("Bearer alice", NO_KEY),
+        ("Bearer \xff\xfe", NO_KEY),
+    ],
+)
+def test_a_client_key_is_a_bearer_token_and_nothing_else(token: str, outcome: object) -> None:
+    for mode in ("keys", "private"):
+        assert admit(mode, FAR, f"authorization: {token}") == outcome
+
+
+def test_two_authorization_fields_are_no_key() -> None:
+    fields = (f"authorization: {ALICE}", f"authorization: {ALICE}")
+    assert admit("keys", NEAR, *fields) is NO_KEY
+
+
+@pytest.mark.parametrize("name", ["x-api-key", "api-key", "proxy-authorization", "cookie"])
+def test_a_client_key_elsewhere_is_not_looked_at(name: str) -> None:
+    assert admit("keys", NEAR, f"{name}: {ALICE}") is NO_KEY
+
+
+def test_without_configured_keys_a_token_says_nothing() -> None:
+    assert admit("private", FAR, f"authorization: {ALICE}", keys=None) is DENIED
+    assert admit("private", NEAR, f"authorization: {ALICE}", keys=None) is ANYONE
+    assert admit("keys", NEAR, f"authorization: {ALICE}", keys=None) is NO_KEY
+    assert admit("open", FAR, f"authorization: {ALICE}", keys=None) is ANYONE
+
+
+def test_authorize_is_asked_last_and_only_if_it_is_needed() -> None:
+    def fail() -> bool:
+        raise AssertionError("asked without need")
+
+    assert admit("private", NEAR, authorize=fail) is ANYONE
+    assert admit("private", FAR, f"authorization: {ALICE}", authorize=fail) == "alice"
+    assert admit("keys", FAR, f"authorization: {ALICE}", authorize=fail) == "alice"
+    assert admit("open", FAR, authorize=fail) is ANYONE
+
+
+def test_a_valid_key_opens_every_door_and_names_its_consumer() -> None:
+    for mode, peer, fields in product(
+        ("private", "keys", "open"), (NEAR, FAR, None, "garbage"), ((), (FORWARDED,))
+    ):
+        assert admit(mode, peer, *fields, f"authorization: {ALICE}") == "alice"
+
+
+@pytest.mark.parametrize(
+    ("mode", "fields", "status", "challenge"),
+    [
+        ("keys", [], 401, {"www-authenticate": "Bearer"}),
+        ("private", [f"authorization: {STRANGER}"], 401, {"www-authenticate": "Bearer"}),
+        ("private", [], 403, {}),
+    ],
+)
+def test_a_refusal_has_its_status_and_repeats_no_key(
+    mode: str, fields: list[str], status: int, challenge: dict[str, str]
+) -> None:
+    raw = [(b"authorization", value.partition(": ")[2].encode()) for value in fields]
+    with pytest.raises((AccessDenied, InvalidClientKey)) as caught:
+        AccessPolicy.of(mode, KEYS).admit(FAR, Headers(raw))
+    assert caught.value.status == status
+    assert caught.value.headers == challenge
+    for secret in (*KEYS.values(), *KEYS, "somebody", FAR):
+        assert secret not in str(caught.value)
+
+
+def test_a_policy_shows_neither_keys_nor_their_digests() -> None:
+    policy = AccessPolicy.of("keys", KEYS)
+    assert repr(policy) == "AccessPolicy(mode='keys')"
+    for key in KEYS.values():
+        assert key.encode() not in policy.keys

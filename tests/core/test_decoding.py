@@ -1,0 +1,125 @@
+"""Answers that come compressed although nobody asked for it."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm_mesh_middleware._core.decoding import DECODABLE, BodyDecoder, DecodingError
+from tests.streams.pieces import PLACES, cut, whole_and_bytes
+
+TEXT = b"data: one\n\ndata: two\n\n" * 3
+LIMIT = 1 << 16
+
+
+def raw_deflate(data: bytes) -> bytes:
+    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return deflater.compress(data) + deflater.flush()
+
+
+COMPRESSED = {
+    "gzip": ("gzip", gzip.compress(TEXT, mtime=0)),
+    "x-gzip": ("x-gzip", gzip.compress(TEXT, mtime=0)),
+    "gzip in two members": (
+        "gzip",
+        b"".join(gzip.compress(t, mtime=0) for t in (TEXT[:9], TEXT[9:])),
+    ),
+    "deflate": ("deflate", zlib.compress(TEXT)),
+    "deflate without header": ("deflate", raw_deflate(TEXT)),
+}
+
+
+def decoded(coding: str, pieces: list[bytes], max_bytes: int = LIMIT) -> bytes:
+    decoder = BodyDecoder(coding, max_bytes)
+    whole = b"".join(map(decoder.feed, pieces))
+    decoder.finish()
+    return whole
+
+
+@pytest.mark.parametrize("name", COMPRESSED)
+def test_each_coding_is_decoded_in_any_pieces(name: str) -> None:
+    coding, body = COMPRESSED[name]
+    assert coding in DECODABLE
+    for pieces in whole_and_bytes(body):
+        assert decoded(coding, pieces) == TEXT
+
+
+@given(st.binary(max_size=300), PLACES)
+def test_what_was_compressed_comes_back(data: bytes, places: list[int]) -> None:
+    assert decoded("gzip", cut(gzip.compress(data, mtime=0), places)) == data
+    assert decoded("deflate", cut(zlib.compress(data), places)) == data
+
+
+def test_what_was_flushed_is_decoded_before_the_rest_comes() -> None:
+    compressor = zlib.compressobj(wbits=zlib.MAX_WBITS + 16)
+    first = compressor.compress(b"data: one\n\n") + compressor.flush(zlib.Z_SYNC_FLUSH)
+    decoder = BodyDecoder("gzip", LIMIT)
+    assert decoder.feed(first) == b"data: one\n\n"
+    assert (
+        decoder.feed(compressor.compress(b"data: two\n\n") + compressor.flush()) == b"data: two\n\n"
+    )
+    decoder.finish()
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [
+        ("gzip", b"no gzip at all"),
+        ("gzip", gzip.compress(TEXT, mtime=0)[:10] + b"\xff" * 40),
+        ("gzip", gzip.compress(TEXT, mtime=0)[:-8] + b"\0" * 8),
+        ("gzip", gzip.compress(TEXT, mtime=0) + b"and more"),
+        ("deflate", zlib.compress(TEXT)[:-4] + b"\0" * 4),
+        ("deflate", b"\xff" * 40),
+    ],
+)
+def test_corrupt_bytes_are_refused(coding: str, body: bytes) -> None:
+    with pytest.raises(DecodingError, match="corrupt"):
+        decoded(coding, [body])
+    with pytest.raises(DecodingError, match="corrupt"):
+        decoded(coding, [body[at : at + 1] for at in range(len(body))])
+
+
+@pytest.mark.parametrize("name", COMPRESSED)
+def test_a_body_that_is_cut_off_is_refused(name: str) -> None:
+    coding, body = COMPRESSED[name]
+    for at in (1, len(body) // 2, len(body) - 1):
+        decoder = BodyDecoder(coding, LIMIT)
+        decoder.feed(body[:at])
+        with pytest.raises(DecodingError, match="cut off"):
+            decoder.finish()
+
+
+def test_an_empty_body_is_complete() -> None:
+    assert decoded("gzip", []) == b""
+    assert decoded("gzip", [b""]) == b""
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+def test_a_bomb_never_becomes_more_than_the_limit(coding: str) -> None:
+    data = bytes(10_000_000)
+    bomb = gzip.compress(data) if coding == "gzip" else zlib.compress(data)
+    decoder = BodyDecoder(coding, 100_000)
+    with pytest.raises(DecodingError, match="longer than 100000 bytes"):
+        decoder.feed(bomb)
+
+
+def test_a_bomb_of_many_members_never_becomes_more_than_the_limit() -> None:
+    decoder = BodyDecoder("gzip", 100_000)
+    with pytest.raises(DecodingError, match="longer than 100000 bytes"):
+        decoder.feed(gzip.compress(bytes(60_000)) * 100)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+@pytest.mark.parametrize(("size", "fits"), [(999, True), (1000, True), (1001, False)])
+def test_a_body_of_exactly_the_limit_passes(coding: str, size: int, fits: bool) -> None:
+    data = b"x" * size
+    body = gzip.compress(data) if coding == "gzip" else zlib.compress(data)
+    if fits:
+        assert decoded(coding, [body], 1000) == data
+    else:
+        with pytest.raises(DecodingError):
+            decoded(coding, [body], 1000)

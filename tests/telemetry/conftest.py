@@ -1,0 +1,48 @@
+"""A recorder and two plain providers for each test."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from llm_mesh_middleware.testing import FakeUpstream
+from tests.telemetry.recording import Recorder
+
+_SWITCHES = (
+    "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+    "OTEL_SEMCONV_STABILITY_OPT_IN",
+)
+
+
+@pytest.fixture(autouse=True)
+def no_switches(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in _SWITCHES:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def access_level() -> Iterator[None]:
+    """The access log as it is before a test, after it."""
+    logger = logging.getLogger("llm_mesh.access")
+    level = logger.level
+    yield
+    logger.setLevel(level)
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def upstream() -> Iterator[FakeUpstream]:
+    with FakeUpstream(tls=False) as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def second() -> Iterator[FakeUpstream]:
+    with FakeUpstream(tls=False) as upstream:
+        yield upstream

@@ -1,0 +1,92 @@
+"""A real Prometheus scrapes a real sidecar, and every query of the dashboard has an answer."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from llm_mesh_middleware.testing import Answer, error_body
+from tests.telemetry.e2e.calls import BACKUP, HOST, PRIMARY, Providers, make_calls
+from tests.telemetry.e2e.conftest import Prometheus, Start
+from tests.telemetry.e2e.dashboard import queries
+
+
+@pytest.fixture
+def scraped(start: Start, prometheus: Prometheus | None) -> tuple[str, httpx.Client]:
+    """The sidecar's URL, and a client of the Prometheus that scrapes it."""
+    if prometheus is None:
+        pytest.skip("prometheus is not installed (Debian's package has this name)")
+    _, url = start(
+        OTEL_METRICS_EXPORTER="prometheus",
+        OTEL_EXPORTER_PROMETHEUS_HOST="127.0.0.1",
+        OTEL_EXPORTER_PROMETHEUS_PORT=str(prometheus.target_port),
+    )
+    return url, prometheus.client
+
+
+def test_every_query_of_the_dashboard_has_an_answer(
+    scraped: tuple[str, httpx.Client], upstreams: Providers
+) -> None:
+    url, prometheus = scraped
+    requests = "sum(gen_ai_server_request_duration_seconds_count)"
+    for number in (1, 2):  # a rate needs a before and an after
+        make_calls(url, upstreams)
+        call_without_usage(url, upstreams)
+        wait_for(prometheus, requests, 5.0 * number)
+    eject(url, upstreams)
+    wait_for(prometheus, f'llm_mesh_providers_ejected{{server_address="{PRIMARY}"}}', 1.0)
+
+    for title, found in queries().items():
+        for query in found:
+            values = ask(prometheus, query)
+            assert values, f"{title}: {query}"
+            assert not any(math.isnan(value) for value in values.values()), f"{title}: {query}"
+
+    share = ask(prometheus, queries()["Split by backend"][0])
+    assert sum(share.values()) == pytest.approx(1)
+    (fallbacks,) = ask(
+        prometheus, "sum by (llm_mesh_fallback_to) (llm_mesh_fallbacks_total)"
+    ).items()
+    assert fallbacks[0] == f"llm_mesh_fallback_to={BACKUP}"
+    tokens = ask(prometheus, "sum(asm_llm_proxy_prompt_tokens_total)")
+    assert list(tokens.values())[0] >= 2 * 25
+
+
+def call_without_usage(url: str, upstreams: Providers) -> None:
+    answer = {"id": "x", "object": "chat.completion", "model": "large-1", "choices": []}
+    upstreams.primary.script(Answer(body=answer))
+    assert post(url) == 200
+
+
+def eject(url: str, upstreams: Providers) -> None:
+    upstreams.primary.always(Answer(503, body=error_body("Overloaded", type="server_error")))
+    for _ in range(2):
+        post(url)
+
+
+def post(url: str) -> int:
+    body = {"messages": [{"role": "user", "content": "Good morning"}]}
+    return httpx.post(url, json=body, headers={"host": HOST}, trust_env=False).status_code
+
+
+def ask(prometheus: httpx.Client, query: str) -> dict[str, float]:
+    """Values by labels."""
+    answer: dict[str, Any] = prometheus.get("/api/v1/query", params={"query": query}).json()
+    assert answer["status"] == "success", answer
+    return {
+        ",".join(f"{k}={v}" for k, v in series["metric"].items()): float(series["value"][1])
+        for series in answer["data"]["result"]
+    }
+
+
+def wait_for(prometheus: httpx.Client, query: str, value: float) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if value in ask(prometheus, query).values():
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"{query} never was {value}: {ask(prometheus, query)}")

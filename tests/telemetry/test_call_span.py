@@ -1,0 +1,366 @@
+"""The span of a call: its name, its attributes, its end and its status."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import httpx
+import pytest
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+from opentelemetry.trace import Link, SpanKind, StatusCode, TraceState
+from opentelemetry.util.types import Attributes
+
+from llm_mesh_middleware import LLMMeshMiddleware
+from llm_mesh_middleware.testing import (
+    Answer,
+    Cut,
+    FakeUpstream,
+    Gate,
+    Stream,
+    chat_completion,
+    chat_stream,
+    error_body,
+)
+from tests.conftest import Serve
+from tests.telemetry.recording import CHAT, STREAM, Recorder, calling, chat, make_mesh, nothing
+
+ASKED = {
+    **CHAT,
+    "temperature": 0.5,
+    "top_p": 0.9,
+    "top_k": 40,
+    "max_completion_tokens": 64,
+    "frequency_penalty": 0.1,
+    "presence_penalty": 0.2,
+    "seed": 7,
+    "n": 2,
+    "stop": ["END"],
+    "reasoning_effort": "low",
+    "service_tier": "flex",
+    "response_format": {"type": "json_schema", "json_schema": {}},
+}
+ANSWERED = {
+    **chat_completion(
+        "Hi",
+        model="m-1-2026",
+        id="chatcmpl-7",
+        usage={
+            "prompt_tokens": 20,
+            "completion_tokens": 9,
+            "prompt_tokens_details": {"cached_tokens": 8, "audio_tokens": 3},
+            "completion_tokens_details": {"reasoning_tokens": 4, "audio_tokens": 2},
+        },
+    ),
+    "service_tier": "default",
+    "system_fingerprint": "fp_1",
+}
+
+
+async def test_the_span_has_all_that_request_and_answer_carry(
+    recorder: Recorder, upstream: FakeUpstream
+) -> None:
+    upstream.script(Answer(200, [("x-request-id", "req-9")], ANSWERED))
+    async with calling(make_mesh(recorder, upstream)) as client:
+        await chat(client, ASKED)
+    span = recorder.call
+    assert span.name == "chat m-1"
+    assert span.kind is SpanKind.CLIENT
+    assert span.status.status_code is StatusCode.UNSET
+    found = dict(span.attributes)
+    assert 0 < found.pop("llm_mesh.overhead.duration") < 5
+    assert found == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "a",
+        "gen_ai.request.model": "m-1",
+        "gen_ai.request.temperature": 0.5,
+        "gen_ai.request.top_p": 0.9,
+        "gen_ai.request.top_k": 40,
+        "gen_ai.request.max_tokens": 64,
+        "gen_ai.request.frequency_penalty": 0.1,
+        "gen_ai.request.presence_penalty": 0.2,
+        "gen_ai.request.seed": 7,
+        "gen_ai.request.choice.count": 2,
+        "gen_ai.request.stop_sequences": ("END",),
+        "gen_ai.request.reasoning.level": "low",
+        "gen_ai.output.type": "json",
+        "gen_ai.response.id": "chatcmpl-7",
+        "gen_ai.response.model": "m-1-2026",
+        "gen_ai.response.finish_reasons": ("stop",),
+        "gen_ai.usage.input_tokens": 20,
+        "gen_ai.usage.output_tokens": 9,
+        "gen_ai.usage.cache_read.input_tokens": 8,
+        "gen_ai.usage.reasoning.output_tokens": 4,
+        "gen_ai.usage.audio.input_tokens": 3,
+        "gen_ai.usage.audio.output_tokens": 2,
+        "openai.api.type": "chat_completions",
+        "openai.request.service_tier": "flex",
+        "openai.response.service_tier": "default",
+        "openai.response.system_fingerprint": "fp_1",
+        "server.address": "a.example",
+        "server.port": upstream.port,
+        "http.response.status_code": 200,
+        "llm_mesh.virtual_host": "llm",
+        "llm_mesh.route.name": "main",
+        "llm_mesh.rule.name": "all",
+        "llm_mesh.provider.name": "a",
+        "llm_mesh.request.model": "m-1",
+        "llm_mesh.attempt.count": 1,
+        "llm_mesh.usage.source": "provider",
+        "llm_mesh.upstream.request_id": "req-9",
+    }
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "attribute", "told"),
+    [
+        ("stop", "END", "gen_ai.request.stop_sequences", ("END",)),
+        ("n", 1, "gen_ai.request.choice.count", None),
+        ("service_tier", "auto", "openai.request.service_tier", None),
+        ("stream", False, "gen_ai.request.stream", None),
+        ("temperature", "hot", "gen_ai.request.temperature", None),
+        ("top_k", 2.5, "gen_ai.request.top_k", None),
+        ("response_format", {"type": "text"}, "gen_ai.output.type", "text"),
+        ("response_format", "json", "gen_ai.output.type", None),
+        ("modalities", ["text", "audio"], "gen_ai.output.type", "speech"),
+        ("text", {"format": {"type": "json_schema"}}, "gen_ai.output.type", "json"),
+        ("reasoning", {"effort": "high"}, "gen_ai.request.reasoning.level", "high"),
+        ("conversation", "conv-1", "gen_ai.conversation.id", "conv-1"),
+        ("conversation", {"id": "conv-2"}, "gen_ai.conversation.id", "conv-2"),
+        ("previous_response_id", "resp-1", "gen_ai.request.previous_response.id", "resp-1"),
+        ("reasoning_effort", "x" * 999, "gen_ai.request.reasoning.level", "x" * 256),
+    ],
+)
+async def test_a_parameter_is_told_if_it_says_something(
+    recorder: Recorder,
+    upstream: FakeUpstream,
+    member: str,
+    value: object,
+    attribute: str,
+    told: object,
+) -> None:
+    async with calling(make_mesh(recorder, upstream)) as client:
+        await chat(client, {**CHAT, member: value})
+    assert recorder.call.attributes.get(attribute) == told
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "name"),
+    [
+        ("/v1/completions", {"model": "m-1", "prompt": "Hi"}, "text_completion m-1"),
+        ("/v1/embeddings", {"model": "m-1", "input": "Hi"}, "embeddings m-1"),
+        ("/v1/responses", {"model": "m-1", "input": "Hi"}, "responses m-1"),
+    ],
+)
+async def test_every_operation_has_its_name(
+    recorder: Recorder, upstream: FakeUpstream, path: str, body: object, name: str
+) -> None:
+    async with calling(make_mesh(recorder, upstream)) as client:
+        assert (await client.post(path, json=body)).status_code == 200
+    assert recorder.call.name == name
+    assert recorder.call.attributes["gen_ai.usage.input_tokens"] == 1
+    has_output = "gen_ai.usage.output_tokens" in recorder.call.attributes
+    assert has_output == (not name.startswith("embeddings"))
+
+
+async def test_alias_and_resolved_model_are_both_told(
+    recorder: Recorder, upstream: FakeUpstream
+) -> None:
+    async with calling(make_mesh(recorder, upstream, config={"model": "real-1"})) as client:
+        await chat(client, {**CHAT, "model": "alias"})
+    assert recorder.call.name == "chat real-1"
+    assert recorder.call.attributes["gen_ai.request.model"] == "real-1"
+    assert recorder.call.attributes["llm_mesh.request.model"] == "alias"
+
+
+async def test_a_models_name_cannot_be_a_long_or_broken_span_name(
+    recorder: Recorder, upstream: FakeUpstream
+) -> None:
+    async with calling(make_mesh(recorder, upstream)) as client:
+        await chat(client, {**CHAT, "model": "x\r\n" + "y" * 5000})
+    assert recorder.call.name.isprintable()
+    assert len(recorder.call.name) < 1000
+    assert len(recorder.call.attributes["gen_ai.request.model"]) == 256
+
+
+class SeeingSampler(Sampler):
+    """Records what there is to decide on."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, dict[str, object]] = {}
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        self.seen[name] = dict(attributes or {})
+        return SamplingResult(Decision.DROP)
+
+    def get_description(self) -> str:
+        return "sees"
+
+
+async def test_a_sampler_can_decide_by_operation_provider_model_and_server(
+    upstream: FakeUpstream,
+) -> None:
+    sampler = SeeingSampler()
+    recorder = Recorder(sampler)
+    async with calling(make_mesh(recorder, upstream)) as client:
+        assert (await chat(client)).status_code == 200
+    seen = sampler.seen["chat m-1"]
+    assert {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "a",
+        "gen_ai.request.model": "m-1",
+        "server.address": "a.example",
+        "server.port": upstream.port,
+    }.items() <= seen.items()
+    assert recorder.spans == ()
+    assert recorder.total("gen_ai.client.token.usage", gen_ai__token__type="output") == 4
+    assert len(recorder.events("llm_mesh.request")) == 1
+
+
+async def test_the_span_lasts_to_the_streams_last_byte(
+    recorder: Recorder, upstream: FakeUpstream
+) -> None:
+    events = chat_stream(["a", "b"], include_usage=True)
+    upstream.script(Stream([*events[:2], 0.04, *events[2:]]))
+    async with calling(make_mesh(recorder, upstream)) as client:
+        await chat(client, STREAM)
+    span = recorder.call
+    assert span.end_time - span.start_time >= 40_000_000
+    assert span.attributes["gen_ai.request.stream"] is True
+    assert span.attributes["gen_ai.response.time_to_first_chunk"] < 0.04
+    assert span.attributes["llm_mesh.stream.outcome"] == "complete"
+    assert span.attributes["llm_mesh.stream.chunk_count"] == 5
+    assert span.attributes["gen_ai.response.finish_reasons"] == ("stop",)
+    assert recorder.server.end_time - recorder.server.start_time >= 40_000_000
+
+
+@pytest.mark.parametrize(
+    ("answer", "error_type", "status"),
+    [
+        (Answer(400, [], error_body("no")), "400", 400),
+        (Answer(429, [], error_body("slow")), "429", 429),
+        (Answer(503, [], error_body("down")), "503", 503),
+        (Cut(), "upstream_connect_error", 502),
+        (Answer(302, [("location", "/")], b""), "upstream_protocol_error", 502),
+        (Answer(200, [], b'{"a":'), "upstream_protocol_error", 502),
+        (Cut(how="stall"), "upstream_timeout", 504),
+    ],
+)  # fmt: skip
+async def test_what_went_wrong_upstream_is_an_error(
+    recorder: Recorder, upstream: FakeUpstream, answer: object, error_type: str, status: int
+) -> None:
+    upstream.always(answer)
+    settings = {"first_byte_timeout": 0.05}
+    rule = {"retry": {"attempts": 0}}
+    async with calling(make_mesh(recorder, upstream, settings=settings, rule=rule)) as client:
+        assert (await chat(client)).status_code == status
+    assert recorder.call.status.status_code is StatusCode.ERROR
+    assert not recorder.call.status.description
+    assert recorder.call.attributes["error.type"] == error_type
+    assert recorder.call.attributes["http.response.status_code"] == status
+    is_server_error = recorder.server.status.status_code is StatusCode.ERROR
+    assert is_server_error == (status >= 500)
+
+
+async def test_a_request_that_goes_nowhere_has_no_span_of_a_call(
+    recorder: Recorder, upstream: FakeUpstream
+) -> None:
+    async with calling(make_mesh(recorder, upstream)) as client:
+        assert (await client.post("/v1/unknown", json=CHAT)).status_code == 404
+    assert recorder.calls == []
+    assert recorder.server.attributes["http.response.status_code"] == 404
+    assert recorder.server.status.status_code is StatusCode.UNSET
+    assert recorder.points("gen_ai.client.operation.duration") == []
+    (event,) = recorder.events("llm_mesh.request")
+    assert event.attributes["error_type"] == "unsupported_operation"
+
+
+async def test_a_stream_that_breaks_off_is_an_error_with_the_usage_seen(
+    recorder: Recorder, upstream: FakeUpstream
+) -> None:
+    usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+    counted = b'data: {"choices":[{"index":0,"delta":{"content":"x"}}],"usage":%s}\n\n'
+    event = counted % str(usage).replace("'", '"').encode()
+    upstream.always(Stream([event], end="reset"))
+    async with calling(make_mesh(recorder, upstream)) as client:
+        assert (await chat(client, STREAM)).status_code == 200
+    found = recorder.call.attributes
+    assert recorder.call.status.status_code is StatusCode.ERROR
+    assert found["llm_mesh.stream.outcome"] == "upstream_aborted"
+    assert found["gen_ai.response.finish_reasons"] == ("error",)
+    assert found["gen_ai.usage.output_tokens"] == 2
+    assert recorder.total("gen_ai.client.token.usage", gen_ai__token__type="output") == 2
+
+
+async def test_a_choice_that_was_finished_keeps_its_reason_when_the_stream_breaks(
+    recorder: Recorder, upstream: FakeUpstream
+) -> None:
+    event = b'data: {"choices":[{"index":%d,"delta":{},"finish_reason":%s}]}\n\n'
+    upstream.always(Stream([event % (1, b'"length"') + event % (0, b"null")], end="reset"))
+    async with calling(make_mesh(recorder, upstream)) as client:
+        await chat(client, STREAM)
+    assert recorder.call.attributes["gen_ai.response.finish_reasons"] == ("error", "length")
+
+
+async def test_a_stream_that_falls_silent_ends_with_a_timeout(
+    recorder: Recorder, upstream: FakeUpstream
+) -> None:
+    upstream.always(Stream([chat_stream()[0]], end="stall"))
+    mesh = make_mesh(recorder, upstream, settings={"idle_timeout": 0.05})
+    async with calling(mesh) as client:
+        await chat(client, STREAM)
+    assert recorder.call.attributes["llm_mesh.stream.outcome"] == "timeout"
+    assert recorder.call.attributes["error.type"] == "upstream_timeout"
+
+
+async def test_a_client_that_leaves_a_stream_is_no_error_and_its_usage_counts_once(
+    recorder: Recorder, upstream: FakeUpstream, serve: Serve
+) -> None:
+    gate = Gate()
+    event = b'data: {"choices":[{"index":0,"delta":{}}],"usage":{"prompt_tokens":3,"completion_tokens":1}}\n\n'  # noqa: E501
+    upstream.always(Stream([event, gate]))
+    port = serve(LLMMeshMiddleware(nothing, mesh=make_mesh(recorder, upstream)))
+    async with (
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers={"host": "llm"}) as client,
+        client.stream("POST", "/v1/chat/completions", json=STREAM) as response,
+    ):
+        assert b"usage" in await anext(response.aiter_raw())
+    await recorder.until(lambda: recorder.calls)
+    gate.open()
+    await recorder.until(lambda: recorder.of_kind(SpanKind.SERVER))
+    found = recorder.call.attributes
+    assert recorder.call.status.status_code is StatusCode.UNSET
+    assert found["error.type"] == "client_disconnect"
+    assert found["llm_mesh.stream.outcome"] == "client_disconnect"
+    assert found["gen_ai.usage.input_tokens"] == 3
+    assert recorder.server.status.status_code is StatusCode.UNSET
+    assert recorder.total("asm_llm_proxy_prompt_tokens") == 3
+    assert recorder.total("llm_mesh.requests.active") == 0
+
+
+async def test_a_client_that_leaves_before_the_answer_is_no_error(
+    recorder: Recorder, upstream: FakeUpstream, serve: Serve
+) -> None:
+    gate = Gate()
+    upstream.always(Stream([gate]))
+    port = serve(LLMMeshMiddleware(nothing, mesh=make_mesh(recorder, upstream)))
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        asking = asyncio.create_task(chat(client, STREAM, headers={"host": "llm"}))
+        await recorder.until(lambda: upstream.requests)
+        asking.cancel()
+        await asyncio.wait([asking])
+    await recorder.until(lambda: recorder.calls)
+    gate.open()
+    assert recorder.call.attributes["error.type"] == "client_disconnect"
+    assert recorder.call.status.status_code is StatusCode.UNSET
+    assert "http.response.status_code" not in recorder.call.attributes

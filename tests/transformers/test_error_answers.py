@@ -1,0 +1,105 @@
+"""A provider's own error: passed on as it is, in JSON, without our key."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.core.scripted import JSON, answers, play
+from tests.core.tables import ACME, provider, request, table
+
+KEY, OWN_TOKEN = "sk-canary-0123456789", "tok-canary-987654321"
+ROUTES = table(provider(openai=f"{{apiKey: {KEY}, headers: {{x-token: {OWN_TOKEN}, x-org: org}}}}"))
+STATUSES = (400, 401, 403, 404, 408, 409, 422, 429, 500, 503, 529)
+HTML = "content-type: text/html"
+
+
+def answer(
+    status: int, body: bytes, *fields: str, asked: str = "{}"
+) -> tuple[int, dict[bytes, bytes], bytes]:
+    """What the client gets of an error."""
+    reply = play(ROUTES, request(body=asked), *answers(status, body, *fields), host=ACME).reply
+    assert reply is not None
+    assert not reply.is_stream
+    headers = dict(reply.headers)
+    assert len(headers) == len(reply.headers)
+    assert headers[b"content-length"] == b"%d" % len(reply.body)
+    return reply.status, headers, reply.body
+
+
+UNCHANGED = [
+    b'{"error":{"message":"no","type":"t","param":null,"code":"c"}}',
+    b'{ "error" : "just text" ,\r\n "x": 1e2 }\n',
+    b'{"error":{"message":"\\u4f60 \\/ \xe4\xbd\xa0"}}',
+    b'{"code":"InvalidApiKey","message":"no","request_id":"r"}',
+    b'{"detail":"Not Found"}',
+    b"{}",
+]
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("asked", ["{}", '{"stream": true}'])
+def test_an_error_keeps_status_body_and_fields(status: int, asked: str) -> None:
+    for body in UNCHANGED:
+        got = answer(status, body, JSON, "retry-after: 7", "x-ratelimit-reset: 1s", asked=asked)
+        assert (got[0], got[2]) == (status, body)
+        assert got[1][b"content-type"] == b"application/json"
+        assert (got[1][b"retry-after"], got[1][b"x-ratelimit-reset"]) == (b"7", b"1s")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b"", HTML),
+        (b"", JSON),
+        (b"<html><h1>502 Bad Gateway</h1> 10.1.2.3</html>", HTML),
+        (b"upstream connect error 10.1.2.3", "content-type: text/plain"),
+        (b'{"error": {"message": "half', JSON),
+        (b'["error"]', JSON),
+        (b'"error"', JSON),
+        (b"\xff\xfe", "content-type: application/octet-stream"),
+        (b"[" * 100_000, JSON),
+        (b'data: {"error": {}}\n\n', "content-type: text/event-stream"),
+    ],
+    ids=lambda value: repr(value[:24]),
+)
+@pytest.mark.parametrize("status", [404, 429, 502])
+@pytest.mark.parametrize("asked", ["{}", '{"stream": true}'])
+def test_an_error_that_is_no_json_object_is_put_into_one(
+    body: bytes, field: str, status: int, asked: str
+) -> None:
+    got, headers, made = answer(status, body, field, "retry-after: 7", asked=asked)
+    assert got == status
+    assert headers[b"content-type"] == b"application/json"
+    assert headers[b"retry-after"] == b"7"
+    assert json.loads(made) == {
+        "error": {
+            "message": f"{ACME} answered {status} without an error object",
+            "type": "upstream_error",
+            "param": None,
+            "code": "upstream_error",
+        }
+    }
+
+
+@pytest.mark.parametrize("secret", [KEY, OWN_TOKEN])
+@pytest.mark.parametrize("status", STATUSES)
+def test_an_error_that_repeats_a_secret_has_it_removed(status: int, secret: str) -> None:
+    body = f'{{"error":{{"message":"bad key {secret}, {secret}!","code":"{secret}"}}}}'
+    _, headers, made = answer(status, body.encode(), JSON, f"x-debug: Bearer {secret}", "x-b: c")
+    assert made == b'{"error":{"message":"bad key ***, ***!","code":"***"}}'
+    assert headers[b"x-debug"] == b"Bearer ***"
+    assert headers[b"x-b"] == b"c"
+    assert secret.encode() not in b"".join(headers.values()) + made
+
+
+def test_a_short_configured_value_is_a_word_and_not_cut_out() -> None:
+    body = b'{"error":{"message":"the org of this key"}}'
+    assert answer(403, body, JSON)[2] == body
+
+
+def test_an_error_page_that_repeats_the_key_is_replaced_with_it() -> None:
+    _, headers, made = answer(401, f"<p>{KEY}</p>".encode(), HTML, f"x-debug: {KEY}")
+    assert KEY.encode() not in made
+    assert headers[b"x-debug"] == b"***"
