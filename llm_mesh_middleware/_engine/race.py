@@ -21,26 +21,28 @@ async def arace(
         What each call brought, and the winner's response if it has one.
     """
     calls = [_Call.start(race.first, client)]
-    winner: int | None = None
     try:
         await asyncio.wait((calls[0].task,), timeout=race.after_s)
         if not calls[0].task.done() and (second := race.second()) is not None:
             calls.append(_Call.start(second, client))
-        while winner is None:
-            waiting = [call.task for call in calls if not call.task.done()]
-            winner = next((i for i, call in enumerate(calls) if call.has_won(race)), None)
-            if winner is None and not waiting:
-                winner = _least_bad(calls)
-            elif winner is None:
-                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        winner = await _winner(calls, race)
         answers = tuple(call.answer for call in calls)
-        return Raced(answers, winner), calls[winner].response
-    finally:
-        lost = [call for index, call in enumerate(calls) if index != winner]
-        for call in lost:  # all of them, before anything can interrupt the waiting
-            call.task.cancel()
-        for call in lost:
-            await call.give_up()
+        await _give_up([call for call in calls if call is not calls[winner]])
+    except BaseException:  # the winner too: nobody will get its response
+        await _give_up(calls)
+        raise
+    return Raced(answers, winner), calls[winner].response
+
+
+async def _winner(calls: list[_Call], race: Race) -> int:
+    while True:
+        waiting = [call.task for call in calls if not call.task.done()]
+        winner = next((i for i, call in enumerate(calls) if call.has_won(race)), None)
+        if winner is not None:
+            return winner
+        if not waiting:
+            return _least_bad(calls)
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
 
 
 def _least_bad(calls: list[_Call]) -> int:
@@ -72,13 +74,17 @@ class _Call:
         answer = self.answer
         return isinstance(answer, ResponseHead) and race.is_good(answer)
 
-    async def give_up(self) -> None:
-        """Wait for a cancelled call to end, and close what it has brought all the same."""
-        await asyncio.wait((self.task,))
-        if self.task.cancelled() or self.task.exception() is not None:
-            return
-        if self.response is not None:
-            await self.response.aclose()
+
+async def _give_up(calls: list[_Call]) -> None:
+    """Cancel what runs, and close what a call has brought all the same."""
+    for call in calls:  # all of them, before anything can interrupt the waiting
+        call.task.cancel()
+    for call in calls:
+        await asyncio.wait((call.task,))
+        if call.task.cancelled() or call.task.exception() is not None:
+            continue
+        if call.response is not None:
+            await call.response.aclose()
 
 
 async def _open(send: Send, client: AsyncUpstreamClient) -> AsyncUpstreamResponse | Failure:

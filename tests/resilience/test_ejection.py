@@ -13,6 +13,7 @@ from tests.resilience.meshes import provider, route, table
 from tests.resilience.simulation import Act, Behaviour, Simulation
 
 REQUESTS, EVERY_S = 10_000, 0.012  # two minutes
+FEWER = 4_000
 DIES, RECOVERS = 20.0, 60.0
 
 
@@ -82,11 +83,11 @@ def test_a_flapping_provider_is_left_alone_for_longer_not_taken_back_every_time(
         return Act(503 if now % 8 < 4 else 200)
 
     routes = split({"a": 50, "b": 50})
-    done = Simulation(routes, {"a": flapping, "b": fine}).run(REQUESTS, every_s=EVERY_S)
-    assert Counter(one.status for one in done.served) == {200: REQUESTS}
+    done = Simulation(routes, {"a": flapping, "b": fine}).run(FEWER, every_s=EVERY_S)
+    assert Counter(one.status for one in done.served) == {200: FEWER}
     changes = len(waves(done.calls_to("a"))) - 1
-    assert changes <= 6  # it has flapped fifteen times
-    assert sum(call.status == 503 for call in done.calls) <= 6 * 9
+    assert changes <= 4  # it has flapped six times
+    assert sum(call.status == 503 for call in done.calls) <= 4 * 9
 
 
 def test_a_provider_that_fails_now_and_then_is_never_ejected() -> None:
@@ -96,11 +97,11 @@ def test_a_provider_that_fails_now_and_then_is_never_ejected() -> None:
         return Act(503 if next(count) % 3 == 0 else 200)
 
     routes = split({"a": 50, "b": 50})
-    done = Simulation(routes, {"a": shaky, "b": fine}).run(REQUESTS, every_s=EVERY_S)
-    assert Counter(one.status for one in done.served) == {200: REQUESTS}
+    done = Simulation(routes, {"a": shaky, "b": fine}).run(FEWER, every_s=EVERY_S)
+    assert Counter(one.status for one in done.served) == {200: FEWER}
     called = len(done.calls_to("a"))
-    assert called / REQUESTS == pytest.approx(0.5, abs=0.02)
-    assert len(done.calls) == REQUESTS + sum(call.status != 200 for call in done.calls)
+    assert called / FEWER == pytest.approx(0.5, abs=0.02)
+    assert len(done.calls) == FEWER + sum(call.status != 200 for call in done.calls)
 
 
 def test_a_provider_with_a_rate_limit_is_used_as_far_as_it_goes() -> None:
@@ -114,11 +115,11 @@ def test_a_provider_with_a_rate_limit_is_used_as_far_as_it_goes() -> None:
         return Act(429, f"{1 - now % 1:.3f}")
 
     routes = split({"a": 50, "b": 50})
-    done = Simulation(routes, {"a": limited, "b": fine}).run(REQUESTS, every_s=EVERY_S)
-    assert Counter(one.status for one in done.served) == {200: REQUESTS}
+    done = Simulation(routes, {"a": limited, "b": fine}).run(FEWER, every_s=EVERY_S)
+    assert Counter(one.status for one in done.served) == {200: FEWER}
     refused = sum(call.status == 429 for call in done.calls)
     served = sum(call.status == 200 and call.provider == "a" for call in done.calls)
-    seconds = REQUESTS * EVERY_S
+    seconds = FEWER * EVERY_S
     assert served > 0.9 * 10 * seconds
     assert refused < 10 * seconds  # it would be more than thirty a second
 

@@ -34,8 +34,6 @@ from tests.resilience.faults import (
     FALLBACK_USAGE,
     FALLBACK_WHOLE,
     FAULTS,
-    FIRST_BYTE_S,
-    IDLE_S,
     WHOLE,
     Fault,
 )
@@ -114,14 +112,19 @@ class World:
     ledger: Ledger = field(default_factory=Ledger)
     port: int = 0
 
-    def start(self, detection: Mapping[str, object] | None = None, **rule: Any) -> None:
+    def start(
+        self,
+        detection: Mapping[str, object] | None = None,
+        limit_s: float = 10.0,
+        **rule: Any,
+    ) -> None:
         retry = {"backoff": "20ms", **rule.pop("retry", {})}
         documents = (
             provider("primary", self.primary, outlierDetection=detection),
             provider("fallback", self.fallback, outlierDetection=detection),
             route(PRIMARY, FALLBACK, retry=retry, **rule),
         )
-        settings = MeshSettings(first_byte_timeout=FIRST_BYTE_S, idle_timeout=IDLE_S)
+        settings = MeshSettings(first_byte_timeout=limit_s, idle_timeout=limit_s)
         self.primary.always(as_asked(Stream(EVENTS), Answer(body=WHOLE)))
         self.fallback.always(as_asked(Stream(FALLBACK_EVENTS), Answer(body=FALLBACK_WHOLE)))
         self.port = self.serve(Mesh(documents, settings=settings, observer=self.ledger))
@@ -170,7 +173,7 @@ def test_a_fault_is_survived_or_told_and_never_hidden(
 ) -> None:
     world.primary.script(*fault.primary)
     world.fallback.script(*fault.fallback)
-    world.start(**fault.rule)
+    world.start(limit_s=fault.limit_s, **fault.rule)
 
     seen = world.send(stream=form == "stream")
 

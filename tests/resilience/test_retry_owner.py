@@ -64,8 +64,7 @@ def ask(client: openai.OpenAI, *, stream: bool = False) -> Any:
     )
 
 
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("status", [503, 429])
+@pytest.mark.parametrize(("status", "stream"), [(503, False), (429, True)])
 @pytest.mark.parametrize("attempts", [1, 2, 3])
 def test_n_retries_are_n_plus_1_calls_when_every_provider_refuses(
     client: Any,

@@ -97,7 +97,7 @@ async def test_when_everything_is_down_and_ejected_nobody_is_called_any_more(
 @pytest.mark.parametrize("is_warm", [True, False])
 @pytest.mark.parametrize(
     ("fault", "stream"),
-    [(DOWN, False), (DOWN, True), (Cut(how="reset"), False), (Cut(how="fin"), True)],
+    [(DOWN, False), (Cut(how="reset"), True)],
 )
 async def test_a_sound_fallback_serves_everybody_however_many_come_at_once(
     primary: FakeUpstream, fallback: FakeUpstream, fault: Scripted, stream: bool, is_warm: bool
