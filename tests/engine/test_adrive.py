@@ -210,8 +210,9 @@ async def test_cancelling_a_handshake_leaves_nothing_behind(
         settings = settings_for(upstream, ca_file, upstream_client=engine)
         mesh = Mesh([provider()], settings=settings, observer=observer)
         task = asyncio.create_task(chat(mesh))
-        while not upstream.accepted_connections:
-            await asyncio.sleep(0.002)
+        async with asyncio.timeout(5):
+            while not upstream.accepted_connections:
+                await asyncio.sleep(0.002)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

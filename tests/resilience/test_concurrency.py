@@ -121,14 +121,13 @@ async def test_a_sibling_with_a_free_slot_is_taken_at_once(
     gate = Gate()
     primary.always(Answer(body=chat_completion(), delay=gate))
     refs = (
-        {"providerHost": "primary.example", "weight": 99},
+        {"providerHost": "primary.example", "weight": 2147483647},  # none but the first is asked
         {"providerHost": "fallback.example", "weight": 1},
     )
     documents = (provider("primary", primary, maxConcurrency=1), provider("fallback", fallback))
     async with running(*documents, route(*refs)) as mesh:
         first = asyncio.create_task(ask(mesh))
-        while not primary.requests:
-            await asyncio.sleep(0.002)
+        await asyncio.to_thread(primary.wait_for_requests, 1)
         answers = await asyncio.gather(*(ask(mesh) for _ in range(10)))
         gate.open()
         await first

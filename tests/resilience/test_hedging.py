@@ -165,8 +165,7 @@ async def test_a_first_that_fails_late_loses_and_counts_as_a_failure(
         asking = asyncio.create_task(ask(mesh))
         await asyncio.to_thread(fallback.wait_for_requests, 1)
         fails.open()
-        while primary.requests[0].answered_at is None:
-            await asyncio.sleep(0.005)
+        assert await asyncio.to_thread(primary.requests[0].wait_answered)
         await asyncio.sleep(0.02)
         answers.open()
         answer = await asking
