@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 import uvicorn
 from hypercorn.asyncio import serve as hypercorn_serve
@@ -22,6 +23,10 @@ from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream
 DASHSCOPE, MOONSHOT, DEMO = "dashscope.aliyuncs.com", "api.moonshot.cn", "demo-llm-server"
 DASHSCOPE_KEY, MOONSHOT_KEY = "sk-canary-dashscope-0123456789", "sk-canary-moonshot-9876543210"
 MANIFESTS = Path(llm_mesh_middleware.cli.__file__).parent / "manifests"
+
+# Enough to find what is wrong over many runs; the whole suite must stay short.
+hypothesis.settings.register_profile("suite", max_examples=50)
+hypothesis.settings.load_profile("suite")
 
 SERVERS = ("uvicorn-h11", "uvicorn-httptools", "hypercorn")
 Serve = Callable[..., int]

@@ -8,9 +8,14 @@ from __future__ import annotations
 import asyncio
 import io
 import ssl
+from contextvars import ContextVar
 from functools import lru_cache
+from typing import Any
+from weakref import WeakSet
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -44,6 +49,34 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
+# Whether the current task's request went out on a connection that had served another before.
+_is_reused: ContextVar[bool] = ContextVar("_is_reused", default=False)
+
+# A connection that is found closed is found so at once. Later, the provider had the request.
+_STALE_S = 1.0
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Tells a kept connection from a new one; aiohttp itself only sends GET a second time."""
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(limit=limit)
+        self._known: WeakSet[ResponseHandler] = WeakSet()
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - as the base class has it
+    ) -> Connection:
+        connection = await super().connect(req, traces, timeout)
+        protocol = connection.protocol
+        if protocol is not None:
+            _is_reused.set(protocol in self._known)
+            self._known.add(protocol)
+        return connection
+
+
 class AiohttpUpstreamClient:
     """One session, made in the event loop that uses it."""
 
@@ -51,7 +84,7 @@ class AiohttpUpstreamClient:
         self._contexts = contexts
         self._trust_env = trust_env
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=_Connector(limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=_OWN_HEADERS,
             auto_decompress=False,
@@ -61,29 +94,46 @@ class AiohttpUpstreamClient:
         )
 
     async def open(self, request: UpstreamRequest) -> AiohttpUpstreamResponse:
-        """Send `request`; see `AsyncUpstreamClient`."""
-        endpoint = request.endpoint
-        is_tls = endpoint.scheme == "https"
-        body = request.body
+        """Send `request`; see `AsyncUpstreamClient`.
+
+        A kept connection that the provider was closing when the request came is replaced, once.
+        """
+        host = request.endpoint.provider_host
+        clock = asyncio.get_running_loop().time
+        sent_at = clock()
         try:
-            response = await self._session.request(
-                request.method,
-                _url(endpoint.scheme, endpoint.address, endpoint.port, request.target),
-                headers=_multidict(request.headers),
-                data=io.BytesIO(body) if len(body) > _MAX_BYTES_BODY else body or None,
-                ssl=self._contexts.get(endpoint.tls) if is_tls else True,
-                server_hostname=endpoint.server_name if is_tls else None,
-                proxy=env_proxy(endpoint) if self._trust_env else None,
-                allow_redirects=False,
-                timeout=_timeout(request.connect_timeout_s),
-            )
+            response = await self._send(request)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as exc:
+            is_stale = _is_reused.get() and clock() - sent_at < _STALE_S
+            if not is_stale or isinstance(exc, aiohttp.ClientConnectorError):
+                raise _map(exc, request) from exc
+            try:
+                response = await self._send(request)
+            except (aiohttp.ClientError, OSError) as again:
+                raise _map(again, request) from again
         except (aiohttp.ClientError, OSError) as exc:
             raise _map(exc, request) from exc
         try:
-            return AiohttpUpstreamResponse(response, endpoint.provider_host)
+            return AiohttpUpstreamResponse(response, host)
         except UpstreamError:
             response.close()
             raise
+
+    async def _send(self, request: UpstreamRequest) -> aiohttp.ClientResponse:
+        endpoint, body = request.endpoint, request.body
+        is_tls = endpoint.scheme == "https"
+        _is_reused.set(False)
+        return await self._session.request(
+            request.method,
+            _url(endpoint.scheme, endpoint.address, endpoint.port, request.target),
+            headers=_multidict(request.headers),
+            data=io.BytesIO(body) if len(body) > _MAX_BYTES_BODY else body or None,
+            ssl=self._contexts.get(endpoint.tls) if is_tls else True,
+            server_hostname=endpoint.server_name if is_tls else None,
+            proxy=env_proxy(endpoint) if self._trust_env else None,
+            allow_redirects=False,
+            timeout=_timeout(request.connect_timeout_s),
+        )
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -6,10 +6,14 @@ import asyncio
 import gc
 import gzip
 from collections import Counter
+from typing import Literal
 
 import pytest
 
+from llm_mesh_middleware._engine.tls import TLSContexts
 from llm_mesh_middleware._engine.upstream import AsyncUpstreamClient
+from llm_mesh_middleware._engine.upstream_aiohttp import AiohttpUpstreamClient
+from llm_mesh_middleware.exceptions import UpstreamConnectError
 from llm_mesh_middleware.testing import Answer, Cut, FakeUpstream, Gate, Raw, Stream
 from tests.engine.calls import HEADERS, HOST, call, read_all, request_to
 
@@ -241,6 +245,22 @@ async def test_a_connection_the_upstream_has_closed_is_replaced_unseen(
         while upstream.open_connections:  # the last answer may still count as under way
             await asyncio.to_thread(upstream.drop_connections)
     assert [request.connection for request in upstream.requests] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("how", ["fin", "reset"])
+async def test_a_kept_connection_that_closes_as_the_request_comes_is_replaced_once(
+    plain_upstream: FakeUpstream, how: Literal["fin", "reset"]
+) -> None:
+    client = AiohttpUpstreamClient(TLSContexts(), trust_env=False)
+    plain_upstream.script(Answer(body={}), Cut(how=how), Answer(body={"n": 2}), *[Cut(how=how)] * 9)
+    assert await call(client, request_to(plain_upstream)) == b"{}"
+    assert await call(client, request_to(plain_upstream)) == b'{"n":2}'
+    assert [request.connection for request in plain_upstream.requests] == [1, 1, 2]
+    for seen in (5, 6):  # closed again on the new one, and then nothing is kept any more
+        with pytest.raises(UpstreamConnectError):
+            await call(client, request_to(plain_upstream))
+        assert len(plain_upstream.requests) == seen
+    await client.aclose()
 
 
 async def test_calls_at_once_take_a_connection_each_which_the_next_calls_use_again(
