@@ -298,7 +298,8 @@ def test_a_use_of_the_sdk_brings_the_same_through_the_mesh(
 
 # What goes wrong must go wrong in the same way.
 
-LIMITED = [("retry-after", "0"), ("x-ratelimit-remaining-requests", "0"), ("x-request-id", "r-9")]
+# Longer than the mesh waits, so that its first answer is its last word too.
+LIMITED = [("retry-after", "60"), ("x-ratelimit-remaining-requests", "0"), ("x-request-id", "r-9")]
 REFUSED = {
     400: openai.BadRequestError,
     401: openai.AuthenticationError,
