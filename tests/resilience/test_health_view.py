@@ -58,7 +58,9 @@ async def test_calls_under_way_are_counted(primary: FakeUpstream) -> None:
 async def test_rate_limits_are_told_apart_from_failures(
     primary: FakeUpstream, fallback: FakeUpstream
 ) -> None:
-    primary.script(Answer(429, [("retry-after", "60")], error_body("slow")), Cut(how="reset"))
+    # Two resets: the first is on a kept connection, which is replaced.
+    limit = Answer(429, [("retry-after", "60")], error_body("slow"))
+    primary.script(limit, Cut(how="reset"), Cut(how="reset"))
     documents = (provider("primary", primary), provider("fallback", fallback))
     async with running(*documents, route(PRIMARY, FALLBACK)) as mesh:
         await ask(mesh)

@@ -111,7 +111,9 @@ async def test_a_sound_fallback_serves_everybody_however_many_come_at_once(
         answers = [*await all_at_once(mesh, stream=stream), *await all_at_once(mesh, stream=stream)]
     assert {answer.status for answer in answers} == {200}
     assert {answer.headers["x-llm-mesh-attempts"] for answer in answers} == {"2"}
-    assert len(primary.requests) == len(fallback.requests) == 2 * CALLERS + is_warm
+    assert len(fallback.requests) == 2 * CALLERS + is_warm
+    # The connection that is kept from before and then reset is replaced once, uncounted.
+    assert len(primary.requests) - len(fallback.requests) in (0, int(is_warm and stream))
 
 
 async def test_long_streams_vouch_for_the_fallback_when_they_begin(
