@@ -30,7 +30,8 @@ class GuardedObserver:
     def __call__(self, request: ClientRequest) -> Observation:
         """Begin an observation with each."""
         begun = [self.guard(observer, request) for observer in self._observers]
-        return _GuardedObservation(self, [each for each in begun if each is not None])
+        heard = [each for each in begun if each is not None and type(each) is not Observation]
+        return _GuardedObservation(self, heard) if heard else Observation()
 
     def guard(
         self, hook: Callable[Given, Brought], *args: Given.args, **kwargs: Given.kwargs

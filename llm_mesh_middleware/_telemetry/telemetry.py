@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from .._core.health import ProviderStatus
 from .._core.messages import ClientRequest
 from .._core.observer import Observation
 from . import semconv
+from .access_log import access_logger
 from .attempts import SpanMode
 from .call import CallObservation
 from .content import ContentCapture, Redact, wanted_capture
@@ -53,6 +55,7 @@ class Telemetry:
         logger_provider: LoggerProvider | None = None,
         redact: Redact | None = None,
     ) -> None:
+        self._has_provider = any((tracer_provider, meter_provider, logger_provider))
         self.tracer = trace.get_tracer(_SCOPE, version, tracer_provider)
         meter = metrics.get_meter(_SCOPE, version, meter_provider)
         self.metrics = MeshMetrics(
@@ -77,8 +80,13 @@ class Telemetry:
         return bool(self.content.targets)
 
     def __call__(self, request: ClientRequest) -> Observation:
-        """Begin to follow an exchange."""
-        return CallObservation(self, request)
+        """Begin to follow an exchange; where nobody would hear of it, there is nothing to do.
+
+        The client's own trace context is then passed on as it came.
+        """
+        if self._has_provider or access_logger.isEnabledFor(logging.INFO) or _is_sdk_there():
+            return CallObservation(self, request)
+        return _UNHEARD
 
     def known_model(self, model: str | None) -> str | None:
         """A model as a metric may name it: only names that the configuration knows."""
@@ -123,3 +131,17 @@ def _ejections(health: Callable[[], Mapping[str, ProviderStatus]]) -> Any:
             yield metrics.Observation(int(is_out), {semconv.SERVER_ADDRESS: host})
 
     return observe
+
+
+_UNHEARD = Observation()
+_API = ("opentelemetry.trace", "opentelemetry.metrics", "opentelemetry._logs")
+
+
+def _is_sdk_there() -> bool:
+    """Whether any global provider is more than the API's own stand-in."""
+    providers: tuple[object, ...] = (
+        trace.get_tracer_provider(),
+        metrics.get_meter_provider(),
+        _logs.get_logger_provider(),
+    )
+    return any(not type(provider).__module__.startswith(_API) for provider in providers)
