@@ -29,6 +29,7 @@ from .exceptions import (
 )
 from .mesh import Mesh
 from .settings import MeshSettings
+from .wsgi import LLMMeshWSGIMiddleware
 
 __all__ = [
     "AccessDenied",
@@ -37,6 +38,7 @@ __all__ = [
     "InvalidClientKey",
     "InvalidJSON",
     "LLMMeshMiddleware",
+    "LLMMeshWSGIMiddleware",
     "LLMProvider",
     "LLMRoute",
     "MalformedRequest",

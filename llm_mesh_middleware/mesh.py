@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import random
@@ -12,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from os import PathLike
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
+from weakref import WeakSet
 
 from ._compile import Workload, compile_manifest
 from ._core.access import AccessPolicy
-from ._core.exchange import ExchangePolicy, exchange
+from ._core.exchange import Exchange, ExchangePolicy, exchange
 from ._core.headers import ForwardPolicy
 from ._core.health import ProviderStatus
 from ._core.messages import ClientRequest
@@ -26,9 +25,11 @@ from ._core.state import MeshState
 from ._core.timeouts import Timeouts
 from ._core.upstream import TLSFiles
 from ._engine.adrive import adrive
-from ._engine.delivery import AsyncDelivery
+from ._engine.clients import UpstreamClients
+from ._engine.delivery import AsyncDelivery, Delivery
+from ._engine.drive import drive
+from ._engine.line import Line
 from ._engine.tls import TLSContexts
-from ._engine.upstream import AsyncUpstreamClient
 from ._telemetry.guard import GuardedObserver
 from ._telemetry.telemetry import Telemetry
 from .config import LLMProvider, LLMRoute
@@ -61,7 +62,7 @@ class Mesh:
         config: Config | None = None,
         *,
         settings: MeshSettings | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: httpx.AsyncBaseTransport | httpx.BaseTransport | None = None,
         observer: Observer | None = None,
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
@@ -76,7 +77,8 @@ class Mesh:
                 source of one's own; by default what `settings.config` names.
             settings: by default read from `LLM_MESH_*`.
             transport: an httpx transport that carries every upstream call, such as a
-                `MockTransport` in a test; what it trusts and connects to is then its business.
+                `MockTransport` in a test; what it trusts and connects to is then its business. An
+                asynchronous one serves `asend` only, a synchronous one `send` only.
             observer: told of every exchange, beside the mesh's own telemetry.
             tracer_provider: where spans go; by default OpenTelemetry's global one.
             meter_provider: where metrics go; by default OpenTelemetry's global one.
@@ -96,12 +98,15 @@ class Mesh:
         self._source = _source(config, self.settings)
         self._policy = _policy(self.settings)
         self._rng = rng
-        self._transport = transport
         self._contexts = TLSContexts(self.settings.ca_file)
         self._state = MeshState(threading.Lock)
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncUpstreamClient] = (
-            WeakKeyDictionary()
+        self._clients = UpstreamClients(
+            self._contexts,
+            uses_httpx=self.settings.upstream_client == "httpx",
+            trust_env=self.settings.trust_env,
+            transport=transport,
         )
+        _meshes.add(self)
         if transport is None:
             self._load_trust()
         self.table = self._load()
@@ -133,10 +138,25 @@ class Mesh:
             RequestError: the request is at fault.
             UpstreamError: the provider is at fault.
         """
+        return await adrive(self._exchange(host, request), self._clients.of_loop())
+
+    def send(
+        self, host: VirtualHost, request: ClientRequest, *, line: Line | None = None
+    ) -> Delivery:
+        """The synchronous twin of `asend`, in the calling thread and without an event loop.
+
+        Args:
+            host: as for `asend`.
+            request: as for `asend`.
+            line: cut it in another thread, and the exchange ends as if the client had left.
+        """
+        client = self._clients.of_process()
+        return drive(self._exchange(host, request), client, line or Line())
+
+    def _exchange(self, host: VirtualHost, request: ClientRequest) -> Exchange:
         request.host = host.name
         request.keeps_content = self._telemetry.wants_content
-        observation = self._observer(request)
-        steps = exchange(
+        return exchange(
             host,
             request,
             self._policy,
@@ -144,9 +164,8 @@ class Mesh:
             clock=time.monotonic,
             wall_clock=time.time,
             random=self._rng,
-            observation=observation,
+            observation=self._observer(request),
         )
-        return await adrive(steps, self._client())
 
     def health(self) -> Mapping[str, ProviderStatus]:
         """How the providers are doing that this process has called, by provider host."""
@@ -154,18 +173,14 @@ class Mesh:
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop; the mesh can go on being used."""
-        client = self._clients.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await client.aclose()
+        await self._clients.aclose()
 
     def close(self) -> None:
-        """Close the connections of event loops that no longer run; `aclose` does its own loop's."""
-        for loop in list(self._clients):
-            if loop.is_running():
-                continue
-            client = self._clients.pop(loop)
-            if not loop.is_closed():
-                loop.run_until_complete(client.aclose())
+        """Close the connections of `send`, and of event loops that no longer run.
+
+        `aclose` does its own loop's. The mesh can go on being used.
+        """
+        self._clients.close()
 
     def _load_trust(self) -> None:
         """Read the trust store now: it takes a while, and its file may be wrong."""
@@ -175,37 +190,14 @@ class Mesh:
             message = f"{self.settings.ca_file} cannot be used: {exc.strerror or exc}"
             raise ConfigError([Problem("LLM_MESH_CA_FILE", 0, 0, "", message)]) from None
 
-    def _client(self) -> AsyncUpstreamClient:
-        loop = asyncio.get_running_loop()
-        client = self._clients.get(loop)
-        if client is None:
-            client = self._clients[loop] = self._make_client()
-        return client
-
-    @property
-    def _is_httpx(self) -> bool:
-        return self._transport is not None or self.settings.upstream_client == "httpx"
-
     def _has_http_spans(self) -> bool:
         """Whether the HTTP client's own instrumentation makes a span of each attempt."""
-        if not self._is_httpx or self.settings.http_client_spans == "suppress":
-            return False
-        from ._engine.upstream_httpx import is_instrumented
+        return self.settings.http_client_spans == "auto" and self._clients.make_spans()
 
-        return is_instrumented(self._transport)
-
-    def _make_client(self) -> AsyncUpstreamClient:
-        """An HTTP library is imported only when it is the one that is used."""
-        trust_env = self.settings.trust_env
-        if self._is_httpx:
-            from ._engine.upstream_httpx import HttpxUpstreamClient
-
-            return HttpxUpstreamClient(
-                self._contexts, trust_env=trust_env, transport=self._transport
-            )
-        from ._engine.upstream_aiohttp import AiohttpUpstreamClient
-
-        return AiohttpUpstreamClient(self._contexts, trust_env=trust_env)
+    def _begin_process(self) -> None:
+        """Leave to the parent process what is its own: connections, and calls under way."""
+        self._clients.forget()
+        self._state = MeshState(threading.Lock)
 
     def _load(self) -> RoutingTable:
         table, problems = compile_source(self._source, self.settings)
@@ -217,6 +209,18 @@ class Mesh:
         names = ", ".join(host.name for host in table.hosts)
         logger.info("serving %d virtual hosts: %s", len(table.hosts), names)
         return table
+
+
+_meshes: WeakSet[Mesh] = WeakSet()
+
+
+def _forked() -> None:
+    for mesh in list(_meshes):
+        mesh._begin_process()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 def compile_source(

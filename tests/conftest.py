@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from socketserver import ThreadingMixIn
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.validate import validator
 
 import hypothesis
 import pytest
@@ -98,7 +101,7 @@ def serve() -> Iterator[Serve]:
 
 def running(app: object, server: str) -> AbstractContextManager[int]:
     """What `serve` does, for fixtures that keep a server for longer than one test."""
-    return (_hypercorn if server == "hypercorn" else _uvicorn)(app, server)
+    return _SERVERS.get(server, _uvicorn)(app, server)
 
 
 @contextmanager
@@ -149,3 +152,33 @@ def _hypercorn(app: object, name: str) -> Iterator[int]:
         thread.join(10)
         assert not thread.is_alive()
         loop.close()
+
+
+class _ThreadingServer(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _SilentHandler(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def _wsgiref(app: object, name: str) -> Iterator[int]:
+    """A thread for each request, and everything that PEP 3333 demands is looked at."""
+    checked = validator(app)  # type: ignore[arg-type]
+    with make_server("127.0.0.1", 0, checked, _ThreadingServer, _SilentHandler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), name=name)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join(10)
+            assert not thread.is_alive()
+
+
+_SERVERS: dict[str, Callable[[object, str], AbstractContextManager[int]]] = {
+    "hypercorn": _hypercorn,
+    "wsgiref": _wsgiref,
+}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..exceptions import ClientDisconnected
+from ..exceptions import AnswerableError, ClientDisconnected
 from .health import Lease
-from .messages import Deadline
+from .messages import Deadline, error_object
 from .observer import Observation
 from .summary import AnswerSummary
 from .transformer import BodyRelay
 
-__all__ = ["Reply"]
+__all__ = ["Refusal", "Reply"]
 
 
 class Reply:
@@ -99,3 +99,29 @@ class Reply:
             self._observation.summarised(summary)
         usage = summary.usage if summary is not None else None
         self._observation.ended(self.status, error, usage)
+
+
+class Refusal:
+    """The mesh's own answer, in place of a `Reply`: an error object."""
+
+    __slots__ = ("body", "headers", "status")
+
+    is_open = False
+    is_stream = False
+
+    def __init__(self, error: AnswerableError) -> None:
+        self.status = error.status
+        self.body = error_object(error.message, type=error.type, code=error.code, param=error.param)
+        self.headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(self.body)),
+            *((k.encode("latin-1"), v.encode("latin-1")) for k, v in error.headers.items()),
+        ]
+
+    def finish(self) -> bytes:
+        """Nothing follows."""
+        return b""
+
+    def abort(self, error: Exception) -> bytes:
+        """Nothing follows."""
+        return b""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Iterator
 
-from .._core.reply import Reply
+from .._core.reply import Refusal, Reply
 from ..exceptions import ClientDisconnected, UpstreamError
 from .idle import TimedReader
-from .upstream import AsyncUpstreamResponse
+from .upstream import AsyncUpstreamResponse, UpstreamResponse
 
-__all__ = ["AsyncDelivery"]
+__all__ = ["AsyncDelivery", "Delivery"]
 
 
 class AsyncDelivery:
@@ -17,7 +18,9 @@ class AsyncDelivery:
 
     __slots__ = ("_is_over", "_response", "reply")
 
-    def __init__(self, reply: Reply, response: AsyncUpstreamResponse | None) -> None:
+    def __init__(
+        self, reply: Reply | Refusal, response: AsyncUpstreamResponse | None = None
+    ) -> None:
         self.reply = reply
         self._response = response
         self._is_over = False
@@ -27,7 +30,7 @@ class AsyncDelivery:
         reply = self.reply
         if reply.body:
             yield reply.body
-        if reply.is_open and self._response is not None:
+        if reply.is_open and self._response is not None and isinstance(reply, Reply):
             reader = TimedReader(self._response, reply)
             try:
                 while reply.is_open and (data := await reader.read()):
@@ -62,3 +65,59 @@ class AsyncDelivery:
     def _abort(self, error: Exception) -> bytes:
         self._is_over = True
         return self.reply.abort(error)
+
+
+class Delivery:
+    """The synchronous twin of `AsyncDelivery`."""
+
+    __slots__ = ("_is_over", "_response", "reply")
+
+    def __init__(self, reply: Reply | Refusal, response: UpstreamResponse | None = None) -> None:
+        self.reply = reply
+        self._response = response
+        self._is_over = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The client's bytes; a stream that breaks off ends with what the reply says of it."""
+        reply = self.reply
+        if reply.body:
+            yield reply.body
+        if reply.is_open and self._response is not None and isinstance(reply, Reply):
+            try:
+                while reply.is_open and (data := _read(self._response, reply)):
+                    if data := reply.feed(data):
+                        yield data
+            except UpstreamError as error:
+                yield self._abort(error)
+                return
+        self._is_over = True
+        if rest := reply.finish():
+            yield rest
+
+    def take(self) -> bytes:
+        """The body of a reply that is no stream."""
+        self._is_over = True
+        self.reply.finish()
+        return self.reply.body
+
+    def close(self, error: Exception | None = None) -> None:
+        """As `AsyncDelivery.aclose`."""
+        if not self._is_over:
+            self._abort(error or ClientDisconnected("the client went away"))
+        if self._response is not None:
+            self._response.close()
+
+    def _abort(self, error: Exception) -> bytes:
+        self._is_over = True
+        return self.reply.abort(error)
+
+
+def _read(response: UpstreamResponse, reply: Reply) -> bytes:
+    """The next bytes, under the reply's limits on silence and on the request's whole time."""
+    since, whole = time.monotonic(), reply.request_deadline
+    if since >= whole.at:
+        raise whole.error()
+    try:
+        return response.read(min(since + reply.idle_s, whole.at))
+    except TimeoutError as exc:
+        raise whole.or_sooner(since, "idle", reply.idle_s).error() from exc

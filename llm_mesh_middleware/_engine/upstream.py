@@ -11,11 +11,15 @@ from .._core.headers import Headers
 from .._core.messages import ResponseHead, UpstreamRequest
 from .._core.upstream import Endpoint
 from ..exceptions import UpstreamConnectError, UpstreamError, UpstreamProtocolError
+from .line import Line
 
 __all__ = [
     "MAX_HEAD_BYTES",
+    "STALE_S",
     "AsyncUpstreamClient",
     "AsyncUpstreamResponse",
+    "UpstreamClient",
+    "UpstreamResponse",
     "connect_failure",
     "env_proxy",
     "response_head",
@@ -23,6 +27,9 @@ __all__ = [
 ]
 
 MAX_HEAD_BYTES = 64 * 1024
+
+# A kept connection that is found closed is found so at once; later, the provider had the request.
+STALE_S = 1.0
 
 # No field value may hold these (RFC 9110 5.5), and servers end the connection rather than send
 # them.
@@ -56,6 +63,46 @@ class AsyncUpstreamClient(Protocol):
         """
 
     async def aclose(self) -> None:
+        """Close every connection."""
+
+
+class UpstreamResponse(Protocol):
+    """The synchronous twin of `AsyncUpstreamResponse`."""
+
+    head: ResponseHead
+
+    def read(self, until: float) -> bytes:
+        """The next bytes as soon as there are any; empty at the end.
+
+        Args:
+            until: when to stop waiting, on the monotonic clock.
+
+        Raises:
+            TimeoutError: none came until then.
+            UpstreamError: the provider broke off.
+        """
+
+    def close(self) -> None:
+        """Give the connection back if the body was read to its end, else close it at once."""
+
+
+class UpstreamClient(Protocol):
+    """Connections to upstreams for all threads of one process."""
+
+    def open(self, request: UpstreamRequest, until: float, line: Line) -> UpstreamResponse:
+        """Send `request` and wait for the answer's head.
+
+        Args:
+            request: what to send.
+            until: when to stop waiting, on the monotonic clock.
+            line: carries the call, so that another thread can break it off.
+
+        Raises:
+            TimeoutError: there was no answer until then.
+            UpstreamError: there was no connection or no answer.
+        """
+
+    def close(self) -> None:
         """Close every connection."""
 
 

@@ -22,7 +22,7 @@ from yarl import URL
 from .._core.messages import Deadline, UpstreamRequest
 from ..exceptions import UpstreamError, UpstreamProtocolError
 from .tls import TLSContexts
-from .upstream import MAX_HEAD_BYTES, connect_failure, env_proxy, response_head, torn
+from .upstream import MAX_HEAD_BYTES, STALE_S, connect_failure, env_proxy, response_head, torn
 
 __all__ = ["AiohttpUpstreamClient"]
 
@@ -51,9 +51,6 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
 
 # Whether the current task's request went out on a connection that had served another before.
 _is_reused: ContextVar[bool] = ContextVar("_is_reused", default=False)
-
-# A connection that is found closed is found so at once. Later, the provider had the request.
-_STALE_S = 1.0
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -104,7 +101,7 @@ class AiohttpUpstreamClient:
         try:
             response = await self._send(request)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as exc:
-            is_stale = _is_reused.get() and clock() - sent_at < _STALE_S
+            is_stale = _is_reused.get() and clock() - sent_at < STALE_S
             if not is_stale or isinstance(exc, aiohttp.ClientConnectorError):
                 raise _map(exc, request) from exc
             try:

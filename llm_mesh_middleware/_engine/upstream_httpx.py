@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
 import httpx
 
-from .._core.messages import Deadline, UpstreamRequest
+from .._core.messages import UpstreamRequest
 from .._core.upstream import Endpoint, TLSFiles
-from ..exceptions import UpstreamError, UpstreamProtocolError
+from ..exceptions import UpstreamError
+from .httpx_calls import NO_LIMITS, make_request, map_error
 from .tls import TLSContexts
-from .upstream import connect_failure, env_proxy, response_head, torn
+from .upstream import env_proxy, response_head, torn
 
-__all__ = ["HttpxUpstreamClient", "is_instrumented"]
-
-_NO_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-
-_TLS_REASON = "its certificate is not valid for it, or not trusted, or the TLS handshake failed"
-
-
-def is_instrumented(transport: httpx.AsyncBaseTransport | None) -> bool:
-    """Whether OpenTelemetry's instrumentation makes a span of each call on `transport`.
-
-    It puts a wrapper around the method of httpx's own transport, or is a transport itself.
-    """
-    kind = httpx.AsyncHTTPTransport if transport is None else type(transport)
-    if kind.__module__.startswith("opentelemetry."):
-        return True
-    return hasattr(kind.handle_async_request, "__wrapped__")
+__all__ = ["HttpxUpstreamClient"]
 
 
 class HttpxUpstreamClient:
@@ -46,38 +30,24 @@ class HttpxUpstreamClient:
         contexts: TLSContexts,
         *,
         trust_env: bool = False,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: httpx.AsyncBaseTransport | httpx.BaseTransport | None = None,
     ) -> None:
         self._contexts = contexts
         self._trust_env = trust_env
+        if transport is not None and not isinstance(transport, httpx.AsyncBaseTransport):
+            raise TypeError(f"{type(transport).__name__} is synchronous: it cannot serve `asend`")
         self._given = transport
         self._transports: dict[tuple[TLSFiles, str, str | None], httpx.AsyncHTTPTransport] = {}
 
     async def open(self, request: UpstreamRequest) -> HttpxUpstreamResponse:
         """Send `request`; see `AsyncUpstreamClient`."""
         endpoint = request.endpoint
-        extensions = {
-            "timeout": {
-                "connect": request.connect_timeout_s,
-                "read": None,
-                "write": None,
-                "pool": None,
-            },
-            "sni_hostname": endpoint.server_name,
-            "trace": (handshake := _Handshake()).trace,
-        }
-        host = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
-        httpx_request = httpx.Request(
-            request.method,
-            f"{endpoint.scheme}://{host}:{endpoint.port}{request.target}",
-            headers=list(request.headers),
-            content=request.body or None,
-            extensions=extensions,
-        )
+        handshake = _Handshake()
+        httpx_request = make_request(request, trace=handshake.trace)
         try:
             response = await self._transport(endpoint).handle_async_request(httpx_request)
         except (httpx.TransportError, OSError) as exc:
-            raise _map(exc, request) from exc
+            raise map_error(exc, request) from exc
         except asyncio.CancelledError:
             await handshake.aclose()
             raise
@@ -103,7 +73,7 @@ class HttpxUpstreamClient:
             transport = self._transports[identity] = httpx.AsyncHTTPTransport(
                 verify=self._contexts.get(endpoint.tls),
                 trust_env=False,
-                limits=_NO_LIMITS,
+                limits=NO_LIMITS,
                 proxy=proxy,
             )
         return transport
@@ -157,42 +127,3 @@ class HttpxUpstreamResponse:
         if isinstance(self._chunks, AsyncGenerator):  # else a task of the collector would do it
             await self._chunks.aclose()
         await self._response.aclose()
-
-
-# Most specific first.
-_MAPPING: tuple[tuple[type[Exception], Callable[[str], UpstreamError]], ...] = (
-    (httpx.ProxyError, lambda host: connect_failure(host, "the proxy refused the connection")),
-    (httpx.ConnectError, lambda host: connect_failure(host, "the connection was refused")),
-    (httpx.ReadError, lambda host: connect_failure(host, "the connection was reset")),
-    (httpx.WriteError, lambda host: connect_failure(host, "the connection was reset")),
-    (
-        httpx.RemoteProtocolError,
-        lambda host: UpstreamProtocolError(f"{host} answered something that is not HTTP"),
-    ),
-    (httpx.TransportError, lambda host: connect_failure(host, "the connection was lost")),
-)
-
-
-def _map(exc: Exception, request: UpstreamRequest) -> UpstreamError:
-    host = request.endpoint.provider_host
-    if isinstance(exc, httpx.ConnectTimeout):
-        return Deadline(0.0, "connect", request.connect_timeout_s, host).error()
-    causes = list(_causes(exc))
-    if any(isinstance(cause, socket.gaierror) for cause in causes):
-        return connect_failure(host, "the name cannot be resolved")
-    if isinstance(exc, httpx.ConnectError) and any(isinstance(c, ssl.SSLError) for c in causes):
-        return connect_failure(host, _TLS_REASON)
-    if isinstance(exc, httpx.RemoteProtocolError) and "disconnected" in str(exc):
-        return connect_failure(host, "the connection was closed before an answer")
-    for kind, error in _MAPPING:
-        if isinstance(exc, kind):
-            return error(host)
-    return connect_failure(host, "the TLS files for it cannot be used")
-
-
-def _causes(exc: BaseException | None) -> Iterator[BaseException]:
-    """What lies beneath `exc`: httpx and httpcore each wrap what asyncio raised."""
-    while exc is not None:
-        exc = exc.__cause__ or exc.__context__
-        if exc is not None:
-            yield exc

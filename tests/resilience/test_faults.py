@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from llm_mesh_middleware import LLMMeshMiddleware, Mesh, MeshSettings
+from llm_mesh_middleware import LLMMeshMiddleware, LLMMeshWSGIMiddleware, Mesh, MeshSettings
 from llm_mesh_middleware.testing import (
     Answer,
     Cut,
@@ -74,13 +74,30 @@ class ASGIServer:
         asyncio.run_coroutine_threadsafe(mesh.aclose(), self._loop).result(5)
 
 
+class WSGIServer:
+    """The same with a thread for each request, under the eyes of `wsgiref.validate`."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self.port = stack.enter_context(serving(self, "wsgiref"))
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        return self._app(environ, start_response)
+
+    @contextmanager
+    def serve(self, mesh: Mesh) -> Iterator[int]:
+        """The port at which `mesh` answers; at the end its connections are closed."""
+        self._app = LLMMeshWSGIMiddleware(self, mesh=mesh)
+        yield self.port
+        mesh.close()
+
+
 class Server(Protocol):
     """An adapter on a server."""
 
     def serve(self, mesh: Mesh) -> AbstractContextManager[int]: ...
 
 
-ADAPTERS: Mapping[str, Callable[[ExitStack], Server]] = {"asgi": ASGIServer}
+ADAPTERS: Mapping[str, Callable[[ExitStack], Server]] = {"asgi": ASGIServer, "wsgi": WSGIServer}
 
 
 @pytest.fixture(scope="module", params=ADAPTERS)

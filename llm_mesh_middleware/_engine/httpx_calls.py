@@ -1,0 +1,101 @@
+"""What calls on httpx have in common, synchronous or not: the request, and what its errors mean."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+
+from .._core.messages import Deadline, UpstreamRequest
+from ..exceptions import UpstreamError, UpstreamProtocolError
+from .upstream import connect_failure
+
+__all__ = ["NO_LIMITS", "is_instrumented", "make_request", "map_error"]
+
+NO_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+
+_TLS_REASON = "its certificate is not valid for it, or not trusted, or the TLS handshake failed"
+
+
+def is_instrumented(transport: httpx.AsyncBaseTransport | httpx.BaseTransport | None) -> bool:
+    """Whether OpenTelemetry's instrumentation makes a span of each call on `transport`.
+
+    It puts a wrapper around the method of httpx's own transports, or is a transport itself.
+    """
+    kind = httpx.AsyncHTTPTransport if transport is None else type(transport)
+    if kind.__module__.startswith("opentelemetry."):
+        return True
+    names = ("handle_async_request", "handle_request")
+    return any(hasattr(getattr(kind, name, None), "__wrapped__") for name in names)
+
+
+def make_request(
+    request: UpstreamRequest,
+    *,
+    read_s: float | None = None,
+    trace: Callable[..., Any] | None = None,
+) -> httpx.Request:
+    """`request` as httpx takes it; `read_s` limits each single read, `trace` is told of steps."""
+    endpoint = request.endpoint
+    host = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
+    extensions: dict[str, Any] = {
+        "timeout": {
+            "connect": request.connect_timeout_s,
+            "read": read_s,
+            "write": read_s,
+            "pool": None,
+        },
+        "sni_hostname": endpoint.server_name,
+    }
+    if trace is not None:
+        extensions["trace"] = trace
+    return httpx.Request(
+        request.method,
+        f"{endpoint.scheme}://{host}:{endpoint.port}{request.target}",
+        headers=list(request.headers),
+        content=request.body or None,
+        extensions=extensions,
+    )
+
+
+# Most specific first.
+_MAPPING: tuple[tuple[type[Exception], Callable[[str], UpstreamError]], ...] = (
+    (httpx.ProxyError, lambda host: connect_failure(host, "the proxy refused the connection")),
+    (httpx.ConnectError, lambda host: connect_failure(host, "the connection was refused")),
+    (httpx.ReadError, lambda host: connect_failure(host, "the connection was reset")),
+    (httpx.WriteError, lambda host: connect_failure(host, "the connection was reset")),
+    (
+        httpx.RemoteProtocolError,
+        lambda host: UpstreamProtocolError(f"{host} answered something that is not HTTP"),
+    ),
+    (httpx.TransportError, lambda host: connect_failure(host, "the connection was lost")),
+)
+
+
+def map_error(exc: Exception, request: UpstreamRequest) -> UpstreamError:
+    """What `exc` means for the exchange: there was no answer, or none in HTTP."""
+    host = request.endpoint.provider_host
+    if isinstance(exc, httpx.ConnectTimeout):
+        return Deadline(0.0, "connect", request.connect_timeout_s, host).error()
+    causes = list(_causes(exc))
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return connect_failure(host, "the name cannot be resolved")
+    if isinstance(exc, httpx.ConnectError) and any(isinstance(c, ssl.SSLError) for c in causes):
+        return connect_failure(host, _TLS_REASON)
+    if isinstance(exc, httpx.RemoteProtocolError) and "disconnected" in str(exc):
+        return connect_failure(host, "the connection was closed before an answer")
+    for kind, error in _MAPPING:
+        if isinstance(exc, kind):
+            return error(host)
+    return connect_failure(host, "the TLS files for it cannot be used")
+
+
+def _causes(exc: BaseException | None) -> Iterator[BaseException]:
+    """What lies beneath `exc`: httpx and httpcore each wrap what the socket raised."""
+    while exc is not None:
+        exc = exc.__cause__ or exc.__context__
+        if exc is not None:
+            yield exc

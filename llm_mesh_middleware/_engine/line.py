@@ -1,0 +1,127 @@
+"""The network side of one synchronous call: until when it may wait, and how it is broken off.
+
+A blocking read can be limited in time only where it is made, which is deep in the HTTP library, and
+can be ended by another thread only through its socket. So the thread that makes a call carries its
+`Line`, and a network backend around httpcore's own asks it before each wait.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+__all__ = ["Line", "LineBackend"]
+
+# Zero would mean a non-blocking socket: what has already arrived is still read.
+_LEAST_S = 0.0001
+
+_calls = threading.local()
+
+
+class Line:
+    """One call's limits. `is_fresh` says whether a connection was opened for it."""
+
+    __slots__ = ("_connect_until", "_is_cut", "_stream", "_until", "is_fresh")
+
+    def __init__(self) -> None:
+        self.is_fresh = False
+        self._connect_until = self._until = float("inf")
+        self._stream: Any = None  # a network stream of httpcore's
+        self._is_cut = False
+
+    @contextlib.contextmanager
+    def held(self, until: float, connect_s: float = float("inf")) -> Iterator[None]:
+        """The calling thread waits on this line, until the monotonic clock shows `until`."""
+        self._until = until
+        self._connect_until = min(until, time.monotonic() + connect_s)
+        _calls.line = self
+        try:
+            yield
+        finally:
+            _calls.line = None
+
+    def cut(self) -> None:
+        """End whatever the call is waiting for; from any thread."""
+        self._is_cut = True
+        stream = self._stream
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
+    def uses(self, stream: Any) -> None:
+        """The call is on `stream` from now on."""
+        self._stream = stream
+        if self._is_cut:
+            self.cut()
+
+    def left_s(self, *, connecting: bool = False) -> float:
+        """How long the next wait may take."""
+        until = self._connect_until if connecting else self._until
+        return max(until - time.monotonic(), _LEAST_S)
+
+
+class LineBackend:
+    """A network backend of httpcore's whose waits are limited by the calling thread's line."""
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+
+    def connect_tcp(self, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
+        """Open a connection."""
+        line = _line()
+        if line is None:
+            return self._backend.connect_tcp(*args, timeout=timeout, **kwargs)
+        line.is_fresh = True
+        seconds = line.left_s(connecting=True)
+        return _LineStream(self._backend.connect_tcp(*args, timeout=seconds, **kwargs))
+
+    def connect_unix_socket(self, *args: Any, **kwargs: Any) -> Any:
+        """Open a connection to a local server."""
+        return self._backend.connect_unix_socket(*args, **kwargs)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, as the pool's own retries would."""
+        self._backend.sleep(seconds)
+
+
+class _LineStream:
+    """A connection; it outlives the call that opened it and serves others."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        line = _line()
+        if line is not None:
+            line.uses(stream)
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        line = _line()
+        data: bytes = self._stream.read(max_bytes, line.left_s() if line else timeout)
+        return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        line = _line()
+        if line is not None:
+            line.uses(self._stream)  # a kept connection is the next call's with its first write
+            timeout = line.left_s()
+        self._stream.write(buffer, timeout)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(self, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
+        line = _line()
+        seconds = line.left_s(connecting=True) if line else timeout
+        return _LineStream(self._stream.start_tls(*args, timeout=seconds, **kwargs))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+def _line() -> Line | None:
+    return getattr(_calls, "line", None)

@@ -1,0 +1,91 @@
+"""What an environ says of a request (PEP 3333), on servers that each say it their own way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..exceptions import MalformedRequest, RequestTimeout
+from ..inbound import Headers, split_target, too_large
+
+__all__ = ["Environ", "Target", "read_body", "read_headers", "read_target"]
+
+Environ = Mapping[str, Any]
+
+_PIECE_BYTES = 64 * 1024
+_WITHOUT_PREFIX = (("CONTENT_TYPE", b"content-type"), ("CONTENT_LENGTH", b"content-length"))
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Whom a request is for: the Host fields, an absolute target's authority, the path."""
+
+    hosts: list[bytes]
+    authority: bytes | None
+    path: str
+
+
+def read_target(environ: Environ) -> Target:
+    """The request's target.
+
+    Some servers leave an absolute target whole in `PATH_INFO`, others keep only its path there and
+    the whole in `RAW_URI` or `REQUEST_URI`; two Host fields they join by a comma.
+    """
+    method = environ["REQUEST_METHOD"]
+    path = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace")
+    authority, path = split_target(method, path)
+    raw = raw_target(environ)
+    if authority is None and raw[:1] not in ("", "/"):
+        authority, _ = split_target(method, raw)
+    hosts = environ.get("HTTP_HOST", "").encode("latin-1")
+    return Target([host.strip() for host in hosts.split(b",") if host], authority, path or "/")
+
+
+def raw_target(environ: Environ) -> str:
+    """The request target as it was sent, where the server tells."""
+    target: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
+    return target
+
+
+def read_headers(environ: Environ) -> Headers:
+    """The request's fields; a field that was sent twice the server has joined already."""
+    fields = [
+        (name[5:].replace("_", "-").lower().encode("latin-1"), value.encode("latin-1"))
+        for name, value in environ.items()
+        if name[:5] == "HTTP_"
+    ]
+    for key, name in _WITHOUT_PREFIX:
+        if value := environ.get(key):
+            fields.append((name, value.encode("latin-1")))
+    return Headers(fields)
+
+
+def read_body(environ: Environ, max_bytes: int, limit_s: float) -> bytes:
+    """The whole body; `limit_s` is looked at between two reads.
+
+    Raises:
+        MalformedRequest: it ended before its length.
+        RequestTimeout: it did not arrive in time.
+        RequestTooLarge: it is longer than `max_bytes`.
+    """
+    length = environ.get("CONTENT_LENGTH")
+    if length:
+        left = int(length)  # a number, and within the limit: that was looked at before
+    elif environ.get("wsgi.input_terminated"):
+        left = max_bytes + 1
+    else:  # without either there is no way to know where a body would end
+        return b""
+    until = time.monotonic() + limit_s
+    read, chunks = environ["wsgi.input"].read, []
+    while left and (chunk := read(min(left, _PIECE_BYTES))):
+        chunks.append(chunk)
+        left -= len(chunk)
+        if time.monotonic() >= until:
+            raise RequestTimeout("the body did not arrive in time", headers={"connection": "close"})
+    if length and left:
+        raise MalformedRequest("the body is shorter than its Content-Length")
+    if not length and not left:
+        raise too_large(max_bytes)
+    return b"".join(chunks)
