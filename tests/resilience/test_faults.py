@@ -1,22 +1,20 @@
 """Every fault of `faults.py`, on a real server and real upstream sockets.
 
-Another adapter joins by a `Server` of its own in `ADAPTERS`.
+Through the event loop and through a thread for each request.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from http.client import HTTPConnection
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
-from llm_mesh_middleware import LLMMeshMiddleware, LLMMeshWSGIMiddleware, Mesh, MeshSettings
+from llm_mesh_middleware import Mesh, MeshSettings
 from llm_mesh_middleware.testing import (
     Answer,
     Cut,
@@ -26,7 +24,8 @@ from llm_mesh_middleware.testing import (
     Stream,
     token_usage,
 )
-from tests.conftest import running as serving
+from tests.contract.adapters import ADAPTERS, Adapter
+from tests.contract.calling import Ask, Caller, Seen, seen
 from tests.resilience.faults import (
     DOWN,
     EVENTS,
@@ -51,72 +50,10 @@ from tests.resilience.meshes import (
 SECRET = "Bearer sk-of-the-client-itself"
 
 
-class ASGIServer:
-    """One server for all tests, with the mesh of the current test behind it."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self.port = stack.enter_context(serving(self, "uvicorn-httptools"))
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan":
-            self._loop = asyncio.get_running_loop()
-            while (phase := (await receive())["type"]) != "lifespan.shutdown":
-                await send({"type": f"{phase}.complete"})
-            await send({"type": "lifespan.shutdown.complete"})
-        else:
-            await self._app(scope, receive, send)
-
-    @contextmanager
-    def serve(self, mesh: Mesh) -> Iterator[int]:
-        """The port at which `mesh` answers; at the end its connections are closed."""
-        self._app = LLMMeshMiddleware(self, mesh=mesh)
-        yield self.port
-        asyncio.run_coroutine_threadsafe(mesh.aclose(), self._loop).result(5)
-
-
-class WSGIServer:
-    """The same with a thread for each request, under the eyes of `wsgiref.validate`."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self.port = stack.enter_context(serving(self, "wsgiref"))
-
-    def __call__(self, environ: Any, start_response: Any) -> Any:
-        return self._app(environ, start_response)
-
-    @contextmanager
-    def serve(self, mesh: Mesh) -> Iterator[int]:
-        """The port at which `mesh` answers; at the end its connections are closed."""
-        self._app = LLMMeshWSGIMiddleware(self, mesh=mesh)
-        yield self.port
-        mesh.close()
-
-
-class Server(Protocol):
-    """An adapter on a server."""
-
-    def serve(self, mesh: Mesh) -> AbstractContextManager[int]: ...
-
-
-ADAPTERS: Mapping[str, Callable[[ExitStack], Server]] = {"asgi": ASGIServer, "wsgi": WSGIServer}
-
-
-@pytest.fixture(scope="module", params=ADAPTERS)
-def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+@pytest.fixture(scope="module", params=["asgi", "wsgi"])
+def adapter(request: pytest.FixtureRequest) -> Iterator[Adapter]:
     with ExitStack() as stack:
         yield ADAPTERS[request.param](stack)
-
-
-@dataclass
-class Seen:
-    """What a client got: status, fields in lower case, the body as it came."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def error(self) -> Any:
-        return json.loads(self.body)["error"]
 
 
 @dataclass
@@ -125,9 +62,8 @@ class World:
 
     primary: FakeUpstream
     fallback: FakeUpstream
-    serve: Callable[[Mesh], int]
+    serve: Callable[[Mesh], Caller]
     ledger: Ledger = field(default_factory=Ledger)
-    port: int = 0
 
     def start(
         self,
@@ -144,22 +80,14 @@ class World:
         settings = MeshSettings(first_byte_timeout=limit_s, idle_timeout=limit_s)
         self.primary.always(as_asked(Stream(EVENTS), Answer(body=WHOLE)))
         self.fallback.always(as_asked(Stream(FALLBACK_EVENTS), Answer(body=FALLBACK_WHOLE)))
-        self.port = self.serve(Mesh(documents, settings=settings, observer=self.ledger))
+        self._caller = self.serve(Mesh(documents, settings=settings, observer=self.ledger))
 
     def send(self, *, stream: bool) -> Seen:
         """One chat request; the client asks for its own token counts if it wants a stream."""
         body: dict[str, object] = {"messages": [{"role": "user", "content": "Good morning"}]}
         if stream:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
-        headers = {"host": HOST, "content-type": "application/json", "authorization": SECRET}
-        try:
-            connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
-            response = connection.getresponse()
-            fields = {name.lower(): value for name, value in response.getheaders()}
-            return Seen(response.status, fields, response.read())
-        finally:
-            connection.close()
+        return seen(self._caller(Ask(body, [("authorization", SECRET)], host=HOST)))
 
     @property
     def calls(self) -> list[tuple[str, RecordedRequest]]:
@@ -174,9 +102,9 @@ def as_asked(stream: Stream, whole: Answer) -> Scripted:
 
 
 @pytest.fixture
-def world(server: Server, primary: FakeUpstream, fallback: FakeUpstream) -> Iterator[World]:
+def world(adapter: Adapter, primary: FakeUpstream, fallback: FakeUpstream) -> Iterator[World]:
     with ExitStack() as stack:
-        yield World(primary, fallback, lambda mesh: stack.enter_context(server.serve(mesh)))
+        yield World(primary, fallback, lambda mesh: stack.enter_context(adapter.serve(mesh)))
 
 
 CASES = [(fault, form) for fault in FAULTS for form in fault.forms]
@@ -204,7 +132,7 @@ def test_a_fault_is_survived_or_told_and_never_hidden(
 def check_client(fault: Fault, form: str, seen: Seen) -> None:
     """The client has a whole answer, or is told that it has none."""
     if isinstance(fault.sees, int):
-        assert (seen.status, seen.error["code"]) == (fault.sees, fault.code)
+        assert (seen.status, seen.code) == (fault.sees, fault.code)
         assert seen.headers["content-type"] == "application/json"
         assert {name: seen.headers.get(name) for name in fault.headers} == fault.headers
         if len(fault.calls) == 1:  # then the client's own SDK may do what it likes
@@ -298,10 +226,10 @@ def test_when_both_are_ejected_the_answer_is_503_with_retry_after(world: World) 
     world.start(detection={"consecutiveFailures": 1}, retry={"backoff": "1ms"})
     world.primary.always(DOWN)
     world.fallback.always(DOWN)
-    assert world.send(stream=False).error["code"] == "overloaded"
+    assert world.send(stream=False).code == "overloaded"
     called = len(world.calls)
     seen = world.send(stream=True)
-    assert (seen.status, seen.error["code"]) == (503, "no_healthy_upstream")
+    assert (seen.status, seen.code) == (503, "no_healthy_upstream")
     assert 1 <= int(seen.headers["retry-after"]) <= 5
     assert seen.headers["content-type"] == "application/json"
     assert len(world.calls) == called == 2

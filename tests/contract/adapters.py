@@ -1,0 +1,88 @@
+"""Every way into a mesh, as a factory; the tests of this folder run through all of them.
+
+Another adapter joins by a class in `ADAPTERS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any, ClassVar, Protocol
+
+from llm_mesh_middleware import LLMMeshMiddleware, LLMMeshWSGIMiddleware, Mesh
+from tests.conftest import running
+from tests.contract.calling import Caller, calling
+
+OWN_ANSWER = b"from the application"
+
+
+class Adapter(Protocol):
+    """Made once for a module of tests; `serve` puts the mesh of one test behind it.
+
+    `is_inbound`: it is reached over a network, so that access and limits matter.
+    `notices_at_once`: that a caller has left is known while the provider is silent.
+    """
+
+    is_inbound: ClassVar[bool]
+    notices_at_once: ClassVar[bool]
+
+    def serve(self, mesh: Mesh, **words: Any) -> AbstractContextManager[Caller]:
+        """`words` are the application's own: `attributes` and `authorize`, called with anything."""
+
+
+class ASGI:
+    """The ASGI middleware on uvicorn."""
+
+    is_inbound = notices_at_once = True
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._port = stack.enter_context(running(self, "uvicorn-httptools"))
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            self._loop = asyncio.get_running_loop()
+            while (phase := (await receive())["type"]) != "lifespan.shutdown":
+                await send({"type": f"{phase}.complete"})
+            await send({"type": "lifespan.shutdown.complete"})
+        else:
+            await self._middleware(scope, receive, send)
+
+    @contextmanager
+    def serve(self, mesh: Mesh, **words: Any) -> Iterator[Caller]:
+        self._middleware = LLMMeshMiddleware(_asgi_app, mesh=mesh, **words)
+        yield calling(self._port)
+        asyncio.run_coroutine_threadsafe(mesh.aclose(), self._loop).result(5)
+
+
+async def _asgi_app(scope: Any, receive: Any, send: Any) -> None:
+    headers = [(b"content-length", b"%d" % len(OWN_ANSWER))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": OWN_ANSWER})
+
+
+class WSGI:
+    """The WSGI middleware, a thread for each request, under the eyes of `wsgiref.validate`."""
+
+    is_inbound = True
+    notices_at_once = False
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._port = stack.enter_context(running(self, "wsgiref"))
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        return self._middleware(environ, start_response)
+
+    @contextmanager
+    def serve(self, mesh: Mesh, **words: Any) -> Iterator[Caller]:
+        self._middleware = LLMMeshWSGIMiddleware(_wsgi_app, mesh=mesh, **words)
+        yield calling(self._port)
+        mesh.close()
+
+
+def _wsgi_app(environ: Any, start_response: Any) -> Any:
+    start_response("200 OK", [("content-length", str(len(OWN_ANSWER))), ("content-type", "text/x")])
+    return [OWN_ANSWER]
+
+
+ADAPTERS: Mapping[str, Callable[[ExitStack], Adapter]] = {"asgi": ASGI, "wsgi": WSGI}

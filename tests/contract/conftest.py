@@ -1,0 +1,115 @@
+"""Two providers, an adapter of each kind, and a world that one test puts together from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from llm_mesh_middleware import LLMProvider, LLMRoute, Mesh, MeshSettings
+from llm_mesh_middleware.testing import FakeUpstream
+from tests.contract.adapters import ADAPTERS, Adapter
+from tests.contract.calling import HOST, Ask, Call, Caller, Seen, seen
+from tests.resilience.meshes import API, PRIMARY, Ledger, key_of, provider
+
+# Tests put a case to every adapter, or by one of these marks to those it means something to.
+WHERE: dict[str, Callable[[Any], bool]] = {
+    "inbound": lambda adapter: adapter.is_inbound,
+    "notices_at_once": lambda adapter: adapter.notices_at_once,
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "adapter" not in metafunc.fixturenames:
+        return
+    marks = {mark.name for mark in metafunc.definition.iter_markers()}
+    wanted = [is_meant for mark, is_meant in WHERE.items() if mark in marks]
+    names = [name for name, kind in ADAPTERS.items() if all(is_meant(kind) for is_meant in wanted)]
+    metafunc.parametrize("adapter", names, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
+def adapter(request: pytest.FixtureRequest) -> Iterator[Adapter]:
+    with ExitStack() as stack:
+        yield ADAPTERS[request.param](stack)
+
+
+@pytest.fixture(scope="module")
+def upstreams() -> Iterator[dict[str, FakeUpstream]]:
+    with (
+        FakeUpstream(tls=False, api_key=key_of("primary")) as primary,
+        FakeUpstream(tls=False, api_key=key_of("fallback")) as fallback,
+    ):
+        yield {"primary": primary, "fallback": fallback}
+
+
+def rule(name: str, *refs: dict[str, object], **members: object) -> dict[str, object]:
+    """A rule of a route."""
+    return {"name": name, "backendRefs": list(refs or (PRIMARY,)), **members}
+
+
+@dataclass
+class World:
+    """The providers, and one mesh in front of them behind an adapter."""
+
+    primary: FakeUpstream
+    fallback: FakeUpstream
+    serve: Callable[..., Caller]
+    ledger: Ledger = field(default_factory=Ledger)
+    _calls: list[Call] = field(default_factory=list)
+
+    def start(
+        self,
+        *rules: dict[str, object],
+        spec: dict[str, object] | None = None,
+        words: dict[str, object] | None = None,
+        rng: Callable[[], float] = lambda: 0.0,
+        **settings: object,
+    ) -> Mesh:
+        """Serve a route of `rules`; `spec` is the primary's, `words` are the application's."""
+        given = {"rules": list(rules or (rule("only"),)), "host": HOST}
+        document = {"apiVersion": API, "kind": "LLMRoute", "metadata": {"name": "chat"}}
+        documents: tuple[LLMProvider | LLMRoute, ...] = (
+            provider("primary", self.primary, **(spec or {})),
+            provider("fallback", self.fallback),
+            LLMRoute.model_validate({**document, "spec": given}),
+        )
+        mesh = Mesh(
+            documents,
+            settings=MeshSettings(**settings),  # type: ignore[arg-type]
+            observer=self.ledger,
+            rng=rng,
+        )
+        self._caller = self.serve(mesh, **(words or {}))
+        return mesh
+
+    def call(self, ask: Ask = Ask()) -> Call:  # noqa: B008 - a frozen value
+        """Send a request; the answer is waited for when it is looked at."""
+        call = self._caller(ask)
+        self._calls.append(call)
+        return call
+
+    def ask(self, body: Any = None, /, **ask: Any) -> Seen:
+        """Send a request and wait for its whole answer."""
+        return seen(self.call(Ask(body, **ask)))
+
+    def leave(self) -> None:
+        """End what a test has left open."""
+        for call in self._calls:
+            call.leave()
+
+
+@pytest.fixture
+def world(adapter: Adapter, upstreams: dict[str, FakeUpstream]) -> Iterator[World]:
+    for upstream in upstreams.values():
+        upstream.clear()
+    with ExitStack() as stack:
+        world = World(
+            **upstreams,
+            serve=lambda mesh, **words: stack.enter_context(adapter.serve(mesh, **words)),
+        )
+        stack.callback(world.leave)
+        yield world

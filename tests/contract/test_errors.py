@@ -1,0 +1,155 @@
+"""What is refused, what fails upstream, and who is told what: the same through every adapter."""
+
+from __future__ import annotations
+
+import pytest
+
+from llm_mesh_middleware.testing import Answer, Cut, Scripted, error_body
+from tests.contract.conftest import World, rule
+from tests.resilience.meshes import FALLBACK, PRIMARY, key_of
+
+SHORT_S = 0.2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b'"text"', b"\xff\xfe", b"[" * 100_000, b'{"n":' + b"9" * 5000 + b"}"],
+    ids=["empty", "half", "array", "string", "not UTF-8", "deep", "long number"],
+)
+def test_a_body_that_is_no_json_object_is_400(world: World, body: bytes) -> None:
+    world.start()
+    answer = world.ask(body)
+    assert (answer.status, answer.code) == (400, "invalid_json")
+    assert not world.primary.requests
+
+
+@pytest.mark.inbound
+def test_a_body_that_is_too_long_is_413(world: World) -> None:
+    world.start(max_request_bytes=100)
+    answer = world.ask({"messages": ["x" * 200]})
+    assert (answer.status, answer.code) == (413, "request_too_large")
+    assert not world.primary.requests
+
+
+@pytest.mark.inbound
+def test_a_compressed_body_is_415(world: World) -> None:
+    world.start()
+    answer = world.ask(headers=[("content-encoding", "gzip")])
+    assert (answer.status, answer.code) == (415, "unsupported_content_encoding")
+
+
+REFUSED = Answer(422, [("x-request-id", "r-7")], error_body("no such parameter", code="odd"))
+
+
+@pytest.mark.parametrize(
+    ("scripted", "status", "code"),
+    [
+        (REFUSED, 422, "odd"),
+        (Answer(401, body=error_body("bad key", code="invalid_api_key")), 401, "invalid_api_key"),
+        (Answer(404, body=error_body("no such model", code="gone")), 404, "gone"),
+        (Answer(302, [("location", "http://evil.example/")]), 502, "upstream_protocol_error"),
+        (Answer(200, body="this is no JSON"), 502, "upstream_protocol_error"),
+        (Answer(200, body=b'{"half":'), 502, "upstream_protocol_error"),
+        (Cut(how="reset"), 502, "upstream_connect_error"),
+        (Cut(how="fin"), 502, "upstream_connect_error"),
+    ],
+)
+def test_a_provider_that_fails_is_told_of(
+    world: World, scripted: Scripted, status: int, code: str
+) -> None:
+    world.primary.always(scripted)
+    world.start(rule("only", retry={"attempts": 0}))
+    answer = world.ask()
+    assert (answer.status, answer.code) == (status, code)
+    assert len(world.primary.requests) == 1
+
+
+def test_an_error_page_becomes_an_error_object(world: World) -> None:
+    page = Answer(500, [("content-type", "text/html")], "<h1>It broke</h1>")
+    world.primary.always(page)
+    world.start(rule("only", retry={"attempts": 0}))
+    answer = world.ask()
+    assert answer.status == 500
+    assert answer.code
+
+
+def test_a_provider_that_repeats_the_key_is_not_believed(world: World) -> None:
+    world.primary.always(Answer(401, body=error_body(f"bad key {key_of('primary')}")))
+    world.start()
+    answer = world.ask()
+    assert answer.status == 401
+    assert key_of("primary").encode() not in answer.body
+
+
+def test_rate_limits_are_passed_on_with_their_headers(world: World) -> None:
+    fields = [("retry-after", "61"), ("x-ratelimit-limit-requests", "9")]
+    world.primary.always(Answer(429, fields, error_body("slow down", code="slow")))
+    world.start()
+    answer = world.ask()
+    assert (answer.status, answer.code) == (429, "slow")
+    assert {name: answer.headers[name] for name, _ in fields} == dict(fields)
+
+
+def test_a_provider_that_says_nothing_is_504(world: World) -> None:
+    world.primary.always(Cut(how="stall"))
+    world.start(rule("only", retry={"attempts": 0}), first_byte_timeout=SHORT_S)
+    answer = world.ask()
+    assert (answer.status, answer.code) == (504, "upstream_timeout")
+    assert world.primary.requests[0].wait_disconnected()
+
+
+def test_a_failed_provider_is_replaced_before_the_first_byte(world: World) -> None:
+    world.primary.always(Answer(503, body=error_body("down")))
+    world.start(rule("only", PRIMARY, FALLBACK, retry={"backoff": "1ms"}))
+    answer = world.ask()
+    assert (answer.status, answer.headers["x-llm-mesh-provider"]) == (200, "fallback")
+    assert answer.headers["x-llm-mesh-attempts"] == "2"
+
+
+def test_a_provider_that_asks_for_a_pause_gets_it(world: World) -> None:
+    world.primary.script(Answer(429, [("retry-after-ms", "20")], error_body("slow down")))
+    world.start()
+    answer = world.ask()
+    assert (answer.status, answer.headers["x-llm-mesh-attempts"]) == (200, "2")
+
+
+def test_a_slow_call_is_hedged(world: World) -> None:
+    world.primary.always(Cut(how="stall"))
+    world.start(rule("only", PRIMARY, FALLBACK, retry={"hedgeAfter": "20ms"}))
+    answer = world.ask()
+    assert (answer.status, answer.headers["x-llm-mesh-provider"]) == (200, "fallback")
+    assert world.primary.requests[0].wait_disconnected()
+
+
+def test_a_call_that_is_hedged_may_still_win(world: World) -> None:
+    world.primary.always(Answer(200, body={"choices": [], "slow": True}, delay=0.05))
+    world.fallback.always(Cut(how="stall"))
+    world.start(rule("only", PRIMARY, FALLBACK, retry={"hedgeAfter": "10ms"}))
+    assert world.ask().json()["slow"] is True
+    assert world.fallback.wait_for_requests(1)[0].wait_disconnected()
+
+
+def test_with_every_backend_ejected_the_answer_is_503(world: World) -> None:
+    world.primary.always(Cut(how="reset"))
+    detection = {"outlierDetection": {"consecutiveFailures": 1}}
+    world.start(rule("only", retry={"attempts": 0}), spec=detection)
+    assert world.ask().code == "upstream_connect_error"
+    answer = world.ask()
+    assert (answer.status, answer.code) == (503, "no_healthy_upstream")
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_a_kept_connection_that_died_is_replaced_unseen(world: World) -> None:
+    world.start()
+    assert world.ask().status == 200
+    world.primary.drop_connections("reset")
+    answer = world.ask()
+    assert (answer.status, answer.headers["x-llm-mesh-attempts"]) == (200, "1")
+
+
+def test_a_connection_is_used_again(world: World) -> None:
+    world.start()
+    before = world.primary.accepted_connections
+    for _ in range(3):
+        assert world.ask().status == 200
+    assert world.primary.accepted_connections == before + 1
