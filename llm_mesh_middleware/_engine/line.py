@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -114,10 +115,21 @@ class _LineStream:
     def close(self) -> None:
         self._stream.close()
 
-    def start_tls(self, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> Any:
         line = _line()
-        seconds = line.left_s(connecting=True) if line else timeout
-        return _LineStream(self._stream.start_tls(*args, timeout=seconds, **kwargs))
+        if line is not None:
+            timeout = line.left_s(connecting=True)
+        stream = self._stream.start_tls(ssl_context, server_hostname, timeout)
+        sock = stream.get_extra_info("socket")
+        if isinstance(sock, ssl.SSLSocket):
+            # Else a reset would pass for the end of a body that only the connection's end delimits.
+            sock.suppress_ragged_eofs = False
+        return _LineStream(stream)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

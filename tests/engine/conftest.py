@@ -1,4 +1,4 @@
-"""Both upstream clients, behind one factory, and the provider they call, with and without TLS."""
+"""All upstream clients, behind one factory, and the provider they call, with and without TLS."""
 
 from __future__ import annotations
 
@@ -13,13 +13,18 @@ from llm_mesh_middleware._engine.upstream_aiohttp import AiohttpUpstreamClient
 from llm_mesh_middleware._engine.upstream_httpx import HttpxUpstreamClient
 from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream
 from tests.engine.calls import HOST, MakeClient
+from tests.engine.threaded import ThreadedClient
 
-CLIENTS = {"aiohttp": AiohttpUpstreamClient, "httpx": HttpxUpstreamClient}
+CLIENTS = {
+    "aiohttp": AiohttpUpstreamClient,
+    "httpx": HttpxUpstreamClient,
+    "httpx in threads": ThreadedClient,
+}
 
 
-@pytest.fixture(params=CLIENTS)
+@pytest.fixture(params=["aiohttp", "httpx"])
 def engine(request: pytest.FixtureRequest) -> str:
-    """The name of the client, as `LLM_MESH_UPSTREAM_CLIENT` has it."""
+    """The name of an asynchronous client, as `LLM_MESH_UPSTREAM_CLIENT` has it."""
     name: str = request.param
     return name
 
@@ -30,13 +35,15 @@ def contexts(ca_file: str) -> TLSContexts:
     return TLSContexts(ca_file)
 
 
-@pytest.fixture
-async def make_client(engine: str, contexts: TLSContexts) -> AsyncIterator[MakeClient]:
+@pytest.fixture(params=CLIENTS)
+async def make_client(
+    request: pytest.FixtureRequest, contexts: TLSContexts
+) -> AsyncIterator[MakeClient]:
     """`make_client(trust_env=False, contexts=...)`; closed when the test ends."""
     made: list[AsyncUpstreamClient] = []
 
     def make(*, trust_env: bool = False, contexts: TLSContexts = contexts) -> AsyncUpstreamClient:
-        made.append(CLIENTS[engine](contexts, trust_env=trust_env))
+        made.append(CLIENTS[request.param](contexts, trust_env=trust_env))
         return made[-1]
 
     yield make
