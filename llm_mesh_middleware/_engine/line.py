@@ -128,7 +128,7 @@ class _LineStream:
         sock = stream.get_extra_info("socket")
         if isinstance(sock, ssl.SSLSocket):
             # Else a reset would pass for the end of a body that only the connection's end delimits.
-            sock.suppress_ragged_eofs = False
+            sock.suppress_ragged_eofs = False  # type: ignore[attr-defined]  # not in typeshed
         return _LineStream(stream)
 
     def get_extra_info(self, info: str) -> Any:
