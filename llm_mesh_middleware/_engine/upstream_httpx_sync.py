@@ -52,7 +52,8 @@ class SyncHttpxUpstreamClient:
             try:
                 response = self._send(request, until, line)
             except _STALE_ERRORS:
-                if line.is_fresh or time.monotonic() - sent_at >= STALE_S:
+                is_kept = self._given is None and not line.is_fresh
+                if not is_kept or time.monotonic() - sent_at >= STALE_S:
                     raise
                 response = self._send(request, until, line)
         except (httpx.ReadTimeout, httpx.WriteTimeout) as exc:

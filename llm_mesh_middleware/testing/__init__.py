@@ -42,9 +42,12 @@ went away before the answer was complete (`disconnected_at`, `wait_disconnected(
 sent (`answered_at`, `wait_answered()`). The waiting methods block: in an async test
 write `await asyncio.to_thread(request.wait_disconnected, 0.5)`.
 
-To put it behind the mesh, give `upstream.endpoints` as `LLM_MESH_ENDPOINTS` and the file written by
-`upstream.ca.write(path)` as `LLM_MESH_CA_FILE`. TLS needs the `trustme` library: install
-`llm-mesh-middleware[cli]`.
+`MemoryUpstream` is the same without a socket, as the transport of a mesh under test, and
+`assert_routed(response, provider=..., rule=..., model=...)` says which way a request went.
+
+To put a `FakeUpstream` behind the mesh, give `upstream.endpoints` as `LLM_MESH_ENDPOINTS` and the
+file written by `upstream.ca.write(path)` as `LLM_MESH_CA_FILE`. TLS needs the `trustme` library:
+install `llm-mesh-middleware[cli]`.
 """
 
 from __future__ import annotations
@@ -52,7 +55,9 @@ from __future__ import annotations
 from ._answers import Answer, Cut, Drip, Gate, Raw, Scripted, Stream
 from ._bodies import chat_completion, chat_stream, error_body, token_usage
 from ._certificates import CertificateAuthority
+from ._memory import MemoryUpstream
 from ._requests import RecordedRequest
+from ._routed import assert_routed
 from ._server import FakeUpstream
 
 __all__ = [
@@ -62,10 +67,12 @@ __all__ = [
     "Drip",
     "FakeUpstream",
     "Gate",
+    "MemoryUpstream",
     "Raw",
     "RecordedRequest",
     "Scripted",
     "Stream",
+    "assert_routed",
     "chat_completion",
     "chat_stream",
     "error_body",

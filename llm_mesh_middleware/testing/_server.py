@@ -9,17 +9,17 @@ import asyncio
 import socket
 import ssl
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Literal
 
-from ._answers import AnswerValue, Scripted
+from ._answers import Scripted
 from ._certificates import CertificateAuthority
 from ._connection import Connection, note_server_name
 from ._provider import Provider
 from ._requests import RecordedRequest
+from ._script import Script
 from ._wire import Step, WireContext, wire
 
 __all__ = ["FakeUpstream"]
@@ -72,8 +72,7 @@ class FakeUpstream:
             self._context.sni_callback = note_server_name
         self._changed = threading.Condition()
         self._requests: list[RecordedRequest] = []
-        self._script: deque[Scripted] = deque()
-        self._standing: Scripted | None = None
+        self._script = Script()
         self._connections: set[Connection] = set()
         self._accepted = self._read = 0
         self._tls_failures: list[str] = []
@@ -181,25 +180,18 @@ class FakeUpstream:
 
     def script(self, *answers: Scripted) -> None:
         """Queue answers: each serves one request, before the standing answer has its turn."""
-        for answer in answers:
-            _check(answer)
-        with self._changed:
-            self._script.extend(answers)
+        self._script.add(*answers)
 
     def always(self, answer: Scripted | None) -> None:
         """Set the standing answer; None brings the provider's own answers back."""
-        if answer is not None:
-            _check(answer)
-        with self._changed:
-            self._standing = answer
+        self._script.stand(answer)
 
     def clear(self) -> None:
         """Forget requests, TLS failures, the script and the standing answer; connections stay."""
         with self._changed:
             self._requests.clear()
             self._tls_failures.clear()
-            self._script.clear()
-            self._standing = None
+        self._script.clear()
 
     def drop_connections(self, how: Literal["fin", "reset"] = "fin") -> None:
         """Close every connection on which no answer is under way; return when they are closed."""
@@ -309,12 +301,9 @@ class FakeUpstream:
         with self._changed:
             self._read += 1
             request.number = self._read
-            scripted = self._script.popleft() if self._script else self._standing
             self._requests.append(request)
             self._changed.notify_all()
-        answer = scripted(request) if callable(scripted) else scripted
-        if answer is not None:
-            _check(answer)
+        answer = self._script.take(request)
         context = WireContext(
             request.method, request.keep_alive, lambda: self._provider.answer(request)
         )
@@ -345,12 +334,4 @@ class FakeUpstream:
         error = context.get("exception")
         self._failed(
             error if isinstance(error, Exception) else RuntimeError(str(context["message"]))
-        )
-
-
-def _check(answer: object) -> None:
-    # A class is callable too, but `script(Cut)` is a slip for `script(Cut())`.
-    if isinstance(answer, type) or not (callable(answer) or isinstance(answer, AnswerValue)):
-        raise TypeError(
-            f"an answer is Answer, Stream, Raw, Cut, Drip or a callable, not {answer!r}"
         )

@@ -43,12 +43,18 @@ def wire(answer: AnswerValue | None, context: WireContext) -> Iterator[Step]:
             return _drip(answer, context)
 
 
-def _answer(answer: Answer, context: WireContext) -> Iterator[Step]:
+def encoded_answer(answer: Answer) -> tuple[bytes, list[tuple[str, str]]]:
+    """The body as bytes, and the fields with the content type that it implies."""
     body, content_type = _encoded(answer.body)
-    names = _names(answer.headers)
     headers = list(answer.headers)
-    if content_type and "content-type" not in names:
+    if content_type and "content-type" not in _names(headers):
         headers.append(("content-type", content_type))
+    return body, headers
+
+
+def _answer(answer: Answer, context: WireContext) -> Iterator[Step]:
+    body, headers = encoded_answer(answer)
+    names = _names(answer.headers)
     is_framed = bool(names & {"content-length", "transfer-encoding"})
     if not is_framed and answer.status not in _BODILESS:
         headers.append(("content-length", str(len(body))))
