@@ -81,8 +81,11 @@ class Reply:
 
     def abort(self, error: Exception) -> bytes:
         """The answer broke off, or its client went away; return what the client still gets."""
-        rest = b"" if self._relay is None else self._relay.abort(error)
-        self._end(error)
+        if self._relay is None:
+            self._end(error)
+            return b""
+        rest = self._relay.abort(error)
+        self._end(None)  # the relay knows whether anything is missing
         return rest
 
     def _end(self, error: Exception | None) -> None:

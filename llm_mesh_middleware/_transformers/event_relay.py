@@ -104,9 +104,8 @@ class EventRelay:
         if rest:
             with contextlib.suppress(_NotAnEvent):  # half an event: the end comes too early
                 self._take(rest, passed)
-        if self._progress.has_failed:
-            self.error = UpstreamProtocolError(f"{self._upstream.host} told of an error")
-        elif not self._progress.is_complete:
+        self._note_failure()
+        if not self._progress.is_complete:
             if passed:  # without its empty line the error would be one event with it
                 passed.append(b"\n\n")
             passed.append(self._break("ended its stream too early"))
@@ -114,9 +113,10 @@ class EventRelay:
 
     def abort(self, error: Exception) -> bytes:
         """An event that tells: clients take an end without one for success."""
-        self.error = self.error or error
         if self._progress.is_done:  # nothing is missing, and nothing may follow [DONE]
+            self._note_failure()
             return b""
+        self.error = self.error or error
         message = error.message if isinstance(error, AnswerableError) else "the stream broke off"
         body = error_object(message, type="upstream_error", code="stream_interrupted")
         return make_event(body)
@@ -148,8 +148,15 @@ class EventRelay:
             return events_to_completion(b"".join(self._kept))[0]
         return None
 
+    def _note_failure(self) -> None:
+        if self._progress.has_failed:
+            self.error = self.error or UpstreamProtocolError(
+                f"{self._upstream.host} told of an error"
+            )
+
     def _break(self, what: str) -> bytes:
-        return self.abort(UpstreamProtocolError(f"{self._upstream.host} {what}"))
+        self.error = UpstreamProtocolError(f"{self._upstream.host} {what}")
+        return self.abort(self.error)
 
 
 class _NotAnEvent(ValueError):

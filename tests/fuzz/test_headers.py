@@ -1,0 +1,138 @@
+"""Ten thousand sets of header fields: none that is the client's own affair goes upstream."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from llm_mesh_middleware._core.exchange import ExchangePolicy, exchange
+from llm_mesh_middleware._core.headers import ForwardPolicy, Headers
+from llm_mesh_middleware._core.messages import Answer, ClientRequest, Send, UpstreamRequest
+from llm_mesh_middleware._core.state import MeshState
+from tests.core.scripted import JSON, Clock, Notes, head
+from tests.core.tables import provider, route, table, virtual_host
+
+SETS = 10_000
+SEED = 20_260_101
+
+# A value that must not be seen upstream is marked, one that may be is not.
+MARK = b"of-the-client"
+
+# As servers hand them on, whatever the client's spelling.
+SECRET_NAMES = (
+    b"authorization", b"proxy-authorization", b"cookie", b"cookie2", b"x-api-key", b"api-key",
+    b"x-goog-api-key", b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host",
+    b"x-forwarded-proto", b"x-forwarded-prefix", b"x-real-ip", b"x-original-url",
+    b"x-rewrite-url", b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer",
+    b"transfer-encoding", b"upgrade", b"host", b"content-length", b"content-encoding", b"expect",
+    b"accept-encoding", b"proxy-anything", b"x-unknown", b"referer", b"origin",
+    b"x-llm-custom-host", b"x-auth-token", b"set-cookie",
+)  # fmt: skip
+PASSING_NAMES = (
+    b"accept", b"accept-language", b"user-agent", b"x-request-id", b"idempotency-key",
+    b"openai-beta", b"openai-organization", b"anthropic-version", b"x-dashscope-session",
+    b"x-stainless-lang",
+)  # fmt: skip
+# Even an owner who lets everything through does not let these.
+GREEDY = ForwardPolicy.extended(["x-*", "proxy-*", "cookie", "authorization", "api-key", "*"])
+FORBIDDEN_TO_ALL = (
+    b"authorization", b"proxy-authorization", b"cookie", b"x-api-key", b"forwarded", b"connection",
+    b"x-forwarded-for", b"x-forwarded-host", b"transfer-encoding", b"te", b"upgrade",
+)  # fmt: skip
+
+RULES = """
+- name: only
+  backendRefs: [{providerHost: acme.example}, {providerHost: globex.example, priority: 1}]
+  retry: {attempts: 1, backoff: 1ms}
+"""
+OPENAI = "{apiKey: sk-of-%s, model: m-%s, headers: {x-own-%s: '1'}}"
+
+
+def header_set(rng: random.Random) -> list[tuple[bytes, bytes]]:
+    fields = []
+    for _ in range(rng.randint(1, 14)):
+        if rng.random() < 0.6:
+            fields.append((rng.choice(SECRET_NAMES), MARK))
+        else:
+            fields.append((rng.choice(PASSING_NAMES), b"a value"))
+    if rng.random() < 0.2:  # a field that the client declares to be of this hop only
+        fields += [(b"connection", b"close, X-Request-Id"), (b"x-request-id", MARK)]
+    rng.shuffle(fields)
+    return fields
+
+
+def attempts(request: ClientRequest, policy: ExchangePolicy) -> Iterator[UpstreamRequest]:
+    """What each attempt of an exchange sends, when every provider is down."""
+    clock = Clock()
+    steps = exchange(
+        virtual_host(ROUTES, "chat"),
+        request,
+        policy,
+        MeshState(_NoLock),
+        clock=clock,
+        wall_clock=clock,
+        random=lambda: 0.0,
+        observation=Notes(),
+    )
+    answer: Answer = None
+    body = iter(())
+    try:
+        while True:
+            step = steps.send(answer)
+            if isinstance(step, Send):
+                yield step.request
+                answer, body = head(503, JSON), iter((b"{}", b""))
+            else:
+                answer = next(body, None)
+    except StopIteration:
+        return
+
+
+class _NoLock:
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+ROUTES = table(
+    *(provider(f"{name}.example", OPENAI % (name, name, name)) for name in ("acme", "globex")),
+    route(RULES),
+)
+
+
+def test_nothing_of_the_clients_own_goes_upstream_and_nothing_to_the_next_attempt() -> None:
+    rng = random.Random(SEED)
+    seen = 0
+    for number in range(SETS):
+        fields = header_set(rng)
+        request = ClientRequest("POST", "/", Headers(fields), b'{"messages":[]}')
+        made = list(attempts(request, ExchangePolicy()))
+        assert len(made) == 2
+        for attempt in made:
+            name = attempt.provider
+            other = "globex" if name == "acme" else "acme"
+            sent = dict(attempt.headers)
+            assert MARK not in b"".join(sent.values()), (number, fields)
+            assert sent[b"authorization"] == b"Bearer sk-of-%b" % name.encode()
+            assert sent[b"host"] == b"%b.example" % name.encode()
+            assert other.encode() not in b"".join((*sent, *sent.values())), (number, fields)
+            assert len([1 for key, _ in attempt.headers if key == b"authorization"]) == 1
+        seen += len(made)
+    assert seen == 2 * SETS
+
+
+def test_not_even_an_owner_who_forwards_everything_forwards_credentials() -> None:
+    rng = random.Random(SEED + 1)
+    policy = ExchangePolicy(forward=GREEDY)
+    for number in range(SETS // 10):
+        fields = header_set(rng)
+        request = ClientRequest("POST", "/", Headers(fields), b'{"messages":[]}')
+        for attempt in attempts(request, policy):
+            leaked = {
+                key
+                for key, value in attempt.headers
+                if key in FORBIDDEN_TO_ALL and value.startswith(MARK)
+            }
+            assert leaked == set(), (number, fields)
