@@ -18,7 +18,7 @@ from .health import HealthRegistry, ProviderHealth
 from .operations import Operation
 from .retrying import RetryBudget, RetryPolicy, Verdict
 
-__all__ = ["AttemptPlan", "Choice"]
+__all__ = ["AttemptPlan", "Choice", "serving_tiers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class AttemptPlan:
         sticky_key: str | None,
     ) -> None:
         """Raises UnsupportedOperation if no backend can serve the operation."""
-        self._tiers = _serving(operation, backends)
+        self._tiers = serving_tiers(operation, backends)
         self._retry = retry
         self._health = health
         self._budget = budget
@@ -200,8 +200,12 @@ class AttemptPlan:
         return self._health.of(backend.upstream)
 
 
-def _serving(operation: Operation, backends: Backends) -> _Tiers:
-    """The tiers without the backends that know no path for `operation`."""
+def serving_tiers(operation: Operation, backends: Backends) -> _Tiers:
+    """The tiers without the backends that know no path for `operation`.
+
+    Raises:
+        UnsupportedOperation: none is left.
+    """
     tiers = (
         tuple(backend for backend in tier if operation in backend.upstream.targets)
         for tier in backends.tiers

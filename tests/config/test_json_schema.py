@@ -46,13 +46,16 @@ GOOD = {
     ),
     "an extended provider": provider(
         "host: a\nendpoint: http://b\nmaxConcurrency: 5\ntls: {serverName: c}\n"
-        "workloadSelector: {labels: {app: web}}\noutlierDetection: {interval: 30s, halfOpenRequests: 2}"
+        "workloadSelector: {labels: {app: web}}\n"
+        "outlierDetection: {interval: 30s, halfOpenRequests: 2}"
     ),
     "an extended match": match(
-        "headers: {a: {exact: b}, c: {}}\nmodel: {regex: x.*}\nsourceLabels: {a: b}\ngateways: [mesh]"
+        "headers: {a: {exact: b}, c: {}}\nmodel: {regex: x.*}\n"
+        "sourceLabels: {a: b}\ngateways: [mesh]"
     ),
     "an extended rule": rules(
-        f"- {BACKEND}\n  name: a\n  stickyBy: {{header: b}}\n  timeouts: {{connect: 250ms, idle: 5}}\n"
+        f"- {BACKEND}\n  name: a\n  stickyBy: {{header: b}}\n"
+        "  timeouts: {connect: 250ms, idle: 5}\n"
         "  retry: {attempts: 0, codes: [429, server_error], backoff: 1m30s}"
     ),
     "nulls": provider("host: a\nendpoint:\ntls:\nconfigs: {defaultConfig: {openAIConfig: }}"),
