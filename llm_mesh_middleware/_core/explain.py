@@ -6,42 +6,33 @@ Everything is decided by the objects that serve requests; here it is only told w
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 from ..exceptions import AnswerableError, NoRouteMatched
-from .attempt import call_headers
-from .balancing import Backend, weighted_pick
 from .exchange import read_operation
+from .explain_call import explain_call
 from .explanation import (
     BackendExplanation,
-    BodyChange,
     Explanation,
     Refusal,
     RuleExplanation,
     StickyKey,
 )
 from .headers import ForwardPolicy
+from .health import HealthRegistry
 from .masking import MASK, Mask, is_credential, known_secrets
 from .matching import Condition, Exact, Match, Prefix, Regex, read_subject
 from .messages import ClientRequest
 from .operations import Operation
-from .payload import Fields, decode_fields
-from .plan import serving_tiers
+from .plan import AttemptPlan
+from .retrying import RetryBudget
 from .routing import RouteRule, RoutingTable, VirtualHost
-from .upstream import Upstream
 
 __all__ = ["explain"]
 
 _FIELDS = {"header": "headers", "attribute": "attributes"}
-_PORTS = {"http": 80, "https": 443}
-# Fields of a call that the mesh fills in itself, with nothing private in them.
-_PLAIN_HEADERS = frozenset(("accept-encoding", "content-type", "host"))
-# Members of a body that are shown as they are; any other text may be private.
-_PLAIN_MEMBERS = frozenset(("model", "stream", "stream_options"))
-_PLAIN_QUERY = frozenset(("api-version",))
-_SCALARS = (b"true", b"false", b"null")
-_MAX_VALUE = 120
 
 
 def explain(
@@ -164,66 +155,35 @@ class _Explainer:
         return StickyKey(f"{kind} {name}", MASK if value and is_credential(name) else value)
 
     def _backends(self, rule: RouteRule, operation: Operation) -> Iterator[BackendExplanation]:
+        """Those of each priority, with every provider well.
+
+        Without a sticky key each has its chance, and nothing is drawn.
+        """
         sticky_key = rule.sticky_key(self._request)
-        for tier in serving_tiers(operation, rule.backends):
-            # Without a key there is no choice yet, so no random number is asked for.
-            chosen = tier[0]
-            if sticky_key is not None:
-                chosen = weighted_pick(tier, _no_random, sticky_key)
+        plan = AttemptPlan(
+            rule.backends,
+            rule.retry,
+            operation=operation,
+            health=HealthRegistry(nullcontext),
+            budget=RetryBudget(),
+            random=lambda: 0.0,
+            sticky_key=sticky_key,
+        )
+        for tier in rule.backends.serving(operation):
+            chosen = plan.untried(0.0, (tier,)) if sticky_key is not None else None
             total = sum(backend.weight for backend in tier)
             for backend in tier:
                 share = 1.0 if len(tier) == 1 else backend.weight / total
-                is_choice = sticky_key is not None and backend is chosen and len(tier) > 1
-                yield self._backend(backend, operation, share=share, is_sticky_choice=is_choice)
-
-    def _backend(
-        self, backend: Backend, operation: Operation, *, share: float, is_sticky_choice: bool
-    ) -> BackendExplanation:
-        upstream, request = backend.upstream, self._request
-        transformer = upstream.dialect(request, operation, upstream)
-        sent = decode_fields(transformer.body()) if operation.has_body else {}
-        return BackendExplanation(
-            provider=upstream.provider,
-            host=upstream.host,
-            priority=backend.priority,
-            weight=backend.weight,
-            share=share,
-            is_sticky_choice=is_sticky_choice,
-            model=transformer.model,
-            method=operation.method,
-            url=_url(upstream, operation),
-            connects_to=_connects_to(upstream),
-            headers=tuple(self._headers(upstream)),
-            body=tuple(self._changes(sent)),
-        )
-
-    def _headers(self, upstream: Upstream) -> Iterator[tuple[str, str]]:
-        """What is configured is shown by name alone, whatever it was read from."""
-        configured = len(upstream.headers)
-        fields = call_headers(upstream, self._request.headers, self._forward)
-        for index, field in enumerate(fields):
-            name, value = (text.decode("latin-1") for text in field)
-            if index >= configured:
-                yield name, MASK if is_credential(name) else value
-            elif name in _PLAIN_HEADERS:
-                yield name, value
-            else:
-                yield name, f"Bearer {MASK}" if name == "authorization" else MASK
-
-    def _changes(self, sent: Fields) -> Iterator[BodyChange]:
-        asked = self._request.fields
-        for name, value in sent.items():
-            if name not in asked:
-                yield BodyChange(name, "set", _shown_member(name, bytes(value), self._mask))
-            elif bytes(asked[name]) != bytes(value):
-                yield BodyChange(name, "replaced", _shown_member(name, bytes(value), self._mask))
-        for name in asked:
-            if name not in sent:
-                yield BodyChange(name, "removed", None)
-
-
-def _no_random() -> float:
-    return 0.0  # a key that sticks decides without it
+                is_choice = chosen is not None and backend is chosen.backend and len(tier) > 1
+                yield explain_call(
+                    backend,
+                    operation,
+                    self._request,
+                    forward=self._forward,
+                    mask=self._mask,
+                    share=share,
+                    is_sticky_choice=is_choice,
+                )
 
 
 def _field(kind: str, key: str) -> str:
@@ -231,36 +191,3 @@ def _field(kind: str, key: str) -> str:
         return kind
     is_plain = key.replace("-", "").replace("_", "").isalnum()
     return f"{_FIELDS[kind]}.{key}" if is_plain else f"{_FIELDS[kind]}[{key!r}]"
-
-
-def _shown_member(name: str, value: bytes, mask: Mask) -> str:
-    is_number = value[:1] in b"-0123456789"
-    if not (name in _PLAIN_MEMBERS or is_number or value in _SCALARS):
-        return MASK
-    text = mask.text(value.decode("utf-8", "replace"))
-    return text if len(text) <= _MAX_VALUE else f"{text[:_MAX_VALUE]}…"
-
-
-def _url(upstream: Upstream, operation: Operation) -> str:
-    """The URL by the provider's own name; a query may hold a key, so its values are left out."""
-    path, mark, query = upstream.targets[operation].partition("?")
-    shown = [_shown_pair(pair) for pair in query.split("&")] if mark else []
-    return f"{upstream.endpoint.scheme}://{_bracketed(upstream.host)}{path}{mark}{'&'.join(shown)}"
-
-
-def _shown_pair(pair: str) -> str:
-    name, equals, _ = pair.partition("=")
-    if not equals:
-        return MASK
-    return pair if name in _PLAIN_QUERY else f"{name}={MASK}"
-
-
-def _connects_to(upstream: Upstream) -> str | None:
-    endpoint = upstream.endpoint
-    if (endpoint.address, endpoint.port) == (upstream.host, _PORTS[endpoint.scheme]):
-        return None
-    return f"{endpoint.scheme}://{_bracketed(endpoint.address)}:{endpoint.port}"
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -18,7 +18,7 @@ from .health import HealthRegistry, ProviderHealth
 from .operations import Operation
 from .retrying import RetryBudget, RetryPolicy, Verdict
 
-__all__ = ["AttemptPlan", "Choice", "serving_tiers"]
+__all__ = ["AttemptPlan", "Choice"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,6 @@ class Choice:
     health: ProviderHealth
     pause_s: float = 0.0
     is_on_trial: bool = False
-
-
-_Tiers = tuple[tuple[Backend, ...], ...]
 
 
 class AttemptPlan:
@@ -57,7 +54,12 @@ class AttemptPlan:
         sticky_key: str | None,
     ) -> None:
         """Raises UnsupportedOperation if no backend can serve the operation."""
-        self._tiers = serving_tiers(operation, backends)
+        self._tiers = backends.serving(operation)
+        if not self._tiers:
+            raise UnsupportedOperation(
+                f"{_hosts(backends)} cannot serve {operation.suffix}: "
+                "the mesh knows only the path for chat"
+            )
         self._retry = retry
         self._health = health
         self._budget = budget
@@ -198,25 +200,6 @@ class AttemptPlan:
 
     def _of(self, backend: Backend) -> ProviderHealth:
         return self._health.of(backend.upstream)
-
-
-def serving_tiers(operation: Operation, backends: Backends) -> _Tiers:
-    """The tiers without the backends that know no path for `operation`.
-
-    Raises:
-        UnsupportedOperation: none is left.
-    """
-    tiers = (
-        tuple(backend for backend in tier if operation in backend.upstream.targets)
-        for tier in backends.tiers
-    )
-    serving = tuple(tier for tier in tiers if tier)
-    if not serving:
-        raise UnsupportedOperation(
-            f"{_hosts(backends)} cannot serve {operation.suffix}: "
-            "the mesh knows only the path for chat"
-        )
-    return serving
 
 
 def _hosts(backends: Iterable[Backend]) -> str:
