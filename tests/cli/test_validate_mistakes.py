@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
 import subprocess
 from pathlib import Path
@@ -13,6 +11,7 @@ from click.testing import CliRunner
 
 from llm_mesh_middleware.cli.main import main
 from tests.cli.conftest import BARE, COMMAND
+from tests.cli.terminal import on_a_terminal
 from tests.conftest import MANIFESTS
 
 MARK = "§"  # stands before what is at fault and is not written to the file
@@ -155,30 +154,6 @@ def test_a_key_that_is_written_out_is_a_warning(tmp_path: Path, text: str, messa
 def test_a_key_from_elsewhere_is_no_warning(tmp_path: Path, text: str) -> None:
     write(tmp_path, "mesh", text)
     assert validated(tmp_path) == []
-
-
-def on_a_terminal(*arguments: object, **environ: str) -> str:
-    """What the command writes to a terminal of its own."""
-    leader, follower = pty.openpty()
-    try:
-        process = subprocess.Popen(
-            [*COMMAND, *map(str, arguments)],
-            env=BARE | {"TERM": "xterm-256color"} | environ,
-            stdin=subprocess.DEVNULL,
-            stdout=follower,
-            stderr=follower,
-        )
-        os.close(follower)
-        written = b""
-        try:
-            while part := os.read(leader, 65536):
-                written += part
-        except OSError:  # Linux: the other side is closed
-            pass
-        process.wait(10)
-    finally:
-        os.close(leader)
-    return written.decode()
 
 
 @pytest.mark.parametrize("command", ["validate", "explain"])
