@@ -325,6 +325,30 @@ def test_a_secret_in_the_place_of_a_host_is_not_repeated(host: str) -> None:
     assert KEY not in told.to_text() + repr(told)
 
 
+def test_of_two_secrets_the_longer_is_masked_whole() -> None:
+    asked = request("user-agent:abcdefgh12345678")
+    asked.host = "chat"
+    routes = table(provider(), route(f"- {{{BACKEND}}}"))
+    secrets = ["abcdefgh", "abcdefgh12345678"]
+    told = explain(routes, asked, forward=ForwardPolicy(), secrets=secrets)
+    assert ("user-agent", "***") in told.backends[0].headers
+
+
+@pytest.mark.parametrize("name", ["authorization", "cookie", "x-api-key", "x-team-token"])
+def test_a_header_that_opens_doors_is_compared_in_private(name: str) -> None:
+    match = f"{{headers: {{{name}: {{exact: one-canary}}}}}}"
+    ((_, reason), _) = matched(match, request(f"{name}:other-canary"))
+    assert reason == f"matches[0].headers.{name}.exact ***: the request has ***"
+
+
+def test_a_sticky_key_that_opens_doors_is_not_told() -> None:
+    rules = SPLIT.rstrip() + "\n  stickyBy: {header: x-session-id}\n"
+    told = explained(*FOUR, route(rules), asked=request("x-session-id: s-canary"))
+    assert told.sticky is not None
+    assert told.sticky.value == "***"
+    assert "canary" not in told.to_text()
+
+
 def test_long_values_are_cut() -> None:
     asked = request(f"tier: {'x' * 500}")
     ((_, reason), _) = matched("{headers: {tier: {exact: gold}}}", asked)
@@ -339,6 +363,6 @@ def test_the_limits_of_the_rule_are_told() -> None:
     assert told.timeouts is not None
     assert (told.retry.attempts, told.timeouts.idle) == (1, 7.0)
     text = told.to_text()
-    assert "at most 1 more attempts on failed connections, 500, e;" in text
+    assert "at most 1 more attempt on failed connections, 500, e;" in text
     assert "idle 7 s" in text
     assert json.loads(json.dumps(told.as_dict()))["retry"]["codes"] == [500]
