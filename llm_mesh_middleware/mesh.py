@@ -16,7 +16,6 @@ from weakref import WeakSet
 from ._compile import Workload, compile_manifest
 from ._core.access import AccessPolicy
 from ._core.exchange import Exchange, ExchangePolicy, exchange
-from ._core.explain import explain
 from ._core.explanation import Explanation
 from ._core.headers import ForwardPolicy, Headers
 from ._core.health import ProviderStatus
@@ -193,6 +192,8 @@ class Mesh:
             body: its JSON body.
             attributes: what the application says of the client.
         """
+        from ._core.explain import explain  # only who asks pays for it
+
         fields = Headers([(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in headers])
         facts = dict(attributes or {})
         consumer = self.access.consumer(fields.get("authorization"))

@@ -112,7 +112,7 @@ def _retry(retry: RetryPolicy) -> str:
         return "never"
     codes = ", ".join([*map(str, sorted(retry.codes)), *sorted(retry.reasons)])
     parts = [
-        f"at most {retry.attempts} more {'attempt' if retry.attempts == 1 else 'attempts'} on failed"
+        f"at most {retry.attempts} more attempt{'s' * (retry.attempts > 1)} on failed"
         f" connections{codes and ', ' + codes}",
         f"pauses from {retry.backoff_s:g} s",
         f"Retry-After up to {retry.max_retry_after_s:g} s",
