@@ -27,6 +27,7 @@ from .exceptions import (
     UpstreamProtocolError,
     UpstreamTimeout,
 )
+from .explain import Explanation
 from .mesh import Mesh
 from .settings import MeshSettings
 from .wsgi import LLMMeshWSGIMiddleware
@@ -35,6 +36,7 @@ __all__ = [
     "AccessDenied",
     "ClientDisconnected",
     "ConfigError",
+    "Explanation",
     "InvalidClientKey",
     "InvalidJSON",
     "LLMMeshMiddleware",

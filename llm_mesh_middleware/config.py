@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.config import JsonDict
 
 from ._schema.base import EXTENSION, Name, Wire
+from ._schema.json_schema import make_schema
 from ._schema.provider import (
     APIKeySource,
     LLMProviderSpec,
@@ -59,6 +60,7 @@ __all__ = [
     "StringMatch",
     "UpstreamTLS",
     "WorkloadSelector",
+    "json_schema",
     "used_extensions",
 ]
 
@@ -100,6 +102,16 @@ class LLMRoute(_Document):
 
     kind: Literal["LLMRoute"] = Field(default="LLMRoute", description="The kind.")
     spec: LLMRouteSpec = Field(description="The route.")
+
+
+def json_schema(
+    model: type[LLMProvider] | type[LLMRoute] | None = None,
+) -> dict[str, JsonValue]:
+    """The JSON Schema (2020-12) of one kind of document, or of a document of either kind.
+
+    Field names are those of YAML; fields that ASM does not know have `x-extension: true`.
+    """
+    return make_schema((LLMProvider, LLMRoute) if model is None else (model,))
 
 
 def used_extensions(model: LLMProvider | LLMRoute) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from os import PathLike
 from typing import TYPE_CHECKING
@@ -16,7 +16,8 @@ from weakref import WeakSet
 from ._compile import Workload, compile_manifest
 from ._core.access import AccessPolicy
 from ._core.exchange import Exchange, ExchangePolicy, exchange
-from ._core.headers import ForwardPolicy
+from ._core.explanation import Explanation
+from ._core.headers import ForwardPolicy, Headers
 from ._core.health import ProviderStatus
 from ._core.messages import ClientRequest
 from ._core.observer import Observer
@@ -170,6 +171,38 @@ class Mesh:
     def health(self) -> Mapping[str, ProviderStatus]:
         """How the providers are doing that this process has called, by provider host."""
         return self._state.health.statuses(time.monotonic())
+
+    def explain(
+        self,
+        host: str,
+        *,
+        path: str = "/",
+        method: str = "",
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes = b"{}",
+        attributes: Mapping[str, str] | None = None,
+    ) -> Explanation:
+        """Say how a request would be routed and what would be sent; nothing is.
+
+        Args:
+            host: what the request calls, as in a Host field.
+            path: its path.
+            method: its method; by default that of the operation which the path names.
+            headers: its fields. A client key among them names the consumer, as it does in earnest.
+            body: its JSON body.
+            attributes: what the application says of the client.
+        """
+        from ._core.explain import explain  # only who asks pays for it
+
+        fields = Headers([(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in headers])
+        facts = dict(attributes or {})
+        consumer = self.access.consumer(fields.get("authorization"))
+        if consumer is not None:
+            facts["consumer"] = consumer
+        path = path.partition("?")[0]
+        request = ClientRequest(method, path, fields, body, facts, host=host)
+        client_keys = [key.get_secret_value() for key in self.settings.client_keys.values()]
+        return explain(self.table, request, forward=self._policy.forward, secrets=client_keys)
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop; the mesh can go on being used."""

@@ -13,11 +13,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from llm_mesh_middleware import MeshSettings
 from llm_mesh_middleware._manifest import parse_manifest
@@ -207,6 +209,35 @@ def test_shell_blocks_are_shell_and_use_commands_and_options_that_exist(block: B
         for arguments in mesh_commands(block.text)
         if (problem := command_problem(arguments))
     ] == []
+
+
+OUTPUTS = [
+    (before, block)
+    for before, block in pairwise(BLOCKS)
+    if block.note == "output" and before.language == "sh"
+]
+
+
+def test_every_output_follows_its_command() -> None:
+    assert [after for _, after in OUTPUTS] == [block for block in BLOCKS if block.note == "output"]
+    assert OUTPUTS
+
+
+@pytest.mark.parametrize(("before", "block"), OUTPUTS, ids=str)
+def test_an_output_is_what_the_command_before_it_prints(
+    before: Block, block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for one in BLOCKS:
+        if one.document == block.document and one.note == "file":
+            Path(one.detail).write_text(one.text, "utf-8")
+            for name in VARIABLE.findall(one.text):
+                monkeypatch.setenv(name, "not-a-real-key")
+
+    (arguments,) = mesh_commands(before.text)
+    result = CliRunner().invoke(main, arguments)
+
+    assert (result.stdout, result.exit_code) == (block.text, 0)
 
 
 def test_every_subcommand_is_shown_in_the_readme() -> None:

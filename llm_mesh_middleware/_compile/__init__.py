@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .advice import advise
 from .table import Compiled, Workload, compile_manifest
 
-__all__ = ["Compiled", "Workload", "compile_manifest"]
+__all__ = ["Compiled", "Workload", "advise", "compile_manifest"]

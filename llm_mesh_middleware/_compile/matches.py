@@ -11,7 +11,7 @@ from .._manifest import Resource
 from ..config import RouteMatch, StringMatch
 from ..exceptions import Problem
 
-__all__ = ["Workload", "compile_match", "in_gateways"]
+__all__ = ["Workload", "compile_match", "in_gateways", "string_test", "subjects"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,9 @@ def compile_match(
 ) -> Match:
     """The match as conditions on a request; an unusable pattern goes to `problems`."""
     conditions = []
-    for kind, key, field, wanted in _subjects(match):
+    for kind, key, field, wanted in subjects(match):
         try:
-            conditions.append(Condition(kind, key, _string_test(wanted)))
+            conditions.append(Condition(kind, key, string_test(wanted)))
         except ValueError as exc:
             problems.append(resource.problem((*path, *field, "regex"), str(exc)))
     gateways = match.gateways if match.gateways is not None else route_gateways
@@ -67,7 +67,7 @@ def compile_match(
     return Match(tuple(conditions), excluded)
 
 
-def _subjects(match: RouteMatch) -> Iterator[tuple[str, str, tuple[str, ...], StringMatch]]:
+def subjects(match: RouteMatch) -> Iterator[tuple[str, str, tuple[str, ...], StringMatch]]:
     """(kind, key, field, wanted) of everything the match looks at."""
     for kind in ("method", "path", "model"):
         wanted: StringMatch | None = getattr(match, kind)
@@ -79,7 +79,12 @@ def _subjects(match: RouteMatch) -> Iterator[tuple[str, str, tuple[str, ...], St
         yield "attribute", key, ("attributes", key), wanted
 
 
-def _string_test(wanted: StringMatch) -> StringTest:
+def string_test(wanted: StringMatch) -> StringTest:
+    """The test that the manifest asks for.
+
+    Raises:
+        ValueError: its regular expression cannot be used.
+    """
     if wanted.exact is not None:
         return Exact(wanted.exact)
     if wanted.prefix is not None:

@@ -42,7 +42,8 @@ def _is_private(peer: str) -> bool:
 class AccessPolicy:
     """`private`, `keys` or `open`, and the client keys by SHA-256 digest.
 
-    Keys are looked up by digest, so how long a look-up takes says nothing about a key.
+    Keys are looked up by digest, so how long a look-up takes says nothing about a key: nobody can
+    choose a digest, and the table's own hash of it is seeded anew in each process.
     """
 
     mode: str = "private"
@@ -68,7 +69,7 @@ class AccessPolicy:
             AccessDenied: mode `private`, and the peer is not.
         """
         token = headers.get("authorization") if self.keys else None
-        consumer = self._consumer(token)
+        consumer = self.consumer(token)
         if consumer is not None or self.mode == "open":
             return consumer
         if self.mode == "private" and self._is_near(peer, headers):
@@ -85,7 +86,8 @@ class AccessPolicy:
             "(LLM_MESH_ACCESS=private); use a client key or ask its owner"
         )
 
-    def _consumer(self, token: str | None) -> str | None:
+    def consumer(self, token: str | None) -> str | None:
+        """Whose client key an Authorization field holds; None if it holds none."""
         if token is None:
             return None
         scheme, _, key = token.partition(" ")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from ..exceptions import UpstreamError, UpstreamProtocolError
-from .headers import ForwardPolicy
+from .headers import ForwardPolicy, Headers
 from .health import Lease, Result
 from .messages import (
     Answer,
@@ -29,7 +29,7 @@ from .timeouts import Timeouts
 from .transformer import BodyRelay, Transformer
 from .upstream import Upstream
 
-__all__ = ["Attempt", "CallContext", "Outcome"]
+__all__ = ["Attempt", "CallContext", "Outcome", "call_headers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,19 +175,26 @@ class Attempt:
 
     def _request(self) -> UpstreamRequest:
         context, upstream = self._context, self.upstream
-        own = {name for name, _ in upstream.headers}
-        forwarded = context.forward.select(context.request.headers)
         return UpstreamRequest(
             endpoint=upstream.endpoint,
             method=context.operation.method,
             target=upstream.targets[context.operation],
-            headers=(*upstream.headers, *(field for field in forwarded if field[0] not in own)),
+            headers=call_headers(upstream, context.request.headers, context.forward),
             body=self._transformer.body(),
             connect_timeout_s=context.timeouts.connect,
             provider=upstream.provider,
             model=self._transformer.model,
             attempt=self.number,
         )
+
+
+def call_headers(
+    upstream: Upstream, headers: Headers, forward: ForwardPolicy
+) -> tuple[tuple[bytes, bytes], ...]:
+    """The fields of a call: the configured ones, and the client's that may go with them."""
+    own = {name for name, _ in upstream.headers}
+    forwarded = forward.select(headers)
+    return (*upstream.headers, *(field for field in forwarded if field[0] not in own))
 
 
 class _Error(msgspec.Struct):

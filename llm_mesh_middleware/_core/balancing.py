@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import accumulate, groupby
 
+from .operations import Operation
 from .upstream import Upstream
 
-__all__ = ["Backend", "Backends", "weighted_pick"]
+__all__ = ["Backend", "Backends", "Tiers", "weighted_pick"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,9 @@ class Backend:
     priority: int = 0
 
 
+Tiers = tuple[tuple[Backend, ...], ...]
+
+
 class Backends:
     """The backends of one rule in tiers of the same priority.
 
@@ -30,7 +34,7 @@ class Backends:
     weight, as in Istio; weight 0 beside others is never picked.
     """
 
-    __slots__ = ("tiers",)
+    __slots__ = ("_serving", "tiers")
 
     def __init__(self, backends: Sequence[Backend]) -> None:
         by_priority = sorted(backends, key=lambda backend: backend.priority)
@@ -40,6 +44,7 @@ class Backends:
         )
         if not self.tiers or not all(self.tiers):
             raise ValueError("the weights of the backends of a priority add up to nothing")
+        self._serving: dict[Operation, Tiers] = {}
 
     def __iter__(self) -> Iterator[Backend]:
         for tier in self.tiers:
@@ -47,6 +52,17 @@ class Backends:
 
     def __len__(self) -> int:
         return sum(map(len, self.tiers))
+
+    def serving(self, operation: Operation) -> Tiers:
+        """The tiers without the backends that know no path for `operation`."""
+        tiers = self._serving.get(operation)
+        if tiers is None:
+            able = (
+                tuple(backend for backend in tier if operation in backend.upstream.targets)
+                for tier in self.tiers
+            )
+            tiers = self._serving[operation] = tuple(tier for tier in able if tier)
+        return tiers
 
 
 def _usable(tier: tuple[Backend, ...]) -> tuple[Backend, ...]:

@@ -34,7 +34,7 @@ from .reply import Reply
 from .routing import Selection, VirtualHost
 from .state import MeshState
 
-__all__ = ["Exchange", "ExchangePolicy", "exchange"]
+__all__ = ["Exchange", "ExchangePolicy", "exchange", "read_operation"]
 
 Exchange = Generator[Step, Answer, Reply]
 
@@ -83,7 +83,7 @@ def exchange(
         UpstreamError: the providers are at fault.
     """
     try:
-        operation = _operation(host, request)
+        operation = read_operation(host, request)
         selection = host.select(request)
         observation.selected(selection)
         timeouts = selection.rule.timeouts
@@ -116,7 +116,12 @@ def exchange(
         raise
 
 
-def _operation(host: VirtualHost, request: ClientRequest) -> Operation:
+def read_operation(host: VirtualHost, request: ClientRequest) -> Operation:
+    """What the request asks for; its body is read as far as that operation has one.
+
+    Raises:
+        RequestError: the path, the method or the body is none of such an operation.
+    """
     operation = host.operation(request.path)
     if operation is None:
         raise UnsupportedOperation("the path names no operation that this LLM mesh serves")

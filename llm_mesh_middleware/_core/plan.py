@@ -34,9 +34,6 @@ class Choice:
     is_on_trial: bool = False
 
 
-_Tiers = tuple[tuple[Backend, ...], ...]
-
-
 class AttemptPlan:
     """One request's way through those backends of a rule that can serve its operation.
 
@@ -57,7 +54,12 @@ class AttemptPlan:
         sticky_key: str | None,
     ) -> None:
         """Raises UnsupportedOperation if no backend can serve the operation."""
-        self._tiers = _serving(operation, backends)
+        self._tiers = backends.serving(operation)
+        if not self._tiers:
+            raise UnsupportedOperation(
+                f"{_hosts(backends)} cannot serve {operation.suffix}: "
+                "the mesh knows only the path for chat"
+            )
         self._retry = retry
         self._health = health
         self._budget = budget
@@ -198,21 +200,6 @@ class AttemptPlan:
 
     def _of(self, backend: Backend) -> ProviderHealth:
         return self._health.of(backend.upstream)
-
-
-def _serving(operation: Operation, backends: Backends) -> _Tiers:
-    """The tiers without the backends that know no path for `operation`."""
-    tiers = (
-        tuple(backend for backend in tier if operation in backend.upstream.targets)
-        for tier in backends.tiers
-    )
-    serving = tuple(tier for tier in tiers if tier)
-    if not serving:
-        raise UnsupportedOperation(
-            f"{_hosts(backends)} cannot serve {operation.suffix}: "
-            "the mesh knows only the path for chat"
-        )
-    return serving
 
 
 def _hosts(backends: Iterable[Backend]) -> str:

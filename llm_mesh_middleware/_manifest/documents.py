@@ -90,6 +90,13 @@ class Resource:
         line, column = place(self.root, path)
         return Problem(self.source, line, column, format_field(path), message, severity)
 
+    def has_literal(self, path: Path) -> bool:
+        """Whether a text stands at the path in a file, as itself: no `${NAME}` is in it."""
+        node = None if self.root is None else find(self.root, path)
+        if not isinstance(node, Scalar) or not isinstance(node.value, str):
+            return False
+        return "${" not in node.text.replace("$${", "")
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:

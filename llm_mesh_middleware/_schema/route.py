@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from .base import EXTENSION, Host, ListOf, Name, Wire
 from .duration import Duration
@@ -58,6 +65,8 @@ _RetryCode = Annotated[int | str, BeforeValidator(_check_retry_code)]
 
 class StringMatch(Wire):
     """A test of a string: at most one field; none means that any value will do."""
+
+    model_config = ConfigDict(json_schema_extra={"maxProperties": 1})
 
     exact: str | None = Field(default=None, description="The whole value, case-sensitive.")
     prefix: str | None = Field(

@@ -35,6 +35,7 @@ __all__ = ["run"]
 _DASHSCOPE, _MOONSHOT, _DEMO = "dashscope.aliyuncs.com", "api.moonshot.cn", "demo-llm-server"
 _KEYS = {_DASHSCOPE: "YOUR_DASHSCOPE_API_KEY", _MOONSHOT: "YOUR_MOONSHOT_API_KEY"}
 _SPLIT_REQUESTS = 40
+_COLUMNS = (("request to", ""), ("rule", "magenta"), ("provider", "cyan"), ("model", "green"))
 _START_SECONDS = 10.0
 
 
@@ -119,9 +120,8 @@ def run() -> int:
                 console.print(f"   apply {name}", highlight=False)
             with _serving(LLMMeshMiddleware(_own_app, settings=settings)) as url:
                 is_good &= _play(console, step, url, upstreams)
-    console.print(
-        f"\n{'Everything was served as the manifests say.' if is_good else 'Something was not.'}"
-    )
+    verdict = "Everything was served as the manifests say." if is_good else "Something was not."
+    console.print(f"\n{verdict}", style="bold green" if is_good else "bold red")
     return 0 if is_good else 1
 
 
@@ -187,9 +187,15 @@ def _call(client: httpx.Client, shot: Shot, upstreams: dict[str, FakeUpstream]) 
 
 def _table(shots: Sequence[Shot], seen: Sequence[Seen]) -> Table:
     """What was asked and who served it; narrow enough for 80 columns."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
-    for title in ("request to", "rule", "provider", "model"):
-        table.add_column(title)
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1),
+        collapse_padding=True,
+        pad_edge=False,
+        header_style="bold",
+    )
+    for title, style in _COLUMNS:
+        table.add_column(title, style=style)
     table.add_column("tokens", justify="right")
     asked = [_asked(shot) for shot in shots for _ in range(shot.times)]
     for row in sorted({(text, *_facts(call)) for text, call in zip(asked, seen, strict=True)}):

@@ -76,6 +76,9 @@ def serve(config: tuple[str, ...], host: str, port: int, workers: int, log_forma
 
     A client reaches it with `http_proxy=http://127.0.0.1:15001`, or with a virtual host in its Host
     header. GET /healthz answers on any other host.
+
+    Exit code 1 if the configuration cannot be used or the address is taken, 2 for a wrong command
+    line.
     """
     from .serve import run
 
@@ -86,9 +89,11 @@ def serve(config: tuple[str, ...], host: str, port: int, workers: int, log_forma
 @click.argument("paths", nargs=-1, required=True, type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="Print problems and extensions as JSON.")
 def validate(paths: tuple[str, ...], as_json: bool) -> None:
-    """Check manifests; print every problem as file:line:column: message.
+    """Check manifests; print every problem with its file and line.
 
-    Exit code 0 if they can be used (there may be warnings), 1 if not.
+    One problem a line, `file:line:column: message`; then the extensions beyond ASM that are used.
+
+    Exit code 0 if they can be used (there may be warnings), 1 if not, 2 for a wrong command line.
     """
     from .validate import report
 
@@ -96,10 +101,85 @@ def validate(paths: tuple[str, ...], as_json: bool) -> None:
 
 
 @main.command()
+@click.option(
+    "--config",
+    "-c",
+    multiple=True,
+    type=click.Path(),
+    help="A manifest or a directory of them; may be repeated. Default: LLM_MESH_CONFIG.",
+)
+@click.option("--host", required=True, help="The host that the request calls.")
+@click.option("--path", default="/", show_default=True, help="Its path.")
+@click.option("--method", default="", help="Its method. Default: that of the path's operation.")
+@click.option("--header", "-H", multiple=True, help="A header, 'name: value'; may be repeated.")
+@click.option(
+    "--attribute",
+    multiple=True,
+    help="What the application says of the client, 'name=value'; may be repeated.",
+)
+@click.option("--data", "-d", help="The body: JSON, @file, or - for standard input. Default: {}.")
+@click.option("--json", "as_json", is_flag=True, help="Print the explanation as JSON.")
+def explain(
+    config: tuple[str, ...],
+    host: str,
+    path: str,
+    method: str,
+    header: tuple[str, ...],
+    attribute: tuple[str, ...],
+    data: str | None,
+    as_json: bool,
+) -> None:
+    """Tell how a request would be routed, and why.
+
+    Which rule wins, which lose and for what reason; the provider, model, URL, headers and body
+    changes of each backend. Nothing is sent, and no key is printed.
+
+    Exit code 0 if the request would be sent to a provider, 1 if it would be refused or the
+    configuration cannot be used, 2 for a wrong command line.
+    """
+    from .explain import report
+
+    code = report(
+        config,
+        host=host,
+        path=path,
+        method=method,
+        headers=header,
+        attributes=attribute,
+        data=data,
+        as_json=as_json,
+    )
+    sys.exit(code)
+
+
+@main.command()
+@click.argument("kind", required=False, type=click.Choice(["LLMProvider", "LLMRoute"]))
+def schema(kind: str | None) -> None:
+    """Print the JSON Schema of manifests, for editors.
+
+    Of one KIND of document, or by default of either.
+    """
+    from .schema import report
+
+    report(kind)
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the script that completes llm-mesh in a SHELL."""
+    from .completion import report
+
+    report(main, shell)
+
+
+@main.command()
 def demo() -> None:
     """Show the mesh at work, with no key and no network.
 
     Two embedded providers, real sockets and TLS, and the manifests of each scenario.
+
+    Exit code 0 if every request was served as the manifests say, else 1.
     """
     from .demo import run
 

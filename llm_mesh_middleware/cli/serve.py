@@ -22,6 +22,7 @@ from .._telemetry.setup import NO_METRICS, setup_telemetry
 from ..asgi import LLMMeshMiddleware, Receive, Scope, Send
 from ..mesh import Mesh
 from ..settings import MeshSettings, load_settings
+from .exposure import warn_if_exposed
 
 __all__ = ["TargetProtocol", "create_app", "run"]
 
@@ -44,6 +45,7 @@ def run(config: Sequence[str], *, host: str, port: int, workers: int, log_format
     if not settings.config:
         raise click.UsageError("there is nothing to serve: give --config or set LLM_MESH_CONFIG")
     _check_config(settings)
+    warn_if_exposed(settings.access, host)
     _check_address(host, port)
     # uvicorn shuts down in good order and then raises the signal anew.
     signal.signal(signal.SIGTERM, _exit)

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from tests.cli.conftest import Run
+from tests.cli.terminal import on_a_terminal
 
 
 def test_the_demonstration_runs_with_nothing_set_up_and_fits_80_columns(
@@ -32,3 +33,9 @@ def test_the_demonstration_runs_with_nothing_set_up_and_fits_80_columns(
     }
     assert max(map(len, lines)) <= 80
     assert "…" not in text
+
+
+def test_a_terminal_gets_the_tables_in_colours() -> None:
+    shown = on_a_terminal("demo")
+    assert re.search(r"\x1b\[[0-9;]*3[1-6]m *vip-route", shown)
+    assert "Everything was served as the manifests say." in shown

@@ -29,9 +29,10 @@ spec:
         model: m
         apiKey: {SECRET}
 """
-EXTENDED = GOOD.replace("  path:", "  endpoint: http://127.0.0.1:8000\n  path:")
+KEPT_OUT = GOOD.replace(SECRET, "${YOUR_DASHSCOPE_API_KEY}")
+EXTENDED = KEPT_OUT.replace("  path:", "  endpoint: http://127.0.0.1:8000\n  path:")
 WARNED = (
-    GOOD
+    KEPT_OUT
     + """\
     routeSpecificConfigs:
       no-such-rule:

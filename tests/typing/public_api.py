@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from llm_mesh_middleware import (
     ConfigError,
+    Explanation,
     LLMMeshMiddleware,
     LLMProvider,
     LLMRoute,
@@ -24,6 +25,7 @@ from llm_mesh_middleware import (
     UpstreamError,
     UpstreamTimeout,
 )
+from llm_mesh_middleware.explain import read_body, read_header
 
 
 def facts_about_the_caller(scope: Scope) -> Mapping[str, str]:
@@ -77,6 +79,20 @@ def manifests_in_python(provider: LLMProvider, route: LLMRoute) -> None:
     assert_type(provider.spec.host, str)
     assert_type(route.spec.host, str)
     assert_type(Mesh([provider, route]).settings, MeshSettings)
+
+
+def asked_why(mesh: Mesh) -> str:
+    told = mesh.explain(
+        "dashscope.aliyuncs.com",
+        path="/v1/chat/completions",
+        headers=[read_header("user-type: subscriber")],
+        attributes={"plan": "free"},
+        body=read_body('{"model": "any"}'),
+    )
+    assert_type(told, Explanation)
+    assert_type(told.backends[0].share, float)
+    assert_type(told.as_dict(), dict[str, object])
+    return told.to_text() if told.is_served else ""
 
 
 def every_error_can_be_told_apart(error: MeshError) -> int:

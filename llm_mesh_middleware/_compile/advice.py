@@ -1,0 +1,143 @@
+"""What is allowed in manifests and yet rarely meant: told by whoever checks them, not at run time.
+
+Nothing here depends on the workload: what a rule keeps others from is the same everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from .._core.masking import is_credential
+from .._core.matching import Exact, Prefix, Present, StringTest
+from .._manifest import Manifest, Resource
+from ..config import LLMProvider, LLMRoute, OpenAIConfig, RouteMatch
+from ..config import RouteRule as RuleConfig
+from ..exceptions import Problem
+from .matches import string_test, subjects
+
+__all__ = ["advise"]
+
+_Path = tuple[str | int, ...]
+_WARNING: Literal["warning"] = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """Which requests a match takes: of which workloads, and with what in them."""
+
+    conditions: Mapping[tuple[str, str], StringTest]
+    labels: Mapping[str, str]
+    gateways: frozenset[str]
+
+    def covers(self, other: _Reach) -> bool:
+        """Whether it takes every request that `other` takes, as far as can be told."""
+        return (
+            self.labels.items() <= other.labels.items()
+            and self.gateways >= other.gateways
+            and all(
+                subject in other.conditions and _implies(other.conditions[subject], test)
+                for subject, test in self.conditions.items()
+            )
+        )
+
+
+def advise(manifest: Manifest) -> tuple[Problem, ...]:
+    """Warnings: rules that are never reached, routes that leave requests over, keys in files."""
+    return tuple(
+        problem
+        for resource in manifest.resources
+        for problem in (
+            _route_advice(resource, resource.model)
+            if isinstance(resource.model, LLMRoute)
+            else _provider_advice(resource, resource.model)
+        )
+    )
+
+
+def _implies(special: StringTest, general: StringTest) -> bool:
+    """Whether every text that passes `special` passes `general`."""
+    if isinstance(general, Present) or special == general:
+        return True
+    if isinstance(special, Exact):
+        return general(special.value)
+    if isinstance(special, Prefix) and isinstance(general, Prefix):
+        return general(special.value)
+    return False
+
+
+def _route_advice(resource: Resource, route: LLMRoute) -> Iterator[Problem]:
+    everything = _Reach({}, {}, frozenset(route.spec.gateways or ("mesh",)))
+    earlier: list[tuple[str, tuple[_Reach, ...]]] = []
+    for index, rule in enumerate(route.spec.rules):
+        reaches = _reaches(rule, everything.gateways)
+        if reaches is None:
+            return  # a pattern is wrong, and reported
+        blockers = _blockers(reaches, earlier)
+        if blockers:
+            yield resource.problem(
+                ("spec", "rules", index),
+                f"is never reached: what it would take is taken by {', '.join(blockers)} before"
+                " it; move it up or remove it",
+                _WARNING,
+            )
+        earlier.append((rule.name or f"rules[{index}]", reaches))
+    if not any(reach.covers(everything) for _, reaches in earlier for reach in reaches):
+        yield resource.problem(
+            ("spec", "rules"),
+            "no rule takes every request, so what matches none is answered with 404"
+            " route_not_found; end with a rule without matches if that is not wanted",
+            _WARNING,
+        )
+
+
+def _reaches(rule: RuleConfig, gateways: frozenset[str]) -> tuple[_Reach, ...] | None:
+    try:
+        return tuple(_reach(match, gateways) for match in rule.matches or (RouteMatch(),))
+    except ValueError:
+        return None
+
+
+def _reach(match: RouteMatch, gateways: frozenset[str]) -> _Reach:
+    tests = {(kind, key): string_test(wanted) for kind, key, _, wanted in subjects(match)}
+    own = gateways if match.gateways is None else frozenset(match.gateways or ("mesh",))
+    return _Reach(tests, match.source_labels, own)
+
+
+def _blockers(
+    reaches: tuple[_Reach, ...], earlier: list[tuple[str, tuple[_Reach, ...]]]
+) -> list[str]:
+    """The earlier rules that together leave nothing over; none if something is."""
+    names: dict[str, None] = {}
+    for reach in reaches:
+        taker = next(
+            (name for name, others in earlier if any(other.covers(reach) for other in others)), None
+        )
+        if taker is None:
+            return []
+        names[taker] = None
+    return list(names)
+
+
+def _provider_advice(resource: Resource, provider: LLMProvider) -> Iterator[Problem]:
+    for place, config in _configs(provider):
+        key = (*place, "apiKey")
+        if resource.has_literal(key):
+            message = "is written out here; keep it out of the file with ${NAME} or apiKeyFrom"
+            yield resource.problem(key, message, _WARNING)
+        for name in config.headers:
+            header = (*place, "headers", name)
+            if is_credential(name) and resource.has_literal(header):
+                message = "looks like a key and is written out here; keep it out with ${NAME}"
+                yield resource.problem(header, message, _WARNING)
+
+
+def _configs(provider: LLMProvider) -> Iterator[tuple[_Path, OpenAIConfig]]:
+    """Every `openAIConfig` that there is, and where."""
+    configs, path = provider.spec.configs, ("spec", "configs")
+    if (default := configs.default_config.open_ai_config) is not None:
+        yield (*path, "defaultConfig", "openAIConfig"), default
+    for rule, specific in configs.route_specific_configs.items():
+        if specific.open_ai_config is not None:
+            yield (*path, "routeSpecificConfigs", rule, "openAIConfig"), specific.open_ai_config

@@ -1,0 +1,35 @@
+"""Output for a terminal: colours where there is one that wants them, plain lines elsewhere.
+
+rich itself obeys `NO_COLOR`, `FORCE_COLOR` and `TERM=dumb`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from .._core.explanation_text import Section
+
+__all__ = ["make_console", "print_sections"]
+
+_STYLES = {"won": "bold green", "lost": "red", "refused": "bold red"}
+
+
+def make_console(*, stderr: bool = False) -> Console:
+    """A console that takes text as it is: no markup, no guesses at what deserves a colour."""
+    return Console(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+def print_sections(console: Console, sections: Iterable[Section]) -> None:
+    """Each section as a table of its own."""
+    for section in sections:
+        console.print(Text(section.title, "bold"))
+        table = Table.grid(padding=(0, 2, 0, 0))
+        for row in section.rows:
+            style = _STYLES.get(row[0], "cyan")
+            table.add_row(Text(row[0], style), *map(Text, row[1:]))
+        console.print(Padding(table, (0, 0, 0, 2)), soft_wrap=False)

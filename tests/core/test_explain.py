@@ -1,0 +1,368 @@
+"""How a request would be routed, told without sending it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import pytest
+
+from llm_mesh_middleware._core.balancing import weighted_pick
+from llm_mesh_middleware._core.explain import explain
+from llm_mesh_middleware._core.explanation import Explanation
+from llm_mesh_middleware._core.headers import ForwardPolicy
+from llm_mesh_middleware._core.messages import ClientRequest
+from tests.core.tables import ACME, GLOBEX, provider, request, route, table, virtual_host
+
+KEY = "sk-Zq7Canary9Lx4Wv2Tt8Kd"
+HEADER_SECRET = "hdr-Canary-7Pq2Zx9Lm4"
+BACKEND = f"backendRefs: [{{providerHost: {ACME}}}]"
+
+
+def explained(
+    *documents: str,
+    asked: ClientRequest | None = None,
+    forward: ForwardPolicy | None = None,
+    environ: Mapping[str, str] | None = None,
+    **workload: object,
+) -> Explanation:
+    """What is told of a request to the host `chat`."""
+    asked = request() if asked is None else asked
+    asked.host = asked.host or "chat"
+    routes = table(*documents, environ=environ or {}, **workload)
+    return explain(routes, asked, forward=forward or ForwardPolicy())
+
+
+def reasons(explanation: Explanation) -> list[tuple[str, ...]]:
+    return [(rule.outcome, *rule.reasons) for rule in explanation.rules]
+
+
+def matched(match: str, asked: ClientRequest, **workload: object) -> list[tuple[str, ...]]:
+    """The verdict on a rule with one match, before a rule that takes everything."""
+    rules = f"- {{name: first, matches: [{match}], {BACKEND}}}\n- {{name: rest, {BACKEND}}}"
+    return reasons(explained(provider(), route(rules), asked=asked, **workload))
+
+
+@pytest.mark.parametrize(
+    ("match", "reason"),
+    [
+        ("{headers: {tier: {exact: gold}}}", "headers.tier.exact 'gold': the request has 'iron'"),
+        ("{headers: {tier: {prefix: go}}}", "headers.tier.prefix 'go': the request has 'iron'"),
+        ("{headers: {tier: {regex: g.*}}}", "headers.tier.regex 'g.*': the request has 'iron'"),
+        ("{headers: {x-y: {}}}", "headers.x-y {}: the request has none"),
+        ("{headers: {x-y: {exact: a}}}", "headers.x-y.exact 'a': the request has none"),
+        ("{path: {prefix: /v1}}", "path.prefix '/v1': the request has '/'"),
+        ("{method: {exact: GET}}", "method.exact 'GET': the request has 'POST'"),
+        ("{model: {exact: qwen}}", "model.exact 'qwen': the request has 'other'"),
+        ("{attributes: {plan: {exact: a}}}", "attributes.plan.exact 'a': the request has 'b'"),
+        ("{attributes: {a b: {}}}", "attributes['a b'] {}: the request has none"),
+    ],
+)
+def test_a_rule_that_loses_says_which_condition_fails_in_the_manifests_words(
+    match: str, reason: str
+) -> None:
+    asked = request("tier: iron", body='{"model": "other"}', attributes={"plan": "b"})
+    assert matched(match, asked) == [
+        ("lost", f"matches[0].{reason}"),
+        ("won", "takes every request"),
+    ]
+
+
+def test_every_condition_that_fails_is_told_and_no_other() -> None:
+    asked = request("a: 1")
+    match = "{headers: {a: {exact: '1'}, b: {}, c: {}}}, {headers: {d: {}}}"
+    assert matched(match, asked)[0] == (
+        "lost",
+        "matches[0].headers.b {}: the request has none",
+        "matches[0].headers.c {}: the request has none",
+        "matches[1].headers.d {}: the request has none",
+    )
+
+
+def test_a_rule_that_wins_says_by_which_match() -> None:
+    asked = request("b: 1")
+    assert matched("{headers: {a: {}}}, {headers: {b: {exact: '1'}}}", asked) == [
+        ("won", "matches[1] holds: headers.b.exact '1'"),
+        ("lost", "holds too, but first stands before it"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("match", "reason"),
+    [
+        ("{sourceLabels: {app: web}}", "this workload has no label app=web"),
+        ("{gateways: [edge]}", "gateways edge are not this workload's"),
+    ],
+)
+def test_what_the_workload_is_not_is_a_reason(match: str, reason: str) -> None:
+    assert matched(match, request())[0] == ("lost", f"matches[0]: {reason}")
+
+
+def test_where_no_rule_holds_the_refusal_is_told_after_all_reasons() -> None:
+    told = explained(provider(), route(f"- {{matches: [{{headers: {{a: {{}}}}}}], {BACKEND}}}"))
+    assert reasons(told) == [("lost", "matches[0].headers.a {}: the request has none")]
+    assert told.refusal is not None
+    assert (told.refusal.status, told.refusal.code) == (404, "route_not_found")
+    assert (told.is_served, told.backends, told.rule) == (False, (), None)
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        (request(path="/v1/unknown"), "unsupported_operation"),
+        (request(method="GET"), "method_not_allowed"),
+        (request(body="[1]"), "invalid_json"),
+    ],
+)
+def test_a_request_that_is_refused_before_any_rule_is_told(asked: ClientRequest, code: str) -> None:
+    told = explained(provider(), route(f"- {{{BACKEND}}}"), asked=asked)
+    assert told.refusal is not None
+    assert (told.refusal.code, told.rules, told.route) == (code, (), "route")
+
+
+def test_a_provider_that_knows_only_chat_refuses_the_rest() -> None:
+    odd = provider(spec="path: /odd")
+    told = explained(odd, route(f"- {{{BACKEND}}}"), asked=request(path="/v1/embeddings"))
+    assert told.refusal is not None
+    assert (told.refusal.code, told.rule) == ("unsupported_operation", "rules[0]")
+
+
+def test_a_host_of_no_route_is_told_with_those_there_are() -> None:
+    asked = request()
+    asked.host = "nowhere.example"
+    told = explained(provider(), route(f"- {{{BACKEND}}}"), asked=asked)
+    assert told.refusal is not None
+    assert "'nowhere.example' is no virtual host" in told.refusal.message
+    assert f"known: chat, {ACME}" in told.refusal.message
+
+
+def test_a_method_that_is_not_given_is_the_operations_own() -> None:
+    documents = provider(), route(f"- {{{BACKEND}}}")
+    for path, method in (("/", "POST"), ("/v1/models", "GET"), ("/what", "POST")):
+        assert explained(*documents, asked=request(method="", path=path)).method == method
+
+
+SPLIT = f"""
+- backendRefs:
+  - {{providerHost: {ACME}, weight: 3}}
+  - {{providerHost: {GLOBEX}, weight: 1}}
+  - {{providerHost: third.example, priority: 1}}
+  - {{providerHost: fourth.example, priority: 1}}
+"""
+FOUR = (provider(), provider(GLOBEX), provider("third.example"), provider("fourth.example"))
+
+
+def test_the_shares_of_a_split_add_up_in_each_priority() -> None:
+    told = explained(*FOUR, route(SPLIT))
+    assert [(b.host, b.priority, b.share) for b in told.backends] == [
+        (ACME, 0, 0.75),
+        (GLOBEX, 0, 0.25),
+        ("third.example", 1, 0.5),
+        ("fourth.example", 1, 0.5),
+    ]
+    assert not any(backend.is_sticky_choice for backend in told.backends)
+
+
+@pytest.mark.parametrize("user", [f"user-{number}" for number in range(8)])
+def test_a_sticky_key_tells_the_very_backend_of_the_request(user: str) -> None:
+    sticky = SPLIT.rstrip() + "\n  stickyBy: {header: x-user}\n"
+    documents = (*FOUR, route(sticky))
+    told = explained(*documents, asked=request(f"x-user: {user}"))
+    assert told.sticky is not None
+    assert (told.sticky.field, told.sticky.value) == ("header x-user", user)
+    chosen = [b.host for b in told.backends if b.is_sticky_choice and b.priority == 0]
+    tier = virtual_host(table(*documents)).rules[0].backends.tiers[0]
+    assert chosen == [weighted_pick(tier, lambda: 0.0, user).upstream.host]
+
+
+def test_without_the_sticky_header_there_is_no_choice() -> None:
+    sticky = SPLIT.rstrip() + "\n  stickyBy: {header: x-user}\n"
+    told = explained(*FOUR, route(sticky))
+    assert told.sticky is not None
+    assert told.sticky.value is None
+    assert not any(backend.is_sticky_choice for backend in told.backends)
+
+
+def test_a_backend_that_cannot_serve_the_operation_has_no_share() -> None:
+    odd = provider(GLOBEX, spec="path: /odd")
+    backends = f"[{{providerHost: {ACME}, weight: 1}}, {{providerHost: {GLOBEX}, weight: 9}}]"
+    documents = provider(), odd, route(f"- {{backendRefs: {backends}}}")
+    told = explained(*documents, asked=request(path="/v1/embeddings"))
+    assert [(backend.host, backend.share) for backend in told.backends] == [(ACME, 1.0)]
+
+
+def body_changes(openai: str, body: str, path: str = "/") -> dict[str, tuple[str, str | None]]:
+    asked = request(path=path, body=body)
+    told = explained(provider(openai=openai), route(f"- {{{BACKEND}}}"), asked=asked)
+    return {change.name: (change.action, change.value) for change in told.backends[0].body}
+
+
+@pytest.mark.parametrize(
+    ("openai", "body", "changes"),
+    [
+        ("{}", '{"model":"a"}', {}),
+        ("{model: b}", '{"model":"a"}', {"model": ("replaced", '"b"')}),
+        ("{model: b}", "{}", {"model": ("set", '"b"')}),
+        ("{modelMapping: {a: c}}", '{"model":"a"}', {"model": ("replaced", '"c"')}),
+        ("{stream: false}", "{}", {"stream": ("set", "false")}),
+        (
+            "{stream: false}",
+            '{"stream":true,"stream_options":{}}',
+            {"stream": ("replaced", "false"), "stream_options": ("removed", None)},
+        ),
+        ("{}", '{"stream":true}', {"stream_options": ("set", '{"include_usage":true}')}),
+        ("{defaults: {temperature: 0.2}}", "{}", {"temperature": ("set", "0.2")}),
+        ("{defaults: {temperature: 0.2}}", '{"temperature":1}', {}),
+        ("{defaults: {user: private}}", "{}", {"user": ("set", "***")}),
+        ("{defaults: {logprobs: true}}", "{}", {"logprobs": ("set", "true")}),
+    ],
+)
+def test_the_members_that_would_be_set_are_told(
+    openai: str, body: str, changes: dict[str, tuple[str, str | None]]
+) -> None:
+    assert body_changes(openai, body) == changes
+
+
+def test_what_has_no_body_has_no_changes() -> None:
+    told = explained(
+        provider(openai="{model: b}"),
+        route(f"- {{{BACKEND}}}"),
+        asked=request(method="", path="/v1/models", body=""),
+    )
+    assert (told.backends[0].body, told.backends[0].url) == ((), f"https://{ACME}/v1/models")
+
+
+@pytest.mark.parametrize(
+    ("spec", "url", "connects_to"),
+    [
+        ("", f"https://{ACME}/v1/chat/completions", None),
+        ("endpoint: 'https://acme.example'", f"https://{ACME}/v1/chat/completions", None),
+        (
+            "endpoint: http://127.0.0.1:8000",
+            f"http://{ACME}/v1/chat/completions",
+            "http://127.0.0.1:8000",
+        ),
+        ("path: /p?key=k1&api-version=2", f"https://{ACME}/p?key=***&api-version=2", None),
+        ("path: /p?bare", f"https://{ACME}/p?***", None),
+    ],
+)
+def test_a_url_is_told_by_the_providers_name(spec: str, url: str, connects_to: str | None) -> None:
+    told = explained(provider(spec=spec), route(f"- {{{BACKEND}}}"))
+    assert (told.backends[0].url, told.backends[0].connects_to) == (url, connects_to)
+
+
+SECRETS = "{apiKey: '${KEY}', headers: {x-org: '${ORG}', x-team: short}}"
+SECRETIVE = provider(openai=SECRETS, specific="{vip: {openAIConfig: {apiKey: '${OTHER}'}}}")
+ENVIRON = {"KEY": KEY, "ORG": HEADER_SECRET, "OTHER": "sk-Other-Canary-5Kd8"}
+
+
+def test_configured_headers_are_told_by_name_alone() -> None:
+    told = explained(SECRETIVE, route(f"- {{{BACKEND}, name: vip}}"), environ=ENVIRON)
+    assert told.backends[0].headers == (
+        ("host", ACME),
+        ("content-type", "application/json"),
+        ("accept-encoding", "identity"),
+        ("x-org", "***"),
+        ("x-team", "***"),
+        ("authorization", "Bearer ***"),
+    )
+
+
+def test_the_clients_own_headers_are_told_as_far_as_they_go_upstream() -> None:
+    asked = request("user-agent:curl/8", "cookie:c-canary", "x-tenant:t1", "x-session-id:s-canary")
+    forward = ForwardPolicy.extended(["x-tenant", "x-session-id"])
+    told = explained(provider(), route(f"- {{{BACKEND}}}"), asked=asked, forward=forward)
+    assert told.backends[0].headers[3:] == (
+        ("user-agent", "curl/8"),
+        ("x-tenant", "t1"),
+        ("x-session-id", "***"),
+    )
+
+
+@pytest.mark.parametrize("secret", [*ENVIRON.values(), "client-key-canary-4242"])
+def test_a_secret_is_nowhere_wherever_it_was_put(secret: str) -> None:
+    rules = f"""
+    - name: first
+      matches:
+      - headers: {{authorization: {{exact: 'Bearer {secret}'}}, tier: {{exact: '{secret}'}}}}
+      - attributes: {{plan: {{prefix: '{secret}'}}}}
+        model: {{exact: '{secret}'}}
+      {BACKEND}
+    - name: vip
+      stickyBy: {{header: x-user}}
+      backendRefs: [{{providerHost: {ACME}}}, {{providerHost: {GLOBEX}}}]
+    """
+    asked = request(
+        f"authorization: Bearer {secret} ",
+        f"tier: x{secret}x",
+        f"x-user: {secret}",
+        f"user-agent: {secret}",
+        f"accept-language: {secret}",
+        path="/v1/chat/completions",
+        body=json.dumps({"model": f"m-{secret}", "stream": True, "stream_options": {"a": secret}}),
+        attributes={"plan": f"a{secret}", "token": secret},
+    )
+    asked.host = "chat"
+    told = explain(
+        table(SECRETIVE, provider(GLOBEX), route(rules), environ=ENVIRON),
+        asked,
+        forward=ForwardPolicy(),
+        secrets=["client-key-canary-4242"],
+    )
+    assert told.rule == "vip"
+    shown = told.to_text() + json.dumps(told.as_dict()) + repr(told)
+    for start in range(len(secret) - 7):
+        assert secret[start : start + 8] not in shown
+
+
+@pytest.mark.parametrize("host", [f"sk-{KEY}.example", KEY])
+def test_a_secret_in_the_place_of_a_host_is_not_repeated(host: str) -> None:
+    asked = request(path=f"/{KEY}/chat/completions")
+    asked.host = host
+    told = explained(
+        SECRETIVE, route(f"- {{{BACKEND}, name: vip}}", "*"), asked=asked, environ=ENVIRON
+    )
+    assert KEY not in told.to_text() + repr(told)
+
+
+def test_of_two_secrets_the_longer_is_masked_whole() -> None:
+    asked = request("user-agent:abcdefgh12345678")
+    asked.host = "chat"
+    routes = table(provider(), route(f"- {{{BACKEND}}}"))
+    secrets = ["abcdefgh", "abcdefgh12345678"]
+    told = explain(routes, asked, forward=ForwardPolicy(), secrets=secrets)
+    assert ("user-agent", "***") in told.backends[0].headers
+
+
+@pytest.mark.parametrize("name", ["authorization", "cookie", "x-api-key", "x-team-token"])
+def test_a_header_that_opens_doors_is_compared_in_private(name: str) -> None:
+    match = f"{{headers: {{{name}: {{exact: one-canary}}}}}}"
+    ((_, reason), _) = matched(match, request(f"{name}:other-canary"))
+    assert reason == f"matches[0].headers.{name}.exact ***: the request has ***"
+
+
+def test_a_sticky_key_that_opens_doors_is_not_told() -> None:
+    rules = SPLIT.rstrip() + "\n  stickyBy: {header: x-session-id}\n"
+    told = explained(*FOUR, route(rules), asked=request("x-session-id: s-canary"))
+    assert told.sticky is not None
+    assert told.sticky.value == "***"
+    assert "canary" not in told.to_text()
+
+
+def test_long_values_are_cut() -> None:
+    asked = request(f"tier: {'x' * 500}")
+    ((_, reason), _) = matched("{headers: {tier: {exact: gold}}}", asked)
+    assert len(reason) < 150
+    assert reason.endswith("…'")
+
+
+def test_the_limits_of_the_rule_are_told() -> None:
+    rules = f"- {{{BACKEND}, retry: {{attempts: 1, codes: [500, e]}}, timeouts: {{idle: 7s}}}}"
+    told = explained(provider(), route(rules))
+    assert told.retry is not None
+    assert told.timeouts is not None
+    assert (told.retry.attempts, told.timeouts.idle) == (1, 7.0)
+    text = told.to_text()
+    assert "at most 1 more attempt on failed connections, 500, e;" in text
+    assert "idle 7 s" in text
+    assert json.loads(json.dumps(told.as_dict()))["retry"]["codes"] == [500]
