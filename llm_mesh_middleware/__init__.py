@@ -28,7 +28,7 @@ from .exceptions import (
     UpstreamTimeout,
 )
 from .explain import Explanation
-from .mesh import Mesh
+from .mesh import Mesh, MeshStatus
 from .settings import MeshSettings
 from .wsgi import LLMMeshWSGIMiddleware
 
@@ -47,6 +47,7 @@ __all__ = [
     "Mesh",
     "MeshError",
     "MeshSettings",
+    "MeshStatus",
     "MethodNotAllowed",
     "NoBackendAvailable",
     "NoRouteMatched",

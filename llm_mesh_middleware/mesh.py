@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from importlib.metadata import version
-from os import PathLike
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
-from ._compile import Workload, compile_manifest
 from ._core.access import AccessPolicy
 from ._core.exchange import Exchange, ExchangePolicy, exchange
 from ._core.explanation import Explanation
@@ -23,7 +21,6 @@ from ._core.messages import ClientRequest
 from ._core.observer import Observer
 from ._core.routing import RoutingTable, VirtualHost
 from ._core.state import MeshState
-from ._core.timeouts import Timeouts
 from ._core.upstream import TLSFiles
 from ._engine.adrive import adrive
 from ._engine.clients import UpstreamClients
@@ -31,12 +28,12 @@ from ._engine.delivery import AsyncDelivery, Delivery
 from ._engine.drive import drive
 from ._engine.line import Line
 from ._engine.tls import TLSContexts
+from ._loading import LiveTable, MeshStatus, compile_source
 from ._telemetry.guard import GuardedObserver
 from ._telemetry.telemetry import Telemetry
-from .config import LLMProvider, LLMRoute
 from .exceptions import ConfigError, Problem
 from .settings import MeshSettings, load_settings
-from .sources import ConfigSource, FileSource, ModelSource
+from .sources import Config, source_of
 
 if TYPE_CHECKING:
     import httpx
@@ -44,11 +41,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
-__all__ = ["Config", "Mesh", "compile_source"]
-
-logger = logging.getLogger("llm_mesh_middleware")
-
-Config = str | PathLike[str] | ConfigSource | Sequence[str | PathLike[str] | LLMProvider | LLMRoute]
+__all__ = ["Config", "Mesh", "MeshStatus", "compile_source"]
 
 
 class Mesh:
@@ -96,7 +89,6 @@ class Mesh:
             self.settings.access,
             {name: key.get_secret_value() for name, key in self.settings.client_keys.items()},
         )
-        self._source = _source(config, self.settings)
         self._policy = _policy(self.settings)
         self._rng = rng
         self._contexts = TLSContexts(self.settings.ca_file)
@@ -107,30 +99,49 @@ class Mesh:
             trust_env=self.settings.trust_env,
             transport=transport,
         )
+        self._live = LiveTable(
+            source_of(config, self.settings), self.settings, adopt=self._adopt, told=self._record
+        )
         _meshes.add(self)
-        if transport is None:
-            self._load_trust()
-        self.table = self._load()
-        self._telemetry = Telemetry(
-            version("llm-mesh-middleware"),
-            known_models=lambda: self.table.models,
-            health=self.health,
-            workload=self.settings.labels.get("app", "unknown"),
-            namespace=self.settings.namespace,
-            attempt_spans=self.settings.attempt_spans,
-            http_client_spans=self.settings.http_client_spans,
-            tracer_provider=tracer_provider,
-            meter_provider=meter_provider,
-            logger_provider=logger_provider,
-            has_http_spans=self._has_http_spans,
-            redact=redact,
+        self._telemetry = self._make_telemetry(
+            tracer_provider, meter_provider, logger_provider, redact
         )
         observers = (self._telemetry,) if observer is None else (self._telemetry, observer)
         self._observer = GuardedObserver(observers)
 
+    @property
+    def table(self) -> RoutingTable:
+        """The newest configuration that can be used; at most as old as the reload interval."""
+        live = self._live
+        if time.monotonic() >= live.due_at:
+            live.look()
+        return live.table
+
     def find(self, host: bytes) -> VirtualHost | None:
-        """The virtual host that a raw Host value names; None if it is not the mesh's."""
-        return self.table.find(host)
+        """The virtual host that a raw Host value names; None if it is not the mesh's.
+
+        What it returns belongs to one version of the configuration and stays usable.
+        """
+        live = self._live
+        if time.monotonic() >= live.due_at:
+            live.look()
+        return live.table.find(host)
+
+    def status(self) -> MeshStatus:
+        """Which configuration is in use, what is wrong with the newest, how the providers do."""
+        live = self._live
+        if time.monotonic() >= live.due_at:
+            live.look()
+        return replace(live.status, providers=self.health())
+
+    def reload(self) -> MeshStatus:
+        """Read the configuration now, changed or not.
+
+        Never raises for what is wrong with it: the last good one then stays in use, and the status
+        says so. May be called by any thread and by a signal handler.
+        """
+        self._live.reload()
+        return self.status()
 
     async def asend(self, host: VirtualHost, request: ClientRequest) -> AsyncDelivery:
         """Serve a request that is addressed to `host`; the caller closes what it is given.
@@ -215,13 +226,59 @@ class Mesh:
         """
         self._clients.close()
 
-    def _load_trust(self) -> None:
-        """Read the trust store now: it takes a while, and its file may be wrong."""
-        try:
-            self._contexts.get(TLSFiles())
-        except OSError as exc:
-            message = f"{self.settings.ca_file} cannot be used: {exc.strerror or exc}"
-            raise ConfigError([Problem("LLM_MESH_CA_FILE", 0, 0, "", message)]) from None
+    def _adopt(self, table: RoutingTable) -> None:
+        """Make ready for `table`: read trust stores and certificates, forget what is gone.
+
+        A trust store takes a while to read, and a file may be wrong: better now than by a request.
+        """
+        upstreams = [
+            backend.upstream
+            for host in table.hosts
+            for rule in host.rules
+            for backend in rule.backends
+        ]
+        if not self._clients.is_given:
+            try:
+                self._contexts.load({TLSFiles(), *(each.endpoint.tls for each in upstreams)})
+            except OSError as exc:
+                file = self.settings.ca_file or "a certificate file"
+                message = f"{file} cannot be used: {exc.strerror or exc}"
+                raise ConfigError([Problem("LLM_MESH_CA_FILE", 0, 0, "", message)]) from None
+        self._state.keep(
+            providers={each.identity for each in upstreams},
+            routes={host.route for host in table.hosts},
+        )
+
+    def _make_telemetry(
+        self,
+        tracer_provider: TracerProvider | None,
+        meter_provider: MeterProvider | None,
+        logger_provider: LoggerProvider | None,
+        redact: Callable[[str], str] | None,
+    ) -> Telemetry:
+        settings = self.settings
+        telemetry = Telemetry(
+            version("llm-mesh-middleware"),
+            known_models=lambda: self._live.table.models,
+            health=self.health,
+            workload=settings.labels.get("app", "unknown"),
+            namespace=settings.namespace,
+            attempt_spans=settings.attempt_spans,
+            http_client_spans=settings.http_client_spans,
+            tracer_provider=tracer_provider,
+            meter_provider=meter_provider,
+            logger_provider=logger_provider,
+            has_http_spans=self._has_http_spans,
+            redact=redact,
+        )
+        telemetry.metrics.in_use(self._live.status.generation, self._live.status.loaded_at)
+        return telemetry
+
+    def _record(self, status: MeshStatus) -> None:
+        is_success = status.state == "ok"
+        self._telemetry.metrics.reloaded(is_success)
+        if is_success:
+            self._telemetry.metrics.in_use(status.generation, status.loaded_at)
 
     def _has_http_spans(self) -> bool:
         """Whether the HTTP client's own instrumentation makes a span of each attempt."""
@@ -229,19 +286,9 @@ class Mesh:
 
     def _begin_process(self) -> None:
         """Leave to the parent process what is its own: connections, and calls under way."""
+        self._live.begin_process()
         self._clients.forget()
         self._state = MeshState(threading.Lock)
-
-    def _load(self) -> RoutingTable:
-        table, problems = compile_source(self._source, self.settings)
-        for problem in problems:
-            if problem.severity == "warning":
-                logger.warning("%s", problem)
-        if table is None:
-            raise ConfigError([problem for problem in problems if problem.severity == "error"])
-        names = ", ".join(host.name for host in table.hosts)
-        logger.info("serving %d virtual hosts: %s", len(table.hosts), names)
-        return table
 
 
 _meshes: WeakSet[Mesh] = WeakSet()
@@ -256,46 +303,9 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
 
 
-def compile_source(
-    source: ConfigSource, settings: MeshSettings, environ: Mapping[str, str] | None = None
-) -> tuple[RoutingTable | None, tuple[Problem, ...]]:
-    """Load and compile; the table is None if a problem is an error."""
-    compiled = compile_manifest(
-        source.load(),
-        Workload(settings.labels, settings.namespace, frozenset(settings.gateways)),
-        endpoints=settings.endpoints,
-        timeouts=_timeouts(settings),
-        environ=os.environ if environ is None else environ,
-    )
-    return compiled.table, compiled.problems
-
-
-def _source(config: Config | None, settings: MeshSettings) -> ConfigSource:
-    if config is None:
-        config = settings.config
-    if isinstance(config, ConfigSource):
-        return config
-    if isinstance(config, str | PathLike):
-        config = (config,)
-    models = [item for item in config if isinstance(item, LLMProvider | LLMRoute)]
-    if models:
-        return ModelSource(models, default_namespace=settings.namespace)
-    paths = [os.fspath(item) for item in config if isinstance(item, str | PathLike)]
-    return FileSource(paths, environ=os.environ, default_namespace=settings.namespace)
-
-
 def _policy(settings: MeshSettings) -> ExchangePolicy:
     return ExchangePolicy(
         max_response_bytes=settings.max_response_bytes,
         forward=ForwardPolicy.extended(settings.forward_headers),
         show_routing=settings.response_headers,
-    )
-
-
-def _timeouts(settings: MeshSettings) -> Timeouts:
-    return Timeouts(
-        connect=settings.connect_timeout,
-        first_byte=settings.first_byte_timeout,
-        idle=settings.idle_timeout,
-        request=settings.request_timeout,
     )

@@ -191,6 +191,11 @@ class MeshSettings(BaseSettings):
         default=("mesh",),
         description="Gateway names this process stands for, commas between. Default: mesh.",
     )
+    reload_interval: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        default=1,
+        description="Seconds between looks at the manifests and the files they name; 0 for never."
+        " Default: 1.",
+    )
     client_keys: Annotated[
         dict[_Name, Annotated[SecretStr, AfterValidator(_check_client_key)]],
         NoDecode,

@@ -6,14 +6,24 @@ A source reads and reports; it never raises for what it finds.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
+from ._files import FileVersions
 from ._manifest import Manifest, Resource, parse_manifest
 from .config import LLMProvider, LLMRoute
 from .exceptions import Problem
+from .settings import MeshSettings
 
-__all__ = ["ConfigSource", "FileSource", "ModelSource", "apply"]
+__all__ = [
+    "Config",
+    "ConfigSource",
+    "FileSource",
+    "ModelSource",
+    "ReportingSource",
+    "apply",
+    "source_of",
+]
 
 _SUFFIXES = (".yaml", ".yml")
 
@@ -24,6 +34,25 @@ class ConfigSource(Protocol):
 
     def load(self) -> Manifest:
         """Read everything; problems are returned, not raised."""
+        ...
+
+    def fingerprint(self) -> Hashable:
+        """A value that differs whenever `load` would give something else; asked for every second.
+
+        Cheap, and never raises: requests wait for it.
+        """
+        ...
+
+
+@runtime_checkable
+class ReportingSource(Protocol):
+    """A source that passes on what became of what it gave, to whoever wrote it."""
+
+    def report(self, problems: tuple[Problem, ...]) -> None:
+        """Called after each load with all problems, those of the source itself among them.
+
+        What was loaded is in use unless one of them is an error. Must not wait for anything.
+        """
         ...
 
 
@@ -41,6 +70,10 @@ class ModelSource:
         """The models, applied in their order."""
         return Manifest(apply(self._resources))
 
+    def fingerprint(self) -> Hashable:
+        """Always the same: models do not change."""
+        return ()
+
 
 class FileSource:
     """YAML files, and directories of `*.yaml` and `*.yml`, read anew by every `load`."""
@@ -55,6 +88,18 @@ class FileSource:
         self._paths = tuple(os.fspath(path) for path in paths)
         self._environ = environ
         self._default_namespace = default_namespace
+        self._versions = FileVersions()
+
+    def fingerprint(self) -> Hashable:
+        """The versions of all files there are, found anew: some may have come or gone."""
+        files: list[str] = []
+        unlisted: list[tuple[str, str]] = []
+        for path in self._paths:
+            try:
+                files += _files_at(path)
+            except OSError as exc:
+                unlisted.append((path, str(exc.strerror)))
+        return self._versions.of(files), tuple(unlisted)
 
     def load(self) -> Manifest:
         """Read the paths in order, directories in file-name order, and apply what they hold."""
@@ -67,7 +112,7 @@ class FileSource:
 
     def _load_path(self, path: str) -> Iterator[Manifest]:
         try:
-            files = _manifests_in(path) if os.path.isdir(path) else [path]
+            files = _files_at(path)
         except OSError as exc:
             yield _unreadable(path, exc)
             return
@@ -96,6 +141,29 @@ class FileSource:
         )
 
 
+Config = (
+    str
+    | os.PathLike[str]
+    | ConfigSource
+    | Sequence[str | os.PathLike[str] | LLMProvider | LLMRoute]
+)
+
+
+def source_of(config: Config | None, settings: MeshSettings) -> ConfigSource:
+    """The source that `config` stands for; None for what the settings name."""
+    if config is None:
+        config = settings.config
+    if isinstance(config, ConfigSource):
+        return config
+    if isinstance(config, str | os.PathLike):
+        config = (config,)
+    models = [item for item in config if isinstance(item, LLMProvider | LLMRoute)]
+    if models:
+        return ModelSource(models, default_namespace=settings.namespace)
+    paths = [os.fspath(item) for item in config if isinstance(item, str | os.PathLike)]
+    return FileSource(paths, environ=os.environ, default_namespace=settings.namespace)
+
+
 def apply(resources: Iterable[Resource]) -> tuple[Resource, ...]:
     """What `kubectl apply` leaves: one resource per kind, namespace and name, the later one.
 
@@ -105,6 +173,10 @@ def apply(resources: Iterable[Resource]) -> tuple[Resource, ...]:
         (resource.model.kind, resource.namespace, resource.name): resource for resource in resources
     }
     return tuple(applied.values())
+
+
+def _files_at(path: str) -> list[str]:
+    return _manifests_in(path) if os.path.isdir(path) else [path]
 
 
 def _manifests_in(directory: str) -> list[str]:

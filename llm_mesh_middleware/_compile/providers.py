@@ -12,6 +12,7 @@ from .._core.health import OutlierDetection
 from .._core.operations import CHAT, OPERATIONS, Operation
 from .._core.payload import raw
 from .._core.upstream import Endpoint, ProviderIdentity, TLSFiles, Upstream
+from .._files import FileVersion, version_of
 from .._manifest import PYTHON, Resource
 from .._transformers.openai import OpenAITransformer
 from ..config import LLMProvider, OpenAIConfig
@@ -45,7 +46,11 @@ class _Settled:
 
 
 class CompiledProvider:
-    """A provider ready to be pointed at; `problems` tells what is wrong with it."""
+    """A provider ready to be pointed at; `problems` tells what is wrong with it.
+
+    `files` are those that it has read or will read beside its manifest, in the version they had
+    before that.
+    """
 
     def __init__(
         self, resource: Resource, *, endpoints: Mapping[str, str], environ: Mapping[str, str]
@@ -55,6 +60,7 @@ class CompiledProvider:
         self.resource = resource
         self.host = resource.model.spec.host.lower().rstrip(".")
         self.problems: list[Problem] = []
+        self.files: dict[str, FileVersion] = {}
         self._environ = environ
         self._spec = resource.model.spec
         self._check_tls()
@@ -123,6 +129,9 @@ class CompiledProvider:
         tls = self._spec.tls
         if tls is None:
             return
+        for file in (tls.ca_file, tls.client_cert_file, tls.client_key_file):
+            if file is not None:
+                self._depend_on(file)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
             if tls.ca_file is not None:
@@ -176,6 +185,7 @@ class CompiledProvider:
         if source.env is not None:
             return self._key_text(self._environ.get(source.env), (*path, "env"), f"${source.env}")
         if source.file is not None:
+            self._depend_on(source.file)
             try:
                 text = Path(source.file).read_text(encoding="latin-1")
             except OSError as exc:
@@ -197,6 +207,10 @@ class CompiledProvider:
             self._complain(path, f"what {origin} holds is no key: control or non-ASCII characters")
             return None
         return key
+
+    def _depend_on(self, file: str) -> None:
+        """Called before the file is read: a change that comes between is then noticed later."""
+        self.files.setdefault(file, version_of(file))
 
     def _complain(self, path: _Path, message: str) -> None:
         self.problems.append(self.resource.problem(path, message))

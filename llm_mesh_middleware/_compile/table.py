@@ -6,13 +6,14 @@ Problems of every document are collected; a table is made only when none is an e
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from .._core.balancing import Backend, Backends
 from .._core.matching import Match
 from .._core.retrying import RetryPolicy
 from .._core.routing import RouteRule, RoutingTable, VirtualHost
 from .._core.timeouts import Timeouts
+from .._files import FileVersion
 from .._manifest import Manifest, Resource
 from ..config import BackendRef, LLMProvider, LLMRoute, RouteMatch, RuleTimeouts, StickyBy
 from ..config import RetryPolicy as RetryConfig
@@ -28,10 +29,15 @@ _Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A table, or None beside the errors that prevent one; there may be warnings in both cases."""
+    """A table, or None beside the errors that prevent one; there may be warnings in both cases.
+
+    `files` are the key and certificate files that the documents name, each in the version that it
+    had when it was read. When one changes, the same documents compile to something else.
+    """
 
     table: RoutingTable | None
     problems: tuple[Problem, ...]
+    files: Mapping[str, FileVersion] = field(default_factory=dict, repr=False)
 
 
 def compile_manifest(
@@ -56,8 +62,8 @@ def compile_manifest(
     hosts = compiler.virtual_hosts()
     problems = (*manifest.problems, *compiler.problems)
     if any(problem.severity == "error" for problem in problems):
-        return Compiled(None, problems)
-    return Compiled(RoutingTable(hosts, compiler.aliases), problems)
+        return Compiled(None, problems, compiler.files)
+    return Compiled(RoutingTable(hosts, compiler.aliases), problems, compiler.files)
 
 
 class _Compiler:
@@ -68,6 +74,7 @@ class _Compiler:
         self._providers: dict[str, CompiledProvider] = {}
         self._elsewhere: dict[str, str] = {}
         self.aliases: dict[str, str] = {}
+        self.files: dict[str, FileVersion] = {}
         self.problems: list[Problem] = []
 
     def add_providers(self, endpoints: Mapping[str, str], environ: Mapping[str, str]) -> None:
@@ -88,6 +95,7 @@ class _Compiler:
                     "a host must be unique among providers",
                 )
             self.problems += provider.problems
+            self.files = provider.files | self.files
 
     def virtual_hosts(self) -> list[VirtualHost]:
         hosts: dict[str, tuple[Resource, VirtualHost]] = {}

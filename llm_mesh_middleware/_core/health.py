@@ -7,7 +7,7 @@ configuration.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -339,6 +339,16 @@ class HealthRegistry:
                 )
         return health
 
+    def keep(self, identities: Collection[ProviderIdentity]) -> None:
+        """Forget all others; calls to them that are under way end as they would have."""
+        with self._lock:
+            self._providers = {
+                identity: health
+                for identity, health in self._providers.items()
+                if identity in identities
+            }
+
     def statuses(self, now: float) -> Mapping[str, ProviderStatus]:
         """The state of every provider that was called, by provider host."""
-        return {identity.host: health.status(now) for identity, health in self._providers.items()}
+        providers = list(self._providers.items())  # another thread may add one
+        return {identity.host: health.status(now) for identity, health in providers}

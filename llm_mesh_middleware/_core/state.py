@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 
 from .health import HealthRegistry
 from .retrying import RetryBudget
+from .upstream import ProviderIdentity
 
 __all__ = ["MeshState"]
 
@@ -24,3 +25,8 @@ class MeshState:
         """The budget of the route of that name."""
         budget = self._budgets.get(route)
         return self._budgets.setdefault(route, RetryBudget()) if budget is None else budget
+
+    def keep(self, *, providers: Collection[ProviderIdentity], routes: Collection[str]) -> None:
+        """Forget all other providers and routes: the configuration has them no more."""
+        self.health.keep(providers)
+        self._budgets = {route: kept for route, kept in self._budgets.items() if route in routes}

@@ -45,6 +45,11 @@ class UpstreamClients:
         self._lock = threading.Lock()
         self._sync: UpstreamClient | None = None
 
+    @property
+    def is_given(self) -> bool:
+        """Whether there is a transport that carries every call."""
+        return self._transport is not None
+
     def of_loop(self) -> AsyncUpstreamClient:
         """The client of the running event loop."""
         loop = asyncio.get_running_loop()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Iterable
 from functools import lru_cache
 
 from .._core.upstream import TLSFiles
+from .._files import FileVersion, version_of
 
 __all__ = ["TLSContexts"]
 
@@ -16,7 +18,7 @@ _SYSTEM = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 class TLSContexts:
-    """One context per set of files, for the life of a mesh."""
+    """One context per set of files, in the version they had when they were last loaded."""
 
     def __init__(self, ca_file: str | None = None) -> None:
         """`ca_file` is trusted beside the system's own authorities (`LLM_MESH_CA_FILE`)."""
@@ -31,18 +33,28 @@ class TLSContexts:
         """
         context = self._contexts.get(files)
         if context is None:
-            names = (self._ca_file, files.ca_file, files.client_cert_file, files.client_key_file)
-            system = map(os.environ.get, _SYSTEM)
-            context = self._contexts[files] = _create(*names, *map(_version, names), *system)
+            context = self._contexts[files] = self._make(files)
         return context
 
+    def load(self, wanted: Iterable[TLSFiles]) -> None:
+        """Read what has changed of the `wanted` files, and forget all others.
 
-def _version(name: str | None) -> tuple[int, int] | None:
+        A context whose files are as they were stays the same, and so do its connections.
+
+        Raises:
+            OSError: a file cannot be used; then everything stays as it was.
+        """
+        self._contexts = {files: self._make(files) for files in wanted}
+
+    def _make(self, files: TLSFiles) -> ssl.SSLContext:
+        names = (self._ca_file, files.ca_file, files.client_cert_file, files.client_key_file)
+        system = map(os.environ.get, _SYSTEM)
+        return _create(*names, *map(_version, names), *system)
+
+
+def _version(name: str | None) -> FileVersion:
     """What changes when a file does."""
-    if name is None:
-        return None
-    status = os.stat(name)
-    return status.st_mtime_ns, status.st_size
+    return None if name is None else version_of(name)
 
 
 @lru_cache(maxsize=32)

@@ -93,8 +93,22 @@ class MeshMetrics:
         self.attempts = meter.create_counter(semconv.MESH_ATTEMPTS, "{attempt}")
         self.fallbacks = meter.create_counter(semconv.MESH_FALLBACKS, "{fallback}")
         self._without_usage = meter.create_counter(semconv.MESH_WITHOUT_USAGE, "{request}")
+        self._reloads = meter.create_counter(semconv.MESH_RELOADS, "{reload}")
+        self._generation = meter.create_gauge(semconv.MESH_GENERATION, "{generation}")
+        self._loaded_at = meter.create_gauge(
+            semconv.MESH_LOADED_AT, semconv.SECONDS, "Unix time of the configuration in use"
+        )
         self._usage = Tally(meter, semconv.USAGE_COUNTERS, unit=semconv.TOKENS, about="Tokens")
         self._asm = Tally(meter, semconv.ASM_COUNTERS, unit=semconv.TOKENS, about="Tokens (ASM)")
+
+    def reloaded(self, is_success: bool) -> None:
+        """The configuration was read again."""
+        self._reloads.add(1, {semconv.RELOAD_RESULT: "success" if is_success else "failure"})
+
+    def in_use(self, generation: int, loaded_at: float) -> None:
+        """A configuration has come into use."""
+        self._generation.set(generation)
+        self._loaded_at.set(loaded_at)
 
     def record(self, call: CallRecord) -> None:
         """Record a finished exchange."""

@@ -74,6 +74,7 @@ UPSTREAM_REQUEST_ID: Final = "llm_mesh.upstream.request_id"
 ATTEMPT_OUTCOME: Final = "llm_mesh.attempt.outcome"
 FALLBACK_FROM: Final = "llm_mesh.fallback.from"
 FALLBACK_TO: Final = "llm_mesh.fallback.to"
+RELOAD_RESULT: Final = "result"
 
 # Events.
 EVENT_DETAILS: Final = "gen_ai.client.inference.operation.details"
@@ -99,6 +100,9 @@ MESH_ACTIVE: Final = "llm_mesh.requests.active"
 MESH_ATTEMPTS: Final = "llm_mesh.attempts"
 MESH_FALLBACKS: Final = "llm_mesh.fallbacks"
 MESH_EJECTED: Final = "llm_mesh.providers.ejected"
+MESH_RELOADS: Final = "llm_mesh.config.reloads"
+MESH_GENERATION: Final = "llm_mesh.config.generation"
+MESH_LOADED_AT: Final = "llm_mesh.config.last_success"
 MESH_WITHOUT_USAGE: Final = "llm_mesh.requests.without_usage"
 
 # Usage counters by the field of `Usage` that they add up.

@@ -37,6 +37,7 @@ DEFAULTS: dict[str, object] = {
     "max_response_bytes": 64 * 2**20,
     "forward_headers": (),
     "trust_env": False,
+    "reload_interval": 1,
     "sse_keepalive": 0,
     "http_client_spans": "auto",
     "attempt_spans": "on_retry",

@@ -54,6 +54,9 @@ class Repeated:
     def load(self) -> object:
         return FileSource([str(FIRST)], environ=os.environ).load()
 
+    def fingerprint(self) -> object:
+        return None
+
 
 @pytest.mark.parametrize(
     "config",

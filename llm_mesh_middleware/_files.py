@@ -1,0 +1,69 @@
+"""Versions of files: what a file held at one look, as a value that the next look is compared with.
+
+Contents are compared, not dates: a file that is written twice within one tick of the file system's
+clock is noticed, and one that is only touched is not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Iterable
+from typing import TypeAlias
+
+__all__ = ["FileVersion", "FileVersions", "version_of"]
+
+# A digest of the content; the reason why there is none; None for what is no regular file.
+FileVersion: TypeAlias = bytes | str | None
+
+_Status: TypeAlias = tuple[int, ...]
+
+# Some file systems keep dates in steps of two seconds: a file may change within a step and show the
+# same status as before.
+_STEP_NS = 2_000_000_000
+
+
+def version_of(path: str) -> FileVersion:
+    """The version of the file at `path`, read anew. Never raises."""
+    return _look(path, None)[1]
+
+
+class FileVersions:
+    """Versions of files that are looked at again and again.
+
+    A file is read only if its status has changed since the last look, or so recently that another
+    change might not show.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[_Status | None, FileVersion]] = {}
+
+    def of(self, paths: Iterable[str]) -> tuple[tuple[str, FileVersion], ...]:
+        """Each path with its version; what is not asked for this time is forgotten."""
+        seen = {path: _look(path, self._seen.get(path)) for path in paths}
+        self._seen = seen
+        return tuple((path, version) for path, (_, version) in seen.items())
+
+
+def _look(
+    path: str, last: tuple[_Status | None, FileVersion] | None
+) -> tuple[_Status | None, FileVersion]:
+    """The status of a file and its version; a status of None is none to rely on."""
+    try:
+        found = os.stat(path)  # of what symlinks lead to
+        if not stat.S_ISREG(found.st_mode):
+            return None, None  # to read from a pipe is to take from it
+        status = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        if last is not None and last[0] == status:
+            return last
+        changed_at = max(found.st_mtime_ns, found.st_ctime_ns)
+        is_settled = time.time_ns() - changed_at > _STEP_NS
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, hashlib.sha256).digest()
+    except OSError as exc:
+        return None, exc.strerror or type(exc).__name__
+    except ValueError as exc:  # NUL in the path
+        return None, str(exc)
+    return status if is_settled else None, digest
