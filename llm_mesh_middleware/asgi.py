@@ -17,7 +17,13 @@ from ._core.sse import make_event
 from ._engine.delivery import AsyncDelivery
 from ._engine.interrupt import Interrupt
 from ._engine.keepalive import COMMENT, kept_alive, open_kept_alive
-from .exceptions import AnswerableError, ClientDisconnected, ConfigError, RequestTimeout
+from .exceptions import (
+    AnswerableError,
+    ClientDisconnected,
+    ConfigError,
+    RequestTimeout,
+    ServerShutdown,
+)
 from .mesh import Config, Mesh
 from .settings import MeshSettings
 
@@ -36,6 +42,8 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _GONE = "the client went away"
+# How long a client that does not read may keep a process from ending, when told that it ends.
+_LAST_WORDS_S = 1.0
 _EVENTS = (b"content-type", b"text/event-stream")
 
 
@@ -82,6 +90,7 @@ class LLMMeshMiddleware:
         self._tracer_provider = tracer_provider
         self._meter_provider = meter_provider
         self._logger_provider = logger_provider
+        self.interrupts: set[Interrupt] = set()
 
     @property
     def mesh(self) -> Mesh:
@@ -126,6 +135,14 @@ class LLMMeshMiddleware:
         else:
             responder = _Responder(self, mesh, found[0], scope, receive, send)
             await responder.respond(path, hosts, authority)
+
+    def interrupt(self) -> None:
+        """End what is under way: a stream with its `error` event, anything else with 503.
+
+        For a server that is shutting down and has waited long enough; called in its event loop.
+        """
+        for interrupt in list(self.interrupts):
+            interrupt.fire(ServerShutdown())
 
     def attributes_of(self, scope: Scope, consumer: str | None) -> Mapping[str, str]:
         """What the application and the client key say of a request."""
@@ -219,9 +236,11 @@ class _Responder:
             request = await self._read_request(path)
             with Interrupt() as interrupt:
                 watch = asyncio.create_task(self._watch(interrupt))
+                self._middleware.interrupts.add(interrupt)
                 try:
                     await self._serve(request, interrupt)
                 finally:
+                    self._middleware.interrupts.discard(interrupt)
                     watch.cancel()
         except AnswerableError as error:
             await self._send_error(error)
@@ -241,6 +260,13 @@ class _Responder:
                 await self._stream(delivery, interval_s)
             else:
                 await self._send_whole(delivery)
+        except asyncio.CancelledError:
+            is_gone = isinstance(interrupt.error, ClientDisconnected)
+            if is_gone or not (self._has_started and delivery.reply.is_stream):
+                raise
+            await self._break_off(delivery)
+            if interrupt.error is None:
+                raise
         finally:
             interrupt.disarm()  # a client that leaves after its answer must not leave a connection
             await delivery.aclose()
@@ -265,6 +291,14 @@ class _Responder:
             async for data in body:
                 await send({"type": "http.response.body", "body": data, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+
+    async def _break_off(self, delivery: AsyncDelivery) -> None:
+        """The server ends before the stream does, and a silent end would pass for a whole one."""
+        rest = delivery.break_off(ServerShutdown())
+        if rest is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_WORDS_S):
+                    await self._send({"type": "http.response.body", "body": rest})
 
     async def _show_life(self, request: ClientRequest) -> None:
         """A comment for a client that waits for a stream; the first one commits to status 200."""

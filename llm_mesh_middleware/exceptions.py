@@ -18,6 +18,7 @@
     │   ├── UpstreamProtocolError   502  upstream_protocol_error
     │   ├── NoBackendAvailable      503  no_healthy_upstream
     │   └── UpstreamTimeout         504  upstream_timeout
+    ├── ServerShutdown              503  server_shutdown; the process ends before the answer
     └── ClientDisconnected          the client went away; nobody is left to answer
 
 `status`, `type` and `code` are what a client sees in the OpenAI error object; they live on the
@@ -45,6 +46,7 @@ __all__ = [
     "RequestError",
     "RequestTimeout",
     "RequestTooLarge",
+    "ServerShutdown",
     "UnsupportedEncoding",
     "UnsupportedOperation",
     "UpstreamConnectError",
@@ -231,6 +233,16 @@ class UpstreamTimeout(UpstreamError):
     def __init__(self, message: str, *, phase: str) -> None:
         self.phase = phase
         super().__init__(message)
+
+
+class ServerShutdown(AnswerableError):
+    """The process is ending, and its patience with open answers is over: nobody's fault."""
+
+    status = 503
+    code = "server_shutdown"
+
+    def __init__(self) -> None:
+        super().__init__("the server is shutting down", headers={"connection": "close"})
 
 
 class ClientDisconnected(MeshError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..exceptions import AnswerableError, ClientDisconnected
+from ..exceptions import AnswerableError, ClientDisconnected, ServerShutdown
 from .health import Lease
 from .messages import Deadline, error_object
 from .observer import Observation
@@ -94,7 +94,7 @@ class Reply:
             error, summary = error or self._relay.error, self._relay.summary
         if error is None:
             self._lease.end("success", self._clock())
-        elif isinstance(error, ClientDisconnected):
+        elif isinstance(error, ClientDisconnected | ServerShutdown):
             self._lease.end("cancelled", self._clock())
         else:
             self._lease.end("failure", self._clock())

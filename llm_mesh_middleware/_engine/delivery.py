@@ -51,6 +51,10 @@ class AsyncDelivery:
         self.reply.finish()
         return self.reply.body
 
+    def break_off(self, error: Exception) -> bytes | None:
+        """What the client still gets of a stream that is given up; None if it has all of it."""
+        return None if self._is_over else self._abort(error)
+
     async def aclose(self, error: Exception | None = None) -> None:
         """Give the connection back; if the body was not delivered whole, the reply is aborted.
 

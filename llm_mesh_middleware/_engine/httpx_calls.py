@@ -13,7 +13,7 @@ from .._core.messages import Deadline, UpstreamRequest
 from ..exceptions import UpstreamError, UpstreamProtocolError
 from .upstream import connect_failure
 
-__all__ = ["NO_LIMITS", "is_instrumented", "make_request", "map_error"]
+__all__ = ["NO_LIMITS", "is_instrumented", "is_unused", "make_request", "map_error"]
 
 NO_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None)
 
@@ -30,6 +30,12 @@ def is_instrumented(transport: httpx.AsyncBaseTransport | httpx.BaseTransport | 
         return True
     names = ("handle_async_request", "handle_request")
     return any(hasattr(getattr(kind, name, None), "__wrapped__") for name in names)
+
+
+def is_unused(transport: httpx.AsyncHTTPTransport | httpx.HTTPTransport) -> bool:
+    """Whether no call is under way on any connection of httpx's own transport."""
+    # The pool is httpcore's, and to be asked there; httpx does not show it.
+    return all(each.is_idle() or each.is_closed() for each in transport._pool.connections)
 
 
 def make_request(

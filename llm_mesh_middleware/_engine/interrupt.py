@@ -12,22 +12,22 @@ class Interrupt:
     """Raises an error in the task that entered it, when `fire` is called from elsewhere.
 
     What `asyncio.timeout` does for a clock, for any event: the task is cancelled, and the
-    cancellation becomes the error on the way out. A cancellation from somebody else passes
-    unchanged.
+    cancellation becomes the error on the way out; `error` is set from the moment it is on its way.
+    A cancellation from somebody else passes unchanged.
     """
 
-    __slots__ = ("_cancelling", "_error", "_is_armed", "_task")
+    __slots__ = ("_cancelling", "_is_armed", "_task", "error")
 
     def __init__(self) -> None:
         self._task: asyncio.Task[object] | None = None
         self._cancelling = 0
         self._is_armed = True
-        self._error: Exception | None = None
+        self.error: Exception | None = None
 
     def fire(self, error: Exception) -> None:
         """Raise `error` in the task; once, while it is inside and armed."""
-        if self._is_armed and self._task is not None and self._error is None:
-            self._error = error
+        if self._is_armed and self._task is not None and self.error is None:
+            self.error = error
             self._task.cancel()
 
     def disarm(self) -> None:
@@ -48,7 +48,7 @@ class Interrupt:
         traceback: TracebackType | None,
     ) -> None:
         task, self._task = self._task, None
-        if self._error is None or task is None:
+        if self.error is None or task is None:
             return
         if task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
-            raise self._error from exc
+            raise self.error from exc

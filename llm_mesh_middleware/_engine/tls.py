@@ -46,6 +46,10 @@ class TLSContexts:
         """
         self._contexts = {files: self._make(files) for files in wanted}
 
+    def uses(self, context: ssl.SSLContext) -> bool:
+        """Whether `context` is in the version of its files that counts."""
+        return any(context is used for used in self._contexts.values())
+
     def _make(self, files: TLSFiles) -> ssl.SSLContext:
         names = (self._ca_file, files.ca_file, files.client_cert_file, files.client_key_file)
         system = map(os.environ.get, _SYSTEM)

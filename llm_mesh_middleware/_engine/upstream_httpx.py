@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpx
 
 from .._core.messages import UpstreamRequest
-from .._core.upstream import Endpoint, TLSFiles
+from .._core.upstream import Endpoint
 from ..exceptions import UpstreamError
-from .httpx_calls import NO_LIMITS, make_request, map_error
+from .httpx_calls import NO_LIMITS, is_unused, make_request, map_error
 from .tls import TLSContexts
 from .upstream import env_proxy, response_head, torn
 
 __all__ = ["HttpxUpstreamClient"]
+
+# Whose certificates are shown and asked for: the same address may stand for several.
+_Identity: TypeAlias = tuple[ssl.SSLContext, str, str | None]
 
 
 class HttpxUpstreamClient:
@@ -37,7 +41,7 @@ class HttpxUpstreamClient:
         if transport is not None and not isinstance(transport, httpx.AsyncBaseTransport):
             raise TypeError(f"{type(transport).__name__} is synchronous: it cannot serve `asend`")
         self._given = transport
-        self._transports: dict[tuple[TLSFiles, str, str | None], httpx.AsyncHTTPTransport] = {}
+        self._transports: dict[_Identity, httpx.AsyncHTTPTransport] = {}
 
     async def open(self, request: UpstreamRequest) -> HttpxUpstreamResponse:
         """Send `request`; see `AsyncUpstreamClient`."""
@@ -45,7 +49,8 @@ class HttpxUpstreamClient:
         handshake = _Handshake()
         httpx_request = make_request(request, trace=handshake.trace)
         try:
-            response = await self._transport(endpoint).handle_async_request(httpx_request)
+            transport = await self._transport(endpoint)
+            response = await transport.handle_async_request(httpx_request)
         except (httpx.TransportError, OSError) as exc:
             raise map_error(exc, request) from exc
         except asyncio.CancelledError:
@@ -63,19 +68,28 @@ class HttpxUpstreamClient:
         for transport in transports.values():
             await transport.aclose()
 
-    def _transport(self, endpoint: Endpoint) -> httpx.AsyncBaseTransport:
+    async def _aclose_outdated(self) -> None:
+        """Close what was opened with certificates of before a reload, once nothing uses it."""
+        for identity, transport in list(self._transports.items()):
+            is_outdated = not self._contexts.uses(identity[0]) and is_unused(transport)
+            if is_outdated and self._transports.pop(identity, None) is not None:
+                await transport.aclose()
+
+    async def _transport(self, endpoint: Endpoint) -> httpx.AsyncBaseTransport:
         if self._given is not None:
             return self._given
         proxy = env_proxy(endpoint) if self._trust_env else None
-        identity = (endpoint.tls, endpoint.server_name, proxy)
+        context = self._contexts.get(endpoint.tls)
+        identity = (context, endpoint.server_name, proxy)
         transport = self._transports.get(identity)
         if transport is None:
             transport = self._transports[identity] = httpx.AsyncHTTPTransport(
-                verify=self._contexts.get(endpoint.tls),
+                verify=context,
                 trust_env=False,
                 limits=NO_LIMITS,
                 proxy=proxy,
             )
+            await self._aclose_outdated()
         return transport
 
 

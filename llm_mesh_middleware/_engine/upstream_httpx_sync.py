@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 import time
 from collections.abc import Iterator
+from typing import TypeAlias
 
 import httpx
 
 from .._core.messages import UpstreamRequest
-from .._core.upstream import Endpoint, TLSFiles
+from .._core.upstream import Endpoint
 from ..exceptions import UpstreamError
-from .httpx_calls import NO_LIMITS, make_request, map_error
+from .httpx_calls import NO_LIMITS, is_unused, make_request, map_error
 from .line import Line, LineBackend
 from .tls import TLSContexts
 from .upstream import STALE_S, env_proxy, response_head, torn
@@ -20,6 +22,10 @@ __all__ = ["SyncHttpxUpstreamClient"]
 
 # What a kept connection that the provider was closing fails with.
 _STALE_ERRORS = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
+
+
+# Whose certificates are shown and asked for: the same address may stand for several.
+_Identity: TypeAlias = tuple[ssl.SSLContext, str, str | None]
 
 
 class SyncHttpxUpstreamClient:
@@ -40,7 +46,7 @@ class SyncHttpxUpstreamClient:
         if transport is not None and not isinstance(transport, httpx.BaseTransport):
             raise TypeError(f"{type(transport).__name__} is asynchronous: it cannot serve `send`")
         self._given = transport
-        self._transports: dict[tuple[TLSFiles, str, str | None], httpx.HTTPTransport] = {}
+        self._transports: dict[_Identity, httpx.HTTPTransport] = {}
 
     def open(self, request: UpstreamRequest, until: float, line: Line) -> SyncHttpxUpstreamResponse:
         """Send `request`; see `UpstreamClient`.
@@ -79,15 +85,24 @@ class SyncHttpxUpstreamClient:
         with line.held(until, request.connect_timeout_s):
             return transport.handle_request(make_request(request, read_s=read_s))
 
+    def _close_outdated(self) -> None:
+        """Close what was opened with certificates of before a reload, once nothing uses it."""
+        for identity, transport in list(self._transports.items()):
+            is_outdated = not self._contexts.uses(identity[0]) and is_unused(transport)
+            if is_outdated and self._transports.pop(identity, None) is not None:
+                transport.close()
+
     def _transport(self, endpoint: Endpoint) -> httpx.BaseTransport:
         if self._given is not None:
             return self._given
         proxy = env_proxy(endpoint) if self._trust_env else None
-        identity = (endpoint.tls, endpoint.server_name, proxy)
+        context = self._contexts.get(endpoint.tls)
+        identity = (context, endpoint.server_name, proxy)
         transport = self._transports.get(identity)
         if transport is None:
+            self._close_outdated()
             made = httpx.HTTPTransport(
-                verify=self._contexts.get(endpoint.tls),
+                verify=context,
                 trust_env=False,
                 limits=NO_LIMITS,
                 proxy=proxy,

@@ -65,24 +65,35 @@ def main() -> None:
     help="How many processes share the port.",
 )
 @click.option(
+    "--grace",
+    default=25.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="How many seconds open answers may take to finish when the process is told to end.",
+)
+@click.option(
     "--log-format",
     default="text",
     show_default=True,
     type=click.Choice(["text", "json"]),
     help="How each call is logged.",
 )
-def serve(config: tuple[str, ...], host: str, port: int, workers: int, log_format: str) -> None:
+def serve(
+    config: tuple[str, ...], host: str, port: int, workers: int, grace: float, log_format: str
+) -> None:
     """Run the mesh as a sidecar, for programs in any language.
 
     A client reaches it with `http_proxy=http://127.0.0.1:15001`, or with a virtual host in its Host
-    header. GET /healthz answers on any other host.
+    header. GET /healthz answers on any other host. Changed manifests are read by themselves, SIGHUP
+    has them read now. SIGTERM and SIGINT end the process; a stream that is open after the grace
+    period ends with an error event.
 
     Exit code 1 if the configuration cannot be used or the address is taken, 2 for a wrong command
     line.
     """
     from .serve import run
 
-    run(config, host=host, port=port, workers=workers, log_format=log_format)
+    run(config, host=host, port=port, workers=workers, grace=grace, log_format=log_format)
 
 
 @main.command()

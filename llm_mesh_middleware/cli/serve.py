@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
+import math
 import os
 import signal
 import socket
@@ -20,18 +22,21 @@ from .._core.messages import error_object
 from .._telemetry.access_log import JSONFormatter, LineFormatter
 from .._telemetry.setup import NO_METRICS, setup_telemetry
 from ..asgi import LLMMeshMiddleware, Receive, Scope, Send
-from ..mesh import Mesh
+from ..mesh import Mesh, MeshStatus
 from ..settings import MeshSettings, load_settings
 from .exposure import warn_if_exposed
+from .signals import MARGIN_S, Supervisor, handle_signals, ignore_hangup
 
 __all__ = ["TargetProtocol", "create_app", "run"]
 
-_LOG_FORMAT = "_LLM_MESH_LOG_FORMAT"  # from the command to its workers
+# From the command to its workers.
+_LOG_FORMAT = "_LLM_MESH_LOG_FORMAT"
+_GRACE = "_LLM_MESH_GRACE"
 
-_GRACE_S = 25  # for answers under way, below the 30 that Kubernetes allows
 
-
-def run(config: Sequence[str], *, host: str, port: int, workers: int, log_format: str) -> None:
+def run(
+    config: Sequence[str], *, host: str, port: int, workers: int, grace: float, log_format: str
+) -> None:
     """Serve until the process is told to end."""
     if workers > 1 and "prometheus" in os.environ.get("OTEL_METRICS_EXPORTER", ""):
         raise click.UsageError(
@@ -41,6 +46,7 @@ def run(config: Sequence[str], *, host: str, port: int, workers: int, log_format
     if config:
         os.environ["LLM_MESH_CONFIG"] = json.dumps(config)  # workers read it from there
     os.environ[_LOG_FORMAT] = log_format
+    os.environ[_GRACE] = str(grace)
     settings = load_settings()
     if not settings.config:
         raise click.UsageError("there is nothing to serve: give --config or set LLM_MESH_CONFIG")
@@ -49,20 +55,26 @@ def run(config: Sequence[str], *, host: str, port: int, workers: int, log_format
     _check_address(host, port)
     # uvicorn shuts down in good order and then raises the signal anew.
     signal.signal(signal.SIGTERM, _exit)
-    uvicorn.run(
+    ignore_hangup()
+    server = uvicorn.Config(
         "llm_mesh_middleware.cli.serve:create_app",
         factory=True,
         host=host,
         port=port,
-        workers=workers if workers > 1 else None,
+        workers=workers,
         http=TargetProtocol,
         ws="none",
         log_config=None,
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        timeout_graceful_shutdown=_GRACE_S,
+        timeout_graceful_shutdown=math.ceil(grace) + MARGIN_S,
     )
+    if workers > 1:
+        Supervisor(server, sockets=[server.bind_socket()]).run()
+        return
+    with contextlib.suppress(KeyboardInterrupt):  # SIGINT, raised anew
+        uvicorn.Server(server).run()
 
 
 def create_app() -> LLMMeshMiddleware:
@@ -72,7 +84,9 @@ def create_app() -> LLMMeshMiddleware:
         end_telemetry = setup_telemetry()
     except RuntimeError as exc:
         sys.exit(f"llm-mesh: {exc}")
-    return LLMMeshMiddleware(_OwnApp(end_telemetry))
+    own = _OwnApp(end_telemetry)
+    own.middleware = LLMMeshMiddleware(own)
+    return own.middleware
 
 
 def _log_calls(log_format: str) -> None:
@@ -136,7 +150,9 @@ class TargetProtocol(HttpToolsProtocol):
 
 
 class _OwnApp:
-    """What is for no virtual host, and the end of the process's telemetry."""
+    """What is for no virtual host, and the life of the process."""
+
+    middleware: LLMMeshMiddleware
 
     def __init__(self, end_telemetry: Callable[[], None]) -> None:
         self._end_telemetry = end_telemetry
@@ -145,7 +161,7 @@ class _OwnApp:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            await _refuse(scope, send)
+            await self._answer(scope, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """By the time of the shutdown every request is over, and what it has told is on record.
@@ -153,28 +169,37 @@ class _OwnApp:
         Not left to `atexit`: uvicorn ends the process by the signal that it was sent.
         """
         await receive()
+        handle_signals(self.middleware, grace_s=float(os.environ.get(_GRACE, "0")))
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await asyncio.to_thread(self._end_telemetry)
         await send({"type": "lifespan.shutdown.complete"})
 
+    async def _answer(self, scope: Scope, send: Send) -> None:
+        """Health, and a refusal for everything else."""
+        headers = [(b"content-type", b"application/json")]
+        if scope["method"] == "CONNECT":
+            status, body = 405, _refusal("this proxy opens no tunnels", "method_not_allowed")
+            headers += [(b"allow", b"GET, POST"), (b"connection", b"close")]
+        elif scope["path"] == "/healthz" and scope["method"] in ("GET", "HEAD"):
+            status, body = 200, _health(self.middleware.mesh.status())
+            headers += [(b"cache-control", b"no-store")]
+        else:
+            message = "this host is no virtual LLM host of the mesh"
+            status, body = 404, _refusal(message, "route_not_found")
+        headers += [(b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
-async def _refuse(scope: Scope, send: Send) -> None:
-    """Everything that is not for a virtual host: health, and a refusal for the rest."""
-    if scope["method"] == "CONNECT":
-        status, body = 405, _refusal("this proxy opens no tunnels", "method_not_allowed")
-    elif scope["path"] == "/healthz" and scope["method"] in ("GET", "HEAD"):
-        status, body = 200, b'{"status":"ok"}'
-    else:
-        status, body = (
-            404,
-            _refusal("this host is no virtual LLM host of the mesh", "route_not_found"),
-        )
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    if status == 405:
-        headers += [(b"allow", b"GET, POST"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+
+def _health(status: MeshStatus) -> bytes:
+    """A mesh with an old configuration is stale and alive: to restart it would not help."""
+    problems = [
+        {"place": problem.place, "text": problem.text, "severity": problem.severity}
+        for problem in status.problems
+    ]
+    told = {"status": status.state, "generation": status.generation, "problems": problems}
+    return json.dumps(told, separators=(",", ":")).encode()
 
 
 def _refusal(message: str, code: str) -> bytes:

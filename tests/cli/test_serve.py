@@ -191,7 +191,8 @@ def test_healthz_answers_on_any_host_that_is_not_virtual(
     client.request(method, "/healthz", headers={"host": host})
     answer = client.getresponse()
     assert answer.status == 200
-    assert answer.read() == (b'{"status":"ok"}' if method == "GET" else b"")
+    body = b'{"status":"ok","generation":1,"problems":[]}'
+    assert answer.read() == (body if method == "GET" else b"")
     client.close()
 
 
