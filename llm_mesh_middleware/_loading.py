@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from ._compile import Compiled, Workload, compile_manifest
 from ._core.health import ProviderStatus
@@ -27,8 +27,6 @@ from .sources import ConfigSource, ReportingSource
 __all__ = ["LiveTable", "MeshStatus", "compile_source", "load_source"]
 
 logger = logging.getLogger("llm_mesh_middleware")
-
-_Loaded: TypeAlias = tuple[RoutingTable | None, tuple[Problem, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +130,9 @@ class LiveTable:
     def _load(self) -> None:
         """Put in what there is now; a version that is bad stays so until it changes."""
         # Before the load: what changes in the midst of it is then found by the next look.
-        self._fingerprint = _fingerprint(self._source)
-        table, problems = self._compile_safely()
+        fingerprint = _fingerprint(self._source)
+        compiled = self._compile_safely()
+        table, problems = compiled.table, compiled.problems
         if table is None:
             self.status = replace(self.status, state="stale", problems=problems)
         else:
@@ -141,10 +140,12 @@ class LiveTable:
             generation = self.status.generation + 1
             self.table = table
             self.status = MeshStatus("ok", generation, time.time(), hosts, problems, {})
+        # After it: a load that a fork or Ctrl-C has ended is not taken for one that is done.
+        self._fingerprint, self._files = fingerprint, compiled.files
         self._log()
         self._report(problems)
 
-    def _compile_safely(self) -> _Loaded:
+    def _compile_safely(self) -> Compiled:
         """Once requests are served, a source that raises is one more problem."""
         try:
             return self._compile()
@@ -153,20 +154,20 @@ class LiveTable:
                 raise
             # Its text may hold anything, a key among it.
             message = f"{type(exc).__name__} was raised while the configuration was loaded"
-            return None, (Problem(type(self._source).__name__, 0, 0, "", message),)
+            problem = Problem(type(self._source).__name__, 0, 0, "", message)
+            return Compiled(None, (problem,), self._files)
 
-    def _compile(self) -> _Loaded:
+    def _compile(self) -> Compiled:
         ca_file = self._settings.ca_file
         trusted = {} if ca_file is None else {ca_file: version_of(ca_file)}
         compiled = load_source(self._source, self._settings)
-        self._files = {**compiled.files, **trusted}
-        if compiled.table is None:
-            return None, compiled.problems
+        compiled = replace(compiled, files={**compiled.files, **trusted})
         try:
-            self._adopt(compiled.table)
+            if compiled.table is not None:
+                self._adopt(compiled.table)
         except ConfigError as exc:
-            return None, (*compiled.problems, *exc.problems)
-        return compiled.table, compiled.problems
+            return replace(compiled, table=None, problems=(*compiled.problems, *exc.problems))
+        return compiled
 
     def _log(self) -> None:
         status = self.status
