@@ -125,13 +125,13 @@ def _serve(providers: Providers, log: Path, *options: str) -> Iterator[Sidecar]:
         ) as process,
     ):
         try:
-            _wait_until_listening(process, port, log)
+            wait_until_listening(process, port, log)
             yield Sidecar(process, port, log, providers)
         finally:
             process.kill()
 
 
-def _wait_until_listening(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def wait_until_listening(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     deadline = time.monotonic() + 20
     while "startup complete" not in log.read_text():
         assert process.poll() is None, log.read_text()
