@@ -1,0 +1,103 @@
+"""A server that cancels what is open, as all do at the end of their patience."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import MutableMapping
+from typing import Any
+
+import pytest
+
+from llm_mesh_middleware import LLMMeshMiddleware
+from llm_mesh_middleware.testing import FakeUpstream, Gate, Stream, chat_stream
+from tests.streams.conftest import Site
+from tests.streams.serving import PLAIN
+
+EVENTS = chat_stream(["Good ", "day"])
+Message = MutableMapping[str, Any]
+
+
+class Exchange:
+    """One request to the middleware, called directly: only so can it be cancelled at will."""
+
+    def __init__(self, site: Site, **settings: object) -> None:
+        self.middleware = LLMMeshMiddleware(_nothing, settings=site.settings(**settings))
+        self.sent: asyncio.Queue[Message] = asyncio.Queue()
+        self._has_read = False
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": "POST",
+            "path": "/",
+            "headers": [(b"host", PLAIN.encode())],
+            "client": ("127.0.0.1", 50000),
+        }
+        self.task = asyncio.create_task(self.middleware(scope, self._receive, self.sent.put))
+
+    async def _receive(self) -> Message:
+        if self._has_read:
+            await asyncio.Event().wait()
+        self._has_read = True
+        body = {"stream": True, "messages": [{"role": "user", "content": "Good morning"}]}
+        return {"type": "http.request", "body": json.dumps(body).encode()}
+
+    async def until(self, text: bytes) -> None:
+        async with asyncio.timeout(5):
+            while text not in (await self.sent.get()).get("body", b""):
+                pass
+
+    def rest(self) -> list[Message]:
+        return [self.sent.get_nowait() for _ in range(self.sent.qsize())]
+
+
+@pytest.mark.parametrize("keepalive", [0, 0.02])
+async def test_a_stream_that_is_cancelled_ends_with_an_error_event(
+    site: Site, upstream: FakeUpstream, keepalive: float
+) -> None:
+    upstream.script(Stream([*EVENTS[:2], Gate()]))
+    exchange = Exchange(site, sse_keepalive=keepalive)
+    await exchange.until(b"Good ")
+    exchange.task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await exchange.task
+    last = exchange.rest()[-1]
+    assert not last.get("more_body")
+    error = json.loads(last["body"].removeprefix(b"data: "))["error"]
+    assert error["code"] == "stream_interrupted"
+    assert await asyncio.to_thread(upstream.requests[-1].wait_disconnected, 1)
+    await exchange.middleware.mesh.aclose()
+
+
+async def test_a_stream_that_is_interrupted_ends_without_an_exception(
+    site: Site, upstream: FakeUpstream
+) -> None:
+    upstream.script(Stream([*EVENTS[:2], Gate()]))
+    exchange = Exchange(site)
+    await exchange.until(b"Good ")
+    exchange.middleware.interrupt()
+    await exchange.task
+    (last,) = [message for message in exchange.rest() if not message.get("more_body")]
+    assert b"stream_interrupted" in last["body"]
+    assert exchange.middleware.interrupts == set()
+    status = exchange.middleware.mesh.health()["plain.example"]
+    assert (status.consecutive_failures, status.in_flight) == (0, 0)
+    await exchange.middleware.mesh.aclose()
+
+
+async def test_a_request_that_is_interrupted_before_its_answer_gets_503(
+    site: Site, upstream: FakeUpstream
+) -> None:
+    upstream.script(Stream([Gate()]))
+    exchange = Exchange(site)
+    await asyncio.to_thread(upstream.wait_for_requests, 1)
+    exchange.middleware.interrupt()
+    await exchange.task
+    start, body = exchange.rest()
+    assert start["status"] == 503
+    assert json.loads(body["body"])["error"]["code"] == "server_shutdown"
+    await exchange.middleware.mesh.aclose()
+
+
+async def _nothing(scope: object, receive: object, send: object) -> None:
+    raise AssertionError("every request is for the mesh")
