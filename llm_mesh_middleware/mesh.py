@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import random
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
+from time import monotonic, time
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
@@ -112,27 +112,21 @@ class Mesh:
     @property
     def table(self) -> RoutingTable:
         """The newest configuration that can be used; at most as old as the reload interval."""
-        live = self._live
-        if time.monotonic() >= live.due_at:
-            live.look()
-        return live.table
+        return self._looked_after().table
 
     def find(self, host: bytes) -> VirtualHost | None:
         """The virtual host that a raw Host value names; None if it is not the mesh's.
 
         What it returns belongs to one version of the configuration and stays usable.
         """
-        live = self._live
-        if time.monotonic() >= live.due_at:
+        live = self._live  # not by a call: this is run for every request of the application
+        if monotonic() >= live.due_at:
             live.look()
         return live.table.find(host)
 
     def status(self) -> MeshStatus:
         """Which configuration is in use, what is wrong with the newest, how the providers do."""
-        live = self._live
-        if time.monotonic() >= live.due_at:
-            live.look()
-        return replace(live.status, providers=self.health())
+        return replace(self._looked_after().status, providers=self.health())
 
     def reload(self) -> MeshStatus:
         """Read the configuration now, changed or not.
@@ -173,15 +167,15 @@ class Mesh:
             request,
             self._policy,
             self._state,
-            clock=time.monotonic,
-            wall_clock=time.time,
+            clock=monotonic,
+            wall_clock=time,
             random=self._rng,
             observation=self._observer(request),
         )
 
     def health(self) -> Mapping[str, ProviderStatus]:
         """How the providers are doing that this process has called, by provider host."""
-        return self._state.health.statuses(time.monotonic())
+        return self._state.health.statuses(monotonic())
 
     def explain(
         self,
@@ -225,6 +219,11 @@ class Mesh:
         `aclose` does its own loop's. The mesh can go on being used.
         """
         self._clients.close()
+
+    def _looked_after(self) -> LiveTable:
+        if monotonic() >= self._live.due_at:
+            self._live.look()
+        return self._live
 
     def _adopt(self, table: RoutingTable) -> None:
         """Make ready for `table`: read trust stores and certificates, forget what is gone.

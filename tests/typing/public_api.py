@@ -20,6 +20,7 @@ from llm_mesh_middleware import (
     Mesh,
     MeshError,
     MeshSettings,
+    MeshStatus,
     Problem,
     RequestError,
     UpstreamError,
@@ -73,6 +74,12 @@ async def without_a_network(app: Starlette, answer: httpx.Response) -> None:
     mesh = Mesh(["a.yaml", "b.yaml"], transport=httpx.MockTransport(lambda request: answer))
     client = httpx.AsyncClient(transport=httpx.ASGITransport(LLMMeshMiddleware(app, mesh=mesh)))
     await client.post("http://dashscope.aliyuncs.com/v1/chat/completions", json={})
+
+
+def reloaded(mesh: Mesh, middleware: LLMMeshMiddleware) -> tuple[Problem, ...]:
+    assert_type(mesh.reload(), MeshStatus)
+    assert_type(middleware.interrupt(), None)
+    return mesh.status().problems
 
 
 def manifests_in_python(provider: LLMProvider, route: LLMRoute) -> None:
