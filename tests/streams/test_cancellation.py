@@ -196,7 +196,9 @@ def test_a_server_that_ends_closes_open_streams(
                 while data := client.recv(65536):
                     received += data
         assert b"[DONE]" not in received
-        assert b"HTTP/1.1 200" not in received or not received.endswith(b"0\r\n\r\n")
+        if b"HTTP/1.1 200" in received:
+            assert b'"code":"stream_interrupted"' in received
+            assert received.endswith(b"0\r\n\r\n")
     finally:
         server.stop()
         assert server.join()
