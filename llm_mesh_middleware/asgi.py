@@ -90,7 +90,7 @@ class LLMMeshMiddleware:
         self._tracer_provider = tracer_provider
         self._meter_provider = meter_provider
         self._logger_provider = logger_provider
-        self.interrupts: set[Interrupt] = set()
+        self._interrupts: set[Interrupt] = set()
 
     @property
     def mesh(self) -> Mesh:
@@ -141,7 +141,7 @@ class LLMMeshMiddleware:
 
         For a server that is shutting down and has waited long enough; called in its event loop.
         """
-        for interrupt in list(self.interrupts):
+        for interrupt in list(self._interrupts):
             interrupt.fire(ServerShutdown())
 
     def attributes_of(self, scope: Scope, consumer: str | None) -> Mapping[str, str]:
@@ -236,11 +236,11 @@ class _Responder:
             request = await self._read_request(path)
             with Interrupt() as interrupt:
                 watch = asyncio.create_task(self._watch(interrupt))
-                self._middleware.interrupts.add(interrupt)
+                self._middleware._interrupts.add(interrupt)
                 try:
                     await self._serve(request, interrupt)
                 finally:
-                    self._middleware.interrupts.discard(interrupt)
+                    self._middleware._interrupts.discard(interrupt)
                     watch.cancel()
         except AnswerableError as error:
             await self._send_error(error)

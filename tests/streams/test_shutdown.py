@@ -79,7 +79,7 @@ async def test_a_stream_that_is_interrupted_ends_without_an_exception(
     await exchange.task
     (last,) = [message for message in exchange.rest() if not message.get("more_body")]
     assert b"stream_interrupted" in last["body"]
-    assert exchange.middleware.interrupts == set()
+    assert exchange.middleware._interrupts == set()
     status = exchange.middleware.mesh.health()["plain.example"]
     assert (status.consecutive_failures, status.in_flight) == (0, 0)
     await exchange.middleware.mesh.aclose()
