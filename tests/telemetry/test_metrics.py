@@ -54,6 +54,9 @@ COUNTS = {
     "llm_mesh.attempts": "{attempt}",
     "llm_mesh.fallbacks": "{fallback}",
     "llm_mesh.providers.ejected": "{provider}",
+    "llm_mesh.config.reloads": "{reload}",
+    "llm_mesh.config.generation": "{generation}",
+    "llm_mesh.config.last_success": "s",
 }
 KNOWN = {name for name in HISTOGRAMS if "client.operation" in name or "token.usage" in name}
 LATEST = {name for name in HISTOGRAMS if "client.inference" in name}
@@ -67,7 +70,9 @@ async def test_every_metric_is_there_with_its_unit_and_its_buckets(
 ) -> None:
     monkeypatch.setenv(OPT_IN, "http,gen_ai_latest_experimental/dup")
     upstream.script(Answer(503, [], error_body("down")), Answer(200, [], {"choices": []}))
-    async with calling(make_mesh(recorder, upstream, second)) as client:
+    mesh = make_mesh(recorder, upstream, second)
+    mesh.reload()
+    async with calling(mesh) as client:
         await chat(client, STREAM)
         await chat(client)
     found = recorder.metrics()
