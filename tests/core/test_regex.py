@@ -273,9 +273,9 @@ def test_a_large_pattern_keeps_fewer_states() -> None:
     assert compiled.cached[0] <= 100
 
 
-def test_a_hundred_thousand_different_characters_do_not_grow_the_cache() -> None:
+def test_ten_thousand_different_characters_do_not_grow_the_cache() -> None:
     compiled = LinearPattern("[^a]*a?")
-    value = "".join(map(chr, range(0x10000, 0x10000 + 100_000)))
+    value = "".join(map(chr, range(0x10000, 0x10000 + 10_000)))
 
     assert compiled.fullmatch(value)
     assert compiled.fullmatch(value + "a")
@@ -285,10 +285,10 @@ def test_a_hundred_thousand_different_characters_do_not_grow_the_cache() -> None
     assert states <= 4
 
 
-def test_a_hundred_thousand_different_values_do_not_grow_the_cache() -> None:
+def test_twenty_thousand_different_values_do_not_grow_the_cache() -> None:
     compiled = LinearPattern("user-[0-9]+(-(eu|us))?")
 
-    for number in range(50_000):
+    for number in range(10_000):
         assert compiled.fullmatch(f"user-{number}-eu")
         assert not compiled.fullmatch(f"user-{number}-e{chr(0x4E00 + number)}")
     states, moves = compiled.cached
@@ -301,11 +301,11 @@ def test_threads_share_one_pattern_while_its_cache_is_dropped_again_and_again() 
 
     def run(seed: int) -> list[str]:
         rng = random.Random(seed)
-        values = ["".join(rng.choices("ab", k=120)) for _ in range(60)]
+        values = ["".join(rng.choices("ab", k=120)) for _ in range(30)]
         return [value for value in values if compiled.fullmatch(value) != (value[-11] == "a")]
 
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(run, range(16))) == [[]] * 16
+        assert list(pool.map(run, range(12))) == [[]] * 12
     assert compiled.cached[0] <= MAX_STATES + 8
 
 
