@@ -158,14 +158,14 @@ def accumulated(stream: bytes) -> Json:
     return plain(json.loads(state.get_final_completion().to_json()))  # type: ignore[no-any-return]
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(SDK_COMPLETIONS)
 def test_the_sdk_reads_our_events_as_the_completion_they_were_made_of(completion: Json) -> None:
     events = completion_to_events(json.dumps(completion).encode(), include_usage=True)
     assert accumulated(events) == plain(completion)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.data(), st.lists(TEXT, max_size=5), CALLS)
 def test_we_make_of_a_stream_what_the_sdk_makes_of_it(
     data: st.DataObject, contents: list[str], calls: list[Json]
