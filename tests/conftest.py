@@ -104,10 +104,19 @@ def running(app: object, server: str) -> AbstractContextManager[int]:
     return _SERVERS.get(server, _uvicorn)(app, server)
 
 
+class _Uvicorn(uvicorn.Server):
+    """Looks more often whether it shall end: most tests are over before its own first look."""
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        while not self.should_exit:
+            await asyncio.sleep(0.02)
+
+
 @contextmanager
 def _uvicorn(app: object, name: str) -> Iterator[int]:
     config = uvicorn.Config(app, port=0, log_level="critical", http=name.removeprefix("uvicorn-"))
-    server = uvicorn.Server(config)
+    server = _Uvicorn(config)
     started = threading.Event()
 
     async def run() -> None:

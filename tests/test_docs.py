@@ -11,6 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -166,7 +167,7 @@ def test_a_skipped_block_says_why() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
-def test_python_blocks_run_in_order(
+def test_python_blocks_run_in_order_and_leave_no_thread_behind(
     document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours = [block for block in BLOCKS if block.document == document and block.note != "skip"]
@@ -179,12 +180,13 @@ def test_python_blocks_run_in_order(
         for name in VARIABLE.findall(block.text) if block.language == "yaml" else ():
             monkeypatch.setenv(name, "not-a-real-key")
 
-    for block in ours:
-        if block.language == "python":
-            # Empty lines first, so that a traceback shows the document's own line number.
-            source = "\n" * block.line + block.text
-            code = compile(source, str(document), "exec", dont_inherit=True)
-            exec(code, vars(module))  # noqa: S102  running our own document is the point
+    threads = threading.enumerate()
+    for block in (block for block in ours if block.language == "python"):
+        # Empty lines first, so that a traceback shows the document's own line number.
+        source = "\n" * block.line + block.text
+        code = compile(source, str(document), "exec", dont_inherit=True)
+        exec(code, vars(module))  # noqa: S102  running our own document is the point
+    assert [thread for thread in threading.enumerate() if thread not in threads] == []
 
 
 @pytest.mark.parametrize("block", blocks_in("yaml"), ids=str)

@@ -286,6 +286,9 @@ class FakeUpstream:
             accepted, _ = listener.accept()
         except OSError:  # gone again, or no descriptor left
             return
+        # asyncio does this only for sockets that name their protocol; without it a chunk may wait
+        # for the acknowledgement of the one before.
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         opening = self._loop.create_task(
             self._loop.connect_accepted_socket(self._new_connection, accepted)
         )

@@ -67,15 +67,27 @@ def providers(kept_providers: Providers) -> Providers:
     return kept_providers
 
 
+# A mesh here outlives many failures, and who waits for it has seen retries elsewhere.
+_PATIENCE = {
+    "kind: LLMProvider": (
+        "spec:\n",
+        "spec:\n  outlierDetection: {consecutiveFailures: 2147483647}\n",
+    ),
+    "kind: LLMRoute": ("backendRefs:", "retry: {backoff: 1ms}\n    backendRefs:"),
+}
+
+
 @pytest.fixture(scope="session")
 def patient(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
-    """The manifests, with providers that are never ejected: a mesh here outlives many failures."""
+    """The manifests, with providers that are never ejected, tried again without delay."""
     folder = tmp_path_factory.mktemp("patient")
-    detection = "spec:\n  outlierDetection: {consecutiveFailures: 2147483647}\n"
-    for name in ("03-LLMProvider-scenario1.yaml", "04-LLMProvider-moonshot.yaml"):
-        text = (MANIFESTS / name).read_text()
-        (folder / name).write_text(text.replace("spec:\n", detection))
-    return str(MANIFESTS), str(folder)
+    for path in sorted(MANIFESTS.glob("*.yaml")):
+        text = path.read_text("utf-8")
+        for kind, (found, wanted) in _PATIENCE.items():
+            if kind in text:
+                text = text.replace(found, wanted)
+        (folder / path.name).write_text(text, "utf-8")
+    return (str(folder),)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,42 +14,26 @@ from typing import Any
 
 from tests.benchmarks.scenarios import Scenario
 from tests.benchmarks.wire import Origin
+from tests.processes import ROOT, Process, clean_environment
 
 __all__ = ["Child", "Fleet"]
 
-_ROOT = Path(__file__).parents[2]
 
-
-class Child:
-    """A child process; `facts` is what it said when it was ready."""
+class Child(Process):
+    """A child process that ends with its input; `facts` is what it said when it was ready."""
 
     def __init__(self, module: str, *arguments: str) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", f"tests.benchmarks.{module}", *arguments],
-            cwd=_ROOT,
-            env=_environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+        super().__init__(
+            subprocess.Popen(
+                [sys.executable, "-m", f"tests.benchmarks.{module}", *arguments],
+                cwd=ROOT,
+                env=clean_environment(),  # contenders have settings of their own
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
         )
         self.facts = self._read()
-
-    def __enter__(self) -> Child:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        with self._process:  # closes its input, which ends it, and waits
-            pass
-
-    @property
-    def pid(self) -> int:
-        """For whoever wants to look into it."""
-        return self._process.pid
 
     def ask(self, line: str) -> Mapping[str, Any]:
         """Send a line, return the answer."""
@@ -71,10 +54,9 @@ class Child:
         facts: Mapping[str, Any] = json.loads(line)
         return facts
 
-
-def _environment() -> dict[str, str]:
-    """Without the settings of whoever runs this: contenders have their own."""
-    return {name: value for name, value in os.environ.items() if "LLM_MESH_" not in name}
+    def _end(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
 
 
 class Fleet:

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 
 from llm_mesh_middleware.cli.main import main
 from llm_mesh_middleware.testing import Gate, Stream, chat_stream
-from tests.cli.conftest import Run, Sidecar, free_port
+from tests.cli.conftest import Sidecar, free_port
 from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, DEMO, MANIFESTS, MOONSHOT_KEY
 
 FIRST = MANIFESTS / "01-LLMProvider.yaml"
@@ -276,19 +276,6 @@ def test_two_workers_share_the_port(own_sidecar: Sidecar) -> None:
     assert "Traceback" not in own_sidecar.output
 
 
-def test_a_bad_configuration_is_told_before_listening(run: Run, tmp_path: Path) -> None:
-    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
-    first.write_text("kind: LLMRoute\n")
-    second.write_text("kind: [\n")
-    port = free_port()
-    done = run("serve", "--port", port, "--config", first, "-c", second, "-c", tmp_path / "none")
-    assert done.returncode == 1
-    for path in (first, second, tmp_path / "none"):
-        assert str(path) in done.stderr
-    assert "Traceback" not in done.stderr
-    assert "running" not in done.stderr + done.stdout
-
-
 @pytest.fixture
 def fail(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """`fail("--port", 0)`: `serve` in this process, for what ends before anything is served."""
@@ -299,6 +286,21 @@ def fail(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
         return CliRunner().invoke(main, ["serve", *map(str, options)])
 
     return fail
+
+
+def test_a_bad_configuration_is_told_before_listening(
+    fail: Callable[..., Result], tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text("kind: LLMRoute\n")
+    second.write_text("kind: [\n")
+    port = free_port()
+    done = fail("--port", port, "--config", first, "-c", second, "-c", tmp_path / "none")
+    assert done.exit_code == 1
+    for path in (first, second, tmp_path / "none"):
+        assert str(path) in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "running" not in done.stderr + done.stdout
 
 
 def test_a_missing_key_is_told_by_its_variable(

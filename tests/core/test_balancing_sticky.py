@@ -14,7 +14,7 @@ from llm_mesh_middleware._core.messages import ClientRequest
 from llm_mesh_middleware._core.routing import RouteRule
 from tests.resilience.meshes import HOST, provider, route, table
 
-KEYS = [f"user-{number}@example" for number in range(20_000)]
+KEYS = [f"user-{number}@example" for number in range(10_000)]
 
 
 def backends(**weights: int) -> Sequence[Backend]:

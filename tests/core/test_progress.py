@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llm_mesh_middleware._core.payload import is_json
 from llm_mesh_middleware._core.progress import StreamProgress, read_answer
 from llm_mesh_middleware._core.usage import Usage
 
@@ -83,10 +84,9 @@ def test_what_is_neither_json_nor_done_is_told_apart(data: bytes) -> None:
 
 
 @given(st.binary(max_size=60))
-def test_no_bytes_raise(data: bytes) -> None:
-    read_answer(data)
-    read_answer(b'{"type":7,"choices":"' + data + b'"}')
-    read_answer(b'{"type":7,"' + data + b'":{}}')
+def test_whatever_is_json_is_read_and_no_bytes_raise(data: bytes) -> None:
+    for body in (data, b'{"type":7,"choices":"' + data + b'"}', b'{"type":7,"' + data + b'":{}}'):
+        assert (read_answer(body) is not None) is is_json(body)
 
 
 def test_the_last_counts_hold_and_null_does_not_take_them_back() -> None:

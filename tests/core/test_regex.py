@@ -185,7 +185,7 @@ def _larger(parts: st.SearchStrategy[tuple[str, str]]) -> st.SearchStrategy[tupl
     ).filter(lambda pair: pair[0].count("?P<n>") < 2)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.recursive(st.sampled_from(_ATOMS), _larger, max_leaves=8),
     st.lists(st.text("abA\n-", max_size=6), min_size=1, max_size=12),
@@ -198,7 +198,7 @@ def test_it_agrees_with_the_standard_library_on_patterns_both_support(
         assert ours.fullmatch(value) is bool(theirs.fullmatch(value)), (pair, value)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.text("ab[]^-&~|:\\(?)#ixzP<=!>*+{},12 \n", max_size=14), st.text("ab[]-&\n", max_size=4))
 def test_any_text_is_either_refused_with_a_value_error_or_matched_as_by_the_standard_library(
     pattern: str, value: str
@@ -273,9 +273,9 @@ def test_a_large_pattern_keeps_fewer_states() -> None:
     assert compiled.cached[0] <= 100
 
 
-def test_a_hundred_thousand_different_characters_do_not_grow_the_cache() -> None:
+def test_ten_thousand_different_characters_do_not_grow_the_cache() -> None:
     compiled = LinearPattern("[^a]*a?")
-    value = "".join(map(chr, range(0x10000, 0x10000 + 100_000)))
+    value = "".join(map(chr, range(0x10000, 0x10000 + 10_000)))
 
     assert compiled.fullmatch(value)
     assert compiled.fullmatch(value + "a")
@@ -285,10 +285,10 @@ def test_a_hundred_thousand_different_characters_do_not_grow_the_cache() -> None
     assert states <= 4
 
 
-def test_a_hundred_thousand_different_values_do_not_grow_the_cache() -> None:
+def test_twenty_thousand_different_values_do_not_grow_the_cache() -> None:
     compiled = LinearPattern("user-[0-9]+(-(eu|us))?")
 
-    for number in range(50_000):
+    for number in range(10_000):
         assert compiled.fullmatch(f"user-{number}-eu")
         assert not compiled.fullmatch(f"user-{number}-e{chr(0x4E00 + number)}")
     states, moves = compiled.cached
@@ -301,11 +301,11 @@ def test_threads_share_one_pattern_while_its_cache_is_dropped_again_and_again() 
 
     def run(seed: int) -> list[str]:
         rng = random.Random(seed)
-        values = ["".join(rng.choices("ab", k=120)) for _ in range(60)]
+        values = ["".join(rng.choices("ab", k=120)) for _ in range(30)]
         return [value for value in values if compiled.fullmatch(value) != (value[-11] == "a")]
 
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(run, range(16))) == [[]] * 16
+        assert list(pool.map(run, range(12))) == [[]] * 12
     assert compiled.cached[0] <= MAX_STATES + 8
 
 

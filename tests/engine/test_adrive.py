@@ -239,7 +239,7 @@ async def test_200_exchanges_at_once_take_at_most_a_connection_each(
     tls_upstream.always(Answer(body=chat_completion(), delay=gate))
     mesh = Mesh([provider()], settings=settings_for(tls_upstream, ca_file), observer=observer)
     chats = asyncio.gather(*(chat(mesh) for _ in range(200)))
-    await asyncio.to_thread(tls_upstream.wait_for_requests, 200, 10)
+    await asyncio.to_thread(tls_upstream.wait_for_requests, 200, 30)
     gate.open()
     assert {status for status, _ in await chats} == {200}
     assert observer.endings == [(200, None)] * 200

@@ -21,12 +21,12 @@ async def _wait(*errors: Exception, seconds: float = 1) -> None:
         await asyncio.sleep(seconds)
 
 
-async def _go_on() -> None:
-    """The task must be as if it had never been cancelled."""
+async def _cancellations() -> int:
+    """How often the task still counts as cancelled, after it has gone on."""
     await asyncio.sleep(0)
     task = asyncio.current_task()
     assert task is not None
-    assert task.cancelling() == 0
+    return task.cancelling()
 
 
 async def test_a_fired_interrupt_raises_its_error_where_it_was_entered() -> None:
@@ -34,13 +34,13 @@ async def test_a_fired_interrupt_raises_its_error_where_it_was_entered() -> None
         await _wait(_GONE)
     assert caught.value is _GONE
     assert isinstance(caught.value.__cause__, asyncio.CancelledError)
-    await _go_on()
+    assert await _cancellations() == 0
 
 
 async def test_the_first_of_two_errors_counts() -> None:
     with pytest.raises(ClientDisconnected, match="gone"):
         await _wait(_GONE, _LATER)
-    await _go_on()
+    assert await _cancellations() == 0
 
 
 async def test_firing_outside_does_nothing() -> None:
@@ -49,7 +49,7 @@ async def test_firing_outside_does_nothing() -> None:
     with interrupt:
         await asyncio.sleep(0)
     interrupt.fire(_GONE)
-    await _go_on()
+    assert await _cancellations() == 0
 
 
 async def test_an_error_of_the_body_goes_before_the_interrupt() -> None:
@@ -63,7 +63,7 @@ async def test_an_error_of_the_body_goes_before_the_interrupt() -> None:
 
     with pytest.raises(ZeroDivisionError):
         await body()
-    await _go_on()
+    assert await _cancellations() == 0
 
 
 async def test_a_body_that_suppresses_the_cancellation_has_ended_well() -> None:
@@ -71,7 +71,7 @@ async def test_a_body_that_suppresses_the_cancellation_has_ended_well() -> None:
         asyncio.get_running_loop().call_soon(interrupt.fire, _GONE)
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(1)
-    await _go_on()
+    assert await _cancellations() == 0
 
 
 @pytest.mark.parametrize("errors", [(), (_GONE,)], ids=["alone", "beside a fired interrupt"])
@@ -93,13 +93,13 @@ async def test_a_timeout_inside_is_still_a_timeout() -> None:
 
     with Interrupt(), pytest.raises(TimeoutError):
         await body()
-    await _go_on()
+    assert await _cancellations() == 0
 
 
 async def test_a_timeout_around_is_still_a_timeout() -> None:
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(_wait(), 0.01)
-    await _go_on()
+    assert await _cancellations() == 0
 
 
 async def test_an_interrupt_passes_through_a_timeout_inside() -> None:
@@ -111,7 +111,7 @@ async def test_an_interrupt_passes_through_a_timeout_inside() -> None:
 
     with pytest.raises(ClientDisconnected, match="gone"):
         await body(Interrupt())
-    await _go_on()
+    assert await _cancellations() == 0
 
 
 async def test_of_two_nested_interrupts_each_raises_its_own_error() -> None:
@@ -124,7 +124,7 @@ async def test_of_two_nested_interrupts_each_raises_its_own_error() -> None:
 
     with pytest.raises(ClientDisconnected, match="later"):
         await body(Interrupt())
-    await _go_on()
+    assert await _cancellations() == 0
 
 
 def test_an_interrupt_needs_a_task() -> None:

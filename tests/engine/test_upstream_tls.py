@@ -27,6 +27,7 @@ async def test_an_address_can_be_the_verified_name(
 ) -> None:
     with FakeUpstream(host_names="127.0.0.1", ca=ca) as upstream:
         await call(client, request_to(upstream, server_name="127.0.0.1"))
+        assert len(upstream.requests) == 1
 
 
 async def test_two_providers_behind_one_address_never_share_a_connection(
@@ -66,6 +67,7 @@ async def test_the_extra_authority_is_trusted_beside_the_system_s(
     for authority in (ca, system_ca):
         with FakeUpstream(host_names=HOST, ca=authority) as upstream:
             await call(client, request_to(upstream))
+            assert len(upstream.requests) == 1
 
 
 async def test_without_an_extra_authority_only_the_system_s_are_trusted(

@@ -215,8 +215,11 @@ def test_a_dripped_body_ends_with_408_and_holds_up_nobody(
 
 
 def test_a_client_that_leaves_in_its_body_sends_nothing_upstream(
-    port: int, connect: Connect
+    port: int, connect: Connect, providers: Providers
 ) -> None:
     client = connect(port)
     client.send(head("Content-Length: 1000") + CHAT)
     client.reset()
+
+    assert connect(port).ask(request_bytes("app.example")).status == 200
+    assert providers.requests == []

@@ -77,10 +77,12 @@ def test_no_answer_is_502(ask: Ask, providers: Providers, answer: Scripted, body
     assert DASHSCOPE in error["message"]
 
 
-def test_a_refused_connection_is_502(serve: Serve, connect: Connect, providers: Providers) -> None:
+def test_a_refused_connection_is_502(
+    serve: Serve, connect: Connect, providers: Providers, patient: tuple[str, ...]
+) -> None:
     with FakeUpstream(tls=False) as closed:
         endpoint = closed.url
-    settings = providers.settings(endpoints={DASHSCOPE: endpoint})
+    settings = providers.settings(config=patient, endpoints={DASHSCOPE: endpoint})
     client = connect(serve(LLMMeshMiddleware(own_app, settings=settings)))
     response = client.ask(request_bytes(DASHSCOPE))
 
@@ -93,9 +95,10 @@ def test_a_refused_connection_is_502(serve: Serve, connect: Connect, providers: 
 
 
 def test_a_name_that_does_not_exist_is_502(
-    serve: Serve, connect: Connect, providers: Providers
+    serve: Serve, connect: Connect, providers: Providers, patient: tuple[str, ...]
 ) -> None:
-    settings = providers.settings(endpoints={DASHSCOPE: "http://no-such-host.invalid:1"})
+    endpoints = {DASHSCOPE: "http://no-such-host.invalid:1"}
+    settings = providers.settings(config=patient, endpoints=endpoints)
     client = connect(serve(LLMMeshMiddleware(own_app, settings=settings)))
     response = client.ask(request_bytes(DASHSCOPE))
 
@@ -105,10 +108,12 @@ def test_a_name_that_does_not_exist_is_502(
 
 
 def test_a_connection_that_does_not_come_about_is_504(
-    serve: Serve, connect: Connect, providers: Providers
+    serve: Serve, connect: Connect, providers: Providers, patient: tuple[str, ...]
 ) -> None:
     with FakeUpstream(host_names=DASHSCOPE, mute=True) as mute:
-        settings = providers.settings(endpoints={DASHSCOPE: mute.url}, connect_timeout=0.2)
+        settings = providers.settings(
+            config=patient, endpoints={DASHSCOPE: mute.url}, connect_timeout=0.2
+        )
         client = connect(serve(LLMMeshMiddleware(own_app, settings=settings)))
         started = time.monotonic()
         response = client.ask(request_bytes(DASHSCOPE))

@@ -219,9 +219,14 @@ def test_the_proxies_of_the_process_are_not_used(
 
 @pytest.mark.parametrize("client_kind", ["aiohttp", "httpx"])
 def test_the_proxies_of_the_process_are_used_if_the_owner_says_so(
-    dead_proxy: str, serve: Serve, connect: Connect, providers: Providers, client_kind: str
+    dead_proxy: str,
+    serve: Serve,
+    connect: Connect,
+    providers: Providers,
+    patient: tuple[str, ...],
+    client_kind: str,
 ) -> None:
-    settings = providers.settings(trust_env=True, upstream_client=client_kind)
+    settings = providers.settings(config=patient, trust_env=True, upstream_client=client_kind)
     port = serve(LLMMeshMiddleware(own_app, settings=settings))
     response = connect(port).ask(request_bytes(DASHSCOPE))
 
@@ -331,11 +336,12 @@ def test_a_bad_certificate_is_502_before_a_byte_is_sent(
     serve: Serve,
     connect: Connect,
     providers: Providers,
+    patient: tuple[str, ...],
     ca: CertificateAuthority,
     make: Callable[[CertificateAuthority], FakeUpstream],
 ) -> None:
     with make(ca) as upstream:
-        settings = providers.settings(endpoints={DASHSCOPE: upstream.url})
+        settings = providers.settings(config=patient, endpoints={DASHSCOPE: upstream.url})
         port = serve(LLMMeshMiddleware(own_app, settings=settings))
         response = connect(port).ask(request_bytes(DASHSCOPE))
 

@@ -20,13 +20,14 @@ from llm_mesh_middleware._core.observer import Observation
 from llm_mesh_middleware._core.routing import RoutingTable, Selection
 from llm_mesh_middleware._core.usage import Usage
 from llm_mesh_middleware.exceptions import AnswerableError
-from llm_mesh_middleware.testing import FakeUpstream
+from llm_mesh_middleware.testing import Answer, FakeUpstream, error_body
 
 HOST = "llm"
 API = "istio.alibabacloud.com/v1"
 
 PRIMARY = {"providerHost": "primary.example"}
 FALLBACK = {"providerHost": "fallback.example", "priority": 1}
+DOWN = Answer(503, body=error_body("down", type="server_error", code="overloaded"))
 
 
 def key_of(name: str) -> str:
@@ -53,6 +54,22 @@ def route(*refs: Mapping[str, object], host: str = HOST, **rule: object) -> LLMR
     document = {"apiVersion": API, "kind": "LLMRoute", "metadata": {"name": "chat"}}
     rules = [{"name": "only", "backendRefs": list(refs), **rule}]
     return LLMRoute.model_validate({**document, "spec": {"host": host, "rules": rules}})
+
+
+def two_tiers(
+    primary: FakeUpstream,
+    fallback: FakeUpstream,
+    *,
+    spec: Mapping[str, object] | None = None,
+    fallback_spec: Mapping[str, object] | None = None,
+    **rule: object,
+) -> tuple[LLMProvider | LLMRoute, ...]:
+    """The providers `primary` and `fallback`, and a route to the one and then to the other."""
+    return (
+        provider("primary", primary, **(spec or {})),
+        provider("fallback", fallback, **(fallback_spec or {})),
+        route(PRIMARY, FALLBACK, **rule),
+    )
 
 
 def table(*documents: LLMProvider | LLMRoute, **settings: object) -> RoutingTable:

@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from llm_mesh_middleware import LLMProvider, LLMRoute, Mesh
+from llm_mesh_middleware import Mesh
 from llm_mesh_middleware.testing import (
     Answer,
     Cut,
@@ -23,28 +23,7 @@ from llm_mesh_middleware.testing import (
     chat_stream,
     error_body,
 )
-from tests.resilience.meshes import (
-    FALLBACK,
-    PRIMARY,
-    Answered,
-    Ledger,
-    ask,
-    provider,
-    route,
-    running,
-)
-
-DOWN = Answer(503, body=error_body("down", type="server_error"))
-
-
-def documents(
-    primary: FakeUpstream, fallback: FakeUpstream, spec: dict[str, object], **rule: object
-) -> tuple[LLMProvider | LLMRoute, ...]:
-    return (
-        provider("primary", primary, **spec),
-        provider("fallback", fallback),
-        route(PRIMARY, FALLBACK, **rule),
-    )
+from tests.resilience.meshes import DOWN, Answered, Ledger, ask, running, two_tiers
 
 
 async def until(is_so) -> None:  # type: ignore[no-untyped-def]
@@ -66,7 +45,7 @@ async def test_while_a_retry_sleeps(
 ) -> None:
     primary.always(Answer(429, [("retry-after", "5")], error_body("slow down")))
     ledger = Ledger()
-    async with running(*documents(primary, fallback, {}), ledger=ledger) as mesh:
+    async with running(*two_tiers(primary, fallback), ledger=ledger) as mesh:
         task = asyncio.create_task(ask(mesh, stream=stream))
         await until(lambda: "answered 429" in str(ledger.entries and ledger.entries[0].events))
         await asyncio.sleep(0.02)
@@ -92,7 +71,7 @@ async def test_while_waiting_for_a_slot_the_next_in_the_queue_gets_it(
     primary.script(Answer(body=chat_completion("first"), delay=gate))
     ledger = Ledger()
     spec: dict[str, object] = {"maxConcurrency": 1}
-    async with running(*documents(primary, fallback, spec), ledger=ledger) as mesh:
+    async with running(*two_tiers(primary, fallback, spec=spec), ledger=ledger) as mesh:
         first = asyncio.create_task(ask(mesh))
         await asyncio.to_thread(primary.wait_for_requests, 1)
         waiting = [asyncio.create_task(ask(mesh)) for _ in range(4)]
@@ -116,7 +95,7 @@ async def test_in_the_moment_in_which_the_slot_comes_free(
     gate = Gate()
     primary.always(Answer(body=chat_completion(), delay=gate))
     spec: dict[str, object] = {"maxConcurrency": 1}
-    async with running(*documents(primary, fallback, spec)) as mesh:
+    async with running(*two_tiers(primary, fallback, spec=spec)) as mesh:
         first = asyncio.create_task(ask(mesh))
         await asyncio.to_thread(primary.wait_for_requests, 1)
         second, third = (asyncio.create_task(ask(mesh)) for _ in range(2))
@@ -135,7 +114,7 @@ async def test_while_an_answer_is_awaited_the_connection_is_closed_within_100_ms
     primary: FakeUpstream, fallback: FakeUpstream, fault: Scripted
 ) -> None:
     primary.always(fault)
-    async with running(*documents(primary, fallback, {})) as mesh:
+    async with running(*two_tiers(primary, fallback)) as mesh:
         task = asyncio.create_task(ask(mesh))
         (request,) = await asyncio.to_thread(primary.wait_for_requests, 1)
         await asyncio.sleep(0.02)
@@ -156,7 +135,7 @@ async def test_while_a_probe_runs_its_place_goes_to_another(
     spec: dict[str, object] = {
         "outlierDetection": {"consecutiveFailures": 1, "baseEjectionTime": "20ms"}
     }
-    async with running(*documents(primary, fallback, spec)) as mesh:
+    async with running(*two_tiers(primary, fallback, spec=spec)) as mesh:
         assert (await ask(mesh)).headers["x-llm-mesh-provider"] == "fallback"
         assert mesh.health()["primary.example"].ejections == 1
         await until(lambda: mesh.health()["primary.example"].state == "half_open")
@@ -212,7 +191,7 @@ async def test_500_random_faults_and_departures_leave_nothing_behind(
         "timeouts": {"connect": "50ms", "firstByte": "80ms", "idle": "60ms", "request": "1s"},
     }
     ledger, outcomes = Ledger(), Counter[str]()
-    both = documents(primary, fallback, spec, **rule)
+    both = two_tiers(primary, fallback, spec=spec, **rule)
     async with running(*both, ledger=ledger) as mesh:
         await _departures(mesh, draw, outcomes)
         await until(lambda: all(s.in_flight == 0 for s in mesh.health().values()))

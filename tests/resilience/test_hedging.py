@@ -22,7 +22,6 @@ from llm_mesh_middleware.testing import (
 )
 from tests.resilience.meshes import FALLBACK, PRIMARY, Ledger, ask, provider, route, running
 
-DOWN = Answer(503, body=error_body("down", type="server_error"))
 HEDGED = {"retry": {"hedgeAfter": "30ms", "backoff": "1ms"}}
 
 

@@ -21,18 +21,17 @@ from llm_mesh_middleware.testing import (
     error_body,
 )
 from tests.resilience.meshes import (
-    FALLBACK,
-    PRIMARY,
+    DOWN,
     Answered,
     Ledger,
     ask,
     provider,
     route,
     running,
+    two_tiers,
 )
 
 CALLERS = 60
-DOWN = Answer(503, body=error_body("down", type="server_error", code="overloaded"))
 NEVER_EJECTED = {"outlierDetection": {"consecutiveFailures": 1_000_000}}
 QUICK = {"retry": {"backoff": "20ms"}}
 
@@ -40,11 +39,7 @@ QUICK = {"retry": {"backoff": "20ms"}}
 def both(
     primary: FakeUpstream, fallback: FakeUpstream, **spec: object
 ) -> tuple[LLMProvider | LLMRoute, ...]:
-    return (
-        provider("primary", primary, **spec),
-        provider("fallback", fallback, **spec),
-        route(PRIMARY, FALLBACK, **QUICK),
-    )
+    return two_tiers(primary, fallback, spec=spec, fallback_spec=spec, **QUICK)
 
 
 async def all_at_once(mesh: Mesh, **members: object) -> list[Answered]:

@@ -33,13 +33,15 @@ PLAIN, STREAMS, WHOLE, UNCOUNTED, SECURE = (
 )
 HOSTS = (PLAIN, STREAMS, WHOLE, UNCOUNTED)
 
-# One mesh outlives many failures here: no provider is ejected for them.
+# One mesh outlives many failures here: no provider is ejected for them, none is waited for.
 _PATIENT = "outlierDetection: {consecutiveFailures: 2147483647}"
+_RULE = "- retry: {{backoff: 1ms}}\n  backendRefs: [{{providerHost: {}}}]"
 
 _TIMED = """\
 - name: first-byte
   matches: [{headers: {limit: {exact: first-byte}}}]
   timeouts: {firstByte: 100ms}
+  retry: {backoff: 1ms}
   backendRefs: [{providerHost: plain.example}]
 - name: idle
   matches: [{headers: {limit: {exact: idle}}}]
@@ -60,8 +62,9 @@ MANIFEST = "---\n".join(
         provider(WHOLE, "{stream: false}", spec=_PATIENT),
         provider(UNCOUNTED, "{streamUsage: false}", spec=_PATIENT),
         provider(SECURE, spec=_PATIENT),
+        *(route(_RULE.format(host), host, name=host) for host in (*HOSTS, SECURE)),
         route(_TIMED, "timed", name="timed"),
-        route("- backendRefs: [{providerHost: plain.example}]", "127.0.0.1", name="by-address"),
+        route(_RULE.format(PLAIN), "127.0.0.1", name="by-address"),
     ]
 )
 

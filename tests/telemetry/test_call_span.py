@@ -235,9 +235,10 @@ async def test_the_span_lasts_to_the_streams_last_byte(
     async with calling(make_mesh(recorder, upstream)) as client:
         await chat(client, STREAM)
     span = recorder.call
-    assert span.end_time - span.start_time >= 40_000_000
+    lasted_s = (span.end_time - span.start_time) / 1e9
+    assert lasted_s >= 0.04
     assert span.attributes["gen_ai.request.stream"] is True
-    assert span.attributes["gen_ai.response.time_to_first_chunk"] < 0.04
+    assert span.attributes["gen_ai.response.time_to_first_chunk"] < lasted_s - 0.02
     assert span.attributes["llm_mesh.stream.outcome"] == "complete"
     assert span.attributes["llm_mesh.stream.chunk_count"] == 5
     assert span.attributes["gen_ai.response.finish_reasons"] == ("stop",)

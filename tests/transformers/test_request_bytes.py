@@ -144,7 +144,7 @@ def bodies(draw: st.DrawFn) -> tuple[str, dict[str, str]]:
     return text, {json.loads(name): value for name, value in pairs}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(bodies())
 def test_every_member_that_no_configuration_sets_is_the_same_upstream(
     made: tuple[str, dict[str, str]],
@@ -158,7 +158,7 @@ def test_every_member_that_no_configuration_sets_is_the_same_upstream(
     assert upstream["seed"] == written.get("seed", "7")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(bodies())
 def test_without_configuration_only_the_space_between_members_goes(
     made: tuple[str, dict[str, str]],

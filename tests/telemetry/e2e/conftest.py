@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.processes import Program, free_port, sidecar
 from tests.telemetry.e2e.calls import Providers, providers
-from tests.telemetry.e2e.processes import Program, free_port, sidecar
 from tests.telemetry.e2e.sink import Sink
 
 Start = Callable[..., tuple[Program, str]]

@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from llm_mesh_middleware.testing import Answer, chat_completion
+from tests.processes import Program, free_port
 from tests.telemetry.e2e.calls import HOST, Providers
 from tests.telemetry.e2e.conftest import Start
-from tests.telemetry.e2e.processes import Program, free_port
 
 # A tenth of a collector's usual time limit: a call that waited for one export would show.
 LONGEST_S = 1.0

@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.processes import Program, free_port
 from tests.telemetry.e2e.calls import Providers, make_calls
 from tests.telemetry.e2e.conftest import Start
-from tests.telemetry.e2e.processes import Program, free_port
 
 pytestmark = pytest.mark.e2e
 

@@ -6,13 +6,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 
-from tests.telemetry.e2e.processes import clean_environment
-
-ROOT = Path(__file__).parents[3]
+from tests.processes import ROOT, clean_environment
 
 
 def run(code: str, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""Programs that a test starts, asks and ends: the sidecar, a collector, Prometheus."""
+"""Processes that a test starts, asks and ends: the sidecar, a collector, Prometheus, contenders."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
-__all__ = ["Program", "clean_environment", "free_port", "sidecar"]
+__all__ = ["ROOT", "Process", "Program", "clean_environment", "free_port", "sidecar"]
 
-_ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[1]
 _LISTENING = re.compile(r"running on http://127\.0\.0\.1:(\d+)")
 
 
@@ -25,25 +26,13 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-class Program:
-    """A process and the lines it writes; it is ended, whatever happens, when the block is left."""
+class Process:
+    """A child process that has ended, whatever happens, when the block is left."""
 
-    def __init__(self, command: Sequence[str], environ: Mapping[str, str] | None = None) -> None:
-        self._lines: list[str] = []
-        self._changed = threading.Condition()
-        self._process = subprocess.Popen(
-            command,
-            cwd=_ROOT,
-            env={**clean_environment(), **(environ or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
 
-    def __enter__(self) -> Program:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -52,15 +41,38 @@ class Program:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._process.kill()
-        self._process.wait()
-        self._reader.join()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        with self._process:  # closes its pipes and waits
+            self._end()
 
     @property
     def pid(self) -> int:
+        """For whoever wants to look into it."""
         return self._process.pid
+
+    def _end(self) -> None:
+        """Have it end."""
+        self._process.kill()
+
+
+class Program(Process):
+    """A process and the lines it writes."""
+
+    def __init__(self, command: Sequence[str], environ: Mapping[str, str] | None = None) -> None:
+        super().__init__(
+            subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**clean_environment(), **(environ or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        )
+        self._lines: list[str] = []
+        self._changed = threading.Condition()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
 
     @property
     def lines(self) -> list[str]:
@@ -87,6 +99,10 @@ class Program:
         """Wait for its end."""
         self._process.wait(timeout)
 
+    def _end(self) -> None:
+        super()._end()
+        self._reader.join()  # nobody closes the pipe under its hands
+
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
@@ -108,6 +124,7 @@ def sidecar(config: Path, environ: Mapping[str, str]) -> tuple[Program, str]:
 
 
 def clean_environment() -> dict[str, str]:
-    """Without the settings of whoever runs this."""
+    """Without the settings of whoever runs this; the tree that is tested comes first."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("LLM_MESH_", "OTEL_"))}
-    return {**kept, "PYTHONPATH": str(_ROOT), "PYTHONUNBUFFERED": "1"}
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    return {**kept, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
