@@ -14,7 +14,8 @@ from .._core.upstream import Endpoint
 from ..exceptions import UpstreamError
 from .httpx_calls import NO_LIMITS, is_unused, make_request, map_error
 from .tls import TLSContexts
-from .upstream import env_proxy, response_head, torn
+from .undisturbed import finished, interruptible
+from .upstream import STALE_S, env_proxy, response_head, torn
 
 __all__ = ["HttpxUpstreamClient"]
 
@@ -44,23 +45,32 @@ class HttpxUpstreamClient:
         self._transports: dict[_Identity, httpx.AsyncHTTPTransport] = {}
 
     async def open(self, request: UpstreamRequest) -> HttpxUpstreamResponse:
-        """Send `request`; see `AsyncUpstreamClient`."""
-        endpoint = request.endpoint
-        handshake = _Handshake()
-        httpx_request = make_request(request, trace=handshake.trace)
+        """Send `request`; see `AsyncUpstreamClient`.
+
+        A kept connection that the provider was closing when the request came is replaced, once.
+        """
+        clock = asyncio.get_running_loop().time
+        sent_at, wire = clock(), _Wire()
         try:
-            transport = await self._transport(endpoint)
-            response = await transport.handle_async_request(httpx_request)
+            try:
+                response = await self._send(request, wire)
+            except (httpx.ReadError, httpx.RemoteProtocolError) as exc:
+                is_stale = wire.is_reused and clock() - sent_at < STALE_S
+                if not is_stale or not _is_closed(exc):
+                    raise
+                response = await self._send(request, _Wire())
         except (httpx.TransportError, OSError) as exc:
             raise map_error(exc, request) from exc
-        except asyncio.CancelledError:
-            await handshake.aclose()
-            raise
         try:
-            return HttpxUpstreamResponse(response, endpoint.provider_host)
+            return HttpxUpstreamResponse(response, request.endpoint.provider_host)
         except UpstreamError:
-            await response.aclose()
+            await finished(response.aclose())
             raise
+
+    async def _send(self, request: UpstreamRequest, wire: _Wire) -> httpx.Response:
+        transport = await self._transport(request.endpoint)
+        call = transport.handle_async_request(make_request(request, trace=wire.trace))
+        return await interruptible(call, wire.cut, httpx.Response.aclose)
 
     async def aclose(self) -> None:
         """Close the connections that were opened here; a given transport is its owner's."""
@@ -93,24 +103,45 @@ class HttpxUpstreamClient:
         return transport
 
 
-class _Handshake:
-    """Watches a connection until TLS is up: httpcore leaves it open if it is cancelled in there."""
+class _Wire:
+    """The connection that carries one call, as far as httpcore tells of it.
 
-    __slots__ = ("_stream",)
+    httpcore 1.0 loses sight of a connection if it is cancelled between two of its steps: the socket
+    stays open, or the pool believes for ever that it is in use. It cleans up after a network that
+    fails, so that is how a call on a new connection is ended.
+    """
+
+    __slots__ = ("_has_sent", "_is_cut", "_is_new", "_stream")
 
     def __init__(self) -> None:
         self._stream: Any = None  # a network stream of httpcore's
+        self._is_new = False
+        self._has_sent = False
+        self._is_cut = False
+
+    @property
+    def is_reused(self) -> bool:
+        """Whether the request went out on a connection that had served another before."""
+        return self._has_sent and not self._is_new
 
     async def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """What httpcore tells of each of its steps."""
-        if event == "connection.connect_tcp.complete":
+        if event == "connection.connect_tcp.started":
+            self._is_new = True
+        elif event == "connection.connect_tcp.complete":
             self._stream = info["return_value"]
-        elif event == "connection.start_tls.complete":
-            self._stream = None
+            if self._is_cut:
+                await self._stream.aclose()
+        elif event == "http11.send_request_headers.started":
+            self._has_sent = True
 
-    async def aclose(self) -> None:
+    async def cut(self, call: asyncio.Task[httpx.Response]) -> None:
+        """End `call`: at once, or as soon as there is a connection to close."""
+        self._is_cut = True
         if self._stream is not None:
             await self._stream.aclose()
+        elif not self._is_new:
+            call.cancel()
 
 
 class HttpxUpstreamResponse:
@@ -129,15 +160,33 @@ class HttpxUpstreamResponse:
     async def read(self) -> bytes:
         """The next bytes; see `AsyncUpstreamResponse`."""
         try:
-            async for chunk in self._chunks:
-                if chunk:
-                    return chunk
+            return await interruptible(self._next(), self._cut)
         except (httpx.TransportError, OSError) as exc:
             raise torn(self._host) from exc
-        return b""
 
     async def aclose(self) -> None:
         """Close; httpcore keeps the connection if the body was read to its end."""
+        await finished(self._close())
+
+    async def _next(self) -> bytes:
+        async for chunk in self._chunks:
+            if chunk:
+                return chunk
+        return b""
+
+    async def _cut(self, reading: asyncio.Task[bytes]) -> None:
+        stream = self._response.extensions.get("network_stream")
+        if stream is None:
+            reading.cancel()
+        else:
+            await stream.aclose()
+
+    async def _close(self) -> None:
         if isinstance(self._chunks, AsyncGenerator):  # else a task of the collector would do it
             await self._chunks.aclose()
         await self._response.aclose()
+
+
+def _is_closed(exc: Exception) -> bool:
+    """Whether the connection ended; what answers something that is not HTTP is there."""
+    return isinstance(exc, httpx.ReadError) or "disconnected" in str(exc)

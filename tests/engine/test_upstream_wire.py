@@ -10,9 +10,7 @@ from typing import Literal
 
 import pytest
 
-from llm_mesh_middleware._engine.tls import TLSContexts
 from llm_mesh_middleware._engine.upstream import AsyncUpstreamClient
-from llm_mesh_middleware._engine.upstream_aiohttp import AiohttpUpstreamClient
 from llm_mesh_middleware.exceptions import UpstreamConnectError
 from llm_mesh_middleware.testing import Answer, Cut, FakeUpstream, Gate, Raw, Stream
 from tests.engine.calls import HEADERS, HOST, call, read_all, request_to
@@ -249,9 +247,8 @@ async def test_a_connection_the_upstream_has_closed_is_replaced_unseen(
 
 @pytest.mark.parametrize("how", ["fin", "reset"])
 async def test_a_kept_connection_that_closes_as_the_request_comes_is_replaced_once(
-    plain_upstream: FakeUpstream, how: Literal["fin", "reset"]
+    client: AsyncUpstreamClient, plain_upstream: FakeUpstream, how: Literal["fin", "reset"]
 ) -> None:
-    client = AiohttpUpstreamClient(TLSContexts(), trust_env=False)
     plain_upstream.script(Answer(body={}), Cut(how=how), Answer(body={"n": 2}), *[Cut(how=how)] * 9)
     assert await call(client, request_to(plain_upstream)) == b"{}"
     assert await call(client, request_to(plain_upstream)) == b'{"n":2}'
@@ -260,7 +257,6 @@ async def test_a_kept_connection_that_closes_as_the_request_comes_is_replaced_on
         with pytest.raises(UpstreamConnectError):
             await call(client, request_to(plain_upstream))
         assert len(plain_upstream.requests) == seen
-    await client.aclose()
 
 
 async def test_calls_at_once_take_a_connection_each_which_the_next_calls_use_again(

@@ -107,14 +107,15 @@ async def test_in_the_moment_in_which_the_slot_comes_free(
         assert mesh.health()["primary.example"].in_flight == 0
 
 
+@pytest.mark.parametrize("engine", ["aiohttp", "httpx"])
 @pytest.mark.parametrize(
     "fault", [Cut(how="stall"), Cut(Answer(body=chat_completion()), at=0.5, how="stall")]
 )
 async def test_while_an_answer_is_awaited_the_connection_is_closed_within_100_ms(
-    primary: FakeUpstream, fallback: FakeUpstream, fault: Scripted
+    primary: FakeUpstream, fallback: FakeUpstream, fault: Scripted, engine: str
 ) -> None:
     primary.always(fault)
-    async with running(*two_tiers(primary, fallback)) as mesh:
+    async with running(*two_tiers(primary, fallback), upstream_client=engine) as mesh:
         task = asyncio.create_task(ask(mesh))
         (request,) = await asyncio.to_thread(primary.wait_for_requests, 1)
         await asyncio.sleep(0.02)
@@ -170,9 +171,12 @@ MENU: tuple[Scripted, ...] = (
 )
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(
+    ("engine", "seed"),
+    [("aiohttp", 1), ("aiohttp", 2), *(("httpx", seed) for seed in range(1, 9))],
+)
 async def test_500_random_faults_and_departures_leave_nothing_behind(
-    primary: FakeUpstream, fallback: FakeUpstream, seed: int
+    primary: FakeUpstream, fallback: FakeUpstream, engine: str, seed: int
 ) -> None:
     draw = random.Random(seed)
     for upstream in (primary, fallback):
@@ -192,7 +196,7 @@ async def test_500_random_faults_and_departures_leave_nothing_behind(
     }
     ledger, outcomes = Ledger(), Counter[str]()
     both = two_tiers(primary, fallback, spec=spec, **rule)
-    async with running(*both, ledger=ledger) as mesh:
+    async with running(*both, ledger=ledger, upstream_client=engine) as mesh:
         await _departures(mesh, draw, outcomes)
         await until(lambda: all(s.in_flight == 0 for s in mesh.health().values()))
         for upstream in (primary, fallback):  # idle connections may stay, those in use may not
