@@ -172,15 +172,15 @@ MENU: tuple[Scripted, ...] = (
 
 
 @pytest.mark.parametrize(
-    ("engine", "seed"),
-    [("aiohttp", 1), ("aiohttp", 2), *(("httpx", seed) for seed in range(1, 9))],
+    ("engine", "count", "seed"),
+    [("aiohttp", 500, 1), ("aiohttp", 500, 2), *(("httpx", 150, seed) for seed in range(1, 9))],
 )
-async def test_500_random_faults_and_departures_leave_nothing_behind(
-    primary: FakeUpstream, fallback: FakeUpstream, engine: str, seed: int
+async def test_random_faults_and_departures_leave_nothing_behind(
+    primary: FakeUpstream, fallback: FakeUpstream, engine: str, count: int, seed: int
 ) -> None:
     draw = random.Random(seed)
     for upstream in (primary, fallback):
-        answers = [draw.choice(MENU) for _ in range(2000)]
+        answers = [draw.choice(MENU) for _ in range(4 * count)]
         upstream.script(*answers)
     spec: dict[str, object] = {
         "maxConcurrency": 12,
@@ -197,21 +197,29 @@ async def test_500_random_faults_and_departures_leave_nothing_behind(
     ledger, outcomes = Ledger(), Counter[str]()
     both = two_tiers(primary, fallback, spec=spec, **rule)
     async with running(*both, ledger=ledger, upstream_client=engine) as mesh:
-        await _departures(mesh, draw, outcomes)
+        await _departures(mesh, draw, outcomes, count)
         await until(lambda: all(s.in_flight == 0 for s in mesh.health().values()))
         for upstream in (primary, fallback):  # idle connections may stay, those in use may not
-            await asyncio.to_thread(upstream.drop_connections)
-            assert await asyncio.to_thread(upstream.wait_closed)
-    assert outcomes["gone"] > 50
-    assert outcomes["200"] > 50
-    assert len(ledger.entries) == 500
+            assert await _is_left_alone(upstream)
+    assert outcomes["gone"] > count / 10
+    assert outcomes["200"] > count / (10 if engine == "aiohttp" else 50)  # which is far slower
+    assert len(ledger.entries) == count
     for entry in ledger.entries:
         assert sum(event.startswith("ended") for event in entry.events) == 1
         assert entry.events[-1].startswith("ended")
 
 
-async def _departures(mesh: Mesh, draw: random.Random, outcomes: Counter[str]) -> None:
-    """Five hundred requests, some at once, and a good part of their clients goes away."""
+async def _is_left_alone(upstream: FakeUpstream) -> bool:
+    """Whether no answer is under way; one that has just been sent whole counts for a moment."""
+    for _ in range(20):
+        await asyncio.to_thread(upstream.drop_connections)
+        if await asyncio.to_thread(upstream.wait_closed, 0.05):
+            return True
+    return False
+
+
+async def _departures(mesh: Mesh, draw: random.Random, outcomes: Counter[str], count: int) -> None:
+    """So many requests, some at once, and a good part of their clients goes away."""
 
     async def one() -> None:
         task = asyncio.create_task(ask(mesh, stream=draw.random() < 0.5))
@@ -222,7 +230,7 @@ async def _departures(mesh: Mesh, draw: random.Random, outcomes: Counter[str]) -
         outcomes["gone" if task.cancelled() else str(task.result().status)] += 1
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(500):
+        for _ in range(count):
             group.create_task(one())
             if draw.random() < 0.6:
                 await asyncio.sleep(0.003)
