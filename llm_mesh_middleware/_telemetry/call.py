@@ -222,6 +222,8 @@ class CallObservation(Observation):
             overhead_s=sent_at - self._started,
             usage=ending.usage,
             has_answer=has_answer and self._operation != "models",
+            workload=self._telemetry.workload,
+            namespace=self._telemetry.namespace,
             destination=host,
             model=model or "",
             context=self._context,

@@ -11,6 +11,7 @@ from opentelemetry.metrics import Histogram, Meter
 
 from .._core.usage import Usage
 from . import semconv
+from .ejections import Ejections
 from .tallies import Tally
 
 __all__ = ["CallRecord", "MeshMetrics", "wanted_generations"]
@@ -37,6 +38,8 @@ class CallRecord:
     overhead_s: float | None
     usage: Usage | None
     has_answer: bool
+    workload: str
+    namespace: str
     destination: str
     model: str
     context: Context | None
@@ -51,14 +54,12 @@ def wanted_generations(environ: Mapping[str, str] = os.environ) -> frozenset[str
 
 
 class MeshMetrics:
-    """Instruments made once. Histograms bring their bucket boundaries as advice to the SDK."""
+    """Instruments made once per meter provider; `shared_metrics` hands them out.
 
-    def __init__(
-        self, meter: Meter, *, generations: frozenset[str], workload: str, namespace: str
-    ) -> None:
-        self._workload = workload
-        self._namespace = namespace
+    Histograms bring their bucket boundaries as advice to the SDK.
+    """
 
+    def __init__(self, meter: Meter, *, generations: frozenset[str]) -> None:
         def seconds(name: str, buckets: tuple[float, ...] = semconv.DURATION_BUCKETS) -> Histogram:
             return meter.create_histogram(
                 name, semconv.SECONDS, explicit_bucket_boundaries_advisory=buckets
@@ -89,6 +90,8 @@ class MeshMetrics:
         self._first_token = seconds(semconv.SERVER_FIRST_TOKEN, semconv.FIRST_TOKEN_BUCKETS)
         self._per_token = seconds(semconv.SERVER_PER_TOKEN, semconv.PER_TOKEN_BUCKETS)
         self._overhead = seconds(semconv.MESH_OVERHEAD, semconv.OVERHEAD_BUCKETS)
+        self.http_duration = seconds(semconv.HTTP_SERVER_DURATION, semconv.HTTP_BUCKETS)
+        self.http_active = meter.create_up_down_counter(semconv.HTTP_SERVER_ACTIVE, "{request}")
         self.active = meter.create_up_down_counter(semconv.MESH_ACTIVE, "{request}")
         self.attempts = meter.create_counter(semconv.MESH_ATTEMPTS, "{attempt}")
         self.fallbacks = meter.create_counter(semconv.MESH_FALLBACKS, "{fallback}")
@@ -100,6 +103,7 @@ class MeshMetrics:
         )
         self._usage = Tally(meter, semconv.USAGE_COUNTERS, unit=semconv.TOKENS, about="Tokens")
         self._asm = Tally(meter, semconv.ASM_COUNTERS, unit=semconv.TOKENS, about="Tokens (ASM)")
+        self.ejections = Ejections(meter)
 
     def reloaded(self, is_success: bool) -> None:
         """The configuration was read again."""
@@ -150,8 +154,8 @@ class MeshMetrics:
         counted = {name: getattr(usage, name) for name in semconv.USAGE_COUNTERS}
         self._usage.add((*call.labels, (semconv.TOKEN_MODALITY, "unknown")), counted)
         asm = (
-            (semconv.ASM_WORKLOAD, self._workload),
-            (semconv.ASM_NAMESPACE, self._namespace),
+            (semconv.ASM_WORKLOAD, call.workload),
+            (semconv.ASM_NAMESPACE, call.namespace),
             (semconv.ASM_DESTINATION, call.destination),
             (semconv.ASM_MODEL, call.model),
         )

@@ -6,11 +6,11 @@ import time
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.metrics import Meter
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
 from .._core.messages import ClientRequest
 from . import semconv
+from .metrics import MeshMetrics
 from .request_facts import AttributeValue
 
 __all__ = ["ServerCall", "ServerSpans"]
@@ -26,14 +26,10 @@ _MAX_TEXT = 256
 class ServerSpans:
     """Makes them, by the stable conventions for HTTP servers."""
 
-    def __init__(self, tracer: Tracer, meter: Meter) -> None:
+    def __init__(self, tracer: Tracer, metrics: MeshMetrics) -> None:
         self.tracer = tracer
-        self.duration = meter.create_histogram(
-            semconv.HTTP_SERVER_DURATION,
-            semconv.SECONDS,
-            explicit_bucket_boundaries_advisory=semconv.HTTP_BUCKETS,
-        )
-        self.active = meter.create_up_down_counter(semconv.HTTP_SERVER_ACTIVE, "{request}")
+        self.duration = metrics.http_duration
+        self.active = metrics.http_active
 
     def begin(self, request: ClientRequest, parent: Context) -> ServerCall:
         """The span of `request`."""

@@ -6,7 +6,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Literal
+from typing import Literal
 
 from opentelemetry import _logs, baggage, context, metrics, trace
 from opentelemetry._logs import LoggerProvider
@@ -17,18 +17,16 @@ from opentelemetry.trace import TracerProvider
 from .._core.health import ProviderStatus
 from .._core.messages import ClientRequest
 from .._core.observer import Observation
-from . import semconv
 from .access_log import access_logger
 from .attempts import SpanMode
 from .call import CallObservation
 from .content import ContentCapture, Redact, wanted_capture
 from .events import Events
-from .metrics import MeshMetrics, wanted_generations
 from .server_span import ServerSpans
+from .shared import SCOPE, shared_metrics
 
 __all__ = ["Telemetry"]
 
-_SCOPE = "llm_mesh_middleware"
 _OTHER = "_other"
 # Names that a provider may bring into a metric, over the life of the process.
 _MAX_SEEN_MODELS = 100
@@ -56,23 +54,21 @@ class Telemetry:
         redact: Redact | None = None,
     ) -> None:
         self._has_provider = any((tracer_provider, meter_provider, logger_provider))
-        self.tracer = trace.get_tracer(_SCOPE, version, tracer_provider)
-        meter = metrics.get_meter(_SCOPE, version, meter_provider)
-        self.metrics = MeshMetrics(
-            meter, generations=wanted_generations(), workload=workload, namespace=namespace
-        )
+        self.workload = workload
+        self.namespace = namespace
+        self.health = health
+        self.tracer = trace.get_tracer(SCOPE, version, tracer_provider)
+        self.metrics = shared_metrics(version, meter_provider)
+        self.metrics.ejections.watch(self)
         self._attempt_spans = attempt_spans
         self._has_http_spans = has_http_spans
-        self.server_spans = ServerSpans(self.tracer, meter)
+        self.server_spans = ServerSpans(self.tracer, self.metrics)
         self._is_quiet = http_client_spans == "suppress"
         self._known_models = known_models
         self._seen_models: set[str] = set()
-        logger = _logs.get_logger(_SCOPE, version, logger_provider)
+        logger = _logs.get_logger(SCOPE, version, logger_provider)
         self.events = Events(logger)
         self.content = ContentCapture(wanted_capture(), logger, redact)
-        meter.create_observable_gauge(
-            semconv.MESH_EJECTED, [_ejections(health)], "{provider}", "1 while it is ejected"
-        )
 
     @property
     def wants_content(self) -> bool:
@@ -122,15 +118,6 @@ def _attached(active: Context) -> Iterator[None]:
         yield
     finally:
         context.detach(token)
-
-
-def _ejections(health: Callable[[], Mapping[str, ProviderStatus]]) -> Any:
-    def observe(_: metrics.CallbackOptions) -> Iterator[metrics.Observation]:
-        for host, status in health().items():
-            is_out = status.state != "healthy"
-            yield metrics.Observation(int(is_out), {semconv.SERVER_ADDRESS: host})
-
-    return observe
 
 
 _UNHEARD = Observation()

@@ -131,12 +131,16 @@ def make_mesh(
     config: dict[str, Any] | None = None,
     rule: dict[str, Any] | None = None,
     settings: dict[str, Any] | None = None,
+    spec: dict[str, Any] | None = None,
     **options: Any,
 ) -> Mesh:
     """A mesh with a provider for each upstream."""
     used = hosts[: len(upstreams)]
     documents = [
-        *(provider(up, host, config or {}) for up, host in zip(upstreams, used, strict=True)),
+        *(
+            provider(up, host, config or {}, **(spec or {}))
+            for up, host in zip(upstreams, used, strict=True)
+        ),
         route(*used, **(rule or {})),
     ]
     if recorder is not None:

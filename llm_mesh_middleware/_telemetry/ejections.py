@@ -1,0 +1,46 @@
+"""The gauge of providers that are ejected, over all meshes that report to one meter."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+from weakref import WeakSet
+
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
+
+from .._core.health import ProviderStatus
+from . import semconv
+
+__all__ = ["Ejections"]
+
+
+class _Watched(Protocol):
+    @property
+    def health(self) -> Callable[[], Mapping[str, ProviderStatus]]:
+        """How the providers are doing, by provider host."""
+
+
+class Ejections:
+    """Asks whoever is watched and still there, when somebody collects."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._watched: WeakSet[_Watched] = WeakSet()
+        self._lock = threading.Lock()
+        meter.create_observable_gauge(
+            semconv.MESH_EJECTED, [self._observe], "{provider}", "1 while it is ejected"
+        )
+
+    def watch(self, mesh: _Watched) -> None:
+        """Tell of the providers of `mesh` too, for as long as there is anybody else to hold it."""
+        with self._lock:
+            self._watched.add(mesh)
+
+    def _observe(self, _: CallbackOptions) -> Iterable[Observation]:
+        with self._lock:
+            meshes = list(self._watched)
+        is_out: dict[str, bool] = {}
+        for mesh in meshes:  # a provider that two of them call may be ejected by one
+            for host, status in mesh.health().items():
+                is_out[host] = is_out.get(host, False) or status.state != "healthy"
+        return [Observation(int(out), {semconv.SERVER_ADDRESS: h}) for h, out in is_out.items()]
