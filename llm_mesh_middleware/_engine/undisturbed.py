@@ -11,9 +11,6 @@ __all__ = ["finished", "interruptible"]
 Result = TypeVar("Result")
 Interrupt = Callable[[asyncio.Task[Any]], Awaitable[object]]
 
-# How long a step has to notice that it is no longer wanted, before it is cancelled after all.
-_GRACE_S = 0.02
-
 
 async def interruptible(
     step: Coroutine[Any, Any, Result],
@@ -55,8 +52,6 @@ async def _see_off(
     discard: Callable[[Result], Awaitable[object]] | None,
 ) -> None:
     await interrupt(task)
-    await asyncio.wait((task,), timeout=_GRACE_S)
-    task.cancel()
     await asyncio.wait((task,))
     if not task.cancelled() and task.exception() is None and discard is not None:
         await discard(task.result())

@@ -23,6 +23,10 @@ __all__ = ["HttpxUpstreamClient"]
 _Identity: TypeAlias = tuple[ssl.SSLContext, str, str | None]
 
 
+# How long a client that leaves is held up for a connection to come, so that it can be closed.
+_CONNECT_GRACE_S = 0.02
+
+
 class HttpxUpstreamClient:
     """One transport per TLS identity, or the single transport that the owner has given.
 
@@ -138,9 +142,11 @@ class _Wire:
     async def cut(self, call: asyncio.Task[httpx.Response]) -> None:
         """End `call`: at once, or as soon as there is a connection to close."""
         self._is_cut = True
+        if self._stream is None and self._is_new:  # connecting, which rarely takes longer
+            await asyncio.wait((call,), timeout=_CONNECT_GRACE_S)
         if self._stream is not None:
             await self._stream.aclose()
-        elif not self._is_new:
+        else:
             call.cancel()
 
 
