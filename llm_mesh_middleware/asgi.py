@@ -232,8 +232,7 @@ class _Responder:
     async def respond(self, path: str, hosts: list[bytes], authority: bytes | None) -> None:
         """Answer, or fall silent if the client goes away."""
         try:
-            check_hosts(hosts, authority)
-            request = await self._read_request(path)
+            request = await self._admit(path, hosts, authority)
             with Interrupt() as interrupt:
                 watch = asyncio.create_task(self._watch(interrupt))
                 self._middleware._interrupts.add(interrupt)
@@ -312,32 +311,39 @@ class _Responder:
         self._has_started = True
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
-    async def _read_request(self, path: str) -> ClientRequest:
-        scope, settings = self._scope, self._mesh.settings
-        headers = Headers(scope["headers"])
+    async def _admit(self, path: str, hosts: list[bytes], authority: bytes | None) -> ClientRequest:
+        """The request with its body, if it may be served."""
+        scope = self._scope
         peer = scope.get("client")
-        consumer = self._mesh.access.admit(
-            peer[0] if peer else None, headers, self._middleware.authorizer(scope)
-        )
-        check_body(headers, settings.max_request_bytes)
-        try:
-            async with asyncio.timeout(settings.request_timeout) as limit:
-                body = await self._read_body(limit)
-        except TimeoutError:
-            raise RequestTimeout(
-                "the body did not arrive in time", headers={"connection": "close"}
-            ) from None
-        return ClientRequest(
+        request = ClientRequest(
             scope["method"],
             path,
-            headers,
-            body,
-            self._middleware.attributes_of(scope, consumer),
+            Headers(scope["headers"]),
             peer=peer[0] if peer else None,
             http_version=scope["http_version"],
             scheme=scope.get("scheme", "http"),
             is_inbound="starlette.opentelemetry" not in scope,
         )
+        try:
+            check_hosts(hosts, authority)
+            authorizer = self._middleware.authorizer(scope)
+            consumer = self._mesh.access.admit(request.peer, request.headers, authorizer)
+            check_body(request.headers, self._mesh.settings.max_request_bytes)
+            request.body = await self._read_in_time()
+        except AnswerableError as error:
+            self._mesh.refuse(self._host, request, error)
+            raise
+        request.attributes = self._middleware.attributes_of(scope, consumer)
+        return request
+
+    async def _read_in_time(self) -> bytes:
+        try:
+            async with asyncio.timeout(self._mesh.settings.request_timeout) as limit:
+                return await self._read_body(limit)
+        except TimeoutError:
+            raise RequestTimeout(
+                "the body did not arrive in time", headers={"connection": "close"}
+            ) from None
 
     async def _read_body(self, limit: asyncio.Timeout) -> bytes:
         """The whole body; the time limit is on all of it, so a dripped one ends too."""

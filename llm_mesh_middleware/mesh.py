@@ -31,7 +31,7 @@ from ._engine.tls import TLSContexts
 from ._loading import LiveTable, MeshStatus, compile_source
 from ._telemetry.guard import GuardedObserver
 from ._telemetry.telemetry import Telemetry
-from .exceptions import ConfigError, Problem
+from .exceptions import AnswerableError, ConfigError, Problem
 from .settings import MeshSettings, load_settings
 from .sources import Config, source_of
 
@@ -158,6 +158,17 @@ class Mesh:
         """
         client = self._clients.of_process()
         return drive(self._exchange(host, request), client, line or Line())
+
+    def refuse(self, host: VirtualHost, request: ClientRequest, error: AnswerableError) -> None:
+        """Tell observers of a request that its adapter answers with `error`, without `send`.
+
+        Args:
+            host: the virtual host that it is addressed to.
+            request: what is known of it; there may be no body yet.
+            error: why it is refused, such as a missing client key.
+        """
+        request.host = host.name
+        self._observer(request).ended(error.status, error, None)
 
     def _exchange(self, host: VirtualHost, request: ClientRequest) -> Exchange:
         request.host = host.name

@@ -85,6 +85,8 @@ class ServerCall:
             labels[semconv.ERROR_TYPE] = error_type
         try:
             if self._span.is_recording():
+                if error_type is not None and not is_error:
+                    self._span.set_attribute(semconv.ERROR_CODE, error_type)
                 self._tell(labels, route, is_error=is_error and error_type != "client_disconnect")
         finally:
             self._span.end()

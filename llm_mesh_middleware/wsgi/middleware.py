@@ -103,29 +103,33 @@ class LLMMeshWSGIMiddleware:
 
     def _answer(self, environ: Environ, host: VirtualHost, target: Target) -> Answer:
         try:
-            check_hosts(target.hosts, target.authority)
-            request = self._request(environ, target.path)
+            request = self._admit(environ, host, target)
             if self.mesh.settings.sse_keepalive:
                 return answer_kept_alive(self.mesh, host, request)
             return Answer.of(self.mesh.send(host, request))
         except AnswerableError as error:
             return refused(error)
 
-    def _request(self, environ: Environ, path: str) -> ClientRequest:
+    def _admit(self, environ: Environ, host: VirtualHost, target: Target) -> ClientRequest:
+        """The request with its body, if it may be served."""
         settings = self.mesh.settings
-        headers, peer = read_headers(environ), environ.get("REMOTE_ADDR") or None
-        facts = self._inbound.admit(environ, peer, headers)
-        return ClientRequest(
+        request = ClientRequest(
             environ["REQUEST_METHOD"],
-            path,
-            headers,
-            read_body(environ, settings.max_request_bytes, settings.request_timeout),
-            facts,
-            peer=peer,
+            target.path,
+            read_headers(environ),
+            peer=environ.get("REMOTE_ADDR") or None,
             http_version=environ.get("SERVER_PROTOCOL", "HTTP/1.1").removeprefix("HTTP/"),
             scheme=environ.get("wsgi.url_scheme", "http"),
             is_inbound=True,
         )
+        try:
+            check_hosts(target.hosts, target.authority)
+            request.attributes = self._inbound.admit(environ, request.peer, request.headers)
+            request.body = read_body(environ, settings.max_request_bytes, settings.request_timeout)
+        except AnswerableError as error:
+            self.mesh.refuse(host, request, error)
+            raise
+        return request
 
 
 def _is_plain(environ: Environ, host: str) -> bool:
