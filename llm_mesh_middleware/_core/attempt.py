@@ -185,6 +185,7 @@ class Attempt:
             provider=upstream.provider,
             model=self._transformer.model,
             attempt=self.number,
+            added_usage=self._transformer.added_usage,
         )
 
 

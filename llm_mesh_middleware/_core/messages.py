@@ -85,8 +85,8 @@ class UpstreamRequest:
     """One attempt, complete: nothing of an earlier attempt is in it.
 
     `target` is the origin-form request target. `headers` and `body` hold keys and prompts and are
-    left out of the `repr`. `attempt` counts from 1. `scope` must surround
-    the call, in the task that makes it.
+    left out of the `repr`. `attempt` counts from 1. `added_usage`: it asks for token counts that
+    the client did not ask for. `scope` must surround the call, in the task that makes it.
     """
 
     endpoint: Endpoint
@@ -98,6 +98,7 @@ class UpstreamRequest:
     provider: str = ""
     model: str | None = None
     attempt: int = 1
+    added_usage: bool = False
     scope: Callable[[], AbstractContextManager[None]] = nullcontext
 
 

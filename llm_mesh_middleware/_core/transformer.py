@@ -60,11 +60,13 @@ class Transformer(Protocol):
     """One attempt's conversion between what its client speaks and what its upstream speaks.
 
     Made anew for each attempt, so nothing of an earlier one can be in it. `model` is the model that
-    the upstream is asked for, `wants_stream` whether the client is to get a stream.
+    the upstream is asked for, `wants_stream` whether the client is to get a stream, `added_usage`
+    whether the body that was made asks for token counts that the client did not ask for.
     """
 
     model: str | None
     wants_stream: bool
+    added_usage: bool
 
     def body(self) -> bytes:
         """The request body for the upstream."""

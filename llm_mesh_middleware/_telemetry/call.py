@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
@@ -30,6 +31,8 @@ __all__ = ["CallObservation"]
 
 _OTHER = "_other"
 _MAX_TEXT = 256
+_MAX_FACTS = 16
+_CONSUMER = "consumer"
 _NO_LABELS: dict[str, str] = {}
 _API_TYPES = {"chat": "chat_completions", "responses": "responses"}
 
@@ -142,8 +145,9 @@ class CallObservation(Observation):
         if self._selection is not None:
             found[semconv.ROUTE_NAME] = self._selection.route
             found[semconv.RULE_NAME] = self._selection.rule.name
-        if "consumer" in self._request.attributes:
-            found[semconv.CONSUMER] = self._request.attributes["consumer"][:_MAX_TEXT]
+        for name, fact in islice(self._request.attributes.items(), _MAX_FACTS):
+            known = semconv.CONSUMER if name == _CONSUMER else semconv.ATTRIBUTE_PREFIX + name
+            found[known] = str(fact)[:_MAX_TEXT]
         if self._operation in _API_TYPES:
             found[semconv.OPENAI_API_TYPE] = _API_TYPES[self._operation]
         return found
@@ -175,6 +179,8 @@ class CallObservation(Observation):
             found[semconv.ERROR_TYPE] = ending.error_type
         if (upstream_id := self._upstream_id) is not None:
             found[semconv.UPSTREAM_REQUEST_ID] = upstream_id[:_MAX_TEXT]
+        if last is not None and last.added_usage:
+            found[semconv.USAGE_INJECTED] = True
         if self._is_stream:
             found[semconv.REQUEST_STREAM] = True
             found[semconv.STREAM_OUTCOME] = ending.outcome

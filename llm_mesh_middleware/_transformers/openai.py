@@ -56,7 +56,7 @@ class OpenAITransformer:
         self._sends_stream = bool(asked if configured is None else configured)
         self.wants_stream = self._sends_stream if asked is None else asked
         self._asked_usage = read_bool(self._stream_options(), "include_usage") is True
-        self._added_usage = False
+        self.added_usage = False
 
     def body(self) -> bytes:
         """The client's members, those that the configuration sets written anew."""
@@ -103,7 +103,7 @@ class OpenAITransformer:
         headers = [field for field in head.headers.downstream() if field[0] not in dropped]
         relay = EventRelay(
             self._upstream,
-            drops_usage=self._added_usage,
+            drops_usage=self.added_usage,
             decoder=decoder,
             keeps_content=self._keeps_content,
         )
@@ -125,7 +125,7 @@ class OpenAITransformer:
                 fields.pop("stream_options", None)  # providers refuse it without a stream
         elif self._upstream.asks_usage and not self._asked_usage:
             fields["stream_options"] = raw(self._stream_options() | {"include_usage": _TRUE})
-            self._added_usage = True
+            self.added_usage = True
 
     def _stream_options(self) -> Fields:
         return read_fields(self._fields, "stream_options")

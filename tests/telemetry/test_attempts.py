@@ -212,3 +212,23 @@ async def test_a_given_transport_that_is_instrumented_makes_the_spans(
         await chat(client)
     (below,) = (s for s in recorder.of_kind(SpanKind.CLIENT) if s is not recorder.call)
     assert below.instrumentation_scope.name == "opentelemetry.instrumentation.httpx"
+
+
+async def test_the_call_is_that_of_the_attempt_whose_answer_is_shown(
+    recorder: Recorder, upstream: FakeUpstream, second: FakeUpstream
+) -> None:
+    """An answer of the first goes before a failure of the second, which came later."""
+    upstream.always(Answer(503, [("x-request-id", "req-1")], error_body("down")))
+    second.always(Cut(how="reset"))
+    rule = {"retry": {"attempts": 1}}
+    async with calling(make_mesh(recorder, upstream, second, rule=rule)) as client:
+        answer = await chat(client)
+    assert len(second.requests) == 1
+    assert (answer.status_code, answer.headers["x-llm-mesh-provider"]) == (503, "a")
+    assert recorder.call.attributes["server.address"] == "a.example"
+    assert recorder.call.attributes["llm_mesh.upstream.request_id"] == "req-1"
+    assert "llm_mesh.fallback" not in recorder.call.attributes
+    (point,) = recorder.points("gen_ai.client.operation.duration")
+    assert point.attributes["server.address"] == "a.example"
+    (record,) = recorder.events("llm_mesh.request")
+    assert record.attributes["provider"] == "a"

@@ -365,3 +365,37 @@ async def test_a_client_that_leaves_before_the_answer_is_no_error(
     assert recorder.call.attributes["error.type"] == "client_disconnect"
     assert recorder.call.status.status_code is StatusCode.UNSET
     assert "http.response.status_code" not in recorder.call.attributes
+
+
+@pytest.mark.parametrize(
+    ("body", "is_told"),
+    [
+        (STREAM, True),
+        ({**STREAM, "stream_options": {"include_usage": True}}, False),
+        (CHAT, False),
+    ],
+)
+async def test_that_the_mesh_asked_for_the_token_counts_is_told(
+    recorder: Recorder, upstream: FakeUpstream, body: dict[str, object], is_told: bool
+) -> None:
+    async with calling(make_mesh(recorder, upstream)) as client:
+        await chat(client, body)
+    assert recorder.call.attributes.get("llm_mesh.usage.injected", False) is is_told
+    assert recorder.call.attributes["llm_mesh.usage.source"] == "provider"
+
+
+async def test_what_the_application_says_of_a_request_is_on_the_span_and_on_no_metric(
+    recorder: Recorder, upstream: FakeUpstream
+) -> None:
+    facts = {"plan": "pro", "note": "x" * 1000} | {f"n{n}": "1" for n in range(100)}
+    mesh = make_mesh(recorder, upstream)
+    app = LLMMeshMiddleware(nothing, mesh=mesh, attributes=lambda scope: facts)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://llm") as client:
+        await chat(client)
+    await mesh.aclose()
+    told = {k: v for k, v in recorder.call.attributes.items() if "llm_mesh.attribute." in k}
+    assert told["llm_mesh.attribute.plan"] == "pro"
+    assert len(told["llm_mesh.attribute.note"]) == 256
+    assert len(told) == 16
+    assert "llm_mesh.attribute" not in recorder.reader.get_metrics_data().to_json()
