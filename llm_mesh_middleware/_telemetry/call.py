@@ -23,6 +23,7 @@ from .attempts import Attempts, failure_of
 from .metrics import CallRecord
 from .propagation import incoming_context, with_trace
 from .request_facts import AttributeValue, request_attributes
+from .tallies import Labels
 
 if TYPE_CHECKING:
     from .telemetry import Telemetry
@@ -33,7 +34,6 @@ _OTHER = "_other"
 _MAX_TEXT = 256
 _MAX_FACTS = 16
 _CONSUMER = "consumer"
-_NO_LABELS: dict[str, str] = {}
 _API_TYPES = {"chat": "chat_completions", "responses": "responses"}
 
 
@@ -58,7 +58,7 @@ class CallObservation(Observation):
             self._server = telemetry.server_spans.begin(request, self._context)
             self._context = self._server.context
         self._attempts = Attempts(telemetry.tracer, telemetry.attempt_spans())
-        telemetry.metrics.active.add(1, _NO_LABELS)
+        telemetry.metrics.active.add(1)
 
     def selected(self, selection: Selection) -> None:
         self._selection = selection
@@ -70,8 +70,8 @@ class CallObservation(Observation):
             self._sent_at = time.perf_counter()
             self._begin_span(request)
         if before is not None and (was := _host(before)) != (now := _host(request)):
-            labels = {semconv.FALLBACK_FROM: was, semconv.FALLBACK_TO: now}
-            self._telemetry.metrics.fallbacks.add(1, labels)
+            hosts = ((semconv.FALLBACK_FROM, was), (semconv.FALLBACK_TO, now))
+            self._telemetry.metrics.fallbacks.add(1, hosts)
         context = self._attempts.begin(request, self._context)
         headers = with_trace(request.headers, context)
         return replace(request, headers=headers, scope=self._telemetry.scope(context))
@@ -81,9 +81,12 @@ class CallObservation(Observation):
         if request is None:
             return
         self._last = request
-        labels = {semconv.PROVIDER_NAME: request.provider, semconv.ATTEMPT_OUTCOME: "success"}
-        if (failed := failure_of(answer)) is not None:
-            labels |= {semconv.ATTEMPT_OUTCOME: "error", semconv.ERROR_TYPE: failed}
+        provider = (semconv.PROVIDER_NAME, request.provider)
+        failed = failure_of(answer)
+        labels: Labels = (provider, (semconv.ATTEMPT_OUTCOME, "success"))
+        if failed is not None:
+            outcome = (semconv.ATTEMPT_OUTCOME, "error")
+            labels = (provider, outcome, (semconv.ERROR_TYPE, failed))
         self._telemetry.metrics.attempts.add(1, labels)
 
     def replying(self, *, attempt: int, is_stream: bool) -> None:
@@ -109,7 +112,7 @@ class CallObservation(Observation):
                 stack.callback(self._span.end)
                 stack.callback(self._tell_span, self._span, ending)
             stack.callback(self._attempts.close)
-            stack.callback(self._telemetry.metrics.active.add, -1, _NO_LABELS)
+            stack.callback(self._telemetry.metrics.active.add, -1)
 
     @property
     def _operation(self) -> str:

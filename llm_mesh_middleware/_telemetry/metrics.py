@@ -12,7 +12,7 @@ from opentelemetry.metrics import Histogram, Meter
 from .._core.usage import Usage
 from . import semconv
 from .ejections import Ejections
-from .tallies import Tally
+from .tallies import Tallies, Tally
 
 __all__ = ["CallRecord", "MeshMetrics", "wanted_generations"]
 
@@ -91,18 +91,18 @@ class MeshMetrics:
         self._per_token = seconds(semconv.SERVER_PER_TOKEN, semconv.PER_TOKEN_BUCKETS)
         self._overhead = seconds(semconv.MESH_OVERHEAD, semconv.OVERHEAD_BUCKETS)
         self.http_duration = seconds(semconv.HTTP_SERVER_DURATION, semconv.HTTP_BUCKETS)
-        self.http_active = meter.create_up_down_counter(semconv.HTTP_SERVER_ACTIVE, "{request}")
-        self.active = meter.create_up_down_counter(semconv.MESH_ACTIVE, "{request}")
-        self.attempts = meter.create_counter(semconv.MESH_ATTEMPTS, "{attempt}")
-        self.fallbacks = meter.create_counter(semconv.MESH_FALLBACKS, "{fallback}")
-        self._without_usage = meter.create_counter(semconv.MESH_WITHOUT_USAGE, "{request}")
+        self.http_active = Tally(meter, semconv.HTTP_SERVER_ACTIVE, "{request}", can_fall=True)
+        self.active = Tally(meter, semconv.MESH_ACTIVE, "{request}", can_fall=True)
+        self.attempts = Tally(meter, semconv.MESH_ATTEMPTS, "{attempt}")
+        self.fallbacks = Tally(meter, semconv.MESH_FALLBACKS, "{fallback}")
+        self._without_usage = Tally(meter, semconv.MESH_WITHOUT_USAGE, "{request}")
         self._reloads = meter.create_counter(semconv.MESH_RELOADS, "{reload}")
         self._generation = meter.create_gauge(semconv.MESH_GENERATION, "{generation}")
         self._loaded_at = meter.create_gauge(
             semconv.MESH_LOADED_AT, semconv.SECONDS, "Unix time of the configuration in use"
         )
-        self._usage = Tally(meter, semconv.USAGE_COUNTERS, unit=semconv.TOKENS, about="Tokens")
-        self._asm = Tally(meter, semconv.ASM_COUNTERS, unit=semconv.TOKENS, about="Tokens (ASM)")
+        self._usage = Tallies(meter, semconv.USAGE_COUNTERS, unit=semconv.TOKENS, about="Tokens")
+        self._asm = Tallies(meter, semconv.ASM_COUNTERS, unit=semconv.TOKENS, about="Tokens (ASM)")
         self.ejections = Ejections(meter)
 
     def reloaded(self, is_success: bool) -> None:
@@ -131,7 +131,7 @@ class MeshMetrics:
         if call.usage is not None:
             self._record_usage(call, call.usage, plain, labels)
         elif call.has_answer:
-            self._without_usage.add(1, plain)
+            self._without_usage.add(1, call.labels)
 
     def _record_usage(
         self,

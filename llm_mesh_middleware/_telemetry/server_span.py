@@ -12,10 +12,9 @@ from .._core.messages import ClientRequest
 from . import semconv
 from .metrics import MeshMetrics
 from .request_facts import AttributeValue
+from .tallies import Labels
 
 __all__ = ["ServerCall", "ServerSpans"]
-
-Labels = dict[str, str | int]
 
 _METHODS = frozenset(
     ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
@@ -65,39 +64,41 @@ class ServerCall:
         self._name = name
         self.context = trace.set_span_in_context(span, parent)
         self._started = time.perf_counter()
-        self._labels: Labels = {
-            semconv.HTTP_METHOD: name if name in _METHODS else "_OTHER",
-            semconv.URL_SCHEME: request.scheme,
-        }
+        self._labels: Labels = (
+            (semconv.HTTP_METHOD, name if name in _METHODS else "_OTHER"),
+            (semconv.URL_SCHEME, request.scheme),
+        )
         owner.active.add(1, self._labels)
 
     def end(self, route: str | None, status: int | None, error_type: str | None) -> None:
         """Say how the request was answered; a client's own fault is no error of the server."""
         self._owner.active.add(-1, self._labels)
-        labels = {**self._labels, semconv.PROTOCOL_VERSION: self._request.http_version}
+        found: dict[str, AttributeValue] = {}
         operation = self._request.operation
         if operation is not None:
-            labels[semconv.HTTP_ROUTE] = operation.suffix
+            found[semconv.HTTP_ROUTE] = operation.suffix
         if status is not None:
-            labels[semconv.HTTP_STATUS] = status
+            found[semconv.HTTP_STATUS] = status
         is_error = error_type is not None and (status is None or status >= 500)
         if error_type is not None and is_error:
-            labels[semconv.ERROR_TYPE] = error_type
+            found[semconv.ERROR_TYPE] = error_type
+        version = (semconv.PROTOCOL_VERSION, self._request.http_version)
+        labels = dict((*self._labels, version)) | found
+        if error_type is not None and not is_error:
+            found[semconv.ERROR_CODE] = error_type
+        if route is not None:
+            found[semconv.ROUTE_NAME] = route
         try:
             if self._span.is_recording():
-                if error_type is not None and not is_error:
-                    self._span.set_attribute(semconv.ERROR_CODE, error_type)
-                self._tell(labels, route, is_error=is_error and error_type != "client_disconnect")
+                self._tell(found, is_error=is_error and error_type != "client_disconnect")
         finally:
             self._span.end()
         elapsed_s = time.perf_counter() - self._started
         self._owner.duration.record(elapsed_s, labels, self.context)
 
-    def _tell(self, labels: Labels, route: str | None, *, is_error: bool) -> None:
-        self._span.set_attributes(labels)
-        if semconv.HTTP_ROUTE in labels:
-            self._span.update_name(f"{self._name} {labels[semconv.HTTP_ROUTE]}")
-        if route is not None:
-            self._span.set_attribute(semconv.ROUTE_NAME, route)
+    def _tell(self, found: dict[str, AttributeValue], *, is_error: bool) -> None:
+        self._span.set_attributes(found)
+        if semconv.HTTP_ROUTE in found:
+            self._span.update_name(f"{self._name} {found[semconv.HTTP_ROUTE]}")
         if is_error:
             self._span.set_status(Status(StatusCode.ERROR))

@@ -7,34 +7,46 @@ from collections.abc import Iterable, Mapping
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
-__all__ = ["Tally"]
+__all__ = ["Labels", "Tallies", "Tally"]
 
 Labels = tuple[tuple[str, str | int], ...]
 
 
 class Tally:
-    """A family of observable counters over the same attribute sets."""
+    """An observable counter; an attribute set that is always given in one order is one."""
+
+    def __init__(
+        self, meter: Meter, name: str, unit: str, about: str = "", *, can_fall: bool = False
+    ) -> None:
+        """`can_fall` is for what is going on, rather than for what has been."""
+        self._sums: dict[Labels, int] = {}
+        self._lock = threading.Lock()
+        create = (
+            meter.create_observable_up_down_counter if can_fall else meter.create_observable_counter
+        )
+        create(name, [self._observe], unit, about)
+
+    def add(self, amount: int, labels: Labels = ()) -> None:
+        """Add to the sum for `labels`."""
+        with self._lock:
+            self._sums[labels] = self._sums.get(labels, 0) + amount
+
+    def _observe(self, _: CallbackOptions) -> Iterable[Observation]:
+        with self._lock:
+            sums = list(self._sums.items())
+        return [Observation(value, dict(labels)) for labels, value in sums]
+
+
+class Tallies:
+    """A family of counters over the same attribute sets."""
 
     def __init__(self, meter: Meter, names: Mapping[str, str], *, unit: str, about: str) -> None:
         """`names` maps what is added up to the counter that shows it."""
-        self._sums: dict[str, dict[Labels, int]] = {key: {} for key in names}
-        self._lock = threading.Lock()
-        for key, name in names.items():
-            meter.create_observable_counter(
-                name, [self._observe(key)], unit=unit, description=f"{about}: {name}"
-            )
+        self._tallies = {
+            key: Tally(meter, name, unit, f"{about}: {name}") for key, name in names.items()
+        }
 
     def add(self, labels: Labels, amounts: Mapping[str, int]) -> None:
         """Add each amount to its counter."""
-        with self._lock:
-            for key, amount in amounts.items():
-                sums = self._sums[key]
-                sums[labels] = sums.get(labels, 0) + amount
-
-    def _observe(self, key: str):  # type: ignore[no-untyped-def]
-        def observe(_: CallbackOptions) -> Iterable[Observation]:
-            with self._lock:
-                sums = list(self._sums[key].items())
-            return [Observation(value, dict(labels)) for labels, value in sums]
-
-        return observe
+        for key, amount in amounts.items():
+            self._tallies[key].add(amount, labels)

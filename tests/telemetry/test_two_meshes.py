@@ -96,7 +96,7 @@ LATE = """
     metrics.set_meter_provider(provider)
     after, named = shared_metrics("1", None), shared_metrics("1", provider)
     for each in (before, after, named):
-        each._asm.add((), {"input_tokens": 1, "output_tokens": 1})
+        each.active.add(1)
     print(reader.get_metrics_data().to_json())
 """
 
