@@ -5,9 +5,11 @@ Baggage is not handed to third parties; `LLM_MESH_FORWARD_HEADERS=baggage` passe
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from opentelemetry import baggage, propagate, trace
 from opentelemetry.context import Context, get_current
-from opentelemetry.propagators.textmap import Getter
+from opentelemetry.propagators.textmap import Getter, TextMapPropagator
 
 from .._core.headers import Headers
 
@@ -44,9 +46,15 @@ def with_trace(
 ) -> tuple[tuple[bytes, bytes], ...]:
     """`headers` with the trace context of `context` in place of any that they carry."""
     propagator = propagate.get_global_textmap()
-    stale = {name.lower().encode() for name in propagator.fields if name != _BAGGAGE}
+    stale = _fields(propagator)
     injected: dict[str, str] = {}
     propagator.inject(injected, baggage.clear(context))
     kept = [field for field in headers if field[0] not in stale]
     kept += [(name.lower().encode(), value.encode("latin-1")) for name, value in injected.items()]
     return tuple(kept)
+
+
+@lru_cache(maxsize=8)
+def _fields(propagator: TextMapPropagator) -> frozenset[bytes]:
+    """The header fields that `propagator` writes; most put them together for each who asks."""
+    return frozenset(name.lower().encode() for name in propagator.fields if name != _BAGGAGE)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import AsyncIterator, Callable, MutableMapping
 from typing import Any
 
 import httpx
@@ -21,11 +21,15 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
+from opentelemetry.trace import SpanKind, set_span_in_context
 
 from llm_mesh_middleware import LLMMeshMiddleware, LLMProvider, LLMRoute, Mesh, MeshSettings
 from llm_mesh_middleware.testing import chat_completion, chat_stream
 
-__all__ = ["CASES", "measure_telemetry"]
+__all__ = ["CASES", "YARDSTICK_US", "measure_telemetry"]
+
+YARDSTICK_US = 116.0
+"""A span of 24 attributes and three histogram records, in the SDK itself on an idle machine."""
 
 CASES = ("nothing", "unsampled", "sampled")
 CHUNKS = 200
@@ -110,16 +114,41 @@ class _Provider(httpx.AsyncBaseTransport):
         return httpx.Response(200, headers=headers, stream=_Events(pieces))
 
 
+def _providers(sampler: Sampler) -> tuple[TracerProvider, MeterProvider]:
+    tracers = TracerProvider(sampler=sampler, shutdown_on_exit=False)
+    tracers.add_span_processor(BatchSpanProcessor(_Spans()))
+    reader = PeriodicExportingMetricReader(_Metrics(), export_interval_millis=1000)
+    return tracers, MeterProvider([reader], shutdown_on_exit=False)
+
+
+def _yardstick() -> Callable[[int], float]:
+    """What times the SDK at work, as slow as this machine is at the moment."""
+    tracers, meters = _providers(ALWAYS_ON)
+    tracer, histogram = tracers.get_tracer("y"), meters.get_meter("y").create_histogram("h")
+    attributes = {f"attribute.{n}": "value" for n in range(12)}
+    labels = {f"label.{n}": "value" for n in range(7)}
+
+    def measure(calls: int) -> float:
+        begun_at = time.process_time()
+        for _ in range(calls):
+            span = tracer.start_span("y", kind=SpanKind.CLIENT, attributes=attributes)
+            span.set_attributes(attributes)
+            context = set_span_in_context(span)
+            for _ in range(3):
+                histogram.record(1.0, labels, context)
+            span.end()
+        return (time.process_time() - begun_at) * 1e6 / calls
+
+    return measure
+
+
 def _mesh(case: str) -> Mesh:
     documents = [LLMProvider.model_validate(_PROVIDER), LLMRoute.model_validate(_ROUTE)]
     settings, transport = MeshSettings(access="open"), _Provider()
     if case == "nothing":
         return Mesh(documents, settings=settings, transport=transport)
     sampler: Sampler = ALWAYS_ON if case == "sampled" else ALWAYS_OFF
-    tracers = TracerProvider(sampler=sampler, shutdown_on_exit=False)
-    tracers.add_span_processor(BatchSpanProcessor(_Spans()))
-    reader = PeriodicExportingMetricReader(_Metrics(), export_interval_millis=1000)
-    meters = MeterProvider([reader], shutdown_on_exit=False)
+    tracers, meters = _providers(sampler)
     return Mesh(
         documents,
         settings=settings,
@@ -132,14 +161,18 @@ def _mesh(case: str) -> Mesh:
 def measure_telemetry(*, rounds: int, calls: int) -> dict[str, dict[str, float]]:
     """CPU microseconds by case: of a `unary` call, and of one `chunk` more in a stream.
 
+    The case `yardstick` is the SDK's own work, to tell how slow the machine is at the moment.
+
     The least of many short rounds, taken in turns: what else the machine does adds to the others.
     """
     apps = {case: LLMMeshMiddleware(_nothing, mesh=_mesh(case)) for case in CASES}
     found: dict[str, dict[str, list[float]]] = {
         case: {"unary": [], "short": [], "long": []} for case in CASES
     }
+    yardstick, units = _yardstick(), []
     with asyncio.Runner() as runner:
         for number in range(rounds + 1):
+            units.append(yardstick(calls))
             for case, app in apps.items():
                 unary = runner.run(_time_of(app, b"", calls))
                 short = runner.run(_time_of(app, b',"stream":true', max(calls // 10, 1)))
@@ -153,7 +186,7 @@ def measure_telemetry(*, rounds: int, calls: int) -> dict[str, dict[str, float]]
         for app in apps.values():
             runner.run(app.mesh.aclose())
     least = {case: {k: min(v) for k, v in figures.items()} for case, figures in found.items()}
-    return {
+    return {"yardstick": {"unary": min(units), "chunk": 0.0}} | {
         case: {"unary": of["unary"], "chunk": (of["long"] - of["short"]) / CHUNKS}
         for case, of in least.items()
     }
@@ -191,8 +224,10 @@ async def _time_of(app: LLMMeshMiddleware, members: bytes, calls: int) -> float:
 
 
 if __name__ == "__main__":
-    measured = measure_telemetry(rounds=40, calls=50)
+    measured = measure_telemetry(rounds=300, calls=5)
     base = measured["nothing"]
+    unit = measured.pop("yardstick")["unary"]
+    print(f"the machine takes {unit / YARDSTICK_US:.2f} times as long as an idle one")  # noqa: T201
     print(f"{'':10} {'unary':>8} {'added':>8} {'chunk':>8} {'added':>8}")  # noqa: T201
     for case, figures in measured.items():
         row = [

@@ -290,3 +290,22 @@ async def test_active_requests_go_up_and_down(recorder: Recorder, upstream: Fake
     assert during == [1]
     assert recorder.total("llm_mesh.requests.active") == 0
     assert recorder.total("http.server.active_requests") == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "count"),
+    [(CHAT, 6), ({**STREAM, "messages": [{"role": "user", "content": "a b c"}]}, 9)],
+)
+async def test_what_costs_time_is_recorded_a_few_times_a_call_and_never_for_a_chunk(
+    recorder: Recorder, upstream: FakeUpstream, body: dict[str, object], count: int
+) -> None:
+    """A measurement takes 15 us; what is only added up is looked at when somebody collects."""
+    words = ["word "] * 200
+    whole = Answer(200, [], chat_completion("Hi"))
+    events = Stream(chat_stream(words, include_usage=True))
+    upstream.always(events if "stream" in body else whole)
+    async with calling(make_mesh(recorder, upstream)) as client:
+        await chat(client, body)
+    points = [p for metric in recorder.metrics().values() for p in metric.data.data_points]
+    assert sum(getattr(point, "count", 0) for point in points) == count
+    assert len(recorder.spans) == 2
