@@ -21,7 +21,7 @@ from .access_log import Value, clean
 from .answer_facts import Ending, summary_attributes, usage_attributes
 from .attempts import Attempts, failure_of
 from .metrics import CallRecord
-from .propagation import incoming_context, with_trace
+from .propagation import incoming_context, linked_spans, with_trace
 from .request_facts import AttributeValue, request_attributes
 from .tallies import Labels
 
@@ -53,6 +53,7 @@ class CallObservation(Observation):
         self._is_stream = False
         self._span: Span | None = None
         self._context, has_parent = incoming_context(request.headers)
+        self._links = linked_spans(request.headers, self._context) if has_parent else ()
         self._server = None
         if request.is_inbound and not has_parent:
             self._server = telemetry.server_spans.begin(request, self._context)
@@ -124,7 +125,11 @@ class CallObservation(Observation):
         if request.model:
             name = f"{name} {clean(request.model)}"
         self._span = self._telemetry.tracer.start_span(
-            name, self._context, SpanKind.CLIENT, attributes=self._start_attributes(request)
+            name,
+            self._context,
+            SpanKind.CLIENT,
+            attributes=self._start_attributes(request),
+            links=self._links,
         )
         self._context = trace.set_span_in_context(self._span, self._context)
         if self._span.is_recording():

@@ -10,10 +10,11 @@ from functools import lru_cache
 from opentelemetry import baggage, propagate, trace
 from opentelemetry.context import Context, get_current
 from opentelemetry.propagators.textmap import Getter, TextMapPropagator
+from opentelemetry.trace import Link
 
 from .._core.headers import Headers
 
-__all__ = ["incoming_context", "with_trace"]
+__all__ = ["incoming_context", "linked_spans", "with_trace"]
 
 _BAGGAGE = "baggage"
 
@@ -39,6 +40,20 @@ def incoming_context(headers: Headers) -> tuple[Context, bool]:
     if trace.get_current_span(current).get_span_context().is_valid:
         return current, True
     return propagate.extract(headers, current, _getter), False
+
+
+def linked_spans(headers: Headers, context: Context) -> tuple[Link, ...]:
+    """The caller's own span, where it is in another trace than the span that is active here.
+
+    So it is when an application calls the mesh inside its process, or passes on by hand the trace
+    that it got from elsewhere: the active span is the parent, and the other must not be lost.
+    """
+    fields = _fields(propagate.get_global_textmap())
+    if fields.isdisjoint(name for name, _ in headers):
+        return ()
+    sent = trace.get_current_span(propagate.extract(headers, Context(), _getter)).get_span_context()
+    active = trace.get_current_span(context).get_span_context()
+    return (Link(sent),) if sent.is_valid and sent.trace_id != active.trace_id else ()
 
 
 def with_trace(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import nullcontext
 from typing import Any
 
 import httpx
 import pytest
 from opentelemetry import trace
+from opentelemetry.instrumentation.httpx import AsyncOpenTelemetryTransport
 from opentelemetry.trace import SpanKind
 
-from llm_mesh_middleware import LLMMeshMiddleware
+from llm_mesh_middleware import LLMMeshMiddleware, Mesh
+from llm_mesh_middleware.inbound import ClientRequest, Headers
 from llm_mesh_middleware.testing import FakeUpstream
 from tests.conftest import Serve
-from tests.telemetry.recording import STREAM, Recorder, calling, chat, make_mesh, nothing
+from tests.telemetry.recording import CHAT, STREAM, Recorder, calling, chat, make_mesh, nothing
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{SPAN}-01"
@@ -24,6 +28,14 @@ def parent(span: Any) -> str | None:
 
 def span_id(span: Any) -> str:
     return trace.format_span_id(span.context.span_id)
+
+
+def links(span: Any) -> list[tuple[str, str]]:
+    contexts = [link.context for link in span.links]
+    return [
+        (trace.format_trace_id(each.trace_id), trace.format_span_id(each.span_id))
+        for each in contexts
+    ]
 
 
 async def test_alone_the_mesh_has_a_server_span_and_the_call_below(
@@ -61,6 +73,7 @@ async def test_an_incoming_traceparent_is_the_server_spans_parent(
     await recorder.until(lambda: recorder.of_kind(SpanKind.SERVER))
     assert parent(recorder.server) == SPAN
     assert parent(recorder.call) == span_id(recorder.server)
+    assert links(recorder.call) == []
     assert {trace.format_trace_id(span.context.trace_id) for span in recorder.spans} == {TRACE}
 
 
@@ -83,6 +96,7 @@ async def test_below_an_active_span_of_the_application_there_is_no_server_span(
     (app,) = (span for span in recorder.spans if span.name == "app")
     assert recorder.of_kind(SpanKind.SERVER) == []
     assert parent(recorder.call) == span_id(app)
+    assert links(recorder.call) == [(TRACE, SPAN)]
     assert recorder.points("http.server.request.duration") == []
 
 
@@ -104,6 +118,7 @@ async def test_below_opentelemetrys_asgi_middleware_there_is_one_server_span(
     assert parent(recorder.server) == SPAN
     assert recorder.server.instrumentation_scope.name != "llm_mesh_middleware"
     assert parent(recorder.call) == span_id(recorder.server)
+    assert links(recorder.call) == []  # the caller's span is in the same trace, further up
 
 
 async def test_below_an_instrumented_fastapi_application_there_is_one_server_span(
@@ -153,3 +168,59 @@ async def test_where_starlettes_middleware_wants_no_span_the_mesh_makes_none_eit
         await chat(client, headers={"traceparent": TRACEPARENT})
     assert recorder.of_kind(SpanKind.SERVER) == []
     assert parent(recorder.call) == SPAN
+
+
+async def ask(mesh: Mesh, *headers: tuple[bytes, bytes]) -> None:
+    """What an outbound transport does: a request that did not come over the network."""
+    host = mesh.find(b"llm")
+    assert host is not None
+    body = json.dumps(CHAT).encode()
+    request = ClientRequest("POST", "/v1/chat/completions", Headers(headers), body)
+    delivery = await mesh.asend(host, request)
+    delivery.take()
+    await delivery.aclose()
+    await mesh.aclose()
+
+
+async def test_a_call_that_the_application_makes_while_it_serves_a_request_is_below_that(
+    recorder: Recorder, upstream: FakeUpstream
+) -> None:
+    tracer = recorder.tracers.get_tracer("app")
+    with tracer.start_as_current_span("GET /orders", kind=SpanKind.SERVER):
+        await ask(make_mesh(recorder, upstream))
+    assert recorder.server.name == "GET /orders"
+    assert parent(recorder.call) == span_id(recorder.server)
+    assert links(recorder.call) == []
+
+
+@pytest.mark.parametrize("has_span", [True, False])
+async def test_a_trace_that_the_application_passes_by_hand_is_linked_or_the_parent(
+    recorder: Recorder, upstream: FakeUpstream, has_span: bool
+) -> None:
+    tracer = recorder.tracers.get_tracer("app")
+    header = (b"traceparent", TRACEPARENT.encode())
+    with tracer.start_as_current_span("job") if has_span else nullcontext():
+        await ask(make_mesh(recorder, upstream), header)
+    if has_span:
+        (job,) = (span for span in recorder.spans if span.name == "job")
+        assert parent(recorder.call) == span_id(job)
+        assert links(recorder.call) == [(TRACE, SPAN)]
+    else:
+        assert parent(recorder.call) == SPAN
+        assert links(recorder.call) == []
+    assert recorder.points("http.server.request.duration") == []
+
+
+async def test_an_instrumented_client_of_an_application_in_the_same_process_is_the_parent(
+    recorder: Recorder, upstream: FakeUpstream
+) -> None:
+    app = LLMMeshMiddleware(nothing, mesh=make_mesh(recorder, upstream))
+    transport = AsyncOpenTelemetryTransport(
+        httpx.ASGITransport(app), tracer_provider=recorder.tracers, meter_provider=recorder.meters
+    )
+    async with httpx.AsyncClient(transport=transport, base_url="http://llm") as client:
+        await chat(client)
+    await app.mesh.aclose()
+    (outer,) = (span for span in recorder.spans if "httpx" in span.instrumentation_scope.name)
+    assert parent(recorder.call) == span_id(outer)
+    assert links(recorder.call) == []
