@@ -5,6 +5,7 @@ It brings 150 packages, so it is looked for on the PATH, in an environment of it
 
 from __future__ import annotations
 
+import faulthandler
 import shutil
 import time
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ def phoenix(tmp_path: Path) -> Iterator[httpx.Client]:
     program = shutil.which("phoenix")
     if program is None:
         pytest.skip("arize-phoenix is not installed: there is no `phoenix` on the PATH")
+    # It starts in half a minute, on a busy machine in more than a test may take.
+    faulthandler.cancel_dump_traceback_later()
     port = free_port()
     environ = {
         "PHOENIX_WORKING_DIR": str(tmp_path / "phoenix"),
