@@ -6,6 +6,7 @@ import os
 import random
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from importlib.metadata import version
 from time import monotonic, time
@@ -28,6 +29,7 @@ from ._engine.delivery import AsyncDelivery, Delivery
 from ._engine.drive import drive
 from ._engine.line import Line
 from ._engine.tls import TLSContexts
+from ._facts import check_facts, facts_for, stated
 from ._loading import LiveTable, MeshStatus, compile_source
 from ._telemetry.guard import GuardedObserver
 from ._telemetry.telemetry import Telemetry
@@ -91,6 +93,7 @@ class Mesh:
         )
         self._policy = _policy(self.settings)
         self._rng = rng
+        self._owner = object()  # of facts: a context that outlives the mesh must not keep it
         self._contexts = TLSContexts(self.settings.ca_file)
         self._state = MeshState(threading.Lock)
         self._clients = UpstreamClients(
@@ -137,6 +140,20 @@ class Mesh:
         self._live.reload()
         return self.status()
 
+    def attributes(self, **facts: str) -> AbstractContextManager[None]:
+        """Facts about the calls that are made inside, for `attributes` of matches and telemetry.
+
+        They hold where the context is carried: in this task or thread and those that copy its
+        context, as `asyncio` and `asyncio.to_thread` do; a `threading.Thread` does so by itself
+        from Python 3.14 on, before that with `target=contextvars.copy_context().run`. Of nested
+        ones the inner goes before, and before both what an adapter knows of a request.
+
+        Raises:
+            TypeError: a fact is not text.
+        """
+        check_facts(facts)
+        return stated(self._owner, facts)
+
     async def asend(self, host: VirtualHost, request: ClientRequest) -> AsyncDelivery:
         """Serve a request that is addressed to `host`; the caller closes what it is given.
 
@@ -173,6 +190,8 @@ class Mesh:
     def _exchange(self, host: VirtualHost, request: ClientRequest) -> Exchange:
         request.host = host.name
         request.keeps_content = self._telemetry.wants_content
+        if facts := facts_for(self._owner):
+            request.attributes = {**facts, **request.attributes}
         return exchange(
             host,
             request,

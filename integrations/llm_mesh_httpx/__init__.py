@@ -1,0 +1,49 @@
+"""The mesh as a transport of httpx; `llm_mesh_httpx.httpx2` is the same for httpx2.
+
+For virtual hosts the limits of time are the mesh's own, by phase (`LLM_MESH_*_TIMEOUT`, `timeouts`
+of a rule); a client's `timeout` is for its ordinary calls.
+"""
+
+from __future__ import annotations
+
+import httpx
+
+from ._transports import AsyncDeliveryStream, AsyncRouting, DeliveryStream, Routing
+
+__all__ = ["AsyncMeshTransport", "MeshTransport"]
+
+
+class _Stream(DeliveryStream, httpx.SyncByteStream):
+    pass
+
+
+class _AsyncStream(AsyncDeliveryStream, httpx.AsyncByteStream):
+    pass
+
+
+class MeshTransport(Routing[httpx.Request, httpx.Response], httpx.BaseTransport):
+    """Calls to virtual LLM hosts are routed by the mesh, all others go through `transport`.
+
+    Args:
+        mesh: a mesh to share, or the manifests of one of its own as `Mesh` takes them; by default
+            everything is read from `LLM_MESH_*`.
+        transport: for all other hosts; by default `httpx.HTTPTransport()`.
+        settings: of a mesh of its own.
+
+    Raises:
+        ConfigError: the configuration cannot be used.
+    """
+
+    transport_type = httpx.HTTPTransport
+    response_type = httpx.Response
+    whole_type = httpx.ByteStream
+    stream_type = _Stream
+
+
+class AsyncMeshTransport(AsyncRouting[httpx.Request, httpx.Response], httpx.AsyncBaseTransport):
+    """The asynchronous twin of `MeshTransport`, on asyncio."""
+
+    transport_type = httpx.AsyncHTTPTransport
+    response_type = httpx.Response
+    whole_type = httpx.ByteStream
+    stream_type = _AsyncStream

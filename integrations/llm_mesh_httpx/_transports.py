@@ -1,0 +1,190 @@
+"""The transports, as far as they are the same for httpx and httpx2.
+
+A library accepts only its own classes, so each has a module here that binds these to them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from llm_mesh_middleware.outbound import (
+    AsyncDelivery,
+    ClientRequest,
+    Config,
+    Delivery,
+    Mesh,
+    MeshSettings,
+    asend,
+    outgoing,
+    send,
+)
+
+__all__ = ["AsyncDeliveryStream", "AsyncRouting", "DeliveryStream", "Routing"]
+
+# No `network_stream`: there is no socket to look into.
+_EXTENSIONS = {"http_version": b"HTTP/1.1"}
+
+
+class _URL(Protocol):
+    @property
+    def scheme(self) -> str: ...
+    @property
+    def netloc(self) -> bytes: ...
+    @property
+    def path(self) -> str: ...
+
+
+class _Headers(Protocol):
+    @property
+    def raw(self) -> Sequence[tuple[bytes, bytes]]: ...
+
+
+class _Request(Protocol):
+    """What both libraries' requests have."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def url(self) -> _URL: ...
+    @property
+    def headers(self) -> _Headers: ...
+    def read(self) -> bytes: ...
+    async def aread(self) -> bytes: ...
+
+
+Request = TypeVar("Request", bound=_Request)
+Response = TypeVar("Response")
+
+
+class DeliveryStream:
+    """The body of a streamed answer."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._delivery)
+
+    def close(self) -> None:
+        """Before its end, the provider's connection is closed too."""
+        self._delivery.close()
+
+
+class AsyncDeliveryStream:
+    """The asynchronous twin of `DeliveryStream`."""
+
+    def __init__(self, delivery: AsyncDelivery) -> None:
+        self._delivery = delivery
+        self._body: AsyncGenerator[bytes, None] | None = None
+
+    def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        self._body = aiter(self._delivery)
+        return self._body
+
+    async def aclose(self) -> None:
+        """Before its end, the provider's connection is closed too."""
+        if self._body is not None:
+            with contextlib.suppress(RuntimeError):  # another task is waiting in it
+                await self._body.aclose()
+        await self._delivery.aclose()
+
+
+class _Shared(Generic[Request, Response]):
+    """A mesh, and the transport for all hosts that are not virtual.
+
+    The four types are the library's own: of its ordinary transport, of a response, of a body that
+    is whole, and of one that is not.
+    """
+
+    transport_type: ClassVar[type[Any]]
+    response_type: ClassVar[type[Any]]
+    whole_type: ClassVar[type[Any]]
+    stream_type: ClassVar[type[Any]]
+
+    def __init__(
+        self,
+        mesh: Mesh | Config | None = None,
+        *,
+        transport: Any = None,
+        settings: MeshSettings | None = None,
+    ) -> None:
+        self._is_owner = not isinstance(mesh, Mesh)
+        self.mesh: Mesh = mesh if isinstance(mesh, Mesh) else Mesh(mesh, settings=settings)
+        self._transport = transport
+        self._lock = threading.Lock()
+
+    def _other(self) -> Any:
+        """The ordinary transport; made when it is needed, for it reads a trust store."""
+        with self._lock:
+            if self._transport is None:
+                self._transport = self.transport_type()
+            return self._transport
+
+    def _respond(self, delivery: Delivery | AsyncDelivery, body: object) -> Response:
+        reply = delivery.reply
+        response: Response = self.response_type(
+            reply.status, headers=reply.headers, stream=body, extensions=_EXTENSIONS
+        )
+        return response
+
+
+class Routing(_Shared[Request, Response]):
+    """Serves requests to virtual hosts by the mesh, in the calling thread."""
+
+    def handle_request(self, request: Request) -> Response:
+        """Answer one request."""
+        authority = request.url.netloc
+        host = self.mesh.find(authority)
+        if host is None:
+            answer: Response = (self._transport or self._other()).handle_request(request)
+            return answer
+        delivery = send(
+            self.mesh, host, _client_request(request, request.read()), authority=authority
+        )
+        if delivery.reply.is_stream:
+            return self._respond(delivery, self.stream_type(delivery))
+        body = delivery.take()
+        delivery.close()
+        return self._respond(delivery, self.whole_type(body))
+
+    def close(self) -> None:
+        """Close the connections, but not those of a mesh that was given: it may be shared."""
+        if self._transport is not None:
+            self._transport.close()
+        if self._is_owner:
+            self.mesh.close()
+
+
+class AsyncRouting(_Shared[Request, Response]):
+    """Serves requests to virtual hosts by the mesh, in the running event loop."""
+
+    async def handle_async_request(self, request: Request) -> Response:
+        """Answer one request."""
+        authority = request.url.netloc
+        host = self.mesh.find(authority)
+        if host is None:
+            transport = self._transport or self._other()
+            answer: Response = await transport.handle_async_request(request)
+            return answer
+        client_request = _client_request(request, await request.aread())
+        delivery = await asend(self.mesh, host, client_request, authority=authority)
+        if delivery.reply.is_stream:
+            return self._respond(delivery, self.stream_type(delivery))
+        body = delivery.take()
+        await delivery.aclose()
+        return self._respond(delivery, self.whole_type(body))
+
+    async def aclose(self) -> None:
+        """Close the connections, but not those of a mesh that was given: it may be shared."""
+        if self._transport is not None:
+            await self._transport.aclose()
+        if self._is_owner:
+            await self.mesh.aclose()
+
+
+def _client_request(request: _Request, body: bytes) -> ClientRequest:
+    url = request.url
+    return outgoing(request.method, url.path, request.headers.raw, body, scheme=url.scheme)
