@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol
 from llm_mesh_middleware import LLMMeshMiddleware, LLMMeshWSGIMiddleware, Mesh
 from tests.conftest import running
 from tests.contract.calling import Caller, calling
+from tests.contract.outbound import OUTBOUND
 
 OWN_ANSWER = b"from the application"
 
@@ -85,4 +86,8 @@ def _wsgi_app(environ: Any, start_response: Any) -> Any:
     return [OWN_ANSWER]
 
 
-ADAPTERS: Mapping[str, Callable[[ExitStack], Adapter]] = {"asgi": ASGI, "wsgi": WSGI}
+ADAPTERS: Mapping[str, Callable[[ExitStack], Adapter]] = {
+    "asgi": ASGI,
+    "wsgi": WSGI,
+    **OUTBOUND,
+}
