@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from .._core.health import OutlierDetection
-from .._core.operations import CHAT, OPERATIONS, Operation
+from .._core.operations import CHAT, MESSAGES, OPERATIONS, Operation
 from .._core.payload import raw
 from .._core.upstream import Endpoint, ProviderIdentity, TLSFiles, Upstream
 from .._files import FileVersion, version_of
@@ -232,9 +232,14 @@ def _bracketed(host: str) -> str:
 
 
 def _targets(path: str) -> Mapping[Operation, str]:
-    """The request target of each operation: chat is `path` itself, the others stand beside it."""
+    """The request target of each operation: chat is `path` itself, the others stand beside it.
+
+    Nothing is known of what stands beside Anthropic's.
+    """
     bare, mark, query = path.partition("?")
     targets = {}
+    if bare.endswith(MESSAGES.suffix):
+        return {CHAT: path, MESSAGES: path}
     for operation in OPERATIONS:
         if bare.endswith(operation.suffix):
             base = bare.removesuffix(operation.suffix)

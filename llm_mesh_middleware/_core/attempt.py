@@ -179,7 +179,9 @@ class Attempt:
             endpoint=upstream.endpoint,
             method=context.operation.method,
             target=upstream.targets[context.operation],
-            headers=call_headers(upstream, context.request.headers, context.forward),
+            headers=call_headers(
+                upstream, context.operation, context.request.headers, context.forward
+            ),
             body=self._transformer.body(),
             connect_timeout_s=context.timeouts.connect,
             provider=upstream.provider,
@@ -190,12 +192,13 @@ class Attempt:
 
 
 def call_headers(
-    upstream: Upstream, headers: Headers, forward: ForwardPolicy
+    upstream: Upstream, operation: Operation, headers: Headers, forward: ForwardPolicy
 ) -> tuple[tuple[bytes, bytes], ...]:
     """The fields of a call: the configured ones, and the client's that may go with them."""
-    own = {name for name, _ in upstream.headers}
+    fields = upstream.fields_for(operation)
+    own = {name for name, _ in fields}
     forwarded = forward.select(headers)
-    return (*upstream.headers, *(field for field in forwarded if field[0] not in own))
+    return (*fields, *(field for field in forwarded if field[0] not in own))
 
 
 class _Error(msgspec.Struct):

@@ -51,17 +51,18 @@ def explain_call(
         method=operation.method,
         url=_url(upstream, operation),
         connects_to=_connects_to(upstream),
-        headers=tuple(_headers(upstream, request, forward)),
+        headers=tuple(_headers(upstream, operation, request, forward)),
         body=tuple(_changes(request.fields, sent, mask)),
     )
 
 
 def _headers(
-    upstream: Upstream, request: ClientRequest, forward: ForwardPolicy
+    upstream: Upstream, operation: Operation, request: ClientRequest, forward: ForwardPolicy
 ) -> Iterator[tuple[str, str]]:
     """What is configured is shown by name alone, whatever it was read from."""
     configured = len(upstream.headers)
-    for index, field in enumerate(call_headers(upstream, request.headers, forward)):
+    fields = call_headers(upstream, operation, request.headers, forward)
+    for index, field in enumerate(fields):
         name, value = (text.decode("latin-1") for text in field)
         if index >= configured:
             yield name, MASK if is_credential(name) else value

@@ -1,4 +1,7 @@
-"""The operations of the OpenAI API that the mesh serves, and how a client's path names one."""
+"""The operations that the mesh serves, and how a client's path names one.
+
+They are the OpenAI API's, and one of Anthropic's for providers that speak that dialect too.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from dataclasses import dataclass
 
 from ..exceptions import MethodNotAllowed
 
-__all__ = ["CHAT", "OPERATIONS", "Operation", "find_operation"]
+__all__ = ["CHAT", "MESSAGES", "OPERATIONS", "Operation", "find_operation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +20,9 @@ class Operation:
     and, behind the provider's base, makes the upstream's. `is_generation` says that the provider's
     configured model and defaults apply; an embedding model is never replaced by a chat model.
     `has_two_forms` says that an answer can be turned from JSON into events and back, so that a
-    configured `stream` applies too.
+    configured `stream` applies too. `asked_as` is the end of the client's path where that is more
+    than the suffix. `key_field` carries the key, `names_events` says that a stream's events are
+    told apart by their names; both are the dialect's own.
     """
 
     name: str
@@ -25,6 +30,9 @@ class Operation:
     method: str = "POST"
     is_generation: bool = False
     has_two_forms: bool = False
+    asked_as: str = ""
+    key_field: bytes = b"authorization"
+    names_events: bool = False
 
     @property
     def has_body(self) -> bool:
@@ -41,12 +49,23 @@ class Operation:
 
 CHAT = Operation("chat", "/chat/completions", is_generation=True, has_two_forms=True)
 
+# Anthropic's. The Assistants API has paths that end in `/messages` as well.
+MESSAGES = Operation(
+    "chat",
+    "/messages",
+    is_generation=True,
+    asked_as="/v1/messages",
+    key_field=b"x-api-key",
+    names_events=True,
+)
+
 # `/chat/completions` ends with `/completions` too, so it stands first.
 OPERATIONS = (
     CHAT,
     Operation("text_completion", "/completions", is_generation=True, has_two_forms=True),
     Operation("embeddings", "/embeddings"),
     Operation("responses", "/responses", is_generation=True),
+    MESSAGES,
     Operation("models", "/models", method="GET"),
 )
 
@@ -56,6 +75,6 @@ def find_operation(path: str) -> Operation | None:
     if path in ("", "/"):
         return CHAT
     for operation in OPERATIONS:
-        if path.endswith(operation.suffix):
+        if path.endswith(operation.asked_as or operation.suffix):
             return operation
     return None

@@ -20,6 +20,10 @@ class _Choice(msgspec.Struct, gc=False):
     usage: UsageFields | None = None  # Moonshot, in streams
 
 
+class _Delta(msgspec.Struct, gc=False):
+    stop_reason: str | None = None
+
+
 class _Response(msgspec.Struct):
     id: str | None = None
     model: str | None = None
@@ -30,7 +34,8 @@ class _Response(msgspec.Struct):
 class AnswerFields(msgspec.Struct, gc=False):
     """The members of an answer or of one of its events that say how far it is and what it took.
 
-    `response` holds the usage in the events of the Responses API.
+    `response` holds the usage in the events of the Responses API, `message` in the first event of
+    Anthropic's, whose last ones have a `delta` of the message.
     """
 
     id: str | None = None
@@ -41,6 +46,9 @@ class AnswerFields(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
     usage: UsageFields | None = None
     response: _Response | None = None
+    message: _Response | None = None
+    delta: _Delta | str | None = None
+    stop_reason: str | None = None
     error: object = None
 
     def summary(self, body: bytes | None) -> AnswerSummary:
@@ -166,10 +174,13 @@ class StreamProgress:
 
     def add(self, fields: AnswerFields) -> None:
         """Take the members of an event, or of a whole answer."""
+        inner = fields.response or fields.message
         if fields.id is not None or fields.model is not None:
             self._facts = fields
-        elif fields.response is not None:
-            self._facts = fields.response
+        elif inner is not None:
+            self._facts = inner
+        if inner is not None:
+            self._count(inner.usage)
         if fields.is_error:
             self.has_failed = self.is_done = True
         elif fields.type in _LAST_TYPES:
@@ -182,13 +193,14 @@ class StreamProgress:
                 self._unfinished.discard(choice.index)
                 self._reasons[choice.index] = choice.finish_reason
             self._count(choice.usage)
+        delta = fields.delta.stop_reason if isinstance(fields.delta, _Delta) else None
+        if reason := fields.stop_reason or delta:
+            self._reasons[0] = reason
         self._count(fields.usage)
-        if fields.response is not None:
-            self._count(fields.response.usage)
 
     def _count(self, usage: UsageFields | None) -> None:
         if usage is not None:
-            self.usage = usage.normalised() or self.usage
+            self.usage = usage.after(self.usage)
 
     def summary(self, *, events: int | None = None, body: bytes | None = None) -> AnswerSummary:
         """What has been seen, in short."""

@@ -134,6 +134,6 @@ def plain_data(data: bytes) -> list[bytes] | None:
     return [line[6:] for line in lines]
 
 
-def make_event(data: bytes) -> bytes:
-    """An event of one line of data."""
-    return b"data: " + data + b"\n\n"
+def make_event(data: bytes, name: bytes = b"") -> bytes:
+    """An event of one line of data, and of a name if it has one."""
+    return (b"event: " + name + b"\n" if name else b"") + b"data: " + data + b"\n\n"

@@ -13,6 +13,8 @@ from .transformer import Dialect
 
 __all__ = ["Endpoint", "ProviderIdentity", "TLSFiles", "Upstream"]
 
+_BEARER = b"authorization"
+
 
 @dataclass(frozen=True, slots=True)
 class TLSFiles:
@@ -85,6 +87,19 @@ class Upstream:
     def host(self) -> str:
         """The provider host, as manifests name it."""
         return self.endpoint.provider_host
+
+    def fields_for(self, operation: Operation) -> tuple[tuple[bytes, bytes], ...]:
+        """The header fields, with the key in the one that the operation's dialect has for it.
+
+        Where the configuration sets that field itself, the key stays a Bearer token.
+        """
+        name = operation.key_field
+        if name == _BEARER or any(field[0] == name for field in self.headers):
+            return self.headers
+        return tuple(
+            (name, field[1].removeprefix(b"Bearer ")) if field[0] == _BEARER else field
+            for field in self.headers
+        )
 
     def redact(self, data: bytes) -> bytes:
         """`data` without the secrets that a provider may have repeated in it."""

@@ -62,6 +62,25 @@ class UsageFields(msgspec.Struct):
     cache_read_input_tokens: int | None = None  # Anthropic
     cache_creation_input_tokens: int | None = None  # Anthropic
 
+    def after(self, earlier: Usage | None) -> Usage | None:
+        """The counts, if `earlier` ones of the same answer are known.
+
+        Anthropic's last event may count the output alone; the input was counted by the first.
+        """
+        counted = self.normalised()
+        if earlier is None or counted is None:
+            return counted or earlier
+        if self.prompt_tokens is not None or self.input_tokens is not None:
+            return counted
+        return Usage(
+            earlier.input_tokens,
+            counted.output_tokens,
+            earlier.cache_read_tokens,
+            earlier.cache_write_tokens,
+            counted.reasoning_tokens,
+            (*earlier.modalities, *counted.modalities),
+        )
+
     def normalised(self) -> Usage | None:
         """The counts, or None if there is none: no count is not a count of nothing."""
         given = self.prompt_tokens if self.prompt_tokens is not None else self.input_tokens

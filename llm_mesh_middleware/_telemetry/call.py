@@ -34,7 +34,7 @@ _OTHER = "_other"
 _MAX_TEXT = 256
 _MAX_FACTS = 16
 _CONSUMER = "consumer"
-_API_TYPES = {"chat": "chat_completions", "responses": "responses"}
+_API_TYPES = {"/chat/completions": "chat_completions", "/responses": "responses"}
 
 
 class CallObservation(Observation):
@@ -156,8 +156,9 @@ class CallObservation(Observation):
         for name, fact in islice(self._request.attributes.items(), _MAX_FACTS):
             known = semconv.CONSUMER if name == _CONSUMER else semconv.ATTRIBUTE_PREFIX + name
             found[known] = str(fact)[:_MAX_TEXT]
-        if self._operation in _API_TYPES:
-            found[semconv.OPENAI_API_TYPE] = _API_TYPES[self._operation]
+        operation = self._request.operation
+        if operation is not None and operation.suffix in _API_TYPES:
+            found[semconv.OPENAI_API_TYPE] = _API_TYPES[operation.suffix]
         return found
 
     def _tell_span(self, span: Span, ending: Ending) -> None:

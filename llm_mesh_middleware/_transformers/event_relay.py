@@ -36,6 +36,7 @@ class EventRelay:
         "_drops_usage",
         "_kept",
         "_may_keep",
+        "_names_events",
         "_progress",
         "_upstream",
         "_was_dropped",
@@ -49,7 +50,9 @@ class EventRelay:
         drops_usage: bool,
         decoder: BodyDecoder | None = None,
         keeps_content: bool = False,
+        names_events: bool = False,
     ) -> None:
+        self._names_events = names_events
         self._kept: list[bytes] | None = [] if keeps_content else None
         self._may_keep = _MAX_KEPT_BYTES
         self._upstream = upstream
@@ -119,7 +122,9 @@ class EventRelay:
         self.error = self.error or error
         message = error.message if isinstance(error, AnswerableError) else "the stream broke off"
         body = error_object(message, type="upstream_error", code="stream_interrupted")
-        return make_event(body)
+        if not self._names_events:
+            return make_event(body)
+        return make_event(b'{"type":"error",' + body[1:], name=b"error")
 
     def _take(self, event: bytes, passed: list[bytes]) -> None:
         if self._was_dropped:

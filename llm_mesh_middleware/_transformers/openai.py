@@ -106,6 +106,7 @@ class OpenAITransformer:
             drops_usage=self.added_usage,
             decoder=decoder,
             keeps_content=self._keeps_content,
+            names_events=self._operation.names_events,
         )
         return headers, relay
 

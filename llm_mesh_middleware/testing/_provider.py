@@ -39,7 +39,7 @@ class Provider:
 
     def answer(self, request: RecordedRequest) -> Answer | Stream:
         """Answer as OpenAI would, on any path that ends like one of its own."""
-        if self.api_key is not None and request.header("authorization") != f"Bearer {self.api_key}":
+        if self.api_key is not None and not _shows(request, self.api_key):
             return _refusal(401, "Incorrect API key provided.", code="invalid_api_key")
         if request.method == "GET" and request.path.endswith("/models"):
             return Answer(headers=_headers(request), body=self._models())
@@ -59,6 +59,13 @@ class Provider:
     def _models(self) -> Body:
         known = {"object": "model", "created": CREATED, "owned_by": "fake"}
         return {"object": "list", "data": [{"id": model, **known} for model in self.models]}
+
+
+def _shows(request: RecordedRequest, key: str) -> bool:
+    """Whether the request has the key where the dialect of its path wants it."""
+    if request.path.endswith("/messages"):
+        return request.header("x-api-key") == key
+    return request.header("authorization") == f"Bearer {key}"
 
 
 def _chat(request: RecordedRequest, body: Body) -> Answer | Stream:
@@ -144,6 +151,49 @@ def _responses(request: RecordedRequest, body: Body) -> Answer | Stream:
     )
 
 
+def _messages(request: RecordedRequest, body: Body) -> Answer | Stream:
+    """Anthropic's chat."""
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages:
+        return _refusal(400, "messages: at least one message is required", param="messages")
+    prompt = _text(messages[-1])
+    text = f"You said: {prompt}".rstrip()
+    usage = {"input_tokens": count_words(_text(messages)), "output_tokens": count_words(text)}
+    done: Body = {
+        "id": f"msg_{request.number}",
+        "type": "message",
+        "role": "assistant",
+        "model": body["model"],
+        "content": [{"type": "text", "text": text}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": usage,
+    }
+    if not body.get("stream"):
+        return Answer(headers=_headers(request), body=done)
+    begun = {**done, "content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 1}}
+    steps: list[Body] = [
+        {"type": "message_start", "message": begun},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        *(
+            {
+                "type": "content_block_delta",
+                "index": 0,
+                "delta": {"type": "text_delta", "text": word},
+            }
+            for word in _words(text)
+        ),
+        {"type": "content_block_stop", "index": 0},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+            "usage": {"output_tokens": usage["output_tokens"]},
+        },
+        {"type": "message_stop"},
+    ]
+    return _events(request, [sse(step, event=step["type"]) for step in steps])
+
+
 def _embeddings(request: RecordedRequest, body: Body) -> Answer | Stream:
     given = body.get("input")
     inputs = given if isinstance(given, list) else [given]
@@ -174,6 +224,7 @@ _HANDLERS: Mapping[str, Callable[[RecordedRequest, Body], Answer | Stream]] = {
     "/chat/completions": _chat,
     "/completions": _completions,
     "/embeddings": _embeddings,
+    "/messages": _messages,
     "/responses": _responses,
 }
 

@@ -33,6 +33,11 @@ TARGETS = [
     ("/v1/chat/completions", "/v1/completions", "/v1/completions"),
     ("/v1/chat/completions", "/v1/responses", "/v1/responses"),
     ("/chat/completions", "/v1/embeddings", "/embeddings"),
+    # Anthropic's too, by the end that its SDK gives it
+    ("/v1/chat/completions", "/v1/messages", "/v1/messages"),
+    (DASHSCOPE_PATH, "/v1/messages", "/compatible-mode/v1/messages"),
+    (DASHSCOPE_PATH, "/anthropic/v1/messages", "/compatible-mode/v1/messages"),
+    ("/apps/anthropic/v1/messages", "/v1/messages", "/apps/anthropic/v1/messages"),
     # a query belongs to all of them
     (AZURE_PATH, "/", AZURE_PATH),
     (AZURE_PATH, "/v1/chat/completions", AZURE_PATH),
@@ -53,7 +58,7 @@ TARGETS = [
     # no operation
     ("/v1/chat/completions", "/v1", REFUSED),
     ("/v1/chat/completions", "/v1/", REFUSED),
-    ("/v1/chat/completions", "/v1/messages", REFUSED),
+    ("/v1/chat/completions", "/v1/threads/t1/messages", REFUSED),
     ("/v1/chat/completions", "/v1/audio/speech", REFUSED),
     ("/v1/chat/completions", "/v1/Chat/Completions", REFUSED),
     ("/v1/chat/completions", "/v1/chatcompletions", REFUSED),

@@ -61,6 +61,6 @@ async def test_the_counts_of_a_provider_are_read(
 def test_every_dialect_has_a_golden_of_both_forms() -> None:
     dialects = (
         "openai", "openai_responses", "azure", "dashscope", "moonshot", "deepseek",
-        "anthropic_compatible", "gemini_compatible", "vllm", "llama_cpp",
+        "anthropic_compatible", "anthropic_messages", "gemini_compatible", "vllm", "llama_cpp",
     )  # fmt: skip
     assert {form for name in dialects for form in (name, f"{name}_stream")} <= set(GOLDENS)
