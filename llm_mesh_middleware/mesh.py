@@ -144,9 +144,10 @@ class Mesh:
         """Facts about the calls that are made inside, for `attributes` of matches and telemetry.
 
         They hold where the context is carried: in this task or thread and those that copy its
-        context, as `asyncio` and `asyncio.to_thread` do; a `threading.Thread` does so by itself
-        from Python 3.14 on, before that with `target=contextvars.copy_context().run`. Of nested
-        ones the inner goes before, and before both what an adapter knows of a request.
+        context, as `asyncio` and `asyncio.to_thread` do. A `threading.Thread` begins without one
+        (but where Python's `thread_inherit_context` is set); give it
+        `contextvars.copy_context().run` as its target. Of nested ones the inner goes before, and
+        before both goes what an adapter knows of a request.
 
         Raises:
             TypeError: a fact is not text.
