@@ -12,13 +12,15 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 __all__ = ["Line", "LineBackend"]
 
 # Zero would mean a non-blocking socket: what has already arrived is still read.
 _LEAST_S = 0.0001
+
+# A body up to this size leaves with the head before it: one packet, one call of the system.
+_MAX_JOINED_BYTES = 64 * 1024
 
 _calls = threading.local()
 
@@ -34,16 +36,19 @@ class Line:
         self._stream: Any = None  # a network stream of httpcore's
         self._is_cut = False
 
-    @contextlib.contextmanager
-    def held(self, until: float, connect_s: float = float("inf")) -> Iterator[None]:
-        """The calling thread waits on this line, until the monotonic clock shows `until`."""
-        self._until = until
-        self._connect_until = min(until, time.monotonic() + connect_s)
+    def hold(self, until: float, connect_s: float | None = None) -> None:
+        """The calling thread waits on this line, until the monotonic clock shows `until`.
+
+        It must let go of it on every path.
+        """
+        self._until = self._connect_until = until
+        if connect_s is not None:
+            self._connect_until = min(until, time.monotonic() + connect_s)
         _calls.line = self
-        try:
-            yield
-        finally:
-            _calls.line = None
+
+    def let_go(self) -> None:
+        """The calling thread waits on no line."""
+        _calls.line = None
 
     def cut(self) -> None:
         """End whatever the call is waiting for; from any thread."""
@@ -92,25 +97,39 @@ class LineBackend:
 class _LineStream:
     """A connection; it outlives the call that opened it and serves others."""
 
-    __slots__ = ("_stream",)
+    __slots__ = ("_head", "_stream")
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
+        self._head = b""
         line = _line()
         if line is not None:
             line.uses(stream)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self._head:
+            self._send(b"", timeout)
         line = _line()
         data: bytes = self._stream.read(max_bytes, line.left_s() if line else timeout)
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if not self._head and buffer.endswith(b"\r\n\r\n"):  # the body comes next, or a read
+            self._head = buffer
+        else:
+            self._send(buffer, timeout)
+
+    def _send(self, buffer: bytes, timeout: float | None) -> None:
+        head, self._head = self._head, b""
         line = _line()
         if line is not None:
             line.uses(self._stream)  # a kept connection is the next call's with its first write
             timeout = line.left_s()
-        self._stream.write(buffer, timeout)
+        if len(buffer) <= _MAX_JOINED_BYTES:
+            self._stream.write(head + buffer, timeout)
+        else:
+            self._stream.write(head, timeout)
+            self._stream.write(buffer, timeout)
 
     def close(self) -> None:
         self._stream.close()
