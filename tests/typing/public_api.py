@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import assert_type
 
 import httpx
+import httpx2
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.types import Receive, Scope, Send
 
+import llm_mesh_httpx
+import llm_mesh_httpx.httpx2
 from llm_mesh_middleware import (
     ConfigError,
     Explanation,
@@ -115,3 +118,16 @@ def every_error_can_be_told_apart(error: MeshError) -> int:
             return error.status
         case _:
             return 0
+
+
+def calls_of_ones_own(mesh: Mesh) -> httpx.Client:
+    with mesh.attributes(plan="pro", tenant="acme"):
+        assert_type(llm_mesh_httpx.MeshTransport("mesh.yaml").mesh, Mesh)
+    return httpx.Client(transport=llm_mesh_httpx.MeshTransport(mesh))
+
+
+async def calls_through_httpx2(mesh: Mesh) -> httpx2.AsyncClient:
+    transport = llm_mesh_httpx.httpx2.AsyncMeshTransport(
+        mesh, transport=httpx2.AsyncHTTPTransport(retries=1)
+    )
+    return httpx2.AsyncClient(transport=transport)
