@@ -185,14 +185,17 @@ class Mesh:
             request: what is known of it; there may be no body yet.
             error: why it is refused, such as a missing client key.
         """
-        request.host = host.name
+        self._address(request, host)
         self._observer(request).ended(error.status, error, None)
 
-    def _exchange(self, host: VirtualHost, request: ClientRequest) -> Exchange:
+    def _address(self, request: ClientRequest, host: VirtualHost) -> None:
         request.host = host.name
-        request.keeps_content = self._telemetry.wants_content
         if facts := facts_for(self._owner):
             request.attributes = {**facts, **request.attributes}
+
+    def _exchange(self, host: VirtualHost, request: ClientRequest) -> Exchange:
+        self._address(request, host)
+        request.keeps_content = self._telemetry.wants_content
         return exchange(
             host,
             request,

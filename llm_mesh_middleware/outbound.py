@@ -54,7 +54,7 @@ def send(mesh: Mesh, host: VirtualHost, request: ClientRequest, *, authority: by
         The provider's answer or the mesh's own error object; the caller closes it.
     """
     try:
-        _check(mesh, request, authority)
+        _check(mesh, host, request, authority)
         return mesh.send(host, request)
     except AnswerableError as error:
         return Delivery(Refusal(error))
@@ -65,18 +65,22 @@ async def asend(
 ) -> AsyncDelivery:
     """The asynchronous twin of `send`."""
     try:
-        _check(mesh, request, authority)
+        _check(mesh, host, request, authority)
         return await mesh.asend(host, request)
     except AnswerableError as error:
         return AsyncDelivery(Refusal(error))
 
 
-def _check(mesh: Mesh, request: ClientRequest, authority: bytes) -> None:
+def _check(mesh: Mesh, host: VirtualHost, request: ClientRequest, authority: bytes) -> None:
     """What an inbound adapter looks at too: the same request has the same answer everywhere."""
-    hosts = request.headers.get_all(b"host")
-    if hosts != [authority]:
-        check_hosts(hosts, authority)
-    max_bytes = mesh.settings.max_request_bytes
-    check_body(request.headers, max_bytes)
-    if len(request.body) > max_bytes:
-        raise too_large(max_bytes)
+    try:
+        hosts = request.headers.get_all(b"host")
+        if hosts != [authority]:
+            check_hosts(hosts, authority)
+        max_bytes = mesh.settings.max_request_bytes
+        check_body(request.headers, max_bytes)
+        if len(request.body) > max_bytes:
+            raise too_large(max_bytes)
+    except AnswerableError as error:
+        mesh.refuse(host, request, error)
+        raise

@@ -26,7 +26,7 @@ _PROVIDER = LLMProvider.model_validate(
 
 def make_mesh(
     *rules: Mapping[str, Any],
-    answer: Callable[[httpx.Request], httpx.Response] | None = None,
+    observer: Callable[[Any], Any] | None = None,
     **settings: Any,
 ) -> Mesh:
     """A mesh on a `MockTransport`; a rule is a name and the attributes it asks for."""
@@ -36,7 +36,8 @@ def make_mesh(
     return Mesh(
         [_PROVIDER, route],
         settings=MeshSettings(**settings),
-        transport=httpx.MockTransport(answer or echo),
+        transport=httpx.MockTransport(echo),
+        observer=observer,
     )
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Generator
+from typing import Any
 
 import anyio.to_thread
 import httpx
@@ -141,3 +142,19 @@ async def test_facts_around_an_inbound_adapter_yield_to_what_it_knows(mesh: Mesh
         async with stated() as outer, stated(plan="free") as own:
             answers = [await client.post(URL, json=QUESTION) for client in (outer, own)]
     assert [answer.headers["x-llm-mesh-rule"] for answer in answers] == ["pro", "free"]
+
+
+def test_a_call_that_is_refused_is_told_of_with_its_facts() -> None:
+    told: list[tuple[object, ...]] = []
+
+    class Told:
+        def __init__(self, request: Any) -> None:
+            self.request = request
+
+        def ended(self, status: int | None, error: BaseException | None, usage: object) -> None:
+            told.append((self.request.host, dict(self.request.attributes), status))
+
+    mesh = make_mesh(observer=Told)
+    with httpx.Client(transport=MeshTransport(mesh)) as client, mesh.attributes(plan="pro"):
+        assert client.post(URL, json=QUESTION, headers={"host": "other.example"}).is_error
+    assert told == [("llm", {"plan": "pro"}, 400)]
