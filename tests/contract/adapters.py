@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Protocol
 from llm_mesh_middleware import LLMMeshMiddleware, LLMMeshWSGIMiddleware, Mesh
 from tests.conftest import running
 from tests.contract.calling import Caller, calling
+from tests.django import project as django_project
+from tests.flask import application as flask_application
 
 OWN_ANSWER = b"from the application"
 
@@ -50,9 +52,12 @@ class ASGI:
 
     @contextmanager
     def serve(self, mesh: Mesh, **words: Any) -> Iterator[Caller]:
-        self._middleware = LLMMeshMiddleware(_asgi_app, mesh=mesh, **words)
+        self._middleware = self.application(mesh, **words)
         yield calling(self._port)
         asyncio.run_coroutine_threadsafe(mesh.aclose(), self._loop).result(5)
+
+    def application(self, mesh: Mesh, **words: Any) -> Any:
+        return LLMMeshMiddleware(_asgi_app, mesh=mesh, **words)
 
 
 async def _asgi_app(scope: Any, receive: Any, send: Any) -> None:
@@ -75,9 +80,12 @@ class WSGI:
 
     @contextmanager
     def serve(self, mesh: Mesh, **words: Any) -> Iterator[Caller]:
-        self._middleware = LLMMeshWSGIMiddleware(_wsgi_app, mesh=mesh, **words)
+        self._middleware = self.application(mesh, **words)
         yield calling(self._port)
         mesh.close()
+
+    def application(self, mesh: Mesh, **words: Any) -> Any:
+        return LLMMeshWSGIMiddleware(_wsgi_app, mesh=mesh, **words)
 
 
 def _wsgi_app(environ: Any, start_response: Any) -> Any:
@@ -85,4 +93,31 @@ def _wsgi_app(environ: Any, start_response: Any) -> Any:
     return [OWN_ANSWER]
 
 
-ADAPTERS: Mapping[str, Callable[[ExitStack], Adapter]] = {"asgi": ASGI, "wsgi": WSGI}
+class DjangoASGI(ASGI):
+    """Django's middleware in an asynchronous chain."""
+
+    def application(self, mesh: Mesh, **words: Any) -> Any:
+        return django_project.make_asgi(OWN_ANSWER, mesh, **words)
+
+
+class DjangoWSGI(WSGI):
+    """Django's middleware in a synchronous chain."""
+
+    def application(self, mesh: Mesh, **words: Any) -> Any:
+        return django_project.make_wsgi(OWN_ANSWER, mesh, **words)
+
+
+class Flask(WSGI):
+    """The Flask extension."""
+
+    def application(self, mesh: Mesh, **words: Any) -> Any:
+        return flask_application.make(OWN_ANSWER, mesh=mesh, **words)
+
+
+ADAPTERS: Mapping[str, Callable[[ExitStack], Adapter]] = {
+    "asgi": ASGI,
+    "wsgi": WSGI,
+    "django-asgi": DjangoASGI,
+    "django-wsgi": DjangoWSGI,
+    "flask": Flask,
+}
