@@ -6,7 +6,7 @@ For writers of adapters; applications use the adapters themselves.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -129,11 +129,8 @@ def read_settings(
         ConfigError: with one problem for each name that is unknown and each value that is wrong.
     """
     known = [name.upper() for name in MeshSettings.model_fields]
-    problems = [
-        _problem(spelling, name, f"unknown setting; {suggest(name, [*known, *beside])}")
-        for name in options
-        if name not in known and name not in beside
-    ]
+    names = [*known, *beside]
+    problems = [_unknown(name, names, spelling) for name in options if name not in names]
     given = {name.lower(): options[name] for name in known if options.get(name) is not None}
     settings = None
     try:
@@ -149,5 +146,8 @@ def read_settings(
     return settings
 
 
-def _problem(spelling: str, name: str, message: str) -> Problem:
-    return Problem(spelling.format(name), 0, 0, "", message)
+def _unknown(name: str, names: Sequence[str], spelling: str) -> Problem:
+    words = suggest(name, names)
+    for near in names:
+        words = words.replace(f"`{near}`", f"`{spelling.format(near)}`")
+    return Problem(spelling.format(name), 0, 0, "", f"unknown setting; {words}")

@@ -53,8 +53,10 @@ class ASGI:
     @contextmanager
     def serve(self, mesh: Mesh, **words: Any) -> Iterator[Caller]:
         self._middleware = self.application(mesh, **words)
-        yield calling(self._port)
-        asyncio.run_coroutine_threadsafe(mesh.aclose(), self._loop).result(5)
+        try:
+            yield calling(self._port)
+        finally:
+            asyncio.run_coroutine_threadsafe(mesh.aclose(), self._loop).result(5)
 
     def application(self, mesh: Mesh, **words: Any) -> Any:
         return LLMMeshMiddleware(_asgi_app, mesh=mesh, **words)
@@ -81,8 +83,10 @@ class WSGI:
     @contextmanager
     def serve(self, mesh: Mesh, **words: Any) -> Iterator[Caller]:
         self._middleware = self.application(mesh, **words)
-        yield calling(self._port)
-        mesh.close()
+        try:
+            yield calling(self._port)
+        finally:
+            mesh.close()
 
     def application(self, mesh: Mesh, **words: Any) -> Any:
         return LLMMeshWSGIMiddleware(_wsgi_app, mesh=mesh, **words)
