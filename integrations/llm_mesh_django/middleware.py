@@ -71,12 +71,13 @@ class LLMMeshMiddleware(metaclass=_Capable):
             attributes=_as_async(options.attributes),
             authorize=_as_async(options.authorize),
         )
-        if iscoroutinefunction(get_response):
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> Any:
         """The response; a coroutine where Django's chain is asynchronous."""
-        if iscoroutinefunction(self):
+        if self._is_async:
             return self._acall(request)
         response = self._respond(request)
         return self._get_response(request) if response is None else response
