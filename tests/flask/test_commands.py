@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import MANIFESTS
+from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, MANIFESTS
 from tests.flask.application import make
 
 BROKEN = "apiVersion: istio.alibabacloud.com/v1\nkind: LLMProvider\nspec: {hots: x}\n"
@@ -39,6 +40,32 @@ def test_validate_looks_at_other_manifests_too(tmp_path: Path) -> None:
     done = runner.invoke(args=["llm-mesh", "validate", str(path)])
     assert done.exit_code == 1
     assert f"{path}:3:8: spec.hots: unknown field" in done.stdout
+
+
+def test_explain_tells_which_rule_takes_a_request() -> None:
+    runner = make(LLM_MESH_CONFIG=MANIFESTS).test_cli_runner()
+    asked = ["llm-mesh", "explain", "--host", DASHSCOPE, "-H", "user-type: subscriber"]
+    done = runner.invoke(args=asked)
+    assert done.exit_code == 0, done.output
+    assert "won   vip-route" in done.stdout
+    told = json.loads(runner.invoke(args=[*asked, "--json"], input="").stdout)
+    assert told["rule"] == "vip-route"
+    assert DASHSCOPE_KEY not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["--host", "unknown.example"], 1, "refused"),
+        (["--host", DASHSCOPE, "-H", "no colon"], 2, "a header is written 'name: value'"),
+        (["--host", DASHSCOPE, "-d", "@no-such-file"], 2, "cannot read the body: No such file"),
+    ],
+)
+def test_explain_ends_with_a_code_that_says_why(arguments: list[str], code: int, told: str) -> None:
+    runner = make(LLM_MESH_CONFIG=MANIFESTS).test_cli_runner()
+    done = runner.invoke(args=["llm-mesh", "explain", *arguments])
+    assert done.exit_code == code
+    assert told in done.output
 
 
 @pytest.mark.parametrize("command", [["llm-mesh", "validate"], ["shell"]])
