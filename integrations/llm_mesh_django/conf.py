@@ -48,6 +48,7 @@ def read_options() -> Options:
     given = getattr(django_settings, SETTING, None) or {}
     if not isinstance(given, Mapping):
         raise ConfigError([Problem(SETTING, 0, 0, "", "must be a dict")])
+    given = {str(name): value for name, value in given.items()}
     problems: list[Problem] = []
     found = {name: _load(given, name, is_kind, problems) for name, is_kind in _KINDS.items()}
     try:
