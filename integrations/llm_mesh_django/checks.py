@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from django.core.checks import CheckMessage, Error, Warning
 
 from llm_mesh_middleware import ConfigError, Mesh, Problem
 from llm_mesh_middleware.mesh import compile_source
-from llm_mesh_middleware.sources import FileSource
+from llm_mesh_middleware.sources import source_of
 
 from .conf import SETTING, Options, read_options
 
@@ -55,8 +54,7 @@ def _problems(options: Options) -> Iterator[Problem]:
     if options.mesh is not None:  # made elsewhere, so it can be used
         return
     settings = options.settings
-    source = FileSource(settings.config, environ=os.environ, default_namespace=settings.namespace)
-    table, problems = compile_source(source, settings)
+    table, problems = compile_source(source_of(None, settings), settings)
     yield from problems
     if table is not None:
         Mesh(settings=settings)  # what only a mesh looks at, such as the trust store

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 
 import click
 from flask import current_app
@@ -12,7 +11,7 @@ from flask.cli import AppGroup
 from llm_mesh_middleware import Mesh
 from llm_mesh_middleware.explain import read_attribute, read_body, read_header
 from llm_mesh_middleware.mesh import compile_source
-from llm_mesh_middleware.sources import FileSource
+from llm_mesh_middleware.sources import source_of
 
 __all__ = ["group"]
 
@@ -30,10 +29,7 @@ def validate(context: click.Context, paths: tuple[str, ...]) -> None:
     Exit code 0 if they can be used (there may be warnings), 1 if not.
     """
     settings = _mesh().settings
-    source = FileSource(
-        paths or settings.config, environ=os.environ, default_namespace=settings.namespace
-    )
-    table, problems = compile_source(source, settings)
+    table, problems = compile_source(source_of(paths or None, settings), settings)
     for problem in problems:
         mark = "warning: " if problem.severity == "warning" else ""
         click.echo(f"{problem.place}: {mark}{problem.text}")

@@ -2,27 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
 
-from llm_mesh_middleware.testing import Answer, Cut, FakeUpstream, Scripted, Stream, chat_stream
+from llm_mesh_middleware.testing import (
+    Answer,
+    Cut,
+    FakeUpstream,
+    RecordedRequest,
+    Scripted,
+    Stream,
+    chat_stream,
+)
 from tests.contract.adapters import DjangoASGI
 from tests.contract.calling import QUESTION, Ask
-from tests.django.meshes import make_mesh
+from tests.django.meshes import WatchedMesh, make_mesh
 from tests.django.project import COMMON, MESH, SYNCHRONOUS
 
 AT_ONCE_S = 0.1
+TRIES = 4
 STREAMED = Ask(QUESTION | {"stream": True})
 EVENT = chat_stream(["Good "], include_usage=False)[0]
-LONG_EVENT = chat_stream(["Good " * 20_000], include_usage=False)[0]
+LONG_EVENT = chat_stream(["Good " * 20_000], include_usage=False)[1]
 
 
 @pytest.fixture(scope="module")
 def asgi() -> Iterator[DjangoASGI]:
     with ExitStack() as stack:
         yield DjangoASGI(stack)
+
+
+def is_fast(go: Callable[[], RecordedRequest]) -> bool:
+    """Whether one of a few goes is fast enough: a busy machine keeps threads waiting for longer."""
+    for _ in range(TRIES):
+        request = go()
+        if request.wait_disconnected(AT_ONCE_S):
+            return True
+        assert request.wait_disconnected(5)
+    return False
+
+
+def assert_cancelled(mesh: WatchedMesh) -> None:
+    assert {type(entry.error).__name__ for entry in mesh.ledger.entries} == {"ClientDisconnected"}
+    assert {status.in_flight for status in mesh.health().values()} == {0}
 
 
 @pytest.mark.parametrize("middleware", [[MESH, COMMON], [SYNCHRONOUS, MESH]], ids=["first", "last"])
@@ -34,14 +58,19 @@ def asgi() -> Iterator[DjangoASGI]:
 def test_while_it_waits_for_the_answer(
     asgi: DjangoASGI, upstream: FakeUpstream, answer: Scripted, middleware: list[str]
 ) -> None:
-    upstream.script(answer)
+    upstream.always(answer)
     mesh = make_mesh(upstream)
-    with asgi.serve(mesh, MIDDLEWARE=middleware) as call:
+
+    def go() -> RecordedRequest:
+        count = len(upstream.requests) + 1
         waiting = call(STREAMED)
-        (request,) = upstream.wait_for_requests(1)
+        request = upstream.wait_for_requests(count)[-1]
         waiting.leave()
-        assert request.wait_disconnected(AT_ONCE_S)
-    assert type(mesh.ledger.entries[0].error).__name__ == "ClientDisconnected"
+        return request
+
+    with asgi.serve(mesh, MIDDLEWARE=middleware) as call:
+        assert is_fast(go)
+    assert_cancelled(mesh)
 
 
 @pytest.mark.parametrize("keepalive_s", [0, 0.02])
@@ -53,25 +82,32 @@ def test_while_it_waits_for_the_answer(
 def test_in_the_middle_of_a_stream(
     asgi: DjangoASGI, upstream: FakeUpstream, answer: Stream, keepalive_s: float
 ) -> None:
-    upstream.script(answer)
+    upstream.always(answer)
     mesh = make_mesh(upstream, sse_keepalive=keepalive_s)
-    with asgi.serve(mesh) as call:
+
+    def go() -> RecordedRequest:
         streaming = call(STREAMED)
         next(iter(streaming.pieces()))
         streaming.leave()
-        assert upstream.requests[0].wait_disconnected(AT_ONCE_S)
-    (entry,) = mesh.ledger.entries
-    assert type(entry.error).__name__ == "ClientDisconnected"
-    assert {status.in_flight for status in mesh.health().values()} == {0}
+        return upstream.requests[-1]
+
+    with asgi.serve(mesh) as call:
+        assert is_fast(go)
+    assert_cancelled(mesh)
 
 
 def test_before_the_first_event_of_a_stream_that_is_kept_alive(
     asgi: DjangoASGI, upstream: FakeUpstream
 ) -> None:
-    upstream.script(Cut(how="stall"))
+    upstream.always(Cut(how="stall"))
     mesh = make_mesh(upstream, sse_keepalive=0.02)
-    with asgi.serve(mesh) as call:
+
+    def go() -> RecordedRequest:
         streaming = call(STREAMED)
         assert next(iter(streaming.pieces())).startswith(b": keep-alive")
         streaming.leave()
-        assert upstream.requests[0].wait_disconnected(AT_ONCE_S)
+        return upstream.requests[-1]
+
+    with asgi.serve(mesh) as call:
+        assert is_fast(go)
+    assert_cancelled(mesh)

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from llm_mesh_middleware.testing import FakeUpstream
+from llm_mesh_middleware.testing import Answer, FakeUpstream
 from tests.contract.calling import QUESTION
 from tests.django.meshes import make_mesh
 from tests.django.project import make_wsgi
 
 
-@pytest.mark.parametrize("length", [True, False], ids=["length", "chunked"])
-def test_a_body_is_read_with_a_length_or_without(upstream: FakeUpstream, length: bool) -> None:
-    body = json.dumps(QUESTION).encode()
-    environ: dict[str, Any] = {
+def environ_of(body: bytes, *, has_length: bool = True) -> dict[str, Any]:
+    """A request as gunicorn hands it over."""
+    length = {"CONTENT_LENGTH": str(len(body))} if has_length else {}
+    return {
         "REQUEST_METHOD": "POST",
         "PATH_INFO": "/v1/chat/completions",
         "SCRIPT_NAME": "",
@@ -30,12 +30,34 @@ def test_a_body_is_read_with_a_length_or_without(upstream: FakeUpstream, length:
         "wsgi.input": io.BytesIO(body),
         "wsgi.input_terminated": True,
         "wsgi.url_scheme": "http",
+        **length,
     }
-    if length:
-        environ["CONTENT_LENGTH"] = str(len(body))
-    mesh, told = make_mesh(upstream), []
-    answer = make_wsgi(b"", mesh)(environ, lambda status, headers: told.append(status))
-    assert told == ["200 OK"]
-    assert json.loads(b"".join(answer))["object"] == "chat.completion"
+
+
+def ask(upstream: FakeUpstream, environ: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:
+    told: list[Any] = []
+    mesh = make_mesh(upstream)
+    answer = make_wsgi(b"", mesh)(environ, lambda *head: told.extend(head))
+    body = b"".join(answer)
     answer.close()
     mesh.close()
+    status, headers = told
+    return status, dict(headers), body
+
+
+@pytest.mark.parametrize("has_length", [True, False])
+def test_a_body_is_read_with_a_length_or_without(upstream: FakeUpstream, has_length: bool) -> None:
+    environ = environ_of(json.dumps(QUESTION).encode(), has_length=has_length)
+    status, _, body = ask(upstream, environ)
+    assert status == "200 OK"
+    assert json.loads(body)["object"] == "chat.completion"
+
+
+def test_an_answer_has_the_fields_of_the_provider_and_none_of_djangos_own(
+    upstream: FakeUpstream,
+) -> None:
+    upstream.script(Answer(200, [("x-request-id", "r-1"), ("x-request-id", "r-2")], b"{}"))
+    _, headers, body = ask(upstream, environ_of(json.dumps(QUESTION).encode()))
+    assert body == b"{}"
+    assert headers["x-request-id"] == "r-1, r-2"
+    assert "content-type" not in {name.lower() for name in headers}
