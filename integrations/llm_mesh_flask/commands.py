@@ -28,14 +28,20 @@ def validate(context: click.Context, paths: tuple[str, ...]) -> None:
 
     Exit code 0 if they can be used (there may be warnings), 1 if not.
     """
-    settings = _mesh().settings
-    table, problems = compile_source(source_of(paths or None, settings), settings)
+    mesh = _mesh()
+    if paths:
+        table, problems = compile_source(source_of(paths, mesh.settings), mesh.settings)
+        hosts = None if table is None else [host.name for host in table.hosts]
+    else:
+        status = mesh.reload()
+        problems = status.problems
+        hosts = None if status.state == "stale" else list(status.hosts)
     for problem in problems:
         mark = "warning: " if problem.severity == "warning" else ""
         click.echo(f"{problem.place}: {mark}{problem.text}")
-    if table is None:
+    if hosts is None:
         context.exit(1)
-    click.echo("virtual hosts: " + ", ".join(host.name for host in table.hosts), err=True)
+    click.echo("virtual hosts: " + ", ".join(hosts), err=True)
 
 
 @group.command()

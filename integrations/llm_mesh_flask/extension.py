@@ -9,8 +9,9 @@ from weakref import WeakKeyDictionary
 import click
 from flask import Flask, Request, current_app, request
 
-from llm_mesh_middleware import ConfigError, LLMMeshWSGIMiddleware, Mesh
+from llm_mesh_middleware import ConfigError, LLMMeshWSGIMiddleware, Mesh, MeshSettings
 from llm_mesh_middleware.inbound import read_settings
+from llm_mesh_middleware.mesh import Config
 
 from .commands import group
 
@@ -35,6 +36,8 @@ class LLMMesh:
         self,
         app: Flask | None = None,
         *,
+        config: Config | None = None,
+        settings: MeshSettings | None = None,
         mesh: Mesh | None = None,
         attributes: Callable[[Request], Mapping[str, str]] | None = None,
         authorize: Callable[[Request], bool] | None = None,
@@ -46,14 +49,18 @@ class LLMMesh:
 
         Args:
             app: the application.
-            mesh: a mesh to share with other adapters, instead of settings.
+            config: manifests, as `Mesh` takes them; by default what the settings name.
+            settings: as `Mesh` takes them, instead of `app.config` and the environment.
+            mesh: a mesh to share with other adapters, instead of `config` and `settings`.
             attributes: the application's own facts about a request (plan, tenant), for matching.
             authorize: decides who may use the mesh beside `LLM_MESH_ACCESS`.
 
         Raises:
             ConfigError: the settings or the manifests cannot be used.
         """
-        self._given = mesh
+        self._config = config
+        self._settings = settings
+        self._mesh = mesh
         self._attributes = attributes
         self._authorize = authorize
         self._meshes: WeakKeyDictionary[Flask, Mesh] = WeakKeyDictionary()
@@ -75,7 +82,7 @@ class LLMMesh:
         if _NAME in app.extensions:
             raise RuntimeError(f"{app.name} has an LLMMesh already")
         try:
-            mesh = self._given or Mesh(settings=_settings(app))
+            mesh = self._mesh or Mesh(self._config, settings=self._settings or _settings(app))
         except ConfigError as exc:
             if click.get_current_context(silent=True) is None:
                 raise
@@ -91,7 +98,7 @@ class LLMMesh:
         )
 
 
-def _settings(app: Flask) -> Any:
+def _settings(app: Flask) -> MeshSettings:
     options = app.config.get_namespace(_PREFIX, lowercase=False)
     return read_settings(options, spelling=_PREFIX + "{}")
 

@@ -9,9 +9,9 @@ import flask
 import pytest
 
 from llm_mesh_flask import LLMMesh
-from llm_mesh_middleware import ConfigError, Mesh
+from llm_mesh_middleware import ConfigError, Mesh, MeshSettings
 from llm_mesh_middleware.testing import FakeUpstream
-from tests.conftest import MANIFESTS
+from tests.conftest import DASHSCOPE, MANIFESTS
 from tests.contract.calling import HOST, QUESTION
 from tests.flask.application import make
 from tests.resilience.meshes import PRIMARY, key_of, provider, route
@@ -42,6 +42,14 @@ def test_the_configuration_of_the_application_goes_before_the_environment(
         settings = app.extensions["llm_mesh"].mesh.settings
     assert (settings.access, settings.idle_timeout) == ("open", 7)
     assert settings.config == (str(MANIFESTS),)
+
+
+def test_manifests_and_settings_can_be_given_as_elsewhere() -> None:
+    app = make(config=MANIFESTS, settings=MeshSettings(access="open"), LLM_MESH_ACCESS="keys")
+    with app.app_context():
+        mesh = app.extensions["llm_mesh"].mesh
+    assert mesh.settings.access == "open"
+    assert mesh.find(DASHSCOPE.encode()) is not None
 
 
 @pytest.mark.parametrize(
