@@ -73,44 +73,52 @@ class AsyncInbound(Generic[Native]):
             native: the request as the framework has it, for the application's callables.
             read: at most so many bytes of the body.
         """
+        request = _request(addressed)
         try:
             check_hosts(addressed.hosts, addressed.authority)
-            request = await self._request(addressed, native, read)
+            request.attributes = await self._admit(native, request)
+            request.body = self._read_body(read)
         except AnswerableError as error:
+            self._mesh.refuse(addressed.host, request, error)
             return refused(error)
         return await make_answer(self._mesh, addressed.host, request)
 
-    async def _request(
-        self, addressed: Addressed, native: Native, read: Callable[[int], bytes]
-    ) -> ClientRequest:
-        scope, max_bytes = addressed.scope, self._mesh.settings.max_request_bytes
-        headers, client = Headers(scope["headers"]), scope.get("client")
-        peer = client[0] if client else None
-        consumer = await self._admit(native, peer, headers)
-        check_body(headers, max_bytes)
+    async def _admit(self, native: Native, request: ClientRequest) -> Mapping[str, str]:
+        """As `Inbound.admit`."""
+        consumer = await self._consumer(native, request)
+        check_body(request.headers, self._mesh.settings.max_request_bytes)
         facts = dict(await self._attributes(native)) if self._attributes is not None else {}
         if consumer is not None:
             facts["consumer"] = consumer
-        body = read(max_bytes + 1)
-        if len(body) > max_bytes:
-            raise too_large(max_bytes)
-        return ClientRequest(
-            scope["method"],
-            addressed.path,
-            headers,
-            body,
-            facts,
-            peer=peer,
-            http_version=scope["http_version"],
-            scheme=scope.get("scheme", "http"),
-            is_inbound=True,
-        )
+        return facts
 
-    async def _admit(self, native: Native, peer: str | None, headers: Headers) -> str | None:
-        """As `Inbound.admit`: the application is asked only if its word decides."""
+    async def _consumer(self, native: Native, request: ClientRequest) -> str | None:
+        """The application is asked only if its word decides."""
         try:
-            return self._mesh.access.admit(peer, headers)
+            return self._mesh.access.admit(request.peer, request.headers)
         except (AccessDenied, InvalidClientKey):
             if self._authorize is None or not await self._authorize(native):
                 raise
             return None
+
+    def _read_body(self, read: Callable[[int], bytes]) -> bytes:
+        max_bytes = self._mesh.settings.max_request_bytes
+        body = read(max_bytes + 1)
+        if len(body) > max_bytes:
+            raise too_large(max_bytes)
+        return body
+
+
+def _request(addressed: Addressed) -> ClientRequest:
+    """What is known of a request before its body."""
+    scope = addressed.scope
+    client = scope.get("client")
+    return ClientRequest(
+        scope["method"],
+        addressed.path,
+        Headers(scope["headers"]),
+        peer=client[0] if client else None,
+        http_version=scope["http_version"],
+        scheme=scope.get("scheme", "http"),
+        is_inbound=True,
+    )
