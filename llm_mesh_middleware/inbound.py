@@ -6,14 +6,17 @@ For writers of adapters; applications use the adapters themselves.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ._core.headers import Headers
 from ._core.inbound import check_body, check_hosts, split_target, too_large
 from ._core.messages import ClientRequest
+from ._schema.wording import suggest
+from .exceptions import ConfigError, Problem
 from .mesh import Config, Mesh
-from .settings import MeshSettings
+from .settings import MeshSettings, load_settings
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
@@ -26,6 +29,7 @@ __all__ = [
     "Inbound",
     "check_body",
     "check_hosts",
+    "read_settings",
     "split_target",
     "too_large",
 ]
@@ -109,3 +113,41 @@ class Inbound(Generic[Native]):
                     logger_provider=self._logger_provider,
                 )
             return self._mesh
+
+
+def read_settings(
+    options: Mapping[str, object], *, spelling: str, beside: Collection[str] = ()
+) -> MeshSettings:
+    """The settings that a framework's own configuration holds, over the environment.
+
+    Args:
+        options: values by the names of `MeshSettings` in capitals; None is as good as absent.
+        spelling: how a user writes such a name, with `{}` in its place.
+        beside: names that may be there too, and mean something to the adapter.
+
+    Raises:
+        ConfigError: with one problem for each name that is unknown and each value that is wrong.
+    """
+    known = [name.upper() for name in MeshSettings.model_fields]
+    names = [*known, *beside]
+    problems = [_unknown(name, names, spelling) for name in options if name not in names]
+    given = {name.lower(): options[name] for name in known if options.get(name) is not None}
+    settings = None
+    try:
+        settings = load_settings(**given)
+    except ConfigError as exc:
+        for problem in exc.problems:
+            name = problem.source.removeprefix("LLM_MESH_")
+            source = spelling.format(name) if name.lower() in given else problem.source
+            problems.append(replace(problem, source=source))
+    if settings is None or problems:
+        # Outside the handler: the chain of exceptions would hold every input.
+        raise ConfigError(problems)
+    return settings
+
+
+def _unknown(name: str, names: Sequence[str], spelling: str) -> Problem:
+    words = suggest(name, names)
+    for near in names:
+        words = words.replace(f"`{near}`", f"`{spelling.format(near)}`")
+    return Problem(spelling.format(name), 0, 0, "", f"unknown setting; {words}")

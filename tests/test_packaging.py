@@ -37,6 +37,8 @@ NOT_IMPORTED = (
     "click",
     "django",
     "flask",
+    "llm_mesh_django",
+    "llm_mesh_flask",
     "opentelemetry.sdk",
     "rich",
     "starlette",

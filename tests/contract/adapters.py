@@ -14,6 +14,8 @@ from llm_mesh_middleware import LLMMeshMiddleware, LLMMeshWSGIMiddleware, Mesh
 from tests.conftest import running
 from tests.contract.calling import Caller, calling
 from tests.contract.outbound import OUTBOUND
+from tests.django import project as django_project
+from tests.flask import application as flask_application
 
 OWN_ANSWER = b"from the application"
 
@@ -51,9 +53,14 @@ class ASGI:
 
     @contextmanager
     def serve(self, mesh: Mesh, **words: Any) -> Iterator[Caller]:
-        self._middleware = LLMMeshMiddleware(_asgi_app, mesh=mesh, **words)
-        yield calling(self._port)
-        asyncio.run_coroutine_threadsafe(mesh.aclose(), self._loop).result(5)
+        self._middleware = self.application(mesh, **words)
+        try:
+            yield calling(self._port)
+        finally:
+            asyncio.run_coroutine_threadsafe(mesh.aclose(), self._loop).result(5)
+
+    def application(self, mesh: Mesh, **words: Any) -> Any:
+        return LLMMeshMiddleware(_asgi_app, mesh=mesh, **words)
 
 
 async def _asgi_app(scope: Any, receive: Any, send: Any) -> None:
@@ -76,9 +83,14 @@ class WSGI:
 
     @contextmanager
     def serve(self, mesh: Mesh, **words: Any) -> Iterator[Caller]:
-        self._middleware = LLMMeshWSGIMiddleware(_wsgi_app, mesh=mesh, **words)
-        yield calling(self._port)
-        mesh.close()
+        self._middleware = self.application(mesh, **words)
+        try:
+            yield calling(self._port)
+        finally:
+            mesh.close()
+
+    def application(self, mesh: Mesh, **words: Any) -> Any:
+        return LLMMeshWSGIMiddleware(_wsgi_app, mesh=mesh, **words)
 
 
 def _wsgi_app(environ: Any, start_response: Any) -> Any:
@@ -86,8 +98,32 @@ def _wsgi_app(environ: Any, start_response: Any) -> Any:
     return [OWN_ANSWER]
 
 
+class DjangoASGI(ASGI):
+    """Django's middleware in an asynchronous chain."""
+
+    def application(self, mesh: Mesh, **words: Any) -> Any:
+        return django_project.make_asgi(OWN_ANSWER, mesh, **words)
+
+
+class DjangoWSGI(WSGI):
+    """Django's middleware in a synchronous chain."""
+
+    def application(self, mesh: Mesh, **words: Any) -> Any:
+        return django_project.make_wsgi(OWN_ANSWER, mesh, **words)
+
+
+class Flask(WSGI):
+    """The Flask extension."""
+
+    def application(self, mesh: Mesh, **words: Any) -> Any:
+        return flask_application.make(OWN_ANSWER, mesh=mesh, **words)
+
+
 ADAPTERS: Mapping[str, Callable[[ExitStack], Adapter]] = {
     "asgi": ASGI,
     "wsgi": WSGI,
+    "django-asgi": DjangoASGI,
+    "django-wsgi": DjangoWSGI,
+    "flask": Flask,
     **OUTBOUND,
 }

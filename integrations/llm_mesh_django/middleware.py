@@ -1,0 +1,136 @@
+"""The Django middleware: virtual LLM hosts are served, everything else reaches the project."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from asgiref.sync import (
+    async_to_sync,
+    iscoroutinefunction,
+    markcoroutinefunction,
+    sync_to_async,
+)
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from llm_mesh_middleware import LLMMeshWSGIMiddleware
+from llm_mesh_middleware.async_inbound import Addressed, AsyncInbound
+
+from .conf import Word, get_mesh, read_options
+from .response import make_async_response, make_response
+
+__all__ = ["LLMMeshMiddleware"]
+
+T = TypeVar("T")
+GetResponse = Callable[[HttpRequest], Any]
+
+_REQUEST = "llm_mesh.request"
+
+
+class _Capable(type):
+    """Tells Django which kinds of call a middleware takes.
+
+    Asked whether it can be synchronous, a class answers for every chain alike; and Django then
+    makes it so wherever the middleware below is, also under ASGI, where each request would occupy
+    a thread. So the answer is no while an asynchronous chain is built, which only the frame that
+    asks can tell. Should it ever ask otherwise, the answer is yes, and the threads are back.
+    """
+
+    @property
+    def sync_capable(cls) -> bool:
+        return not sys._getframe(1).f_locals.get("is_async", False)
+
+
+class LLMMeshMiddleware(metaclass=_Capable):
+    """Serves requests whose Host is a virtual LLM host; no later middleware sees them.
+
+    Under WSGI calls are made in the thread of the request, under ASGI in its event loop. It reads
+    the `LLM_MESH` setting; a configuration that cannot be used ends the start of the server.
+    """
+
+    async_capable = True
+
+    def __init__(self, get_response: GetResponse) -> None:
+        """Stand before `get_response`, in its own kind: synchronous or not.
+
+        Raises:
+            ConfigError: the settings or the manifests cannot be used.
+        """
+        options, mesh = read_options(), get_mesh()
+        self._get_response = get_response
+        self._wsgi = LLMMeshWSGIMiddleware(
+            _unreachable,
+            mesh=mesh,
+            attributes=_of_environ(options.attributes),
+            authorize=_of_environ(options.authorize),
+        )
+        self._asgi: AsyncInbound[HttpRequest] = AsyncInbound(
+            mesh,
+            attributes=_as_async(options.attributes),
+            authorize=_as_async(options.authorize),
+        )
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        """The response; a coroutine where Django's chain is asynchronous."""
+        if self._is_async:
+            return self._acall(request)
+        response = self._respond(request)
+        return self._get_response(request) if response is None else response
+
+    def _respond(self, request: HttpRequest) -> HttpResponseBase | None:
+        if hasattr(request, "scope"):  # under ASGI after all, in the thread of a synchronous chain
+            addressed = self._asgi.find(request.scope)
+            return None if addressed is None else async_to_sync(self._answer)(addressed, request)
+        answer = self._wsgi.handle(_environ(request))
+        return None if answer is None else make_response(answer)
+
+    async def _acall(self, request: Any) -> HttpResponseBase:
+        addressed = self._asgi.find(request.scope)
+        if addressed is None:
+            response: HttpResponseBase = await self._get_response(request)
+            return response
+        return await self._answer(addressed, request)
+
+    async def _answer(self, addressed: Addressed, request: HttpRequest) -> HttpResponseBase:
+        return await make_async_response(await self._asgi.answer(addressed, request, request.read))
+
+
+def _environ(request: Any) -> dict[str, Any]:
+    """The environ as the server made it, with the body as Django has it.
+
+    Whoever has read that already has left it with the request. One without a length Django takes
+    for empty and does not touch.
+    """
+    environ = {
+        **request.environ,
+        "PATH_INFO": request.path_info.encode().decode("latin-1"),  # PEP 3333
+        _REQUEST: request,
+    }
+    if environ.get("CONTENT_LENGTH"):
+        environ["wsgi.input"] = request
+    return environ
+
+
+def _unreachable(environ: object, start_response: object) -> list[bytes]:
+    raise RuntimeError("what is not the mesh's is Django's")
+
+
+def _of_environ(word: Word[T] | None) -> Callable[[Any], T] | None:
+    """The project's callable, for one that has the environ."""
+    if word is None:
+        return None
+    called: Any = async_to_sync(word) if iscoroutinefunction(word) else word
+    return lambda environ: called(environ[_REQUEST])
+
+
+def _as_async(word: Word[T] | None) -> Callable[[HttpRequest], Awaitable[T]] | None:
+    """The project's callable as a coroutine function; a thread lets it use the database."""
+    called: Any = word
+    if word is None or iscoroutinefunction(word):
+        return called  # type: ignore[no-any-return]
+    return sync_to_async(called, thread_sensitive=True)

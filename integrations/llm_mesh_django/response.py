@@ -1,0 +1,61 @@
+"""The mesh's answers as Django's responses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+
+from llm_mesh_middleware.async_answer import AsyncAnswer
+from llm_mesh_middleware.wsgi import Answer
+
+__all__ = ["make_async_response", "make_response"]
+
+
+def make_response(answer: Answer) -> HttpResponseBase:
+    """The response that `answer` is; whoever closes it closes the upstream."""
+    if answer.is_stream:
+        return _with_head(StreamingHttpResponse(answer), answer.status, answer.headers)
+    try:
+        return _with_head(HttpResponse(b"".join(answer)), answer.status, answer.headers)
+    finally:
+        answer.close()
+
+
+async def make_async_response(answer: AsyncAnswer) -> HttpResponseBase:
+    """The asynchronous twin."""
+    if answer.is_stream:
+        return _with_head(StreamingHttpResponse(_Body(answer)), answer.status, answer.headers)
+    return _with_head(HttpResponse(await answer.read()), answer.status, answer.headers)
+
+
+class _Body:
+    """A stream that Django may close in another thread than its event loop's, as it does."""
+
+    def __init__(self, answer: AsyncAnswer) -> None:
+        self._answer = answer
+        self._loop = asyncio.get_running_loop()
+
+    def __aiter__(self) -> AsyncAnswer:
+        return self._answer
+
+    def close(self) -> None:
+        """Called by the response; needed when the client went away between two pieces."""
+        if not self._answer.is_closed:
+            asyncio.run_coroutine_threadsafe(self._answer.aclose(), self._loop)
+
+
+def _with_head(
+    response: HttpResponseBase, status: int, headers: Iterable[tuple[str, str]]
+) -> HttpResponseBase:
+    response.status_code = status  # any that a provider may send; the constructor knows up to 599
+    del response.headers["Content-Type"]  # Django's own guess
+    fields: defaultdict[str, list[str]] = defaultdict(list)
+    for name, value in headers:
+        fields[name].append(value)
+    for name, values in fields.items():
+        response.headers[name] = ", ".join(values)  # a dict holds no field twice (RFC 9110 5.3)
+    return response
