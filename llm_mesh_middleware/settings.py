@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
@@ -15,6 +16,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ._core.headers import NEVER_FORWARDED, is_forbidden
+from ._schema.labels import read_label_file, read_label_list
 from ._schema.values import (
     check_base_url,
     check_file_name,
@@ -92,14 +94,19 @@ def _read_object(value: object) -> object:
 def _read_labels(value: object) -> object:
     if not isinstance(value, str):
         return value
-    labels: dict[str, str] = {}
-    for part in filter(None, map(str.strip, value.split(","))):
-        key, equals, text = part.partition("=")
-        if not (key and equals):
-            raise ValueError("must be labels such as app=web,version=v1")
-        if labels.setdefault(key, text) != text:
-            raise ValueError("must not have a label twice")
-    return labels
+    if not value.startswith("@"):
+        return read_label_list(value)
+    path = value[1:]
+    try:
+        text = Path(check_file_name(path)).read_text("utf-8")
+    except OSError as exc:
+        raise ValueError(f"cannot read {path}: {exc.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"cannot read {path}: it is not UTF-8") from None
+    try:
+        return read_label_file(text)
+    except ValueError as exc:
+        raise ValueError(f"{path} {exc}") from None
 
 
 def _check_client_key(value: SecretStr) -> SecretStr:
@@ -181,7 +188,8 @@ class MeshSettings(BaseSettings):
     )
     labels: Annotated[dict[str, str], NoDecode, BeforeValidator(_read_labels)] = Field(
         default_factory=dict,
-        description="Labels of this workload, as app=web,version=v1. Default: none.",
+        description="Labels of this workload, as app=web,version=v1, or @ and the path of a"
+        " downward API file with them, which is read once. Default: none.",
     )
     namespace: _Name = Field(
         default="default",

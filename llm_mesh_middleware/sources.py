@@ -10,7 +10,14 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from ._files import FileVersions
-from ._manifest import Manifest, Resource, parse_manifest
+from ._manifest import (
+    Manifest,
+    Resource,
+    Secret,
+    SecretName,
+    parse_manifest,
+    parse_object,
+)
 from .config import LLMProvider, LLMRoute
 from .exceptions import Problem
 from .settings import MeshSettings
@@ -19,9 +26,15 @@ __all__ = [
     "Config",
     "ConfigSource",
     "FileSource",
+    "Manifest",
     "ModelSource",
     "ReportingSource",
+    "Resource",
+    "Secret",
+    "SecretName",
     "apply",
+    "parse_manifest",
+    "parse_object",
     "source_of",
 ]
 
