@@ -11,13 +11,11 @@ import yaml
 
 from tests.kubernetes.apiserver import APIServer, serving
 from tests.kubernetes.clusters import (
-    TOKEN,
     Cluster,
     assets,
     connected,
     eventually,
     kube_apiserver,
-    unverified,
 )
 
 CRDS = Path(__file__).parents[2] / "integrations" / "kubernetes" / "crds.yaml"
@@ -31,19 +29,20 @@ def server() -> Iterator[APIServer]:
 
 
 @pytest.fixture
-def double(server: APIServer, tmp_path: Path) -> Iterator[Cluster]:
+def double(server: APIServer, tmp_path: Path, ca_file: str) -> Iterator[Cluster]:
     """The cluster behind `server`, for tests of what can be made to go wrong only there."""
-    with connected(server.url, tmp_path, namespace="team") as cluster:
+    with connected(server.url, tmp_path, namespace="team", ca_file=ca_file) as cluster:
         yield cluster
 
 
 @pytest.fixture(scope="session")
-def real_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     folder = assets()
     if folder is None:
         pytest.skip("KUBEBUILDER_ASSETS does not say where kube-apiserver and etcd are")
-    with kube_apiserver(folder, tmp_path_factory.mktemp("kube")) as url:
-        yield url
+    data = tmp_path_factory.mktemp("kube")
+    with kube_apiserver(folder, data) as url:
+        yield url, data / "apiserver.crt"
 
 
 @pytest.fixture(params=["double", "kube-apiserver"])
@@ -52,9 +51,9 @@ def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cluster]
     if request.param == "double":
         yield request.getfixturevalue("double")
         return
-    url = request.getfixturevalue("real_url")
+    url, certificate = request.getfixturevalue("real")
     namespace = f"team-{next(_numbers)}"
-    with connected(url, tmp_path, namespace=namespace, verify=unverified()) as made:
+    with connected(url, tmp_path, namespace=namespace, ca_file=str(certificate)) as made:
         _prepare(made)
         yield made
 
@@ -68,8 +67,3 @@ def _prepare(cluster: Cluster) -> None:
         plural = crd["spec"]["names"]["plural"]
         served = f"/apis/istio.alibabacloud.com/v1beta1/{plural}"
         eventually(lambda served=served: cluster.client.get(served).is_success, 20)
-
-
-@pytest.fixture
-def token() -> str:
-    return TOKEN
