@@ -12,6 +12,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -72,6 +73,8 @@ class Job:
 class _Background:
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
+        # aiohttp has a helper look for a netrc file, which needs no more than one.
+        self.loop.set_default_executor(ThreadPoolExecutor(1, "llm-mesh-kubernetes-files"))
         self.jobs: set[Job] = set()
         self._thread = threading.Thread(target=self._run, name="llm-mesh-kubernetes", daemon=True)
         self._thread.start()
@@ -80,6 +83,7 @@ class _Background:
         try:
             self.loop.run_forever()
         finally:
+            self.loop.run_until_complete(self.loop.shutdown_default_executor())
             self.loop.close()
 
     def leave(self, job: Job) -> None:

@@ -160,7 +160,9 @@ class APIServer:
             app.router.add_put(one, self._replace)
             app.router.add_delete(one, self._delete)
             app.router.add_patch(f"{one}/status", self._patch_status)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True
+        )
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
