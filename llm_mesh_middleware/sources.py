@@ -5,6 +5,7 @@ A source reads and reports; it never raises for what it finds.
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
@@ -19,8 +20,8 @@ from ._manifest import (
     parse_object,
 )
 from .config import LLMProvider, LLMRoute
-from .exceptions import Problem
-from .settings import MeshSettings
+from .exceptions import ConfigError, Problem
+from .settings import KUBERNETES, MeshSettings
 
 __all__ = [
     "Config",
@@ -163,7 +164,11 @@ Config = (
 
 
 def source_of(config: Config | None, settings: MeshSettings) -> ConfigSource:
-    """The source that `config` stands for; None for what the settings name."""
+    """The source that `config` stands for; None for what the settings name.
+
+    Raises:
+        ConfigError: it is a cluster, and the library for that is not installed.
+    """
     if config is None:
         config = settings.config
     if isinstance(config, ConfigSource):
@@ -174,7 +179,22 @@ def source_of(config: Config | None, settings: MeshSettings) -> ConfigSource:
     if models:
         return ModelSource(models, default_namespace=settings.namespace)
     paths = [os.fspath(item) for item in config if isinstance(item, str | os.PathLike)]
+    if len(paths) == 1 and paths[0].startswith(KUBERNETES):
+        return _cluster_source(paths[0])
     return FileSource(paths, environ=os.environ, default_namespace=settings.namespace)
+
+
+def _cluster_source(config: str) -> ConfigSource:
+    try:
+        # By its name: nothing here depends on an integration.
+        module = importlib.import_module("llm_mesh_kubernetes")
+    except ModuleNotFoundError as exc:
+        if exc.name not in ("llm_mesh_kubernetes", "kubernetes_asyncio"):
+            raise
+        message = f"{exc.name} is missing: install llm-mesh-middleware[kubernetes]"
+        raise ConfigError([Problem(config, 0, 0, "", message)]) from None
+    source: ConfigSource = module.KubernetesSource(config.removeprefix(KUBERNETES) or None)
+    return source
 
 
 def apply(resources: Iterable[Resource]) -> tuple[Resource, ...]:

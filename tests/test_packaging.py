@@ -37,6 +37,8 @@ NOT_IMPORTED = (
     "click",
     "django",
     "flask",
+    "kubernetes_asyncio",
+    "llm_mesh_kubernetes",
     "opentelemetry.sdk",
     "rich",
     "starlette",
