@@ -24,6 +24,7 @@ from .exceptions import ConfigError, Problem
 from .settings import KUBERNETES, MeshSettings
 
 __all__ = [
+    "ClosableSource",
     "Config",
     "ConfigSource",
     "FileSource",
@@ -67,6 +68,15 @@ class ReportingSource(Protocol):
 
         What was loaded is in use unless one of them is an error. Must not wait for anything.
         """
+        ...
+
+
+@runtime_checkable
+class ClosableSource(Protocol):
+    """A source that holds something open, such as a connection to a cluster."""
+
+    def close(self) -> None:
+        """Give it back; to `load` again opens it again."""
         ...
 
 

@@ -137,7 +137,8 @@ class Connection:
                 return response
             answer = await response.read()
             response.release()
-        except (aiohttp.ClientError, ApiException, OSError, TimeoutError) as exc:
+        except (aiohttp.ClientError, ApiException, OSError, RuntimeError, TimeoutError) as exc:
+            # RuntimeError: another request has met a 401 and closed the session meanwhile.
             raise _unanswered(exc) from exc
         if response.status == 401 and client is self._client:
             await self.close()  # a token may have been replaced
