@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import threading
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,7 +56,8 @@ class _Watch:
 class APIServer:
     """Use it as a context manager; `url` is where it listens."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext) -> None:
+        self._tls = tls
         self.url = ""
         self.versions = {"v1beta1", "v1"}
         self.page = 500
@@ -164,10 +165,10 @@ class APIServer:
             app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True
         )
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=self._tls)
         await site.start()
         assert runner.addresses
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        self.url = f"https://127.0.0.1:{runner.addresses[0][1]}"
         started.set()
         await self._stopping.wait()
         self._cut(b"")
@@ -334,9 +335,3 @@ def _line(kind: str, item: Object) -> bytes:
 def _status(code: int, message: str) -> web.Response:
     body = {"kind": "Status", "status": "Failure", "code": code, "message": message}
     return web.json_response(body, status=code)
-
-
-@contextmanager
-def serving() -> Iterator[APIServer]:
-    with APIServer() as server:
-        yield server

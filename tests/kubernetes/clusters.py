@@ -150,11 +150,8 @@ def connected(url: str, folder: Path, *, namespace: str, ca_file: str) -> Iterat
 
 
 @contextmanager
-def kube_apiserver(assets: Path, folder: Path) -> Iterator[str]:
-    """A real kube-apiserver with an etcd of its own; its URL. The test's token is an admin's.
-
-    Its certificate, which it makes itself, is `apiserver.crt` in the folder.
-    """
+def kube_apiserver(assets: Path, folder: Path, certificate: Path) -> Iterator[str]:
+    """A real kube-apiserver with an etcd of its own; its URL. The test's token is an admin's."""
     (folder / "tokens.csv").write_text(f"{TOKEN},admin,admin,system:masters\n")
     key = folder / "sa.key"
     openssl = shutil.which("openssl")
@@ -174,6 +171,8 @@ def kube_apiserver(assets: Path, folder: Path) -> Iterator[str]:
             str(assets / "kube-apiserver"),
             f"--etcd-servers=http://127.0.0.1:{etcd}",
             f"--cert-dir={folder}",
+            f"--tls-cert-file={certificate}",
+            f"--tls-private-key-file={certificate}",
             f"--secure-port={port}",
             "--bind-address=127.0.0.1",
             f"--token-auth-file={folder / 'tokens.csv'}",

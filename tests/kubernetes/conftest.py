@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.kubernetes.apiserver import APIServer, serving
+from llm_mesh_middleware.testing import CertificateAuthority
+from tests.kubernetes.apiserver import APIServer
 from tests.kubernetes.clusters import (
     Cluster,
     assets,
@@ -22,9 +24,14 @@ CRDS = Path(__file__).parents[2] / "integrations" / "kubernetes" / "crds.yaml"
 _numbers = itertools.count(1)
 
 
+@pytest.fixture(scope="session")
+def server_tls(ca: CertificateAuthority) -> ssl.SSLContext:
+    return ca.issue("127.0.0.1")
+
+
 @pytest.fixture
-def server() -> Iterator[APIServer]:
-    with serving() as running:
+def server(server_tls: ssl.SSLContext) -> Iterator[APIServer]:
+    with APIServer(server_tls) as running:
         yield running
 
 
@@ -36,24 +43,25 @@ def double(server: APIServer, tmp_path: Path, ca_file: str) -> Iterator[Cluster]
 
 
 @pytest.fixture(scope="session")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+def real_url(tmp_path_factory: pytest.TempPathFactory, ca: CertificateAuthority) -> Iterator[str]:
     folder = assets()
     if folder is None:
         pytest.skip("KUBEBUILDER_ASSETS does not say where kube-apiserver and etcd are")
     data = tmp_path_factory.mktemp("kube")
-    with kube_apiserver(folder, data) as url:
-        yield url, data / "apiserver.crt"
+    certificate = ca.write_certificate(data / "server.pem", "127.0.0.1")
+    with kube_apiserver(folder, data, certificate) as url:
+        yield url
 
 
 @pytest.fixture(params=["double", "kube-apiserver"])
-def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cluster]:
+def cluster(request: pytest.FixtureRequest, tmp_path: Path, ca_file: str) -> Iterator[Cluster]:
     """A namespace of its own for each test."""
     if request.param == "double":
         yield request.getfixturevalue("double")
         return
-    url, certificate = request.getfixturevalue("real")
+    url = request.getfixturevalue("real_url")
     namespace = f"team-{next(_numbers)}"
-    with connected(url, tmp_path, namespace=namespace, ca_file=str(certificate)) as made:
+    with connected(url, tmp_path, namespace=namespace, ca_file=ca_file) as made:
         _prepare(made)
         yield made
 
