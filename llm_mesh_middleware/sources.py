@@ -202,7 +202,7 @@ def _cluster_source(config: str) -> ConfigSource:
         if exc.name not in ("llm_mesh_kubernetes", "kubernetes_asyncio"):
             raise
         message = f"{exc.name} is missing: install llm-mesh-middleware[kubernetes]"
-        raise ConfigError([Problem(config, 0, 0, "", message)]) from None
+        raise ConfigError([Problem(config.rstrip(":"), 0, 0, "", message)]) from None
     source: ConfigSource = module.KubernetesSource(config.removeprefix(KUBERNETES) or None)
     return source
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from llm_mesh_middleware.sources import Secret, SecretName
@@ -67,7 +66,7 @@ class Cluster:
         self._connection = Connection(options.kubeconfig, options.context)
         self._custom: dict[str, Reflector] = {}
         self._secrets: dict[SecretName, tuple[Reflector, asyncio.Task[None]]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = asyncio.TaskGroup()
         self._status = StatusWriter(self._connection, self._custom, options.backoff_s)
         if published[1] is not None:
             self.settled.set()
@@ -85,13 +84,19 @@ class Cluster:
                     changed=self._changed,
                     backoff_s=self._options.backoff_s,
                 )
-            for reflector in self._custom.values():
-                self._start(reflector)
-            if self._options.writes_status:
-                self._tasks.add(asyncio.create_task(self._status.run()))
-            await asyncio.gather(*self._tasks)
+            async with self._tasks as tasks:
+                for reflector in self._custom.values():
+                    tasks.create_task(reflector.run())
+                if self._options.writes_status:
+                    tasks.create_task(self._status.run())
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    # Before the tasks end: they would close connections politely, which TLS makes
+                    # a matter of waiting for the other side.
+                    await self._connection.close()
         finally:
-            await self._stop()
+            await self._connection.close()
 
     def report(self, verdicts: Mapping[str, Verdict]) -> None:
         """Have the status of documents written; to be called in the loop."""
@@ -107,18 +112,6 @@ class Cluster:
                 pause = pause_s(failures, backoff_s=self._options.backoff_s, fault=fault)
                 failures += 1
             await asyncio.sleep(pause)
-
-    async def _stop(self) -> None:
-        tasks = [*self._tasks, *(task for _, task in self._secrets.values())]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self._connection.close()
-
-    def _start(self, reflector: Reflector) -> asyncio.Task[None]:
-        task: asyncio.Task[None] = asyncio.create_task(reflector.run())
-        self._tasks.add(task)
-        return task
 
     def _changed(self) -> None:
         if not all(reflector.is_synced for reflector in self._custom.values()):
@@ -151,8 +144,7 @@ class Cluster:
                 backoff_s=self._options.backoff_s,
                 field_selector=f"metadata.name={name}",
             )
-            task = asyncio.create_task(_run(reflector))
-            self._secrets[namespace, name] = reflector, task
+            self._secrets[namespace, name] = reflector, self._tasks.create_task(reflector.run())
 
     def _publish(self, snapshot: Snapshot) -> None:
         generation, last = self.published
@@ -173,11 +165,6 @@ class Cluster:
     def _give_up_for_now(self, fault: str) -> None:
         self.fault = fault
         self.settled.set()
-
-
-async def _run(reflector: Reflector) -> None:
-    with suppress(asyncio.CancelledError):  # its Secret is no longer referred to
-        await reflector.run()
 
 
 def _read(name: SecretName, reflector: Reflector) -> Secret:

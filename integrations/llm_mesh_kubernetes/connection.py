@@ -27,6 +27,8 @@ _CONNECT_S = 10.0
 _ANSWER_S = 30.0
 _MERGE_PATCH = "application/merge-patch+json"
 _LONGEST_MESSAGE = 300
+# RuntimeError is aiohttp's word for a session that was closed, here after a 401 or at the end.
+_LOST = (aiohttp.ClientError, ApiException, OSError, RuntimeError, TimeoutError)
 
 
 class Connection:
@@ -37,6 +39,7 @@ class Connection:
         self._context = context
         self._client: ApiClient | None = None
         self._opening = asyncio.Lock()
+        self.is_closed = False
         self.namespace = ""
 
     async def open(self) -> None:
@@ -46,13 +49,19 @@ class Connection:
             APIFault: there are none.
         """
         async with self._opening:
+            if self.is_closed:
+                raise APIFault("the connection is closed")
             if self._client is None:
                 access = await load_access(self._kubeconfig, self._context)
                 self.namespace = access.namespace
                 self._client = ApiClient(access.configuration)
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Cut all connections, for good."""
+        self.is_closed = True
+        await self._forget()
+
+    async def _forget(self) -> None:
         client, self._client = self._client, None
         if client is not None:
             await client.close()
@@ -90,10 +99,10 @@ class Connection:
                 *lines, rest = (rest + data).split(b"\n")
                 for line in filter(bytes.strip, lines):
                     yield _decoded(line)
-        except (aiohttp.ClientError, OSError, TimeoutError) as exc:
+        except _LOST as exc:
             raise _unanswered(exc) from exc
         finally:
-            response.close()
+            _cut(response)
 
     async def _ask(
         self, method: str, path: str, *, query: Object | None = None, body: Object | None = None
@@ -101,7 +110,7 @@ class Connection:
         response = await self._open(method, path, query=query, body=body)
         try:
             return _decoded(await response.read())
-        except (aiohttp.ClientError, OSError, TimeoutError) as exc:
+        except _LOST as exc:
             raise _unanswered(exc) from exc
         finally:
             response.release()
@@ -137,12 +146,19 @@ class Connection:
                 return response
             answer = await response.read()
             response.release()
-        except (aiohttp.ClientError, ApiException, OSError, RuntimeError, TimeoutError) as exc:
-            # RuntimeError: another request has met a 401 and closed the session meanwhile.
+        except _LOST as exc:
             raise _unanswered(exc) from exc
         if response.status == 401 and client is self._client:
-            await self.close()  # a token may have been replaced
+            await self._forget()  # a token may have been replaced
         raise _refused(response, answer)
+
+
+def _cut(response: aiohttp.ClientResponse) -> None:
+    """Close a connection that is in the middle of an answer, without a word."""
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
+    response.close()
 
 
 def _decoded(data: bytes) -> Object:

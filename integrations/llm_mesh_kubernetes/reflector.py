@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import NoReturn, TypeAlias
+from typing import TypeAlias
 
 from .connection import Connection, Object
 from .faults import APIFault, Expired, pause_s
@@ -71,14 +71,16 @@ class Reflector:
         """Whether waiting for more would not help."""
         return self.is_synced or (self.fault is not None and self.fault.is_refusal)
 
-    async def run(self) -> NoReturn:
-        """Follow the collection until cancelled."""
+    async def run(self) -> None:
+        """Follow the collection until cancelled, or the connection is closed."""
         while True:
             try:
                 if not self._version:
                     await self._list()
                 await self._watch()
             except APIFault as fault:
+                if self._connection.is_closed:
+                    return
                 if isinstance(fault, Expired):
                     self._version = ""
                 if not isinstance(fault, Expired) or self._failures:
@@ -93,7 +95,7 @@ class Reflector:
         while True:
             for item in page.get("items") or ():
                 found[_name(item)] = item
-            metadata = page.get("metadata") or {}
+            metadata = _metadata(page)
             token = metadata.get("continue")
             if not token:
                 break
@@ -150,12 +152,13 @@ class Reflector:
             raise APIFault("the API server ended a watch at once")
 
     def _take(self, event: Object) -> None:
-        kind, item = event.get("type"), event.get("object") or {}
+        kind, item = event.get("type"), event.get("object")
+        if not isinstance(item, Mapping):
+            raise APIFault("the API server sent an event without an object")
         if kind == "ERROR":
             message = f"the API server ended a watch: {item.get('message')}"
-            code = int(item.get("code") or 0)
-            raise Expired(message) if code == 410 else APIFault(message, status=code)
-        version = (item.get("metadata") or {}).get("resourceVersion")
+            raise Expired(message) if item.get("code") == 410 else APIFault(message)
+        version = _metadata(item).get("resourceVersion")
         if kind == "DELETED":
             self.objects.pop(_name(item), None)
         elif kind in ("ADDED", "MODIFIED"):
@@ -178,6 +181,13 @@ class Reflector:
             logger.info("%s: the API server is back", self._label)
 
 
-def _name(item: Object) -> ObjectName:
-    metadata = item.get("metadata") or {}
+def _metadata(item: object) -> Object:
+    found = item.get("metadata") if isinstance(item, Mapping) else None
+    if not isinstance(found, Mapping):
+        raise APIFault("the API server sent an object without metadata")
+    return found
+
+
+def _name(item: object) -> ObjectName:
+    metadata = _metadata(item)
     return str(metadata.get("namespace") or ""), str(metadata.get("name") or "")

@@ -51,12 +51,11 @@ def decode(found: Object | None) -> Secret:
     """What an API server has under the name of a Secret."""
     if found is None:
         return Secret(fault="does not exist")
-    data: dict[str, bytes] = {}
-    for key, text in (found.get("data") or {}).items():
-        try:
-            data[key] = base64.b64decode(text, validate=True)
-        except (binascii.Error, TypeError, ValueError):
-            return Secret(fault="holds data that is not base64")
+    encoded = found.get("data") or {}
+    try:
+        data = {key: base64.b64decode(text, validate=True) for key, text in encoded.items()}
+    except (AttributeError, binascii.Error, TypeError, ValueError):
+        return Secret(fault="holds data that is not base64")
     return Secret(data)
 
 

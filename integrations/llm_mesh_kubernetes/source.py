@@ -55,7 +55,7 @@ class KubernetesSource:
             writes_status=write_status,
             backoff_s=backoff_s,
         )
-        self._label = f"kubernetes:{namespace or ''}"
+        self._label = "kubernetes" if namespace is None else f"kubernetes:{namespace}"
         self._environ = os.environ if environ is None else environ
         self._timeout_s = timeout_s
         self._run: _Run | None = None

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import NoReturn
 
 from .conditions import Verdict, merge
 from .connection import Connection, Object
@@ -43,8 +42,8 @@ class StatusWriter:
         self._wanted = dict(verdicts)
         self._is_wanted.set()
 
-    async def run(self) -> NoReturn:
-        """Write until cancelled."""
+    async def run(self) -> None:
+        """Write until cancelled, or the connection is closed."""
         failures = 0
         while True:
             await self._is_wanted.wait()
@@ -57,6 +56,8 @@ class StatusWriter:
             try:
                 await self._write(name, verdict)
             except APIFault as fault:
+                if self._connection.is_closed:
+                    return
                 if self._is_worth_another(fault, failures):
                     pause = pause_s(failures, backoff_s=self._backoff_s, fault=fault)
                     failures += 1

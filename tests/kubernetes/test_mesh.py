@@ -164,5 +164,5 @@ def test_without_the_library_the_command_says_what_to_install() -> None:
 
     assert done.returncode == 1
     assert done.stderr == (
-        "kubernetes:: kubernetes_asyncio is missing: install llm-mesh-middleware[kubernetes]\n"
+        "kubernetes: kubernetes_asyncio is missing: install llm-mesh-middleware[kubernetes]\n"
     )
