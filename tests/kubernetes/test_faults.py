@@ -138,6 +138,7 @@ def test_while_the_api_server_is_away_the_last_state_stays(
     assert source.fingerprint() == before
     server.is_away = False
     eventually(lambda: hosts(source) == ["a.example", "b.example"])
+    eventually(lambda: f"{PROVIDERS} of namespace team: the API server is back" in caplog.text)
     said = [record.getMessage() for record in caplog.records if PROVIDERS in record.getMessage()]
     assert ["stays in use" in line for line in said] == [True, False]
     assert said[-1] == "llmproviders of namespace team: the API server is back"
