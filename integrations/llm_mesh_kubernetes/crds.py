@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from llm_mesh_middleware import LLMProvider, LLMRoute
+from llm_mesh_middleware.config import LLMProvider, LLMRoute, json_schema
 
 from .resources import GROUP, PLURALS, VERSIONS
 
@@ -94,7 +94,7 @@ def _crd(plural: str, model: _Model) -> dict[str, Any]:
 
 
 def _version(name: str, model: _Model) -> dict[str, Any]:
-    schema = model.model_json_schema()
+    schema: Any = json_schema(model)
     spec = structural(schema["properties"]["spec"], schema["$defs"])
     root = {
         "description": schema["description"],
