@@ -12,6 +12,7 @@ import pytest
 
 from llm_mesh_middleware import ConfigError, Mesh, MeshSettings
 from llm_mesh_middleware.cli.serve import _check_config
+from llm_mesh_middleware.cli.validate import report
 from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream
 from llm_mesh_middleware.wsgi import LLMMeshWSGIMiddleware
 from tests.kubernetes.apiserver import APIServer
@@ -129,6 +130,23 @@ def test_the_check_before_serving_leaves_nothing_behind(
     _check_config(MeshSettings(config="kubernetes:"))  # type: ignore[arg-type]
 
     assert threads() == []
+
+
+def test_the_documents_of_a_cluster_can_be_validated(
+    double: Cluster,
+    server: APIServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(double.kubeconfig))
+    double.apply(provider("acme.example", key_from()))
+
+    assert report(["kubernetes:"], as_json=False) == 1
+    assert capsys.readouterr().out == (
+        "llmproviders/team/acme: spec.configs.defaultConfig.openAIConfig.apiKeyFrom.secretKeyRef"
+        ".name: Secret team/keys does not exist\n"
+    )
+    assert (threads(), server.writes()) == ([], [])
 
 
 def test_closing_a_mesh_leaves_a_source_of_ones_own_alone(
