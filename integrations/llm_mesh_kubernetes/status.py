@@ -78,12 +78,14 @@ class StatusWriter:
             if patch is None:
                 return
             try:
-                await self._connection.patch(f"{path}/status", patch)
+                written = await self._connection.patch(f"{path}/status", patch)
             except APIFault as fault:
                 if fault.status != 409 or is_fresh:
                     raise
                 found, is_fresh = await self._connection.get(path), True
             else:
+                if (namespace, own_name) in reflector.objects:  # before the watch has told of it
+                    reflector.objects[namespace, own_name] = written
                 return
 
     def _is_worth_another(self, fault: APIFault, failures: int) -> bool:
