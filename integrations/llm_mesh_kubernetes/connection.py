@@ -25,10 +25,19 @@ Object: TypeAlias = Mapping[str, Any]
 
 _CONNECT_S = 10.0
 _ANSWER_S = 30.0
+_END_S = 0.5
 _MERGE_PATCH = "application/merge-patch+json"
 _LONGEST_MESSAGE = 300
-# RuntimeError is aiohttp's word for a session that was closed, here after a 401 or at the end.
-_LOST = (aiohttp.ClientError, ApiException, OSError, RuntimeError, TimeoutError)
+# RuntimeError and AssertionError are what aiohttp has for a session that was closed meanwhile, here
+# after a 401 or at the end.
+_LOST = (
+    aiohttp.ClientError,
+    ApiException,
+    AssertionError,
+    OSError,
+    RuntimeError,
+    TimeoutError,
+)
 
 
 class Connection:
@@ -39,6 +48,7 @@ class Connection:
         self._context = context
         self._client: ApiClient | None = None
         self._opening = asyncio.Lock()
+        self._calls: set[asyncio.Future[None]] = set()
         self.is_closed = False
         self.namespace = ""
 
@@ -59,6 +69,10 @@ class Connection:
     async def close(self) -> None:
         """Cut all connections, for good."""
         self.is_closed = True
+        # One that is only being made cannot be cut, and asyncio loses it when it is cancelled in
+        # the first moment of TLS.
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=_END_S)
         await self._forget()
 
     async def _forget(self) -> None:
@@ -128,6 +142,8 @@ class Connection:
         client = self._client
         if client is None:
             raise APIFault("the connection is closed")
+        call: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._calls.add(call)
         headers = {"Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = _MERGE_PATCH
@@ -148,6 +164,9 @@ class Connection:
             response.release()
         except _LOST as exc:
             raise _unanswered(exc) from exc
+        finally:
+            self._calls.discard(call)
+            call.set_result(None)
         if response.status == 401 and client is self._client:
             await self._forget()  # a token may have been replaced
         raise _refused(response, answer)
