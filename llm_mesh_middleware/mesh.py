@@ -35,7 +35,7 @@ from ._telemetry.guard import GuardedObserver
 from ._telemetry.telemetry import Telemetry
 from .exceptions import AnswerableError, ConfigError, Problem
 from .settings import MeshSettings, load_settings
-from .sources import Config, source_of
+from .sources import ClosableSource, Config, source_of
 
 if TYPE_CHECKING:
     import httpx
@@ -102,9 +102,9 @@ class Mesh:
             trust_env=self.settings.trust_env,
             transport=transport,
         )
-        self._live = LiveTable(
-            source_of(config, self.settings), self.settings, adopt=self._adopt, told=self._record
-        )
+        source = source_of(config, self.settings)
+        self._own_source = source if source is not config else None
+        self._live = LiveTable(source, self.settings, adopt=self._adopt, told=self._record)
         _meshes.add(self)
         self._telemetry = self._make_telemetry(
             tracer_provider, meter_provider, logger_provider, redact
@@ -250,9 +250,12 @@ class Mesh:
     def close(self) -> None:
         """Close the connections of `send`, and of event loops that no longer run.
 
-        `aclose` does its own loop's. The mesh can go on being used.
+        `aclose` does its own loop's. A cluster that the mesh was told the name of is followed no
+        longer. The mesh can go on being used.
         """
         self._clients.close()
+        if isinstance(self._own_source, ClosableSource):
+            self._own_source.close()
 
     def _looked_after(self) -> LiveTable:
         if monotonic() >= self._live.due_at:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
@@ -15,6 +17,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ._core.headers import NEVER_FORWARDED, is_forbidden
+from ._schema.labels import read_label_file, read_label_list
 from ._schema.values import (
     check_base_url,
     check_file_name,
@@ -33,11 +36,14 @@ from ._schema.wording import (
 )
 from .exceptions import ConfigError, Problem
 
-__all__ = ["MeshSettings", "load_settings"]
+__all__ = ["KUBERNETES", "MeshSettings", "load_settings"]
 
 _PREFIX = "LLM_MESH_"
 _SECRET_FIELDS = frozenset(("client_keys",))
 _MIB = 2**20
+# What `config` is instead of paths when it is a cluster.
+KUBERNETES = "kubernetes:"
+_NAMESPACE = re.compile(r"|\*|[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def _json(text: str, kind: type[Any], wanted: str) -> Any:
@@ -64,6 +70,8 @@ def _read_paths(value: object) -> object:
         value = os.fspath(value)
     if not isinstance(value, str):
         return _as_tuple(value)
+    if value.startswith(KUBERNETES):
+        return (value,)  # its colon separates nothing
     if value.lstrip().startswith("["):
         return tuple(_json(value, list, 'a JSON list such as ["mesh.yaml"]'))
     return tuple(path for path in value.split(os.pathsep) if path)
@@ -92,14 +100,19 @@ def _read_object(value: object) -> object:
 def _read_labels(value: object) -> object:
     if not isinstance(value, str):
         return value
-    labels: dict[str, str] = {}
-    for part in filter(None, map(str.strip, value.split(","))):
-        key, equals, text = part.partition("=")
-        if not (key and equals):
-            raise ValueError("must be labels such as app=web,version=v1")
-        if labels.setdefault(key, text) != text:
-            raise ValueError("must not have a label twice")
-    return labels
+    if not value.startswith("@"):
+        return read_label_list(value)
+    path = value[1:]
+    try:
+        text = Path(check_file_name(path)).read_text("utf-8")
+    except OSError as exc:
+        raise ValueError(f"cannot read {path}: {exc.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"cannot read {path}: it is not UTF-8") from None
+    try:
+        return read_label_file(text)
+    except ValueError as exc:
+        raise ValueError(f"{path} {exc}") from None
 
 
 def _check_client_key(value: SecretStr) -> SecretStr:
@@ -135,6 +148,17 @@ def _is_near_forbidden(prefix: bytes) -> bool:
     )
 
 
+def _check_sources(paths: tuple[str, ...]) -> tuple[str, ...]:
+    clusters = [path for path in paths if path.startswith(KUBERNETES)]
+    if not clusters:
+        return paths
+    if len(paths) > 1:
+        raise ValueError(f"must be files and directories, or {KUBERNETES} alone")
+    if not _NAMESPACE.fullmatch(clusters[0].removeprefix(KUBERNETES)):
+        raise ValueError(f"must have a namespace behind {KUBERNETES}, or * for all, or nothing")
+    return paths
+
+
 _Words = BeforeValidator(_read_words)
 _Object = BeforeValidator(_read_object)
 _Name = Annotated[str, AfterValidator(check_name)]
@@ -158,10 +182,13 @@ class MeshSettings(BaseSettings):
         defer_build=True,  # on first use: importing the package stays cheap
     )
 
-    config: Annotated[tuple[_File, ...], NoDecode, BeforeValidator(_read_paths)] = Field(
+    config: Annotated[
+        tuple[_File, ...], NoDecode, BeforeValidator(_read_paths), AfterValidator(_check_sources)
+    ] = Field(
         default=(),
         description="Manifests: files and directories, with the path separator of the system"
-        " between them, or a JSON list. Default: none.",
+        " between them, or a JSON list; or kubernetes: with a namespace, * for all or nothing for"
+        " the pod's own. Default: none.",
     )
     endpoints: Annotated[
         dict[
@@ -181,7 +208,8 @@ class MeshSettings(BaseSettings):
     )
     labels: Annotated[dict[str, str], NoDecode, BeforeValidator(_read_labels)] = Field(
         default_factory=dict,
-        description="Labels of this workload, as app=web,version=v1. Default: none.",
+        description="Labels of this workload, as app=web,version=v1, or @ and the path of a"
+        " downward API file with them, which is read once. Default: none.",
     )
     namespace: _Name = Field(
         default="default",

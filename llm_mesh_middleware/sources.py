@@ -5,23 +5,38 @@ A source reads and reports; it never raises for what it finds.
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from ._files import FileVersions
-from ._manifest import Manifest, Resource, parse_manifest
+from ._manifest import (
+    Manifest,
+    Resource,
+    Secret,
+    SecretName,
+    parse_manifest,
+    parse_object,
+)
 from .config import LLMProvider, LLMRoute
-from .exceptions import Problem
-from .settings import MeshSettings
+from .exceptions import ConfigError, Problem
+from .settings import KUBERNETES, MeshSettings
 
 __all__ = [
+    "ClosableSource",
     "Config",
     "ConfigSource",
     "FileSource",
+    "Manifest",
     "ModelSource",
     "ReportingSource",
+    "Resource",
+    "Secret",
+    "SecretName",
     "apply",
+    "parse_manifest",
+    "parse_object",
     "source_of",
 ]
 
@@ -53,6 +68,15 @@ class ReportingSource(Protocol):
 
         What was loaded is in use unless one of them is an error. Must not wait for anything.
         """
+        ...
+
+
+@runtime_checkable
+class ClosableSource(Protocol):
+    """A source that holds something open, such as a connection to a cluster."""
+
+    def close(self) -> None:
+        """Give it back; to `load` again opens it again."""
         ...
 
 
@@ -150,7 +174,11 @@ Config = (
 
 
 def source_of(config: Config | None, settings: MeshSettings) -> ConfigSource:
-    """The source that `config` stands for; None for what the settings name."""
+    """The source that `config` stands for; None for what the settings name.
+
+    Raises:
+        ConfigError: it is a cluster, and the library for that is not installed.
+    """
     if config is None:
         config = settings.config
     if isinstance(config, ConfigSource):
@@ -161,7 +189,22 @@ def source_of(config: Config | None, settings: MeshSettings) -> ConfigSource:
     if models:
         return ModelSource(models, default_namespace=settings.namespace)
     paths = [os.fspath(item) for item in config if isinstance(item, str | os.PathLike)]
+    if len(paths) == 1 and paths[0].startswith(KUBERNETES):
+        return _cluster_source(paths[0])
     return FileSource(paths, environ=os.environ, default_namespace=settings.namespace)
+
+
+def _cluster_source(config: str) -> ConfigSource:
+    try:
+        # By its name: nothing here depends on an integration.
+        module = importlib.import_module("llm_mesh_kubernetes")
+    except ModuleNotFoundError as exc:
+        if exc.name not in ("llm_mesh_kubernetes", "kubernetes_asyncio"):
+            raise
+        message = f"{exc.name} is missing: install llm-mesh-middleware[kubernetes]"
+        raise ConfigError([Problem(config.rstrip(":"), 0, 0, "", message)]) from None
+    source: ConfigSource = module.KubernetesSource(config.removeprefix(KUBERNETES) or None)
+    return source
 
 
 def apply(resources: Iterable[Resource]) -> tuple[Resource, ...]:

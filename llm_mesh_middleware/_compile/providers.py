@@ -13,9 +13,9 @@ from .._core.operations import CHAT, MESSAGES, OPERATIONS, Operation
 from .._core.payload import raw
 from .._core.upstream import Endpoint, ProviderIdentity, TLSFiles, Upstream
 from .._files import FileVersion, version_of
-from .._manifest import PYTHON, Resource
+from .._manifest import PYTHON, Resource, Secret, SecretName
 from .._transformers.openai import OpenAITransformer
-from ..config import LLMProvider, OpenAIConfig
+from ..config import LLMProvider, OpenAIConfig, SecretKeyRef
 from ..config import OutlierDetection as OutlierDetectionConfig
 from ..exceptions import Problem
 
@@ -53,7 +53,12 @@ class CompiledProvider:
     """
 
     def __init__(
-        self, resource: Resource, *, endpoints: Mapping[str, str], environ: Mapping[str, str]
+        self,
+        resource: Resource,
+        *,
+        endpoints: Mapping[str, str],
+        environ: Mapping[str, str],
+        secrets: Mapping[SecretName, Secret] | None = None,
     ) -> None:
         if not isinstance(resource.model, LLMProvider):
             raise TypeError(f"{resource.name} is no LLMProvider")
@@ -62,6 +67,7 @@ class CompiledProvider:
         self.problems: list[Problem] = []
         self.files: dict[str, FileVersion] = {}
         self._environ = environ
+        self._secrets = secrets
         self._spec = resource.model.spec
         self._check_tls()
         self._endpoint = self._connect_to(endpoints.get(self.host) or self._spec.endpoint)
@@ -192,10 +198,26 @@ class CompiledProvider:
                 self._complain((*path, "file"), f"cannot read {source.file}: {exc.strerror}")
                 return None
             return self._key_text(text, (*path, "file"), source.file)
-        self._complain(
-            (*path, "secretKeyRef"), "needs a Kubernetes API to read from; use env or file"
-        )
+        if source.secret_key_ref is not None:
+            return self._secret_text(source.secret_key_ref, (*path, "secretKeyRef"))
         return None
+
+    def _secret_text(self, ref: SecretKeyRef, path: _Path) -> str | None:
+        if self._secrets is None:
+            message = "needs KubernetesSource, which has a cluster to read from; use env or file"
+            self._complain(path, message)
+            return None
+        name = f"Secret {self.resource.namespace}/{ref.name}"
+        secret = self._secrets.get((self.resource.namespace, ref.name))
+        if secret is None or secret.fault:
+            fault = secret.fault if secret is not None else "does not exist"
+            self._complain((*path, "name"), f"{name} {fault}")
+            return None
+        if ref.key not in secret.data:
+            self._complain((*path, "key"), f"{name} has no key {ref.key!r}")
+            return None
+        text = secret.data[ref.key].decode("latin-1")
+        return self._key_text(text, (*path, "key"), f"key {ref.key!r} of {name}")
 
     def _key_text(self, text: str | None, path: _Path, origin: str) -> str | None:
         """A key file ends with a line break as a rule; other control characters are no key."""

@@ -85,7 +85,12 @@ class _Compiler:
             if reason is not None:
                 self._elsewhere[resource.model.spec.host.lower().rstrip(".")] = reason
                 continue
-            provider = CompiledProvider(resource, endpoints=endpoints, environ=environ)
+            provider = CompiledProvider(
+                resource,
+                endpoints=endpoints,
+                environ=environ,
+                secrets=self._manifest.secrets,
+            )
             first = self._providers.setdefault(provider.host, provider)
             if first is not provider:
                 self._complain(

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from .documents import PYTHON, Manifest, Resource, parse_manifest
+from .documents import PYTHON, Manifest, Resource, parse_manifest, parse_object
+from .secrets import Secret, SecretName
 
-__all__ = ["PYTHON", "Manifest", "Resource", "parse_manifest"]
+__all__ = [
+    "PYTHON",
+    "Manifest",
+    "Resource",
+    "Secret",
+    "SecretName",
+    "parse_manifest",
+    "parse_object",
+]

@@ -28,11 +28,14 @@ from .._schema.wording import (
 from ..config import LLMProvider, LLMRoute
 from ..exceptions import Problem
 from . import nodes
+from .lists import unfold
 from .nodes import Entry, Node, Scalar, find, key_place, place
+from .objects import document_of
 from .placeholders import substitute
-from .reader import Document, read
+from .reader import Document, Stream, read
+from .secrets import Secret, SecretName
 
-__all__ = ["Manifest", "Resource", "parse_manifest"]
+__all__ = ["Manifest", "Resource", "parse_manifest", "parse_object"]
 
 _KINDS: dict[str, type[LLMProvider] | type[LLMRoute]] = {
     "LLMProvider": LLMProvider,
@@ -103,11 +106,14 @@ class Manifest:
     """What was read: usable resources, all problems, and the hosts of providers that are unusable.
 
     `broken_hosts` is for whoever checks references: a route to one of them is not to blame.
+    `secrets` are those that `secretKeyRef` names, by namespace and name; None of a source that has
+    no cluster to read them from.
     """
 
     resources: tuple[Resource, ...] = ()
     problems: tuple[Problem, ...] = ()
     broken_hosts: frozenset[str] = frozenset()
+    secrets: Mapping[SecretName, Secret] | None = field(default=None, repr=False)
 
 
 def parse_manifest(
@@ -125,11 +131,29 @@ def parse_manifest(
         environ: where `${NAME}` is looked up.
         default_namespace: of documents that name none.
     """
-    stream = read(text)
+    return _manifest(read(text), source, environ, default_namespace)
+
+
+def parse_object(
+    value: Mapping[str, object],
+    *,
+    source: str,
+    environ: Mapping[str, str],
+    default_namespace: str = "default",
+) -> Manifest:
+    """Read a document that is a JSON object already; as `parse_manifest`, but without places."""
+    stream = Stream((document_of(value),), None)
+    return _manifest(stream, source, environ, default_namespace)
+
+
+def _manifest(
+    stream: Stream, source: str, environ: Mapping[str, str], default_namespace: str
+) -> Manifest:
     resources: list[Resource] = []
     problems: list[Problem] = []
     broken_hosts: set[str] = set()
-    for document in stream.documents:
+    unfolded = [unfold(document) for document in stream.documents]
+    for document in (document for documents, _ in unfolded for document in documents):
         reader = _DocumentReader(document, source, environ)
         model = reader.read()
         problems += sorted(reader.problems, key=lambda problem: (problem.line, problem.column))
@@ -141,8 +165,13 @@ def parse_manifest(
             )
         elif (host := reader.provider_host()) is not None:
             broken_hosts.add(host)
-    if (error := stream.error) is not None:
-        problems.append(Problem(source, error.line, error.column, "", error.message))
+    flaws = [flaw for _, flaws in unfolded for flaw in flaws]
+    if stream.error is not None:
+        flaws.append(stream.error)
+    problems += [
+        Problem(source, flaw.line, flaw.column, format_field(flaw.path), flaw.message)
+        for flaw in flaws
+    ]
     return Manifest(tuple(resources), tuple(problems), frozenset(broken_hosts))
 
 

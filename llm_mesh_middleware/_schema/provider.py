@@ -16,6 +16,8 @@ from .values import (
     check_header_text,
     check_name,
     check_path,
+    check_secret_key,
+    check_secret_name,
     check_variable_name,
 )
 
@@ -92,8 +94,10 @@ _DefaultValue = Annotated[JsonValue, AfterValidator(_check_default_value)]
 class SecretKeyRef(Wire):
     """One key of a Kubernetes Secret in the document's namespace."""
 
-    name: Name = Field(description="Name of the Secret.")
-    key: Name = Field(description="Key in its data.")
+    name: Annotated[str, AfterValidator(check_secret_name)] = Field(
+        description="Name of the Secret."
+    )
+    key: Annotated[str, AfterValidator(check_secret_key)] = Field(description="Key in its data.")
 
 
 class APIKeySource(Wire):
@@ -107,7 +111,9 @@ class APIKeySource(Wire):
         description="File that holds the key; read again when it changes. Default: none.",
     )
     secret_key_ref: SecretKeyRef | None = Field(
-        default=None, description="Kubernetes Secret that holds the key. Default: none."
+        default=None,
+        description="Kubernetes Secret that holds the key, in the document's namespace; for a mesh"
+        " that is configured from the cluster. Default: none.",
     )
 
     @model_validator(mode="after")

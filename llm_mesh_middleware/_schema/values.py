@@ -20,6 +20,8 @@ __all__ = [
     "check_name",
     "check_path",
     "check_route_host",
+    "check_secret_key",
+    "check_secret_name",
     "check_variable_name",
 ]
 
@@ -33,6 +35,8 @@ _TOKEN = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 5.6.2, without uppe
 _PATH = re.compile(r"/[\x21-\x7e]*")
 _BASE_URL = re.compile(r"(https?)://([^/?#@\\]+)/?", re.IGNORECASE)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SECRET_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
+_SECRET_KEY = re.compile(r"[A-Za-z0-9._-]{1,253}")
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 5.5: a tab is allowed, these are not
 _HIGHEST_PORT = 65535
 
@@ -185,4 +189,18 @@ def check_file_name(value: str) -> str:
         raise ValueError("must not be empty")
     if _CONTROLS.search(value):
         raise ValueError("must be the path of a file; this has a control character in it")
+    return value
+
+
+def check_secret_name(value: str) -> str:
+    """The name of a Kubernetes Secret, which is a DNS name."""
+    if not _SECRET_NAME.fullmatch(value):
+        raise ValueError("must be the name of a Secret: lower-case letters, digits, - and .")
+    return value
+
+
+def check_secret_key(value: str) -> str:
+    """A key in the data of a Kubernetes Secret."""
+    if not _SECRET_KEY.fullmatch(value):
+        raise ValueError("must be a key of a Secret: letters, digits, -, _ and .")
     return value

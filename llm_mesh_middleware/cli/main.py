@@ -47,7 +47,8 @@ def main() -> None:
     "-c",
     multiple=True,
     type=click.Path(),
-    help="A manifest or a directory of them; may be repeated. Default: LLM_MESH_CONFIG.",
+    help="A manifest or a directory of them; may be repeated. Or kubernetes:NAMESPACE, for what a"
+    " cluster has. Default: LLM_MESH_CONFIG.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(

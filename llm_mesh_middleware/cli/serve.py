@@ -102,7 +102,7 @@ def _check_config(settings: MeshSettings) -> None:
     """
     logging.disable(logging.WARNING)
     try:
-        Mesh(settings=settings, meter_provider=NO_METRICS)
+        Mesh(settings=settings, meter_provider=NO_METRICS).close()
     finally:
         logging.disable(logging.NOTSET)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -17,7 +16,7 @@ from ..config import used_extensions
 from ..exceptions import Problem
 from ..mesh import compile_source
 from ..settings import load_settings
-from ..sources import FileSource
+from ..sources import ClosableSource, source_of
 from .console import make_console
 
 __all__ = ["report"]
@@ -27,10 +26,14 @@ _STYLES = {"error": "red", "warning": "yellow"}
 
 def report(paths: Sequence[str], *, as_json: bool) -> int:
     """Print what is wrong with the manifests at `paths`; 0 if they can be used, else 1."""
-    settings = load_settings()
-    source = FileSource(paths, environ=os.environ, default_namespace=settings.namespace)
-    manifest = source.load()
-    table, found = compile_source(source, settings)
+    settings = load_settings(config=tuple(paths))
+    source = source_of(None, settings)
+    try:
+        manifest = source.load()
+        table, found = compile_source(source, settings)
+    finally:
+        if isinstance(source, ClosableSource):
+            source.close()
     problems = sorted((*found, *advise(manifest)), key=lambda p: (p.source, p.line, p.column))
     extensions = [
         {"kind": resource.model.kind, "name": resource.name, "field": field}

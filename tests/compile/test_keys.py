@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from llm_mesh_middleware._core.operations import CHAT
+from llm_mesh_middleware._manifest import Secret
 from llm_mesh_middleware.exceptions import Problem
 from tests.core.scripted import ANSWER, JSON, answers, play, sent
 from tests.core.tables import (
@@ -114,10 +115,51 @@ def test_a_file_without_a_key_is_refused_by_its_name(tmp_path: Path) -> None:
         assert words in problem.message
 
 
+SECRET_KEY_REF = "{apiKeyFrom: {secretKeyRef: {name: keys, key: token}}}"
+
+
 def test_a_secret_key_ref_is_refused_without_a_cluster() -> None:
-    problem = only_problem("{apiKeyFrom: {secretKeyRef: {name: n, key: k}}}")
+    problem = only_problem(SECRET_KEY_REF)
     assert problem.field == f"{PLACE}.secretKeyRef"
-    assert "use env or file" in problem.message
+    assert problem.message.startswith("needs KubernetesSource")
+
+
+def test_a_key_is_read_from_the_secret_of_the_documents_namespace() -> None:
+    secrets = {
+        ("default", "keys"): Secret({"token": b"of-another"}),
+        ("team", "keys"): Secret({"token": f"{CANARY}\n".encode()}),
+    }
+    result = compiled(provider(openai=SECRET_KEY_REF, namespace="team"), secrets=secrets)
+    assert result.table is not None
+    (upstream,) = (
+        backend.upstream
+        for host in result.table.hosts
+        for rule in host.rules
+        for backend in rule.backends
+    )
+    assert (b"authorization", f"Bearer {CANARY}".encode()) in upstream.headers
+
+
+@pytest.mark.parametrize(
+    ("secrets", "field", "message"),
+    [
+        ({}, "name", "Secret default/keys does not exist"),
+        ({"keys": Secret(fault="may not be read")}, "name", "Secret default/keys may not be read"),
+        ({"keys": Secret({"other": b"x"})}, "key", "Secret default/keys has no key 'token'"),
+        ({"keys": Secret({"token": b" "})}, "key", "key 'token' of Secret default/keys is missing"),
+        ({"keys": Secret({"token": CANARY.encode() + b"\0"})}, "key", "is no key"),
+    ],
+)
+def test_a_secret_without_a_usable_key_is_told_by_name(
+    secrets: dict[str, Secret], field: str, message: str
+) -> None:
+    found = {("default", name): secret for name, secret in secrets.items()}
+    result = compiled(provider(openai=SECRET_KEY_REF), secrets=found)
+    (problem,) = result.problems
+
+    assert problem.field == f"{PLACE}.secretKeyRef.{field}"
+    assert message in problem.message
+    assert CANARY not in repr((found, result))
 
 
 def test_the_key_of_a_specific_configuration_is_named_by_its_place() -> None:

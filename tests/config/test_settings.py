@@ -49,6 +49,9 @@ GOOD = [
     ("CONFIG", f"a.yaml{os.pathsep}b", ("a.yaml", "b")),
     ("CONFIG", '["a:b.yaml", "c"]', ("a:b.yaml", "c")),
     ("CONFIG", "mesh.yaml", ("mesh.yaml",)),
+    ("CONFIG", "kubernetes:", ("kubernetes:",)),
+    ("CONFIG", "kubernetes:team", ("kubernetes:team",)),
+    ("CONFIG", '["kubernetes:*"]', ("kubernetes:*",)),
     ("CONFIG", "", ()),
     (
         "ENDPOINTS",
@@ -79,6 +82,8 @@ GOOD = [
 
 # variable, value, field within it, a part of the message
 BAD = [
+    ("CONFIG", '["kubernetes:", "a.yaml"]', "", "or kubernetes: alone"),
+    ("CONFIG", "kubernetes:a.yaml", "", "must have a namespace behind kubernetes:"),
     ("CONFIG", "[a]", "", "must be a JSON list"),
     ("CONFIG", "[5]", "[0]", "must be a string"),
     ("ENDPOINTS", "a=b", "", "must be a JSON object"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from textwrap import dedent, indent
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from llm_mesh_middleware._core.payload import decode_fields
 from llm_mesh_middleware._core.routing import RoutingTable, VirtualHost
 from llm_mesh_middleware._core.timeouts import Timeouts
 from llm_mesh_middleware._core.upstream import Upstream
-from llm_mesh_middleware._manifest import parse_manifest
+from llm_mesh_middleware._manifest import Secret, SecretName, parse_manifest
 
 ACME, GLOBEX = "acme.example", "globex.example"
 
@@ -67,10 +68,12 @@ def compiled(
     endpoints: Mapping[str, str] | None = None,
     timeouts: Timeouts | None = None,
     environ: Mapping[str, str] | None = None,
+    secrets: Mapping[SecretName, Secret] | None = None,
 ) -> Compiled:
     """What the documents are for a workload, problems included."""
+    manifest = parse_manifest("---\n".join(documents), source="mesh.yaml", environ=environ or {})
     return compile_manifest(
-        parse_manifest("---\n".join(documents), source="mesh.yaml", environ=environ or {}),
+        replace(manifest, secrets=secrets),
         Workload(labels or {}, namespace, frozenset(gateways)),
         endpoints=endpoints or {},
         timeouts=timeouts or Timeouts(),

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 import llm_mesh_httpx
 import llm_mesh_httpx.httpx2
+from llm_mesh_kubernetes import KubernetesSource
 from llm_mesh_middleware import (
     ConfigError,
     Explanation,
@@ -131,3 +132,9 @@ async def calls_through_httpx2(mesh: Mesh) -> httpx2.AsyncClient:
         mesh, transport=httpx2.AsyncHTTPTransport(retries=1)
     )
     return httpx2.AsyncClient(transport=transport)
+
+
+def from_a_cluster() -> Mesh:
+    source = KubernetesSource("team", kubeconfig=Path("kubeconfig"), write_status=False)
+    source.close()
+    return Mesh(source)

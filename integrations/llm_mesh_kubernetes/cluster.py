@@ -1,0 +1,185 @@
+"""All that a mesh wants of a cluster, followed in the background and handed over as snapshots."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from llm_mesh_middleware.sources import Secret, SecretName
+
+from .connection import Connection, Object
+from .faults import APIFault, pause_s
+from .reflector import Reflector
+from .resources import ALL_NAMESPACES, PLURALS, custom_paths, secret_path
+from .secrets import decode, referred, unread
+from .status import StatusWriter, Verdict
+
+__all__ = ["Cluster", "ClusterOptions", "Snapshot"]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What was there at one moment: documents by what problems call them, and their Secrets."""
+
+    objects: Mapping[str, Object] = field(repr=False)
+    secrets: Mapping[SecretName, Secret] = field(repr=False)
+
+    def is_as(self, other: Snapshot | None) -> bool:
+        """Whether a mesh would see no difference. Status and managed fields are none."""
+        if other is None or self.secrets != other.secrets:
+            return False
+        return _meanings(self) == _meanings(other)
+
+
+def _meanings(snapshot: Snapshot) -> dict[str, tuple[object, object]]:
+    return {
+        name: (value.get("apiVersion"), value.get("spec"))
+        for name, value in snapshot.objects.items()
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterOptions:
+    """Where to look, and how."""
+
+    namespace: str | None
+    kubeconfig: str | None
+    context: str | None
+    writes_status: bool
+    backoff_s: tuple[float, float]
+
+
+class Cluster:
+    """Follows the resources of one cluster in the loop of `run`; other threads read.
+
+    `published` is the generation with its snapshot, replaced as one. `settled` is set once there is
+    a snapshot or it is clear that a person has to do something first, which `fault` tells.
+    """
+
+    def __init__(self, options: ClusterOptions, published: tuple[int, Snapshot | None]) -> None:
+        self.published = published
+        self.settled = threading.Event()
+        self.fault = "the API server has not answered yet"
+        self._options = options
+        self._connection = Connection(options.kubeconfig, options.context)
+        self._custom: dict[str, Reflector] = {}
+        self._secrets: dict[SecretName, tuple[Reflector, asyncio.Task[None]]] = {}
+        self._tasks = asyncio.TaskGroup()
+        self._status = StatusWriter(self._connection, self._custom, options.backoff_s)
+        if published[1] is not None:
+            self.settled.set()
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        try:
+            await self._connect()
+            namespace = self._options.namespace or self._connection.namespace
+            for plural in PLURALS:
+                self._custom[plural] = Reflector(
+                    self._connection,
+                    custom_paths(plural, namespace),
+                    label=f"{plural} of {_named(namespace)}",
+                    changed=self._changed,
+                    backoff_s=self._options.backoff_s,
+                )
+            async with self._tasks as tasks:
+                for reflector in self._custom.values():
+                    tasks.create_task(reflector.run())
+                if self._options.writes_status:
+                    tasks.create_task(self._status.run())
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    # Before the tasks end: they would close connections politely, which TLS makes
+                    # a matter of waiting for the other side.
+                    await self._connection.close()
+        finally:
+            await self._connection.close()
+
+    def report(self, verdicts: Mapping[str, Verdict]) -> None:
+        """Have the status of documents written; to be called in the loop."""
+        self._status.want(verdicts)
+
+    async def _connect(self) -> None:
+        failures = 0
+        while True:
+            try:
+                return await self._connection.open()
+            except APIFault as fault:
+                self._give_up_for_now(str(fault))
+                pause = pause_s(failures, backoff_s=self._options.backoff_s, fault=fault)
+                failures += 1
+            await asyncio.sleep(pause)
+
+    def _changed(self) -> None:
+        if not all(reflector.is_synced for reflector in self._custom.values()):
+            self._explain()
+            return
+        objects = {
+            f"{plural}/{namespace}/{name}": value
+            for plural, reflector in self._custom.items()
+            for (namespace, name), value in sorted(reflector.objects.items())
+        }
+        providers = self._custom[PLURALS[0]].objects.values()
+        self._follow_secrets(referred(providers))
+        if all(reflector.is_settled for reflector, _ in self._secrets.values()):
+            secrets = {name: _read(name, each) for name, (each, _) in self._secrets.items()}
+            self._publish(Snapshot(objects, secrets))
+        else:
+            self._explain()
+
+    def _follow_secrets(self, wanted: frozenset[SecretName]) -> None:
+        """One watch for each Secret: so the right to read may be given for it alone."""
+        for gone in self._secrets.keys() - wanted:
+            _, task = self._secrets.pop(gone)
+            task.cancel()
+        for namespace, name in sorted(wanted - self._secrets.keys()):
+            reflector = Reflector(
+                self._connection,
+                [secret_path(namespace)],
+                label=f"Secret {namespace}/{name}",
+                changed=self._changed,
+                backoff_s=self._options.backoff_s,
+                field_selector=f"metadata.name={name}",
+            )
+            self._secrets[namespace, name] = reflector, self._tasks.create_task(reflector.run())
+
+    def _publish(self, snapshot: Snapshot) -> None:
+        generation, last = self.published
+        if not snapshot.is_as(last):
+            self.published = generation + 1, snapshot
+        self.settled.set()
+
+    def _explain(self) -> None:
+        """Why there is no snapshot yet."""
+        every = [*self._custom.values(), *(reflector for reflector, _ in self._secrets.values())]
+        faults = [reflector.fault for reflector in every if reflector.fault is not None]
+        refusals = [fault for fault in faults if fault.is_refusal]
+        if refusals:
+            self._give_up_for_now(_advised(refusals[0]))
+        elif faults:
+            self.fault = str(faults[0])
+
+    def _give_up_for_now(self, fault: str) -> None:
+        self.fault = fault
+        self.settled.set()
+
+
+def _read(name: SecretName, reflector: Reflector) -> Secret:
+    if not reflector.is_synced and reflector.fault is not None:
+        return unread(reflector.fault)
+    return decode(reflector.objects.get(name))
+
+
+def _named(namespace: str) -> str:
+    return "all namespaces" if namespace == ALL_NAMESPACES else f"namespace {namespace}"
+
+
+def _advised(fault: APIFault) -> str:
+    if fault.status == 404:
+        return f"{fault}; are the custom resource definitions installed?"
+    if fault.status == 403:
+        return f"{fault}; give the service account a Role that lets it"
+    return str(fault)

@@ -1,0 +1,209 @@
+"""Requests to the API server, and its answers and faults in our own words.
+
+Bodies are read here and not by kubernetes_asyncio, which would write Secrets to its debug log and
+has models for none of our kinds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, TypeAlias
+
+import aiohttp
+from kubernetes_asyncio.client import ApiClient
+from kubernetes_asyncio.client.exceptions import ApiException
+
+from .access import load_access
+from .faults import APIFault, Expired
+
+__all__ = ["Connection", "Object"]
+
+# A JSON object as the API server sends it; never changed by us.
+Object: TypeAlias = Mapping[str, Any]
+
+_CONNECT_S = 10.0
+_ANSWER_S = 30.0
+_END_S = 0.5
+_MERGE_PATCH = "application/merge-patch+json"
+_LONGEST_MESSAGE = 300
+# RuntimeError and AssertionError are what aiohttp has for a session that was closed meanwhile, here
+# after a 401 or at the end.
+_LOST = (
+    aiohttp.ClientError,
+    ApiException,
+    AssertionError,
+    OSError,
+    RuntimeError,
+    TimeoutError,
+)
+
+
+class Connection:
+    """An API client that is made when it is first needed, and anew when access is denied."""
+
+    def __init__(self, kubeconfig: str | None, context: str | None) -> None:
+        self._kubeconfig = kubeconfig
+        self._context = context
+        self._client: ApiClient | None = None
+        self._opening = asyncio.Lock()
+        self._calls: set[asyncio.Future[None]] = set()
+        self.is_closed = False
+        self.namespace = ""
+
+    async def open(self) -> None:
+        """Read address and credentials.
+
+        Raises:
+            APIFault: there are none.
+        """
+        async with self._opening:
+            if self.is_closed:
+                raise APIFault("the connection is closed")
+            if self._client is None:
+                access = await load_access(self._kubeconfig, self._context)
+                self.namespace = access.namespace
+                self._client = ApiClient(access.configuration)
+
+    async def close(self) -> None:
+        """Cut all connections, for good."""
+        self.is_closed = True
+        # One that is only being made cannot be cut, and asyncio loses it when it is cancelled in
+        # the first moment of TLS.
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=_END_S)
+        await self._forget()
+
+    async def _forget(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def get(self, path: str, **query: str) -> Object:
+        """An object or a list of them.
+
+        Raises:
+            APIFault: there is no such answer.
+        """
+        return await self._ask("GET", path, query=query)
+
+    async def patch(self, path: str, body: Object) -> Object:
+        """Merge `body` into the object at `path` (RFC 7396).
+
+        Raises:
+            APIFault: it was not merged.
+        """
+        return await self._ask("PATCH", path, body=body)
+
+    async def events(
+        self, path: str, *, timeout_s: int, **query: str
+    ) -> AsyncGenerator[Object, None]:
+        """The events of a watch until it ends.
+
+        Raises:
+            APIFault: it ended otherwise than in good order.
+        """
+        query |= {"watch": "1", "timeoutSeconds": str(timeout_s)}
+        # A connection that has died unnoticed is noticed by a watch that outlasts its end.
+        response = await self._open("GET", path, query=query, read_s=timeout_s + _ANSWER_S)
+        rest = b""
+        try:
+            async for data in response.content.iter_any():
+                *lines, rest = (rest + data).split(b"\n")
+                for line in filter(bytes.strip, lines):
+                    yield _decoded(line)
+        except _LOST as exc:
+            raise _unanswered(exc) from exc
+        finally:
+            _cut(response)
+
+    async def _ask(
+        self, method: str, path: str, *, query: Object | None = None, body: Object | None = None
+    ) -> Object:
+        response = await self._open(method, path, query=query, body=body)
+        try:
+            return _decoded(await response.read())
+        except _LOST as exc:
+            raise _unanswered(exc) from exc
+        finally:
+            response.release()
+
+    async def _open(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Object | None = None,
+        body: Object | None = None,
+        read_s: float = _ANSWER_S,
+    ) -> aiohttp.ClientResponse:
+        await self.open()
+        client = self._client
+        if client is None:
+            raise APIFault("the connection is closed")
+        call: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._calls.add(call)
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = _MERGE_PATCH
+        try:
+            response: aiohttp.ClientResponse = await client.call_api(
+                path,
+                method,
+                query_params=list((query or {}).items()),
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+                _preload_content=False,
+                _request_timeout=aiohttp.ClientTimeout(sock_connect=_CONNECT_S, sock_read=read_s),
+            )
+            if response.status < 400:
+                return response
+            answer = await response.read()
+            response.release()
+        except _LOST as exc:
+            raise _unanswered(exc) from exc
+        finally:
+            self._calls.discard(call)
+            call.set_result(None)
+        if response.status == 401 and client is self._client:
+            await self._forget()  # a token may have been replaced
+        raise _refused(response, answer)
+
+
+def _cut(response: aiohttp.ClientResponse) -> None:
+    """Close a connection that is in the middle of an answer, without a word."""
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
+    response.close()
+
+
+def _decoded(data: bytes) -> Object:
+    try:
+        value = json.loads(data)
+    except ValueError as exc:
+        raise APIFault("the API server sent something that is not JSON") from exc
+    if not isinstance(value, dict):
+        raise APIFault("the API server sent JSON that is no object")
+    return value
+
+
+def _unanswered(exc: Exception) -> APIFault:
+    reason = str(exc) or type(exc).__name__
+    return APIFault(f"no answer from the API server: {reason}"[:_LONGEST_MESSAGE])
+
+
+def _refused(response: aiohttp.ClientResponse, answer: bytes) -> APIFault:
+    """An error answer; its body is a `Status` object, unless it comes from something in between."""
+    try:
+        message = str(_decoded(answer).get("message") or response.reason)
+    except APIFault:
+        message = str(response.reason)
+    message = f"the API server answered {response.status}: {message}"[:_LONGEST_MESSAGE]
+    if response.status == 410:
+        return Expired(message)
+    advice = response.headers.get("retry-after", "")
+    seconds = float(advice) if advice.isdigit() else 0.0
+    return APIFault(message, status=response.status, retry_after_s=seconds)

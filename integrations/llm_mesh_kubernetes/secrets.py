@@ -1,0 +1,64 @@
+"""Which Secrets the providers refer to, and what is in them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Iterator, Mapping
+
+from llm_mesh_middleware.sources import Secret, SecretName
+
+from .connection import Object
+from .faults import APIFault
+
+__all__ = ["decode", "referred", "unread"]
+
+
+def referred(providers: Iterable[Object]) -> frozenset[SecretName]:
+    """The Secrets that `apiKeyFrom.secretKeyRef` names, each in its provider's namespace.
+
+    The objects may be wrong in any way: whoever parses them will say so.
+    """
+    return frozenset(name for provider in providers for name in _referred(provider))
+
+
+def _referred(provider: Object) -> Iterator[SecretName]:
+    namespace = _at(provider, "metadata", "namespace")
+    configs = _at(provider, "spec", "configs")
+    specific = _at(configs, "routeSpecificConfigs")
+    every = [_at(configs, "defaultConfig")]
+    every += list(specific.values()) if isinstance(specific, Mapping) else []
+    for config in every:
+        name = _at(config, "openAIConfig", "apiKeyFrom", "secretKeyRef", "name")
+        if isinstance(namespace, str) and isinstance(name, str) and _is_name(name):
+            yield namespace, name
+
+
+def _is_name(name: str) -> bool:
+    """Whether it can stand in a field selector as it is; any other is no name of a Secret."""
+    return bool(name) and name.isascii() and name.replace("-", "").replace(".", "").isalnum()
+
+
+def _at(value: object, *path: str) -> object:
+    for part in path:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(part)
+    return value
+
+
+def decode(found: Object | None) -> Secret:
+    """What an API server has under the name of a Secret."""
+    if found is None:
+        return Secret(fault="does not exist")
+    encoded = found.get("data") or {}
+    try:
+        data = {key: base64.b64decode(text, validate=True) for key, text in encoded.items()}
+    except (AttributeError, binascii.Error, TypeError, ValueError):
+        return Secret(fault="holds data that is not base64")
+    return Secret(data)
+
+
+def unread(fault: APIFault) -> Secret:
+    """A Secret that may not be read."""
+    return Secret(fault=f"cannot be read: {fault}")

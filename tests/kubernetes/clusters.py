@@ -1,0 +1,227 @@
+"""A cluster as the tests use it: objects are applied, deleted and read over HTTP.
+
+Behind it is the server of this folder, or a real kube-apiserver with its etcd.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from llm_mesh_kubernetes import KubernetesSource
+
+Object = dict[str, Any]
+
+GROUP = "istio.alibabacloud.com"
+TOKEN = "token-canary-Zq7Lx4Wv2Tt8Kd"
+_PLURALS = {"LLMProvider": "llmproviders", "LLMRoute": "llmroutes", "Secret": "secrets"}
+_DEADLINE_S = 5.0
+FAST = (0.005, 0.05)  # pauses after failures
+
+
+def eventually(condition: Callable[[], object], deadline_s: float = _DEADLINE_S) -> None:
+    """Wait until the condition holds."""
+    end = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < end, "this never became true"
+        time.sleep(0.003)
+
+
+@dataclass
+class Cluster:
+    """One namespace of a cluster."""
+
+    url: str
+    kubeconfig: Path
+    namespace: str
+    client: httpx.Client
+    sources: list[KubernetesSource] = field(default_factory=list)
+
+    def source(self, namespace: str | None = None, **options: Any) -> KubernetesSource:
+        options = {"kubeconfig": self.kubeconfig, "backoff_s": FAST, "timeout_s": 10.0, **options}
+        made = KubernetesSource(namespace, **options)
+        self.sources.append(made)
+        return made
+
+    def apply(self, item: Object) -> Object:
+        """Create the object, or replace it."""
+        path = self._path(item["kind"], item["metadata"]["name"])
+        old = self.client.get(path)
+        if old.status_code == 404:
+            answer = self.client.post(path.rpartition("/")[0], json=item)
+        else:
+            version = old.json()["metadata"]["resourceVersion"]
+            metadata = {**item["metadata"], "resourceVersion": version}
+            answer = self.client.put(path, json={**item, "metadata": metadata})
+        answer.raise_for_status()
+        return dict(answer.json())
+
+    def delete(self, kind: str, name: str) -> None:
+        self.client.delete(self._path(kind, name)).raise_for_status()
+
+    def get(self, kind: str, name: str) -> Object:
+        answer = self.client.get(self._path(kind, name))
+        answer.raise_for_status()
+        return dict(answer.json())
+
+    def patch_status(self, kind: str, name: str, status: Object) -> None:
+        headers = {"content-type": "application/merge-patch+json"}
+        path = self._path(kind, name) + "/status"
+        body = json.dumps({"status": status})
+        self.client.patch(path, content=body, headers=headers).raise_for_status()
+
+    def conditions(self, kind: str, name: str) -> dict[str, Object]:
+        status = self.get(kind, name).get("status", {})
+        return {condition["type"]: condition for condition in status.get("conditions", [])}
+
+    def _path(self, kind: str, name: str) -> str:
+        base = "/api/v1" if kind == "Secret" else f"/apis/{GROUP}/v1beta1"
+        return f"{base}/namespaces/{self.namespace}/{_PLURALS[kind]}/{name}"
+
+
+def provider(host: str = "acme.example", openai: Object | None = None, **spec: Any) -> Object:
+    """An LLMProvider, named by the first label of its host."""
+    configs = {"defaultConfig": {"openAIConfig": openai or {}}}
+    return _custom(
+        "LLMProvider", host.partition(".")[0], {"host": host, "configs": configs, **spec}
+    )
+
+
+def route(*provider_hosts: str, host: str = "chat.example", name: str = "chat") -> Object:
+    """An LLMRoute to the providers."""
+    refs = [{"providerHost": each} for each in provider_hosts]
+    return _custom("LLMRoute", name, {"host": host, "rules": [{"backendRefs": refs}]})
+
+
+def secret(name: str = "keys", **data: str) -> Object:
+    encoded = {key: base64.b64encode(text.encode()).decode() for key, text in data.items()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": encoded}
+
+
+def key_from(name: str = "keys", key: str = "token") -> Object:
+    """An openAIConfig with its key in a Secret."""
+    return {"apiKeyFrom": {"secretKeyRef": {"name": name, "key": key}}}
+
+
+def _custom(kind: str, name: str, spec: Object) -> Object:
+    head = {"apiVersion": f"{GROUP}/v1beta1", "kind": kind, "metadata": {"name": name}}
+    return {**head, "spec": spec}
+
+
+@contextmanager
+def connected(url: str, folder: Path, *, namespace: str, ca_file: str) -> Iterator[Cluster]:
+    """A handle on the cluster at `url`; all sources made with it are closed at the end."""
+    # Reading one certificate takes no time; the system's bundle takes longer than a test.
+    cluster = {"server": url, "certificate-authority": ca_file}
+    context = {"cluster": "c", "user": "u", "namespace": namespace}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "test",
+        "contexts": [{"name": "test", "context": context}],
+        "clusters": [{"name": "c", "cluster": cluster}],
+        "users": [{"name": "u", "user": {"token": TOKEN}}],
+    }
+    path = folder / "kubeconfig"
+    path.write_text(yaml.safe_dump(config))
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    verify = unverified()
+    with httpx.Client(base_url=url, headers=headers, trust_env=False, verify=verify) as http:
+        made = Cluster(url, path, namespace, http)
+        try:
+            yield made
+        finally:
+            for source in made.sources:
+                source.close()
+
+
+@contextmanager
+def kube_apiserver(assets: Path, folder: Path, certificate: Path) -> Iterator[str]:
+    """A real kube-apiserver with an etcd of its own; its URL. The test's token is an admin's."""
+    (folder / "tokens.csv").write_text(f"{TOKEN},admin,admin,system:masters\n")
+    key = folder / "sa.key"
+    openssl = shutil.which("openssl")
+    assert openssl is not None
+    subprocess.run([openssl, "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
+    etcd, peer, port = (_free_port() for _ in range(3))
+    commands = [
+        [
+            str(assets / "etcd"),
+            f"--data-dir={folder / 'etcd'}",
+            f"--listen-client-urls=http://127.0.0.1:{etcd}",
+            f"--advertise-client-urls=http://127.0.0.1:{etcd}",
+            f"--listen-peer-urls=http://127.0.0.1:{peer}",
+            "--unsafe-no-fsync",
+        ],
+        [
+            str(assets / "kube-apiserver"),
+            f"--etcd-servers=http://127.0.0.1:{etcd}",
+            f"--cert-dir={folder}",
+            f"--tls-cert-file={certificate}",
+            f"--tls-private-key-file={certificate}",
+            f"--secure-port={port}",
+            "--bind-address=127.0.0.1",
+            f"--token-auth-file={folder / 'tokens.csv'}",
+            "--authorization-mode=RBAC",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-account-key-file={key}",
+            f"--service-account-signing-key-file={key}",
+            "--service-cluster-ip-range=10.0.0.0/24",
+            "--disable-admission-plugins=ServiceAccount",
+        ],
+    ]
+    with ExitStack() as stack:
+        for command in commands:
+            log = stack.enter_context((folder / f"{Path(command[0]).name}.log").open("wb"))
+            process = subprocess.Popen(command, stdout=log, stderr=log)
+            stack.callback(_end, process)
+        url = f"https://127.0.0.1:{port}"
+        eventually(lambda: _is_ready(url), 60)
+        yield url
+
+
+def _is_ready(url: str) -> bool:
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    try:
+        answer = httpx.get(f"{url}/readyz", headers=headers, verify=unverified(), trust_env=False)
+    except httpx.TransportError:
+        return False
+    return answer.status_code == 200
+
+
+def unverified() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    process.wait(20)
+
+
+def assets() -> Path | None:
+    """Where kube-apiserver and etcd are, if they are."""
+    folder = os.environ.get("KUBEBUILDER_ASSETS")
+    return Path(folder) if folder else None

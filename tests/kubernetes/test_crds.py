@@ -1,0 +1,223 @@
+"""The files for a cluster: definitions that are the models', rights that are enough."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from llm_mesh_kubernetes.crds import dump, make_crds
+from llm_mesh_middleware.settings import load_settings
+from llm_mesh_middleware.sources import parse_manifest
+from tests.conftest import MANIFESTS
+from tests.kubernetes.apiserver import APIServer
+from tests.kubernetes.clusters import Cluster, eventually, key_from, provider, route, secret
+from tests.kubernetes.conftest import CRDS
+from tests.kubernetes.structural import faults, flaws
+from tests.kubernetes.test_status import reported
+
+FOLDER = CRDS.parent
+SCHEMAS: dict[tuple[str, str], dict[str, Any]] = {
+    (crd["spec"]["names"]["kind"], version["name"]): version["schema"]["openAPIV3Schema"]
+    for crd in make_crds()
+    for version in crd["spec"]["versions"]
+}
+
+EVERYTHING = """
+apiVersion: istio.alibabacloud.com/v1
+kind: LLMProvider
+metadata: {name: all}
+spec:
+  host: acme.example
+  path: /v1/chat/completions
+  endpoint: http://10.0.0.1:8000
+  maxConcurrency: 8
+  workloadSelector: {labels: {app: web}}
+  tls: {caFile: a, serverName: b, clientCertFile: c, clientKeyFile: d}
+  outlierDetection:
+    {consecutiveFailures: 3, interval: 30, baseEjectionTime: 1m30s, maxEjectionTime: 5m,
+     halfOpenRequests: 2}
+  configs:
+    defaultConfig:
+      openAIConfig:
+        model: m
+        stream: true
+        streamUsage: false
+        apiKeyFrom: {secretKeyRef: {name: keys, key: token}}
+        modelMapping: {a: b}
+        defaults: {temperature: 0.5, stop: [a, b], tool: {type: x}}
+        headers: {x-team: a}
+    routeSpecificConfigs: {vip: {openAIConfig: {apiKey: k}}}
+---
+apiVersion: istio.alibabacloud.com/v1beta1
+kind: LLMRoute
+metadata: {name: all}
+spec:
+  host: "*.example"
+  gateways: [mesh, team/egress]
+  rules:
+    - name: vip
+      matches:
+        - headers: {user-type: {exact: a}, x-a: {prefix: b}, x-b: {regex: c.*}, x-c: {}}
+          sourceLabels: {app: web}
+          gateways: [mesh]
+          path: {exact: /}
+          method: {exact: POST}
+          model: {prefix: gpt-}
+          attributes: {tier: {exact: gold}}
+      timeouts: {connect: 250ms, firstByte: 5, idle: 1m, request: 1h}
+      retry:
+        {attempts: 3, codes: [429, 503, context_length_exceeded], backoff: 250ms,
+         maxRetryAfter: 5s, hedgeAfter: 2s}
+      stickyBy: {attribute: tenant}
+      backendRefs:
+        - {providerHost: acme.example, weight: 1, priority: 1, model: m, hostRewrite: "b:80"}
+"""
+
+
+def documents(text: str) -> list[dict[str, Any]]:
+    return [each for each in yaml.safe_load_all(text) if each["kind"].startswith("LLM")]
+
+
+def schema_of(document: dict[str, Any]) -> dict[str, Any]:
+    return SCHEMAS[document["kind"], document["apiVersion"].partition("/")[2]]
+
+
+def faults_of(document: dict[str, Any]) -> list[str]:
+    pruned = {**document, "metadata": {}}  # the API server has a schema of its own for it
+    return list(faults(pruned, schema_of(document)))
+
+
+def test_the_file_is_what_is_made_of_the_models() -> None:
+    message = "run: python -m llm_mesh_kubernetes.crds > integrations/kubernetes/crds.yaml"
+    assert CRDS.read_text("utf-8") == dump(), message
+
+
+@pytest.mark.parametrize("schema", SCHEMAS.values(), ids=map("/".join, SCHEMAS))
+def test_the_schema_is_structural(schema: dict[str, Any]) -> None:
+    assert list(flaws(schema)) == []
+
+
+@pytest.mark.parametrize("file", sorted(MANIFESTS.glob("*LLM*.yaml")), ids=lambda file: file.name)
+def test_the_manifests_of_asm_fit(file: Path) -> None:
+    found = documents(file.read_text("utf-8"))
+
+    assert found
+    assert [faults_of(document) for document in found] == [[] for _ in found]
+
+
+def test_every_field_fits_that_the_models_know() -> None:
+    assert parse_manifest(EVERYTHING, source="all.yaml", environ={}).problems == ()
+    assert [faults_of(document) for document in documents(EVERYTHING)] == [[], []]
+
+
+def fields(value: Any) -> set[str]:
+    """The names of everything a schema describes."""
+    found: set[str] = set()
+    for name, inner in value.get("properties", {}).items():
+        found |= {name} | fields(inner)
+    for name in ("items", "additionalProperties"):
+        found |= fields(value[name]) if name in value else set()
+    return found
+
+
+def names(value: Any) -> set[str]:
+    if isinstance(value, list):
+        return set().union(*map(names, value))
+    if isinstance(value, dict):
+        return set(value).union(*map(names, value.values()))
+    return set()
+
+
+def test_the_document_with_every_field_has_every_field() -> None:
+    known = set().union(*(fields(schema["properties"]["spec"]) for schema in SCHEMAS.values()))
+    # Understood but not supported, or the other one of two.
+    left_out = {"backendRef", "group", "kind", "name", "namespace", "port", "env", "file", "header"}
+
+    assert known - names(documents(EVERYTHING)) <= left_out
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("host",), 5),
+        (("hots",), "acme.example"),
+        (("maxConcurrency",), 0),
+        (("outlierDetection", "interval"), "soon"),
+        (("outlierDetection", "interval"), 0.5),
+        (("configs", "defaultConfig", "openAIConfig", "stream"), "true"),
+        (("configs", "defaultConfig", "openAIConfig", "apiKeyFrom", "secretKeyRef", "key"), None),
+    ],
+)
+def test_what_does_not_fit_is_refused_or_pruned(path: tuple[str, ...], value: object) -> None:
+    document = documents(EVERYTHING)[0]
+    *above, name = path
+    inner = document["spec"]
+    for part in above:
+        inner = inner[part]
+    inner[name] = value
+
+    (fault,) = faults_of(document)
+    assert fault.startswith(".spec." + ".".join(path))
+
+
+def loaded(name: str) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all((FOLDER / name).read_text("utf-8")))
+
+
+def is_allowed(verb: str, path: str, selector: str, rules: list[dict[str, Any]]) -> bool:
+    """Kubernetes' own answer to whether rules cover a request (a list by name is one of a name)."""
+    parts = path.strip("/").split("/")
+    group, rest = ("", parts[2:]) if parts[0] == "api" else (parts[1], parts[3:])
+    resource = "/".join([rest[2], *rest[4:]])
+    name = rest[3] if len(rest) > 3 else selector.removeprefix("metadata.name=")
+    return any(
+        group in rule["apiGroups"]
+        and resource in rule["resources"]
+        and verb in rule["verbs"]
+        and name in rule.get("resourceNames", [name])
+        for rule in rules
+    )
+
+
+def test_the_role_allows_what_a_source_does_and_nothing_else(
+    double: Cluster, server: APIServer
+) -> None:
+    double.apply(provider("acme.example", key_from("llm-keys")))
+    double.apply(secret("llm-keys", token="k"))
+    double.apply(route("acme.example"))
+    server.refuse("llmroutes/status", 409, times=1)
+    reported(double.source())
+    eventually(lambda: double.conditions("LLMProvider", "acme"))
+    eventually(lambda: double.conditions("LLMRoute", "chat"))
+    rules = loaded("rbac.yaml")[1]["rules"]
+    used: set[tuple[str, str]] = set()
+    for seen in server.seen:
+        verb = "watch" if seen.is_watch else "patch" if seen.method == "PATCH" else ""
+        verb = verb or ("get" if seen.path.count("/") > 6 else "list")
+        selector = seen.query.get("fieldSelector", "")
+        assert is_allowed(verb, seen.path, selector, rules), (verb, seen)
+        used.add((verb, "secrets" if "secrets" in seen.path else seen.path.split("/")[6]))
+
+    given = {
+        (verb, resource.removesuffix("/status"))
+        for rule in rules
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert given - used <= {("get", "llmproviders")}  # only this run had no conflict there
+
+
+def test_the_sidecar_says_what_the_command_understands(tmp_path: Path) -> None:
+    (deployment,) = loaded("sidecar.yaml")
+    (sidecar,) = deployment["spec"]["template"]["spec"]["initContainers"]
+    values = {each["name"]: each.get("value") for each in sidecar["env"]}
+    assert sidecar["args"][:3] == ["llm-mesh", "serve", "--config"]
+    assert load_settings(config=sidecar["args"][3]).config == ("kubernetes:",)
+
+    (tmp_path / "labels").write_text('app="web"\nversion="v1"\n')
+    labels = values["LLM_MESH_LABELS"].replace("/etc/podinfo", str(tmp_path))
+    settings = load_settings(labels=labels)
+    assert settings.labels == deployment["spec"]["template"]["metadata"]["labels"]
