@@ -28,7 +28,8 @@ DASHSCOPE_KEY, MOONSHOT_KEY = "sk-canary-dashscope-0123456789", "sk-canary-moons
 MANIFESTS = Path(llm_mesh_middleware.cli.__file__).parent / "manifests"
 
 # Enough to find what is wrong over many runs; the whole suite must stay short.
-hypothesis.settings.register_profile("suite", max_examples=50)
+# How long an example takes is the machine's matter.
+hypothesis.settings.register_profile("suite", max_examples=50, deadline=None)
 hypothesis.settings.load_profile("suite")
 
 SERVERS = ("uvicorn-h11", "uvicorn-httptools", "hypercorn")
