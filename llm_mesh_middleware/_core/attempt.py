@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 
 import msgspec
 
@@ -32,8 +31,7 @@ from .upstream import Upstream
 __all__ = ["Attempt", "CallContext", "Outcome", "call_headers"]
 
 
-@dataclass(frozen=True, slots=True)
-class CallContext:
+class CallContext(msgspec.Struct, frozen=True):
     """What all attempts of one request share."""
 
     request: ClientRequest
@@ -47,8 +45,7 @@ class CallContext:
     observation: Observation
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What an attempt brought: an answer, ready for the client, or an error.
 
     `reasons` are the code and the type of a provider's error object. A stream's `relay` has taken

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from ..exceptions import (
     NoBackendAvailable,
@@ -21,8 +23,7 @@ from .retrying import RetryBudget, RetryPolicy, Verdict
 __all__ = ["AttemptPlan", "Choice"]
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """The backend of the next attempt, and the pause before it.
 
     One that `is_on_trial` must not be called before there is news of it.

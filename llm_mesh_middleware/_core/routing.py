@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from ..exceptions import NoRouteMatched
 from .balancing import Backends
 from .hosts import normalise_host
@@ -46,8 +48,7 @@ class RouteRule:
         return read_subject(kind, name, request)
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(msgspec.Struct, frozen=True):
     """What routing decided for one request."""
 
     route: str

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from .usage import Usage
 
 __all__ = ["AnswerSummary"]
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerSummary:
+class AnswerSummary(msgspec.Struct, frozen=True, gc=False):
     """One answer in short.
 
     `finish_reasons` has one per choice, in order; None for a choice that has none yet. `events`

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 from .messages import ClientRequest, ResponseHead
 from .operations import Operation
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["BodyRelay", "Dialect", "Transformer", "WholeAnswer"]
 
 
-@dataclass(frozen=True, slots=True)
-class WholeAnswer:
+class WholeAnswer(msgspec.Struct, frozen=True):
     """An answer as the client gets it at once."""
 
     headers: list[tuple[bytes, bytes]]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 
 __all__ = ["Usage", "UsageFields"]
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True, gc=False):
     """Tokens of one call.
 
     `input_tokens` includes `cache_read_tokens`; `output_tokens` includes `reasoning_tokens`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from .._core.summary import AnswerSummary
 from .._core.usage import Usage
@@ -16,8 +16,7 @@ _MAX_TEXT = 256
 _MAX_REASONS = 128
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(msgspec.Struct, frozen=True):
     """The end of a call; `at` is on the performance counter."""
 
     at: float

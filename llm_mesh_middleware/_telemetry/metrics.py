@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+import msgspec
 from opentelemetry.context import Context
 from opentelemetry.metrics import Histogram, Meter
 
@@ -23,8 +23,7 @@ _BOTH = ("input_tokens", "output_tokens")
 _OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
 
-@dataclass(frozen=True, slots=True)
-class CallRecord:
+class CallRecord(msgspec.Struct, frozen=True):
     """What is recorded of one exchange when it is over.
 
     `labels` are the attributes that every metric of the call carries; all durations are in seconds.
