@@ -99,4 +99,4 @@ class AccessPolicy:
     def _is_near(peer: str | None, headers: Headers) -> bool:
         if peer is None or not _is_private(peer):
             return False
-        return not any(name in _FORWARDING for name, _ in headers)
+        return _FORWARDING.isdisjoint(headers.names())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ..exceptions import ClientDisconnected, UnsupportedOperation
 from .attempt import Attempt, CallContext, Outcome
@@ -291,6 +292,7 @@ class _Exchange:
         ]
 
 
+@lru_cache(maxsize=1024)
 def _shown(text: str) -> bytes:
     """`text` as a field value: a model name may come from a client and hold anything."""
     if text.isascii() and text.isprintable() and len(text) <= _MAX_SHOWN:

@@ -5,7 +5,7 @@ Names are lower-case bytes, as ASGI and HTTP/2 have them; order and duplicates a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, KeysView, Sequence
 from dataclasses import dataclass
 
 __all__ = [
@@ -100,10 +100,16 @@ def is_forbidden(name: bytes) -> bool:
 class Headers:
     """Read access to a raw header list; field names are lower-case `str`."""
 
-    __slots__ = ("raw",)
+    __slots__ = ("_by_name", "raw")
 
     def __init__(self, raw: RawHeaders = ()) -> None:
         self.raw = raw
+        self._by_name: dict[bytes, list[bytes]] = {}
+        for name, value in raw:  # every request looks up a dozen names
+            if name in self._by_name:
+                self._by_name[name].append(value)
+            else:
+                self._by_name[name] = [value]
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
         return iter(self.raw)
@@ -112,21 +118,25 @@ class Headers:
         # Values may be credentials: a repr that ends in a log shows names only.
         return f"Headers({[name.decode('latin-1') for name, _ in self.raw]})"
 
-    def get_all(self, name: bytes) -> list[bytes]:
+    def names(self) -> KeysView[bytes]:
+        """The names of the fields."""
+        return self._by_name.keys()
+
+    def get_all(self, name: bytes) -> Sequence[bytes]:
         """Every value of the field, in order."""
-        return [value for key, value in self.raw if key == name]
+        return self._by_name.get(name, ())
 
     def get(self, name: str) -> str | None:
         """The field's values, trimmed and joined by `, ` (RFC 9110 5.2); None if absent."""
-        values = self.get_all(name.encode("latin-1"))
-        if not values:
+        values = self._by_name.get(name.encode("latin-1"))
+        if values is None:
             return None
         return ", ".join(value.decode("latin-1").strip(" \t") for value in values)
 
     def connection_options(self) -> frozenset[bytes]:
         """The field names that `Connection` declares to be of this hop only."""
-        values = self.get_all(b"connection")
-        if not values:
+        values = self._by_name.get(b"connection")
+        if values is None:
             return frozenset()
         return frozenset(name.strip().lower() for value in values for name in value.split(b","))
 
@@ -167,6 +177,7 @@ class ForwardPolicy:
             (name, value)
             for name, value in headers.raw
             if (name in self.names or name.startswith(self.prefixes))
-            and not is_forbidden(name)
+            and name not in NEVER_FORWARDED
+            and not name.startswith(_NEVER_PREFIXES)
             and name not in named
         ]

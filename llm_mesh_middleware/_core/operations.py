@@ -12,9 +12,9 @@ from ..exceptions import MethodNotAllowed
 __all__ = ["CHAT", "MESSAGES", "OPERATIONS", "Operation", "find_operation"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """One operation.
+    """One operation; those of `OPERATIONS` are all there are.
 
     `name` is `gen_ai.operation.name` where that convention has one. `suffix` ends the client's path
     and, behind the provider's base, makes the upstream's. `is_generation` says that the provider's

@@ -89,9 +89,11 @@ class AttemptPlan:
         """A backend in service that was not tried yet, of the best priority that has one."""
         for tier in self._tiers if tiers is None else tiers:
             open_ = [b for b in tier if b not in self._tried and self._of(b).is_available(now)]
-            free = [b for b in open_ if self._of(b).has_free_slot()]
+            if len(open_) > 1:
+                free = [b for b in open_ if self._of(b).has_free_slot()]
+                open_ = [weighted_pick(free or open_, self._random, self._sticky_key)]
             if open_:
-                return self._choice(weighted_pick(free or open_, self._random, self._sticky_key))
+                return Choice(open_[0], self._of(open_[0]))
         return None
 
     def tries(self, backend: Backend) -> None:
@@ -195,9 +197,6 @@ class AttemptPlan:
                 backend = weighted_pick(open_, self._random, self._sticky_key)
                 return Choice(backend, self._of(backend), pause_s)
         return None
-
-    def _choice(self, backend: Backend) -> Choice:
-        return Choice(backend, self._of(backend))
 
     def _of(self, backend: Backend) -> ProviderHealth:
         return self._health.of(backend.upstream)

@@ -29,6 +29,8 @@ class _Modalities(msgspec.Struct):
     audio_tokens: int | None = None
 
     def named(self, direction: str) -> tuple[tuple[str, int], ...]:
+        if not (self.text_tokens or self.image_tokens or self.audio_tokens):
+            return ()
         amounts = {"text": self.text_tokens, "image": self.image_tokens, "audio": self.audio_tokens}
         return tuple((f"{kind}.{direction}", n) for kind, n in amounts.items() if n)
 
@@ -41,6 +43,9 @@ class _InputDetails(_Modalities):
 
 class _OutputDetails(_Modalities):
     reasoning_tokens: int | None = None
+
+
+_NO_INPUT, _NO_OUTPUT = _InputDetails(), _OutputDetails()
 
 
 class UsageFields(msgspec.Struct):
@@ -84,8 +89,8 @@ class UsageFields(msgspec.Struct):
         made = self.completion_tokens if self.completion_tokens is not None else self.output_tokens
         if given is None and made is None:
             return None
-        inputs = self.prompt_tokens_details or self.input_tokens_details or _InputDetails()
-        outputs = self.completion_tokens_details or self.output_tokens_details or _OutputDetails()
+        inputs = self.prompt_tokens_details or self.input_tokens_details or _NO_INPUT
+        outputs = self.completion_tokens_details or self.output_tokens_details or _NO_OUTPUT
         written = (
             inputs.cache_write_tokens
             or inputs.cache_creation_input_tokens

@@ -29,9 +29,12 @@ class GuardedObserver:
 
     def __call__(self, request: ClientRequest) -> Observation:
         """Begin an observation with each."""
-        begun = [self.guard(observer, request) for observer in self._observers]
-        heard = [each for each in begun if each is not None and type(each) is not Observation]
-        return _GuardedObservation(self, heard) if heard else Observation()
+        heard = []
+        for observer in self._observers:
+            begun = self.guard(observer, request)
+            if begun is not None and type(begun) is not Observation:
+                heard.append(begun)
+        return _GuardedObservation(self, heard) if heard else _UNHEARD
 
     def guard(
         self, hook: Callable[Given, Brought], *args: Given.args, **kwargs: Given.kwargs
@@ -44,6 +47,9 @@ class GuardedObserver:
                 self._has_complained = True
                 logger.exception("an observer has failed; further failures are not logged")
             return None
+
+
+_UNHEARD = Observation()
 
 
 class _GuardedObservation(Observation):

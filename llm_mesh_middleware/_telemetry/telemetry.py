@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Literal
@@ -30,6 +31,7 @@ __all__ = ["Telemetry"]
 _OTHER = "_other"
 # Names that a provider may bring into a metric, over the life of the process.
 _MAX_SEEN_MODELS = 100
+_ASK_AGAIN_S = 0.05
 # The key under which HTTP instrumentations look whether they should keep quiet.
 _SUPPRESS_HTTP = context._SUPPRESS_HTTP_INSTRUMENTATION_KEY
 
@@ -53,7 +55,8 @@ class Telemetry:
         logger_provider: LoggerProvider | None = None,
         redact: Redact | None = None,
     ) -> None:
-        self._has_provider = any((tracer_provider, meter_provider, logger_provider))
+        self._has_listener = any((tracer_provider, meter_provider, logger_provider))
+        self._ask_again_at = 0.0
         self.workload = workload
         self.namespace = namespace
         self.health = health
@@ -80,9 +83,21 @@ class Telemetry:
 
         The client's own trace context is then passed on as it came.
         """
-        if self._has_provider or access_logger.isEnabledFor(logging.INFO) or _is_sdk_there():
+        if self._has_listener or access_logger.isEnabledFor(logging.INFO) or self._finds_sdk():
             return CallObservation(self, request)
         return _UNHEARD
+
+    def _finds_sdk(self) -> bool:
+        """Whether a global provider has been set; once one is, it stays.
+
+        Asking takes longer than all that telemetry does without one, so it is asked anew after a
+        while, which is short beside the time that an application takes to set one up.
+        """
+        now = time.monotonic()
+        if now >= self._ask_again_at:
+            self._ask_again_at = now + _ASK_AGAIN_S
+            self._has_listener = _is_sdk_there()
+        return self._has_listener
 
     def known_model(self, model: str | None) -> str | None:
         """A model as a metric may name it: only names that the configuration knows."""
