@@ -118,13 +118,17 @@ class LLMMeshMiddleware:
         if kind == "lifespan":
             await self._lifespan(scope, receive, send)
             return
-        hosts = [value for name, value in scope["headers"] if name == b"host"]
-        path = scope["path"]
         mesh = self._mesh or self.mesh
-        if len(hosts) == 1 and path[:1] == "/" and mesh.find(hosts[0]) is None:
+        host, hosts_seen = b"", 0
+        for name, value in scope["headers"]:
+            if name == b"host":
+                host = value
+                hosts_seen += 1
+        if hosts_seen == 1 and scope["path"][:1] == "/" and mesh.find(host) is None:
             await self.app(scope, receive, send)
             return
 
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
         authority, path = split_target(scope.get("method", "GET"), _without_root(scope))
         named = hosts if authority is None else [*hosts, authority]
         found = [host for host in map(mesh.find, named) if host is not None]
@@ -282,12 +286,12 @@ class _Responder:
         if not self._has_started:
             await self._start(delivery.reply.status, delivery.reply.headers)
         send = self._send
-        async with contextlib.AsyncExitStack() as stack:
-            body = await stack.enter_async_context(contextlib.aclosing(aiter(delivery)))
-            if interval_s:
-                living = contextlib.aclosing(kept_alive(body, interval_s))
-                body = await stack.enter_async_context(living)
-            async for data in body:
+        if interval_s:
+            async with contextlib.aclosing(kept_alive(delivery, interval_s)) as body:
+                async for data in body:
+                    await send({"type": "http.response.body", "body": data, "more_body": True})
+        else:
+            while data := await delivery.read():
                 await send({"type": "http.response.body", "body": data, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
@@ -337,15 +341,15 @@ class _Responder:
         return request
 
     async def _read_in_time(self) -> bytes:
-        try:
-            async with asyncio.timeout(self._mesh.settings.request_timeout) as limit:
-                return await self._read_body(limit)
-        except TimeoutError:
-            raise RequestTimeout(
-                "the body did not arrive in time", headers={"connection": "close"}
-            ) from None
+        with Interrupt() as interrupt:
+            timeout_s = self._mesh.settings.request_timeout
+            limit = asyncio.get_running_loop().call_later(timeout_s, _give_up, interrupt)
+            try:
+                return await self._read_body()
+            finally:
+                limit.cancel()
 
-    async def _read_body(self, limit: asyncio.Timeout) -> bytes:
+    async def _read_body(self) -> bytes:
         """The whole body; the time limit is on all of it, so a dripped one ends too."""
         max_bytes = self._mesh.settings.max_request_bytes
         chunks: list[bytes] = []
@@ -381,6 +385,11 @@ class _Responder:
             ]
             await self._start(error.status, headers)
         await self._send({"type": "http.response.body", "body": body})
+
+
+def _give_up(interrupt: Interrupt) -> None:
+    message = "the body did not arrive in time"
+    interrupt.fire(RequestTimeout(message, headers={"connection": "close"}))
 
 
 def _without_root(scope: Scope) -> str:

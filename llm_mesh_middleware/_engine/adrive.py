@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 
 from .._core.exchange import Exchange
-from .._core.messages import Answer, Await, Failure, Race, Send, Sleep, Step
+from .._core.messages import Answer, Await, Failure, Read, Send, Sleep, Step
 from ..exceptions import UpstreamError
+from .alarm import Alarm
 from .delivery import AsyncDelivery
 from .race import arace
 from .upstream import AsyncUpstreamClient, AsyncUpstreamResponse
 
 __all__ = ["adrive"]
+
+_CALLS = (Read, Send)
 
 
 async def adrive(steps: Exchange, client: AsyncUpstreamClient) -> AsyncDelivery:
@@ -37,6 +40,8 @@ async def adrive(steps: Exchange, client: AsyncUpstreamClient) -> AsyncDelivery:
             steps.throw(error)
         await driver.drop()
         raise
+    finally:
+        driver.alarm.close()
 
 
 class _Driver:
@@ -44,30 +49,32 @@ class _Driver:
 
     def __init__(self, client: AsyncUpstreamClient) -> None:
         self._client = client
+        self.alarm = Alarm()
         self.response: AsyncUpstreamResponse | None = None
 
     async def carry_out(self, step: Step) -> Answer:
+        if isinstance(step, _CALLS):
+            return await self._call(step)
+        await self.drop()
         if isinstance(step, Sleep):
-            await self.drop()
             await asyncio.sleep(step.seconds)
             return None
         if isinstance(step, Await):
-            await self.drop()
             await _signal(step)
             return None
-        if isinstance(step, Race):
-            await self.drop()
-            raced, self.response = await arace(step, self._client)
-            return raced
+        raced, self.response = await arace(step, self._client)
+        return raced
+
+    async def _call(self, step: Send | Read) -> Answer:
         try:
-            async with asyncio.timeout_at(step.deadline.at):
-                if isinstance(step, Send):
-                    await self.drop()
-                    with step.request.scope():
-                        self.response = await self._client.open(step.request)
-                    return self.response.head
-                assert self.response is not None
-                return await self.response.read()
+            with self.alarm.at(step.deadline.at):
+                if isinstance(step, Read):
+                    assert self.response is not None
+                    return await self.response.read()
+                await self.drop()
+                with step.request.scope():
+                    self.response = await self._client.open(step.request)
+                return self.response.head
         except UpstreamError as error:
             return Failure(error)
         except TimeoutError:

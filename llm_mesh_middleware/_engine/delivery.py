@@ -14,40 +14,51 @@ __all__ = ["AsyncDelivery", "Delivery"]
 
 
 class AsyncDelivery:
-    """Iterate it for a stream's body or `take` a whole one; close it on every path."""
+    """`read` or iterate it for a stream's body, `take` a whole one; close it on every path."""
 
-    __slots__ = ("_is_over", "_response", "reply")
+    __slots__ = ("_has_begun", "_is_over", "_reader", "_response", "reply")
 
     def __init__(
         self, reply: Reply | Refusal, response: AsyncUpstreamResponse | None = None
     ) -> None:
         self.reply = reply
         self._response = response
+        self._reader: TimedReader | None = None
+        self._has_begun = False
         self._is_over = False
 
-    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        """The client's bytes; a stream that breaks off ends with what the reply says of it."""
+    async def read(self) -> bytes:
+        """The client's next bytes, empty at the end.
+
+        A stream that breaks off ends with what the reply says of it.
+        """
         reply = self.reply
-        if reply.body:
-            yield reply.body
-        if reply.is_open and self._response is not None and isinstance(reply, Reply):
-            reader = TimedReader(self._response, reply)
-            try:
-                while reply.is_open and (data := await reader.read()):
-                    if data := reply.feed(data):
-                        yield data
-            except UpstreamError as error:
-                yield self._abort(error)
-                return
-            finally:
-                reader.close()
-        self._is_over = True
-        if rest := reply.finish():
-            yield rest
+        if not self._has_begun:
+            self._begin()
+            if reply.body:
+                return reply.body
+        if self._is_over:
+            return b""
+        try:
+            while self._reader is not None and reply.is_open:
+                data = await self._reader.read()
+                if not data:
+                    break
+                if data := reply.feed(data):
+                    return data
+        except UpstreamError as error:
+            return self._abort(error)
+        self._end()
+        return reply.finish()
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        """All that `read` gives."""
+        while data := await self.read():
+            yield data
 
     def take(self) -> bytes:
         """The body of a reply that is no stream."""
-        self._is_over = True
+        self._end()
         self.reply.finish()
         return self.reply.body
 
@@ -66,9 +77,20 @@ class AsyncDelivery:
         if self._response is not None:
             await self._response.aclose()
 
+    def _begin(self) -> None:
+        self._has_begun = True
+        reply = self.reply
+        if self._response is not None and reply.is_open and isinstance(reply, Reply):
+            self._reader = TimedReader(self._response, reply)
+
     def _abort(self, error: Exception) -> bytes:
-        self._is_over = True
+        self._end()
         return self.reply.abort(error)
+
+    def _end(self) -> None:
+        self._is_over = True
+        if self._reader is not None:
+            self._reader.close()
 
 
 class Delivery:

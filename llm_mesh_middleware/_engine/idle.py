@@ -18,11 +18,21 @@ class TimedReader:
     anew. The time a slow client takes between two reads is not counted as the provider's silence.
     """
 
-    __slots__ = ("_has_fired", "_loop", "_reply", "_response", "_since", "_task", "_timer")
+    __slots__ = (
+        "_has_fired",
+        "_loop",
+        "_reply",
+        "_request_ends_at",
+        "_response",
+        "_since",
+        "_task",
+        "_timer",
+    )
 
     def __init__(self, response: AsyncUpstreamResponse, reply: Reply) -> None:
         self._response = response
         self._reply = reply
+        self._request_ends_at = reply.request_deadline.at
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[object] | None = None
         self._since = self._loop.time()
@@ -36,10 +46,10 @@ class TimedReader:
             UpstreamTimeout: none came in time.
             UpstreamError: the provider broke off.
         """
-        self._since = self._loop.time()
-        if self._since >= self._reply.request_deadline.at:
+        self._since = now = self._loop.time()
+        if now >= self._request_ends_at:
             raise self._reply.request_deadline.error()
-        self._task = asyncio.current_task()
+        self._task = asyncio.current_task(self._loop)
         try:
             return await self._response.read()
         except asyncio.CancelledError as exc:
@@ -57,14 +67,14 @@ class TimedReader:
         self._timer.cancel()
 
     def _deadline(self) -> float:
-        return min(self._since + self._reply.idle_s, self._reply.request_deadline.at)
+        return min(self._since + self._reply.idle_s, self._request_ends_at)
 
     def _look(self) -> None:
         now = self._loop.time()
         if self._task is None:  # the client's turn: nothing is awaited from the provider
             at = now + self._reply.idle_s
-            if now < self._reply.request_deadline.at < at:
-                at = self._reply.request_deadline.at
+            if now < self._request_ends_at < at:
+                at = self._request_ends_at
         elif now >= self._deadline():
             self._has_fired = True
             self._task.cancel()

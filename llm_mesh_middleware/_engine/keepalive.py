@@ -34,25 +34,19 @@ async def open_kept_alive(
     return task.result()
 
 
-async def kept_alive(
-    body: AsyncGenerator[bytes, None], interval_s: float
-) -> AsyncGenerator[bytes, None]:
-    """The items of `body`, which are whole events, and a comment whenever none came in time."""
-    item: asyncio.Task[bytes | None] | None = None
+async def kept_alive(delivery: AsyncDelivery, interval_s: float) -> AsyncGenerator[bytes, None]:
+    """What is read, which is whole events, and a comment whenever nothing came in time."""
+    item: asyncio.Task[bytes] | None = None
     try:
         while True:
-            item = asyncio.create_task(_next(body))
+            item = asyncio.create_task(delivery.read())
             while not (await asyncio.wait((item,), timeout=interval_s))[0]:
                 yield COMMENT
             data = item.result()
-            if data is None:
+            if not data:
                 return
             yield data
     finally:
         if item is not None and not item.done():
             item.cancel()
             await asyncio.wait((item,))
-
-
-async def _next(body: AsyncGenerator[bytes, None]) -> bytes | None:
-    return await anext(body, None)
