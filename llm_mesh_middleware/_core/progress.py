@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -31,17 +32,39 @@ class _Response(msgspec.Struct):
     usage: UsageFields | None = None
 
 
-class AnswerFields(msgspec.Struct, gc=False):
+class _Facts(msgspec.Struct, gc=False):
+    id: str | None = None
+    model: str | None = None
+    system_fingerprint: str | None = None
+    service_tier: str | None = None
+
+
+class _DeltaChoice(msgspec.Struct, gc=False):
+    index: int = 0
+    finish_reason: Literal[""] | None = None
+    usage: None = None
+
+
+class _Delta(_Facts, gc=False, kw_only=True):
+    """An event that only continues one choice, as nearly every event of a stream does.
+
+    What it must not have is part of the type, so that decoding it is all the checking there is.
+    """
+
+    choices: Annotated[list[_DeltaChoice], msgspec.Meta(min_length=1, max_length=1)]
+    type: None = None
+    usage: None = None
+    response: None = None
+    error: None = None
+
+
+class AnswerFields(_Facts, gc=False):
     """The members of an answer or of one of its events that say how far it is and what it took.
 
     `response` holds the usage in the events of the Responses API, `message` in the first event of
     Anthropic's, whose last ones have a `delta` of the message.
     """
 
-    id: str | None = None
-    model: str | None = None
-    system_fingerprint: str | None = None
-    service_tier: str | None = None
     type: str | None = None
     choices: list[_Choice] | None = None
     usage: UsageFields | None = None
@@ -63,26 +86,13 @@ class AnswerFields(msgspec.Struct, gc=False):
         return self.error is not None or self.type in _ERROR_TYPES
 
     @property
-    def is_delta(self) -> bool:
-        """Whether it only continues one choice, as nearly every event of a stream does."""
-        if self.usage is not None or self.type is not None or self.is_error:
-            return False
-        choices = self.choices
-        return (
-            choices is not None
-            and len(choices) == 1
-            and not choices[0].finish_reason
-            and choices[0].usage is None
-            and self.response is None
-        )
-
-    @property
     def is_usage_only(self) -> bool:
         """Whether it is the event that `stream_options.include_usage` adds to a stream."""
         return self.usage is not None and not (self.choices or self.type or self.is_error)
 
 
 _decode = msgspec.json.Decoder(AnswerFields).decode
+_decode_deltas = msgspec.json.Decoder(list[_Delta]).decode
 _decode_members = msgspec.json.Decoder(Fields).decode
 _MEMBERS = {
     field.name: msgspec.json.Decoder(field.type).decode
@@ -133,7 +143,7 @@ class StreamProgress:
     def __init__(self) -> None:
         self.usage: Usage | None = None
         self._events = 0
-        self._facts: AnswerFields | _Response | None = None
+        self._facts: _Facts | _Response | None = None
         self._reasons: dict[int, str] = {}
         self.is_done = False
         self.has_failed = False
@@ -155,21 +165,18 @@ class StreamProgress:
             self.add(fields)
         return fields
 
-    def see_deltas(self, events: list[bytes]) -> bool:
-        """Take the data of some events if every one is a mere delta; else take none of them."""
-        indexes = []
-        fields = None
-        for data in events:
-            try:
-                fields = _decode(data)
-            except (ValueError, RecursionError):  # msgspec's errors and UnicodeDecodeError are
-                return False
-            if not fields.is_delta:
-                return False
-            indexes.append(fields.choices[0].index)  # type: ignore[index]
-        self._events += len(events)
-        self._facts = fields or self._facts
-        self._unfinished = (self._unfinished or set()).union(indexes)
+    def see_deltas(self, events: bytes) -> bool:
+        """Take a JSON array of events if every one is a mere delta; else take none of them."""
+        try:
+            deltas = _decode_deltas(events)
+        except (ValueError, RecursionError):  # msgspec's errors and UnicodeDecodeError are
+            return False
+        self._events += len(deltas)
+        self._facts = deltas[-1]
+        if self._unfinished is None:
+            self._unfinished = set()
+        for delta in deltas:
+            self._unfinished.add(delta.choices[0].index)
         return True
 
     def add(self, fields: AnswerFields) -> None:
@@ -208,7 +215,7 @@ class StreamProgress:
         return AnswerSummary(
             facts.id,
             facts.model,
-            facts.system_fingerprint if isinstance(facts, AnswerFields) else None,
+            facts.system_fingerprint if isinstance(facts, _Facts) else None,
             facts.service_tier,
             tuple(
                 map(self._reasons.get, sorted(self._reasons.keys() | (self._unfinished or set())))

@@ -11,11 +11,9 @@ import ssl
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
-from weakref import WeakSet
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.connector import Connection
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -54,24 +52,16 @@ _is_reused: ContextVar[bool] = ContextVar("_is_reused", default=False)
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Tells a kept connection from a new one; aiohttp itself only sends GET a second time."""
+    """Tells a new connection from a kept one; aiohttp itself only sends GET a second time."""
 
-    def __init__(self, *, limit: int) -> None:
-        super().__init__(limit=limit)
-        self._known: WeakSet[ResponseHandler] = WeakSet()
-
-    async def connect(
+    async def _create_connection(
         self,
         req: aiohttp.ClientRequest,
         traces: list[Any],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - as the base class has it
-    ) -> Connection:
-        connection = await super().connect(req, traces, timeout)
-        protocol = connection.protocol
-        if protocol is not None:
-            _is_reused.set(protocol in self._known)
-            self._known.add(protocol)
-        return connection
+    ) -> ResponseHandler:
+        _is_reused.set(False)
+        return await super()._create_connection(req, traces, timeout)
 
 
 class AiohttpUpstreamClient:
@@ -119,7 +109,7 @@ class AiohttpUpstreamClient:
     async def _send(self, request: UpstreamRequest) -> aiohttp.ClientResponse:
         endpoint, body = request.endpoint, request.body
         is_tls = endpoint.scheme == "https"
-        _is_reused.set(False)
+        _is_reused.set(True)
         return await self._session.request(
             request.method,
             _url(endpoint.scheme, endpoint.address, endpoint.port, request.target),
@@ -223,5 +213,5 @@ def _timeout(connect_s: float) -> aiohttp.ClientTimeout:
 def _multidict(headers: tuple[tuple[bytes, bytes], ...]) -> CIMultiDict[str]:
     """aiohttp writes header values as UTF-8, so that is how they are read here."""
     return CIMultiDict(
-        (name.decode("latin-1"), value.decode("utf-8", "replace")) for name, value in headers
+        [(name.decode("latin-1"), value.decode("utf-8", "replace")) for name, value in headers]
     )

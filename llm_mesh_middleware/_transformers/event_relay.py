@@ -79,8 +79,10 @@ class EventRelay:
         try:
             if self._decoder is not None:
                 data = self._decoder.feed(data)
-            if self._are_deltas(data):
-                return data
+            if self._cutter.is_between and not self._was_dropped and self._kept is None:
+                events = plain_data(data)
+                if events is not None and self._progress.see_deltas(events):
+                    return data
             for event in self._cutter.feed(data):
                 self._take(event, passed)
         except EventTooLong:
@@ -90,13 +92,6 @@ class EventRelay:
         except _NotAnEvent as exc:
             passed.append(self._break(str(exc)))
         return passed[0] if len(passed) == 1 else b"".join(passed)
-
-    def _are_deltas(self, data: bytes) -> bool:
-        """Whether `data` is whole events that need no more than a look; they have had it."""
-        if not self._cutter.is_between or self._was_dropped or self._kept is not None:
-            return False
-        events = plain_data(data)
-        return events is not None and self._progress.see_deltas(events)
 
     def finish(self) -> bytes:
         """What came after the last whole event, and an error event if the stream is cut off."""
