@@ -40,7 +40,7 @@ class AsyncDelivery:
         if self._is_over:
             return b""
         try:
-            while self._reader is not None and reply.is_open:
+            while self._reader is not None and isinstance(reply, Reply) and reply.is_open:
                 data = await self._reader.read()
                 if not data:
                     break
