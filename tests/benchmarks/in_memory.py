@@ -1,0 +1,162 @@
+"""The app of a contender without a server and without sockets: a scripted upstream on the seam.
+
+What is left is the mesh's own work, the same every time, so it can be counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
+from types import FrameType
+from typing import Any
+
+from llm_mesh_middleware import LLMMeshMiddleware
+from llm_mesh_middleware._core.messages import ResponseHead, UpstreamRequest
+from llm_mesh_middleware._engine.clients import UpstreamClients
+from llm_mesh_middleware._engine.tls import TLSContexts
+from llm_mesh_middleware._engine.upstream import response_head
+from tests.benchmarks.apps import bare
+from tests.benchmarks.apps import mesh as mesh_app
+from tests.benchmarks.wire import (
+    ASKED_MODEL,
+    PROVIDER_HOST,
+    Origin,
+    app_request,
+    chat_request,
+    stream_events,
+    unary_answer,
+    usage_event,
+)
+
+__all__ = ["calls_of_others", "calls_of_stream", "calls_of_unary"]
+
+ASGIApp = Callable[[bare.Scope, bare.Receive, bare.Send], Awaitable[None]]
+
+_JSON = ((b"content-type", b"application/json"), (b"content-length", b"1024"))
+_EVENTS = ((b"content-type", b"text/event-stream"), (b"transfer-encoding", b"chunked"))
+_WARM_UP, _COUNTED = 3, 10
+
+
+class _Response:
+    def __init__(self, head: ResponseHead, pieces: Iterable[bytes]) -> None:
+        self.head = head
+        self._pieces = iter(pieces)
+
+    async def read(self) -> bytes:
+        return next(self._pieces, b"")
+
+    async def aclose(self) -> None:
+        """There is no connection."""
+
+
+class _Client:
+    def __init__(self, fields: Sequence[tuple[bytes, bytes]], pieces: Sequence[bytes]) -> None:
+        self._fields = fields
+        self._pieces = pieces
+
+    async def open(self, request: UpstreamRequest) -> _Response:
+        return _Response(response_head(PROVIDER_HOST, 200, self._fields), self._pieces)
+
+    async def aclose(self) -> None:
+        """There are no connections."""
+
+
+class _Clients(UpstreamClients):
+    def __init__(self, client: _Client) -> None:
+        super().__init__(TLSContexts(None))
+        self._client = client
+
+    def of_loop(self) -> _Client:
+        return self._client
+
+
+def calls_of_others() -> float:
+    """Function calls that the middleware adds to a request that is not the mesh's."""
+    request = app_request()
+    return _count(_app(_Client(_JSON, ())), request) - _count(bare.make(), request)
+
+
+def calls_of_unary() -> float:
+    """Function calls for one chat that is answered at once."""
+    request = chat_request(ASKED_MODEL, size_bytes=1024, is_stream=False)
+    return _count(_app(_Client(_JSON, [unary_answer()])), request)
+
+
+def calls_of_stream(chunks: int) -> float:
+    """Function calls for one chat that is answered with a stream."""
+    pieces = [*stream_events(chunks), usage_event(), b"data: [DONE]\n\n"]
+    request = chat_request(ASKED_MODEL, size_bytes=1024, is_stream=True)
+    return _count(_app(_Client(_EVENTS, pieces)), request)
+
+
+def _app(client: _Client) -> LLMMeshMiddleware:
+    app = mesh_app.make(Origin("http://127.0.0.1:9"))
+    app.mesh._clients = _Clients(client)
+    return app
+
+
+def _count(app: ASGIApp, request: bytes) -> float:
+    """Calls of Python and C functions in this thread, the event loop's among them."""
+    calls = 0
+
+    def profile(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    scope, body = _parsed(request)
+
+    async def run() -> None:
+        for _ in range(_WARM_UP):
+            await _serve(app, scope, body)
+        sys.setprofile(profile)
+        try:
+            for _ in range(_COUNTED):
+                await _serve(app, scope, body)
+        finally:
+            sys.setprofile(None)
+
+    asyncio.run(run())
+    return calls / _COUNTED
+
+
+async def _serve(app: ASGIApp, scope: Mapping[str, Any], body: bytes) -> None:
+    messages = iter(({"type": "http.request", "body": body, "more_body": False},))
+    status = 0
+
+    async def receive() -> MutableMapping[str, Any]:
+        message = next(messages, None)
+        if message is None:
+            await asyncio.Event().wait()  # the client stays
+        assert message is not None
+        return message
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        nonlocal status
+        status = message.get("status", status)
+
+    await app(dict(scope), receive, send)
+    assert status == 200
+
+
+def _parsed(request: bytes) -> tuple[dict[str, Any], bytes]:
+    """A whole HTTP request as a server hands it to an application."""
+    head, _, body = request.partition(b"\r\n\r\n")
+    line, *fields = head.split(b"\r\n")
+    method, path, _ = line.decode().split(" ")
+    pairs = [field.partition(b": ") for field in fields]
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "scheme": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "server": ("127.0.0.1", 8000),
+        "client": ("127.0.0.1", 50000),
+        "headers": [(name.lower(), value) for name, _, value in pairs],
+    }
+    return scope, body

@@ -1,0 +1,28 @@
+"""How much work the hot paths are, in function calls: the same number on every machine.
+
+A figure over its limit is not a slow machine but more work per request or per chunk. If it is worth
+its price, raise the limit with the reason; a figure far below asks for a lower limit.
+"""
+
+from __future__ import annotations
+
+from tests.benchmarks.in_memory import calls_of_others, calls_of_stream, calls_of_unary
+
+# About 15 % over what CPython 3.11 counts; later releases count less.
+MAX_OTHERS = 5
+MAX_UNARY = 505
+MAX_CHUNK = 26.5
+
+
+def test_a_request_that_is_not_the_meshs_costs_it_a_few_calls() -> None:
+    assert calls_of_others() <= MAX_OTHERS
+
+
+def test_a_unary_request_costs_no_more_calls_than_it_did() -> None:
+    assert calls_of_unary() <= MAX_UNARY
+
+
+def test_a_chunk_costs_no_more_calls_than_it_did() -> None:
+    few, many = 20, 120
+
+    assert (calls_of_stream(many) - calls_of_stream(few)) / (many - few) <= MAX_CHUNK
