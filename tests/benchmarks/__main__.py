@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -42,7 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if IN_PROCESS in options.only:
         results[IN_PROCESS] = _run_in_process(options)
     wanted = [scenario for scenario in SCENARIOS if scenario.name in options.only]
-    with tempfile.TemporaryDirectory() as directory, Fleet(Path(directory)) as fleet:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        Fleet(Path(directory), options.litellm) as fleet,
+    ):
         results["scenarios"], errors = _run_all(wanted, fleet, options)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
@@ -68,6 +72,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="load of one round (default 1.5)")
     parser.add_argument("--requests", type=int, help="load of one round, instead of --seconds")
     parser.add_argument("--quick", action="store_true", help="see that it all works")
+    parser.add_argument(
+        "--litellm",
+        metavar="PYTHON",
+        help="an interpreter with litellm[proxy] installed, to run that contender too",
+    )
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there too")
     options = parser.parse_args(arguments)
     patterns = options.only or ["*"]
@@ -77,9 +86,25 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options.only = [
         name for name in _NAMES if any(fnmatchcase(name, pattern) for pattern in patterns)
     ]
+    options.litellm = _with_litellm(options.litellm)
     options.rounds = options.rounds or (1 if options.quick else 5)
     options.seconds = options.seconds or (0.2 if options.quick else 1.5)
     return options
+
+
+def _with_litellm(python: str | None) -> str | None:
+    """The interpreter, if LiteLLM's proxy can be imported by it; a word why not."""
+    if python is None:
+        _say("litellm is skipped: give --litellm an interpreter that has litellm[proxy]")
+        return None
+    run = subprocess.run(
+        [python, "-c", "import litellm.proxy.proxy_server"], capture_output=True, text=True
+    )
+    if run.returncode:
+        reason = run.stderr.strip().rpartition("\n")[2]
+        _say(f"litellm is skipped: {python} cannot import it ({reason})")
+        return None
+    return python
 
 
 def _run_in_process(options: argparse.Namespace) -> dict[str, object]:
@@ -107,7 +132,9 @@ def _run_all(
         figures = known[scenario.name] = run_scenario(
             scenario,
             fleet,
-            contenders_of(scenario, options.contender or ()),
+            contenders_of(
+                scenario, options.contender or (), has_foreign_python=options.litellm is not None
+            ),
             rounds=options.rounds,
             seconds=options.seconds,
             requests=options.requests,

@@ -14,8 +14,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-__all__ = ["allow_many_files", "answer_parent", "cpu_seconds", "pin", "report"]
+__all__ = ["allow_many_files", "answer_parent", "cpu_seconds", "memory_mb", "pin", "report"]
 
 # Load and upstream share the first core, the server under test has the last for itself.
 _PLACES = {"load": 0, "server": -1}
@@ -40,6 +41,15 @@ def allow_many_files() -> None:
 def cpu_seconds() -> float:
     """User and system time of this process, all threads; finer than the ticks of /proc."""
     return time.process_time()
+
+
+def memory_mb() -> float:
+    """Resident memory of this process; at its highest where the system tells no more."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return pages * resource.getpagesize() / 2**20
 
 
 def report(**facts: object) -> None:

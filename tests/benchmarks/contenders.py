@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tests.benchmarks.wire import ASKED_MODEL, MODEL
 
-__all__ = ["BASELINES", "CONTENDERS", "Contender"]
+__all__ = ["BASELINES", "CONTENDERS", "Contender", "baseline_of"]
 
 _APPS = "tests.benchmarks.apps"
 
@@ -16,9 +16,11 @@ _APPS = "tests.benchmarks.apps"
 class Contender:
     """One app under test.
 
-    `app` is `module:factory`; the factory takes the `Origin` and `options`. `kinds` are the kinds
-    of scenario it takes part in, `model` is what the client asks it for. `budgets` are the highest
-    ratios to the baseline that are fine, by kind. Above `max_in_flight` it is left out.
+    `app` is `module:factory`; the factory takes the `Origin` and `options`. `server` is what serves
+    it. `kinds` are the kinds of scenario it takes part in, `model` is what the client asks it for.
+    `budgets` are the highest ratios to the baseline that are fine, by kind; `baseline` is another
+    one than its kind's. Above `max_in_flight` it is left out. One that `is_foreign` runs on an
+    interpreter of its own and makes answers of its own, so that only their status is checked.
     """
 
     app: str
@@ -26,21 +28,41 @@ class Contender:
     model: str = ASKED_MODEL
     options: Mapping[str, object] = field(default_factory=dict)
     budgets: Mapping[str, float] = field(default_factory=dict)
+    baseline: str | None = None
+    server: str = "uvicorn"
     max_in_flight: int = 10_000
+    is_foreign: bool = False
 
 
 # A relay sets nothing, so its client has to name the right model. httpx takes CPU in proportion to
-# what is in flight: 64 is where a run still ends within reason.
+# what is in flight: 64 is where a run still ends within reason. A WSGI server has as many threads.
+# The SDK's own work is the same for every chunk and every request, so it has no budget for chunks.
 CONTENDERS: Mapping[str, Contender] = {
     "bare": Contender(f"{_APPS}.bare:make", kinds=("pass",)),
     "bare+middleware": Contender(f"{_APPS}.mesh:make", kinds=("pass",)),
     "aiohttp-relay": Contender(f"{_APPS}.aiohttp_relay:make", model=MODEL),
     "httpx-relay": Contender(f"{_APPS}.httpx_relay:make", model=MODEL, max_in_flight=64),
     "mesh": Contender(f"{_APPS}.mesh:make", budgets={"unary": 1.5, "sse": 1.25}),
+    "mesh-sdk": Contender(f"{_APPS}.mesh:make_observed", budgets={"unary": 2.0}),
+    "mesh-everything": Contender(f"{_APPS}.mesh:make_with_everything"),
     "mesh-httpx": Contender(
         f"{_APPS}.mesh:make", options={"upstream_client": "httpx"}, max_in_flight=64
+    ),
+    "wsgi-relay": Contender(
+        f"{_APPS}.wsgi_relay:make", model=MODEL, server="waitress", max_in_flight=64
+    ),
+    "mesh-wsgi": Contender(
+        f"{_APPS}.mesh:make_wsgi", baseline="wsgi-relay", server="waitress", max_in_flight=64
+    ),
+    "litellm": Contender(
+        f"{_APPS}.litellm_proxy:make", kinds=("unary",), max_in_flight=64, is_foreign=True
     ),
 }
 
 # What the others of a kind are measured against.
 BASELINES = {"pass": "bare", "unary": "aiohttp-relay", "sse": "aiohttp-relay"}
+
+
+def baseline_of(name: str, kind: str) -> str:
+    """What the contender is measured against in scenarios of that kind."""
+    return CONTENDERS[name].baseline or BASELINES[kind]

@@ -16,7 +16,7 @@ _DRAIN_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What to send to `port` and what has to come back.
+    """What to send to `port` and what has to come back; any answer will do where it is None.
 
     It goes on for `seconds`, or for `requests` in all if that is set, and in any case until each
     connection has its answer. Connections begin one after another over `spread_s`, the time that
@@ -25,7 +25,7 @@ class Load:
 
     port: int
     request: bytes
-    answer: bytes
+    answer: bytes | None
     in_flight: int
     seconds: float
     requests: int | None = None
@@ -147,7 +147,7 @@ class _Client(asyncio.Protocol):
             body, writes = _dechunked(body)
         if not self._head.startswith(b"HTTP/1.1 200 "):
             self._phase.error(f"{self._head[9:12].decode()}: {body[:200].decode()}")
-        elif body != self._load.answer:
+        elif self._load.answer is not None and body != self._load.answer:
             self._phase.error(f"not the answer of the upstream, {len(body)} bytes")
         seen.requests += 1
         seen.writes += writes

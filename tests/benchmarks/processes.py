@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.benchmarks.contenders import CONTENDERS
 from tests.benchmarks.scenarios import Scenario
 from tests.benchmarks.wire import Origin
 from tests.processes import ROOT, Process, clean_environment
@@ -22,10 +23,10 @@ __all__ = ["Child", "Fleet"]
 class Child(Process):
     """A child process that ends with its input; `facts` is what it said when it was ready."""
 
-    def __init__(self, module: str, *arguments: str) -> None:
+    def __init__(self, module: str, *arguments: str, python: str = sys.executable) -> None:
         super().__init__(
             subprocess.Popen(
-                [sys.executable, "-m", f"tests.benchmarks.{module}", *arguments],
+                [python, "-m", f"tests.benchmarks.{module}", *arguments],
                 cwd=ROOT,
                 env=clean_environment(),  # contenders have settings of their own
                 stdin=subprocess.PIPE,
@@ -46,6 +47,10 @@ class Child(Process):
         """CPU time it has taken so far."""
         return float(self.ask("cpu")["cpu_s"])
 
+    def read_memory_mb(self) -> float:
+        """Memory that it holds now."""
+        return float(self.ask("memory")["memory_mb"])
+
     def _read(self) -> Mapping[str, Any]:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -62,7 +67,9 @@ class Child(Process):
 class Fleet:
     """The upstream, and the servers as they are needed; they live from first use to the end."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, foreign_python: str | None = None) -> None:
+        """`foreign_python` runs the contenders that need an interpreter of their own."""
+        self._foreign_python = foreign_python
         self._stack = ExitStack()
         self._ca_file = str(directory / "ca.pem")
         self._servers: dict[tuple[str, bool], Child] = {}
@@ -86,7 +93,9 @@ class Fleet:
             scheme = "https" if is_tls else "http"
             url = f"{scheme}://127.0.0.1:{self.upstream.facts['ports'][scheme]}"
             origin = Origin(url, self._ca_file if is_tls else None)
-            child = Child("server", contender, json.dumps(asdict(origin)))
+            is_foreign = CONTENDERS[contender].is_foreign
+            python = (self._foreign_python if is_foreign else None) or sys.executable
+            child = Child("server", contender, json.dumps(asdict(origin)), python=python)
             known = self._servers[contender, is_tls] = self._stack.enter_context(child)
         return known
 

@@ -17,7 +17,7 @@ __all__ = ["budget_json", "environment", "legend", "scenario_json", "scenario_ta
 _LIBRARIES = ("llm-mesh-middleware", "aiohttp", "httpx", "httpcore", "uvicorn", "httptools")
 _HEADER = (
     f"  {'contender':<16}{'CPU/request':>13}{'CPU/chunk':>11}{'ratio':>8}{'(range)':>14}"
-    f"{'req/s':>9}{'busy':>6}{'first':>9}{'whole':>9}{'ch/write':>9}{'errors':>7}  budget"
+    f"{'req/s':>9}{'busy':>6}{'MB':>6}{'first':>9}{'whole':>9}{'ch/write':>9}{'errors':>7}  budget"
 )
 
 
@@ -47,8 +47,8 @@ def _version(name: str) -> str | None:
 def legend() -> str:
     """What the columns mean."""
     return (
-        "CPU is the server's user and system time; ratio is to the first contender of the scenario,"
-        "\nround by round, as the median; busy is how much of its core the server took; first and"
+        "CPU is the server's user and system time; ratio is to the first contender of the scenario"
+        "\n(mesh-wsgi: to wsgi-relay), round by round, as the median; MB is its memory; busy is how much of its core the server took; first and"
         "\nwhole are the client's median waits in ms; ch/write is how many chunks the server had"
         "\nread at once and wrote at once."
     )
@@ -65,7 +65,7 @@ def scenario_table(
             f"  {name:<16}{own.cpu_ms:>10.3f} ms"
             f"{_cell(own.cpu_us_per_chunk, '.1f', ' µs'):>11}"
             f"{own.ratio:>7.2f}x{f'({low:.2f}-{high:.2f})':>14}"
-            f"{own.per_s:>9.0f}{own.busy:>6.0%}{own.first_byte_ms:>9.2f}{own.whole_ms:>9.2f}"
+            f"{own.per_s:>9.0f}{own.busy:>6.0%}{own.memory_mb:>6.0f}{own.first_byte_ms:>9.2f}{own.whole_ms:>9.2f}"
             f"{_cell(own.chunks_per_write, '.1f', ''):>9}{own.errors:>7}"
             f"  {'; '.join(map(verdict, budgets.get(name, ())))}".rstrip()
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from tests.benchmarks.contenders import BASELINES, CONTENDERS
+from tests.benchmarks.contenders import BASELINES, CONTENDERS, baseline_of
 from tests.benchmarks.load import Round
 from tests.benchmarks.scenarios import Scenario
 
@@ -15,6 +15,8 @@ __all__ = ["Budget", "Figures", "budgets_of", "figures_of", "in_process_budget"]
 _MAX_PASS_US = 1.5
 _MAX_LATER_MS = 0.3
 _MAX_LARGE_BODY_MS = 1.0
+_MAX_FEWER_PERCENT = 15.0
+_LITELLM_TIMES_CPU, _LITELLM_TIMES_MEMORY = 30.0, 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Figures:
     first_byte_ms: float
     whole_ms: float
     chunks_per_write: float | None
+    memory_mb: float
     requests: int
     errors: int
     first_error: str | None
@@ -54,7 +57,9 @@ class Budget:
         return self.value <= self.limit
 
 
-def figures_of(scenario: Scenario, rounds: Sequence[Round], baseline: Sequence[Round]) -> Figures:
+def figures_of(
+    scenario: Scenario, rounds: Sequence[Round], baseline: Sequence[Round], memory_mb: float
+) -> Figures:
     """The figures of one contender; a round without an answer counts nothing but its errors."""
     good = [(own, base) for own, base in zip(rounds, baseline, strict=True) if own.requests]
     costs = [_cost_s(own) for own, _ in good] or [0.0]
@@ -71,6 +76,7 @@ def figures_of(scenario: Scenario, rounds: Sequence[Round], baseline: Sequence[R
         first_byte_ms=_median(_median(own.first_byte_s) for own, _ in good) * 1e3,
         whole_ms=_median(_median(own.whole_s) for own, _ in good) * 1e3,
         chunks_per_write=_per_write(answers * chunks, sum(own.writes for own in rounds)),
+        memory_mb=memory_mb,
         requests=answers,
         errors=sum(own.errors for own in rounds),
         first_error=next((own.first_error for own in rounds if own.first_error), None),
@@ -100,22 +106,39 @@ def budgets_of(
 
     `of_small_bodies` are the figures of the scenario that differs in the size of its body alone.
     """
-    baseline = figures.get(BASELINES[scenario.kind])
     found: dict[str, list[Budget]] = {}
     for name, own in figures.items():
         limit = CONTENDERS[name].budgets.get(scenario.kind)
+        against = baseline_of(name, scenario.kind)
+        baseline = figures.get(against)
         if limit is None or baseline is None or not own.ratio:
             continue
         budgets = found.setdefault(name, [])
         if scenario.has_cpu_budget:
-            budgets.append(Budget(f"CPU against {BASELINES[scenario.kind]}", own.ratio, limit, "x"))
+            budgets.append(Budget(f"CPU against {against}", own.ratio, limit, "x"))
+        if scenario.has_throughput_budget and baseline.per_s:
+            less = max(0.0, 100 * (1 - own.per_s / baseline.per_s))
+            budgets.append(Budget("answers fewer by", less, _MAX_FEWER_PERCENT, "%"))
         if scenario.has_first_byte_budget:
             later_ms = own.first_byte_ms - baseline.first_byte_ms
             budgets.append(Budget("first byte later by", later_ms, _MAX_LATER_MS, "ms"))
         if of_small_bodies is not None and name in of_small_bodies:
             more_ms = own.cpu_ms - of_small_bodies[name].cpu_ms
             budgets.append(Budget("CPU for the larger body", more_ms, _MAX_LARGE_BODY_MS, "ms"))
+    _add_foreign(found, figures)
     return found
+
+
+def _add_foreign(found: dict[str, list[Budget]], figures: Mapping[str, Figures]) -> None:
+    """How far the mesh is below LiteLLM's proxy: as parts of it, so that less is better."""
+    mesh, litellm = figures.get("mesh"), figures.get("litellm")
+    if mesh is None or litellm is None or not litellm.cpu_ms:
+        return
+    for what, part, times in (
+        ("CPU of litellm's", mesh.cpu_ms / litellm.cpu_ms, _LITELLM_TIMES_CPU),
+        ("memory of litellm's", mesh.memory_mb / litellm.memory_mb, _LITELLM_TIMES_MEMORY),
+    ):
+        found.setdefault("mesh", []).append(Budget(what, 100 * part, 100 / times, "%"))
 
 
 def in_process_budget(samples: Mapping[str, Sequence[float]], name: str) -> Budget:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from tests.benchmarks.contenders import BASELINES, CONTENDERS
+from tests.benchmarks.contenders import BASELINES, CONTENDERS, baseline_of
 from tests.benchmarks.load import Load, Round, run_load
 from tests.benchmarks.processes import Fleet
 from tests.benchmarks.results import Figures, figures_of
@@ -21,15 +21,20 @@ from tests.benchmarks.wire import (
 __all__ = ["contenders_of", "run_scenario"]
 
 
-def contenders_of(scenario: Scenario, wanted: Sequence[str]) -> list[str]:
-    """The contenders that take part; the baseline always does."""
-    return [
+def contenders_of(
+    scenario: Scenario, wanted: Sequence[str], *, has_foreign_python: bool = False
+) -> list[str]:
+    """The contenders that take part, and what they are measured against."""
+    able = [
         name
         for name, contender in CONTENDERS.items()
         if scenario.kind in contender.kinds
-        and (not wanted or name in wanted or name == BASELINES[scenario.kind])
+        and (not wanted or name in wanted)
         and scenario.in_flight <= contender.max_in_flight
+        and (has_foreign_python or not contender.is_foreign)
     ]
+    baselines = {BASELINES[scenario.kind], *(baseline_of(name, scenario.kind) for name in able)}
+    return [name for name in CONTENDERS if name in baselines or name in able]
 
 
 def run_scenario(
@@ -53,11 +58,19 @@ def run_scenario(
         for name in (*names[turn:], *names[:turn]):
             server = fleet.server(name, is_tls=scenario.is_tls)
             seen[name].append(asyncio.run(run_load(loads[name], server.read_cpu_s)))
-    baseline = seen[BASELINES[scenario.kind]]
-    return {name: figures_of(scenario, seen[name], baseline) for name in names}
+    return {
+        name: figures_of(
+            scenario,
+            seen[name],
+            seen[baseline_of(name, scenario.kind)],
+            fleet.server(name, is_tls=scenario.is_tls).read_memory_mb(),
+        )
+        for name in names
+    }
 
 
 def _load(scenario: Scenario, name: str, port: int, seconds: float, requests: int | None) -> Load:
+    answer: bytes | None
     if scenario.kind == "pass":
         request, answer = app_request(), app_answer()
     else:
@@ -66,5 +79,7 @@ def _load(scenario: Scenario, name: str, port: int, seconds: float, requests: in
             CONTENDERS[name].model, size_bytes=scenario.body_bytes, is_stream=is_stream
         )
         answer = stream_answer(scenario.chunks) if is_stream else unary_answer()
+        if CONTENDERS[name].is_foreign:
+            answer = None
     spread_s = scenario.think_s + scenario.pace_s * scenario.chunks
     return Load(port, request, answer, scenario.in_flight, seconds, requests, spread_s)

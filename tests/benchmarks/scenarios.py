@@ -13,7 +13,8 @@ class Scenario:
 
     `kind` is `pass` (not for the mesh), `unary` or `sse`. `has_cpu_budget` is false where a budget
     on CPU would judge something else than what it is for; `has_first_byte_budget` is true where the
-    load is light enough for the time to the first byte to mean something.
+    load is light enough for the time to the first byte to mean something, `has_throughput_budget`
+    where it is so heavy that answers per second do.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Scenario:
     is_tls: bool = False
     has_cpu_budget: bool = True
     has_first_byte_budget: bool = False
+    has_throughput_budget: bool = False
 
 
 SCENARIOS = (
@@ -36,9 +38,10 @@ SCENARIOS = (
     Scenario("unary-16-tls", "unary", 16, think_s=0.1, is_tls=True),
     Scenario("unary-16-200k", "unary", 16, think_s=0.1, body_bytes=200_000),
     Scenario("unary-64", "unary", 64, think_s=0.1),
-    Scenario("unary-200", "unary", 200, think_s=0.1),
+    Scenario("unary-200", "unary", 200, think_s=0.25, has_throughput_budget=True),
     Scenario("unary-1000", "unary", 1000, think_s=0.1),
     Scenario("sse-50", "sse", 16, chunks=50),
+    Scenario("sse-50-tls", "sse", 16, chunks=50, is_tls=True),
     Scenario("sse-1000", "sse", 16, chunks=1000),
     Scenario("sse-50-paced", "sse", 64, chunks=50, pace_s=0.01),
     Scenario(

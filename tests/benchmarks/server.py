@@ -1,4 +1,4 @@
-"""The server under test, a process of its own: uvicorn, one worker, and one contender."""
+"""The server under test, a process of its own with one worker and one contender."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ import sys
 from importlib import import_module
 from typing import Any
 
-import uvicorn
-
-from tests.benchmarks.child import allow_many_files, answer_parent, cpu_seconds, pin, report
+from tests.benchmarks.child import (
+    allow_many_files,
+    answer_parent,
+    cpu_seconds,
+    memory_mb,
+    pin,
+    report,
+)
 from tests.benchmarks.contenders import CONTENDERS
 from tests.benchmarks.wire import Origin
 
@@ -25,6 +30,31 @@ def make_app(name: str, origin: Origin) -> Any:
     return getattr(import_module(module), factory)(origin, **contender.options)
 
 
+def _serve_asgi(app: Any, listener: socket.socket) -> None:
+    import uvicorn
+
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        loop="asyncio",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_level="warning",
+        timeout_keep_alive=600,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _serve_wsgi(app: Any, listener: socket.socket) -> None:
+    import waitress
+
+    waitress.serve(app, sockets=[listener], threads=64, channel_timeout=600, _quiet=True)
+
+
+_SERVERS = {"uvicorn": _serve_asgi, "waitress": _serve_wsgi}
+
+
 def main() -> None:
     """`python -m tests.benchmarks.server NAME ORIGIN`, the origin as JSON."""
     pin("server")
@@ -34,22 +64,13 @@ def main() -> None:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen(2048)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            make_app(name, origin),
-            http="httptools",
-            loop="asyncio",
-            ws="none",
-            lifespan="on",
-            access_log=False,
-            log_level="warning",
-            timeout_keep_alive=600,
-        )
-    )
+    app = make_app(name, origin)
     # The run is over, and nothing waits for this process to tidy up.
-    answer_parent(lambda _: {"cpu_s": cpu_seconds()}, at_end=lambda: os._exit(0))
+    answer_parent(
+        lambda _: {"cpu_s": cpu_seconds(), "memory_mb": memory_mb()}, at_end=lambda: os._exit(0)
+    )
     report(port=listener.getsockname()[1])
-    server.run(sockets=[listener])
+    _SERVERS[CONTENDERS[name].server](app, listener)
 
 
 if __name__ == "__main__":

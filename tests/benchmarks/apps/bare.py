@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.benchmarks.wire import Origin, app_answer
 
-__all__ = ["Receive", "Scope", "Send", "make", "read_body", "run_lifespan"]
+__all__ = ["Receive", "Scope", "Send", "make", "make_wsgi", "read_body", "run_lifespan"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -32,6 +32,16 @@ async def _app(scope: Scope, receive: Receive, send: Send) -> None:
         return
     await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
     await send({"type": "http.response.body", "body": _ANSWER})
+
+
+def make_wsgi(origin: Origin | None = None) -> Callable[..., list[bytes]]:
+    """The same as a WSGI application."""
+
+    def app(environ: dict[str, Any], start_response: Callable[..., object]) -> list[bytes]:
+        start_response("200 OK", [(name.decode(), value.decode()) for name, value in _HEADERS])
+        return [_ANSWER]
+
+    return app
 
 
 async def run_lifespan(

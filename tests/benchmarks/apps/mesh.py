@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
-from llm_mesh_middleware import LLMMeshMiddleware, LLMProvider, LLMRoute, MeshSettings
+from llm_mesh_middleware import (
+    LLMMeshMiddleware,
+    LLMMeshWSGIMiddleware,
+    LLMProvider,
+    LLMRoute,
+    MeshSettings,
+)
 from tests.benchmarks.apps import bare
 from tests.benchmarks.wire import KEY, LLM_HOST, MODEL, PATH, PROVIDER_HOST, Origin
 
-__all__ = ["make"]
+__all__ = ["make", "make_observed", "make_with_everything", "make_wsgi"]
 
 _PROVIDER = {
     "metadata": {"name": "provider"},
@@ -36,10 +43,54 @@ _ROUTE = {
 
 def make(origin: Origin, **settings: Any) -> LLMMeshMiddleware:
     """The mesh with default settings, but for `settings` and where the provider is."""
+    return LLMMeshMiddleware(bare.make(origin), **_configured(origin, settings))
+
+
+def make_observed(origin: Origin, **settings: Any) -> LLMMeshMiddleware:
+    """The same with OpenTelemetry's SDK: every request sampled, spans exported in batches.
+
+    What is exported is dropped: encoding and sending it is the exporter's work, not the mesh's.
+    """
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+
+    class Dropped(SpanExporter):
+        def export(self, spans: object) -> SpanExportResult:
+            return SpanExportResult.SUCCESS
+
+    tracers = TracerProvider()
+    tracers.add_span_processor(BatchSpanProcessor(Dropped()))
     return LLMMeshMiddleware(
         bare.make(origin),
-        config=[LLMProvider.model_validate(_PROVIDER), LLMRoute.model_validate(_ROUTE)],
-        settings=MeshSettings(
+        **_configured(origin, settings),
+        tracer_provider=tracers,
+        meter_provider=MeterProvider([InMemoryMetricReader()]),
+    )
+
+
+def make_with_everything(origin: Origin) -> LLMMeshMiddleware:
+    """The same with a span for every attempt and an access record for every call; no content."""
+    from llm_mesh_middleware._telemetry.access_log import JSONFormatter, access_logger
+
+    written = logging.FileHandler("/dev/null")
+    written.setFormatter(JSONFormatter())
+    access_logger.addHandler(written)
+    access_logger.setLevel(logging.INFO)
+    access_logger.propagate = False
+    return make_observed(origin, attempt_spans="always")
+
+
+def make_wsgi(origin: Origin) -> LLMMeshWSGIMiddleware:
+    """The mesh as WSGI middleware."""
+    return LLMMeshWSGIMiddleware(bare.make_wsgi(origin), **_configured(origin, {}))
+
+
+def _configured(origin: Origin, settings: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "config": [LLMProvider.model_validate(_PROVIDER), LLMRoute.model_validate(_ROUTE)],
+        "settings": MeshSettings(
             endpoints={PROVIDER_HOST: origin.url}, ca_file=origin.ca_file, **settings
         ),
-    )
+    }
