@@ -43,11 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if IN_PROCESS in options.only:
         results[IN_PROCESS] = _run_in_process(options)
     wanted = [scenario for scenario in SCENARIOS if scenario.name in options.only]
-    with (
-        tempfile.TemporaryDirectory() as directory,
-        Fleet(Path(directory), options.litellm) as fleet,
-    ):
-        results["scenarios"], errors = _run_all(wanted, fleet, options)
+    with tempfile.TemporaryDirectory() as directory:
+        fleet = Fleet(Path(directory), options.litellm)
+        with fleet:
+            results["scenarios"], errors = _run_all(wanted, fleet, options)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     _say(f"\n{errors} errors")

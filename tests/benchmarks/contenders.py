@@ -35,7 +35,8 @@ class Contender:
 
 
 # A relay sets nothing, so its client has to name the right model. httpx takes CPU in proportion to
-# what is in flight: 64 is where a run still ends within reason. A WSGI server has as many threads.
+# what is in flight: 64 is where a run still ends within reason. A WSGI server has as many threads;
+# waitress ends a connection with a stream, which the load does not expect.
 # The SDK's own work is the same for every chunk and every request, so it has no budget for chunks.
 CONTENDERS: Mapping[str, Contender] = {
     "bare": Contender(f"{_APPS}.bare:make", kinds=("pass",)),
@@ -49,10 +50,18 @@ CONTENDERS: Mapping[str, Contender] = {
         f"{_APPS}.mesh:make", options={"upstream_client": "httpx"}, max_in_flight=64
     ),
     "wsgi-relay": Contender(
-        f"{_APPS}.wsgi_relay:make", model=MODEL, server="waitress", max_in_flight=64
+        f"{_APPS}.wsgi_relay:make",
+        kinds=("unary",),
+        model=MODEL,
+        server="waitress",
+        max_in_flight=64,
     ),
     "mesh-wsgi": Contender(
-        f"{_APPS}.mesh:make_wsgi", baseline="wsgi-relay", server="waitress", max_in_flight=64
+        f"{_APPS}.mesh:make_wsgi",
+        kinds=("unary",),
+        baseline="wsgi-relay",
+        server="waitress",
+        max_in_flight=64,
     ),
     "litellm": Contender(
         f"{_APPS}.litellm_proxy:make", kinds=("unary",), max_in_flight=64, is_foreign=True
