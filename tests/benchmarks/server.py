@@ -35,7 +35,7 @@ def _serve_asgi(app: Any, listener: socket.socket) -> None:
 
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http="auto",
         loop="asyncio",
         ws="none",
         lifespan="on",

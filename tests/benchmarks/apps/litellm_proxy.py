@@ -23,6 +23,7 @@ def make(origin: Origin) -> Any:
     with tempfile.NamedTemporaryFile("w", suffix=".yaml", delete=False) as file:
         json.dump(config, file)  # which is YAML
     os.environ["CONFIG_FILE_PATH"] = file.name
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # prices are not looked up on the net
     from litellm.proxy.proxy_server import app
 
     return app
