@@ -1,0 +1,78 @@
+"""One timer for many steps: what `asyncio.timeout_at` would do for each of them."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from llm_mesh_middleware._engine.alarm import Alarm
+
+SOON_S, LATER_S = 0.02, 60.0
+
+
+async def test_a_step_that_takes_too_long_ends_with_a_timeout() -> None:
+    alarm, now = Alarm(), asyncio.get_running_loop().time()
+    with pytest.raises(TimeoutError), alarm.at(now + SOON_S):
+        await asyncio.Event().wait()
+    task = asyncio.current_task()
+    assert task is not None
+    assert not task.cancelling()
+
+
+async def test_each_step_has_its_own_limit_whatever_came_before() -> None:
+    alarm, loop = Alarm(), asyncio.get_running_loop()
+    for first_s, second_s in ((SOON_S, SOON_S), (LATER_S, SOON_S)):
+        with alarm.at(loop.time() + first_s):
+            await asyncio.sleep(0)
+        with pytest.raises(TimeoutError), alarm.at(loop.time() + second_s):
+            await asyncio.Event().wait()
+
+
+async def test_a_timer_that_was_set_for_an_earlier_step_ends_no_later_one() -> None:
+    alarm, loop = Alarm(), asyncio.get_running_loop()
+    with alarm.at(loop.time() + SOON_S):
+        await asyncio.sleep(0)
+    with alarm.at(loop.time() + LATER_S):
+        await asyncio.sleep(SOON_S * 1.5)
+    alarm.close()
+
+
+async def test_nothing_is_ended_between_two_steps() -> None:
+    alarm, loop = Alarm(), asyncio.get_running_loop()
+    with alarm.at(loop.time() + SOON_S):
+        await asyncio.sleep(0)
+    await asyncio.sleep(SOON_S * 1.5)
+
+
+async def test_a_cancellation_by_somebody_else_stays_one() -> None:
+    alarm, loop = Alarm(), asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+    loop.call_soon(task.cancel)
+    with pytest.raises(asyncio.CancelledError), alarm.at(loop.time() + LATER_S):
+        await asyncio.Event().wait()
+    task.uncancel()
+    alarm.close()
+
+
+async def test_a_cancellation_beside_the_timeout_wins() -> None:
+    alarm, loop = Alarm(), asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+    loop.call_at(loop.time() + SOON_S, task.cancel)
+    with pytest.raises(asyncio.CancelledError), alarm.at(loop.time() + SOON_S):
+        await asyncio.Event().wait()
+    task.uncancel()
+
+
+async def test_an_error_of_the_step_is_not_hidden_by_the_timeout() -> None:
+    async def fail_when_cancelled() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise KeyError from None
+
+    alarm, now = Alarm(), asyncio.get_running_loop().time()
+    with pytest.raises(KeyError), alarm.at(now + SOON_S):
+        await fail_when_cancelled()
