@@ -18,7 +18,7 @@ from typing import Any
 Scenarios = Mapping[str, Mapping[str, Any]]
 
 WIDTH, HEIGHT, TOP = 1040, 380, 56
-LABELS, BARS, MIDDLE, RIGHT = 150, 310, 600, 30
+LABELS, BARS, MIDDLE, RIGHT = 165, 300, 600, 30
 ROW, BAR = 22, 13
 BARS_OF = ("unary-16", "sse-1000", "sse-50-paced")
 CURVE_OF = ("unary-1", "unary-16", "unary-64", "unary-200", "unary-1000")
@@ -109,7 +109,7 @@ def _curves(scenarios: Scenarios) -> Iterator[str]:
         in_flight = f"{one['scenario']['in_flight']:,}"
         yield _text(left + place * step, bottom + 18, in_flight, kind="fact", anchor="middle")
     yield from _lines(measured, left, step, height_of)
-    yield from _legend(measured, left, HEIGHT - 14)
+    yield from _legend(measured, MIDDLE, HEIGHT - 14)
 
 
 def _lines(
@@ -131,7 +131,7 @@ def _legend(measured: Sequence[Mapping[str, Any]], x: float, y: float) -> Iterat
     for contender, _ in _drawn(measured[0]):
         yield f'<rect x="{x}" y="{y - 9}" width="10" height="10" fill="{COLOURS[contender]}"/>'
         yield _text(x + 14, y, NAMES[contender], kind="fact")
-        x += 30 + 6 * len(NAMES[contender])
+        x += 24 + 5.6 * len(NAMES[contender])
 
 
 def _drawn(one: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -109,14 +109,12 @@ async def _body(delivery: AsyncDelivery, keepalive_s: float) -> AsyncGenerator[b
     if not delivery.reply.is_stream:
         yield delivery.take()
         return
-    events = aiter(delivery)
-    body = kept_alive(events, keepalive_s) if keepalive_s else events
+    body = kept_alive(delivery, keepalive_s) if keepalive_s else aiter(delivery)
     try:
         async for piece in body:
             yield piece
     finally:
         await body.aclose()
-        await events.aclose()
 
 
 async def _make_kept_alive(

@@ -39,19 +39,19 @@ class _Facts(msgspec.Struct, gc=False):
     service_tier: str | None = None
 
 
-class _DeltaChoice(msgspec.Struct, gc=False):
+class _ContinuedChoice(msgspec.Struct, gc=False):
     index: int = 0
     finish_reason: Literal[""] | None = None
     usage: None = None
 
 
-class _Delta(_Facts, gc=False, kw_only=True):
+class _Continuation(_Facts, gc=False, kw_only=True):
     """An event that only continues one choice, as nearly every event of a stream does.
 
     What it must not have is part of the type, so that decoding it is all the checking there is.
     """
 
-    choices: Annotated[list[_DeltaChoice], msgspec.Meta(min_length=1, max_length=1)]
+    choices: Annotated[list[_ContinuedChoice], msgspec.Meta(min_length=1, max_length=1)]
     type: None = None
     usage: None = None
     response: None = None
@@ -92,7 +92,7 @@ class AnswerFields(_Facts, gc=False):
 
 
 _decode = msgspec.json.Decoder(AnswerFields).decode
-_decode_deltas = msgspec.json.Decoder(list[_Delta]).decode
+_decode_deltas = msgspec.json.Decoder(list[_Continuation]).decode
 _decode_members = msgspec.json.Decoder(Fields).decode
 _MEMBERS = {
     field.name: msgspec.json.Decoder(field.type).decode

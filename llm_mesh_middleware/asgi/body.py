@@ -1,0 +1,51 @@
+"""A request's body, read whole under limits of size and time."""
+
+from __future__ import annotations
+
+import asyncio
+
+from .._core.inbound import too_large
+from .._engine.interrupt import Interrupt
+from ..exceptions import ClientDisconnected, RequestTimeout
+from .protocol import Receive
+
+__all__ = ["GONE", "read_body"]
+
+GONE = "the client went away"
+
+
+async def read_body(receive: Receive, *, max_bytes: int, timeout_s: float) -> bytes:
+    """The whole body; the time limit is on all of it, so a dripped one ends too.
+
+    Raises:
+        ClientDisconnected: the client did not wait.
+        RequestTooLarge: there is more than `max_bytes` of it.
+        RequestTimeout: it was not there in time.
+    """
+    with Interrupt() as interrupt:
+        limit = asyncio.get_running_loop().call_later(timeout_s, _give_up, interrupt)
+        try:
+            return await _read(receive, max_bytes)
+        finally:
+            limit.cancel()
+
+
+async def _read(receive: Receive, max_bytes: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnected(GONE)
+        data = message.get("body", b"")
+        size += len(data)
+        if size > max_bytes:
+            raise too_large(max_bytes)
+        chunks.append(data)
+        if not message.get("more_body", False):
+            return b"".join(chunks) if len(chunks) > 1 else data
+
+
+def _give_up(interrupt: Interrupt) -> None:
+    message = "the body did not arrive in time"
+    interrupt.fire(RequestTimeout(message, headers={"connection": "close"}))
