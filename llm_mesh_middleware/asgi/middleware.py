@@ -1,13 +1,13 @@
-"""The middleware itself: whose request is it, and the facts that the application adds."""
+"""The middleware itself: whose request is it?"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from .._core.inbound import split_target
 from .._engine.interrupt import Interrupt
 from ..exceptions import ConfigError, ServerShutdown
+from ..inbound import Inbound, split_target
 from ..mesh import Config, Mesh
 from ..settings import MeshSettings
 from .lifespan import Lifespan
@@ -57,14 +57,16 @@ class LLMMeshMiddleware:
             logger_provider: as `Mesh` takes it.
         """
         self.app = app
-        self._attributes = attributes
-        self._authorize = authorize
-        self._config = config
-        self._settings = settings
-        self._mesh = mesh
-        self._tracer_provider = tracer_provider
-        self._meter_provider = meter_provider
-        self._logger_provider = logger_provider
+        self._inbound: Inbound[Scope] = Inbound(
+            config=config,
+            settings=settings,
+            mesh=mesh,
+            attributes=attributes,
+            authorize=authorize,
+            tracer_provider=tracer_provider,
+            meter_provider=meter_provider,
+            logger_provider=logger_provider,
+        )
         self._interrupts: set[Interrupt] = set()
 
     @property
@@ -77,15 +79,7 @@ class LLMMeshMiddleware:
         Raises:
             ConfigError: the configuration cannot be used.
         """
-        if self._mesh is None:
-            self._mesh = Mesh(
-                self._config,
-                settings=self._settings,
-                tracer_provider=self._tracer_provider,
-                meter_provider=self._meter_provider,
-                logger_provider=self._logger_provider,
-            )
-        return self._mesh
+        return self._inbound.mesh
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection scope (ASGI 3.0)."""
@@ -93,7 +87,7 @@ class LLMMeshMiddleware:
         if kind == "lifespan":
             await self._lifespan(scope, receive, send)
             return
-        mesh = self._mesh or self.mesh
+        mesh = self._inbound.mesh
         host, hosts_seen = b"", 0
         for name, value in scope["headers"]:
             if name == b"host":
@@ -112,7 +106,7 @@ class LLMMeshMiddleware:
         elif kind == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "no WebSocket here"})
         else:
-            responder = Responder(self, mesh, found[0], scope, receive, send)
+            responder = Responder(self._inbound, found[0], scope, receive, send, self._interrupts)
             await responder.respond(path, hosts, authority)
 
     def interrupt(self) -> None:
@@ -122,18 +116,6 @@ class LLMMeshMiddleware:
         """
         for interrupt in list(self._interrupts):
             interrupt.fire(ServerShutdown())
-
-    def attributes_of(self, scope: Scope, consumer: str | None) -> Mapping[str, str]:
-        """What the application and the client key say of a request."""
-        facts = dict(self._attributes(scope)) if self._attributes is not None else {}
-        if consumer is not None:
-            facts["consumer"] = consumer
-        return facts
-
-    def authorizer(self, scope: Scope) -> Callable[[], bool] | None:
-        """The application's decision on `scope`, to be asked if it is needed."""
-        authorize = self._authorize
-        return None if authorize is None else lambda: authorize(scope)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Report a bad configuration as a failed start-up; close connections at shutdown."""

@@ -6,11 +6,8 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
-from .._core.headers import Headers
-from .._core.inbound import check_body, check_hosts
-from .._core.messages import ClientRequest, error_object
+from .._core.messages import error_object
 from .._core.payload import read_bool
 from .._core.routing import VirtualHost
 from .._core.sse import make_event
@@ -18,12 +15,9 @@ from .._engine.delivery import AsyncDelivery
 from .._engine.interrupt import Interrupt
 from .._engine.keepalive import COMMENT, kept_alive, open_kept_alive
 from ..exceptions import AnswerableError, ClientDisconnected, ServerShutdown
-from ..mesh import Mesh
+from ..inbound import ClientRequest, Headers, Inbound, check_hosts
 from .body import GONE, read_body
 from .protocol import Receive, Scope, Send
-
-if TYPE_CHECKING:
-    from .middleware import LLMMeshMiddleware
 
 __all__ = ["Responder"]
 
@@ -37,19 +31,21 @@ class Responder:
 
     def __init__(
         self,
-        middleware: LLMMeshMiddleware,
-        mesh: Mesh,
+        inbound: Inbound[Scope],
         host: VirtualHost,
         scope: Scope,
         receive: Receive,
         send: Send,
+        interrupts: set[Interrupt],
     ) -> None:
-        self._middleware = middleware
-        self._mesh = mesh
+        """`interrupts` has the request's own while it is served, for whoever must end it."""
+        self._inbound = inbound
+        self._mesh = inbound.mesh
         self._host = host
         self._scope = scope
         self._receive = receive
         self._send = send
+        self._interrupts = interrupts
         self._has_started = False
 
     async def respond(self, path: str, hosts: list[bytes], authority: bytes | None) -> None:
@@ -58,11 +54,11 @@ class Responder:
             request = await self._admit(path, hosts, authority)
             with Interrupt() as interrupt:
                 watch = asyncio.create_task(self._watch(interrupt))
-                self._middleware._interrupts.add(interrupt)
+                self._interrupts.add(interrupt)
                 try:
                     await self._serve(request, interrupt)
                 finally:
-                    self._middleware._interrupts.discard(interrupt)
+                    self._interrupts.discard(interrupt)
                     watch.cancel()
         except AnswerableError as error:
             await self._send_error(error)
@@ -149,9 +145,7 @@ class Responder:
         )
         try:
             check_hosts(hosts, authority)
-            authorizer = self._middleware.authorizer(scope)
-            consumer = self._mesh.access.admit(request.peer, request.headers, authorizer)
-            check_body(request.headers, settings.max_request_bytes)
+            request.attributes = self._inbound.admit(scope, request.peer, request.headers)
             request.body = await read_body(
                 self._receive,
                 max_bytes=settings.max_request_bytes,
@@ -160,7 +154,6 @@ class Responder:
         except AnswerableError as error:
             self._mesh.refuse(self._host, request, error)
             raise
-        request.attributes = self._middleware.attributes_of(scope, consumer)
         return request
 
     async def _watch(self, interrupt: Interrupt) -> None:

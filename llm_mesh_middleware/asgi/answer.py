@@ -8,15 +8,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
-from ._core.payload import read_bool
-from ._core.reply import Refusal
-from ._core.routing import VirtualHost
-from ._core.sse import make_event
-from ._engine.delivery import AsyncDelivery
-from ._engine.keepalive import COMMENT, kept_alive
-from .exceptions import AnswerableError
-from .inbound import ClientRequest
-from .mesh import Mesh
+from .._core.payload import read_bool
+from .._core.reply import Refusal
+from .._core.routing import VirtualHost
+from .._core.sse import make_event
+from .._engine.delivery import AsyncDelivery
+from .._engine.keepalive import COMMENT, kept_alive
+from ..exceptions import AnswerableError
+from ..inbound import ClientRequest
+from ..mesh import Mesh
 
 __all__ = ["AsyncAnswer", "make_answer", "refused"]
 

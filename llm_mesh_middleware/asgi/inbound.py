@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from ._core.routing import VirtualHost
-from .async_answer import AsyncAnswer, make_answer, refused
-from .exceptions import AccessDenied, AnswerableError, InvalidClientKey
-from .inbound import ClientRequest, Headers, check_body, check_hosts, split_target, too_large
-from .mesh import Mesh
+from .._core.routing import VirtualHost
+from ..exceptions import AccessDenied, AnswerableError, InvalidClientKey
+from ..inbound import ClientRequest, Headers, check_body, check_hosts, split_target, too_large
+from ..mesh import Mesh
+from .answer import AsyncAnswer, make_answer, refused
 
 __all__ = ["Addressed", "AsyncInbound"]
 
