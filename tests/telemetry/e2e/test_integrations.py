@@ -58,6 +58,12 @@ class _ListingMeter(NoOpMeter):
         self._list(name, unit, "gauge")
         return super().create_observable_gauge(name, callbacks, unit, description)
 
+    def create_observable_up_down_counter(
+        self, name: str, callbacks: Any = None, unit: str = "", description: str = ""
+    ) -> Any:
+        self._list(name, unit, "gauge")
+        return super().create_observable_up_down_counter(name, callbacks, unit, description)
+
 
 class _ListingProvider(MeterProvider):
     def __init__(self) -> None:
