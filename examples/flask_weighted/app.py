@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from flask import Flask
+
 from llm_mesh_flask import LLMMesh
 
 app = Flask(__name__)
