@@ -60,6 +60,7 @@ import asyncio, httpx, pytest
 from llm_mesh_middleware import ConfigError, LLMMeshMiddleware
 from llm_mesh_middleware.testing import Answer, Stream, assert_routed, chat_stream, error_body
 
+pytestmark = pytest.mark.filterwarnings("error")
 QUESTION = {"messages": [{"role": "user", "content": "Good morning"}]}
 
 
@@ -181,7 +182,7 @@ def test_the_fixtures_do_what_they_say(inner: pytest.Pytester) -> None:
     inner.makeconftest(NO_SOCKETS)
     inner.makepyfile(TESTS)
 
-    inner.runpytest_inprocess("-p", NAME, "-W", "error").assert_outcomes(passed=9)
+    inner.runpytest_inprocess("-p", NAME).assert_outcomes(passed=9)
 
 
 def test_who_uses_no_fixture_pays_for_none(
