@@ -54,17 +54,9 @@ class Example:
             raise
         return program, port
 
-    def ask(self, port: int, *, more: str = "", block: int = 1) -> str:
-        """Run a later block in another shell with the same keys, and give what it prints.
-
-        Args:
-            port: where the program is.
-            more: further options of curl.
-            block: which block.
-        """
-        exports = [line for line in self._block(0).splitlines() if line.startswith("export ")]
-        asking = self._block(block).replace("curl ", f"curl --silent --show-error {more} ")
-        script = "\n".join([*exports, asking])
+    def ask(self, port: int, *, more: str = "") -> str:
+        """Run the second block, with `more` options of curl, and give what it prints."""
+        script = self._block(1).replace("curl ", f"curl --silent --show-error {more} ")
         done = subprocess.run(
             self._bash(script, port),
             env={**clean_environment(), **self._environment(port)},
