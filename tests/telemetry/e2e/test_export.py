@@ -71,6 +71,7 @@ CALLS: dict[str, dict[str, Any]] = {
         "gen_ai.response.time_to_first_chunk": ANY,
         "llm_mesh.stream.chunk_count": 5,
         "llm_mesh.stream.outcome": "complete",
+        "llm_mesh.usage.injected": True,
         "llm_mesh.attempt.count": 1,
         "http.response.status_code": 200,
     },
