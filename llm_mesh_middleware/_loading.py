@@ -59,6 +59,7 @@ class LiveTable:
         source: ConfigSource,
         settings: MeshSettings,
         *,
+        environ: Mapping[str, str] | None = None,
         adopt: Callable[[RoutingTable], None],
         told: Callable[[MeshStatus], None],
     ) -> None:
@@ -69,6 +70,7 @@ class LiveTable:
         """
         self._source = source
         self._settings = settings
+        self._environ = environ
         self._adopt = adopt
         self._told = told
         self._interval_s = settings.reload_interval or math.inf
@@ -160,7 +162,7 @@ class LiveTable:
     def _compile(self) -> Compiled:
         ca_file = self._settings.ca_file
         trusted = {} if ca_file is None else {ca_file: version_of(ca_file)}
-        compiled = load_source(self._source, self._settings)
+        compiled = load_source(self._source, self._settings, self._environ)
         compiled = replace(compiled, files={**compiled.files, **trusted})
         try:
             if compiled.table is not None:

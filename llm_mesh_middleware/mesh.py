@@ -64,6 +64,7 @@ class Mesh:
         meter_provider: MeterProvider | None = None,
         logger_provider: LoggerProvider | None = None,
         redact: Callable[[str], str] | None = None,
+        environ: Mapping[str, str] | None = None,
         rng: Callable[[], float] = random.random,
     ) -> None:
         """Read and compile the configuration.
@@ -81,6 +82,8 @@ class Mesh:
             logger_provider: where events go; by default OpenTelemetry's global one.
             redact: what each piece of content passes on its way into a record, where
                 `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` has content recorded.
+            environ: where `${NAME}` and `apiKeyFrom.env` are looked up; by default the process's
+                own environment. Settings, and a source of one's own, are not read from it.
             rng: numbers in [0, 1) for weighted choices; give a seeded one to repeat a run.
 
         Raises:
@@ -102,9 +105,11 @@ class Mesh:
             trust_env=self.settings.trust_env,
             transport=transport,
         )
-        source = source_of(config, self.settings)
+        source = source_of(config, self.settings, environ)
         self._own_source = source if source is not config else None
-        self._live = LiveTable(source, self.settings, adopt=self._adopt, told=self._record)
+        self._live = LiveTable(
+            source, self.settings, environ=environ, adopt=self._adopt, told=self._record
+        )
         _meshes.add(self)
         self._telemetry = self._make_telemetry(
             tracer_provider, meter_provider, logger_provider, redact

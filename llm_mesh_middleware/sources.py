@@ -173,7 +173,9 @@ Config = (
 )
 
 
-def source_of(config: Config | None, settings: MeshSettings) -> ConfigSource:
+def source_of(
+    config: Config | None, settings: MeshSettings, environ: Mapping[str, str] | None = None
+) -> ConfigSource:
     """The source that `config` stands for; None for what the settings name.
 
     Raises:
@@ -191,7 +193,8 @@ def source_of(config: Config | None, settings: MeshSettings) -> ConfigSource:
     paths = [os.fspath(item) for item in config if isinstance(item, str | os.PathLike)]
     if len(paths) == 1 and paths[0].startswith(KUBERNETES):
         return _cluster_source(paths[0])
-    return FileSource(paths, environ=os.environ, default_namespace=settings.namespace)
+    environ = os.environ if environ is None else environ
+    return FileSource(paths, environ=environ, default_namespace=settings.namespace)
 
 
 def _cluster_source(config: str) -> ConfigSource:

@@ -118,6 +118,22 @@ def test_every_exception_of_the_mesh_is_public() -> None:
     assert set(exceptions) <= set(llm_mesh_middleware.__all__)
 
 
+def test_pytest_finds_the_plugin() -> None:
+    (plugin,) = importlib.metadata.entry_points(group="pytest11", name="llm_mesh_pytest")
+
+    assert PROJECT["entry-points"]["pytest11"] == {plugin.name: plugin.value}
+    assert plugin.load().__all__ == ["llm_mesh", "llm_upstream"]
+
+
+@pytest.mark.parametrize("name", ["llm_mesh_pytest", "llm_mesh_pytest.client"])
+def test_names_of_the_plugin_are_sorted_and_typed(name: str) -> None:
+    module = importlib.import_module(name)
+
+    assert module.__all__ == sorted(module.__all__)
+    assert [each for each in module.__all__ if not hasattr(module, each)] == []
+    assert Path(module.__file__ or "").with_name("py.typed").is_file()
+
+
 def test_importing_the_package_imports_no_framework() -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import llm_mesh_middleware; "

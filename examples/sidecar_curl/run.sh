@@ -5,8 +5,11 @@ cd "$(dirname "$0")"
 port=${PORT:-15001}
 
 llm-mesh serve --config mesh.yaml --port "$port" &
-trap 'kill $!' EXIT
-until curl --silent --fail --output /dev/null "http://127.0.0.1:$port/healthz"; do sleep 0.1; done
+trap 'kill $! && wait' EXIT
+until curl --silent --fail --output /dev/null "http://127.0.0.1:$port/healthz"; do
+  kill -0 $!  # has it ended, for a mistake in mesh.yaml?
+  sleep 0.1
+done
 
 # No key, no model, no TLS: any program that knows `http_proxy` is served.
 http_proxy=http://127.0.0.1:$port curl --silent --show-error http://dashscope.aliyuncs.com \

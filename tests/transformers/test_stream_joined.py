@@ -199,8 +199,8 @@ def test_a_long_answer_in_small_pieces_costs_no_more_than_its_length() -> None:
         b'data: {"choices":[{"index":0,"delta":{"content":"\\ud800"}}]}\n\n' + DONE,
         b'data: {"x":1e999,"choices":[{"index":0,"delta":{}}]}\n\n' + DONE,
         b'data: {"choices":[{"index":0,"delta":{"x":'
-        + b"[" * 5000
-        + b"]" * 5000
+        + b"[" * 100_000
+        + b"]" * 100_000
         + b"}}]}\n\n"
         + DONE,
     ],

@@ -31,6 +31,8 @@ from llm_mesh_middleware import (
     UpstreamTimeout,
 )
 from llm_mesh_middleware.explain import read_body, read_header
+from llm_mesh_middleware.testing import MemoryUpstream, assert_routed
+from llm_mesh_pytest.client import MakeClient, MeshClient
 
 
 def facts_about_the_caller(scope: Scope) -> Mapping[str, str]:
@@ -138,3 +140,15 @@ def from_a_cluster() -> Mesh:
     source = KubernetesSource("team", kubeconfig=Path("kubeconfig"), write_status=False)
     source.close()
     return Mesh(source)
+
+
+def test_of_a_user(llm_mesh: MakeClient, llm_upstream: MemoryUpstream) -> None:
+    client = llm_mesh(Path("mesh.yaml"), namespace="tests")
+    assert_type(client, MeshClient)
+    with client.mesh.attributes(plan="pro"):
+        assert_routed(client.post("http://chat/", json={}), rule="pro")
+    assert_type(llm_upstream.requests[0].path, str)
+
+
+def a_mesh_with_keys_of_its_own() -> Mesh:
+    return Mesh("mesh.yaml", transport=MemoryUpstream(), environ={"KEY": "made-up"})

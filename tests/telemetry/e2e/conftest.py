@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -50,6 +51,8 @@ def collector(sink: Sink, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         pytest.skip("the collector is not installed: there is no rotel wheel for this platform")
     agent = Path(spec.origin).with_name("rotel-agent")
     agent.chmod(0o755)  # wheels lose the mode
+    if (tried := subprocess.run([agent, "--help"], capture_output=True, text=True)).returncode:
+        pytest.skip(f"the collector does not run with this Python: {tried.stderr}")
     grpc, http = free_port(), free_port()
     pid_file = tmp_path_factory.mktemp("rotel") / "pid"
     command = [

@@ -1,0 +1,98 @@
+"""The client that tests are given: virtual hosts are routed, all others are refused."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn, Protocol
+
+import httpx
+
+from llm_mesh_httpx import MeshTransport
+from llm_mesh_middleware import Mesh, MeshSettings
+from llm_mesh_middleware.mesh import Config
+from llm_mesh_middleware.settings import load_settings
+from llm_mesh_middleware.testing import MemoryUpstream
+
+__all__ = ["MakeClient", "MeshClient", "make_client"]
+
+
+class MeshClient(httpx.Client):
+    """An httpx client for virtual hosts alone."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        """Route the calls by `mesh`, which is closed with the client."""
+        self.mesh = mesh
+        # Without the environment: a proxy of the machine would have a transport of its own.
+        super().__init__(transport=MeshTransport(mesh, transport=_NoSocket(mesh)), trust_env=False)
+
+    def close(self) -> None:
+        """Close the client and the mesh."""
+        super().close()
+        self.mesh.close()
+
+    def __exit__(self, *exc: Any) -> None:
+        super().__exit__(*exc)
+        self.mesh.close()
+
+
+class MakeClient(Protocol):
+    """What the fixture `llm_mesh` gives."""
+
+    def __call__(self, config: Config, **settings: Any) -> MeshClient:
+        """A client whose calls `config` routes; `settings` are those of `MeshSettings`.
+
+        Raises:
+            ConfigError: with everything that is wrong with manifests and settings.
+        """
+
+
+def make_client(
+    upstream: MemoryUpstream, config: Config, settings: Mapping[str, Any]
+) -> MeshClient:
+    """A client of a mesh of its own; weights are drawn alike in every run."""
+    mesh = Mesh(
+        config,
+        settings=_only(settings),
+        transport=upstream,
+        environ=_Environment(),
+        rng=random.Random(0).random,
+    )
+    return MeshClient(mesh)
+
+
+class _Environment(Mapping[str, str]):
+    """The process's own, in which every variable has a value."""
+
+    def __getitem__(self, name: str) -> str:
+        return os.environ.get(name) or f"test-{name}"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(os.environ)
+
+    def __len__(self) -> int:
+        return len(os.environ)
+
+
+class _NoSocket(httpx.BaseTransport):
+    """For hosts that are not virtual."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._mesh = mesh
+
+    def handle_request(self, request: httpx.Request) -> NoReturn:
+        names = ", ".join(self._mesh.status().hosts) or "none"
+        raise RuntimeError(
+            f"{request.url.host} is no virtual host of this mesh ({names}), and the client of the"
+            " fixture llm_mesh opens no socket"
+        )
+
+
+def _only(settings: Mapping[str, Any]) -> MeshSettings:
+    """`settings` over the defaults; what the shell has set would make a test depend on it."""
+    defaults = {
+        name: field.get_default(call_default_factory=True)
+        for name, field in MeshSettings.model_fields.items()
+    }
+    return load_settings(**{**defaults, **settings})
