@@ -33,6 +33,7 @@ hypothesis.settings.register_profile("suite", max_examples=50, deadline=None)
 hypothesis.settings.load_profile("suite")
 
 SERVERS = ("uvicorn-h11", "uvicorn-httptools", "hypercorn")
+WSGI_SERVERS = ("wsgiref",)
 Serve = Callable[..., int]
 
 
@@ -166,6 +167,7 @@ def _hypercorn(app: object, name: str) -> Iterator[int]:
 
 class _ThreadingServer(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+    request_queue_size = 256
 
 
 class _SilentHandler(WSGIRequestHandler):
