@@ -105,12 +105,12 @@ class Mesh:
         source = source_of(config, self.settings)
         self._own_source = source if source is not config else None
         self._live = LiveTable(source, self.settings, adopt=self._adopt, told=self._record)
-        _meshes.add(self)
         self._telemetry = self._make_telemetry(
             tracer_provider, meter_provider, logger_provider, redact
         )
         observers = (self._telemetry,) if observer is None else (self._telemetry, observer)
         self._observer = GuardedObserver(observers)
+        _meshes.add(self)
 
     @property
     def table(self) -> RoutingTable:
@@ -324,6 +324,7 @@ class Mesh:
         """Leave to the parent process what is its own: connections, and calls under way."""
         self._live.begin_process()
         self._clients.forget()
+        self._telemetry.metrics.begin_process()
         self._state = MeshState(threading.Lock)
 
 

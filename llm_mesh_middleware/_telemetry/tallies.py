@@ -46,6 +46,10 @@ class Tallies:
             key: Tally(meter, name, unit, f"{about}: {name}") for key, name in names.items()
         }
 
+    def begin_process(self) -> None:
+        """In a forked child: a thread that has stayed behind may have held the lock."""
+        self._lock = threading.Lock()
+
     def add(self, labels: Labels, amounts: Mapping[str, int]) -> None:
         """Add each amount to its counter."""
         for key, amount in amounts.items():
