@@ -27,14 +27,20 @@ def upstream(kept_upstream: FakeUpstream) -> FakeUpstream:
 
 
 @pytest.fixture(scope="module", params=SERVERS)
+def server(request: pytest.FixtureRequest) -> str:
+    """The name of each server in turn."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
 def port(
-    request: pytest.FixtureRequest,
+    server: str,
     kept_upstream: FakeUpstream,
     ca_file: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[int]:
     """Where the server in turn answers."""
-    start, options = SERVERS[request.param]
+    start, options = SERVERS[server]
     log = tmp_path_factory.mktemp("server") / "errors.log"
     environ = environment(
         config=json.dumps([str(MANIFESTS)]),
