@@ -176,6 +176,7 @@ def test_clients_that_go_away_leave_nothing_behind(
         assert upstream.open_connections == 0
 
 
+@ASGI
 def test_other_streams_go_on_when_a_client_goes_away(
     mesh_on: MeshOn, connect: Connect, providers: Providers, server: str
 ) -> None:
