@@ -324,7 +324,6 @@ class Mesh:
         """Leave to the parent process what is its own: connections, and calls under way."""
         self._live.begin_process()
         self._clients.forget()
-        self._telemetry.metrics.begin_process()
         self._state = MeshState(threading.Lock)
 
 

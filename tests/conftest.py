@@ -22,9 +22,10 @@ from hypercorn.config import Config as HypercornConfig
 import llm_mesh_middleware.cli
 from llm_mesh_middleware import MeshSettings
 from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream
+from tests.canaries import canary
 
 DASHSCOPE, MOONSHOT, DEMO = "dashscope.aliyuncs.com", "api.moonshot.cn", "demo-llm-server"
-DASHSCOPE_KEY, MOONSHOT_KEY = "sk-canary-dashscope-0123456789", "sk-canary-moonshot-9876543210"
+DASHSCOPE_KEY, MOONSHOT_KEY = canary("dashscope"), canary("moonshot")
 MANIFESTS = Path(llm_mesh_middleware.cli.__file__).parent / "manifests"
 
 # Enough to find what is wrong over many runs; the whole suite must stay short.

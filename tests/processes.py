@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.canaries import watched
+
 __all__ = ["ROOT", "Process", "Program", "clean_environment", "free_port", "sidecar"]
 
 ROOT = Path(__file__).parents[1]
@@ -107,7 +109,7 @@ class Program(Process):
         assert self._process.stdout is not None
         for line in self._process.stdout:
             with self._changed:
-                self._lines.append(line)
+                self._lines.append(watched("a process's output", line))
                 self._changed.notify_all()
 
 

@@ -104,11 +104,6 @@ class MeshMetrics:
         self._asm = Tallies(meter, semconv.ASM_COUNTERS, unit=semconv.TOKENS, about="Tokens (ASM)")
         self.ejections = Ejections(meter)
 
-    def begin_process(self) -> None:
-        """Be usable in a forked child."""
-        self._usage.begin_process()
-        self._asm.begin_process()
-
     def reloaded(self, is_success: bool) -> None:
         """The configuration was read again."""
         self._reloads.add(1, {semconv.RELOAD_RESULT: "success" if is_success else "failure"})
