@@ -113,9 +113,9 @@ class Program(Process):
                 self._changed.notify_all()
 
 
-def sidecar(config: Path, environ: Mapping[str, str]) -> tuple[Program, str]:
-    """`llm-mesh serve` on a free port, and its URL."""
-    start = "from llm_mesh_middleware.cli import main; main()"
+def sidecar(config: Path, environ: Mapping[str, str], *, first: str = "") -> tuple[Program, str]:
+    """`llm-mesh serve` on a free port, and its URL; `first` is Python that it runs before."""
+    start = f"{first}from llm_mesh_middleware.cli import main; main()"
     options = ("--config", str(config), "--port", "0", "--log-format", "json")
     program = Program([sys.executable, "-c", start, "serve", *options], environ)
     try:
