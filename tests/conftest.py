@@ -20,7 +20,7 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config as HypercornConfig
 
 import llm_mesh_middleware.cli
-from llm_mesh_middleware import MeshSettings
+from llm_mesh_middleware import LLMMeshWSGIMiddleware, MeshSettings
 from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream
 from tests.canaries import canary
 
@@ -189,6 +189,8 @@ def _wsgiref(app: object, name: str) -> Iterator[int]:
             server.shutdown()
             thread.join(10)
             assert not thread.is_alive()
+            if isinstance(app, LLMMeshWSGIMiddleware):  # WSGI has no word for the end of a server
+                app.mesh.close()
 
 
 _SERVERS: dict[str, Callable[[object, str], AbstractContextManager[int]]] = {

@@ -18,6 +18,10 @@ from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, MOONSHOT, Providers, Serve
 MeshOn = Callable[..., int]
 
 CANARY = "canary-4711"
+CLIENTS = pytest.mark.parametrize(
+    ("kind", "client_kind"),
+    [("uvicorn-httptools", "aiohttp"), ("uvicorn-httptools", "httpx"), ("wsgiref", "httpx")],
+)
 
 NEVER = (
     "Authorization: Bearer {}",
@@ -204,7 +208,7 @@ def dead_proxy(monkeypatch: pytest.MonkeyPatch) -> str:
     return url
 
 
-@pytest.mark.parametrize("client_kind", ["aiohttp", "httpx"])
+@CLIENTS
 def test_the_proxies_of_the_process_are_not_used(
     dead_proxy: str,
     serve: Serve,
@@ -220,7 +224,7 @@ def test_the_proxies_of_the_process_are_not_used(
     assert len(providers.requests) == 1
 
 
-@pytest.mark.parametrize("client_kind", ["aiohttp", "httpx"])
+@CLIENTS
 def test_the_proxies_of_the_process_are_used_if_the_owner_says_so(
     dead_proxy: str,
     serve: Serve,
@@ -257,7 +261,7 @@ def keyless(upstream: FakeUpstream) -> LLMProvider:
     )
 
 
-@pytest.mark.parametrize("client_kind", ["aiohttp", "httpx"])
+@CLIENTS
 @pytest.mark.parametrize("trust_env", [False, True])
 def test_no_netrc_is_read(
     serve: Serve,
