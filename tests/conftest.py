@@ -23,10 +23,13 @@ import llm_mesh_middleware.cli
 from llm_mesh_middleware import LLMMeshWSGIMiddleware, MeshSettings
 from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream
 from tests.canaries import canary
+from tests.canaries import pytest_runtest_makereport as search_for_canaries
 
 DASHSCOPE, MOONSHOT, DEMO = "dashscope.aliyuncs.com", "api.moonshot.cn", "demo-llm-server"
 DASHSCOPE_KEY, MOONSHOT_KEY = canary("dashscope"), canary("moonshot")
 MANIFESTS = Path(llm_mesh_middleware.cli.__file__).parent / "manifests"
+
+pytest_runtest_makereport = search_for_canaries  # pytest knows a hook by its name in a conftest
 
 # Enough to find what is wrong over many runs; the whole suite must stay short.
 # How long an example takes is the machine's matter.

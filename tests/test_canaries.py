@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.canaries import PIECE, canary, leaks
+from tests.canaries import PIECE, canary, leaks, pytest_runtest_makereport
 from tests.processes import ROOT
 
 KEY = canary("of this test")
@@ -46,6 +46,11 @@ def test_any_eight_characters_are_found(at: int) -> None:
 
 def test_seven_characters_are_not() -> None:
     assert not leaks(SECRET[:7] + "-" + SECRET[7:14] + "-" + SECRET[14:])
+
+
+def test_every_test_is_searched(request: pytest.FixtureRequest) -> None:
+    hooks = request.config.hook.pytest_runtest_makereport.get_hookimpls()
+    assert pytest_runtest_makereport in [hook.function for hook in hooks]
 
 
 def test_a_test_that_leaks_fails_by_its_name(tmp_path: Path) -> None:
