@@ -40,8 +40,8 @@ def test_nothing():
 
 @pytest.mark.parametrize("at", range(len(SECRET) - PIECE + 1))
 def test_any_eight_characters_are_found(at: int) -> None:
-    assert leaks(f"Bearer {SECRET[at : at + PIECE]}.") == {"of this test"}
-    assert leaks(SECRET[at : at + PIECE].encode()) == {"of this test"}
+    assert "of this test" in leaks(f"Bearer {SECRET[at : at + PIECE]}.")
+    assert "of this test" in leaks(SECRET[at : at + PIECE].encode())
 
 
 def test_seven_characters_are_not() -> None:

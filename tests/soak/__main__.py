@@ -81,7 +81,7 @@ async def _run(
         await asyncio.sleep(0.05)
     load.stop()
     await calling
-    await asyncio.sleep(min(2.5, length_s))  # whoever was left alone has been given up by now
+    await asyncio.sleep(min(4.0, length_s))  # whoever was left alone has been given up by now
     take()
     return samples, load
 

@@ -37,7 +37,7 @@ spec:
   - name: all
     backendRefs: [{{providerHost: {host}}}]
     retry: {{attempts: 0}}
-    timeouts: {{firstByte: 1s, idle: 1s}}
+    timeouts: {{firstByte: 3s, idle: 1s}}
 """
 _FIRST = "import tests.soak.targets as t; t.count_tasks();"
 
