@@ -110,12 +110,12 @@ class Mesh:
         self._live = LiveTable(
             source, self.settings, environ=environ, adopt=self._adopt, told=self._record
         )
-        _meshes.add(self)
         self._telemetry = self._make_telemetry(
             tracer_provider, meter_provider, logger_provider, redact
         )
         observers = (self._telemetry,) if observer is None else (self._telemetry, observer)
         self._observer = GuardedObserver(observers)
+        _meshes.add(self)
 
     @property
     def table(self) -> RoutingTable:

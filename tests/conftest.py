@@ -20,12 +20,16 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config as HypercornConfig
 
 import llm_mesh_middleware.cli
-from llm_mesh_middleware import MeshSettings
+from llm_mesh_middleware import LLMMeshWSGIMiddleware, MeshSettings
 from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream
+from tests.canaries import canary
+from tests.canaries import pytest_runtest_makereport as search_for_canaries
 
 DASHSCOPE, MOONSHOT, DEMO = "dashscope.aliyuncs.com", "api.moonshot.cn", "demo-llm-server"
-DASHSCOPE_KEY, MOONSHOT_KEY = "sk-canary-dashscope-0123456789", "sk-canary-moonshot-9876543210"
+DASHSCOPE_KEY, MOONSHOT_KEY = canary("dashscope"), canary("moonshot")
 MANIFESTS = Path(llm_mesh_middleware.cli.__file__).parent / "manifests"
+
+pytest_runtest_makereport = search_for_canaries  # pytest knows a hook by its name in a conftest
 
 # Enough to find what is wrong over many runs; the whole suite must stay short.
 # How long an example takes is the machine's matter.
@@ -33,6 +37,7 @@ hypothesis.settings.register_profile("suite", max_examples=50, deadline=None)
 hypothesis.settings.load_profile("suite")
 
 SERVERS = ("uvicorn-h11", "uvicorn-httptools", "hypercorn")
+WSGI_SERVERS = ("wsgiref",)
 Serve = Callable[..., int]
 
 
@@ -166,6 +171,7 @@ def _hypercorn(app: object, name: str) -> Iterator[int]:
 
 class _ThreadingServer(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+    request_queue_size = 256
 
 
 class _SilentHandler(WSGIRequestHandler):
@@ -186,6 +192,8 @@ def _wsgiref(app: object, name: str) -> Iterator[int]:
             server.shutdown()
             thread.join(10)
             assert not thread.is_alive()
+            if isinstance(app, LLMMeshWSGIMiddleware):  # WSGI has no word for the end of a server
+                app.mesh.close()
 
 
 _SERVERS: dict[str, Callable[[object, str], AbstractContextManager[int]]] = {

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.canaries import watched
+
 __all__ = ["ROOT", "Process", "Program", "clean_environment", "free_port", "sidecar"]
 
 ROOT = Path(__file__).parents[1]
@@ -107,13 +109,13 @@ class Program(Process):
         assert self._process.stdout is not None
         for line in self._process.stdout:
             with self._changed:
-                self._lines.append(line)
+                self._lines.append(watched("a process's output", line))
                 self._changed.notify_all()
 
 
-def sidecar(config: Path, environ: Mapping[str, str]) -> tuple[Program, str]:
-    """`llm-mesh serve` on a free port, and its URL."""
-    start = "from llm_mesh_middleware.cli import main; main()"
+def sidecar(config: Path, environ: Mapping[str, str], *, first: str = "") -> tuple[Program, str]:
+    """`llm-mesh serve` on a free port, and its URL; `first` is Python that it runs before."""
+    start = f"{first}from llm_mesh_middleware.cli import main; main()"
     options = ("--config", str(config), "--port", "0", "--log-format", "json")
     program = Program([sys.executable, "-c", start, "serve", *options], environ)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import warnings
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -91,7 +92,10 @@ class UpstreamClients:
     def forget(self) -> None:
         """In a forked process: the connections are the parent's, and so may a held lock be."""
         self._lock = threading.Lock()
-        self._sync = None
+        with warnings.catch_warnings():
+            # To close them takes locks of the pool's; dropped, they are closed for this process.
+            warnings.simplefilter("ignore", ResourceWarning)
+            self._sync = None
 
     def _make_async(self) -> AsyncUpstreamClient:
         if self._uses_httpx:

@@ -6,6 +6,7 @@ connection that was used last and brings it back; one lock-free queue is all tha
 
 from __future__ import annotations
 
+import math
 import ssl
 import time
 from collections import deque
@@ -52,7 +53,7 @@ class Connections:
             return
         now = time.monotonic()
         self._idle.append((connection, now + _KEEPALIVE_S))
-        if self._idle[0][1] < now:  # after a burst, one too many is closed at a time
+        if self._is_closed or self._oldest_until() < now:  # one too many is closed at a time
             self._drop_oldest()
 
     def close(self) -> None:
@@ -75,6 +76,12 @@ class Connections:
             ssl_context=self._context,
             network_backend=self._backend,  # type: ignore[arg-type]  # it is one by its methods
         )
+
+    def _oldest_until(self) -> float:
+        try:
+            return self._idle[0][1]
+        except IndexError:  # another thread has taken the very one that was given back
+            return math.inf
 
     def _drop_oldest(self) -> None:
         try:

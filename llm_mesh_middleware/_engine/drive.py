@@ -27,12 +27,14 @@ def drive(steps: Exchange, client: UpstreamClient, line: Line) -> Delivery:
 
     Raises:
         MeshError: what the exchange raises; then no connection is left behind.
+        ClientDisconnected: the line was cut.
     """
     driver = _Driver(client, line)
     answer: Answer = None
     try:
         while True:
             answer = driver.carry_out(steps.send(answer))
+            line.check()
     except StopIteration as stop:
         return Delivery(stop.value, driver.response)
     except Exception as error:
@@ -57,15 +59,17 @@ class _Driver:
     def carry_out(self, step: Step) -> Answer:
         if isinstance(step, Sleep):
             self.drop()
-            time.sleep(step.seconds)
+            self._line.wait(threading.Event(), step.seconds)
             return None
         if isinstance(step, Await):
             self.drop()
-            _signal(step)
+            called = threading.Event()
+            step.signal(called.set)
+            self._line.wait(called, max(0.0, step.deadline.at - time.monotonic()))
             return None
         if isinstance(step, Race):
             self.drop()
-            raced, self.response = race(step, self._client)
+            raced, self.response = race(step, self._client, self._line)
             return raced
         try:
             if isinstance(step, Send):
@@ -85,9 +89,3 @@ class _Driver:
         response, self.response = self.response, None
         if response is not None:
             response.close()
-
-
-def _signal(step: Await) -> None:
-    called = threading.Event()
-    step.signal(called.set)
-    called.wait(max(0.0, step.deadline.at - time.monotonic()))

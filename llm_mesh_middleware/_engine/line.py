@@ -12,7 +12,10 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
+
+from ..exceptions import ClientDisconnected
 
 __all__ = ["Line", "LineBackend"]
 
@@ -26,12 +29,22 @@ _calls = threading.local()
 
 
 class Line:
-    """One call's limits. `is_fresh` says whether a connection was opened for it."""
+    """One exchange's limits. `is_fresh` says whether a connection was opened for its last call."""
 
-    __slots__ = ("_connect_until", "_is_cut", "_stream", "_until", "is_fresh")
+    __slots__ = (
+        "_branches",
+        "_connect_until",
+        "_is_cut",
+        "_stream",
+        "_until",
+        "_wake",
+        "is_fresh",
+    )
 
     def __init__(self) -> None:
         self.is_fresh = False
+        self._branches: tuple[Line, ...] = ()
+        self._wake: Callable[[], None] | None = None
         self._connect_until = self._until = float("inf")
         self._stream: Any = None  # a network stream of httpcore's
         self._is_cut = False
@@ -50,9 +63,33 @@ class Line:
         """The calling thread waits on no line."""
         _calls.line = None
 
+    def branch(self) -> Line:
+        """A line for another thread's call, cut together with this one."""
+        branch = Line()
+        self._branches += (branch,)
+        if self._is_cut:
+            branch.cut()
+        return branch
+
+    def wait(self, event: threading.Event, seconds: float) -> None:
+        """Wait for `event`, for so long at most, or until the line is cut."""
+        self._wake = event.set
+        if not self._is_cut:
+            event.wait(seconds)
+        self._wake = None
+
+    def check(self) -> None:
+        """Raise `ClientDisconnected` if the line was cut: what fails then is not the provider's."""
+        if self._is_cut:
+            raise ClientDisconnected("the client went away")
+
     def cut(self) -> None:
-        """End whatever the call is waiting for; from any thread."""
+        """End whatever the exchange is waiting for, and all that it would do; from any thread."""
         self._is_cut = True
+        for branch in self._branches:
+            branch.cut()
+        if (wake := self._wake) is not None:
+            wake()
         stream = self._stream
         if stream is not None:
             with contextlib.suppress(OSError):

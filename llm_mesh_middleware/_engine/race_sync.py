@@ -17,19 +17,19 @@ from .upstream import UpstreamClient, UpstreamResponse
 __all__ = ["race"]
 
 
-def race(step: Race, client: UpstreamClient) -> tuple[Raced, UpstreamResponse | None]:
+def race(step: Race, client: UpstreamClient, line: Line) -> tuple[Raced, UpstreamResponse | None]:
     """Carry out `step`; the loser is cut off, and closes what it still gets by itself.
 
     Returns:
         What each call brought, and the winner's response if it has one.
     """
     news = threading.Condition()
-    calls = [_Call(step.first, client, news)]
+    calls = [_Call(step.first, client, line.branch(), news)]
     try:
         with news:
             news.wait_for(lambda: calls[0].is_done, step.after_s)
         if not calls[0].is_done and (second := step.second()) is not None:
-            calls.append(_Call(second, client, news))
+            calls.append(_Call(second, client, line.branch(), news))
         with news:
             news.wait_for(lambda: _is_decided(calls, step))
             winner = _winner(calls, step)
@@ -44,12 +44,14 @@ def race(step: Race, client: UpstreamClient) -> tuple[Raced, UpstreamResponse | 
 class _Call:
     """One call and the thread that makes it."""
 
-    def __init__(self, send: Send, client: UpstreamClient, news: threading.Condition) -> None:
+    def __init__(
+        self, send: Send, client: UpstreamClient, line: Line, news: threading.Condition
+    ) -> None:
         self.answer: ResponseHead | Failure | None = None
         self.response: UpstreamResponse | None = None
         self._error: BaseException | None = None
         self._is_given_up = False
-        self._line = Line()
+        self._line = line
         self._news = news
         context = contextvars.copy_context()
         threading.Thread(

@@ -85,6 +85,7 @@ class SyncHttpxUpstreamClient:
         A kept connection that the provider was closing when the request came is replaced, once.
         """
         sent_at = time.monotonic()
+        line.is_fresh = False  # the last call of the same exchange may have opened one
         try:
             try:
                 response = self._send(request, until, line)
@@ -199,16 +200,17 @@ class SyncHttpxUpstreamResponse:
         """The next bytes; see `UpstreamResponse`."""
         self._line.hold(until)
         try:
-            for chunk in self._chunks:
-                if chunk:
-                    return chunk
+            data = next(filter(None, self._chunks), b"")
         except _LATE as exc:
             raise TimeoutError from exc
         except _BROKEN as exc:
+            self._line.check()
             raise torn(self._host) from exc
         finally:
             self._line.let_go()
-        return b""
+        if not data:
+            self._line.check()
+        return data
 
     def close(self) -> None:
         """Close; httpcore keeps the connection if the body was read to its end."""

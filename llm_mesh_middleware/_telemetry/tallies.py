@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable, Mapping
+from weakref import WeakSet
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
@@ -21,10 +23,18 @@ class Tally:
         """`can_fall` is for what is going on, rather than for what has been."""
         self._sums: dict[Labels, int] = {}
         self._lock = threading.Lock()
+        self._can_fall = can_fall
         create = (
             meter.create_observable_up_down_counter if can_fall else meter.create_observable_counter
         )
         create(name, [self._observe], unit, about)
+        _tallies.add(self)
+
+    def begin_process(self) -> None:
+        """In a forked child: what is going on, and whoever held the lock, are the parent's."""
+        self._lock = threading.Lock()
+        if self._can_fall:
+            self._sums = {}
 
     def add(self, amount: int, labels: Labels = ()) -> None:
         """Add to the sum for `labels`."""
@@ -50,3 +60,15 @@ class Tallies:
         """Add each amount to its counter."""
         for key, amount in amounts.items():
             self._tallies[key].add(amount, labels)
+
+
+_tallies: WeakSet[Tally] = WeakSet()
+
+
+def _forked() -> None:
+    for tally in list(_tallies):
+        tally.begin_process()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

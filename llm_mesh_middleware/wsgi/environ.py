@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,9 @@ __all__ = ["Environ", "Target", "read_body", "read_headers", "read_target"]
 
 Environ = Mapping[str, Any]
 
-_PIECE_BYTES = 64 * 1024
+# Servers wait until a piece is whole. If no piece is longer than all before it, then one that drips
+# in takes no longer than they did, and the time limit is overrun by that much at most.
+_FIRST_PIECE_BYTES, _PIECE_BYTES = 16, 64 * 1024
 _WITHOUT_PREFIX = (("CONTENT_TYPE", b"content-type"), ("CONTENT_LENGTH", b"content-length"))
 
 
@@ -50,7 +52,10 @@ def raw_target(environ: Environ) -> str:
 
 
 def read_headers(environ: Environ) -> Headers:
-    """The request's fields; a field that was sent twice the server has joined already."""
+    """The request's fields.
+
+    A field that was sent twice the server has joined already, by a comma and perhaps a space.
+    """
     fields = [
         (name[5:].replace("_", "-").lower().encode("latin-1"), value.encode("latin-1"))
         for name, value in environ.items()
@@ -65,8 +70,10 @@ def read_headers(environ: Environ) -> Headers:
 def read_body(environ: Environ, max_bytes: int, limit_s: float) -> bytes:
     """The whole body; `limit_s` is looked at between two reads.
 
+    A client that sends nothing at all any more is the server's to end: it has the socket.
+
     Raises:
-        MalformedRequest: it ended before its length.
+        MalformedRequest: it ended before its length, or broke off.
         RequestTimeout: it did not arrive in time.
         RequestTooLarge: it is longer than `max_bytes`.
     """
@@ -78,10 +85,11 @@ def read_body(environ: Environ, max_bytes: int, limit_s: float) -> bytes:
     else:  # without either there is no way to know where a body would end
         return b""
     until = time.monotonic() + limit_s
-    read, chunks = environ["wsgi.input"].read, []
-    while left and (chunk := read(min(left, _PIECE_BYTES))):
+    read, chunks, size = environ["wsgi.input"].read, [], _FIRST_PIECE_BYTES
+    while left and (chunk := _read(read, min(left, size))):
         chunks.append(chunk)
         left -= len(chunk)
+        size = min(2 * size, _PIECE_BYTES)
         if time.monotonic() >= until:
             raise RequestTimeout("the body did not arrive in time", headers={"connection": "close"})
     if length and left:
@@ -89,3 +97,10 @@ def read_body(environ: Environ, max_bytes: int, limit_s: float) -> bytes:
     if not length and not left:
         raise too_large(max_bytes)
     return b"".join(chunks)
+
+
+def _read(read: Callable[[int], bytes], size: int) -> bytes:
+    try:
+        return read(size)
+    except OSError as exc:
+        raise MalformedRequest("the body broke off", headers={"connection": "close"}) from exc

@@ -84,6 +84,9 @@ class LLMMeshWSGIMiddleware:
         if answer is None:
             return self.app(environ, start_response)
         start_response(answer.status_line, answer.headers)
+        if environ["REQUEST_METHOD"] == "HEAD":  # not every server leaves the body out (RFC 9110)
+            answer.close()
+            return []
         return answer
 
     def handle(self, environ: Environ) -> Answer | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from llm_mesh_middleware import LLMMeshMiddleware
+from llm_mesh_middleware import LLMMeshMiddleware, LLMMeshWSGIMiddleware
 from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream
 from tests.adapters.wire import Client, Connect
 from tests.conftest import (
@@ -18,6 +19,7 @@ from tests.conftest import (
     MOONSHOT,
     MOONSHOT_KEY,
     SERVERS,
+    WSGI_SERVERS,
     Providers,
     running,
 )
@@ -27,14 +29,30 @@ __all__ = [
     "connect",
     "kept_providers",
     "kept_servers",
+    "mesh_for",
     "mesh_on",
     "own_app",
+    "own_wsgi_app",
     "patient",
     "providers",
     "server",
 ]
 
 OWN_ANSWER = b"from the application"
+
+
+def own_wsgi_app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """What `own_app` says to HTTP, under WSGI."""
+    fields = [("content-length", str(len(OWN_ANSWER))), ("content-type", "text/plain")]
+    start_response("200 OK", fields)
+    return [OWN_ANSWER]
+
+
+def mesh_for(server: str, **words: Any) -> LLMMeshMiddleware | LLMMeshWSGIMiddleware:
+    """The middleware that `server` takes, before an application of the same kind."""
+    if server in WSGI_SERVERS:
+        return LLMMeshWSGIMiddleware(own_wsgi_app, **words)
+    return LLMMeshMiddleware(own_app, **words)
 
 
 async def own_app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,7 +120,7 @@ def kept_servers(
             key = server, repr(sorted(settings.items()))
             if key not in ports:
                 values = {"config": patient} | settings
-                app = LLMMeshMiddleware(own_app, settings=kept_providers.settings(**values))
+                app = mesh_for(server, settings=kept_providers.settings(**values))
                 ports[key] = stack.enter_context(running(app, server))
             return ports[key]
 

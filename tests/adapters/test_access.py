@@ -11,13 +11,14 @@ import pytest
 from llm_mesh_middleware import LLMMeshMiddleware, LLMProvider, LLMRoute
 from tests.adapters.meshes import own_app
 from tests.adapters.wire import CHAT, Client, Connect, request_bytes
+from tests.canaries import canary
 from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, DEMO, MOONSHOT, MOONSHOT_KEY, Providers
 
 MeshOn = Callable[..., int]
 Scope = MutableMapping[str, Any]
 
-KEY = "client-key-canary-0123456789"
-KEYS = {"alice": KEY, "bob": "client-key-canary-9876543210"}
+KEY = canary("alice")
+KEYS = {"alice": KEY, "bob": canary("bob")}
 PEER = ("127.0.0.1", 5)
 ONE_SERVER = pytest.mark.parametrize("server", ["uvicorn-httptools"])
 

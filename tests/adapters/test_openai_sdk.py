@@ -9,6 +9,7 @@ import openai
 import pytest
 
 from llm_mesh_middleware.testing import Answer, Stream, chat_stream, error_body
+from tests.canaries import canary
 from tests.conftest import (
     DASHSCOPE,
     DASHSCOPE_KEY,
@@ -23,7 +24,7 @@ MeshOn = Callable[..., int]
 
 MESSAGES = [{"role": "user", "content": "Good morning to you"}]
 ANSWER = "You said: Good morning to you"
-SDK_KEY = "sk-sdk-canary-0123456789"
+SDK_KEY = canary("sdk")
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from tests.canaries import watched
+
 Fields = Iterable[tuple[str, str]]
 Connect = Callable[[int], "Client"]
 
@@ -95,7 +97,9 @@ class Client:
         head = self.read_head()
         while head.status == 100:
             head = self.read_head()
-        return Response(head.status, head.headers, b"".join(self.read_body(head)))
+        body = watched("an answer", b"".join(self.read_body(head)))
+        watched("the head of an answer", repr(head.headers))
+        return Response(head.status, head.headers, body)
 
     def read_head(self) -> Response:
         """Status and fields of the next answer, which may be an interim one."""

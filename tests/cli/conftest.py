@@ -17,6 +17,7 @@ import pytest
 
 import llm_mesh_middleware
 from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream
+from tests.canaries import watched
 from tests.conftest import (
     DASHSCOPE,
     DASHSCOPE_KEY,
@@ -58,7 +59,7 @@ def run() -> Run:
     """`run("validate", path, environ={...})`: the command to its end, with a bare environment."""
 
     def run(*arguments: object, environ: dict[str, str] | None = None, **options: object) -> object:
-        return subprocess.run(
+        done = subprocess.run(
             [*COMMAND, *map(str, arguments)],
             env=BARE | (environ or {}),
             capture_output=True,
@@ -66,6 +67,9 @@ def run() -> Run:
             timeout=30,
             **options,  # type: ignore[call-overload]
         )
+        watched("the command's output", done.stdout)
+        watched("the command's errors", done.stderr)
+        return done
 
     return run  # type: ignore[return-value]
 
@@ -129,6 +133,7 @@ def _serve(providers: Providers, log: Path, *options: str) -> Iterator[Sidecar]:
             yield Sidecar(process, port, log, providers)
         finally:
             process.kill()
+            watched("the sidecar's log", log.read_text(errors="replace"))
 
 
 def wait_until_listening(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

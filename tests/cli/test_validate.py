@@ -10,10 +10,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from llm_mesh_middleware.cli.main import main
+from tests.canaries import canary
 from tests.cli.conftest import Run
 from tests.conftest import MANIFESTS
 
-SECRET = "sk-literal-canary-0123456789"
+SECRET = canary("literal")
 
 GOOD = f"""\
 apiVersion: istio.alibabacloud.com/v1beta1

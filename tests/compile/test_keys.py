@@ -9,6 +9,7 @@ import pytest
 from llm_mesh_middleware._core.operations import CHAT
 from llm_mesh_middleware._manifest import Secret
 from llm_mesh_middleware.exceptions import Problem
+from tests.canaries import canary
 from tests.core.scripted import ANSWER, JSON, answers, play, sent
 from tests.core.tables import (
     ACME,
@@ -22,7 +23,7 @@ from tests.core.tables import (
     virtual_host,
 )
 
-CANARY = "sk-Zq7Canary9Lx4Wv2Tt8Kd"
+CANARY = canary("keys")
 PLACE = "spec.configs.defaultConfig.openAIConfig.apiKeyFrom"
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from llm_mesh_middleware._manifest import Manifest, parse_manifest
 from llm_mesh_middleware.exceptions import Problem
+from tests.canaries import canary
 
-CANARY = "sk-Zq7Canary9Lx4Wv2Tt8Kd"
+CANARY = canary("documents")
 
 PROVIDER_HEAD = """\
 apiVersion: istio.alibabacloud.com/v1beta1

@@ -9,6 +9,8 @@ from functools import cached_property
 from http.client import HTTPConnection, HTTPResponse
 from typing import Any, Protocol
 
+from tests.canaries import watched
+
 HOST = "llm"
 QUESTION = {"messages": [{"role": "user", "content": "Good morning to you"}]}
 
@@ -78,7 +80,9 @@ class Seen:
 def seen(call: Call) -> Seen:
     """Wait for the whole answer to `call`, and end it."""
     try:
-        return Seen(call.status, dict(call.headers), b"".join(call.pieces()))
+        headers, body = dict(call.headers), b"".join(call.pieces())
+        watched("the head of an answer", repr(headers))
+        return Seen(call.status, headers, watched("an answer", body))
     finally:
         call.leave()
 

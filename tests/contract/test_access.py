@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.canaries import canary
 from tests.contract.conftest import World, rule
 
-KEYS = {"reporting": "ck-reporting-0123456789"}
+KEYS = {"reporting": canary("reporting")}
 FORWARDED = [("x-forwarded-for", "203.0.113.9")]
 BEARER = [("authorization", f"Bearer {KEYS['reporting']}")]
 

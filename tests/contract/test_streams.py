@@ -16,6 +16,7 @@ from llm_mesh_middleware.testing import (
     error_body,
     token_usage,
 )
+from tests.canaries import canary
 from tests.contract.calling import QUESTION, Ask
 from tests.contract.conftest import World, rule
 
@@ -96,7 +97,7 @@ def test_a_stream_has_no_more_than_the_requests_whole_time(world: World) -> None
 
 
 def config(**members: object) -> dict[str, object]:
-    own = {"model": "primary-model", "apiKey": "sk-canary-primary-0123456789", **members}
+    own = {"model": "primary-model", "apiKey": canary("primary"), **members}
     return {"configs": {"defaultConfig": {"openAIConfig": own}}, **IGNORES_FAILURES}
 
 

@@ -12,9 +12,10 @@ from llm_mesh_middleware._core.explain import explain
 from llm_mesh_middleware._core.explanation import Explanation
 from llm_mesh_middleware._core.headers import ForwardPolicy
 from llm_mesh_middleware._core.messages import ClientRequest
+from tests.canaries import canary
 from tests.core.tables import ACME, GLOBEX, provider, request, route, table, virtual_host
 
-KEY = "sk-Zq7Canary9Lx4Wv2Tt8Kd"
+KEY = canary("explain")
 HEADER_SECRET = "hdr-Canary-7Pq2Zx9Lm4"
 BACKEND = f"backendRefs: [{{providerHost: {ACME}}}]"
 

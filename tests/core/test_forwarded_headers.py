@@ -9,10 +9,11 @@ import pytest
 from llm_mesh_middleware._core.exchange import ExchangePolicy
 from llm_mesh_middleware._core.headers import ForwardPolicy, Headers
 from llm_mesh_middleware._core.messages import ClientRequest, UpstreamRequest
+from tests.canaries import canary
 from tests.core.scripted import sent
 from tests.core.tables import ACME, provider, request, route, table
 
-KEY = "sk-canary-0123456789"
+KEY = canary("forwarded")
 ROUTES = table(provider(openai=f"{{apiKey: {KEY}, headers: {{x-acme-org: ours}}}}"))
 
 # What the mesh and the configuration set themselves.

@@ -10,9 +10,10 @@ from llm_mesh_middleware._core.messages import UpstreamRequest
 from llm_mesh_middleware._core.upstream import Endpoint, TLSFiles
 from llm_mesh_middleware._engine.upstream import AsyncUpstreamClient, AsyncUpstreamResponse
 from llm_mesh_middleware.testing import FakeUpstream
+from tests.canaries import canary
 
 HOST = "llm.example"
-KEY = "sk-canary-engine-0123456789"
+KEY = canary("engine")
 TARGET = "/v1/chat/completions"
 HEADERS = (
     (b"host", HOST.encode()),

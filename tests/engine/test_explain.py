@@ -9,9 +9,10 @@ import pytest
 from starlette.applications import Starlette
 
 from llm_mesh_middleware import Explanation, LLMMeshMiddleware, Mesh, MeshSettings
+from tests.canaries import canary
 from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, DEMO, MANIFESTS, MOONSHOT_KEY
 
-CLIENT_KEY = "client-key-canary-0123456789"
+CLIENT_KEY = canary("client of engine")
 
 REQUESTS: list[tuple[str, str, dict[str, str], dict[str, object] | None]] = [
     (DASHSCOPE, "/", {}, {"messages": []}),

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import pytest
 
-from llm_mesh_middleware import LLMMeshMiddleware
 from llm_mesh_middleware.testing import (
     Answer,
     Cut,
@@ -18,9 +17,10 @@ from llm_mesh_middleware.testing import (
     chat_completion,
     chat_stream,
 )
-from tests.adapters.meshes import own_app
+from tests.adapters.meshes import mesh_for
 from tests.adapters.wire import CHAT, STREAMED_CHAT, Client, Connect, request_bytes
 from tests.conftest import DASHSCOPE, Providers, Serve
+from tests.faults.conftest import ASGI
 
 MeshOn = Callable[..., int]
 
@@ -49,6 +49,7 @@ PHASES: dict[str, tuple[bytes, Scripted, bytes]] = {
 }
 
 
+@ASGI
 @pytest.mark.parametrize("leave", LEAVE.values(), ids=LEAVE)
 @pytest.mark.parametrize("phase", PHASES.values(), ids=PHASES)
 def test_the_upstream_call_ends_with_its_client(
@@ -86,12 +87,13 @@ def test_the_upstream_call_ends_with_its_client(
     assert connect(mesh_on(server)).ask(request_bytes(DASHSCOPE)).status == 200
 
 
+@ASGI
 def test_a_connection_that_is_being_opened_is_given_up(
     serve: Serve, connect: Connect, providers: Providers, server: str
 ) -> None:
     with FakeUpstream(host_names=DASHSCOPE, mute=True) as mute:
         settings = providers.settings(endpoints={DASHSCOPE: mute.url})
-        client = connect(serve(LLMMeshMiddleware(own_app, settings=settings), server))
+        client = connect(serve(mesh_for(server, settings=settings), server))
         client.send(request_bytes(DASHSCOPE))
         deadline = time.monotonic() + 2
         while not mute.open_connections:  # the first call of a mesh reads the trust store
@@ -100,6 +102,41 @@ def test_a_connection_that_is_being_opened_is_given_up(
         client.close()
 
         assert mute.wait_closed(0.5)
+
+
+WRITTEN = "in a lively stream"
+UNWRITTEN = {name: phase for name, phase in PHASES.items() if name != WRITTEN}
+SHORT_S = 0.25
+
+
+@pytest.mark.parametrize("leave", LEAVE.values(), ids=LEAVE)
+def test_under_wsgi_the_next_write_ends_the_upstream_call(
+    mesh_on: MeshOn, connect: Connect, providers: Providers, leave: Callable[[Client], None]
+) -> None:
+    body, answer, awaited = PHASES[WRITTEN]
+    providers.dashscope.always(answer)
+    client = connect(mesh_on("wsgiref"))
+    client.send(request_bytes(DASHSCOPE, body))
+    pieces = iter(client.read_body(client.read_head()))
+    assert awaited in b"".join(next(pieces) for _ in range(2))
+    leave(client)
+
+    assert providers.dashscope.requests[0].wait_disconnected(0.5)
+
+
+@pytest.mark.parametrize("phase", UNWRITTEN.values(), ids=UNWRITTEN)
+def test_under_wsgi_a_silent_provider_is_left_by_its_time_limit(
+    mesh_on: MeshOn, connect: Connect, providers: Providers, phase: tuple[bytes, Scripted, bytes]
+) -> None:
+    body, answer, _ = phase
+    providers.dashscope.always(answer)
+    limits = {"idle_timeout": SHORT_S, "first_byte_timeout": SHORT_S, "request_timeout": SHORT_S}
+    client = connect(mesh_on("wsgiref", **limits))
+    client.send(request_bytes(DASHSCOPE, body))
+    request = providers.dashscope.wait_for_requests(1)[0]
+    client.reset()
+
+    assert request.wait_disconnected(SHORT_S + 0.5)
 
 
 def test_a_client_that_waits_with_signs_of_life_is_noticed_too(
@@ -119,12 +156,13 @@ def test_a_client_that_waits_with_signs_of_life_is_noticed_too(
         assert request.wait_disconnected(0.5)
 
 
+@ASGI
 def test_clients_that_go_away_leave_nothing_behind(
     serve: Serve, connect: Connect, providers: Providers, server: str
 ) -> None:
     with FakeUpstream(host_names=DASHSCOPE, ca=providers.dashscope.ca) as upstream:
         settings = providers.settings(endpoints={DASHSCOPE: upstream.url})
-        port = serve(LLMMeshMiddleware(own_app, settings=settings), server)
+        port = serve(mesh_for(server, settings=settings), server)
         upstream.always(Stream(EVENTS[:2], end="stall"))
         clients = [connect(port) for _ in range(20)]
         for client in clients:
@@ -138,6 +176,7 @@ def test_clients_that_go_away_leave_nothing_behind(
         assert upstream.open_connections == 0
 
 
+@ASGI
 def test_other_streams_go_on_when_a_client_goes_away(
     mesh_on: MeshOn, connect: Connect, providers: Providers, server: str
 ) -> None:

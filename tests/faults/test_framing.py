@@ -8,6 +8,7 @@ import pytest
 
 from tests.adapters.wire import CHAT, Connect, request_bytes
 from tests.conftest import DASHSCOPE, Providers
+from tests.faults.conftest import ASGI
 
 MeshOn = Callable[..., int]
 
@@ -49,6 +50,7 @@ AMBIGUOUS = {
 }
 
 
+@ASGI
 @pytest.mark.parametrize("data", AMBIGUOUS.values(), ids=AMBIGUOUS)
 def test_an_ambiguous_request_is_refused_and_its_connection_closed(
     mesh_on: MeshOn, connect: Connect, providers: Providers, server: str, data: bytes
@@ -83,6 +85,7 @@ def test_a_request_in_a_body_is_a_body(
     assert not providers.requests
 
 
+@ASGI
 def test_pipelined_requests_are_answered_in_turn(
     mesh_on: MeshOn, connect: Connect, providers: Providers, server: str
 ) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import pytest
 
-from llm_mesh_middleware import LLMMeshMiddleware
 from llm_mesh_middleware.testing import (
     Answer,
     Cut,
@@ -22,24 +21,23 @@ from llm_mesh_middleware.testing import (
     chat_completion,
     error_body,
 )
-from tests.adapters.meshes import own_app
+from tests.adapters.meshes import mesh_for
 from tests.adapters.wire import CHAT, STREAMED_CHAT, Connect, Response, request_bytes
 from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, Providers, Serve
 
 MeshOn = Callable[..., int]
 Ask = Callable[..., Response]
 
-SERVER = "uvicorn-httptools"
 FIRST_BYTE_S = 0.2
 LIMIT = 100_000
 
 
 @pytest.fixture
-def ask(mesh_on: MeshOn, connect: Connect) -> Ask:
+def ask(mesh_on: MeshOn, connect: Connect, kind: str) -> Ask:
     """Ask a mesh that takes short answers only; nothing it says may show too much."""
 
     def ask(body: bytes = CHAT, **settings: object) -> Response:
-        port = mesh_on(SERVER, max_response_bytes=LIMIT, **settings)
+        port = mesh_on(kind, max_response_bytes=LIMIT, **settings)
         response = connect(port).ask(request_bytes(DASHSCOPE, body))
         assert DASHSCOPE_KEY not in repr(response)
         assert b"127.0.0.1" not in response.body
@@ -78,28 +76,28 @@ def test_no_answer_is_502(ask: Ask, providers: Providers, answer: Scripted, body
 
 
 def test_a_refused_connection_is_502(
-    serve: Serve, connect: Connect, providers: Providers, patient: tuple[str, ...]
+    serve: Serve, connect: Connect, providers: Providers, patient: tuple[str, ...], kind: str
 ) -> None:
     with FakeUpstream(tls=False) as closed:
         endpoint = closed.url
     settings = providers.settings(config=patient, endpoints={DASHSCOPE: endpoint})
-    client = connect(serve(LLMMeshMiddleware(own_app, settings=settings)))
-    response = client.ask(request_bytes(DASHSCOPE))
+    port = serve(mesh_for(kind, settings=settings), kind)
+    response = connect(port).ask(request_bytes(DASHSCOPE))
 
     assert response.status == 502
     error = response.error()
     assert error["code"] == "upstream_connect_error"
     assert DASHSCOPE in error["message"]
     assert endpoint.rpartition(":")[2] not in error["message"]
-    assert client.ask(request_bytes("app.example")).status == 200
+    assert connect(port).ask(request_bytes("app.example")).status == 200
 
 
 def test_a_name_that_does_not_exist_is_502(
-    serve: Serve, connect: Connect, providers: Providers, patient: tuple[str, ...]
+    serve: Serve, connect: Connect, providers: Providers, patient: tuple[str, ...], kind: str
 ) -> None:
     endpoints = {DASHSCOPE: "http://no-such-host.invalid:1"}
     settings = providers.settings(config=patient, endpoints=endpoints)
-    client = connect(serve(LLMMeshMiddleware(own_app, settings=settings)))
+    client = connect(serve(mesh_for(kind, settings=settings), kind))
     response = client.ask(request_bytes(DASHSCOPE))
 
     assert response.status == 502
@@ -108,13 +106,13 @@ def test_a_name_that_does_not_exist_is_502(
 
 
 def test_a_connection_that_does_not_come_about_is_504(
-    serve: Serve, connect: Connect, providers: Providers, patient: tuple[str, ...]
+    serve: Serve, connect: Connect, providers: Providers, patient: tuple[str, ...], kind: str
 ) -> None:
     with FakeUpstream(host_names=DASHSCOPE, mute=True) as mute:
         settings = providers.settings(
             config=patient, endpoints={DASHSCOPE: mute.url}, connect_timeout=0.2
         )
-        client = connect(serve(LLMMeshMiddleware(own_app, settings=settings)))
+        client = connect(serve(mesh_for(kind, settings=settings), kind))
         started = time.monotonic()
         response = client.ask(request_bytes(DASHSCOPE))
 
@@ -153,10 +151,10 @@ def test_a_first_byte_that_does_not_come_in_time_is_504(
 
 
 def test_a_body_that_stops_in_the_middle_is_504(
-    mesh_on: MeshOn, connect: Connect, providers: Providers
+    mesh_on: MeshOn, connect: Connect, providers: Providers, kind: str
 ) -> None:
     providers.dashscope.always(Cut(Answer(body=WHOLE), at=0.8, how="stall"))
-    client = connect(mesh_on(SERVER, idle_timeout=0.2))
+    client = connect(mesh_on(kind, idle_timeout=0.2))
     response = client.ask(request_bytes(DASHSCOPE))
 
     assert response.status == 504
@@ -165,10 +163,10 @@ def test_a_body_that_stops_in_the_middle_is_504(
 
 
 def test_an_answer_dripped_for_too_long_is_504(
-    mesh_on: MeshOn, connect: Connect, providers: Providers
+    mesh_on: MeshOn, connect: Connect, providers: Providers, kind: str
 ) -> None:
     providers.dashscope.always(Stream([b" "] * 1000, pause=0.01))
-    client = connect(mesh_on(SERVER, request_timeout=0.3))
+    client = connect(mesh_on(kind, request_timeout=0.3))
     started = time.monotonic()
     response = client.ask(request_bytes(DASHSCOPE))
 
@@ -366,11 +364,11 @@ def test_a_kept_connection_that_died_is_replaced_unseen(
 
 
 def test_a_dead_provider_holds_up_nobody_else(
-    mesh_on: MeshOn, connect: Connect, providers: Providers
+    mesh_on: MeshOn, connect: Connect, providers: Providers, kind: str
 ) -> None:
     gate = Gate()
     providers.dashscope.script(*[Answer(body=chat_completion(), delay=gate)] * 20)
-    port = mesh_on(SERVER)
+    port = mesh_on(kind)
     waiting = [connect(port) for _ in range(20)]
     for client in waiting:
         client.send(request_bytes(DASHSCOPE))

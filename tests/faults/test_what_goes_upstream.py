@@ -9,15 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from llm_mesh_middleware import LLMMeshMiddleware, LLMProvider
+from llm_mesh_middleware import LLMProvider
 from llm_mesh_middleware.testing import Answer, CertificateAuthority, FakeUpstream, chat_completion
-from tests.adapters.meshes import own_app
+from tests.adapters.meshes import mesh_for
 from tests.adapters.wire import CHAT, QUESTION, Connect, request_bytes
 from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, MOONSHOT, Providers, Serve
 
 MeshOn = Callable[..., int]
 
 CANARY = "canary-4711"
+CLIENTS = pytest.mark.parametrize(
+    ("kind", "client_kind"),
+    [("uvicorn-httptools", "aiohttp"), ("uvicorn-httptools", "httpx"), ("wsgiref", "httpx")],
+)
 
 NEVER = (
     "Authorization: Bearer {}",
@@ -110,10 +114,10 @@ def test_a_field_that_connection_names_stays_on_its_hop(
 
 
 def test_connection_cannot_take_the_key_away(
-    mesh_on: MeshOn, connect: Connect, providers: Providers
+    mesh_on: MeshOn, connect: Connect, providers: Providers, kind: str
 ) -> None:
     line = "Connection: authorization, host, content-type, content-length"
-    client = connect(mesh_on("uvicorn-httptools"))
+    client = connect(mesh_on(kind))
     assert client.ask(request_bytes(DASHSCOPE, CHAT, line)).status == 200
 
     [request] = providers.requests
@@ -122,9 +126,9 @@ def test_connection_cannot_take_the_key_away(
 
 
 def test_further_fields_go_upstream_if_the_owner_says_so(
-    mesh_on: MeshOn, connect: Connect, providers: Providers
+    mesh_on: MeshOn, connect: Connect, providers: Providers, kind: str
 ) -> None:
-    client = connect(mesh_on("uvicorn-httptools", forward_headers=("x-tenant-*", "x-trace")))
+    client = connect(mesh_on(kind, forward_headers=("x-tenant-*", "x-trace")))
     lines = "X-Tenant-Id: t-1", "X-Trace: 1", "X-Tenan: no"
     assert client.ask(request_bytes(DASHSCOPE, CHAT, *lines)).status == 200
 
@@ -145,15 +149,13 @@ def stranger() -> Iterator[FakeUpstream]:
 
 
 def test_no_body_field_chooses_the_upstream(
-    mesh_on: MeshOn, connect: Connect, providers: Providers, stranger: FakeUpstream
+    mesh_on: MeshOn, connect: Connect, providers: Providers, stranger: FakeUpstream, kind: str
 ) -> None:
     url = stranger.url
     fields = {"api_base": url, "base_url": url, "api_key": "k", "api_type": "azure", "host": url}
     image = {"type": "image_url", "image_url": {"url": f"{url}/cat.png"}}
     body = fields | {"messages": [{"role": "user", "content": [image]}], "model": f"{url}/m"}
-    answer = connect(mesh_on("uvicorn-httptools")).ask(
-        request_bytes(DASHSCOPE, json.dumps(body).encode())
-    )
+    answer = connect(mesh_on(kind)).ask(request_bytes(DASHSCOPE, json.dumps(body).encode()))
 
     assert answer.status == 200
     [request] = providers.requests
@@ -183,9 +185,9 @@ def test_no_header_field_chooses_the_upstream(
 ) -> None:
     lines = [f"{name}: {stranger.url}" for name in HOST_FIELDS]
     lines += ["X-HTTP-Method-Override: GET", f"Proxy: {stranger.url}"]
-    client = connect(mesh_on(server, access="open"))
-    assert client.ask(request_bytes(DASHSCOPE, CHAT, *lines)).status == 200
-    assert client.ask(request_bytes(MOONSHOT, CHAT, *lines)).status == 200
+    port = mesh_on(server, access="open")
+    assert connect(port).ask(request_bytes(DASHSCOPE, CHAT, *lines)).status == 200
+    assert connect(port).ask(request_bytes(MOONSHOT, CHAT, *lines)).status == 200
 
     first, second = providers.dashscope.requests[0], providers.moonshot.requests[0]
     assert (first.header("host"), first.server_name) == (DASHSCOPE, DASHSCOPE)
@@ -206,18 +208,23 @@ def dead_proxy(monkeypatch: pytest.MonkeyPatch) -> str:
     return url
 
 
-@pytest.mark.parametrize("client_kind", ["aiohttp", "httpx"])
+@CLIENTS
 def test_the_proxies_of_the_process_are_not_used(
-    dead_proxy: str, serve: Serve, connect: Connect, providers: Providers, client_kind: str
+    dead_proxy: str,
+    serve: Serve,
+    connect: Connect,
+    providers: Providers,
+    client_kind: str,
+    kind: str,
 ) -> None:
     settings = providers.settings(upstream_client=client_kind)
-    port = serve(LLMMeshMiddleware(own_app, settings=settings))
+    port = serve(mesh_for(kind, settings=settings), kind)
 
     assert connect(port).ask(request_bytes(DASHSCOPE)).status == 200
     assert len(providers.requests) == 1
 
 
-@pytest.mark.parametrize("client_kind", ["aiohttp", "httpx"])
+@CLIENTS
 def test_the_proxies_of_the_process_are_used_if_the_owner_says_so(
     dead_proxy: str,
     serve: Serve,
@@ -225,9 +232,10 @@ def test_the_proxies_of_the_process_are_used_if_the_owner_says_so(
     providers: Providers,
     patient: tuple[str, ...],
     client_kind: str,
+    kind: str,
 ) -> None:
     settings = providers.settings(config=patient, trust_env=True, upstream_client=client_kind)
-    port = serve(LLMMeshMiddleware(own_app, settings=settings))
+    port = serve(mesh_for(kind, settings=settings), kind)
     response = connect(port).ask(request_bytes(DASHSCOPE))
 
     assert response.status == 502
@@ -253,7 +261,7 @@ def keyless(upstream: FakeUpstream) -> LLMProvider:
     )
 
 
-@pytest.mark.parametrize("client_kind", ["aiohttp", "httpx"])
+@CLIENTS
 @pytest.mark.parametrize("trust_env", [False, True])
 def test_no_netrc_is_read(
     serve: Serve,
@@ -263,6 +271,7 @@ def test_no_netrc_is_read(
     tmp_path: Path,
     trust_env: bool,
     client_kind: str,
+    kind: str,
 ) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text(f"default login {CANARY} password {CANARY}\n")
@@ -270,8 +279,8 @@ def test_no_netrc_is_read(
     monkeypatch.setenv("NETRC", str(netrc))
     with FakeUpstream(tls=False) as upstream:
         settings = providers.settings(config=(), trust_env=trust_env, upstream_client=client_kind)
-        mesh = LLMMeshMiddleware(own_app, config=[keyless(upstream)], settings=settings)
-        client = connect(serve(mesh))
+        mesh = mesh_for(kind, config=[keyless(upstream)], settings=settings)
+        client = connect(serve(mesh, kind))
         sent = request_bytes("llm.example", CHAT, f"Authorization: Bearer {CANARY}")
         assert client.ask(sent).status == 200
 
@@ -286,9 +295,10 @@ def test_a_redirect_is_not_followed(
     providers: Providers,
     stranger: FakeUpstream,
     status: int,
+    kind: str,
 ) -> None:
     providers.dashscope.always(Answer(status, [("location", f"{stranger.url}/x")]))
-    response = connect(mesh_on("uvicorn-httptools")).ask(request_bytes(DASHSCOPE))
+    response = connect(mesh_on(kind)).ask(request_bytes(DASHSCOPE))
 
     assert response.status == 502
     assert response.error()["code"] == "upstream_protocol_error"
@@ -310,8 +320,7 @@ def test_no_cookie_is_kept_or_passed_on(
         ("x-ratelimit-remaining-requests", "7"),
     ]
     providers.dashscope.always(Answer(headers=fields, body=chat_completion()))
-    client = connect(mesh_on(server))
-    first, second = (client.ask(request_bytes(DASHSCOPE)) for _ in range(2))
+    first, second = (connect(mesh_on(server)).ask(request_bytes(DASHSCOPE)) for _ in range(2))
 
     assert [request.header("cookie") for request in providers.requests] == [None, None]
     for response in (first, second):
@@ -339,10 +348,11 @@ def test_a_bad_certificate_is_502_before_a_byte_is_sent(
     patient: tuple[str, ...],
     ca: CertificateAuthority,
     make: Callable[[CertificateAuthority], FakeUpstream],
+    kind: str,
 ) -> None:
     with make(ca) as upstream:
         settings = providers.settings(config=patient, endpoints={DASHSCOPE: upstream.url})
-        port = serve(LLMMeshMiddleware(own_app, settings=settings))
+        port = serve(mesh_for(kind, settings=settings), kind)
         response = connect(port).ask(request_bytes(DASHSCOPE))
 
         assert response.status == 502
@@ -356,13 +366,13 @@ def test_a_bad_certificate_is_502_before_a_byte_is_sent(
 
 
 def test_the_members_of_a_request_keep_their_bytes(
-    mesh_on: MeshOn, connect: Connect, providers: Providers
+    mesh_on: MeshOn, connect: Connect, providers: Providers, kind: str
 ) -> None:
     body = (
         '{"z":1.0,"temperature":1e-7,"messages":[ {"role":"user","content":"\\u00e4 ä"} ],'
         '"a":12345678901234567890,"model":"theirs","unknown":{"y":null,"x":[ ]}}'
     )
-    client = connect(mesh_on("uvicorn-httptools"))
+    client = connect(mesh_on(kind))
     assert client.ask(request_bytes(DASHSCOPE, body.encode())).status == 200
 
     [request] = providers.requests

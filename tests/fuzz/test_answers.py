@@ -11,11 +11,12 @@ import pytest
 from llm_mesh_middleware._core.messages import Failure
 from llm_mesh_middleware.exceptions import UpstreamError, UpstreamProtocolError
 from llm_mesh_middleware.testing import chat_completion, chat_stream, error_body, token_usage
+from tests.canaries import canary
 from tests.core.scripted import JSON, SSE, Play, head, play
 from tests.core.tables import provider, request, route, table
 
 SEED = 20_260_103
-KEY = "sk-canary-fuzz-0123456789"
+KEY = canary("fuzz")
 NOISE = (
     b"\n", b"\r", b"\r\n", b"\n\n", b"data:", b"data: [DONE]\n\n", b"{", b"}", b'"', b"\x00",
     b"\xff", b"\xef\xbb\xbf", b": comment\n", b"event: x\n", b"id: 1\n", b"9" * 300, b"[" * 300,

@@ -16,6 +16,7 @@ import llm_mesh_httpx
 from llm_mesh_httpx.httpx2 import AsyncMeshTransport, MeshTransport
 from llm_mesh_middleware import Mesh
 from llm_mesh_middleware.testing import Answer, Stream, chat_stream, error_body
+from tests.canaries import canary
 from tests.conftest import (
     DASHSCOPE,
     DASHSCOPE_KEY,
@@ -35,7 +36,7 @@ BEGUN = {
     "content": [],
     "usage": {"input_tokens": 1, "output_tokens": 1},
 }
-SDK_KEY = "sk-sdk-canary-0123456789"
+SDK_KEY = canary("sdk")
 
 
 @pytest.fixture(autouse=True)

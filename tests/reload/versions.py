@@ -7,12 +7,13 @@ from pathlib import Path
 
 from llm_mesh_middleware import Mesh
 from llm_mesh_middleware._core.upstream import Upstream
+from tests.canaries import canary
 
 HOST = "llm.example"
 
 
 def key_of(number: int) -> str:
-    return f"sk-canary-reload-{number:06d}"
+    return canary(f"reload {number}")
 
 
 def model_of(number: int) -> str:

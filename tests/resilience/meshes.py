@@ -21,6 +21,7 @@ from llm_mesh_middleware._core.routing import RoutingTable, Selection
 from llm_mesh_middleware._core.usage import Usage
 from llm_mesh_middleware.exceptions import AnswerableError
 from llm_mesh_middleware.testing import Answer, FakeUpstream, error_body
+from tests.canaries import canary
 
 HOST = "llm"
 API = "istio.alibabacloud.com/v1"
@@ -32,7 +33,7 @@ DOWN = Answer(503, body=error_body("down", type="server_error", code="overloaded
 
 def key_of(name: str) -> str:
     """The API key of the provider of that name."""
-    return f"sk-canary-{name}-0123456789"
+    return canary(name)
 
 
 def provider(name: str, upstream: FakeUpstream | None = None, **spec: object) -> LLMProvider:

@@ -20,6 +20,7 @@ from llm_mesh_middleware.testing import (
     error_body,
     token_usage,
 )
+from tests.canaries import canary
 from tests.resilience.meshes import FALLBACK, PRIMARY, Ledger, ask, provider, route, running
 
 HEDGED = {"retry": {"hedgeAfter": "30ms", "backoff": "1ms"}}
@@ -133,7 +134,7 @@ async def test_streams_are_not_hedged(
     primary: FakeUpstream, fallback: FakeUpstream, asked: dict[str, object]
 ) -> None:
     """A client that does not say gets the provider's form: here, a stream."""
-    config = {"model": "m", "apiKey": "sk-canary-primary-0123456789", "stream": True}
+    config = {"model": "m", "apiKey": canary("primary"), "stream": True}
     streaming = provider("primary", primary, configs={"defaultConfig": {"openAIConfig": config}})
     documents = (streaming, provider("fallback", fallback), route(PRIMARY, FALLBACK, **HEDGED))
     primary.always(Cut(how="stall"))

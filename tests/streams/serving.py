@@ -22,10 +22,11 @@ from llm_mesh_middleware._core.messages import ClientRequest
 from llm_mesh_middleware._core.observer import Observation
 from llm_mesh_middleware._core.usage import Usage
 from tests.adapters.meshes import own_app
+from tests.canaries import canary
 from tests.conftest import running
 from tests.core.tables import provider, route
 
-KEY = "sk-canary-streams-0123456789"
+KEY = canary("streams")
 
 # One provider for each form, all of them the same upstream, and one behind TLS.
 PLAIN, STREAMS, WHOLE, UNCOUNTED, SECURE = (

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from llm_mesh_middleware.testing import FakeUpstream
+from tests.canaries import watched
 from tests.telemetry.recording import Recorder
 
 _SWITCHES = (
@@ -32,8 +33,13 @@ def access_level() -> Iterator[None]:
 
 
 @pytest.fixture
-def recorder() -> Recorder:
-    return Recorder()
+def recorder() -> Iterator[Recorder]:
+    recorder = Recorder()
+    yield recorder
+    watched("a span", "".join(span.to_json(indent=None) for span in recorder.spans))
+    watched("a metric", repr(recorder.metrics()))
+    records = recorder.log_exporter.get_finished_logs()
+    watched("an event", repr([data.log_record for data in records]))
 
 
 @pytest.fixture

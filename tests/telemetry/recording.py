@@ -21,8 +21,9 @@ from opentelemetry.trace import SpanKind
 from llm_mesh_middleware import LLMMeshMiddleware, Mesh, MeshSettings
 from llm_mesh_middleware.config import LLMProvider, LLMRoute
 from llm_mesh_middleware.testing import FakeUpstream
+from tests.canaries import canary
 
-KEY = "sk-Q7v2Zp9LxT4mR8wKd3Bn"
+KEY = canary("telemetry")
 HOST = "llm"
 CHAT = {"model": "m-1", "messages": [{"role": "user", "content": "Good morning"}]}
 STREAM = {**CHAT, "stream": True}

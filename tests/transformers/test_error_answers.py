@@ -6,10 +6,11 @@ import json
 
 import pytest
 
+from tests.canaries import canary
 from tests.core.scripted import JSON, answers, play
 from tests.core.tables import ACME, provider, request, table
 
-KEY, OWN_TOKEN = "sk-canary-0123456789", "tok-canary-987654321"
+KEY, OWN_TOKEN = canary("error answers"), canary("own token")
 ROUTES = table(provider(openai=f"{{apiKey: {KEY}, headers: {{x-token: {OWN_TOKEN}, x-org: org}}}}"))
 STATUSES = (400, 401, 403, 404, 408, 409, 422, 429, 500, 503, 529)
 HTML = "content-type: text/html"

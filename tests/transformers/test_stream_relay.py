@@ -17,10 +17,11 @@ from llm_mesh_middleware._core.usage import Usage
 from llm_mesh_middleware._transformers.event_relay import EventRelay
 from llm_mesh_middleware.exceptions import ClientDisconnected, UpstreamProtocolError
 from llm_mesh_middleware.testing import chat_stream, token_usage
+from tests.canaries import canary
 from tests.core.tables import ACME, provider, table, upstream_of
 from tests.streams.pieces import PLACES, cut, whole_and_bytes
 
-KEY = "sk-canary-relay-0123456789"
+KEY = canary("relay")
 UPSTREAM = upstream_of(table(provider(openai=f"{{apiKey: {KEY}}}")), ACME)
 DONE = b"data: [DONE]\n\n"
 LINE_ENDS = [b"\n", b"\r\n", b"\r"]

@@ -9,6 +9,7 @@ import pytest
 from llm_mesh_middleware.testing import Answer, Cut, FakeUpstream, Gate, Stream, chat_stream
 from tests.adapters.wire import CHAT, STREAMED_CHAT, Connect, request_bytes
 from tests.conftest import DASHSCOPE, DASHSCOPE_KEY
+from tests.faults.test_framing import AMBIGUOUS
 
 EVENTS = chat_stream(["Good ", "morning"], include_usage=False)
 
@@ -70,6 +71,75 @@ def test_a_chunked_body_is_read_up_to_the_limit(
     if status == 413:
         assert answer.error()["code"] == "request_too_large"
     assert len(upstream.requests) == (status == 200)
+
+
+def head(*lines: str) -> bytes:
+    first = ("POST / HTTP/1.1", f"Host: {DASHSCOPE}", "Content-Type: application/json")
+    return "\r\n".join([*first, *lines, "", ""]).encode()
+
+
+@pytest.mark.parametrize("length", [100_001, 10**17])
+def test_a_long_body_is_413_before_it_is_sent(
+    server: str, port: int, upstream: FakeUpstream, connect: Connect, length: int
+) -> None:
+    if server == "waitress" and length < 10**9:
+        pytest.skip("it reads a body that is within its own limit before it calls anybody")
+    client = connect(port)
+    client.send(head(f"Content-Length: {length}"))
+    assert client.read().status == 413
+    assert not upstream.requests
+
+
+def test_a_body_that_waits_for_100_is_served(
+    port: int, upstream: FakeUpstream, connect: Connect
+) -> None:
+    client = connect(port)
+    client.send(head(f"Content-Length: {len(CHAT)}", "Expect: 100-continue"))
+    assert client.read_head().status == 100
+    client.send(CHAT)
+    assert client.read().status == 200
+    assert upstream.requests[0].header("expect") is None
+
+
+def test_a_body_that_breaks_off_harms_nobody(
+    port: int, upstream: FakeUpstream, connect: Connect
+) -> None:
+    for framing in (f"Content-Length: {len(CHAT) + 9}", "Transfer-Encoding: chunked"):
+        client = connect(port)
+        client.send(head(framing) + CHAT[:9])
+        client.reset()
+    assert connect(port).ask(request_bytes(DASHSCOPE)).status == 200
+    assert len(upstream.requests) == 1
+
+
+@pytest.mark.parametrize("data", AMBIGUOUS.values(), ids=AMBIGUOUS)
+def test_an_ambiguous_request_is_refused_and_its_connection_closed(
+    server: str, port: int, upstream: FakeUpstream, connect: Connect, data: bytes
+) -> None:
+    if server == "waitress" and b"Content-Length" in data and b"Transfer-Encoding" in data:
+        pytest.skip("it takes the chunks and forgets the length, as RFC 9112 6.3 allows")
+    client = connect(port)
+    client.send(data)
+    assert client.read().status in (400, 413, 501, 505)
+    assert client.is_closed()
+    assert not upstream.requests
+
+
+def test_an_answer_to_head_has_no_body(port: int, connect: Connect) -> None:
+    client = connect(port)
+    client.send(request_bytes(DASHSCOPE, b"", "Connection: close", method="HEAD"))
+    assert client.read_head().status == 405
+    assert client.is_closed()
+
+
+def test_an_old_client_gets_its_stream_until_the_connection_ends(
+    port: int, upstream: FakeUpstream, connect: Connect
+) -> None:
+    upstream.script(Stream(EVENTS))
+    data = request_bytes(DASHSCOPE, STREAMED_CHAT).replace(b"HTTP/1.1", b"HTTP/1.0", 1)
+    answer = connect(port).ask(data)
+    assert (answer.status, answer.header("transfer-encoding")) == (200, None)
+    assert answer.body == b"".join(EVENTS)
 
 
 def test_events_arrive_one_by_one(port: int, upstream: FakeUpstream, connect: Connect) -> None:

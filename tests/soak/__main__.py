@@ -1,0 +1,112 @@
+"""`python -m tests.soak --minutes 10`: hours in minutes, and what is left of them in the process.
+
+Mixed calls to a sidecar, or with `--wsgi` to gunicorn, whose configuration changes all the while.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.processes import Program
+from tests.soak.load import Load
+from tests.soak.picture import draw
+from tests.soak.samples import Sample, is_flat, look
+from tests.soak.targets import gunicorn, serve, write_manifest
+
+_RUNNING = re.compile(r"running on (http://127\.0\.0\.1:\d+)")
+_BOOTED = re.compile("Booting worker")
+_COLUMNS = "   time      calls  calls/s      RSS   files  threads  tasks  errors"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run as long as was asked for; 1 if something went wrong or grew."""
+    options = _options(arguments)
+    upstream = Program([sys.executable, "-m", "tests.soak.upstream"])
+    with tempfile.TemporaryDirectory() as folder, upstream:
+        url = upstream.wait_line(_RUNNING)[1]
+        config = Path(folder) / "mesh.yaml"
+        write_manifest(config, url, 0)
+        program, port = (gunicorn if options.wsgi else serve)(config)
+        with program:
+            if options.wsgi:
+                program.wait_line(_BOOTED)
+            samples, load = asyncio.run(_run(program, port, config, url, options))
+    title = f"{'gunicorn' if options.wsgi else 'llm-mesh serve'}, {load.calls:,} mixed calls"
+    if options.svg:
+        options.svg.write_text(draw(title, samples), "utf-8")
+    return _judge(title, samples, load, options.warm_up)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10.0, help="how long (10)")
+    parser.add_argument("--wsgi", action="store_true", help="gunicorn, not the sidecar")
+    parser.add_argument("--callers", type=int, default=24, help="calls at a time (24)")
+    parser.add_argument("--reload", type=float, default=3.0, help="seconds between versions (3)")
+    parser.add_argument("--warm-up", type=float, default=0.2, help="part that is not judged (0.2)")
+    parser.add_argument("--svg", type=Path, help="where the picture goes")
+    return parser.parse_args(arguments)
+
+
+async def _run(
+    program: Program, port: int, config: Path, url: str, options: argparse.Namespace
+) -> tuple[list[Sample], Load]:
+    load = Load(port, options.callers)
+    calling = asyncio.create_task(load.run())
+    began = reloaded_at = time.monotonic()
+    length_s = options.minutes * 60
+    samples: list[Sample] = []
+    print(_COLUMNS)
+
+    def take() -> None:
+        errors, before = load.errors.total(), samples[-1] if samples else None
+        at_s, tasks = time.monotonic() - began, config.with_suffix(".tasks")
+        samples.append(look(program.pid, tasks, at_s, load.calls, errors, before))
+        _print(samples[-1])
+
+    version, every_s = 0, max(length_s / 30, 0.4)
+    while (now := time.monotonic()) - began < length_s and not calling.done():
+        if now - reloaded_at >= options.reload:
+            version, reloaded_at = version + 1, now
+            write_manifest(config, url, version)
+        if now - began >= len(samples) * every_s + every_s:
+            take()
+        await asyncio.sleep(0.05)
+    load.stop()
+    await calling
+    await asyncio.sleep(min(4.0, length_s))  # whoever was left alone has been given up by now
+    take()
+    return samples, load
+
+
+def _print(sample: Sample) -> None:
+    print(
+        f"{sample.at_s:6.0f}s {sample.calls:10,} {sample.calls_per_s:8.0f} "
+        f"{sample.rss_mib:5.1f}MiB {sample.files:6} {sample.threads:8} {sample.tasks:6} "
+        f"{sample.errors:7}",
+        flush=True,
+    )
+
+
+def _judge(title: str, samples: Sequence[Sample], load: Load, warm_up: float) -> int:
+    """Say what became of memory, files and tasks; the last sample is of an idle process."""
+    warm = samples[int(len(samples) * warm_up) : -1] or samples
+    flat, furthest = is_flat(warm)
+    last = samples[-1]
+    print(f"\n{title}: {load.errors.total()} errors")
+    for problem, count in load.errors.most_common(5):
+        print(f"  {count} x {problem}")
+    print(f"memory within {furthest:.1%} of its median after warm-up")
+    print(f"idle: {last.files} file descriptors, {last.threads} threads, {last.tasks} tasks")
+    return int(bool(load.errors) or not flat)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
