@@ -38,6 +38,19 @@ def test_nothing():
 """
 
 
+# What is installed beside it takes longer to load than these tests to run.
+PLAIN = (
+    "-p",
+    "no:langsmith_plugin",
+    "-p",
+    "no:faker",
+    "-p",
+    "no:hypothesispytest",
+    "-p",
+    "no:xdist",
+)
+
+
 @pytest.mark.parametrize("at", range(len(SECRET) - PIECE + 1))
 def test_any_eight_characters_are_found(at: int) -> None:
     assert "of this test" in leaks(f"Bearer {SECRET[at : at + PIECE]}.")
@@ -56,7 +69,17 @@ def test_every_test_is_searched(request: pytest.FixtureRequest) -> None:
 def test_a_test_that_leaks_fails_by_its_name(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text("from tests.canaries import pytest_runtest_makereport")
     (tmp_path / "test_leaking.py").write_text(LEAKING)
-    command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir=.", ".")
+    command = (
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        *PLAIN,
+        "--rootdir=.",
+        ".",
+    )
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True)
 

@@ -120,7 +120,8 @@ class Client:
         elif (length := head.header("content-length")) is not None:
             yield self._exactly(int(length))
         else:
-            yield self._exactly(len(self._received))
+            if self._received:  # what has come with the head
+                yield self._exactly(len(self._received))
             yield from iter(self._receive, b"")
 
     def read_frame(self) -> bytes:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.reload.load import reload_under_load
 
-RELOADS = 300
+RELOADS = 120
 
 
 def test_reloads_under_load_are_not_noticed_by_anybody(file: Path) -> None:

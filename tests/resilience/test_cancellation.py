@@ -173,7 +173,7 @@ MENU: tuple[Scripted, ...] = (
 
 @pytest.mark.parametrize(
     ("engine", "count", "seed"),
-    [("aiohttp", 500, 1), ("aiohttp", 500, 2), *(("httpx", 150, seed) for seed in range(1, 9))],
+    [("aiohttp", 300, 1), ("aiohttp", 300, 2), *(("httpx", 60, seed) for seed in range(1, 9))],
 )
 async def test_random_faults_and_departures_leave_nothing_behind(
     primary: FakeUpstream, fallback: FakeUpstream, engine: str, count: int, seed: int

@@ -41,7 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     title = f"{'gunicorn' if options.wsgi else 'llm-mesh serve'}, {load.calls:,} mixed calls"
     if options.svg:
         options.svg.write_text(draw(title, samples), "utf-8")
-    return _judge(title, samples, load, options.warm_up)
+    verdict = _judge(title, samples, load, options.warm_up)
+    if load.errors:
+        print("".join(_complaints(program.lines)))
+    return verdict
+
+
+def _complaints(lines: Sequence[str]) -> Sequence[str]:
+    """What the server wrote from its first traceback on."""
+    first = next((n for n, line in enumerate(lines) if "Traceback" in line), len(lines))
+    return lines[max(first - 3, 0) : first + 60]
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

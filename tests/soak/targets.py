@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import os
 import sys
@@ -68,13 +67,18 @@ def gunicorn(config: Path) -> tuple[Program, int]:
 def count_tasks() -> None:
     """In the sidecar: write the number of asyncio tasks to a file, twice a second."""
 
+    loops: list[asyncio.AbstractEventLoop] = []
+    run_forever = asyncio.BaseEventLoop.run_forever
+
+    def noted(loop: asyncio.BaseEventLoop) -> None:
+        loops.append(loop)
+        run_forever(loop)
+
     def count() -> None:
         path = Path(os.environ["SOAK_TASKS"])
-        loops: list[asyncio.AbstractEventLoop] = []
         while True:
             time.sleep(0.5)
-            if not loops:
-                loops = [o for o in gc.get_objects() if isinstance(o, asyncio.AbstractEventLoop)]
             path.write_text(str(sum(len(asyncio.all_tasks(loop)) for loop in loops)))
 
+    asyncio.BaseEventLoop.run_forever = noted  # type: ignore[method-assign]
     threading.Thread(target=count, name="soak-tasks", daemon=True).start()
