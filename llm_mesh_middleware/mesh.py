@@ -248,12 +248,9 @@ class Mesh:
         client_keys = [key.get_secret_value() for key in self.settings.client_keys.values()]
         return explain(self.table, request, forward=self._policy.forward, secrets=client_keys)
 
-    async def aopen(self) -> None:
-        """Make ready to serve in the running event loop, so that no request has to wait for it.
-
-        The HTTP library is imported and its client made; connections are opened by requests.
-        """
-        self._clients.of_loop()
+    def warm_up(self) -> None:
+        """Import the HTTP library of `asend`, so that no request has to wait for it."""
+        self._clients.warm_up()
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop; the mesh can go on being used."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import threading
 import warnings
 from typing import TYPE_CHECKING
@@ -58,6 +59,12 @@ class UpstreamClients:
         if client is None:
             client = self._by_loop[loop] = self._make_async()
         return client
+
+    def warm_up(self) -> None:
+        """Import what `of_loop` needs."""
+        importlib.import_module(
+            ".upstream_httpx" if self._uses_httpx else ".upstream_aiohttp", __package__
+        )
 
     def of_process(self) -> UpstreamClient:
         """The synchronous client, which threads share."""

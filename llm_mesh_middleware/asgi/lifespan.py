@@ -24,7 +24,7 @@ class Lifespan:
 
     async def run(self, app: ASGIApp, scope: Scope) -> None:
         """Serve the lifespan scope."""
-        await self._mesh.aopen()
+        self._mesh.warm_up()
         try:
             await app(scope, self._receive, self._send)
         except Exception:
