@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from collections.abc import Callable
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,9 @@ from . import semconv
 from .access_log import Value, clean
 from .answer_facts import Ending, summary_attributes, usage_attributes
 from .attempts import Attempts, failure_of
+from .labels import call_labels
 from .metrics import CallRecord
-from .propagation import incoming_context, linked_spans, with_trace
+from .propagation import incoming_context, linked_spans, with_trace, without_baggage
 from .request_facts import AttributeValue, request_attributes
 from .tallies import Labels
 
@@ -58,7 +59,7 @@ class CallObservation(Observation):
         if request.is_inbound and not has_parent:
             self._server = telemetry.server_spans.begin(request, self._context)
             self._context = self._server.context
-        self._attempts = Attempts(telemetry.tracer, telemetry.attempt_spans())
+        self._attempts = Attempts(telemetry.tracer, telemetry.attempt_spans)
         telemetry.metrics.active.add(1)
 
     def selected(self, selection: Selection) -> None:
@@ -73,7 +74,7 @@ class CallObservation(Observation):
         if before is not None and (was := _host(before)) != (now := _host(request)):
             hosts = ((semconv.FALLBACK_FROM, was), (semconv.FALLBACK_TO, now))
             self._telemetry.metrics.fallbacks.add(1, hosts)
-        context = self._attempts.begin(request, self._context)
+        context = without_baggage(self._attempts.begin(request, self._context))
         headers = with_trace(request.headers, context)
         return replace(request, headers=headers, scope=self._telemetry.scope(context))
 
@@ -100,20 +101,32 @@ class CallObservation(Observation):
         self._summary = summary
 
     def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
-        ending = Ending(time.perf_counter(), status, error, usage)
-        with ExitStack() as stack:  # what fails does not keep the rest from being done; last first
-            stack.callback(self._tell_call, ending)
-            if self._last is not None and self._sent_at is not None:
-                record = self._record(self._last, self._sent_at, ending)
-                stack.callback(self._telemetry.metrics.record, record)
-            if self._server is not None:
-                route = self._selection.route if self._selection is not None else None
-                stack.callback(self._server.end, route, status, ending.error_type)
-            if self._span is not None:
-                stack.callback(self._span.end)
-                stack.callback(self._tell_span, self._span, ending)
-            stack.callback(self._attempts.close)
-            stack.callback(self._telemetry.metrics.active.add, -1)
+        ending = Ending.of(time.perf_counter(), status, error, usage)
+        failure: BaseException | None = None
+        for step in _LAST_STEPS:
+            try:
+                step(self, ending)
+            except BaseException as raised:  # does not keep the rest from being done
+                failure = failure or raised
+        if failure is not None:
+            raise failure
+
+    def _end_attempts(self, _: Ending) -> None:
+        self._telemetry.metrics.active.add(-1)
+        self._attempts.close()
+
+    def _end_span(self, ending: Ending) -> None:
+        if self._span is None:
+            return
+        try:
+            self._tell_span(self._span, ending)
+        finally:
+            self._span.end()
+
+    def _end_server_span(self, ending: Ending) -> None:
+        if self._server is not None:
+            route = self._selection.route if self._selection is not None else None
+            self._server.end(route, ending.status, ending.error_type)
 
     @property
     def _operation(self) -> str:
@@ -132,8 +145,6 @@ class CallObservation(Observation):
             links=self._links,
         )
         self._context = trace.set_span_in_context(self._span, self._context)
-        if self._span.is_recording():
-            self._span.set_attributes(request_attributes(self._request.fields))
 
     def _start_attributes(self, request: UpstreamRequest) -> dict[str, AttributeValue]:
         """What a sampler may decide on, and what routing has decided."""
@@ -166,17 +177,17 @@ class CallObservation(Observation):
             span.set_attributes(self._end_attributes(ending))
             if ending.is_failure:
                 span.set_status(Status(StatusCode.ERROR))
-        context = trace.set_span_in_context(span)
-        self._telemetry.events.tell_exception(ending, context)
+        if ending.error is not None:
+            self._telemetry.events.tell_exception(ending, trace.set_span_in_context(span))
         if self._telemetry.wants_content:
+            context = trace.set_span_in_context(span)
             self._telemetry.content.write(span, context, self._request, self._summary)
 
     def _end_attributes(self, ending: Ending) -> dict[str, AttributeValue]:
         last = self._last
-        found: dict[str, AttributeValue] = {
-            semconv.ATTEMPT_COUNT: self._attempts.count,
-            semconv.USAGE_SOURCE: "none" if ending.usage is None else "provider",
-        }
+        found = request_attributes(self._request.fields)
+        found[semconv.ATTEMPT_COUNT] = self._attempts.count
+        found[semconv.USAGE_SOURCE] = "none" if ending.usage is None else "provider"
         if self._first is not None and last is not None and _host(last) != _host(self._first):
             # The provider that has answered is not the one of the start.
             found |= self._start_attributes(last) | {semconv.IS_FALLBACK: True}
@@ -211,37 +222,36 @@ class CallObservation(Observation):
             return None
         return self._first_chunk_at - self._sent_at
 
-    def _record(self, last: UpstreamRequest, sent_at: float, ending: Ending) -> CallRecord:
-        host = _host(last)
-        model = self._telemetry.known_model(last.model)
-        labels: list[tuple[str, str | int]] = [
-            (semconv.OPERATION, self._operation),
-            (semconv.PROVIDER, semconv.provider_name(host, last.provider)),
-            (semconv.SERVER_ADDRESS, host),
-            (semconv.SERVER_PORT, last.endpoint.port),
-        ]
-        if model is not None:
-            labels.append((semconv.REQUEST_MODEL, model))
-        if self._selection is not None:
-            labels.append((semconv.ROUTE_NAME, self._selection.route))
-        if self._summary is not None and self._summary.model is not None:
-            seen = self._telemetry.seen_model(self._summary.model)
-            labels.append((semconv.RESPONSE_MODEL, seen))
+    def _record(self, ending: Ending) -> None:
+        last, sent_at = self._last, self._sent_at
+        if last is None or sent_at is None:
+            return
+        telemetry, summary, operation = self._telemetry, self._summary, self._operation
+        seen = summary.model if summary is not None else None
+        labels = call_labels(
+            operation=operation,
+            provider=last.provider,
+            host=_host(last),
+            port=last.endpoint.port,
+            model=telemetry.known_model(last.model),
+            seen_model=telemetry.seen_model(seen) if seen is not None else None,
+            route=self._selection.route if self._selection is not None else None,
+            workload=telemetry.workload,
+            namespace=telemetry.namespace,
+        )
         has_answer = ending.status is not None and ending.status < 400
-        return CallRecord(
-            labels=tuple(labels),
-            operation=self._operation,
-            error_type=ending.error_type,
-            duration_s=ending.at - sent_at,
-            first_chunk_s=self._first_chunk_s,
-            overhead_s=sent_at - self._started,
-            usage=ending.usage,
-            has_answer=has_answer and self._operation != "models",
-            workload=self._telemetry.workload,
-            namespace=self._telemetry.namespace,
-            destination=host,
-            model=model or "",
-            context=self._context,
+        telemetry.metrics.record(
+            CallRecord(
+                labels=labels,
+                error_type=ending.error_type,
+                duration_s=ending.at - sent_at,
+                first_chunk_s=self._first_chunk_s,
+                overhead_s=sent_at - self._started,
+                usage=ending.usage,
+                has_answer=has_answer and operation != "models",
+                has_output=operation != "embeddings",
+                context=self._context,
+            )
         )
 
     def _tell_call(self, ending: Ending) -> None:
@@ -283,6 +293,15 @@ class CallObservation(Observation):
             "trace_id": trace.format_trace_id(span.trace_id) if span.is_valid else None,
             "span_id": trace.format_span_id(span.span_id) if span.is_valid else None,
         }
+
+
+_LAST_STEPS: tuple[Callable[[CallObservation, Ending], None], ...] = (
+    CallObservation._end_attempts,
+    CallObservation._end_span,
+    CallObservation._end_server_span,
+    CallObservation._record,
+    CallObservation._tell_call,
+)
 
 
 def _host(request: UpstreamRequest) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -73,32 +74,53 @@ class ServerCall:
     def end(self, route: str | None, status: int | None, error_type: str | None) -> None:
         """Say how the request was answered; a client's own fault is no error of the server."""
         self._owner.active.add(-1, self._labels)
-        found: dict[str, AttributeValue] = {}
-        operation = self._request.operation
-        if operation is not None:
-            found[semconv.HTTP_ROUTE] = operation.suffix
-        if status is not None:
-            found[semconv.HTTP_STATUS] = status
         is_error = error_type is not None and (status is None or status >= 500)
-        if error_type is not None and is_error:
-            found[semconv.ERROR_TYPE] = error_type
-        version = (semconv.PROTOCOL_VERSION, self._request.http_version)
-        labels = dict((*self._labels, version)) | found
-        if error_type is not None and not is_error:
-            found[semconv.ERROR_CODE] = error_type
-        if route is not None:
-            found[semconv.ROUTE_NAME] = route
         try:
             if self._span.is_recording():
-                self._tell(found, is_error=is_error and error_type != "client_disconnect")
+                self._tell(route, status, error_type, is_error=is_error)
         finally:
             self._span.end()
-        elapsed_s = time.perf_counter() - self._started
-        self._owner.duration.record(elapsed_s, labels, self.context)
+        labels = _duration_labels(
+            self._labels,
+            self._request.http_version,
+            self._route,
+            status,
+            error_type if is_error else None,
+        )
+        self._owner.duration.record(time.perf_counter() - self._started, labels)
 
-    def _tell(self, found: dict[str, AttributeValue], *, is_error: bool) -> None:
+    @property
+    def _route(self) -> str | None:
+        operation = self._request.operation
+        return operation.suffix if operation is not None else None
+
+    def _tell(
+        self, route: str | None, status: int | None, error_type: str | None, *, is_error: bool
+    ) -> None:
+        found: dict[str, AttributeValue] = {}
+        if (template := self._route) is not None:
+            found[semconv.HTTP_ROUTE] = template
+            self._span.update_name(f"{self._name} {template}")
+        if status is not None:
+            found[semconv.HTTP_STATUS] = status
+        if error_type is not None:
+            found[semconv.ERROR_TYPE if is_error else semconv.ERROR_CODE] = error_type
+        if route is not None:
+            found[semconv.ROUTE_NAME] = route
         self._span.set_attributes(found)
-        if semconv.HTTP_ROUTE in found:
-            self._span.update_name(f"{self._name} {found[semconv.HTTP_ROUTE]}")
-        if is_error:
+        if is_error and error_type != "client_disconnect":
             self._span.set_status(Status(StatusCode.ERROR))
+
+
+@lru_cache(maxsize=1024)
+def _duration_labels(
+    labels: Labels, version: str, route: str | None, status: int | None, error_type: str | None
+) -> dict[str, str | int]:
+    known: dict[str, str | int | None] = {
+        **dict(labels),
+        semconv.PROTOCOL_VERSION: version,
+        semconv.HTTP_ROUTE: route,
+        semconv.HTTP_STATUS: status,
+        semconv.ERROR_TYPE: error_type,
+    }
+    return {name: value for name, value in sorted(known.items()) if value is not None}
