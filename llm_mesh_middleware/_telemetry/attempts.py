@@ -37,9 +37,11 @@ class Attempts:
     made when the second begins. Two may run at once.
     """
 
-    def __init__(self, tracer: Tracer, mode: Callable[[], SpanMode]) -> None:
+    def __init__(self, tracer: Tracer, mode: SpanMode, has_others: Callable[[], bool]) -> None:
+        """`has_others` tells of spans that the HTTP client makes; ours are not wanted beside."""
         self._tracer = tracer
-        self._mode = mode  # asked only where it matters
+        self._mode = mode
+        self._has_others = has_others
         self._made: dict[int, _Attempt] = {}
 
     @property
@@ -51,8 +53,9 @@ class Attempts:
         """An attempt is made; the context that its request carries."""
         attempt = _Attempt(request, time.time_ns())
         self._made[request.attempt] = attempt
-        mode = self._mode()
-        if mode == "never" or (mode == "on_retry" and len(self._made) == 1):
+        if self._mode == "never" or (self._mode == "on_retry" and len(self._made) == 1):
+            return context
+        if self._has_others():
             return context
         for each in self._made.values():
             if each.span is None:

@@ -59,7 +59,9 @@ class CallObservation(Observation):
         if request.is_inbound and not has_parent:
             self._server = telemetry.server_spans.begin(request, self._context)
             self._context = self._server.context
-        self._attempts = Attempts(telemetry.tracer, telemetry.attempt_spans)
+        self._attempts = Attempts(
+            telemetry.tracer, telemetry.attempt_spans, telemetry.has_http_spans
+        )
         telemetry.metrics.active.add(1)
 
     def selected(self, selection: Selection) -> None:

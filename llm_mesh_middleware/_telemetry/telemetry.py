@@ -64,8 +64,8 @@ class Telemetry:
         self.tracer = trace.get_tracer(SCOPE, version, tracer_provider)
         self.metrics = shared_metrics(version, meter_provider)
         self.metrics.ejections.watch(self)
-        self._attempt_spans = attempt_spans
-        self._has_http_spans = has_http_spans
+        self.attempt_spans = attempt_spans
+        self.has_http_spans = has_http_spans
         self.server_spans = ServerSpans(self.tracer, self.metrics)
         self._is_quiet = http_client_spans == "suppress"
         self._known_models = known_models
@@ -114,10 +114,6 @@ class Telemetry:
             return _OTHER
         self._seen_models.add(model)
         return model
-
-    def attempt_spans(self) -> SpanMode:
-        """Our own spans of attempts are not wanted beside those of the HTTP client."""
-        return "never" if self._has_http_spans() else self._attempt_spans
 
     def scope(self, active: Context) -> Callable[[], AbstractContextManager[None]]:
         """What must surround the HTTP client's call, in the task that makes it.
