@@ -10,7 +10,7 @@ from ..exceptions import AnswerableError, ClientDisconnected
 from . import semconv
 from .request_facts import AttributeValue
 
-__all__ = ["Ending", "summary_attributes", "usage_attributes"]
+__all__ = ["Ending", "tell_summary", "tell_usage"]
 
 _MAX_TEXT = 256
 _MAX_REASONS = 128
@@ -64,11 +64,9 @@ def _is_abandoned(error: BaseException | None) -> bool:
     return isinstance(error, (ClientDisconnected, GeneratorExit))
 
 
-def usage_attributes(usage: Usage | None, *, has_output: bool = True) -> dict[str, AttributeValue]:
-    """The token counts; `has_output` is false for what generates nothing."""
-    if usage is None:
-        return {}
-    found: dict[str, AttributeValue] = {semconv.USAGE_INPUT: usage.input_tokens}
+def tell_usage(found: dict[str, AttributeValue], usage: Usage, *, has_output: bool) -> None:
+    """Add the token counts to `found`; `has_output` is false for what generates nothing."""
+    found[semconv.USAGE_INPUT] = usage.input_tokens
     if has_output:
         found[semconv.USAGE_OUTPUT] = usage.output_tokens
     if usage.cache_read_tokens:
@@ -79,12 +77,12 @@ def usage_attributes(usage: Usage | None, *, has_output: bool = True) -> dict[st
         found[semconv.USAGE_REASONING] = usage.reasoning_tokens
     for kind, amount in usage.modalities:
         found[f"gen_ai.usage.{kind}"] = amount
-    return found
 
 
-def summary_attributes(summary: AnswerSummary, *, is_whole: bool) -> dict[str, AttributeValue]:
-    """What the answer calls itself. A choice that broke off has the finish reason `error`."""
-    found: dict[str, AttributeValue] = {}
+def tell_summary(
+    found: dict[str, AttributeValue], summary: AnswerSummary, *, is_whole: bool
+) -> None:
+    """Add what the answer calls itself; a choice that broke off has the finish reason `error`."""
     if summary.id is not None:
         found[semconv.RESPONSE_ID] = summary.id[:_MAX_TEXT]
     if summary.model is not None:
@@ -102,4 +100,3 @@ def summary_attributes(summary: AnswerSummary, *, is_whole: bool) -> dict[str, A
         told = [reason[:_MAX_TEXT] if reason else "error" for reason in reasons or (None,)]
     if told:
         found[semconv.RESPONSE_FINISH_REASONS] = tuple(told)
-    return found

@@ -18,7 +18,7 @@ from .._core.summary import AnswerSummary
 from .._core.usage import Usage
 from . import semconv
 from .access_log import Value, clean
-from .answer_facts import Ending, summary_attributes, usage_attributes
+from .answer_facts import Ending, tell_summary, tell_usage
 from .attempts import Attempts, failure_of
 from .labels import call_labels
 from .metrics import CallRecord
@@ -41,18 +41,20 @@ _API_TYPES = {"/chat/completions": "chat_completions", "/responses": "responses"
 class CallObservation(Observation):
     """Follows one exchange; everything is recorded when it ends."""
 
+    # What is not known yet.
+    _sent_at: float | None = None
+    _first_chunk_at: float | None = None
+    _selection: Selection | None = None
+    _last: UpstreamRequest | None = None
+    _first: UpstreamRequest | None = None
+    _summary: AnswerSummary | None = None
+    _is_stream = False
+    _span: Span | None = None
+
     def __init__(self, telemetry: Telemetry, request: ClientRequest) -> None:
         self._telemetry = telemetry
         self._request = request
         self._started = time.perf_counter()
-        self._sent_at: float | None = None
-        self._first_chunk_at: float | None = None
-        self._selection: Selection | None = None
-        self._last: UpstreamRequest | None = None
-        self._first: UpstreamRequest | None = None
-        self._summary: AnswerSummary | None = None
-        self._is_stream = False
-        self._span: Span | None = None
         self._context, has_parent = incoming_context(request.headers)
         self._links = linked_spans(request.headers, self._context) if has_parent else ()
         self._server = None
@@ -150,26 +152,27 @@ class CallObservation(Observation):
 
     def _start_attributes(self, request: UpstreamRequest) -> dict[str, AttributeValue]:
         """What a sampler may decide on, and what routing has decided."""
-        host = _host(request)
+        client, selection, host = self._request, self._selection, _host(request)
         found: dict[str, AttributeValue] = {
             semconv.OPERATION: self._operation,
             semconv.PROVIDER: semconv.provider_name(host, request.provider),
             semconv.PROVIDER_NAME: request.provider,
             semconv.SERVER_ADDRESS: host,
             semconv.SERVER_PORT: request.endpoint.port,
-            semconv.VIRTUAL_HOST: self._request.host,
+            semconv.VIRTUAL_HOST: client.host,
         }
         if request.model is not None:
             found[semconv.REQUEST_MODEL] = request.model[:_MAX_TEXT]
-        if self._request.model is not None:
-            found[semconv.ASKED_MODEL] = self._request.model[:_MAX_TEXT]
-        if self._selection is not None:
-            found[semconv.ROUTE_NAME] = self._selection.route
-            found[semconv.RULE_NAME] = self._selection.rule.name
-        for name, fact in islice(self._request.attributes.items(), _MAX_FACTS):
-            known = semconv.CONSUMER if name == _CONSUMER else semconv.ATTRIBUTE_PREFIX + name
-            found[known] = str(fact)[:_MAX_TEXT]
-        operation = self._request.operation
+        if (asked := client.model) is not None:
+            found[semconv.ASKED_MODEL] = asked[:_MAX_TEXT]
+        if selection is not None:
+            found[semconv.ROUTE_NAME] = selection.route
+            found[semconv.RULE_NAME] = selection.rule.name
+        if client.attributes:
+            for name, fact in islice(client.attributes.items(), _MAX_FACTS):
+                known = semconv.CONSUMER if name == _CONSUMER else semconv.ATTRIBUTE_PREFIX + name
+                found[known] = str(fact)[:_MAX_TEXT]
+        operation = client.operation
         if operation is not None and operation.suffix in _API_TYPES:
             found[semconv.OPENAI_API_TYPE] = _API_TYPES[operation.suffix]
         return found
@@ -208,9 +211,10 @@ class CallObservation(Observation):
             found[semconv.STREAM_OUTCOME] = ending.outcome
         if (seconds := self._first_chunk_s) is not None:
             found[semconv.RESPONSE_TIME_TO_FIRST_CHUNK] = seconds
-        found |= usage_attributes(ending.usage, has_output=self._operation != "embeddings")
+        if ending.usage is not None:
+            tell_usage(found, ending.usage, has_output=self._operation != "embeddings")
         if self._summary is not None:
-            found |= summary_attributes(self._summary, is_whole=ending.error is None)
+            tell_summary(found, self._summary, is_whole=ending.error is None)
         return found
 
     @property
@@ -231,15 +235,13 @@ class CallObservation(Observation):
         telemetry, summary, operation = self._telemetry, self._summary, self._operation
         seen = summary.model if summary is not None else None
         labels = call_labels(
-            operation=operation,
-            provider=last.provider,
-            host=_host(last),
-            port=last.endpoint.port,
-            model=telemetry.known_model(last.model),
-            seen_model=telemetry.seen_model(seen) if seen is not None else None,
-            route=self._selection.route if self._selection is not None else None,
-            workload=telemetry.workload,
-            namespace=telemetry.namespace,
+            (telemetry.workload, telemetry.namespace),
+            operation,
+            last.provider,
+            (_host(last), last.endpoint.port),
+            telemetry.known_model(last.model),
+            telemetry.seen_model(seen) if seen is not None else None,
+            self._selection.route if self._selection is not None else None,
         )
         has_answer = ending.status is not None and ending.status < 400
         telemetry.metrics.record(

@@ -30,18 +30,26 @@ class CallLabels(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=_MAX_KINDS)
 def call_labels(
-    *,
+    caller: tuple[str, str],
     operation: str,
     provider: str,
-    host: str,
-    port: int,
+    server: tuple[str, int],
     model: str | None,
     seen_model: str | None,
     route: str | None,
-    workload: str,
-    namespace: str,
 ) -> CallLabels:
-    """The sets for a call; both models are names that a metric may show."""
+    """The sets for a call.
+
+    Args:
+        caller: workload and namespace of the mesh.
+        operation: such as `chat`.
+        provider: the document that declares who is called.
+        server: its host and port.
+        model: the model asked for, by a name that a metric may show; so is the next.
+        seen_model: the model that has answered.
+        route: the document of the rule that won.
+    """
+    (workload, namespace), (host, port) = caller, server
     known: dict[str, str | int | None] = {
         semconv.OPERATION: operation,
         semconv.PROVIDER: semconv.provider_name(host, provider),

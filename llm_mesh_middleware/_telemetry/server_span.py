@@ -33,7 +33,8 @@ class ServerSpans:
 
     def begin(self, request: ClientRequest, parent: Context) -> ServerCall:
         """The span of `request`."""
-        method = request.method if request.method in _METHODS else "_OTHER"
+        is_known = request.method in _METHODS
+        method = request.method if is_known else "_OTHER"
         attributes: dict[str, AttributeValue] = {
             semconv.HTTP_METHOD: method,
             semconv.URL_SCHEME: request.scheme,
@@ -41,14 +42,13 @@ class ServerSpans:
             semconv.SERVER_ADDRESS: request.host,
             semconv.PROTOCOL_VERSION: request.http_version,
         }
-        port = (request.headers.get("host") or "").rpartition(":")[2]
-        if port.isascii() and port.isdigit() and len(port) <= 5:
-            attributes[semconv.SERVER_PORT] = int(port)
+        if (port := _port(*request.headers.get_all(b"host")[:1])) is not None:
+            attributes[semconv.SERVER_PORT] = port
         if request.peer is not None:
             attributes[semconv.CLIENT_ADDRESS] = request.peer
         if (agent := request.headers.get("user-agent")) is not None:
             attributes[semconv.USER_AGENT] = agent[:_MAX_TEXT]
-        name = method if method in _METHODS else "HTTP"
+        name = method if is_known else "HTTP"
         span = self.tracer.start_span(name, parent, SpanKind.SERVER, attributes=attributes)
         return ServerCall(self, request, span, name, parent)
 
@@ -66,7 +66,7 @@ class ServerCall:
         self.context = trace.set_span_in_context(span, parent)
         self._started = time.perf_counter()
         self._labels: Labels = (
-            (semconv.HTTP_METHOD, name if name in _METHODS else "_OTHER"),
+            (semconv.HTTP_METHOD, name if name != "HTTP" else "_OTHER"),
             (semconv.URL_SCHEME, request.scheme),
         )
         owner.active.add(1, self._labels)
@@ -124,3 +124,10 @@ def _duration_labels(
         semconv.ERROR_TYPE: error_type,
     }
     return {name: value for name, value in sorted(known.items()) if value is not None}
+
+
+@lru_cache(maxsize=1024)
+def _port(host: bytes = b"") -> int | None:
+    """The port in a Host field."""
+    port = host.strip(b" \t").rpartition(b":")[2]
+    return int(port) if port.isdigit() and len(port) <= 5 else None
