@@ -131,6 +131,8 @@ class Headers:
         values = self._by_name.get(name.encode("latin-1"))
         if values is None:
             return None
+        if len(values) == 1:
+            return values[0].decode("latin-1").strip(" \t")
         return ", ".join(value.decode("latin-1").strip(" \t") for value in values)
 
     def connection_options(self) -> frozenset[bytes]:

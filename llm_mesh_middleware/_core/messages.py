@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -77,11 +76,14 @@ class ClientRequest:
         self.keeps_content = keeps_content
         self.operation: Operation | None = None
         self.fields: Fields = {}
+        self._model: str | None = None
 
-    @cached_property
+    @property
     def model(self) -> str | None:
         """The model the client named."""
-        return read_text(self.fields, "model")
+        if self._model is None:  # not a cached_property: that takes a lock, up to CPython 3.11
+            self._model = read_text(self.fields, "model")
+        return self._model
 
 
 class UpstreamRequest(msgspec.Struct, frozen=True):

@@ -10,57 +10,63 @@ from ..exceptions import AnswerableError, ClientDisconnected
 from . import semconv
 from .request_facts import AttributeValue
 
-__all__ = ["Ending", "summary_attributes", "usage_attributes"]
+__all__ = ["Ending", "tell_summary", "tell_usage"]
 
 _MAX_TEXT = 256
 _MAX_REASONS = 128
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """The end of a call; `at` is on the performance counter."""
+    """The end of a call; `at` is on the performance counter.
+
+    `error_type` is of low cardinality: a code of the mesh's own, or a status of the provider's.
+    """
 
     at: float
     status: int | None
     error: BaseException | None
     usage: Usage | None
+    error_type: str | None
 
-    @property
-    def error_type(self) -> str | None:
-        """Of low cardinality: a code of the mesh's own, or a status of the provider's."""
-        if self._is_abandoned:
-            return "client_disconnect"
-        if isinstance(self.error, AnswerableError):
-            return self.error.code
-        if self.error is not None:
-            return type(self.error).__qualname__
-        return str(self.status) if self.status is not None and self.status >= 400 else None
+    @classmethod
+    def of(
+        cls, at: float, status: int | None, error: BaseException | None, usage: Usage | None
+    ) -> Ending:
+        """The ending that an exchange tells of."""
+        return cls(at, status, error, usage, _error_type(status, error))
 
     @property
     def is_failure(self) -> bool:
         """Whether the provider, or the mesh, is to blame: a client may leave when it likes."""
-        return self.error_type is not None and not self._is_abandoned
+        return self.error_type is not None and not _is_abandoned(self.error)
 
     @property
     def outcome(self) -> str:
         """What became of a stream."""
         if self.error is None:
             return "complete"
-        if self._is_abandoned:
+        if _is_abandoned(self.error):
             return "client_disconnect"
         is_timeout = isinstance(self.error, AnswerableError) and self.error.status == 504
         return "timeout" if is_timeout else "upstream_aborted"
 
-    @property
-    def _is_abandoned(self) -> bool:
-        # An exchange that is closed while it waits: whoever asked waits no longer.
-        return isinstance(self.error, ClientDisconnected | GeneratorExit)
+
+def _error_type(status: int | None, error: BaseException | None) -> str | None:
+    if error is None:
+        return str(status) if status is not None and status >= 400 else None
+    if _is_abandoned(error):
+        return "client_disconnect"
+    return error.code if isinstance(error, AnswerableError) else type(error).__qualname__
 
 
-def usage_attributes(usage: Usage | None, *, has_output: bool = True) -> dict[str, AttributeValue]:
-    """The token counts; `has_output` is false for what generates nothing."""
-    if usage is None:
-        return {}
-    found: dict[str, AttributeValue] = {semconv.USAGE_INPUT: usage.input_tokens}
+def _is_abandoned(error: BaseException | None) -> bool:
+    # An exchange that is closed while it waits: whoever asked waits no longer.
+    return isinstance(error, (ClientDisconnected, GeneratorExit))
+
+
+def tell_usage(found: dict[str, AttributeValue], usage: Usage, *, has_output: bool) -> None:
+    """Add the token counts to `found`; `has_output` is false for what generates nothing."""
+    found[semconv.USAGE_INPUT] = usage.input_tokens
     if has_output:
         found[semconv.USAGE_OUTPUT] = usage.output_tokens
     if usage.cache_read_tokens:
@@ -71,27 +77,26 @@ def usage_attributes(usage: Usage | None, *, has_output: bool = True) -> dict[st
         found[semconv.USAGE_REASONING] = usage.reasoning_tokens
     for kind, amount in usage.modalities:
         found[f"gen_ai.usage.{kind}"] = amount
-    return found
 
 
-def summary_attributes(summary: AnswerSummary, *, is_whole: bool) -> dict[str, AttributeValue]:
-    """What the answer calls itself. A choice that broke off has the finish reason `error`."""
-    texts = {
-        semconv.RESPONSE_ID: summary.id,
-        semconv.RESPONSE_MODEL: summary.model,
-        semconv.OPENAI_FINGERPRINT: summary.system_fingerprint,
-        semconv.OPENAI_RESPONSE_TIER: summary.service_tier,
-    }
-    found: dict[str, AttributeValue] = {
-        name: text[:_MAX_TEXT] for name, text in texts.items() if text is not None
-    }
+def tell_summary(
+    found: dict[str, AttributeValue], summary: AnswerSummary, *, is_whole: bool
+) -> None:
+    """Add what the answer calls itself; a choice that broke off has the finish reason `error`."""
+    if summary.id is not None:
+        found[semconv.RESPONSE_ID] = summary.id[:_MAX_TEXT]
+    if summary.model is not None:
+        found[semconv.RESPONSE_MODEL] = summary.model[:_MAX_TEXT]
+    if summary.system_fingerprint is not None:
+        found[semconv.OPENAI_FINGERPRINT] = summary.system_fingerprint[:_MAX_TEXT]
+    if summary.service_tier is not None:
+        found[semconv.OPENAI_RESPONSE_TIER] = summary.service_tier[:_MAX_TEXT]
     if summary.events:
         found[semconv.CHUNK_COUNT] = summary.events
     reasons = summary.finish_reasons[:_MAX_REASONS]
-    if is_whole:
-        told = tuple(reason[:_MAX_TEXT] for reason in reasons if reason is not None)
+    if is_whole:  # a list is made sooner than what a generator yields
+        told = [reason[:_MAX_TEXT] for reason in reasons if reason is not None]
     else:
-        told = tuple(reason[:_MAX_TEXT] if reason else "error" for reason in reasons or (None,))
+        told = [reason[:_MAX_TEXT] if reason else "error" for reason in reasons or (None,)]
     if told:
-        found[semconv.RESPONSE_FINISH_REASONS] = told
-    return found
+        found[semconv.RESPONSE_FINISH_REASONS] = tuple(told)

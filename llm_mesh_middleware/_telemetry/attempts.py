@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Literal
 
+import msgspec
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
@@ -21,8 +22,7 @@ SpanMode = Literal["on_retry", "always", "never"]
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(slots=True)
-class _Attempt:
+class _Attempt(msgspec.Struct):
     request: UpstreamRequest
     begun_ns: int
     span: Span | None = None
@@ -37,9 +37,11 @@ class Attempts:
     made when the second begins. Two may run at once.
     """
 
-    def __init__(self, tracer: Tracer, mode: SpanMode) -> None:
+    def __init__(self, tracer: Tracer, mode: SpanMode, has_others: Callable[[], bool]) -> None:
+        """`has_others` tells of spans that the HTTP client makes; ours are not wanted beside."""
         self._tracer = tracer
         self._mode = mode
+        self._has_others = has_others
         self._made: dict[int, _Attempt] = {}
 
     @property
@@ -52,6 +54,8 @@ class Attempts:
         attempt = _Attempt(request, time.time_ns())
         self._made[request.attempt] = attempt
         if self._mode == "never" or (self._mode == "on_retry" and len(self._made) == 1):
+            return context
+        if self._has_others():
             return context
         for each in self._made.values():
             if each.span is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from collections.abc import Callable
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -18,10 +18,11 @@ from .._core.summary import AnswerSummary
 from .._core.usage import Usage
 from . import semconv
 from .access_log import Value, clean
-from .answer_facts import Ending, summary_attributes, usage_attributes
+from .answer_facts import Ending, tell_summary, tell_usage
 from .attempts import Attempts, failure_of
+from .labels import call_labels
 from .metrics import CallRecord
-from .propagation import incoming_context, linked_spans, with_trace
+from .propagation import incoming_context, linked_spans, with_trace, without_baggage
 from .request_facts import AttributeValue, request_attributes
 from .tallies import Labels
 
@@ -40,25 +41,29 @@ _API_TYPES = {"/chat/completions": "chat_completions", "/responses": "responses"
 class CallObservation(Observation):
     """Follows one exchange; everything is recorded when it ends."""
 
+    # What is not known yet.
+    _sent_at: float | None = None
+    _first_chunk_at: float | None = None
+    _selection: Selection | None = None
+    _last: UpstreamRequest | None = None
+    _first: UpstreamRequest | None = None
+    _summary: AnswerSummary | None = None
+    _is_stream = False
+    _span: Span | None = None
+
     def __init__(self, telemetry: Telemetry, request: ClientRequest) -> None:
         self._telemetry = telemetry
         self._request = request
         self._started = time.perf_counter()
-        self._sent_at: float | None = None
-        self._first_chunk_at: float | None = None
-        self._selection: Selection | None = None
-        self._last: UpstreamRequest | None = None
-        self._first: UpstreamRequest | None = None
-        self._summary: AnswerSummary | None = None
-        self._is_stream = False
-        self._span: Span | None = None
         self._context, has_parent = incoming_context(request.headers)
         self._links = linked_spans(request.headers, self._context) if has_parent else ()
         self._server = None
         if request.is_inbound and not has_parent:
             self._server = telemetry.server_spans.begin(request, self._context)
             self._context = self._server.context
-        self._attempts = Attempts(telemetry.tracer, telemetry.attempt_spans())
+        self._attempts = Attempts(
+            telemetry.tracer, telemetry.attempt_spans, telemetry.has_http_spans
+        )
         telemetry.metrics.active.add(1)
 
     def selected(self, selection: Selection) -> None:
@@ -73,7 +78,7 @@ class CallObservation(Observation):
         if before is not None and (was := _host(before)) != (now := _host(request)):
             hosts = ((semconv.FALLBACK_FROM, was), (semconv.FALLBACK_TO, now))
             self._telemetry.metrics.fallbacks.add(1, hosts)
-        context = self._attempts.begin(request, self._context)
+        context = without_baggage(self._attempts.begin(request, self._context))
         headers = with_trace(request.headers, context)
         return replace(request, headers=headers, scope=self._telemetry.scope(context))
 
@@ -100,20 +105,32 @@ class CallObservation(Observation):
         self._summary = summary
 
     def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
-        ending = Ending(time.perf_counter(), status, error, usage)
-        with ExitStack() as stack:  # what fails does not keep the rest from being done; last first
-            stack.callback(self._tell_call, ending)
-            if self._last is not None and self._sent_at is not None:
-                record = self._record(self._last, self._sent_at, ending)
-                stack.callback(self._telemetry.metrics.record, record)
-            if self._server is not None:
-                route = self._selection.route if self._selection is not None else None
-                stack.callback(self._server.end, route, status, ending.error_type)
-            if self._span is not None:
-                stack.callback(self._span.end)
-                stack.callback(self._tell_span, self._span, ending)
-            stack.callback(self._attempts.close)
-            stack.callback(self._telemetry.metrics.active.add, -1)
+        ending = Ending.of(time.perf_counter(), status, error, usage)
+        failure: BaseException | None = None
+        for step in _LAST_STEPS:
+            try:
+                step(self, ending)
+            except BaseException as raised:  # does not keep the rest from being done
+                failure = failure or raised
+        if failure is not None:
+            raise failure
+
+    def _end_attempts(self, _: Ending) -> None:
+        self._telemetry.metrics.active.add(-1)
+        self._attempts.close()
+
+    def _end_span(self, ending: Ending) -> None:
+        if self._span is None:
+            return
+        try:
+            self._tell_span(self._span, ending)
+        finally:
+            self._span.end()
+
+    def _end_server_span(self, ending: Ending) -> None:
+        if self._server is not None:
+            route = self._selection.route if self._selection is not None else None
+            self._server.end(route, ending.status, ending.error_type)
 
     @property
     def _operation(self) -> str:
@@ -132,31 +149,30 @@ class CallObservation(Observation):
             links=self._links,
         )
         self._context = trace.set_span_in_context(self._span, self._context)
-        if self._span.is_recording():
-            self._span.set_attributes(request_attributes(self._request.fields))
 
     def _start_attributes(self, request: UpstreamRequest) -> dict[str, AttributeValue]:
         """What a sampler may decide on, and what routing has decided."""
-        host = _host(request)
+        client, selection, host = self._request, self._selection, _host(request)
         found: dict[str, AttributeValue] = {
             semconv.OPERATION: self._operation,
             semconv.PROVIDER: semconv.provider_name(host, request.provider),
             semconv.PROVIDER_NAME: request.provider,
             semconv.SERVER_ADDRESS: host,
             semconv.SERVER_PORT: request.endpoint.port,
-            semconv.VIRTUAL_HOST: self._request.host,
+            semconv.VIRTUAL_HOST: client.host,
         }
         if request.model is not None:
             found[semconv.REQUEST_MODEL] = request.model[:_MAX_TEXT]
-        if self._request.model is not None:
-            found[semconv.ASKED_MODEL] = self._request.model[:_MAX_TEXT]
-        if self._selection is not None:
-            found[semconv.ROUTE_NAME] = self._selection.route
-            found[semconv.RULE_NAME] = self._selection.rule.name
-        for name, fact in islice(self._request.attributes.items(), _MAX_FACTS):
-            known = semconv.CONSUMER if name == _CONSUMER else semconv.ATTRIBUTE_PREFIX + name
-            found[known] = str(fact)[:_MAX_TEXT]
-        operation = self._request.operation
+        if (asked := client.model) is not None:
+            found[semconv.ASKED_MODEL] = asked[:_MAX_TEXT]
+        if selection is not None:
+            found[semconv.ROUTE_NAME] = selection.route
+            found[semconv.RULE_NAME] = selection.rule.name
+        if client.attributes:
+            for name, fact in islice(client.attributes.items(), _MAX_FACTS):
+                known = semconv.CONSUMER if name == _CONSUMER else semconv.ATTRIBUTE_PREFIX + name
+                found[known] = str(fact)[:_MAX_TEXT]
+        operation = client.operation
         if operation is not None and operation.suffix in _API_TYPES:
             found[semconv.OPENAI_API_TYPE] = _API_TYPES[operation.suffix]
         return found
@@ -166,17 +182,17 @@ class CallObservation(Observation):
             span.set_attributes(self._end_attributes(ending))
             if ending.is_failure:
                 span.set_status(Status(StatusCode.ERROR))
-        context = trace.set_span_in_context(span)
-        self._telemetry.events.tell_exception(ending, context)
+        if ending.error is not None:
+            self._telemetry.events.tell_exception(ending, trace.set_span_in_context(span))
         if self._telemetry.wants_content:
+            context = trace.set_span_in_context(span)
             self._telemetry.content.write(span, context, self._request, self._summary)
 
     def _end_attributes(self, ending: Ending) -> dict[str, AttributeValue]:
         last = self._last
-        found: dict[str, AttributeValue] = {
-            semconv.ATTEMPT_COUNT: self._attempts.count,
-            semconv.USAGE_SOURCE: "none" if ending.usage is None else "provider",
-        }
+        found = request_attributes(self._request.fields)
+        found[semconv.ATTEMPT_COUNT] = self._attempts.count
+        found[semconv.USAGE_SOURCE] = "none" if ending.usage is None else "provider"
         if self._first is not None and last is not None and _host(last) != _host(self._first):
             # The provider that has answered is not the one of the start.
             found |= self._start_attributes(last) | {semconv.IS_FALLBACK: True}
@@ -195,9 +211,10 @@ class CallObservation(Observation):
             found[semconv.STREAM_OUTCOME] = ending.outcome
         if (seconds := self._first_chunk_s) is not None:
             found[semconv.RESPONSE_TIME_TO_FIRST_CHUNK] = seconds
-        found |= usage_attributes(ending.usage, has_output=self._operation != "embeddings")
+        if ending.usage is not None:
+            tell_usage(found, ending.usage, has_output=self._operation != "embeddings")
         if self._summary is not None:
-            found |= summary_attributes(self._summary, is_whole=ending.error is None)
+            tell_summary(found, self._summary, is_whole=ending.error is None)
         return found
 
     @property
@@ -211,37 +228,34 @@ class CallObservation(Observation):
             return None
         return self._first_chunk_at - self._sent_at
 
-    def _record(self, last: UpstreamRequest, sent_at: float, ending: Ending) -> CallRecord:
-        host = _host(last)
-        model = self._telemetry.known_model(last.model)
-        labels: list[tuple[str, str | int]] = [
-            (semconv.OPERATION, self._operation),
-            (semconv.PROVIDER, semconv.provider_name(host, last.provider)),
-            (semconv.SERVER_ADDRESS, host),
-            (semconv.SERVER_PORT, last.endpoint.port),
-        ]
-        if model is not None:
-            labels.append((semconv.REQUEST_MODEL, model))
-        if self._selection is not None:
-            labels.append((semconv.ROUTE_NAME, self._selection.route))
-        if self._summary is not None and self._summary.model is not None:
-            seen = self._telemetry.seen_model(self._summary.model)
-            labels.append((semconv.RESPONSE_MODEL, seen))
+    def _record(self, ending: Ending) -> None:
+        last, sent_at = self._last, self._sent_at
+        if last is None or sent_at is None:
+            return
+        telemetry, summary, operation = self._telemetry, self._summary, self._operation
+        seen = summary.model if summary is not None else None
+        labels = call_labels(
+            (telemetry.workload, telemetry.namespace),
+            operation,
+            last.provider,
+            (_host(last), last.endpoint.port),
+            telemetry.known_model(last.model),
+            telemetry.seen_model(seen) if seen is not None else None,
+            self._selection.route if self._selection is not None else None,
+        )
         has_answer = ending.status is not None and ending.status < 400
-        return CallRecord(
-            labels=tuple(labels),
-            operation=self._operation,
-            error_type=ending.error_type,
-            duration_s=ending.at - sent_at,
-            first_chunk_s=self._first_chunk_s,
-            overhead_s=sent_at - self._started,
-            usage=ending.usage,
-            has_answer=has_answer and self._operation != "models",
-            workload=self._telemetry.workload,
-            namespace=self._telemetry.namespace,
-            destination=host,
-            model=model or "",
-            context=self._context,
+        telemetry.metrics.record(
+            CallRecord(
+                labels=labels,
+                error_type=ending.error_type,
+                duration_s=ending.at - sent_at,
+                first_chunk_s=self._first_chunk_s,
+                overhead_s=sent_at - self._started,
+                usage=ending.usage,
+                has_answer=has_answer and operation != "models",
+                has_output=operation != "embeddings",
+                context=self._context,
+            )
         )
 
     def _tell_call(self, ending: Ending) -> None:
@@ -283,6 +297,15 @@ class CallObservation(Observation):
             "trace_id": trace.format_trace_id(span.trace_id) if span.is_valid else None,
             "span_id": trace.format_span_id(span.span_id) if span.is_valid else None,
         }
+
+
+_LAST_STEPS: tuple[Callable[[CallObservation, Ending], None], ...] = (
+    CallObservation._end_attempts,
+    CallObservation._end_span,
+    CallObservation._end_server_span,
+    CallObservation._record,
+    CallObservation._tell_call,
+)
 
 
 def _host(request: UpstreamRequest) -> str:

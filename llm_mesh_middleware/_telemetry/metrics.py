@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import attrgetter
 
 import msgspec
 from opentelemetry.context import Context
@@ -12,36 +13,32 @@ from opentelemetry.metrics import Histogram, Meter
 from .._core.usage import Usage
 from . import semconv
 from .ejections import Ejections
+from .labels import CallLabels
 from .tallies import Tallies, Tally
 
 __all__ = ["CallRecord", "MeshMetrics", "wanted_generations"]
 
-# What has no output counts none, rather than nothing.
-_INPUT_ONLY = ("input_tokens",)
-_BOTH = ("input_tokens", "output_tokens")
+_COUNTED: Callable[[Usage], tuple[int, ...]] = attrgetter(*semconv.USAGE_COUNTERS)
+_ASM_COUNTED: Callable[[Usage], tuple[int, ...]] = attrgetter(*semconv.ASM_COUNTERS)
 
 _OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
 
 class CallRecord(msgspec.Struct, frozen=True):
-    """What is recorded of one exchange when it is over.
+    """What is recorded of one exchange when it is over; all durations are in seconds.
 
-    `labels` are the attributes that every metric of the call carries; all durations are in seconds.
+    `has_output` is false for what generates nothing, and so counts no output, not even none of it.
     """
 
-    labels: tuple[tuple[str, str | int], ...]
-    operation: str
+    labels: CallLabels
     error_type: str | None
     duration_s: float
     first_chunk_s: float | None
-    overhead_s: float | None
+    overhead_s: float
     usage: Usage | None
     has_answer: bool
-    workload: str
-    namespace: str
-    destination: str
-    model: str
-    context: Context | None
+    has_output: bool
+    context: Context
 
 
 def wanted_generations(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
@@ -100,8 +97,12 @@ class MeshMetrics:
         self._loaded_at = meter.create_gauge(
             semconv.MESH_LOADED_AT, semconv.SECONDS, "Unix time of the configuration in use"
         )
-        self._usage = Tallies(meter, semconv.USAGE_COUNTERS, unit=semconv.TOKENS, about="Tokens")
-        self._asm = Tallies(meter, semconv.ASM_COUNTERS, unit=semconv.TOKENS, about="Tokens (ASM)")
+        self._usage = Tallies(
+            meter, semconv.USAGE_COUNTERS.values(), unit=semconv.TOKENS, about="Tokens"
+        )
+        self._asm = Tallies(
+            meter, semconv.ASM_COUNTERS.values(), unit=semconv.TOKENS, about="Tokens (ASM)"
+        )
         self.ejections = Ejections(meter)
 
     def reloaded(self, is_success: bool) -> None:
@@ -114,48 +115,41 @@ class MeshMetrics:
         self._loaded_at.set(loaded_at)
 
     def record(self, call: CallRecord) -> None:
-        """Record a finished exchange."""
-        plain = dict(call.labels)
-        labels = plain
+        """Record a finished exchange.
+
+        How long it took and what it used show exemplars, which lead from a figure to a trace;
+        elsewhere they would cost more than they tell.
+        """
+        labels, context = call.labels, call.context
+        plain = failed = labels.plain
         if call.error_type is not None:
-            labels = {**plain, semconv.ERROR_TYPE: call.error_type}
+            failed = {**plain, semconv.ERROR_TYPE: call.error_type}
         for duration in self._durations:
-            duration.record(call.duration_s, labels, call.context)
-        if call.overhead_s is not None:
-            self._overhead.record(call.overhead_s, plain, call.context)
+            duration.record(call.duration_s, failed, context)
+        self._overhead.record(call.overhead_s, plain)
         if call.first_chunk_s is not None:
-            self._first_token.record(call.first_chunk_s, plain, call.context)
+            self._first_token.record(call.first_chunk_s, plain, context)
             for first_chunk in self._first_chunks:
-                first_chunk.record(call.first_chunk_s, plain, call.context)
+                first_chunk.record(call.first_chunk_s, plain, context)
         if call.usage is not None:
-            self._record_usage(call, call.usage, plain, labels)
+            self._record_usage(call, call.usage, failed)
         elif call.has_answer:
-            self._without_usage.add(1, call.labels)
+            self._without_usage.add(1, labels.key)
 
     def _record_usage(
-        self,
-        call: CallRecord,
-        usage: Usage,
-        plain: dict[str, str | int],
-        labels: dict[str, str | int],
+        self, call: CallRecord, usage: Usage, failed: Mapping[str, str | int]
     ) -> None:
-        directions = _INPUT_ONLY if call.operation == "embeddings" else _BOTH
-        for direction in directions:
-            amount = getattr(usage, direction)
-            if self._token_usage is not None:
-                typed = {**plain, semconv.TOKEN_TYPE: direction.removesuffix("_tokens")}
-                self._token_usage.record(amount, typed, call.context)
-            if self._token_histograms:
-                self._token_histograms[direction].record(amount, labels, call.context)
+        labels, context = call.labels, call.context
+        if self._token_usage is not None:
+            self._token_usage.record(usage.input_tokens, labels.input, context)
+            if call.has_output:
+                self._token_usage.record(usage.output_tokens, labels.output, context)
+        if self._token_histograms:
+            self._token_histograms["input_tokens"].record(usage.input_tokens, failed, context)
+            if call.has_output:
+                self._token_histograms["output_tokens"].record(usage.output_tokens, failed, context)
         if call.first_chunk_s is not None and usage.output_tokens > 1:
             rest_s = call.duration_s - call.first_chunk_s
-            self._per_token.record(rest_s / (usage.output_tokens - 1), plain, call.context)
-        counted = {name: getattr(usage, name) for name in semconv.USAGE_COUNTERS}
-        self._usage.add((*call.labels, (semconv.TOKEN_MODALITY, "unknown")), counted)
-        asm = (
-            (semconv.ASM_WORKLOAD, call.workload),
-            (semconv.ASM_NAMESPACE, call.namespace),
-            (semconv.ASM_DESTINATION, call.destination),
-            (semconv.ASM_MODEL, call.model),
-        )
-        self._asm.add(asm, {name: counted[name] for name in semconv.ASM_COUNTERS})
+            self._per_token.record(rest_s / (usage.output_tokens - 1), labels.plain)
+        self._usage.add(labels.usage, _COUNTED(usage))
+        self._asm.add(labels.asm, _ASM_COUNTED(usage))

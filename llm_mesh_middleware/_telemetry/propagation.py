@@ -6,17 +6,22 @@ Baggage is not handed to third parties; `LLM_MESH_FORWARD_HEADERS=baggage` passe
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 from opentelemetry import baggage, propagate, trace
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context, get_current
 from opentelemetry.propagators.textmap import Getter, TextMapPropagator
-from opentelemetry.trace import Link
+from opentelemetry.trace import Link, SpanContext
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from .._core.headers import Headers
 
-__all__ = ["incoming_context", "linked_spans", "with_trace"]
+__all__ = ["incoming_context", "linked_spans", "with_trace", "without_baggage"]
 
-_BAGGAGE = "baggage"
+_BAGGAGE = b"baggage"
+# They read what they write, and nothing else.
+_STANDARD = (TraceContextTextMapPropagator, W3CBaggagePropagator)
 
 
 class _HeaderGetter(Getter[Headers]):
@@ -39,7 +44,11 @@ def incoming_context(headers: Headers) -> tuple[Context, bool]:
     current = get_current()
     if trace.get_current_span(current).get_span_context().is_valid:
         return current, True
-    return propagate.extract(headers, current, _getter), False
+    propagator = propagate.get_global_textmap()
+    read = _ways(propagator).read
+    if read is not None and read.isdisjoint(headers.names()):
+        return current, False
+    return propagator.extract(headers, current, _getter), False
 
 
 def linked_spans(headers: Headers, context: Context) -> tuple[Link, ...]:
@@ -48,8 +57,7 @@ def linked_spans(headers: Headers, context: Context) -> tuple[Link, ...]:
     So it is when an application calls the mesh inside its process, or passes on by hand the trace
     that it got from elsewhere: the active span is the parent, and the other must not be lost.
     """
-    fields = _fields(propagate.get_global_textmap())
-    if fields.isdisjoint(name for name, _ in headers):
+    if _ways(propagate.get_global_textmap()).written.isdisjoint(headers.names()):
         return ()
     sent = trace.get_current_span(propagate.extract(headers, Context(), _getter)).get_span_context()
     active = trace.get_current_span(context).get_span_context()
@@ -59,17 +67,62 @@ def linked_spans(headers: Headers, context: Context) -> tuple[Link, ...]:
 def with_trace(
     headers: tuple[tuple[bytes, bytes], ...], context: Context
 ) -> tuple[tuple[bytes, bytes], ...]:
-    """`headers` with the trace context of `context` in place of any that they carry."""
-    propagator = propagate.get_global_textmap()
-    stale = _fields(propagator)
+    """`headers` with the trace context of `context` in place of any that they carry.
+
+    `context` is one without baggage.
+    """
+    ways = _ways(propagate.get_global_textmap())
+    kept = [field for field in headers if field[0] not in ways.written]
+    if ways.is_plain:
+        kept += _trace_fields(trace.get_current_span(context).get_span_context())
+        return tuple(kept)
     injected: dict[str, str] = {}
-    propagator.inject(injected, baggage.clear(context))
-    kept = [field for field in headers if field[0] not in stale]
+    for writer in ways.writers:
+        writer.inject(injected, context)
     kept += [(name.lower().encode(), value.encode("latin-1")) for name, value in injected.items()]
     return tuple(kept)
 
 
+def _trace_fields(sent: SpanContext) -> list[tuple[bytes, bytes]]:
+    """W3C Trace Context as its propagator writes it, in a third of the time."""
+    if not sent.is_valid:
+        return []
+    ids = b"00-%032x-%016x-%02x" % (sent.trace_id, sent.span_id, sent.trace_flags)
+    if not sent.trace_state:
+        return [(b"traceparent", ids)]
+    state = sent.trace_state.to_header().encode("latin-1")
+    return [(b"traceparent", ids), (b"tracestate", state)]
+
+
+def without_baggage(context: Context) -> Context:
+    """`context` as a third party may learn of it."""
+    return baggage.clear(context) if baggage.get_all(context) else context
+
+
+class _Ways(NamedTuple):
+    """How a propagator goes about it.
+
+    `written` are the header fields it writes but for baggage, `writers` the parts that write them.
+    `read` are all that it reads; None for one of which it is not known. `is_plain` says that W3C
+    Trace Context is all that it writes.
+    """
+
+    written: frozenset[bytes]
+    read: frozenset[bytes] | None
+    writers: tuple[TextMapPropagator, ...]
+    is_plain: bool
+
+
 @lru_cache(maxsize=8)
-def _fields(propagator: TextMapPropagator) -> frozenset[bytes]:
-    """The header fields that `propagator` writes; most put them together for each who asks."""
-    return frozenset(name.lower().encode() for name in propagator.fields if name != _BAGGAGE)
+def _ways(propagator: TextMapPropagator) -> _Ways:
+    """Found out once: most put their fields together for each who asks."""
+    parts = tuple(getattr(propagator, "_propagators", (propagator,)))
+    fields = frozenset(name.lower().encode() for name in propagator.fields)
+    is_standard = all(type(part) in _STANDARD for part in parts)
+    writers = tuple(part for part in parts if type(part) is not W3CBaggagePropagator)
+    return _Ways(
+        written=fields - {_BAGGAGE},
+        read=fields if is_standard else None,
+        writers=writers,
+        is_plain=[type(part) for part in writers] == [TraceContextTextMapPropagator],
+    )

@@ -7,6 +7,7 @@ the project's own for what has no convention; `asm_llm_proxy_*` are Alibaba Clou
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 # Attributes of a generative AI call.
@@ -171,6 +172,7 @@ PROVIDER_SUFFIXES: Final = (
 )
 
 
+@lru_cache(maxsize=1024)
 def provider_name(host: str, document: str) -> str:
     """`gen_ai.provider.name` for a provider host; `document` names an unknown one."""
     known = PROVIDERS.get(host)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -32,7 +33,8 @@ class ServerSpans:
 
     def begin(self, request: ClientRequest, parent: Context) -> ServerCall:
         """The span of `request`."""
-        method = request.method if request.method in _METHODS else "_OTHER"
+        is_known = request.method in _METHODS
+        method = request.method if is_known else "_OTHER"
         attributes: dict[str, AttributeValue] = {
             semconv.HTTP_METHOD: method,
             semconv.URL_SCHEME: request.scheme,
@@ -40,14 +42,13 @@ class ServerSpans:
             semconv.SERVER_ADDRESS: request.host,
             semconv.PROTOCOL_VERSION: request.http_version,
         }
-        port = (request.headers.get("host") or "").rpartition(":")[2]
-        if port.isascii() and port.isdigit() and len(port) <= 5:
-            attributes[semconv.SERVER_PORT] = int(port)
+        if (port := _port(*request.headers.get_all(b"host")[:1])) is not None:
+            attributes[semconv.SERVER_PORT] = port
         if request.peer is not None:
             attributes[semconv.CLIENT_ADDRESS] = request.peer
         if (agent := request.headers.get("user-agent")) is not None:
             attributes[semconv.USER_AGENT] = agent[:_MAX_TEXT]
-        name = method if method in _METHODS else "HTTP"
+        name = method if is_known else "HTTP"
         span = self.tracer.start_span(name, parent, SpanKind.SERVER, attributes=attributes)
         return ServerCall(self, request, span, name, parent)
 
@@ -65,7 +66,7 @@ class ServerCall:
         self.context = trace.set_span_in_context(span, parent)
         self._started = time.perf_counter()
         self._labels: Labels = (
-            (semconv.HTTP_METHOD, name if name in _METHODS else "_OTHER"),
+            (semconv.HTTP_METHOD, name if name != "HTTP" else "_OTHER"),
             (semconv.URL_SCHEME, request.scheme),
         )
         owner.active.add(1, self._labels)
@@ -73,32 +74,60 @@ class ServerCall:
     def end(self, route: str | None, status: int | None, error_type: str | None) -> None:
         """Say how the request was answered; a client's own fault is no error of the server."""
         self._owner.active.add(-1, self._labels)
-        found: dict[str, AttributeValue] = {}
-        operation = self._request.operation
-        if operation is not None:
-            found[semconv.HTTP_ROUTE] = operation.suffix
-        if status is not None:
-            found[semconv.HTTP_STATUS] = status
         is_error = error_type is not None and (status is None or status >= 500)
-        if error_type is not None and is_error:
-            found[semconv.ERROR_TYPE] = error_type
-        version = (semconv.PROTOCOL_VERSION, self._request.http_version)
-        labels = dict((*self._labels, version)) | found
-        if error_type is not None and not is_error:
-            found[semconv.ERROR_CODE] = error_type
-        if route is not None:
-            found[semconv.ROUTE_NAME] = route
         try:
             if self._span.is_recording():
-                self._tell(found, is_error=is_error and error_type != "client_disconnect")
+                self._tell(route, status, error_type, is_error=is_error)
         finally:
             self._span.end()
-        elapsed_s = time.perf_counter() - self._started
-        self._owner.duration.record(elapsed_s, labels, self.context)
+        labels = _duration_labels(
+            self._labels,
+            self._request.http_version,
+            self._route,
+            status,
+            error_type if is_error else None,
+        )
+        self._owner.duration.record(time.perf_counter() - self._started, labels)
 
-    def _tell(self, found: dict[str, AttributeValue], *, is_error: bool) -> None:
+    @property
+    def _route(self) -> str | None:
+        operation = self._request.operation
+        return operation.suffix if operation is not None else None
+
+    def _tell(
+        self, route: str | None, status: int | None, error_type: str | None, *, is_error: bool
+    ) -> None:
+        found: dict[str, AttributeValue] = {}
+        if (template := self._route) is not None:
+            found[semconv.HTTP_ROUTE] = template
+            self._span.update_name(f"{self._name} {template}")
+        if status is not None:
+            found[semconv.HTTP_STATUS] = status
+        if error_type is not None:
+            found[semconv.ERROR_TYPE if is_error else semconv.ERROR_CODE] = error_type
+        if route is not None:
+            found[semconv.ROUTE_NAME] = route
         self._span.set_attributes(found)
-        if semconv.HTTP_ROUTE in found:
-            self._span.update_name(f"{self._name} {found[semconv.HTTP_ROUTE]}")
-        if is_error:
+        if is_error and error_type != "client_disconnect":
             self._span.set_status(Status(StatusCode.ERROR))
+
+
+@lru_cache(maxsize=1024)
+def _duration_labels(
+    labels: Labels, version: str, route: str | None, status: int | None, error_type: str | None
+) -> dict[str, str | int]:
+    known: dict[str, str | int | None] = {
+        **dict(labels),
+        semconv.PROTOCOL_VERSION: version,
+        semconv.HTTP_ROUTE: route,
+        semconv.HTTP_STATUS: status,
+        semconv.ERROR_TYPE: error_type,
+    }
+    return {name: value for name, value in sorted(known.items()) if value is not None}
+
+
+@lru_cache(maxsize=1024)
+def _port(host: bytes = b"") -> int | None:
+    """The port in a Host field."""
+    port = host.strip(b" \t").rpartition(b":")[2]
+    return int(port) if port.isdigit() and len(port) <= 5 else None

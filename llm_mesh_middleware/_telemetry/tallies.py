@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
+from functools import partial
 from weakref import WeakSet
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
@@ -50,19 +51,37 @@ class Tally:
 class Tallies:
     """A family of counters over the same attribute sets."""
 
-    def __init__(self, meter: Meter, names: Mapping[str, str], *, unit: str, about: str) -> None:
-        """`names` maps what is added up to the counter that shows it."""
-        self._tallies = {
-            key: Tally(meter, name, unit, f"{about}: {name}") for key, name in names.items()
-        }
+    def __init__(self, meter: Meter, names: Iterable[str], *, unit: str, about: str) -> None:
+        """`names` are those of the counters, in the order in which amounts are given."""
+        self._sums: dict[Labels, list[int]] = {}
+        self._lock = threading.Lock()
+        for index, name in enumerate(names):
+            observe = partial(self._observe, index)
+            meter.create_observable_counter(name, [observe], unit, f"{about}: {name}")
+        _tallies.add(self)
 
-    def add(self, labels: Labels, amounts: Mapping[str, int]) -> None:
+    def begin_process(self) -> None:
+        """In a forked child: whoever held the lock is the parent's."""
+        self._lock = threading.Lock()
+
+    def add(self, labels: Labels, amounts: Sequence[int]) -> None:
         """Add each amount to its counter."""
-        for key, amount in amounts.items():
-            self._tallies[key].add(amount, labels)
+        with self._lock:
+            sums = self._sums.get(labels)
+            if sums is None:
+                self._sums[labels] = list(amounts)
+                return
+            for index, amount in enumerate(amounts):
+                if amount:
+                    sums[index] += amount
+
+    def _observe(self, index: int, _: CallbackOptions) -> Iterable[Observation]:
+        with self._lock:
+            sums = [(labels, amounts[index]) for labels, amounts in self._sums.items()]
+        return [Observation(value, dict(labels)) for labels, value in sums]
 
 
-_tallies: WeakSet[Tally] = WeakSet()
+_tallies: WeakSet[Tally | Tallies] = WeakSet()
 
 
 def _forked() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -16,6 +17,7 @@ from llm_mesh_middleware._core.messages import ResponseHead, UpstreamRequest
 from llm_mesh_middleware._engine.clients import UpstreamClients
 from llm_mesh_middleware._engine.tls import TLSContexts
 from llm_mesh_middleware._engine.upstream import response_head
+from llm_mesh_middleware._telemetry import telemetry
 from tests.benchmarks.apps import bare
 from tests.benchmarks.apps import mesh as mesh_app
 from tests.benchmarks.wire import (
@@ -29,7 +31,7 @@ from tests.benchmarks.wire import (
     usage_event,
 )
 
-__all__ = ["calls_of_others", "calls_of_stream", "calls_of_unary"]
+__all__ = ["calls_of_others", "calls_of_stream", "calls_of_telemetry", "calls_of_unary"]
 
 ASGIApp = Callable[[bare.Scope, bare.Receive, bare.Send], Awaitable[None]]
 
@@ -90,19 +92,32 @@ def calls_of_stream(chunks: int) -> float:
     return _count(_app(_Client(_EVENTS, pieces)), request)
 
 
-def _app(client: _Client) -> LLMMeshMiddleware:
-    app = mesh_app.make(Origin("http://127.0.0.1:9"))
+def calls_of_telemetry() -> float:
+    """Function calls of telemetry's own code, and of it into others, for one sampled chat."""
+    request = chat_request(ASKED_MODEL, size_bytes=1024, is_stream=False)
+    app = _app(_Client(_JSON, [unary_answer()]), mesh_app.make_observed)
+    return _count(app, request, of=str(Path(telemetry.__file__).parent))
+
+
+def _app(
+    client: _Client, make: Callable[[Origin], LLMMeshMiddleware] = mesh_app.make
+) -> LLMMeshMiddleware:
+    app = make(Origin("http://127.0.0.1:9"))
     app.mesh._clients = _Clients(client)
     return app
 
 
-def _count(app: ASGIApp, request: bytes) -> float:
-    """Calls of Python and C functions in this thread, the event loop's among them."""
+def _count(app: ASGIApp, request: bytes, *, of: str = "") -> float:
+    """Calls of Python and C functions in this thread, the event loop's among them.
+
+    With `of`, only calls of functions in that folder and those that they make of C functions.
+    """
     calls = 0
 
     def profile(frame: FrameType, event: str, argument: object) -> None:
         nonlocal calls
-        calls += event in ("call", "c_call")
+        if event in ("call", "c_call") and frame.f_code.co_filename.startswith(of):
+            calls += 1
 
     scope, body = _parsed(request)
 

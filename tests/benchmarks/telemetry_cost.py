@@ -1,5 +1,7 @@
 """What telemetry adds to a call: CPU of the whole process, with a real SDK and without any.
 
+The case `floor` makes the calls of the SDK that are needed in any case, and none of the mesh's own.
+
 No sockets: the provider is a transport in memory, and the app is called directly, in turns.
 `python -m tests.benchmarks.telemetry_cost` prints microseconds.
 """
@@ -25,13 +27,14 @@ from opentelemetry.trace import SpanKind, set_span_in_context
 
 from llm_mesh_middleware import LLMMeshMiddleware, LLMProvider, LLMRoute, Mesh, MeshSettings
 from llm_mesh_middleware.testing import chat_completion, chat_stream
+from tests.benchmarks.telemetry_floor import Floor
 
 __all__ = ["CASES", "YARDSTICK_US", "measure_telemetry"]
 
 YARDSTICK_US = 116.0
 """A span of 24 attributes and three histogram records, in the SDK itself on an idle machine."""
 
-CASES = ("nothing", "unsampled", "sampled")
+CASES = ("nothing", "floor", "unsampled", "sampled")
 CHUNKS = 200
 
 _API = {"apiVersion": "istio.alibabacloud.com/v1"}
@@ -147,8 +150,11 @@ def _mesh(case: str) -> Mesh:
     settings, transport = MeshSettings(access="open"), _Provider()
     if case == "nothing":
         return Mesh(documents, settings=settings, transport=transport)
-    sampler: Sampler = ALWAYS_ON if case == "sampled" else ALWAYS_OFF
+    sampler: Sampler = ALWAYS_OFF if case == "unsampled" else ALWAYS_ON
     tracers, meters = _providers(sampler)
+    if case == "floor":
+        observer = Floor(tracers, meters)
+        return Mesh(documents, settings=settings, transport=transport, observer=observer)
     return Mesh(
         documents,
         settings=settings,

@@ -6,12 +6,18 @@ its price, raise the limit with the reason; a figure far below asks for a lower 
 
 from __future__ import annotations
 
-from tests.benchmarks.in_memory import calls_of_others, calls_of_stream, calls_of_unary
+from tests.benchmarks.in_memory import (
+    calls_of_others,
+    calls_of_stream,
+    calls_of_telemetry,
+    calls_of_unary,
+)
 
 # About 15 % over what CPython 3.11 counts; later releases count less.
 MAX_OTHERS = 5
 MAX_UNARY = 505
 MAX_CHUNK = 26.5
+MAX_TELEMETRY = 138  # of a sampled unary request; about 10 % over, the SDK's own not counted
 
 
 def test_a_request_that_is_not_the_meshs_costs_it_a_few_calls() -> None:
@@ -26,3 +32,7 @@ def test_a_chunk_costs_no_more_calls_than_it_did() -> None:
     few, many = 20, 120
 
     assert (calls_of_stream(many) - calls_of_stream(few)) / (many - few) <= MAX_CHUNK
+
+
+def test_telling_of_a_unary_request_costs_no_more_calls_than_it_did() -> None:
+    assert calls_of_telemetry() <= MAX_TELEMETRY

@@ -1,0 +1,79 @@
+"""Propagators: the standard ones by a short way that shows no difference, others as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from opentelemetry import propagate, trace
+from opentelemetry.context import Context
+from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.propagators.textmap import TextMapPropagator
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from llm_mesh_middleware._telemetry.propagation import with_trace
+from llm_mesh_middleware.testing import FakeUpstream
+from tests.telemetry.recording import Recorder, calling, chat, make_mesh
+
+TRACE_ID = 0x0AF7651916CD43DD8448EB211C80319C
+
+
+class ByQuestion(TextMapPropagator):
+    """Reads a field that is not among those that it writes."""
+
+    def extract(self, carrier: Any, context: Any = None, getter: Any = None) -> Context:
+        (found,) = getter.get(carrier, "x-asked") or ["0"]
+        parent = SpanContext(int(found, 16), 1, is_remote=True, trace_flags=TraceFlags(1))
+        return trace.set_span_in_context(NonRecordingSpan(parent), context)
+
+    def inject(self, carrier: Any, context: Any = None, setter: Any = None) -> None:
+        sent = trace.get_current_span(context).get_span_context()
+        carrier["X-Told"] = trace.format_trace_id(sent.trace_id)
+
+    @property
+    def fields(self) -> set[str]:
+        return {"X-Told"}
+
+
+@pytest.fixture(params=[lambda each: each, lambda each: CompositePropagator([each])])
+def by_question(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = propagate.get_global_textmap()
+    propagate.set_global_textmap(request.param(ByQuestion()))
+    yield
+    propagate.set_global_textmap(before)
+
+
+@pytest.mark.usefixtures("by_question")
+async def test_a_propagator_of_the_applications_own_reads_and_writes_what_it_likes(
+    recorder: Recorder, upstream: FakeUpstream
+) -> None:
+    async with calling(make_mesh(recorder, upstream)) as client:
+        await chat(client, headers={"x-asked": f"{TRACE_ID:x}", "x-told": "stale"})
+    assert recorder.call.context.trace_id == TRACE_ID
+    assert upstream.requests[0].header("x-told") == f"{TRACE_ID:032x}"
+    assert upstream.requests[0].header("traceparent") is None
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        SpanContext(TRACE_ID, 0xB7, is_remote=False, trace_flags=TraceFlags(1)),
+        SpanContext(TRACE_ID, 0xB7, is_remote=False, trace_flags=TraceFlags(2)),
+        SpanContext(
+            TRACE_ID, 0xB7, is_remote=True, trace_state=TraceState([("a", "1"), ("b", "")])
+        ),
+        trace.INVALID_SPAN_CONTEXT,
+    ],
+)
+def test_the_short_way_writes_what_the_standards_propagator_writes(sent: SpanContext) -> None:
+    context = trace.set_span_in_context(NonRecordingSpan(sent), Context())
+    expected: dict[str, str] = {}
+    TraceContextTextMapPropagator().inject(expected, context)
+
+    written = with_trace(((b"traceparent", b"stale"), (b"accept", b"*/*")), context)
+
+    assert dict(written) == {b"accept": b"*/*"} | {
+        name.encode(): value.encode() for name, value in expected.items()
+    }
