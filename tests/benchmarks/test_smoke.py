@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 SCENARIOS = ("pass-16", "unary-16-nothink", "sse-50")
 # One of each kind of server, app and telemetry; the others differ in a setting.
@@ -21,6 +23,7 @@ CONTENDERS = {
 }
 
 
+@pytest.mark.slow
 def test_each_kind_of_contender_serves_each_kind_of_load_without_an_error(tmp_path: Path) -> None:
     path = tmp_path / "figures.json"
     only = [part for name in SCENARIOS for part in ("--only", name)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Run
 from tests.cli.terminal import on_a_terminal
 
@@ -35,6 +37,7 @@ def test_the_demonstration_runs_with_nothing_set_up_and_fits_80_columns(
     assert "…" not in text
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_the_tables_in_colours() -> None:
     shown = on_a_terminal("demo")
     assert re.search(r"\x1b\[[0-9;]*3[1-6]m *vip-route", shown)

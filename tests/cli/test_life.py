@@ -180,6 +180,7 @@ def test_a_short_answer_does_not_wait_for_the_grace_period_to_end(
     assert "Traceback" not in served.output
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="tells workers by /proc")
 def test_four_workers_share_a_port_hold_the_weights_and_all_reload(
     serve: Serve, upstream: FakeUpstream

@@ -156,6 +156,7 @@ def test_a_key_from_elsewhere_is_no_warning(tmp_path: Path, text: str) -> None:
     assert validated(tmp_path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["validate", "explain"])
 def test_a_terminal_gets_the_same_words_in_colours(tmp_path: Path, command: str) -> None:
     path = tmp_path / "mesh.yaml"

@@ -19,6 +19,7 @@ from tests.telemetry.e2e.sink import Sink
 FOLDERS = sorted(path for path in EXAMPLES.iterdir() if path.is_dir())
 
 
+@pytest.mark.slow
 def test_fastapi_serves_the_canary_by_rule_and_itself(
     serve: Serve, leading: Mapping[str, str], providers: Providers
 ) -> None:
@@ -34,6 +35,7 @@ def test_fastapi_serves_the_canary_by_rule_and_itself(
     assert own.json() == {"message": "Hello from the application"}
 
 
+@pytest.mark.slow
 def test_curl_is_served_through_a_sidecar(leading: Mapping[str, str], providers: Providers) -> None:
     with Example("sidecar_curl", leading).begin(port=free_port()) as program:
         program.wait(20)
@@ -48,6 +50,7 @@ def test_curl_is_served_through_a_sidecar(leading: Mapping[str, str], providers:
     assert any("prompt_tokens=" in line for line in program.lines)
 
 
+@pytest.mark.slow
 def test_spans_and_token_counts_reach_a_collector(
     serve: Serve, leading: Mapping[str, str], providers: Providers
 ) -> None:
@@ -66,6 +69,7 @@ def test_spans_and_token_counts_reach_a_collector(
     assert counts["output"] == span.attributes["gen_ai.usage.output_tokens"] > 0
 
 
+@pytest.mark.slow
 def test_django_gives_who_pays_the_bigger_model(
     serve: Serve, leading: Mapping[str, str], providers: Providers
 ) -> None:
@@ -83,6 +87,7 @@ def test_django_gives_who_pays_the_bigger_model(
     assert httpx.get(url).json() == {"message": "Hello from the project"}
 
 
+@pytest.mark.slow
 def test_flask_splits_by_weight(
     serve: Serve, leading: Mapping[str, str], providers: Providers
 ) -> None:
@@ -97,6 +102,7 @@ def test_flask_splits_by_weight(
     }
 
 
+@pytest.mark.slow
 def test_the_openai_sdk_s_own_calls_are_routed(
     leading: Mapping[str, str], providers: Providers
 ) -> None:

@@ -8,6 +8,8 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from llm_mesh_kubernetes import KubernetesSource
 from tests.kubernetes.apiserver import APIServer
 from tests.kubernetes.clusters import Cluster, eventually, provider
@@ -79,6 +81,7 @@ def test_many_threads_start_one_watch(double: Cluster, server: APIServer) -> Non
     assert len(server.lists("llmproviders")) == 1
 
 
+@pytest.mark.slow
 def test_a_child_of_a_fork_follows_by_itself(double: Cluster) -> None:
     double.apply(provider("a.example"))
     with subprocess.Popen(

@@ -195,6 +195,7 @@ def test_anthropic_raises_for_a_stream_that_breaks_off(mesh: Mesh, providers: Pr
             list(stream)
 
 
+@pytest.mark.slow
 async def test_langchain_completes_and_streams(mesh: Mesh) -> None:
     chat_models = pytest.importorskip("langchain_openai")
     with httpx2.Client(transport=MeshTransport(mesh)) as client:
@@ -208,6 +209,7 @@ async def test_langchain_completes_and_streams(mesh: Mesh) -> None:
     await mesh.aclose()
 
 
+@pytest.mark.slow
 async def test_an_agent_of_pydantic_ai_is_answered(mesh: Mesh) -> None:
     agents = pytest.importorskip("pydantic_ai")
     from pydantic_ai.models.openai import OpenAIChatModel

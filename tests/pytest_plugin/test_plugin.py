@@ -177,6 +177,7 @@ def test_a_test_of_a_canary_takes_ten_lines_at_most() -> None:
     assert tests
 
 
+@pytest.mark.slow
 def test_the_fixtures_do_what_they_say(inner: pytest.Pytester) -> None:
     Path(inner.path, "mesh.yaml").write_text(MANIFEST, "utf-8")
     inner.makeconftest(NO_SOCKETS)
@@ -185,6 +186,7 @@ def test_the_fixtures_do_what_they_say(inner: pytest.Pytester) -> None:
     inner.runpytest_inprocess("-p", NAME).assert_outcomes(passed=9)
 
 
+@pytest.mark.slow
 def test_who_uses_no_fixture_pays_for_none(
     inner: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from tests.soak.samples import Sample, is_flat
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", [[], ["--wsgi"]], ids=["serve", "gunicorn"])
 def test_a_short_run_has_no_errors(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], target: list[str]

@@ -37,6 +37,7 @@ def hanging() -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
+@pytest.mark.slow
 def test_a_dead_collector_costs_no_call_its_time_and_the_process_ends(
     hanging: str, start: Start, upstreams: Providers
 ) -> None:
