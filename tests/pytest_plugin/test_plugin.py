@@ -150,6 +150,19 @@ def test_nothing():
 """
 
 
+# What else is installed here takes longer to load than the tests to run.
+ALONE = (
+    "-p",
+    "no:langsmith_plugin",
+    "-p",
+    "no:faker",
+    "-p",
+    "no:hypothesispytest",
+    "-p",
+    "no:xdist",
+)
+
+
 @pytest.fixture
 def inner(pytester: pytest.Pytester) -> pytest.Pytester:
     """A run that is not told of this project's options."""
@@ -166,7 +179,7 @@ def test_the_canary_example_passes_without_key_or_socket(
         Path(inner.path, name).write_bytes((EXAMPLE / name).read_bytes())
     inner.makeconftest(NO_SOCKETS)
 
-    inner.runpytest_inprocess("-p", NAME).assert_outcomes(passed=2)
+    inner.runpytest_inprocess(*ALONE, "-p", NAME).assert_outcomes(passed=2)
 
 
 def test_a_test_of_a_canary_takes_ten_lines_at_most() -> None:
@@ -183,7 +196,7 @@ def test_the_fixtures_do_what_they_say(inner: pytest.Pytester) -> None:
     inner.makeconftest(NO_SOCKETS)
     inner.makepyfile(TESTS)
 
-    inner.runpytest_inprocess("-p", NAME).assert_outcomes(passed=9)
+    inner.runpytest_inprocess(*ALONE, "-p", NAME).assert_outcomes(passed=9)
 
 
 @pytest.mark.slow
@@ -207,7 +220,7 @@ def test_the_readme_s_test_passes(inner: pytest.Pytester) -> None:
         Path(inner.path, file).write_text(block, "utf-8")
     inner.makeconftest(NO_SOCKETS)
 
-    inner.runpytest_inprocess("-p", NAME).assert_outcomes(passed=1)
+    inner.runpytest_inprocess(*ALONE, "-p", NAME).assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize("options", [("-p", f"no:{NAME}"), ()])
@@ -227,12 +240,12 @@ def test_a_project_s_own_fixtures_of_these_names_go_before(
         """
     )
 
-    inner.runpytest_inprocess("-p", NAME, *options).assert_outcomes(passed=1)
+    inner.runpytest_inprocess(*ALONE, "-p", NAME, *options).assert_outcomes(passed=1)
 
 
 def test_without_the_plugin_its_fixtures_are_unknown(inner: pytest.Pytester) -> None:
     inner.makepyfile("def test_it(llm_mesh): pass")
 
-    result = inner.runpytest_inprocess("-p", f"no:{NAME}")
+    result = inner.runpytest_inprocess(*ALONE, "-p", f"no:{NAME}")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*fixture 'llm_mesh' not found*"])
