@@ -158,9 +158,11 @@ class Responder:
 
     async def _watch(self, interrupt: Interrupt) -> None:
         """After the body, the only thing left to receive is that the client is gone."""
-        with contextlib.suppress(OSError):
+        try:
             while (await self._receive())["type"] != "http.disconnect":
                 pass
+        except OSError:
+            pass
         interrupt.fire(ClientDisconnected(GONE))
 
     async def _send_error(self, error: AnswerableError) -> None:
