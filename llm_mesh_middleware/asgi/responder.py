@@ -53,7 +53,7 @@ class Responder:
         try:
             request = await self._admit(path, hosts, authority)
             with Interrupt() as interrupt:
-                watch = asyncio.create_task(self._watch(interrupt))
+                watch = interrupt.start_beside(self._watch(interrupt))
                 self._interrupts.add(interrupt)
                 try:
                     await self._serve(request, interrupt)
