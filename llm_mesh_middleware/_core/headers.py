@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, KeysView, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 __all__ = [
     "HOP_BY_HOP",
@@ -92,6 +93,18 @@ _NOT_DOWNSTREAM = HOP_BY_HOP | frozenset(
 _OWN_PREFIX = b"x-llm-mesh-"
 
 
+_NO_NAMES: frozenset[bytes] = frozenset()
+_MAX_CACHED_VALUE = 64
+
+
+def _split(value: bytes) -> frozenset[bytes]:
+    return frozenset(name.strip().lower() for name in value.split(b","))
+
+
+# The value is one of a few, for all but odd clients; those cannot make the cache large.
+_options = lru_cache(maxsize=64)(_split)
+
+
 def is_forbidden(name: bytes) -> bool:
     """Whether the field may never go upstream, whatever the settings say."""
     return name in NEVER_FORWARDED or name.startswith(_NEVER_PREFIXES)
@@ -100,16 +113,12 @@ def is_forbidden(name: bytes) -> bool:
 class Headers:
     """Read access to a raw header list; field names are lower-case `str`."""
 
-    __slots__ = ("_by_name", "raw")
+    __slots__ = ("_has_duplicates", "_last", "raw")
 
     def __init__(self, raw: RawHeaders = ()) -> None:
         self.raw = raw
-        self._by_name: dict[bytes, list[bytes]] = {}
-        for name, value in raw:  # every request looks up a dozen names
-            if name in self._by_name:
-                self._by_name[name].append(value)
-            else:
-                self._by_name[name] = [value]
+        self._last = dict(raw)  # every request looks up a dozen names
+        self._has_duplicates = len(self._last) < len(raw)
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
         return iter(self.raw)
@@ -120,27 +129,32 @@ class Headers:
 
     def names(self) -> KeysView[bytes]:
         """The names of the fields."""
-        return self._by_name.keys()
+        return self._last.keys()
 
     def get_all(self, name: bytes) -> Sequence[bytes]:
         """Every value of the field, in order."""
-        return self._by_name.get(name, ())
+        if name not in self._last:
+            return ()
+        if self._has_duplicates:
+            return [value for field, value in self.raw if field == name]
+        return (self._last[name],)
 
     def get(self, name: str) -> str | None:
         """The field's values, trimmed and joined by `, ` (RFC 9110 5.2); None if absent."""
-        values = self._by_name.get(name.encode("latin-1"))
-        if values is None:
+        key = name.encode("latin-1")
+        last = self._last.get(key)
+        if last is None:
             return None
-        if len(values) == 1:
-            return values[0].decode("latin-1").strip(" \t")
-        return ", ".join(value.decode("latin-1").strip(" \t") for value in values)
+        if not self._has_duplicates:
+            return last.decode("latin-1").strip(" \t")
+        return ", ".join(value.decode("latin-1").strip(" \t") for value in self.get_all(key))
 
     def connection_options(self) -> frozenset[bytes]:
         """The field names that `Connection` declares to be of this hop only."""
-        values = self._by_name.get(b"connection")
-        if values is None:
-            return frozenset()
-        return frozenset(name.strip().lower() for value in values for name in value.split(b","))
+        if b"connection" not in self._last:
+            return _NO_NAMES
+        value = b",".join(self.get_all(b"connection"))
+        return _options(value) if len(value) <= _MAX_CACHED_VALUE else _split(value)
 
     def downstream(self) -> list[tuple[bytes, bytes]]:
         """The fields of an answer that may go to the client."""
@@ -178,8 +192,8 @@ class ForwardPolicy:
         return [
             (name, value)
             for name, value in headers.raw
-            if (name in self.names or name.startswith(self.prefixes))
-            and name not in NEVER_FORWARDED
+            if name not in NEVER_FORWARDED
+            and (name in self.names or name.startswith(self.prefixes))
             and not name.startswith(_NEVER_PREFIXES)
             and name not in named
         ]

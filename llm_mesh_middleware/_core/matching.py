@@ -114,4 +114,7 @@ class Match:
         """Whether every condition holds."""
         if self.excluded is not None:
             return False
-        return all(condition.holds(request) for condition in self.conditions)
+        for condition in self.conditions:  # noqa: SIM110 - as in `RouteRule.holds`
+            if not condition.holds(request):
+                return False
+        return True

@@ -88,12 +88,16 @@ class AttemptPlan:
     ) -> Choice | None:
         """A backend in service that was not tried yet, of the best priority that has one."""
         for tier in self._tiers if tiers is None else tiers:
-            open_ = [b for b in tier if b not in self._tried and self._of(b).is_available(now)]
+            healths = [(b, self._of(b)) for b in tier if b not in self._tried]
+            open_ = [(b, health) for b, health in healths if health.is_available(now)]
             if len(open_) > 1:
-                free = [b for b in open_ if self._of(b).has_free_slot()]
-                open_ = [weighted_pick(free or open_, self._random, self._sticky_key)]
+                free = [b for b, health in open_ if health.has_free_slot()]
+                picked = weighted_pick(
+                    free or [b for b, _ in open_], self._random, self._sticky_key
+                )
+                return Choice(picked, self._of(picked))
             if open_:
-                return Choice(open_[0], self._of(open_[0]))
+                return Choice(*open_[0])
         return None
 
     def tries(self, backend: Backend) -> None:

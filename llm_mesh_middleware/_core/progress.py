@@ -76,9 +76,33 @@ class AnswerFields(_Facts, gc=False):
 
     def summary(self, body: bytes | None) -> AnswerSummary:
         """The answer in short, if this is a whole one; `body` is kept with it."""
+        if self._is_plain():  # as all but a few are
+            return AnswerSummary(
+                self.id,
+                self.model,
+                self.system_fingerprint,
+                self.service_tier,
+                tuple([choice.finish_reason or None for choice in self.choices or ()]),
+                None if self.usage is None else self.usage.normalised(),
+                0,
+                body,
+            )
         progress = StreamProgress()
         progress.add(self)
         return progress.summary(events=0, body=body)
+
+    def _is_plain(self) -> bool:
+        """Whether all there is to know stands in the members of a chat completion."""
+        return (
+            self.id is not None
+            and self.choices is not None
+            and len(self.choices) == 1
+            and self.choices[0].usage is None
+            and self.response is None
+            and self.message is None
+            and self.delta is None
+            and self.stop_reason is None
+        )
 
     @property
     def is_error(self) -> bool:

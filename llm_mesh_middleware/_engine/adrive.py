@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 
 from .._core.exchange import Exchange
-from .._core.messages import Answer, Await, Failure, Read, Send, Sleep, Step
+from .._core.messages import Answer, Await, Failure, Race, Read, Send, Sleep
 from ..exceptions import UpstreamError
 from .alarm import Alarm
 from .delivery import AsyncDelivery
@@ -28,7 +28,11 @@ async def adrive(steps: Exchange, client: AsyncUpstreamClient) -> AsyncDelivery:
     answer: Answer = None
     try:
         while True:
-            answer = await driver.carry_out(steps.send(answer))
+            step = steps.send(answer)
+            if isinstance(step, _CALLS):
+                answer = await driver.call(step)
+            else:
+                answer = await driver.carry_out(step)
     except StopIteration as stop:
         return AsyncDelivery(stop.value, driver.response)
     except asyncio.CancelledError:
@@ -52,9 +56,8 @@ class _Driver:
         self.alarm = Alarm()
         self.response: AsyncUpstreamResponse | None = None
 
-    async def carry_out(self, step: Step) -> Answer:
-        if isinstance(step, _CALLS):
-            return await self._call(step)
+    async def carry_out(self, step: Sleep | Await | Race) -> Answer:
+        """What comes between two calls, or in the place of one."""
         await self.drop()
         if isinstance(step, Sleep):
             await asyncio.sleep(step.seconds)
@@ -65,16 +68,19 @@ class _Driver:
         raced, self.response = await arace(step, self._client)
         return raced
 
-    async def _call(self, step: Send | Read) -> Answer:
+    async def call(self, step: Send | Read) -> Answer:
+        """Make an attempt, or read on in its answer."""
+        response = self.response
         try:
             with self.alarm.at(step.deadline.at):
                 if isinstance(step, Read):
-                    assert self.response is not None
-                    return await self.response.read()
-                await self.drop()
+                    assert response is not None
+                    return await response.read()
+                if response is not None:
+                    await self.drop()
                 with step.request.scope():
-                    self.response = await self._client.open(step.request)
-                return self.response.head
+                    response = self.response = await self._client.open(step.request)
+                return response.head
         except UpstreamError as error:
             return Failure(error)
         except TimeoutError:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from types import TracebackType
+from typing import Any
 
 __all__ = ["Interrupt"]
 
@@ -16,7 +18,7 @@ class Interrupt:
     A cancellation from somebody else passes unchanged.
     """
 
-    __slots__ = ("_cancelling", "_is_armed", "_task", "error")
+    __slots__ = ("_cancelling", "_is_armed", "_loop", "_task", "error")
 
     def __init__(self) -> None:
         self._task: asyncio.Task[object] | None = None
@@ -35,11 +37,17 @@ class Interrupt:
         self._is_armed = False
 
     def __enter__(self) -> Interrupt:
-        self._task = asyncio.current_task()
-        if self._task is None:
+        self._loop = asyncio.get_running_loop()
+        task = asyncio.current_task(self._loop)
+        if task is None:
             raise RuntimeError("an Interrupt must be entered in a task")
-        self._cancelling = self._task.cancelling()
+        self._task = task
+        self._cancelling = task.cancelling()
         return self
+
+    def start_beside(self, watch: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run `watch`, which may fire, in a task beside the one that entered."""
+        return self._loop.create_task(watch)  # asyncio's own `create_task` looks the loop up
 
     def __exit__(
         self,

@@ -125,10 +125,12 @@ def response_head(host: str, status: int, fields: Sequence[tuple[bytes, bytes]])
     """
     if not 200 <= status <= 599:  # servers fail on others
         raise UpstreamProtocolError(f"{host} answered with the status {status}")
-    if sum(len(name) + len(value) for name, value in fields) > MAX_HEAD_BYTES:
+    values = b"".join([value for _, value in fields])
+    if len(values) + sum([len(name) for name, _ in fields]) > MAX_HEAD_BYTES:
         raise UpstreamProtocolError(f"{host} answered with more than {MAX_HEAD_BYTES} header bytes")
-    sound = [(name.lower(), value) for name, value in fields if not _CONTROL.search(value)]
-    return ResponseHead(status, Headers(sound))
+    if _CONTROL.search(values):
+        fields = [field for field in fields if not _CONTROL.search(field[1])]
+    return ResponseHead(status, Headers([(name.lower(), value) for name, value in fields]))
 
 
 def env_proxy(endpoint: Endpoint) -> str | None:

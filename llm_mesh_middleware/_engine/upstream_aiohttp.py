@@ -70,6 +70,7 @@ class AiohttpUpstreamClient:
     def __init__(self, contexts: TLSContexts, *, trust_env: bool) -> None:
         self._contexts = contexts
         self._trust_env = trust_env
+        self._clock = asyncio.get_running_loop().time
         self._session = aiohttp.ClientSession(
             connector=_Connector(limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -86,7 +87,7 @@ class AiohttpUpstreamClient:
         A kept connection that the provider was closing when the request came is replaced, once.
         """
         host = request.endpoint.provider_host
-        clock = asyncio.get_running_loop().time
+        clock = self._clock
         sent_at = clock()
         try:
             response = await self._send(request)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import types
+from collections.abc import Coroutine, Generator
+from typing import Any
 
 from .._core.inbound import too_large
 from .._engine.interrupt import Interrupt
@@ -17,17 +20,41 @@ GONE = "the client went away"
 async def read_body(receive: Receive, *, max_bytes: int, timeout_s: float) -> bytes:
     """The whole body; the time limit is on all of it, so a dripped one ends too.
 
+    It begins when the body has to be waited for, which is seldom, and so is its price.
+
     Raises:
         ClientDisconnected: the client did not wait.
         RequestTooLarge: there is more than `max_bytes` of it.
         RequestTimeout: it was not there in time.
     """
+    reading = _read(receive, max_bytes)
+    try:
+        awaited = reading.send(None)
+    except StopIteration as stop:
+        body: bytes = stop.value
+        return body
     with Interrupt() as interrupt:
         limit = asyncio.get_running_loop().call_later(timeout_s, _give_up, interrupt)
         try:
-            return await _read(receive, max_bytes)
+            return await _go_on(reading, awaited)
         finally:
             limit.cancel()
+
+
+@types.coroutine
+def _go_on(reading: Coroutine[Any, Any, bytes], awaited: object) -> Generator[Any, Any, bytes]:
+    """What is left of `reading`, which was begun by hand and waits for `awaited`."""
+    while True:
+        failure: BaseException | None = None
+        try:
+            yield awaited
+        except BaseException as exc:  # the task was cancelled: that is for `reading` to know
+            failure = exc
+        try:
+            awaited = reading.send(None) if failure is None else reading.throw(failure)
+        except StopIteration as stop:
+            body: bytes = stop.value
+            return body
 
 
 async def _read(receive: Receive, max_bytes: int) -> bytes:

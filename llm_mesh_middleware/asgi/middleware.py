@@ -93,20 +93,26 @@ class LLMMeshMiddleware:
             if name == b"host":
                 host = value
                 hosts_seen += 1
-        if hosts_seen == 1 and scope["path"][:1] == "/" and mesh.find(host) is None:
-            await self.app(scope, receive, send)
-            return
+        virtual_host = None
+        if hosts_seen == 1 and scope["path"][:1] == "/":
+            virtual_host = mesh.find(host)
+            if virtual_host is None:
+                await self.app(scope, receive, send)
+                return
 
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         authority, path = split_target(scope.get("method", "GET"), _without_root(scope))
-        named = hosts if authority is None else [*hosts, authority]
-        found = [host for host in map(mesh.find, named) if host is not None]
-        if not found:
+        if virtual_host is None:
+            named = hosts if authority is None else [*hosts, authority]
+            virtual_host = next(filter(None, map(mesh.find, named)), None)
+        if virtual_host is None:
             await self.app(scope, receive, send)
         elif kind == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "no WebSocket here"})
         else:
-            responder = Responder(self._inbound, found[0], scope, receive, send, self._interrupts)
+            responder = Responder(
+                self._inbound, virtual_host, scope, receive, send, self._interrupts
+            )
             await responder.respond(path, hosts, authority)
 
     def interrupt(self) -> None:

@@ -53,7 +53,7 @@ class Responder:
         try:
             request = await self._admit(path, hosts, authority)
             with Interrupt() as interrupt:
-                watch = asyncio.create_task(self._watch(interrupt))
+                watch = interrupt.start_beside(self._watch(interrupt))
                 self._interrupts.add(interrupt)
                 try:
                     await self._serve(request, interrupt)
@@ -158,9 +158,11 @@ class Responder:
 
     async def _watch(self, interrupt: Interrupt) -> None:
         """After the body, the only thing left to receive is that the client is gone."""
-        with contextlib.suppress(OSError):
+        try:
             while (await self._receive())["type"] != "http.disconnect":
                 pass
+        except OSError:
+            pass
         interrupt.fire(ClientDisconnected(GONE))
 
     async def _send_error(self, error: AnswerableError) -> None:

@@ -13,6 +13,7 @@ from tests.benchmarks.child import (
     allow_many_files,
     answer_parent,
     cpu_seconds,
+    keep_line,
     memory_mb,
     pin,
     report,
@@ -57,6 +58,7 @@ _SERVERS = {"uvicorn": _serve_asgi, "waitress": _serve_wsgi}
 
 def main() -> None:
     """`python -m tests.benchmarks.server NAME ORIGIN`, the origin as JSON."""
+    keep_line()
     pin("server")
     allow_many_files()
     name, origin = sys.argv[1], Origin(**json.loads(sys.argv[2]))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 __all__ = [
     "APP_HOST",
     "ASKED_MODEL",
+    "CLIENT_KEY",
     "KEY",
     "LLM_HOST",
     "MODEL",
@@ -28,6 +29,7 @@ LLM_HOST = "llm.example"
 PROVIDER_HOST = "provider.example"
 PATH = "/compatible-mode/v1/chat/completions"
 KEY = "sk-benchmark-0123456789abcdef"
+CLIENT_KEY = "sk-of-the-client-0123456789abcdef0123456789abcdef"
 MODEL = "model-as-configured"
 ASKED_MODEL = "model-of-the-client"  # as long as MODEL: the bodies of all contenders are alike
 
@@ -111,7 +113,7 @@ def _request(method: str, path: str, host: str, body: bytes) -> bytes:
         f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n"
         "User-Agent: benchmark/1.0\r\nAccept: application/json\r\n"
         "Accept-Encoding: gzip, deflate\r\nConnection: keep-alive\r\n"
-        "Authorization: Bearer sk-of-the-client\r\nX-Request-Id: 0123456789\r\n"
+        f"Authorization: Bearer {CLIENT_KEY}\r\nX-Request-Id: 0123456789\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

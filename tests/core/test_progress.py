@@ -135,3 +135,19 @@ def test_a_member_of_another_type_hides_no_other() -> None:
     assert fields.usage is not None
     assert fields.usage.prompt_tokens == 2
     assert fields.error is not None
+
+
+@pytest.mark.parametrize("reason", ["null", '""', STOP])
+@pytest.mark.parametrize("identity", ['"id":"a"', '"model":"m"', '"id":"a","service_tier":"flex"'])
+@pytest.mark.parametrize("usage", ["", ',"usage":{"prompt_tokens":3,"completion_tokens":4}'])
+@pytest.mark.parametrize("beside", ["", ',"usage":{"prompt_tokens":1}'])
+def test_a_whole_answer_is_summed_up_as_its_parts_would_be(
+    reason: str, identity: str, usage: str, beside: str
+) -> None:
+    choices = f'"choices":[{{"index":0,"finish_reason":{reason}{beside}}}]'
+    fields = read_answer(f"{{{identity},{choices}{usage}}}".encode())
+    assert fields is not None
+    progress = StreamProgress()
+    progress.add(fields)
+
+    assert fields.summary(b"kept") == progress.summary(events=0, body=b"kept")

@@ -7,7 +7,7 @@ import os
 import tempfile
 from typing import Any
 
-from tests.benchmarks.wire import ASKED_MODEL, KEY, MODEL, PATH, Origin
+from tests.benchmarks.wire import ASKED_MODEL, CLIENT_KEY, KEY, MODEL, PATH, Origin
 
 __all__ = ["make"]
 
@@ -23,6 +23,7 @@ def make(origin: Origin) -> Any:
     with tempfile.NamedTemporaryFile("w", suffix=".yaml", delete=False) as file:
         json.dump(config, file)  # which is YAML
     os.environ["CONFIG_FILE_PATH"] = file.name
+    os.environ["LITELLM_MASTER_KEY"] = CLIENT_KEY  # without one it refuses to start
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # prices are not looked up on the net
     from litellm.proxy.proxy_server import app
 
