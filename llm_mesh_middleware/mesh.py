@@ -90,10 +90,7 @@ class Mesh:
             ConfigError: with everything that is wrong with manifests and settings.
         """
         self.settings = settings if settings is not None else load_settings()
-        self.access = AccessPolicy.of(
-            self.settings.access,
-            {name: key.get_secret_value() for name, key in self.settings.client_keys.items()},
-        )
+        self.access = _access(self.settings)
         self._policy = _policy(self.settings)
         self._rng = rng
         self._owner = object()  # of facts: a context that outlives the mesh must not keep it
@@ -346,6 +343,11 @@ def _forked() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
+
+
+def _access(settings: MeshSettings) -> AccessPolicy:
+    keys = {name: key.get_secret_value() for name, key in settings.client_keys.items()}
+    return AccessPolicy.of(settings.access, keys)
 
 
 def _policy(settings: MeshSettings) -> ExchangePolicy:

@@ -50,7 +50,7 @@ NOT_IMPORTED = (
 
 NOT_OURS = {"build", "dist", "venv"}  # beside every folder whose name begins with a dot
 REGISTRIES = tuple(
-    ".".join(parts) for parts in (("pypi", "org"), ("pythonhosted", "org"), ("pypi", "python"))
+    ".".join(parts) for parts in (("pypi", "org"), ("python" + "hosted", "org"), ("pypi", "python"))
 )
 # Where checkouts and homes usually lie.
 MACHINE_PATH = re.compile(r"(?<![\w.$~*-])/(?:builds|home|root|Users|work|workspace)/\w+")

@@ -11,6 +11,12 @@ from llm_mesh_middleware._engine.alarm import Alarm
 SOON_S, LATER_S = 0.02, 60.0
 
 
+def is_left_alone() -> bool:
+    """Whether nobody has cancelled the running test."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() == 0
+
+
 async def test_a_step_that_takes_too_long_ends_with_a_timeout() -> None:
     alarm, now = Alarm(), asyncio.get_running_loop().time()
     with pytest.raises(TimeoutError), alarm.at(now + SOON_S):
@@ -36,6 +42,7 @@ async def test_a_timer_that_was_set_for_an_earlier_step_ends_no_later_one() -> N
     with alarm.at(loop.time() + LATER_S):
         await asyncio.sleep(SOON_S * 1.5)
     alarm.close()
+    assert is_left_alone()
 
 
 async def test_nothing_is_ended_between_two_steps() -> None:
@@ -43,6 +50,7 @@ async def test_nothing_is_ended_between_two_steps() -> None:
     with alarm.at(loop.time() + SOON_S):
         await asyncio.sleep(0)
     await asyncio.sleep(SOON_S * 1.5)
+    assert is_left_alone()
 
 
 async def test_a_cancellation_by_somebody_else_stays_one() -> None:
