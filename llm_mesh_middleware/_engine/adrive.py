@@ -29,10 +29,8 @@ async def adrive(steps: Exchange, client: AsyncUpstreamClient) -> AsyncDelivery:
     try:
         while True:
             step = steps.send(answer)
-            if isinstance(step, _CALLS):
-                answer = await driver.call(step)
-            else:
-                answer = await driver.carry_out(step)
+            perform = driver.call if isinstance(step, _CALLS) else driver.carry_out
+            answer = await perform(step)  # type: ignore[arg-type]  # each has its own steps
     except StopIteration as stop:
         return AsyncDelivery(stop.value, driver.response)
     except asyncio.CancelledError:
