@@ -18,6 +18,8 @@ from llm_mesh_middleware.testing import FakeUpstream, Gate, Stream, chat_stream
 from tests.cli.conftest import BARE, COMMAND, free_port, wait_until_listening
 from tests.reload.versions import HOST, manifest, save
 
+pytestmark = pytest.mark.slow
+
 EVENTS = chat_stream(["Good ", "day"])
 SPLIT = """\
 ---

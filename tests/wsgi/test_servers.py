@@ -11,6 +11,8 @@ from tests.adapters.wire import CHAT, STREAMED_CHAT, Connect, request_bytes
 from tests.conftest import DASHSCOPE, DASHSCOPE_KEY
 from tests.faults.test_framing import AMBIGUOUS
 
+pytestmark = pytest.mark.slow
+
 EVENTS = chat_stream(["Good ", "morning"], include_usage=False)
 
 

@@ -18,6 +18,8 @@ from tests.telemetry.e2e.calls import (
 from tests.telemetry.e2e.conftest import Collector, Start
 from tests.telemetry.e2e.sink import ReceivedSpan, Sink
 
+pytestmark = pytest.mark.slow
+
 SERVER, CLIENT = 2, 3
 OK, ERROR = 0, 2
 

@@ -14,6 +14,8 @@ from tests.telemetry.e2e.calls import BACKUP, HOST, PRIMARY, Providers, make_cal
 from tests.telemetry.e2e.conftest import Prometheus, Start
 from tests.telemetry.e2e.dashboard import queries
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def scraped(start: Start, prometheus: Prometheus | None) -> tuple[str, httpx.Client]:

@@ -59,6 +59,8 @@ def test_an_sdk_that_is_there_already_is_left_alone() -> None:
     code = """
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
+
+pytestmark = pytest.mark.slow
 own = TracerProvider()
 trace.set_tracer_provider(own)
 """ + SHOW.replace("end(); end()", "end(); print(own._active_span_processor._span_processors)")
