@@ -29,8 +29,10 @@ async def adrive(steps: Exchange, client: AsyncUpstreamClient) -> AsyncDelivery:
     try:
         while True:
             step = steps.send(answer)
-            perform = driver.call if isinstance(step, _CALLS) else driver.carry_out
-            answer = await perform(step)  # type: ignore[arg-type]  # each has its own steps
+            if isinstance(step, _CALLS):
+                answer = await driver.call(step)
+            else:
+                answer = await driver.carry_out(step)
     except StopIteration as stop:
         return AsyncDelivery(stop.value, driver.response)
     except asyncio.CancelledError:
@@ -57,14 +59,11 @@ class _Driver:
     async def carry_out(self, step: Sleep | Await | Race) -> Answer:
         """What comes between two calls, or in the place of one."""
         await self.drop()
-        if isinstance(step, Sleep):
-            await asyncio.sleep(step.seconds)
-            return None
-        if isinstance(step, Await):
-            await _signal(step)
-            return None
-        raced, self.response = await arace(step, self._client)
-        return raced
+        if isinstance(step, Race):
+            raced, self.response = await arace(step, self._client)
+            return raced
+        await (asyncio.sleep(step.seconds) if isinstance(step, Sleep) else _signal(step))
+        return None
 
     async def call(self, step: Send | Read) -> Answer:
         """Make an attempt, or read on in its answer."""

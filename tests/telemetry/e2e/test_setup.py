@@ -11,6 +11,8 @@ import pytest
 
 from tests.processes import ROOT, clean_environment
 
+pytestmark = pytest.mark.slow
+
 
 def run(code: str, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -60,7 +62,6 @@ def test_an_sdk_that_is_there_already_is_left_alone() -> None:
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
-pytestmark = pytest.mark.slow
 own = TracerProvider()
 trace.set_tracer_provider(own)
 """ + SHOW.replace("end(); end()", "end(); print(own._active_span_processor._span_processors)")
