@@ -10,12 +10,14 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from socketserver import ThreadingMixIn
+from typing import Literal
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.validate import validator
 
 import hypothesis
 import pytest
 import uvicorn
+import uvloop
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config as HypercornConfig
 
@@ -39,6 +41,7 @@ hypothesis.settings.load_profile("suite")
 SERVERS = ("uvicorn-h11", "uvicorn-httptools", "hypercorn")
 WSGI_SERVERS = ("wsgiref",)
 Serve = Callable[..., int]
+Http = Literal["h11", "httptools"]
 
 
 @pytest.fixture(autouse=True)
@@ -119,10 +122,17 @@ class _Uvicorn(uvicorn.Server):
             await asyncio.sleep(0.02)
 
 
+_UVICORNS: dict[str, tuple[Callable[[], asyncio.AbstractEventLoop], Http]] = {
+    "uvicorn-h11": (asyncio.new_event_loop, "h11"),
+    "uvicorn-httptools": (asyncio.new_event_loop, "httptools"),
+    "uvicorn-uvloop": (uvloop.new_event_loop, "httptools"),
+}
+
+
 @contextmanager
 def _uvicorn(app: object, name: str) -> Iterator[int]:
-    config = uvicorn.Config(app, port=0, log_level="critical", http=name.removeprefix("uvicorn-"))
-    server = _Uvicorn(config)
+    loop, http = _UVICORNS[name]
+    server = _Uvicorn(uvicorn.Config(app, port=0, log_level="critical", http=http))
     started = threading.Event()
 
     async def run() -> None:
@@ -132,7 +142,11 @@ def _uvicorn(app: object, name: str) -> Iterator[int]:
         started.set()
         await serving
 
-    thread = threading.Thread(target=lambda: asyncio.run(run()), name=name)
+    def serve_on_loop() -> None:
+        with asyncio.Runner(loop_factory=loop) as runner:
+            runner.run(run())
+
+    thread = threading.Thread(target=serve_on_loop, name=name)
     thread.start()
     started.wait(10)
     try:

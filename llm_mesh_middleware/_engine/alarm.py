@@ -15,7 +15,7 @@ class Alarm:
     only sets itself anew.
     """
 
-    __slots__ = ("_at", "_cancelling", "_has_fired", "_loop", "_task", "_timer")
+    __slots__ = ("_at", "_cancelling", "_fires_at", "_has_fired", "_loop", "_task", "_timer")
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -25,15 +25,17 @@ class Alarm:
         self._task = task
         self._cancelling = 0
         self._at: float | None = None
+        # The timer's own `when` is not to be had from uvloop for a moment that has passed.
+        self._fires_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._has_fired = False
 
     def at(self, when: float) -> Alarm:
         """The limit of the step that comes, on the loop's clock."""
         self._at = when
-        if self._timer is None or when < self._timer.when():
+        if self._timer is None or when < self._fires_at:
             self.close()
-            self._timer = self._loop.call_at(when, self._look)
+            self._set(when)
         return self
 
     def close(self) -> None:
@@ -63,7 +65,11 @@ class Alarm:
         if self._at is None:  # nothing is waited for
             return
         if self._loop.time() < self._at:
-            self._timer = self._loop.call_at(self._at, self._look)
+            self._set(self._at)
         else:
             self._has_fired = True
             self._task.cancel()
+
+    def _set(self, when: float) -> None:
+        self._fires_at = when
+        self._timer = self._loop.call_at(when, self._look)

@@ -109,7 +109,8 @@ async def test_each_half_has_its_own_key_path_model_and_form(
 
 
 @pytest.mark.parametrize(
-    ("server", "count"), [("uvicorn-httptools", 200), ("uvicorn-h11", 50), ("hypercorn", 50)]
+    ("server", "count"),
+    [("uvicorn-httptools", 200), ("uvicorn-uvloop", 200), ("uvicorn-h11", 50), ("hypercorn", 50)],
 )
 async def test_so_many_requests_are_in_flight_at_once(
     mesh_on: MeshOn, providers: Providers, server: str, count: int

@@ -14,7 +14,15 @@ from tests.benchmarks.scenarios import Scenario
 
 __all__ = ["budget_json", "environment", "legend", "scenario_json", "scenario_table", "verdict"]
 
-_LIBRARIES = ("llm-mesh-middleware", "aiohttp", "httpx", "httpcore", "uvicorn", "httptools")
+_LIBRARIES = (
+    "llm-mesh-middleware",
+    "aiohttp",
+    "httpx",
+    "httpcore",
+    "uvicorn",
+    "httptools",
+    "uvloop",
+)
 _HEADER = (
     f"  {'contender':<16}{'CPU/request':>13}{'CPU/chunk':>11}{'ratio':>8}{'(range)':>14}"
     f"{'req/s':>9}{'busy':>6}{'MB':>6}{'first':>9}{'whole':>9}{'ch/write':>9}{'errors':>7}  budget"

@@ -37,7 +37,7 @@ def _serve_asgi(app: Any, listener: socket.socket) -> None:
     config = uvicorn.Config(
         app,
         http="auto",
-        loop="asyncio",
+        loop="auto",  # uvloop, where it is installed, as for `llm-mesh serve`
         ws="none",
         lifespan="on",
         access_log=False,

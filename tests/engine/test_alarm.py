@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
+import uvloop
 
 from llm_mesh_middleware._engine.alarm import Alarm
 
 SOON_S, LATER_S = 0.02, 60.0
+NewLoop = Callable[[], asyncio.AbstractEventLoop]
 
 
 def is_left_alone() -> bool:
@@ -33,6 +36,21 @@ async def test_each_step_has_its_own_limit_whatever_came_before() -> None:
             await asyncio.sleep(0)
         with pytest.raises(TimeoutError), alarm.at(loop.time() + second_s):
             await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_limit_in_the_past_ends_what_waits(new_loop: NewLoop) -> None:
+    async def steps() -> None:
+        alarm, loop = Alarm(), asyncio.get_running_loop()
+        for limit_s in (-LATER_S, LATER_S):
+            with alarm.at(loop.time() + limit_s):
+                pass
+        with pytest.raises(TimeoutError), alarm.at(loop.time() - LATER_S):
+            await asyncio.Event().wait()
+        assert is_left_alone()
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(steps())
 
 
 async def test_a_timer_that_was_set_for_an_earlier_step_ends_no_later_one() -> None:

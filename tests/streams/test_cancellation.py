@@ -28,7 +28,7 @@ from tests.streams.conftest import Site, chat
 from tests.streams.serving import PLAIN, SECURE, Ends, mesh_app, start_uvicorn
 
 LIMIT_S = 0.1
-SERVERS = ("uvicorn-h11", "uvicorn-httptools", "hypercorn", "granian")
+SERVERS = ("uvicorn-h11", "uvicorn-httptools", "uvicorn-uvloop", "hypercorn", "granian")
 
 FIRST, *_, LAST, DONE = chat_stream(["Hel", "lo"])
 COUNTED = b"data: %s\n\n" % json.dumps({"choices": [], "usage": token_usage(9, 1)}).encode()
@@ -53,7 +53,7 @@ PHASES: dict[str, tuple[Scripted, bool, Callable[[Client], None]]] = {
     "body of a whole answer": (HALF, False, nothing),
 }
 WAYS = [
-    *((server, {}) for server in ("uvicorn-h11", "uvicorn-httptools", "hypercorn", "granian")),
+    *((server, {}) for server in SERVERS),
     ("uvicorn-httptools", {"upstream_client": "httpx"}),
     ("uvicorn-httptools", {"sse_keepalive": 30.0}),
     ("hypercorn", {"sse_keepalive": 30.0}),
@@ -160,7 +160,7 @@ def test_a_client_that_stays_is_not_cancelled(site: Site) -> None:
     assert asked.disconnected_at is None
 
 
-@pytest.mark.parametrize("server", ["uvicorn-h11", "uvicorn-httptools", "hypercorn", "granian"])
+@pytest.mark.parametrize("server", SERVERS)
 def test_a_client_may_send_its_next_request_early(site: Site, server: str) -> None:
     gate = Gate()
     site.upstream.script(Stream([FIRST, gate, LAST, DONE]))

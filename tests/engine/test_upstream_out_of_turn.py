@@ -1,0 +1,89 @@
+"""A provider that speaks when it is not its turn: unasked, or before it has heard all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from llm_mesh_middleware._engine.tls import TLSContexts
+from llm_mesh_middleware._engine.upstream import AsyncUpstreamClient
+from llm_mesh_middleware._engine.upstream_aiohttp import AiohttpUpstreamClient
+from tests.engine.calls import call, request_to
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def answer(status: int, body: bytes) -> bytes:
+    return b"HTTP/1.1 %d Status\r\ncontent-length: %d\r\n\r\n%b" % (status, len(body), body)
+
+
+@asynccontextmanager
+async def provider(serve: Serve) -> AsyncIterator[str]:
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await serve(reader, writer)
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_what_is_said_unasked_is_not_taken_for_the_next_answer(
+    client: AsyncUpstreamClient,
+) -> None:
+    has_spoken = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split()[0]))
+            writer.write(answer(200, b"asked"))
+            await writer.drain()
+            await asyncio.sleep(0.02)  # until the connection is idle
+            writer.write(answer(200, b"unasked"))
+            await writer.drain()
+            await asyncio.sleep(0.02)
+            has_spoken.set()
+
+    async with provider(serve) as url:
+        for _ in range(3):
+            has_spoken.clear()
+            assert await call(client, request_to(url)) == b"asked"
+            await has_spoken.wait()
+
+
+async def test_a_connection_whose_request_was_answered_too_early_is_given_up(
+    contexts: TLSContexts,
+) -> None:
+    """httpx reads nothing before it has written all, so there it takes until the time limit."""
+    has_left, is_reset, connections = asyncio.Event(), asyncio.Event(), 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        if connections == 1:
+            writer.write(answer(413, b"too long"))
+            await has_left.wait()
+            try:
+                while await reader.read(2**20):
+                    pass
+            except ConnectionResetError:
+                is_reset.set()
+        else:
+            writer.write(answer(200, b"heard"))
+            await reader.read(2**20)
+
+    client = AiohttpUpstreamClient(contexts, trust_env=False)
+    async with provider(serve) as url, asyncio.timeout(5):
+        response = await client.open(request_to(url, body=b"x" * 2**24))
+        assert response.head.status == 413
+        assert await response.read() == b"too long"
+        await response.aclose()
+        has_left.set()
+        await is_reset.wait()
+        assert await call(client, request_to(url)) == b"heard"
+        await client.aclose()
+    assert connections == 2
