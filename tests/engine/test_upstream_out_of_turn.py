@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -11,6 +12,7 @@ from llm_mesh_middleware._engine.upstream import AsyncUpstreamClient
 from llm_mesh_middleware._engine.upstream_aiohttp import AiohttpUpstreamClient
 from tests.engine.calls import call, request_to
 
+SIZE = 2**24
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -58,32 +60,33 @@ async def test_a_connection_whose_request_was_answered_too_early_is_given_up(
     contexts: TLSContexts,
 ) -> None:
     """httpx reads nothing before it has written all, so there it takes until the time limit."""
-    has_left, is_reset, connections = asyncio.Event(), asyncio.Event(), 0
+    has_left, is_over = asyncio.Event(), asyncio.Event()
+    connections = received = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal connections
+        nonlocal connections, received
         connections += 1
         await reader.readuntil(b"\r\n\r\n")
         if connections == 1:
             writer.write(answer(413, b"too long"))
             await has_left.wait()
-            try:
-                while await reader.read(2**20):
-                    pass
-            except ConnectionResetError:
-                is_reset.set()
+            with contextlib.suppress(ConnectionResetError):
+                while data := await reader.read(2**20):
+                    received += len(data)
+            is_over.set()
         else:
             writer.write(answer(200, b"heard"))
             await reader.read(2**20)
 
     client = AiohttpUpstreamClient(contexts, trust_env=False)
     async with provider(serve) as url, asyncio.timeout(5):
-        response = await client.open(request_to(url, body=b"x" * 2**24))
+        response = await client.open(request_to(url, body=b"x" * SIZE))
         assert response.head.status == 413
         assert await response.read() == b"too long"
         await response.aclose()
         has_left.set()
-        await is_reset.wait()
+        await is_over.wait()
         assert await call(client, request_to(url)) == b"heard"
         await client.aclose()
     assert connections == 2
+    assert received < SIZE
