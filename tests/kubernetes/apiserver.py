@@ -1,7 +1,7 @@
 """An API server on a real socket: list, watch and write, with the faults that clusters have.
 
-It keeps objects by collection, counts versions over all of them as etcd does, and remembers events
-back to the last `compact`.
+It remembers events back to the last `compact`. That it answers as a real one does is what
+`test_apiserver.py` is for.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ import json
 import ssl
 import threading
 from collections.abc import Awaitable, Callable
-from copy import deepcopy
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
+from tests.kubernetes.objects import Event, Key, Objects, Refusal
+
 Object = dict[str, Any]
 
-_READ_ONLY = ("uid", "generation", "resourceVersion", "creationTimestamp", "managedFields")
+_KINDS = {"llmproviders": "LLMProvider", "llmroutes": "LLMRoute", "secrets": "Secret"}
 
 
 @dataclass
@@ -37,27 +39,34 @@ class Seen:
 
 @dataclass
 class _Watch:
+    """Who has asked for what, once or from now on."""
+
     collection: str
+    api_version: str
     namespace: str
     name: str
     events: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
-    task: asyncio.Task[Any] | None = None
     transport: asyncio.Transport | None = None
 
-    def concerns(self, collection: str, item: Object) -> bool:
+    def concerns(self, item: Object) -> bool:
         metadata = item["metadata"]
-        return (
-            self.collection == collection
-            and self.namespace in ("", metadata["namespace"])
-            and self.name in ("", metadata["name"])
-        )
+        is_in_scope = self.namespace in ("", metadata["namespace"])
+        return is_in_scope and self.name in ("", metadata["name"])
+
+    def see(self, event: Event) -> None:
+        if self.concerns(event.item):
+            self.tell(event.kind, event.item)
+
+    def tell(self, kind: str, item: Object) -> None:
+        self.events.put_nowait(_line(kind, {**item, "apiVersion": self.api_version}))
 
 
 class APIServer:
     """Use it as a context manager; `url` is where it listens."""
 
-    def __init__(self, tls: ssl.SSLContext) -> None:
+    def __init__(self, tls: ssl.SSLContext, token: str) -> None:
         self._tls = tls
+        self._token = token
         self.url = ""
         self.versions = {"v1beta1", "v1"}
         self.page = 500
@@ -66,10 +75,7 @@ class APIServer:
         self.is_silent = False
         self.refusals: dict[str, list[int | None]] = {}
         self.seen: list[Seen] = []
-        self._objects: dict[tuple[str, str, str], Object] = {}
-        self._events: list[tuple[int, str, str, Object]] = []
-        self._revision = 100
-        self._oldest = 0
+        self._objects = Objects(self._tell)
         self._watches: list[_Watch] = []
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
@@ -90,7 +96,7 @@ class APIServer:
 
     def compact(self) -> None:
         """Forget all events: whoever resumes from before now is told 410."""
-        self._do(lambda: setattr(self, "_oldest", self._revision))
+        self._do(lambda: setattr(self._objects, "oldest", self._objects.revision))
 
     def bookmark(self) -> str:
         """Tell all watches of a new version; what it is."""
@@ -178,8 +184,10 @@ class APIServer:
     async def _guard(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[Any]]
     ) -> Any:
+        if request.headers.get("authorization") != f"Bearer {self._token}":
+            return _status(401, "Unauthorized", "Unauthorized")
         if "httpx" in request.headers["user-agent"]:
-            return await handler(request)  # the test's own client, for which all is well
+            return await self._answer(request, handler)  # the test's own, for which all is well
         self.seen.append(Seen(request.method, request.path, dict(request.query)))
         if self.is_away:
             assert request.transport is not None
@@ -191,125 +199,103 @@ class APIServer:
         tail = "/status" if request.path.endswith("/status") else ""
         refusals = self.refusals.get(plural + tail)
         if refusals and (refusal := refusals.pop()) is not None:
-            return _status(refusal, "refused for the test")
-        if "group" in request.match_info and request.match_info["version"] not in self.versions:
-            return _status(404, "the server could not find the requested resource")
-        return await handler(request)
+            return _status(refusal, "Refused", "refused for the test")
+        return await self._answer(request, handler)
+
+    async def _answer(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[Any]]
+    ) -> Any:
+        version = request.match_info.get("version")
+        if "group" in request.match_info and version not in self.versions:
+            return _status(404, "NotFound", "the server could not find the requested resource")
+        try:
+            return await handler(request)
+        except Refusal as exc:
+            return _status(exc.code, exc.reason, exc.message)
 
     async def _get_all(self, request: web.Request) -> web.StreamResponse:
         plural, query = request.match_info["plural"], request.query
-        namespace = request.match_info.get("namespace", "")
         name = query.get("fieldSelector", "").removeprefix("metadata.name=")
-        watch = _Watch(plural, namespace, name)
+        namespace = request.match_info.get("namespace", "")
+        wanted = _Watch(plural, _api_version(request), namespace, name)
         if "watch" in query:
-            return await self._stream(request, watch, int(query["resourceVersion"]))
-        first, version = 0, self._revision
+            return await self._stream(request, wanted, int(query["resourceVersion"]))
+        first, version = 0, self._objects.revision
         if "continue" in query:
             version, first = map(int, query["continue"].split("."))
-            if version < self._oldest:
-                return _status(410, "the provided continue parameter is too old")
-        found = [
-            item
-            for (collection, _, _), item in sorted(self._objects.items())
-            if watch.concerns(collection, item)
-        ]
+            if version < self._objects.oldest:
+                raise Refusal(410, "Expired", "the provided continue parameter is too old")
+        found = [item for item in self._objects.at(version, plural) if wanted.concerns(item)]
         last = first + min(self.page, int(query.get("limit", 500)))
         metadata = {"resourceVersion": str(version)}
         if last < len(found):
             metadata["continue"] = f"{version}.{last}"
-        return web.json_response({"metadata": metadata, "items": found[first:last]})
+        return web.json_response(
+            {
+                "kind": f"{_KINDS.get(plural, plural)}List",
+                "apiVersion": wanted.api_version,
+                "metadata": metadata,
+                "items": [_of_a_list(item, wanted.api_version) for item in found[first:last]],
+            }
+        )
 
     async def _stream(self, request: web.Request, watch: _Watch, since: int) -> web.StreamResponse:
-        if since < self._oldest and not self.is_gone_an_event:
-            return _status(410, "too old resource version")
+        is_gone = since < self._objects.oldest
+        message = f"too old resource version: {since} ({self._objects.oldest})"
+        if is_gone and not self.is_gone_an_event:
+            raise Refusal(410, "Expired", message)
         response = web.StreamResponse(headers={"content-type": "application/json"})
         response.enable_chunked_encoding()
         watch.transport = request.transport  # type: ignore[assignment]
-        if since < self._oldest:
-            gone = {"kind": "Status", "code": 410, "message": "too old resource version"}
-            watch.events.put_nowait(_line("ERROR", gone))
+        if is_gone:
+            watch.events.put_nowait(_line("ERROR", _failure(410, "Expired", message)))
             watch.events.put_nowait(None)
-        else:
-            for version, kind, plural, item in self._events:
-                if version > since and watch.concerns(plural, item):
-                    watch.events.put_nowait(_line(kind, item))
+        for event in self._objects.events if not is_gone else ():
+            if event.revision > since and event.collection == watch.collection:
+                watch.see(event)
         self._watches.append(watch)
         try:
             await response.prepare(request)
-            while (line := await watch.events.get()) is not None:
-                # In two pieces, as a line may arrive.
-                await response.write(line[:20])
-                await response.write(line[20:])
+            with suppress(TimeoutError):
+                async with asyncio.timeout(float(request.query["timeoutSeconds"])):
+                    await _send(response, watch)
         finally:
             self._watches.remove(watch)
         return response
 
     async def _get(self, request: web.Request) -> web.Response:
-        item = self._objects.get(_key(request))
-        return _status(404, "not found") if item is None else web.json_response(item)
+        return _found(request, self._objects.get(_key(request)))
 
     async def _create(self, request: web.Request) -> web.Response:
         item = await request.json()
         key = (*_key(request)[:2], item["metadata"]["name"])
-        if key in self._objects:
-            return _status(409, "already exists")
-        item["metadata"] |= {"namespace": key[1], "uid": f"uid-{self._revision}", "generation": 1}
-        item["metadata"]["managedFields"] = [{"manager": "test", "fieldsV1": {"f:spec": {}}}]
-        item.pop("status", None)
-        return self._store(key, item, "ADDED")
+        return _found(request, self._objects.create(key, item), status=201)
 
     async def _replace(self, request: web.Request) -> web.Response:
-        key, item = _key(request), await request.json()
-        old = self._objects.get(key)
-        if old is None:
-            return _status(404, "not found")
-        kept = {name: old["metadata"][name] for name in _READ_ONLY if name in old["metadata"]}
-        item["metadata"] = {**item["metadata"], "namespace": key[1], **kept}
-        if item.get("spec") != old.get("spec"):
-            item["metadata"]["generation"] += 1
-        if "status" in old:
-            item["status"] = old["status"]
-        return self._store(key, item, "MODIFIED")
+        return _found(request, self._objects.replace(_key(request), await request.json()))
 
     async def _delete(self, request: web.Request) -> web.Response:
-        item = self._objects.pop(_key(request), None)
-        if item is None:
-            return _status(404, "not found")
-        self._tell("DELETED", request.match_info["plural"], deepcopy(item))
-        return web.json_response({"kind": "Status", "status": "Success"})
+        self._objects.delete(_key(request))
+        return web.json_response({"kind": "Status", "apiVersion": "v1", "status": "Success"})
 
     async def _patch_status(self, request: web.Request) -> web.Response:
         if request.content_type != "application/merge-patch+json":
-            return _status(415, "unsupported media type")
-        key, patch = _key(request), await request.json()
-        old = self._objects.get(key)
-        if old is None:
-            return _status(404, "not found")
-        wanted = patch.get("metadata", {}).get("resourceVersion")
-        if wanted not in (None, old["metadata"]["resourceVersion"]):
-            return _status(409, "the object has been modified")
-        merged = {**old.get("status", {}), **patch["status"]}
-        return self._store(key, {**deepcopy(old), "status": merged}, "MODIFIED")
+            message = "the body of the request was in an unknown format"
+            raise Refusal(415, "UnsupportedMediaType", message)
+        return _found(request, self._objects.merge_status(_key(request), await request.json()))
 
-    def _store(self, key: tuple[str, str, str], item: Object, kind: str) -> web.Response:
-        self._objects[key] = item
-        self._tell(kind, key[0], item)
-        return web.json_response(item)
-
-    def _tell(self, kind: str, collection: str, item: Object) -> None:
-        self._revision += 1
-        item["metadata"]["resourceVersion"] = str(self._revision)
-        self._events.append((self._revision, kind, collection, deepcopy(item)))
+    def _tell(self, event: Event) -> None:
         for watch in self._watches:
-            if watch.concerns(collection, item):
-                watch.events.put_nowait(_line(kind, item))
+            if watch.collection == event.collection:
+                watch.see(event)
 
     def _bookmark(self) -> str:
-        self._revision += 5
-        mark = {"metadata": {"resourceVersion": str(self._revision)}}
+        self._objects.revision += 5
+        version = str(self._objects.revision)
         for watch in self._watches:
-            watch.events.put_nowait(_line("BOOKMARK", mark))
-        return str(self._revision)
+            kind = _KINDS.get(watch.collection, "")
+            watch.tell("BOOKMARK", {"kind": kind, "metadata": {"resourceVersion": version}})
+        return version
 
     def _cut(self, tail: bytes) -> None:
         for watch in self._watches:
@@ -323,15 +309,42 @@ class APIServer:
             watch.events.put_nowait(None)
 
 
-def _key(request: web.Request) -> tuple[str, str, str]:
+async def _send(response: web.StreamResponse, watch: _Watch) -> None:
+    while (line := await watch.events.get()) is not None:
+        # In two pieces, as a line may arrive.
+        await response.write(line[:20])
+        await response.write(line[20:])
+
+
+def _key(request: web.Request) -> Key:
     match = request.match_info
     return match["plural"], match["namespace"], match.get("name", "")
+
+
+def _api_version(request: web.Request) -> str:
+    match = request.match_info
+    return f"{match['group']}/{match['version']}" if "group" in match else match["version"]
+
+
+def _found(request: web.Request, item: Object, status: int = 200) -> web.Response:
+    return web.json_response({**item, "apiVersion": _api_version(request)}, status=status)
+
+
+def _of_a_list(item: Object, api_version: str) -> Object:
+    """Objects of the API server's own kinds do not say in lists what they are."""
+    if "/" in api_version:
+        return {**item, "apiVersion": api_version}
+    return {name: value for name, value in item.items() if name not in ("kind", "apiVersion")}
 
 
 def _line(kind: str, item: Object) -> bytes:
     return json.dumps({"type": kind, "object": item}).encode() + b"\n"
 
 
-def _status(code: int, message: str) -> web.Response:
-    body = {"kind": "Status", "status": "Failure", "code": code, "message": message}
-    return web.json_response(body, status=code)
+def _failure(code: int, reason: str, message: str) -> Object:
+    head = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
+    return {**head, "message": message, "reason": reason, "code": code}
+
+
+def _status(code: int, reason: str, message: str) -> web.Response:
+    return web.json_response(_failure(code, reason, message), status=code)

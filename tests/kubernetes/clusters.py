@@ -49,6 +49,7 @@ class Cluster:
     kubeconfig: Path
     namespace: str
     client: httpx.Client
+    version: str = "v1beta1"
     sources: list[KubernetesSource] = field(default_factory=list)
 
     def source(self, namespace: str | None = None, **options: Any) -> KubernetesSource:
@@ -89,7 +90,7 @@ class Cluster:
         return {condition["type"]: condition for condition in status.get("conditions", [])}
 
     def _path(self, kind: str, name: str) -> str:
-        base = "/api/v1" if kind == "Secret" else f"/apis/{GROUP}/v1beta1"
+        base = "/api/v1" if kind == "Secret" else f"/apis/{GROUP}/{self.version}"
         return f"{base}/namespaces/{self.namespace}/{_PLURALS[kind]}/{name}"
 
 

@@ -13,6 +13,7 @@ import yaml
 from llm_mesh_middleware.testing import CertificateAuthority
 from tests.kubernetes.apiserver import APIServer
 from tests.kubernetes.clusters import (
+    TOKEN,
     Cluster,
     assets,
     connected,
@@ -31,7 +32,7 @@ def server_tls(ca: CertificateAuthority) -> ssl.SSLContext:
 
 @pytest.fixture
 def server(server_tls: ssl.SSLContext) -> Iterator[APIServer]:
-    with APIServer(server_tls) as running:
+    with APIServer(server_tls, TOKEN) as running:
         yield running
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["faults", "flaws"]
+__all__ = ["faults", "flaws", "pruned"]
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -78,3 +78,17 @@ def _faults_within(value: dict[str, Any], schema: dict[str, Any], at: str) -> It
             yield from faults(inner, known, f"{at}.{name}")
         elif not schema.get(_ANYTHING):
             yield f"{at}.{name}: pruned"
+
+
+def pruned(value: Any, schema: dict[str, Any]) -> Any:
+    """A copy without the fields that the schema does not know."""
+    if isinstance(value, list):
+        return [pruned(item, schema.get("items", {_ANYTHING: True})) for item in value]
+    if not isinstance(value, dict):
+        return value
+    known = schema.get("properties", {})
+    others = schema.get("additionalProperties")
+    if others is None and schema.get(_ANYTHING):
+        others = {_ANYTHING: True}
+    kept = {name: known.get(name, others) for name in value}
+    return {name: pruned(value[name], inner) for name, inner in kept.items() if inner is not None}

@@ -200,7 +200,7 @@ def test_a_refusal_is_told_at_once(
 
 def test_a_cluster_may_serve_one_of_the_versions_only(double: Cluster, server: APIServer) -> None:
     double.apply(provider("a.example"))
-    server.versions = {"v1"}
+    server.versions, double.version = {"v1"}, "v1"
     source = following(double, server, "a.example")
     server.end_watches()
     double.apply(provider("b.example"))
