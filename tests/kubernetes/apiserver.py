@@ -207,7 +207,7 @@ class APIServer:
     ) -> Any:
         version = request.match_info.get("version")
         if "group" in request.match_info and version not in self.versions:
-            return _status(404, "NotFound", "the server could not find the requested resource")
+            return web.Response(status=404, text="404 page not found\n")
         try:
             return await handler(request)
         except Refusal as exc:

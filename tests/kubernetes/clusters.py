@@ -7,14 +7,10 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import shutil
-import socket
 import ssl
-import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +24,7 @@ Object = dict[str, Any]
 
 GROUP = "istio.alibabacloud.com"
 TOKEN = "token-canary-Zq7Lx4Wv2Tt8Kd"
-_PLURALS = {"LLMProvider": "llmproviders", "LLMRoute": "llmroutes", "Secret": "secrets"}
+_PLURALS = {"LLMProvider": "llmproviders", "LLMRoute": "llmroutes"}
 _DEADLINE_S = 5.0
 FAST = (0.005, 0.05)  # pauses after failures
 
@@ -90,8 +86,9 @@ class Cluster:
         return {condition["type"]: condition for condition in status.get("conditions", [])}
 
     def _path(self, kind: str, name: str) -> str:
-        base = "/api/v1" if kind == "Secret" else f"/apis/{GROUP}/{self.version}"
-        return f"{base}/namespaces/{self.namespace}/{_PLURALS[kind]}/{name}"
+        base = f"/apis/{GROUP}/{self.version}" if kind in _PLURALS else "/api/v1"
+        plural = _PLURALS.get(kind, f"{kind.lower()}s")
+        return f"{base}/namespaces/{self.namespace}/{plural}/{name}"
 
 
 def provider(host: str = "acme.example", openai: Object | None = None, **spec: Any) -> Object:
@@ -124,7 +121,9 @@ def _custom(kind: str, name: str, spec: Object) -> Object:
 
 
 @contextmanager
-def connected(url: str, folder: Path, *, namespace: str, ca_file: str) -> Iterator[Cluster]:
+def connected(
+    url: str, folder: Path, *, namespace: str, ca_file: str, token: str = TOKEN
+) -> Iterator[Cluster]:
     """A handle on the cluster at `url`; all sources made with it are closed at the end."""
     # Reading one certificate takes no time; the system's bundle takes longer than a test.
     cluster = {"server": url, "certificate-authority": ca_file}
@@ -135,11 +134,11 @@ def connected(url: str, folder: Path, *, namespace: str, ca_file: str) -> Iterat
         "current-context": "test",
         "contexts": [{"name": "test", "context": context}],
         "clusters": [{"name": "c", "cluster": cluster}],
-        "users": [{"name": "u", "user": {"token": TOKEN}}],
+        "users": [{"name": "u", "user": {"token": token}}],
     }
-    path = folder / "kubeconfig"
+    path = folder / f"{namespace}.kubeconfig"
     path.write_text(yaml.safe_dump(config))
-    headers = {"authorization": f"Bearer {TOKEN}"}
+    headers = {"authorization": f"Bearer {token}"}
     verify = unverified()
     with httpx.Client(base_url=url, headers=headers, trust_env=False, verify=verify) as http:
         made = Cluster(url, path, namespace, http)
@@ -150,79 +149,8 @@ def connected(url: str, folder: Path, *, namespace: str, ca_file: str) -> Iterat
                 source.close()
 
 
-@contextmanager
-def kube_apiserver(assets: Path, folder: Path, certificate: Path) -> Iterator[str]:
-    """A real kube-apiserver with an etcd of its own; its URL. The test's token is an admin's."""
-    (folder / "tokens.csv").write_text(f"{TOKEN},admin,admin,system:masters\n")
-    key = folder / "sa.key"
-    openssl = shutil.which("openssl")
-    assert openssl is not None
-    subprocess.run([openssl, "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
-    etcd, peer, port = (_free_port() for _ in range(3))
-    commands = [
-        [
-            str(assets / "etcd"),
-            f"--data-dir={folder / 'etcd'}",
-            f"--listen-client-urls=http://127.0.0.1:{etcd}",
-            f"--advertise-client-urls=http://127.0.0.1:{etcd}",
-            f"--listen-peer-urls=http://127.0.0.1:{peer}",
-            "--unsafe-no-fsync",
-        ],
-        [
-            str(assets / "kube-apiserver"),
-            f"--etcd-servers=http://127.0.0.1:{etcd}",
-            f"--cert-dir={folder}",
-            f"--tls-cert-file={certificate}",
-            f"--tls-private-key-file={certificate}",
-            f"--secure-port={port}",
-            "--bind-address=127.0.0.1",
-            f"--token-auth-file={folder / 'tokens.csv'}",
-            "--authorization-mode=RBAC",
-            "--service-account-issuer=https://kubernetes.default.svc",
-            f"--service-account-key-file={key}",
-            f"--service-account-signing-key-file={key}",
-            "--service-cluster-ip-range=10.0.0.0/24",
-            "--disable-admission-plugins=ServiceAccount",
-        ],
-    ]
-    with ExitStack() as stack:
-        for command in commands:
-            log = stack.enter_context((folder / f"{Path(command[0]).name}.log").open("wb"))
-            process = subprocess.Popen(command, stdout=log, stderr=log)
-            stack.callback(_end, process)
-        url = f"https://127.0.0.1:{port}"
-        eventually(lambda: _is_ready(url), 60)
-        yield url
-
-
-def _is_ready(url: str) -> bool:
-    headers = {"authorization": f"Bearer {TOKEN}"}
-    try:
-        answer = httpx.get(f"{url}/readyz", headers=headers, verify=unverified(), trust_env=False)
-    except httpx.TransportError:
-        return False
-    return answer.status_code == 200
-
-
 def unverified() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    process.wait(20)
-
-
-def assets() -> Path | None:
-    """Where kube-apiserver and etcd are, if they are."""
-    folder = os.environ.get("KUBEBUILDER_ASSETS")
-    return Path(folder) if folder else None

@@ -12,14 +12,8 @@ import yaml
 
 from llm_mesh_middleware.testing import CertificateAuthority
 from tests.kubernetes.apiserver import APIServer
-from tests.kubernetes.clusters import (
-    TOKEN,
-    Cluster,
-    assets,
-    connected,
-    eventually,
-    kube_apiserver,
-)
+from tests.kubernetes.clusters import TOKEN, Cluster, connected, eventually
+from tests.kubernetes.realserver import RealServer, assets
 
 CRDS = Path(__file__).parents[2] / "integrations" / "kubernetes" / "crds.yaml"
 _numbers = itertools.count(1)
@@ -44,27 +38,31 @@ def double(server: APIServer, tmp_path: Path, ca_file: str) -> Iterator[Cluster]
 
 
 @pytest.fixture(scope="session")
-def real_url(tmp_path_factory: pytest.TempPathFactory, ca: CertificateAuthority) -> Iterator[str]:
+def real_server(
+    tmp_path_factory: pytest.TempPathFactory, ca: CertificateAuthority
+) -> Iterator[RealServer]:
     folder = assets()
     if folder is None:
         pytest.skip("KUBEBUILDER_ASSETS does not say where kube-apiserver and etcd are")
     data = tmp_path_factory.mktemp("kube")
     certificate = ca.write_certificate(data / "server.pem", "127.0.0.1")
-    with kube_apiserver(folder, data, certificate) as url:
-        yield url
+    with RealServer(folder, data, certificate) as running:
+        yield running
 
 
-@pytest.fixture(params=["double", "kube-apiserver"])
-def cluster(request: pytest.FixtureRequest, tmp_path: Path, ca_file: str) -> Iterator[Cluster]:
+@pytest.fixture
+def real(real_server: RealServer, tmp_path: Path, ca_file: str) -> Iterator[Cluster]:
     """A namespace of its own for each test."""
-    if request.param == "double":
-        yield request.getfixturevalue("double")
-        return
-    url = request.getfixturevalue("real_url")
     namespace = f"team-{next(_numbers)}"
-    with connected(url, tmp_path, namespace=namespace, ca_file=ca_file) as made:
+    with connected(real_server.url, tmp_path, namespace=namespace, ca_file=ca_file) as made:
         _prepare(made)
         yield made
+
+
+@pytest.fixture(params=["double", "real"])
+def cluster(request: pytest.FixtureRequest) -> Cluster:
+    made: Cluster = request.getfixturevalue(request.param)
+    return made
 
 
 def _prepare(cluster: Cluster) -> None:

@@ -151,7 +151,8 @@ def test_what_is_not_there_is_not_found(cluster: Cluster) -> None:
     get = cluster.client.get
     assert refusal(get(f"{collection(cluster)}/acme")) == (404, "NotFound", "v1")
     assert refusal(patched(cluster, {"status": {}})) == (404, "NotFound", "v1")
-    assert get(f"/apis/{GROUP}/v2/llmproviders").status_code == 404
+    unserved = get(f"/apis/{GROUP}/v2/llmproviders")
+    assert (unserved.status_code, unserved.text) == (404, "404 page not found\n")
 
 
 def test_who_is_not_known_is_told(cluster: Cluster) -> None:
