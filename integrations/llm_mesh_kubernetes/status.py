@@ -16,6 +16,9 @@ __all__ = ["StatusWriter", "Verdict"]
 
 logger = logging.getLogger("llm_mesh_middleware")
 
+# A right may be given later, and an API server that has just started may not know of it yet.
+_PAUSES_AFTER_DENIAL = 20
+
 
 class StatusWriter:
     """Has the newest verdict of each document written, one after the other.
@@ -35,7 +38,7 @@ class StatusWriter:
         self._backoff_s = backoff_s
         self._wanted: dict[str, Verdict] = {}
         self._is_wanted = asyncio.Event()
-        self._is_allowed = True
+        self._is_denied = False
 
     def want(self, verdicts: Mapping[str, Verdict]) -> None:
         """Take the place of what was wanted before; to be called in the loop."""
@@ -48,8 +51,7 @@ class StatusWriter:
         while True:
             await self._is_wanted.wait()
             name = next(iter(self._wanted), None)
-            if name is None or not self._is_allowed:
-                self._wanted = {}
+            if name is None:
                 self._is_wanted.clear()
                 continue
             verdict = self._wanted[name]
@@ -58,6 +60,9 @@ class StatusWriter:
             except APIFault as fault:
                 if self._connection.is_closed:
                     return
+                if fault.status == 403:
+                    await self._accept_denial(fault)
+                    continue
                 if self._is_worth_another(fault, failures):
                     pause = pause_s(failures, backoff_s=self._backoff_s, fault=fault)
                     failures += 1
@@ -88,14 +93,16 @@ class StatusWriter:
                     reflector.objects[namespace, own_name] = written
                 return
 
+    async def _accept_denial(self, fault: APIFault) -> None:
+        """A decision: of several meshes that share their documents one does the writing."""
+        if not self._is_denied:
+            logger.info("no status is written: %s", fault)
+        self._is_denied = True
+        await asyncio.sleep(_PAUSES_AFTER_DENIAL * self._backoff_s[1])
+
     def _is_worth_another(self, fault: APIFault, failures: int) -> bool:
         if fault.status == 404:
             return False  # deleted
-        if fault.status == 403:
-            # A decision: of several meshes that share their documents one does the writing.
-            logger.info("no status is written: %s", fault)
-            self._is_allowed = False
-            return False
         if not failures:
             logger.warning("the status of a document cannot be written: %s", fault)
         return not fault.is_refusal or fault.status in (401, 409)

@@ -227,14 +227,14 @@ def test_a_status_that_cannot_be_written_now_is_written_later(
     eventually(lambda: told(double, "LLMProvider", "acme") == [ACCEPTED, RESOLVED])
 
 
-def test_where_no_status_may_be_written_it_is_not_tried_again(
+def test_where_no_status_may_be_written_it_is_not_tried_again_for_long(
     double: Cluster, server: APIServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "llm_mesh_middleware")
     double.apply(provider("a.example"))
     double.apply(provider("b.example"))
     server.refuse("llmproviders/status", 403)
-    source = double.source()
+    source = double.source(backoff_s=(0.005, 30.0))
     reported(source)
     eventually(lambda: "no status is written" in caplog.text)
     reported(source)
@@ -242,6 +242,18 @@ def test_where_no_status_may_be_written_it_is_not_tried_again(
     eventually(lambda: len(source.load().resources) == 3)
 
     assert len(server.writes()) == 1
+
+
+def test_a_right_that_is_given_later_is_used(
+    double: Cluster, server: APIServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "llm_mesh_middleware")
+    double.apply(provider("acme.example"))
+    server.refuse("llmproviders/status", 403, times=3)
+    reported(double.source(backoff_s=(0.001, 0.001)))
+
+    eventually(lambda: told(double, "LLMProvider", "acme") == [ACCEPTED, RESOLVED])
+    assert caplog.text.count("no status is written") == 1
 
 
 def test_a_deleted_object_keeps_no_other_from_being_told(
