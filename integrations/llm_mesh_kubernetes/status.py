@@ -75,7 +75,7 @@ class StatusWriter:
     async def _write(self, name: str, verdict: Verdict) -> None:
         plural, namespace, own_name = name.split("/")
         reflector = self._reflectors[plural]
-        found = reflector.objects.get((namespace, own_name))
+        found = known = reflector.objects.get((namespace, own_name))
         is_fresh = False
         while found is not None:
             path = _path(reflector.path, plural, namespace, own_name)
@@ -89,7 +89,8 @@ class StatusWriter:
                     raise
                 found, is_fresh = await self._connection.get(path), True
             else:
-                if (namespace, own_name) in reflector.objects:  # before the watch has told of it
+                # Before the watch tells of it. What the watch has told meanwhile may be newer.
+                if reflector.objects.get((namespace, own_name)) is known:
                     reflector.objects[namespace, own_name] = written
                 return
 

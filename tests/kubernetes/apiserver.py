@@ -74,6 +74,7 @@ class APIServer:
         self.is_away = False
         self.is_silent = False
         self.refusals: dict[str, list[int | None]] = {}
+        self.held: set[str] = set()
         self.seen: list[Seen] = []
         self._objects = Objects(self._tell)
         self._watches: list[_Watch] = []
@@ -118,6 +119,10 @@ class APIServer:
     def refuse(self, collection: str, status: int, *, times: int = 10**6, after: int = 0) -> None:
         """Answer requests for a collection (`secrets`, `llmroutes/status`) with an error."""
         self.refusals[collection] = [*[status] * times, *[None] * after]
+
+    def hold(self, collection: str) -> None:
+        """Do what is asked of a collection, but keep the answers until `held` is cleared."""
+        self.held.add(collection)
 
     def say(self, line: bytes) -> None:
         """Send a line to all watches."""
@@ -200,7 +205,10 @@ class APIServer:
         refusals = self.refusals.get(plural + tail)
         if refusals and (refusal := refusals.pop()) is not None:
             return _status(refusal, "Refused", "refused for the test")
-        return await self._answer(request, handler)
+        answer = await self._answer(request, handler)
+        while plural + tail in self.held:
+            await asyncio.sleep(0.005)
+        return answer
 
     async def _answer(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[Any]]

@@ -13,6 +13,7 @@ from llm_mesh_middleware.exceptions import Problem
 from llm_mesh_middleware.mesh import compile_source
 from tests.kubernetes.apiserver import APIServer
 from tests.kubernetes.clusters import Cluster, eventually, key_from, provider, route, secret
+from tests.kubernetes.test_source import hosts
 
 FIELD = "spec.configs.defaultConfig.openAIConfig"
 
@@ -225,6 +226,26 @@ def test_a_status_that_cannot_be_written_now_is_written_later(
     reported(double.source())
 
     eventually(lambda: told(double, "LLMProvider", "acme") == [ACCEPTED, RESOLVED])
+
+
+def test_an_answer_that_is_overtaken_by_a_change_does_not_undo_it(
+    double: Cluster, server: APIServer
+) -> None:
+    double.apply(provider("a.example"))
+    double.apply(provider("b.example"))
+    source = double.source()
+    server.hold("llmproviders/status")
+    reported(source)
+    eventually(lambda: double.conditions("LLMProvider", "a"))
+    before = source.fingerprint()
+    double.apply({**provider("a.example"), "spec": {"host": "z.example"}})
+    eventually(lambda: source.fingerprint() != before)
+
+    server.held.clear()
+    eventually(lambda: double.conditions("LLMProvider", "b"))  # so the answer for a has been seen
+    double.apply(provider("c.example"))
+    eventually(lambda: len(source.load().resources) == 3)
+    assert hosts(source) == ["z.example", "b.example", "c.example"]
 
 
 def test_where_no_status_may_be_written_it_is_not_tried_again_for_long(
