@@ -56,16 +56,21 @@ class Cluster:
 
     def apply(self, item: Object) -> Object:
         """Create the object, or replace it."""
+        for _ in range(10):
+            answer = self._written(item)
+            if answer.status_code != 409:  # a mesh has written its status at the same time
+                break
+        answer.raise_for_status()
+        return dict(answer.json())
+
+    def _written(self, item: Object) -> httpx.Response:
         path = self._path(item["kind"], item["metadata"]["name"])
         old = self.client.get(path)
         if old.status_code == 404:
-            answer = self.client.post(path.rpartition("/")[0], json=item)
-        else:
-            version = old.json()["metadata"]["resourceVersion"]
-            metadata = {**item["metadata"], "resourceVersion": version}
-            answer = self.client.put(path, json={**item, "metadata": metadata})
-        answer.raise_for_status()
-        return dict(answer.json())
+            return self.client.post(path.rpartition("/")[0], json=item)
+        version = old.json()["metadata"]["resourceVersion"]
+        metadata = {**item["metadata"], "resourceVersion": version}
+        return self.client.put(path, json={**item, "metadata": metadata})
 
     def delete(self, kind: str, name: str) -> None:
         self.client.delete(self._path(kind, name)).raise_for_status()

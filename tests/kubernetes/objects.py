@@ -90,8 +90,10 @@ class Objects:
 
     def replace(self, key: Key, item: Object) -> Object:
         """The whole object but its status."""
-        old = self.get(key)
-        _check_version(old, item["metadata"].get("resourceVersion"))
+        old, version = self.get(key), item["metadata"].get("resourceVersion")
+        if not version and key[0] in _SCHEMAS:
+            raise Refusal(422, "Invalid", "metadata.resourceVersion: must be specified")
+        _check_version(old, version)
         new = _checked(key, {name: value for name, value in item.items() if name != "status"})
         kept = {name: old["metadata"][name] for name in _READ_ONLY}
         new["metadata"] |= kept

@@ -126,6 +126,13 @@ def test_what_is_written_for_another_version_is_a_conflict(cluster: Cluster) -> 
     assert refusal(answer) == (409, "AlreadyExists", "v1")
 
 
+def test_a_replacement_says_what_it_replaces(cluster: Cluster) -> None:
+    cluster.apply(provider())
+    answer = cluster.client.put(f"{collection(cluster)}/acme", json=provider(path="/v2"))
+
+    assert refusal(answer) == (422, "Invalid", "v1")
+
+
 def test_a_patch_says_what_kind_it_is(cluster: Cluster) -> None:
     cluster.apply(provider())
     answer = patched(cluster, {"status": {}}, **{"content-type": "application/json"})

@@ -6,11 +6,13 @@ import logging
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import yaml
 
 from llm_mesh_kubernetes import KubernetesSource
 from llm_mesh_middleware import MeshSettings
 from llm_mesh_middleware.exceptions import Problem
 from llm_mesh_middleware.mesh import compile_source
+from tests.conftest import MANIFESTS
 from tests.kubernetes.apiserver import APIServer
 from tests.kubernetes.clusters import Cluster, eventually, key_from, provider, route, secret
 from tests.kubernetes.test_source import hosts
@@ -43,6 +45,20 @@ def test_good_objects_are_accepted_and_resolved(cluster: Cluster) -> None:
 
     eventually(lambda: told(cluster, "LLMProvider", "acme") == [ACCEPTED, RESOLVED])
     eventually(lambda: told(cluster, "LLMRoute", "chat") == [ACCEPTED, RESOLVED])
+
+
+def test_the_manifests_are_accepted(cluster: Cluster) -> None:
+    applied: set[tuple[str, str]] = set()
+    for file in sorted(MANIFESTS.glob("*.yaml")):
+        for item in yaml.safe_load_all(file.read_text("utf-8")):
+            item["metadata"].pop("namespace", None)
+            cluster.apply(item)
+            applied.add((item["kind"], item["metadata"]["name"]))
+    assert reported(cluster.source()) == ()
+
+    assert len(applied) == 5
+    for kind, name in applied - {("Service", "demo-llm-server")}:
+        eventually(lambda kind=kind, name=name: told(cluster, kind, name) == [ACCEPTED, RESOLVED])
 
 
 def test_a_condition_says_when_it_turned_and_for_which_version(cluster: Cluster) -> None:
