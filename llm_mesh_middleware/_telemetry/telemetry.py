@@ -51,6 +51,8 @@ class Telemetry:
         attempt_spans: SpanMode = "on_retry",
         http_client_spans: Literal["auto", "suppress"] = "auto",
         has_http_spans: Callable[[], bool] = lambda: False,
+        has_asm_metrics: bool = True,
+        has_chunk_metrics: bool = False,
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
         logger_provider: LoggerProvider | None = None,
@@ -66,6 +68,8 @@ class Telemetry:
         self.metrics.ejections.watch(self)
         self.attempt_spans = attempt_spans
         self.has_http_spans = has_http_spans
+        self.has_asm_metrics = has_asm_metrics
+        self.has_chunk_metrics = has_chunk_metrics
         self.server_spans = ServerSpans(self.tracer, self.metrics)
         self._is_quiet = http_client_spans == "suppress"
         self._known_models = known_models
