@@ -204,9 +204,10 @@ class CallObservation(Observation):
                 span.set_status(Status(StatusCode.ERROR))
         if ending.error is not None:
             self._telemetry.events.tell_exception(ending, trace.set_span_in_context(span))
-        if self._telemetry.wants_content:
+        content = self._telemetry.content
+        if content.targets or content.emits:
             context = trace.set_span_in_context(span)
-            self._telemetry.content.write(span, context, self._request, self._summary)
+            content.write(span, context, self._request, self._summary)
 
     def _end_attributes(self, ending: Ending) -> dict[str, AttributeValue]:
         last = self._last
@@ -254,7 +255,6 @@ class CallObservation(Observation):
             return
         telemetry, summary, operation = self._telemetry, self._summary, self._operation
         labels = self._labels(last, summary.model if summary is not None else None)
-        has_answer = ending.status is not None and ending.status < 400
         telemetry.metrics.record(
             CallRecord(
                 labels=labels,
@@ -263,7 +263,8 @@ class CallObservation(Observation):
                 first_chunk_s=self._first_chunk_s,
                 overhead_s=sent_at - self._started,
                 usage=ending.usage,
-                has_answer=has_answer and operation != "models",
+                has_answer=ending.status is not None and ending.status < 400,
+                is_inference=operation != "models",
                 has_output=operation != "embeddings",
                 is_for_asm=telemetry.has_asm_metrics,
                 context=self._context,

@@ -126,7 +126,8 @@ class _Several(Observation):
 
     def chunks(self, count: int) -> None:
         for each in self._observations:
-            each.chunks(count)
+            if each.wants_chunks:
+                each.chunks(count)
 
     def summarised(self, summary: AnswerSummary) -> None:
         for each in self._observations:

@@ -25,6 +25,8 @@ UNTRACED = trace.set_span_in_context(trace.INVALID_SPAN, Context())
 _COUNTED: Callable[[Usage], tuple[int, ...]] = attrgetter(*semconv.USAGE_COUNTERS)
 _ASM_COUNTED: Callable[[Usage], tuple[int, ...]] = attrgetter(*semconv.ASM_COUNTERS)
 
+_NOTHING = (0,) * len(semconv.USAGE_COUNTERS)
+
 _OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
 
@@ -32,6 +34,7 @@ class CallRecord(msgspec.Struct, frozen=True):
     """What is recorded of one exchange when it is over; all durations are in seconds.
 
     `has_output` is false for what generates nothing, and so counts no output, not even none of it.
+    `is_inference` is false for what takes no tokens and is not expected to count any.
     `is_for_asm`: its tokens are told by ASM's names too.
     """
 
@@ -42,6 +45,7 @@ class CallRecord(msgspec.Struct, frozen=True):
     overhead_s: float
     usage: Usage | None
     has_answer: bool
+    is_inference: bool
     has_output: bool
     is_for_asm: bool
     context: Context
@@ -142,8 +146,10 @@ class MeshMetrics:
                 first_chunk.record(call.first_chunk_s, plain, context)
         if call.usage is not None:
             self._record_usage(call, call.usage, failed)
-        elif call.has_answer:
-            self._without_usage.add(1, labels.key)
+        elif call.is_inference:
+            self._usage.add(labels.usage, _NOTHING)  # the convention wants every call counted
+            if call.has_answer:
+                self._without_usage.add(1, labels.key)
 
     def record_chunks(self, seconds: Iterable[float], labels: CallLabels) -> None:
         """Record how long chunks of a stream took, each from the one before it."""

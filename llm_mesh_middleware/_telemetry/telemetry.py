@@ -22,7 +22,7 @@ from .._core.observer import Observation
 from .access_log import access_logger
 from .attempts import SpanMode
 from .call import CallObservation
-from .content import ContentCapture, Redact, wanted_capture
+from .content import ContentCapture, Redact, is_event_wanted, wanted_capture
 from .events import Events
 from .server_span import ServerSpans
 from .shared import SCOPE, shared_metrics
@@ -76,7 +76,7 @@ class Telemetry:
         self._seen_models: set[str] = set()
         logger = _logs.get_logger(SCOPE, version, logger_provider)
         self.events = Events(logger)
-        self.content = ContentCapture(wanted_capture(), logger, redact)
+        self.content = ContentCapture(wanted_capture(), logger, redact, emits=is_event_wanted())
 
     @property
     def wants_content(self) -> bool:

@@ -185,6 +185,9 @@ async def test_an_error_is_told_on_durations_alone(
     assert "error.type" not in overhead.attributes
     assert recorder.points("gen_ai.client.token.usage") == []
     assert recorder.points("llm_mesh.requests.without_usage") == []
+    (counted,) = recorder.points("gen_ai.client.inference.usage.input_tokens")
+    assert counted.value == 0
+    assert "error.type" not in counted.attributes
     (served,) = recorder.points("http.server.request.duration")
     assert dict(served.attributes) == {
         "http.request.method": "POST",
@@ -215,6 +218,9 @@ async def test_an_answer_that_counts_nothing_is_counted_as_such(
     assert recorder.points("gen_ai.client.token.usage") == []
     assert recorder.points("asm_llm_proxy_prompt_tokens") == []
     assert recorder.call.attributes["llm_mesh.usage.source"] == "none"
+    for name in semconv.USAGE_COUNTERS.values():
+        (point,) = recorder.points(name)
+        assert (point.value, point.attributes["gen_ai.token.modality"]) == (0, "unknown")
 
 
 async def test_an_embedding_has_input_tokens_only(
@@ -235,6 +241,7 @@ async def test_a_list_of_models_counts_no_tokens_and_misses_none(
         assert (await client.get("/v1/models")).status_code == 200
     assert recorder.points("llm_mesh.requests.without_usage") == []
     assert recorder.points("gen_ai.client.token.usage") == []
+    assert recorder.points("gen_ai.client.inference.usage.input_tokens") == []
 
 
 async def test_a_streams_pace_is_recorded_once(recorder: Recorder, upstream: FakeUpstream) -> None:
