@@ -51,6 +51,7 @@ class CallObservation(Observation):
     _is_stream = False
     _span: Span | None = None
     _chunk_at: float | None = None
+    _chunk_labels: CallLabels | None = None
 
     def __init__(self, telemetry: Telemetry, request: ClientRequest) -> None:
         self._telemetry = telemetry
@@ -110,8 +111,10 @@ class CallObservation(Observation):
             seconds.pop()
         else:
             seconds[0] = now - before
-        if seconds and self._last is not None:  # which model answers is known at the end
-            self._telemetry.metrics.record_chunks(seconds, self._labels(self._last, None))
+        if self._chunk_labels is None and self._last is not None:
+            self._chunk_labels = self._labels(self._last, None)  # which model answers is not known
+        if self._chunk_labels is not None:
+            self._telemetry.metrics.record_chunks(seconds, self._chunk_labels)
 
     def summarised(self, summary: AnswerSummary) -> None:
         self._summary = summary
