@@ -307,6 +307,8 @@ class Mesh:
             namespace=settings.namespace,
             attempt_spans=settings.attempt_spans,
             http_client_spans=settings.http_client_spans,
+            has_asm_metrics=settings.asm_metrics,
+            has_chunk_metrics=settings.chunk_metrics,
             tracer_provider=tracer_provider,
             meter_provider=meter_provider,
             logger_provider=logger_provider,

@@ -291,6 +291,16 @@ class MeshSettings(BaseSettings):
         default="on_retry",
         description="When each attempt of a call has a span of its own. Default: on_retry.",
     )
+    asm_metrics: bool = Field(
+        default=True,
+        description="Whether tokens are also counted by the names of ASM's two metrics."
+        " Default: true.",
+    )
+    chunk_metrics: bool = Field(
+        default=False,
+        description="Whether the time from each chunk of a stream to the next is recorded; this"
+        " costs CPU for every chunk. Default: false.",
+    )
     response_headers: bool = Field(
         default=True,
         description="Whether answers carry x-llm-mesh-* headers that tell how they were routed."

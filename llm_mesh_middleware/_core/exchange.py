@@ -31,7 +31,7 @@ from .observer import Observation
 from .operations import Operation
 from .payload import decode_fields
 from .plan import AttemptPlan, Choice
-from .reply import Reply
+from .reply import Reply, WatchedReply
 from .routing import Selection, VirtualHost
 from .state import MeshState
 
@@ -268,16 +268,20 @@ class _Exchange:
         if self._policy.show_routing:
             headers += self._routing_headers(attempt)
         context = self._context
-        context.observation.replying(attempt=attempt.number, is_stream=outcome.relay is not None)
-        return Reply(
+        observation, relay = context.observation, outcome.relay
+        observation.replying(attempt=attempt.number, is_stream=relay is not None)
+        is_watched = relay is not None and observation.wants_chunks
+        if relay is not None and is_watched:
+            observation.chunks(relay.events)
+        return (WatchedReply if is_watched else Reply)(
             outcome.status,
             headers,
             outcome.body,
-            relay=outcome.relay,
+            relay=relay,
             summary=outcome.summary,
             lease=attempt.lease,
             clock=context.clock,
-            observation=context.observation,
+            observation=observation,
             idle_s=context.timeouts.idle,
             request_deadline=context.deadline.for_host(attempt.upstream.host),
         )

@@ -16,7 +16,13 @@ __all__ = ["Observation", "Observer"]
 
 
 class Observation:
-    """One exchange as an observer follows it; every hook does nothing here."""
+    """One exchange as an observer follows it; every hook does nothing here.
+
+    `chunks` is called only where `wants_chunks` says so when the reply begins: most want nothing
+    done for each of them.
+    """
+
+    wants_chunks = False
 
     def selected(self, selection: Selection) -> None:
         """Routing has chosen a rule and an upstream."""
@@ -30,6 +36,9 @@ class Observation:
 
     def replying(self, *, attempt: int, is_stream: bool) -> None:
         """An attempt's answer is the client's; of a stream the first bytes are there."""
+
+    def chunks(self, count: int) -> None:
+        """So many more chunks of a stream are there, the first of them with its first bytes."""
 
     def summarised(self, summary: AnswerSummary) -> None:
         """What the answer said of itself; told just before `ended`."""

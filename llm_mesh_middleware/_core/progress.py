@@ -162,11 +162,11 @@ def _read_loosely(body: bytes) -> AnswerFields:
 class StreamProgress:
     """How far a stream of events has come."""
 
-    __slots__ = ("_events", "_facts", "_reasons", "_unfinished", "has_failed", "is_done", "usage")
+    __slots__ = ("_facts", "_reasons", "_unfinished", "events", "has_failed", "is_done", "usage")
 
     def __init__(self) -> None:
         self.usage: Usage | None = None
-        self._events = 0
+        self.events = 0
         self._facts: _Facts | _Response | None = None
         self._reasons: dict[int, str] = {}
         self.is_done = False
@@ -185,7 +185,7 @@ class StreamProgress:
             return AnswerFields()
         fields = read_answer(data)
         if fields is not None:
-            self._events += 1
+            self.events += 1
             self.add(fields)
         return fields
 
@@ -195,7 +195,7 @@ class StreamProgress:
             deltas = _decode_deltas(events)
         except (ValueError, RecursionError):  # msgspec's errors and UnicodeDecodeError are
             return False
-        self._events += len(deltas)
+        self.events += len(deltas)
         self._facts = deltas[-1]
         if self._unfinished is None:
             self._unfinished = set()
@@ -245,6 +245,6 @@ class StreamProgress:
                 map(self._reasons.get, sorted(self._reasons.keys() | (self._unfinished or set())))
             ),
             self.usage,
-            self._events if events is None else events,
+            self.events if events is None else events,
             body,
         )

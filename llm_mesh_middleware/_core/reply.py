@@ -11,7 +11,7 @@ from .observer import Observation
 from .summary import AnswerSummary
 from .transformer import BodyRelay
 
-__all__ = ["Refusal", "Reply"]
+__all__ = ["Refusal", "Reply", "WatchedReply"]
 
 
 class Reply:
@@ -102,6 +102,23 @@ class Reply:
             self._observation.summarised(summary)
         usage = summary.usage if summary is not None else None
         self._observation.ended(self.status, error, usage)
+
+
+class WatchedReply(Reply):
+    """A streamed reply whose chunks are told of one by one; a class, as most replies are not."""
+
+    __slots__ = ()
+
+    def feed(self, data: bytes) -> bytes:
+        """Take upstream bytes, return what the client gets now."""
+        relay = self._relay
+        if relay is None:
+            return data
+        before = relay.events
+        passed = relay.feed(data)
+        if (count := relay.events - before) > 0:
+            self._observation.chunks(count)
+        return passed
 
 
 class Refusal:

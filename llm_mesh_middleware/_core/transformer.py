@@ -43,6 +43,10 @@ class BodyRelay(Protocol):
         """Why the client's body is not complete, if it is not."""
 
     @property
+    def events(self) -> int:
+        """How many events were seen so far; `[DONE]` is none."""
+
+    @property
     def summary(self) -> AnswerSummary:
         """What was seen of the answer so far."""
 

@@ -37,6 +37,7 @@ class _Modalities(msgspec.Struct):
 
 class _InputDetails(_Modalities):
     cached_tokens: int | None = None
+    cached_tokens_details: _Modalities | None = None
     cache_write_tokens: int | None = None
     cache_creation_input_tokens: int | None = None  # DashScope
 
@@ -102,11 +103,13 @@ class UsageFields(msgspec.Struct):
             # Anthropic's own counts leave the cached part out of the input.
             read = self.cache_read_input_tokens
             given = (given or 0) + read + written
+        details = inputs.cached_tokens_details
+        cached = details.named("cache_read.input_tokens") if details is not None else ()
         return Usage(
             given or 0,
             made or 0,
             read or self.cache_read_input_tokens or 0,
             written,
             outputs.reasoning_tokens or 0,
-            (*inputs.named("input_tokens"), *outputs.named("output_tokens")),
+            (*inputs.named("input_tokens"), *outputs.named("output_tokens"), *cached),
         )

@@ -20,7 +20,7 @@ from . import semconv
 from .access_log import Value, clean
 from .answer_facts import Ending, tell_summary, tell_usage
 from .attempts import Attempts, failure_of
-from .labels import call_labels
+from .labels import CallLabels, call_labels
 from .metrics import CallRecord
 from .propagation import incoming_context, linked_spans, with_trace, without_baggage
 from .request_facts import AttributeValue, request_attributes
@@ -50,17 +50,19 @@ class CallObservation(Observation):
     _summary: AnswerSummary | None = None
     _is_stream = False
     _span: Span | None = None
+    _chunk_at: float | None = None
+    _chunk_labels: CallLabels | None = None
 
     def __init__(self, telemetry: Telemetry, request: ClientRequest) -> None:
         self._telemetry = telemetry
         self._request = request
+        self.wants_chunks = telemetry.has_chunk_metrics
         self._started = time.perf_counter()
         self._context, has_parent = incoming_context(request.headers)
         self._links = linked_spans(request.headers, self._context) if has_parent else ()
         self._server = None
         if request.is_inbound and not has_parent:
             self._server = telemetry.server_spans.begin(request, self._context)
-            self._context = self._server.context
         self._attempts = Attempts(
             telemetry.tracer, telemetry.attempt_spans, telemetry.has_http_spans
         )
@@ -101,6 +103,19 @@ class CallObservation(Observation):
         if is_stream:
             self._first_chunk_at = time.perf_counter()
 
+    def chunks(self, count: int) -> None:
+        now = time.perf_counter()
+        before, self._chunk_at = self._chunk_at, now
+        seconds = [0.0] * count  # they have come together
+        if before is None:
+            seconds.pop()
+        else:
+            seconds[0] = now - before
+        if self._chunk_labels is None and self._last is not None:
+            self._chunk_labels = self._labels(self._last, None)  # which model answers is not known
+        if self._chunk_labels is not None:
+            self._telemetry.metrics.record_chunks(seconds, self._chunk_labels)
+
     def summarised(self, summary: AnswerSummary) -> None:
         self._summary = summary
 
@@ -128,16 +143,24 @@ class CallObservation(Observation):
             self._span.end()
 
     def _end_server_span(self, ending: Ending) -> None:
-        if self._server is not None:
-            route = self._selection.route if self._selection is not None else None
-            self._server.end(route, ending.status, ending.error_type)
+        if self._server is None:
+            return
+        self._server.end(self._route, ending.status, ending.error_type)
+        if self._span is None:
+            self._context = self._server.context
 
     @property
     def _operation(self) -> str:
         operation = self._request.operation
         return operation.name if operation is not None else _OTHER
 
+    @property
+    def _route(self) -> str | None:
+        return self._selection.route if self._selection is not None else None
+
     def _begin_span(self, request: UpstreamRequest) -> None:
+        if self._server is not None:
+            self._context = self._server.begin_span(self._route)
         name = self._operation
         if request.model:
             name = f"{name} {clean(request.model)}"
@@ -184,9 +207,10 @@ class CallObservation(Observation):
                 span.set_status(Status(StatusCode.ERROR))
         if ending.error is not None:
             self._telemetry.events.tell_exception(ending, trace.set_span_in_context(span))
-        if self._telemetry.wants_content:
+        content = self._telemetry.content
+        if content.targets or content.emits:
             context = trace.set_span_in_context(span)
-            self._telemetry.content.write(span, context, self._request, self._summary)
+            content.write(span, context, self._request, self._summary)
 
     def _end_attributes(self, ending: Ending) -> dict[str, AttributeValue]:
         last = self._last
@@ -233,17 +257,7 @@ class CallObservation(Observation):
         if last is None or sent_at is None:
             return
         telemetry, summary, operation = self._telemetry, self._summary, self._operation
-        seen = summary.model if summary is not None else None
-        labels = call_labels(
-            (telemetry.workload, telemetry.namespace),
-            operation,
-            last.provider,
-            (_host(last), last.endpoint.port),
-            telemetry.known_model(last.model),
-            telemetry.seen_model(seen) if seen is not None else None,
-            self._selection.route if self._selection is not None else None,
-        )
-        has_answer = ending.status is not None and ending.status < 400
+        labels = self._labels(last, summary.model if summary is not None else None)
         telemetry.metrics.record(
             CallRecord(
                 labels=labels,
@@ -252,10 +266,25 @@ class CallObservation(Observation):
                 first_chunk_s=self._first_chunk_s,
                 overhead_s=sent_at - self._started,
                 usage=ending.usage,
-                has_answer=has_answer and operation != "models",
+                has_answer=ending.status is not None and ending.status < 400,
+                is_inference=operation != "models",
                 has_output=operation != "embeddings",
+                is_for_asm=telemetry.has_asm_metrics,
                 context=self._context,
             )
+        )
+
+    def _labels(self, request: UpstreamRequest, seen: str | None) -> CallLabels:
+        """What metrics are told apart by; `seen` is the model that has answered."""
+        telemetry = self._telemetry
+        return call_labels(
+            (telemetry.workload, telemetry.namespace),
+            self._operation,
+            request.provider,
+            (_host(request), request.endpoint.port),
+            telemetry.known_model(request.model),
+            telemetry.seen_model(seen) if seen is not None else None,
+            self._route,
         )
 
     def _tell_call(self, ending: Ending) -> None:

@@ -1,7 +1,8 @@
 """Prompts and answers on spans and events: only where the operator has asked for them.
 
 `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` is the convention's own switch: NO_CONTENT (the
-default), SPAN_ONLY, EVENT_ONLY, SPAN_AND_EVENT.
+default), SPAN_ONLY, EVENT_ONLY, SPAN_AND_EVENT. `OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT` has the
+event made without content too, or not at all.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from .._core.messages import ClientRequest
 from .._core.summary import AnswerSummary
 from . import semconv
 
-__all__ = ["ContentCapture", "Redact", "wanted_capture"]
+__all__ = ["ContentCapture", "Redact", "is_event_wanted", "wanted_capture"]
 
 _SWITCH = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+_EMIT_EVENT = "OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT"
 _TARGETS = {
     "SPAN_ONLY": frozenset(("span",)),
     "TRUE": frozenset(("span",)),
@@ -38,11 +40,21 @@ def wanted_capture(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
     return _TARGETS.get(environ.get(_SWITCH, "").strip().upper(), frozenset())
 
 
+def is_event_wanted(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether the event of a call's details is made; by default if content is to be on it."""
+    switch = environ.get(_EMIT_EVENT, "").strip().lower()
+    return switch == "true" or (switch != "false" and "event" in wanted_capture(environ))
+
+
 class ContentCapture:
     """Writes the messages of a call where they are wanted, through the owner's redaction."""
 
-    def __init__(self, targets: frozenset[str], logger: Logger, redact: Redact | None) -> None:
-        self.targets = targets
+    def __init__(
+        self, targets: frozenset[str], logger: Logger, redact: Redact | None, *, emits: bool
+    ) -> None:
+        """`emits`: the event of a call's details is made, with content only if it is a target."""
+        self.targets = targets if emits else targets - {"event"}
+        self.emits = emits
         self._logger = logger
         self._redact = redact or str
 
@@ -50,24 +62,14 @@ class ContentCapture:
         self, span: Span, context: Context, request: ClientRequest, summary: AnswerSummary | None
     ) -> None:
         """Add the request's and the answer's messages to `span`, to an event, or to both."""
-        found: dict[str, Any] = {}
-        for name, member in ((semconv.INPUT_MESSAGES, "messages"), (semconv.TOOLS, "tools")):
-            if member in request.fields:
-                found[name] = _objects(_decoded(request.fields[member]))
-        for member in ("input", "prompt"):  # responses and embeddings; text completions
-            if member in request.fields:
-                found[semconv.INPUT_MESSAGES] = _as_messages(_decoded(request.fields[member]))
-        if semconv.INPUT_MESSAGES in found:
-            found[semconv.INPUT_MESSAGES] = list(map(self._message, found[semconv.INPUT_MESSAGES]))
-        if semconv.TOOLS in found:
-            found[semconv.TOOLS] = [self._redacted(tool) for tool in found[semconv.TOOLS]]
-        if summary is not None and summary.body is not None:
-            found[semconv.OUTPUT_MESSAGES] = list(map(self._message, _answers(summary.body)))
+        found = self._read(request, summary) if self.targets else {}
+        told = dict(getattr(span, "attributes", None) or {})  # before content is among them
         if "span" in self.targets and span.is_recording():
             for name, messages in found.items():
                 span.set_attribute(name, msgspec.json.encode(messages).decode())
-        if "event" in self.targets:
-            told = dict(getattr(span, "attributes", None) or {}) | found
+        if self.emits:
+            if "event" in self.targets:
+                told |= found
             self._logger.emit(
                 LogRecord(
                     event_name=semconv.EVENT_DETAILS,
@@ -76,6 +78,31 @@ class ContentCapture:
                     context=context,
                 )
             )
+
+    def _read(self, request: ClientRequest, summary: AnswerSummary | None) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, member in ((semconv.INPUT_MESSAGES, "messages"), (semconv.TOOLS, "tools")):
+            if member in request.fields:
+                found[name] = _objects(_decoded(request.fields[member]))
+        for member in ("input", "prompt"):  # responses and embeddings; text completions
+            if member not in request.fields:
+                continue
+            given = _decoded(request.fields[member])
+            if not isinstance(given, dict):  # one that the provider keeps is only named
+                found[semconv.INPUT_MESSAGES] = _as_messages(given)
+        for member in ("instructions", "system"):  # responses; messages
+            if member in request.fields:
+                given = _decoded(request.fields[member])
+                pieces = given if isinstance(given, list) else [given]
+                parts = [self._part(piece) for piece in pieces if piece is not None]
+                found[semconv.SYSTEM_INSTRUCTIONS] = parts
+        if semconv.INPUT_MESSAGES in found:
+            found[semconv.INPUT_MESSAGES] = list(map(self._message, found[semconv.INPUT_MESSAGES]))
+        if semconv.TOOLS in found:
+            found[semconv.TOOLS] = [self._redacted(tool) for tool in found[semconv.TOOLS]]
+        if summary is not None and summary.body is not None:
+            found[semconv.OUTPUT_MESSAGES] = list(map(self._message, _answers(summary.body)))
+        return found
 
     def _message(self, message: Json) -> Json:
         """A message in the convention's form: a role and parts."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import ParamSpec, TypeVar
+from collections.abc import Sequence
 
 from .._core.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
 from .._core.observer import Observation, Observer
@@ -13,9 +12,6 @@ from .._core.summary import AnswerSummary
 from .._core.usage import Usage
 
 __all__ = ["GuardedObserver"]
-
-Given = ParamSpec("Given")
-Brought = TypeVar("Brought")
 
 logger = logging.getLogger("llm_mesh_middleware")
 
@@ -29,56 +25,114 @@ class GuardedObserver:
 
     def __call__(self, request: ClientRequest) -> Observation:
         """Begin an observation with each."""
-        heard = []
+        heard: list[Observation] = []
         for observer in self._observers:
-            begun = self.guard(observer, request)
-            if begun is not None and type(begun) is not Observation:
-                heard.append(begun)
-        return _GuardedObservation(self, heard) if heard else _UNHEARD
+            try:
+                begun = observer(request)
+            except Exception:  # whatever it is, it is not the request's business
+                self.complain()
+                continue
+            if type(begun) is not Observation:
+                heard.append(_Guarded(self, begun))
+        if len(heard) == 1:
+            return heard[0]
+        return _Several(heard) if heard else _UNHEARD
 
-    def guard(
-        self, hook: Callable[Given, Brought], *args: Given.args, **kwargs: Given.kwargs
-    ) -> Brought | None:
-        """What `hook` returns, or None if it raises."""
-        try:
-            return hook(*args, **kwargs)
-        except Exception:  # whatever it is, it is not the request's business
-            if not self._has_complained:
-                self._has_complained = True
-                logger.exception("an observer has failed; further failures are not logged")
-            return None
+    def complain(self) -> None:
+        """Log the exception that is being handled, if it is the first."""
+        if not self._has_complained:
+            self._has_complained = True
+            logger.exception("an observer has failed; further failures are not logged")
 
 
 _UNHEARD = Observation()
 
 
-class _GuardedObservation(Observation):
-    def __init__(self, observer: GuardedObserver, observations: Sequence[Observation]) -> None:
-        self._guard = observer.guard
+class _Guarded(Observation):
+    """One observation; each hook guards for itself, as calls by way of another cost more."""
+
+    def __init__(self, observer: GuardedObserver, observation: Observation) -> None:
+        self._complain = observer.complain
+        self._observation = observation
+        self.wants_chunks = observation.wants_chunks
+
+    def selected(self, selection: Selection) -> None:
+        try:
+            self._observation.selected(selection)
+        except Exception:  # here and below: not the request's business
+            self._complain()
+
+    def sending(self, request: UpstreamRequest) -> UpstreamRequest | None:
+        try:
+            return self._observation.sending(request)
+        except Exception:
+            self._complain()
+            return None
+
+    def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
+        try:
+            self._observation.answered(attempt, answer)
+        except Exception:
+            self._complain()
+
+    def replying(self, *, attempt: int, is_stream: bool) -> None:
+        try:
+            self._observation.replying(attempt=attempt, is_stream=is_stream)
+        except Exception:
+            self._complain()
+
+    def chunks(self, count: int) -> None:
+        try:
+            self._observation.chunks(count)
+        except Exception:
+            self._complain()
+
+    def summarised(self, summary: AnswerSummary) -> None:
+        try:
+            self._observation.summarised(summary)
+        except Exception:
+            self._complain()
+
+    def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
+        try:
+            self._observation.ended(status, error, usage)
+        except Exception:
+            self._complain()
+
+
+class _Several(Observation):
+    """What each is told; they guard for themselves."""
+
+    def __init__(self, observations: Sequence[Observation]) -> None:
         self._observations = observations
+        self.wants_chunks = any(each.wants_chunks for each in observations)
 
     def selected(self, selection: Selection) -> None:
         for each in self._observations:
-            self._guard(each.selected, selection)
+            each.selected(selection)
 
     def sending(self, request: UpstreamRequest) -> UpstreamRequest:
         for each in self._observations:
-            changed = self._guard(each.sending, request)
-            request = request if changed is None else changed
+            request = each.sending(request) or request
         return request
 
     def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
         for each in self._observations:
-            self._guard(each.answered, attempt, answer)
+            each.answered(attempt, answer)
 
     def replying(self, *, attempt: int, is_stream: bool) -> None:
         for each in self._observations:
-            self._guard(each.replying, attempt=attempt, is_stream=is_stream)
+            each.replying(attempt=attempt, is_stream=is_stream)
+
+    def chunks(self, count: int) -> None:
+        for each in self._observations:
+            if each.wants_chunks:
+                each.chunks(count)
 
     def summarised(self, summary: AnswerSummary) -> None:
         for each in self._observations:
-            self._guard(each.summarised, summary)
+            each.summarised(summary)
 
     def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
         for each in self._observations:
-            self._guard(each.ended, status, error, usage)
+            each.ended(status, error, usage)

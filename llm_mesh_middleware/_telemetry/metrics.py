@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 
 import msgspec
+from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.metrics import Histogram, Meter
 
@@ -16,10 +17,15 @@ from .ejections import Ejections
 from .labels import CallLabels
 from .tallies import Tallies, Tally
 
-__all__ = ["CallRecord", "MeshMetrics", "wanted_generations"]
+__all__ = ["UNTRACED", "CallRecord", "MeshMetrics", "wanted_generations"]
+
+UNTRACED = trace.set_span_in_context(trace.INVALID_SPAN, Context())
+"""The context of a measurement without an exemplar: it would cost more than it tells."""
 
 _COUNTED: Callable[[Usage], tuple[int, ...]] = attrgetter(*semconv.USAGE_COUNTERS)
 _ASM_COUNTED: Callable[[Usage], tuple[int, ...]] = attrgetter(*semconv.ASM_COUNTERS)
+
+_NOTHING = (0,) * len(semconv.USAGE_COUNTERS)
 
 _OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
@@ -28,6 +34,8 @@ class CallRecord(msgspec.Struct, frozen=True):
     """What is recorded of one exchange when it is over; all durations are in seconds.
 
     `has_output` is false for what generates nothing, and so counts no output, not even none of it.
+    `is_inference` is false for what takes no tokens and is not expected to count any.
+    `is_for_asm`: its tokens are told by ASM's names too.
     """
 
     labels: CallLabels
@@ -37,7 +45,9 @@ class CallRecord(msgspec.Struct, frozen=True):
     overhead_s: float
     usage: Usage | None
     has_answer: bool
+    is_inference: bool
     has_output: bool
+    is_for_asm: bool
     context: Context
 
 
@@ -70,15 +80,18 @@ class MeshMetrics:
 
         self._durations = [seconds(semconv.SERVER_DURATION)]
         self._first_chunks: list[Histogram] = []
+        self._per_chunk: list[Histogram] = []
         self._token_usage: Histogram | None = None
         self._token_histograms: dict[str, Histogram] = {}
         if "known" in generations:
             self._durations.append(seconds(semconv.OPERATION_DURATION))
             self._first_chunks.append(seconds(semconv.OPERATION_FIRST_CHUNK))
+            self._per_chunk.append(seconds(semconv.OPERATION_PER_CHUNK))
             self._token_usage = tokens(semconv.TOKEN_USAGE)
         if "latest" in generations:
             self._durations.append(seconds(semconv.INFERENCE_DURATION))
             self._first_chunks.append(seconds(semconv.INFERENCE_FIRST_CHUNK))
+            self._per_chunk.append(seconds(semconv.INFERENCE_PER_CHUNK))
             self._token_histograms = {
                 "input_tokens": tokens(semconv.INFERENCE_INPUT),
                 "output_tokens": tokens(semconv.INFERENCE_OUTPUT),
@@ -126,15 +139,23 @@ class MeshMetrics:
             failed = {**plain, semconv.ERROR_TYPE: call.error_type}
         for duration in self._durations:
             duration.record(call.duration_s, failed, context)
-        self._overhead.record(call.overhead_s, plain)
+        self._overhead.record(call.overhead_s, plain, UNTRACED)
         if call.first_chunk_s is not None:
             self._first_token.record(call.first_chunk_s, plain, context)
             for first_chunk in self._first_chunks:
                 first_chunk.record(call.first_chunk_s, plain, context)
         if call.usage is not None:
             self._record_usage(call, call.usage, failed)
-        elif call.has_answer:
-            self._without_usage.add(1, labels.key)
+        elif call.is_inference:
+            self._usage.add(labels.usage, _NOTHING)  # the convention wants every call counted
+            if call.has_answer:
+                self._without_usage.add(1, labels.key)
+
+    def record_chunks(self, seconds: Iterable[float], labels: CallLabels) -> None:
+        """Record how long chunks of a stream took, each from the one before it."""
+        for each in seconds:
+            for per_chunk in self._per_chunk:
+                per_chunk.record(each, labels.plain, UNTRACED)
 
     def _record_usage(
         self, call: CallRecord, usage: Usage, failed: Mapping[str, str | int]
@@ -150,6 +171,7 @@ class MeshMetrics:
                 self._token_histograms["output_tokens"].record(usage.output_tokens, failed, context)
         if call.first_chunk_s is not None and usage.output_tokens > 1:
             rest_s = call.duration_s - call.first_chunk_s
-            self._per_token.record(rest_s / (usage.output_tokens - 1), labels.plain)
+            self._per_token.record(rest_s / (usage.output_tokens - 1), labels.plain, UNTRACED)
         self._usage.add(labels.usage, _COUNTED(usage))
-        self._asm.add(labels.asm, _ASM_COUNTED(usage))
+        if call.is_for_asm:
+            self._asm.add(labels.asm, _ASM_COUNTED(usage))

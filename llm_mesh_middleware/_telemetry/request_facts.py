@@ -36,6 +36,11 @@ class _Conversation(msgspec.Struct):
     id: str
 
 
+class _Prompt(msgspec.Struct):
+    id: str
+    version: str | None = None
+
+
 def _decoder(kind: Any) -> Callable[[msgspec.Raw], Any]:
     return msgspec.json.Decoder(kind).decode
 
@@ -61,6 +66,9 @@ _DECODERS: Mapping[str, Callable[[msgspec.Raw], Any]] = {
     name: _decoder(kind) for name, (_, kind) in _MEMBERS.items()
 }
 
+_PROMPT = "prompt"
+_decode_prompt: Callable[[msgspec.Raw], _Prompt] = msgspec.json.Decoder(_Prompt).decode
+
 _OUTPUT_TYPES = {"text": "text", "json_object": "json", "json_schema": "json"}
 # Values that the convention does not want told: they say nothing.
 _SILENT = {
@@ -85,7 +93,19 @@ def request_attributes(fields: Fields) -> dict[str, AttributeValue]:
             value = read(decoded) if decoded is not None else None
             if value:
                 found[attribute] = value
+    if _PROMPT in fields:
+        _tell_prompt(found, fields[_PROMPT])
     return found
+
+
+def _tell_prompt(found: dict[str, AttributeValue], raw: msgspec.Raw) -> None:
+    """A prompt that the provider keeps; one that is written out, as in completions, is content."""
+    prompt = _decoded(_decode_prompt, raw)
+    if prompt is None:
+        return
+    found[semconv.PROMPT_NAME] = prompt.id[:_MAX_TEXT]
+    if prompt.version is not None:
+        found[semconv.PROMPT_VERSION] = prompt.version[:_MAX_TEXT]
 
 
 def _output_type(wanted: _Format) -> str | None:

@@ -11,7 +11,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
 from .._core.messages import ClientRequest
 from . import semconv
-from .metrics import MeshMetrics
+from .metrics import UNTRACED, MeshMetrics
 from .request_facts import AttributeValue
 from .tallies import Labels
 
@@ -32,84 +32,110 @@ class ServerSpans:
         self.active = metrics.http_active
 
     def begin(self, request: ClientRequest, parent: Context) -> ServerCall:
-        """The span of `request`."""
-        is_known = request.method in _METHODS
-        method = request.method if is_known else "_OTHER"
-        attributes: dict[str, AttributeValue] = {
-            semconv.HTTP_METHOD: method,
-            semconv.URL_SCHEME: request.scheme,
-            semconv.URL_PATH: request.path[:_MAX_TEXT],
-            semconv.SERVER_ADDRESS: request.host,
-            semconv.PROTOCOL_VERSION: request.http_version,
-        }
-        if (port := _port(*request.headers.get_all(b"host")[:1])) is not None:
-            attributes[semconv.SERVER_PORT] = port
-        if request.peer is not None:
-            attributes[semconv.CLIENT_ADDRESS] = request.peer
-        if (agent := request.headers.get("user-agent")) is not None:
-            attributes[semconv.USER_AGENT] = agent[:_MAX_TEXT]
-        name = method if is_known else "HTTP"
-        span = self.tracer.start_span(name, parent, SpanKind.SERVER, attributes=attributes)
-        return ServerCall(self, request, span, name, parent)
+        """`request` has arrived."""
+        return ServerCall(self, request, parent)
 
 
 class ServerCall:
-    """One request, from its arrival to the last byte of its answer."""
+    """One request, from its arrival to the last byte of its answer.
 
-    def __init__(
-        self, owner: ServerSpans, request: ClientRequest, span: Span, name: str, parent: Context
-    ) -> None:
+    Its span is made once it has been routed, with the time of its arrival: a sampler then knows the
+    name and the route, and nothing has to be written anew.
+    """
+
+    _span: Span | None = None
+
+    def __init__(self, owner: ServerSpans, request: ClientRequest, parent: Context) -> None:
         self._owner = owner
         self._request = request
-        self._span = span
-        self._name = name
-        self.context = trace.set_span_in_context(span, parent)
+        self.context = parent
+        self._started_ns = time.time_ns()
         self._started = time.perf_counter()
+        is_known = request.method in _METHODS
+        self._method = request.method if is_known else "_OTHER"
+        self._name = request.method if is_known else "HTTP"
         self._labels: Labels = (
-            (semconv.HTTP_METHOD, name if name != "HTTP" else "_OTHER"),
+            (semconv.HTTP_METHOD, self._method),
             (semconv.URL_SCHEME, request.scheme),
         )
         owner.active.add(1, self._labels)
+
+    def begin_span(self, route: str | None) -> Context:
+        """Make the span; `route` is the document of the rule that won. What is below it."""
+        template, name = self._route, self._name
+        attributes = self._attributes()
+        if template is not None:
+            attributes[semconv.HTTP_ROUTE] = template
+            name = f"{name} {template}"
+        if route is not None:
+            attributes[semconv.ROUTE_NAME] = route
+        self._span = self._owner.tracer.start_span(
+            name,
+            self.context,
+            SpanKind.SERVER,
+            attributes=attributes,
+            start_time=self._started_ns,
+        )
+        self.context = trace.set_span_in_context(self._span, self.context)
+        return self.context
 
     def end(self, route: str | None, status: int | None, error_type: str | None) -> None:
         """Say how the request was answered; a client's own fault is no error of the server."""
         self._owner.active.add(-1, self._labels)
         is_error = error_type is not None and (status is None or status >= 500)
         try:
-            if self._span.is_recording():
-                self._tell(route, status, error_type, is_error=is_error)
+            self._record(status, error_type if is_error else None)
         finally:
-            self._span.end()
+            if self._span is None:  # refused, and so never routed
+                self.begin_span(route)
+            if self._span is not None:
+                _end(self._span, status, error_type, is_error=is_error)
+
+    def _record(self, status: int | None, error_type: str | None) -> None:
         labels = _duration_labels(
             self._labels,
             self._request.http_version,
             self._route,
             status,
-            error_type if is_error else None,
+            error_type,
         )
-        self._owner.duration.record(time.perf_counter() - self._started, labels)
+        self._owner.duration.record(time.perf_counter() - self._started, labels, UNTRACED)
 
     @property
     def _route(self) -> str | None:
         operation = self._request.operation
         return operation.suffix if operation is not None else None
 
-    def _tell(
-        self, route: str | None, status: int | None, error_type: str | None, *, is_error: bool
-    ) -> None:
-        found: dict[str, AttributeValue] = {}
-        if (template := self._route) is not None:
-            found[semconv.HTTP_ROUTE] = template
-            self._span.update_name(f"{self._name} {template}")
+    def _attributes(self) -> dict[str, AttributeValue]:
+        request = self._request
+        found: dict[str, AttributeValue] = {
+            semconv.HTTP_METHOD: self._method,
+            semconv.URL_SCHEME: request.scheme,
+            semconv.URL_PATH: request.path[:_MAX_TEXT],
+            semconv.SERVER_ADDRESS: request.host,
+            semconv.PROTOCOL_VERSION: request.http_version,
+        }
+        if (port := _port(*request.headers.get_all(b"host")[:1])) is not None:
+            found[semconv.SERVER_PORT] = port
+        if request.peer is not None:
+            found[semconv.CLIENT_ADDRESS] = request.peer
+        if (agent := request.headers.get("user-agent")) is not None:
+            found[semconv.USER_AGENT] = agent[:_MAX_TEXT]
+        return found
+
+
+def _end(span: Span, status: int | None, error_type: str | None, *, is_error: bool) -> None:
+    try:
+        if not span.is_recording():
+            return
         if status is not None:
-            found[semconv.HTTP_STATUS] = status
+            span.set_attribute(semconv.HTTP_STATUS, status)
         if error_type is not None:
-            found[semconv.ERROR_TYPE if is_error else semconv.ERROR_CODE] = error_type
-        if route is not None:
-            found[semconv.ROUTE_NAME] = route
-        self._span.set_attributes(found)
-        if is_error and error_type != "client_disconnect":
-            self._span.set_status(Status(StatusCode.ERROR))
+            span.set_attribute(semconv.ERROR_TYPE if is_error else semconv.ERROR_CODE, error_type)
+            if is_error and error_type != "client_disconnect":
+                span.set_status(Status(StatusCode.ERROR))
+    finally:
+        span.end()
 
 
 @lru_cache(maxsize=1024)

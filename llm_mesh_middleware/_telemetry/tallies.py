@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import threading
 from collections.abc import Iterable, Sequence
@@ -70,10 +71,8 @@ class Tallies:
             sums = self._sums.get(labels)
             if sums is None:
                 self._sums[labels] = list(amounts)
-                return
-            for index, amount in enumerate(amounts):
-                if amount:
-                    sums[index] += amount
+            else:
+                sums[:] = map(operator.add, sums, amounts)
 
     def _observe(self, index: int, _: CallbackOptions) -> Iterable[Observation]:
         with self._lock:

@@ -22,7 +22,7 @@ from .._core.observer import Observation
 from .access_log import access_logger
 from .attempts import SpanMode
 from .call import CallObservation
-from .content import ContentCapture, Redact, wanted_capture
+from .content import ContentCapture, Redact, is_event_wanted, wanted_capture
 from .events import Events
 from .server_span import ServerSpans
 from .shared import SCOPE, shared_metrics
@@ -51,6 +51,8 @@ class Telemetry:
         attempt_spans: SpanMode = "on_retry",
         http_client_spans: Literal["auto", "suppress"] = "auto",
         has_http_spans: Callable[[], bool] = lambda: False,
+        has_asm_metrics: bool = True,
+        has_chunk_metrics: bool = False,
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
         logger_provider: LoggerProvider | None = None,
@@ -66,13 +68,15 @@ class Telemetry:
         self.metrics.ejections.watch(self)
         self.attempt_spans = attempt_spans
         self.has_http_spans = has_http_spans
+        self.has_asm_metrics = has_asm_metrics
+        self.has_chunk_metrics = has_chunk_metrics
         self.server_spans = ServerSpans(self.tracer, self.metrics)
         self._is_quiet = http_client_spans == "suppress"
         self._known_models = known_models
         self._seen_models: set[str] = set()
         logger = _logs.get_logger(SCOPE, version, logger_provider)
         self.events = Events(logger)
-        self.content = ContentCapture(wanted_capture(), logger, redact)
+        self.content = ContentCapture(wanted_capture(), logger, redact, emits=is_event_wanted())
 
     @property
     def wants_content(self) -> bool:

@@ -69,6 +69,11 @@ class EventRelay:
         return self._progress.usage
 
     @property
+    def events(self) -> int:
+        """How many events were seen so far."""
+        return self._progress.events
+
+    @property
     def summary(self) -> AnswerSummary:
         """What was seen of the answer so far."""
         return self._progress.summary(body=self._kept_answer())

@@ -42,6 +42,8 @@ DEFAULTS: dict[str, object] = {
     "http_client_spans": "auto",
     "attempt_spans": "on_retry",
     "upstream_client": "auto",
+    "asm_metrics": True,
+    "chunk_metrics": False,
     "response_headers": True,
 }
 
@@ -77,6 +79,8 @@ GOOD = [
     ("TRUST_ENV", "true", True),
     ("TRUST_ENV", "0", False),
     ("UPSTREAM_CLIENT", "httpx", "httpx"),
+    ("ASM_METRICS", "false", False),
+    ("CHUNK_METRICS", "true", True),
     ("RESPONSE_HEADERS", "false", False),
 ]
 

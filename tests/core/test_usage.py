@@ -25,6 +25,23 @@ REPORTED: dict[str, tuple[dict[str, object] | None, Usage | None]] = {
         },
         Usage(2006, 300, cache_read_tokens=1920, reasoning_tokens=128),
     ),
+    "kinds of what was cached": (
+        {
+            "prompt_tokens": 50,
+            "completion_tokens": 6,
+            "prompt_tokens_details": {
+                "cached_tokens": 40,
+                "audio_tokens": 30,
+                "cached_tokens_details": {"text_tokens": 0, "audio_tokens": 30},
+            },
+        },
+        Usage(
+            50,
+            6,
+            cache_read_tokens=40,
+            modalities=(("audio.input_tokens", 30), ("audio.cache_read.input_tokens", 30)),
+        ),
+    ),
     "details that are null": (
         {
             "prompt_tokens": 5,

@@ -129,6 +129,10 @@ async def test_the_span_has_all_that_request_and_answer_carry(
         ("conversation", "conv-1", "gen_ai.conversation.id", "conv-1"),
         ("conversation", {"id": "conv-2"}, "gen_ai.conversation.id", "conv-2"),
         ("previous_response_id", "resp-1", "gen_ai.request.previous_response.id", "resp-1"),
+        ("prompt", {"id": "pmpt-1", "version": "2"}, "gen_ai.prompt.name", "pmpt-1"),
+        ("prompt", {"id": "pmpt-1", "version": "2"}, "gen_ai.prompt.version", "2"),
+        ("prompt", {"id": "pmpt-1"}, "gen_ai.prompt.version", None),
+        ("prompt", "Good morning", "gen_ai.prompt.name", None),
         ("reasoning_effort", "x" * 999, "gen_ai.request.reasoning.level", "x" * 256),
     ],
 )

@@ -11,6 +11,7 @@ from llm_mesh_middleware.testing import Answer, Cut, FakeUpstream, chat_completi
 from tests.telemetry.recording import CHAT, STREAM, Recorder, calling, chat, make_mesh
 
 SWITCH = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+EMIT_EVENT = "OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT"
 DETAILS = "gen_ai.client.inference.operation.details"
 INPUT = [{"role": "user", "parts": [{"type": "text", "content": "Good morning"}]}]
 OUTPUT = [{"role": "assistant", "parts": [{"type": "text", "content": "You said: Good morning"}]}]
@@ -109,6 +110,66 @@ async def test_other_operations_have_content_too(
         assert (await client.post(path, json=body)).status_code == 200
     assert on_span(recorder) == INPUT
     assert on_span(recorder, "output") == OUTPUT
+
+
+@pytest.mark.parametrize(
+    ("path", "member", "said", "content"),
+    [
+        ("/v1/responses", "instructions", "Be kind", ["Be kind"]),
+        (
+            "/v1/messages",
+            "system",
+            [{"type": "text", "text": "Be kind"}, {"type": "text", "text": "Be brief"}],
+            ["Be kind", "Be brief"],
+        ),
+    ],
+)
+async def test_instructions_are_content_of_their_own(
+    recorder: Recorder,
+    upstream: FakeUpstream,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    member: str,
+    said: Any,
+    content: list[str],
+) -> None:
+    monkeypatch.setenv(SWITCH, "SPAN_ONLY")
+    mesh = make_mesh(recorder, upstream, redact=str.upper)
+    async with calling(mesh) as client:
+        await client.post(path, json={**CHAT, "input": "Good morning", member: said})
+    parts = json.loads(recorder.call.attributes["gen_ai.system_instructions"])
+    assert parts == [{"type": "text", "content": text.upper()} for text in content]
+
+
+@pytest.mark.parametrize(
+    ("content", "switch", "has_event", "has_content"),
+    [
+        (None, "TRUE", True, False),
+        ("SPAN_ONLY", "true", True, False),
+        ("EVENT_ONLY", "false", False, False),
+        ("EVENT_ONLY", "perhaps", True, True),
+        (None, "false", False, False),
+    ],
+)
+async def test_the_event_has_a_switch_of_its_own(
+    recorder: Recorder,
+    upstream: FakeUpstream,
+    monkeypatch: pytest.MonkeyPatch,
+    content: str | None,
+    switch: str,
+    has_event: bool,
+    has_content: bool,
+) -> None:
+    monkeypatch.setenv(EMIT_EVENT, switch)
+    if content is not None:
+        monkeypatch.setenv(SWITCH, content)
+    async with calling(make_mesh(recorder, upstream)) as client:
+        await chat(client)
+    events = recorder.events(DETAILS)
+    assert len(events) == has_event
+    for event in events:
+        assert event.attributes["gen_ai.operation.name"] == "chat"
+        assert ("gen_ai.input.messages" in event.attributes) == has_content
 
 
 async def test_without_an_answer_there_is_still_the_prompt(

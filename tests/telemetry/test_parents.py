@@ -10,6 +10,7 @@ import httpx
 import pytest
 from opentelemetry import trace
 from opentelemetry.instrumentation.httpx import AsyncOpenTelemetryTransport
+from opentelemetry.sdk.trace.sampling import Decision, SamplingResult, StaticSampler
 from opentelemetry.trace import SpanKind
 
 from llm_mesh_middleware import LLMMeshMiddleware, Mesh
@@ -224,3 +225,28 @@ async def test_an_instrumented_client_of_an_application_in_the_same_process_is_t
     (outer,) = (span for span in recorder.spans if "httpx" in span.instrumentation_scope.name)
     assert parent(recorder.call) == span_id(outer)
     assert links(recorder.call) == []
+
+
+class KeepingSampler(StaticSampler):
+    """Samples all and remembers what it was shown."""
+
+    def __init__(self) -> None:
+        super().__init__(Decision.RECORD_AND_SAMPLE)
+        self.shown: dict[str, set[str]] = {}
+
+    def should_sample(self, *args: Any, **kwargs: Any) -> SamplingResult:
+        _, _, name, _, attributes, *_ = args
+        self.shown[name] = set(attributes or ())
+        return super().should_sample(*args, **kwargs)
+
+
+async def test_a_sampler_sees_where_the_request_goes(upstream: FakeUpstream) -> None:
+    sampler = KeepingSampler()
+    recorder = Recorder(sampler)
+    async with calling(make_mesh(recorder, upstream)) as client:
+        await chat(client)
+    server, call = sampler.shown["POST /chat/completions"], sampler.shown["chat m-1"]
+    assert {"http.route", "http.request.method", "llm_mesh.route.name"} <= server
+    assert {"gen_ai.provider.name", "gen_ai.request.model", "server.address"} <= call
+    assert recorder.server.start_time < recorder.call.start_time
+    assert recorder.server.end_time > recorder.call.end_time
