@@ -193,7 +193,7 @@ class StreamProgress:
         """Take a JSON array of events if every one is a mere delta; else take none of them."""
         try:
             deltas = _decode_deltas(events)
-        except (ValueError, RecursionError):  # msgspec's errors and UnicodeDecodeError are
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return False
         self.events += len(deltas)
         self._facts = deltas[-1]
