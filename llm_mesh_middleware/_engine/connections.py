@@ -13,8 +13,9 @@ from collections import deque
 
 from .._core.messages import UpstreamRequest
 from .._core.upstream import Endpoint
-from .http1 import AnswerReader, request_head
+from .http1 import AnswerReader
 from .line import Line
+from .upstream import request_head
 from .wire import Wire
 
 __all__ = ["Call", "Connections"]
@@ -38,12 +39,13 @@ class Connections:
         """Send `request` and read the answer's head; the call must be closed on every path.
 
         Raises:
-            httpcore.ProtocolError: the request or the answer is not HTTP.
+            UpstreamProtocolError: the request cannot be sent.
+            httpcore.RemoteProtocolError: the answer is not HTTP.
             httpcore.NetworkError: there is no connection, or it is broken.
             httpcore.ConnectTimeout: a connection took too long.
             TimeoutError: the answer did.
         """
-        head = request_head(request)
+        head = request_head(request, target=request.target, fields=request.headers)
         wire = self._take() or Wire(self._endpoint, self._context, line)
         try:
             is_sent = wire.send(head, request.body, line)

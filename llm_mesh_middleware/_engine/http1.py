@@ -1,8 +1,8 @@
-"""HTTP/1.1 as a client speaks it, without a socket: a request as bytes, an answer out of bytes.
+"""An answer in HTTP/1.1, out of the bytes that a connection brings; there is no socket here.
 
 httpcore has h11 for it, which checks and copies each part of a message several times: that took
-longer than all else in a synchronous call. Here is only what calls to providers need. The length of
-a body is read strictly (RFC 9112 6.3): who is misled about it takes one answer for another.
+longer than all else in a synchronous call. The length of a body is read strictly (RFC 9112 6.3):
+who is misled about it takes one answer for another. Nothing is read that h11 would refuse.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ import re
 
 import httpcore
 
-from .._core.messages import UpstreamRequest
 from .upstream import MAX_HEAD_BYTES
 
-__all__ = ["AnswerReader", "request_head"]
+__all__ = ["AnswerReader"]
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -23,7 +22,6 @@ _MAX_BUFFERED_BYTES = 2 * MAX_HEAD_BYTES
 
 _TOKEN = rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+"
 _NAME = re.compile(_TOKEN)
-_NAMES = re.compile(rb"(?:" + _TOKEN + rb"\n)*")
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _FOLD = re.compile(rb"\n[ \t]+")  # RFC 9112 5.2: a client reads it as a space
 # Some servers leave the reason out, and the space before it.
@@ -36,30 +34,6 @@ _TRAILER = re.compile(rb"(?:" + _TOKEN + rb":[^\0\r\n]*\r\n)*\r\n")
 
 _NO_BODY = frozenset((204, 304))
 _UNTIL_CLOSED = -1
-
-
-def request_head(request: UpstreamRequest) -> bytes:
-    """The bytes of `request` up to its body.
-
-    Raises:
-        httpcore.LocalProtocolError: a field or the target would not stay what it is.
-    """
-    headers, target = request.headers, request.target
-    lines = [f"{request.method} {target} HTTP/1.1".encode("ascii"), *map(b": ".join, headers)]
-    if request.body or request.method != "GET":
-        lines.append(b"content-length: %d" % len(request.body))
-    head = b"\r\n".join(lines) + b"\r\n\r\n"
-    count = len(lines) + 1
-    is_sound = (
-        head.count(b"\r") == head.count(b"\n") == count
-        and b"\0" not in head
-        and _NAMES.fullmatch(b"".join([name + b"\n" for name, _ in headers]))
-        and target.isprintable()
-        and " " not in target
-    )
-    if not is_sound:
-        raise httpcore.LocalProtocolError("a field or the target holds what HTTP has no place for")
-    return head
 
 
 class AnswerReader:

@@ -1,4 +1,4 @@
-"""HTTP/1.1 of synchronous calls: every answer whole, byte by byte and in random pieces."""
+"""Answers as synchronous calls read them: whole, byte by byte and in random pieces."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ import h11
 import httpcore
 import pytest
 
-from llm_mesh_middleware._engine.http1 import AnswerReader, request_head
-from tests.engine.calls import HEADERS, request_to
+from llm_mesh_middleware._engine.http1 import AnswerReader
 
 SEED = 20_261_122
-URL = "http://127.0.0.1:1"
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
@@ -197,35 +195,3 @@ def test_whatever_is_read_is_what_h11_reads() -> None:
         accepted += 1
         assert (seen.status, seen.body) == by_h11(bytes(data)), bytes(data)
     assert accepted > 1000
-
-
-def test_a_request_is_a_line_and_its_fields() -> None:
-    fields = b"".join(b"%b: %b\r\n" % field for field in HEADERS)
-
-    assert request_head(request_to(URL, body=b"{}")) == (
-        b"POST /v1/chat/completions HTTP/1.1\r\n" + fields + b"content-length: 2\r\n\r\n"
-    )
-
-
-@pytest.mark.parametrize(
-    "field",
-    [
-        (b"x-a", b"b\r\nx-evil: c"),
-        (b"x-a", b"b\n"),
-        (b"x-a", b"b\rc"),
-        (b"x-a", b"b\0"),
-        (b"x-a: b", b"c"),
-        (b"x-a\r\nx-b", b"c"),
-        (b"x a", b"b"),
-        (b"", b"b"),
-    ],
-)
-def test_a_field_that_would_be_another_is_not_sent(field: tuple[bytes, bytes]) -> None:
-    with pytest.raises(httpcore.LocalProtocolError):
-        request_head(request_to(URL, headers=(*HEADERS, field)))
-
-
-@pytest.mark.parametrize("target", ["/a b", "/a\r\nx-evil: b", "/a\t", "/a\x7f"])
-def test_a_target_that_would_be_more_is_not_sent(target: str) -> None:
-    with pytest.raises(httpcore.LocalProtocolError):
-        request_head(request_to(URL, target=target))
