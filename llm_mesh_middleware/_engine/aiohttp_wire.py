@@ -20,8 +20,7 @@ from yarl import URL
 
 from .._core.messages import UpstreamRequest
 from .._core.upstream import Endpoint
-from ..exceptions import UpstreamProtocolError
-from .upstream import MAX_HEAD_BYTES
+from .upstream import MAX_HEAD_BYTES, request_head
 
 __all__ = ["Answered", "Connector", "Destination", "discard", "exchange", "is_sent"]
 
@@ -74,23 +73,14 @@ class Destination:
         """The request's head on the wire.
 
         Raises:
-            UpstreamProtocolError: a field would end the head early.
+            UpstreamProtocolError: a field would not be the one that it is.
         """
         target, fields = request.target, request.headers
         if self._is_forwarded:  # the proxy is to see the whole address, and its own credentials
             target = f"{self.address.url.origin()}{target}"
             if credentials := self.address.headers.get("Proxy-Authorization"):
                 fields = (*fields, (b"proxy-authorization", credentials.encode()))
-        lines = [f"{request.method} {target} HTTP/1.1\r\n".encode("ascii")]
-        lines += [b"%b: %b\r\n" % field for field in fields]
-        if request.body or request.method != "GET":
-            lines.append(b"content-length: %d\r\n" % len(request.body))
-        lines.append(b"\r\n")
-        head = b"".join(lines)
-        if not head.count(b"\n") == head.count(b"\r") == len(lines):
-            host = request.endpoint.provider_host
-            raise UpstreamProtocolError(f"a header field for {host} has a line break in it")
-        return head
+        return request_head(request, target=target, fields=fields)
 
 
 class Connector(aiohttp.TCPConnector):

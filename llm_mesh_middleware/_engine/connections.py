@@ -10,49 +10,61 @@ import math
 import ssl
 import time
 from collections import deque
-from collections.abc import Iterator
 
-import httpcore
+from .._core.messages import UpstreamRequest
+from .._core.upstream import Endpoint
+from .http1 import AnswerReader
+from .line import Line
+from .upstream import request_head
+from .wire import Wire
 
-from .line import LineBackend
-
-__all__ = ["BodyStream", "Connections"]
+__all__ = ["Call", "Connections"]
 
 _KEEPALIVE_S = 5.0
 
 
 class Connections:
-    """Connections to `origin`; each carries one call at a time."""
+    """Connections to `endpoint`; each carries one call at a time."""
 
-    def __init__(self, origin: httpcore.Origin, context: ssl.SSLContext | None) -> None:
-        self._origin = origin
+    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> None:
+        self._endpoint = endpoint
         self._context = context
-        self._backend = LineBackend(httpcore.SyncBackend())
+        if context is not None:
+            context.set_alpn_protocols(["http/1.1"])
         # The latest last, each with the time when it is too old.
-        self._idle: deque[tuple[httpcore.HTTPConnection, float]] = deque()
+        self._idle: deque[tuple[Wire, float]] = deque()
         self._is_closed = False
 
-    def open(self, request: httpcore.Request) -> tuple[httpcore.Response, BodyStream]:
-        """Send `request`; the stream must be closed on every path.
+    def open(self, request: UpstreamRequest, line: Line) -> Call:
+        """Send `request` and read the answer's head; the call must be closed on every path.
 
         Raises:
-            Exception: what httpcore raises.
+            UpstreamProtocolError: the request cannot be sent.
+            httpcore.RemoteProtocolError: the answer is not HTTP.
+            httpcore.NetworkError: there is no connection, or it is broken.
+            httpcore.ConnectTimeout: a connection took too long.
+            TimeoutError: the answer did.
         """
-        connection = self._take()
+        head = request_head(request, target=request.target, fields=request.headers)
+        wire = self._take() or Wire(self._endpoint, self._context, line)
         try:
-            response = connection.handle_request(request)
+            is_sent = wire.send(head, request.body, line)
+            answer = AnswerReader()
+            while (rest := answer.feed_head(wire.receive(line))) is None:
+                pass
         except BaseException:
-            connection.close()
+            wire.close()
             raise
-        return response, BodyStream(response, connection, self)
+        answer.keeps = answer.keeps and is_sent
+        return Call(answer, rest, wire, line, self)
 
-    def give_back(self, connection: httpcore.HTTPConnection) -> None:
-        """Keep a connection whose call is over, if it can be used again."""
-        if self._is_closed or not connection.is_idle():
-            connection.close()
+    def give_back(self, wire: Wire) -> None:
+        """Keep a connection whose call is over."""
+        if self._is_closed:
+            wire.close()
             return
         now = time.monotonic()
-        self._idle.append((connection, now + _KEEPALIVE_S))
+        self._idle.append((wire, now + _KEEPALIVE_S))
         if self._is_closed or self._oldest_until() < now:  # one too many is closed at a time
             self._drop_oldest()
 
@@ -62,20 +74,16 @@ class Connections:
         while self._idle:
             self._drop_oldest()
 
-    def _take(self) -> httpcore.HTTPConnection:
+    def _take(self) -> Wire | None:
         while self._idle:
             try:
-                connection, too_old_at = self._idle.pop()
+                wire, too_old_at = self._idle.pop()
             except IndexError:  # another thread was quicker
                 break
-            if time.monotonic() < too_old_at and not connection.has_expired():
-                return connection
-            connection.close()
-        return httpcore.HTTPConnection(
-            self._origin,
-            ssl_context=self._context,
-            network_backend=self._backend,  # type: ignore[arg-type]  # it is one by its methods
-        )
+            if time.monotonic() < too_old_at and not wire.is_stale():
+                return wire
+            wire.close()
+        return None
 
     def _oldest_until(self) -> float:
         try:
@@ -85,33 +93,56 @@ class Connections:
 
     def _drop_oldest(self) -> None:
         try:
-            connection, _ = self._idle.popleft()
+            wire, _ = self._idle.popleft()
         except IndexError:  # another thread was quicker
             return
-        connection.close()
+        wire.close()
 
 
-class BodyStream:
-    """The body of an answer, and the way of its connection back."""
+class Call:
+    """An answer whose head has come, and the connection that it comes on."""
 
-    __slots__ = ("_connection", "_connections", "_stream")
+    __slots__ = ("_answer", "_connections", "_is_closed", "_line", "_rest", "_wire")
 
     def __init__(
-        self,
-        response: httpcore.Response,
-        connection: httpcore.HTTPConnection,
-        connections: Connections,
+        self, answer: AnswerReader, rest: bytes, wire: Wire, line: Line, connections: Connections
     ) -> None:
-        self._stream = response.stream
-        self._connection: httpcore.HTTPConnection | None = connection
+        self._answer = answer
+        self._rest = rest  # of the body, what came together with the head
+        self._wire = wire
+        self._line = line
         self._connections = connections
+        self._is_closed = False
 
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._stream)  # type: ignore[arg-type]  # synchronous, as the request was
+    @property
+    def status(self) -> int:
+        """The answer's status."""
+        return self._answer.status
+
+    @property
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """The answer's fields."""
+        return self._answer.fields
+
+    def read(self) -> bytes:
+        """The next bytes of the body as soon as there are any; empty at its end.
+
+        Raises:
+            Exception: as for `Connections.open`.
+        """
+        answer = self._answer
+        while not answer.is_over:
+            data, self._rest = self._rest or self._wire.receive(self._line), b""
+            if data := answer.feed(data):
+                return data
+        return b""
 
     def close(self) -> None:
         """Give the connection back if the body was read to its end, else close it."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            self._stream.close()  # type: ignore[union-attr]  # as above
-            self._connections.give_back(connection)
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._answer.is_over and self._answer.keeps:
+            self._connections.give_back(self._wire)
+        else:
+            self._wire.close()

@@ -11,7 +11,6 @@ import httpcore
 import httpx
 
 from .._core.messages import Deadline, UpstreamRequest
-from .._core.upstream import Endpoint
 from ..exceptions import UpstreamError, UpstreamProtocolError
 from .upstream import connect_failure
 
@@ -19,10 +18,8 @@ __all__ = [
     "NO_LIMITS",
     "is_instrumented",
     "is_unused",
-    "make_core_request",
     "make_request",
     "map_error",
-    "origin_of",
 ]
 
 NO_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None)
@@ -74,36 +71,6 @@ def make_request(
         headers=list(request.headers),
         content=request.body or None,
         extensions=extensions,
-    )
-
-
-def make_core_request(request: UpstreamRequest) -> httpcore.Request:
-    """`request` for httpx's own lower half; an `httpx.Request` takes ten times as long to make."""
-    origin, body = origin_of(request.endpoint), request.body
-    headers = list(request.headers)
-    if body or request.method != "GET":
-        headers.append((b"content-length", b"%d" % len(body)))
-    return httpcore.Request(
-        request.method.encode("ascii"),
-        httpcore.URL(
-            scheme=origin.scheme,
-            host=origin.host,
-            port=origin.port,
-            target=request.target.encode("ascii"),
-        ),
-        headers=headers,
-        content=body,
-        extensions={"sni_hostname": request.endpoint.server_name},
-    )
-
-
-def origin_of(endpoint: Endpoint) -> httpcore.Origin:
-    """Where to connect, in httpcore's terms."""
-    address = endpoint.address
-    return httpcore.Origin(
-        scheme=endpoint.scheme.encode("ascii"),
-        host=address.encode("ascii" if address.isascii() else "idna"),
-        port=endpoint.port,
     )
 
 

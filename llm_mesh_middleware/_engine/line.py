@@ -1,8 +1,9 @@
 """The network side of one synchronous call: until when it may wait, and how it is broken off.
 
 A blocking read can be limited in time only where it is made, which is deep in the HTTP library, and
-can be ended by another thread only through its socket. So the thread that makes a call carries its
-`Line`, and a network backend around httpcore's own asks it before each wait.
+can be ended by another thread only through its socket. So whatever waits asks the call's `Line`
+before: the mesh's own connections (`wire`), and for httpx's transports a network backend around
+httpcore's own, which finds the line in the thread that makes the call.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from typing import Any
 
 from ..exceptions import ClientDisconnected
 
-__all__ = ["Line", "LineBackend"]
+__all__ = ["MAX_JOINED_BYTES", "Line", "LineBackend"]
 
 # Zero would mean a non-blocking socket: what has already arrived is still read.
 _LEAST_S = 0.0001
 
 # A body up to this size leaves with the head before it: one packet, one call of the system.
-_MAX_JOINED_BYTES = 64 * 1024
+MAX_JOINED_BYTES = 64 * 1024
 
 _calls = threading.local()
 
@@ -162,7 +163,7 @@ class _LineStream:
         if line is not None:
             line.uses(self._stream)  # a kept connection is the next call's with its first write
             timeout = line.left_s()
-        if len(buffer) <= _MAX_JOINED_BYTES:
+        if len(buffer) <= MAX_JOINED_BYTES:
             self._stream.write(head + buffer, timeout)
         else:
             self._stream.write(head, timeout)

@@ -22,6 +22,7 @@ __all__ = [
     "UpstreamResponse",
     "connect_failure",
     "env_proxy",
+    "request_head",
     "response_head",
     "torn",
 ]
@@ -34,6 +35,9 @@ STALE_S = 1.0
 # No field value may hold these (RFC 9110 5.5), and servers end the connection rather than send
 # them.
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+# Each field name with a line feed behind it (RFC 9110 5.6.2).
+_NAMES = re.compile(rb"(?:[-!#$%&'*+.^_`|~0-9A-Za-z]+\n)*")
 
 
 class AsyncUpstreamResponse(Protocol):
@@ -114,6 +118,26 @@ def connect_failure(host: str, reason: str) -> UpstreamConnectError:
 def torn(host: str) -> UpstreamError:
     """The error for an answer that ended before its end."""
     return UpstreamProtocolError(f"{host} broke off in the middle of its answer")
+
+
+def request_head(
+    request: UpstreamRequest, *, target: str, fields: Sequence[tuple[bytes, bytes]]
+) -> bytes:
+    """What goes over the wire before the body of `request`.
+
+    Raises:
+        UpstreamProtocolError: a field would not be the one that it is.
+    """
+    lines = [f"{request.method} {target} HTTP/1.1".encode("ascii"), *map(b": ".join, fields)]
+    if request.body or request.method != "GET":
+        lines.append(b"content-length: %d" % len(request.body))
+    head = b"\r\n".join((*lines, b"\r\n"))
+    has_breaks = not head.count(b"\n") == head.count(b"\r") == len(lines) + 1
+    names = b"".join([name + b"\n" for name, _ in fields])
+    if has_breaks or b"\0" in head or _NAMES.fullmatch(names) is None:
+        host = request.endpoint.provider_host
+        raise UpstreamProtocolError(f"a header field for {host} cannot be sent as it is")
+    return head
 
 
 def response_head(host: str, status: int, fields: Sequence[tuple[bytes, bytes]]) -> ResponseHead:

@@ -1,12 +1,12 @@
-"""Synchronous upstream calls: on httpcore, or on an httpx transport that is more than that."""
+"""Synchronous upstream calls: on connections of httpcore's, or on a whole httpx transport."""
 
 from __future__ import annotations
 
 import contextlib
 import ssl
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
 
 import httpcore
 import httpx
@@ -18,10 +18,8 @@ from .connections import Connections
 from .httpx_calls import (
     NO_LIMITS,
     is_unused,
-    make_core_request,
     make_request,
     map_error,
-    origin_of,
 )
 from .line import Line, LineBackend
 from .tls import TLSContexts
@@ -38,7 +36,7 @@ _STALE_ERRORS = (
     httpx.WriteError,
     httpx.RemoteProtocolError,
 )
-_LATE = (httpcore.ReadTimeout, httpcore.WriteTimeout, httpx.ReadTimeout, httpx.WriteTimeout)
+_LATE = (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout)
 # Whatever else httpcore raises, under its own names and under httpx's.
 _BROKEN = (
     httpcore.NetworkError,
@@ -59,9 +57,10 @@ _Place: TypeAlias = tuple[ssl.SSLContext | None, Endpoint]
 class SyncHttpxUpstreamClient:
     """Own connections to each endpoint, or the single transport that the owner has given.
 
-    Own calls are made on httpcore, which httpx itself is built on: its requests and responses take
-    longer than all that the mesh does. Only a proxy, or a process whose httpx is instrumented, has
-    an httpx transport for each TLS identity; `HttpxUpstreamClient` says why. Threads may share it.
+    Own connections are httpcore's, which httpx itself is built on, without httpx's requests and
+    responses: they take longer than all that the mesh does. Only a proxy, or a process whose httpx
+    is instrumented, has an httpx transport for each TLS identity; `HttpxUpstreamClient` says why.
+    Threads may share it.
     """
 
     def __init__(
@@ -88,24 +87,23 @@ class SyncHttpxUpstreamClient:
         line.is_fresh = False  # the last call of the same exchange may have opened one
         try:
             try:
-                response = self._send(request, until, line)
+                call = self._send(request, until, line)
             except _STALE_ERRORS:
                 is_kept = self._given is None and not line.is_fresh
                 if not is_kept or time.monotonic() - sent_at >= STALE_S:
                     raise
-                response = self._send(request, until, line)
+                call = self._send(request, until, line)
         except _LATE as exc:
             raise TimeoutError from exc
         except _BROKEN as exc:
             raise map_error(exc, request) from exc
         host = request.endpoint.provider_host
-        status, fields, stream = response
         try:
-            head = response_head(host, status, fields)
+            head = response_head(host, call.status, call.fields)
         except UpstreamError:
-            stream.close()
+            call.close()
             raise
-        return SyncHttpxUpstreamResponse(head, stream, host, line)
+        return SyncHttpxUpstreamResponse(head, call, host, line)
 
     def close(self) -> None:
         """Close the connections that were opened here; a given transport is its owner's."""
@@ -116,21 +114,19 @@ class SyncHttpxUpstreamClient:
         for pool in pools.values():
             pool.close()
 
-    def _send(self, request: UpstreamRequest, until: float, line: Line) -> _Answer:
+    def _send(self, request: UpstreamRequest, until: float, line: Line) -> _Call:
         line.hold(until, request.connect_timeout_s)
         try:
             if self._given is not None:
                 # It knows nothing of lines; its reads are at least limited one by one.
                 read_s = max(until - time.monotonic(), 0.001)
-                return _answer(self._given, make_request(request, read_s=read_s))
+                return _TransportCall(self._given, make_request(request, read_s=read_s))
             proxy = env_proxy(request.endpoint) if self._trust_env else None
             is_instrumented = hasattr(httpx.HTTPTransport.handle_request, "__wrapped__")
             if proxy is not None or is_instrumented:
                 transport = self._transport(request.endpoint, proxy)
-                return _answer(transport, make_request(request))
-            core_request = make_core_request(request)
-            response, stream = self._connect(request.endpoint).open(core_request)
-            return response.status, response.headers, stream
+                return _TransportCall(transport, make_request(request))
+            return self._connect(request.endpoint).open(request, line)
         finally:
             line.let_go()
 
@@ -140,7 +136,7 @@ class SyncHttpxUpstreamClient:
         connections = self._connections.get(place)
         if connections is None:
             self._close_outdated()
-            made = Connections(origin_of(endpoint), context)
+            made = Connections(endpoint, context)
             connections = self._connections.setdefault(place, made)
         return connections
 
@@ -173,34 +169,49 @@ class SyncHttpxUpstreamClient:
         return transport
 
 
-# Status, fields, and a stream that is iterated and closed.
-_Answer = tuple[int, Sequence[tuple[bytes, bytes]], Any]
+class _Call(Protocol):
+    """An answer whose head has come; `read` gives its body, empty at the end."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def fields(self) -> Sequence[tuple[bytes, bytes]]: ...
+    def read(self) -> bytes: ...
+    def close(self) -> None: ...
 
 
-def _answer(transport: httpx.BaseTransport, request: httpx.Request) -> _Answer:
-    response = transport.handle_request(request)
-    if not isinstance(response.stream, httpx.SyncByteStream):
-        raise TypeError("the transport answered with an asynchronous stream")
-    return response.status_code, response.headers.raw, response.stream
+class _TransportCall:
+    """The same on an httpx transport."""
+
+    def __init__(self, transport: httpx.BaseTransport, request: httpx.Request) -> None:
+        response = transport.handle_request(request)
+        if not isinstance(response.stream, httpx.SyncByteStream):
+            raise TypeError("the transport answered with an asynchronous stream")
+        self.status = response.status_code
+        self.fields = response.headers.raw
+        self.close = response.stream.close
+        self._chunks = filter(None, response.stream)
+
+    def read(self) -> bytes:
+        return next(self._chunks, b"")
 
 
 class SyncHttpxUpstreamResponse:
-    """An answer and the stream of its body; the bytes are the network's, never decoded."""
+    """An answer and its body; the bytes are the network's, never decoded."""
 
-    __slots__ = ("_chunks", "_host", "_line", "_stream", "head")
+    __slots__ = ("_call", "_host", "_line", "head")
 
-    def __init__(self, head: ResponseHead, stream: Any, host: str, line: Line) -> None:
+    def __init__(self, head: ResponseHead, call: _Call, host: str, line: Line) -> None:
         self.head = head
-        self._stream = stream
+        self._call = call
         self._host = host
         self._line = line
-        self._chunks: Iterator[bytes] = iter(stream)
 
     def read(self, until: float) -> bytes:
         """The next bytes; see `UpstreamResponse`."""
         self._line.hold(until)
         try:
-            data = next(filter(None, self._chunks), b"")
+            data = self._call.read()
         except _LATE as exc:
             raise TimeoutError from exc
         except _BROKEN as exc:
@@ -213,6 +224,6 @@ class SyncHttpxUpstreamResponse:
         return data
 
     def close(self) -> None:
-        """Close; httpcore keeps the connection if the body was read to its end."""
+        """Close; the connection is kept if the body was read to its end."""
         with contextlib.suppress(*_BROKEN):
-            self._stream.close()
+            self._call.close()

@@ -11,7 +11,7 @@ from typing import Literal
 import pytest
 
 from llm_mesh_middleware._engine.upstream import AsyncUpstreamClient
-from llm_mesh_middleware.exceptions import UpstreamConnectError
+from llm_mesh_middleware.exceptions import UpstreamConnectError, UpstreamProtocolError
 from llm_mesh_middleware.testing import Answer, Cut, FakeUpstream, Gate, Raw, Stream
 from tests.engine.calls import HEADERS, HOST, call, read_all, request_to
 
@@ -62,6 +62,27 @@ async def test_request_fields_keep_their_duplicates_order_and_bytes(
     seen = plain_upstream.requests[0].headers
     got = [(name.encode(), value.encode("latin-1")) for name, value in seen]
     assert [field for field in got if field[0].startswith(b"x-")] == list(fields)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        (b"x-a", b"b\r\nx-b: c"),
+        (b"x-a", b"b\n"),
+        (b"x-a", b"b\rc"),
+        (b"x-a", b"b\0"),
+        (b"x-a: b", b"c"),
+        (b"x-a\r\nx-b", b"c"),
+        (b"x a", b"b"),
+        (b"", b"b"),
+    ],
+)
+async def test_a_field_that_would_be_another_is_not_sent(
+    client: AsyncUpstreamClient, plain_upstream: FakeUpstream, field: tuple[bytes, bytes]
+) -> None:
+    with pytest.raises((UpstreamConnectError, UpstreamProtocolError)):
+        await call(client, request_to(plain_upstream, headers=(*HEADERS, field)))
+    assert plain_upstream.requests == []
 
 
 async def test_answer_fields_keep_their_duplicates_order_and_bytes(

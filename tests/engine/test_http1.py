@@ -1,0 +1,197 @@
+"""Answers as synchronous calls read them: whole, byte by byte and in random pieces."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import h11
+import httpcore
+import pytest
+
+from llm_mesh_middleware._engine.http1 import AnswerReader
+
+SEED = 20_261_122
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@dataclass(frozen=True)
+class Seen:
+    status: int
+    fields: list[tuple[bytes, bytes]]
+    body: bytes
+    keeps: bool
+
+
+def pieces(data: bytes, how: str) -> Iterator[bytes]:
+    rng, at = random.Random(SEED), 0
+    while at < len(data):
+        size = {"whole": len(data), "byte by byte": 1}.get(how) or rng.randint(1, 9)
+        yield data[at : at + size]
+        at += size
+
+
+def read(parts: Iterable[bytes]) -> Seen:
+    """What a call reads of a connection that brings `parts` and ends."""
+    feed, answer, body = iter(parts), AnswerReader(), []
+    while (rest := answer.feed_head(next(feed, b""))) is None:
+        pass
+    while not answer.is_over:
+        body.append(answer.feed(rest or next(feed, b"")))
+        rest = b""
+    return Seen(answer.status, answer.fields, b"".join(body), answer.keeps)
+
+
+HINT = b"HTTP/1.1 103 Early\r\nLink: <a>\r\n\r\n"
+SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+
+ANSWERS = {
+    "a length": (OK + b"Content-Length: 5\r\n\r\nhello", b"hello", True),
+    "no body": (OK + b"Content-Length: 0\r\n\r\n", b"", True),
+    "a length twice": (OK + b"Content-Length: 2, 2\r\nContent-Length: 2\r\n\r\nok", b"ok", True),
+    "no content": (b"HTTP/1.1 204 No Content\r\nContent-Length: 9\r\n\r\n", b"", True),
+    "no reason": (b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok", b"ok", True),
+    "bare line feeds": (b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", b"ok", True),
+    "an early hint": (HINT + OK + b"Content-Length: 1\r\n\r\nx", b"x", True),
+    "the end of the connection": (OK + b"\r\nhello", b"hello", False),
+    "HTTP/1.0": (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", b"ok", False),
+    "close": (OK + b"Connection: x, Close\r\nContent-Length: 2\r\n\r\nok", b"ok", False),
+    "bytes that nobody asked for": (OK + b"Content-Length: 2\r\n\r\nokHTTP/1.1 200", b"ok", False),
+    "chunks": (CHUNKED + b"5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n", b"hello!", True),
+    "a chunk of line ends": (CHUNKED + b"4\r\n\r\n\r\n\r\n0\r\n\r\n", b"\r\n\r\n", True),
+    "chunk extensions": (CHUNKED + b'00A;a="b" \r\n0123456789\r\n0;z\r\n\r\n', b"0123456789", True),
+    "a trailer": (CHUNKED + b"1\r\nx\r\n0\r\nA: b\r\nC: d\r\n\r\n", b"x", True),
+    "bytes after the chunks": (CHUNKED + b"1\r\nx\r\n0\r\n\r\nHTTP", b"x", False),
+    "chunks and a length": (
+        OK + b"Content-Length: 1\r\nTransfer-Encoding: Chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        b"ok",
+        False,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["whole", "byte by byte", "at random"])
+@pytest.mark.parametrize(("sent", "body", "keeps"), ANSWERS.values(), ids=ANSWERS)
+def test_an_answer_is_the_same_however_it_is_cut(
+    sent: bytes, body: bytes, keeps: bool, how: str
+) -> None:
+    seen = read(pieces(sent, how))
+
+    assert (seen.status // 100, seen.body) == (2, body)
+    assert seen.keeps == keeps or (how != "whole" and not keeps)  # the rest is not there yet
+
+
+def test_fields_keep_their_order_and_duplicates_and_lose_the_blanks_around_them() -> None:
+    fields = (
+        b"X-Tag:one\r\nx-tag: \ttwo \r\nX-Empty:\r\nX-Long: a\r\n  b\r\nContent-Length: 0\r\n\r\n"
+    )
+
+    assert read([OK + fields]).fields == [
+        (b"x-tag", b"one"),
+        (b"x-tag", b"two"),
+        (b"x-empty", b""),
+        (b"x-long", b"a b"),
+        (b"content-length", b"0"),
+    ]
+
+
+BROKEN = {
+    "nothing": b"",
+    "no status line": b"\r\n" + OK + b"\r\n",
+    "HTTP/2": b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+    "a status of two digits": b"HTTP/1.1 20 OK\r\n\r\n",
+    "another protocol offered": SWITCH + OK + b"\r\n",
+    "a blank before the colon": OK + b"Content-Length : 2\r\n\r\nok",
+    "no colon": OK + b"Content-Length\r\n\r\n",
+    "a zero byte": OK + b"X: a\0b\r\nContent-Length: 0\r\n\r\n",
+    "a bare carriage return": OK + b"X: a\rContent-Length: 0\r\n\r\n",
+    "a signed length": OK + b"Content-Length: +2\r\n\r\nok",
+    "no number as a length": OK + b"Content-Length: \r\n\r\nok",
+    "a length of too many digits": OK + b"Content-Length: 9999999999999999999\r\n\r\nok",
+    "two lengths": OK + b"Content-Length: 1, 2\r\n\r\nok",
+    "another coding": OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "chunked twice": OK + b"Transfer-Encoding: chunked\r\n" * 2 + b"\r\n0\r\n\r\n",
+    "too short": OK + b"Content-Length: 6\r\n\r\nhello",
+    "no last chunk": CHUNKED + b"1\r\nx\r\n",
+    "half a chunk": CHUNKED + b"5\r\nhel",
+    "no end of the trailer": CHUNKED + b"0\r\nA: b\r\n",
+    "no field in the trailer": CHUNKED + b"0\r\nA\r\n\r\n",
+    "a signed chunk": CHUNKED + b"-1\r\nx\r\n0\r\n\r\n",
+    "a chunk without size": CHUNKED + b";a\r\nx\r\n0\r\n\r\n",
+    "a chunk size of too many digits": CHUNKED + b"1" * 16 + b"\r\nx\r\n0\r\n\r\n",
+    "a chunk longer than it says": CHUNKED + b"1\r\nxy\r\n0\r\n\r\n",
+    "a chunk that ends in a line feed": CHUNKED + b"1\nx\n0\n\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["whole", "byte by byte", "at random"])
+@pytest.mark.parametrize("sent", BROKEN.values(), ids=BROKEN)
+def test_what_is_not_http_is_refused(sent: bytes, how: str) -> None:
+    with pytest.raises(httpcore.RemoteProtocolError):
+        read(pieces(sent, how))
+
+
+@pytest.mark.parametrize("begin", [OK + b"X: ", CHUNKED + b"1;", CHUNKED + b"0\r\nX: "])
+def test_a_line_without_end_is_given_up(begin: bytes) -> None:
+    def endless() -> Iterator[bytes]:
+        yield begin
+        for _ in range(5):
+            yield b"a" * 64 * 1024
+        pytest.fail("all of it was kept")
+
+    with pytest.raises(httpcore.RemoteProtocolError):
+        read(endless())
+
+
+def test_what_comes_before_a_wrong_chunk_is_delivered() -> None:
+    answer = AnswerReader()
+    rest = answer.feed_head(CHUNKED + b"3\r\none\r\nno-size\r\n")
+
+    assert answer.feed(rest or b"") == b"one"
+    with pytest.raises(httpcore.RemoteProtocolError):
+        answer.feed(b"")
+
+
+NOISE = (
+    b"\n", b"\r", b"\r\n", b"\r\n\r\n", b" ", b"\t", b":", b",", b";", b"\0", b"\xff", b"0", b"1",
+    b"f", b"-", b"HTTP/1.1 200 OK\r\n", b"Content-Length: 3\r\n",
+    b"Transfer-Encoding: chunked\r\n", b"close",
+)  # fmt: skip
+
+
+def by_h11(data: bytes) -> tuple[int, bytes] | None:
+    """Status and body of `data` as h11 reads it; None where it refuses."""
+    connection, status, body = h11.Connection(h11.CLIENT), 0, b""
+    connection.send(h11.Request(method="POST", target="/", headers=[("host", "a.example")]))
+    connection.send(h11.EndOfMessage())
+    connection.receive_data(data)
+    connection.receive_data(b"")
+    try:
+        while not isinstance(event := connection.next_event(), h11.EndOfMessage):
+            if isinstance(event, h11.Response):
+                status = event.status_code
+            elif isinstance(event, h11.Data):
+                body += bytes(event.data)
+            elif isinstance(event, h11.ConnectionClosed):
+                return None
+    except h11.RemoteProtocolError:
+        return None
+    return status, body
+
+
+def test_whatever_is_read_is_what_h11_reads() -> None:
+    rng, accepted = random.Random(SEED), 0
+    for number in range(3000):
+        data = bytearray(rng.choice([sent for sent, _, _ in ANSWERS.values()]))
+        for _ in range(number % 4):
+            at = rng.randrange(len(data) + 1)
+            data[at : at + rng.choice((0, 0, 1, 2))] = rng.choice(NOISE)
+        try:
+            seen = read(pieces(bytes(data), rng.choice(("whole", "at random"))))
+        except httpcore.RemoteProtocolError:
+            continue
+        accepted += 1
+        assert (seen.status, seen.body) == by_h11(bytes(data)), bytes(data)
+    assert accepted > 1000
