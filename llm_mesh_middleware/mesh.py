@@ -32,7 +32,7 @@ from ._forks import follow_forks
 from ._loading import LiveTable, MeshStatus, compile_source
 from ._telemetry.guard import GuardedObserver
 from ._telemetry.telemetry import Telemetry
-from .exceptions import AnswerableError, ConfigError, Problem
+from .exceptions import AnswerableError, ClientDisconnected, ConfigError, Problem
 from .settings import MeshSettings, load_settings
 from .sources import ClosableSource, Config, source_of
 
@@ -43,6 +43,10 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
 __all__ = ["Config", "Mesh", "MeshStatus", "compile_source"]
+
+
+def _client_left() -> Exception:
+    return ClientDisconnected("the client went away")
 
 
 class Mesh:
@@ -156,14 +160,25 @@ class Mesh:
         check_facts(facts)
         return stated(self._owner, facts)
 
-    async def asend(self, host: VirtualHost, request: ClientRequest) -> AsyncDelivery:
+    async def asend(
+        self,
+        host: VirtualHost,
+        request: ClientRequest,
+        *,
+        why: Callable[[], Exception] = _client_left,
+    ) -> AsyncDelivery:
         """Serve a request that is addressed to `host`; the caller closes what it is given.
+
+        Args:
+            host: what `find` has found.
+            request: the client's request, its body complete.
+            why: says, if the calling task is cancelled, what for; by default the client has left.
 
         Raises:
             RequestError: the request is at fault.
             UpstreamError: the provider is at fault.
         """
-        return await adrive(self._exchange(host, request), self._clients.of_loop())
+        return await adrive(self._exchange(host, request), self._clients.of_loop(), why)
 
     def send(
         self, host: VirtualHost, request: ClientRequest, *, line: Line | None = None
