@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import threading
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from ._core.health import ProviderStatus
 from ._core.routing import RoutingTable
 from ._core.timeouts import Timeouts
 from ._files import FileVersion, FileVersions, version_of
+from ._forks import ForkLock
 from .exceptions import ConfigError, Problem
 from .settings import MeshSettings
 from .sources import ConfigSource, ReportingSource
@@ -78,7 +78,7 @@ class LiveTable:
         self._files: Mapping[str, FileVersion] = {}
         self._fingerprint: Hashable = None
         self._is_loading = self._is_wanted = False
-        self._lock = threading.RLock()
+        self._lock = ForkLock()
         self.table = RoutingTable()
         self.status = MeshStatus("ok", 0, 0.0, (), (), {})
         self._load()
@@ -88,7 +88,8 @@ class LiveTable:
 
     def look(self) -> None:
         """Load if something has changed; for when the clock has passed `due_at`."""
-        if not self._lock.acquire(blocking=False):
+        lock = self._lock.of_process
+        if not lock.acquire(blocking=False):
             return
         try:
             if self._is_loading:  # a signal handler has broken into a load
@@ -97,18 +98,17 @@ class LiveTable:
             if self._is_wanted or self._is_changed():
                 self._load_wanted()
         finally:
-            self._lock.release()
+            lock.release()
 
     def reload(self) -> None:
         """Load now, changed or not; a load that is under way in another thread is waited for."""
-        with self._lock:
+        with self._lock.of_process:
             self._is_wanted = True
             if not self._is_loading:  # else in this very thread, broken into by a signal handler
                 self._load_wanted()
 
     def begin_process(self) -> None:
         """Be usable in a forked child: a thread that was loading has stayed behind."""
-        self._lock = threading.RLock()
         self._is_loading = False
         if self._interval_s < math.inf:
             self.due_at = 0.0

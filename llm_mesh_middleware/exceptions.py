@@ -242,7 +242,8 @@ class ServerShutdown(AnswerableError):
     code = "server_shutdown"
 
     def __init__(self) -> None:
-        super().__init__("the server is shutting down", headers={"connection": "close"})
+        headers = {"connection": "close", "retry-after": "1"}  # another instance may serve at once
+        super().__init__("the server is shutting down", headers=headers)
 
 
 class ClientDisconnected(MeshError):

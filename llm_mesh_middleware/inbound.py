@@ -5,7 +5,6 @@ For writers of adapters; applications use the adapters themselves.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from ._core.headers import Headers
 from ._core.inbound import check_body, check_hosts, split_target, too_large
 from ._core.messages import ClientRequest
+from ._forks import ForkLock
 from ._schema.wording import suggest
 from .exceptions import ConfigError, Problem
 from .mesh import Config, Mesh
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ClientRequest",
+    "ForkLock",
     "Headers",
     "Inbound",
     "check_body",
@@ -64,7 +65,7 @@ class Inbound(Generic[Native]):
         self._tracer_provider = tracer_provider
         self._meter_provider = meter_provider
         self._logger_provider = logger_provider
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
 
     @property
     def mesh(self) -> Mesh:
@@ -103,7 +104,7 @@ class Inbound(Generic[Native]):
         return facts
 
     def _make_mesh(self) -> Mesh:
-        with self._lock:
+        with self._lock.of_process:
             if self._mesh is None:
                 self._mesh = Mesh(
                     self._config,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -11,7 +10,6 @@ from dataclasses import replace
 from importlib.metadata import version
 from time import monotonic, time
 from typing import TYPE_CHECKING
-from weakref import WeakSet
 
 from ._core.access import AccessPolicy
 from ._core.exchange import Exchange, ExchangePolicy, exchange
@@ -30,10 +28,11 @@ from ._engine.drive import drive
 from ._engine.line import Line
 from ._engine.tls import TLSContexts
 from ._facts import check_facts, facts_for, stated
+from ._forks import follow_forks
 from ._loading import LiveTable, MeshStatus, compile_source
 from ._telemetry.guard import GuardedObserver
 from ._telemetry.telemetry import Telemetry
-from .exceptions import AnswerableError, ConfigError, Problem
+from .exceptions import AnswerableError, ClientDisconnected, ConfigError, Problem
 from .settings import MeshSettings, load_settings
 from .sources import ClosableSource, Config, source_of
 
@@ -44,6 +43,10 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
 __all__ = ["Config", "Mesh", "MeshStatus", "compile_source"]
+
+
+def _client_left() -> Exception:
+    return ClientDisconnected("the client went away")
 
 
 class Mesh:
@@ -95,7 +98,7 @@ class Mesh:
         self._rng = rng
         self._owner = object()  # of facts: a context that outlives the mesh must not keep it
         self._contexts = TLSContexts(self.settings.ca_file)
-        self._state = MeshState(threading.Lock)
+        self._state = MeshState(threading.RLock)
         self._clients = UpstreamClients(
             self._contexts,
             uses_httpx=self.settings.upstream_client == "httpx",
@@ -112,7 +115,7 @@ class Mesh:
         )
         observers = (self._telemetry,) if observer is None else (self._telemetry, observer)
         self._observer = GuardedObserver(observers)
-        _meshes.add(self)
+        follow_forks(self)
 
     @property
     def table(self) -> RoutingTable:
@@ -157,14 +160,25 @@ class Mesh:
         check_facts(facts)
         return stated(self._owner, facts)
 
-    async def asend(self, host: VirtualHost, request: ClientRequest) -> AsyncDelivery:
+    async def asend(
+        self,
+        host: VirtualHost,
+        request: ClientRequest,
+        *,
+        why: Callable[[], Exception] = _client_left,
+    ) -> AsyncDelivery:
         """Serve a request that is addressed to `host`; the caller closes what it is given.
+
+        Args:
+            host: what `find` has found.
+            request: the client's request, its body complete.
+            why: says, if the calling task is cancelled, what for; by default the client has left.
 
         Raises:
             RequestError: the request is at fault.
             UpstreamError: the provider is at fault.
         """
-        return await adrive(self._exchange(host, request), self._clients.of_loop())
+        return await adrive(self._exchange(host, request), self._clients.of_loop(), why)
 
     def send(
         self, host: VirtualHost, request: ClientRequest, *, line: Line | None = None
@@ -332,19 +346,7 @@ class Mesh:
         """Leave to the parent process what is its own: connections, and calls under way."""
         self._live.begin_process()
         self._clients.forget()
-        self._state = MeshState(threading.Lock)
-
-
-_meshes: WeakSet[Mesh] = WeakSet()
-
-
-def _forked() -> None:
-    for mesh in list(_meshes):
-        mesh._begin_process()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+        self._state = MeshState(threading.RLock)
 
 
 def _access(settings: MeshSettings) -> AccessPolicy:

@@ -14,6 +14,7 @@ from ._core.messages import ClientRequest
 from ._core.reply import Refusal
 from ._core.routing import VirtualHost
 from ._engine.delivery import AsyncDelivery, Delivery
+from ._forks import ForkLock
 from .exceptions import AnswerableError
 from .mesh import Config, Mesh
 from .settings import MeshSettings
@@ -23,6 +24,7 @@ __all__ = [
     "ClientRequest",
     "Config",
     "Delivery",
+    "ForkLock",
     "Headers",
     "Mesh",
     "MeshSettings",

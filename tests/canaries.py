@@ -14,7 +14,8 @@ from weakref import WeakSet
 
 import pytest
 
-from llm_mesh_middleware.mesh import Mesh, _meshes
+from llm_mesh_middleware._forks import _owners
+from llm_mesh_middleware.mesh import Mesh
 
 __all__ = ["canary", "leaks", "pytest_runtest_makereport", "watched"]
 
@@ -62,7 +63,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         return
     for where, text in report.sections:
         watched(where, text)
-    for mesh in _meshes.difference(_shown):
+    for mesh in [each for each in _owners if isinstance(each, Mesh) and each not in _shown]:
         _shown.add(mesh)
         watched("the repr of a mesh", repr((mesh.settings, mesh._live.table, mesh._live.status)))
     if _found:

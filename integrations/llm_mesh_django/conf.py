@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -14,7 +13,7 @@ from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
 from llm_mesh_middleware import ConfigError, Mesh, MeshSettings, Problem
-from llm_mesh_middleware.inbound import read_settings
+from llm_mesh_middleware.inbound import ForkLock, read_settings
 
 __all__ = ["SETTING", "Options", "get_mesh", "read_options"]
 
@@ -69,14 +68,14 @@ def get_mesh() -> Mesh:
         ConfigError: the settings or the manifests cannot be used.
     """
     global _mesh
-    with _lock:
+    with _lock.of_process:
         if _mesh is None:
             options = read_options()
             _mesh = options.mesh or Mesh(settings=options.settings)
         return _mesh
 
 
-_lock = threading.Lock()
+_lock = ForkLock()
 _mesh: Mesh | None = None
 
 

@@ -6,7 +6,6 @@ A library accepts only its own classes, so each has a module here that binds the
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -15,6 +14,7 @@ from llm_mesh_middleware.outbound import (
     ClientRequest,
     Config,
     Delivery,
+    ForkLock,
     Mesh,
     MeshSettings,
     asend,
@@ -114,11 +114,11 @@ class _Shared(Generic[Request, Response]):
         self._is_owner = not isinstance(mesh, Mesh)
         self.mesh: Mesh = mesh if isinstance(mesh, Mesh) else Mesh(mesh, settings=settings)
         self._transport = transport
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
 
     def _other(self) -> Any:
         """The ordinary transport; made when it is needed, for it reads a trust store."""
-        with self._lock:
+        with self._lock.of_process:
             if self._transport is None:
                 self._transport = self.transport_type()
             return self._transport

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 from .._core.exchange import Exchange
 from .._core.messages import Answer, Await, Failure, Race, Read, Send, Sleep
@@ -18,8 +19,15 @@ __all__ = ["adrive"]
 _CALLS = (Read, Send)
 
 
-async def adrive(steps: Exchange, client: AsyncUpstreamClient) -> AsyncDelivery:
+async def adrive(
+    steps: Exchange, client: AsyncUpstreamClient, why: Callable[[], Exception]
+) -> AsyncDelivery:
     """Run `steps` up to their reply.
+
+    Args:
+        steps: the exchange.
+        client: makes its calls.
+        why: says, if the calling task is cancelled, what for.
 
     Raises:
         MeshError: what the exchange raises; then no connection is left behind.
@@ -35,13 +43,9 @@ async def adrive(steps: Exchange, client: AsyncUpstreamClient) -> AsyncDelivery:
                 answer = await driver.carry_out(step)
     except StopIteration as stop:
         return AsyncDelivery(stop.value, driver.response)
-    except asyncio.CancelledError:
-        steps.close()
-        await driver.drop()
-        raise
     except BaseException as error:
         with contextlib.suppress(BaseException):  # it is raised below, once
-            steps.throw(error)
+            steps.throw(why() if isinstance(error, asyncio.CancelledError) else error)
         await driver.drop()
         raise
     finally:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import threading
 import warnings
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from .._forks import ForkLock
 from .tls import TLSContexts
 from .upstream import AsyncUpstreamClient, UpstreamClient
 
@@ -44,7 +44,7 @@ class UpstreamClients:
         self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncUpstreamClient] = (
             WeakKeyDictionary()
         )
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._sync: UpstreamClient | None = None
 
     @property
@@ -97,8 +97,7 @@ class UpstreamClients:
                 loop.run_until_complete(async_client.aclose())
 
     def forget(self) -> None:
-        """In a forked process: the connections are the parent's, and so may a held lock be."""
-        self._lock = threading.Lock()
+        """In a forked process: the connections are the parent's."""
         with warnings.catch_warnings():
             # To close them takes locks of the pool's; dropped, they are closed for this process.
             warnings.simplefilter("ignore", ResourceWarning)
@@ -118,7 +117,7 @@ class UpstreamClients:
     def _make_sync(self) -> UpstreamClient:
         from .upstream_httpx_sync import SyncHttpxUpstreamClient
 
-        with self._lock:
+        with self._lock.of_process:
             if self._sync is None:
                 self._sync = SyncHttpxUpstreamClient(
                     self._contexts, trust_env=self._trust_env, transport=self._transport

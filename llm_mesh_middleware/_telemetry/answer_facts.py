@@ -6,7 +6,7 @@ import msgspec
 
 from .._core.summary import AnswerSummary
 from .._core.usage import Usage
-from ..exceptions import AnswerableError, ClientDisconnected
+from ..exceptions import AnswerableError, ClientDisconnected, ServerShutdown
 from . import semconv
 from .request_facts import AttributeValue
 
@@ -47,6 +47,8 @@ class Ending(msgspec.Struct, frozen=True):
             return "complete"
         if _is_abandoned(self.error):
             return "client_disconnect"
+        if isinstance(self.error, ServerShutdown):
+            return "server_shutdown"
         is_timeout = isinstance(self.error, AnswerableError) and self.error.status == 504
         return "timeout" if is_timeout else "upstream_aborted"
 

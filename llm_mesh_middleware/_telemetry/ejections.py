@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 from weakref import WeakSet
@@ -10,6 +9,7 @@ from weakref import WeakSet
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from .._core.health import ProviderStatus
+from .._forks import ForkLock
 from . import semconv
 
 __all__ = ["Ejections"]
@@ -26,18 +26,18 @@ class Ejections:
 
     def __init__(self, meter: Meter) -> None:
         self._watched: WeakSet[_Watched] = WeakSet()
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         meter.create_observable_gauge(
             semconv.MESH_EJECTED, [self._observe], "{provider}", "1 while it is ejected"
         )
 
     def watch(self, mesh: _Watched) -> None:
         """Tell of the providers of `mesh` too, for as long as there is anybody else to hold it."""
-        with self._lock:
+        with self._lock.of_process:
             self._watched.add(mesh)
 
     def _observe(self, _: CallbackOptions) -> Iterable[Observation]:
-        with self._lock:
+        with self._lock.of_process:
             meshes = list(self._watched)
         is_out: dict[str, bool] = {}
         for mesh in meshes:  # a provider that two of them call may be ejected by one

@@ -5,12 +5,12 @@ An SDK takes a second observable instrument of one name for the first, and never
 
 from __future__ import annotations
 
-import threading
 from weakref import WeakKeyDictionary
 
 from opentelemetry import metrics
 from opentelemetry.metrics import MeterProvider
 
+from .._forks import ForkLock
 from .metrics import MeshMetrics, wanted_generations
 
 __all__ = ["SCOPE", "shared_metrics"]
@@ -25,14 +25,14 @@ class _Global:
 
 _global = _Global()
 _made: WeakKeyDictionary[object, MeshMetrics] = WeakKeyDictionary()
-_lock = threading.Lock()
+_lock = ForkLock()
 
 
 def shared_metrics(version: str, provider: MeterProvider | None) -> MeshMetrics:
     """The instruments of `provider`, or of the global one; they go when the provider goes."""
     is_global = provider is None or provider is metrics.get_meter_provider()
     owner: object = _global if is_global else provider
-    with _lock:
+    with _lock.of_process:
         made = _made.get(owner)
         if made is None:
             meter = metrics.get_meter(SCOPE, version, provider)

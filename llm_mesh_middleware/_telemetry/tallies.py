@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import operator
-import os
-import threading
 from collections.abc import Iterable, Sequence
 from functools import partial
-from weakref import WeakSet
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
+
+from .._forks import ForkLock, follow_forks
 
 __all__ = ["Labels", "Tallies", "Tally"]
 
@@ -24,27 +23,25 @@ class Tally:
     ) -> None:
         """`can_fall` is for what is going on, rather than for what has been."""
         self._sums: dict[Labels, int] = {}
-        self._lock = threading.Lock()
-        self._can_fall = can_fall
+        self._lock = ForkLock()
         create = (
             meter.create_observable_up_down_counter if can_fall else meter.create_observable_counter
         )
         create(name, [self._observe], unit, about)
-        _tallies.add(self)
+        if can_fall:
+            follow_forks(self)
 
-    def begin_process(self) -> None:
-        """In a forked child: what is going on, and whoever held the lock, are the parent's."""
-        self._lock = threading.Lock()
-        if self._can_fall:
-            self._sums = {}
+    def _begin_process(self) -> None:
+        """What is going on is the parent's."""
+        self._sums = {}
 
     def add(self, amount: int, labels: Labels = ()) -> None:
         """Add to the sum for `labels`."""
-        with self._lock:
+        with self._lock.of_process:
             self._sums[labels] = self._sums.get(labels, 0) + amount
 
     def _observe(self, _: CallbackOptions) -> Iterable[Observation]:
-        with self._lock:
+        with self._lock.of_process:
             sums = list(self._sums.items())
         return [Observation(value, dict(labels)) for labels, value in sums]
 
@@ -55,19 +52,14 @@ class Tallies:
     def __init__(self, meter: Meter, names: Iterable[str], *, unit: str, about: str) -> None:
         """`names` are those of the counters, in the order in which amounts are given."""
         self._sums: dict[Labels, list[int]] = {}
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         for index, name in enumerate(names):
             observe = partial(self._observe, index)
             meter.create_observable_counter(name, [observe], unit, f"{about}: {name}")
-        _tallies.add(self)
-
-    def begin_process(self) -> None:
-        """In a forked child: whoever held the lock is the parent's."""
-        self._lock = threading.Lock()
 
     def add(self, labels: Labels, amounts: Sequence[int]) -> None:
         """Add each amount to its counter."""
-        with self._lock:
+        with self._lock.of_process:
             sums = self._sums.get(labels)
             if sums is None:
                 self._sums[labels] = list(amounts)
@@ -75,18 +67,6 @@ class Tallies:
                 sums[:] = map(operator.add, sums, amounts)
 
     def _observe(self, index: int, _: CallbackOptions) -> Iterable[Observation]:
-        with self._lock:
+        with self._lock.of_process:
             sums = [(labels, amounts[index]) for labels, amounts in self._sums.items()]
         return [Observation(value, dict(labels)) for labels, value in sums]
-
-
-_tallies: WeakSet[Tally | Tallies] = WeakSet()
-
-
-def _forked() -> None:
-    for tally in list(_tallies):
-        tally.begin_process()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)

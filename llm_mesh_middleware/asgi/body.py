@@ -17,15 +17,19 @@ __all__ = ["GONE", "read_body"]
 GONE = "the client went away"
 
 
-async def read_body(receive: Receive, *, max_bytes: int, timeout_s: float) -> bytes:
+async def read_body(
+    receive: Receive, *, max_bytes: int, timeout_s: float, interrupts: set[Interrupt]
+) -> bytes:
     """The whole body; the time limit is on all of it, so a dripped one ends too.
 
-    It begins when the body has to be waited for, which is seldom, and so is its price.
+    It begins when the body has to be waited for, which is seldom, and so is its price. Meanwhile
+    `interrupts` has one that ends the wait.
 
     Raises:
         ClientDisconnected: the client did not wait.
         RequestTooLarge: there is more than `max_bytes` of it.
         RequestTimeout: it was not there in time.
+        Exception: what the interrupt was fired with.
     """
     reading = _read(receive, max_bytes)
     try:
@@ -35,9 +39,11 @@ async def read_body(receive: Receive, *, max_bytes: int, timeout_s: float) -> by
         return body
     with Interrupt() as interrupt:
         limit = asyncio.get_running_loop().call_later(timeout_s, _give_up, interrupt)
+        interrupts.add(interrupt)
         try:
             return await _go_on(reading, awaited)
         finally:
+            interrupts.discard(interrupt)
             limit.cancel()
 
 

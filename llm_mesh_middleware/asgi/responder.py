@@ -47,6 +47,7 @@ class Responder:
         self._send = send
         self._interrupts = interrupts
         self._has_started = False
+        self._has_answer = False
 
     async def respond(self, path: str, hosts: list[bytes], authority: bytes | None) -> None:
         """Answer, or fall silent if the client goes away."""
@@ -62,17 +63,26 @@ class Responder:
                     watch.cancel()
         except AnswerableError as error:
             await self._send_error(error)
+        except asyncio.CancelledError:  # by the server, at the end of its patience
+            if not self._has_answer:
+                with contextlib.suppress(TimeoutError, OSError):
+                    async with asyncio.timeout(_LAST_WORDS_S):
+                        await self._send_error(ServerShutdown())
+            raise
         except (ClientDisconnected, OSError):  # OSError: `send` to a client that is gone (ASGI 2.4)
             return
 
     async def _serve(self, request: ClientRequest, interrupt: Interrupt) -> None:
         interval_s = self._mesh.settings.sse_keepalive
-        opening = self._mesh.asend(self._host, request)
+        opening = self._mesh.asend(
+            self._host, request, why=lambda: interrupt.error or ServerShutdown()
+        )
         if interval_s:
             show_life = functools.partial(self._show_life, request)
             delivery = await open_kept_alive(opening, interval_s, show_life)
         else:
             delivery = await opening
+        self._has_answer = True
         try:
             if delivery.reply.is_stream:
                 await self._stream(delivery, interval_s)
@@ -150,9 +160,13 @@ class Responder:
                 self._receive,
                 max_bytes=settings.max_request_bytes,
                 timeout_s=settings.request_timeout,
+                interrupts=self._interrupts,
             )
         except AnswerableError as error:
             self._mesh.refuse(self._host, request, error)
+            raise
+        except asyncio.CancelledError:
+            self._mesh.refuse(self._host, request, ServerShutdown())
             raise
         return request
 

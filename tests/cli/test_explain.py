@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from llm_mesh_middleware.cli.main import main
 from llm_mesh_middleware.config import json_schema
+from tests.canaries import canary, leaks
 from tests.cli.conftest import COMMAND, Run
 from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, DEMO, MANIFESTS, MOONSHOT, MOONSHOT_KEY
 
@@ -99,11 +100,11 @@ def test_attributes_and_the_endpoint_are_told(tmp_path: Path) -> None:
 def test_a_client_key_makes_the_consumer(tmp_path: Path) -> None:
     path = tmp_path / "mesh.yaml"
     path.write_text(CONSUMER)
-    environ = {"LLM_MESH_CLIENT_KEYS": '{"team-a": "client-canary-77"}'}
-    field = "Authorization: Bearer client-canary-77"
+    environ = {"LLM_MESH_CLIENT_KEYS": json.dumps({"team-a": canary("team-a")})}
+    field = f"Authorization: Bearer {canary('team-a')}"
     result = explain("--host", "two", "-H", field, config=path, env=environ)
     assert result.exit_code == 0, result.output
-    assert "canary" not in result.output
+    assert not leaks(result.output)
 
 
 def test_the_configuration_may_come_from_the_environment() -> None:
@@ -143,7 +144,7 @@ def test_a_wrong_command_line_ends_with_2(arguments: tuple[str, ...], told: str)
     result = explain(*arguments)
     assert result.exit_code == 2
     assert told in result.stderr
-    assert "canary" not in result.output
+    assert not leaks(result.output)
 
 
 def test_no_configuration_at_all_is_a_usage_error() -> None:

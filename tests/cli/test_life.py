@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections import Counter
@@ -72,6 +73,11 @@ class Process:
         assert answer.status == 200
         client.close()
         return told
+
+    def calls(self) -> list[tuple[object, object]]:
+        """Status and type of the error of each call in the access log, which is JSON; sorted."""
+        lines = map(json.loads, self.output.splitlines())
+        return sorted((each["status"], each["error_type"]) for each in lines if "status" in each)
 
     def wait(self, is_so: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 10
@@ -143,7 +149,7 @@ def test_a_hang_up_reloads_and_cuts_no_stream(serve: Serve, upstream: FakeUpstre
 def test_a_stream_that_outlasts_the_grace_period_ends_with_an_error_event(
     serve: Serve, upstream: FakeUpstream
 ) -> None:
-    served = serve("--grace", "0.2")
+    served = serve("--grace", "0.2", "--log-format", "json")
     upstream.script(Stream([*EVENTS[:2], Gate()]), Stream([Gate()]))
     stream = served.ask(stream=True)
     begun = b"".join(EVENTS[:2])
@@ -163,11 +169,30 @@ def test_a_stream_that_outlasts_the_grace_period_ends_with_an_error_event(
     refused = waiting.getresponse()
     assert refused.status == 503
     assert json.loads(refused.read())["error"]["code"] == "server_shutdown"
+    assert refused.headers["retry-after"] == "1"
     waiting.close()
     assert served.process.wait(10) == 0
+    assert served.calls() == [(200, "server_shutdown"), (503, "server_shutdown")]
     assert "Traceback" not in served.output
     assert "Cancel" not in served.output
     assert upstream.wait_closed(1)
+
+
+def test_a_body_that_outlasts_the_grace_period_is_answered_503(serve: Serve) -> None:
+    served = serve("--grace", "0.2", "--log-format", "json")
+    with socket.create_connection(("127.0.0.1", served.port), 10) as client:
+        head = f"POST / HTTP/1.1\r\nhost: {HOST}\r\ncontent-length: 100\r\n\r\n"
+        client.sendall(head.encode() + b'{"messages"')
+        served.wait(lambda: served.health()["status"] == "ok")  # it has been looked at by now
+        served.process.send_signal(signal.SIGTERM)
+        answer = http.client.HTTPResponse(client)
+        answer.begin()
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        assert json.loads(answer.read())["error"]["code"] == "server_shutdown"
+        assert client.recv(1) == b""
+    assert served.process.wait(10) == 0
+    assert "Traceback" not in served.output
+    assert (503, "server_shutdown") in served.calls()
 
 
 def test_a_short_answer_does_not_wait_for_the_grace_period_to_end(

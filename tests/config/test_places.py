@@ -53,6 +53,8 @@ MISTAKES = [
     (provider("host: a\npath: //b/v1"), 7, 9, "spec.path", "must begin with one /"),
     (provider("host: a\npath: /v1#x"), 7, 9, "spec.path", "fragment"),
     (provider('host: a\npath: "/v1\\r\\nX: y"'), 7, 9, "spec.path", "line breaks"),
+    (provider('host: a\npath: "/v1\\0"'), 7, 9, "spec.path", "line breaks"),
+    (provider("host: a\npath: /v1/通义"), 7, 9, "spec.path", "ASCII"),
     (provider("host: a\nendpoint: ftp://b"), 7, 13, "spec.endpoint", "got 'ftp://b'"),
     (provider("host: a\nendpoint: http://b/v1"), 7, 13, "spec.endpoint", "no path"),
     (provider("host: a\ntls: {clientKeyFile: k}"), 7, 8, "spec.tls", "no clientCertFile"),

@@ -10,10 +10,14 @@ import pytest
 from llm_mesh_middleware._manifest import Resource
 from llm_mesh_middleware.config import LLMProvider, LLMProviderSpec, LLMRoute, ObjectMeta
 from llm_mesh_middleware.sources import ConfigSource, FileSource, ModelSource, apply
+from tests.canaries import canary
 from tests.config.documents import PROVIDER_HEAD, provider, route
 
 MANIFESTS = Path(__file__).parents[2] / "llm_mesh_middleware" / "cli" / "manifests"
-KEYS = {"YOUR_DASHSCOPE_API_KEY": "key-1", "YOUR_MOONSHOT_API_KEY": "key-2"}
+KEYS = {
+    "YOUR_DASHSCOPE_API_KEY": canary("first source"),
+    "YOUR_MOONSHOT_API_KEY": canary("second source"),
+}
 
 
 def named(name: str, host: str = "a.example") -> str:
@@ -51,7 +55,7 @@ def test_the_later_of_the_six_manifests_wins_and_keeps_the_place_of_the_first() 
     vip = qwen.model.spec.configs.route_specific_configs["vip-route"].open_ai_config
     assert vip is not None
     assert vip.api_key is not None
-    assert (vip.model, vip.api_key.get_secret_value()) == ("qwen-turbo", "key-1")
+    assert (vip.model, vip.api_key.get_secret_value()) == ("qwen-turbo", canary("first source"))
 
 
 def test_without_their_keys_the_six_manifests_name_each_missing_variable() -> None:

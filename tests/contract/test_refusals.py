@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.canaries import canary
 from tests.contract.conftest import World
 
 pytestmark = pytest.mark.inbound
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.inbound
 def test_a_refused_request_is_an_exchange_that_ends_with_the_error(
     world: World, headers: list[tuple[str, str]], body: bytes, status: int, code: str
 ) -> None:
-    world.start(client_keys={"reporting": "ck-reporting-0123456789"}, max_request_bytes=100)
+    world.start(client_keys={"reporting": canary("reporting")}, max_request_bytes=100)
     answer = world.ask(body, headers=headers)
     assert (answer.status, answer.code) == (status, code)
     (entry,) = world.ledger.entries

@@ -8,6 +8,7 @@ from itertools import cycle
 import pytest
 
 from llm_mesh_middleware.testing import Answer
+from tests.canaries import canary, leaks
 from tests.contract.adapters import OWN_ANSWER
 from tests.contract.calling import QUESTION
 from tests.contract.conftest import World, rule
@@ -142,8 +143,8 @@ def test_only_what_the_configuration_sets_differs_in_the_body(world: World) -> N
 
 def test_the_key_is_the_providers_and_the_clients_secrets_stay(world: World) -> None:
     secrets = [
-        ("authorization", "Bearer sk-of-the-client"),
-        ("x-api-key", "sk-of-the-client"),
+        ("authorization", f"Bearer {canary('of-the-client')}"),
+        ("x-api-key", canary("of-the-client")),
         ("cookie", "session=of-the-client"),
         ("proxy-authorization", "Basic b2YtdGhlLWNsaWVudA=="),
         ("x-forwarded-host", "of-the-client.example"),
@@ -156,6 +157,7 @@ def test_the_key_is_the_providers_and_the_clients_secrets_stay(world: World) -> 
     assert request.header("host") == "primary.example"
     assert request.header("x-request-id") == "passes"
     assert "of-the-client" not in str(request.headers)
+    assert "of-the-client" not in leaks(str(request.headers))
 
 
 def test_an_answer_tells_where_it_comes_from_unless_that_is_switched_off(world: World) -> None:

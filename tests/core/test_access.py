@@ -10,9 +10,10 @@ import pytest
 from llm_mesh_middleware._core.access import AccessPolicy
 from llm_mesh_middleware._core.headers import Headers
 from llm_mesh_middleware.exceptions import AccessDenied, InvalidClientKey
+from tests.canaries import canary
 
-KEYS = {"alice": "ck-alice-0123456789", "bob": "ck-bob-0123456789"}
-ALICE, STRANGER = f"Bearer {KEYS['alice']}", "Bearer sk-of-somebody-else"
+KEYS = {"alice": canary("alice"), "bob": canary("bob")}
+ALICE, STRANGER = f"Bearer {KEYS['alice']}", f"Bearer {canary('somebody else')}"
 NEAR, FAR = "127.0.0.1", "8.8.8.8"
 FORWARDED = "x-forwarded-for: 8.8.8.8"
 

@@ -16,7 +16,7 @@ from tests.canaries import canary
 from tests.core.tables import ACME, GLOBEX, provider, request, route, table, virtual_host
 
 KEY = canary("explain")
-HEADER_SECRET = "hdr-Canary-7Pq2Zx9Lm4"
+HEADER_SECRET = canary("header")
 BACKEND = f"backendRefs: [{{providerHost: {ACME}}}]"
 
 
@@ -254,7 +254,7 @@ def test_a_url_is_told_by_the_providers_name(spec: str, url: str, connects_to: s
 
 SECRETS = "{apiKey: '${KEY}', headers: {x-org: '${ORG}', x-team: short}}"
 SECRETIVE = provider(openai=SECRETS, specific="{vip: {openAIConfig: {apiKey: '${OTHER}'}}}")
-ENVIRON = {"KEY": KEY, "ORG": HEADER_SECRET, "OTHER": "sk-Other-Canary-5Kd8"}
+ENVIRON = {"KEY": KEY, "ORG": HEADER_SECRET, "OTHER": canary("other")}
 
 
 def test_configured_headers_are_told_by_name_alone() -> None:
@@ -280,7 +280,7 @@ def test_the_clients_own_headers_are_told_as_far_as_they_go_upstream() -> None:
     )
 
 
-@pytest.mark.parametrize("secret", [*ENVIRON.values(), "client-key-canary-4242"])
+@pytest.mark.parametrize("secret", [*ENVIRON.values(), canary("client")])
 def test_a_secret_is_nowhere_wherever_it_was_put(secret: str) -> None:
     rules = f"""
     - name: first
@@ -308,7 +308,7 @@ def test_a_secret_is_nowhere_wherever_it_was_put(secret: str) -> None:
         table(SECRETIVE, provider(GLOBEX), route(rules), environ=ENVIRON),
         asked,
         forward=ForwardPolicy(),
-        secrets=["client-key-canary-4242"],
+        secrets=[canary("client")],
     )
     assert told.rule == "vip"
     shown = told.to_text() + json.dumps(told.as_dict()) + repr(told)

@@ -9,6 +9,7 @@ import pytest
 from llm_mesh_middleware import ConfigError, Mesh
 from llm_mesh_middleware.inbound import ClientRequest, Headers
 from llm_mesh_middleware.testing import MemoryUpstream
+from tests.canaries import canary
 
 HOST = b"llm.example"
 MANIFEST = """\
@@ -41,24 +42,24 @@ def key_sent(mesh: Mesh, upstream: MemoryUpstream) -> str | None:
 
 
 def test_a_key_is_read_from_the_environment_that_is_given(manifest: Path) -> None:
-    upstream, environ = MemoryUpstream(), {"CANARY": "sk-first"}
+    upstream, environ = MemoryUpstream(), {"CANARY": canary("first")}
     mesh = Mesh(manifest, transport=upstream, environ=environ)
 
-    assert key_sent(mesh, upstream) == "Bearer sk-first"
-    environ["CANARY"] = "sk-second"
+    assert key_sent(mesh, upstream) == f"Bearer {canary('first')}"
+    environ["CANARY"] = canary("second")
     assert mesh.reload().state == "ok"
-    assert key_sent(mesh, upstream) == "Bearer sk-second"
+    assert key_sent(mesh, upstream) == f"Bearer {canary('second')}"
     mesh.close()
 
 
 def test_the_process_s_own_is_then_not_looked_at(
     manifest: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CANARY", "sk-of-the-process")
+    monkeypatch.setenv("CANARY", canary("of the process"))
 
     with pytest.raises(ConfigError, match="CANARY"):
         Mesh(manifest, environ={})
     upstream = MemoryUpstream()
     with_its_own = Mesh(manifest, transport=upstream)
-    assert key_sent(with_its_own, upstream) == "Bearer sk-of-the-process"
+    assert key_sent(with_its_own, upstream) == f"Bearer {canary('of the process')}"
     with_its_own.close()

@@ -9,12 +9,13 @@ from typing import Any
 import msgspec
 
 from llm_mesh_middleware.exceptions import MalformedRequest, RequestError
+from tests.canaries import canary
 from tests.core.scripted import sent
 from tests.core.tables import provider, request, route, table
 
 SEED = 20_260_102
 ROUTES = table(
-    provider("acme.example", "{apiKey: sk-1, model: m-1, defaults: {seed: 7}}"),
+    provider("acme.example", f"{{apiKey: {canary('bodies')}, model: m-1, defaults: {{seed: 7}}}}"),
     route("- backendRefs: [{providerHost: acme.example}]"),
 )
 SCALARS: tuple[Any, ...] = (

@@ -11,6 +11,7 @@ from llm_mesh_middleware._core.headers import ForwardPolicy, Headers
 from llm_mesh_middleware._core.messages import Answer, ClientRequest, Send, UpstreamRequest
 from llm_mesh_middleware._core.operations import CHAT
 from llm_mesh_middleware._core.state import MeshState
+from tests.canaries import canary
 from tests.core.scripted import JSON, Clock, Notes, head
 from tests.core.tables import provider, route, table, upstream_of, virtual_host
 
@@ -47,7 +48,7 @@ RULES = """
   backendRefs: [{providerHost: acme.example}, {providerHost: globex.example, priority: 1}]
   retry: {attempts: 1, backoff: 1ms}
 """
-OPENAI = "{apiKey: sk-of-%s, model: m-%s, headers: {x-own-%s: '1'}}"
+OPENAI = "{apiKey: %s, model: m-%s, headers: {x-own-%s: '1'}}"
 
 
 def header_set(rng: random.Random) -> list[tuple[bytes, bytes]]:
@@ -99,7 +100,10 @@ class _NoLock:
 
 
 ROUTES = table(
-    *(provider(f"{name}.example", OPENAI % (name, name, name)) for name in ("acme", "globex")),
+    *(
+        provider(f"{name}.example", OPENAI % (canary(name), name, name))
+        for name in ("acme", "globex")
+    ),
     route(RULES),
 )
 
@@ -111,7 +115,9 @@ def test_nothing_of_the_clients_own_is_among_the_fields_of_a_call() -> None:
         fields = header_set(rng)
         sent = call_headers(upstream, CHAT, Headers(fields), ForwardPolicy())
         assert MARK not in b"".join(value for _, value in sent), (number, fields)
-        assert [value for key, value in sent if key == b"authorization"] == [b"Bearer sk-of-acme"]
+        assert [value for key, value in sent if key == b"authorization"] == [
+            f"Bearer {canary('acme')}".encode()
+        ]
         assert [value for key, value in sent if key == b"host"] == [b"acme.example"]
 
 
@@ -128,7 +134,7 @@ def test_an_attempt_has_nothing_of_the_one_before_it() -> None:
             other = "globex" if name == "acme" else "acme"
             sent = dict(attempt.headers)
             assert MARK not in b"".join(sent.values()), (number, fields)
-            assert sent[b"authorization"] == b"Bearer sk-of-%b" % name.encode()
+            assert sent[b"authorization"] == f"Bearer {canary(name)}".encode()
             assert sent[b"host"] == b"%b.example" % name.encode()
             assert other.encode() not in b"".join((*sent, *sent.values())), (number, fields)
             assert len([1 for key, _ in attempt.headers if key == b"authorization"]) == 1

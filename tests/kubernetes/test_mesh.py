@@ -15,11 +15,12 @@ from llm_mesh_middleware.cli.serve import _check_config
 from llm_mesh_middleware.cli.validate import report
 from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream
 from llm_mesh_middleware.wsgi import LLMMeshWSGIMiddleware
+from tests.canaries import canary
 from tests.kubernetes.apiserver import APIServer
 from tests.kubernetes.clusters import Cluster, eventually, key_from, provider, route, secret
 from tests.kubernetes.test_processes import threads
 
-KEY, NEXT_KEY = "sk-canary-first-Zq7Lx4Wv", "sk-canary-next-9Tt8KdPm"
+KEY, NEXT_KEY = canary("cluster"), canary("cluster, rotated")
 HOSTS = ("acme.example", "globex.example")
 Ask = Callable[[], httpx.Response]
 

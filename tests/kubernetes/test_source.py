@@ -5,9 +5,10 @@ from __future__ import annotations
 from llm_mesh_kubernetes import KubernetesSource
 from llm_mesh_middleware.config import LLMProvider
 from llm_mesh_middleware.sources import ConfigSource, Manifest
+from tests.canaries import canary
 from tests.kubernetes.clusters import Cluster, eventually, key_from, provider, route, secret
 
-KEY = "sk-canary-Zq7Lx4Wv2Tt8Kd"
+KEY = canary("cluster")
 
 
 def names(manifest: Manifest) -> list[str]:

@@ -9,8 +9,10 @@ from typing import Any
 import httpx
 
 from llm_mesh_middleware import LLMProvider, LLMRoute, Mesh, MeshSettings
+from tests.canaries import canary
 
 QUESTION = {"messages": [{"role": "user", "content": "Good morning to you"}]}
+KEY = canary("outbound")
 URL = "http://llm/v1/chat/completions"
 
 _PROVIDER = LLMProvider.model_validate(
@@ -18,7 +20,7 @@ _PROVIDER = LLMProvider.model_validate(
         "metadata": {"name": "main"},
         "spec": {
             "host": "main.example",
-            "configs": {"defaultConfig": {"openAIConfig": {"model": "m-1", "apiKey": "sk-own-1"}}},
+            "configs": {"defaultConfig": {"openAIConfig": {"model": "m-1", "apiKey": KEY}}},
         },
     }
 )

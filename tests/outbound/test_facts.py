@@ -14,6 +14,7 @@ import pytest
 
 from llm_mesh_httpx import AsyncMeshTransport, MeshTransport
 from llm_mesh_middleware import LLMMeshMiddleware, Mesh
+from llm_mesh_middleware._core.observer import Observation
 from tests.outbound.meshes import QUESTION, URL, by_attribute, make_mesh
 
 RULES = (
@@ -147,7 +148,7 @@ async def test_facts_around_an_inbound_adapter_yield_to_what_it_knows(mesh: Mesh
 def test_a_call_that_is_refused_is_told_of_with_its_facts() -> None:
     told: list[tuple[object, ...]] = []
 
-    class Told:
+    class Told(Observation):
         def __init__(self, request: Any) -> None:
             self.request = request
 

@@ -15,8 +15,9 @@ import llm_mesh_httpx
 import llm_mesh_httpx.httpx2
 from llm_mesh_middleware import ConfigError, Mesh, MeshSettings
 from llm_mesh_middleware.testing import FakeUpstream, Stream, chat_stream
+from tests.canaries import canary
 from tests.conftest import DASHSCOPE, Providers
-from tests.outbound.meshes import QUESTION, URL, make_mesh
+from tests.outbound.meshes import KEY, QUESTION, URL, make_mesh
 
 FLAVOURS = [(httpx, llm_mesh_httpx), (httpx2, llm_mesh_httpx.httpx2)]
 flavours = pytest.mark.parametrize(("library", "ours"), FLAVOURS, ids=["httpx", "httpx2"])
@@ -73,10 +74,12 @@ async def test_other_hosts_are_reached_by_default(library: Any, ours: Any) -> No
 @pytest.mark.parametrize("url", [URL, "https://llm/v1/chat/completions", "http://LLM:80/"])
 def test_a_virtual_host_is_served_under_any_scheme(library: Any, ours: Any, url: str) -> None:
     with library.Client(transport=ours.MeshTransport(make_mesh())) as client:
-        answer = client.post(url, json=QUESTION, headers={"authorization": "Bearer sk-dummy"})
+        answer = client.post(
+            url, json=QUESTION, headers={"authorization": f"Bearer {canary('of the caller')}"}
+        )
     seen = answer.json()["seen"]
     assert seen["url"] == "https://main.example/v1/chat/completions"
-    assert seen["headers"]["authorization"] == "Bearer sk-own-1"
+    assert seen["headers"]["authorization"] == f"Bearer {KEY}"
     assert seen["headers"]["host"] == "main.example"
     assert seen["body"]["model"] == "m-1"
 

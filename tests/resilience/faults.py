@@ -41,6 +41,8 @@ def refusal(status: int, code: str, **fields: str) -> Answer:
 DOWN = refusal(503, "overloaded")
 TOO_LONG = refusal(400, "context_length_exceeded")
 FILTERED = refusal(400, "content_filter")
+# A model that continues no answer of its own says so with a status alone.
+PREFILLED = refusal(400, "invalid_request_error")
 
 
 # Answers that the mesh makes itself; every other status is a provider's own word.
@@ -292,6 +294,22 @@ FAULTS = (
         "400 of a content filter, where the rule names it",
         (FILTERED,),
         rule=NAMED,
+        sees="fallback",
+        calls="pf",
+        answered=("answered 400", "answered 200"),
+    ),
+    Fault(
+        "400 for an answer that was begun by the client",
+        (PREFILLED,),
+        sees=400,
+        code="invalid_request_error",
+        calls="p",
+        answered=("answered 400",),
+    ),
+    Fault(
+        "400 for an answer that was begun by the client, where the rule has the status",
+        (PREFILLED,),
+        rule={"retry": {"codes": [400]}},
         sees="fallback",
         calls="pf",
         answered=("answered 400", "answered 200"),

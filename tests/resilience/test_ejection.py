@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 
 from llm_mesh_middleware._core.routing import RoutingTable
+from tests.canaries import canary
 from tests.resilience.meshes import provider, route, table
 from tests.resilience.simulation import Act, Behaviour, Simulation
 
@@ -184,7 +185,7 @@ def test_what_is_known_of_a_provider_survives_a_reload_unless_it_has_changed() -
     assert after(split({"a": 50, "b": 50})) == 0
     assert after(split({"a": 90, "b": 10})) == 0
     # Another key is no other provider.
-    config = {"model": "a-model", "apiKey": "sk-another", "headers": {"x-a": "1"}}
+    config = {"model": "a-model", "apiKey": canary("another"), "headers": {"x-a": "1"}}
     rotated = {"configs": {"defaultConfig": {"openAIConfig": config}}}
     refs = [{"providerHost": "a.example"}, {"providerHost": "b.example"}]
     assert after(table(provider("a", None, **rotated), provider("b"), route(*refs))) == 0

@@ -24,6 +24,7 @@ from llm_mesh_middleware.testing import (
     Stream,
     token_usage,
 )
+from tests.canaries import canary
 from tests.contract.adapters import ADAPTERS, Adapter
 from tests.contract.calling import Ask, Caller, Seen, seen
 from tests.resilience.faults import (
@@ -47,7 +48,7 @@ from tests.resilience.meshes import (
     route,
 )
 
-SECRET = "Bearer sk-of-the-client-itself"
+SECRET = f"Bearer {canary('of the client itself')}"
 
 
 @pytest.fixture(scope="module", params=["asgi", "wsgi"])

@@ -11,6 +11,7 @@ import pytest
 
 from llm_mesh_middleware import LLMMeshMiddleware, Mesh, MeshSettings
 from llm_mesh_middleware.testing import Answer, FakeUpstream, error_body
+from tests.canaries import canary
 from tests.conftest import Serve
 from tests.resilience.meshes import FALLBACK, PRIMARY, Ledger, provider, route
 
@@ -50,7 +51,7 @@ def client(
         )
         mesh = Mesh(documents, settings=MeshSettings(), observer=ledger)
         port = serve(LLMMeshMiddleware(app, mesh=mesh))
-        clients.append(openai.OpenAI(base_url=f"http://{LOCAL}:{port}/v1", api_key="sk-any"))
+        clients.append(openai.OpenAI(base_url=f"http://{LOCAL}:{port}/v1", api_key=canary("any")))
         return clients[-1]
 
     yield start
@@ -167,7 +168,7 @@ async def test_the_async_client_is_told_the_same(
     primary.always(refusal(503))
     fallback.always(refusal(503))
     base_url = str((await asyncio.to_thread(client, 2)).base_url)
-    async with openai.AsyncOpenAI(base_url=base_url, api_key="sk-any") as asking:
+    async with openai.AsyncOpenAI(base_url=base_url, api_key=canary("any")) as asking:
         with pytest.raises(openai.InternalServerError):
             await asking.chat.completions.create(
                 model="m", messages=[{"role": "user", "content": "Good morning"}]

@@ -22,6 +22,9 @@ from tests.soak.targets import gunicorn, serve, write_manifest
 
 _RUNNING = re.compile(r"running on (http://127\.0\.0\.1:\d+)")
 _BOOTED = re.compile("Booting worker")
+# By then every thread has called and every pool and heap has its size: live objects do not grow at
+# all, the allocator's free space does by a few MiB.
+WARM_UP = 20_000
 _COLUMNS = "   time      calls  calls/s      RSS   files  threads  tasks  errors"
 
 
@@ -59,7 +62,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--wsgi", action="store_true", help="gunicorn, not the sidecar")
     parser.add_argument("--callers", type=int, default=24, help="calls at a time (24)")
     parser.add_argument("--reload", type=float, default=3.0, help="seconds between versions (3)")
-    parser.add_argument("--warm-up", type=float, default=0.2, help="part that is not judged (0.2)")
+    parser.add_argument("--warm-up", type=int, default=WARM_UP, help="calls not judged (20,000)")
     parser.add_argument("--svg", type=Path, help="where the picture goes")
     return parser.parse_args(arguments)
 
@@ -104,15 +107,15 @@ def _print(sample: Sample) -> None:
     )
 
 
-def _judge(title: str, samples: Sequence[Sample], load: Load, warm_up: float) -> int:
+def _judge(title: str, samples: Sequence[Sample], load: Load, warm_up: int) -> int:
     """Say what became of memory, files and tasks; the last sample is of an idle process."""
-    warm = samples[int(len(samples) * warm_up) : -1] or samples
+    warm = [sample for sample in samples[:-1] if sample.calls >= warm_up] or samples
     flat, furthest = is_flat(warm)
     last = samples[-1]
     print(f"\n{title}: {load.errors.total()} errors")
     for problem, count in load.errors.most_common(5):
         print(f"  {count} x {problem}")
-    print(f"memory within {furthest:.1%} of its median after warm-up")
+    print(f"memory within {furthest:.1%} of its median after {warm[0].calls:,} calls")
     print(f"idle: {last.files} file descriptors, {last.threads} threads, {last.tasks} tasks")
     return int(bool(load.errors) or not flat)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import os
 import re
@@ -16,7 +17,15 @@ from pathlib import Path
 
 import pytest
 
-from llm_mesh_middleware.testing import FakeUpstream, Gate, RecordedRequest, Stream
+from llm_mesh_middleware.testing import (
+    Answer,
+    FakeUpstream,
+    Gate,
+    RecordedRequest,
+    Scripted,
+    Stream,
+)
+from tests.adapters.wire import Client, request_bytes
 from tests.streams.conftest import Site, chat
 from tests.streams.serving import PLAIN
 
@@ -73,11 +82,12 @@ async def test_parallel_streams_do_not_mix_and_begin_before_they_end(
 
 
 @contextmanager
-def process(site: Site) -> Iterator[tuple[int, int]]:
+def process(site: Site, **more: object) -> Iterator[tuple[int, int]]:
     """A mesh in a process of its own: its id and its port."""
     settings = {
         "LLM_MESH_CONFIG": str(site.config),
         "LLM_MESH_ENDPOINTS": json.dumps({PLAIN: site.upstream.url}),
+        **{f"LLM_MESH_{name.upper()}": str(value) for name, value in more.items()},
     }
     root = Path(__file__).parents[2]
     child = subprocess.Popen(
@@ -113,6 +123,29 @@ def until_still(request: RecordedRequest) -> int:
         still = still + 1 if request.sent_bytes == sent else 0
         sent = request.sent_bytes
     return sent
+
+
+_JSON = [("content-type", "application/json")]
+_GZIP = [*_JSON, ("content-encoding", "gzip")]
+TOO_LONG = {
+    "a JSON of 64 MB": Stream([b'"' + b"x" * 2**20] * 64, headers=_JSON),
+    "a bomb of 256 MB": Answer(headers=_GZIP, body=gzip.compress(bytes(2**28), 1)),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("answer", TOO_LONG.values(), ids=TOO_LONG)
+def test_an_answer_that_is_too_long_is_not_held_whole(
+    site: Site, upstream: FakeUpstream, answer: Scripted
+) -> None:
+    limit = 2 * 2**20
+    upstream.always(answer)
+    with process(site, max_response_bytes=limit) as (pid, port), Client(port) as client:
+        assert client.ask(request_bytes("app.example")).status == 200
+        before = resident_bytes(pid)
+        for _ in range(3):
+            assert client.ask(chat()).status == 502
+        assert resident_bytes(pid) - before < 8 * limit
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

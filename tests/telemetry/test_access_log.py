@@ -14,6 +14,7 @@ from opentelemetry import trace
 from llm_mesh_middleware import LLMMeshMiddleware
 from llm_mesh_middleware._telemetry.access_log import JSONFormatter, LineFormatter
 from llm_mesh_middleware.testing import Answer, Cut, FakeUpstream, chat_completion, error_body
+from tests.canaries import canary, leaks
 from tests.telemetry.recording import CHAT, KEY, STREAM, Recorder, calling, chat, make_mesh, nothing
 
 USAGE = {
@@ -45,7 +46,7 @@ async def test_a_call_is_one_record_with_asms_names_and_the_meshs(
     body = chat_completion("Hi", model="m-1-2026", usage=USAGE)
     upstream.script(Answer(200, [("x-request-id", "req-9")], body))
     async with calling(make_mesh(recorder, upstream)) as client:
-        await chat(client, headers={"authorization": "Bearer secret-of-client"})
+        await chat(client, headers={"authorization": f"Bearer {canary('of a client')}"})
     (record,) = records
     assert record.levelno == logging.INFO
     found = dict(fields(record))
@@ -137,12 +138,12 @@ async def test_a_failure_is_an_event_in_the_meshs_own_words(
 async def test_the_callers_name_is_told_and_its_key_is_not(
     recorder: Recorder, upstream: FakeUpstream, records: list[logging.LogRecord]
 ) -> None:
-    settings = {"client_keys": {"team-a": "secret-of-team-a"}, "access": "keys"}
+    settings = {"client_keys": {"team-a": canary("team-a")}, "access": "keys"}
     async with calling(make_mesh(recorder, upstream, settings=settings)) as client:
-        await chat(client, headers={"authorization": "Bearer secret-of-team-a"})
+        await chat(client, headers={"authorization": f"Bearer {canary('team-a')}"})
     assert fields(records[0])["consumer"] == "team-a"
     assert recorder.call.attributes["llm_mesh.consumer"] == "team-a"
-    assert "secret-of-team-a" not in str(fields(records[0]))
+    assert not leaks(str(fields(records[0])))
 
 
 async def asked(app: Any, path: str, method: str, body: bytes) -> None:
@@ -214,8 +215,8 @@ async def test_a_record_has_no_content_and_no_header(
         await chat(client, headers={"x-canary": "header-canary", "cookie": "cookie-canary"})
     (record,) = records
     line = JSONFormatter().format(record) + LineFormatter().format(record) + str(vars(record))
-    for canary in ("Good morning", "You said", "header-canary", "cookie-canary", KEY):
-        assert canary not in line
+    for piece in ("Good morning", "You said", "header-canary", "cookie-canary", KEY):
+        assert piece not in line
 
 
 async def test_where_nobody_listens_no_record_is_made(

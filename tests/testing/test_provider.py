@@ -12,8 +12,10 @@ import pytest
 from openai.types.chat import ChatCompletionUserMessageParam
 
 from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream
+from tests.canaries import canary
 from tests.testing.clients import CHAT, QUESTION
 
+KEY = canary("the fake upstream")
 MESSAGES: list[ChatCompletionUserMessageParam] = [
     {"role": "user", "content": "Good morning to you"}
 ]
@@ -21,7 +23,7 @@ MESSAGES: list[ChatCompletionUserMessageParam] = [
 
 @pytest.fixture(scope="module")
 def provider(ca: CertificateAuthority) -> Iterator[FakeUpstream]:
-    with FakeUpstream(ca=ca, api_key="the-key", models=("m-1", "m-2")) as upstream:
+    with FakeUpstream(ca=ca, api_key=KEY, models=("m-1", "m-2")) as upstream:
         yield upstream
 
 
@@ -30,7 +32,7 @@ def sdk(provider: FakeUpstream) -> Iterator[openai.OpenAI]:
     provider.clear()
     http_client = httpx2.Client(verify=provider.ca.client_context(), trust_env=False)
     with openai.OpenAI(
-        api_key="the-key", base_url=f"{provider.url}/v1", max_retries=0, http_client=http_client
+        api_key=KEY, base_url=f"{provider.url}/v1", max_retries=0, http_client=http_client
     ) as client:
         yield client
 
@@ -41,7 +43,7 @@ def call(provider: FakeUpstream, method: str, path: str, body: object = None) ->
     )
     try:
         data = body if isinstance(body, bytes) else json.dumps(body)
-        connection.request(method, path, data, {"authorization": "Bearer the-key"})
+        connection.request(method, path, data, {"authorization": f"Bearer {KEY}"})
         response = connection.getresponse()
         return response.status, json.load(response)
     finally:
@@ -136,14 +138,14 @@ def test_another_key_is_refused_and_not_repeated(provider: FakeUpstream) -> None
     http_client = httpx2.Client(verify=provider.ca.client_context(), trust_env=False)
     with (
         openai.OpenAI(
-            api_key="other-key", base_url=provider.url, max_retries=0, http_client=http_client
+            api_key=canary("other"), base_url=provider.url, max_retries=0, http_client=http_client
         ) as client,
         pytest.raises(openai.AuthenticationError) as caught,
     ):
         client.models.list()
 
     assert caught.value.code == "invalid_api_key"
-    assert "other-key" not in caught.value.message
+    assert canary("other") not in caught.value.message
 
 
 @pytest.mark.parametrize(
