@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from time import monotonic, time
 from typing import TYPE_CHECKING
@@ -314,7 +315,7 @@ class Mesh:
     ) -> Telemetry:
         settings = self.settings
         telemetry = Telemetry(
-            version("llm-mesh-middleware"),
+            _version(),
             known_models=lambda: self._live.table.models,
             health=self.health,
             workload=settings.labels.get("app", "unknown"),
@@ -360,3 +361,8 @@ def _policy(settings: MeshSettings) -> ExchangePolicy:
         forward=ForwardPolicy.extended(settings.forward_headers),
         show_routing=settings.response_headers,
     )
+
+
+@cache  # to read it takes longer than to make the rest of a mesh
+def _version() -> str:
+    return version("llm-mesh-middleware")

@@ -14,7 +14,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from ._core.headers import NEVER_FORWARDED, is_forbidden
 from ._schema.labels import read_label_file, read_label_list
@@ -306,6 +311,18 @@ class MeshSettings(BaseSettings):
         description="Whether answers carry x-llm-mesh-* headers that tell how they were routed."
         " Default: true.",
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Keywords and the environment alone: to ask files that nobody names takes as long."""
+        return init_settings, env_settings
 
 
 def load_settings(**overrides: Any) -> MeshSettings:
