@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from llm_mesh_middleware.testing import Answer, Cut, Scripted, error_body
+from llm_mesh_middleware.testing import Answer, Cut, Gate, Scripted, error_body
+from tests.contract.calling import seen
 from tests.contract.conftest import World, rule
 from tests.resilience.meshes import FALLBACK, PRIMARY, key_of
 
-SHORT_S = 0.2
+SHORT_S = 0.1
 
 
 @pytest.mark.parametrize(
@@ -122,11 +123,15 @@ def test_a_slow_call_is_hedged(world: World) -> None:
 
 
 def test_a_call_that_is_hedged_may_still_win(world: World) -> None:
-    world.primary.always(Answer(200, body={"choices": [], "slow": True}, delay=0.05))
+    hedged = Gate()
+    world.primary.always(Answer(200, body={"choices": [], "slow": True}, delay=hedged))
     world.fallback.always(Cut(how="stall"))
     world.start(rule("only", PRIMARY, FALLBACK, retry={"hedgeAfter": "10ms"}))
-    assert world.ask().json()["slow"] is True
-    assert world.fallback.wait_for_requests(1)[0].wait_disconnected()
+    call = world.call()
+    (other,) = world.fallback.wait_for_requests(1, 5)
+    hedged.open()
+    assert seen(call).json()["slow"] is True
+    assert other.wait_disconnected()
 
 
 def test_with_every_backend_ejected_the_answer_is_503(world: World) -> None:

@@ -237,7 +237,8 @@ async def test_200_exchanges_at_once_take_at_most_a_connection_each(
 ) -> None:
     gate = Gate()
     tls_upstream.always(Answer(body=chat_completion(), delay=gate))
-    mesh = Mesh([provider()], settings=settings_for(tls_upstream, ca_file), observer=observer)
+    settings = settings_for(tls_upstream, ca_file, connect_timeout=30)  # for a busy machine
+    mesh = Mesh([provider()], settings=settings, observer=observer)
     chats = asyncio.gather(*(chat(mesh) for _ in range(200)))
     await asyncio.to_thread(tls_upstream.wait_for_requests, 200, 30)
     gate.open()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -127,7 +128,13 @@ def test_the_winner_of_a_race_hangs_on_the_same_line(
     fallback.always(Cut(Answer(body={"choices": []}), at=0.9, how="stall"))
     mesh, _ = mesh_of(primary, fallback, PRIMARY, FALLBACK, retry=HEDGED)
     line = Line()
-    threading.Timer(0.1, line.cut).start()
+
+    def cut() -> None:
+        fallback.wait_for_requests(1, 5)
+        time.sleep(0.05)  # its head is on the way
+        line.cut()
+
+    threading.Thread(target=cut).start()
     with pytest.raises(ClientDisconnected):
         send(mesh, line)
 
