@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,10 +39,34 @@ pytest_runtest_makereport = search_for_canaries  # pytest knows a hook by its na
 hypothesis.settings.register_profile("suite", max_examples=50, deadline=None)
 hypothesis.settings.load_profile("suite")
 
-SERVERS = ("uvicorn-h11", "uvicorn-httptools", "hypercorn")
+
+def slow(*cases: object) -> list[object]:
+    """These cases of a parameter in the slow runs alone: they prove again what another proves."""
+    every = (case if isinstance(case, tuple) else (case,) for case in cases)
+    return [pytest.param(*case, marks=pytest.mark.slow) for case in every]
+
+
+SERVERS = ("uvicorn-httptools", *slow("uvicorn-h11", "hypercorn"))
 WSGI_SERVERS = ("wsgiref",)
 Serve = Callable[..., int]
 Http = Literal["h11", "httptools"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage while thousands of modules and tests are made, nor among them later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """One more than there are processors: many tests wait for a socket or a time limit."""
+    return (yield) + 1
 
 
 @pytest.fixture(autouse=True)
@@ -114,12 +139,20 @@ def running(app: object, server: str) -> AbstractContextManager[int]:
 
 
 class _Uvicorn(uvicorn.Server):
-    """Looks more often whether it shall end: most tests are over before its own first look."""
+    """Waits to be told to end: dozens of servers that look for it again and again are a load."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ending = asyncio.Event()
 
     async def main_loop(self) -> None:
+        self._loop = asyncio.get_running_loop()
         await self.on_tick(0)
-        while not self.should_exit:
-            await asyncio.sleep(0.02)
+        await self._ending.wait()
+
+    def end(self) -> None:
+        self.should_exit = True
+        self._loop.call_soon_threadsafe(self._ending.set)
 
 
 _UVICORNS: dict[str, tuple[Callable[[], asyncio.AbstractEventLoop], Http]] = {
@@ -152,7 +185,7 @@ def _uvicorn(app: object, name: str) -> Iterator[int]:
     try:
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:
-        server.should_exit = True
+        server.end()
         thread.join(10)
         assert not thread.is_alive()
 
@@ -198,12 +231,15 @@ def _wsgiref(app: object, name: str) -> Iterator[int]:
     """A thread for each request, and everything that PEP 3333 demands is looked at."""
     checked = validator(app)  # type: ignore[arg-type]
     with make_server("127.0.0.1", 0, checked, _ThreadingServer, _SilentHandler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), name=name)
+        thread = threading.Thread(target=server.serve_forever, name=name)
         thread.start()
         try:
             yield server.server_port
         finally:
-            server.shutdown()
+            ending = threading.Thread(target=server.shutdown)
+            ending.start()
+            socket.create_connection(("127.0.0.1", server.server_port)).close()  # it looks up
+            ending.join(10)
             thread.join(10)
             assert not thread.is_alive()
             if isinstance(app, LLMMeshWSGIMiddleware):  # WSGI has no word for the end of a server

@@ -66,6 +66,7 @@ def test_every_test_is_searched(request: pytest.FixtureRequest) -> None:
     assert pytest_runtest_makereport in [hook.function for hook in hooks]
 
 
+@pytest.mark.slow
 def test_a_test_that_leaks_fails_by_its_name(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text("from tests.canaries import pytest_runtest_makereport")
     (tmp_path / "test_leaking.py").write_text(LEAKING)

@@ -20,7 +20,7 @@ from llm_mesh_middleware import ConfigError, LLMMeshMiddleware, Mesh
 from llm_mesh_middleware.testing import FakeUpstream
 from tests.adapters.meshes import own_app
 from tests.adapters.wire import CHAT, Client, request_bytes
-from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, MOONSHOT, Providers, running
+from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, MOONSHOT, Providers, running, slow
 
 BROKEN = textwrap.dedent(
     """\
@@ -52,7 +52,7 @@ def broken(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("http", ["h11", "httptools"])
+@pytest.mark.parametrize("http", ["httptools", *slow("h11")])
 def test_uvicorn_does_not_start_with_a_broken_manifest(
     broken: Path, tmp_path: Path, http: str
 ) -> None:

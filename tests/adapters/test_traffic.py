@@ -15,7 +15,16 @@ from llm_mesh_middleware import LLMMeshMiddleware, Mesh
 from llm_mesh_middleware.testing import Answer, Gate
 from tests.adapters.meshes import own_app
 from tests.adapters.wire import request_bytes
-from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, DEMO, MOONSHOT, MOONSHOT_KEY, Providers, Serve
+from tests.conftest import (
+    DASHSCOPE,
+    DASHSCOPE_KEY,
+    DEMO,
+    MOONSHOT,
+    MOONSHOT_KEY,
+    Providers,
+    Serve,
+    slow,
+)
 
 MeshOn = Callable[..., int]
 
@@ -110,7 +119,10 @@ async def test_each_half_has_its_own_key_path_model_and_form(
 
 @pytest.mark.parametrize(
     ("server", "count"),
-    [("uvicorn-httptools", 200), ("uvicorn-uvloop", 200), ("uvicorn-h11", 50), ("hypercorn", 50)],
+    [
+        ("uvicorn-httptools", 200),
+        *slow(("uvicorn-uvloop", 200), ("uvicorn-h11", 50), ("hypercorn", 50)),
+    ],
 )
 async def test_so_many_requests_are_in_flight_at_once(
     mesh_on: MeshOn, providers: Providers, server: str, count: int
@@ -123,7 +135,8 @@ async def test_so_many_requests_are_in_flight_at_once(
 
     providers.dashscope.always(answer)
     texts = [f"text {number}" for number in range(count)]
-    asking = asyncio.create_task(ask_all(mesh_on(server), DASHSCOPE, texts, count))
+    port = mesh_on(server, connect_timeout=30)  # so many handshakes on a busy machine
+    asking = asyncio.create_task(ask_all(port, DASHSCOPE, texts, count))
     try:
         await asyncio.to_thread(providers.dashscope.wait_for_requests, count, 30)
     finally:

@@ -84,6 +84,7 @@ def run_without(library: str, code: str, *arguments: str) -> subprocess.Complete
     )
 
 
+@pytest.mark.slow
 def test_without_click_there_is_no_command_but_a_sentence() -> None:
     done = run_without("click", RUN, "--help")
     assert done.returncode == 1
@@ -101,6 +102,7 @@ def test_a_missing_library_is_told_with_the_extra_to_install() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_validate_works_without_what_only_serve_and_demo_need() -> None:
     done = run_without("uvicorn", RUN, "validate", str(MANIFESTS))
     assert (done.returncode, done.stdout) == (0, "")

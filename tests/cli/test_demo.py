@@ -11,6 +11,7 @@ from tests.cli.conftest import Run
 from tests.cli.terminal import on_a_terminal
 
 
+@pytest.mark.slow
 def test_the_demonstration_runs_with_nothing_set_up_and_fits_80_columns(
     run: Run, tmp_path: Path
 ) -> None:

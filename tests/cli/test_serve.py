@@ -261,12 +261,14 @@ def test_sigterm_lets_an_open_stream_finish_and_exits_with_0(own_sidecar: Sideca
     assert "Traceback" not in own_sidecar.output
 
 
+@pytest.mark.slow
 def test_sigint_exits_with_0_and_without_a_traceback(own_sidecar: Sidecar) -> None:
     assert _by_host(own_sidecar.port, DASHSCOPE)[0] == 200
     assert own_sidecar.stop(signal.SIGINT) == 0
     assert "Traceback" not in own_sidecar.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("own_sidecar", [("--workers", "2")], indirect=True)
 def test_two_workers_share_the_port(own_sidecar: Sidecar) -> None:
     assert {_by_proxy(own_sidecar.port, DASHSCOPE)[0] for _ in range(10)} == {200}

@@ -174,6 +174,7 @@ def test_a_terminal_gets_the_same_words_in_colours(tmp_path: Path, command: str)
     assert "canary" not in plain + coloured
 
 
+@pytest.mark.slow
 def test_a_pipe_gets_no_colours() -> None:
     result = subprocess.run(
         [*COMMAND, "validate", str(MANIFESTS)],

@@ -23,6 +23,7 @@ from llm_mesh_middleware.testing import (
     chat_completion,
     chat_stream,
 )
+from tests.conftest import slow
 from tests.engine.calls import HOST, call, request_to, send
 
 EVENTS = chat_stream(["Good ", "morning"])
@@ -50,7 +51,7 @@ def scripted(request: pytest.FixtureRequest, ca: CertificateAuthority) -> Iterat
         yield upstream
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", [0, *slow(*range(1, 8))])
 async def test_random_cancellations_leave_no_connection_behind(
     scripted: FakeUpstream, contexts: TLSContexts, seed: int
 ) -> None:
@@ -106,7 +107,7 @@ async def test_who_leaves_while_nobody_accepts_the_connection_waits_for_nothing(
         task.cancel()
         await asyncio.wait((task,))
         assert task.cancelled()
-        assert time.monotonic() - began < 0.1
+        assert time.monotonic() - began < 0.5  # and not the five seconds of a connection
         assert in_use(client) == []
         await client.aclose()
         for filler in fillers:

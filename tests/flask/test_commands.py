@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, MANIFESTS
+from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, MANIFESTS, slow
 from tests.flask.application import make
 
 BROKEN = "apiVersion: istio.alibabacloud.com/v1\nkind: LLMProvider\nspec: {hots: x}\n"
@@ -68,7 +68,7 @@ def test_explain_ends_with_a_code_that_says_why(arguments: list[str], code: int,
     assert told in done.output
 
 
-@pytest.mark.parametrize("command", [["llm-mesh", "validate"], ["shell"]])
+@pytest.mark.parametrize("command", [["llm-mesh", "validate"], *slow(["shell"])])
 def test_a_flask_command_ends_with_the_problems_and_no_traceback(
     tmp_path: Path, command: list[str]
 ) -> None:

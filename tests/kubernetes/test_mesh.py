@@ -172,6 +172,7 @@ def test_a_mesh_does_not_start_on_what_cannot_be_used(double: Cluster, ca_file: 
     eventually(lambda: "ResolvedRefs" in double.conditions("LLMRoute", "chat"))
 
 
+@pytest.mark.slow
 def test_without_the_library_the_command_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['kubernetes_asyncio'] = None;"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import anthropic
 import httpx
 import httpx2
 import openai
@@ -149,11 +149,20 @@ async def test_openai_completes_and_streams_asynchronously(mesh: Mesh) -> None:
     await mesh.aclose()
 
 
+@pytest.fixture
+def anthropic() -> Any:
+    """Loaded when it is asked for: that takes longer than all tests of this folder."""
+    return importlib.import_module("anthropic")
+
+
 def claude(host: str, client: object) -> dict[str, Any]:
     return options(host, client) | {"base_url": f"http://{host}"}
 
 
-def test_anthropic_gets_a_message_of_the_configured_model(mesh: Mesh, providers: Providers) -> None:
+@pytest.mark.slow
+def test_anthropic_gets_a_message_of_the_configured_model(
+    anthropic: Any, mesh: Mesh, providers: Providers
+) -> None:
     with httpx2.Client(transport=MeshTransport(mesh)) as client:
         sdk = anthropic.Anthropic(**claude(MOONSHOT, client))
         message = sdk.messages.create(model="any", max_tokens=64, messages=MESSAGES)
@@ -165,7 +174,8 @@ def test_anthropic_gets_a_message_of_the_configured_model(mesh: Mesh, providers:
     assert "stream_options" not in request.json()
 
 
-async def test_anthropic_reads_a_stream_asynchronously(mesh: Mesh) -> None:
+@pytest.mark.slow
+async def test_anthropic_reads_a_stream_asynchronously(anthropic: Any, mesh: Mesh) -> None:
     async with httpx2.AsyncClient(transport=AsyncMeshTransport(mesh)) as client:
         sdk = anthropic.AsyncAnthropic(**claude(DEMO, client))
         async with sdk.messages.stream(model="any", max_tokens=64, messages=MESSAGES) as stream:
@@ -176,7 +186,10 @@ async def test_anthropic_reads_a_stream_asynchronously(mesh: Mesh) -> None:
     await mesh.aclose()
 
 
-def test_anthropic_raises_what_it_always_raises(mesh: Mesh, providers: Providers) -> None:
+@pytest.mark.slow
+def test_anthropic_raises_what_it_always_raises(
+    anthropic: Any, mesh: Mesh, providers: Providers
+) -> None:
     providers.dashscope.always(Answer(429, body=error_body("Slow down", code="limit")))
     with httpx2.Client(transport=MeshTransport(mesh)) as client:
         sdk = anthropic.Anthropic(**claude(DASHSCOPE, client))
@@ -184,7 +197,10 @@ def test_anthropic_raises_what_it_always_raises(mesh: Mesh, providers: Providers
             sdk.messages.create(model="any", max_tokens=64, messages=MESSAGES)
 
 
-def test_anthropic_raises_for_a_stream_that_breaks_off(mesh: Mesh, providers: Providers) -> None:
+@pytest.mark.slow
+def test_anthropic_raises_for_a_stream_that_breaks_off(
+    anthropic: Any, mesh: Mesh, providers: Providers
+) -> None:
     data = json.dumps({"type": "message_start", "message": BEGUN})
     event = f"event: message_start\ndata: {data}\n\n".encode()
     providers.dashscope.always(Stream([event, 0.01], end="fin"))

@@ -10,6 +10,7 @@ import pytest
 
 from llm_mesh_middleware._core.routing import RoutingTable
 from tests.canaries import canary
+from tests.conftest import slow
 from tests.resilience.meshes import provider, route, table
 from tests.resilience.simulation import Act, Behaviour, Simulation
 
@@ -42,7 +43,9 @@ def waves(times: list[float], gap_s: float = 1.0) -> list[list[float]]:
     return parted
 
 
-@pytest.mark.parametrize(("act", "probes"), [(Act(503), 1), (Act(0), 3), (Act(429), 2)], ids=str)
+@pytest.mark.parametrize(
+    ("act", "probes"), [(Act(0), 3), *slow((Act(503), 1), (Act(429), 2))], ids=str
+)
 def test_a_dead_provider_is_ejected_for_longer_and_longer_probed_and_readmitted(
     probes: int, act: Act
 ) -> None:

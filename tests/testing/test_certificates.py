@@ -95,6 +95,7 @@ def test_an_upstream_without_authority_says_so() -> None:
         _ = FakeUpstream(tls=False).ca
 
 
+@pytest.mark.slow
 def test_without_trustme_plain_http_works_and_tls_says_what_to_install() -> None:
     code = """
 import sys
