@@ -31,10 +31,18 @@ def gunicorn(options: tuple[str, ...], environ: Mapping[str, str], log: Path) ->
         command = (sys.executable, "-m", "gunicorn", *options, *bind, APP)
         process = subprocess.Popen(command, cwd=ROOT, env={**environ}, pass_fds=(number,))
     try:
+        _until_it_answers(port)
         yield port
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
+
+
+def _until_it_answers(port: int) -> None:
+    """Its socket takes connections before there is a worker, and that may take a while."""
+    with socket.create_connection(("127.0.0.1", port), 30) as asking:
+        asking.sendall(b"GET / HTTP/1.1\r\nHost: app.example\r\nConnection: close\r\n\r\n")
+        assert asking.recv(1)
 
 
 @contextmanager
