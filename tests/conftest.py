@@ -46,7 +46,7 @@ def slow(*cases: object) -> list[object]:
     return [pytest.param(*case, marks=pytest.mark.slow) for case in every]
 
 
-SERVERS = ("uvicorn-httptools", *slow("uvicorn-h11", "hypercorn"))
+SERVERS = ("uvicorn-httptools", *slow("uvicorn-uvloop", "uvicorn-h11", "hypercorn"))
 WSGI_SERVERS = ("wsgiref",)
 Serve = Callable[..., int]
 Http = Literal["h11", "httptools"]

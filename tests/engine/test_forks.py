@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from llm_mesh_middleware.testing import FakeUpstream
+from tests.conftest import slow
 from tests.processes import ROOT, clean_environment
 
 PROGRAM = Path(__file__).with_name("forking.py")
@@ -18,7 +19,7 @@ WAYS = ("asgi", "wsgi", "httpx", "other host", "django", "reload")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.parametrize("moment", ["before use", "after use"])
+@pytest.mark.parametrize("moment", ["after use", *slow("before use")])
 def test_a_child_of_a_process_that_holds_every_lock_serves(tmp_path: Path, moment: str) -> None:
     with FakeUpstream(tls=False) as upstream:
         done = subprocess.run(

@@ -285,6 +285,7 @@ sys.exit(0 if (before, os.waitstatus_to_exitcode(result), after) == (200, 0, 200
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_child_opens_its_own_connections_and_the_parent_keeps_its(
     engine: str, providers: Providers

@@ -133,6 +133,7 @@ TOO_LONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("answer", TOO_LONG.values(), ids=TOO_LONG)
 def test_an_answer_that_is_too_long_is_not_held_whole(
