@@ -7,6 +7,7 @@ this process; the upstream is one of its own.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import statistics
 import sys
@@ -90,8 +91,7 @@ def _async(sdk: openai.AsyncOpenAI, model: str, loop: asyncio.AbstractEventLoop)
     return lambda calls: loop.run_until_complete(run_all(calls))
 
 
-def _contenders(origin: Origin) -> Mapping[str, Round]:
-    mesh: Mesh = make(origin).mesh
+def _contenders(origin: Origin, mesh: Mesh) -> Mapping[str, Round]:
     loop = asyncio.new_event_loop()
     sync = httpx2.Client(transport=MeshTransport(mesh))
     asynchronous = httpx2.AsyncClient(transport=AsyncMeshTransport(mesh))
@@ -115,13 +115,14 @@ def measure(*, rounds: int = ROUNDS, calls: int = 480, only: str = "") -> dict[s
     ):
         upstream.ask(json.dumps({"think_s": 0.0, "chunks": 1, "pace_s": 0.0}))
         origin = Origin(f"http://127.0.0.1:{upstream.facts['ports']['http']}")
-        contenders = {n: run for n, run in _contenders(origin).items() if only in n}
-        samples: dict[str, list[float]] = {name: [] for name in contenders}
-        for run in contenders.values():
-            run(calls // 4)
-        for _ in range(rounds):
-            for name, run in contenders.items():
-                samples[name].append(run(calls) / calls * 1e6)
+        with contextlib.closing(make(origin).mesh) as mesh:
+            contenders = {n: run for n, run in _contenders(origin, mesh).items() if only in n}
+            samples: dict[str, list[float]] = {name: [] for name in contenders}
+            for run in contenders.values():
+                run(calls // 4)
+            for _ in range(rounds):
+                for name, run in contenders.items():
+                    samples[name].append(run(calls) / calls * 1e6)
     return {name: statistics.median(values) for name, values in samples.items()}
 
 

@@ -24,6 +24,8 @@ def make(origin: Origin) -> Any:
         json.dump(config, file)  # which is YAML
     os.environ["CONFIG_FILE_PATH"] = file.name
     os.environ["LITELLM_MASTER_KEY"] = CLIENT_KEY  # without one it refuses to start
+    if origin.ca_file is not None:
+        os.environ["SSL_CERT_FILE"] = origin.ca_file
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # prices are not looked up on the net
     from litellm.proxy.proxy_server import app
 
