@@ -8,7 +8,9 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 from tests.canaries import canary
 from tests.processes import Program, free_port, sidecar
@@ -68,11 +70,11 @@ def count_tasks() -> None:
     """In the sidecar: write the number of asyncio tasks to a file, twice a second."""
 
     loops: list[asyncio.AbstractEventLoop] = []
-    run_forever = asyncio.BaseEventLoop.run_forever
+    run = asyncio.Runner.run
 
-    def noted(loop: asyncio.BaseEventLoop) -> None:
-        loops.append(loop)
-        run_forever(loop)
+    def noted(runner: asyncio.Runner, main: Coroutine[Any, Any, object], **options: Any) -> object:
+        loops.append(runner.get_loop())
+        return run(runner, main, **options)
 
     def count() -> None:
         path = Path(os.environ["SOAK_TASKS"])
@@ -80,5 +82,5 @@ def count_tasks() -> None:
             time.sleep(0.5)
             path.write_text(str(sum(len(asyncio.all_tasks(loop)) for loop in loops)))
 
-    asyncio.BaseEventLoop.run_forever = noted  # type: ignore[method-assign]
+    asyncio.Runner.run = noted  # type: ignore[assignment,method-assign]
     threading.Thread(target=count, name="soak-tasks", daemon=True).start()

@@ -27,6 +27,7 @@ def test_a_short_run_has_no_errors(
     assert int(table[-2].split()[1].replace(",", "")) >= 3  # each caller has had an answer
     assert "of its median" in memory
     assert "file descriptors" in idle
+    assert idle.endswith(" 0 tasks") is bool(target)  # a loop that runs has one at least
     assert picture.read_text("utf-8").count("<polyline") == 6
 
 
