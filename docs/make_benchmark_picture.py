@@ -17,7 +17,7 @@ from typing import Any
 
 Scenarios = Mapping[str, Mapping[str, Any]]
 
-WIDTH, HEIGHT, TOP = 1040, 380, 56
+WIDTH, HEIGHT, TOP = 1150, 412, 56
 LABELS, BARS, MIDDLE, RIGHT = 165, 300, 600, 30
 ROW, BAR = 22, 13
 BARS_OF = ("unary-16", "sse-1000", "sse-50-paced")
@@ -131,7 +131,7 @@ def _legend(measured: Sequence[Mapping[str, Any]], x: float, y: float) -> Iterat
     for contender, _ in _drawn(measured[0]):
         yield f'<rect x="{x}" y="{y - 9}" width="10" height="10" fill="{COLOURS[contender]}"/>'
         yield _text(x + 14, y, NAMES[contender], kind="fact")
-        x += 24 + 5.6 * len(NAMES[contender])
+        x += 26 + 6.3 * len(NAMES[contender])
 
 
 def _drawn(one: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
