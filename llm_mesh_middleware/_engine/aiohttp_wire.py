@@ -20,12 +20,11 @@ from yarl import URL
 
 from .._core.messages import UpstreamRequest
 from .._core.upstream import Endpoint
+from .line import MAX_JOINED_BYTES
 from .upstream import MAX_HEAD_BYTES, request_head
 
 __all__ = ["Answered", "Connector", "Destination", "discard", "exchange", "is_sent"]
 
-# Up to here head and body are sent in one go; to copy more costs more than to send twice.
-_MAX_JOINED_BYTES = 64 * 1024
 _READ_BYTES = 64 * 1024
 _MAX_DESTINATIONS = 256
 
@@ -152,7 +151,7 @@ async def exchange(connection: Connection, head: bytes, body: bytes) -> Answered
         max_line_size=MAX_HEAD_BYTES,
         max_field_size=MAX_HEAD_BYTES,
     )
-    if len(body) <= _MAX_JOINED_BYTES:
+    if len(body) <= MAX_JOINED_BYTES:
         transport.write(head + body)
     else:
         transport.write(head)

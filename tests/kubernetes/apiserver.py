@@ -66,7 +66,7 @@ class APIServer:
 
     def __init__(self, tls: ssl.SSLContext, token: str) -> None:
         self._tls = tls
-        self._token = token
+        self.token = token
         self.url = ""
         self.versions = {"v1beta1", "v1"}
         self.page = 500
@@ -189,7 +189,7 @@ class APIServer:
     async def _guard(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[Any]]
     ) -> Any:
-        if request.headers.get("authorization") != f"Bearer {self._token}":
+        if request.headers.get("authorization") != f"Bearer {self.token}":
             return _status(401, "Unauthorized", "Unauthorized")
         if "httpx" in request.headers["user-agent"]:
             return await self._answer(request, handler)  # the test's own, for which all is well

@@ -17,6 +17,7 @@ from tests.kubernetes.clusters import TOKEN, Cluster, eventually, key_from, prov
 from tests.kubernetes.test_source import KEY, hosts, key
 
 PROVIDERS, ROUTES = "llmproviders", "llmroutes"
+NEW_TOKEN = TOKEN[::-1]
 
 
 def following(
@@ -230,11 +231,14 @@ def test_a_context_that_is_not_there_is_told(double: Cluster) -> None:
 
 def test_after_401_the_credentials_are_read_again(double: Cluster, server: APIServer) -> None:
     source = following(double, server, "a.example")
-    server.refuse(PROVIDERS, 401, times=2)
+    double.kubeconfig.write_text(double.kubeconfig.read_text().replace(TOKEN, NEW_TOKEN))
+    server.token = NEW_TOKEN
+    double.client.headers["authorization"] = f"Bearer {NEW_TOKEN}"
     server.end_watches()
     double.apply(provider("b.example"))
 
     eventually(lambda: hosts(source) == ["a.example", "b.example"])
+    eventually(lambda: server.open_watches == 2)
 
 
 def test_a_secret_that_may_not_be_read_keeps_nothing_else_from_loading(
