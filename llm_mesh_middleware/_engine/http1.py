@@ -1,19 +1,18 @@
 """An answer in HTTP/1.1, out of the bytes that a connection brings; there is no socket here.
 
-httpcore has h11 for it, which checks and copies each part of a message several times: that took
-longer than all else in a synchronous call. The length of a body is read strictly (RFC 9112 6.3):
-who is misled about it takes one answer for another. Nothing is read that h11 would refuse.
+Both engines read with it. What they would have for it otherwise, h11 and aiohttp's parser with the
+objects it fills, takes longer than all else in a call. The length of a body is read strictly
+(RFC 9112 6.3): who is misled about it takes one answer for another. Nothing is read that h11 would
+refuse.
 """
 
 from __future__ import annotations
 
 import re
 
-import httpcore
-
 from .upstream import MAX_HEAD_BYTES
 
-__all__ = ["AnswerReader"]
+__all__ = ["AnswerReader", "NoAnswer", "NotHTTP"]
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -34,6 +33,14 @@ _TRAILER = re.compile(rb"(?:" + _TOKEN + rb":[^\0\r\n]*\r\n)*\r\n")
 
 _NO_BODY = frozenset((204, 304))
 _UNTIL_CLOSED = -1
+
+
+class NotHTTP(Exception):
+    """What the connection has brought is no answer in HTTP, or only a part of one."""
+
+
+class NoAnswer(NotHTTP):
+    """It has brought no answer at all, and there will be none."""
 
 
 class AnswerReader:
@@ -61,10 +68,11 @@ class AnswerReader:
             None as long as it is not complete; then what has come of the body, which is to be fed.
 
         Raises:
-            httpcore.RemoteProtocolError: there is none, or it is not HTTP.
+            NoAnswer: the end of the connection has come before the end of the head.
+            NotHTTP: it is none of HTTP's.
         """
         if not data:
-            raise httpcore.RemoteProtocolError("disconnected before the end of the head")
+            raise NoAnswer("the connection ended before the end of the head")
         at = max(len(self._buffer) - 2, 0)
         buffer = self._buffer + data
         while (blank := _BLANK_LINE.search(buffer, at)) is not None:
@@ -84,7 +92,7 @@ class AnswerReader:
         """Take bytes, return those of the body; there may be none yet.
 
         Raises:
-            httpcore.RemoteProtocolError: the body breaks off, or is not framed as it must be.
+            NotHTTP: the body breaks off, or is not framed as it must be.
         """
         if self._left == _UNTIL_CLOSED:
             self.is_over = not data
@@ -190,5 +198,5 @@ def _is_wrong(line: bytes, begin: re.Pattern[bytes]) -> bool:
     return begin is _FIRST_CHUNK and b"\n" in line
 
 
-def _wrong(part: str) -> httpcore.RemoteProtocolError:
-    return httpcore.RemoteProtocolError(f"the {part} is not HTTP's")
+def _wrong(part: str) -> NotHTTP:
+    return NotHTTP(f"the {part} is not HTTP's")

@@ -12,6 +12,7 @@ import httpx
 
 from .._core.messages import Deadline, UpstreamRequest
 from ..exceptions import UpstreamError, UpstreamProtocolError
+from .http1 import NoAnswer, NotHTTP
 from .upstream import connect_failure
 
 __all__ = [
@@ -91,7 +92,7 @@ _MAPPING: tuple[tuple[_Kinds, Callable[[str], UpstreamError]], ...] = (
         lambda host: connect_failure(host, "the connection was reset"),
     ),
     (
-        (httpx.RemoteProtocolError, httpcore.RemoteProtocolError),
+        (httpx.RemoteProtocolError, NotHTTP),
         lambda host: UpstreamProtocolError(f"{host} answered something that is not HTTP"),
     ),
     (
@@ -112,8 +113,8 @@ def map_error(exc: Exception, request: UpstreamRequest) -> UpstreamError:
     is_refused = isinstance(exc, httpx.ConnectError | httpcore.ConnectError)
     if is_refused and any(isinstance(c, ssl.SSLError) for c in causes):
         return connect_failure(host, _TLS_REASON)
-    is_broken = isinstance(exc, httpx.RemoteProtocolError | httpcore.RemoteProtocolError)
-    if is_broken and "disconnected" in str(exc):
+    is_silent = isinstance(exc, httpx.RemoteProtocolError) and "disconnected" in str(exc)
+    if is_silent or isinstance(exc, NoAnswer):
         return connect_failure(host, "the connection was closed before an answer")
     for kinds, error in _MAPPING:
         if isinstance(exc, kinds):

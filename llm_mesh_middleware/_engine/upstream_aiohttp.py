@@ -1,23 +1,31 @@
-"""Upstream calls on aiohttp: the asynchronous default."""
+"""Upstream calls on connections of aiohttp's: the asynchronous default."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+from weakref import WeakSet
 
 import aiohttp
-from aiohttp.http_exceptions import HttpProcessingError
 
 from .._core.messages import Deadline, UpstreamRequest
+from .._core.upstream import Endpoint
 from ..exceptions import UpstreamError, UpstreamProtocolError
-from .aiohttp_wire import Answered, Connector, Destination, discard, exchange, is_sent
+from .aiohttp_dialer import Destination, Dialer
+from .async_wire import AsyncWire
+from .http1 import AnswerReader, NoAnswer, NotHTTP
+from .pool import KEEPALIVE_S
 from .tls import TLSContexts
 from .upstream import STALE_S, connect_failure, env_proxy, response_head, torn
 
 __all__ = ["AiohttpUpstreamClient"]
 
-_ENDS = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
-_FAULTS = (aiohttp.ClientError, HttpProcessingError, OSError)
+_MAX_DESTINATIONS = 256
+_CLOSING_S = 1.0
+
+# What a kept connection that the provider was closing fails with.
+_STALE_ERRORS = (NoAnswer, ConnectionResetError)
+_FAULTS = (aiohttp.ClientError, NotHTTP, OSError)
 
 # Most specific first: several of them inherit from one another.
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
@@ -31,121 +39,151 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.ClientHttpProxyError, "the proxy refused the connection"),
     (aiohttp.ClientConnectorError, "the connection was refused"),
     (aiohttp.ClientOSError, "the connection was reset"),
+    (ConnectionResetError, "the connection was reset"),
     (aiohttp.ServerDisconnectedError, "the connection was closed before an answer"),
+    (NoAnswer, "the connection was closed before an answer"),
     (aiohttp.ClientConnectionError, "the connection was lost"),
 )
 
 
 class AiohttpUpstreamClient:
-    """One pool of connections, made in the event loop that uses it."""
+    """One pool of connections for each destination, made in the event loop that uses it."""
 
     def __init__(self, contexts: TLSContexts, *, trust_env: bool) -> None:
         self._contexts = contexts
         self._trust_env = trust_env
-        self._clock = asyncio.get_running_loop().time
-        self._connector = Connector()
+        self._loop = asyncio.get_running_loop()
+        self._dialer = Dialer()
+        self._destinations: dict[tuple[object, ...], Destination] = {}
+        self._wires: WeakSet[AsyncWire] = WeakSet()  # an open one is held by its transport
+        self._sweep: asyncio.TimerHandle | None = None
 
     async def open(self, request: UpstreamRequest) -> AiohttpUpstreamResponse:
         """Send `request`; see `AsyncUpstreamClient`."""
-        host = request.endpoint.provider_host
         try:
-            answered = await self._answer(request)
+            return await self._open(request)
         except _FAULTS as exc:
             raise _map(exc, request) from exc
-        try:
-            return AiohttpUpstreamResponse(answered, host)
-        except UpstreamError:
-            discard(answered.connection)
-            raise
 
-    async def _answer(self, request: UpstreamRequest) -> Answered:
+    async def _open(self, request: UpstreamRequest) -> AiohttpUpstreamResponse:
         """Replaces a kept connection that the provider was closing as the request came, once."""
-        destination = self._destination(request)
+        destination = self._destination(request.endpoint)
         head = destination.head(request)
         has_replaced = False
         while True:
-            connection, is_kept = await self._connector.open(destination)
-            sent_at = self._clock()
+            kept = destination.pool.take()
+            wire = kept or await self._dial(destination, request.connect_timeout_s)
+            sent_at = self._loop.time()
             try:
-                return await exchange(connection, head, request.body)
+                wire.send(head, request.body)
+                answer = AnswerReader()
+                while (rest := answer.feed_head(await wire.receive())) is None:
+                    pass
+                host = request.endpoint.provider_host
+                return AiohttpUpstreamResponse(self, destination, wire, answer, rest, host)
             except BaseException as exc:
-                discard(connection)
-                is_stale = is_kept and self._clock() - sent_at < STALE_S
-                if has_replaced or not is_stale or not isinstance(exc, _ENDS):
+                wire.close()
+                is_stale = kept is not None and self._loop.time() - sent_at < STALE_S
+                if has_replaced or not is_stale or not isinstance(exc, _STALE_ERRORS):
                     raise
             has_replaced = True
 
-    def _destination(self, request: UpstreamRequest) -> Destination:
-        endpoint = request.endpoint
-        return self._connector.destination(
-            endpoint,
-            request.connect_timeout_s,
-            self._contexts.get(endpoint.tls) if endpoint.scheme == "https" else None,
-            env_proxy(endpoint) if self._trust_env else None,
-        )
+    async def _dial(self, destination: Destination, connect_s: float) -> AsyncWire:
+        wire = await self._dialer.dial(destination, connect_s)
+        self._wires.add(wire)
+        return wire
+
+    def keep(self, wire: AsyncWire, destination: Destination) -> None:
+        """Keep a connection for the next call to `destination`."""
+        destination.pool.give_back(wire)
+        if self._sweep is None:
+            self._sweep = self._loop.call_later(KEEPALIVE_S, self._drop_old)
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._connector.close()
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for destination in self._destinations.values():
+            destination.pool.close()
+        wires = list(self._wires)
+        for wire in wires:
+            wire.close()
+        if wires:
+            closing = [self._loop.create_task(wire.wait_closed()) for wire in wires]
+            await asyncio.wait(closing, timeout=_CLOSING_S)
+        await self._dialer.close()
+
+    def _destination(self, endpoint: Endpoint) -> Destination:
+        context = self._contexts.get(endpoint.tls) if endpoint.scheme == "https" else None
+        proxy = env_proxy(endpoint) if self._trust_env else None
+        key = (endpoint, context, proxy)
+        found = self._destinations.get(key)
+        if found is None:
+            if len(self._destinations) >= _MAX_DESTINATIONS:  # of many versions of a configuration
+                for outdated in self._destinations.values():
+                    outdated.pool.close()
+                self._destinations.clear()
+            found = self._destinations[key] = Destination(endpoint, context, proxy)
+        return found
+
+    def _drop_old(self) -> None:
+        """Close what has been idle for long."""
+        self._sweep = None
+        pools = [destination.pool for destination in self._destinations.values()]
+        for pool in pools:
+            pool.drop_old()
+        if any(pools):
+            self._sweep = self._loop.call_later(KEEPALIVE_S, self._drop_old)
 
 
 class AiohttpUpstreamResponse:
-    """An answer on a connection of aiohttp's.
+    """An answer whose head has come, and the connection that brings the rest."""
 
-    It watches its connection, because aiohttp 3.14 is silent about two ends of a body: after a
-    chunk that is none a read waits for ever, and where the end of the connection is the end of the
-    body a reset passes for it.
-    """
+    __slots__ = ("_answer", "_client", "_destination", "_host", "_rest", "_wire", "head")
 
-    __slots__ = ("_closed", "_connection", "_content", "_host", "_is_framed", "_is_reset", "head")
+    def __init__(
+        self,
+        client: AiohttpUpstreamClient,
+        destination: Destination,
+        wire: AsyncWire,
+        answer: AnswerReader,
+        rest: bytes,
+        host: str,
+    ) -> None:
+        """`rest` is what has come of the body together with the head.
 
-    def __init__(self, answered: Answered, host: str) -> None:
-        connection, message, self._content = answered
-        self._connection = connection
+        Raises:
+            UpstreamProtocolError: the head is none that can be passed on.
+        """
+        self.head = response_head(host, answer.status, answer.fields)
+        self._client = client
+        self._destination = destination
+        self._wire: AsyncWire | None = wire
+        self._answer = answer
+        self._rest = rest
         self._host = host
-        self.head = response_head(host, message.code, message.raw_headers)
-        headers = message.headers
-        self._is_framed = "content-length" in headers or "transfer-encoding" in headers
-        self._is_reset = False
-        protocol = connection.protocol
-        self._closed = protocol.closed if protocol is not None else None
-        if self._closed is not None:
-            self._closed.add_done_callback(self._connection_lost)
 
     async def read(self) -> bytes:
         """The next bytes; see `AsyncUpstreamResponse`."""
+        answer, wire = self._answer, self._wire
         try:
-            data = await self._content.readany()
-        except (aiohttp.ClientError, OSError) as exc:
+            while wire is not None and not answer.is_over:
+                data, self._rest = self._rest or await wire.receive(), b""
+                if data := answer.feed(data):
+                    return data
+        except (NotHTTP, OSError) as exc:
             raise torn(self._host) from exc
-        except RuntimeError as exc:  # what aiohttp raises for a read after the connection's end
-            raise torn(self._host) from exc
-        if self._is_reset and not data:
-            raise torn(self._host)
-        return data
+        return b""
 
     async def aclose(self) -> None:
-        """Release at the end of the body, close before it."""
-        if self._closed is not None:
-            self._closed.remove_done_callback(self._connection_lost)
-            # A reset while the connection is idle is nobody's error; asyncio would log it as one.
-            self._closed.remove_done_callback(_ignore)
-            self._closed.add_done_callback(_ignore)
-        if self._content.at_eof() and is_sent(self._connection):
-            self._connection.release()
+        """Keep the connection at the end of the body, close it before."""
+        wire, self._wire = self._wire, None
+        if wire is None:
+            return
+        if self._answer.is_over and self._answer.keeps and wire.is_sent():
+            self._client.keep(wire, self._destination)
         else:
-            discard(self._connection)
-
-    def _connection_lost(self, closed: asyncio.Future[None]) -> None:
-        content = self._content
-        self._is_reset = not self._is_framed and _ignore(closed) is not None
-        if not content.is_eof() and content.exception() is None:
-            content.set_exception(aiohttp.ClientPayloadError("the connection ended"))
-
-
-def _ignore(closed: asyncio.Future[None]) -> BaseException | None:
-    """Take the future's exception, if there is one, so that asyncio does not report it."""
-    return None if closed.cancelled() else closed.exception()
+            wire.close()
 
 
 def _map(exc: Exception, request: UpstreamRequest) -> UpstreamError:
@@ -155,7 +193,7 @@ def _map(exc: Exception, request: UpstreamRequest) -> UpstreamError:
     for kind, reason in _REASONS:
         if isinstance(exc, kind):
             return connect_failure(host, reason)
-    if isinstance(exc, aiohttp.ClientError | HttpProcessingError):
+    if isinstance(exc, aiohttp.ClientError | NotHTTP):
         return UpstreamProtocolError(f"{host} answered something that is not HTTP")
     # What is left is ours: a CA or certificate file that cannot be used.
     reason = exc.strerror or type(exc).__name__ if isinstance(exc, OSError | ssl.SSLError) else ""

@@ -15,6 +15,7 @@ from .._core.messages import ResponseHead, UpstreamRequest
 from .._core.upstream import Endpoint
 from ..exceptions import UpstreamError
 from .connections import Connections
+from .http1 import NotHTTP
 from .httpx_calls import (
     NO_LIMITS,
     is_unused,
@@ -29,9 +30,9 @@ __all__ = ["SyncHttpxUpstreamClient"]
 
 # What a kept connection that the provider was closing fails with.
 _STALE_ERRORS = (
+    NotHTTP,
     httpcore.ReadError,
     httpcore.WriteError,
-    httpcore.RemoteProtocolError,
     httpx.ReadError,
     httpx.WriteError,
     httpx.RemoteProtocolError,
@@ -39,6 +40,7 @@ _STALE_ERRORS = (
 _LATE = (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout)
 # Whatever else httpcore raises, under its own names and under httpx's.
 _BROKEN = (
+    NotHTTP,
     httpcore.NetworkError,
     httpcore.ProtocolError,
     httpcore.ProxyError,
