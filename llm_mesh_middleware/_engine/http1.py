@@ -9,6 +9,7 @@ refuse.
 from __future__ import annotations
 
 import re
+import string
 
 from .upstream import MAX_HEAD_BYTES
 
@@ -19,18 +20,22 @@ Fields = list[tuple[bytes, bytes]]
 # Separators are not counted where the limit of a head is kept.
 _MAX_BUFFERED_BYTES = 2 * MAX_HEAD_BYTES
 
-_TOKEN = rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+"
-_NAME = re.compile(_TOKEN)
+_TOKEN_BYTES = b"!#$%&'*+-.^_`|~" + string.ascii_letters.encode() + string.digits.encode()
 _BLANK_LINE = re.compile(rb"\n\r?\n")
-_FOLD = re.compile(rb"\n[ \t]+")  # RFC 9112 5.2: a client reads it as a space
 # Some servers leave the reason out, and the space before it.
-_STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: .*)?")
-_LENGTH = re.compile(rb"[0-9]{1,18}")
+_STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: [^\n]*|\r)?\n")
+_FOLD = re.compile(rb"\r?\n[ \t]+")  # RFC 9112 5.2: a client reads it as a space
+_MAX_LENGTH_DIGITS = 18
 _CHUNK_SIZE = rb"([0-9A-Fa-f]{1,15})(?:;[^\r\n]*|[ \t]*)\r\n"
 _FIRST_CHUNK = re.compile(_CHUNK_SIZE)
 _NEXT_CHUNK = re.compile(rb"\r\n" + _CHUNK_SIZE)
-_TRAILER = re.compile(rb"(?:" + _TOKEN + rb":[^\0\r\n]*\r\n)*\r\n")
+# What frames a message must not stand behind it (RFC 9110 6.5.1).
+_TRAILER = re.compile(
+    rb"(?:(?!(?i:content-length|transfer-encoding):)"
+    rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+:[^\0\v\f\r\n]*\r\n)*\r\n"
+)
 
+_CRLF = b"\r\n"
 _NO_BODY = frozenset((204, 304))
 _UNTIL_CLOSED = -1
 
@@ -76,7 +81,7 @@ class AnswerReader:
         at = max(len(self._buffer) - 2, 0)
         buffer = self._buffer + data
         while (blank := _BLANK_LINE.search(buffer, at)) is not None:
-            head, buffer, at = buffer[: blank.start()], buffer[blank.end() :], 0
+            head, buffer, at = buffer[: blank.start() + 1], buffer[blank.end() :], 0
             self._read_head(head)
             if self.status >= 200:  # before it there may be informational ones
                 if self.is_over and buffer:
@@ -100,6 +105,9 @@ class AnswerReader:
         if not data:
             raise _wrong("end of the body")
         if self._chunk is not None:
+            is_next = self._buffer == _CRLF and self._chunk is _NEXT_CHUNK
+            if is_next and (body := self._feed_chunk(data)) is not None:
+                return body
             return self._feed_chunks(self._buffer + data, self._chunk)
         self._left -= len(data)
         if self._left > 0:
@@ -111,38 +119,32 @@ class AnswerReader:
         return data[: self._left]
 
     def _read_head(self, head: bytes) -> None:
-        if b"\0" in head or head.count(b"\r") != head.count(b"\r\n") + head.endswith(b"\r"):
+        is_odd = len(head.translate(None, b"\0\v\f")) < len(head)
+        if is_odd or head.count(b"\r") != head.count(b"\r\n"):
             raise _wrong("head")
-        line, _, lines = head.replace(b"\r", b"").partition(b"\n")
-        if b"\n " in lines or b"\n\t" in lines:
-            lines = _FOLD.sub(b" ", lines)
-        match = _STATUS_LINE.fullmatch(line)
-        if match is None:
+        begin = _STATUS_LINE.match(head)
+        if begin is None:
             raise _wrong("status line")
-        self.status = int(match[2])
-        fields = self.fields = []
-        for line in lines.split(b"\n") if lines else ():
-            name, colon, value = line.partition(b":")
-            if not colon or _NAME.fullmatch(name) is None:
-                raise _wrong("field")
-            fields.append((name.lower(), value.strip(b" \t")))
+        self.status = int(begin[2])
+        if len(head) > begin.end():
+            self.fields = _fields(head[begin.end() : -1])
         if self.status == 101:  # nobody has asked for it
             raise _wrong("status")
-        self._read_framing(dict(fields), is_keeping=match[1] != b"0")
+        self._read_framing(dict(self.fields), is_keeping=begin[1] != b"0")
 
     def _read_framing(self, last: dict[bytes, bytes], *, is_keeping: bool) -> None:
         """How long the body is (RFC 9112 6.3); `last` has the last field of each name."""
         has_length, is_chunked = b"content-length" in last, b"transfer-encoding" in last
-        left = self._length() if has_length else _UNTIL_CLOSED
+        left = self._length(last) if has_length else _UNTIL_CLOSED
         if is_chunked:
-            if [value.lower() for value in self._values(b"transfer-encoding")] != [b"chunked"]:
+            if self._listed(b"transfer-encoding", last) != [b"chunked"]:
                 raise _wrong("transfer coding")
             left = 0
         self.keeps = (
             is_keeping
             and (has_length or is_chunked or self.status in _NO_BODY)
             and not (has_length and is_chunked)  # one of them is a lie
-            and (b"connection" not in last or b"close" not in self._listed(b"connection"))
+            and (b"connection" not in last or b"close" not in self._listed(b"connection", last))
         )
         if self.status in _NO_BODY:
             left, is_chunked = 0, False
@@ -150,19 +152,30 @@ class AnswerReader:
         self._chunk = _FIRST_CHUNK if is_chunked else None
         self.is_over = left == 0 and not is_chunked
 
-    def _length(self) -> int:
-        lengths = self._listed(b"content-length")
-        length = lengths.pop()
-        if lengths or _LENGTH.fullmatch(length) is None:
+    def _length(self, last: dict[bytes, bytes]) -> int:
+        length, others = last[b"content-length"], []
+        if len(last) < len(self.fields) or not length.isdigit():  # one may be there twice
+            length, *others = set(self._listed(b"content-length", last))
+        if others or not length.isdigit() or len(length) > _MAX_LENGTH_DIGITS:
             raise _wrong("length")
         return int(length)
 
-    def _values(self, name: bytes) -> list[bytes]:
-        return [value for field, value in self.fields if field == name]
+    def _listed(self, name: bytes, last: dict[bytes, bytes]) -> list[bytes]:
+        """The members of the list that the fields of that name are (RFC 9110 5.6.1)."""
+        value = last[name]
+        if len(last) < len(self.fields):  # some field is there twice
+            value = b",".join([value for field, value in self.fields if field == name])
+        return [member.strip() for member in value.lower().split(b",")]
 
-    def _listed(self, name: bytes) -> set[bytes]:
-        values = b",".join(self._values(name)).lower().split(b",")
-        return {value.strip() for value in values}
+    def _feed_chunk(self, data: bytes) -> bytes | None:
+        """The short way for the bytes of one whole chunk that follows another."""
+        begin = _FIRST_CHUNK.match(data)
+        if begin is None or not (size := int(begin[1], 16)):
+            return None
+        at = begin.end()
+        if len(data) != at + size + 2 or not data.endswith(_CRLF):
+            return None
+        return data[at:-2]  # the line end goes on being what the next chunk begins with
 
     def _feed_chunks(self, buffer: bytes, begin: re.Pattern[bytes]) -> bytes:
         pieces, at = [], 0
@@ -187,6 +200,16 @@ class AnswerReader:
         if self._buffer and not data and _is_wrong(self._buffer, begin):  # else it will be told
             raise _wrong("chunk")
         return data
+
+
+def _fields(lines: bytes) -> Fields:
+    """The fields that `lines` are, without blanks around the values."""
+    if lines.find(b"\n ") >= 0 or lines.find(b"\n\t") >= 0:  # sooner told than by `in`
+        lines = _FOLD.sub(b" ", lines)
+    names, colons, values = zip(*[line.partition(b":") for line in lines.split(b"\n")], strict=True)
+    if b"" in names or b"" in colons or b"".join(names).translate(None, _TOKEN_BYTES):
+        raise _wrong("field")
+    return list(zip(map(bytes.lower, names), map(bytes.strip, values), strict=True))
 
 
 def _is_wrong(line: bytes, begin: re.Pattern[bytes]) -> bool:

@@ -17,6 +17,7 @@ from .upstream import connect_failure
 
 __all__ = [
     "NO_LIMITS",
+    "fields_of",
     "is_instrumented",
     "is_unused",
     "make_request",
@@ -73,6 +74,11 @@ def make_request(
         content=request.body or None,
         extensions=extensions,
     )
+
+
+def fields_of(response: httpx.Response) -> list[tuple[bytes, bytes]]:
+    """The answer's fields, their names in lower case."""
+    return [(name.lower(), value) for name, value in response.headers.raw]
 
 
 _Kinds = tuple[type[Exception], ...]

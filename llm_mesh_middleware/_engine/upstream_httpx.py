@@ -12,7 +12,7 @@ import httpx
 from .._core.messages import UpstreamRequest
 from .._core.upstream import Endpoint
 from ..exceptions import UpstreamError
-from .httpx_calls import NO_LIMITS, is_unused, make_request, map_error
+from .httpx_calls import NO_LIMITS, fields_of, is_unused, make_request, map_error
 from .tls import TLSContexts
 from .undisturbed import finished, interruptible
 from .upstream import STALE_S, env_proxy, response_head, torn
@@ -161,7 +161,7 @@ class HttpxUpstreamResponse:
         if not isinstance(response.stream, httpx.AsyncByteStream):
             raise TypeError("the transport answered with a synchronous stream")
         self._chunks: AsyncIterator[bytes] = response.stream.__aiter__()
-        self.head = response_head(host, response.status_code, response.headers.raw)
+        self.head = response_head(host, response.status_code, fields_of(response))
 
     async def read(self) -> bytes:
         """The next bytes; see `AsyncUpstreamResponse`."""

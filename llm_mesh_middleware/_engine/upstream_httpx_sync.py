@@ -18,6 +18,7 @@ from .connections import Connections
 from .http1 import NotHTTP
 from .httpx_calls import (
     NO_LIMITS,
+    fields_of,
     is_unused,
     make_request,
     map_error,
@@ -190,7 +191,7 @@ class _TransportCall:
         if not isinstance(response.stream, httpx.SyncByteStream):
             raise TypeError("the transport answered with an asynchronous stream")
         self.status = response.status_code
-        self.fields = response.headers.raw
+        self.fields = fields_of(response)
         self.close = response.stream.close
         self._chunks = filter(None, response.stream)
 

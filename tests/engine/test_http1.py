@@ -117,6 +117,7 @@ BROKEN = {
     "half a chunk": CHUNKED + b"5\r\nhel",
     "no end of the trailer": CHUNKED + b"0\r\nA: b\r\n",
     "no field in the trailer": CHUNKED + b"0\r\nA\r\n\r\n",
+    "a length in the trailer": CHUNKED + b"0\r\ncontent-length: 1\r\n\r\n",
     "a signed chunk": CHUNKED + b"-1\r\nx\r\n0\r\n\r\n",
     "a chunk without size": CHUNKED + b";a\r\nx\r\n0\r\n\r\n",
     "a chunk size of too many digits": CHUNKED + b"1" * 16 + b"\r\nx\r\n0\r\n\r\n",
@@ -155,7 +156,7 @@ def test_what_comes_before_a_wrong_chunk_is_delivered() -> None:
 
 NOISE = (
     b"\n", b"\r", b"\r\n", b"\r\n\r\n", b" ", b"\t", b":", b",", b";", b"\0", b"\xff", b"0", b"1",
-    b"f", b"-", b"HTTP/1.1 200 OK\r\n", b"Content-Length: 3\r\n",
+    b"f", b"-", b"\v", b"\f", b"HTTP/1.1 200 OK\r\n", b"Content-Length: 3\r\n",
     b"Transfer-Encoding: chunked\r\n", b"close",
 )  # fmt: skip
 
