@@ -126,8 +126,7 @@ class AnswerReader:
         if begin is None:
             raise _wrong("status line")
         self.status = int(begin[2])
-        if len(head) > begin.end():
-            self.fields = _fields(head[begin.end() : -1])
+        self.fields = _fields(head[begin.end() : -1]) if len(head) > begin.end() else []
         if self.status == 101:  # nobody has asked for it
             raise _wrong("status")
         self._read_framing(dict(self.fields), is_keeping=begin[1] != b"0")

@@ -96,6 +96,10 @@ def test_fields_keep_their_order_and_duplicates_and_lose_the_blanks_around_them(
     ]
 
 
+def test_the_fields_of_an_early_hint_are_not_the_answer_s() -> None:
+    assert read([HINT + b"HTTP/1.1 204 No Content\r\n\r\n"]).fields == []
+
+
 BROKEN = {
     "nothing": b"",
     "no status line": b"\r\n" + OK + b"\r\n",
