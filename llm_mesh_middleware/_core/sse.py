@@ -8,7 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-__all__ = ["EventCutter", "EventTooLong", "event_data", "make_event", "plain_data"]
+__all__ = [
+    "EventCutter",
+    "EventTooLong",
+    "before_last_events",
+    "event_data",
+    "make_event",
+    "plain_data",
+]
 
 # The end of a line and an empty line. The groups are atomic: CR LF is one end, not two.
 _EVENT_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
@@ -128,6 +135,16 @@ def plain_data(data: bytes) -> bytes | None:
         return None
     objects = data[6:-2].replace(b"}\n\ndata: {", b"},{")
     return None if b"\n" in objects else b"[%b]" % objects
+
+
+def before_last_events(data: bytes, count: int) -> bytes:
+    """The events that come before the last `count` whole ones and a part of another."""
+    end = len(data)
+    for _ in range(count + 1):
+        end = data.rfind(b"\n\n", 0, end)
+        if end < 0:
+            return b""
+    return data[: end + 2]
 
 
 def make_event(data: bytes, name: bytes = b"") -> bytes:

@@ -177,26 +177,29 @@ class AnswerReader:
         return data[at:-2]  # the line end goes on being what the next chunk begins with
 
     def _feed_chunks(self, buffer: bytes, begin: re.Pattern[bytes]) -> bytes:
-        pieces, at = [], 0
+        pieces, at, left, size = [], 0, self._left, len(buffer)
         while True:
-            if self._left:
-                pieces.append(buffer[at : at + self._left])
-                at += len(pieces[-1])
-                self._left -= len(pieces[-1])
-                if self._left:
+            if left:
+                end = at + left
+                pieces.append(buffer[at:end])
+                if end > size:
+                    at, left = size, end - size
                     break
+                at, left = end, 0
             match = begin.match(buffer, at)
             if match is None:
                 break
             at = match.end()
             if begin is _TRAILER:
                 self.is_over = True
-                self.keeps = self.keeps and at == len(buffer)
-                return b"".join(pieces)
-            self._left = int(match[1], 16)
-            begin = self._chunk = _NEXT_CHUNK if self._left else _TRAILER
+                self.keeps = self.keeps and at == size
+                break
+            left = int(match[1], 16)
+            begin = _NEXT_CHUNK if left else _TRAILER
+        self._left, self._chunk = left, begin
         self._buffer, data = buffer[at:], b"".join(pieces)
-        if self._buffer and not data and _is_wrong(self._buffer, begin):  # else it will be told
+        # What is wrong behind the bytes of a chunk will be told when they have been delivered.
+        if self._buffer and not (data or self.is_over) and _is_wrong(self._buffer, begin):
             raise _wrong("chunk")
         return data
 

@@ -7,7 +7,14 @@ import contextlib
 from .._core.decoding import BodyDecoder, DecodingError
 from .._core.messages import error_object
 from .._core.progress import StreamProgress
-from .._core.sse import EventCutter, EventTooLong, event_data, make_event, plain_data
+from .._core.sse import (
+    EventCutter,
+    EventTooLong,
+    before_last_events,
+    event_data,
+    make_event,
+    plain_data,
+)
 from .._core.summary import AnswerSummary
 from .._core.upstream import Upstream
 from .._core.usage import Usage
@@ -20,6 +27,8 @@ __all__ = ["EventRelay"]
 _MAX_EVENT_BYTES = 16 * 2**20
 # How much of a stream is kept for a record of its content.
 _MAX_KEPT_BYTES = 2**20
+# A finish reason, the token counts and [DONE] come together with the deltas before them.
+_LAST_EVENTS = 3
 
 
 class EventRelay:
@@ -85,9 +94,12 @@ class EventRelay:
             if self._decoder is not None:
                 data = self._decoder.feed(data)
             if self._cutter.is_between and not self._was_dropped and self._kept is None:
-                events = plain_data(data)
-                if events is not None and self._progress.see_deltas(events):
+                if self._are_deltas(data):
                     return data
+                deltas = before_last_events(data, _LAST_EVENTS)
+                if deltas and self._are_deltas(deltas):
+                    passed.append(deltas)
+                    data = data[len(deltas) :]
             for event in self._cutter.feed(data):
                 self._take(event, passed)
         except EventTooLong:
@@ -125,6 +137,11 @@ class EventRelay:
         if not self._names_events:
             return make_event(body)
         return make_event(b'{"type":"error",' + body[1:], name=b"error")
+
+    def _are_deltas(self, data: bytes) -> bool:
+        """Whether `data` is events that only continue an answer; they are then taken note of."""
+        events = plain_data(data)
+        return events is not None and self._progress.see_deltas(events)
 
     def _take(self, event: bytes, passed: list[bytes]) -> None:
         if self._was_dropped:
