@@ -193,7 +193,7 @@ def call_headers(
 ) -> tuple[tuple[bytes, bytes], ...]:
     """The fields of a call: the configured ones, and the client's that may go with them."""
     fields = upstream.fields_for(operation)
-    own = {name for name, _ in fields}
+    own = dict(fields)
     forwarded = forward.select(headers)
     return (*fields, *(field for field in forwarded if field[0] not in own))
 

@@ -139,7 +139,7 @@ class MeshMetrics:
             failed = {**plain, semconv.ERROR_TYPE: call.error_type}
         for duration in self._durations:
             duration.record(call.duration_s, failed, context)
-        self._overhead.record(call.overhead_s, plain, UNTRACED)
+        self._overhead.record(call.overhead_s, labels.own, UNTRACED)
         if call.first_chunk_s is not None:
             self._first_token.record(call.first_chunk_s, plain, context)
             for first_chunk in self._first_chunks:

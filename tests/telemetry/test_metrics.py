@@ -182,7 +182,11 @@ async def test_an_error_is_told_on_durations_alone(
     (point,) = recorder.points("gen_ai.client.operation.duration")
     assert point.attributes["error.type"] == "400"
     (overhead,) = recorder.points("llm_mesh.overhead.duration")
-    assert "error.type" not in overhead.attributes
+    assert dict(overhead.attributes) == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": "_other",
+        "llm_mesh.route.name": "main",
+    }
     assert recorder.points("gen_ai.client.token.usage") == []
     assert recorder.points("llm_mesh.requests.without_usage") == []
     (counted,) = recorder.points("gen_ai.client.inference.usage.input_tokens")
