@@ -57,6 +57,7 @@ class UpstreamClients:
         loop = asyncio.get_running_loop()
         client = self._by_loop.get(loop)
         if client is None:
+            self._drop_closed_loops()
             client = self._by_loop[loop] = self._make_async()
         return client
 
@@ -102,6 +103,15 @@ class UpstreamClients:
             # To close them takes locks of the pool's; dropped, they are closed for this process.
             warnings.simplefilter("ignore", ResourceWarning)
             self._sync = None
+
+    def _drop_closed_loops(self) -> None:
+        """A program may have a loop for each call, and a client holds its loop.
+
+        Nothing can be closed in a loop that is: the connections go when nobody holds them.
+        """
+        for loop in list(self._by_loop):
+            if loop.is_closed():
+                self._by_loop.pop(loop, None)
 
     def _make_async(self) -> AsyncUpstreamClient:
         if self._uses_httpx:

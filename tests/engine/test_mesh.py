@@ -11,6 +11,7 @@ import random
 import subprocess
 import sys
 import threading
+import weakref
 from pathlib import Path
 
 import httpx
@@ -222,8 +223,14 @@ def test_a_mesh_outlives_loops_that_nobody_told_it_of(
     engine: str, tls_upstream: FakeUpstream, ca_file: str
 ) -> None:
     mesh = Mesh([provider()], settings=settings_for(tls_upstream, ca_file, upstream_client=engine))
-    for _ in range(3):
-        assert asyncio.run(chat(mesh))[0] == 200
+    loops: list[weakref.ref[asyncio.AbstractEventLoop]] = []
+    for _ in range(5):
+        with asyncio.Runner() as runner:
+            assert runner.run(chat(mesh))[0] == 200
+            loops.append(weakref.ref(runner.get_loop()))
+    del runner
+    gc.collect()
+    assert [loop() is None for loop in loops[:-1]] == [True] * 4  # nor are their connections kept
     mesh.close()
     gc.collect()
     assert tls_upstream.wait_closed(1)
