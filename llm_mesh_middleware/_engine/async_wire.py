@@ -66,7 +66,7 @@ class AsyncWire(asyncio.Protocol):
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         self._unread = 0
-        if self._is_paused:
+        if self._is_paused and not self._is_over:
             self._is_paused = False
             self._transport.resume_reading()
         return data

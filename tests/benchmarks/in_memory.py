@@ -15,6 +15,7 @@ from typing import Any
 from llm_mesh_middleware import LLMMeshMiddleware
 from llm_mesh_middleware._core.messages import ResponseHead, UpstreamRequest
 from llm_mesh_middleware._engine.clients import UpstreamClients
+from llm_mesh_middleware._engine.http1 import AnswerReader
 from llm_mesh_middleware._engine.tls import TLSContexts
 from llm_mesh_middleware._engine.upstream import response_head
 from llm_mesh_middleware._telemetry import telemetry
@@ -31,7 +32,13 @@ from tests.benchmarks.wire import (
     usage_event,
 )
 
-__all__ = ["calls_of_others", "calls_of_stream", "calls_of_telemetry", "calls_of_unary"]
+__all__ = [
+    "calls_of_others",
+    "calls_of_reading",
+    "calls_of_stream",
+    "calls_of_telemetry",
+    "calls_of_unary",
+]
 
 ASGIApp = Callable[[bare.Scope, bare.Receive, bare.Send], Awaitable[None]]
 
@@ -97,6 +104,28 @@ def calls_of_telemetry() -> float:
     request = chat_request(ASKED_MODEL, size_bytes=1024, is_stream=False)
     app = _app(_Client(_JSON, [unary_answer()]), mesh_app.make_observed)
     return _count(app, request, of=str(Path(telemetry.__file__).parent))
+
+
+def calls_of_reading(chunks: int) -> int:
+    """Function calls for reading a stream off the wire, each chunk by itself."""
+    head = b"HTTP/1.1 200 OK\r\n" + b"".join([b"%b: %b\r\n" % field for field in _EVENTS]) + b"\r\n"
+    pieces = [b"%x\r\n%b\r\n" % (len(event), event) for event in stream_events(chunks)]
+    calls = 0
+
+    def profile(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    answer = AnswerReader()
+    sys.setprofile(profile)
+    try:
+        answer.feed_head(head)
+        body = b"".join([answer.feed(piece) for piece in (*pieces, b"0\r\n\r\n")])
+    finally:
+        sys.setprofile(None)
+    assert answer.is_over
+    assert body == b"".join(stream_events(chunks))
+    return calls
 
 
 def _app(

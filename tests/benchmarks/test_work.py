@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tests.benchmarks.in_memory import (
     calls_of_others,
+    calls_of_reading,
     calls_of_stream,
     calls_of_telemetry,
     calls_of_unary,
@@ -17,6 +18,8 @@ from tests.benchmarks.in_memory import (
 MAX_OTHERS = 5
 MAX_UNARY = 445
 MAX_CHUNK = 26.5
+MAX_HEAD_READING = 60
+MAX_CHUNK_READING = 7
 MAX_TELEMETRY = 138  # of a sampled unary request; about 10 % over, the SDK's own not counted
 
 
@@ -32,6 +35,11 @@ def test_a_chunk_costs_no_more_calls_than_it_did() -> None:
     few, many = 20, 120
 
     assert (calls_of_stream(many) - calls_of_stream(few)) / (many - few) <= MAX_CHUNK
+
+
+def test_reading_an_answer_costs_no_more_calls_than_it_did() -> None:
+    assert calls_of_reading(1) <= MAX_HEAD_READING
+    assert (calls_of_reading(120) - calls_of_reading(20)) / 100 <= MAX_CHUNK_READING
 
 
 def test_telling_of_a_unary_request_costs_no_more_calls_than_it_did() -> None:
