@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import sys
@@ -50,6 +51,7 @@ def _serve_asgi(app: Any, listener: socket.socket) -> None:
 def _serve_wsgi(app: Any, listener: socket.socket) -> None:
     import waitress
 
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns of every request
     waitress.serve(app, sockets=[listener], threads=64, channel_timeout=600, _quiet=True)
 
 

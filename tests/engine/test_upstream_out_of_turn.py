@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+
+import pytest
 
 from llm_mesh_middleware._engine.tls import TLSContexts
 from llm_mesh_middleware._engine.upstream import AsyncUpstreamClient
 from llm_mesh_middleware._engine.upstream_aiohttp import AiohttpUpstreamClient
+from llm_mesh_middleware.exceptions import UpstreamError, UpstreamProtocolError
 from tests.engine.calls import call, request_to
 
 SIZE = 2**24
@@ -90,3 +95,50 @@ async def test_a_connection_whose_request_was_answered_too_early_is_given_up(
         await client.aclose()
     assert connections == 2
     assert received < SIZE
+
+
+async def test_what_came_before_a_reset_is_delivered(contexts: TLSContexts) -> None:
+    is_reset = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer(200, b"twelve bytes")[: -len(b" bytes")])
+        await writer.drain()
+        await asyncio.sleep(0.02)  # until it has been read
+        socket_of(writer).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+        is_reset.set()
+
+    client = AiohttpUpstreamClient(contexts, trust_env=False)
+    async with provider(serve) as url, asyncio.timeout(5):
+        response = await client.open(request_to(url))
+        await is_reset.wait()
+        await asyncio.sleep(0.02)  # until the reset is here too
+        assert await response.read() == b"twelve"
+        with pytest.raises(UpstreamProtocolError):
+            await response.read()
+        await response.aclose()
+        await client.aclose()
+
+
+async def test_a_provider_that_speaks_first_is_not_asked_over_and_over(
+    client: AsyncUpstreamClient,
+) -> None:
+    connections = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        writer.write(b"220 mail.example ready\r\n\r\n")
+        await writer.drain()
+        await reader.read()
+
+    async with provider(serve) as url, asyncio.timeout(5):
+        with pytest.raises(UpstreamError):
+            await call(client, request_to(url))
+    assert connections == 1
+
+
+def socket_of(writer: asyncio.StreamWriter) -> socket.socket:
+    found: socket.socket = writer.get_extra_info("socket")
+    return found
