@@ -27,15 +27,21 @@ def answer(status: int, body: bytes) -> bytes:
 
 @asynccontextmanager
 async def provider(serve: Serve) -> AsyncIterator[str]:
+    writers: list[asyncio.StreamWriter] = []
+
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         try:
-            await serve(reader, writer)
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                await serve(reader, writer)
         finally:
             writer.close()
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0)
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        for writer in writers:  # since Python 3.12 the server waits for them
+            writer.transport.abort()
 
 
 async def test_what_is_said_unasked_is_not_taken_for_the_next_answer(
