@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -167,7 +168,9 @@ def main(folder: Path, moment: str) -> int:
         ways.use()
     _tell({"locks": len(_locks)})
     may_go = _hold_all()
-    child = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # that it is dangerous, since 3.12
+        child = os.fork()
     if child == 0:
         signal.alarm(_CHILD_S)  # a lock that is held for ever ends it
         _tell(ways.use())
