@@ -17,6 +17,7 @@ class AsyncWire(asyncio.Protocol):
 
     __slots__ = (
         "__weakref__",
+        "_closed",
         "_error",
         "_is_lost",
         "_is_over",
@@ -39,6 +40,7 @@ class AsyncWire(asyncio.Protocol):
         self._is_over = False  # lost, or closed from here
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._closed: asyncio.Future[None] | None = None
         transport.set_protocol(self)
 
     def send(self, head: bytes, body: bytes) -> None:
@@ -58,7 +60,11 @@ class AsyncWire(asyncio.Protocol):
         pieces = self._pieces
         if not pieces:
             if not self._is_lost:
-                await self._news()
+                self._waiter = self._loop.create_future()
+                try:
+                    await self._waiter
+                finally:
+                    self._waiter = None
             if not pieces:
                 if self._error is not None:
                     raise ConnectionResetError from self._error
@@ -80,26 +86,24 @@ class AsyncWire(asyncio.Protocol):
         return self._is_over or bool(self._pieces) or self._transport.is_closing()
 
     def close(self) -> None:
-        """Close it; at once, not after the provider has taken the rest of a request."""
-        if self._is_over:
-            return
-        if self.is_sent():
+        """Close it with TLS's goodbye, to which the other end may take a while to answer."""
+        if not self._is_over:
+            self._is_over = True
             self._transport.close()
-        else:
+
+    def abort(self) -> None:
+        """Close it at once, whatever is still on its way in either direction."""
+        if not self._is_lost:
+            self._is_over = True
             self._transport.abort()
-        self._is_over = True
 
-    async def wait_closed(self) -> None:
-        """Wait until it is closed, which may take an exchange with the other end."""
-        while not self._is_lost:
-            await self._news()
-
-    async def _news(self) -> None:
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+    def closed(self) -> asyncio.Future[None]:
+        """Done when it is closed."""
+        if self._closed is None:
+            self._closed = self._loop.create_future()
+            if self._is_lost:
+                self._closed.set_result(None)
+        return self._closed
 
     def data_received(self, data: bytes) -> None:
         """Called by the transport."""
@@ -115,5 +119,6 @@ class AsyncWire(asyncio.Protocol):
         """Called by the transport."""
         self._is_lost = self._is_over = True
         self._error = exc
-        if (waiter := self._waiter) is not None and not waiter.done():
-            waiter.set_result(None)
+        for waiter in (self._waiter, self._closed):
+            if waiter is not None and not waiter.done():
+                waiter.set_result(None)

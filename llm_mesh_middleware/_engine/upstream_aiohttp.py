@@ -82,7 +82,7 @@ class AiohttpUpstreamClient:
                 host = request.endpoint.provider_host
                 return AiohttpUpstreamResponse(self, destination, wire, answer, rest, host)
             except BaseException as exc:
-                wire.close()
+                wire.abort()
                 is_stale = kept is not None and self._loop.time() - sent_at < STALE_S
                 if has_replaced or not is_stale or not isinstance(exc, _STALE_ERRORS):
                     raise
@@ -109,8 +109,9 @@ class AiohttpUpstreamClient:
         for wire in wires:
             wire.close()
         if wires:
-            closing = [self._loop.create_task(wire.wait_closed()) for wire in wires]
-            await asyncio.wait(closing, timeout=_CLOSING_S)
+            await asyncio.wait([wire.closed() for wire in wires], timeout=_CLOSING_S)
+        for wire in wires:
+            wire.abort()
         await self._dialer.close()
 
     def _destination(self, endpoint: Endpoint) -> Destination:
@@ -176,11 +177,13 @@ class AiohttpUpstreamResponse:
         return b""
 
     async def aclose(self) -> None:
-        """Keep the connection at the end of the body, close it before."""
+        """Keep the connection at the end of the body, break it off before."""
         wire, self._wire = self._wire, None
         if wire is None:
             return
-        if self._answer.is_over and self._answer.keeps and wire.is_sent():
+        if not (self._answer.is_over and wire.is_sent()):
+            wire.abort()
+        elif self._answer.keeps:
             self._client.keep(wire, self._destination)
         else:
             wire.close()

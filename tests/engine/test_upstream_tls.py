@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -132,3 +139,42 @@ async def test_tls_files_that_cannot_be_used_are_a_connect_error(
         assert str(caught.value).startswith(HOST)
         assert str(path) not in str(caught.value)
     assert tls_upstream.requests == []
+
+
+async def test_a_provider_that_hears_no_goodbye_is_left_all_the_same(
+    client: AsyncUpstreamClient, ca: CertificateAuthority
+) -> None:
+    """It goes on talking, and charging, for as long as it can: TLS's own goodbye waits for it."""
+    with deaf_provider(ca.issue(HOST)) as (url, is_left):
+        response = await client.open(request_to(url))
+        assert set(await response.read()) == set(b"x")
+        await response.aclose()
+        assert await asyncio.to_thread(is_left.wait, 0.5)
+
+
+@contextmanager
+def deaf_provider(context: ssl.SSLContext) -> Iterator[tuple[str, threading.Event]]:
+    """A provider that sends chunks for three seconds and reads nothing meanwhile.
+
+    The event says that nobody takes them any more.
+    """
+    is_left = threading.Event()
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with context.wrap_socket(connection, server_side=True) as stream:
+            stream.recv(2**16)
+            stream.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+            for _ in range(300):
+                try:
+                    stream.sendall(b"1\r\nx\r\n")
+                except OSError:
+                    is_left.set()
+                    return
+                time.sleep(0.01)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}", is_left
+        thread.join()

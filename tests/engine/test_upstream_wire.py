@@ -10,8 +10,14 @@ from typing import Literal
 
 import pytest
 
+from llm_mesh_middleware._engine.tls import TLSContexts
 from llm_mesh_middleware._engine.upstream import AsyncUpstreamClient
-from llm_mesh_middleware.exceptions import UpstreamConnectError, UpstreamProtocolError
+from llm_mesh_middleware._engine.upstream_aiohttp import AiohttpUpstreamClient
+from llm_mesh_middleware.exceptions import (
+    UpstreamConnectError,
+    UpstreamError,
+    UpstreamProtocolError,
+)
 from llm_mesh_middleware.testing import Answer, Cut, FakeUpstream, Gate, Raw, Stream
 from tests.engine.calls import HEADERS, HOST, call, read_all, request_to
 
@@ -304,3 +310,17 @@ async def test_an_idle_connection_that_is_reset_is_nobody_s_error(
     await client.aclose()
     gc.collect()
     assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
+
+
+@pytest.mark.parametrize("at", [None, 0.5], ids=["before the head", "in the body"])
+async def test_closing_a_client_ends_its_calls(
+    contexts: TLSContexts, upstream: FakeUpstream, at: float | None
+) -> None:
+    upstream.script(Cut(Answer(body={"ok": True}), at=at, how="stall") if at else Cut(how="stall"))
+    client = AiohttpUpstreamClient(contexts, trust_env=False)
+    calling = asyncio.create_task(call(client, request_to(upstream)))
+    await asyncio.to_thread(upstream.wait_for_requests, 1)
+    await client.aclose()
+    async with asyncio.timeout(0.5):
+        with pytest.raises(UpstreamError):
+            await calling
