@@ -2,7 +2,7 @@
 
 What is sent and read on them is not: a session spends two thirds of a call on what a mesh has no
 use for, such as URLs and headers made from text, cookies and redirects, and its pool and its parser
-half of what is left.
+make objects for each call that nobody needs.
 """
 
 from __future__ import annotations
