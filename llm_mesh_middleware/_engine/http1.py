@@ -9,9 +9,8 @@ refuse.
 from __future__ import annotations
 
 import re
-import string
 
-from .upstream import MAX_HEAD_BYTES
+from .upstream import MAX_HEAD_BYTES, TOKEN_BYTES, are_names
 
 __all__ = ["AnswerReader", "NoAnswer", "NotHTTP"]
 
@@ -20,7 +19,6 @@ Fields = list[tuple[bytes, bytes]]
 # Separators are not counted where the limit of a head is kept.
 _MAX_BUFFERED_BYTES = 2 * MAX_HEAD_BYTES
 
-_TOKEN_BYTES = b"!#$%&'*+-.^_`|~" + string.ascii_letters.encode() + string.digits.encode()
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 # Some servers leave the reason out, and the space before it.
 _STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: [^\n]*|\r)?\n")
@@ -32,7 +30,7 @@ _NEXT_CHUNK = re.compile(rb"\r\n" + _CHUNK_SIZE)
 # What frames a message must not stand behind it (RFC 9110 6.5.1).
 _TRAILER = re.compile(
     rb"(?:(?!(?i:content-length|transfer-encoding):)"
-    rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+:[^\0\v\f\r\n]*\r\n)*\r\n"
+    rb"[" + re.escape(TOKEN_BYTES) + rb"]+:[^\0\v\f\r\n]*\r\n)*\r\n"
 )
 
 _CRLF = b"\r\n"
@@ -209,7 +207,7 @@ def _fields(lines: bytes) -> Fields:
     if lines.find(b"\n ") >= 0 or lines.find(b"\n\t") >= 0:  # sooner told than by `in`
         lines = _FOLD.sub(b" ", lines)
     names, colons, values = zip(*[line.partition(b":") for line in lines.split(b"\n")], strict=True)
-    if b"" in names or b"" in colons or b"".join(names).translate(None, _TOKEN_BYTES):
+    if b"" in colons or not are_names(names):
         raise _wrong("field")
     return list(zip(map(bytes.lower, names), map(bytes.strip, values), strict=True))
 
