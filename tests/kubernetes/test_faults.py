@@ -83,6 +83,7 @@ def test_half_a_line_is_no_event(double: Cluster, server: APIServer, tail: bytes
     double.apply(provider("b.example"))
 
     eventually(lambda: hosts(source) == ["a.example", "b.example"])
+    assert len(server.watches(PROVIDERS)) > 1
 
 
 @pytest.mark.parametrize(
@@ -239,6 +240,7 @@ def test_after_401_the_credentials_are_read_again(double: Cluster, server: APISe
 
     eventually(lambda: hosts(source) == ["a.example", "b.example"])
     eventually(lambda: server.open_watches == 2)
+    assert len(server.watches(PROVIDERS)) > 1
 
 
 def test_a_secret_that_may_not_be_read_keeps_nothing_else_from_loading(

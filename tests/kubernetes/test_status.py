@@ -242,6 +242,7 @@ def test_a_status_that_cannot_be_written_now_is_written_later(
     reported(double.source())
 
     eventually(lambda: told(double, "LLMProvider", "acme") == [ACCEPTED, RESOLVED])
+    assert server.refusals["llmproviders/status"] == []
 
 
 def test_an_answer_that_is_overtaken_by_a_change_does_not_undo_it(
@@ -304,6 +305,7 @@ def test_a_deleted_object_keeps_no_other_from_being_told(
     reported(source)
 
     eventually(lambda: told(double, "LLMProvider", "b") == [ACCEPTED, RESOLVED])
+    assert server.refusals["llmproviders/status"] == []
 
 
 def test_no_status_is_written_by_a_source_that_shall_not(
