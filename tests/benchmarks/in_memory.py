@@ -92,9 +92,11 @@ def calls_of_unary() -> float:
     return _count(_app(_Client(_JSON, [unary_answer()])), request)
 
 
-def calls_of_stream(chunks: int) -> float:
-    """Function calls for one chat that is answered with a stream."""
+def calls_of_stream(chunks: int, *, at_once: bool = False) -> float:
+    """Function calls for one chat that is answered with a stream, perhaps in a single piece."""
     pieces = [*stream_events(chunks), usage_event(), b"data: [DONE]\n\n"]
+    if at_once:
+        pieces = [b"".join(pieces)]
     request = chat_request(ASKED_MODEL, size_bytes=1024, is_stream=True)
     return _count(_app(_Client(_EVENTS, pieces)), request)
 

@@ -18,6 +18,7 @@ from tests.benchmarks.in_memory import (
 MAX_OTHERS = 5
 MAX_UNARY = 445
 MAX_CHUNK = 26.5
+MAX_JOINED_CHUNK = 2
 MAX_HEAD_READING = 60
 MAX_CHUNK_READING = 7
 MAX_TELEMETRY = 138  # of a sampled unary request; about 10 % over, the SDK's own not counted
@@ -35,6 +36,12 @@ def test_a_chunk_costs_no_more_calls_than_it_did() -> None:
     few, many = 20, 120
 
     assert (calls_of_stream(many) - calls_of_stream(few)) / (many - few) <= MAX_CHUNK
+
+
+def test_chunks_that_come_together_cost_less() -> None:
+    few, many = (calls_of_stream(chunks, at_once=True) for chunks in (20, 120))
+
+    assert (many - few) / 100 <= MAX_JOINED_CHUNK
 
 
 def test_reading_an_answer_costs_no_more_calls_than_it_did() -> None:

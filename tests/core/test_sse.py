@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_mesh_middleware._core.sse import EventCutter, EventTooLong, event_data, make_event
+from llm_mesh_middleware._core.sse import (
+    EventCutter,
+    EventTooLong,
+    before_last_events,
+    event_data,
+    make_event,
+)
 from tests.streams.pieces import PLACES, cut, whole_and_bytes
 
 BOM = b"\xef\xbb\xbf"
@@ -176,3 +182,10 @@ def test_an_event_of_our_own_holds_its_data(data: bytes) -> None:
     event = make_event(data)
     assert event_data(event) == data
     assert cut_up([event]) == [event]
+
+
+@pytest.mark.parametrize("part", [b"", b"data: 5", b"data: 5\n"])
+@pytest.mark.parametrize(("count", "left"), [(0, 4), (1, 3), (3, 1), (4, 0), (5, 0)])
+def test_the_events_before_the_last_are_whole_ones(part: bytes, count: int, left: int) -> None:
+    events = [b"data: %d\n\n" % number for number in range(4)]
+    assert before_last_events(b"".join(events) + part, count) == b"".join(events[:left])
