@@ -96,7 +96,7 @@ class AiohttpUpstreamClient:
     def keep(self, wire: AsyncWire, destination: Destination) -> None:
         """Keep a connection for the next call to `destination`."""
         destination.pool.give_back(wire)
-        if self._sweep is None:
+        if self._sweep is None and destination.pool:  # else it is closed already
             self._sweep = self._loop.call_later(KEEPALIVE_S, self._drop_old)
 
     async def aclose(self) -> None:
