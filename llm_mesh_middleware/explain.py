@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ._core.explanation import (
+from ._core.explaining.explanation import (
     BackendExplanation,
     BodyChange,
     Explanation,

@@ -9,9 +9,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from ._core.headers import Headers
-from ._core.inbound import check_body, check_hosts, split_target, too_large
-from ._core.messages import ClientRequest
+from ._core.http.request_head import check_body, check_hosts, split_target, too_large
+from ._core.values.headers import Headers
+from ._core.values.messages import ClientRequest
 from ._forks import ForkLock
 from ._schema.wording import suggest
 from .exceptions import ConfigError, Problem

@@ -12,25 +12,25 @@ from importlib.metadata import version
 from time import monotonic, time
 from typing import TYPE_CHECKING
 
-from ._core.access import AccessPolicy
-from ._core.exchange import Exchange, ExchangePolicy, exchange
-from ._core.explanation import Explanation
-from ._core.headers import ForwardPolicy, Headers
-from ._core.health import ProviderStatus
-from ._core.messages import ClientRequest
-from ._core.observer import Observer
-from ._core.routing import RoutingTable, VirtualHost
-from ._core.state import MeshState
-from ._core.upstream import TLSFiles
-from ._engine.adrive import adrive
-from ._engine.clients import UpstreamClients
-from ._engine.delivery import AsyncDelivery, Delivery
-from ._engine.drive import drive
-from ._engine.line import Line
-from ._engine.tls import TLSContexts
-from ._facts import check_facts, facts_for, stated
+from ._attributes import check_facts, facts_for, stated
+from ._core.explaining.explanation import Explanation
+from ._core.flow.exchange import Exchange, ExchangePolicy, exchange
+from ._core.flow.observer import Observer
+from ._core.flow.state import MeshState
+from ._core.policy.access import AccessPolicy
+from ._core.provider.health import ProviderStatus
+from ._core.provider.upstream import TLSFiles
+from ._core.routing.table import RoutingTable, VirtualHost
+from ._core.values.headers import ForwardPolicy, Headers
+from ._core.values.messages import ClientRequest
+from ._engine.drivers.async_driver import adrive
+from ._engine.drivers.delivery import AsyncDelivery, Delivery
+from ._engine.drivers.driver import drive
+from ._engine.http.clients import UpstreamClients
+from ._engine.http.tls import TLSContexts
+from ._engine.tasks.cancel_scope import Line
 from ._forks import follow_forks
-from ._loading import LiveTable, MeshStatus, compile_source
+from ._live_config import LiveTable, MeshStatus, compile_source
 from ._telemetry.guard import GuardedObserver
 from ._telemetry.telemetry import Telemetry
 from .exceptions import AnswerableError, ClientDisconnected, ConfigError, Problem
@@ -248,7 +248,7 @@ class Mesh:
             body: its JSON body.
             attributes: what the application says of the client.
         """
-        from ._core.explain import explain  # only who asks pays for it
+        from ._core.explaining.explainer import explain  # only who asks pays for it
 
         fields = Headers([(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in headers])
         facts = dict(attributes or {})

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ._core.headers import Headers
-from ._core.inbound import check_body, check_hosts, too_large
-from ._core.messages import ClientRequest
-from ._core.reply import Refusal
-from ._core.routing import VirtualHost
-from ._engine.delivery import AsyncDelivery, Delivery
+from ._core.flow.reply import Refusal
+from ._core.http.request_head import check_body, check_hosts, too_large
+from ._core.routing.table import VirtualHost
+from ._core.values.headers import Headers
+from ._core.values.messages import ClientRequest
+from ._engine.drivers.delivery import AsyncDelivery, Delivery
 from ._forks import ForkLock
 from .exceptions import AnswerableError
 from .mesh import Config, Mesh

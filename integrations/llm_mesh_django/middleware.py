@@ -16,7 +16,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from llm_mesh_middleware import LLMMeshWSGIMiddleware
-from llm_mesh_middleware.asgi.inbound import Addressed, AsyncInbound
+from llm_mesh_middleware.asgi.embedded import Addressed, AsyncInbound
 
 from .conf import Word, get_mesh, read_options
 from .response import make_async_response, make_response

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from llm_mesh_middleware.asgi.answer import AsyncAnswer
+from llm_mesh_middleware.asgi.reply import AsyncAnswer
 from llm_mesh_middleware.wsgi import Answer
 
 __all__ = ["make_async_response", "make_response"]

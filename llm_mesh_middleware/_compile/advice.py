@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from .._core.masking import is_credential
-from .._core.matching import Exact, Prefix, Present, StringTest
+from .._core.explaining.redaction import is_credential
+from .._core.routing.matching import Exact, Prefix, Present, StringTest
 from .._manifest import Manifest, Resource
 from ..config import LLMProvider, LLMRoute, OpenAIConfig, RouteMatch
 from ..config import RouteRule as RuleConfig

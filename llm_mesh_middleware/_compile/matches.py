@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from .._core.matching import Condition, Exact, Match, Prefix, Present, Regex, StringTest
-from .._core.regex import LinearPattern
+from .._core.routing.matching import Condition, Exact, Match, Prefix, Present, Regex, StringTest
+from .._core.routing.regex import LinearPattern
 from .._manifest import Resource
 from ..config import RouteMatch, StringMatch
 from ..exceptions import Problem

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .._core.health import OutlierDetection
-from .._core.operations import CHAT, MESSAGES, OPERATIONS, Operation
-from .._core.payload import raw
-from .._core.upstream import Endpoint, ProviderIdentity, TLSFiles, Upstream
+from .._core.provider.health import OutlierDetection
+from .._core.provider.upstream import Endpoint, ProviderIdentity, TLSFiles, Upstream
+from .._core.values.operations import CHAT, MESSAGES, OPERATIONS, Operation
+from .._core.values.payload import raw
+from .._dialects.same import OpenAITransformer
 from .._files import FileVersion, version_of
 from .._manifest import PYTHON, Resource, Secret, SecretName
-from .._transformers.openai import OpenAITransformer
 from ..config import LLMProvider, OpenAIConfig, SecretKeyRef
 from ..config import OutlierDetection as OutlierDetectionConfig
 from ..exceptions import Problem

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from .._core.balancing import Backend, Backends
-from .._core.matching import Match
-from .._core.retrying import RetryPolicy
-from .._core.routing import RouteRule, RoutingTable, VirtualHost
-from .._core.timeouts import Timeouts
+from .._core.balance.backends import Backend, Backends
+from .._core.flow.retrying import RetryPolicy
+from .._core.routing.matching import Match
+from .._core.routing.table import RouteRule, RoutingTable, VirtualHost
+from .._core.values.timeouts import Timeouts
 from .._files import FileVersion
 from .._manifest import Manifest, Resource
 from ..config import BackendRef, LLMProvider, LLMRoute, RouteMatch, RuleTimeouts, StickyBy

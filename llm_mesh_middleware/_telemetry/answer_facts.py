@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from .._core.summary import AnswerSummary
-from .._core.usage import Usage
+from .._core.values.summary import AnswerSummary
+from .._core.values.usage import Usage
 from ..exceptions import AnswerableError, ClientDisconnected, ServerShutdown
 from . import semconv
 from .request_facts import AttributeValue

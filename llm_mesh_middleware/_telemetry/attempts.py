@@ -11,7 +11,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
-from .._core.messages import Failure, ResponseHead, UpstreamRequest
+from .._core.values.messages import Failure, ResponseHead, UpstreamRequest
 from . import semconv
 from .request_facts import AttributeValue
 

@@ -11,11 +11,11 @@ from msgspec.structs import replace
 from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
-from .._core.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
-from .._core.observer import Observation
-from .._core.routing import Selection
-from .._core.summary import AnswerSummary
-from .._core.usage import Usage
+from .._core.flow.observer import Observation
+from .._core.routing.table import Selection
+from .._core.values.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
+from .._core.values.summary import AnswerSummary
+from .._core.values.usage import Usage
 from . import semconv
 from .access_log import Value, clean
 from .answer_facts import Ending, tell_summary, tell_usage

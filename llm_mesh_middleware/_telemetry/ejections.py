@@ -8,7 +8,7 @@ from weakref import WeakSet
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
-from .._core.health import ProviderStatus
+from .._core.provider.health import ProviderStatus
 from .._forks import ForkLock
 from . import semconv
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from .._core.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
-from .._core.observer import Observation, Observer
-from .._core.routing import Selection
-from .._core.summary import AnswerSummary
-from .._core.usage import Usage
+from .._core.flow.observer import Observation, Observer
+from .._core.routing.table import Selection
+from .._core.values.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
+from .._core.values.summary import AnswerSummary
+from .._core.values.usage import Usage
 
 __all__ = ["GuardedObserver"]
 

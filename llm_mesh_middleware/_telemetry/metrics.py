@@ -11,7 +11,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.metrics import Histogram, Meter
 
-from .._core.usage import Usage
+from .._core.values.usage import Usage
 from . import semconv
 from .ejections import Ejections
 from .labels import CallLabels

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from .._core.payload import Fields
+from .._core.values.payload import Fields
 from . import semconv
 
 __all__ = ["AttributeValue", "request_attributes"]

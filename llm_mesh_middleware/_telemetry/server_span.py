@@ -9,7 +9,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
-from .._core.messages import ClientRequest
+from .._core.values.messages import ClientRequest
 from . import semconv
 from .metrics import UNTRACED, MeshMetrics
 from .request_facts import AttributeValue

@@ -16,9 +16,9 @@ from opentelemetry.context import Context
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
-from .._core.health import ProviderStatus
-from .._core.messages import ClientRequest
-from .._core.observer import Observation
+from .._core.flow.observer import Observation
+from .._core.provider.health import ProviderStatus
+from .._core.values.messages import ClientRequest
 from .access_log import access_logger
 from .attempts import SpanMode
 from .call import CallObservation

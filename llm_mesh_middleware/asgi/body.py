@@ -7,8 +7,8 @@ import types
 from collections.abc import Coroutine, Generator
 from typing import Any
 
-from .._core.inbound import too_large
-from .._engine.interrupt import Interrupt
+from .._core.http.request_head import too_large
+from .._engine.tasks.interrupt import Interrupt
 from ..exceptions import ClientDisconnected, RequestTimeout
 from .protocol import Receive
 

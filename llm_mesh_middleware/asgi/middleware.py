@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from .._engine.interrupt import Interrupt
+from .._engine.tasks.interrupt import Interrupt
 from ..exceptions import ConfigError, ServerShutdown
 from ..inbound import Inbound, split_target
 from ..mesh import Config, Mesh

@@ -7,13 +7,13 @@ import contextlib
 import functools
 from collections.abc import Iterable, Mapping
 
-from .._core.messages import error_object
-from .._core.payload import read_bool
-from .._core.routing import VirtualHost
-from .._core.sse import make_event
-from .._engine.delivery import AsyncDelivery
-from .._engine.interrupt import Interrupt
-from .._engine.keepalive import COMMENT, kept_alive, open_kept_alive
+from .._core.http.sse import make_event
+from .._core.routing.table import VirtualHost
+from .._core.values.messages import error_object
+from .._core.values.payload import read_bool
+from .._engine.drivers.delivery import AsyncDelivery
+from .._engine.drivers.keepalive import COMMENT, kept_alive, open_kept_alive
+from .._engine.tasks.interrupt import Interrupt
 from ..exceptions import AnswerableError, ClientDisconnected, ServerShutdown
 from ..inbound import ClientRequest, Headers, Inbound, check_hosts
 from .body import GONE, read_body

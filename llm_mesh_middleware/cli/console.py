@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from .._core.explanation_text import Section
+from .._core.explaining.text import Section
 
 __all__ = ["make_console", "print_sections"]
 

@@ -149,7 +149,7 @@ def explain(
     Exit code 0 if the request would be sent to a provider, 1 if it would be refused or the
     configuration cannot be used, 2 for a wrong command line.
     """
-    from .explain import report
+    from .explain_command import report
 
     code = report(
         config,

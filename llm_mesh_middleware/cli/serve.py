@@ -18,7 +18,7 @@ import click
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from .._core.messages import error_object
+from .._core.values.messages import error_object
 from .._telemetry.access_log import JSONFormatter, LineFormatter
 from .._telemetry.setup import NO_METRICS, setup_telemetry
 from ..asgi import LLMMeshMiddleware, Receive, Scope, Send

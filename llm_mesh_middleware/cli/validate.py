@@ -10,7 +10,7 @@ import click
 from rich.text import Text
 
 from .._compile import advise
-from .._core.routing import RoutingTable
+from .._core.routing.table import RoutingTable
 from .._manifest import Manifest
 from ..config import used_extensions
 from ..exceptions import Problem

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .answer import Answer
 from .middleware import LLMMeshWSGIMiddleware
+from .reply import Answer
 
 __all__ = ["Answer", "LLMMeshWSGIMiddleware"]

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 
-from .._core.payload import read_bool
-from .._core.reply import Refusal
-from .._core.routing import VirtualHost
-from .._core.sse import make_event
-from .._engine.delivery import Delivery
-from .._engine.keepalive import COMMENT
-from .._engine.line import Line
-from .._engine.producer import Producer
+from .._core.flow.reply import Refusal
+from .._core.http.sse import make_event
+from .._core.routing.table import VirtualHost
+from .._core.values.payload import read_bool
+from .._engine.drivers.delivery import Delivery
+from .._engine.drivers.keepalive import COMMENT
+from .._engine.drivers.producer import Producer
+from .._engine.tasks.cancel_scope import Line
 from ..exceptions import AnswerableError
 from ..inbound import ClientRequest
 from ..mesh import Mesh
-from .answer import Answer
+from .reply import Answer
 
 __all__ = ["answer_kept_alive"]
 

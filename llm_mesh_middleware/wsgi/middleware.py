@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .._core.routing import VirtualHost
+from .._core.routing.table import VirtualHost
 from ..exceptions import AnswerableError
 from ..inbound import ClientRequest, Inbound, check_hosts
 from ..mesh import Config, Mesh
 from ..settings import MeshSettings
-from .answer import Answer, refused
 from .environ import Environ, Target, raw_target, read_body, read_headers, read_target
 from .keepalive import answer_kept_alive
+from .reply import Answer, refused
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider

@@ -13,11 +13,11 @@ from types import FrameType
 from typing import Any
 
 from llm_mesh_middleware import LLMMeshMiddleware
-from llm_mesh_middleware._core.messages import ResponseHead, UpstreamRequest
-from llm_mesh_middleware._engine.clients import UpstreamClients
-from llm_mesh_middleware._engine.http1 import AnswerReader
-from llm_mesh_middleware._engine.tls import TLSContexts
-from llm_mesh_middleware._engine.upstream import response_head
+from llm_mesh_middleware._core.values.messages import ResponseHead, UpstreamRequest
+from llm_mesh_middleware._engine.http.clients import UpstreamClients
+from llm_mesh_middleware._engine.http.http1 import AnswerReader
+from llm_mesh_middleware._engine.http.protocols import response_head
+from llm_mesh_middleware._engine.http.tls import TLSContexts
 from llm_mesh_middleware._telemetry import telemetry
 from tests.benchmarks.apps import bare
 from tests.benchmarks.apps import mesh as mesh_app

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from llm_mesh_middleware import Mesh
-from llm_mesh_middleware._core.messages import ClientRequest
-from llm_mesh_middleware._core.observer import Observation
+from llm_mesh_middleware._core.flow.observer import Observation
+from llm_mesh_middleware._core.values.messages import ClientRequest
 
 __all__ = ["Tape"]
 

@@ -12,8 +12,8 @@ from opentelemetry.context import get_current
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import SpanKind, TracerProvider, set_span_in_context
 
-from llm_mesh_middleware._core.messages import ClientRequest
-from llm_mesh_middleware._core.observer import Observation
+from llm_mesh_middleware._core.flow.observer import Observation
+from llm_mesh_middleware._core.values.messages import ClientRequest
 
 __all__ = ["Floor"]
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import threading
 
-from llm_mesh_middleware._core.health import Lease, OutlierDetection, ProviderHealth, Result
+from llm_mesh_middleware._core.provider.health import (
+    Lease,
+    OutlierDetection,
+    ProviderHealth,
+    Result,
+)
 
 
 def health(max_concurrency: int | None = None, **detection: float) -> ProviderHealth:

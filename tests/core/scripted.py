@@ -6,9 +6,14 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from llm_mesh_middleware._core.exchange import Exchange, ExchangePolicy, exchange
-from llm_mesh_middleware._core.headers import Headers
-from llm_mesh_middleware._core.messages import (
+from llm_mesh_middleware._core.flow.exchange import Exchange, ExchangePolicy, exchange
+from llm_mesh_middleware._core.flow.observer import Observation
+from llm_mesh_middleware._core.flow.reply import Reply
+from llm_mesh_middleware._core.flow.retrying import RetryPolicy
+from llm_mesh_middleware._core.flow.state import MeshState
+from llm_mesh_middleware._core.routing.table import RoutingTable, Selection
+from llm_mesh_middleware._core.values.headers import Headers
+from llm_mesh_middleware._core.values.messages import (
     Answer,
     ClientRequest,
     Failure,
@@ -17,12 +22,7 @@ from llm_mesh_middleware._core.messages import (
     Step,
     UpstreamRequest,
 )
-from llm_mesh_middleware._core.observer import Observation
-from llm_mesh_middleware._core.reply import Reply
-from llm_mesh_middleware._core.retrying import RetryPolicy
-from llm_mesh_middleware._core.routing import RoutingTable, Selection
-from llm_mesh_middleware._core.state import MeshState
-from llm_mesh_middleware._core.usage import Usage
+from llm_mesh_middleware._core.values.usage import Usage
 from llm_mesh_middleware.exceptions import MeshError
 from tests.core.tables import virtual_host
 

@@ -8,13 +8,13 @@ from textwrap import dedent, indent
 from typing import NamedTuple
 
 from llm_mesh_middleware._compile import Compiled, Workload, compile_manifest
-from llm_mesh_middleware._core.balancing import weighted_pick
-from llm_mesh_middleware._core.headers import Headers
-from llm_mesh_middleware._core.messages import ClientRequest
-from llm_mesh_middleware._core.payload import decode_fields
-from llm_mesh_middleware._core.routing import RoutingTable, VirtualHost
-from llm_mesh_middleware._core.timeouts import Timeouts
-from llm_mesh_middleware._core.upstream import Upstream
+from llm_mesh_middleware._core.balance.backends import weighted_pick
+from llm_mesh_middleware._core.provider.upstream import Upstream
+from llm_mesh_middleware._core.routing.table import RoutingTable, VirtualHost
+from llm_mesh_middleware._core.values.headers import Headers
+from llm_mesh_middleware._core.values.messages import ClientRequest
+from llm_mesh_middleware._core.values.payload import decode_fields
+from llm_mesh_middleware._core.values.timeouts import Timeouts
 from llm_mesh_middleware._manifest import Secret, SecretName, parse_manifest
 
 ACME, GLOBEX = "acme.example", "globex.example"

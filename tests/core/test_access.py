@@ -7,8 +7,8 @@ from itertools import product
 
 import pytest
 
-from llm_mesh_middleware._core.access import AccessPolicy
-from llm_mesh_middleware._core.headers import Headers
+from llm_mesh_middleware._core.policy.access import AccessPolicy
+from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware.exceptions import AccessDenied, InvalidClientKey
 from tests.canaries import canary
 

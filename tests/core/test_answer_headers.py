@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm_mesh_middleware._core.exchange import ExchangePolicy
+from llm_mesh_middleware._core.flow.exchange import ExchangePolicy
 from tests.core.scripted import ANSWER, JSON, answers, play
 from tests.core.tables import ACME, provider, request, route, table
 

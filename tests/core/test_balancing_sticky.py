@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from llm_mesh_middleware._core.balancing import Backend, weighted_pick
-from llm_mesh_middleware._core.headers import Headers
-from llm_mesh_middleware._core.messages import ClientRequest
-from llm_mesh_middleware._core.routing import RouteRule
+from llm_mesh_middleware._core.balance.backends import Backend, weighted_pick
+from llm_mesh_middleware._core.routing.table import RouteRule
+from llm_mesh_middleware._core.values.headers import Headers
+from llm_mesh_middleware._core.values.messages import ClientRequest
 from tests.resilience.meshes import HOST, provider, route, table
 
 KEYS = [f"user-{number}@example" for number in range(10_000)]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_mesh_middleware._core.decoding import DECODABLE, BodyDecoder, DecodingError
+from llm_mesh_middleware._core.http.decoding import DECODABLE, BodyDecoder, DecodingError
 from tests.streams.pieces import PLACES, cut, whole_and_bytes
 
 TEXT = b"data: one\n\ndata: two\n\n" * 3

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from llm_mesh_middleware._core.exchange import ExchangePolicy
-from llm_mesh_middleware._core.messages import Answer, Failure, Read, ResponseHead, Send
-from llm_mesh_middleware._core.timeouts import Timeouts
+from llm_mesh_middleware._core.flow.exchange import ExchangePolicy
+from llm_mesh_middleware._core.values.messages import Answer, Failure, Read, ResponseHead, Send
+from llm_mesh_middleware._core.values.timeouts import Timeouts
 from llm_mesh_middleware.exceptions import (
     ClientDisconnected,
     InvalidJSON,

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from llm_mesh_middleware._core.balancing import weighted_pick
-from llm_mesh_middleware._core.explain import explain
-from llm_mesh_middleware._core.explanation import Explanation
-from llm_mesh_middleware._core.headers import ForwardPolicy
-from llm_mesh_middleware._core.messages import ClientRequest
+from llm_mesh_middleware._core.balance.backends import weighted_pick
+from llm_mesh_middleware._core.explaining.explainer import explain
+from llm_mesh_middleware._core.explaining.explanation import Explanation
+from llm_mesh_middleware._core.values.headers import ForwardPolicy
+from llm_mesh_middleware._core.values.messages import ClientRequest
 from tests.canaries import canary
 from tests.core.tables import ACME, GLOBEX, provider, request, route, table, virtual_host
 

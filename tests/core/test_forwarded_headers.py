@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from llm_mesh_middleware._core.exchange import ExchangePolicy
-from llm_mesh_middleware._core.headers import ForwardPolicy, Headers
-from llm_mesh_middleware._core.messages import ClientRequest, UpstreamRequest
+from llm_mesh_middleware._core.flow.exchange import ExchangePolicy
+from llm_mesh_middleware._core.values.headers import ForwardPolicy, Headers
+from llm_mesh_middleware._core.values.messages import ClientRequest, UpstreamRequest
 from tests.canaries import canary
 from tests.core.scripted import sent
 from tests.core.tables import ACME, provider, request, route, table

@@ -8,7 +8,7 @@ import tracemalloc
 
 import pytest
 
-from llm_mesh_middleware._core.routing import RoutingTable
+from llm_mesh_middleware._core.routing.table import RoutingTable
 from tests.core.tables import ACME, provider, route, table
 
 DASHSCOPE = "dashscope.aliyuncs.com"

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from llm_mesh_middleware._core.messages import error_object
+from llm_mesh_middleware._core.values.messages import error_object
 from llm_mesh_middleware.exceptions import InvalidJSON
 from tests.core.scripted import play
 from tests.core.tables import ACME, provider, request, table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm_mesh_middleware._core.messages import ClientRequest
+from llm_mesh_middleware._core.values.messages import ClientRequest
 from llm_mesh_middleware.exceptions import NoRouteMatched
 from tests.core.tables import ACME, GLOBEX, compiled, provider, request, route, select, table
 

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 
 import pytest
 
-from llm_mesh_middleware._core.attempt import Outcome
-from llm_mesh_middleware._core.health import HealthRegistry, ProviderHealth
-from llm_mesh_middleware._core.operations import CHAT, OPERATIONS, Operation
-from llm_mesh_middleware._core.plan import AttemptPlan, Choice
-from llm_mesh_middleware._core.retrying import RetryBudget, RetryPolicy
-from llm_mesh_middleware._core.routing import RouteRule
+from llm_mesh_middleware._core.flow.attempt import Outcome
+from llm_mesh_middleware._core.flow.plan import AttemptPlan, Choice
+from llm_mesh_middleware._core.flow.retrying import RetryBudget, RetryPolicy
+from llm_mesh_middleware._core.provider.health import HealthRegistry, ProviderHealth
+from llm_mesh_middleware._core.routing.table import RouteRule
+from llm_mesh_middleware._core.values.operations import CHAT, OPERATIONS, Operation
 from llm_mesh_middleware.exceptions import (
     NoBackendAvailable,
     UnsupportedOperation,

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_mesh_middleware._core.payload import is_json
-from llm_mesh_middleware._core.progress import StreamProgress, read_answer
-from llm_mesh_middleware._core.usage import Usage
+from llm_mesh_middleware._core.values.payload import is_json
+from llm_mesh_middleware._core.values.usage import Usage
+from llm_mesh_middleware._dialects.progress import StreamProgress, read_answer
 
 
 def progress_of(*events: str | bytes) -> StreamProgress:

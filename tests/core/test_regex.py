@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_mesh_middleware._core.regex import MAX_MOVES, MAX_STATES, LinearPattern
+from llm_mesh_middleware._core.routing.regex import MAX_MOVES, MAX_STATES, LinearPattern
 
 LANGUAGE = [
     # pattern, values that match, values that do not

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_mesh_middleware._core.sse import (
+from llm_mesh_middleware._core.http.sse import (
     EventCutter,
     EventTooLong,
     before_last_events,

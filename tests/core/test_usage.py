@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from llm_mesh_middleware._core.progress import StreamProgress, read_answer
-from llm_mesh_middleware._core.usage import Usage
+from llm_mesh_middleware._core.values.usage import Usage
+from llm_mesh_middleware._dialects.progress import StreamProgress, read_answer
 
 # As the providers' API references show them.
 REPORTED: dict[str, tuple[dict[str, object] | None, Usage | None]] = {

@@ -6,8 +6,8 @@ import threading
 from typing import Any
 
 from llm_mesh_middleware import Mesh, MeshSettings
-from llm_mesh_middleware._core.messages import ClientRequest
-from llm_mesh_middleware._core.routing import VirtualHost
+from llm_mesh_middleware._core.routing.table import VirtualHost
+from llm_mesh_middleware._core.values.messages import ClientRequest
 from llm_mesh_middleware.testing import FakeUpstream
 from tests.resilience.meshes import Entry, Ledger, provider, route
 

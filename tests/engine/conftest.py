@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from llm_mesh_middleware._engine.tls import TLSContexts
-from llm_mesh_middleware._engine.upstream import AsyncUpstreamClient
-from llm_mesh_middleware._engine.upstream_aiohttp import AiohttpUpstreamClient
-from llm_mesh_middleware._engine.upstream_httpx import HttpxUpstreamClient
+from llm_mesh_middleware._engine.http.aiohttp_client import AiohttpUpstreamClient
+from llm_mesh_middleware._engine.http.async_httpx_client import HttpxUpstreamClient
+from llm_mesh_middleware._engine.http.protocols import AsyncUpstreamClient
+from llm_mesh_middleware._engine.http.tls import TLSContexts
 from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream
 from tests.engine.calls import HOST, MakeClient
 from tests.engine.threaded import ThreadedClient

@@ -7,11 +7,11 @@ import json
 from dataclasses import dataclass, field
 
 from llm_mesh_middleware import LLMProvider, Mesh, MeshSettings
-from llm_mesh_middleware._core.headers import Headers
-from llm_mesh_middleware._core.messages import ClientRequest
-from llm_mesh_middleware._core.observer import Observation
-from llm_mesh_middleware._core.usage import Usage
-from llm_mesh_middleware._engine.adrive import AsyncDelivery
+from llm_mesh_middleware._core.flow.observer import Observation
+from llm_mesh_middleware._core.values.headers import Headers
+from llm_mesh_middleware._core.values.messages import ClientRequest
+from llm_mesh_middleware._core.values.usage import Usage
+from llm_mesh_middleware._engine.drivers.async_driver import AsyncDelivery
 from llm_mesh_middleware.testing import FakeUpstream
 from tests.engine.calls import HOST, KEY
 

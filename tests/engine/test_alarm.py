@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import uvloop
 
-from llm_mesh_middleware._engine.alarm import Alarm
+from llm_mesh_middleware._engine.tasks.alarm import Alarm
 
 SOON_S, LATER_S = 0.02, 60.0
 NewLoop = Callable[[], asyncio.AbstractEventLoop]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import h11
 import pytest
 
-from llm_mesh_middleware._engine.http1 import AnswerReader, NotHTTP
+from llm_mesh_middleware._engine.http.http1 import AnswerReader, NotHTTP
 
 SEED = 20_261_122
 OK = b"HTTP/1.1 200 OK\r\n"

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from llm_mesh_middleware._engine.tls import TLSContexts
-from llm_mesh_middleware._engine.upstream_httpx import HttpxUpstreamClient
+from llm_mesh_middleware._engine.http.async_httpx_client import HttpxUpstreamClient
+from llm_mesh_middleware._engine.http.tls import TLSContexts
 from llm_mesh_middleware.testing import (
     Answer,
     CertificateAuthority,

@@ -8,7 +8,7 @@ import contextlib
 import pytest
 
 from llm_mesh_middleware import ClientDisconnected
-from llm_mesh_middleware._engine.interrupt import Interrupt
+from llm_mesh_middleware._engine.tasks.interrupt import Interrupt
 
 _GONE, _LATER = ClientDisconnected("gone"), ClientDisconnected("later")
 

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import pytest
 
 from llm_mesh_middleware import Mesh, MeshSettings
-from llm_mesh_middleware._core.headers import Headers
-from llm_mesh_middleware._core.messages import ClientRequest
-from llm_mesh_middleware._engine.delivery import Delivery
-from llm_mesh_middleware._engine.line import Line
+from llm_mesh_middleware._core.values.headers import Headers
+from llm_mesh_middleware._core.values.messages import ClientRequest
+from llm_mesh_middleware._engine.drivers.delivery import Delivery
+from llm_mesh_middleware._engine.tasks.cancel_scope import Line
 from llm_mesh_middleware.exceptions import ClientDisconnected
 from llm_mesh_middleware.testing import Answer, Cut, FakeUpstream, Scripted, Stream, chat_stream
 from tests.resilience.meshes import FALLBACK, HOST, PRIMARY, Ledger, provider, route

@@ -262,8 +262,8 @@ def test_one_mesh_serves_two_loops_in_two_threads(
 FORKING = """
 import asyncio, os, sys
 from llm_mesh_middleware import Mesh
-from llm_mesh_middleware._core.headers import Headers
-from llm_mesh_middleware._core.messages import ClientRequest
+from llm_mesh_middleware._core.values.headers import Headers
+from llm_mesh_middleware._core.values.messages import ClientRequest
 
 mesh = Mesh()
 host = mesh.find(sys.argv[1].encode())

@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from llm_mesh_middleware._engine import pool as pools
 from llm_mesh_middleware._engine import upstream_aiohttp
-from llm_mesh_middleware._engine.pool import Pool
-from llm_mesh_middleware._engine.tls import TLSContexts
+from llm_mesh_middleware._engine.http import pool as pools
+from llm_mesh_middleware._engine.http.pool import Pool
+from llm_mesh_middleware._engine.http.tls import TLSContexts
 from llm_mesh_middleware.testing import FakeUpstream
 from tests.engine.calls import call, request_to
 

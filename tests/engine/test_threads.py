@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import pytest
 
 from llm_mesh_middleware import Mesh
-from llm_mesh_middleware._core.headers import Headers
-from llm_mesh_middleware._core.messages import ClientRequest
+from llm_mesh_middleware._core.values.headers import Headers
+from llm_mesh_middleware._core.values.messages import ClientRequest
 from llm_mesh_middleware.testing import Answer, FakeUpstream, RecordedRequest, Stream, chat_stream
 from tests.engine.calls import HOST
 from tests.engine.meshes import provider

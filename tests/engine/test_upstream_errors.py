@@ -9,7 +9,7 @@ import time
 import pytest
 
 from llm_mesh_middleware import UpstreamConnectError, UpstreamProtocolError, UpstreamTimeout
-from llm_mesh_middleware._engine.upstream import AsyncUpstreamClient
+from llm_mesh_middleware._engine.http.protocols import AsyncUpstreamClient
 from llm_mesh_middleware.testing import (
     Answer,
     CertificateAuthority,

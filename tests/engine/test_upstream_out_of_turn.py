@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from llm_mesh_middleware._engine.tls import TLSContexts
-from llm_mesh_middleware._engine.upstream import AsyncUpstreamClient
-from llm_mesh_middleware._engine.upstream_aiohttp import AiohttpUpstreamClient
+from llm_mesh_middleware._engine.http.aiohttp_client import AiohttpUpstreamClient
+from llm_mesh_middleware._engine.http.protocols import AsyncUpstreamClient
+from llm_mesh_middleware._engine.http.tls import TLSContexts
 from llm_mesh_middleware.exceptions import UpstreamError, UpstreamProtocolError
 from tests.engine.calls import call, request_to
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from llm_mesh_middleware import UpstreamConnectError
-from llm_mesh_middleware._core.upstream import TLSFiles
-from llm_mesh_middleware._engine.tls import TLSContexts
-from llm_mesh_middleware._engine.upstream import AsyncUpstreamClient
+from llm_mesh_middleware._core.provider.upstream import TLSFiles
+from llm_mesh_middleware._engine.http.protocols import AsyncUpstreamClient
+from llm_mesh_middleware._engine.http.tls import TLSContexts
 from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream
 from tests.engine.calls import HOST, MakeClient, call, request_to
 

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from llm_mesh_middleware._core.messages import UpstreamRequest
-from llm_mesh_middleware._engine.line import Line
-from llm_mesh_middleware._engine.tls import TLSContexts
-from llm_mesh_middleware._engine.upstream import UpstreamResponse
-from llm_mesh_middleware._engine.upstream_httpx_sync import SyncHttpxUpstreamClient
+from llm_mesh_middleware._core.values.messages import UpstreamRequest
+from llm_mesh_middleware._engine.http.httpx_client import SyncHttpxUpstreamClient
+from llm_mesh_middleware._engine.http.protocols import UpstreamResponse
+from llm_mesh_middleware._engine.http.tls import TLSContexts
+from llm_mesh_middleware._engine.tasks.cancel_scope import Line
 
 T = TypeVar("T")
 

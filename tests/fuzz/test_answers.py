@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from llm_mesh_middleware._core.messages import Failure
+from llm_mesh_middleware._core.values.messages import Failure
 from llm_mesh_middleware.exceptions import UpstreamError, UpstreamProtocolError
 from llm_mesh_middleware.testing import chat_completion, chat_stream, error_body, token_usage
 from tests.canaries import canary

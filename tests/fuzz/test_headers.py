@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from llm_mesh_middleware._core.attempt import call_headers
-from llm_mesh_middleware._core.exchange import ExchangePolicy, exchange
-from llm_mesh_middleware._core.headers import ForwardPolicy, Headers
-from llm_mesh_middleware._core.messages import Answer, ClientRequest, Send, UpstreamRequest
-from llm_mesh_middleware._core.operations import CHAT
-from llm_mesh_middleware._core.state import MeshState
+from llm_mesh_middleware._core.flow.attempt import call_headers
+from llm_mesh_middleware._core.flow.exchange import ExchangePolicy, exchange
+from llm_mesh_middleware._core.flow.state import MeshState
+from llm_mesh_middleware._core.values.headers import ForwardPolicy, Headers
+from llm_mesh_middleware._core.values.messages import Answer, ClientRequest, Send, UpstreamRequest
+from llm_mesh_middleware._core.values.operations import CHAT
 from tests.canaries import canary
 from tests.core.scripted import JSON, Clock, Notes, head
 from tests.core.tables import provider, route, table, upstream_of, virtual_host

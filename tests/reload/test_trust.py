@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from llm_mesh_middleware import Mesh, MeshSettings, UpstreamConnectError
-from llm_mesh_middleware._core.headers import Headers
-from llm_mesh_middleware._core.messages import ClientRequest
+from llm_mesh_middleware._core.values.headers import Headers
+from llm_mesh_middleware._core.values.messages import ClientRequest
 from llm_mesh_middleware.testing import (
     CertificateAuthority,
     FakeUpstream,

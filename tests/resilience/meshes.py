@@ -9,16 +9,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from llm_mesh_middleware import LLMProvider, LLMRoute, Mesh, MeshSettings
-from llm_mesh_middleware._core.headers import Headers
-from llm_mesh_middleware._core.messages import (
+from llm_mesh_middleware._core.flow.observer import Observation
+from llm_mesh_middleware._core.routing.table import RoutingTable, Selection
+from llm_mesh_middleware._core.values.headers import Headers
+from llm_mesh_middleware._core.values.messages import (
     ClientRequest,
     Failure,
     ResponseHead,
     UpstreamRequest,
 )
-from llm_mesh_middleware._core.observer import Observation
-from llm_mesh_middleware._core.routing import RoutingTable, Selection
-from llm_mesh_middleware._core.usage import Usage
+from llm_mesh_middleware._core.values.usage import Usage
 from llm_mesh_middleware.exceptions import AnswerableError
 from llm_mesh_middleware.testing import Answer, FakeUpstream, error_body
 from tests.canaries import canary

@@ -12,9 +12,12 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from llm_mesh_middleware._core.exchange import Exchange, ExchangePolicy, exchange
-from llm_mesh_middleware._core.headers import Headers
-from llm_mesh_middleware._core.messages import (
+from llm_mesh_middleware._core.flow.exchange import Exchange, ExchangePolicy, exchange
+from llm_mesh_middleware._core.flow.observer import Observation
+from llm_mesh_middleware._core.flow.state import MeshState
+from llm_mesh_middleware._core.routing.table import RoutingTable
+from llm_mesh_middleware._core.values.headers import Headers
+from llm_mesh_middleware._core.values.messages import (
     Answer,
     Await,
     ClientRequest,
@@ -24,9 +27,6 @@ from llm_mesh_middleware._core.messages import (
     Send,
     Sleep,
 )
-from llm_mesh_middleware._core.observer import Observation
-from llm_mesh_middleware._core.routing import RoutingTable
-from llm_mesh_middleware._core.state import MeshState
 from llm_mesh_middleware.exceptions import AnswerableError, UpstreamConnectError
 from tests.resilience.meshes import HOST
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from llm_mesh_middleware._core.routing import RoutingTable
+from llm_mesh_middleware._core.routing.table import RoutingTable
 from tests.canaries import canary
 from tests.conftest import slow
 from tests.resilience.meshes import provider, route, table

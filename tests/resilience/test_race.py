@@ -7,16 +7,16 @@ import time
 
 import pytest
 
-from llm_mesh_middleware._core.headers import Headers
-from llm_mesh_middleware._core.messages import (
+from llm_mesh_middleware._core.provider.upstream import Endpoint
+from llm_mesh_middleware._core.values.headers import Headers
+from llm_mesh_middleware._core.values.messages import (
     Deadline,
     Race,
     ResponseHead,
     Send,
     UpstreamRequest,
 )
-from llm_mesh_middleware._core.upstream import Endpoint
-from llm_mesh_middleware._engine.race import arace
+from llm_mesh_middleware._engine.drivers.async_race import arace
 from llm_mesh_middleware.exceptions import UpstreamConnectError
 
 

@@ -12,7 +12,7 @@ import pytest
 import llm_mesh_middleware
 
 PACKAGE = Path(llm_mesh_middleware.__file__).parent
-DRIVERS = sorted((PACKAGE / "_engine").glob("*drive.py"))
+DRIVERS = sorted((PACKAGE / "_engine" / "drivers").glob("*driver.py"))
 _SPACE = frozenset(
     (
         tokenize.COMMENT,
@@ -45,7 +45,7 @@ def test_the_count_is_of_code_alone() -> None:
 
 
 def test_there_is_a_driver() -> None:
-    assert PACKAGE / "_engine" / "adrive.py" in DRIVERS
+    assert PACKAGE / "_engine" / "drivers" / "async_driver.py" in DRIVERS
 
 
 @pytest.mark.parametrize("driver", DRIVERS, ids=lambda path: path.name)

@@ -18,9 +18,9 @@ from granian.net import SocketSpec
 from granian.server.embed import Server as GranianServer
 
 from llm_mesh_middleware import LLMMeshMiddleware, Mesh, MeshSettings
-from llm_mesh_middleware._core.messages import ClientRequest
-from llm_mesh_middleware._core.observer import Observation
-from llm_mesh_middleware._core.usage import Usage
+from llm_mesh_middleware._core.flow.observer import Observation
+from llm_mesh_middleware._core.values.messages import ClientRequest
+from llm_mesh_middleware._core.values.usage import Usage
 from tests.adapters.meshes import own_app
 from tests.canaries import canary
 from tests.conftest import running

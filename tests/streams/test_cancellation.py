@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from llm_mesh_middleware._core.usage import Usage
+from llm_mesh_middleware._core.values.usage import Usage
 from llm_mesh_middleware.exceptions import ClientDisconnected
 from llm_mesh_middleware.testing import (
     Answer,

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from llm_mesh_middleware._core.observer import Observation
+from llm_mesh_middleware._core.flow.observer import Observation
 from llm_mesh_middleware._telemetry import semconv
 from llm_mesh_middleware.testing import (
     Answer,

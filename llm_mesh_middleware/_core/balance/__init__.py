@@ -1,0 +1,1 @@
+"""Choosing one backend out of several."""

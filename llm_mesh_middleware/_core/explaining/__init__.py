@@ -1,0 +1,1 @@
+"""How a request would be routed, and why, without sending it."""

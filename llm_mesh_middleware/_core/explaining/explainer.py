@@ -1,0 +1,193 @@
+"""How a request would be routed, and why not otherwise, without sending anything.
+
+Everything is decided by the objects that serve requests; here it is only told what they decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+from ...exceptions import AnswerableError, NoRouteMatched
+from ..flow.exchange import read_operation
+from ..flow.plan import AttemptPlan
+from ..flow.retrying import RetryBudget
+from ..provider.health import HealthRegistry
+from ..routing.matching import Condition, Exact, Match, Prefix, Regex, read_subject
+from ..routing.table import RouteRule, RoutingTable, VirtualHost
+from ..values.headers import ForwardPolicy
+from ..values.messages import ClientRequest
+from ..values.operations import Operation
+from .explanation import (
+    BackendExplanation,
+    Explanation,
+    Refusal,
+    RuleExplanation,
+    StickyKey,
+)
+from .redaction import MASK, Mask, is_credential, known_secrets
+from .upstream_call import explain_call
+
+__all__ = ["explain"]
+
+_FIELDS = {"header": "headers", "attribute": "attributes"}
+
+
+def explain(
+    table: RoutingTable,
+    request: ClientRequest,
+    *,
+    forward: ForwardPolicy,
+    secrets: Iterable[str] = (),
+) -> Explanation:
+    """Hold a request against the routing table.
+
+    Args:
+        table: the routing table.
+        request: the request; `host` is what it calls. A method of "" is the operation's own.
+        forward: which of its fields go upstream.
+        secrets: texts that must not be shown, beside the keys of the table.
+    """
+    mask = Mask((*known_secrets(table), *secrets))
+    host = table.find(request.host.encode("utf-8", "replace"))
+    if host is None:
+        known = ", ".join(host.name for host in table.hosts) or "none"
+        message = f"{request.host!r} is no virtual host of this mesh; known: {known}"
+        refusal = Refusal(NoRouteMatched.status, NoRouteMatched.code, message)
+        explained = Explanation(request.method or "POST", request.host, request.path)
+        return _told(explained, mask, refusal=refusal)
+    if not request.method:
+        operation = host.operation(request.path)
+        request.method = operation.method if operation is not None else "POST"
+    return _Explainer(host, request, forward, mask).explain()
+
+
+def _told(explained: Explanation, mask: Mask, **changes: Any) -> Explanation:
+    told: Explanation = mask.all(replace(explained, **changes))
+    return told
+
+
+class _Explainer:
+    """One request to one virtual host."""
+
+    def __init__(
+        self, host: VirtualHost, request: ClientRequest, forward: ForwardPolicy, mask: Mask
+    ) -> None:
+        self._host = host
+        self._request = request
+        self._forward = forward
+        self._mask = mask
+
+    def explain(self) -> Explanation:
+        """As much as can be told up to where the request would be refused."""
+        host, request = self._host, self._request
+        known: dict[str, Any] = {"virtual_host": host.name, "route": host.route}
+        try:
+            operation = read_operation(host, request)
+            known["operation"] = operation.name
+            known["rules"] = self._rules()
+            rule = host.select(request).rule
+            known |= {"rule": rule.name, "retry": rule.retry, "timeouts": rule.timeouts}
+            known["sticky"] = self._sticky(rule)
+            known["backends"] = tuple(self._backends(rule, operation))
+        except AnswerableError as error:
+            known["refusal"] = Refusal(error.status, error.code, error.message)
+        explained = Explanation(request.method, request.host, request.path)
+        return _told(explained, self._mask, **known)
+
+    def _rules(self) -> tuple[RuleExplanation, ...]:
+        explained: list[RuleExplanation] = []
+        winner: str | None = None
+        for rule in self._host.rules:
+            reasons = tuple(self._reasons(rule))
+            if not rule.holds(self._request):
+                explained.append(RuleExplanation(rule.name, "lost", reasons))
+            elif winner is None:
+                winner = rule.name
+                explained.append(RuleExplanation(rule.name, "won", reasons))
+            else:
+                earlier = (f"holds too, but {winner} stands before it",)
+                explained.append(RuleExplanation(rule.name, "lost", earlier))
+        return tuple(explained)
+
+    def _reasons(self, rule: RouteRule) -> Iterator[str]:
+        """What makes the rule hold, or everything that keeps its matches from it."""
+        for index, match in enumerate(rule.matches):
+            if match.holds(self._request):
+                held = ", ".join(map(self._wanted, match.conditions))
+                yield f"matches[{index}] holds: {held}" if held else "takes every request"
+                return
+        for index, match in enumerate(rule.matches):
+            yield from (f"matches[{index}]{unmet}" for unmet in self._unmet(match))
+
+    def _unmet(self, match: Match) -> Iterator[str]:
+        if match.excluded is not None:
+            yield f": {match.excluded}"
+            return
+        for condition in match.conditions:
+            if not condition.holds(self._request):
+                yield f".{self._wanted(condition)}: the request has {self._actual(condition)}"
+
+    def _wanted(self, condition: Condition) -> str:
+        """The condition as the manifest has it: `headers.user-type.exact 'subscriber'`."""
+        field, test = _field(condition.kind, condition.key), condition.test
+        name = condition.key or condition.kind
+        match test:
+            case Exact(value) | Prefix(value):
+                return f"{field}.{type(test).__name__.lower()} {self._mask.quoted(name, value)}"
+            case Regex(pattern):
+                return f"{field}.regex {self._mask.quoted(name, pattern.pattern)}"
+        return f"{field} {{}}"
+
+    def _actual(self, condition: Condition) -> str:
+        value = read_subject(condition.kind, condition.key, self._request)
+        if value is None:
+            return "none"
+        return self._mask.quoted(condition.key or condition.kind, value)
+
+    def _sticky(self, rule: RouteRule) -> StickyKey | None:
+        if rule.sticky_by is None:
+            return None
+        kind, name = rule.sticky_by
+        value = rule.sticky_key(self._request)
+        return StickyKey(f"{kind} {name}", MASK if value and is_credential(name) else value)
+
+    def _backends(self, rule: RouteRule, operation: Operation) -> Iterator[BackendExplanation]:
+        """Those of each priority, with every provider well.
+
+        Without a sticky key each has its chance, and nothing is drawn.
+        """
+        sticky_key = rule.sticky_key(self._request)
+        plan = AttemptPlan(
+            rule.backends,
+            rule.retry,
+            operation=operation,
+            health=HealthRegistry(nullcontext),
+            budget=RetryBudget(),
+            random=lambda: 0.0,
+            sticky_key=sticky_key,
+        )
+        for tier in rule.backends.serving(operation):
+            chosen = plan.untried(0.0, (tier,)) if sticky_key is not None else None
+            total = sum(backend.weight for backend in tier)
+            for backend in tier:
+                share = 1.0 if len(tier) == 1 else backend.weight / total
+                is_choice = chosen is not None and backend is chosen.backend and len(tier) > 1
+                yield explain_call(
+                    backend,
+                    operation,
+                    self._request,
+                    forward=self._forward,
+                    mask=self._mask,
+                    share=share,
+                    is_sticky_choice=is_choice,
+                )
+
+
+def _field(kind: str, key: str) -> str:
+    if kind not in _FIELDS:
+        return kind
+    is_plain = key.replace("-", "").replace("_", "").isalnum()
+    return f"{_FIELDS[kind]}.{key}" if is_plain else f"{_FIELDS[kind]}[{key!r}]"

@@ -1,0 +1,129 @@
+"""An explanation as sections of rows, and as plain text; whoever has colours adds them to the rows.
+
+The first word of a row says what it is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..flow.retrying import RetryPolicy
+    from ..values.timeouts import Timeouts
+    from .explanation import BackendExplanation, BodyChange, Explanation, RuleExplanation
+
+__all__ = ["Row", "Section", "make_sections", "render"]
+
+Row = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Rows of cells below a title."""
+
+    title: str
+    rows: tuple[Row, ...]
+
+
+def make_sections(explanation: Explanation) -> tuple[Section, ...]:
+    """The sections that have anything to say."""
+    sections = [
+        Section("request", tuple(_request_rows(explanation))),
+        Section("rules", tuple(row for rule in explanation.rules for row in _rule_rows(rule))),
+        Section("backends", tuple(_backend_rows(explanation))),
+        *(
+            Section(f"call to {backend.provider}", tuple(_call_rows(backend)))
+            for backend in explanation.backends
+        ),
+    ]
+    if explanation.retry is not None and explanation.timeouts is not None:
+        rows = (("retry", _retry(explanation.retry)), ("timeouts", _timeouts(explanation.timeouts)))
+        sections.append(Section("limits", rows))
+    return tuple(section for section in sections if section.rows)
+
+
+def render(sections: Iterable[Section]) -> str:
+    """The sections as lines, the cells of each below one another."""
+    return "\n".join(
+        line for section in sections for line in (section.title, *_lines(section.rows))
+    )
+
+
+def _lines(rows: Sequence[Row]) -> Iterator[str]:
+    widths = [max(map(len, cells)) for cells in zip(*(row[:-1] for row in rows), strict=True)]
+    for row in rows:
+        padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        yield "  " + "  ".join((*padded, row[-1])).rstrip()
+
+
+def _request_rows(explanation: Explanation) -> Iterator[Row]:
+    yield "asks", f"{explanation.method} http://{explanation.host}{explanation.path}"
+    for name, value in (
+        ("operation", explanation.operation),
+        ("virtual host", explanation.virtual_host),
+        ("route", explanation.route),
+        ("rule", explanation.rule),
+    ):
+        if value is not None:
+            yield name, value
+    refusal = explanation.refusal
+    if refusal is not None:
+        yield "refused", f"{refusal.status} {refusal.code}: {refusal.message}"
+
+
+def _rule_rows(rule: RuleExplanation) -> Iterator[Row]:
+    first, *others = rule.reasons
+    yield rule.outcome, rule.name, first
+    for reason in others:
+        yield "", "", reason
+
+
+def _backend_rows(explanation: Explanation) -> Iterator[Row]:
+    for backend in explanation.backends:
+        facts = [f"weight {backend.weight}"] if backend.share < 1 else []
+        if backend.is_sticky_choice and explanation.sticky is not None:
+            facts.append(f"chosen by {explanation.sticky.field} {explanation.sticky.value!r}")
+        if backend.priority != explanation.backends[0].priority:
+            facts.append("when no lower priority can serve")
+        share = f"{100 * backend.share:.4g} %"
+        model = backend.model or "-"
+        yield f"priority {backend.priority}", share, backend.provider, model, ", ".join(facts)
+
+
+def _call_rows(backend: BackendExplanation) -> Iterator[Row]:
+    yield "url", f"{backend.method} {backend.url}"
+    if backend.connects_to is not None:
+        yield "connects to", backend.connects_to
+    for name, value in backend.headers:
+        yield "header", f"{name}: {value}"
+    for change in backend.body:
+        yield "body", _change(change)
+
+
+def _change(change: BodyChange) -> str:
+    told = f"{change.name} {change.action}"
+    return told if change.value is None else f"{told}: {change.value}"
+
+
+def _retry(retry: RetryPolicy) -> str:
+    if retry.attempts == 0:
+        return "never"
+    codes = ", ".join([*map(str, sorted(retry.codes)), *sorted(retry.reasons)])
+    parts = [
+        f"at most {retry.attempts} more attempt{'s' * (retry.attempts > 1)} on failed"
+        f" connections{codes and ', ' + codes}",
+        f"pauses from {retry.backoff_s:g} s",
+        f"Retry-After up to {retry.max_retry_after_s:g} s",
+    ]
+    if retry.hedge_after_s is not None:
+        parts.append(f"a second call beside a slow one after {retry.hedge_after_s:g} s")
+    return "; ".join(parts)
+
+
+def _timeouts(timeouts: Timeouts) -> str:
+    return (
+        f"connect {timeouts.connect:g} s, first byte {timeouts.first_byte:g} s, "
+        f"idle {timeouts.idle:g} s, request {timeouts.request:g} s"
+    )

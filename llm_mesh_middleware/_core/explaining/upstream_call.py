@@ -1,0 +1,116 @@
+"""The call that a backend would get, its secrets masked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..balance.backends import Backend
+from ..flow.attempt import call_headers
+from ..provider.upstream import Upstream
+from ..values.headers import ForwardPolicy
+from ..values.messages import ClientRequest
+from ..values.operations import Operation
+from ..values.payload import Fields, decode_fields
+from .explanation import BackendExplanation, BodyChange
+from .redaction import MASK, Mask, is_credential
+
+__all__ = ["explain_call"]
+
+_PORTS = {"http": 80, "https": 443}
+# Fields of a call that the mesh fills in itself, with nothing private in them.
+_PLAIN_HEADERS = frozenset(("accept-encoding", "content-type", "host"))
+# Members of a body that are shown as they are; any other text may be private.
+_PLAIN_MEMBERS = frozenset(("model", "stream", "stream_options"))
+_PLAIN_QUERY = frozenset(("api-version",))
+_SCALARS = (b"true", b"false", b"null")
+_MAX_VALUE = 120
+
+
+def explain_call(
+    backend: Backend,
+    operation: Operation,
+    request: ClientRequest,
+    *,
+    forward: ForwardPolicy,
+    mask: Mask,
+    share: float,
+    is_sticky_choice: bool,
+) -> BackendExplanation:
+    """What `backend` would be sent for `request`; `share` and the choice are its rule's."""
+    upstream = backend.upstream
+    transformer = upstream.dialect(request, operation, upstream)
+    sent = decode_fields(transformer.body()) if operation.has_body else {}
+    return BackendExplanation(
+        provider=upstream.provider,
+        host=upstream.host,
+        priority=backend.priority,
+        weight=backend.weight,
+        share=share,
+        is_sticky_choice=is_sticky_choice,
+        model=transformer.model,
+        method=operation.method,
+        url=_url(upstream, operation),
+        connects_to=_connects_to(upstream),
+        headers=tuple(_headers(upstream, operation, request, forward)),
+        body=tuple(_changes(request.fields, sent, mask)),
+    )
+
+
+def _headers(
+    upstream: Upstream, operation: Operation, request: ClientRequest, forward: ForwardPolicy
+) -> Iterator[tuple[str, str]]:
+    """What is configured is shown by name alone, whatever it was read from."""
+    configured = len(upstream.headers)
+    fields = call_headers(upstream, operation, request.headers, forward)
+    for index, field in enumerate(fields):
+        name, value = (text.decode("latin-1") for text in field)
+        if index >= configured:
+            yield name, MASK if is_credential(name) else value
+        elif name in _PLAIN_HEADERS:
+            yield name, value
+        else:
+            yield name, f"Bearer {MASK}" if name == "authorization" else MASK
+
+
+def _changes(asked: Fields, sent: Fields, mask: Mask) -> Iterator[BodyChange]:
+    for name, value in sent.items():
+        if name not in asked:
+            yield BodyChange(name, "set", _shown_member(name, bytes(value), mask))
+        elif bytes(asked[name]) != bytes(value):
+            yield BodyChange(name, "replaced", _shown_member(name, bytes(value), mask))
+    for name in asked:
+        if name not in sent:
+            yield BodyChange(name, "removed", None)
+
+
+def _shown_member(name: str, value: bytes, mask: Mask) -> str:
+    is_number = value[:1] in b"-0123456789"
+    if not (name in _PLAIN_MEMBERS or is_number or value in _SCALARS):
+        return MASK
+    text = mask.text(value.decode("utf-8", "replace"))
+    return text if len(text) <= _MAX_VALUE else f"{text[:_MAX_VALUE]}…"
+
+
+def _url(upstream: Upstream, operation: Operation) -> str:
+    """The URL by the provider's own name; a query may hold a key, so its values are left out."""
+    path, mark, query = upstream.targets[operation].partition("?")
+    shown = [_shown_pair(pair) for pair in query.split("&")] if mark else []
+    return f"{upstream.endpoint.scheme}://{_bracketed(upstream.host)}{path}{mark}{'&'.join(shown)}"
+
+
+def _shown_pair(pair: str) -> str:
+    name, equals, _ = pair.partition("=")
+    if not equals:
+        return MASK
+    return pair if name in _PLAIN_QUERY else f"{name}={MASK}"
+
+
+def _connects_to(upstream: Upstream) -> str | None:
+    endpoint = upstream.endpoint
+    if (endpoint.address, endpoint.port) == (upstream.host, _PORTS[endpoint.scheme]):
+        return None
+    return f"{endpoint.scheme}://{_bracketed(endpoint.address)}:{endpoint.port}"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

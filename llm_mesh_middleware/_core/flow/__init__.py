@@ -1,0 +1,1 @@
+"""One request from arrival to the end of its reply: attempts, retries, observers."""

@@ -1,0 +1,226 @@
+"""One call to one upstream: a request made from nothing, an answer read up to the commit point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+
+import msgspec
+
+from ...exceptions import UpstreamError, UpstreamProtocolError
+from ..dialect import BodyRelay, Transformer
+from ..provider.health import Lease, Result
+from ..provider.upstream import Upstream
+from ..values.headers import ForwardPolicy, Headers
+from ..values.messages import (
+    Answer,
+    ClientRequest,
+    Deadline,
+    Failure,
+    Read,
+    ResponseHead,
+    Send,
+    Step,
+    UpstreamRequest,
+)
+from ..values.operations import Operation
+from ..values.summary import AnswerSummary
+from ..values.timeouts import Timeouts
+from .observer import Observation
+from .retrying import retry_after_s
+
+__all__ = ["Attempt", "CallContext", "Outcome", "call_headers"]
+
+
+class CallContext(msgspec.Struct, frozen=True):
+    """What all attempts of one request share."""
+
+    request: ClientRequest
+    operation: Operation
+    timeouts: Timeouts
+    deadline: Deadline
+    forward: ForwardPolicy
+    max_response_bytes: int
+    clock: Callable[[], float]
+    wall_clock: Callable[[], float]
+    observation: Observation
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What an attempt brought: an answer, ready for the client, or an error.
+
+    `reasons` are the code and the type of a provider's error object. A stream's `relay` has taken
+    the first bytes already; what became of them is `body`.
+    """
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes = b""
+    relay: BodyRelay | None = None
+    summary: AnswerSummary | None = None
+    error: UpstreamError | None = None
+    reasons: frozenset[str] = frozenset()
+    retry_after_s: float | None = None
+
+    @property
+    def result(self) -> Result:
+        """What it says of the provider: a refused request is not the provider's failure."""
+        if self.status == 429:
+            return "rate_limited"
+        return "failure" if self.error is not None or self.status >= 500 else "success"
+
+
+class Attempt:
+    """A call in the making. Nothing of an earlier attempt is in it: headers, key, path, model."""
+
+    def __init__(self, context: CallContext, upstream: Upstream, lease: Lease, number: int) -> None:
+        self.upstream = upstream
+        self.lease = lease
+        self.number = number
+        self._context = context
+        self._transformer: Transformer = upstream.dialect(
+            context.request, context.operation, upstream
+        )
+        self._first_byte = context.deadline.for_host(upstream.host).or_sooner(
+            context.clock(), "first_byte", context.timeouts.first_byte
+        )
+
+    @property
+    def model(self) -> str | None:
+        """The model that the upstream is asked for."""
+        return self._transformer.model
+
+    @property
+    def is_for_stream(self) -> bool:
+        """Whether the client is to get a stream."""
+        return self._transformer.wants_stream
+
+    def send(self) -> Send:
+        """The step that makes the call."""
+        request = self._request()
+        # An observer may add the trace context of its span.
+        request = self._context.observation.sending(request) or request
+        return Send(request, self._first_byte)
+
+    def drop(self, answer: ResponseHead | Failure | None) -> None:
+        """Go no further: another attempt has won, whatever this one has brought so far."""
+        result: Result = "cancelled"
+        if answer is not None:
+            self._context.observation.answered(self.number, answer)
+            error = answer.error if isinstance(answer, Failure) else None
+            status = answer.error.status if isinstance(answer, Failure) else answer.status
+            result = Outcome(status, [], error=error).result
+        self.lease.end(result, self._context.clock())
+
+    def receive(self, head: ResponseHead | Failure) -> Generator[Step, Answer, Outcome]:
+        """Read the answer as far as it takes to know what it is."""
+        self._context.observation.answered(self.number, head)
+        try:
+            if isinstance(head, Failure):
+                raise head.error
+            if 300 <= head.status < 400:
+                raise UpstreamProtocolError(
+                    f"{self.upstream.host} answered with a redirect; none is followed"
+                )
+            if self._transformer.is_stream(head):
+                return (yield from self._begin_stream(head))
+            return (yield from self._read_whole(head))
+        except UpstreamError as error:
+            return Outcome(error.status, [], error=error)
+
+    def _begin_stream(self, head: ResponseHead) -> Generator[Step, Answer, Outcome]:
+        """Read until there is something for the client; up to then it can be tried again."""
+        headers, relay = self._transformer.relay(head)
+        body = b""
+        while not body:
+            received = yield from _read(self._first_byte)
+            body = relay.feed(received) if received else relay.finish()
+            if isinstance(relay.error, UpstreamError):
+                raise relay.error
+            if not received:
+                return Outcome(head.status, headers, body, summary=relay.summary)
+        return Outcome(head.status, headers, body, relay=relay)
+
+    def _read_whole(self, head: ResponseHead) -> Generator[Step, Answer, Outcome]:
+        context = self._context
+        received = yield from self._read_all()
+        answer = self._transformer.whole(head, received, max_bytes=context.max_response_bytes)
+        is_error = head.status >= 400
+        return Outcome(
+            head.status,
+            answer.headers,
+            answer.body,
+            summary=answer.summary,
+            reasons=_reasons(answer.body) if is_error else frozenset(),
+            retry_after_s=retry_after_s(head.headers, context.wall_clock) if is_error else None,
+        )
+
+    def _read_all(self) -> Generator[Step, Answer, bytes]:
+        context = self._context
+        limit, whole = context.max_response_bytes, context.deadline.for_host(self.upstream.host)
+        chunk = yield from _read(self._first_byte)
+        chunks, size = [chunk], len(chunk)
+        while chunk and size <= limit:
+            chunk = yield from _read(
+                whole.or_sooner(context.clock(), "idle", context.timeouts.idle)
+            )
+            chunks.append(chunk)
+            size += len(chunk)
+        if size > limit:
+            host = self.upstream.host
+            raise UpstreamProtocolError(f"{host} answered with more than {limit} bytes")
+        return b"".join(chunks)
+
+    def _request(self) -> UpstreamRequest:
+        context, upstream = self._context, self.upstream
+        return UpstreamRequest(
+            endpoint=upstream.endpoint,
+            method=context.operation.method,
+            target=upstream.targets[context.operation],
+            headers=call_headers(
+                upstream, context.operation, context.request.headers, context.forward
+            ),
+            body=self._transformer.body(),
+            connect_timeout_s=context.timeouts.connect,
+            provider=upstream.provider,
+            model=self._transformer.model,
+            attempt=self.number,
+            added_usage=self._transformer.added_usage,
+        )
+
+
+def call_headers(
+    upstream: Upstream, operation: Operation, headers: Headers, forward: ForwardPolicy
+) -> tuple[tuple[bytes, bytes], ...]:
+    """The fields of a call: the configured ones, and the client's that may go with them."""
+    fields = upstream.fields_for(operation)
+    own = dict(fields)
+    forwarded = forward.select(headers)
+    return (*fields, *(field for field in forwarded if field[0] not in own))
+
+
+class _Error(msgspec.Struct):
+    code: str | int | None = None
+    type: str | None = None
+
+
+class _ErrorAnswer(msgspec.Struct):
+    error: _Error
+
+
+_decode_error = msgspec.json.Decoder(_ErrorAnswer).decode
+
+
+def _reasons(body: bytes) -> frozenset[str]:
+    try:
+        error = _decode_error(body).error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return frozenset()
+    return frozenset(str(reason) for reason in (error.code, error.type) if reason is not None)
+
+
+def _read(deadline: Deadline) -> Generator[Step, Answer, bytes]:
+    answer = yield Read(deadline)
+    if isinstance(answer, Failure):
+        raise answer.error
+    assert isinstance(answer, bytes)
+    return answer

@@ -1,0 +1,210 @@
+"""The order in which one request tries the backends of its rule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+import msgspec
+from msgspec.structs import replace
+
+from ...exceptions import (
+    NoBackendAvailable,
+    UnsupportedOperation,
+    UpstreamConnectError,
+    UpstreamTimeout,
+)
+from ..balance.backends import Backend, Backends, weighted_pick
+from ..provider.health import HealthRegistry, ProviderHealth
+from ..values.operations import Operation
+from .attempt import Outcome
+from .retrying import RetryBudget, RetryPolicy, Verdict
+
+__all__ = ["AttemptPlan", "Choice"]
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """The backend of the next attempt, and the pause before it.
+
+    One that `is_on_trial` must not be called before there is news of it.
+    """
+
+    backend: Backend
+    health: ProviderHealth
+    pause_s: float = 0.0
+    is_on_trial: bool = False
+
+
+class AttemptPlan:
+    """One request's way through those backends of a rule that can serve its operation.
+
+    Another backend of the same priority comes first, then the next priority; but a provider that
+    asks for a short pause gets it, once, before a lower tier is bothered. The same backend comes
+    again only when there is no other. `made` counts the attempts.
+    """
+
+    def __init__(
+        self,
+        backends: Backends,
+        retry: RetryPolicy,
+        *,
+        operation: Operation,
+        health: HealthRegistry,
+        budget: RetryBudget,
+        random: Callable[[], float],
+        sticky_key: str | None,
+    ) -> None:
+        """Raises UnsupportedOperation if no backend can serve the operation."""
+        self._tiers = backends.serving(operation)
+        if not self._tiers:
+            raise UnsupportedOperation(
+                f"{_hosts(backends)} cannot serve {operation.suffix}: "
+                "the mesh knows only the path for chat"
+            )
+        self._retry = retry
+        self._health = health
+        self._budget = budget
+        self._random = random
+        self._sticky_key = sticky_key
+        self._tried: list[Backend] = []
+        self._waited_for: list[Backend] = []
+        self._has_hedged = False
+        self.made = 0
+        budget.earn()
+
+    def first(self, now: float) -> Choice:
+        """The backend to begin with.
+
+        Raises:
+            NoBackendAvailable: every one is ejected.
+        """
+        choice = self.untried(now)
+        if choice is None:
+            raise self.unavailable(now)
+        return choice
+
+    def untried(
+        self, now: float, tiers: Iterable[tuple[Backend, ...]] | None = None
+    ) -> Choice | None:
+        """A backend in service that was not tried yet, of the best priority that has one."""
+        for tier in self._tiers if tiers is None else tiers:
+            healths = [(b, self._of(b)) for b in tier if b not in self._tried]
+            open_ = [(b, health) for b, health in healths if health.is_available(now)]
+            if len(open_) > 1:
+                free = [b for b, health in open_ if health.has_free_slot()]
+                picked = weighted_pick(
+                    free or [b for b, _ in open_], self._random, self._sticky_key
+                )
+                return Choice(picked, self._of(picked))
+            if open_:
+                return Choice(*open_[0])
+        return None
+
+    def tries(self, backend: Backend) -> None:
+        """An attempt at `backend` is made."""
+        self.made += 1
+        self.skips(backend)
+
+    def skips(self, backend: Backend) -> None:
+        """Nothing came of `backend`; it is not chosen again while there is another."""
+        if backend not in self._tried:
+            self._tried.append(backend)
+
+    def after(self, choice: Choice, outcome: Outcome, now: float) -> Choice | None:
+        """What follows an attempt that is not the last word; None if it is."""
+        verdict = self._verdict(outcome)
+        if verdict is Verdict.FINAL or self.made > self._retry.attempts:
+            return None
+        following = self._following(
+            choice, outcome.retry_after_s, now, may_repeat=verdict is Verdict.ANYWHERE
+        )
+        return None if following is None else self.afforded(following, now)
+
+    def afforded(self, choice: Choice, now: float) -> Choice | None:
+        """`choice` as far as the budget allows; a backend known to be good costs nothing.
+
+        Others may be finding out just now how the backend does. Then it is waited for what they
+        find: a fallback that nobody has used for hours must not fail those who come all at once.
+        """
+        if choice.health.is_known_good(now) or self._budget.spend(now):
+            return replace(choice, is_on_trial=False)
+        return replace(choice, is_on_trial=True) if choice.health.is_on_trial(now) else None
+
+    def hedge(self, now: float) -> Choice | None:
+        """A second backend for a call that is slow, if there is one that needs no waiting.
+
+        Once for a request; and it counts as an attempt.
+        """
+        if self._has_hedged or self.made > self._retry.attempts:
+            return None
+        choice = self.untried(now)
+        if choice is None or not choice.health.has_free_slot() or not self._budget.spend(now):
+            return None
+        self._has_hedged = True
+        return choice
+
+    def unavailable(self, now: float) -> NoBackendAvailable:
+        """The answer when no backend can be called."""
+        backends = [backend for tier in self._tiers for backend in tier]
+        waits = [self._of(backend).available_in_s(now) for backend in backends]
+        hosts = _hosts(backends)
+        return NoBackendAvailable(
+            f"no backend is in service ({hosts}); try again later",
+            headers={"retry-after": str(max(1, math.ceil(min(waits, default=1.0))))},
+        )
+
+    def _verdict(self, outcome: Outcome) -> Verdict:
+        """A provider that was waited for in vain is not waited for a second time."""
+        error = outcome.error
+        phase = error.phase if isinstance(error, UpstreamTimeout) else None
+        if isinstance(error, UpstreamConnectError) or phase == "connect":
+            return Verdict.ANYWHERE
+        verdict = self._retry.verdict(outcome.status, outcome.reasons)
+        return Verdict.ELSEWHERE if phase and verdict is Verdict.ANYWHERE else verdict
+
+    def _following(
+        self, choice: Choice, wished_s: float | None, now: float, *, may_repeat: bool
+    ) -> Choice | None:
+        tiers = self._tiers
+        own = next(i for i, tier in enumerate(tiers) if choice.backend in tier)
+        sibling = self.untried(now, tiers[: own + 1])
+        if sibling is not None:
+            return sibling
+        lower = self.untried(now, tiers[own + 1 :])
+        if not may_repeat:
+            return lower
+        if wished_s is None:
+            return lower or self._again(now)
+        if lower is not None and choice.backend in self._waited_for:
+            return lower
+        return self._as_wished(choice, wished_s, now) or lower
+
+    def _as_wished(self, choice: Choice, wished_s: float, now: float) -> Choice | None:
+        """The same backend, when it wants to be asked again and will be in service then."""
+        if wished_s > self._retry.max_retry_after_s:
+            return None
+        # A little more than asked for, so that all who were sent away do not come at once.
+        pause_s = max(
+            wished_s * (1 + 0.1 * self._random()), self._retry.pause_s(self.made, self._random)
+        )
+        if not choice.health.is_available(now + pause_s):
+            return None
+        self._waited_for.append(choice.backend)
+        return Choice(choice.backend, choice.health, pause_s)
+
+    def _again(self, now: float) -> Choice | None:
+        """A backend that was tried before, after a pause."""
+        pause_s = self._retry.pause_s(self.made, self._random)
+        for tier in self._tiers:
+            open_ = [b for b in tier if self._of(b).is_available(now + pause_s)]
+            if open_:
+                backend = weighted_pick(open_, self._random, self._sticky_key)
+                return Choice(backend, self._of(backend), pause_s)
+        return None
+
+    def _of(self, backend: Backend) -> ProviderHealth:
+        return self._health.of(backend.upstream)
+
+
+def _hosts(backends: Iterable[Backend]) -> str:
+    return ", ".join(dict.fromkeys(backend.upstream.host for backend in backends))

@@ -1,0 +1,150 @@
+"""What is tried again, how soon, and how much of it a route may afford."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from enum import Enum
+
+from ..values.headers import Headers
+
+__all__ = ["RetryBudget", "RetryPolicy", "Verdict", "retry_after_s"]
+
+_MAX_BACKOFF_S = 8.0
+
+
+class Verdict(Enum):
+    """What may follow an attempt."""
+
+    FINAL = "final"
+    ELSEWHERE = "elsewhere"  # at a backend that has not been tried
+    ANYWHERE = "anywhere"  # there, or at the same one after a pause
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """`rules[].retry`.
+
+    `attempts` are those beside the first. `codes` are status codes, `reasons` are codes or types of
+    a provider's error object (`context_length_exceeded`). A pause is drawn from nothing to
+    `backoff_s`, doubled with each attempt ("full jitter"). A provider's own wish to be left alone
+    is obeyed up to `max_retry_after_s`. `hedge_after_s` sends a slow call that is no stream to a
+    second backend too.
+    """
+
+    attempts: int = 2
+    codes: frozenset[int] = frozenset((429, 502, 503, 504))
+    reasons: frozenset[str] = frozenset()
+    backoff_s: float = 0.25
+    max_retry_after_s: float = 5.0
+    hedge_after_s: float | None = None
+
+    def verdict(self, status: int, reasons: frozenset[str]) -> Verdict:
+        """What may follow an answer, or a failure that would be answered with `status`.
+
+        A refusal of the request itself (a context too long) is the same at the same backend.
+        """
+        if status in self.codes:
+            return Verdict.ANYWHERE if status == 429 or status >= 500 else Verdict.ELSEWHERE
+        return Verdict.ELSEWHERE if self.reasons & reasons else Verdict.FINAL
+
+    def pause_s(self, attempt: int, random: Callable[[], float]) -> float:
+        """The pause before the attempt after number `attempt`, counted from 1."""
+        return random() * min(_MAX_BACKOFF_S, self.backoff_s * 2.0 ** (attempt - 1))
+
+
+class RetryBudget:
+    """Keeps extra attempts below a share of a route's live traffic, so that no storm feeds itself.
+
+    Each request earns `share` of an attempt, up to `max_earned` of them; beside that, `reserve`
+    attempts in any second are free, so that a route with little traffic is retried too.
+    """
+
+    __slots__ = ("_free", "_requests", "max_earned", "reserve", "share")
+
+    def __init__(self, share: float = 0.2, reserve: int = 3, max_earned: int = 20) -> None:
+        self.share = share
+        self.reserve = reserve
+        self.max_earned = max_earned
+        self._requests = 0.0  # whose share is not spent
+        self._free: deque[float] = deque(maxlen=reserve)  # when the last free ones were taken
+
+    def earn(self) -> None:
+        """A request has come."""
+        self._requests = min(self.max_earned / self.share, self._requests + 1.0)
+
+    def spend(self, now: float) -> bool:
+        """Take one attempt, if there is one left at `now`."""
+        price = 1.0 / self.share
+        if self._requests >= price:
+            self._requests -= price
+            return True
+        if len(self._free) < self.reserve or now - self._free[0] >= 1.0:
+            self._free.append(now)
+            return True
+        return False
+
+
+# OpenAI's spelling of a time until a limit is reset: `1s`, `6m0s`, `20ms`, `1h2m3.5s`.
+_RESET = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
+_MAX_HEADER = 64
+_REMAINING = ("x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens")
+_RESETS = ("x-ratelimit-reset-requests", "x-ratelimit-reset-tokens")
+
+
+def retry_after_s(headers: Headers, wall_clock: Callable[[], float]) -> float | None:
+    """How long the provider wants to be left alone, in seconds; None if it does not say.
+
+    `retry-after-ms` goes before `retry-after` (seconds or a date, RFC 9110 10.2.3), that before the
+    resets of exhausted rate limits.
+    """
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    value = headers.get("retry-after")
+    seconds = _number(value)
+    if seconds is None:
+        seconds = _until(value, wall_clock)
+    if seconds is not None:
+        return seconds
+    resets = [
+        _reset(headers.get(reset))
+        for remaining, reset in zip(_REMAINING, _RESETS, strict=True)
+        if headers.get(remaining) in (None, "0")
+    ]
+    return max((reset for reset in resets if reset is not None), default=None)
+
+
+def _number(value: str | None) -> float | None:
+    if not value or len(value) > _MAX_HEADER:
+        return None
+    return float(value) if re.fullmatch(r"\d+(?:\.\d+)?", value, re.ASCII) else None
+
+
+def _until(date: str | None, wall_clock: Callable[[], float]) -> float | None:
+    if not date or len(date) > _MAX_HEADER:
+        return None
+    try:
+        moment = parsedate_to_datetime(date)
+        if moment.tzinfo is None:  # asctime's form, and -0000: UTC all the same
+            moment = moment.replace(tzinfo=UTC)
+        return max(0.0, moment.timestamp() - wall_clock())
+    except (ValueError, OverflowError):
+        return None
+
+
+def _reset(value: str | None) -> float | None:
+    if not value or len(value) > _MAX_HEADER:
+        return None
+    seconds = _number(value)
+    if seconds is not None:
+        return seconds
+    match = _RESET.fullmatch(value)
+    if match is None:
+        return None
+    hours, minutes, seconds_text, milliseconds = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds_text + milliseconds / 1000

@@ -1,0 +1,32 @@
+"""What a process remembers between requests. It outlives every version of the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
+
+from ..provider.health import HealthRegistry
+from ..provider.upstream import ProviderIdentity
+from .retrying import RetryBudget
+
+__all__ = ["MeshState"]
+
+
+class MeshState:
+    """The health of the providers, and each route's budget for retries."""
+
+    __slots__ = ("_budgets", "health")
+
+    def __init__(self, make_lock: Callable[[], AbstractContextManager[object]]) -> None:
+        self.health = HealthRegistry(make_lock)
+        self._budgets: dict[str, RetryBudget] = {}
+
+    def budget(self, route: str) -> RetryBudget:
+        """The budget of the route of that name."""
+        budget = self._budgets.get(route)
+        return self._budgets.setdefault(route, RetryBudget()) if budget is None else budget
+
+    def keep(self, *, providers: Collection[ProviderIdentity], routes: Collection[str]) -> None:
+        """Forget all other providers and routes: the configuration has them no more."""
+        self.health.keep(providers)
+        self._budgets = {route: kept for route, kept in self._budgets.items() if route in routes}

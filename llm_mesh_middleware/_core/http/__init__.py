@@ -1,0 +1,1 @@
+"""HTTP syntax without sockets: hosts, request heads, server-sent events, content codings."""

@@ -1,0 +1,62 @@
+"""What a client's request line and header fields say it is after, and whether they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...exceptions import MalformedRequest, RequestTooLarge, UnsupportedEncoding
+from ..values.headers import Headers
+from .hosts import normalise_host
+
+__all__ = ["check_body", "check_hosts", "split_target", "too_large"]
+
+_CLOSE = {"connection": "close"}
+
+
+def split_target(method: str, target: str) -> tuple[bytes | None, str]:
+    """The authority and the path of a request target (RFC 9112 3.2).
+
+    An origin-form target has no authority. Clients behind `http_proxy` send the absolute form,
+    CONNECT the authority form.
+    """
+    if method == "CONNECT":
+        return target.encode("utf-8", "replace"), ""
+    scheme, mark, rest = target.partition("://")
+    if not mark or scheme.lower() not in ("http", "https"):
+        return None, target
+    authority, slash, path = rest.partition("/")
+    return authority.encode("utf-8", "replace"), slash + path or "/"
+
+
+def check_hosts(hosts: Sequence[bytes], authority: bytes | None) -> None:
+    """Raise `MalformedRequest` unless exactly one host is meant (RFC 9112 3.2, 3.2.2)."""
+    if len(hosts) > 1:
+        raise MalformedRequest("the request has more than one Host field", headers=_CLOSE)
+    if authority is not None and hosts and normalise_host(authority) != normalise_host(hosts[0]):
+        raise MalformedRequest("the Host field disagrees with the request target", headers=_CLOSE)
+
+
+def check_body(headers: Headers, max_bytes: int) -> None:
+    """Refuse a body by what its header fields say, before any of it is read.
+
+    Raises:
+        MalformedRequest: two lengths, or a length beside Transfer-Encoding (RFC 9112 6.3).
+        RequestTooLarge: the declared length is over `max_bytes`.
+        UnsupportedEncoding: the body is compressed.
+    """
+    lengths = headers.get_all(b"content-length")
+    if len(lengths) > 1 or (lengths and headers.get_all(b"transfer-encoding")):
+        raise MalformedRequest(
+            "the request declares its length in more than one way", headers=_CLOSE
+        )
+    if lengths and not (lengths[0].isascii() and lengths[0].isdigit()):
+        raise MalformedRequest("the Content-Length field is not a number", headers=_CLOSE)
+    if lengths and (len(lengths[0]) > 18 or int(lengths[0]) > max_bytes):
+        raise too_large(max_bytes)
+    if headers.get("content-encoding") not in (None, "", "identity"):
+        raise UnsupportedEncoding("send the body without Content-Encoding", headers=_CLOSE)
+
+
+def too_large(max_bytes: int) -> RequestTooLarge:
+    """The error for a body that is longer than `max_bytes`."""
+    return RequestTooLarge(f"the body is longer than {max_bytes} bytes", headers=_CLOSE)

@@ -1,0 +1,1 @@
+"""Decisions about a request before it is sent."""

@@ -1,0 +1,1 @@
+"""A provider as the mesh calls it, and how healthy it is."""

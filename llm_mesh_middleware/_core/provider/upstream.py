@@ -1,0 +1,108 @@
+"""The resolved thing that the mesh calls: one provider as one rule uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from ..dialect import Dialect
+from ..values.operations import Operation
+from .health import OutlierDetection
+
+__all__ = ["Endpoint", "ProviderIdentity", "TLSFiles", "Upstream"]
+
+_BEARER = b"authorization"
+
+
+@dataclass(frozen=True, slots=True)
+class TLSFiles:
+    """Files for the TLS connection to one provider; None stands for the process's own."""
+
+    ca_file: str | None = None
+    client_cert_file: str | None = None
+    client_key_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where to connect, and whose name the certificate must carry.
+
+    `provider_host` is for messages: the address behind an override is nobody's business.
+    """
+
+    provider_host: str
+    scheme: str
+    address: str
+    port: int
+    server_name: str
+    tls: TLSFiles = TLSFiles()
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderIdentity:
+    """What makes a provider the same one after a reload: its name, and what it is called with.
+
+    `fingerprint` changes with the provider's document, but not with its key.
+    """
+
+    namespace: str
+    name: str
+    host: str
+    fingerprint: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A provider with its configuration for one rule resolved.
+
+    `targets` maps each operation the provider can serve to a request target. `headers` are set on
+    every call, Host and key among them. `model` and `stream` replace what the client sent,
+    `defaults` (encoded JSON) fill what it left out. `asks_usage` allows asking for token counts in
+    streams. `secrets` are the values that must never be shown. `dialect` makes the conversion for
+    one attempt. `detection` and `max_concurrency` are the provider's, whichever rule it serves.
+    """
+
+    identity: ProviderIdentity
+    endpoint: Endpoint
+    targets: Mapping[Operation, str]
+    dialect: Dialect
+    headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
+    model: str | None = None
+    model_mapping: Mapping[str, str] = field(default_factory=dict)
+    stream: bool | None = None
+    asks_usage: bool = True
+    defaults: Mapping[str, msgspec.Raw] = field(default_factory=dict)
+    secrets: tuple[bytes, ...] = field(default=(), repr=False)
+    detection: OutlierDetection = OutlierDetection()
+    max_concurrency: int | None = None
+
+    @property
+    def provider(self) -> str:
+        """The name of the provider's document."""
+        return self.identity.name
+
+    @property
+    def host(self) -> str:
+        """The provider host, as manifests name it."""
+        return self.endpoint.provider_host
+
+    def fields_for(self, operation: Operation) -> tuple[tuple[bytes, bytes], ...]:
+        """The header fields, with the key in the one that the operation's dialect has for it.
+
+        Where the configuration sets that field itself, the key stays a Bearer token.
+        """
+        name = operation.key_field
+        if name == _BEARER or any(field[0] == name for field in self.headers):
+            return self.headers
+        return tuple(
+            (name, field[1].removeprefix(b"Bearer ")) if field[0] == _BEARER else field
+            for field in self.headers
+        )
+
+    def redact(self, data: bytes) -> bytes:
+        """`data` without the secrets that a provider may have repeated in it."""
+        for secret in self.secrets:
+            data = data.replace(secret, b"***")
+        return data

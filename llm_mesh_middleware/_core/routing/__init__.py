@@ -1,0 +1,1 @@
+"""The compiled configuration: virtual hosts, rules, conditions."""

@@ -1,0 +1,120 @@
+"""Conditions of route rules: what is read from a request, and the test it must pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ..values.messages import ClientRequest
+from .regex import LinearPattern
+
+__all__ = [
+    "Condition",
+    "Exact",
+    "Match",
+    "Prefix",
+    "Present",
+    "Regex",
+    "StringTest",
+    "read_subject",
+]
+
+_MAX_REGEX_VALUE = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Exact:
+    """The whole value, case-sensitive."""
+
+    value: str
+
+    def __call__(self, text: str) -> bool:
+        return text == self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """The beginning of the value, case-sensitive."""
+
+    value: str
+
+    def __call__(self, text: str) -> bool:
+        return text.startswith(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Regex:
+    """The whole value against a linear-time pattern; a value over 8 KiB never matches.
+
+    Linear is not free: a model name in a body may be as long as the body.
+    """
+
+    pattern: LinearPattern
+
+    def __call__(self, text: str) -> bool:
+        return len(text) <= _MAX_REGEX_VALUE and self.pattern.fullmatch(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """Any value, the empty one included; what ASM writes as `{}`."""
+
+    def __call__(self, text: str) -> bool:
+        return True
+
+
+StringTest = Exact | Prefix | Regex | Present
+
+_READERS: Mapping[str, Callable[[ClientRequest, str], str | None]] = {
+    "header": lambda request, key: request.headers.get(key),
+    "path": lambda request, _: request.path,
+    "method": lambda request, _: request.method,
+    "model": lambda request, _: request.model,
+    "attribute": lambda request, key: request.attributes.get(key),
+}
+
+
+def read_subject(kind: str, key: str, request: ClientRequest) -> str | None:
+    """What a request has of a subject: a header, path, method, model or attribute."""
+    return _READERS[kind](request, key)
+
+
+class Condition:
+    """One subject of a request (`kind` and, for headers and attributes, `key`) and its test."""
+
+    __slots__ = ("_read", "key", "kind", "test")
+
+    def __init__(self, kind: str, key: str, test: StringTest) -> None:
+        self.kind = kind
+        self.key = key
+        self.test = test
+        self._read = _READERS[kind]
+
+    def __repr__(self) -> str:
+        return f"Condition({self.kind!r}, {self.key!r}, {self.test!r})"
+
+    def holds(self, request: ClientRequest) -> bool:
+        """Whether the request has the subject and it passes the test."""
+        value = self._read(request, self.key)
+        return value is not None and self.test(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Conditions that must all hold.
+
+    `excluded` says why this workload can never satisfy the match (its labels or gateways are not
+    the ones asked for); such a match is kept so that it can be explained.
+    """
+
+    conditions: tuple[Condition, ...] = ()
+    excluded: str | None = None
+
+    def holds(self, request: ClientRequest) -> bool:
+        """Whether every condition holds."""
+        if self.excluded is not None:
+            return False
+        for condition in self.conditions:  # noqa: SIM110 - as in `RouteRule.holds`
+            if not condition.holds(request):
+                return False
+        return True

@@ -1,0 +1,147 @@
+"""The compiled configuration: hosts, rules, backends. Immutable; a request sees one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from ...exceptions import NoRouteMatched
+from ..balance.backends import Backends
+from ..flow.retrying import RetryPolicy
+from ..http.hosts import normalise_host
+from ..values.messages import ClientRequest
+from ..values.operations import CHAT, Operation, find_operation
+from ..values.timeouts import Timeouts
+from .matching import Exact, Match, read_subject
+
+__all__ = ["RouteRule", "RoutingTable", "Selection", "VirtualHost"]
+
+# Raw Host values seen lately. Clients choose them, so the memory they may take is fixed.
+_MAX_CACHED_HOSTS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRule:
+    """One entry of a route; it takes a request that any of its matches takes.
+
+    `sticky_by` is a kind of subject (header, attribute) and its name.
+    """
+
+    name: str
+    matches: tuple[Match, ...]
+    backends: Backends
+    timeouts: Timeouts = Timeouts()
+    retry: RetryPolicy = RetryPolicy()
+    sticky_by: tuple[str, str] | None = None
+
+    def holds(self, request: ClientRequest) -> bool:
+        """Whether any match holds."""
+        for match in self.matches:  # noqa: SIM110 - a generator takes longer than a match
+            if match.holds(request):
+                return True
+        return False
+
+    def sticky_key(self, request: ClientRequest) -> str | None:
+        """What requests must share to be served by the same backend; None where nothing sticks."""
+        if self.sticky_by is None:
+            return None
+        kind, name = self.sticky_by
+        return read_subject(kind, name, request)
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """What routing decided for one request."""
+
+    route: str
+    rule: RouteRule
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualHost:
+    """A host the mesh answers for; `route` names its LLMRoute, or its LLMProvider without one."""
+
+    name: str
+    route: str
+    rules: tuple[RouteRule, ...]
+
+    def operation(self, path: str) -> Operation | None:
+        """The operation behind a client's path; a provider's own path is always chat."""
+        operation = find_operation(path)
+        if operation is None and any(
+            backend.upstream.targets[CHAT].partition("?")[0] == path
+            for rule in self.rules
+            for backend in rule.backends
+        ):
+            return CHAT
+        return operation
+
+    def select(self, request: ClientRequest) -> Selection:
+        """The first rule that holds.
+
+        Raises:
+            NoRouteMatched: no rule holds.
+        """
+        for rule in self.rules:
+            if rule.holds(request):
+                return Selection(self.route, rule)
+        raise NoRouteMatched(f"no rule of route {self.route!r} matches this request")
+
+
+class RoutingTable:
+    """Virtual hosts by name: exact, then the longest `*.suffix`, then `*`.
+
+    `models` are the names of models that the configuration knows.
+    """
+
+    __slots__ = ("_cache", "_exact", "_suffixes", "_wildcard", "hosts", "models")
+
+    def __init__(
+        self, hosts: Iterable[VirtualHost] = (), aliases: Mapping[str, str] | None = None
+    ) -> None:
+        self.hosts = tuple(hosts)
+        self.models = frozenset(_models(self.hosts))
+        by_name = {host.name: host for host in self.hosts}
+        self._wildcard = by_name.pop("*", None)
+        suffixes = sorted(
+            (name for name in by_name if name.startswith("*.")), key=len, reverse=True
+        )
+        self._suffixes = tuple((name[1:], by_name.pop(name)) for name in suffixes)
+        self._exact = {alias: by_name[name] for alias, name in (aliases or {}).items()} | by_name
+        self._cache: dict[bytes, VirtualHost | None] = {}
+
+    def find(self, host: bytes) -> VirtualHost | None:
+        """The virtual host that a raw Host value names, or None if it is not the mesh's."""
+        try:
+            return self._cache[host]
+        except KeyError:
+            if len(self._cache) >= _MAX_CACHED_HOSTS:
+                self._cache.clear()
+            found = self._cache[host] = self._find(normalise_host(host))
+            return found
+
+    def _find(self, host: str | None) -> VirtualHost | None:
+        if host is None:
+            return None
+        if host in self._exact:
+            return self._exact[host]
+        for suffix, virtual_host in self._suffixes:
+            if host.endswith(suffix) and len(host) > len(suffix):
+                return virtual_host
+        return self._wildcard
+
+
+def _models(hosts: Iterable[VirtualHost]) -> Iterator[str]:
+    """Every model that the configuration names: what a record may call by its name."""
+    for rule in (rule for host in hosts for rule in host.rules):
+        for backend in rule.backends:
+            upstream = backend.upstream
+            if upstream.model is not None:
+                yield upstream.model
+            yield from upstream.model_mapping
+            yield from upstream.model_mapping.values()
+        for match in rule.matches:
+            for condition in match.conditions:
+                if condition.kind == "model" and isinstance(condition.test, Exact):
+                    yield condition.test.value

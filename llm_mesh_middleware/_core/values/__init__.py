@@ -1,0 +1,1 @@
+"""Values that everything else passes around; no behaviour beyond reading themselves."""

@@ -1,0 +1,1 @@
+"""Drivers: carry out the steps of an exchange, synchronously and asynchronously."""

@@ -1,0 +1,1 @@
+"""HTTP clients, connections and the HTTP/1.1 reader."""

@@ -1,0 +1,203 @@
+"""Upstream calls on connections of aiohttp's: the asynchronous default."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from weakref import WeakSet
+
+import aiohttp
+
+from ..._core.provider.upstream import Endpoint
+from ..._core.values.messages import Deadline, UpstreamRequest
+from ...exceptions import UpstreamError, UpstreamProtocolError
+from .async_dialer import Destination, Dialer
+from .async_wire import AsyncWire
+from .http1 import AnswerReader, NoAnswer, NotHTTP
+from .pool import KEEPALIVE_S
+from .protocols import STALE_S, connect_failure, env_proxy, response_head, torn
+from .tls import TLSContexts
+
+__all__ = ["AiohttpUpstreamClient"]
+
+_MAX_DESTINATIONS = 256
+_CLOSING_S = 1.0
+
+# What a kept connection that the provider was closing fails with.
+_STALE_ERRORS = (NoAnswer, ConnectionResetError)
+_FAULTS = (aiohttp.ClientError, NotHTTP, OSError)
+
+# Most specific first: several of them inherit from one another.
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (aiohttp.ClientConnectorDNSError, "the name cannot be resolved"),
+    (
+        aiohttp.ClientConnectorCertificateError,
+        "its certificate is not valid for it, or not trusted",
+    ),
+    (aiohttp.ClientConnectorSSLError, "the TLS handshake failed"),
+    (aiohttp.ClientProxyConnectionError, "the proxy refused the connection"),
+    (aiohttp.ClientHttpProxyError, "the proxy refused the connection"),
+    (aiohttp.ClientConnectorError, "the connection was refused"),
+    (aiohttp.ClientOSError, "the connection was reset"),
+    (ConnectionResetError, "the connection was reset"),
+    (aiohttp.ServerDisconnectedError, "the connection was closed before an answer"),
+    (NoAnswer, "the connection was closed before an answer"),
+    (aiohttp.ClientConnectionError, "the connection was lost"),
+)
+
+
+class AiohttpUpstreamClient:
+    """One pool of connections for each destination, made in the event loop that uses it."""
+
+    def __init__(self, contexts: TLSContexts, *, trust_env: bool) -> None:
+        self._contexts = contexts
+        self._trust_env = trust_env
+        self._loop = asyncio.get_running_loop()
+        self._dialer = Dialer()
+        self._destinations: dict[tuple[object, ...], Destination] = {}
+        self._wires: WeakSet[AsyncWire] = WeakSet()  # an open one is held by its transport
+        self._sweep: asyncio.TimerHandle | None = None
+
+    async def open(self, request: UpstreamRequest) -> AiohttpUpstreamResponse:
+        """Send `request`; see `AsyncUpstreamClient`."""
+        try:
+            return await self._open(request)
+        except _FAULTS as exc:
+            raise _map(exc, request) from exc
+
+    async def _open(self, request: UpstreamRequest) -> AiohttpUpstreamResponse:
+        """Replaces a kept connection that the provider was closing as the request came, once."""
+        destination = self._destination(request.endpoint)
+        head = destination.head(request)
+        has_replaced = False
+        while True:
+            kept = destination.pool.take()
+            wire = kept or await self._dial(destination, request.connect_timeout_s)
+            sent_at = self._loop.time()
+            try:
+                wire.send(head, request.body)
+                answer = AnswerReader()
+                while (rest := answer.feed_head(await wire.receive())) is None:
+                    pass
+                host = request.endpoint.provider_host
+                return AiohttpUpstreamResponse(self, destination, wire, answer, rest, host)
+            except BaseException as exc:
+                wire.abort()
+                is_stale = kept is not None and self._loop.time() - sent_at < STALE_S
+                if has_replaced or not is_stale or not isinstance(exc, _STALE_ERRORS):
+                    raise
+            has_replaced = True
+
+    async def _dial(self, destination: Destination, connect_s: float) -> AsyncWire:
+        wire = await self._dialer.dial(destination, connect_s)
+        self._wires.add(wire)
+        return wire
+
+    def keep(self, wire: AsyncWire, destination: Destination) -> None:
+        """Keep a connection for the next call to `destination`."""
+        destination.pool.give_back(wire)
+        if self._sweep is None and destination.pool:  # else it is closed already
+            self._sweep = self._loop.call_later(KEEPALIVE_S, self._drop_old)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for destination in self._destinations.values():
+            destination.pool.close()
+        wires = list(self._wires)
+        for wire in wires:
+            wire.close()
+        if wires:
+            await asyncio.wait([wire.closed() for wire in wires], timeout=_CLOSING_S)
+        for wire in wires:
+            wire.abort()
+        await self._dialer.close()
+
+    def _destination(self, endpoint: Endpoint) -> Destination:
+        context = self._contexts.get(endpoint.tls) if endpoint.scheme == "https" else None
+        proxy = env_proxy(endpoint) if self._trust_env else None
+        key = (endpoint, context, proxy)
+        found = self._destinations.get(key)
+        if found is None:
+            if len(self._destinations) >= _MAX_DESTINATIONS:  # of many versions of a configuration
+                for outdated in self._destinations.values():
+                    outdated.pool.close()
+                self._destinations.clear()
+            found = self._destinations[key] = Destination(endpoint, context, proxy)
+        return found
+
+    def _drop_old(self) -> None:
+        """Close what has been idle for long."""
+        self._sweep = None
+        pools = [destination.pool for destination in self._destinations.values()]
+        for pool in pools:
+            pool.drop_old()
+        if any(pools):
+            self._sweep = self._loop.call_later(KEEPALIVE_S, self._drop_old)
+
+
+class AiohttpUpstreamResponse:
+    """An answer whose head has come, and the connection that brings the rest."""
+
+    __slots__ = ("_answer", "_client", "_destination", "_host", "_rest", "_wire", "head")
+
+    def __init__(
+        self,
+        client: AiohttpUpstreamClient,
+        destination: Destination,
+        wire: AsyncWire,
+        answer: AnswerReader,
+        rest: bytes,
+        host: str,
+    ) -> None:
+        """`rest` is what has come of the body together with the head.
+
+        Raises:
+            UpstreamProtocolError: the head is none that can be passed on.
+        """
+        self.head = response_head(host, answer.status, answer.fields)
+        self._client = client
+        self._destination = destination
+        self._wire: AsyncWire | None = wire
+        self._answer = answer
+        self._rest = rest
+        self._host = host
+
+    async def read(self) -> bytes:
+        """The next bytes; see `AsyncUpstreamResponse`."""
+        answer, wire = self._answer, self._wire
+        try:
+            while wire is not None and not answer.is_over:
+                data, self._rest = self._rest or await wire.receive(), b""
+                if data := answer.feed(data):
+                    return data
+        except (NotHTTP, OSError) as exc:
+            raise torn(self._host) from exc
+        return b""
+
+    async def aclose(self) -> None:
+        """Keep the connection at the end of the body, break it off before."""
+        wire, self._wire = self._wire, None
+        if wire is None:
+            return
+        if not (self._answer.is_over and wire.is_sent()):
+            wire.abort()
+        elif self._answer.keeps:
+            self._client.keep(wire, self._destination)
+        else:
+            wire.close()
+
+
+def _map(exc: Exception, request: UpstreamRequest) -> UpstreamError:
+    host = request.endpoint.provider_host
+    if isinstance(exc, TimeoutError):
+        return Deadline(0.0, "connect", request.connect_timeout_s, host).error()
+    for kind, reason in _REASONS:
+        if isinstance(exc, kind):
+            return connect_failure(host, reason)
+    if isinstance(exc, aiohttp.ClientError | NotHTTP):
+        return UpstreamProtocolError(f"{host} answered something that is not HTTP")
+    # What is left is ours: a CA or certificate file that cannot be used.
+    reason = exc.strerror or type(exc).__name__ if isinstance(exc, OSError | ssl.SSLError) else ""
+    return connect_failure(host, f"the TLS files for it cannot be used ({reason})")

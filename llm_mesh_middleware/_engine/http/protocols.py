@@ -1,0 +1,184 @@
+"""The seam between the mesh and an HTTP client: two small protocols, no client's types."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+from typing import Protocol
+from urllib.request import getproxies, proxy_bypass
+
+from ..._core.provider.upstream import Endpoint
+from ..._core.values.headers import Headers
+from ..._core.values.messages import ResponseHead, UpstreamRequest
+from ...exceptions import UpstreamConnectError, UpstreamError, UpstreamProtocolError
+from ..tasks.cancel_scope import Line
+
+__all__ = [
+    "MAX_HEAD_BYTES",
+    "STALE_S",
+    "TOKEN_BYTES",
+    "AsyncUpstreamClient",
+    "AsyncUpstreamResponse",
+    "UpstreamClient",
+    "UpstreamResponse",
+    "are_names",
+    "connect_failure",
+    "env_proxy",
+    "request_head",
+    "response_head",
+    "torn",
+]
+
+MAX_HEAD_BYTES = 64 * 1024
+
+# A kept connection that is found closed is found so at once; later, the provider had the request.
+STALE_S = 1.0
+
+# No field value may hold these (RFC 9110 5.5), and servers end the connection rather than send
+# them.
+_CONTROLS = bytes((*range(0x09), *range(0x0A, 0x20), 0x7F))
+
+# What the name of a field is made of (RFC 9110 5.6.2).
+TOKEN_BYTES = b"!#$%&'*+-.^_`|~" + (string.ascii_letters + string.digits).encode()
+
+
+class AsyncUpstreamResponse(Protocol):
+    """An answer whose head has come; its body is read piece by piece."""
+
+    head: ResponseHead
+
+    async def read(self) -> bytes:
+        """The next bytes as soon as there are any; empty at the end.
+
+        Raises:
+            UpstreamError: the provider broke off.
+        """
+
+    async def aclose(self) -> None:
+        """Give the connection back if the body was read to its end, else close it at once."""
+
+
+class AsyncUpstreamClient(Protocol):
+    """Connections to upstreams for one event loop."""
+
+    async def open(self, request: UpstreamRequest) -> AsyncUpstreamResponse:
+        """Send `request` and wait for the answer's head.
+
+        Raises:
+            UpstreamError: there was no connection or no answer.
+        """
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+
+
+class UpstreamResponse(Protocol):
+    """The synchronous twin of `AsyncUpstreamResponse`."""
+
+    head: ResponseHead
+
+    def read(self, until: float) -> bytes:
+        """The next bytes as soon as there are any; empty at the end.
+
+        Args:
+            until: when to stop waiting, on the monotonic clock.
+
+        Raises:
+            TimeoutError: none came until then.
+            UpstreamError: the provider broke off.
+        """
+
+    def close(self) -> None:
+        """Give the connection back if the body was read to its end, else close it at once."""
+
+
+class UpstreamClient(Protocol):
+    """Connections to upstreams for all threads of one process."""
+
+    def open(self, request: UpstreamRequest, until: float, line: Line) -> UpstreamResponse:
+        """Send `request` and wait for the answer's head.
+
+        Args:
+            request: what to send.
+            until: when to stop waiting, on the monotonic clock.
+            line: carries the call, so that another thread can break it off.
+
+        Raises:
+            TimeoutError: there was no answer until then.
+            UpstreamError: there was no connection or no answer.
+        """
+
+    def close(self) -> None:
+        """Close every connection."""
+
+
+def connect_failure(host: str, reason: str) -> UpstreamConnectError:
+    """The error for a call that got no answer; `reason` names no address behind `host`."""
+    return UpstreamConnectError(f"{host}: {reason}")
+
+
+def torn(host: str) -> UpstreamError:
+    """The error for an answer that ended before its end."""
+    return UpstreamProtocolError(f"{host} broke off in the middle of its answer")
+
+
+def request_head(
+    request: UpstreamRequest, *, target: str, fields: Sequence[tuple[bytes, bytes]]
+) -> bytes:
+    """What goes over the wire before the body of `request`.
+
+    Raises:
+        UpstreamProtocolError: a field would not be the one that it is.
+    """
+    lines = [f"{request.method} {target} HTTP/1.1".encode("ascii"), *map(b": ".join, fields)]
+    if request.body or request.method != "GET":
+        lines.append(b"content-length: %d" % len(request.body))
+    head = b"\r\n".join((*lines, b"\r\n"))
+    has_breaks = not head.count(b"\n") == head.count(b"\r") == len(lines) + 1
+    if has_breaks or b"\0" in head or not are_names([name for name, _ in fields]):
+        host = request.endpoint.provider_host
+        raise UpstreamProtocolError(f"a header field for {host} cannot be sent as it is")
+    return head
+
+
+def are_names(names: Sequence[bytes]) -> bool:
+    """Whether each can be the name of a field."""
+    return b"" not in names and not b"".join(names).translate(None, TOKEN_BYTES)
+
+
+def response_head(host: str, status: int, fields: Sequence[tuple[bytes, bytes]]) -> ResponseHead:
+    """Status and fields, whose names are in lower case, as the core wants them.
+
+    Raises:
+        UpstreamProtocolError: the status is none of HTTP's, or the fields are larger than any
+            sensible answer's.
+    """
+    if not 200 <= status <= 599:  # servers fail on others
+        raise UpstreamProtocolError(f"{host} answered with the status {status}")
+    written = b"".join(map(b"".join, fields))
+    if len(written) > MAX_HEAD_BYTES:
+        raise UpstreamProtocolError(f"{host} answered with more than {MAX_HEAD_BYTES} header bytes")
+    if _has_control(written):
+        fields = [field for field in fields if not _has_control(field[1])]
+    return ResponseHead(status, Headers(fields))
+
+
+def _has_control(value: bytes) -> bool:
+    return len(value.translate(None, _CONTROLS)) < len(value)
+
+
+def env_proxy(endpoint: Endpoint) -> str | None:
+    """The proxy that the process's own variables name for calls to `endpoint`.
+
+    Raises:
+        UpstreamConnectError: it is of another kind than HTTP.
+    """
+    if proxy_bypass(f"{endpoint.address}:{endpoint.port}"):
+        return None
+    proxies = getproxies()
+    proxy = proxies.get(endpoint.scheme) or proxies.get("all")
+    if proxy is None or proxy.startswith(("http://", "https://")):
+        return proxy
+    if "://" in proxy:
+        raise connect_failure(endpoint.provider_host, "the proxy is not an HTTP proxy")
+    return f"http://{proxy}"

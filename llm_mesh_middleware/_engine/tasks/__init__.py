@@ -1,0 +1,1 @@
+"""Timeouts, cancellation and interruption of tasks and threads."""

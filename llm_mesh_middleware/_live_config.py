@@ -1,0 +1,239 @@
+"""The table in use, and the loads that replace it: read and compiled aside, put in with one step.
+
+There is no thread that watches: whoever needs the table has it looked after, so that nothing is
+lost in a fork.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from ._compile import Compiled, Workload, compile_manifest
+from ._core.provider.health import ProviderStatus
+from ._core.routing.table import RoutingTable
+from ._core.values.timeouts import Timeouts
+from ._files import FileVersion, FileVersions, version_of
+from ._forks import ForkLock
+from .exceptions import ConfigError, Problem
+from .settings import MeshSettings
+from .sources import ConfigSource, ReportingSource
+
+__all__ = ["LiveTable", "MeshStatus", "compile_source", "load_source"]
+
+logger = logging.getLogger("llm_mesh_middleware")
+
+
+@dataclass(frozen=True, slots=True)
+class MeshStatus:
+    """What `Mesh.status()` says of the configuration and of the providers.
+
+    `state` is `stale` while the newest configuration cannot be used and an older one is. It came
+    into use at `loaded_at` (seconds since the epoch) as number `generation`, counted from 1 in each
+    process. `problems` are those of the newest, warnings included; they hold no secret.
+    """
+
+    state: Literal["ok", "stale"]
+    generation: int
+    loaded_at: float
+    hosts: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    providers: Mapping[str, ProviderStatus]
+
+
+class LiveTable:
+    """The table that is in use; `look` sees to it that it is the newest that can be used.
+
+    One thread at a time loads; the others go on with what there is. `adopt` is called with a table
+    before it comes into use and may refuse it with a ConfigError; `told` after each load but the
+    first.
+    """
+
+    def __init__(
+        self,
+        source: ConfigSource,
+        settings: MeshSettings,
+        *,
+        environ: Mapping[str, str] | None = None,
+        adopt: Callable[[RoutingTable], None],
+        told: Callable[[MeshStatus], None],
+    ) -> None:
+        """Load for the first time.
+
+        Raises:
+            ConfigError: there is nothing that could be used.
+        """
+        self._source = source
+        self._settings = settings
+        self._environ = environ
+        self._adopt = adopt
+        self._told = told
+        self._interval_s = settings.reload_interval or math.inf
+        self._versions = FileVersions()
+        self._files: Mapping[str, FileVersion] = {}
+        self._fingerprint: Hashable = None
+        self._is_loading = self._is_wanted = False
+        self._lock = ForkLock()
+        self.table = RoutingTable()
+        self.status = MeshStatus("ok", 0, 0.0, (), (), {})
+        self._load()
+        if self.status.state != "ok":
+            raise ConfigError(_errors(self.status.problems))
+        self.due_at = time.monotonic() + self._interval_s
+
+    def look(self) -> None:
+        """Load if something has changed; for when the clock has passed `due_at`."""
+        lock = self._lock.of_process
+        if not lock.acquire(blocking=False):
+            return
+        try:
+            if self._is_loading:  # a signal handler has broken into a load
+                return
+            self.due_at = time.monotonic() + self._interval_s
+            if self._is_wanted or self._is_changed():
+                self._load_wanted()
+        finally:
+            lock.release()
+
+    def reload(self) -> None:
+        """Load now, changed or not; a load that is under way in another thread is waited for."""
+        with self._lock.of_process:
+            self._is_wanted = True
+            if not self._is_loading:  # else in this very thread, broken into by a signal handler
+                self._load_wanted()
+
+    def begin_process(self) -> None:
+        """Be usable in a forked child: a thread that was loading has stayed behind."""
+        self._is_loading = False
+        if self._interval_s < math.inf:
+            self.due_at = 0.0
+
+    def _is_changed(self) -> bool:
+        if dict(self._versions.of(self._files)) != self._files:
+            return True
+        return _fingerprint(self._source) != self._fingerprint
+
+    def _load_wanted(self) -> None:
+        """Load, and again if that was asked for in the meantime."""
+        self._is_loading = self._is_wanted = True
+        try:
+            while self._is_wanted:
+                self._is_wanted = False
+                self._load()
+                self._tell()
+        finally:
+            self._is_loading = False
+
+    def _load(self) -> None:
+        """Put in what there is now; a version that is bad stays so until it changes."""
+        # Before the load: what changes in the midst of it is then found by the next look.
+        fingerprint = _fingerprint(self._source)
+        compiled = self._compile_safely()
+        table, problems = compiled.table, compiled.problems
+        if table is None:
+            self.status = replace(self.status, state="stale", problems=problems)
+        else:
+            hosts = tuple(host.name for host in table.hosts)
+            generation = self.status.generation + 1
+            self.table = table
+            self.status = MeshStatus("ok", generation, time.time(), hosts, problems, {})
+        # After it: a load that a fork or Ctrl-C has ended is not taken for one that is done.
+        self._fingerprint, self._files = fingerprint, compiled.files
+        self._log()
+        self._report(problems)
+
+    def _compile_safely(self) -> Compiled:
+        """Once requests are served, a source that raises is one more problem."""
+        try:
+            return self._compile()
+        except Exception as exc:
+            if not self.status.generation:
+                raise
+            # Its text may hold anything, a key among it.
+            message = f"{type(exc).__name__} was raised while the configuration was loaded"
+            problem = Problem(type(self._source).__name__, 0, 0, "", message)
+            return Compiled(None, (problem,), self._files)
+
+    def _compile(self) -> Compiled:
+        ca_file = self._settings.ca_file
+        trusted = {} if ca_file is None else {ca_file: version_of(ca_file)}
+        compiled = load_source(self._source, self._settings, self._environ)
+        compiled = replace(compiled, files={**compiled.files, **trusted})
+        try:
+            if compiled.table is not None:
+                self._adopt(compiled.table)
+        except ConfigError as exc:
+            return replace(compiled, table=None, problems=(*compiled.problems, *exc.problems))
+        return compiled
+
+    def _log(self) -> None:
+        status = self.status
+        for problem in status.problems:
+            if problem.severity == "warning":
+                logger.warning("%s", problem)
+        if status.state == "ok":
+            names = ", ".join(status.hosts)
+            logger.info("serving %d virtual hosts: %s", len(status.hosts), names)
+        elif status.generation:
+            errors = "; ".join(map(str, _errors(status.problems)))
+            logger.error("the configuration cannot be used, the last good one stays: %s", errors)
+
+    def _report(self, problems: tuple[Problem, ...]) -> None:
+        if not isinstance(self._source, ReportingSource):
+            return
+        try:
+            self._source.report(problems)
+        except Exception as exc:  # the configuration is as good as before
+            logger.error("%s.report raised %s", type(self._source).__name__, type(exc).__name__)
+
+    def _tell(self) -> None:
+        try:
+            self._told(self.status)
+        except Exception:  # telemetry is not the request's business
+            logger.exception("a reload could not be recorded")
+
+
+def compile_source(
+    source: ConfigSource, settings: MeshSettings, environ: Mapping[str, str] | None = None
+) -> tuple[RoutingTable | None, tuple[Problem, ...]]:
+    """Load and compile; the table is None if a problem is an error."""
+    compiled = load_source(source, settings, environ)
+    return compiled.table, compiled.problems
+
+
+def load_source(
+    source: ConfigSource, settings: MeshSettings, environ: Mapping[str, str] | None = None
+) -> Compiled:
+    """Load and compile, with all that is known of the result."""
+    return compile_manifest(
+        source.load(),
+        Workload(settings.labels, settings.namespace, frozenset(settings.gateways)),
+        endpoints=settings.endpoints,
+        timeouts=_timeouts(settings),
+        environ=os.environ if environ is None else environ,
+    )
+
+
+def _fingerprint(source: ConfigSource) -> Hashable:
+    try:
+        return source.fingerprint()
+    except Exception as exc:  # somebody else's source must not make requests fail
+        return type(exc).__name__
+
+
+def _errors(problems: Iterable[Problem]) -> list[Problem]:
+    return [problem for problem in problems if problem.severity == "error"]
+
+
+def _timeouts(settings: MeshSettings) -> Timeouts:
+    return Timeouts(
+        connect=settings.connect_timeout,
+        first_byte=settings.first_byte_timeout,
+        idle=settings.idle_timeout,
+        request=settings.request_timeout,
+    )
