@@ -19,8 +19,8 @@ from ._core.flow.observer import Observer
 from ._core.flow.state import MeshState
 from ._core.policy.access import AccessPolicy
 from ._core.provider.health import ProviderStatus
-from ._core.provider.upstream import TLSFiles
 from ._core.routing.table import RoutingTable, VirtualHost
+from ._core.values.endpoint import TLSFiles
 from ._core.values.headers import ForwardPolicy, Headers
 from ._core.values.messages import ClientRequest
 from ._engine.drivers.async_driver import adrive

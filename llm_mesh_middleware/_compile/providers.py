@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .._core.provider.health import OutlierDetection
-from .._core.provider.upstream import Endpoint, ProviderIdentity, TLSFiles, Upstream
+from .._core.provider.upstream import Upstream
+from .._core.values.endpoint import Endpoint, TLSFiles
 from .._core.values.operations import CHAT, MESSAGES, OPERATIONS, Operation
+from .._core.values.outlier_detection import OutlierDetection
 from .._core.values.payload import raw
+from .._core.values.provider_identity import ProviderIdentity
 from .._dialects.same import OpenAITransformer
 from .._files import FileVersion, version_of
 from .._manifest import PYTHON, Resource, Secret, SecretName

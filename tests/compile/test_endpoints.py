@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm_mesh_middleware._core.provider.upstream import Endpoint, TLSFiles
+from llm_mesh_middleware._core.values.endpoint import Endpoint, TLSFiles
 from llm_mesh_middleware.testing import CertificateAuthority
 from tests.core.scripted import sent
 from tests.core.tables import (

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from llm_mesh_middleware._core.provider.health import (
-    Lease,
-    OutlierDetection,
-    ProviderHealth,
-    Result,
-)
+from llm_mesh_middleware._core.provider.health import Lease, ProviderHealth
+from llm_mesh_middleware._core.provider.outliers import Result
+from llm_mesh_middleware._core.values.outlier_detection import OutlierDetection
 
 
 def health(max_concurrency: int | None = None, **detection: float) -> ProviderHealth:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm_mesh_middleware._core.provider.health import Result
+from llm_mesh_middleware._core.provider.outliers import Result
 from tests.core.health import call, eject, health, taken
 
 

@@ -12,7 +12,8 @@ import pytest
 from llm_mesh_middleware._core.flow.attempt import Outcome
 from llm_mesh_middleware._core.flow.plan import AttemptPlan, Choice
 from llm_mesh_middleware._core.flow.retrying import RetryBudget, RetryPolicy
-from llm_mesh_middleware._core.provider.health import HealthRegistry, ProviderHealth
+from llm_mesh_middleware._core.provider.health import ProviderHealth
+from llm_mesh_middleware._core.provider.registry import HealthRegistry
 from llm_mesh_middleware._core.routing.table import RouteRule
 from llm_mesh_middleware._core.values.operations import CHAT, OPERATIONS, Operation
 from llm_mesh_middleware.exceptions import (

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
-from llm_mesh_middleware._core.provider.upstream import Endpoint, TLSFiles
+from llm_mesh_middleware._core.values.endpoint import Endpoint, TLSFiles
 from llm_mesh_middleware._core.values.messages import UpstreamRequest
 from llm_mesh_middleware._engine.http.protocols import AsyncUpstreamClient, AsyncUpstreamResponse
 from llm_mesh_middleware.testing import FakeUpstream

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from llm_mesh_middleware import UpstreamConnectError
-from llm_mesh_middleware._core.provider.upstream import TLSFiles
+from llm_mesh_middleware._core.values.endpoint import TLSFiles
 from llm_mesh_middleware._engine.http.protocols import AsyncUpstreamClient
 from llm_mesh_middleware._engine.http.tls import TLSContexts
 from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream

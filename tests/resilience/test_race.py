@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from llm_mesh_middleware._core.provider.upstream import Endpoint
+from llm_mesh_middleware._core.values.endpoint import Endpoint
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import (
     Deadline,

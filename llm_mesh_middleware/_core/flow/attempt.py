@@ -8,7 +8,8 @@ import msgspec
 
 from ...exceptions import UpstreamError, UpstreamProtocolError
 from ..dialect import BodyRelay, Transformer
-from ..provider.health import Lease, Result
+from ..provider.health import Lease
+from ..provider.outliers import Result
 from ..provider.upstream import Upstream
 from ..values.headers import ForwardPolicy, Headers
 from ..values.messages import (

@@ -15,7 +15,8 @@ from ...exceptions import (
     UpstreamTimeout,
 )
 from ..balance.backends import Backend, Backends, weighted_pick
-from ..provider.health import HealthRegistry, ProviderHealth
+from ..provider.health import ProviderHealth
+from ..provider.registry import HealthRegistry
 from ..values.operations import Operation
 from .attempt import Outcome
 from .retrying import RetryBudget, RetryPolicy, Verdict

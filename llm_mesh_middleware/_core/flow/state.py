@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 
-from ..provider.health import HealthRegistry
-from ..provider.upstream import ProviderIdentity
+from ..provider.registry import HealthRegistry
+from ..values.provider_identity import ProviderIdentity
 from .retrying import RetryBudget
 
 __all__ = ["MeshState"]

@@ -8,49 +8,14 @@ from dataclasses import dataclass, field
 import msgspec
 
 from ..dialect import Dialect
+from ..values.endpoint import Endpoint
 from ..values.operations import Operation
-from .health import OutlierDetection
+from ..values.outlier_detection import OutlierDetection
+from ..values.provider_identity import ProviderIdentity
 
-__all__ = ["Endpoint", "ProviderIdentity", "TLSFiles", "Upstream"]
+__all__ = ["Upstream"]
 
 _BEARER = b"authorization"
-
-
-@dataclass(frozen=True, slots=True)
-class TLSFiles:
-    """Files for the TLS connection to one provider; None stands for the process's own."""
-
-    ca_file: str | None = None
-    client_cert_file: str | None = None
-    client_key_file: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where to connect, and whose name the certificate must carry.
-
-    `provider_host` is for messages: the address behind an override is nobody's business.
-    """
-
-    provider_host: str
-    scheme: str
-    address: str
-    port: int
-    server_name: str
-    tls: TLSFiles = TLSFiles()
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderIdentity:
-    """What makes a provider the same one after a reload: its name, and what it is called with.
-
-    `fingerprint` changes with the provider's document, but not with its key.
-    """
-
-    namespace: str
-    name: str
-    host: str
-    fingerprint: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,17 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from ...exceptions import UpstreamError, UpstreamTimeout
+from .endpoint import Endpoint
 from .headers import Headers
+from .operations import Operation
 from .payload import Fields, read_text
-
-if TYPE_CHECKING:
-    from ..provider.upstream import Endpoint
-    from .operations import Operation
 
 __all__ = [
     "Answer",

@@ -8,7 +8,7 @@ from weakref import WeakSet
 
 import aiohttp
 
-from ..._core.provider.upstream import Endpoint
+from ..._core.values.endpoint import Endpoint
 from ..._core.values.messages import Deadline, UpstreamRequest
 from ...exceptions import UpstreamError, UpstreamProtocolError
 from .async_dialer import Destination, Dialer

@@ -13,7 +13,7 @@ import ssl
 import aiohttp
 from yarl import URL
 
-from ..._core.provider.upstream import Endpoint
+from ..._core.values.endpoint import Endpoint
 from ..._core.values.messages import UpstreamRequest
 from .async_wire import AsyncWire
 from .pool import Pool

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import httpx
 
-from ..._core.provider.upstream import Endpoint
+from ..._core.values.endpoint import Endpoint
 from ..._core.values.messages import UpstreamRequest
 from ...exceptions import UpstreamError
 from ..tasks.shielding import finished, interruptible

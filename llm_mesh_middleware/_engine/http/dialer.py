@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 
-from ..._core.provider.upstream import Endpoint
+from ..._core.values.endpoint import Endpoint
 from ..._core.values.messages import UpstreamRequest
 from ..tasks.cancel_scope import Line
 from .http1 import AnswerReader

@@ -11,7 +11,7 @@ from typing import Protocol, TypeAlias
 import httpcore
 import httpx
 
-from ..._core.provider.upstream import Endpoint
+from ..._core.values.endpoint import Endpoint
 from ..._core.values.messages import ResponseHead, UpstreamRequest
 from ...exceptions import UpstreamError
 from ..tasks.cancel_scope import Line, LineBackend

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 from urllib.request import getproxies, proxy_bypass
 
-from ..._core.provider.upstream import Endpoint
+from ..._core.values.endpoint import Endpoint
 from ..._core.values.headers import Headers
 from ..._core.values.messages import ResponseHead, UpstreamRequest
 from ...exceptions import UpstreamConnectError, UpstreamError, UpstreamProtocolError

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Iterable
 from functools import lru_cache
 
-from ..._core.provider.upstream import TLSFiles
+from ..._core.values.endpoint import TLSFiles
 from ..._files import FileVersion, version_of
 
 __all__ = ["TLSContexts"]

@@ -6,7 +6,7 @@ import ssl
 
 import httpcore
 
-from ..._core.provider.upstream import Endpoint
+from ..._core.values.endpoint import Endpoint
 from ..tasks.cancel_scope import MAX_JOINED_BYTES, Line
 
 __all__ = ["Wire"]

@@ -1,0 +1,50 @@
+"""The health of every provider that a process has called.
+
+It belongs to the provider and its endpoint, not to a rule or to one version of the configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
+
+from ..values.provider_identity import ProviderIdentity
+from .health import ProviderHealth, ProviderStatus
+from .upstream import Upstream
+
+__all__ = ["HealthRegistry"]
+
+
+class HealthRegistry:
+    """Makes a provider's health when it is first asked for."""
+
+    def __init__(self, make_lock: Callable[[], AbstractContextManager[object]]) -> None:
+        """`make_lock` makes locks: calls may come from several threads."""
+        self._make_lock = make_lock
+        self._lock = make_lock()
+        self._providers: dict[ProviderIdentity, ProviderHealth] = {}
+
+    def of(self, upstream: Upstream) -> ProviderHealth:
+        """Return the health of the provider behind `upstream`."""
+        health = self._providers.get(upstream.identity)
+        if health is None:
+            with self._lock:
+                health = self._providers.setdefault(
+                    upstream.identity,
+                    ProviderHealth(upstream.detection, upstream.max_concurrency, self._make_lock()),
+                )
+        return health
+
+    def keep(self, identities: Collection[ProviderIdentity]) -> None:
+        """Forget all others; calls to them that are under way end as they would have."""
+        with self._lock:
+            self._providers = {
+                identity: health
+                for identity, health in self._providers.items()
+                if identity in identities
+            }
+
+    def statuses(self, now: float) -> Mapping[str, ProviderStatus]:
+        """Return the state of every provider that was called, by provider host."""
+        providers = list(self._providers.items())  # another thread may add one
+        return {identity.host: health.status(now) for identity, health in providers}

@@ -1,0 +1,31 @@
+"""Where one provider is reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Endpoint", "TLSFiles"]
+
+
+@dataclass(frozen=True, slots=True)
+class TLSFiles:
+    """Files for the TLS connection to one provider; None stands for the process's own."""
+
+    ca_file: str | None = None
+    client_cert_file: str | None = None
+    client_key_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where to connect, and whose name the certificate must carry.
+
+    `provider_host` is for messages: the address behind an override is nobody's business.
+    """
+
+    provider_host: str
+    scheme: str
+    address: str
+    port: int
+    server_name: str
+    tls: TLSFiles = TLSFiles()

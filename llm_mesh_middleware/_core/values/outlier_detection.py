@@ -1,0 +1,24 @@
+"""The `outlierDetection` of a provider."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["OutlierDetection"]
+
+
+@dataclass(frozen=True, slots=True)
+class OutlierDetection:
+    """`LLMProvider.spec.outlierDetection`: when a provider is ejected, and for how long.
+
+    `consecutive_failures` in a row, none further than `interval_s` from the next, eject the
+    provider for `base_ejection_s`, doubled with each ejection that follows closely, up to
+    `max_ejection_s`. A provider that only limits the rate is skipped for as long as its
+    Retry-After says. Then `half_open_requests` calls may probe it; if all succeed it is back.
+    """
+
+    consecutive_failures: int = 5
+    interval_s: float = 30.0
+    base_ejection_s: float = 5.0
+    max_ejection_s: float = 300.0
+    half_open_requests: int = 1
