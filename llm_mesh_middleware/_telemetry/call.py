@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 from opentelemetry import trace
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
 
 from .._core.flow.observer import Observation
 from .._core.routing.table import Selection
@@ -22,7 +22,7 @@ from .answer_facts import Ending, tell_summary, tell_usage
 from .attempts import Attempts, failure_of
 from .labels import CallLabels, call_labels
 from .metrics import CallRecord
-from .propagation import incoming_context, linked_spans, with_trace, without_baggage
+from .propagation import active_context, incoming_context, linked_spans, with_trace, without_baggage
 from .request_facts import AttributeValue, request_attributes
 from .tallies import Labels
 
@@ -52,14 +52,23 @@ class CallObservation(Observation):
     _span: Span | None = None
     _chunk_at: float | None = None
     _chunk_labels: CallLabels | None = None
+    # The first failure of telemetry itself. It is raised when the call ends: what can still be
+    # recorded is recorded before.
+    _failure: BaseException | None = None
 
     def __init__(self, telemetry: Telemetry, request: ClientRequest) -> None:
         self._telemetry = telemetry
         self._request = request
         self.wants_chunks = telemetry.has_chunk_metrics
         self._started = time.perf_counter()
-        self._context, has_parent = incoming_context(request.headers)
-        self._links = linked_spans(request.headers, self._context) if has_parent else ()
+        self._links: tuple[Link, ...] = ()
+        try:
+            self._context, has_parent = incoming_context(request.headers)
+            if has_parent:
+                self._links = linked_spans(request.headers, self._context)
+        except Exception as failure:  # the application's propagator
+            self._failure = failure
+            self._context, has_parent = active_context()
         self._server = None
         if request.is_inbound and not has_parent:
             self._server = telemetry.server_spans.begin(request, self._context)
@@ -76,12 +85,20 @@ class CallObservation(Observation):
         if self._first is None:
             self._first = request
             self._sent_at = time.perf_counter()
-            self._begin_span(request)
+            try:
+                self._begin_span(request)
+            except Exception as failure:  # a sampler or a span processor of the application
+                self._failure = self._failure or failure
         if before is not None and (was := _host(before)) != (now := _host(request)):
             hosts = ((semconv.FALLBACK_FROM, was), (semconv.FALLBACK_TO, now))
             self._telemetry.metrics.fallbacks.add(1, hosts)
-        context = without_baggage(self._attempts.begin(request, self._context))
-        headers = with_trace(request.headers, context)
+        context, headers = self._context, request.headers
+        try:
+            context = without_baggage(self._attempts.begin(request, context))
+            headers = with_trace(headers, context)
+        except Exception as failure:  # as above, or the application's propagator
+            self._failure = self._failure or failure
+            context = without_baggage(context)
         return replace(request, headers=headers, scope=self._telemetry.scope(context))
 
     def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
@@ -121,14 +138,13 @@ class CallObservation(Observation):
 
     def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
         ending = Ending.of(time.perf_counter(), status, error, usage)
-        failure: BaseException | None = None
         for step in _LAST_STEPS:
             try:
                 step(self, ending)
-            except BaseException as raised:  # does not keep the rest from being done
-                failure = failure or raised
-        if failure is not None:
-            raise failure
+            except BaseException as failure:  # does not keep the rest from being done
+                self._failure = self._failure or failure
+        if self._failure is not None:
+            raise self._failure
 
     def _end_attempts(self, _: Ending) -> None:
         self._telemetry.metrics.active.add(-1)

@@ -5,19 +5,25 @@ Baggage is not handed to third parties; `LLM_MESH_FORWARD_HEADERS=baggage` passe
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
 from opentelemetry import baggage, propagate, trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context, get_current
+from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.propagators.textmap import Getter, TextMapPropagator
 from opentelemetry.trace import Link, SpanContext
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from .._core.values.headers import Headers
 
-__all__ = ["incoming_context", "linked_spans", "with_trace", "without_baggage"]
+__all__ = [
+    "active_context",
+    "incoming_context",
+    "linked_spans",
+    "with_trace",
+    "without_baggage",
+]
 
 _BAGGAGE = b"baggage"
 # They read what they write, and nothing else.
@@ -36,13 +42,19 @@ class _HeaderGetter(Getter[Headers]):
 _getter = _HeaderGetter()
 
 
+def active_context() -> tuple[Context, bool]:
+    """Return the context of this process, and whether a span is active in it."""
+    current = get_current()
+    return current, trace.get_current_span(current).get_span_context().is_valid
+
+
 def incoming_context(headers: Headers) -> tuple[Context, bool]:
     """The context that the call belongs to, and whether a span of this process is active in it.
 
     An active span, of the application or of its instrumentation, goes before what the client sent.
     """
-    current = get_current()
-    if trace.get_current_span(current).get_span_context().is_valid:
+    current, has_span = active_context()
+    if has_span:
         return current, True
     propagator = propagate.get_global_textmap()
     read = _ways(propagator).read
@@ -100,29 +112,49 @@ def without_baggage(context: Context) -> Context:
 
 
 class _Ways(NamedTuple):
-    """How a propagator goes about it.
+    """What `propagator` reads and writes.
 
-    `written` are the header fields it writes but for baggage, `writers` the parts that write them.
-    `read` are all that it reads; None for one of which it is not known. `is_plain` says that W3C
-    Trace Context is all that it writes.
+    `written` are the header fields that it writes, without baggage; `writers` are the parts that
+    write them. `read` are all the fields that it reads, None if that is not known. `is_plain`: it
+    writes W3C Trace Context and nothing else.
     """
 
+    propagator: TextMapPropagator
     written: frozenset[bytes]
     read: frozenset[bytes] | None
     writers: tuple[TextMapPropagator, ...]
     is_plain: bool
 
 
-@lru_cache(maxsize=8)
+# An application sets its propagator once. It is compared by identity: it may not be hashable.
+_latest: _Ways | None = None
+
+
 def _ways(propagator: TextMapPropagator) -> _Ways:
-    """Found out once: most put their fields together for each who asks."""
-    parts = tuple(getattr(propagator, "_propagators", (propagator,)))
+    """Return what `propagator` reads and writes; most build their list of fields on each access."""
+    global _latest
+    ways = _latest
+    if ways is None or ways.propagator is not propagator:
+        ways = _latest = _examine(propagator)
+    return ways
+
+
+def _examine(propagator: TextMapPropagator) -> _Ways:
+    parts = _parts(propagator)
     fields = frozenset(name.lower().encode() for name in propagator.fields)
     is_standard = all(type(part) in _STANDARD for part in parts)
     writers = tuple(part for part in parts if type(part) is not W3CBaggagePropagator)
     return _Ways(
+        propagator,
         written=fields - {_BAGGAGE},
         read=fields if is_standard else None,
         writers=writers,
         is_plain=[type(part) for part in writers] == [TraceContextTextMapPropagator],
     )
+
+
+def _parts(propagator: TextMapPropagator) -> tuple[TextMapPropagator, ...]:
+    """Return the parts of a composite propagator; any other is one part, whatever it holds."""
+    if type(propagator) is CompositePropagator:
+        return tuple(getattr(propagator, "_propagators", (propagator,)))
+    return (propagator,)

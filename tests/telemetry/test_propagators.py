@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -37,12 +38,34 @@ class ByQuestion(TextMapPropagator):
         return {"X-Told"}
 
 
-@pytest.fixture(params=[lambda each: each, lambda each: CompositePropagator([each])])
-def by_question(request: pytest.FixtureRequest) -> Iterator[None]:
+@pytest.fixture
+def global_textmap() -> Iterator[None]:
+    """Restore the process's propagator after the test."""
     before = propagate.get_global_textmap()
-    propagate.set_global_textmap(request.param(ByQuestion()))
     yield
     propagate.set_global_textmap(before)
+
+
+@dataclass
+class Wrapped(TextMapPropagator):
+    """Compared by value, and so without a hash, as the wrappers of some distributions are."""
+
+    wrapped: TextMapPropagator
+
+    def extract(self, carrier: Any, *args: Any, **kwargs: Any) -> Context:
+        return self.wrapped.extract(carrier, *args, **kwargs)
+
+    def inject(self, carrier: Any, *args: Any, **kwargs: Any) -> None:
+        self.wrapped.inject(carrier, *args, **kwargs)
+
+    @property
+    def fields(self) -> set[str]:
+        return self.wrapped.fields
+
+
+@pytest.fixture(params=[lambda each: each, lambda each: CompositePropagator([each]), Wrapped])
+def by_question(request: pytest.FixtureRequest, global_textmap: None) -> None:
+    propagate.set_global_textmap(request.param(ByQuestion()))
 
 
 @pytest.mark.usefixtures("by_question")
@@ -54,6 +77,61 @@ async def test_a_propagator_of_the_applications_own_reads_and_writes_what_it_lik
     assert recorder.call.context.trace_id == TRACE_ID
     assert upstream.requests[0].header("x-told") == f"{TRACE_ID:032x}"
     assert upstream.requests[0].header("traceparent") is None
+
+
+@pytest.mark.usefixtures("global_textmap")
+async def test_a_wrapper_of_the_standard_propagators_does_as_they_do(
+    recorder: Recorder, upstream: FakeUpstream
+) -> None:
+    propagate.set_global_textmap(Wrapped(propagate.get_global_textmap()))
+    sent = {"traceparent": f"00-{TRACE_ID:032x}-00000000000000b7-01", "baggage": "plan=pro"}
+    async with calling(make_mesh(recorder, upstream)) as client:
+        await chat(client, headers=sent)
+    assert recorder.call.context.trace_id == TRACE_ID
+    written = upstream.requests[0].header("traceparent") or ""
+    assert written.split("-")[1:3] == [f"{TRACE_ID:032x}", f"{recorder.call.context.span_id:016x}"]
+    assert upstream.requests[0].header("baggage") is None
+
+
+class Broken(TextMapPropagator):
+    """Fails in what is named, and otherwise does nothing."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def extract(self, carrier: Any, context: Any = None, getter: Any = None) -> Context:
+        self._fail("extract")
+        return context or Context()
+
+    def inject(self, carrier: Any, context: Any = None, setter: Any = None) -> None:
+        self._fail("inject")
+
+    @property
+    def fields(self) -> set[str]:
+        self._fail("fields")
+        return {"x-told"}
+
+    def _fail(self, name: str) -> None:
+        if name == self._name:
+            raise RuntimeError(name)
+
+
+@pytest.mark.usefixtures("global_textmap")
+@pytest.mark.parametrize("name", ["extract", "inject", "fields"])
+async def test_a_propagator_that_fails_leaves_span_metrics_and_record(
+    recorder: Recorder,
+    upstream: FakeUpstream,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+) -> None:
+    propagate.set_global_textmap(Broken(name))
+    async with calling(make_mesh(recorder, upstream)) as client:
+        for _ in range(2):
+            assert (await chat(client)).status_code == 200
+    assert len(recorder.calls) == 2
+    assert recorder.total("llm_mesh.attempts") == 2
+    assert len(recorder.events("llm_mesh.request")) == 2
+    assert [r.exc_info[1].args for r in caplog.records if r.exc_info] == [(name,)]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
