@@ -28,7 +28,7 @@ from ._engine.drivers.delivery import AsyncDelivery, Delivery
 from ._engine.drivers.driver import drive
 from ._engine.http.clients import UpstreamClients
 from ._engine.http.tls import TLSContexts
-from ._engine.tasks.cancel_scope import Line
+from ._engine.tasks.cancel_scope import CancelScope
 from ._forks import follow_forks
 from ._live_config import LiveTable, MeshStatus, compile_source
 from ._telemetry.guard import GuardedObserver
@@ -182,17 +182,17 @@ class Mesh:
         return await adrive(self._exchange(host, request), self._clients.of_loop(), why)
 
     def send(
-        self, host: VirtualHost, request: ClientRequest, *, line: Line | None = None
+        self, host: VirtualHost, request: ClientRequest, *, scope: CancelScope | None = None
     ) -> Delivery:
         """The synchronous twin of `asend`, in the calling thread and without an event loop.
 
         Args:
             host: as for `asend`.
             request: as for `asend`.
-            line: cut it in another thread, and the exchange ends as if the client had left.
+            scope: cancel it from another thread, and the exchange ends as if the client had left.
         """
         client = self._clients.of_process()
-        return drive(self._exchange(host, request), client, line or Line())
+        return drive(self._exchange(host, request), client, scope or CancelScope())
 
     def refuse(self, host: VirtualHost, request: ClientRequest, error: AnswerableError) -> None:
         """Tell observers of a request that its adapter answers with `error`, without `send`.

@@ -15,7 +15,7 @@ from .._core.values.payload import read_bool
 from .._engine.drivers.delivery import Delivery
 from .._engine.drivers.keepalive import COMMENT
 from .._engine.drivers.producer import Producer
-from .._engine.tasks.cancel_scope import Line
+from .._engine.tasks.cancel_scope import CancelScope
 from ..exceptions import AnswerableError
 from ..inbound import ClientRequest
 from ..mesh import Mesh
@@ -35,8 +35,8 @@ def answer_kept_alive(mesh: Mesh, host: VirtualHost, request: ClientRequest) -> 
         AnswerableError: what `Mesh.send` raises, while nothing is committed.
     """
     interval_s = mesh.settings.sse_keepalive
-    line = Line()
-    pieces = Producer(_produce(mesh, host, request, line), line.cut)
+    scope = CancelScope()
+    pieces = Producer(_produce(mesh, host, request, scope), scope.cancel)
     try:
         try:
             first = pieces.next(interval_s)
@@ -56,9 +56,9 @@ def answer_kept_alive(mesh: Mesh, host: VirtualHost, request: ClientRequest) -> 
 
 
 def _produce(
-    mesh: Mesh, host: VirtualHost, request: ClientRequest, line: Line
+    mesh: Mesh, host: VirtualHost, request: ClientRequest, scope: CancelScope
 ) -> Generator[Delivery | bytes, None, None]:
-    delivery = mesh.send(host, request, line=line)
+    delivery = mesh.send(host, request, scope=scope)
     try:
         yield delivery
         if delivery.reply.is_stream:

@@ -15,7 +15,7 @@ from typing import Any
 from llm_mesh_middleware import LLMMeshMiddleware
 from llm_mesh_middleware._core.values.messages import ResponseHead, UpstreamRequest
 from llm_mesh_middleware._engine.http.clients import UpstreamClients
-from llm_mesh_middleware._engine.http.http1 import AnswerReader
+from llm_mesh_middleware._engine.http.http1 import ResponseReader
 from llm_mesh_middleware._engine.http.protocols import response_head
 from llm_mesh_middleware._engine.http.tls import TLSContexts
 from llm_mesh_middleware._telemetry import telemetry
@@ -118,7 +118,7 @@ def calls_of_reading(chunks: int) -> int:
         nonlocal calls
         calls += event in ("call", "c_call")
 
-    answer = AnswerReader()
+    answer = ResponseReader()
     sys.setprofile(profile)
     try:
         answer.feed_head(head)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from llm_mesh_middleware._engine.http.aiohttp_client import AiohttpUpstreamClient
-from llm_mesh_middleware._engine.http.async_httpx_client import HttpxUpstreamClient
+from llm_mesh_middleware._engine.http.async_pooled_client import AsyncPooledClient
+from llm_mesh_middleware._engine.http.async_transport_client import AsyncTransportClient
 from llm_mesh_middleware._engine.http.protocols import AsyncUpstreamClient
 from llm_mesh_middleware._engine.http.tls import TLSContexts
 from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream
@@ -16,8 +16,8 @@ from tests.engine.calls import HOST, MakeClient
 from tests.engine.threaded import ThreadedClient
 
 CLIENTS = {
-    "aiohttp": AiohttpUpstreamClient,
-    "httpx": HttpxUpstreamClient,
+    "aiohttp": AsyncPooledClient,
+    "httpx": AsyncTransportClient,
     "httpx in threads": ThreadedClient,
 }
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import h11
 import pytest
 
-from llm_mesh_middleware._engine.http.http1 import AnswerReader, NotHTTP
+from llm_mesh_middleware._engine.http.http1 import NotHTTP, ResponseReader
 
 SEED = 20_261_122
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -33,7 +33,7 @@ def pieces(data: bytes, how: str) -> Iterator[bytes]:
 
 def read(parts: Iterable[bytes]) -> Seen:
     """What a call reads of a connection that brings `parts` and ends."""
-    feed, answer, body = iter(parts), AnswerReader(), []
+    feed, answer, body = iter(parts), ResponseReader(), []
     while (rest := answer.feed_head(next(feed, b""))) is None:
         pass
     while not answer.is_over:
@@ -150,7 +150,7 @@ def test_a_line_without_end_is_given_up(begin: bytes) -> None:
 
 
 def test_what_comes_before_a_wrong_chunk_is_delivered() -> None:
-    answer = AnswerReader()
+    answer = ResponseReader()
     rest = answer.feed_head(CHUNKED + b"3\r\none\r\nno-size\r\n")
 
     assert answer.feed(rest or b"") == b"one"

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from llm_mesh_middleware._engine.http import aiohttp_client
+from llm_mesh_middleware._engine.http import async_pooled_client
 from llm_mesh_middleware._engine.http import pool as pools
 from llm_mesh_middleware._engine.http.pool import Pool
 from llm_mesh_middleware._engine.http.tls import TLSContexts
@@ -29,7 +29,7 @@ class Connection:
 
 @pytest.fixture
 def short_life(monkeypatch: pytest.MonkeyPatch) -> float:
-    for module in (pools, aiohttp_client):
+    for module in (pools, async_pooled_client):
         monkeypatch.setattr(module, "KEEPALIVE_S", 0.02)
     return 0.02
 
@@ -85,7 +85,7 @@ def test_a_closed_pool_keeps_nothing() -> None:
 async def test_idle_connections_do_not_stay_open(
     contexts: TLSContexts, upstream: FakeUpstream, short_life: float
 ) -> None:
-    client = aiohttp_client.AiohttpUpstreamClient(contexts, trust_env=False)
+    client = async_pooled_client.AsyncPooledClient(contexts, trust_env=False)
     await call(client, request_to(upstream))
 
     assert await asyncio.to_thread(upstream.wait_closed)

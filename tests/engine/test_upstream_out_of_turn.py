@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from llm_mesh_middleware._engine.http.aiohttp_client import AiohttpUpstreamClient
+from llm_mesh_middleware._engine.http.async_pooled_client import AsyncPooledClient
 from llm_mesh_middleware._engine.http.protocols import AsyncUpstreamClient
 from llm_mesh_middleware._engine.http.tls import TLSContexts
 from llm_mesh_middleware.exceptions import UpstreamError, UpstreamProtocolError
@@ -89,7 +89,7 @@ async def test_a_connection_whose_request_was_answered_too_early_is_given_up(
             writer.write(answer(200, b"heard"))
             await reader.read(2**20)
 
-    client = AiohttpUpstreamClient(contexts, trust_env=False)
+    client = AsyncPooledClient(contexts, trust_env=False)
     async with provider(serve) as url, asyncio.timeout(5):
         response = await client.open(request_to(url, body=b"x" * SIZE))
         assert response.head.status == 413
@@ -115,7 +115,7 @@ async def test_what_came_before_a_reset_is_delivered(contexts: TLSContexts) -> N
         writer.transport.abort()
         is_reset.set()
 
-    client = AiohttpUpstreamClient(contexts, trust_env=False)
+    client = AsyncPooledClient(contexts, trust_env=False)
     async with provider(serve) as url, asyncio.timeout(5):
         response = await client.open(request_to(url))
         await is_reset.wait()

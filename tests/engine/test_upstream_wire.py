@@ -10,7 +10,7 @@ from typing import Literal
 
 import pytest
 
-from llm_mesh_middleware._engine.http.aiohttp_client import AiohttpUpstreamClient
+from llm_mesh_middleware._engine.http.async_pooled_client import AsyncPooledClient
 from llm_mesh_middleware._engine.http.protocols import AsyncUpstreamClient
 from llm_mesh_middleware._engine.http.tls import TLSContexts
 from llm_mesh_middleware.exceptions import (
@@ -317,7 +317,7 @@ async def test_closing_a_client_ends_its_calls(
     contexts: TLSContexts, upstream: FakeUpstream, at: float | None
 ) -> None:
     upstream.script(Cut(Answer(body={"ok": True}), at=at, how="stall") if at else Cut(how="stall"))
-    client = AiohttpUpstreamClient(contexts, trust_env=False)
+    client = AsyncPooledClient(contexts, trust_env=False)
     calling = asyncio.create_task(call(client, request_to(upstream)))
     await asyncio.to_thread(upstream.wait_for_requests, 1)
     await client.aclose()

@@ -8,37 +8,37 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from llm_mesh_middleware._core.values.messages import UpstreamRequest
-from llm_mesh_middleware._engine.http.httpx_client import SyncHttpxUpstreamClient
+from llm_mesh_middleware._engine.http.pooled_client import PooledClient
 from llm_mesh_middleware._engine.http.protocols import UpstreamResponse
 from llm_mesh_middleware._engine.http.tls import TLSContexts
-from llm_mesh_middleware._engine.tasks.cancel_scope import Line
+from llm_mesh_middleware._engine.tasks.cancel_scope import CancelScope
 
 T = TypeVar("T")
 
 
 class ThreadedClient:
-    """Each blocking call in a thread; a cancellation cuts the line under it."""
+    """Each blocking call in a thread; a cancellation of the task cancels its scope."""
 
     def __init__(self, contexts: TLSContexts, *, trust_env: bool) -> None:
-        self._client = SyncHttpxUpstreamClient(contexts, trust_env=trust_env)
+        self._client = PooledClient(contexts, trust_env=trust_env)
 
     async def open(self, request: UpstreamRequest) -> ThreadedResponse:
-        line = Line()
-        response = await in_thread(line, lambda: self._client.open(request, soon(), line))
-        return ThreadedResponse(response, line)
+        scope = CancelScope()
+        response = await in_thread(scope, lambda: self._client.open(request, soon(), scope))
+        return ThreadedResponse(response, scope)
 
     async def aclose(self) -> None:
         self._client.close()
 
 
 class ThreadedResponse:
-    def __init__(self, response: UpstreamResponse, line: Line) -> None:
+    def __init__(self, response: UpstreamResponse, scope: CancelScope) -> None:
         self._response = response
-        self._line = line
+        self._scope = scope
         self.head = response.head
 
     async def read(self) -> bytes:
-        return await in_thread(self._line, lambda: self._response.read(soon()))
+        return await in_thread(self._scope, lambda: self._response.read(soon()))
 
     async def aclose(self) -> None:
         self._response.close()
@@ -49,13 +49,13 @@ def soon() -> float:
     return time.monotonic() + 10
 
 
-async def in_thread(line: Line, call: Callable[[], T]) -> T:
+async def in_thread(scope: CancelScope, call: Callable[[], T]) -> T:
     """What `call` returns."""
     task = asyncio.get_running_loop().run_in_executor(None, call)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        line.cut()
+        scope.cancel()
         await asyncio.wait((task,))
         if task.exception() is None and hasattr(result := task.result(), "close"):
             result.close()

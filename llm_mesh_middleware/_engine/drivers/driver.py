@@ -10,31 +10,31 @@ from ..._core.flow.exchange import Exchange
 from ..._core.values.messages import Answer, Await, Failure, Race, Send, Sleep, Step
 from ...exceptions import UpstreamError
 from ..http.protocols import UpstreamClient, UpstreamResponse
-from ..tasks.cancel_scope import Line
+from ..tasks.cancel_scope import CancelScope
 from .delivery import Delivery
 from .race import race
 
 __all__ = ["drive"]
 
 
-def drive(steps: Exchange, client: UpstreamClient, line: Line) -> Delivery:
+def drive(steps: Exchange, client: UpstreamClient, scope: CancelScope) -> Delivery:
     """Run `steps` up to their reply, in the calling thread.
 
     Args:
         steps: the exchange.
         client: makes the calls.
-        line: carries them; cut it in another thread to end the exchange as a client that leaves.
+        scope: cancel it from another thread to end the exchange as if the client had left.
 
     Raises:
         MeshError: what the exchange raises; then no connection is left behind.
-        ClientDisconnected: the line was cut.
+        ClientDisconnected: the scope was cancelled.
     """
-    driver = _Driver(client, line)
+    driver = _Driver(client, scope)
     answer: Answer = None
     try:
         while True:
             answer = driver.carry_out(steps.send(answer))
-            line.check()
+            scope.check()
     except StopIteration as stop:
         return Delivery(stop.value, driver.response)
     except Exception as error:
@@ -51,31 +51,31 @@ def drive(steps: Exchange, client: UpstreamClient, line: Line) -> Delivery:
 class _Driver:
     """The connection of the current attempt; there is never more than one."""
 
-    def __init__(self, client: UpstreamClient, line: Line) -> None:
+    def __init__(self, client: UpstreamClient, scope: CancelScope) -> None:
         self._client = client
-        self._line = line
+        self._scope = scope
         self.response: UpstreamResponse | None = None
 
     def carry_out(self, step: Step) -> Answer:
         if isinstance(step, Sleep):
             self.drop()
-            self._line.wait(threading.Event(), step.seconds)
+            self._scope.wait(threading.Event(), step.seconds)
             return None
         if isinstance(step, Await):
             self.drop()
             called = threading.Event()
             step.signal(called.set)
-            self._line.wait(called, max(0.0, step.deadline.at - time.monotonic()))
+            self._scope.wait(called, max(0.0, step.deadline.at - time.monotonic()))
             return None
         if isinstance(step, Race):
             self.drop()
-            raced, self.response = race(step, self._client, self._line)
+            raced, self.response = race(step, self._client, self._scope)
             return raced
         try:
             if isinstance(step, Send):
                 self.drop()
                 with step.request.scope():
-                    self.response = self._client.open(step.request, step.deadline.at, self._line)
+                    self.response = self._client.open(step.request, step.deadline.at, self._scope)
                 return self.response.head
             assert self.response is not None
             return self.response.read(step.deadline.at)

@@ -12,24 +12,26 @@ from collections.abc import Sequence
 from ..._core.values.messages import Failure, Race, Raced, ResponseHead, Send
 from ...exceptions import UpstreamError
 from ..http.protocols import UpstreamClient, UpstreamResponse
-from ..tasks.cancel_scope import Line
+from ..tasks.cancel_scope import CancelScope
 
 __all__ = ["race"]
 
 
-def race(step: Race, client: UpstreamClient, line: Line) -> tuple[Raced, UpstreamResponse | None]:
+def race(
+    step: Race, client: UpstreamClient, scope: CancelScope
+) -> tuple[Raced, UpstreamResponse | None]:
     """Carry out `step`; the loser is cut off, and closes what it still gets by itself.
 
     Returns:
         What each call brought, and the winner's response if it has one.
     """
     news = threading.Condition()
-    calls = [_Call(step.first, client, line.branch(), news)]
+    calls = [_Call(step.first, client, scope.child(), news)]
     try:
         with news:
             news.wait_for(lambda: calls[0].is_done, step.after_s)
         if not calls[0].is_done and (second := step.second()) is not None:
-            calls.append(_Call(second, client, line.branch(), news))
+            calls.append(_Call(second, client, scope.child(), news))
         with news:
             news.wait_for(lambda: _is_decided(calls, step))
             winner = _winner(calls, step)
@@ -45,13 +47,13 @@ class _Call:
     """One call and the thread that makes it."""
 
     def __init__(
-        self, send: Send, client: UpstreamClient, line: Line, news: threading.Condition
+        self, send: Send, client: UpstreamClient, scope: CancelScope, news: threading.Condition
     ) -> None:
         self.answer: ResponseHead | Failure | None = None
         self.response: UpstreamResponse | None = None
         self._error: BaseException | None = None
         self._is_given_up = False
-        self._line = line
+        self._scope = scope
         self._news = news
         context = contextvars.copy_context()
         threading.Thread(
@@ -68,7 +70,7 @@ class _Call:
         return isinstance(self.answer, ResponseHead) and step.is_good(self.answer)
 
     def give_up(self) -> None:
-        self._line.cut()
+        self._scope.cancel()
         with self._news:
             self._is_given_up = True
             response = self.response if self.answer is not None else None
@@ -80,7 +82,7 @@ class _Call:
         response: UpstreamResponse | None = None
         try:
             with send.request.scope():
-                response = client.open(send.request, send.deadline.at, self._line)
+                response = client.open(send.request, send.deadline.at, self._scope)
             answer = response.head
         except UpstreamError as error:
             answer = Failure(error)

@@ -64,7 +64,7 @@ class UpstreamClients:
     def warm_up(self) -> None:
         """Import what `of_loop` needs."""
         importlib.import_module(
-            ".async_httpx_client" if self._uses_httpx else ".aiohttp_client", __package__
+            ".async_transport_client" if self._uses_httpx else ".async_pooled_client", __package__
         )
 
     def of_process(self) -> UpstreamClient:
@@ -75,7 +75,7 @@ class UpstreamClients:
         """Whether OpenTelemetry's instrumentation of the HTTP library makes a span of each call."""
         if not self._uses_httpx:
             return False
-        from .httpx_calls import is_instrumented
+        from .httpx_transport import is_instrumented
 
         return is_instrumented(self._transport)
 
@@ -115,21 +115,21 @@ class UpstreamClients:
 
     def _make_async(self) -> AsyncUpstreamClient:
         if self._uses_httpx:
-            from .async_httpx_client import HttpxUpstreamClient
+            from .async_transport_client import AsyncTransportClient
 
-            return HttpxUpstreamClient(
+            return AsyncTransportClient(
                 self._contexts, trust_env=self._trust_env, transport=self._transport
             )
-        from .aiohttp_client import AiohttpUpstreamClient
+        from .async_pooled_client import AsyncPooledClient
 
-        return AiohttpUpstreamClient(self._contexts, trust_env=self._trust_env)
+        return AsyncPooledClient(self._contexts, trust_env=self._trust_env)
 
     def _make_sync(self) -> UpstreamClient:
-        from .httpx_client import SyncHttpxUpstreamClient
+        from .pooled_client import PooledClient
 
         with self._lock.of_process:
             if self._sync is None:
-                self._sync = SyncHttpxUpstreamClient(
+                self._sync = PooledClient(
                     self._contexts, trust_env=self._trust_env, transport=self._transport
                 )
             return self._sync

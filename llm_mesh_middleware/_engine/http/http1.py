@@ -12,7 +12,7 @@ import re
 
 from .protocols import MAX_HEAD_BYTES, TOKEN_BYTES, are_names
 
-__all__ = ["AnswerReader", "NoAnswer", "NotHTTP"]
+__all__ = ["ResponseReader", "NoResponse", "NotHTTP"]
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -42,11 +42,11 @@ class NotHTTP(Exception):
     """What the connection has brought is no answer in HTTP, or only a part of one."""
 
 
-class NoAnswer(NotHTTP):
+class NoResponse(NotHTTP):
     """It has brought no answer at all, and there will be none."""
 
 
-class AnswerReader:
+class ResponseReader:
     """One answer: it is fed with what the connection brings, empty for its end.
 
     `status` and `fields` are there when `feed_head` says so. `is_over` tells that the body is
@@ -71,11 +71,11 @@ class AnswerReader:
             None as long as it is not complete; then what has come of the body, which is to be fed.
 
         Raises:
-            NoAnswer: the end of the connection has come before the end of the head.
+            NoResponse: the end of the connection has come before the end of the head.
             NotHTTP: it is none of HTTP's.
         """
         if not data:
-            raise NoAnswer("the connection ended before the end of the head")
+            raise NoResponse("the connection ended before the end of the head")
         at = max(len(self._buffer) - 2, 0)
         buffer = self._buffer + data
         while (blank := _BLANK_LINE.search(buffer, at)) is not None:

@@ -11,10 +11,11 @@ from ..._core.values.endpoint import Endpoint
 from ..._core.values.headers import Headers
 from ..._core.values.messages import ResponseHead, UpstreamRequest
 from ...exceptions import UpstreamConnectError, UpstreamError, UpstreamProtocolError
-from ..tasks.cancel_scope import Line
+from ..tasks.cancel_scope import CancelScope
 
 __all__ = [
     "MAX_HEAD_BYTES",
+    "MAX_JOINED_BYTES",
     "STALE_S",
     "TOKEN_BYTES",
     "AsyncUpstreamClient",
@@ -30,6 +31,9 @@ __all__ = [
 ]
 
 MAX_HEAD_BYTES = 64 * 1024
+
+# A body up to this size is sent together with the head: one packet, one system call.
+MAX_JOINED_BYTES = 64 * 1024
 
 # A kept connection that is found closed is found so at once; later, the provider had the request.
 STALE_S = 1.0
@@ -95,13 +99,13 @@ class UpstreamResponse(Protocol):
 class UpstreamClient(Protocol):
     """Connections to upstreams for all threads of one process."""
 
-    def open(self, request: UpstreamRequest, until: float, line: Line) -> UpstreamResponse:
+    def open(self, request: UpstreamRequest, until: float, scope: CancelScope) -> UpstreamResponse:
         """Send `request` and wait for the answer's head.
 
         Args:
             request: what to send.
             until: when to stop waiting, on the monotonic clock.
-            line: carries the call, so that another thread can break it off.
+            scope: its deadline is set for the call; another thread may cancel it.
 
         Raises:
             TimeoutError: there was no answer until then.

@@ -1,4 +1,8 @@
-"""Steps of a library that a cancellation must not land in: they end by themselves, soon."""
+"""Run a coroutine to completion even if the caller is cancelled.
+
+Some libraries leave a connection open, or count it as used for ever, if a cancellation reaches them
+between two of their steps.
+"""
 
 from __future__ import annotations
 
@@ -6,34 +10,38 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-__all__ = ["finished", "interruptible"]
+__all__ = ["run_interruptible", "run_to_completion"]
 
 Result = TypeVar("Result")
 Interrupt = Callable[[asyncio.Task[Any]], Awaitable[object]]
 
 
-async def interruptible(
-    step: Coroutine[Any, Any, Result],
+async def run_interruptible(
+    coroutine: Coroutine[Any, Any, Result],
     interrupt: Interrupt,
     discard: Callable[[Result], Awaitable[object]] | None = None,
 ) -> Result:
-    """What `step` returns; it runs in a task of its own.
+    """Return the result of `coroutine`, which runs in a task of its own.
 
-    If the caller is cancelled, `interrupt` is given the task and makes it fail from outside, in a
-    way that it cleans up after. A result that comes all the same is given to `discard`. The caller
-    goes on being cancelled when all of that is done, a moment later.
+    Args:
+        coroutine: never sees a cancellation of the caller.
+        interrupt: called with the task if the caller is cancelled; makes it end soon, in a way
+            that `coroutine` can clean up after.
+        discard: called with a result that the cancelled caller can no longer take.
+
+    The caller's cancellation continues when the task has ended.
     """
-    task = asyncio.create_task(step)
+    task = asyncio.create_task(coroutine)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await finished(_see_off(task, interrupt, discard))
+        await run_to_completion(_end(task, interrupt, discard))
         raise
 
 
-async def finished(step: Coroutine[Any, Any, object]) -> None:
-    """Run `step` to its end, even if the caller is cancelled meanwhile; its failure is dropped."""
-    task = asyncio.create_task(step)
+async def run_to_completion(coroutine: Coroutine[Any, Any, object]) -> None:
+    """Run `coroutine` to its end, ignore its failure, and then let a cancellation continue."""
+    task = asyncio.create_task(coroutine)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
@@ -46,7 +54,7 @@ async def finished(step: Coroutine[Any, Any, object]) -> None:
         raise cancelled
 
 
-async def _see_off(
+async def _end(
     task: asyncio.Task[Result],
     interrupt: Interrupt,
     discard: Callable[[Result], Awaitable[object]] | None,

@@ -12,7 +12,7 @@ import httpx
 
 from ..._core.values.messages import Deadline, UpstreamRequest
 from ...exceptions import UpstreamError, UpstreamProtocolError
-from .http1 import NoAnswer, NotHTTP
+from .http1 import NoResponse, NotHTTP
 from .protocols import connect_failure
 
 __all__ = [
@@ -120,7 +120,7 @@ def map_error(exc: Exception, request: UpstreamRequest) -> UpstreamError:
     if is_refused and any(isinstance(c, ssl.SSLError) for c in causes):
         return connect_failure(host, _TLS_REASON)
     is_silent = isinstance(exc, httpx.RemoteProtocolError) and "disconnected" in str(exc)
-    if is_silent or isinstance(exc, NoAnswer):
+    if is_silent or isinstance(exc, NoResponse):
         return connect_failure(host, "the connection was closed before an answer")
     for kinds, error in _MAPPING:
         if isinstance(exc, kinds):

@@ -14,20 +14,21 @@ import httpx
 from ..._core.values.endpoint import Endpoint
 from ..._core.values.messages import ResponseHead, UpstreamRequest
 from ...exceptions import UpstreamError
-from ..tasks.cancel_scope import Line, LineBackend
-from .dialer import Connections
+from ..tasks.cancel_scope import CancelScope
+from .connection import ConnectionPool
 from .http1 import NotHTTP
-from .httpx_calls import (
+from .httpx_transport import (
     NO_LIMITS,
     fields_of,
     is_unused,
     make_request,
     map_error,
 )
+from .network_backend import CancelScopeBackend, use_scope
 from .protocols import STALE_S, env_proxy, response_head, torn
 from .tls import TLSContexts
 
-__all__ = ["SyncHttpxUpstreamClient"]
+__all__ = ["PooledClient"]
 
 # What a kept connection that the provider was closing fails with.
 _STALE_ERRORS = (
@@ -57,12 +58,12 @@ _Identity: TypeAlias = tuple[ssl.SSLContext, str, str | None]
 _Place: TypeAlias = tuple[ssl.SSLContext | None, Endpoint]
 
 
-class SyncHttpxUpstreamClient:
+class PooledClient:
     """Own connections to each endpoint, or the single transport that the owner has given.
 
     Own connections are httpcore's, which httpx itself is built on, without httpx's requests and
     responses: they take longer than all that the mesh does. Only a proxy, or a process whose httpx
-    is instrumented, has an httpx transport for each TLS identity; `HttpxUpstreamClient` says why.
+    is instrumented, has an httpx transport for each TLS identity; `AsyncTransportClient` says why.
     Threads may share it.
     """
 
@@ -79,23 +80,23 @@ class SyncHttpxUpstreamClient:
             raise TypeError(f"{type(transport).__name__} is asynchronous: it cannot serve `send`")
         self._given = transport
         self._transports: dict[_Identity, httpx.HTTPTransport] = {}
-        self._connections: dict[_Place, Connections] = {}
+        self._connections: dict[_Place, ConnectionPool] = {}
 
-    def open(self, request: UpstreamRequest, until: float, line: Line) -> SyncHttpxUpstreamResponse:
+    def open(self, request: UpstreamRequest, until: float, scope: CancelScope) -> PooledResponse:
         """Send `request`; see `UpstreamClient`.
 
         A kept connection that the provider was closing when the request came is replaced, once.
         """
         sent_at = time.monotonic()
-        line.is_fresh = False  # the last call of the same exchange may have opened one
+        scope.has_connected = False  # the last call of the same exchange may have opened one
         try:
             try:
-                call = self._send(request, until, line)
+                call = self._send(request, until, scope)
             except _STALE_ERRORS:
-                is_kept = self._given is None and not line.is_fresh
+                is_kept = self._given is None and not scope.has_connected
                 if not is_kept or time.monotonic() - sent_at >= STALE_S:
                     raise
-                call = self._send(request, until, line)
+                call = self._send(request, until, scope)
         except _LATE as exc:
             raise TimeoutError from exc
         except _BROKEN as exc:
@@ -106,7 +107,7 @@ class SyncHttpxUpstreamClient:
         except UpstreamError:
             call.close()
             raise
-        return SyncHttpxUpstreamResponse(head, call, host, line)
+        return PooledResponse(head, call, host, scope)
 
     def close(self) -> None:
         """Close the connections that were opened here; a given transport is its owner's."""
@@ -117,8 +118,9 @@ class SyncHttpxUpstreamClient:
         for pool in pools.values():
             pool.close()
 
-    def _send(self, request: UpstreamRequest, until: float, line: Line) -> _Call:
-        line.hold(until, request.connect_timeout_s)
+    def _send(self, request: UpstreamRequest, until: float, scope: CancelScope) -> _Call:
+        scope.set_deadline(until, request.connect_timeout_s)
+        use_scope(scope)
         try:
             if self._given is not None:
                 # It knows nothing of lines; its reads are at least limited one by one.
@@ -129,17 +131,17 @@ class SyncHttpxUpstreamClient:
             if proxy is not None or is_instrumented:
                 transport = self._transport(request.endpoint, proxy)
                 return _TransportCall(transport, make_request(request))
-            return self._connect(request.endpoint).open(request, line)
+            return self._connect(request.endpoint).open(request, scope)
         finally:
-            line.let_go()
+            use_scope(None)
 
-    def _connect(self, endpoint: Endpoint) -> Connections:
+    def _connect(self, endpoint: Endpoint) -> ConnectionPool:
         context = self._contexts.get(endpoint.tls) if endpoint.scheme == "https" else None
         place = (context, endpoint)
         connections = self._connections.get(place)
         if connections is None:
             self._close_outdated()
-            made = Connections(endpoint, context)
+            made = ConnectionPool(endpoint, context)
             connections = self._connections.setdefault(place, made)
         return connections
 
@@ -167,7 +169,7 @@ class SyncHttpxUpstreamClient:
                 proxy=proxy,
             )
             # httpx has no argument for it.
-            made._pool._network_backend = LineBackend(made._pool._network_backend)  # type: ignore[assignment]
+            made._pool._network_backend = CancelScopeBackend(made._pool._network_backend)  # type: ignore[assignment]
             transport = self._transports.setdefault(identity, made)
         return transport
 
@@ -199,31 +201,32 @@ class _TransportCall:
         return next(self._chunks, b"")
 
 
-class SyncHttpxUpstreamResponse:
+class PooledResponse:
     """An answer and its body; the bytes are the network's, never decoded."""
 
-    __slots__ = ("_call", "_host", "_line", "head")
+    __slots__ = ("_call", "_host", "_scope", "head")
 
-    def __init__(self, head: ResponseHead, call: _Call, host: str, line: Line) -> None:
+    def __init__(self, head: ResponseHead, call: _Call, host: str, scope: CancelScope) -> None:
         self.head = head
         self._call = call
         self._host = host
-        self._line = line
+        self._scope = scope
 
     def read(self, until: float) -> bytes:
         """The next bytes; see `UpstreamResponse`."""
-        self._line.hold(until)
+        self._scope.set_deadline(until)
+        use_scope(self._scope)
         try:
             data = self._call.read()
         except _LATE as exc:
             raise TimeoutError from exc
         except _BROKEN as exc:
-            self._line.check()
+            self._scope.check()
             raise torn(self._host) from exc
         finally:
-            self._line.let_go()
+            use_scope(None)
         if not data:
-            self._line.check()
+            self._scope.check()
         return data
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from llm_mesh_middleware._engine.http.async_httpx_client import HttpxUpstreamClient
+from llm_mesh_middleware._engine.http.async_transport_client import AsyncTransportClient
 from llm_mesh_middleware._engine.http.tls import TLSContexts
 from llm_mesh_middleware.testing import (
     Answer,
@@ -39,7 +39,7 @@ MENU: tuple[Scripted, ...] = (
 NOT_IDLE = re.compile(r"[1-9]\d* (active|queued)")
 
 
-def in_use(client: HttpxUpstreamClient) -> list[str]:
+def in_use(client: AsyncTransportClient) -> list[str]:
     """What the pools of `client` say of themselves, where it is more than idle connections."""
     pools = [repr(transport._pool) for transport in client._transports.values()]
     return [pool for pool in pools if NOT_IDLE.search(pool)]
@@ -57,7 +57,7 @@ async def test_random_cancellations_leave_no_connection_behind(
 ) -> None:
     draw = random.Random(seed)
     scripted.script(*[draw.choice(MENU) for _ in range(400)])
-    client = HttpxUpstreamClient(contexts)
+    client = AsyncTransportClient(contexts)
 
     async def leave_at_some_point() -> None:
         task = asyncio.create_task(send(client, request_to(scripted)))
@@ -81,7 +81,7 @@ async def test_random_cancellations_leave_no_connection_behind(
 async def test_a_call_can_be_cancelled_at_every_step_of_the_loop(
     plain_upstream: FakeUpstream, ticks: int
 ) -> None:
-    client = HttpxUpstreamClient(TLSContexts())
+    client = AsyncTransportClient(TLSContexts())
     for _ in range(2):  # on a new connection, and on one that may have been kept
         task = asyncio.create_task(send(client, request_to(plain_upstream)))
         for _ in range(ticks):
@@ -100,7 +100,7 @@ async def test_who_leaves_while_nobody_accepts_the_connection_waits_for_nothing(
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         port = listener.getsockname()[1]
         fillers = [_filler(port) for _ in range(3)]
-        client = HttpxUpstreamClient(contexts)
+        client = AsyncTransportClient(contexts)
         task = asyncio.create_task(send(client, request_to(f"http://127.0.0.1:{port}")))
         await asyncio.sleep(0.02)
         began = time.monotonic()

@@ -11,20 +11,19 @@ import aiohttp
 from ..._core.values.endpoint import Endpoint
 from ..._core.values.messages import Deadline, UpstreamRequest
 from ...exceptions import UpstreamError, UpstreamProtocolError
-from .async_dialer import Destination, Dialer
-from .async_wire import AsyncWire
-from .http1 import AnswerReader, NoAnswer, NotHTTP
+from .async_connection import AsyncConnection, AsyncConnector, Destination
+from .http1 import NoResponse, NotHTTP, ResponseReader
 from .pool import KEEPALIVE_S
 from .protocols import STALE_S, connect_failure, env_proxy, response_head, torn
 from .tls import TLSContexts
 
-__all__ = ["AiohttpUpstreamClient"]
+__all__ = ["AsyncPooledClient"]
 
 _MAX_DESTINATIONS = 256
 _CLOSING_S = 1.0
 
 # What a kept connection that the provider was closing fails with.
-_STALE_ERRORS = (NoAnswer, ConnectionResetError)
+_STALE_ERRORS = (NoResponse, ConnectionResetError)
 _FAULTS = (aiohttp.ClientError, NotHTTP, OSError)
 
 # Most specific first: several of them inherit from one another.
@@ -41,61 +40,63 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.ClientOSError, "the connection was reset"),
     (ConnectionResetError, "the connection was reset"),
     (aiohttp.ServerDisconnectedError, "the connection was closed before an answer"),
-    (NoAnswer, "the connection was closed before an answer"),
+    (NoResponse, "the connection was closed before an answer"),
     (aiohttp.ClientConnectionError, "the connection was lost"),
 )
 
 
-class AiohttpUpstreamClient:
+class AsyncPooledClient:
     """One pool of connections for each destination, made in the event loop that uses it."""
 
     def __init__(self, contexts: TLSContexts, *, trust_env: bool) -> None:
         self._contexts = contexts
         self._trust_env = trust_env
         self._loop = asyncio.get_running_loop()
-        self._dialer = Dialer()
+        self._connector = AsyncConnector()
         self._destinations: dict[tuple[object, ...], Destination] = {}
-        self._wires: WeakSet[AsyncWire] = WeakSet()  # an open one is held by its transport
+        self._connections: WeakSet[AsyncConnection] = (
+            WeakSet()
+        )  # an open one is held by its transport
         self._sweep: asyncio.TimerHandle | None = None
 
-    async def open(self, request: UpstreamRequest) -> AiohttpUpstreamResponse:
+    async def open(self, request: UpstreamRequest) -> AsyncPooledResponse:
         """Send `request`; see `AsyncUpstreamClient`."""
         try:
             return await self._open(request)
         except _FAULTS as exc:
             raise _map(exc, request) from exc
 
-    async def _open(self, request: UpstreamRequest) -> AiohttpUpstreamResponse:
+    async def _open(self, request: UpstreamRequest) -> AsyncPooledResponse:
         """Replaces a kept connection that the provider was closing as the request came, once."""
         destination = self._destination(request.endpoint)
         head = destination.head(request)
         has_replaced = False
         while True:
             kept = destination.pool.take()
-            wire = kept or await self._dial(destination, request.connect_timeout_s)
+            connection = kept or await self._connect(destination, request.connect_timeout_s)
             sent_at = self._loop.time()
             try:
-                wire.send(head, request.body)
-                answer = AnswerReader()
-                while (rest := answer.feed_head(await wire.receive())) is None:
+                connection.send(head, request.body)
+                answer = ResponseReader()
+                while (rest := answer.feed_head(await connection.receive())) is None:
                     pass
                 host = request.endpoint.provider_host
-                return AiohttpUpstreamResponse(self, destination, wire, answer, rest, host)
+                return AsyncPooledResponse(self, destination, connection, answer, rest, host)
             except BaseException as exc:
-                wire.abort()
+                connection.abort()
                 is_stale = kept is not None and self._loop.time() - sent_at < STALE_S
                 if has_replaced or not is_stale or not isinstance(exc, _STALE_ERRORS):
                     raise
             has_replaced = True
 
-    async def _dial(self, destination: Destination, connect_s: float) -> AsyncWire:
-        wire = await self._dialer.dial(destination, connect_s)
-        self._wires.add(wire)
-        return wire
+    async def _connect(self, destination: Destination, connect_s: float) -> AsyncConnection:
+        connection = await self._connector.open(destination, connect_s)
+        self._connections.add(connection)
+        return connection
 
-    def keep(self, wire: AsyncWire, destination: Destination) -> None:
+    def keep(self, connection: AsyncConnection, destination: Destination) -> None:
         """Keep a connection for the next call to `destination`."""
-        destination.pool.give_back(wire)
+        destination.pool.give_back(connection)
         if self._sweep is None and destination.pool:  # else it is closed already
             self._sweep = self._loop.call_later(KEEPALIVE_S, self._drop_old)
 
@@ -105,14 +106,16 @@ class AiohttpUpstreamClient:
             self._sweep.cancel()
         for destination in self._destinations.values():
             destination.pool.close()
-        wires = list(self._wires)
-        for wire in wires:
-            wire.close()
-        if wires:
-            await asyncio.wait([wire.closed() for wire in wires], timeout=_CLOSING_S)
-        for wire in wires:
-            wire.abort()
-        await self._dialer.close()
+        connections = list(self._connections)
+        for connection in connections:
+            connection.close()
+        if connections:
+            await asyncio.wait(
+                [connection.closed() for connection in connections], timeout=_CLOSING_S
+            )
+        for connection in connections:
+            connection.abort()
+        await self._connector.close()
 
     def _destination(self, endpoint: Endpoint) -> Destination:
         context = self._contexts.get(endpoint.tls) if endpoint.scheme == "https" else None
@@ -137,17 +140,17 @@ class AiohttpUpstreamClient:
             self._sweep = self._loop.call_later(KEEPALIVE_S, self._drop_old)
 
 
-class AiohttpUpstreamResponse:
+class AsyncPooledResponse:
     """An answer whose head has come, and the connection that brings the rest."""
 
-    __slots__ = ("_answer", "_client", "_destination", "_host", "_rest", "_wire", "head")
+    __slots__ = ("_answer", "_client", "_destination", "_host", "_rest", "_connection", "head")
 
     def __init__(
         self,
-        client: AiohttpUpstreamClient,
+        client: AsyncPooledClient,
         destination: Destination,
-        wire: AsyncWire,
-        answer: AnswerReader,
+        connection: AsyncConnection,
+        answer: ResponseReader,
         rest: bytes,
         host: str,
     ) -> None:
@@ -159,17 +162,17 @@ class AiohttpUpstreamResponse:
         self.head = response_head(host, answer.status, answer.fields)
         self._client = client
         self._destination = destination
-        self._wire: AsyncWire | None = wire
+        self._connection: AsyncConnection | None = connection
         self._answer = answer
         self._rest = rest
         self._host = host
 
     async def read(self) -> bytes:
         """The next bytes; see `AsyncUpstreamResponse`."""
-        answer, wire = self._answer, self._wire
+        answer, connection = self._answer, self._connection
         try:
-            while wire is not None and not answer.is_over:
-                data, self._rest = self._rest or await wire.receive(), b""
+            while connection is not None and not answer.is_over:
+                data, self._rest = self._rest or await connection.receive(), b""
                 if data := answer.feed(data):
                     return data
         except (NotHTTP, OSError) as exc:
@@ -178,15 +181,15 @@ class AiohttpUpstreamResponse:
 
     async def aclose(self) -> None:
         """Keep the connection at the end of the body, break it off before."""
-        wire, self._wire = self._wire, None
-        if wire is None:
+        connection, self._connection = self._connection, None
+        if connection is None:
             return
-        if not (self._answer.is_over and wire.is_sent()):
-            wire.abort()
+        if not (self._answer.is_over and connection.is_sent()):
+            connection.abort()
         elif self._answer.keeps:
-            self._client.keep(wire, self._destination)
+            self._client.keep(connection, self._destination)
         else:
-            wire.close()
+            connection.close()
 
 
 def _map(exc: Exception, request: UpstreamRequest) -> UpstreamError:

@@ -12,12 +12,12 @@ import httpx
 from ..._core.values.endpoint import Endpoint
 from ..._core.values.messages import UpstreamRequest
 from ...exceptions import UpstreamError
-from ..tasks.shielding import finished, interruptible
-from .httpx_calls import NO_LIMITS, fields_of, is_unused, make_request, map_error
+from ..tasks.shielding import run_interruptible, run_to_completion
+from .httpx_transport import NO_LIMITS, fields_of, is_unused, make_request, map_error
 from .protocols import STALE_S, env_proxy, response_head, torn
 from .tls import TLSContexts
 
-__all__ = ["HttpxUpstreamClient"]
+__all__ = ["AsyncTransportClient"]
 
 # Whose certificates are shown and asked for: the same address may stand for several.
 _Identity: TypeAlias = tuple[ssl.SSLContext, str, str | None]
@@ -27,7 +27,7 @@ _Identity: TypeAlias = tuple[ssl.SSLContext, str, str | None]
 _CONNECT_GRACE_S = 0.02
 
 
-class HttpxUpstreamClient:
+class AsyncTransportClient:
     """One transport per TLS identity, or the single transport that the owner has given.
 
     httpx keys its connections by address alone: two providers behind one address must not share
@@ -48,7 +48,7 @@ class HttpxUpstreamClient:
         self._given = transport
         self._transports: dict[_Identity, httpx.AsyncHTTPTransport] = {}
 
-    async def open(self, request: UpstreamRequest) -> HttpxUpstreamResponse:
+    async def open(self, request: UpstreamRequest) -> AsyncTransportResponse:
         """Send `request`; see `AsyncUpstreamClient`.
 
         A kept connection that the provider was closing when the request came is replaced, once.
@@ -66,15 +66,15 @@ class HttpxUpstreamClient:
         except (httpx.TransportError, OSError) as exc:
             raise map_error(exc, request) from exc
         try:
-            return HttpxUpstreamResponse(response, request.endpoint.provider_host)
+            return AsyncTransportResponse(response, request.endpoint.provider_host)
         except UpstreamError:
-            await finished(response.aclose())
+            await run_to_completion(response.aclose())
             raise
 
     async def _send(self, request: UpstreamRequest, wire: _Wire) -> httpx.Response:
         transport = await self._transport(request.endpoint)
         call = transport.handle_async_request(make_request(request, trace=wire.trace))
-        return await interruptible(call, wire.cut, httpx.Response.aclose)
+        return await run_interruptible(call, wire.cut, httpx.Response.aclose)
 
     async def aclose(self) -> None:
         """Close the connections that were opened here; a given transport is its owner's."""
@@ -150,7 +150,7 @@ class _Wire:
             call.cancel()
 
 
-class HttpxUpstreamResponse:
+class AsyncTransportResponse:
     """An answer on its httpx response; the bytes are the network's, never decoded."""
 
     __slots__ = ("_chunks", "_host", "_response", "head")
@@ -166,13 +166,13 @@ class HttpxUpstreamResponse:
     async def read(self) -> bytes:
         """The next bytes; see `AsyncUpstreamResponse`."""
         try:
-            return await interruptible(self._next(), self._cut)
+            return await run_interruptible(self._next(), self._cut)
         except (httpx.TransportError, OSError) as exc:
             raise torn(self._host) from exc
 
     async def aclose(self) -> None:
         """Close; httpcore keeps the connection if the body was read to its end."""
-        await finished(self._close())
+        await run_to_completion(self._close())
 
     async def _next(self) -> bytes:
         async for chunk in self._chunks:

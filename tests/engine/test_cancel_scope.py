@@ -1,4 +1,4 @@
-"""The line under a synchronous call: whoever cuts it ends the exchange, in every phase."""
+"""Cancelling the scope of a synchronous call ends the exchange, in every phase."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from llm_mesh_middleware import Mesh, MeshSettings
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import ClientRequest
 from llm_mesh_middleware._engine.drivers.delivery import Delivery
-from llm_mesh_middleware._engine.tasks.cancel_scope import Line
+from llm_mesh_middleware._engine.tasks.cancel_scope import CancelScope
 from llm_mesh_middleware.exceptions import ClientDisconnected
 from llm_mesh_middleware.testing import Answer, Cut, FakeUpstream, Scripted, Stream, chat_stream
 from tests.resilience.meshes import FALLBACK, HOST, PRIMARY, Ledger, provider, route
@@ -30,11 +30,11 @@ def upstreams() -> Iterator[tuple[FakeUpstream, FakeUpstream]]:
         yield primary, fallback
 
 
-def send(mesh: Mesh, line: Line, **members: object) -> Delivery:
+def send(mesh: Mesh, scope: CancelScope, **members: object) -> Delivery:
     host = mesh.find(HOST.encode())
     assert host is not None
     body = json.dumps({"messages": [{"role": "user", "content": "hi"}], **members}).encode()
-    return mesh.send(host, ClientRequest("POST", "/", Headers(), body), line=line)
+    return mesh.send(host, ClientRequest("POST", "/", Headers(), body), scope=scope)
 
 
 def mesh_of(
@@ -62,7 +62,7 @@ PHASES: dict[str, tuple[Scripted, dict[str, object], bool]] = {
 
 
 @pytest.mark.parametrize(("answer", "retry", "stream"), PHASES.values(), ids=PHASES)
-def test_a_cut_line_ends_the_exchange(
+def test_a_cancelled_scope_ends_the_exchange(
     upstreams: tuple[FakeUpstream, FakeUpstream],
     answer: Scripted,
     retry: dict[str, object],
@@ -72,11 +72,11 @@ def test_a_cut_line_ends_the_exchange(
         upstream.always(answer)
     is_race = retry is HEDGED
     mesh, ledger = mesh_of(*upstreams, PRIMARY, *([FALLBACK] if is_race else []), retry=retry)
-    line, errors = Line(), []
+    scope, errors = CancelScope(), []
 
     def work() -> None:
         try:
-            send(mesh, line, stream=stream)
+            send(mesh, scope, stream=stream)
         except ClientDisconnected as error:
             errors.append(error)
 
@@ -88,7 +88,7 @@ def test_a_cut_line_ends_the_exchange(
         fallback.wait_for_requests(1)
     while retry is PATIENT and not ledger.entries[0].events[-1].startswith("answered"):
         thread.join(0.002)
-    line.cut()
+    scope.cancel()
     thread.join(2)
 
     assert not thread.is_alive()
@@ -100,17 +100,17 @@ def test_a_cut_line_ends_the_exchange(
 
 
 @pytest.mark.parametrize("framing", ["chunked", "close"])
-def test_a_cut_stream_is_not_one_that_the_provider_broke(
+def test_a_cancelled_stream_is_not_one_that_the_provider_broke(
     upstreams: tuple[FakeUpstream, FakeUpstream], framing: str
 ) -> None:
     upstreams[0].always(Stream(EVENTS[:2], end="stall", framing=framing))  # type: ignore[arg-type]
     mesh, ledger = mesh_of(*upstreams, PRIMARY)
-    line = Line()
-    delivery = send(mesh, line, stream=True)
+    scope = CancelScope()
+    delivery = send(mesh, scope, stream=True)
     pieces = iter(delivery)
     while EVENTS[1] not in next(pieces):
         pass
-    threading.Timer(0.02, line.cut).start()
+    threading.Timer(0.02, scope.cancel).start()
     with pytest.raises(ClientDisconnected):
         next(pieces)
     delivery.close()
@@ -120,23 +120,23 @@ def test_a_cut_stream_is_not_one_that_the_provider_broke(
     mesh.close()
 
 
-def test_the_winner_of_a_race_hangs_on_the_same_line(
+def test_the_winner_of_a_race_is_cancelled_with_the_scope(
     upstreams: tuple[FakeUpstream, FakeUpstream],
 ) -> None:
     primary, fallback = upstreams
     primary.always(Cut(how="stall"))
     fallback.always(Cut(Answer(body={"choices": []}), at=0.9, how="stall"))
     mesh, _ = mesh_of(primary, fallback, PRIMARY, FALLBACK, retry=HEDGED)
-    line = Line()
+    scope = CancelScope()
 
-    def cut() -> None:
+    def cancel() -> None:
         fallback.wait_for_requests(1, 5)
         time.sleep(0.05)  # its head is on the way
-        line.cut()
+        scope.cancel()
 
-    threading.Thread(target=cut).start()
+    threading.Thread(target=cancel).start()
     with pytest.raises(ClientDisconnected):
-        send(mesh, line)
+        send(mesh, scope)
 
     assert fallback.requests[0].wait_disconnected()
     mesh.close()
@@ -148,11 +148,11 @@ def test_a_kept_connection_that_died_is_replaced_after_a_fresh_one_too(
     primary, fallback = upstreams
     mesh, ledger = mesh_of(primary, fallback, PRIMARY, FALLBACK, retry={"attempts": 1})
     primary.script(Answer(503, body={}))
-    send(mesh, Line()).close()  # the fallback's connection is kept from now on
+    send(mesh, CancelScope()).close()  # the fallback's connection is kept from now on
     primary.drop_connections()
     primary.script(Answer(503, body={}))
     fallback.script(Cut())
-    delivery = send(mesh, Line())
+    delivery = send(mesh, CancelScope())
 
     assert delivery.reply.status == 200
     assert [event for event in ledger.entries[1].events if event.startswith("sending")] == [
