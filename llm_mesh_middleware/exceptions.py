@@ -16,6 +16,7 @@
     ├── UpstreamError               the provider is at fault; 5xx, generic text
     │   ├── UpstreamConnectError    502  upstream_connect_error
     │   ├── UpstreamProtocolError   502  upstream_protocol_error
+    │   ├── StreamInterrupted       502  stream_interrupted
     │   ├── NoBackendAvailable      503  no_healthy_upstream
     │   └── UpstreamTimeout         504  upstream_timeout
     ├── ServerShutdown              503  server_shutdown; the process ends before the answer
@@ -47,6 +48,7 @@ __all__ = [
     "RequestTimeout",
     "RequestTooLarge",
     "ServerShutdown",
+    "StreamInterrupted",
     "UnsupportedEncoding",
     "UnsupportedOperation",
     "UpstreamConnectError",
@@ -215,6 +217,12 @@ class UpstreamProtocolError(UpstreamError):
     """The answer cannot be passed on: broken framing, half a body, a redirect."""
 
     code = "upstream_protocol_error"
+
+
+class StreamInterrupted(UpstreamError):
+    """A stream that was begun cannot be completed; its last event says so."""
+
+    code = "stream_interrupted"
 
 
 class NoBackendAvailable(UpstreamError):

@@ -10,11 +10,13 @@ from urllib.parse import urlsplit
 
 from .._core.provider.upstream import Upstream
 from .._core.values.endpoint import Endpoint, TLSFiles
-from .._core.values.operations import CHAT, MESSAGES, OPERATIONS, Operation
+from .._core.values.operations import Operation
 from .._core.values.outlier_detection import OutlierDetection
 from .._core.values.payload import raw
 from .._core.values.provider_identity import ProviderIdentity
-from .._dialects.same import OpenAITransformer
+from .._dialects.anthropic import MESSAGES
+from .._dialects.openai_chat import CHAT
+from .._dialects.registry import OPERATIONS
 from .._files import FileVersion, version_of
 from .._manifest import PYTHON, Resource, Secret, SecretName
 from ..config import LLMProvider, OpenAIConfig, SecretKeyRef
@@ -106,7 +108,6 @@ class CompiledProvider:
             identity=self._identity,
             endpoint=self._endpoint,
             targets=self._targets,
-            dialect=OpenAITransformer,
             headers=tuple((name.encode(), value.encode("latin-1")) for name, value in headers),
             model=model or config.model,
             model_mapping=dict(config.model_mapping or {}),

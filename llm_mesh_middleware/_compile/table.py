@@ -13,6 +13,8 @@ from .._core.flow.retrying import RetryPolicy
 from .._core.routing.matching import Match
 from .._core.routing.table import RouteRule, RoutingTable, VirtualHost
 from .._core.values.timeouts import Timeouts
+from .._dialects.openai_chat import CHAT
+from .._dialects.registry import OperationFinder
 from .._files import FileVersion
 from .._manifest import Manifest, Resource
 from ..config import BackendRef, LLMProvider, LLMRoute, RouteMatch, RuleTimeouts, StickyBy
@@ -159,7 +161,7 @@ class _Compiler:
                 timeouts = _rule_timeouts(rule.timeouts, self._timeouts)
                 retry, sticky = _retry(rule.retry), _sticky_by(rule.sticky_by)
                 rules.append(RouteRule(name, matches, Backends(backends), timeouts, retry, sticky))
-        return VirtualHost(route.spec.host.lower().rstrip("."), resource.name, tuple(rules))
+        return _virtual_host(route.spec.host.lower().rstrip("."), resource.name, tuple(rules))
 
     def _matches(
         self, resource: Resource, rule: RuleConfig, path: _Path, gateways: tuple[str, ...] | None
@@ -262,4 +264,13 @@ def _direct_host(provider: CompiledProvider, timeouts: Timeouts) -> VirtualHost:
     """A provider without a route is called by its own host (what ASM's first example does)."""
     backends = Backends([Backend(provider.upstream(), 1)])
     rule = RouteRule("default", (Match(),), backends, timeouts)
-    return VirtualHost(provider.host, provider.resource.name, (rule,))
+    return _virtual_host(provider.host, provider.resource.name, (rule,))
+
+
+def _virtual_host(name: str, route: str, rules: tuple[RouteRule, ...]) -> VirtualHost:
+    paths = [
+        backend.upstream.targets[CHAT].partition("?")[0]
+        for rule in rules
+        for backend in rule.backends
+    ]
+    return VirtualHost(name, route, rules, OperationFinder(paths))

@@ -1,12 +1,12 @@
-"""What the exchange needs from a wire conversion; the conversions live in `_dialects`."""
+"""What the core needs from a dialect; the dialects live in `_dialects`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from ..exceptions import AnswerableError
 from .values.messages import ClientRequest, ResponseHead
 from .values.operations import Operation
 from .values.summary import AnswerSummary
@@ -98,4 +98,32 @@ class Transformer(Protocol):
         """
 
 
-Dialect = Callable[[ClientRequest, Operation, "Upstream"], Transformer]
+class Dialect(Protocol):
+    """The form of one API on the wire. One object for each, without state.
+
+    `key_field` is the header field that carries the provider's key.
+    """
+
+    @property
+    def name(self) -> str:
+        """The dialect's name, such as `openai.chat`."""
+
+    @property
+    def key_field(self) -> bytes:
+        """The header field that carries the key, in lower case."""
+
+    def transformer(
+        self, request: ClientRequest, operation: Operation, upstream: Upstream
+    ) -> Transformer:
+        """Return the conversion for one attempt at `upstream`."""
+
+    def write_error(self, error: AnswerableError) -> bytes:
+        """Return the body of the mesh's own error: a JSON object as this dialect has it."""
+
+    def error_event(self, error: AnswerableError, *, position: int = 0) -> bytes:
+        """Return the event that tells a stream's reader of an error.
+
+        Args:
+            error: what the stream ends with.
+            position: how many events precede it, for dialects that number them.
+        """

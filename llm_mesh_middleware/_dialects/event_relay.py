@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import contextlib
 
+from .._core.dialect import Dialect
 from .._core.http.decoding import BodyDecoder, DecodingError
 from .._core.http.sse import (
     EventCutter,
     EventTooLong,
     before_last_events,
     event_data,
-    make_event,
     plain_data,
 )
 from .._core.provider.upstream import Upstream
-from .._core.values.messages import error_object
 from .._core.values.summary import AnswerSummary
 from .._core.values.usage import Usage
-from ..exceptions import AnswerableError, UpstreamProtocolError
+from ..exceptions import AnswerableError, StreamInterrupted, UpstreamProtocolError
 from .progress import StreamProgress
 from .stream_bridge import BrokenStream, events_to_completion
 
@@ -42,10 +41,10 @@ class EventRelay:
     __slots__ = (
         "_cutter",
         "_decoder",
+        "_dialect",
         "_drops_usage",
         "_kept",
         "_may_keep",
-        "_names_events",
         "_progress",
         "_upstream",
         "_was_dropped",
@@ -56,12 +55,12 @@ class EventRelay:
         self,
         upstream: Upstream,
         *,
+        dialect: Dialect,
         drops_usage: bool,
         decoder: BodyDecoder | None = None,
         keeps_content: bool = False,
-        names_events: bool = False,
     ) -> None:
-        self._names_events = names_events
+        self._dialect = dialect
         self._kept: list[bytes] | None = [] if keeps_content else None
         self._may_keep = _MAX_KEPT_BYTES
         self._upstream = upstream
@@ -133,10 +132,7 @@ class EventRelay:
             return b""
         self.error = self.error or error
         message = error.message if isinstance(error, AnswerableError) else "the stream broke off"
-        body = error_object(message, type="upstream_error", code="stream_interrupted")
-        if not self._names_events:
-            return make_event(body)
-        return make_event(b'{"type":"error",' + body[1:], name=b"error")
+        return self._dialect.error_event(StreamInterrupted(message), position=self.events)
 
     def _are_deltas(self, data: bytes) -> bool:
         """Whether `data` is events that only continue an answer; they are then taken note of."""

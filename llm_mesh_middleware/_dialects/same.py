@@ -1,4 +1,4 @@
-"""OpenAI's dialect on both sides: the same bytes, but for what the configuration sets."""
+"""One dialect on both sides: the same bytes, except for what the configuration sets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from .._core.dialect import BodyRelay, WholeAnswer
 from .._core.http.decoding import DECODABLE, BodyDecoder, DecodingError
 from .._core.provider.upstream import Upstream
 from .._core.values.headers import Headers
-from .._core.values.messages import ClientRequest, ResponseHead, error_object
+from .._core.values.messages import ClientRequest, ResponseHead
 from .._core.values.operations import Operation
 from .._core.values.payload import (
     Fields,
@@ -18,12 +18,12 @@ from .._core.values.payload import (
     read_text,
 )
 from .._core.values.summary import AnswerSummary
-from ..exceptions import UpstreamProtocolError
+from ..exceptions import UpstreamError, UpstreamProtocolError
 from .event_relay import EventRelay
 from .progress import AnswerFields, read_answer
 from .stream_bridge import BrokenStream, NoCompletion, completion_to_events, events_to_completion
 
-__all__ = ["OpenAITransformer"]
+__all__ = ["SameTransformer"]
 
 RawFields = list[tuple[bytes, bytes]]
 
@@ -34,7 +34,7 @@ _TRUE, _FALSE = raw(True), raw(False)
 _MAX_DECODED_PIECE = 16 * 2**20
 
 
-class OpenAITransformer:
+class SameTransformer:
     """Sets a request's configured members; passes answers on in the form the client asked for.
 
     What a default fills in counts as asked for by the client.
@@ -106,7 +106,7 @@ class OpenAITransformer:
             drops_usage=self.added_usage,
             decoder=decoder,
             keeps_content=self._keeps_content,
-            names_events=self._operation.names_events,
+            dialect=self._operation.dialect,
         )
         return headers, relay
 
@@ -169,7 +169,7 @@ class OpenAITransformer:
             body = self._upstream.redact(body)
         elif is_readable:
             message = f"{self._upstream.host} answered {head.status} without an error object"
-            body = error_object(message, type="upstream_error", code="upstream_error")
+            body = self._operation.dialect.write_error(UpstreamError(message))
             headers = _with_type(headers, _JSON)
         return WholeAnswer(_with_length(headers, body), body)
 

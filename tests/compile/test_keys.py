@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_mesh_middleware._core.values.operations import CHAT
+from llm_mesh_middleware._dialects.openai_chat import CHAT
 from llm_mesh_middleware._manifest import Secret
 from llm_mesh_middleware.exceptions import Problem
 from tests.canaries import canary

@@ -15,7 +15,8 @@ from llm_mesh_middleware._core.flow.retrying import RetryBudget, RetryPolicy
 from llm_mesh_middleware._core.provider.health import ProviderHealth
 from llm_mesh_middleware._core.provider.registry import HealthRegistry
 from llm_mesh_middleware._core.routing.table import RouteRule
-from llm_mesh_middleware._core.values.operations import CHAT, OPERATIONS, Operation
+from llm_mesh_middleware._core.values.operations import Operation
+from llm_mesh_middleware._dialects.openai_chat import CHAT, OPERATIONS
 from llm_mesh_middleware.exceptions import (
     NoBackendAvailable,
     UnsupportedOperation,

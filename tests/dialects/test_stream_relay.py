@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from llm_mesh_middleware._core.http.decoding import BodyDecoder
 from llm_mesh_middleware._core.http.sse import EventCutter, event_data
 from llm_mesh_middleware._core.values.usage import Usage
+from llm_mesh_middleware._dialects import openai_chat
 from llm_mesh_middleware._dialects.event_relay import EventRelay
 from llm_mesh_middleware.exceptions import ClientDisconnected, UpstreamProtocolError
 from llm_mesh_middleware.testing import chat_stream, token_usage
@@ -43,7 +44,9 @@ STOP = delta("", reason="stop")
 
 def relay_of(*, drops_usage: bool = True, coding: str | None = None) -> EventRelay:
     decoder = BodyDecoder(coding, 1 << 20) if coding else None
-    return EventRelay(UPSTREAM, drops_usage=drops_usage, decoder=decoder)
+    return EventRelay(
+        UPSTREAM, dialect=openai_chat.DIALECT, drops_usage=drops_usage, decoder=decoder
+    )
 
 
 def relayed(pieces: Iterable[bytes], relay: EventRelay | None = None) -> bytes:

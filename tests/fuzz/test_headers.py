@@ -10,7 +10,7 @@ from llm_mesh_middleware._core.flow.exchange import ExchangePolicy, exchange
 from llm_mesh_middleware._core.flow.state import MeshState
 from llm_mesh_middleware._core.values.headers import ForwardPolicy, Headers
 from llm_mesh_middleware._core.values.messages import Answer, ClientRequest, Send, UpstreamRequest
-from llm_mesh_middleware._core.values.operations import CHAT
+from llm_mesh_middleware._dialects.openai_chat import CHAT
 from tests.canaries import canary
 from tests.core.scripted import JSON, Clock, Notes, head
 from tests.core.tables import provider, route, table, upstream_of, virtual_host

@@ -38,7 +38,7 @@ def explain_call(
 ) -> BackendExplanation:
     """What `backend` would be sent for `request`; `share` and the choice are its rule's."""
     upstream = backend.upstream
-    transformer = upstream.dialect(request, operation, upstream)
+    transformer = operation.dialect.transformer(request, operation, upstream)
     sent = decode_fields(transformer.body()) if operation.has_body else {}
     return BackendExplanation(
         provider=upstream.provider,

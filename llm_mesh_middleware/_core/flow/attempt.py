@@ -78,7 +78,7 @@ class Attempt:
         self.lease = lease
         self.number = number
         self._context = context
-        self._transformer: Transformer = upstream.dialect(
+        self._transformer: Transformer = context.operation.dialect.transformer(
             context.request, context.operation, upstream
         )
         self._first_byte = context.deadline.for_host(upstream.host).or_sooner(

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from ..dialect import Dialect
 from ..values.endpoint import Endpoint
 from ..values.operations import Operation
 from ..values.outlier_detection import OutlierDetection
@@ -25,14 +24,13 @@ class Upstream:
     `targets` maps each operation the provider can serve to a request target. `headers` are set on
     every call, Host and key among them. `model` and `stream` replace what the client sent,
     `defaults` (encoded JSON) fill what it left out. `asks_usage` allows asking for token counts in
-    streams. `secrets` are the values that must never be shown. `dialect` makes the conversion for
-    one attempt. `detection` and `max_concurrency` are the provider's, whichever rule it serves.
+    streams. `secrets` are the values that must never be shown. `detection` and `max_concurrency`
+    are the provider's, whichever rule it serves.
     """
 
     identity: ProviderIdentity
     endpoint: Endpoint
     targets: Mapping[Operation, str]
-    dialect: Dialect
     headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
     model: str | None = None
     model_mapping: Mapping[str, str] = field(default_factory=dict)
@@ -58,7 +56,7 @@ class Upstream:
 
         Where the configuration sets that field itself, the key stays a Bearer token.
         """
-        name = operation.key_field
+        name = operation.dialect.key_field
         if name == _BEARER or any(field[0] == name for field in self.headers):
             return self.headers
         return tuple(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -12,7 +12,7 @@ from ..balance.backends import Backends
 from ..flow.retrying import RetryPolicy
 from ..http.hosts import normalise_host
 from ..values.messages import ClientRequest
-from ..values.operations import CHAT, Operation, find_operation
+from ..values.operations import Operation
 from ..values.timeouts import Timeouts
 from .matching import Exact, Match, read_subject
 
@@ -60,22 +60,16 @@ class Selection(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class VirtualHost:
-    """A host the mesh answers for; `route` names its LLMRoute, or its LLMProvider without one."""
+    """A host the mesh answers for.
+
+    `route` names its LLMRoute, or its LLMProvider without one. `operation` finds the operation
+    behind a client's path.
+    """
 
     name: str
     route: str
     rules: tuple[RouteRule, ...]
-
-    def operation(self, path: str) -> Operation | None:
-        """The operation behind a client's path; a provider's own path is always chat."""
-        operation = find_operation(path)
-        if operation is None and any(
-            backend.upstream.targets[CHAT].partition("?")[0] == path
-            for rule in self.rules
-            for backend in rule.backends
-        ):
-            return CHAT
-        return operation
+    operation: Callable[[str], Operation | None]
 
     def select(self, request: ClientRequest) -> Selection:
         """The first rule that holds.

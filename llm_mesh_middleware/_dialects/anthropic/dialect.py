@@ -1,0 +1,60 @@
+"""The dialect of the Messages API."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..._core.dialect import Transformer
+from ..._core.http.sse import make_event
+from ..._core.provider.upstream import Upstream
+from ..._core.values.messages import ClientRequest
+from ..._core.values.operations import Operation
+from ...exceptions import AnswerableError
+from ..same import SameTransformer
+
+__all__ = ["DIALECT", "MESSAGES", "OPERATIONS", "AnthropicMessages"]
+
+# The API's own word for each status; the rest are the request's fault or the server's.
+_TYPES = {
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    408: "timeout_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+
+
+class AnthropicMessages:
+    """Messages; the events of a stream have names."""
+
+    name = "anthropic.messages"
+    key_field = b"x-api-key"
+
+    def transformer(
+        self, request: ClientRequest, operation: Operation, upstream: Upstream
+    ) -> Transformer:
+        """Return the conversion for one attempt at `upstream`."""
+        return SameTransformer(request, operation, upstream)
+
+    def write_error(self, error: AnswerableError) -> bytes:
+        """Return an error object. The mesh gives no ids to requests, so `request_id` is null."""
+        other = "api_error" if error.status >= 500 else "invalid_request_error"
+        told = {"type": _TYPES.get(error.status, other), "message": error.message}
+        return msgspec.json.encode({"type": "error", "error": told, "request_id": None})
+
+    def error_event(self, error: AnswerableError, *, position: int = 0) -> bytes:
+        """Return an `error` event; its data is the error object."""
+        return make_event(self.write_error(error), name=b"error")
+
+
+DIALECT = AnthropicMessages()
+
+# The Assistants API has paths that end in `/messages` as well.
+MESSAGES = Operation("chat", "/messages", DIALECT, is_generation=True, asked_as="/v1/messages")
+
+OPERATIONS = (MESSAGES,)

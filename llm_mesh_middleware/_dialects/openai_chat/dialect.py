@@ -1,0 +1,48 @@
+"""The dialect of chat completions."""
+
+from __future__ import annotations
+
+from ..._core.dialect import Transformer
+from ..._core.http.sse import make_event
+from ..._core.provider.upstream import Upstream
+from ..._core.values.messages import ClientRequest
+from ..._core.values.operations import Operation
+from ...exceptions import AnswerableError
+from ..openai_errors import error_body
+from ..same import SameTransformer
+
+__all__ = ["CHAT", "DIALECT", "OPERATIONS", "OpenAIChat"]
+
+
+class OpenAIChat:
+    """Chat completions, and the older operations that share its errors and counts."""
+
+    name = "openai.chat"
+    key_field = b"authorization"
+
+    def transformer(
+        self, request: ClientRequest, operation: Operation, upstream: Upstream
+    ) -> Transformer:
+        """Return the conversion for one attempt at `upstream`."""
+        return SameTransformer(request, operation, upstream)
+
+    def write_error(self, error: AnswerableError) -> bytes:
+        """Return an error object."""
+        return error_body(error)
+
+    def error_event(self, error: AnswerableError, *, position: int = 0) -> bytes:
+        """Return an error object as an event without a name."""
+        return make_event(error_body(error))
+
+
+DIALECT = OpenAIChat()
+
+CHAT = Operation("chat", "/chat/completions", DIALECT, is_generation=True, has_two_forms=True)
+
+# The first whose suffix ends a path is meant, and `/chat/completions` ends with `/completions` too.
+OPERATIONS = (
+    CHAT,
+    Operation("text_completion", "/completions", DIALECT, is_generation=True, has_two_forms=True),
+    Operation("embeddings", "/embeddings", DIALECT),
+    Operation("models", "/models", DIALECT, method="GET"),
+)

@@ -1,0 +1,7 @@
+"""OpenAI's Responses API."""
+
+from __future__ import annotations
+
+from .dialect import DIALECT, OPERATIONS
+
+__all__ = ["DIALECT", "OPERATIONS"]

@@ -1,0 +1,49 @@
+"""The dialect of the Responses API."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..._core.dialect import Transformer
+from ..._core.http.sse import make_event
+from ..._core.provider.upstream import Upstream
+from ..._core.values.messages import ClientRequest
+from ..._core.values.operations import Operation
+from ...exceptions import AnswerableError
+from ..openai_errors import error_body
+from ..same import SameTransformer
+
+__all__ = ["DIALECT", "OPERATIONS", "OpenAIResponses"]
+
+
+class OpenAIResponses:
+    """Responses; the events of a stream have names and numbers."""
+
+    name = "openai.responses"
+    key_field = b"authorization"
+
+    def transformer(
+        self, request: ClientRequest, operation: Operation, upstream: Upstream
+    ) -> Transformer:
+        """Return the conversion for one attempt at `upstream`."""
+        return SameTransformer(request, operation, upstream)
+
+    def write_error(self, error: AnswerableError) -> bytes:
+        """Return an error object."""
+        return error_body(error)
+
+    def error_event(self, error: AnswerableError, *, position: int = 0) -> bytes:
+        """Return an `error` event, which has the members of an error object itself."""
+        told = {
+            "type": "error",
+            "code": error.code,
+            "message": error.message,
+            "param": error.param,
+            "sequence_number": position,
+        }
+        return make_event(msgspec.json.encode(told), name=b"error")
+
+
+DIALECT = OpenAIResponses()
+
+OPERATIONS = (Operation("responses", "/responses", DIALECT, is_generation=True),)
