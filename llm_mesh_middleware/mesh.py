@@ -17,11 +17,12 @@ from ._core.explaining.explanation import Explanation
 from ._core.flow.exchange import Exchange, ExchangePolicy, exchange
 from ._core.flow.observer import Observer
 from ._core.flow.state import MeshState
+from ._core.http.forwarding import ForwardPolicy
 from ._core.policy.access import AccessPolicy
 from ._core.provider.health import ProviderStatus
 from ._core.routing.table import RoutingTable, VirtualHost
 from ._core.values.endpoint import TLSFiles
-from ._core.values.headers import ForwardPolicy, Headers
+from ._core.values.headers import Headers
 from ._core.values.messages import ClientRequest
 from ._engine.drivers.async_driver import adrive
 from ._engine.drivers.delivery import AsyncDelivery, Delivery

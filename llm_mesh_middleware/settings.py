@@ -21,7 +21,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from ._core.values.headers import NEVER_FORWARDED, is_forbidden
+from ._core.http.forwarding import NEVER_FORWARDED, is_forbidden
 from ._schema.labels import read_label_file, read_label_list
 from ._schema.values import (
     check_base_url,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .._core.dialect import BodyRelay, WholeAnswer
 from .._core.http.decoding import DECODABLE, BodyDecoder, DecodingError
+from .._core.http.response_headers import client_headers
 from .._core.provider.upstream import Upstream
 from .._core.values.headers import Headers
 from .._core.values.messages import ClientRequest, ResponseHead
@@ -75,7 +76,7 @@ class SameTransformer:
 
     def whole(self, head: ResponseHead, body: bytes, *, max_bytes: int) -> WholeAnswer:
         """A JSON answer as it is, or in the other form; an error as JSON, whatever it came as."""
-        headers, coding = head.headers.downstream(), _coding(head.headers)
+        headers, coding = client_headers(head.headers), _coding(head.headers)
         if coding in DECODABLE:
             body, coding = self._decoded(coding, body, max_bytes), ""
             headers = [field for field in headers if field[0] != b"content-encoding"]
@@ -100,7 +101,7 @@ class SameTransformer:
         if coding and decoder is None:
             raise self._broken("sent a stream in a coding that was not asked for")
         dropped = (b"content-length", b"content-encoding")
-        headers = [field for field in head.headers.downstream() if field[0] not in dropped]
+        headers = [field for field in client_headers(head.headers) if field[0] not in dropped]
         relay = EventRelay(
             self._upstream,
             drops_usage=self.added_usage,

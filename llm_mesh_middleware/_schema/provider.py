@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, JsonValue, SecretStr, model_validator
 
-from .._core.values.headers import HOP_BY_HOP
+from .._core.http.forwarding import HOP_BY_HOP
 from .base import EXTENSION, Count, FileName, Host, Name, Wire
 from .duration import Duration
 from .values import (

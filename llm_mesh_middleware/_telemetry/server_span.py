@@ -21,6 +21,7 @@ _METHODS = frozenset(
     ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
 )
 _MAX_TEXT = 256
+_MAX_PORT_TEXT = 16  # a port and the blanks around it
 
 
 class ServerSpans:
@@ -115,7 +116,8 @@ class ServerCall:
             semconv.SERVER_ADDRESS: request.host,
             semconv.PROTOCOL_VERSION: request.http_version,
         }
-        if (port := _port(*request.headers.get_all(b"host")[:1])) is not None:
+        hosts = request.headers.get_all(b"host")
+        if hosts and (port := _port(hosts[0])) is not None:
             found[semconv.SERVER_PORT] = port
         if request.peer is not None:
             found[semconv.CLIENT_ADDRESS] = request.peer
@@ -152,8 +154,7 @@ def _duration_labels(
     return {name: value for name, value in sorted(known.items()) if value is not None}
 
 
-@lru_cache(maxsize=1024)
-def _port(host: bytes = b"") -> int | None:
-    """The port in a Host field."""
-    port = host.strip(b" \t").rpartition(b":")[2]
+def _port(host: bytes) -> int | None:
+    """Return the port in a Host field."""
+    port = host[-_MAX_PORT_TEXT:].rpartition(b":")[2].strip(b" \t")
     return int(port) if port.isdigit() and len(port) <= 5 else None

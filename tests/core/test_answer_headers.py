@@ -5,47 +5,92 @@ from __future__ import annotations
 import pytest
 
 from llm_mesh_middleware._core.flow.exchange import ExchangePolicy
+from llm_mesh_middleware._core.http.response_headers import NOSNIFF as NOSNIFF_FIELD
+from llm_mesh_middleware._core.http.response_headers import client_headers, safe_media_type
+from llm_mesh_middleware._core.values.headers import Headers
 from tests.core.scripted import ANSWER, JSON, answers, play
 from tests.core.tables import ACME, provider, request, route, table
 
-# The provider's fields, those that the client gets.
-DOWNSTREAM = [
-    (["x-request-id: r1"], ["x-request-id: r1"]),
-    (["openai-processing-ms: 5"], ["openai-processing-ms: 5"]),
-    (["x-ratelimit-remaining-tokens: 5"], ["x-ratelimit-remaining-tokens: 5"]),
-    (["retry-after: 3"], ["retry-after: 3"]),
-    (["retry-after-ms: 300"], ["retry-after-ms: 300"]),
-    (["x-anything: a", "x-anything: b"], ["x-anything: a", "x-anything: b"]),
-    (["cache-control: no-store"], ["cache-control: no-store"]),
-    # of the provider's connection
-    (["connection: keep-alive", "keep-alive: timeout=5"], []),
-    (["connection: close, x-hop", "x-hop: 1", "x-other: 2"], ["x-other: 2"]),
-    (["connection: X-Hop", "x-hop: 1"], []),
-    (["transfer-encoding: chunked"], []),
-    (["trailer: x"], []),
-    (["te: trailers"], []),
-    (["upgrade: h2c"], []),
-    (["proxy-connection: close"], []),
-    (["proxy-authenticate: Basic"], []),
-    (["proxy-authentication-info: x"], []),
-    # of its origin, which the client does not know
-    (["set-cookie: a=1", "set-cookie: b=2"], []),
-    (["strict-transport-security: max-age=1"], []),
-    (["alt-svc: h3"], []),
-    (["server: acme", "date: Thu, 01 Jan 1970 00:00:00 GMT"], []),
-    # only this mesh says how it routed
-    (["x-llm-mesh-provider: liar", "x-llm-mesh-key: x"], []),
-    # the length is counted anew
-    (["content-length: 5"], []),
-    (["content-length: 5", "content-length: 6"], []),
+# The provider's fields that describe its response, as a client gets them.
+PASSED = [
+    "x-request-id: r1",
+    "request-id: r1",
+    "apim-request-id: r1",
+    "x-amzn-requestid: r1",
+    "x-ms-request-id: r1",
+    "cf-ray: 8f0-FRA",
+    "openai-processing-ms: 5",
+    "openai-version: 2020-10-01",
+    "anthropic-ratelimit-requests-remaining: 5",
+    "x-dashscope-call-gateway: true",
+    "x-groq-region: eu",
+    "x-ratelimit-remaining-tokens: 5",
+    "ratelimit: limit=10, remaining=5",
+    "ratelimit-policy: 10;w=60",
+    "retry-after: 3",
+    "retry-after-ms: 300",
+    "x-should-retry: true",
+    "server-timing: total;dur=5",
+    "x-envoy-upstream-service-time: 5",
+    "cache-control: no-store",
+    "cache-control: no-cache, no-transform",
+    "x-accel-buffering: no",
 ]
 
+# Fields of the provider's connection, of its origin, for a proxy in front, or of no known family.
+DROPPED = [
+    ["connection: keep-alive", "keep-alive: timeout=5"],
+    ["connection: close, x-request-id", "x-request-id: 1"],
+    ["connection: X-Request-Id", "x-request-id: 1"],
+    ["transfer-encoding: chunked"],
+    ["trailer: x"],
+    ["te: trailers"],
+    ["upgrade: h2c"],
+    ["proxy-connection: close"],
+    ["proxy-authenticate: Basic"],
+    ["proxy-authentication-info: x"],
+    ["www-authenticate: Basic realm=x"],
+    ["authentication-info: x"],
+    ["set-cookie: a=1", "set-cookie: b=2"],
+    ["set-cookie2: a=1"],
+    ["strict-transport-security: max-age=1"],
+    ["alt-svc: h3"],
+    ["server: acme", "date: Thu, 01 Jan 1970 00:00:00 GMT"],
+    ["access-control-allow-origin: *", "access-control-allow-credentials: true"],
+    ["clear-site-data: *"],
+    ["refresh: 0; url=https://acme.example/"],
+    ["link: </x>; rel=preload"],
+    ["location: https://acme.example/"],
+    ["content-location: /x"],
+    ["x-accel-redirect: /secret"],
+    ["x-accel-buffering: yes"],
+    ["x-accel-expires: 3600"],
+    ["x-sendfile: /etc/passwd"],
+    ["x-lighttpd-send-file: /etc/passwd"],
+    ["x-reproxy-url: http://10.0.0.1/"],
+    ["content-security-policy: default-src *"],
+    ["content-disposition: attachment"],
+    ["cache-control: public, max-age=3600"],
+    ["cache-control: no-cache, max-age=3600"],
+    ["expires: Thu, 01 Jan 2099 00:00:00 GMT"],
+    ["etag: x"],
+    ["service-worker-allowed: /"],
+    ["report-to: {}", "nel: {}"],
+    ["x-content-type-options: sniff"],
+    ["x-anything: a", "x-anything: b"],
+    ["x-request-id-" + "x" * 300 + ": 1"],
+    ["x-ratelimit-" + "x" * 300 + ": 1"],
+    # only this mesh says how it routed
+    ["x-llm-mesh-provider: liar", "x-llm-mesh-key: x"],
+    # the length is counted anew
+    ["content-length: 5"],
+    ["content-length: 5", "content-length: 6"],
+]
+NOSNIFF = "x-content-type-options: nosniff"
 
-@pytest.mark.parametrize(("fields", "wanted"), DOWNSTREAM, ids=str)
-@pytest.mark.parametrize("status", [200, 429])
-def test_an_answers_fields_are_passed_on_without_those_of_its_connection(
-    fields: list[str], wanted: list[str], status: int
-) -> None:
+
+def passed_on(status: int, *fields: str) -> list[str]:
+    """The fields of a reply for a response with `fields`, without those it always has."""
     body = ANSWER if status == 200 else b'{"error":{}}'
     performed = play(
         table(provider()),
@@ -56,7 +101,59 @@ def test_an_answers_fields_are_passed_on_without_those_of_its_connection(
     )
     assert performed.reply is not None
     made = [f"{name.decode()}: {value.decode()}" for name, value in performed.reply.headers]
-    assert sorted(made) == sorted([JSON, f"content-length: {len(body)}", *wanted])
+    for always in (JSON, f"content-length: {len(body)}", NOSNIFF):
+        made.remove(always)
+    return made
+
+
+@pytest.mark.parametrize("field", PASSED)
+@pytest.mark.parametrize("status", [200, 429])
+def test_a_field_that_describes_the_response_reaches_the_client(field: str, status: int) -> None:
+    assert passed_on(status, field) == [field]
+
+
+@pytest.mark.parametrize("fields", DROPPED, ids=str)
+@pytest.mark.parametrize("status", [200, 429])
+def test_any_other_field_of_a_provider_stays_here(fields: list[str], status: int) -> None:
+    assert passed_on(status, *fields) == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"application/json",
+        b"Application/JSON; charset=utf-8",
+        b"application/problem+json",
+        b"application/x-ndjson",
+        b"text/event-stream; charset=utf-8",
+        b"audio/mpeg",
+        b"application/octet-stream",
+    ],
+)
+def test_a_safe_media_type_is_kept_as_it_is(value: bytes) -> None:
+    assert safe_media_type(value) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"text/html",
+        b"text/html; a=application/json",
+        b"application/xhtml+xml",
+        b"image/svg+xml",
+        b"text/javascript",
+        b"multipart/x-mixed-replace; boundary=x",
+        b"application/json, text/html",
+        b"",
+    ],
+)
+def test_any_other_media_type_becomes_that_of_octets(value: bytes) -> None:
+    assert safe_media_type(value) == b"application/octet-stream"
+
+
+def test_of_two_media_types_one_reaches_the_client() -> None:
+    made = client_headers(Headers([(b"content-type", b"text/html"), (b"content-type", b"a/b")]))
+    assert made == [(b"content-type", b"application/octet-stream"), NOSNIFF_FIELD]
 
 
 def shown(name: str, *, model: str = '"m"', openai: str = "{}", rule: str = "tier") -> bytes:

@@ -10,7 +10,7 @@ import pytest
 from llm_mesh_middleware._core.balance.backends import weighted_pick
 from llm_mesh_middleware._core.explaining.explainer import explain
 from llm_mesh_middleware._core.explaining.explanation import Explanation
-from llm_mesh_middleware._core.values.headers import ForwardPolicy
+from llm_mesh_middleware._core.http.forwarding import ForwardPolicy
 from llm_mesh_middleware._core.values.messages import ClientRequest
 from tests.canaries import canary
 from tests.core.tables import ACME, GLOBEX, provider, request, route, table, virtual_host

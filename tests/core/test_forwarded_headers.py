@@ -7,7 +7,8 @@ import random
 import pytest
 
 from llm_mesh_middleware._core.flow.exchange import ExchangePolicy
-from llm_mesh_middleware._core.values.headers import ForwardPolicy, Headers
+from llm_mesh_middleware._core.http.forwarding import ForwardPolicy
+from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import ClientRequest, UpstreamRequest
 from tests.canaries import canary
 from tests.core.scripted import sent
@@ -31,7 +32,6 @@ FORWARDED = [
     "user-agent: acme/1.0",
     "x-request-id: r-1",
     "idempotency-key: k-1",
-    "openai-organization: org-1",
     "openai-beta: assistants=v2",
     "anthropic-version: 2023-06-01",
     "x-dashscope-sse: enable",
@@ -47,6 +47,14 @@ NEVER = [
     "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port",
     "x-forwarded-prefix", "x-forwarded-anything", "x-real-ip", "via", "host", "content-length",
     "content-encoding", "accept-encoding", "expect", "x-original-url", "x-rewrite-url", "api-key",
+    "x-llm-mesh-hops",
+]  # fmt: skip
+
+# Members of forwarded families that choose the account which pays, or are a credential.
+ACCOUNTS = [
+    "openai-organization", "openai-project", "x-dashscope-workspace", "x-dashscope-workspaceid",
+    "x-dashscope-apikey", "anthropic-workspace", "anthropic-workspace-id", "anthropic-organization",
+    "anthropic-auth-token", "openai-account",
 ]  # fmt: skip
 
 # Nobody forbids these; nobody asked for them either.
@@ -73,9 +81,17 @@ def test_listed_fields_go_upstream_as_they_are(field: str) -> None:
     assert len(headers_of(request(field))) == len(OWN) + 1
 
 
-@pytest.mark.parametrize("name", NEVER + UNLISTED)
+@pytest.mark.parametrize("name", NEVER + UNLISTED + ACCOUNTS)
 def test_other_fields_do_not(name: str) -> None:
     assert sorted(headers_of(request(f"{name}: of-the-client"))) == sorted(OWN.items())
+
+
+@pytest.mark.parametrize("name", ACCOUNTS)
+@pytest.mark.parametrize("pattern", ["{name}", "{family}-*"])
+def test_the_owner_may_let_clients_choose_the_account(name: str, pattern: str) -> None:
+    family = name.rpartition("-")[0]
+    made = headers_of(request(f"{name}: v"), pattern.format(name=name, family=family))
+    assert (name.encode(), b" v") in made
 
 
 @pytest.mark.parametrize("name", NEVER)
@@ -137,12 +153,12 @@ def test_connection_takes_nothing_of_the_meshs_own_away(connection: str) -> None
 
 
 def test_a_configured_field_goes_before_the_clients() -> None:
-    routes = table(provider(openai="{headers: {openai-organization: ours, user-agent: mesh}}"))
-    asked = request("openai-organization: theirs", "user-agent: theirs", "openai-project: theirs")
+    routes = table(provider(openai="{headers: {openai-beta: ours, user-agent: mesh}}"))
+    asked = request("openai-beta: theirs", "user-agent: theirs", "anthropic-beta: theirs")
     made = sent(routes, asked, host=ACME).headers
-    assert [value for name, value in made if name == b"openai-organization"] == [b"ours"]
+    assert [value for name, value in made if name == b"openai-beta"] == [b"ours"]
     assert [value for name, value in made if name == b"user-agent"] == [b"mesh"]
-    assert (b"openai-project", b" theirs") in made
+    assert (b"anthropic-beta", b" theirs") in made
 
 
 def test_no_key_no_authorization() -> None:

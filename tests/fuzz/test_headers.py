@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from llm_mesh_middleware._core.flow.attempt import call_headers
 from llm_mesh_middleware._core.flow.exchange import ExchangePolicy, exchange
 from llm_mesh_middleware._core.flow.state import MeshState
-from llm_mesh_middleware._core.values.headers import ForwardPolicy, Headers
+from llm_mesh_middleware._core.http.forwarding import ForwardPolicy
+from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import Answer, ClientRequest, Send, UpstreamRequest
 from llm_mesh_middleware._dialects.openai_chat import CHAT
 from tests.canaries import canary
@@ -29,11 +30,11 @@ SECRET_NAMES = (
     b"x-rewrite-url", b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer",
     b"transfer-encoding", b"upgrade", b"host", b"content-length", b"content-encoding", b"expect",
     b"accept-encoding", b"proxy-anything", b"x-unknown", b"referer", b"origin",
-    b"x-llm-custom-host", b"x-auth-token", b"set-cookie",
+    b"x-llm-custom-host", b"x-auth-token", b"set-cookie", b"openai-organization",
 )  # fmt: skip
 PASSING_NAMES = (
     b"accept", b"accept-language", b"user-agent", b"x-request-id", b"idempotency-key",
-    b"openai-beta", b"openai-organization", b"anthropic-version", b"x-dashscope-session",
+    b"openai-beta", b"anthropic-version", b"x-dashscope-session",
     b"x-stainless-lang",
 )  # fmt: skip
 # Even an owner who lets everything through does not let these.

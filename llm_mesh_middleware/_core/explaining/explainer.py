@@ -14,10 +14,10 @@ from ...exceptions import AnswerableError, NoRouteMatched
 from ..flow.exchange import read_operation
 from ..flow.plan import AttemptPlan
 from ..flow.retrying import RetryBudget
+from ..http.forwarding import ForwardPolicy
 from ..provider.registry import HealthRegistry
 from ..routing.matching import Condition, Exact, Match, Prefix, Regex, read_subject
 from ..routing.table import RouteRule, RoutingTable, VirtualHost
-from ..values.headers import ForwardPolicy
 from ..values.messages import ClientRequest
 from ..values.operations import Operation
 from .explanation import (

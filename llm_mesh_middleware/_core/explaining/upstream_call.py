@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from ..balance.backends import Backend
 from ..flow.attempt import call_headers
+from ..http.forwarding import ForwardPolicy
 from ..provider.upstream import Upstream
-from ..values.headers import ForwardPolicy
 from ..values.messages import ClientRequest
 from ..values.operations import Operation
 from ..values.payload import Fields, decode_fields

@@ -8,10 +8,11 @@ import msgspec
 
 from ...exceptions import UpstreamError, UpstreamProtocolError
 from ..dialect import BodyRelay, Transformer
+from ..http.forwarding import ForwardPolicy
 from ..provider.health import Lease
 from ..provider.outliers import Result
 from ..provider.upstream import Upstream
-from ..values.headers import ForwardPolicy, Headers
+from ..values.headers import Headers
 from ..values.messages import (
     Answer,
     ClientRequest,

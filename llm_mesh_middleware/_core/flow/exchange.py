@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ...exceptions import ClientDisconnected, UnsupportedOperation
+from ..http.forwarding import ForwardPolicy
 from ..provider.health import Lease
 from ..routing.table import Selection, VirtualHost
-from ..values.headers import ForwardPolicy
 from ..values.messages import (
     Answer,
     Await,
@@ -296,10 +296,15 @@ class _Exchange:
         ]
 
 
-@lru_cache(maxsize=1024)
 def _shown(text: str) -> bytes:
-    """`text` as a field value: a model name may come from a client and hold anything."""
-    if text.isascii() and text.isprintable() and len(text) <= _MAX_SHOWN:
+    """Return `text` as a field value: a model name may come from a client and hold anything."""
+    return _as_field(text[:_MAX_SHOWN])
+
+
+# At most 1,024 texts of 256 characters: a client may choose them.
+@lru_cache(maxsize=1024)
+def _as_field(text: str) -> bytes:
+    if text.isascii() and text.isprintable():
         return text.encode("ascii")
-    cleaned = "".join(char if char.isprintable() else "?" for char in text[:_MAX_SHOWN])
+    cleaned = "".join(char if char.isprintable() else "?" for char in text)
     return cleaned.encode("ascii", "replace")

@@ -9,33 +9,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from ipaddress import ip_address
 
 from ...exceptions import AccessDenied, InvalidClientKey
+from ..http.peers import is_private_peer, is_proxied
 from ..values.headers import Headers
 
 __all__ = ["AccessPolicy"]
 
-# Any of these says that the peer is a proxy and the client somebody else.
-_FORWARDING = frozenset(
-    (b"cf-connecting-ip", b"forwarded", b"true-client-ip", b"via", b"x-forwarded-for")
-    + (b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
-)
-
 
 def _digest(key: bytes) -> bytes:
     return hashlib.sha256(key).digest()
-
-
-@lru_cache(maxsize=1024)
-def _is_private(peer: str) -> bool:
-    try:
-        address = ip_address(peer.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_private
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +80,4 @@ class AccessPolicy:
 
     @staticmethod
     def _is_near(peer: str | None, headers: Headers) -> bool:
-        if peer is None or not _is_private(peer):
-            return False
-        return _FORWARDING.isdisjoint(headers.names())
+        return peer is not None and is_private_peer(peer) and not is_proxied(headers)

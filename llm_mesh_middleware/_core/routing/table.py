@@ -18,8 +18,10 @@ from .matching import Exact, Match, read_subject
 
 __all__ = ["RouteRule", "RoutingTable", "Selection", "VirtualHost"]
 
-# Raw Host values seen lately. Clients choose them, so the memory they may take is fixed.
+# Raw Host values seen lately: at most 1,024 of 272 bytes, as clients choose them. A DNS name has up
+# to 253 characters; a longer value is looked up each time.
 _MAX_CACHED_HOSTS = 1024
+_MAX_CACHED_HOST = 272
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,8 @@ class RoutingTable:
         try:
             return self._cache[host]
         except KeyError:
+            if len(host) > _MAX_CACHED_HOST:
+                return self._find(normalise_host(host))
             if len(self._cache) >= _MAX_CACHED_HOSTS:
                 self._cache.clear()
             found = self._cache[host] = self._find(normalise_host(host))

@@ -1,0 +1,137 @@
+"""Which header fields of a provider's response reach the client.
+
+An allow-list. The client believes to speak to the mesh's own host, so a provider's field about its
+origin or connection (`set-cookie`, `strict-transport-security`, `access-control-*`, `location`,
+`x-accel-redirect`, ...) would take effect on a host that the provider does not own. What passes
+describes the response itself: its type, what the limits leave, when to retry, which request it was
+and how long it took.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from ..values.headers import Headers
+
+__all__ = ["NOSNIFF", "client_headers", "safe_media_type"]
+
+# A browser takes the body for what `content-type` says, and for nothing that it could run.
+NOSNIFF = (b"x-content-type-options", b"nosniff")
+
+_OCTETS = b"application/octet-stream"
+_MEDIA_TYPES = frozenset(
+    (
+        b"application/json",
+        b"application/jsonl",
+        b"application/vnd.amazon.eventstream",
+        b"application/x-ndjson",
+        b"text/event-stream",
+        _OCTETS,
+    )
+)
+
+_NAMES = frozenset(
+    (
+        b"content-encoding",
+        b"content-length",
+        # when to come again
+        b"retry-after",
+        b"retry-after-ms",
+        b"x-should-retry",
+        # which request it was
+        b"apim-request-id",
+        b"cf-ray",
+        b"mistral-correlation-id",
+        b"msh-request-id",
+        b"request-id",
+        b"x-acs-request-id",
+        b"x-amzn-requestid",
+        b"x-client-request-id",
+        b"x-correlation-id",
+        b"x-generation-id",
+        b"x-ms-client-request-id",
+        b"x-ms-request-id",
+        b"x-request-id",
+        b"x-siliconcloud-trace-id",
+        b"x-trace-id",
+        b"x-tt-logid",
+        # how long it took
+        b"req-arrive-time",
+        b"req-cost-time",
+        b"resp-start-time",
+        b"server-timing",
+        b"x-envoy-upstream-service-time",
+        b"x-kong-proxy-latency",
+        b"x-kong-upstream-latency",
+        b"x-process-time",
+        b"x-response-time",
+        # what becomes of the model or of the API
+        b"deprecation",
+        b"sunset",
+        b"x-model-id",
+        b"x-ms-region",
+    )
+)
+_FAMILIES = (
+    b"anthropic-",
+    b"azureml-",
+    b"fireworks-",
+    b"openai-",
+    b"ratelimit",
+    b"x-amzn-bedrock-",
+    b"x-dashscope-",
+    b"x-ds-",
+    b"x-gemini-",
+    b"x-groq-",
+    b"x-inference-",
+    b"x-openrouter-",
+    b"x-rate-limit-",
+    b"x-ratelimit-",
+    b"x-together-",
+)
+# Of `cache-control` only what forbids to keep the response; nobody may be told to keep it.
+_UNCACHED = frozenset(
+    (b"max-age=0", b"must-revalidate", b"no-cache", b"no-store", b"no-transform", b"private")
+)
+_MAX_CACHED_NAME = 64
+
+
+def _passes(name: bytes) -> bool:
+    return name in _NAMES or name.startswith(_FAMILIES)
+
+
+# At most 1,024 names of 64 bytes: providers choose them. Longer ones do not pass.
+_is_allowed = lru_cache(maxsize=1024)(_passes)
+
+
+def client_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Return the fields of a provider's response for the client, with `nosniff` after them."""
+    named = headers.connection_options()
+    found: list[tuple[bytes, bytes]] = []
+    for field in headers.raw:
+        name, value = field
+        if len(name) > _MAX_CACHED_NAME or name in named:
+            continue
+        if _is_allowed(name):
+            found.append(field)
+        elif name == b"cache-control":
+            if all(word.strip().lower() in _UNCACHED for word in value.split(b",")):
+                found.append(field)
+        elif name == b"x-accel-buffering" and value.strip().lower() == b"no":
+            found.append(field)
+    types = headers.get_all(b"content-type")
+    if types and b"content-type" not in named:
+        found.append((b"content-type", safe_media_type(types[-1])))
+    found.append(NOSNIFF)
+    return found
+
+
+def safe_media_type(value: bytes) -> bytes:
+    """Return `value` if it is JSON, events, audio or octets, else the type of octets."""
+    bare = value.partition(b";")[0].strip().lower()
+    is_safe = (
+        bare in _MEDIA_TYPES
+        or bare.startswith(b"audio/")
+        or (bare.startswith(b"application/") and bare.endswith(b"+json"))
+    )
+    return value if is_safe else _OCTETS
