@@ -1,7 +1,19 @@
-"""The table in use, and the loads that replace it: read and compiled aside, put in with one step.
+"""The routing table in use, and the loads that replace it.
 
-There is no thread that watches: whoever needs the table has it looked after, so that nothing is
-lost in a fork.
+A version is read and compiled aside, then put in with one assignment:
+
+    changed?  --no-->  the table stays
+      | yes
+    compile   --error-->  the last good table stays, state is `stale`
+      | ok
+    takes something away?  --yes-->  held until it has stayed the same for a while (`_settling`)
+      | no, or an explicit reload
+    adopt     --error-->  as above
+      | ok
+    in use
+
+Nothing here runs by itself: every access looks when the interval has passed, so a fork loses
+nothing. `asgi.lifespan` adds a thread that looks while no request comes.
 """
 
 from __future__ import annotations
@@ -20,6 +32,7 @@ from ._core.routing.table import RoutingTable
 from ._core.values.timeouts import Timeouts
 from ._files import FileVersion, FileVersions, version_of
 from ._forks import ForkLock
+from ._settling import Held, lost_parts, settle_time
 from .exceptions import ConfigError, Problem
 from .settings import MeshSettings
 from .sources import ConfigSource, ReportingSource
@@ -77,6 +90,7 @@ class LiveTable:
         self._versions = FileVersions()
         self._files: Mapping[str, FileVersion] = {}
         self._fingerprint: Hashable = None
+        self._held: Held | None = None
         self._is_loading = self._is_wanted = False
         self._lock = ForkLock()
         self.table = RoutingTable()
@@ -94,9 +108,17 @@ class LiveTable:
         try:
             if self._is_loading:  # a signal handler has broken into a load
                 return
-            self.due_at = time.monotonic() + self._interval_s
-            if self._is_wanted or self._is_changed():
+            now = time.monotonic()
+            self.due_at = now + self._interval_s
+            if self._is_wanted:
                 self._load_wanted()
+            elif self._is_changed():
+                self._load_wanted(settle_s=settle_time(self._interval_s))
+            elif self._held is not None and now >= self._held.until:
+                self._use(self._held.compiled)
+                self._tell()
+            if self._held is not None:
+                self.due_at = min(self.due_at, self._held.until)
         finally:
             lock.release()
 
@@ -118,22 +140,52 @@ class LiveTable:
             return True
         return _fingerprint(self._source) != self._fingerprint
 
-    def _load_wanted(self) -> None:
+    def _load_wanted(self, *, settle_s: float = 0.0) -> None:
         """Load, and again if that was asked for in the meantime."""
         self._is_loading = self._is_wanted = True
         try:
             while self._is_wanted:
                 self._is_wanted = False
-                self._load()
-                self._tell()
+                self._load(settle_s=settle_s)
+                if self._held is None:
+                    self._tell()
+                settle_s = 0.0  # what is asked for explicitly does not wait
         finally:
             self._is_loading = False
 
-    def _load(self) -> None:
-        """Put in what there is now; a version that is bad stays so until it changes."""
+    def _load(self, *, settle_s: float = 0.0) -> None:
+        """Load what there is now, and use it or hold it back.
+
+        A version that is bad stays so until it changes.
+        """
+        begun_at = time.monotonic()
         # Before the load: what changes in the midst of it is then found by the next look.
         fingerprint = _fingerprint(self._source)
-        compiled = self._compile_safely()
+        compiled = self._guarded(self._compile)
+        self._held = None
+        lost = self._lost(compiled) if settle_s else ()
+        if lost and time.monotonic() < begun_at + settle_s:
+            self._held = Held(compiled, begun_at + settle_s)
+            logger.info(
+                "a new configuration waits %.1f s to be sure that it is complete: it lacks %s",
+                settle_s,
+                ", ".join(lost[:3]),
+            )
+        else:
+            self._use(compiled)
+        # After it: a load that a fork or Ctrl-C has ended is not taken for one that is done.
+        self._fingerprint, self._files = fingerprint, compiled.files
+
+    def _lost(self, compiled: Compiled) -> tuple[str, ...]:
+        if compiled.table is None:
+            return ()
+        lost = lost_parts(self.table, compiled.table)
+        return ("the end of the last line",) if compiled.may_be_cut and not lost else lost
+
+    def _use(self, compiled: Compiled) -> None:
+        """Put the table in, or keep the one there is if this one cannot be used."""
+        self._held = None
+        compiled = self._guarded(lambda: self._adopted(compiled))
         table, problems = compiled.table, compiled.problems
         if table is None:
             self.status = replace(self.status, state="stale", problems=problems)
@@ -142,15 +194,13 @@ class LiveTable:
             generation = self.status.generation + 1
             self.table = table
             self.status = MeshStatus("ok", generation, time.time(), hosts, problems, {})
-        # After it: a load that a fork or Ctrl-C has ended is not taken for one that is done.
-        self._fingerprint, self._files = fingerprint, compiled.files
         self._log()
         self._report(problems)
 
-    def _compile_safely(self) -> Compiled:
-        """Once requests are served, a source that raises is one more problem."""
+    def _guarded(self, step: Callable[[], Compiled]) -> Compiled:
+        """Turn an exception of a source into a problem, once requests are served."""
         try:
-            return self._compile()
+            return step()
         except Exception as exc:
             if not self.status.generation:
                 raise
@@ -163,7 +213,9 @@ class LiveTable:
         ca_file = self._settings.ca_file
         trusted = {} if ca_file is None else {ca_file: version_of(ca_file)}
         compiled = load_source(self._source, self._settings, self._environ)
-        compiled = replace(compiled, files={**compiled.files, **trusted})
+        return replace(compiled, files={**compiled.files, **trusted})
+
+    def _adopted(self, compiled: Compiled) -> Compiled:
         try:
             if compiled.table is not None:
                 self._adopt(compiled.table)

@@ -6,8 +6,11 @@ A source reads and reports; it never raises for what it finds.
 from __future__ import annotations
 
 import importlib
+import logging
 import os
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from ._files import FileVersions
@@ -19,6 +22,7 @@ from ._manifest import (
     parse_manifest,
     parse_object,
 )
+from ._schema.wording import shown
 from .config import LLMProvider, LLMRoute
 from .exceptions import ConfigError, Problem
 from .settings import KUBERNETES, MeshSettings
@@ -39,6 +43,8 @@ __all__ = [
     "parse_object",
     "source_of",
 ]
+
+logger = logging.getLogger("llm_mesh_middleware")
 
 _SUFFIXES = (".yaml", ".yml")
 
@@ -128,11 +134,24 @@ class FileSource:
     def load(self) -> Manifest:
         """Read the paths in order, directories in file-name order, and apply what they hold."""
         parts = [part for path in self._paths for part in self._load_path(path)]
+        problems = [problem for part in parts for problem in part.problems]
+        resources = apply(resource for part in parts for resource in part.resources)
+        if not resources and not any(problem.severity == "error" for problem in problems):
+            problems += self._nothing_found(parts)
         return Manifest(
-            apply(resource for part in parts for resource in part.resources),
-            tuple(problem for part in parts for problem in part.problems),
+            resources,
+            tuple(problems),
             frozenset().union(*(part.broken_hosts for part in parts)),
+            may_be_cut=any(part.may_be_cut for part in parts),
         )
+
+    def _nothing_found(self, parts: Iterable[Manifest]) -> Iterator[Problem]:
+        """Say what there is instead of documents of the mesh: a file may be the wrong one."""
+        kinds = Counter(kind for part in parts for kind in part.ignored_kinds)
+        found = ", ".join(f"{count} {shown(kind)}" for kind, count in kinds.most_common(5))
+        message = f"no LLMProvider or LLMRoute in it, found {found or 'no document at all'}"
+        for path in self._paths:
+            yield Problem(path, 0, 0, "", message)
 
     def _load_path(self, path: str) -> Iterator[Manifest]:
         try:
@@ -157,12 +176,15 @@ class FileSource:
             lines = data[: exc.start].decode("utf-8").split("\n")
             message = "is not UTF-8: save the file in that encoding"
             return _complaint(path, message, len(lines), len(lines[-1]) + 1)
-        return parse_manifest(
+        if not text.strip():
+            return _complaint(path, "the file is empty; delete it if it is not needed")
+        manifest = parse_manifest(
             text,
             source=path,
             environ=self._environ,
             default_namespace=self._default_namespace,
         )
+        return replace(manifest, may_be_cut=not text.endswith("\n"))
 
 
 Config = (
@@ -191,6 +213,10 @@ def source_of(
     if models:
         return ModelSource(models, default_namespace=settings.namespace)
     paths = [os.fspath(item) for item in config if isinstance(item, str | os.PathLike)]
+    if not paths:
+        logger.warning(
+            "no configuration, so the mesh serves nothing: set LLM_MESH_CONFIG or pass config="
+        )
     if len(paths) == 1 and paths[0].startswith(KUBERNETES):
         return _cluster_source(paths[0])
     environ = os.environ if environ is None else environ

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .advice import advise
-from .table import Compiled, Workload, compile_manifest
+from .table import Compiled, Workload, compile_manifest, explain_unserved
 
-__all__ = ["Compiled", "Workload", "advise", "compile_manifest"]
+__all__ = ["Compiled", "Workload", "advise", "compile_manifest", "explain_unserved"]

@@ -24,22 +24,27 @@ from ..exceptions import Problem
 from .matches import Workload, compile_match, in_gateways
 from .providers import CompiledProvider
 
-__all__ = ["Compiled", "Workload", "compile_manifest"]
+__all__ = ["Compiled", "Workload", "compile_manifest", "explain_unserved"]
 
 _Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A table, or None beside the errors that prevent one; there may be warnings in both cases.
+    """The result of compiling a manifest.
 
-    `files` are the key and certificate files that the documents name, each in the version that it
-    had when it was read. When one changes, the same documents compile to something else.
+    Attributes:
+        table: None if a problem is an error.
+        problems: errors and warnings.
+        files: the key and certificate files that the documents name, each in the version that it
+            had when it was read. When one changes, the same documents compile to something else.
+        may_be_cut: as the manifest says.
     """
 
     table: RoutingTable | None
     problems: tuple[Problem, ...]
     files: Mapping[str, FileVersion] = field(default_factory=dict, repr=False)
+    may_be_cut: bool = False
 
 
 def compile_manifest(
@@ -65,7 +70,32 @@ def compile_manifest(
     problems = (*manifest.problems, *compiler.problems)
     if any(problem.severity == "error" for problem in problems):
         return Compiled(None, problems, compiler.files)
-    return Compiled(RoutingTable(hosts, compiler.aliases), problems, compiler.files)
+    table = RoutingTable(hosts, compiler.aliases)
+    return Compiled(table, problems, compiler.files, manifest.may_be_cut)
+
+
+def explain_unserved(manifest: Manifest, workload: Workload) -> tuple[Problem, ...]:
+    """Say of each document why a process that serves none of them does not serve it."""
+    return tuple(_unserved(resource, workload) for resource in manifest.resources)
+
+
+def _unserved(resource: Resource, workload: Workload) -> Problem:
+    if isinstance(resource.model, LLMRoute):
+        message = "names no gateway of this process (LLM_MESH_GATEWAYS)"
+        return resource.problem(("spec", "gateways"), message)
+    reason = _not_selected(resource, resource.model, workload)
+    return resource.problem(("spec", "workloadSelector"), f"is not for this process: {reason}")
+
+
+def _not_selected(resource: Resource, provider: LLMProvider, workload: Workload) -> str | None:
+    """Say why the provider is not for a workload; a selector is about its own namespace only."""
+    selector = provider.spec.workload_selector
+    if selector is None:
+        return None
+    if resource.namespace != workload.namespace:
+        return f"its workloadSelector is for namespace {resource.namespace!r} (LLM_MESH_NAMESPACE)"
+    label = workload.lacks(selector.labels or {})
+    return label and f"its workloadSelector wants the label {label} (LLM_MESH_LABELS)"
 
 
 class _Compiler:
@@ -83,7 +113,7 @@ class _Compiler:
         for resource in self._manifest.resources:
             if not isinstance(resource.model, LLMProvider):
                 continue
-            reason = self._not_selected(resource, resource.model)
+            reason = _not_selected(resource, resource.model, self._workload)
             if reason is not None:
                 self._elsewhere[resource.model.spec.host.lower().rstrip(".")] = reason
                 continue
@@ -129,18 +159,6 @@ class _Compiler:
         for resource, host in hosts.values():
             self._add_aliases(resource, host.name)
         return [host for _, host in hosts.values()]
-
-    def _not_selected(self, resource: Resource, provider: LLMProvider) -> str | None:
-        """Why the provider is not for this workload; a selector searches its own namespace only."""
-        selector = provider.spec.workload_selector
-        if selector is None:
-            return None
-        if resource.namespace != self._workload.namespace:
-            return (
-                f"its workloadSelector is for namespace {resource.namespace!r} (LLM_MESH_NAMESPACE)"
-            )
-        label = self._workload.lacks(selector.labels or {})
-        return label and f"its workloadSelector wants the label {label} (LLM_MESH_LABELS)"
 
     def _concerns_us(self, resource: Resource, route: LLMRoute) -> bool:
         """A match's own gateways stand in for the route's, so one of them may let us in."""

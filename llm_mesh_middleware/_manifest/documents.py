@@ -103,17 +103,24 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What was read: usable resources, all problems, and the hosts of providers that are unusable.
+    """The usable resources of a configuration, and every problem with it.
 
-    `broken_hosts` is for whoever checks references: a route to one of them is not to blame.
-    `secrets` are those that `secretKeyRef` names, by namespace and name; None of a source that has
-    no cluster to read them from.
+    Attributes:
+        resources: documents that are valid in themselves.
+        problems: everything that is wrong with the others.
+        broken_hosts: hosts of providers that are unusable; a route to one is not to blame.
+        secrets: those that `secretKeyRef` names, by namespace and name; None if the source has no
+            cluster to read them from.
+        ignored_kinds: the kind of each document that is none of the mesh's.
+        may_be_cut: whether a file ends inside a line, as one that is still being written does.
     """
 
     resources: tuple[Resource, ...] = ()
     problems: tuple[Problem, ...] = ()
     broken_hosts: frozenset[str] = frozenset()
     secrets: Mapping[SecretName, Secret] | None = field(default=None, repr=False)
+    ignored_kinds: tuple[str, ...] = field(default=(), compare=False)
+    may_be_cut: bool = field(default=False, compare=False)
 
 
 def parse_manifest(
@@ -152,6 +159,7 @@ def _manifest(
     resources: list[Resource] = []
     problems: list[Problem] = []
     broken_hosts: set[str] = set()
+    ignored: list[str] = []
     unfolded = [unfold(document) for document in stream.documents]
     for document in (document for documents, _ in unfolded for document in documents):
         reader = _DocumentReader(document, source, environ)
@@ -165,6 +173,8 @@ def _manifest(
             )
         elif (host := reader.provider_host()) is not None:
             broken_hosts.add(host)
+        if reader.ignored_kind is not None:
+            ignored.append(reader.ignored_kind)
     flaws = [flaw for _, flaws in unfolded for flaw in flaws]
     if stream.error is not None:
         flaws.append(stream.error)
@@ -172,7 +182,12 @@ def _manifest(
         Problem(source, flaw.line, flaw.column, format_field(flaw.path), flaw.message)
         for flaw in flaws
     ]
-    return Manifest(tuple(resources), tuple(problems), frozenset(broken_hosts))
+    return Manifest(
+        tuple(resources),
+        tuple(problems),
+        frozenset(broken_hosts),
+        ignored_kinds=tuple(ignored),
+    )
 
 
 class _DocumentReader:
@@ -180,6 +195,7 @@ class _DocumentReader:
 
     def __init__(self, document: Document, source: str, environ: Mapping[str, str]) -> None:
         self.problems: list[Problem] = []
+        self.ignored_kind: str | None = None
         self._document = document
         self._root = document.root
         self._source = source
@@ -232,6 +248,7 @@ class _DocumentReader:
             self._complain(("kind",), "is missing or not a string: every document has a kind")
             return None
         if kind not in _KINDS:
+            self.ignored_kind = kind
             if version is not None and version.startswith(_GROUP):
                 self._reject_kind(kind)
             return None

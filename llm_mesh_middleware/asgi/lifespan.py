@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from ..mesh import Mesh
 from .protocol import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["Lifespan"]
+
+# However short the reload interval is, an idle process does not look more often.
+_SHORTEST_S = 0.05
 
 
 class Lifespan:
@@ -25,6 +32,10 @@ class Lifespan:
     async def run(self, app: ASGIApp, scope: Scope) -> None:
         """Serve the lifespan scope."""
         self._mesh.warm_up()
+        with _followed(self._mesh):
+            await self._run(app, scope)
+
+    async def _run(self, app: ASGIApp, scope: Scope) -> None:
         try:
             await app(scope, self._receive, self._send)
         except Exception:
@@ -48,3 +59,27 @@ class Lifespan:
         if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
             await self._mesh.aclose()
         await self._server_send(message)
+
+
+@contextmanager
+def _followed(mesh: Mesh) -> Iterator[None]:
+    """Reload changed manifests while no request comes, so that a revoked key is not kept in use.
+
+    A thread rather than a task: reading files and compiling must not hold up the event loop.
+    """
+    if not mesh.settings.reload_interval:
+        yield
+        return
+    interval_s = max(mesh.settings.reload_interval, _SHORTEST_S)
+    is_over = threading.Event()
+
+    def follow() -> None:
+        while not is_over.wait(interval_s):
+            _ = mesh.table  # whoever asks for it looks whether it is the newest
+
+    thread = threading.Thread(target=follow, name="llm-mesh-reload", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()

@@ -130,7 +130,7 @@ class LLMMeshMiddleware:
         except ConfigError as exc:
             await receive()
             await send({"type": "lifespan.startup.failed", "message": str(exc)})
-            return
+            raise  # as Starlette does: a caller that ignores the message must not wait for ever
 
         await Lifespan(mesh, receive, send).run(self.app, scope)
 

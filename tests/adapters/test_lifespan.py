@@ -7,7 +7,10 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -15,12 +18,14 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config as HypercornConfig
 from hypercorn.utils import LifespanFailureError
 from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
-from llm_mesh_middleware import ConfigError, LLMMeshMiddleware, Mesh
+from llm_mesh_middleware import ConfigError, LLMMeshMiddleware, Mesh, MeshSettings
 from llm_mesh_middleware.testing import FakeUpstream
 from tests.adapters.meshes import own_app
 from tests.adapters.wire import CHAT, Client, request_bytes
 from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, MOONSHOT, Providers, running, slow
+from tests.reload.versions import manifest, model_of, save
 
 BROKEN = textwrap.dedent(
     """\
@@ -114,12 +119,42 @@ async def test_a_missing_key_is_told_by_name(
         sent.append(dict(message))
 
     app = LLMMeshMiddleware(own_app, settings=providers.settings())
-    await app({"type": "lifespan"}, receive, send)
+    with pytest.raises(ConfigError, match="YOUR_MOONSHOT_API_KEY"):
+        await app({"type": "lifespan"}, receive, send)
 
     [message] = sent
     assert message["type"] == "lifespan.startup.failed"
     assert "YOUR_MOONSHOT_API_KEY" in str(message["message"])
     assert DASHSCOPE_KEY not in str(message["message"])
+
+
+def test_a_test_client_raises_for_a_broken_manifest(broken: Path, providers: Providers) -> None:
+    app = LLMMeshMiddleware(Starlette(), settings=providers.settings(config=(str(broken),)))
+    with pytest.raises(ConfigError, match="nowhere.example"), TestClient(app):
+        raise AssertionError("the application has started")
+
+
+@pytest.mark.parametrize("app", [own_app, Starlette()], ids=["no lifespan", "lifespan"])
+def test_an_idle_application_reloads_its_manifests(tmp_path: Path, app: Any) -> None:
+    file = tmp_path / "mesh.yaml"
+    file.write_text(manifest(1))
+    mesh = Mesh(file, settings=MeshSettings(reload_interval=0.01))
+    with running(LLMMeshMiddleware(app, mesh=mesh), "uvicorn-httptools"):
+        save(file, manifest(2))
+        deadline = time.monotonic() + 5
+        while mesh._live.table.models != {model_of(2)}:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def test_an_interval_of_nothing_starts_no_thread(tmp_path: Path) -> None:
+    file = tmp_path / "mesh.yaml"
+    file.write_text(manifest(1))
+    mesh = Mesh(file, settings=MeshSettings(reload_interval=0))
+    before = threading.active_count()
+    with TestClient(LLMMeshMiddleware(own_app, mesh=mesh)):
+        names = [thread.name for thread in threading.enumerate()]
+    assert "llm-mesh-reload" not in names[before:]
 
 
 def test_a_shutdown_closes_the_upstream_connections(providers: Providers, server: str) -> None:
