@@ -323,6 +323,8 @@ class Mesh:
             namespace=settings.namespace,
             attempt_spans=settings.attempt_spans,
             http_client_spans=settings.http_client_spans,
+            has_spans=settings.spans,
+            has_metrics=settings.metrics,
             has_asm_metrics=settings.asm_metrics,
             has_chunk_metrics=settings.chunk_metrics,
             tracer_provider=tracer_provider,

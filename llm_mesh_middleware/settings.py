@@ -296,6 +296,14 @@ class MeshSettings(BaseSettings):
         default="on_retry",
         description="When each attempt of a call has a span of its own. Default: on_retry.",
     )
+    spans: bool = Field(
+        default=True,
+        description="Whether the mesh makes spans. With off, trace context is still forwarded."
+        " Default: on.",
+    )
+    metrics: bool = Field(
+        default=True, description="Whether the mesh records metrics. Default: on."
+    )
     asm_metrics: bool = Field(
         default=True,
         description="Whether tokens are also counted by the names of ASM's two metrics."

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from itertools import islice
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 from opentelemetry import trace
@@ -17,50 +15,43 @@ from .._core.values.messages import ClientRequest, Failure, ResponseHead, Upstre
 from .._core.values.summary import AnswerSummary
 from .._core.values.usage import Usage
 from . import semconv
-from .access_log import Value, clean
-from .answer_facts import Ending, tell_summary, tell_usage
-from .attempts import Attempts, failure_of
-from .labels import CallLabels, call_labels
-from .metrics import CallRecord
-from .propagation import active_context, incoming_context, linked_spans, with_trace, without_baggage
-from .request_facts import AttributeValue, request_attributes
-from .tallies import Labels
-
-if TYPE_CHECKING:
-    from .telemetry import Telemetry
+from .ending import Ending
+from .metrics.instruments import CallRecord
+from .metrics.labels import CallLabels, call_labels
+from .metrics.tallies import Labels
+from .progress import CallProgress
+from .records.access_log import clean
+from .records.access_record import access_record
+from .sinks import Sinks
+from .spans.attempts import Attempts, failure_of
+from .spans.call_attributes import end_attributes, start_attributes
+from .spans.propagation import (
+    active_context,
+    incoming_context,
+    linked_spans,
+    with_trace,
+    without_baggage,
+)
 
 __all__ = ["CallObservation"]
 
-_OTHER = "_other"
-_MAX_TEXT = 256
-_MAX_FACTS = 16
-_CONSUMER = "consumer"
-_API_TYPES = {"/chat/completions": "chat_completions", "/responses": "responses"}
-
 
 class CallObservation(Observation):
-    """Follows one exchange; everything is recorded when it ends."""
+    """Follows one exchange; most of it is recorded when the exchange ends.
 
-    # What is not known yet.
-    _sent_at: float | None = None
-    _first_chunk_at: float | None = None
-    _selection: Selection | None = None
-    _last: UpstreamRequest | None = None
-    _first: UpstreamRequest | None = None
-    _summary: AnswerSummary | None = None
-    _is_stream = False
+    The first failure of telemetry itself is kept and raised by `ended`, after everything that can
+    still be recorded has been.
+    """
+
     _span: Span | None = None
     _chunk_at: float | None = None
     _chunk_labels: CallLabels | None = None
-    # The first failure of telemetry itself. It is raised when the call ends: what can still be
-    # recorded is recorded before.
     _failure: BaseException | None = None
 
-    def __init__(self, telemetry: Telemetry, request: ClientRequest) -> None:
-        self._telemetry = telemetry
-        self._request = request
-        self.wants_chunks = telemetry.has_chunk_metrics
-        self._started = time.perf_counter()
+    def __init__(self, sinks: Sinks, request: ClientRequest) -> None:
+        self._sinks = sinks
+        self._progress = CallProgress(request, time.perf_counter())
+        self.wants_chunks = sinks.has_chunk_metrics
         self._links: tuple[Link, ...] = ()
         try:
             self._context, has_parent = incoming_context(request.headers)
@@ -71,27 +62,27 @@ class CallObservation(Observation):
             self._context, has_parent = active_context()
         self._server = None
         if request.is_inbound and not has_parent:
-            self._server = telemetry.server_spans.begin(request, self._context)
-        self._attempts = Attempts(
-            telemetry.tracer, telemetry.attempt_spans, telemetry.has_http_spans
-        )
-        telemetry.metrics.active.add(1)
+            self._server = sinks.server_spans.begin(request, self._context)
+        self._attempts = Attempts(sinks.tracer, sinks.attempt_spans, sinks.has_http_spans)
+        sinks.metrics.active.add(1)
 
     def selected(self, selection: Selection) -> None:
-        self._selection = selection
+        self._progress.selection = selection
 
     def sending(self, request: UpstreamRequest) -> UpstreamRequest:
-        before, self._last = self._last, request
-        if self._first is None:
-            self._first = request
-            self._sent_at = time.perf_counter()
+        sinks, progress = self._sinks, self._progress
+        before, progress.last = progress.last, request
+        progress.attempts += 1
+        if before is None:
+            progress.first = request
+            progress.sent_at = time.perf_counter()
             try:
                 self._begin_span(request)
             except Exception as failure:  # a sampler or a span processor of the application
                 self._failure = self._failure or failure
-        if before is not None and (was := _host(before)) != (now := _host(request)):
+        elif (was := _host(before)) != (now := _host(request)):
             hosts = ((semconv.FALLBACK_FROM, was), (semconv.FALLBACK_TO, now))
-            self._telemetry.metrics.fallbacks.add(1, hosts)
+            sinks.metrics.fallbacks.add(1, hosts)
         context, headers = self._context, request.headers
         try:
             context = without_baggage(self._attempts.begin(request, context))
@@ -99,26 +90,27 @@ class CallObservation(Observation):
         except Exception as failure:  # as above, or the application's propagator
             self._failure = self._failure or failure
             context = without_baggage(context)
-        return replace(request, headers=headers, scope=self._telemetry.scope(context))
+        return replace(request, headers=headers, scope=sinks.client_scope.around(context))
 
     def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
         request = self._attempts.end(attempt, answer)
         if request is None:
             return
-        self._last = request
+        self._progress.last = request
         provider = (semconv.PROVIDER_NAME, request.provider)
         failed = failure_of(answer)
         labels: Labels = (provider, (semconv.ATTEMPT_OUTCOME, "success"))
         if failed is not None:
             outcome = (semconv.ATTEMPT_OUTCOME, "error")
             labels = (provider, outcome, (semconv.ERROR_TYPE, failed))
-        self._telemetry.metrics.attempts.add(1, labels)
+        self._sinks.metrics.attempts.add(1, labels)
 
     def replying(self, *, attempt: int, is_stream: bool) -> None:
-        self._last = self._attempts.request(attempt)
-        self._is_stream = is_stream
+        progress = self._progress
+        progress.last = self._attempts.request(attempt)
+        progress.is_stream = is_stream
         if is_stream:
-            self._first_chunk_at = time.perf_counter()
+            progress.first_chunk_at = time.perf_counter()
 
     def chunks(self, count: int) -> None:
         now = time.perf_counter()
@@ -128,13 +120,13 @@ class CallObservation(Observation):
             seconds.pop()
         else:
             seconds[0] = now - before
-        if self._chunk_labels is None and self._last is not None:
-            self._chunk_labels = self._labels(self._last, None)  # which model answers is not known
+        if self._chunk_labels is None:
+            self._chunk_labels = self._labels(None)  # which model answers is not known yet
         if self._chunk_labels is not None:
-            self._telemetry.metrics.record_chunks(seconds, self._chunk_labels)
+            self._sinks.metrics.record_chunks(seconds, self._chunk_labels)
 
     def summarised(self, summary: AnswerSummary) -> None:
-        self._summary = summary
+        self._progress.summary = summary
 
     def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
         ending = Ending.of(time.perf_counter(), status, error, usage)
@@ -147,201 +139,99 @@ class CallObservation(Observation):
             raise self._failure
 
     def _end_attempts(self, _: Ending) -> None:
-        self._telemetry.metrics.active.add(-1)
-        self._attempts.close()
+        self._sinks.metrics.active.add(-1)
+        progress, attempts = self._progress, self._attempts
+        if progress.last is not None:
+            found = attempts.header(progress.last.attempt, "x-request-id")
+            progress.upstream_request_id = found
+        attempts.close()
 
     def _end_span(self, ending: Ending) -> None:
         if self._span is None:
             return
         try:
-            self._tell_span(self._span, ending)
+            self._complete(self._span, ending)
         finally:
             self._span.end()
 
     def _end_server_span(self, ending: Ending) -> None:
         if self._server is None:
             return
-        self._server.end(self._route, ending.status, ending.error_type)
+        self._server.end(self._progress.route, ending.status, ending.error_type)
         if self._span is None:
             self._context = self._server.context
 
-    @property
-    def _operation(self) -> str:
-        operation = self._request.operation
-        return operation.name if operation is not None else _OTHER
-
-    @property
-    def _route(self) -> str | None:
-        return self._selection.route if self._selection is not None else None
-
     def _begin_span(self, request: UpstreamRequest) -> None:
+        progress = self._progress
         if self._server is not None:
-            self._context = self._server.begin_span(self._route)
-        name = self._operation
+            self._context = self._server.begin_span(progress.route)
+        name = progress.operation
         if request.model:
             name = f"{name} {clean(request.model)}"
-        self._span = self._telemetry.tracer.start_span(
+        self._span = self._sinks.tracer.start_span(
             name,
             self._context,
             SpanKind.CLIENT,
-            attributes=self._start_attributes(request),
+            attributes=start_attributes(progress, request),
             links=self._links,
         )
         self._context = trace.set_span_in_context(self._span, self._context)
 
-    def _start_attributes(self, request: UpstreamRequest) -> dict[str, AttributeValue]:
-        """What a sampler may decide on, and what routing has decided."""
-        client, selection, host = self._request, self._selection, _host(request)
-        found: dict[str, AttributeValue] = {
-            semconv.OPERATION: self._operation,
-            semconv.PROVIDER: semconv.provider_name(host, request.provider),
-            semconv.PROVIDER_NAME: request.provider,
-            semconv.SERVER_ADDRESS: host,
-            semconv.SERVER_PORT: request.endpoint.port,
-            semconv.VIRTUAL_HOST: client.host,
-        }
-        if request.model is not None:
-            found[semconv.REQUEST_MODEL] = request.model[:_MAX_TEXT]
-        if (asked := client.model) is not None:
-            found[semconv.ASKED_MODEL] = asked[:_MAX_TEXT]
-        if selection is not None:
-            found[semconv.ROUTE_NAME] = selection.route
-            found[semconv.RULE_NAME] = selection.rule.name
-        if client.attributes:
-            for name, fact in islice(client.attributes.items(), _MAX_FACTS):
-                known = semconv.CONSUMER if name == _CONSUMER else semconv.ATTRIBUTE_PREFIX + name
-                found[known] = str(fact)[:_MAX_TEXT]
-        operation = client.operation
-        if operation is not None and operation.suffix in _API_TYPES:
-            found[semconv.OPENAI_API_TYPE] = _API_TYPES[operation.suffix]
-        return found
-
-    def _tell_span(self, span: Span, ending: Ending) -> None:
+    def _complete(self, span: Span, ending: Ending) -> None:
+        sinks, progress = self._sinks, self._progress
         if span.is_recording():
-            span.set_attributes(self._end_attributes(ending))
+            span.set_attributes(end_attributes(progress, ending))
             if ending.is_failure:
                 span.set_status(Status(StatusCode.ERROR))
         if ending.error is not None:
-            self._telemetry.events.tell_exception(ending, trace.set_span_in_context(span))
-        content = self._telemetry.content
-        if content.targets or content.emits:
+            sinks.events.emit_exception(ending, trace.set_span_in_context(span))
+        if sinks.content.targets or sinks.content.emits:
             context = trace.set_span_in_context(span)
-            content.write(span, context, self._request, self._summary)
-
-    def _end_attributes(self, ending: Ending) -> dict[str, AttributeValue]:
-        last = self._last
-        found = request_attributes(self._request.fields)
-        found[semconv.ATTEMPT_COUNT] = self._attempts.count
-        found[semconv.USAGE_SOURCE] = "none" if ending.usage is None else "provider"
-        if self._first is not None and last is not None and _host(last) != _host(self._first):
-            # The provider that has answered is not the one of the start.
-            found |= self._start_attributes(last) | {semconv.IS_FALLBACK: True}
-        if self._sent_at is not None:
-            found[semconv.OVERHEAD] = self._sent_at - self._started
-        if ending.status is not None:
-            found[semconv.HTTP_STATUS] = ending.status
-        if ending.error_type is not None:
-            found[semconv.ERROR_TYPE] = ending.error_type
-        if (upstream_id := self._upstream_id) is not None:
-            found[semconv.UPSTREAM_REQUEST_ID] = upstream_id[:_MAX_TEXT]
-        if last is not None and last.added_usage:
-            found[semconv.USAGE_INJECTED] = True
-        if self._is_stream:
-            found[semconv.REQUEST_STREAM] = True
-            found[semconv.STREAM_OUTCOME] = ending.outcome
-        if (seconds := self._first_chunk_s) is not None:
-            found[semconv.RESPONSE_TIME_TO_FIRST_CHUNK] = seconds
-        if ending.usage is not None:
-            tell_usage(found, ending.usage, has_output=self._operation != "embeddings")
-        if self._summary is not None:
-            tell_summary(found, self._summary, is_whole=ending.error is None)
-        return found
-
-    @property
-    def _upstream_id(self) -> str | None:
-        last = self._last
-        return None if last is None else self._attempts.header(last.attempt, "x-request-id")
-
-    @property
-    def _first_chunk_s(self) -> float | None:
-        if self._first_chunk_at is None or self._sent_at is None:
-            return None
-        return self._first_chunk_at - self._sent_at
+            sinks.content.write(span, context, progress.request, progress.summary)
 
     def _record(self, ending: Ending) -> None:
-        last, sent_at = self._last, self._sent_at
-        if last is None or sent_at is None:
+        sinks, progress = self._sinks, self._progress
+        sent_at, operation = progress.sent_at, progress.operation
+        labels = self._labels(progress.summary.model if progress.summary is not None else None)
+        if labels is None or sent_at is None:
             return
-        telemetry, summary, operation = self._telemetry, self._summary, self._operation
-        labels = self._labels(last, summary.model if summary is not None else None)
-        telemetry.metrics.record(
+        sinks.metrics.record(
             CallRecord(
                 labels=labels,
                 error_type=ending.error_type,
                 duration_s=ending.at - sent_at,
-                first_chunk_s=self._first_chunk_s,
-                overhead_s=sent_at - self._started,
+                first_chunk_s=progress.first_chunk_s,
+                overhead_s=sent_at - progress.started_at,
                 usage=ending.usage,
                 has_answer=ending.status is not None and ending.status < 400,
                 is_inference=operation != "models",
                 has_output=operation != "embeddings",
-                is_for_asm=telemetry.has_asm_metrics,
+                is_for_asm=sinks.has_asm_metrics,
                 context=self._context,
             )
         )
 
-    def _labels(self, request: UpstreamRequest, seen: str | None) -> CallLabels:
-        """What metrics are told apart by; `seen` is the model that has answered."""
-        telemetry = self._telemetry
+    def _labels(self, returned_model: str | None) -> CallLabels | None:
+        """Return the attribute sets of the call's metrics; None if nothing was sent."""
+        sinks, progress = self._sinks, self._progress
+        request = progress.last
+        if request is None:
+            return None
         return call_labels(
-            (telemetry.workload, telemetry.namespace),
-            self._operation,
+            (sinks.workload, sinks.namespace),
+            progress.operation,
             request.provider,
             (_host(request), request.endpoint.port),
-            telemetry.known_model(request.model),
-            telemetry.seen_model(seen) if seen is not None else None,
-            self._route,
+            sinks.models.requested(request.model),
+            sinks.models.returned(returned_model),
+            progress.route,
         )
 
-    def _tell_call(self, ending: Ending) -> None:
-        events = self._telemetry.events
+    def _write_record(self, ending: Ending) -> None:
+        events = self._sinks.events
         if events.wants_calls:
-            events.tell_call(self._fields(ending), self._context)
-
-    def _fields(self, ending: Ending) -> dict[str, Value]:
-        last, selection, summary, usage = self._last, self._selection, self._summary, ending.usage
-        span = (self._span or trace.INVALID_SPAN).get_span_context()
-        sent, first, started = self._sent_at, self._first_chunk_s, self._started
-        reasons = summary.finish_reasons[:16] if summary is not None else None
-        return {
-            "request_model": _cleaned(last.model if last is not None else self._request.model),
-            "request_prompt_tokens": usage.input_tokens if usage is not None else None,
-            "request_completion_tokens": usage.output_tokens if usage is not None else None,
-            "request_cached_tokens": usage.cache_read_tokens if usage is not None else None,
-            "request_cache_write_tokens": usage.cache_write_tokens if usage is not None else None,
-            "request_reasoning_tokens": usage.reasoning_tokens if usage is not None else None,
-            "authority": self._request.host,
-            "method": clean(self._request.method),
-            "path": clean(self._request.path),
-            "status": ending.status,
-            "duration_ms": round((ending.at - started) * 1000, 3),
-            "overhead_ms": round((sent - started) * 1000, 3) if sent is not None else None,
-            "ttfc_ms": round(first * 1000, 3) if first is not None else None,
-            "route": selection.route if selection is not None else None,
-            "rule": selection.rule.name if selection is not None else None,
-            "provider": last.provider if last is not None else None,
-            "upstream_host": _host(last) if last is not None else None,
-            "response_model": _cleaned(summary.model) if summary is not None else None,
-            "finish_reasons": [clean(r) for r in reasons if r] if reasons is not None else None,
-            "stream": self._is_stream,
-            "attempts": self._attempts.count,
-            "outcome": ending.outcome if self._is_stream else None,
-            "error_type": ending.error_type,
-            "consumer": _cleaned(self._request.attributes.get("consumer")),
-            "request_id": _cleaned(self._upstream_id),
-            "trace_id": trace.format_trace_id(span.trace_id) if span.is_valid else None,
-            "span_id": trace.format_span_id(span.span_id) if span.is_valid else None,
-        }
+            span = (self._span or trace.INVALID_SPAN).get_span_context()
+            events.emit_call(access_record(self._progress, ending, span), self._context)
 
 
 _LAST_STEPS: tuple[Callable[[CallObservation, Ending], None], ...] = (
@@ -349,13 +239,9 @@ _LAST_STEPS: tuple[Callable[[CallObservation, Ending], None], ...] = (
     CallObservation._end_span,
     CallObservation._end_server_span,
     CallObservation._record,
-    CallObservation._tell_call,
+    CallObservation._write_record,
 )
 
 
 def _host(request: UpstreamRequest) -> str:
     return request.endpoint.provider_host
-
-
-def _cleaned(text: str | None) -> str | None:
-    return None if text is None else clean(text)

@@ -19,7 +19,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .._core.values.messages import error_object
-from .._telemetry.access_log import JSONFormatter, LineFormatter
+from .._telemetry.records.access_log import JSONFormatter, LineFormatter
 from .._telemetry.setup import NO_METRICS, setup_telemetry
 from ..asgi import LLMMeshMiddleware, Receive, Scope, Send
 from ..mesh import Mesh, MeshStatus

@@ -42,6 +42,8 @@ DEFAULTS: dict[str, object] = {
     "http_client_spans": "auto",
     "attempt_spans": "on_retry",
     "upstream_client": "auto",
+    "spans": True,
+    "metrics": True,
     "asm_metrics": True,
     "chunk_metrics": False,
     "response_headers": True,

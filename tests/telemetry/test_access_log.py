@@ -12,7 +12,7 @@ import pytest
 from opentelemetry import trace
 
 from llm_mesh_middleware import LLMMeshMiddleware
-from llm_mesh_middleware._telemetry.access_log import JSONFormatter, LineFormatter
+from llm_mesh_middleware._telemetry.records.access_log import JSONFormatter, LineFormatter
 from llm_mesh_middleware.testing import Answer, Cut, FakeUpstream, chat_completion, error_body
 from tests.canaries import canary, leaks
 from tests.telemetry.recording import CHAT, KEY, STREAM, Recorder, calling, chat, make_mesh, nothing
@@ -224,7 +224,7 @@ async def test_where_nobody_listens_no_record_is_made(
 ) -> None:
     caplog.set_level(logging.WARNING, "llm_mesh.access")
     mesh = make_mesh(None, upstream)
-    assert not mesh._telemetry.events.wants_calls
+    assert not mesh._telemetry._sinks.events.wants_calls
     async with calling(mesh) as client:
         await chat(client)
     assert [r for r in caplog.records if r.name == "llm_mesh.access"] == []

@@ -256,3 +256,16 @@ async def test_what_the_application_says_of_a_request_is_on_the_span_and_on_no_m
     assert len(told["llm_mesh.attribute.note"]) == 256
     assert len(told) == 16
     assert "llm_mesh.attribute" not in recorder.reader.get_metrics_data().to_json()
+
+
+@pytest.mark.parametrize("name", ["user.id", "session.id"])
+async def test_attributes_with_a_name_in_the_conventions_keep_it(
+    recorder: Recorder, upstream: FakeUpstream, name: str
+) -> None:
+    mesh = make_mesh(recorder, upstream)
+    with mesh.attributes(**{name: "u-17"}):
+        async with calling(mesh) as client:
+            await chat(client)
+    assert recorder.call.attributes[name] == "u-17"
+    assert f"llm_mesh.attribute.{name}" not in recorder.call.attributes
+    assert "u-17" not in recorder.reader.get_metrics_data().to_json()

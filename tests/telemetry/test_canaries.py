@@ -11,7 +11,7 @@ from logging.handlers import BufferingHandler
 
 import pytest
 
-from llm_mesh_middleware._telemetry.access_log import JSONFormatter, LineFormatter
+from llm_mesh_middleware._telemetry.records.access_log import JSONFormatter, LineFormatter
 from llm_mesh_middleware.testing import (
     Answer,
     Cut,

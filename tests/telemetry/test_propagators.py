@@ -14,7 +14,7 @@ from opentelemetry.propagators.textmap import TextMapPropagator
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from llm_mesh_middleware._telemetry.propagation import with_trace
+from llm_mesh_middleware._telemetry.spans.propagation import with_trace
 from llm_mesh_middleware.testing import FakeUpstream
 from tests.telemetry.recording import Recorder, calling, chat, make_mesh
 

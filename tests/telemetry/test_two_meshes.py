@@ -12,7 +12,7 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from llm_mesh_middleware._telemetry.shared import shared_metrics
+from llm_mesh_middleware._telemetry.metrics.shared import shared_metrics
 from llm_mesh_middleware.testing import Answer, FakeUpstream, error_body
 from tests.telemetry.recording import Recorder, calling, chat, make_mesh
 
@@ -88,7 +88,7 @@ LATE = """
     from opentelemetry import metrics
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-    from llm_mesh_middleware._telemetry.shared import shared_metrics
+    from llm_mesh_middleware._telemetry.metrics.shared import shared_metrics
 
     before = shared_metrics("1", None)
     reader = InMemoryMetricReader()

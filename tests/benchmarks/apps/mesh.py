@@ -72,7 +72,7 @@ def make_observed(origin: Origin, **settings: Any) -> LLMMeshMiddleware:
 
 def make_with_everything(origin: Origin) -> LLMMeshMiddleware:
     """The same with a span for every attempt and an access record for every call; no content."""
-    from llm_mesh_middleware._telemetry.access_log import JSONFormatter, access_logger
+    from llm_mesh_middleware._telemetry.records.access_log import JSONFormatter, access_logger
 
     written = logging.FileHandler("/dev/null")
     written.setFormatter(JSONFormatter())

@@ -10,8 +10,8 @@ from weakref import WeakKeyDictionary
 from opentelemetry import metrics
 from opentelemetry.metrics import MeterProvider
 
-from .._forks import ForkLock
-from .metrics import MeshMetrics, wanted_generations
+from ..._forks import ForkLock
+from .instruments import MeshMetrics, wanted_generations
 
 __all__ = ["SCOPE", "shared_metrics"]
 

@@ -8,9 +8,9 @@ from weakref import WeakSet
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
-from .._core.provider.health import ProviderStatus
-from .._forks import ForkLock
-from . import semconv
+from ..._core.provider.health import ProviderStatus
+from ..._forks import ForkLock
+from .. import semconv
 
 __all__ = ["Ejections"]
 

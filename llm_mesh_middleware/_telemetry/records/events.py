@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from opentelemetry._logs import Logger, LogRecord, SeverityNumber
 from opentelemetry.context import Context
 
-from ..exceptions import AnswerableError
-from . import semconv
+from ...exceptions import AnswerableError
+from .. import semconv
+from ..ending import Ending
 from .access_log import Value, access_logger, log_call
-from .answer_facts import Ending
 
 __all__ = ["Events", "is_enabled"]
 
@@ -27,7 +27,7 @@ class Events:
         """Whether anybody listens: the fields cost more than asking."""
         return access_logger.isEnabledFor(logging.INFO) or is_enabled(self._logger)
 
-    def tell_call(self, fields: Mapping[str, Value], context: Context) -> None:
+    def emit_call(self, fields: Mapping[str, Value], context: Context) -> None:
         """The access record of a call."""
         if is_enabled(self._logger):
             known = {name: value for name, value in fields.items() if value is not None}
@@ -42,7 +42,7 @@ class Events:
         if access_logger.isEnabledFor(logging.INFO):
             log_call(fields)
 
-    def tell_exception(self, ending: Ending, context: Context) -> None:
+    def emit_exception(self, ending: Ending, context: Context) -> None:
         """A failure, in the mesh's own words: a provider's could repeat the prompt."""
         error = ending.error
         if not isinstance(error, AnswerableError) or not is_enabled(self._logger):

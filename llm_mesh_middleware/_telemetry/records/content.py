@@ -16,9 +16,9 @@ from opentelemetry._logs import Logger, LogRecord, SeverityNumber
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
-from .._core.values.messages import ClientRequest
-from .._core.values.summary import AnswerSummary
-from . import semconv
+from ..._core.values.messages import ClientRequest
+from ..._core.values.summary import AnswerSummary
+from .. import semconv
 
 __all__ = ["ContentCapture", "Redact", "is_event_wanted", "wanted_capture"]
 

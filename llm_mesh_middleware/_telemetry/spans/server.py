@@ -9,11 +9,11 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
-from .._core.values.messages import ClientRequest
-from . import semconv
-from .metrics import UNTRACED, MeshMetrics
-from .request_facts import AttributeValue
-from .tallies import Labels
+from ..._core.values.messages import ClientRequest
+from .. import semconv
+from ..metrics.instruments import UNTRACED, MeshMetrics
+from ..metrics.tallies import Labels
+from .request_attributes import AttributeValue
 
 __all__ = ["ServerCall", "ServerSpans"]
 

@@ -11,8 +11,8 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.metrics import Histogram, Meter
 
-from .._core.values.usage import Usage
-from . import semconv
+from ..._core.values.usage import Usage
+from .. import semconv
 from .ejections import Ejections
 from .labels import CallLabels
 from .tallies import Tallies, Tally

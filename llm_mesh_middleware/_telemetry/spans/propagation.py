@@ -15,7 +15,7 @@ from opentelemetry.propagators.textmap import Getter, TextMapPropagator
 from opentelemetry.trace import Link, SpanContext
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from .._core.values.headers import Headers
+from ..._core.values.headers import Headers
 
 __all__ = [
     "active_context",

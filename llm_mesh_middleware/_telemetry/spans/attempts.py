@@ -11,9 +11,9 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
-from .._core.values.messages import Failure, ResponseHead, UpstreamRequest
-from . import semconv
-from .request_facts import AttributeValue
+from ..._core.values.messages import Failure, ResponseHead, UpstreamRequest
+from .. import semconv
+from .request_attributes import AttributeValue
 
 __all__ = ["Attempts", "SpanMode", "failure_of"]
 
@@ -43,11 +43,6 @@ class Attempts:
         self._mode = mode
         self._has_others = has_others
         self._made: dict[int, _Attempt] = {}
-
-    @property
-    def count(self) -> int:
-        """How many have been begun."""
-        return len(self._made)
 
     def begin(self, request: UpstreamRequest, context: Context) -> Context:
         """An attempt is made; the context that its request carries."""

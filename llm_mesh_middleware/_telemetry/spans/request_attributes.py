@@ -7,8 +7,8 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from .._core.values.payload import Fields
-from . import semconv
+from ..._core.values.payload import Fields
+from .. import semconv
 
 __all__ = ["AttributeValue", "request_attributes"]
 

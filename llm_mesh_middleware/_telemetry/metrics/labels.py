@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import msgspec
 
-from . import semconv
+from .. import semconv
 from .tallies import Labels
 
 __all__ = ["CallLabels", "call_labels"]

@@ -1,0 +1,60 @@
+"""How a call ended."""
+
+from __future__ import annotations
+
+import msgspec
+
+from .._core.values.usage import Usage
+from ..exceptions import AnswerableError, ClientDisconnected, ServerShutdown
+
+__all__ = ["Ending"]
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """The end of a call; `at` is on the performance counter.
+
+    `error_type` has few values: a code of the mesh, a class of exception, or a provider's status.
+    """
+
+    at: float
+    status: int | None
+    error: BaseException | None
+    usage: Usage | None
+    error_type: str | None
+
+    @classmethod
+    def of(
+        cls, at: float, status: int | None, error: BaseException | None, usage: Usage | None
+    ) -> Ending:
+        """Return the ending of an exchange."""
+        return cls(at, status, error, usage, _error_type(status, error))
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the provider or the mesh failed; a client that leaves is no failure."""
+        return self.error_type is not None and not _is_abandoned(self.error)
+
+    @property
+    def outcome(self) -> str:
+        """How a stream ended."""
+        if self.error is None:
+            return "complete"
+        if _is_abandoned(self.error):
+            return "client_disconnect"
+        if isinstance(self.error, ServerShutdown):
+            return "server_shutdown"
+        is_timeout = isinstance(self.error, AnswerableError) and self.error.status == 504
+        return "timeout" if is_timeout else "upstream_aborted"
+
+
+def _error_type(status: int | None, error: BaseException | None) -> str | None:
+    if error is None:
+        return str(status) if status is not None and status >= 400 else None
+    if _is_abandoned(error):
+        return "client_disconnect"
+    return error.code if isinstance(error, AnswerableError) else type(error).__qualname__
+
+
+def _is_abandoned(error: BaseException | None) -> bool:
+    # GeneratorExit: the exchange was closed while it waited, because the client had left.
+    return isinstance(error, (ClientDisconnected, GeneratorExit))

@@ -1,0 +1,1 @@
+"""Instruments, and the attribute sets of their measurements."""

@@ -1,0 +1,51 @@
+"""What is known of a call so far."""
+
+from __future__ import annotations
+
+import msgspec
+
+from .._core.routing.table import Selection
+from .._core.values.messages import ClientRequest, UpstreamRequest
+from .._core.values.summary import AnswerSummary
+
+__all__ = ["CallProgress"]
+
+_OTHER = "_other"
+
+
+class CallProgress(msgspec.Struct):
+    """The notes that the hooks of one call leave for each other.
+
+    Times are on the performance counter. `first` and `last` are requests to upstreams; once an
+    attempt is served, `last` is that one. `upstream_request_id` is the provider's name for it.
+    """
+
+    request: ClientRequest
+    started_at: float
+    selection: Selection | None = None
+    first: UpstreamRequest | None = None
+    last: UpstreamRequest | None = None
+    sent_at: float | None = None
+    first_chunk_at: float | None = None
+    is_stream: bool = False
+    summary: AnswerSummary | None = None
+    attempts: int = 0
+    upstream_request_id: str | None = None
+
+    @property
+    def operation(self) -> str:
+        """The operation's name in the conventions."""
+        operation = self.request.operation
+        return operation.name if operation is not None else _OTHER
+
+    @property
+    def route(self) -> str | None:
+        """The name of the route, once there is one."""
+        return self.selection.route if self.selection is not None else None
+
+    @property
+    def first_chunk_s(self) -> float | None:
+        """The time from the first attempt to the first chunk of the stream."""
+        if self.first_chunk_at is None or self.sent_at is None:
+            return None
+        return self.first_chunk_at - self.sent_at

@@ -1,0 +1,1 @@
+"""Access records, events and captured content."""

@@ -1,0 +1,41 @@
+"""Where the telemetry of a mesh's calls goes, and how much of it is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from opentelemetry.trace import Tracer
+
+from .metrics.instruments import MeshMetrics
+from .metrics.model_names import ModelNames
+from .records.content import ContentCapture
+from .records.events import Events
+from .spans.attempts import SpanMode
+from .spans.scope import ClientScope
+from .spans.server import ServerSpans
+
+__all__ = ["Sinks"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sinks:
+    """Made once per mesh. Without an SDK these are the API's own no-operations.
+
+    `workload` and `namespace` label ASM's counters; `has_asm_metrics` is whether they are wanted.
+    `has_http_spans` returns whether the HTTP client makes a span per attempt, so that we do not.
+    """
+
+    tracer: Tracer
+    server_spans: ServerSpans
+    attempt_spans: SpanMode
+    has_http_spans: Callable[[], bool]
+    client_scope: ClientScope
+    metrics: MeshMetrics
+    models: ModelNames
+    workload: str
+    namespace: str
+    has_asm_metrics: bool
+    has_chunk_metrics: bool
+    events: Events
+    content: ContentCapture

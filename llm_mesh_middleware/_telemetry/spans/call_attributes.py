@@ -1,0 +1,89 @@
+"""The attributes of a call's CLIENT span: those it starts with, and those it ends with."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from ..._core.values.messages import UpstreamRequest
+from .. import semconv
+from ..ending import Ending
+from ..progress import CallProgress
+from .request_attributes import AttributeValue, request_attributes
+from .response_attributes import add_summary, add_usage
+
+__all__ = ["end_attributes", "start_attributes"]
+
+_MAX_TEXT = 256
+_MAX_ATTRIBUTES = 16
+_API_TYPES = {"/chat/completions": "chat_completions", "/responses": "responses"}
+# Attributes of the application that have a name in the conventions, or one of our own.
+_NAMED = {
+    "consumer": semconv.CONSUMER,
+    semconv.USER_ID: semconv.USER_ID,
+    semconv.SESSION_ID: semconv.SESSION_ID,
+}
+
+
+def start_attributes(progress: CallProgress, request: UpstreamRequest) -> dict[str, AttributeValue]:
+    """Return what a sampler may decide on, and what routing decided."""
+    client, selection = progress.request, progress.selection
+    host = request.endpoint.provider_host
+    found: dict[str, AttributeValue] = {
+        semconv.OPERATION: progress.operation,
+        semconv.PROVIDER: semconv.provider_name(host, request.provider),
+        semconv.PROVIDER_NAME: request.provider,
+        semconv.SERVER_ADDRESS: host,
+        semconv.SERVER_PORT: request.endpoint.port,
+        semconv.VIRTUAL_HOST: client.host,
+    }
+    if request.model is not None:
+        found[semconv.REQUEST_MODEL] = request.model[:_MAX_TEXT]
+    if (asked := client.model) is not None:
+        found[semconv.ASKED_MODEL] = asked[:_MAX_TEXT]
+    if selection is not None:
+        found[semconv.ROUTE_NAME] = selection.route
+        found[semconv.RULE_NAME] = selection.rule.name
+    if client.attributes:
+        for name, value in islice(client.attributes.items(), _MAX_ATTRIBUTES):
+            known = _NAMED.get(name) or semconv.ATTRIBUTE_PREFIX + name
+            found[known] = str(value)[:_MAX_TEXT]
+    operation = client.operation
+    if operation is not None and operation.suffix in _API_TYPES:
+        found[semconv.OPENAI_API_TYPE] = _API_TYPES[operation.suffix]
+    return found
+
+
+def end_attributes(progress: CallProgress, ending: Ending) -> dict[str, AttributeValue]:
+    """Return what is known once the call is over."""
+    first, last, sent_at = progress.first, progress.last, progress.sent_at
+    found = request_attributes(progress.request.fields)
+    found[semconv.ATTEMPT_COUNT] = progress.attempts
+    found[semconv.USAGE_SOURCE] = "none" if ending.usage is None else "provider"
+    if first is not None and last is not None and _host(last) != _host(first):
+        # The provider that has answered is not the one of the start.
+        found |= start_attributes(progress, last)
+        found[semconv.IS_FALLBACK] = True
+    if sent_at is not None:
+        found[semconv.OVERHEAD] = sent_at - progress.started_at
+    if ending.status is not None:
+        found[semconv.HTTP_STATUS] = ending.status
+    if ending.error_type is not None:
+        found[semconv.ERROR_TYPE] = ending.error_type
+    if (request_id := progress.upstream_request_id) is not None:
+        found[semconv.UPSTREAM_REQUEST_ID] = request_id[:_MAX_TEXT]
+    if last is not None and last.added_usage:
+        found[semconv.USAGE_INJECTED] = True
+    if progress.is_stream:
+        found[semconv.REQUEST_STREAM] = True
+        found[semconv.STREAM_OUTCOME] = ending.outcome
+        if (seconds := progress.first_chunk_s) is not None:
+            found[semconv.RESPONSE_TIME_TO_FIRST_CHUNK] = seconds
+    if ending.usage is not None:
+        add_usage(found, ending.usage, has_output=progress.operation != "embeddings")
+    if progress.summary is not None:
+        add_summary(found, progress.summary, is_whole=ending.error is None)
+    return found
+
+
+def _host(request: UpstreamRequest) -> str:
+    return request.endpoint.provider_host

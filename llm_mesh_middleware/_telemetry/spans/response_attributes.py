@@ -1,0 +1,51 @@
+"""What a response says about itself, as span attributes: never content."""
+
+from __future__ import annotations
+
+from ..._core.values.summary import AnswerSummary
+from ..._core.values.usage import Usage
+from .. import semconv
+from .request_attributes import AttributeValue
+
+__all__ = ["add_summary", "add_usage"]
+
+_MAX_TEXT = 256
+_MAX_REASONS = 128
+
+
+def add_usage(found: dict[str, AttributeValue], usage: Usage, *, has_output: bool) -> None:
+    """Add the token counts to `found`; `has_output` is false for embeddings."""
+    found[semconv.USAGE_INPUT] = usage.input_tokens
+    if has_output:
+        found[semconv.USAGE_OUTPUT] = usage.output_tokens
+    if usage.cache_read_tokens:
+        found[semconv.USAGE_CACHE_READ] = usage.cache_read_tokens
+    if usage.cache_write_tokens:
+        found[semconv.USAGE_CACHE_WRITE] = usage.cache_write_tokens
+    if usage.reasoning_tokens:
+        found[semconv.USAGE_REASONING] = usage.reasoning_tokens
+    for kind, amount in usage.modalities:
+        found[f"gen_ai.usage.{kind}"] = amount
+
+
+def add_summary(
+    found: dict[str, AttributeValue], summary: AnswerSummary, *, is_whole: bool
+) -> None:
+    """Add what the response says about itself; a choice that broke off has the reason `error`."""
+    if summary.id is not None:
+        found[semconv.RESPONSE_ID] = summary.id[:_MAX_TEXT]
+    if summary.model is not None:
+        found[semconv.RESPONSE_MODEL] = summary.model[:_MAX_TEXT]
+    if summary.system_fingerprint is not None:
+        found[semconv.OPENAI_FINGERPRINT] = summary.system_fingerprint[:_MAX_TEXT]
+    if summary.service_tier is not None:
+        found[semconv.OPENAI_RESPONSE_TIER] = summary.service_tier[:_MAX_TEXT]
+    if summary.events:
+        found[semconv.CHUNK_COUNT] = summary.events
+    reasons = summary.finish_reasons[:_MAX_REASONS]
+    if is_whole:  # a list: a generator takes longer
+        shown = [reason[:_MAX_TEXT] for reason in reasons if reason is not None]
+    else:
+        shown = [reason[:_MAX_TEXT] if reason else "error" for reason in reasons or (None,)]
+    if shown:
+        found[semconv.RESPONSE_FINISH_REASONS] = tuple(shown)
