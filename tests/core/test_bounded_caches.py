@@ -12,7 +12,7 @@ from llm_mesh_middleware._core.http.forwarding import ForwardPolicy
 from llm_mesh_middleware._core.http.peers import is_private_peer
 from llm_mesh_middleware._core.http.response_headers import client_headers
 from llm_mesh_middleware._core.values.headers import Headers
-from llm_mesh_middleware._telemetry.server_span import _port
+from llm_mesh_middleware._telemetry.spans.server import _port
 from tests.core.tables import provider, table
 
 ROUTES = table(provider())
