@@ -297,7 +297,8 @@ class Mesh:
         ]
         if not self._clients.is_given:
             try:
-                self._contexts.load({TLSFiles(), *(each.endpoint.tls for each in upstreams)})
+                endpoints = [end for each in upstreams for end in each.endpoints.now()]
+                self._contexts.load({TLSFiles(), *(endpoint.tls for endpoint in endpoints)})
             except OSError as exc:
                 file = self.settings.ca_file or "a certificate file"
                 message = f"{file} cannot be used: {exc.strerror or exc}"

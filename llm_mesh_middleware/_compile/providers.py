@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from .._auth.static import StaticHeader, bearer_token
+from .._core.provider.credential import Credential
+from .._core.provider.endpoints import StaticEndpoints
 from .._core.provider.upstream import Upstream
 from .._core.values.endpoint import Endpoint, TLSFiles
 from .._core.values.operations import Operation
@@ -101,12 +104,10 @@ class CompiledProvider:
             ("content-type", "application/json"),
         ]
         headers += [("accept-encoding", "identity"), *own.items()]
-        if settled.key is not None:
-            headers.append(("authorization", f"Bearer {settled.key}"))
         secrets = [settled.key or "", *(v for v in own.values() if len(v) >= _SECRET_LENGTH)]
         return Upstream(
             identity=self._identity,
-            endpoint=self._endpoint,
+            endpoints=StaticEndpoints((self._endpoint,)),
             targets=self._targets,
             headers=tuple((name.encode(), value.encode("latin-1")) for name, value in headers),
             model=model or config.model,
@@ -114,6 +115,7 @@ class CompiledProvider:
             stream=config.stream,
             asks_usage=config.stream_usage is not False,
             defaults={name: raw(value) for name, value in (config.defaults or {}).items()},
+            credentials=_credentials(settled.key, self._targets, own),
             secrets=tuple(secret.encode("latin-1") for secret in secrets if secret),
             detection=_detection(self._spec.outlier_detection),
             max_concurrency=self._spec.max_concurrency,
@@ -249,6 +251,24 @@ def _detection(config: OutlierDetectionConfig | None) -> OutlierDetection:
         return OutlierDetection()
     given = config.model_dump(exclude_none=True)
     return OutlierDetection(**{_DETECTION_FIELDS[name]: value for name, value in given.items()})
+
+
+def _credentials(
+    key: str | None, operations: Iterable[Operation], headers: Collection[str]
+) -> Mapping[Operation, Credential]:
+    """Put the key into the field that the operation's dialect has for it.
+
+    Where `headers` of the configuration set that field, the key is a Bearer token.
+    """
+    if key is None:
+        return {}
+    bearer = bearer_token(key)
+    credentials: dict[Operation, Credential] = {}
+    for operation in operations:
+        name = operation.dialect.key_field
+        is_bearer = name == bearer.name or name.decode() in headers
+        credentials[operation] = bearer if is_bearer else StaticHeader(name, key.encode("latin-1"))
+    return credentials
 
 
 def _bracketed(host: str) -> str:

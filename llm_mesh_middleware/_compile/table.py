@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from .._core.balance.backends import Backend, Backends
+from .._core.balance.balancer import Balancer
+from .._core.balance.sticky import Sticky
+from .._core.balance.weighted import Weighted
 from .._core.flow.retrying import RetryPolicy
 from .._core.routing.matching import Match
 from .._core.routing.table import RouteRule, RoutingTable, VirtualHost
@@ -177,8 +180,10 @@ class _Compiler:
             if backends:
                 name = rule.name or f"rules[{index}]"
                 timeouts = _rule_timeouts(rule.timeouts, self._timeouts)
-                retry, sticky = _retry(rule.retry), _sticky_by(rule.sticky_by)
-                rules.append(RouteRule(name, matches, Backends(backends), timeouts, retry, sticky))
+                retry, balancer = _retry(rule.retry), _balancer(rule.sticky_by)
+                rules.append(
+                    RouteRule(name, matches, Backends(backends), timeouts, retry, balancer)
+                )
         return _virtual_host(route.spec.host.lower().rstrip("."), resource.name, tuple(rules))
 
     def _matches(
@@ -272,10 +277,12 @@ def _retry(own: RetryConfig | None) -> RetryPolicy:
     )
 
 
-def _sticky_by(own: StickyBy | None) -> tuple[str, str] | None:
+def _balancer(own: StickyBy | None) -> Balancer:
     if own is None:
-        return None
-    return ("header", own.header) if own.header is not None else ("attribute", own.attribute or "")
+        return Weighted()
+    if own.header is not None:
+        return Sticky("header", own.header)
+    return Sticky("attribute", own.attribute or "")
 
 
 def _direct_host(provider: CompiledProvider, timeouts: Timeouts) -> VirtualHost:

@@ -11,6 +11,7 @@ from tests.core.tables import (
     ACME,
     GLOBEX,
     compiled,
+    only_endpoint,
     provider,
     request,
     route,
@@ -51,13 +52,15 @@ def test_a_setting_is_for_its_provider_alone() -> None:
     routes = table(
         provider(), provider(GLOBEX), endpoints={GLOBEX: "http://127.0.0.1:1", "x.example": "x"}
     )
-    assert upstream_of(routes, ACME).endpoint.address == ACME
-    assert upstream_of(routes, GLOBEX).endpoint.address == "127.0.0.1"
+    assert only_endpoint(upstream_of(routes, ACME)).address == ACME
+    assert only_endpoint(upstream_of(routes, GLOBEX)).address == "127.0.0.1"
 
 
 def test_an_ipv6_provider_has_brackets_in_its_host_field_and_none_in_its_address() -> None:
     upstream = upstream_of(table(provider("[2001:DB8::1]")), "[2001:db8::1]")
-    assert upstream.endpoint == Endpoint("2001:db8::1", "https", "2001:db8::1", 443, "2001:db8::1")
+    assert only_endpoint(upstream) == Endpoint(
+        "2001:db8::1", "https", "2001:db8::1", 443, "2001:db8::1"
+    )
     assert upstream.headers[0] == (b"host", b"[2001:db8::1]")
 
 
@@ -65,7 +68,7 @@ def test_a_host_rewrite_changes_neither_address_nor_server_name() -> None:
     ref = f"{{providerHost: {ACME}, hostRewrite: tenant.acme.example}}"
     upstream = upstream_of(table(provider(), route(f"- backendRefs: [{ref}]")))
     assert upstream.headers[0] == (b"host", b"tenant.acme.example")
-    assert upstream.endpoint == Endpoint(ACME, "https", ACME, 443, ACME)
+    assert only_endpoint(upstream) == Endpoint(ACME, "https", ACME, 443, ACME)
     assert upstream.host == ACME
 
 
@@ -96,8 +99,8 @@ def test_tls_files_and_server_name_are_those_of_the_manifest(
     expected = TLSFiles(*(file and pem for file in files))
     document = provider(spec=f"tls: {tls.replace('PEM', pem)}")
     for endpoints in ({}, {ACME: "https://127.0.0.1:8443"}):
-        endpoint = upstream_of(table(document, endpoints=endpoints), ACME)
-        assert (endpoint.endpoint.tls, endpoint.endpoint.server_name) == (expected, name)
+        endpoint = only_endpoint(upstream_of(table(document, endpoints=endpoints), ACME))
+        assert (endpoint.tls, endpoint.server_name) == (expected, name)
 
 
 @pytest.mark.parametrize(

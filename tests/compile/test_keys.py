@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from llm_mesh_middleware._auth.static import bearer_token
 from llm_mesh_middleware._dialects.openai_chat import CHAT
 from llm_mesh_middleware._manifest import Secret
 from llm_mesh_middleware.exceptions import Problem
@@ -14,6 +15,7 @@ from tests.core.scripted import ANSWER, JSON, answers, play, sent
 from tests.core.tables import (
     ACME,
     compiled,
+    only_endpoint,
     provider,
     request,
     route,
@@ -138,7 +140,7 @@ def test_a_key_is_read_from_the_secret_of_the_documents_namespace() -> None:
         for rule in host.rules
         for backend in rule.backends
     )
-    assert (b"authorization", f"Bearer {CANARY}".encode()) in upstream.headers
+    assert bearer_token(CANARY) in upstream.credentials.values()
 
 
 @pytest.mark.parametrize(
@@ -184,7 +186,7 @@ def test_no_key_is_shown_by_anything_that_is_made_of_it() -> None:
     assert f"Bearer v-{CANARY}".encode() in dict(performed.sent.headers).values()
     things = (
         *(result, result.table, result.problems, routes, routes.hosts, host, host.rules),
-        *(host.rules[0].backends, host.rules[0].backends.tiers, upstream, upstream.endpoint),
+        *(host.rules[0].backends, host.rules[0].backends.tiers, upstream, only_endpoint(upstream)),
         *(upstream.targets[CHAT], select(routes, request()), asked, asked.headers),
         *(performed.sent, performed.taken, performed.reply),
     )

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from llm_mesh_middleware._compile import Workload, compile_manifest
+from llm_mesh_middleware._core.balance.balancer import Balancer
+from llm_mesh_middleware._core.balance.sticky import Sticky
+from llm_mesh_middleware._core.balance.weighted import Weighted
 from llm_mesh_middleware._core.flow.retrying import RetryPolicy
 from llm_mesh_middleware._core.provider.upstream import Upstream
 from llm_mesh_middleware._core.routing.table import RouteRule
@@ -162,15 +165,15 @@ def test_what_a_rule_must_not_say(fields: str, where: str, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "subject"),
+    ("fields", "balancer"),
     [
-        ("", None),
-        ("stickyBy: {header: x-user}", ("header", "x-user")),
-        ("stickyBy: {attribute: user}", ("attribute", "user")),
+        ("", Weighted()),
+        ("stickyBy: {header: x-user}", Sticky("header", "x-user")),
+        ("stickyBy: {attribute: user}", Sticky("attribute", "user")),
     ],
 )
-def test_what_sticks(fields: str, subject: tuple[str, str] | None) -> None:
-    assert rule(fields).sticky_by == subject
+def test_what_sticks(fields: str, balancer: Balancer) -> None:
+    assert rule(fields).balancer == balancer
 
 
 @pytest.mark.parametrize(

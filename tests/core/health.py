@@ -6,6 +6,8 @@ import threading
 
 from llm_mesh_middleware._core.provider.health import Lease, ProviderHealth
 from llm_mesh_middleware._core.provider.outliers import Result
+from llm_mesh_middleware._core.provider.registry import HealthRegistry
+from llm_mesh_middleware._core.provider.upstream import Upstream
 from llm_mesh_middleware._core.values.outlier_detection import OutlierDetection
 
 
@@ -34,3 +36,9 @@ def eject(provider: ProviderHealth, now: float) -> float:
     while provider.is_available(now):
         call(provider, "failure", now)
     return provider.available_in_s(now)
+
+
+def health_of(registry: HealthRegistry, upstream: Upstream) -> ProviderHealth:
+    """The health of a provider that has one endpoint."""
+    (endpoint,) = upstream.endpoints.now()
+    return registry.of(upstream, endpoint)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from textwrap import dedent, indent
 from typing import NamedTuple
 
 from llm_mesh_middleware._compile import Compiled, Workload, compile_manifest
-from llm_mesh_middleware._core.balance.backends import weighted_pick
+from llm_mesh_middleware._core.balance.backends import Backend
+from llm_mesh_middleware._core.balance.balancer import Balancer, Candidate
+from llm_mesh_middleware._core.balance.weighted import Weighted
+from llm_mesh_middleware._core.provider.registry import HealthRegistry
 from llm_mesh_middleware._core.provider.upstream import Upstream
 from llm_mesh_middleware._core.routing.table import RoutingTable, VirtualHost
+from llm_mesh_middleware._core.values.endpoint import Endpoint
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import ClientRequest
 from llm_mesh_middleware._core.values.payload import decode_fields
@@ -113,6 +118,19 @@ def request(
     return ClientRequest(method, path, Headers(raw), data, attributes)
 
 
+def picked(
+    tier: Iterable[Backend], balancer: Balancer, asked: ClientRequest, draw: Callable[[], float]
+) -> Candidate:
+    """What a balancer picks of a tier whose providers are all well."""
+    registry = HealthRegistry(threading.Lock)
+    candidates = [
+        Candidate(backend, endpoint, registry.of(backend.upstream, endpoint))
+        for backend in tier
+        for endpoint in backend.upstream.endpoints.now()
+    ]
+    return balancer.pick(candidates, asked, draw)
+
+
 class Routed(NamedTuple):
     """Where a request goes first: the names of route and rule, and the upstream."""
 
@@ -124,8 +142,8 @@ class Routed(NamedTuple):
 def pick(host: VirtualHost, asked: ClientRequest, draw: Callable[[], float]) -> Routed:
     """What routing decides, and the backend that is drawn."""
     selection = host.select(asked)
-    backend = weighted_pick(selection.rule.backends.tiers[0], draw)
-    return Routed(selection.route, selection.rule.name, backend.upstream)
+    candidate = picked(selection.rule.backends.tiers[0], Weighted(), asked, draw)
+    return Routed(selection.route, selection.rule.name, candidate.backend.upstream)
 
 
 def select(
@@ -139,3 +157,9 @@ def select(
 def upstream_of(routes: RoutingTable, host: str = "chat", chance: float = 0.0) -> Upstream:
     """Where a plain request to `host` goes."""
     return select(routes, request(), host, chance).upstream
+
+
+def only_endpoint(upstream: Upstream) -> Endpoint:
+    """Where the provider is reached."""
+    (endpoint,) = upstream.endpoints.now()
+    return endpoint

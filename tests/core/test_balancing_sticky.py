@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
-from llm_mesh_middleware._core.balance.backends import Backend, weighted_pick
+from llm_mesh_middleware._core.balance.backends import Backend
+from llm_mesh_middleware._core.balance.balancer import Balancer
+from llm_mesh_middleware._core.balance.sticky import Sticky
+from llm_mesh_middleware._core.balance.weighted import Weighted
 from llm_mesh_middleware._core.routing.table import RouteRule
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import ClientRequest
+from tests.core.tables import picked
 from tests.resilience.meshes import HOST, provider, route, table
 
+BY_USER = Sticky("attribute", "user")
 KEYS = [f"user-{number}@example" for number in range(10_000)]
 
 
@@ -33,9 +38,20 @@ def never() -> float:
     raise AssertionError("chance decides nothing where there is a key")
 
 
+def placed(tier: Sequence[Backend], key: str) -> str:
+    """The provider of a key."""
+    return _picked(tier, BY_USER, asked(attributes={"user": key}), never)
+
+
+def _picked(
+    tier: Sequence[Backend], balancer: Balancer, call: ClientRequest, draw: Callable[[], float]
+) -> str:
+    return picked(tier, balancer, call, draw).backend.upstream.provider
+
+
 def places(tier: Sequence[Backend]) -> list[str]:
     """The provider of each key."""
-    return [weighted_pick(tier, never, key).upstream.provider for key in KEYS]
+    return [placed(tier, key) for key in KEYS]
 
 
 @pytest.mark.parametrize(
@@ -84,14 +100,13 @@ def test_the_order_in_the_manifest_does_not_matter() -> None:
 
 def test_a_key_is_placed_alike_in_every_process_and_version() -> None:
     tier = backends(a=50, b=50)
-    picked = [weighted_pick(tier, never, key).upstream.provider for key in KEYS[:16]]
-    assert "".join(picked) == "abbbbbaaaabbbaaa"
+    assert "".join(placed(tier, key) for key in KEYS[:16]) == "abbbbbaaaabbbaaa"
 
 
 @pytest.mark.parametrize("key", ["", "ü", "鍵", "\0", chr(0xDC80), chr(0xD800), "x" * 100_000])
 def test_any_text_can_be_a_key(key: str) -> None:
     tier = backends(a=1, b=1, c=1)
-    assert len({weighted_pick(tier, never, key).upstream.provider for _ in range(5)}) == 1
+    assert len({placed(tier, key) for _ in range(5)}) == 1
 
 
 def asked(*fields: tuple[str, str], attributes: Mapping[str, str] | None = None) -> ClientRequest:
@@ -100,26 +115,26 @@ def asked(*fields: tuple[str, str], attributes: Mapping[str, str] | None = None)
 
 
 def test_a_header_is_the_key_whatever_the_attributes_are() -> None:
-    sticky = rule({"a": 1, "b": 1}, stickyBy={"header": "x-user"})
-    assert sticky.sticky_key(asked(("x-user", "u1"), attributes={"x-user": "no"})) == "u1"
-    assert sticky.sticky_key(asked(("x-user", "u1"), ("x-user", "u2"))) == "u1, u2"
-    assert sticky.sticky_key(asked(("x-user", ""))) == ""
+    sticky = rule({"a": 1, "b": 1}, stickyBy={"header": "x-user"}).balancer
+    assert isinstance(sticky, Sticky)
+    assert sticky.key(asked(("x-user", "u1"), attributes={"x-user": "no"})) == "u1"
+    assert sticky.key(asked(("x-user", "u1"), ("x-user", "u2"))) == "u1, u2"
+    assert sticky.key(asked(("x-user", ""))) == ""
 
 
 def test_an_attribute_is_the_key_whatever_the_headers_are() -> None:
-    sticky = rule({"a": 1, "b": 1}, stickyBy={"attribute": "user"})
-    assert sticky.sticky_key(asked(("user", "no"), attributes={"user": "u1"})) == "u1"
-    assert sticky.sticky_key(asked(("user", "no"))) is None
+    sticky = rule({"a": 1, "b": 1}, stickyBy={"attribute": "user"}).balancer
+    assert isinstance(sticky, Sticky)
+    assert sticky.key(asked(("user", "no"), attributes={"user": "u1"})) == "u1"
+    assert sticky.key(asked(("user", "no"))) is None
 
 
 def test_a_request_without_the_key_is_placed_by_chance() -> None:
     sticky = rule({"a": 1, "b": 3}, stickyBy={"header": "x-user"})
-    key, draw = sticky.sticky_key(asked()), random.Random(11).random
-    assert key is None
-    tier = sticky.backends.tiers[0]
-    counted = Counter(weighted_pick(tier, draw, key).upstream.provider for _ in range(10_000))
+    tier, draw = sticky.backends.tiers[0], random.Random(11).random
+    counted = Counter(_picked(tier, sticky.balancer, asked(), draw) for _ in range(10_000))
     assert counted["b"] / 10_000 == pytest.approx(0.75, abs=0.01)
 
 
 def test_without_sticky_by_nothing_sticks() -> None:
-    assert rule({"a": 1, "b": 1}).sticky_key(asked(("x-user", "u1"))) is None
+    assert rule({"a": 1, "b": 1}).balancer == Weighted()

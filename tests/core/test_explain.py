@@ -7,13 +7,13 @@ from collections.abc import Mapping
 
 import pytest
 
-from llm_mesh_middleware._core.balance.backends import weighted_pick
+from llm_mesh_middleware._core.balance.sticky import Sticky
 from llm_mesh_middleware._core.explaining.explainer import explain
 from llm_mesh_middleware._core.explaining.explanation import Explanation
 from llm_mesh_middleware._core.http.forwarding import ForwardPolicy
 from llm_mesh_middleware._core.values.messages import ClientRequest
 from tests.canaries import canary
-from tests.core.tables import ACME, GLOBEX, provider, request, route, table, virtual_host
+from tests.core.tables import ACME, GLOBEX, picked, provider, request, route, table, virtual_host
 
 KEY = canary("explain")
 HEADER_SECRET = canary("header")
@@ -173,7 +173,9 @@ def test_a_sticky_key_tells_the_very_backend_of_the_request(user: str) -> None:
     assert (told.sticky.field, told.sticky.value) == ("header x-user", user)
     chosen = [b.host for b in told.backends if b.is_sticky_choice and b.priority == 0]
     tier = virtual_host(table(*documents)).rules[0].backends.tiers[0]
-    assert chosen == [weighted_pick(tier, lambda: 0.0, user).upstream.host]
+    asked = request(f"x-user: {user}")
+    by_user = picked(tier, Sticky("header", "x-user"), asked, lambda: 0.0)
+    assert chosen == [by_user.backend.upstream.host]
 
 
 def test_without_the_sticky_header_there_is_no_choice() -> None:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from llm_mesh_middleware._core.balance.sticky import Sticky
+from llm_mesh_middleware._core.balance.weighted import Weighted
 from llm_mesh_middleware._core.flow.attempt import Outcome
 from llm_mesh_middleware._core.flow.plan import AttemptPlan, Choice
 from llm_mesh_middleware._core.flow.retrying import RetryBudget, RetryPolicy
@@ -25,6 +27,8 @@ from llm_mesh_middleware.exceptions import (
     UpstreamProtocolError,
     UpstreamTimeout,
 )
+from tests.core.health import health_of
+from tests.core.tables import request
 from tests.resilience.meshes import HOST, provider, route, table
 
 NOW = 100.0
@@ -53,13 +57,16 @@ class Plan:
             operation=operation,
             health=self.health,
             budget=budget or generous(),
+            balancer=Weighted() if key is None else Sticky("attribute", "user"),
+            call=request(attributes={"user": key or ""}),
             random=random.Random(3).random if chance is None else lambda: chance,
-            sticky_key=key,
         )
 
     def of(self, name: str) -> ProviderHealth:
         return next(
-            self.health.of(b.upstream) for b in self.rule.backends if b.upstream.provider == name
+            health_of(self.health, b.upstream)
+            for b in self.rule.backends
+            if b.upstream.provider == name
         )
 
     def eject(self, *names: str, at: float = NOW) -> None:
@@ -82,7 +89,7 @@ class Plan:
             if choice is None:
                 break
             names.append(("~" if choice.pause_s else "") + choice.backend.upstream.provider)
-            self.plan.tries(choice.backend)
+            self.plan.tries(choice.candidate)
             choice = None if outcome is None else self.plan.after(choice, outcome, now)
         return names
 
@@ -186,7 +193,7 @@ def test_a_wish_is_never_undercut_and_callers_do_not_come_back_all_at_once() -> 
     for seed in range(50):
         plan = Plan("a", chance=seed / 50)
         choice = plan.plan.first(NOW)
-        plan.plan.tries(choice.backend)
+        plan.plan.tries(choice.candidate)
         again = plan.plan.after(choice, answer(429, 2.0), NOW)
         assert again is not None
         assert 2.0 <= again.pause_s <= 2.2
@@ -197,7 +204,7 @@ def test_a_wish_is_never_undercut_and_callers_do_not_come_back_all_at_once() -> 
 def test_a_wish_of_nothing_still_gets_the_pause_of_any_retry() -> None:
     plan = Plan("a", chance=0.5)
     choice = plan.plan.first(NOW)
-    plan.plan.tries(choice.backend)
+    plan.plan.tries(choice.candidate)
     again = plan.plan.after(choice, answer(429, 0.0), NOW)
     assert again is not None
     assert again.pause_s == 0.125
@@ -265,7 +272,7 @@ def test_nothing_is_tried_when_every_backend_is_ejected() -> None:
 def test_no_retry_is_planned_at_a_backend_that_was_just_ejected() -> None:
     plan = Plan("a")
     choice = plan.plan.first(NOW)
-    plan.plan.tries(choice.backend)
+    plan.plan.tries(choice.candidate)
     plan.eject("a")
     assert plan.plan.after(choice, DOWN, NOW) is None
     assert plan.plan.after(choice, answer(429, 1.0), NOW) is None
@@ -327,7 +334,7 @@ def test_a_hedge_goes_to_a_backend_that_was_not_tried_and_has_a_free_slot() -> N
     plan = Plan("a b", specs={"b": {"maxConcurrency": 1}})
     first = plan.plan.first(NOW)
     assert first.backend.upstream.provider == "a"
-    plan.plan.tries(first.backend)
+    plan.plan.tries(first.candidate)
     second = plan.plan.hedge(NOW)
     assert second is not None
     assert second.backend.upstream.provider == "b"
@@ -345,7 +352,7 @@ def test_there_is_no_hedge_without_a_backend_an_attempt_and_budget(
     budget = RetryBudget(share=0.01, reserve=1)
     assert has_budget or budget.spend(NOW)
     plan = Plan(tiers, retry=RetryPolicy(attempts=attempts), budget=budget)
-    plan.plan.tries(plan.plan.first(NOW).backend)
+    plan.plan.tries(plan.plan.first(NOW).candidate)
     assert plan.plan.hedge(NOW) is None
 
 
@@ -359,7 +366,7 @@ def test_the_same_key_keeps_its_backend_and_its_fallback() -> None:
 
 def test_a_request_is_hedged_once() -> None:
     plan = Plan("a b c")
-    plan.plan.tries(plan.plan.first(NOW).backend)
+    plan.plan.tries(plan.plan.first(NOW).candidate)
     assert plan.plan.hedge(NOW) is not None
     assert plan.plan.hedge(NOW) is None
 
@@ -371,7 +378,7 @@ def test_a_fallback_that_others_are_trying_is_waited_for_when_the_budget_is_spen
     others = plan.of("b").lease(NOW)
     assert others is not None
     choice = plan.plan.first(NOW)
-    plan.plan.tries(choice.backend)
+    plan.plan.tries(choice.candidate)
     waiting = plan.plan.after(choice, DOWN, NOW)
     assert waiting is not None
     assert waiting.is_on_trial

@@ -11,6 +11,7 @@ import pytest
 from llm_mesh_middleware._core.routing.table import RoutingTable
 from tests.canaries import canary
 from tests.conftest import slow
+from tests.core.health import health_of
 from tests.resilience.meshes import provider, route, table
 from tests.resilience.simulation import Act, Behaviour, Simulation
 
@@ -203,8 +204,10 @@ def test_what_is_known_of_one_provider_says_nothing_of_another() -> None:
     host = routes.find(b"llm")
     assert host is not None
     upstreams = {b.upstream.provider: b.upstream for b in host.rules[0].backends}
-    states = {n: done.state.health.of(u).status(done.now).state for n, u in upstreams.items()}
+    states = {
+        n: health_of(done.state.health, u).status(done.now).state for n, u in upstreams.items()
+    }
     assert states["b"] == states["c"] == "healthy"
     other = replace(upstreams["a"], identity=replace(upstreams["a"].identity, namespace="other"))
-    assert done.state.health.of(other).status(done.now).ejections == 0
-    assert done.state.health.of(upstreams["a"]).status(done.now).ejections >= 1
+    assert health_of(done.state.health, other).status(done.now).ejections == 0
+    assert health_of(done.state.health, upstreams["a"]).status(done.now).ejections >= 1

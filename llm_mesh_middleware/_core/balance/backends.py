@@ -1,18 +1,15 @@
-"""Which backend of a rule: by priority, by weight, by a key that sticks."""
+"""The backends of one rule, by priority."""
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
-from itertools import accumulate, groupby
+from itertools import groupby
 
 from ..provider.upstream import Upstream
 from ..values.operations import Operation
 
-__all__ = ["Backend", "Backends", "Tiers", "weighted_pick"]
+__all__ = ["Backend", "Backends", "Tiers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,31 +64,3 @@ class Backends:
 
 def _usable(tier: tuple[Backend, ...]) -> tuple[Backend, ...]:
     return tier if len(tier) == 1 else tuple(b for b in tier if b.weight > 0)
-
-
-def weighted_pick(
-    backends: Sequence[Backend], random: Callable[[], float], sticky_key: str | None = None
-) -> Backend:
-    """One of `backends` in proportion to the weights.
-
-    Args:
-        backends: at least one.
-        random: numbers in [0, 1).
-        sticky_key: requests with the same key get the same backend, and of those with other keys
-            only as many change places as a changed weight demands (weighted rendezvous hashing).
-    """
-    if len(backends) == 1:
-        return backends[0]
-    if sticky_key is not None:
-        return max(backends, key=lambda backend: _score(backend, sticky_key))
-    bounds = tuple(accumulate(backend.weight for backend in backends))
-    return backends[bisect_right(bounds, random() * bounds[-1])]
-
-
-def _score(backend: Backend, key: str) -> float:
-    """The logarithmic method: the probability of the highest score is in proportion to weights."""
-    identity = backend.upstream.identity
-    text = f"{identity.namespace}/{identity.name}\0{key}".encode("utf-8", "surrogatepass")
-    # 52 bits and a half: more would be rounded, at the upper end to 1, which has no score.
-    drawn = int.from_bytes(blake2b(text, digest_size=8).digest(), "big") >> 12
-    return -max(backend.weight, 1) / math.log((drawn + 0.5) / 2.0**52)

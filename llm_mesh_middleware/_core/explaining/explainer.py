@@ -11,15 +11,17 @@ from dataclasses import replace
 from typing import Any
 
 from ...exceptions import AnswerableError, NoRouteMatched
+from ..balance.sticky import Sticky
 from ..flow.exchange import read_operation
 from ..flow.plan import AttemptPlan
 from ..flow.retrying import RetryBudget
 from ..http.forwarding import ForwardPolicy
 from ..provider.registry import HealthRegistry
-from ..routing.matching import Condition, Exact, Match, Prefix, Regex, read_subject
+from ..routing.matching import Condition, Exact, Match, Prefix, Regex
 from ..routing.table import RouteRule, RoutingTable, VirtualHost
 from ..values.messages import ClientRequest
 from ..values.operations import Operation
+from ..values.subject import read_subject
 from .explanation import (
     BackendExplanation,
     Explanation,
@@ -148,10 +150,10 @@ class _Explainer:
         return self._mask.quoted(condition.key or condition.kind, value)
 
     def _sticky(self, rule: RouteRule) -> StickyKey | None:
-        if rule.sticky_by is None:
+        balancer = rule.balancer
+        if not isinstance(balancer, Sticky):
             return None
-        kind, name = rule.sticky_by
-        value = rule.sticky_key(self._request)
+        kind, name, value = balancer.kind, balancer.name, balancer.key(self._request)
         return StickyKey(f"{kind} {name}", MASK if value and is_credential(name) else value)
 
     def _backends(self, rule: RouteRule, operation: Operation) -> Iterator[BackendExplanation]:
@@ -159,18 +161,20 @@ class _Explainer:
 
         Without a sticky key each has its chance, and nothing is drawn.
         """
-        sticky_key = rule.sticky_key(self._request)
+        balancer = rule.balancer
+        is_kept = isinstance(balancer, Sticky) and balancer.key(self._request) is not None
         plan = AttemptPlan(
             rule.backends,
             rule.retry,
             operation=operation,
             health=HealthRegistry(nullcontext),
             budget=RetryBudget(),
+            balancer=balancer,
+            call=self._request,
             random=lambda: 0.0,
-            sticky_key=sticky_key,
         )
         for tier in rule.backends.serving(operation):
-            chosen = plan.untried(0.0, (tier,)) if sticky_key is not None else None
+            chosen = plan.untried(0.0, (tier,)) if is_kept else None
             total = sum(backend.weight for backend in tier)
             for backend in tier:
                 share = 1.0 if len(tier) == 1 else backend.weight / total

@@ -8,7 +8,7 @@ from ..balance.backends import Backend
 from ..flow.attempt import call_headers
 from ..http.forwarding import ForwardPolicy
 from ..provider.upstream import Upstream
-from ..values.messages import ClientRequest
+from ..values.messages import ClientRequest, UpstreamRequest
 from ..values.operations import Operation
 from ..values.payload import Fields, decode_fields
 from .explanation import BackendExplanation, BodyChange
@@ -59,17 +59,39 @@ def explain_call(
 def _headers(
     upstream: Upstream, operation: Operation, request: ClientRequest, forward: ForwardPolicy
 ) -> Iterator[tuple[str, str]]:
-    """What is configured is shown by name alone, whatever it was read from."""
+    """Show what is configured by name alone, whatever it was read from."""
     configured = len(upstream.headers)
-    fields = call_headers(upstream, operation, request.headers, forward)
+    fields = call_headers(upstream, request.headers, forward)
+    added = _credential_fields(upstream, operation, fields)
+    overridden = {name for name, _ in added}
     for index, field in enumerate(fields):
         name, value = (text.decode("latin-1") for text in field)
+        if field[0] in overridden:
+            continue
         if index >= configured:
             yield name, MASK if is_credential(name) else value
-        elif name in _PLAIN_HEADERS:
-            yield name, value
         else:
-            yield name, f"Bearer {MASK}" if name == "authorization" else MASK
+            yield name, value if name in _PLAIN_HEADERS else MASK
+    for raw_name, raw_value in added:
+        yield raw_name.decode(), f"Bearer {MASK}" if raw_value.startswith(b"Bearer ") else MASK
+
+
+def _credential_fields(
+    upstream: Upstream, operation: Operation, fields: tuple[tuple[bytes, bytes], ...]
+) -> list[tuple[bytes, bytes]]:
+    """Return the fields that the credential adds; none if it would have to fetch a token."""
+    credential = upstream.credentials.get(operation)
+    endpoint = next(iter(upstream.endpoints.now()), None)
+    if credential is None or endpoint is None:
+        return []
+    target = upstream.targets[operation]
+    request = UpstreamRequest(endpoint, operation.method, target, fields, b"", 0.0)
+    try:
+        next(credential.apply(request, lambda: 0.0))
+    except StopIteration as stop:
+        with_key: UpstreamRequest = stop.value
+        return [field for field in with_key.headers if field not in fields]
+    return []
 
 
 def _changes(asked: Fields, sent: Fields, mask: Mask) -> Iterator[BodyChange]:
@@ -95,7 +117,8 @@ def _url(upstream: Upstream, operation: Operation) -> str:
     """The URL by the provider's own name; a query may hold a key, so its values are left out."""
     path, mark, query = upstream.targets[operation].partition("?")
     shown = [_shown_pair(pair) for pair in query.split("&")] if mark else []
-    return f"{upstream.endpoint.scheme}://{_bracketed(upstream.host)}{path}{mark}{'&'.join(shown)}"
+    scheme = next((endpoint.scheme for endpoint in upstream.endpoints.now()), "https")
+    return f"{scheme}://{_bracketed(upstream.host)}{path}{mark}{'&'.join(shown)}"
 
 
 def _shown_pair(pair: str) -> str:
@@ -106,10 +129,11 @@ def _shown_pair(pair: str) -> str:
 
 
 def _connects_to(upstream: Upstream) -> str | None:
-    endpoint = upstream.endpoint
-    if (endpoint.address, endpoint.port) == (upstream.host, _PORTS[endpoint.scheme]):
+    """Name the endpoints, unless the only one is the provider itself."""
+    endpoints = upstream.endpoints.now()
+    if all((each.address, each.port) == (upstream.host, _PORTS[each.scheme]) for each in endpoints):
         return None
-    return f"{endpoint.scheme}://{_bracketed(endpoint.address)}:{endpoint.port}"
+    return ", ".join(f"{one.scheme}://{_bracketed(one.address)}:{one.port}" for one in endpoints)
 
 
 def _bracketed(host: str) -> str:

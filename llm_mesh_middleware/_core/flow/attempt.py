@@ -12,6 +12,7 @@ from ..http.forwarding import ForwardPolicy
 from ..provider.health import Lease
 from ..provider.outliers import Result
 from ..provider.upstream import Upstream
+from ..values.endpoint import Endpoint
 from ..values.headers import Headers
 from ..values.messages import (
     Answer,
@@ -74,8 +75,16 @@ class Outcome(msgspec.Struct, frozen=True):
 class Attempt:
     """A call in the making. Nothing of an earlier attempt is in it: headers, key, path, model."""
 
-    def __init__(self, context: CallContext, upstream: Upstream, lease: Lease, number: int) -> None:
+    def __init__(
+        self,
+        context: CallContext,
+        upstream: Upstream,
+        endpoint: Endpoint,
+        lease: Lease,
+        number: int,
+    ) -> None:
         self.upstream = upstream
+        self._endpoint = endpoint
         self.lease = lease
         self.number = number
         self._context = context
@@ -96,12 +105,27 @@ class Attempt:
         """Whether the client is to get a stream."""
         return self._transformer.wants_stream
 
-    def send(self) -> Send:
-        """The step that makes the call."""
+    def prepare(self) -> Generator[Step, Answer, Send]:
+        """Return the step that makes the call; the credential may have to wait for a token."""
+        context = self._context
         request = self._request()
         # An observer may add the trace context of its span.
-        request = self._context.observation.sending(request) or request
+        request = context.observation.sending(request) or request
+        credential = self.upstream.credentials.get(context.operation)
+        if credential is not None:
+            request = yield from credential.apply(request, context.wall_clock)
         return Send(request, self._first_byte)
+
+    def prepare_now(self) -> Send | None:
+        """Do as `prepare`, but return None if something would have to be waited for."""
+        preparing = self.prepare()
+        try:
+            next(preparing)
+        except StopIteration as stop:
+            ready: Send = stop.value
+            return ready
+        preparing.close()
+        return None
 
     def drop(self, answer: ResponseHead | Failure | None) -> None:
         """Go no further: another attempt has won, whatever this one has brought so far."""
@@ -175,12 +199,10 @@ class Attempt:
     def _request(self) -> UpstreamRequest:
         context, upstream = self._context, self.upstream
         return UpstreamRequest(
-            endpoint=upstream.endpoint,
+            endpoint=self._endpoint,
             method=context.operation.method,
             target=upstream.targets[context.operation],
-            headers=call_headers(
-                upstream, context.operation, context.request.headers, context.forward
-            ),
+            headers=call_headers(upstream, context.request.headers, context.forward),
             body=self._transformer.body(),
             connect_timeout_s=context.timeouts.connect,
             provider=upstream.provider,
@@ -191,13 +213,12 @@ class Attempt:
 
 
 def call_headers(
-    upstream: Upstream, operation: Operation, headers: Headers, forward: ForwardPolicy
+    upstream: Upstream, headers: Headers, forward: ForwardPolicy
 ) -> tuple[tuple[bytes, bytes], ...]:
-    """The fields of a call: the configured ones, and the client's that may go with them."""
-    fields = upstream.fields_for(operation)
-    own = dict(fields)
+    """Return the fields of a call but for its key: the configured and the forwarded ones."""
+    own = dict(upstream.headers)
     forwarded = forward.select(headers)
-    return (*fields, *(field for field in forwarded if field[0] not in own))
+    return (*upstream.headers, *(field for field in forwarded if field[0] not in own))
 
 
 class _Error(msgspec.Struct):

@@ -103,10 +103,11 @@ def exchange(
             selection.rule.backends,
             selection.rule.retry,
             operation=operation,
+            balancer=selection.rule.balancer,
+            call=request,
             health=state.health,
             budget=state.budget(host.route),
             random=random,
-            sticky_key=selection.rule.sticky_key(request),
         )
         return (yield from _Exchange(context, plan, selection, policy).run())
     except GeneratorExit:  # the driver gave up, and it does so for one reason only
@@ -160,7 +161,7 @@ class _Exchange:
                     break
                 lease = yield from self._lease(choice)
                 if lease is None:
-                    self._plan.skips(choice.backend)
+                    self._plan.skips(choice.candidate)
                     choice = self._plan.untried(clock())
                     continue
                 choice, attempt, outcome = yield from self._attempt(choice, lease)
@@ -203,13 +204,12 @@ class _Exchange:
     def _attempt(
         self, choice: Choice, lease: Lease
     ) -> Generator[Step, Answer, tuple[Choice, Attempt, Outcome]]:
-        self._plan.tries(choice.backend)
-        attempt = Attempt(self._context, choice.backend.upstream, lease, self._plan.made)
+        attempt = self._begin(choice, lease)
         hedge_after_s = self._selection.rule.retry.hedge_after_s
         if hedge_after_s is not None and not attempt.is_for_stream:
             choice, attempt, head = yield from self._race(choice, attempt, hedge_after_s)
         else:
-            answer = yield attempt.send()
+            answer = yield (yield from attempt.prepare())
             assert isinstance(answer, ResponseHead | Failure)
             head = answer
         return choice, attempt, (yield from attempt.receive(head))
@@ -227,12 +227,13 @@ class _Exchange:
             if hedge is None or lease is None:
                 return None
             self._leases.append(lease)
-            self._plan.tries(hedge.backend)
-            upstream = hedge.backend.upstream
-            calls.append((hedge, Attempt(self._context, upstream, lease, self._plan.made)))
-            return calls[1][1].send()
+            attempt = self._begin(hedge, lease)
+            send = attempt.prepare_now()  # the first call is under way: this one must not wait
+            if send is not None:
+                calls.append((hedge, attempt))
+            return send
 
-        raced = yield Race(first.send(), second, after_s, self._is_good)
+        raced = yield Race((yield from first.prepare()), second, after_s, self._is_good)
         assert isinstance(raced, Raced)
         won = calls.pop(raced.winner)
         head = raced.answers[raced.winner]
@@ -240,6 +241,13 @@ class _Exchange:
         for _, lost in calls:
             lost.drop(raced.answers[1 - raced.winner])
         return *won, head
+
+    def _begin(self, choice: Choice, lease: Lease) -> Attempt:
+        self._plan.tries(choice.candidate)
+        candidate = choice.candidate
+        return Attempt(
+            self._context, candidate.backend.upstream, candidate.endpoint, lease, self._plan.made
+        )
 
     def _tell(self, lease: Lease, outcome: Outcome) -> None:
         """How the attempt went; a stream keeps its lease, and its end is yet to be seen."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -14,9 +14,11 @@ from ...exceptions import (
     UpstreamConnectError,
     UpstreamTimeout,
 )
-from ..balance.backends import Backend, Backends, weighted_pick
+from ..balance.backends import Backend, Backends
+from ..balance.balancer import Balancer, Candidate
 from ..provider.health import ProviderHealth
 from ..provider.registry import HealthRegistry
+from ..values.messages import ClientRequest
 from ..values.operations import Operation
 from .attempt import Outcome
 from .retrying import RetryBudget, RetryPolicy, Verdict
@@ -30,10 +32,19 @@ class Choice(msgspec.Struct, frozen=True):
     One that `is_on_trial` must not be called before there is news of it.
     """
 
-    backend: Backend
-    health: ProviderHealth
+    candidate: Candidate
     pause_s: float = 0.0
     is_on_trial: bool = False
+
+    @property
+    def backend(self) -> Backend:
+        """The backend to call."""
+        return self.candidate.backend
+
+    @property
+    def health(self) -> ProviderHealth:
+        """How that backend is doing."""
+        return self.candidate.health
 
 
 class AttemptPlan:
@@ -52,8 +63,9 @@ class AttemptPlan:
         operation: Operation,
         health: HealthRegistry,
         budget: RetryBudget,
+        balancer: Balancer,
+        call: ClientRequest,
         random: Callable[[], float],
-        sticky_key: str | None,
     ) -> None:
         """Raises UnsupportedOperation if no backend can serve the operation."""
         self._tiers = backends.serving(operation)
@@ -66,8 +78,9 @@ class AttemptPlan:
         self._health = health
         self._budget = budget
         self._random = random
-        self._sticky_key = sticky_key
-        self._tried: list[Backend] = []
+        self._balancer = balancer
+        self._call = call
+        self._tried: list[Candidate] = []
         self._waited_for: list[Backend] = []
         self._has_hedged = False
         self.made = 0
@@ -89,27 +102,27 @@ class AttemptPlan:
     ) -> Choice | None:
         """A backend in service that was not tried yet, of the best priority that has one."""
         for tier in self._tiers if tiers is None else tiers:
-            healths = [(b, self._of(b)) for b in tier if b not in self._tried]
-            open_ = [(b, health) for b, health in healths if health.is_available(now)]
-            if len(open_) > 1:
-                free = [b for b, health in open_ if health.has_free_slot()]
-                picked = weighted_pick(
-                    free or [b for b, _ in open_], self._random, self._sticky_key
-                )
-                return Choice(picked, self._of(picked))
-            if open_:
-                return Choice(*open_[0])
+            available = [
+                each
+                for each in self._candidates(tier)
+                if each not in self._tried and each.health.is_available(now)
+            ]
+            if len(available) > 1:
+                free = [each for each in available if each.health.has_free_slot()]
+                return Choice(self._pick(free or available))
+            if available:
+                return Choice(available[0])
         return None
 
-    def tries(self, backend: Backend) -> None:
-        """An attempt at `backend` is made."""
+    def tries(self, candidate: Candidate) -> None:
+        """An attempt at `candidate` is made."""
         self.made += 1
-        self.skips(backend)
+        self.skips(candidate)
 
-    def skips(self, backend: Backend) -> None:
-        """Nothing came of `backend`; it is not chosen again while there is another."""
-        if backend not in self._tried:
-            self._tried.append(backend)
+    def skips(self, candidate: Candidate) -> None:
+        """Nothing came of `candidate`; it is not chosen again while there is another."""
+        if candidate not in self._tried:
+            self._tried.append(candidate)
 
     def after(self, choice: Choice, outcome: Outcome, now: float) -> Choice | None:
         """What follows an attempt that is not the last word; None if it is."""
@@ -146,9 +159,9 @@ class AttemptPlan:
 
     def unavailable(self, now: float) -> NoBackendAvailable:
         """The answer when no backend can be called."""
-        backends = [backend for tier in self._tiers for backend in tier]
-        waits = [self._of(backend).available_in_s(now) for backend in backends]
-        hosts = _hosts(backends)
+        candidates = [each for tier in self._tiers for each in self._candidates(tier)]
+        waits = [each.health.available_in_s(now) for each in candidates]
+        hosts = _hosts(backend for tier in self._tiers for backend in tier)
         return NoBackendAvailable(
             f"no backend is in service ({hosts}); try again later",
             headers={"retry-after": str(max(1, math.ceil(min(waits, default=1.0))))},
@@ -191,20 +204,28 @@ class AttemptPlan:
         if not choice.health.is_available(now + pause_s):
             return None
         self._waited_for.append(choice.backend)
-        return Choice(choice.backend, choice.health, pause_s)
+        return Choice(choice.candidate, pause_s)
 
     def _again(self, now: float) -> Choice | None:
         """A backend that was tried before, after a pause."""
         pause_s = self._retry.pause_s(self.made, self._random)
         for tier in self._tiers:
-            open_ = [b for b in tier if self._of(b).is_available(now + pause_s)]
-            if open_:
-                backend = weighted_pick(open_, self._random, self._sticky_key)
-                return Choice(backend, self._of(backend), pause_s)
+            available = [
+                each for each in self._candidates(tier) if each.health.is_available(now + pause_s)
+            ]
+            if available:
+                return Choice(self._pick(available), pause_s)
         return None
 
-    def _of(self, backend: Backend) -> ProviderHealth:
-        return self._health.of(backend.upstream)
+    def _candidates(self, tier: Iterable[Backend]) -> list[Candidate]:
+        return [
+            Candidate(backend, endpoint, self._health.of(backend.upstream, endpoint))
+            for backend in tier
+            for endpoint in backend.upstream.endpoints.now()
+        ]
+
+    def _pick(self, candidates: Sequence[Candidate]) -> Candidate:
+        return self._balancer.pick(candidates, self._call, self._random)
 
 
 def _hosts(backends: Iterable[Backend]) -> str:

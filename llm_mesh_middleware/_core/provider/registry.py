@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 
+from ..values.endpoint import Endpoint
 from ..values.provider_identity import ProviderIdentity
 from .health import ProviderHealth, ProviderStatus
 from .upstream import Upstream
@@ -22,15 +23,16 @@ class HealthRegistry:
         """`make_lock` makes locks: calls may come from several threads."""
         self._make_lock = make_lock
         self._lock = make_lock()
-        self._providers: dict[ProviderIdentity, ProviderHealth] = {}
+        self._providers: dict[tuple[ProviderIdentity, Endpoint], ProviderHealth] = {}
 
-    def of(self, upstream: Upstream) -> ProviderHealth:
-        """Return the health of the provider behind `upstream`."""
-        health = self._providers.get(upstream.identity)
+    def of(self, upstream: Upstream, endpoint: Endpoint) -> ProviderHealth:
+        """Return the health of the provider behind `upstream` at one of its endpoints."""
+        key = upstream.identity, endpoint
+        health = self._providers.get(key)
         if health is None:
             with self._lock:
                 health = self._providers.setdefault(
-                    upstream.identity,
+                    key,
                     ProviderHealth(upstream.detection, upstream.max_concurrency, self._make_lock()),
                 )
         return health
@@ -39,12 +41,10 @@ class HealthRegistry:
         """Forget all others; calls to them that are under way end as they would have."""
         with self._lock:
             self._providers = {
-                identity: health
-                for identity, health in self._providers.items()
-                if identity in identities
+                key: health for key, health in self._providers.items() if key[0] in identities
             }
 
     def statuses(self, now: float) -> Mapping[str, ProviderStatus]:
         """Return the state of every provider that was called, by provider host."""
         providers = list(self._providers.items())  # another thread may add one
-        return {identity.host: health.status(now) for identity, health in providers}
+        return {identity.host: health.status(now) for (identity, _), health in providers}

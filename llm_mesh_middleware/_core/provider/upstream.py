@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from ..values.endpoint import Endpoint
 from ..values.operations import Operation
 from ..values.outlier_detection import OutlierDetection
 from ..values.provider_identity import ProviderIdentity
+from .credential import Credential
+from .endpoints import EndpointSet
 
 __all__ = ["Upstream"]
-
-_BEARER = b"authorization"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +21,14 @@ class Upstream:
     """A provider with its configuration for one rule resolved.
 
     `targets` maps each operation the provider can serve to a request target. `headers` are set on
-    every call, Host and key among them. `model` and `stream` replace what the client sent,
-    `defaults` (encoded JSON) fill what it left out. `asks_usage` allows asking for token counts in
-    streams. `secrets` are the values that must never be shown. `detection` and `max_concurrency`
-    are the provider's, whichever rule it serves.
+    every call, Host among them; `credentials` add the key to the calls of each operation. `model`
+    and `stream` replace what the client sent, `defaults` (encoded JSON) fill what it left out.
+    `asks_usage` allows asking for token counts in streams. `secrets` are the values that must never
+    be shown. `detection` and `max_concurrency` are the provider's, whichever rule it serves.
     """
 
     identity: ProviderIdentity
-    endpoint: Endpoint
+    endpoints: EndpointSet
     targets: Mapping[Operation, str]
     headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
     model: str | None = None
@@ -37,6 +36,7 @@ class Upstream:
     stream: bool | None = None
     asks_usage: bool = True
     defaults: Mapping[str, msgspec.Raw] = field(default_factory=dict)
+    credentials: Mapping[Operation, Credential] = field(default_factory=dict, repr=False)
     secrets: tuple[bytes, ...] = field(default=(), repr=False)
     detection: OutlierDetection = OutlierDetection()
     max_concurrency: int | None = None
@@ -49,20 +49,7 @@ class Upstream:
     @property
     def host(self) -> str:
         """The provider host, as manifests name it."""
-        return self.endpoint.provider_host
-
-    def fields_for(self, operation: Operation) -> tuple[tuple[bytes, bytes], ...]:
-        """The header fields, with the key in the one that the operation's dialect has for it.
-
-        Where the configuration sets that field itself, the key stays a Bearer token.
-        """
-        name = operation.dialect.key_field
-        if name == _BEARER or any(field[0] == name for field in self.headers):
-            return self.headers
-        return tuple(
-            (name, field[1].removeprefix(b"Bearer ")) if field[0] == _BEARER else field
-            for field in self.headers
-        )
+        return self.identity.host
 
     def redact(self, data: bytes) -> bytes:
         """`data` without the secrets that a provider may have repeated in it."""

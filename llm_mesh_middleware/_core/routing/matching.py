@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ..values.messages import ClientRequest
+from ..values.subject import SUBJECTS
 from .regex import LinearPattern
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "Present",
     "Regex",
     "StringTest",
-    "read_subject",
 ]
 
 _MAX_REGEX_VALUE = 8192
@@ -65,19 +64,6 @@ class Present:
 
 StringTest = Exact | Prefix | Regex | Present
 
-_READERS: Mapping[str, Callable[[ClientRequest, str], str | None]] = {
-    "header": lambda request, key: request.headers.get(key),
-    "path": lambda request, _: request.path,
-    "method": lambda request, _: request.method,
-    "model": lambda request, _: request.model,
-    "attribute": lambda request, key: request.attributes.get(key),
-}
-
-
-def read_subject(kind: str, key: str, request: ClientRequest) -> str | None:
-    """What a request has of a subject: a header, path, method, model or attribute."""
-    return _READERS[kind](request, key)
-
 
 class Condition:
     """One subject of a request (`kind` and, for headers and attributes, `key`) and its test."""
@@ -88,7 +74,7 @@ class Condition:
         self.kind = kind
         self.key = key
         self.test = test
-        self._read = _READERS[kind]
+        self._read = SUBJECTS[kind]
 
     def __repr__(self) -> str:
         return f"Condition({self.kind!r}, {self.key!r}, {self.test!r})"

@@ -9,12 +9,14 @@ import msgspec
 
 from ...exceptions import NoRouteMatched
 from ..balance.backends import Backends
+from ..balance.balancer import Balancer
+from ..balance.weighted import Weighted
 from ..flow.retrying import RetryPolicy
 from ..http.hosts import normalise_host
 from ..values.messages import ClientRequest
 from ..values.operations import Operation
 from ..values.timeouts import Timeouts
-from .matching import Exact, Match, read_subject
+from .matching import Exact, Match
 
 __all__ = ["RouteRule", "RoutingTable", "Selection", "VirtualHost"]
 
@@ -28,7 +30,7 @@ _MAX_CACHED_HOST = 272
 class RouteRule:
     """One entry of a route; it takes a request that any of its matches takes.
 
-    `sticky_by` is a kind of subject (header, attribute) and its name.
+    `balancer` chooses among its backends of one priority.
     """
 
     name: str
@@ -36,7 +38,7 @@ class RouteRule:
     backends: Backends
     timeouts: Timeouts = Timeouts()
     retry: RetryPolicy = RetryPolicy()
-    sticky_by: tuple[str, str] | None = None
+    balancer: Balancer = Weighted()
 
     def holds(self, request: ClientRequest) -> bool:
         """Whether any match holds."""
@@ -44,13 +46,6 @@ class RouteRule:
             if match.holds(request):
                 return True
         return False
-
-    def sticky_key(self, request: ClientRequest) -> str | None:
-        """What requests must share to be served by the same backend; None where nothing sticks."""
-        if self.sticky_by is None:
-            return None
-        kind, name = self.sticky_by
-        return read_subject(kind, name, request)
 
 
 class Selection(msgspec.Struct, frozen=True):

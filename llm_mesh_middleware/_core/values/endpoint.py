@@ -29,3 +29,7 @@ class Endpoint:
     port: int
     server_name: str
     tls: TLSFiles = TLSFiles()
+
+    def __hash__(self) -> int:
+        # Each attempt looks up the health of an endpoint; all fields would take five times as long.
+        return hash((self.address, self.port))

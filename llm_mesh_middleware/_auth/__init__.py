@@ -1,0 +1,1 @@
+"""Credentials of providers: what a call needs so that the provider accepts it. No I/O."""

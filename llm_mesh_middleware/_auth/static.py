@@ -1,0 +1,33 @@
+"""Keys that are sent as they are, in a header field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from .._core.values.messages import Answer, Step, UpstreamRequest
+
+__all__ = ["StaticHeader", "bearer_token"]
+
+
+@dataclass(frozen=True, slots=True)
+class StaticHeader:
+    """A key in the header field `name`, in place of any field of that name."""
+
+    name: bytes
+    value: bytes = field(repr=False)
+
+    def apply(
+        self, request: UpstreamRequest, wall_clock: Callable[[], float]
+    ) -> Generator[Step, Answer, UpstreamRequest]:
+        """Return the request with the key; nothing is waited for."""
+        others = tuple(field for field in request.headers if field[0] != self.name)
+        return replace(request, headers=(*others, (self.name, self.value)))
+        yield  # a generator, like the credentials that must fetch a token first
+
+
+def bearer_token(key: str) -> StaticHeader:
+    """Return the credential that sends `key` as a Bearer token (RFC 6750 2.1)."""
+    return StaticHeader(b"authorization", f"Bearer {key}".encode("latin-1"))

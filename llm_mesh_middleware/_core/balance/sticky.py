@@ -1,0 +1,65 @@
+"""Balancing by weight, with requests of the same key kept together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from ..values.messages import ClientRequest
+from ..values.subject import read_subject
+from .backends import Backend
+from .balancer import Candidate
+from .weighted import Weighted
+
+__all__ = ["Sticky"]
+
+_WEIGHTED = Weighted()
+
+
+@dataclass(frozen=True, slots=True)
+class Sticky:
+    """Requests with the same key get the same backend, and endpoint, while it is a candidate.
+
+    The key is the request's subject `name` of the kind `kind` (header, attribute). When a weight
+    changes, only as many keys move as the change demands (weighted rendezvous hashing). A request
+    without a key is balanced by weight.
+    """
+
+    kind: str
+    name: str
+
+    def key(self, call: ClientRequest) -> str | None:
+        """Return the key of a request, or None."""
+        return read_subject(self.kind, self.name, call)
+
+    def pick(
+        self, candidates: Sequence[Candidate], call: ClientRequest, random: Callable[[], float]
+    ) -> Candidate:
+        """Return the candidate of the request's key."""
+        if len(candidates) == 1:
+            return candidates[0]
+        key = self.key(call)
+        if key is None:
+            return _WEIGHTED.pick(candidates, call, random)
+        return max(candidates, key=lambda each: (_score(each.backend, key), _rank(each, key)))
+
+
+def _score(backend: Backend, key: str) -> float:
+    """The logarithmic method: the probability of the highest score is in proportion to weights."""
+    identity = backend.upstream.identity
+    # 52 bits and a half: more would be rounded, at the upper end to 1, which has no score.
+    drawn = _hash(f"{identity.namespace}/{identity.name}\0{key}") >> 12
+    return -max(backend.weight, 1) / math.log((drawn + 0.5) / 2.0**52)
+
+
+def _rank(candidate: Candidate, key: str) -> int:
+    """Rank the endpoints of one backend, which have one score."""
+    endpoint = candidate.endpoint
+    return _hash(f"{endpoint.address}:{endpoint.port}\0{key}")
+
+
+def _hash(text: str) -> int:
+    data = text.encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(data, digest_size=8).digest(), "big")

@@ -1,0 +1,31 @@
+"""Balancing by weight alone."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from ..values.messages import ClientRequest
+from .balancer import Candidate
+
+__all__ = ["Weighted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Weighted:
+    """Backends in proportion to their weights; the endpoints of one backend share its weight."""
+
+    def pick(
+        self, candidates: Sequence[Candidate], call: ClientRequest, random: Callable[[], float]
+    ) -> Candidate:
+        """Return a candidate by chance."""
+        if len(candidates) == 1:
+            return candidates[0]
+        endpoints = Counter(id(each.backend) for each in candidates)
+        bounds = tuple(
+            accumulate(each.backend.weight / endpoints[id(each.backend)] for each in candidates)
+        )
+        return candidates[bisect_right(bounds, random() * bounds[-1])]

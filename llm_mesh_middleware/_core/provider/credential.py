@@ -1,0 +1,23 @@
+"""What the core needs from a credential; the credentials live in `_auth`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Protocol
+
+from ..values.messages import Answer, Step, UpstreamRequest
+
+__all__ = ["Credential"]
+
+
+class Credential(Protocol):
+    """Makes a provider accept a call. Immutable; it may be used by any number of calls at once."""
+
+    def apply(
+        self, request: UpstreamRequest, wall_clock: Callable[[], float]
+    ) -> Generator[Step, Answer, UpstreamRequest]:
+        """Return `request` as the provider accepts it; may wait for a token first.
+
+        It is the last to change a request, and does so for each attempt: whoever observes requests
+        never sees a key, and a signature covers everything that is sent.
+        """
