@@ -18,7 +18,7 @@ from .._core.values.summary import AnswerSummary
 from .._core.values.usage import Usage
 from ..exceptions import AnswerableError, StreamInterrupted, UpstreamProtocolError
 from .progress import StreamProgress
-from .stream_bridge import BrokenStream, events_to_completion
+from .stream_bridge import BrokenStream, ConversionLimit, events_to_completion
 
 __all__ = ["EventRelay"]
 
@@ -162,8 +162,8 @@ class EventRelay:
     def _kept_answer(self) -> bytes | None:
         if self._kept is None:
             return None
-        with contextlib.suppress(BrokenStream):
-            return events_to_completion(b"".join(self._kept))[0]
+        with contextlib.suppress(BrokenStream, ConversionLimit):
+            return events_to_completion(b"".join(self._kept))
         return None
 
     def _note_failure(self) -> None:

@@ -1,63 +1,77 @@
-"""Putting the deltas of a stream together: text grows, lists grow, indexed items are continued.
+"""Putting the deltas of a stream together: text grows, lists grow, items are continued.
 
-What grows is kept in parts until the end, so that an answer costs its length and not its square.
+| known | further | becomes |
+|---|---|---|
+| anything | null, empty text | what is known |
+| text of a naming member | text | the further text; an id stays |
+| other text | text | both, joined |
+| list | list | both; items that are continued are merged (`item_identity`) |
+| text and list, either way | | a list, the text as a part of it |
+| object | object | merged, member by member |
+| anything else | | the further value |
+
+What grows is kept in pieces until the end: a response costs its length and not its square.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-import msgspec
+from .growing_text import Text
+from .item_identity import Blocks, Calls, Identity, Json, Numbered, Separate, index_of
+from .sdk_json import encode_json
 
-__all__ = ["Items", "Json", "encode", "merge"]
-
-Json = dict[str, Any]
+__all__ = ["Items", "Json", "append", "encode", "merge"]
 
 # Members that name a thing rather than continue it: some providers repeat them in every delta.
-_NAMING = frozenset(("id", "index", "role", "type"))
+_NAMING = frozenset(("format", "model", "name", "object", "role", "signature", "type"))
 
+# Members that an item has once: its parts may be numbered, or named, each on its own.
+_KEPT = frozenset(("id", "index"))
 
-class Text:
-    """Text that grows."""
-
-    __slots__ = ("parts",)
-
-    def __init__(self, *parts: str) -> None:
-        self.parts = list(parts)
-
-    def plain(self) -> str:
-        """The whole text."""
-        return "".join(self.parts)
+# Lists by the name of their member; any other list has items that are continued by their index.
+_LISTS: dict[str, Callable[[], Identity]] = {
+    "content": Blocks,
+    "reasoning": Blocks,
+    "reasoning_content": Blocks,
+    "reasoning_details": Blocks,
+    "thinking": Blocks,
+    "thinking_blocks": Blocks,
+    "tool_calls": Calls,
+}
 
 
 class Items:
-    """A list that grows; items with an `index` are continued by later parts with the same one."""
+    """A list that grows."""
 
-    __slots__ = ("_items", "_open")
+    __slots__ = ("_identity", "_items")
 
-    def __init__(self, parts: list[Any]) -> None:
+    def __init__(self, identity: Identity, parts: list[Any]) -> None:
+        self._identity = identity
         self._items: list[Any] = []
-        self._open: dict[int, Json] = {}
         self.extend(parts)
 
     def extend(self, parts: list[Any]) -> None:
-        """Add further parts."""
-        for part in parts:
-            index = part.get("index") if isinstance(part, dict) else None
-            if not isinstance(index, int):
+        """Add the parts of a delta, each to the item that it continues or as a new one."""
+        for position, part in enumerate(parts):
+            if not isinstance(part, dict):
                 self._items.append(part)
                 continue
-            known = self._open.get(index)
-            if known is None or _is_another_call(known, part):
-                self._open[index] = known = {}
-                self._items.append(known)
-            merge(known, part)
+            item = self._identity.find(part, position)
+            if item is None:
+                item = {}
+                self._items.append(item)
+            merge(item, part)
+            self._identity.note(item, part, position)
 
     def plain(self) -> list[Any]:
-        """The items, those with an index in its order."""
-        if not self._open:
+        """Return the items, by their index if all have one."""
+        indexes = [index_of(i.get("index")) if isinstance(i, dict) else None for i in self._items]
+        if None in indexes:
             return self._items
-        return sorted(self._items, key=_index)
+        order = sorted(range(len(indexes)), key=indexes.__getitem__)  # type: ignore[arg-type]
+        return [self._items[at] for at in order]
 
 
 def merge(whole: Json, part: Json) -> None:
@@ -65,29 +79,41 @@ def merge(whole: Json, part: Json) -> None:
     for name, value in part.items():
         known = whole.get(name)
         if known is None:
-            whole[name] = _growing(value)
+            whole[name] = _growing(name, value)
+        elif name in _KEPT:
+            whole[name] = known or value
         elif isinstance(value, str):
-            whole[name] = _continued(name, known, value)
-        elif isinstance(known, Items) and isinstance(value, list):
-            known.extend(value)
-        elif isinstance(known, dict) and isinstance(value, dict):
-            merge(known, value)
+            if value:
+                whole[name] = _with_text(whole, name, value)
+        elif isinstance(value, list):
+            whole[name] = _with_list(name, known, value)
+        elif isinstance(value, dict):
+            whole[name] = _with_object(name, known, value)
         elif value is not None:
-            whole[name] = _growing(value)
+            whole[name] = value
+
+
+def append(whole: Json, part: Json) -> None:
+    """Continue `whole` with `part`: lists grow by items of their own, the rest is set.
+
+    Zero, false and what is empty set nothing that is there already.
+    """
+    for name, value in part.items():
+        known = whole.get(name)
+        if isinstance(known, Items) and isinstance(value, list):
+            known.extend(value)
+        elif value or name not in whole:
+            whole[name] = Items(Separate(), value) if isinstance(value, list) else value
 
 
 def encode(value: Json) -> bytes:
-    """As JSON, with everything that has grown in one piece.
-
-    Raises:
-        msgspec.MsgspecError: a string in it is no Unicode text.
-    """
-    return msgspec.json.encode(value, enc_hook=lambda grown: grown.plain())
+    """Encode as JSON, with everything that has grown in one piece."""
+    return encode_json(value, lambda grown: grown.plain())
 
 
-def _growing(value: Any) -> Any:
+def _growing(name: str, value: Any) -> Any:
     if isinstance(value, list):
-        return Items(value)
+        return Items(_LISTS.get(name, Numbered)(), value)
     if isinstance(value, dict):
         grown: Json = {}
         merge(grown, value)
@@ -95,31 +121,43 @@ def _growing(value: Any) -> Any:
     return value
 
 
-def _continued(name: str, known: Any, value: str) -> Any:
+def _with_text(whole: Json, name: str, value: str) -> Any:
+    known = whole[name]
     if isinstance(known, Text):
-        known.parts.append(value)
+        known.pieces.append(value)
         return known
-    if not isinstance(known, str):
+    if isinstance(known, Items):
+        known.extend([_text_part(value)])
+        return known
+    if not known or not isinstance(known, str):
         return value
-    if name in _NAMING:
-        return known or value
-    if name == "name":  # a function's; short, and repeated more often than continued
-        return known if known == value else known + value
-    return Text(known, value)
+    if name not in _NAMING:
+        return Text(known, value)
+    # A function's name may come in pieces, as long as its arguments have not begun.
+    is_piece = name == "name" and whole.get("arguments", value) == ""
+    return known + value if is_piece and not value.startswith(known) else value
 
 
-def _is_another_call(known: Json, part: Json) -> bool:
-    """Some providers number every parallel tool call 0; a new id with a new name tells."""
-    function = part.get("function")
-    return (
-        isinstance(function, dict)
-        and bool(function.get("name"))
-        and bool(part.get("id"))
-        and bool(known.get("id"))
-        and part["id"] != known["id"]
-    )
+def _with_list(name: str, known: Any, value: list[Any]) -> Any:
+    if not value:
+        return known
+    if not isinstance(known, Items):
+        text = known.plain() if isinstance(known, Text) else known
+        begun = [_text_part(text)] if isinstance(text, str) and text else []
+        known = _growing(name, begun)
+    known.extend(value)
+    return known
 
 
-def _index(item: Any) -> int:
-    index = item.get("index", 0) if isinstance(item, dict) else 0
-    return index if isinstance(index, int) else 0
+def _with_object(name: str, known: Any, value: Json) -> Any:
+    if isinstance(known, dict):
+        merge(known, value)
+    elif isinstance(known, Items):
+        known.extend([value])
+    elif value:
+        return _growing(name, value)
+    return known
+
+
+def _text_part(text: str) -> Json:
+    return {"type": "text", "text": text}

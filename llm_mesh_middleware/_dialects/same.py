@@ -22,7 +22,13 @@ from .._core.values.summary import AnswerSummary
 from ..exceptions import UpstreamError, UpstreamProtocolError
 from .event_relay import EventRelay
 from .progress import AnswerFields, read_answer
-from .stream_bridge import BrokenStream, NoCompletion, completion_to_events, events_to_completion
+from .stream_bridge import (
+    BrokenStream,
+    ConversionLimit,
+    NoCompletion,
+    completion_to_events,
+    events_to_completion,
+)
 
 __all__ = ["SameTransformer"]
 
@@ -146,14 +152,16 @@ class SameTransformer:
             events = completion_to_events(body, include_usage=self._asked_usage)
         except NoCompletion:
             return headers, body
+        except ConversionLimit as exc:
+            raise self._broken(str(exc)) from exc
         return _with_type(headers, _EVENTS), events
 
     def _aggregated(self, headers: RawFields, body: bytes) -> WholeAnswer:
         if not self._operation.has_two_forms:
             raise self._broken("sent a stream that was not asked for")
         try:
-            whole, _ = events_to_completion(body)
-        except BrokenStream as exc:
+            whole = events_to_completion(body)
+        except (BrokenStream, ConversionLimit) as exc:
             raise self._broken(str(exc)) from exc
         summary = self._summary(read_answer(whole) or AnswerFields(), whole)
         return WholeAnswer(_with_length(_with_type(headers, _JSON), whole), whole, summary)

@@ -32,6 +32,6 @@ def deltas(*parts: Json, reason: str | None = "stop") -> bytes:
 
 
 def message_of(stream: bytes) -> Json:
-    completion = json.loads(events_to_completion(stream)[0])
+    completion = json.loads(events_to_completion(stream))
     assert completion["object"] == "chat.completion"
     return dict(completion["choices"][0]["message"])

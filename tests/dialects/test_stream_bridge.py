@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionChunk
 
-from llm_mesh_middleware._core.values.usage import Usage
 from llm_mesh_middleware._dialects.stream_bridge import (
     NoCompletion,
     completion_to_events,
@@ -123,9 +122,7 @@ TEXT_COMPLETIONS = st.fixed_dictionaries(
 @given(COMPLETIONS | TEXT_COMPLETIONS)
 def test_a_completion_turned_into_events_and_back_is_itself(completion: Json) -> None:
     events = completion_to_events(json.dumps(completion).encode(), include_usage=True)
-    whole, usage = events_to_completion(events)
-    assert json.loads(whole) == completion
-    assert usage == Usage(3, 4)
+    assert json.loads(events_to_completion(events)) == completion
 
 
 @given(COMPLETIONS)
@@ -180,7 +177,7 @@ def test_we_make_of_a_stream_what_the_sdk_makes_of_it(
         rests += [{"index": index, "function": {"arguments": t}} for t in (text[:at], text[at:])]
     parts += [{"tool_calls": [rest]} for rest in data.draw(st.permutations(rests))]
     stream = deltas(*parts, reason="tool_calls")
-    assert plain(json.loads(events_to_completion(stream)[0])) == accumulated(stream)
+    assert plain(json.loads(events_to_completion(stream))) == accumulated(stream)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +193,6 @@ def test_we_make_of_a_stream_what_the_sdk_makes_of_it(
         b'{"choices":[5]}',
         b'{"object":"list","data":[]}',
         b'{"choices":[{"message":"text"}]}',
-        b'{"choices":[{"message":{"tool_calls":{}}}]}',
         b"\xff",
         b'{"error":{"message":"m"}}',
     ],
@@ -232,5 +228,71 @@ def test_numbers_and_escapes_keep_their_spelling_in_events() -> None:
         b'[{"index":0,"message":{"content":"\\u00e9"},"finish_reason":"stop"}]}'
     )
     events = completion_to_events(body, include_usage=False)
-    assert events.count(b'"x":1.0e-7,"n":10000000000000000000000') == 2
+    assert events.count(b'"x":1.0e-7,"n":10000000000000000000000') == 1
     assert b'"content":"\\u00e9"' in events
+
+
+WHOLE: Json = {
+    "id": "c1",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "m",
+    "citations": ["https://a.example"],
+    "choices": [{"index": 0, "message": {"content": "a"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 3, "completion_tokens": 4},
+}
+
+
+@pytest.mark.parametrize("indent", [None, 1, "\t"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("start", ["", "\ufeff", " \n"])
+def test_each_event_is_one_line_however_the_body_is_formatted(
+    indent: int | str | None, line_end: str, start: str
+) -> None:
+    body = start + json.dumps(WHOLE, indent=indent).replace("\n", line_end)
+    chunks = chunks_of(completion_to_events(body.encode(), include_usage=True))
+    assert chunks == chunks_of(completion_to_events(json.dumps(WHOLE).encode(), include_usage=True))
+    assert [chunk.get("citations") for chunk in chunks] == [WHOLE["citations"], None, None]
+    assert chunks[-1]["usage"] == WHOLE["usage"]
+
+
+@pytest.mark.parametrize("number", [{}, {"index": None}, {"index": 0}])
+def test_tool_calls_get_the_index_that_tells_them_apart(number: Json) -> None:
+    calls = [{**number, "id": id, "type": "function", "function": {"name": id}} for id in "ab"]
+    body = {"choices": [{"message": {"tool_calls": calls}, "finish_reason": "tool_calls"}]}
+    chunks = chunks_of(completion_to_events(json.dumps(body).encode(), include_usage=False))
+    found = chunks[0]["choices"][0]["delta"]["tool_calls"]
+    assert found == [{**call, "index": at} for at, call in enumerate(calls)]
+
+
+@pytest.mark.parametrize("calls", [{}, None, [], "text"])
+def test_tool_calls_of_an_odd_type_are_passed_on(calls: Any) -> None:
+    body = {"choices": [{"index": 0, "message": {"content": "a", "tool_calls": calls}}]}
+    chunks = chunks_of(completion_to_events(json.dumps(body).encode(), include_usage=False))
+    assert chunks[0]["choices"][0]["delta"] == {"content": "a", "tool_calls": calls}
+
+
+@pytest.mark.parametrize("index", [None, "0", 0.0, [0]])
+def test_choices_without_a_number_are_numbered_by_their_position(index: Any) -> None:
+    choices = [{"message": {"content": c}, "index": index} for c in "a"]
+    body = json.dumps({"choices": choices}).encode()
+    chunks = chunks_of(completion_to_events(body, include_usage=False))
+    assert [chunk["choices"][0]["index"] for chunk in chunks] == [0, 0]
+
+
+@pytest.mark.parametrize("value", [r'"\ud83d"', r'"\ude00\ud83d"', "NaN", "-Infinity", "1e999"])
+def test_what_only_an_sdk_reads_is_kept_in_events(value: str) -> None:
+    body = json.dumps(WHOLE, indent=1).replace('"a"', value).replace("\n", "\r\n")
+    chunks = chunks_of(completion_to_events(body.encode(), include_usage=True))
+    content = chunks[0]["choices"][0]["delta"]["content"]
+    assert repr(content) == repr(json.loads(value))
+    assert chunks[-1]["usage"] == WHOLE["usage"]
+
+
+@pytest.mark.parametrize("include_usage", [False, True])
+def test_a_completion_without_choices_is_one_event(include_usage: bool) -> None:
+    body = json.dumps({**WHOLE, "choices": []}).encode()
+    (chunk,) = chunks_of(completion_to_events(body, include_usage=include_usage))
+    assert chunk["choices"] == []
+    assert chunk["citations"] == WHOLE["citations"]
+    assert chunk.get("usage") == (WHOLE["usage"] if include_usage else None)

@@ -1,0 +1,200 @@
+"""Which item of a list a later delta continues.
+
+| kind | an item is continued by a part with |
+|---|---|
+| `Calls` | its id; else its index; else its position in the delta |
+| `Blocks` | its id; else its type and index; else, as the first of a delta, its type alone |
+| `Numbered` | its index, unless the types differ |
+| `Separate` | nothing: every part is an item of its own |
+
+Providers number every parallel call 0, repeat names and ids in every part, or give neither. Hence a
+part of a call that carries another name, or an id and a name that are new, begins another call
+whatever its index is; a part without a name never does.
+
+Each look-up is in a table: a list costs its length and not its square.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from .growing_text import Text
+
+__all__ = ["Blocks", "Calls", "Identity", "Json", "Numbered", "Separate", "index_of"]
+
+Json = dict[str, Any]
+
+# Members of a block that are continued, rather than set, by its later parts.
+_TEXTS = ("text", "thinking", "summary")
+
+
+class Identity(Protocol):
+    """The identities of one list's items."""
+
+    def find(self, part: Json, position: int) -> Json | None:
+        """Return the item that `part`, at `position` in its delta, continues; None for none."""
+
+    def note(self, item: Json, part: Json, position: int) -> None:
+        """Remember that `part` went into `item`."""
+
+
+def index_of(value: object) -> int | None:
+    """Return a number of an item or a choice, also one that is a float or text; else None."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and len(value) < 10 and value.isascii() and value.isdigit():
+        return int(value)
+    return None
+
+
+class Separate:
+    """Items that are never continued."""
+
+    __slots__ = ()
+
+    def find(self, part: Json, position: int) -> Json | None:
+        """Return None."""
+        return None
+
+    def note(self, item: Json, part: Json, position: int) -> None:
+        """Remember nothing."""
+
+
+class Numbered:
+    """Items of an unknown kind, continued by their index."""
+
+    __slots__ = ("_by_index",)
+
+    def __init__(self) -> None:
+        self._by_index: dict[int, Json] = {}
+
+    def find(self, part: Json, position: int) -> Json | None:
+        """Return the item with the same index, unless it is of another type."""
+        index = index_of(part.get("index"))
+        known = None if index is None else self._by_index.get(index)
+        return known if known is not None and _same_type(known, part) else None
+
+    def note(self, item: Json, part: Json, position: int) -> None:
+        """Remember the item by its index."""
+        index = index_of(part.get("index"))
+        if index is not None:
+            self._by_index[index] = item
+
+
+class Calls:
+    """Tool calls."""
+
+    __slots__ = ("_by_id", "_by_index", "_by_position")
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, Json] = {}
+        self._by_index: dict[int, Json] = {}
+        self._by_position: dict[int, Json] = {}
+
+    def find(self, part: Json, position: int) -> Json | None:
+        """Return the call that `part` continues."""
+        id, index, name = _text(part, "id"), index_of(part.get("index")), _name(part)
+        if id and (known := self._by_id.get(id)) is not None:
+            return known
+        numbered = None if index is None else self._by_index.get(index)
+        if numbered is None and (index is None or not (id or name)):
+            numbered = self._by_position.get(position)
+        if numbered is None or (name and _is_another(numbered, part, id, name)):
+            return None
+        return numbered
+
+    def note(self, item: Json, part: Json, position: int) -> None:
+        """Remember the call by all that may name it later."""
+        index = index_of(part.get("index"))
+        if id := _text(part, "id"):
+            self._by_id[id] = item
+        if index is not None:
+            self._by_index[index] = item
+        self._by_position[position] = item
+
+
+class Blocks:
+    """Blocks of content or of reasoning."""
+
+    __slots__ = ("_by_id", "_by_index", "_last")
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, Json] = {}
+        self._by_index: dict[int, Json] = {}
+        self._last: Json | None = None
+
+    def find(self, part: Json, position: int) -> Json | None:
+        """Return the block that `part` continues."""
+        id, index = _text(part, "id"), index_of(part.get("index"))
+        if id and (known := self._by_id.get(id)) is not None:
+            return known if _may_continue(known, part) else None
+        if index is not None:
+            known = self._by_index.get(index)
+            if known is None or (id and known.get("id")) or not _may_continue(known, part):
+                return None
+            return known
+        known = self._last
+        if position or id or known is None or not _grows(known, part):
+            return None
+        return known if _may_continue(known, part) else None
+
+    def note(self, item: Json, part: Json, position: int) -> None:
+        """Remember the block by all that may name it later."""
+        index = index_of(part.get("index"))
+        if id := _text(part, "id"):
+            self._by_id[id] = item
+        if index is not None:
+            self._by_index[index] = item
+        self._last = item
+
+
+def _text(part: Json, name: str) -> str:
+    value = part.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _same_type(known: Json, part: Json) -> bool:
+    return not part.get("type") or not known.get("type") or known["type"] == part["type"]
+
+
+def _may_continue(known: Json, part: Json) -> bool:
+    """Return False for another type, and for a second piece of what comes in one piece only."""
+    return _same_type(known, part) and not (known.get("data") and part.get("data"))
+
+
+def _grows(known: Json, part: Json) -> bool:
+    """Return whether neighbours without an id or index are one block: unsigned text of one type."""
+    if known.get("signature") or known.get("closed") or known.get("type") != part.get("type"):
+        return False
+    return any(known.get(name) for name in _TEXTS) and any(
+        part.get(name) for name in (*_TEXTS, "signature")
+    )
+
+
+def _called(call: Json) -> Json:
+    """Return the function or custom tool of a call."""
+    for name in ("function", "custom"):
+        value = call.get(name)
+        if isinstance(value, dict):
+            return value
+    return {}
+
+
+def _name(part: Json) -> str:
+    return _text(_called(part), "name")
+
+
+def _is_another(known: Json, part: Json, id: str, name: str) -> bool:
+    """Return whether a part with a name begins another call than `known`."""
+    known_name, arguments = _name(known), _called(known).get("arguments")
+    if not known_name:
+        return bool(id and known.get("id"))
+    if name != known_name or (id and known.get("id")):
+        return True
+    # The same function again without an id: whole arguments cannot be continued.
+    is_whole = isinstance(arguments, str | Text) and arguments.endswith("}")
+    return is_whole and _text(_called(part), "arguments").startswith("{")

@@ -1,0 +1,112 @@
+"""A stream of completion chunks, put together to the completion that it amounts to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .._core.http.sse import EventCutter, EventTooLong, event_data
+from .item_identity import Json
+from .joined_choices import JoinedChoices, NoChoice
+from .merging import encode
+from .progress import DONE
+from .sdk_json import MAX_BYTES, ConversionLimit, check_size, decode_json, weight
+
+__all__ = ["BrokenStream", "events_to_completion"]
+
+_WHOLE_OBJECTS = {"chat.completion.chunk": "chat.completion"}
+
+# Members that hold the token counts of providers that leave `usage` out of their chunks.
+_COUNTING = ("x_groq",)
+
+
+class BrokenStream(ValueError):
+    """The stream ends too early, or one of its events tells of an error or cannot be read."""
+
+
+def events_to_completion(body: bytes) -> bytes:
+    """Return the completion that the stream `body` amounts to.
+
+    Raises:
+        BrokenStream: The stream is not whole.
+        ConversionLimit: What there is to keep of the stream is too large, or nested too deeply.
+    """
+    shared, choices = _join(body, JoinedChoices())
+    if choices.counts_tokens:
+        shared, choices = _join(body, JoinedChoices(is_single=True))
+    members = choices.plain()
+    shared["object"] = _whole_object(shared.get("object"), members)
+    if usage := shared.get("usage") or _usage_elsewhere(shared, members):
+        shared["usage"] = usage
+    shared["choices"] = members
+    return encode(shared)
+
+
+def _join(body: bytes, choices: JoinedChoices) -> tuple[Json, JoinedChoices]:
+    shared: Json = {}
+    is_done, kept = False, 0
+    for data in _all_data(body):
+        if is_done := data.strip() == DONE:
+            break
+        chunk = _read(data)
+        if chunk is None:
+            continue
+        parts = chunk.pop("choices", None)
+        kept += weight(parts)
+        check_size(kept)
+        if _tells_error(chunk, has_choices=bool(parts)):
+            raise BrokenStream("broke off its stream with an error")
+        try:
+            choices.take(parts)
+        except NoChoice:
+            raise BrokenStream("sent an event that is no part of a completion") from None
+        shared.update((k, v) for k, v in chunk.items() if v or k not in shared)
+    if not choices or not (is_done or choices.are_finished):
+        raise BrokenStream("ended its stream too early")
+    return shared, choices
+
+
+def _all_data(body: bytes) -> Iterator[bytes]:
+    cutter = EventCutter(MAX_BYTES)
+    try:
+        for event in cutter.feed(body):
+            check_size(len(event))
+            if data := event_data(event):
+                yield data
+    except EventTooLong:
+        check_size(len(body))
+    if data := event_data(cutter.rest()):
+        yield data
+
+
+def _read(data: bytes) -> Json | None:
+    """Return the members of an event; None if it is JSON, but no object."""
+    try:
+        chunk = decode_json(data)
+    except ConversionLimit:
+        raise
+    except ValueError:
+        raise BrokenStream("sent an event that is not JSON") from None
+    return chunk if isinstance(chunk, dict) else None
+
+
+def _tells_error(chunk: Json, *, has_choices: bool) -> bool:
+    """Return whether the event reports a failure, other than one without words beside choices."""
+    error = chunk.get("error")
+    if has_choices and isinstance(error, dict):
+        return bool(error.get("message"))
+    return bool(error) or chunk.get("type") == "error"
+
+
+def _whole_object(kind: object, choices: list[Json]) -> object:
+    if kind and isinstance(kind, str):
+        return _WHOLE_OBJECTS.get(kind, kind)
+    is_text = all("text" in choice and "message" not in choice for choice in choices)
+    return "text_completion" if is_text else "chat.completion"
+
+
+def _usage_elsewhere(shared: Json, choices: list[Json]) -> object:
+    """Return the token counts that a choice or a member of the provider's own holds, or None."""
+    for holder in (*map(shared.get, _COUNTING), *choices):
+        if isinstance(holder, dict) and isinstance(holder.get("usage"), dict):
+            return holder["usage"]
+    return None
