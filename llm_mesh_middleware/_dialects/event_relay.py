@@ -17,8 +17,8 @@ from .._core.provider.upstream import Upstream
 from .._core.values.summary import AnswerSummary
 from .._core.values.usage import Usage
 from ..exceptions import AnswerableError, StreamInterrupted, UpstreamProtocolError
+from .bridge import BrokenStream, ConversionLimit, events_to_completion
 from .progress import StreamProgress
-from .stream_bridge import BrokenStream, ConversionLimit, events_to_completion
 
 __all__ = ["EventRelay"]
 

@@ -20,15 +20,15 @@ from .._core.values.payload import (
 )
 from .._core.values.summary import AnswerSummary
 from ..exceptions import UpstreamError, UpstreamProtocolError
-from .event_relay import EventRelay
-from .progress import AnswerFields, read_answer
-from .stream_bridge import (
+from .bridge import (
     BrokenStream,
     ConversionLimit,
     NoCompletion,
     completion_to_events,
     events_to_completion,
 )
+from .event_relay import EventRelay
+from .progress import AnswerFields, read_answer
 
 __all__ = ["SameTransformer"]
 
@@ -61,7 +61,10 @@ class SameTransformer:
         configured = upstream.stream if operation.has_two_forms else None
         self._configured_stream = configured
         self._sends_stream = bool(asked if configured is None else configured)
-        self.wants_stream = self._sends_stream if asked is None else asked
+        # SDKs send no `stream` where they expect JSON, so silence asks for it.
+        self.wants_stream = (
+            self._sends_stream and _accepts_events(request.headers) if asked is None else asked
+        )
         self._asked_usage = read_bool(self._stream_options(), "include_usage") is True
         self.added_usage = False
 
@@ -184,6 +187,10 @@ class SameTransformer:
 
     def _broken(self, what: str) -> UpstreamProtocolError:
         return UpstreamProtocolError(f"{self._upstream.host} {what}")
+
+
+def _accepts_events(headers: Headers) -> bool:
+    return _EVENTS in (headers.get("accept") or "").lower()
 
 
 def _media_type(headers: Headers) -> str:

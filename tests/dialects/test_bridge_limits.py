@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from llm_mesh_middleware._dialects.stream_bridge import (
+from llm_mesh_middleware._dialects.bridge import (
     ConversionLimit,
     completion_to_events,
     events_to_completion,

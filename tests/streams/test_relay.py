@@ -147,17 +147,29 @@ EVENT_STREAM = Stream(chat_stream(["Hel", " lo"], usage=COUNTS, include_usage=Tr
 
 
 @pytest.mark.parametrize(
-    ("host", "asked", "sent_upstream", "gets_stream"),
+    ("host", "asked", "accept", "sent_upstream", "gets_stream"),
     [
-        (PLAIN, None, None, False),
-        (PLAIN, False, False, False),
-        (PLAIN, True, True, True),
-        (STREAMS, None, True, True),
-        (STREAMS, False, True, False),
-        (STREAMS, True, True, True),
-        (WHOLE, None, False, False),
-        (WHOLE, False, False, False),
-        (WHOLE, True, False, True),
+        (PLAIN, None, "", None, False),
+        (PLAIN, None, "*/*", None, False),
+        (PLAIN, None, "application/json", None, False),
+        (PLAIN, None, "text/event-stream", None, False),
+        (PLAIN, None, "application/json, Text/Event-Stream;q=0.5", None, False),
+        (PLAIN, False, "", False, False),
+        (PLAIN, True, "", True, True),
+        (STREAMS, None, "", True, False),
+        (STREAMS, None, "*/*", True, False),
+        (STREAMS, None, "application/json", True, False),
+        (STREAMS, None, "text/event-stream", True, True),
+        (STREAMS, None, "application/json, Text/Event-Stream;q=0.5", True, True),
+        (STREAMS, False, "", True, False),
+        (STREAMS, True, "", True, True),
+        (WHOLE, None, "", False, False),
+        (WHOLE, None, "*/*", False, False),
+        (WHOLE, None, "application/json", False, False),
+        (WHOLE, None, "text/event-stream", False, False),
+        (WHOLE, None, "application/json, Text/Event-Stream;q=0.5", False, False),
+        (WHOLE, False, "", False, False),
+        (WHOLE, True, "", False, True),
     ],
 )
 def test_a_client_gets_the_form_it_asked_for(
@@ -165,6 +177,7 @@ def test_a_client_gets_the_form_it_asked_for(
     upstream: FakeUpstream,
     host: str,
     asked: bool | None,
+    accept: str,
     sent_upstream: bool | None,
     gets_stream: bool,
 ) -> None:
@@ -172,7 +185,7 @@ def test_a_client_gets_the_form_it_asked_for(
     upstream.script(lambda r: EVENT_STREAM if r.json().get("stream") else Answer(body=COMPLETION))
     members = {} if asked is None else {"stream": asked}
     with Client(port) as client:
-        answer = client.ask(chat(host, **members))
+        answer = client.ask(chat(host, *[f"Accept: {accept}"][: len(accept)], **members))
     assert upstream.requests[0].json().get("stream") is sent_upstream
     assert answer.status == 200
     if gets_stream:

@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
-from .._core.http.sse import make_event
-from .._core.values.payload import encode_fields
+from ..._core.http.sse import make_event
+from ..._core.values.payload import encode_fields
+from ..progress import DONE
 from .item_identity import index_of
-from .progress import DONE
 from .sdk_json import MAX_BYTES, ConversionLimit, check_size, decode_json, encode_json
 
 __all__ = ["NoCompletion", "completion_to_events"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .._core.http.sse import EventCutter, EventTooLong, event_data
+from ..._core.http.sse import EventCutter, EventTooLong, event_data
+from ..progress import DONE
 from .item_identity import Json
 from .joined_choices import JoinedChoices, NoChoice
 from .merging import encode
-from .progress import DONE
 from .sdk_json import MAX_BYTES, ConversionLimit, check_size, decode_json, weight
 
 __all__ = ["BrokenStream", "events_to_completion"]
