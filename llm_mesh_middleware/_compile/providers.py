@@ -6,11 +6,13 @@ import ssl
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from .._auth.static import StaticHeader, bearer_token
+from .._core.explaining.redaction import is_credential
 from .._core.provider.credential import Credential
 from .._core.provider.endpoints import StaticEndpoints
+from .._core.provider.secrets import Secrets
 from .._core.provider.upstream import Upstream
 from .._core.values.endpoint import Endpoint, TLSFiles
 from .._core.values.operations import Operation
@@ -39,8 +41,7 @@ _DETECTION_FIELDS = {
     "half_open_requests": "half_open_requests",
 }
 
-# A shorter header value is an ordinary word rather than a secret, and would be cut out of ordinary
-# text.
+# A shorter header value is an ordinary word rather than a secret.
 _SECRET_LENGTH = 8
 
 
@@ -104,7 +105,6 @@ class CompiledProvider:
             ("content-type", "application/json"),
         ]
         headers += [("accept-encoding", "identity"), *own.items()]
-        secrets = [settled.key or "", *(v for v in own.values() if len(v) >= _SECRET_LENGTH)]
         return Upstream(
             identity=self._identity,
             endpoints=StaticEndpoints((self._endpoint,)),
@@ -116,7 +116,7 @@ class CompiledProvider:
             asks_usage=config.stream_usage is not False,
             defaults={name: raw(value) for name, value in (config.defaults or {}).items()},
             credentials=_credentials(settled.key, self._targets, own),
-            secrets=tuple(secret.encode("latin-1") for secret in secrets if secret),
+            secrets=_secrets(settled.key, own, self._spec.path),
             detection=_detection(self._spec.outlier_detection),
             max_concurrency=self._spec.max_concurrency,
         )
@@ -269,6 +269,19 @@ def _credentials(
         is_bearer = name == bearer.name or name.decode() in headers
         credentials[operation] = bearer if is_bearer else StaticHeader(name, key.encode("latin-1"))
     return credentials
+
+
+def _secrets(key: str | None, headers: Mapping[str, str], path: str) -> Secrets:
+    """Collect the key, configured header values, and the key that a query may hold."""
+    keys = [key or ""]
+    others: list[str] = []
+    for name, value in headers.items():
+        found = keys if is_credential(name) else others
+        # A provider may repeat the token without its scheme.
+        found += [part for part in (value, value.partition(" ")[2]) if len(part) >= _SECRET_LENGTH]
+    query = parse_qsl(path.partition("?")[2], encoding="latin-1")
+    keys += [value for name, value in query if is_credential(name)]
+    return Secrets((k.encode("latin-1") for k in keys), (v.encode("latin-1") for v in others))
 
 
 def _bracketed(host: str) -> str:

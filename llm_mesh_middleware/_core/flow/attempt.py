@@ -29,6 +29,7 @@ from ..values.operations import Operation
 from ..values.summary import AnswerSummary
 from ..values.timeouts import Timeouts
 from .observer import Observation
+from .redacted_relay import RedactedRelay
 from .retrying import retry_after_s
 
 __all__ = ["Attempt", "CallContext", "Outcome", "call_headers"]
@@ -131,6 +132,7 @@ class Attempt:
         """Go no further: another attempt has won, whatever this one has brought so far."""
         result: Result = "cancelled"
         if answer is not None:
+            answer = self.upstream.secrets.redact_answer(answer)
             self._context.observation.answered(self.number, answer)
             error = answer.error if isinstance(answer, Failure) else None
             status = answer.error.status if isinstance(answer, Failure) else answer.status
@@ -138,7 +140,13 @@ class Attempt:
         self.lease.end(result, self._context.clock())
 
     def receive(self, head: ResponseHead | Failure) -> Generator[Step, Answer, Outcome]:
-        """Read the answer as far as it takes to know what it is."""
+        """Read the answer as far as it takes to know what it is.
+
+        A provider may repeat its key: everything that leaves here, for the client and for
+        observers, is without it.
+        """
+        secrets = self.upstream.secrets
+        head = secrets.redact_answer(head)
         self._context.observation.answered(self.number, head)
         try:
             if isinstance(head, Failure):
@@ -151,11 +159,14 @@ class Attempt:
                 return (yield from self._begin_stream(head))
             return (yield from self._read_whole(head))
         except UpstreamError as error:
+            secrets.redact_error(error)
             return Outcome(error.status, [], error=error)
 
     def _begin_stream(self, head: ResponseHead) -> Generator[Step, Answer, Outcome]:
         """Read until there is something for the client; up to then it can be tried again."""
         headers, relay = self._transformer.relay(head)
+        if self.upstream.secrets:
+            relay = RedactedRelay(relay, self.upstream.secrets)
         body = b""
         while not body:
             received = yield from _read(self._first_byte)
@@ -170,13 +181,18 @@ class Attempt:
         context = self._context
         received = yield from self._read_all()
         answer = self._transformer.whole(head, received, max_bytes=context.max_response_bytes)
-        is_error = head.status >= 400
+        secrets, is_error = self.upstream.secrets, head.status >= 400
+        body = secrets.redact(answer.body) if is_error else secrets.redact_content(answer.body)
+        headers, summary = answer.headers, answer.summary
+        if len(body) != len(answer.body):
+            headers = [field for field in headers if field[0] != b"content-length"]
+            headers.append((b"content-length", b"%d" % len(body)))
         return Outcome(
             head.status,
-            answer.headers,
-            answer.body,
-            summary=answer.summary,
-            reasons=_reasons(answer.body) if is_error else frozenset(),
+            headers,
+            body,
+            summary=None if summary is None else secrets.redact_summary(summary),
+            reasons=_reasons(body) if is_error else frozenset(),
             retry_after_s=retry_after_s(head.headers, context.wall_clock) if is_error else None,
         )
 

@@ -12,6 +12,7 @@ from ..values.outlier_detection import OutlierDetection
 from ..values.provider_identity import ProviderIdentity
 from .credential import Credential
 from .endpoints import EndpointSet
+from .secrets import Secrets
 
 __all__ = ["Upstream"]
 
@@ -37,7 +38,7 @@ class Upstream:
     asks_usage: bool = True
     defaults: Mapping[str, msgspec.Raw] = field(default_factory=dict)
     credentials: Mapping[Operation, Credential] = field(default_factory=dict, repr=False)
-    secrets: tuple[bytes, ...] = field(default=(), repr=False)
+    secrets: Secrets = field(default=Secrets(), repr=False)
     detection: OutlierDetection = OutlierDetection()
     max_concurrency: int | None = None
 
@@ -52,7 +53,5 @@ class Upstream:
         return self.identity.host
 
     def redact(self, data: bytes) -> bytes:
-        """`data` without the secrets that a provider may have repeated in it."""
-        for secret in self.secrets:
-            data = data.replace(secret, b"***")
-        return data
+        """Return `data` without the secrets that a provider may have repeated in it."""
+        return self.secrets.redact(data)

@@ -1,0 +1,220 @@
+"""The secrets that one provider is called with, and what they are cut out of.
+
+A provider may repeat its key anywhere. Three strengths, by what a search may cost and destroy:
+
+    what                          searched for                        spellings
+    response headers              every secret                        all
+    error bodies, error events    every secret                        all
+    facts for observers           keys                                as text
+    an answer's content           keys that no text has by chance     those of JSON writers
+
+A secret of fewer than eight characters (`ollama`, `none`) is an ordinary word, so it is cut out
+only behind `Bearer`. Content is searched only for keys of 16 characters with a digit among them, or
+of 24: `not-needed` is a key that documentation recommends, and an answer may well contain it.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any
+
+from msgspec.structs import astuple, replace
+
+from ...exceptions import UpstreamError
+from ..values.headers import Headers
+from ..values.messages import Failure, ResponseHead
+from ..values.summary import AnswerSummary
+
+__all__ = ["MASK", "Secrets"]
+
+MASK = b"***"
+
+_FACTS = AnswerSummary.__struct_fields__
+_WORD = 8
+_UNLIKELY, _UNLIKELY_WITHOUT_DIGIT = 16, 24
+
+_ESCAPES = (b"\\", b"%", b"&")  # of JSON, of URLs, of HTML
+_UNSAFE = "\"&'+<=>\\`"
+_NAMED = {b'"': b"quot", b"&": b"amp", b"'": b"apos", b"<": b"lt", b">": b"gt"}
+# Letters that are an escape sequence in JSON behind a backslash.
+_ESCAPED_LETTERS = b'bfnrtu"/\\'
+
+
+class Secrets:
+    """`keys` are credentials; `others` are configured header values, which may be ordinary text."""
+
+    __slots__ = ("_all", "_content", "_keys", "_literals", "_pattern")
+
+    def __init__(self, keys: Iterable[bytes] = (), others: Iterable[bytes] = ()) -> None:
+        found = tuple(filter(None, keys))
+        # One secret may be a piece of another.
+        self._all = tuple(sorted({*found, *filter(None, others)}, key=len, reverse=True))
+        self._keys = tuple(key.decode("latin-1") for key in found if len(key) >= _WORD)
+        self._content = tuple(
+            spelling for key in found if _is_unlikely(key) for spelling in _spellings(key)
+        )
+        self._literals = tuple(literal for secret in self._all for literal in _literals(secret))
+        self._pattern: re.Pattern[bytes] | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._all)
+
+    def __bool__(self) -> bool:
+        return bool(self._all)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secrets) and (self._all, self._keys) == (other._all, other._keys)
+
+    def __hash__(self) -> int:
+        return hash(self._all)
+
+    def __repr__(self) -> str:
+        return f"<{len(self._all)} secrets>"
+
+    def redact(self, data: bytes) -> bytes:
+        """Return `data` without any secret, however it is spelled."""
+        return self._compiled().sub(MASK, data) if self._may_be_in(data) else data
+
+    def redact_content(self, data: bytes) -> bytes:
+        """Return a piece of an answer without the keys; nearly always that is `data` itself."""
+        for spelling in self._content:
+            if spelling in data:
+                return self._compiled().sub(MASK, data)
+        return data
+
+    def redact_answer(self, answer: ResponseHead | Failure) -> ResponseHead | Failure:
+        """Return what an attempt brought without any secret, also in the names of fields."""
+        if isinstance(answer, Failure):
+            self.redact_error(answer.error)
+            return answer
+        fields = answer.headers.raw
+        if not self._may_be_in(b"\n".join(chain.from_iterable(fields))):
+            return answer
+        kept = [(name, self.redact(value)) for name, value in fields if self.redact(name) == name]
+        return answer if kept == list(fields) else replace(answer, headers=Headers(kept))
+
+    def redact_error(self, error: UpstreamError) -> None:
+        """Take the secrets out of what an error says."""
+        text = self._without_all(error.message)
+        if text != error.message:
+            error.message = text
+            error.args = (text,)
+
+    def redact_summary(self, summary: AnswerSummary) -> AnswerSummary:
+        """Return what an answer says of itself without the keys."""
+        values = astuple(summary)
+        cleaned = [value if value is None else self._clean(value) for value in values]
+        for new, old in zip(cleaned, values, strict=True):
+            if new is not old:
+                return replace(summary, **dict(zip(_FACTS, cleaned, strict=True)))
+        return summary
+
+    def _clean(self, value: Any) -> Any:
+        """Return `value` itself where there is nothing to cut out."""
+        if isinstance(value, str):
+            for key in self._keys:
+                if key in value:
+                    return self._without_all(value)
+        elif isinstance(value, tuple):
+            cleaned = [self._clean(each) for each in value]
+            pairs = zip(cleaned, value, strict=True)
+            return value if all(new is old for new, old in pairs) else tuple(cleaned)
+        elif isinstance(value, bytes):
+            return self.redact_content(value)
+        return value
+
+    def _without_all(self, text: str) -> str:
+        data = text.encode("utf-8", "surrogatepass")
+        return self.redact(data).decode("utf-8", "surrogatepass")
+
+    def _may_be_in(self, data: bytes) -> bool:
+        """Return whether the pattern, which is slow, has to be asked."""
+        for literal in self._literals:
+            if literal in data:
+                return True
+        for escape in _ESCAPES:
+            if escape in data:
+                return bool(self._all)
+        return False
+
+    def _compiled(self) -> re.Pattern[bytes]:
+        """Return the pattern for all secrets, made by the first response that needs it."""
+        if self._pattern is None:
+            alternatives = [each for secret in self._all for each in _alternatives(secret)]
+            self._pattern = re.compile(b"|".join(alternatives))
+        return self._pattern
+
+
+def _is_unlikely(key: bytes) -> bool:
+    """Return whether no ordinary text has the key by chance."""
+    has_digit = any(digit in key for digit in b"0123456789")
+    return len(key) >= (_UNLIKELY if has_digit else _UNLIKELY_WITHOUT_DIGIT)
+
+
+def _spellings(key: bytes) -> Iterator[bytes]:
+    """Yield the key as writers of JSON spell it: with as few escapes as can be, or as many.
+
+    Some escape slashes, some what means something in HTML or in a URL, some everything.
+    """
+    text = key.decode("latin-1")
+    plain = text.replace("\\", "\\\\").replace('"', '\\"')
+    made = [text, plain, plain.replace("/", "\\/")]
+    for digits in ("04x", "04X"):
+        made.append("".join(_escaped(c, digits) if c in _UNSAFE else c for c in text))
+        made.append("".join(_escaped(c, digits) for c in text))
+    yield from dict.fromkeys(spelling.encode() for spelling in made)
+
+
+def _escaped(char: str, digits: str) -> str:
+    return f"\\u{ord(char):{digits}}"
+
+
+def _literals(secret: bytes) -> Iterator[bytes]:
+    """Yield the byte strings of which one is in a text that has the secret without escapes."""
+    if len(secret) < _WORD:
+        yield secret
+        return
+    # Names of header fields are in lower case.
+    yield from dict.fromkeys((secret, secret.lower(), secret.decode("latin-1").encode()))
+    yield from _base64(secret)
+
+
+def _alternatives(secret: bytes) -> Iterator[bytes]:
+    """Yield patterns for the secret in every spelling."""
+    if len(secret) < _WORD:
+        yield rb"(?i:bearer)[ +]" + re.escape(secret) + rb"(?![A-Za-z0-9_-])"
+        return
+    yield b"".join(map(_any_spelling, secret.decode("latin-1")))
+    yield re.escape(secret)
+    yield re.escape(secret.lower())
+    yield from map(re.escape, _base64(secret))
+
+
+def _any_spelling(char: str) -> bytes:
+    """Return the pattern of one character: itself, or any of its escapes."""
+    code, raw = ord(char), char.encode()
+    hexes = b"".join(b"[%c%c]" % (ord(c.upper()), ord(c.lower())) for c in f"{code:02x}")
+    ways = [
+        re.escape(raw),
+        rb"\\{1,16}u00" + hexes,
+        rb"%(?:25)?" + hexes,
+        rb"&#0{0,4}(?:%d|[xX]0{0,4}%b);" % (code, hexes),
+    ]
+    if raw in _NAMED:
+        ways.append(b"&%b;" % _NAMED[raw])
+    if raw in _ESCAPED_LETTERS:  # a backslash may not be left over: `\*` is not JSON
+        ways.append(rb"\\{1,16}" + re.escape(raw))
+    return b"(?:" + b"|".join(ways) + b")"
+
+
+def _base64(secret: bytes) -> list[bytes]:
+    """Return what base64 makes of the secret in the midst of other bytes, in both alphabets."""
+    found = []
+    for shift, unsure in ((0, 0), (1, 2), (2, 3)):  # characters that the bytes before have part in
+        whole = (shift + len(secret)) * 8 // 6
+        text = b64encode(b"\0" * shift + secret)[unsure:whole]
+        found += [text, text.translate(bytes.maketrans(b"+/", b"-_"))]
+    return list(dict.fromkeys(found))
