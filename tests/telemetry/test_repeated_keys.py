@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from llm_mesh_middleware._telemetry.access_log import JSONFormatter, LineFormatter
+from llm_mesh_middleware._telemetry.records.access_log import JSONFormatter, LineFormatter
 from llm_mesh_middleware.testing import Answer, FakeUpstream, Stream, chat_completion, error_body
 from tests.telemetry.recording import CHAT, KEY, STREAM, Recorder, calling, make_mesh
 
