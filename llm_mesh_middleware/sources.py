@@ -46,7 +46,7 @@ __all__ = [
 
 logger = logging.getLogger("llm_mesh_middleware")
 
-_SUFFIXES = (".yaml", ".yml")
+_SUFFIXES = (".yaml", ".yml", ".json")
 
 
 @runtime_checkable
@@ -106,7 +106,7 @@ class ModelSource:
 
 
 class FileSource:
-    """YAML files, and directories of `*.yaml` and `*.yml`, read anew by every `load`."""
+    """Files of YAML or JSON, and directories of `*.yaml`, `*.yml` and `*.json`."""
 
     def __init__(
         self,
@@ -160,7 +160,7 @@ class FileSource:
             yield _unreadable(path, exc)
             return
         if not files:
-            yield _complaint(path, "the directory has no *.yaml or *.yml file")
+            yield _complaint(path, "the directory has no *.yaml, *.yml or *.json file")
         for file in files:
             yield self._load_file(file)
 

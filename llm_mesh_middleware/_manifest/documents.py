@@ -28,11 +28,12 @@ from .._schema.wording import (
 from ..config import LLMProvider, LLMRoute
 from ..exceptions import Problem
 from . import nodes
+from .json_text import read_text
 from .lists import unfold
 from .nodes import Entry, Node, Scalar, find, key_place, place
 from .objects import document_of
 from .placeholders import substitute
-from .reader import Document, Stream, read
+from .reader import Document, Stream
 from .secrets import Secret, SecretName
 
 __all__ = ["Manifest", "Resource", "parse_manifest", "parse_object"]
@@ -130,15 +131,15 @@ def parse_manifest(
     environ: Mapping[str, str],
     default_namespace: str = "default",
 ) -> Manifest:
-    """Read every document of a YAML text. Never raises for what the text holds.
+    """Read every document of a YAML or JSON text. Never raises for what the text holds.
 
     Args:
-        text: the YAML, of any number of documents and kinds.
-        source: what problems call it; a file name, as a rule.
+        text: any number of documents of any kinds.
+        source: what problems call it, usually a file name.
         environ: where `${NAME}` is looked up.
         default_namespace: of documents that name none.
     """
-    return _manifest(read(text), source, environ, default_namespace)
+    return _manifest(read_text(text), source, environ, default_namespace)
 
 
 def parse_object(

@@ -1,14 +1,19 @@
-"""`v1/List`: what `kubectl get -o yaml` writes, one document that holds others."""
+"""Lists: one document that holds others, as `kubectl get -o yaml` and API servers write them.
+
+Items of a `v1/List` say their kind; those of an `LLMProviderList` may leave it to the list.
+"""
 
 from __future__ import annotations
 
 from .._schema.wording import Path
-from .nodes import Mapping, Scalar, Sequence, find, place
+from .nodes import Entry, Mapping, Node, Scalar, Sequence, find, place
 from .reader import Document, Flaw
 
 __all__ = ["unfold"]
 
 _ITEMS: Path = ("items",)
+_TYPED = ("LLMProviderList", "LLMRouteList")
+_SUFFIX = "List"
 
 
 def unfold(document: Document) -> tuple[tuple[Document, ...], tuple[Flaw, ...]]:
@@ -27,11 +32,13 @@ def unfold(document: Document) -> tuple[tuple[Document, ...], tuple[Flaw, ...]]:
 
 
 def _is_list(root: Mapping) -> bool:
-    wanted = {"kind": "List", "apiVersion": "v1"}
-    found = {name: find(root, (name,)) for name in wanted}
-    return all(
-        isinstance(node, Scalar) and node.value == wanted[name] for name, node in found.items()
-    )
+    kind, version = _text(root, "kind"), _text(root, "apiVersion")
+    return (kind, version) == (_SUFFIX, "v1") or (kind in _TYPED and version is not None)
+
+
+def _text(root: Mapping, name: str) -> str | None:
+    node = find(root, (name,))
+    return node.value if isinstance(node, Scalar) and isinstance(node.value, str) else None
 
 
 def _item(document: Document, items: Sequence, index: int) -> Document:
@@ -41,4 +48,19 @@ def _item(document: Document, items: Sequence, index: int) -> Document:
         for flaw in document.flaws
         if flaw.path[:2] == (*_ITEMS, index) and len(flaw.path) > 2
     ]
-    return Document(items.items[index], tuple(own), document.is_complete or not own)
+    item = _with_kind(items.items[index], document.root)
+    return Document(item, tuple(own), document.is_complete or not own)
+
+
+def _with_kind(item: Node, root: Node) -> Node:
+    """Return the item with the kind and version of its list, if it has none of its own."""
+    if not isinstance(item, Mapping) or not isinstance(root, Mapping):
+        return item
+    kind, version = _text(root, "kind"), root.entries["apiVersion"]
+    if kind not in _TYPED:
+        return item
+    line, column = item.line, item.column
+    kind = kind.removesuffix(_SUFFIX)
+    own = Entry(line, column, Scalar(line, column, kind, kind))
+    entries = {"apiVersion": version, "kind": own, **item.entries}
+    return Mapping(line, column, entries, item.size)

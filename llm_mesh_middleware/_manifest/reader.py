@@ -1,12 +1,13 @@
 """YAML text to trees of nodes.
 
 Built from PyYAML's events rather than its nodes: events still tell an explicit tag from a resolved
-one, and building from them needs no recursion. A fault that is only ours to mind (tags, duplicate
-keys, merge keys) is noted on its document, so that documents of other kinds may have it.
+one, and building from them needs no recursion. A fault that matters only in documents of the mesh
+(a tag, a duplicate key) is noted on its document, so that documents of other kinds may have it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -17,10 +18,14 @@ from .._schema.wording import Path
 from .nodes import Entry, Mapping, Node, Scalar, Sequence
 from .scalars import resolve
 
-__all__ = ["Document", "Flaw", "Stream", "read"]
+__all__ = ["MAX_DEPTH", "Document", "Flaw", "Stream", "read"]
+
+MAX_DEPTH = 100
 
 _MAX_EXPANDED_NODES = 10_000
-_MAX_DEPTH = 100
+_MERGE = "<<"
+# Before a document, and at the beginning of one (YAML 1.2, 5.2); PyYAML knows it at the very first.
+_LATER_MARK = re.compile(r"(?m)(^---[^\n]*\n)\ufeff|^\ufeff(?=---)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,8 @@ class Stream:
 
 
 def read(text: str) -> Stream:
-    """Parse every document of the text. Never raises."""
+    """Parse every document of a YAML text. Never raises."""
+    text = _LATER_MARK.sub(r"\1", text) if "\ufeff" in text else text
     documents: list[Document] = []
     try:
         loader = yaml.SafeLoader(text)
@@ -120,7 +126,9 @@ class _Frame:
     size: int = 1
     items: list[Node] = field(default_factory=list)
     entries: dict[str, Entry] = field(default_factory=dict)
+    merged: list[Mapping] = field(default_factory=list)
     key: Node | None = None
+    is_merge: bool = False
 
     def step(self) -> Path:
         """Where in it the next value goes; nothing while that is still a key."""
@@ -131,6 +139,8 @@ class _Frame:
 
     def close(self) -> Node:
         if self.is_mapping:
+            for mapping in self.merged:  # an earlier one overrides a later one
+                self.entries = {**mapping.entries, **self.entries}
             return Mapping(self.line, self.column, self.entries, self.size)
         return Sequence(self.line, self.column, tuple(self.items), self.size)
 
@@ -165,10 +175,12 @@ class _Builder:
             self._note(line, column, "YAML tags are not supported; remove the !")
         if isinstance(event, yaml.ScalarEvent):
             value = event.value if event.style else resolve(event.value)
+            if not event.style and value == _MERGE:
+                self._begin_merge()
             self._attach(Scalar(line, column, value, event.value), event.anchor)
             return
-        if len(self._frames) == _MAX_DEPTH:
-            message = f"nested more than {_MAX_DEPTH} levels deep"
+        if len(self._frames) == MAX_DEPTH:
+            message = f"nested more than {MAX_DEPTH} levels deep"
             raise _TooDeepError(Flaw(line, column, message))
         is_mapping = isinstance(event, yaml.MappingStartEvent)
         self._frames.append(_Frame(line, column, event.anchor, is_mapping))
@@ -201,15 +213,31 @@ class _Builder:
         elif frame.key is None:
             frame.key = node
         else:
-            self._add_entry(frame.entries, frame.key, node)
-            frame.key = None
+            if frame.is_merge:
+                self._merge(frame, node)
+            else:
+                self._add_entry(frame.entries, frame.key, node)
+            frame.key, frame.is_merge = None, False
+
+    def _begin_merge(self) -> None:
+        """A plain `<<` where a key is due takes the keys of another mapping over (YAML 1.1)."""
+        frame = self._frames[-1] if self._frames else None
+        if frame is not None and frame.is_mapping and frame.key is None:
+            frame.is_merge = True
+
+    def _merge(self, frame: _Frame, node: Node) -> None:
+        mappings = node.items if isinstance(node, Sequence) else (node,)
+        for mapping in mappings:
+            if isinstance(mapping, Mapping):
+                frame.merged.append(mapping)
+            else:
+                message = "must be a mapping or a list of mappings"
+                self._note(mapping.line, mapping.column, message, is_lossy=True)
 
     def _add_entry(self, entries: dict[str, Entry], key: Node, value: Node) -> None:
         if not isinstance(key, Scalar) or not isinstance(key.value, str):
             advice = "; put it in quotes" if isinstance(key, Scalar) and key.text else ""
             message = f"a key must be a string{advice}"
-        elif key.value == "<<":
-            message = "merge keys (<<) are not supported; write the fields out"
         elif key.value in entries:
             first = entries[key.value].line
             # The first one stands, so nothing is missing.

@@ -81,6 +81,31 @@ def test_a_list_of_another_version_is_another_kind() -> None:
     assert parse(HEAD.replace("v1", "acme.example/v1") + items("a.example/")) == Manifest()
 
 
+TYPED = HEAD.replace("v1", "istio.alibabacloud.com/v1").replace("List", "LLMProviderList")
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        ITEM.format(name="a", host="a.example"),
+        "- metadata: {name: a}\n  spec: {host: a.example}\n",
+        "- kind: LLMProvider\n  metadata: {name: a}\n  spec: {host: a.example}\n",
+    ],
+    ids=["with kind and version", "without", "with kind"],
+)
+def test_the_items_of_a_typed_list_may_leave_their_kind_to_the_list(item: str) -> None:
+    manifest = parse(TYPED + item)
+
+    assert manifest.problems == ()
+    assert names(manifest) == ["a"]
+
+
+def test_a_fault_in_an_item_of_a_typed_list_has_its_own_place() -> None:
+    problem = only_problem(parse(TYPED + "- metadata: {name: a}\n  spec: {host: a/b}\n"))
+
+    assert (problem.line, problem.column, problem.field) == (6, 16, "spec.host")
+
+
 def test_an_object_is_a_document_without_a_place() -> None:
     value = {
         "apiVersion": "istio.alibabacloud.com/v1",

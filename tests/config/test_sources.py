@@ -75,7 +75,7 @@ def test_a_directory_is_read_in_file_name_order_without_hidden_and_other_files(
         (tmp_path / name).write_text(named(name.replace(".", "-").strip("-")))
     (tmp_path / "below.yaml").mkdir()
     (tmp_path / "below.yaml" / "x.yaml").write_text(named("x"))
-    assert names(tmp_path) == ["10-yaml", "a-yml", "b-yaml"]
+    assert names(tmp_path) == ["10-yaml", "a-yml", "b-yaml", "c-json"]
 
 
 def test_a_mounted_config_map_is_read_through_its_links(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_what_cannot_be_read_is_a_problem_beside_what_can(tmp_path: Path) -> Non
         ("gone.yaml", 0, 0, "cannot be read: No such file or directory"),
         ("latin.yaml", 2, 5, "is not UTF-8: save the file in that encoding"),
         ("missing.yaml", 0, 0, "cannot be read: No such file or directory"),
-        ("empty", 0, 0, "the directory has no *.yaml or *.yml file"),
+        ("empty", 0, 0, "the directory has no *.yaml, *.yml or *.json file"),
         ("a\0b", 0, 0, "cannot be read: embedded null byte"),
     ]
 

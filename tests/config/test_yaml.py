@@ -24,6 +24,16 @@ def default_of(text: str) -> object:
     return config_.defaults["value"]
 
 
+def defaults_of(text: str) -> object:
+    """What lines of YAML become as `defaults`."""
+    lines = "".join(f"  {line}\n" for line in text.splitlines())
+    (resource,) = parse(config(f"defaults:\n{lines}")).resources
+    assert isinstance(resource.model, LLMProvider)
+    config_ = resource.model.spec.configs.default_config.open_ai_config
+    assert config_ is not None
+    return config_.defaults
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [
@@ -151,6 +161,45 @@ def test_a_long_document_without_aliases_is_no_bomb() -> None:
 def test_other_kinds_may_be_what_they_like(body: str) -> None:
     manifest = parse(f"{OTHER_KIND}{body}\n---\n{provider('host: a')}")
     assert (len(manifest.resources), manifest.problems) == (1, ())
+
+
+MERGES = {
+    "a mapping": ("<<: {a: 1}", {"a": 1}),
+    "an alias": ("e: &e {a: 1}\nf: {<<: *e, b: 2}", {"e": {"a": 1}, "f": {"a": 1, "b": 2}}),
+    "keys beside it override": ("a: 1\n<<: {a: 2, b: 2}\nc: 3", {"a": 1, "b": 2, "c": 3}),
+    "of a list the first overrides": ("<<: [{a: 1}, {a: 2, b: 2}]", {"a": 1, "b": 2}),
+    "of two the first overrides": ("<<: {a: 1}\n<<: {a: 2, b: 2}", {"a": 1, "b": 2}),
+    "in a merged mapping": ("<<: {<<: {a: 1}, b: 2}", {"a": 1, "b": 2}),
+}
+
+
+@pytest.mark.parametrize("name", MERGES)
+def test_a_merge_key_takes_over_the_keys_of_other_mappings(name: str) -> None:
+    text, value = MERGES[name]
+    assert defaults_of(text) == value
+
+
+def test_a_fault_in_a_merged_mapping_is_placed_where_it_is_written() -> None:
+    base = "host: a\nconfigs:\n  defaultConfig: {openAIConfig: {defaults: {base: &a {host: 5}}}}\n"
+    problem = only_problem(parse(provider(base + "tls: {<<: *a}")))
+    assert (problem.line, problem.field) == (8, "spec.tls.host")
+
+
+MARK = "\ufeff"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        MARK + provider("host: a") + "---\n" + provider("host: b"),
+        provider("host: a") + "---\n" + MARK + provider("host: b"),
+        provider("host: a") + MARK + "---\n" + provider("host: b"),
+        MARK + provider("host: a") + "---  # next\n" + MARK + provider("host: b"),
+    ],
+)
+def test_a_byte_order_mark_may_begin_any_document(text: str) -> None:
+    manifest = parse(text)
+    assert (len(manifest.resources), manifest.problems) == (2, ())
 
 
 def test_other_kinds_must_be_yaml() -> None:
