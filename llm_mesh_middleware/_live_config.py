@@ -35,9 +35,9 @@ from ._forks import ForkLock
 from ._settling import Held, lost_parts, settle_time
 from .exceptions import ConfigError, Problem
 from .settings import MeshSettings
-from .sources import ConfigSource, ReportingSource
+from .sources import ConfigSource, Manifest, ReportingSource
 
-__all__ = ["LiveTable", "MeshStatus", "compile_source", "load_source"]
+__all__ = ["LiveTable", "MeshStatus", "compile_loaded", "compile_source", "workload_of"]
 
 logger = logging.getLogger("llm_mesh_middleware")
 
@@ -212,7 +212,7 @@ class LiveTable:
     def _compile(self) -> Compiled:
         ca_file = self._settings.ca_file
         trusted = {} if ca_file is None else {ca_file: version_of(ca_file)}
-        compiled = load_source(self._source, self._settings, self._environ)
+        compiled = compile_loaded(self._source.load(), self._settings, self._environ)
         return replace(compiled, files={**compiled.files, **trusted})
 
     def _adopted(self, compiled: Compiled) -> Compiled:
@@ -254,21 +254,26 @@ def compile_source(
     source: ConfigSource, settings: MeshSettings, environ: Mapping[str, str] | None = None
 ) -> tuple[RoutingTable | None, tuple[Problem, ...]]:
     """Load and compile; the table is None if a problem is an error."""
-    compiled = load_source(source, settings, environ)
+    compiled = compile_loaded(source.load(), settings, environ)
     return compiled.table, compiled.problems
 
 
-def load_source(
-    source: ConfigSource, settings: MeshSettings, environ: Mapping[str, str] | None = None
+def compile_loaded(
+    manifest: Manifest, settings: MeshSettings, environ: Mapping[str, str] | None = None
 ) -> Compiled:
-    """Load and compile, with all that is known of the result."""
+    """Compile what a source has loaded."""
     return compile_manifest(
-        source.load(),
-        Workload(settings.labels, settings.namespace, frozenset(settings.gateways)),
+        manifest,
+        workload_of(settings),
         endpoints=settings.endpoints,
         timeouts=_timeouts(settings),
         environ=os.environ if environ is None else environ,
     )
+
+
+def workload_of(settings: MeshSettings) -> Workload:
+    """Return what this process is to manifests."""
+    return Workload(settings.labels, settings.namespace, frozenset(settings.gateways))
 
 
 def _fingerprint(source: ConfigSource) -> Hashable:

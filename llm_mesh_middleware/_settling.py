@@ -49,3 +49,5 @@ def _parts(table: RoutingTable) -> Iterator[str]:
                 yield f"backend {place}"
                 for name, _ in backend.upstream.headers:
                     yield f"header {name.decode('latin-1')} for {place}"
+                for operation in backend.upstream.credentials:
+                    yield f"key of {place} for {operation.name}"

@@ -1,37 +1,113 @@
-"""`Mesh.explain` for commands: its result, and how its arguments are written on a command line.
+"""`Mesh.explain` for commands: its result, its options, and how they are written.
 
-The spelling is curl's, so that a call that puzzles somebody can be pasted.
+The spelling is curl's, so that a call can be pasted. For writers of adapters; applications use
+`Mesh.explain`, `llm-mesh explain`, `flask llm-mesh explain` and `manage.py llm_mesh_explain`.
 """
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from ._core.explaining.explanation import (
+from ._core.explaining.explanation import Explanation
+from ._core.explaining.findings import (
     BackendExplanation,
     BodyChange,
-    Explanation,
     Refusal,
     RuleExplanation,
     StickyKey,
 )
+from .mesh import Mesh
 
 __all__ = [
+    "OPTIONS",
     "BackendExplanation",
     "BodyChange",
     "Explanation",
+    "Option",
     "Refusal",
     "RuleExplanation",
     "StickyKey",
+    "ask",
     "read_attribute",
     "read_body",
     "read_header",
+    "to_json",
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option of a command, for whatever parses its command line."""
+
+    name: str
+    help: str
+    short: str = ""
+    default: str | None = ""
+    is_required: bool = False
+    is_repeated: bool = False
+    is_flag: bool = False
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """The long form and the short one, if there is one."""
+        return (f"--{self.name}", *([self.short] if self.short else []))
+
+
+OPTIONS = (
+    Option("host", "Host of the request.", is_required=True),
+    Option("path", "Path of the request. Default: /.", default="/"),
+    Option("method", "Method. Default: that of the path's operation."),
+    Option("header", "Header, 'name: value'; may be repeated.", "-H", is_repeated=True),
+    Option(
+        "attribute",
+        "Attribute that the application would state, 'name=value'; may be repeated.",
+        is_repeated=True,
+    ),
+    Option("data", "Body: JSON, @file, or - for standard input. Default: {}.", "-d", default=None),
+    Option("json", "Print JSON.", is_flag=True),
+)
+
+
+def ask(
+    mesh: Mesh,
+    *,
+    host: str,
+    path: str = "/",
+    method: str = "",
+    header: Sequence[str] = (),
+    attribute: Sequence[str] = (),
+    data: str | None = None,
+) -> Explanation:
+    """Explain the request that a command line describes.
+
+    Raises:
+        ValueError: an option is not written as its help says; the message repeats no value.
+    """
+    try:
+        body = read_body(data)
+    except OSError as exc:
+        raise ValueError(f"cannot read the body: {exc.strerror}") from None
+    return mesh.explain(
+        host,
+        path=path,
+        method=method,
+        headers=[read_header(line) for line in header],
+        body=body,
+        attributes=dict(read_attribute(text) for text in attribute),
+    )
+
+
+def to_json(explanation: Explanation) -> str:
+    """Return the explanation as indented JSON."""
+    return json.dumps(explanation.as_dict(), indent=2, ensure_ascii=False)
+
+
 def read_header(line: str) -> tuple[str, str]:
-    """`name: value` as a pair.
+    """Split `name: value`.
 
     Raises:
         ValueError: it is written otherwise. The message does not repeat it.
@@ -48,7 +124,7 @@ def read_header(line: str) -> tuple[str, str]:
 
 
 def read_attribute(text: str) -> tuple[str, str]:
-    """`name=value` as a pair.
+    """Split `name=value`.
 
     Raises:
         ValueError: it is written otherwise.
@@ -60,7 +136,7 @@ def read_attribute(text: str) -> tuple[str, str]:
 
 
 def read_body(data: str | None) -> bytes:
-    """The body that curl's `-d` means: the text, `@file`, or `-` and `@-` for standard input.
+    """Return the body that curl's `-d` means: text, `@file`, `-` or `@-` for standard input.
 
     Raises:
         OSError: the file cannot be read.

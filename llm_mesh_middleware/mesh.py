@@ -249,7 +249,7 @@ class Mesh:
             body: its JSON body.
             attributes: what the application says of the client.
         """
-        from ._core.explaining.explainer import explain  # only who asks pays for it
+        from ._core.explaining.explainer import explain_request  # imported only if needed
 
         fields = Headers([(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in headers])
         facts = dict(attributes or {})
@@ -259,7 +259,9 @@ class Mesh:
         path = path.partition("?")[0]
         request = ClientRequest(method, path, fields, body, facts, host=host)
         client_keys = [key.get_secret_value() for key in self.settings.client_keys.values()]
-        return explain(self.table, request, forward=self._policy.forward, secrets=client_keys)
+        return explain_request(
+            self.table, request, forward=self._policy.forward, secrets=client_keys
+        )
 
     def warm_up(self) -> None:
         """Import the HTTP library of `asend`, so that no request has to wait for it."""

@@ -10,8 +10,7 @@ from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Warning
 
 from llm_mesh_middleware import ConfigError, Mesh, Problem
-from llm_mesh_middleware.mesh import compile_source
-from llm_mesh_middleware.sources import source_of
+from llm_mesh_middleware.validation import validate
 
 from .conf import SETTING, Options, read_options
 
@@ -53,11 +52,10 @@ def check_order(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Check
 def _problems(options: Options) -> Iterator[Problem]:
     if options.mesh is not None:  # made elsewhere, so it can be used
         return
-    settings = options.settings
-    table, problems = compile_source(source_of(None, settings), settings)
-    yield from problems
-    if table is not None:
-        Mesh(settings=settings)  # what only a mesh looks at, such as the trust store
+    report = validate(None, options.settings)
+    yield from report.problems
+    if report.hosts is not None:
+        Mesh(settings=options.settings)  # finds what only a mesh reads, such as the trust store
 
 
 def _message(problem: Problem) -> CheckMessage:

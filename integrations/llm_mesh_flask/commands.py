@@ -1,17 +1,18 @@
-"""`flask llm-mesh`: the mesh of the application, looked at from a terminal."""
+"""`flask llm-mesh`: validate the manifests of the application, and explain its routing."""
 
 from __future__ import annotations
 
-import json
+from typing import Any
 
 import click
 from flask import current_app
 from flask.cli import AppGroup
 
 from llm_mesh_middleware import Mesh
-from llm_mesh_middleware.explain import read_attribute, read_body, read_header
-from llm_mesh_middleware.mesh import compile_source
-from llm_mesh_middleware.sources import source_of
+from llm_mesh_middleware.cli.options import explain_options, validate_options
+from llm_mesh_middleware.explain import ask, to_json
+from llm_mesh_middleware.validation import report_status
+from llm_mesh_middleware.validation import validate as validate_manifests
 
 __all__ = ["group"]
 
@@ -20,74 +21,47 @@ group = AppGroup("llm-mesh", help="The LLM mesh of the application.")
 
 @group.command()
 @click.argument("paths", nargs=-1, type=click.Path())
+@validate_options
 @click.pass_context
-def validate(context: click.Context, paths: tuple[str, ...]) -> None:
+def validate(
+    context: click.Context, /, paths: tuple[str, ...], no_env: bool, as_json: bool
+) -> None:
     """Check manifests; print every problem with its file and line.
 
-    Those at PATHS, or by default the application's own.
+    Checks those at PATHS, by default the application's own.
 
-    Exit code 0 if they can be used (there may be warnings), 1 if not.
+    Exit code 0 if a mesh can use them (there may be warnings), 1 if it cannot or would serve
+    nothing.
     """
     mesh = _mesh()
     if paths:
-        table, problems = compile_source(source_of(paths, mesh.settings), mesh.settings)
-        hosts = None if table is None else [host.name for host in table.hosts]
+        report = validate_manifests(paths, mesh.settings, needs_keys=not no_env)
     else:
-        status = mesh.reload()
-        problems = status.problems
-        hosts = None if status.state == "stale" else list(status.hosts)
-    for problem in problems:
-        mark = "warning: " if problem.severity == "warning" else ""
-        click.echo(f"{problem.place}: {mark}{problem.text}")
-    if hosts is None:
-        context.exit(1)
-    click.echo("virtual hosts: " + ", ".join(hosts), err=True)
+        report = report_status(mesh.reload())
+    if as_json:
+        click.echo(report.to_json())
+    else:
+        for line in report.lines():
+            click.echo(line)
+        click.echo(report.summary(), err=True)
+    context.exit(0 if report.is_usable else 1)
 
 
 @group.command()
-@click.option("--host", required=True, help="The host that the request calls.")
-@click.option("--path", default="/", show_default=True, help="Its path.")
-@click.option("--method", default="", help="Its method. Default: that of the path's operation.")
-@click.option("--header", "-H", multiple=True, help="A header, 'name: value'; may be repeated.")
-@click.option(
-    "--attribute",
-    multiple=True,
-    help="What the application would say of the client, 'name=value'; may be repeated.",
-)
-@click.option("--data", "-d", help="The body: JSON, @file, or - for standard input. Default: {}.")
-@click.option("--json", "as_json", is_flag=True, help="Print the explanation as JSON.")
+@explain_options
 @click.pass_context
-def explain(
-    context: click.Context,
-    host: str,
-    path: str,
-    method: str,
-    header: tuple[str, ...],
-    attribute: tuple[str, ...],
-    data: str | None,
-    as_json: bool,
-) -> None:
-    """Tell how a request would be routed, and why.
+def explain(context: click.Context, /, as_json: bool, **request: Any) -> None:
+    """Explain how a request would be routed, and why.
 
     Nothing is sent, and no key is printed.
 
     Exit code 0 if the request would be sent to a provider, 1 if it would be refused.
     """
     try:
-        headers = [read_header(line) for line in header]
-        attributes = dict(read_attribute(text) for text in attribute)
-        body = read_body(data)
+        explanation = ask(_mesh(), **request)
     except ValueError as exc:
         raise click.UsageError(str(exc)) from None
-    except OSError as exc:
-        raise click.UsageError(f"cannot read the body: {exc.strerror}") from None
-    explanation = _mesh().explain(
-        host, path=path, method=method, headers=headers, body=body, attributes=attributes
-    )
-    if as_json:
-        click.echo(json.dumps(explanation.as_dict(), indent=2, ensure_ascii=False))
-    else:
-        click.echo(explanation.to_text())
+    click.echo(to_json(explanation) if as_json else explanation.to_text())
     context.exit(0 if explanation.is_served else 1)
 
 

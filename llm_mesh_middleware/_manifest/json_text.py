@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from json.decoder import scanstring
+from json.decoder import scanstring  # type: ignore[attr-defined]
 
 from .._schema.wording import Path
 from .nodes import Entry, Mapping, Node, Scalar, Sequence
@@ -35,7 +35,7 @@ def read_text(text: str) -> Stream:
         return stream if stream.error is None else Stream((), exc.flaw)
 
 
-class _NotJSON(Exception):  # noqa: N818 - how the text turned out, not an error of anybody
+class _NotJSON(Exception):
     def __init__(self, flaw: Flaw) -> None:
         self.flaw = flaw
 
@@ -125,6 +125,7 @@ class _Reader:
         return True
 
     def _string(self) -> str:
+        text: str
         try:
             text, self._at = scanstring(self._text, self._at + 1, True)
         except ValueError:

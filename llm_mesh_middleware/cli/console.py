@@ -1,6 +1,6 @@
-"""Output for a terminal: colours where there is one that wants them, plain lines elsewhere.
+"""Output for a terminal: coloured if it is one, plain lines otherwise.
 
-rich itself obeys `NO_COLOR`, `FORCE_COLOR` and `TERM=dumb`.
+rich obeys `NO_COLOR`, `FORCE_COLOR` and `TERM=dumb`.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from .._core.explaining.text import Section
 
 __all__ = ["make_console", "print_sections"]
 
-_STYLES = {"won": "bold green", "lost": "red", "refused": "bold red"}
+_STYLES = {"selected": "bold green", "skipped": "red", "refused": "bold red"}
 
 
 def make_console(*, stderr: bool = False) -> Console:
-    """A console that takes text as it is: no markup, no guesses at what deserves a colour."""
+    """Return a console that prints text as it is: no markup, no automatic highlighting."""
     return Console(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 def print_sections(console: Console, sections: Iterable[Section]) -> None:
-    """Each section as a table of its own."""
+    """Print each section as a table."""
     for section in sections:
         console.print(Text(section.title, "bold"))
         table = Table.grid(padding=(0, 2, 0, 0))

@@ -1,13 +1,15 @@
-"""The command line: subcommands and their options; what they do is in a module each."""
+"""The command line: subcommands and their options; each command has its own module."""
 
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
 
 from .. import __version__
 from ..exceptions import ConfigError
+from .options import explain_options, validate_options
 
 __all__ = ["main"]
 
@@ -17,9 +19,9 @@ _EXTRA = ("httptools", "rich", "trustme", "uvicorn")
 
 
 class _Group(click.Group):
-    """Any command ends with exit code 1 and without a traceback for what a user can mend.
+    """Ends with exit code 1, without a traceback, for errors that a user can fix.
 
-    That is a bad configuration, whose problems are printed one a line, and a missing library.
+    These are a bad configuration, whose problems are printed one a line, and a missing library.
     """
 
     def invoke(self, ctx: click.Context) -> object:
@@ -47,37 +49,37 @@ def main() -> None:
     "-c",
     multiple=True,
     type=click.Path(),
-    help="A manifest or a directory of them; may be repeated. Or kubernetes:NAMESPACE, for what a"
-    " cluster has. Default: LLM_MESH_CONFIG.",
+    help="Manifest or directory of manifests; may be repeated. Or kubernetes:NAMESPACE to read them"
+    " from a cluster. Default: LLM_MESH_CONFIG.",
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
     default=15001,
     show_default=True,
     type=click.IntRange(0, 65535),
-    help="The port to listen on; 0 for a free one.",
+    help="Port to listen on; 0 for a free one.",
 )
 @click.option(
     "--workers",
     default=1,
     show_default=True,
     type=click.IntRange(1),
-    help="How many processes share the port.",
+    help="Number of processes that share the port.",
 )
 @click.option(
     "--grace",
     default=25.0,
     show_default=True,
     type=click.FloatRange(0),
-    help="How many seconds open answers may take to finish when the process is told to end.",
+    help="Seconds that open responses get to finish when the process is stopped.",
 )
 @click.option(
     "--log-format",
     default="text",
     show_default=True,
     type=click.Choice(["text", "json"]),
-    help="How each call is logged.",
+    help="Format of the access log.",
 )
 def serve(
     config: tuple[str, ...], host: str, port: int, workers: int, grace: float, log_format: str
@@ -85,12 +87,12 @@ def serve(
     """Run the mesh as a sidecar, for programs in any language.
 
     A client reaches it with `http_proxy=http://127.0.0.1:15001`, or with a virtual host in its Host
-    header. GET /healthz answers on any other host. Changed manifests are read by themselves, SIGHUP
-    has them read now. SIGTERM and SIGINT end the process; a stream that is open after the grace
+    header. GET /healthz is served on any other host. Manifests are reloaded automatically; SIGHUP
+    reloads them now. SIGTERM and SIGINT end the process; a stream that is open after the grace
     period ends with an error event.
 
-    Exit code 1 if the configuration cannot be used or the address is taken, 2 for a wrong command
-    line.
+    Exit code 1 if the configuration cannot be used or serves nothing, or if the address is taken; 2
+    for a wrong command line.
     """
     from .serve import run
 
@@ -99,17 +101,18 @@ def serve(
 
 @main.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path())
-@click.option("--json", "as_json", is_flag=True, help="Print problems and extensions as JSON.")
-def validate(paths: tuple[str, ...], as_json: bool) -> None:
+@validate_options
+def validate(paths: tuple[str, ...], no_env: bool, as_json: bool) -> None:
     """Check manifests; print every problem with its file and line.
 
     One problem a line, `file:line:column: message`; then the extensions beyond ASM that are used.
 
-    Exit code 0 if they can be used (there may be warnings), 1 if not, 2 for a wrong command line.
+    Exit code 0 if a mesh can use them (there may be warnings), 1 if it cannot or would serve
+    nothing, 2 for a wrong command line.
     """
     from .validate import report
 
-    sys.exit(report(paths, as_json=as_json))
+    sys.exit(report(paths, as_json=as_json, needs_keys=not no_env))
 
 
 @main.command()
@@ -118,50 +121,21 @@ def validate(paths: tuple[str, ...], as_json: bool) -> None:
     "-c",
     multiple=True,
     type=click.Path(),
-    help="A manifest or a directory of them; may be repeated. Default: LLM_MESH_CONFIG.",
+    help="Manifest or directory of manifests; may be repeated. Default: LLM_MESH_CONFIG.",
 )
-@click.option("--host", required=True, help="The host that the request calls.")
-@click.option("--path", default="/", show_default=True, help="Its path.")
-@click.option("--method", default="", help="Its method. Default: that of the path's operation.")
-@click.option("--header", "-H", multiple=True, help="A header, 'name: value'; may be repeated.")
-@click.option(
-    "--attribute",
-    multiple=True,
-    help="What the application says of the client, 'name=value'; may be repeated.",
-)
-@click.option("--data", "-d", help="The body: JSON, @file, or - for standard input. Default: {}.")
-@click.option("--json", "as_json", is_flag=True, help="Print the explanation as JSON.")
-def explain(
-    config: tuple[str, ...],
-    host: str,
-    path: str,
-    method: str,
-    header: tuple[str, ...],
-    attribute: tuple[str, ...],
-    data: str | None,
-    as_json: bool,
-) -> None:
-    """Tell how a request would be routed, and why.
+@explain_options
+def explain(config: tuple[str, ...], **request: Any) -> None:
+    """Explain how a request would be routed, and why.
 
-    Which rule wins, which lose and for what reason; the provider, model, URL, headers and body
-    changes of each backend. Nothing is sent, and no key is printed.
+    Prints which rule is selected, why the others are skipped, and the provider, model, URL, headers
+    and body changes of each backend. Nothing is sent, and no key is printed.
 
     Exit code 0 if the request would be sent to a provider, 1 if it would be refused or the
     configuration cannot be used, 2 for a wrong command line.
     """
     from .explain_command import report
 
-    code = report(
-        config,
-        host=host,
-        path=path,
-        method=method,
-        headers=header,
-        attributes=attribute,
-        data=data,
-        as_json=as_json,
-    )
-    sys.exit(code)
+    sys.exit(report(config, **request))
 
 
 @main.command()
@@ -169,7 +143,7 @@ def explain(
 def schema(kind: str | None) -> None:
     """Print the JSON Schema of manifests, for editors.
 
-    Of one KIND of document, or by default of either.
+    For one KIND of document, or for either by default.
     """
     from .schema import report
 
@@ -187,7 +161,7 @@ def completion(shell: str) -> None:
 
 @main.command()
 def demo() -> None:
-    """Show the mesh at work, with no key and no network.
+    """Run the scenarios of the manifests, without a key or a network.
 
     Two embedded providers, real sockets and TLS, and the manifests of each scenario.
 

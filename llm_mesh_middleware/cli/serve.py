@@ -22,8 +22,10 @@ from .._core.values.messages import error_object
 from .._telemetry.records.access_log import JSONFormatter, LineFormatter
 from .._telemetry.setup import NO_METRICS, setup_telemetry
 from ..asgi import LLMMeshMiddleware, Receive, Scope, Send
+from ..exceptions import ConfigError
 from ..mesh import Mesh, MeshStatus
-from ..settings import MeshSettings, load_settings
+from ..settings import KUBERNETES, MeshSettings, load_settings
+from ..validation import validate
 from .exposure import warn_if_exposed
 from .signals import MARGIN_S, Supervisor, handle_signals, ignore_hangup
 
@@ -96,13 +98,17 @@ def _log_calls(log_format: str) -> None:
 
 
 def _check_config(settings: MeshSettings) -> None:
-    """A bad configuration ends the command before it listens; warnings are left to the workers.
+    """End the command before it listens if the configuration is bad or serves nothing.
 
-    This mesh takes no call, and its instruments must not take the names of the one that does.
+    A cluster may get its routes later. This mesh takes no call, and its instruments must not take
+    the names of the one that does; warnings are left to the workers.
     """
     logging.disable(logging.WARNING)
     try:
-        Mesh(settings=settings, meter_provider=NO_METRICS).close()
+        mesh = Mesh(settings=settings, meter_provider=NO_METRICS)
+        mesh.close()
+        if not mesh.table.hosts and not settings.config[0].startswith(KUBERNETES):
+            raise ConfigError(validate(None, settings).problems)
     finally:
         logging.disable(logging.NOTSET)
 

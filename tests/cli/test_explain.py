@@ -46,9 +46,9 @@ def test_a_request_is_explained_in_plain_lines_without_keys() -> None:
     result = explain("--host", DASHSCOPE, "-H", "user-type: free", "-d", '{"model":"m"}')
     assert (result.exit_code, result.stderr) == (0, "")
     lines = [line.split() for line in result.stdout.splitlines()]
-    assert ["won", "rules[1]", "takes", "every", "request"] in lines
+    assert ["selected", "rules[1]", "matches", "everything"] in lines
     assert [
-        *("lost", "vip-route", "matches[0].headers.user-type.exact", "'subscriber':"),
+        *("skipped", "vip-route", "matches[0].headers.user-type.exact", "'subscriber':"),
         *("the", "request", "has", "'free'"),
     ] in lines
     assert ["url", "POST", f"https://{DASHSCOPE}/compatible-mode/v1/chat/completions"] in lines

@@ -331,6 +331,29 @@ def test_nothing_to_serve_is_a_usage_error(fail: Callable[..., Result]) -> None:
     assert "give --config or set LLM_MESH_CONFIG" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("# later\n", "no LLMProvider or LLMRoute in it"),
+        ("", "the file is empty"),
+        (
+            "apiVersion: istio.alibabacloud.com/v1\nkind: LLMRoute\nmetadata: {name: a}\n"
+            "spec: {host: a, gateways: [edge], rules: [{backendRefs: [{providerHost: b}]}]}\n",
+            "names no gateway of this process (LLM_MESH_GATEWAYS)",
+        ),
+    ],
+)
+def test_manifests_with_nothing_for_this_process_are_not_served(
+    fail: Callable[..., Result], tmp_path: Path, text: str, told: str
+) -> None:
+    path = tmp_path / "mesh.yaml"
+    path.write_text(text)
+    done = fail("--config", path)
+    assert done.exit_code == 1
+    assert str(path) in done.stderr
+    assert told in done.stderr
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_port_in_use_is_a_clear_error(fail: Callable[..., Result], workers: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -208,3 +208,63 @@ def test_no_path_is_a_usage_error() -> None:
 def test_it_fails_as_a_process(run: Run, mistakes: Path) -> None:
     bad = run("validate", mistakes)
     assert (bad.returncode, "Traceback" in bad.stderr) == (1, False)
+
+
+OTHERS = "apiVersion: v1\nkind: {}\nmetadata: {{name: a}}\n---\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "the file is empty"),
+        ("\n  \n", "the file is empty"),
+        ("# later\n", "no LLMProvider or LLMRoute in it, found no document at all"),
+        ("---\n---\n", "found no document at all"),
+        ("apiVersion: v1\nkind: List\nitems: []\n", "found no document at all"),
+        (OTHERS.format("Secret") * 2 + OTHERS.format("Service"), "found 2 'Secret', 1 'Service'"),
+        (GOOD.replace("  host:", "  workloadSelector: {labels: {app: web}}\n  host:"), "app=web"),
+    ],
+)
+def test_nothing_for_the_mesh_ends_with_1_and_what_is_there_instead(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    path = tmp_path / "mesh.yaml"
+    path.write_text(text)
+    result = _validate(path)
+    assert result.exit_code == 1
+    assert str(path) in result.stdout
+    assert told in result.stdout
+
+
+KEYLESS = [
+    "apiKey: ${NOT_SET_HERE}",
+    "apiKeyFrom: {env: NOT_SET_HERE}",
+    "apiKeyFrom: {file: /nowhere/key}",
+    "apiKeyFrom: {secretKeyRef: {name: a, key: b}}",
+    "headers: {x-team: 'a ${NOT_SET_HERE}'}",
+    "model: ${NOT_SET_HERE}",
+]
+
+
+@pytest.mark.parametrize("key", KEYLESS)
+def test_without_keys_manifests_can_be_validated_all_the_same(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "mesh.yaml"
+    path.write_text(GOOD.replace("model: m", "stream: false").replace(f"apiKey: {SECRET}", key))
+    assert _validate(path).exit_code == 1
+    result = _validate("--no-env", path)
+    assert (result.exit_code, result.stdout) == (0, "")
+
+
+def test_without_keys_an_endpoint_may_be_a_variable(tmp_path: Path) -> None:
+    path = tmp_path / "mesh.yaml"
+    path.write_text(EXTENDED.replace("http://127.0.0.1:8000", "${NOT_SET_URL}"))
+    assert _validate("--no-env", path).exit_code == 0
+
+
+def test_without_keys_other_mistakes_are_found(mistakes: Path) -> None:
+    full, keyless = _validate(mistakes), _validate("--no-env", mistakes)
+    assert [name in full.stdout for name in ("4-key.yaml", "1-provider.yaml:11")] == [True, True]
+    assert [name in keyless.stdout for name in ("4-key.yaml", "1-provider.yaml:11")] == [
+        False,
+        True,
+    ]

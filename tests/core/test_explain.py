@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from llm_mesh_middleware._core.balance.sticky import Sticky
-from llm_mesh_middleware._core.explaining.explainer import explain
+from llm_mesh_middleware._core.explaining.explainer import explain_request
 from llm_mesh_middleware._core.explaining.explanation import Explanation
 from llm_mesh_middleware._core.http.forwarding import ForwardPolicy
 from llm_mesh_middleware._core.values.messages import ClientRequest
@@ -31,7 +31,7 @@ def explained(
     asked = request() if asked is None else asked
     asked.host = asked.host or "chat"
     routes = table(*documents, environ=environ or {}, **workload)
-    return explain(routes, asked, forward=forward or ForwardPolicy())
+    return explain_request(routes, asked, forward=forward or ForwardPolicy())
 
 
 def reasons(explanation: Explanation) -> list[tuple[str, ...]]:
@@ -64,8 +64,8 @@ def test_a_rule_that_loses_says_which_condition_fails_in_the_manifests_words(
 ) -> None:
     asked = request("tier: iron", body='{"model": "other"}', attributes={"plan": "b"})
     assert matched(match, asked) == [
-        ("lost", f"matches[0].{reason}"),
-        ("won", "takes every request"),
+        ("skipped", f"matches[0].{reason}"),
+        ("selected", "matches everything"),
     ]
 
 
@@ -73,7 +73,7 @@ def test_every_condition_that_fails_is_told_and_no_other() -> None:
     asked = request("a: 1")
     match = "{headers: {a: {exact: '1'}, b: {}, c: {}}}, {headers: {d: {}}}"
     assert matched(match, asked)[0] == (
-        "lost",
+        "skipped",
         "matches[0].headers.b {}: the request has none",
         "matches[0].headers.c {}: the request has none",
         "matches[1].headers.d {}: the request has none",
@@ -83,8 +83,8 @@ def test_every_condition_that_fails_is_told_and_no_other() -> None:
 def test_a_rule_that_wins_says_by_which_match() -> None:
     asked = request("b: 1")
     assert matched("{headers: {a: {}}}, {headers: {b: {exact: '1'}}}", asked) == [
-        ("won", "matches[1] holds: headers.b.exact '1'"),
-        ("lost", "holds too, but first stands before it"),
+        ("selected", "matches[1] holds: headers.b.exact '1'"),
+        ("skipped", "matches too, but first comes first"),
     ]
 
 
@@ -96,12 +96,12 @@ def test_a_rule_that_wins_says_by_which_match() -> None:
     ],
 )
 def test_what_the_workload_is_not_is_a_reason(match: str, reason: str) -> None:
-    assert matched(match, request())[0] == ("lost", f"matches[0]: {reason}")
+    assert matched(match, request())[0] == ("skipped", f"matches[0]: {reason}")
 
 
 def test_where_no_rule_holds_the_refusal_is_told_after_all_reasons() -> None:
     told = explained(provider(), route(f"- {{matches: [{{headers: {{a: {{}}}}}}], {BACKEND}}}"))
-    assert reasons(told) == [("lost", "matches[0].headers.a {}: the request has none")]
+    assert reasons(told) == [("skipped", "matches[0].headers.a {}: the request has none")]
     assert told.refusal is not None
     assert (told.refusal.status, told.refusal.code) == (404, "route_not_found")
     assert (told.is_served, told.backends, told.rule) == (False, (), None)
@@ -133,8 +133,8 @@ def test_a_host_of_no_route_is_told_with_those_there_are() -> None:
     asked.host = "nowhere.example"
     told = explained(provider(), route(f"- {{{BACKEND}}}"), asked=asked)
     assert told.refusal is not None
-    assert "'nowhere.example' is no virtual host" in told.refusal.message
-    assert f"known: chat, {ACME}" in told.refusal.message
+    assert "'nowhere.example' is not a virtual host" in told.refusal.message
+    assert f"expected one of: chat, {ACME}" in told.refusal.message
 
 
 def test_a_method_that_is_not_given_is_the_operations_own() -> None:
@@ -306,7 +306,7 @@ def test_a_secret_is_nowhere_wherever_it_was_put(secret: str) -> None:
         attributes={"plan": f"a{secret}", "token": secret},
     )
     asked.host = "chat"
-    told = explain(
+    told = explain_request(
         table(SECRETIVE, provider(GLOBEX), route(rules), environ=ENVIRON),
         asked,
         forward=ForwardPolicy(),
@@ -333,7 +333,7 @@ def test_of_two_secrets_the_longer_is_masked_whole() -> None:
     asked.host = "chat"
     routes = table(provider(), route(f"- {{{BACKEND}}}"))
     secrets = ["abcdefgh", "abcdefgh12345678"]
-    told = explain(routes, asked, forward=ForwardPolicy(), secrets=secrets)
+    told = explain_request(routes, asked, forward=ForwardPolicy(), secrets=secrets)
     assert ("user-agent", "***") in told.backends[0].headers
 
 
@@ -369,3 +369,38 @@ def test_the_limits_of_the_rule_are_told() -> None:
     assert "at most 1 more attempt on failed connections, 500, e;" in text
     assert "idle 7 s" in text
     assert json.loads(json.dumps(told.as_dict()))["retry"]["codes"] == [500]
+
+
+SHORT = """\
+apiVersion: istio.alibabacloud.com/v1
+kind: LLMProvider
+metadata: {name: ollama}
+spec:
+  host: ollama
+  path: /ollama/v1/chat/completions
+  configs: {defaultConfig: {openAIConfig: {model: ollama/llama, apiKey: its-key}}}
+"""
+
+
+@pytest.mark.parametrize("key", ["ollama", "llama", "v1", "chat", "o"])
+def test_a_key_that_is_an_ordinary_word_masks_its_own_place_alone(key: str) -> None:
+    rules = "- {name: ollama, backendRefs: [{providerHost: ollama}]}"
+    asked = request(f"user-agent: {key}", "accept-language:chat in ollama v1")
+    told = explained(SHORT.replace("its-key", f"'{key}'"), route(rules), asked=asked)
+    (backend,) = told.backends
+    assert (told.rule, backend.host, backend.model) == ("ollama", "ollama", "ollama/llama")
+    assert backend.url == "https://ollama/ollama/v1/chat/completions"
+    assert ("authorization", "Bearer ***") in backend.headers
+    assert ("user-agent", "***") in backend.headers
+    assert ("accept-language", "chat in ollama v1") in backend.headers
+
+
+@pytest.mark.parametrize("sticky", ["header: x-user", "attribute: user"])
+def test_a_missing_sticky_key_is_reported(sticky: str) -> None:
+    rules = f"""
+    - stickyBy: {{{sticky}}}
+      backendRefs: [{{providerHost: {ACME}}}, {{providerHost: {GLOBEX}}}]
+    """
+    told = explained(provider(), provider(GLOBEX), route(rules))
+    name = sticky.replace(": ", " ")
+    assert f"the request has no {name}, so its backend is drawn at random" in told.to_text()

@@ -30,7 +30,7 @@ def explain(*arguments: str) -> str:
 
 def test_it_tells_which_rule_takes_a_request() -> None:
     told = explain("--host", DASHSCOPE, "-H", "user-type: subscriber")
-    assert "won   vip-route" in told
+    assert "selected  vip-route" in told
     assert DASHSCOPE_KEY not in told
 
 

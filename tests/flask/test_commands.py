@@ -47,7 +47,7 @@ def test_explain_tells_which_rule_takes_a_request() -> None:
     asked = ["llm-mesh", "explain", "--host", DASHSCOPE, "-H", "user-type: subscriber"]
     done = runner.invoke(args=asked)
     assert done.exit_code == 0, done.output
-    assert "won   vip-route" in done.stdout
+    assert "selected  vip-route" in done.stdout
     told = json.loads(runner.invoke(args=[*asked, "--json"], input="").stdout)
     assert told["rule"] == "vip-route"
     assert DASHSCOPE_KEY not in done.stdout

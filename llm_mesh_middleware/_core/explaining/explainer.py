@@ -1,6 +1,6 @@
-"""How a request would be routed, and why not otherwise, without sending anything.
+"""Explain how a request would be routed, and why, without sending anything.
 
-Everything is decided by the objects that serve requests; here it is only told what they decide.
+The objects that serve requests decide; this module only reports what they decide.
 """
 
 from __future__ import annotations
@@ -22,41 +22,36 @@ from ..routing.table import RouteRule, RoutingTable, VirtualHost
 from ..values.messages import ClientRequest
 from ..values.operations import Operation
 from ..values.subject import read_subject
-from .explanation import (
-    BackendExplanation,
-    Explanation,
-    Refusal,
-    RuleExplanation,
-    StickyKey,
-)
-from .redaction import MASK, Mask, is_credential, known_secrets
+from .explanation import Explanation
+from .findings import BackendExplanation, Refusal, RuleExplanation, StickyKey
+from .redaction import Mask, known_secrets
 from .upstream_call import explain_call
 
-__all__ = ["explain"]
+__all__ = ["explain_request"]
 
 _FIELDS = {"header": "headers", "attribute": "attributes"}
 
 
-def explain(
+def explain_request(
     table: RoutingTable,
     request: ClientRequest,
     *,
     forward: ForwardPolicy,
     secrets: Iterable[str] = (),
 ) -> Explanation:
-    """Hold a request against the routing table.
+    """Explain what the routing table decides about a request.
 
     Args:
         table: the routing table.
         request: the request; `host` is what it calls. A method of "" is the operation's own.
-        forward: which of its fields go upstream.
-        secrets: texts that must not be shown, beside the keys of the table.
+        forward: which of its headers are forwarded.
+        secrets: texts that must not be shown, in addition to the keys of the table.
     """
     mask = Mask((*known_secrets(table), *secrets))
     host = table.find(request.host.encode("utf-8", "replace"))
     if host is None:
         known = ", ".join(host.name for host in table.hosts) or "none"
-        message = f"{request.host!r} is no virtual host of this mesh; known: {known}"
+        message = f"{request.host!r} is not a virtual host of this mesh; expected one of: {known}"
         refusal = Refusal(NoRouteMatched.status, NoRouteMatched.code, message)
         explained = Explanation(request.method or "POST", request.host, request.path)
         return _told(explained, mask, refusal=refusal)
@@ -83,7 +78,7 @@ class _Explainer:
         self._mask = mask
 
     def explain(self) -> Explanation:
-        """As much as can be told up to where the request would be refused."""
+        """Collect what is decided, up to the point where the request would be refused."""
         host, request = self._host, self._request
         known: dict[str, Any] = {"virtual_host": host.name, "route": host.route}
         try:
@@ -105,21 +100,21 @@ class _Explainer:
         for rule in self._host.rules:
             reasons = tuple(self._reasons(rule))
             if not rule.holds(self._request):
-                explained.append(RuleExplanation(rule.name, "lost", reasons))
+                explained.append(RuleExplanation(rule.name, "skipped", reasons))
             elif winner is None:
                 winner = rule.name
-                explained.append(RuleExplanation(rule.name, "won", reasons))
+                explained.append(RuleExplanation(rule.name, "selected", reasons))
             else:
-                earlier = (f"holds too, but {winner} stands before it",)
-                explained.append(RuleExplanation(rule.name, "lost", earlier))
+                earlier = (f"matches too, but {winner} comes first",)
+                explained.append(RuleExplanation(rule.name, "skipped", earlier))
         return tuple(explained)
 
     def _reasons(self, rule: RouteRule) -> Iterator[str]:
-        """What makes the rule hold, or everything that keeps its matches from it."""
+        """List the conditions that hold, or everything that keeps the rule from matching."""
         for index, match in enumerate(rule.matches):
             if match.holds(self._request):
                 held = ", ".join(map(self._wanted, match.conditions))
-                yield f"matches[{index}] holds: {held}" if held else "takes every request"
+                yield f"matches[{index}] holds: {held}" if held else "matches everything"
                 return
         for index, match in enumerate(rule.matches):
             yield from (f"matches[{index}]{unmet}" for unmet in self._unmet(match))
@@ -133,7 +128,7 @@ class _Explainer:
                 yield f".{self._wanted(condition)}: the request has {self._actual(condition)}"
 
     def _wanted(self, condition: Condition) -> str:
-        """The condition as the manifest has it: `headers.user-type.exact 'subscriber'`."""
+        """Write a condition as the manifest has it: `headers.user-type.exact 'subscriber'`."""
         field, test = _field(condition.kind, condition.key), condition.test
         name = condition.key or condition.kind
         match test:
@@ -154,12 +149,12 @@ class _Explainer:
         if not isinstance(balancer, Sticky):
             return None
         kind, name, value = balancer.kind, balancer.name, balancer.key(self._request)
-        return StickyKey(f"{kind} {name}", MASK if value and is_credential(name) else value)
+        return StickyKey(f"{kind} {name}", self._mask.value(name, value) if value else value)
 
     def _backends(self, rule: RouteRule, operation: Operation) -> Iterator[BackendExplanation]:
-        """Those of each priority, with every provider well.
+        """Explain the backends of each priority, as if every provider were healthy.
 
-        Without a sticky key each has its chance, and nothing is drawn.
+        Without a sticky key each has its share, and none is drawn.
         """
         balancer = rule.balancer
         is_kept = isinstance(balancer, Sticky) and balancer.key(self._request) is not None

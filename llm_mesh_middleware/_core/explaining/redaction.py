@@ -1,4 +1,9 @@
-"""What is not shown of a request and of the configuration when somebody asks how both fit."""
+"""Redaction for `explain`: by place, and as a second net by search.
+
+Places where a secret belongs (a configured header, a query, a header called `x-api-key`) are masked
+whatever they hold. Elsewhere long secrets are searched for, as a client key pasted into a path. A
+short one is an ordinary word: a local server's key `ollama` must not mask its host.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +18,18 @@ __all__ = ["MASK", "Mask", "is_credential", "known_secrets"]
 MASK = "***"
 
 _MAX_SHOWN = 60
+_SHORTEST_SEARCHED = 16
 # A header or attribute with any of these in its name may hold what opens a door.
 _CREDENTIAL_WORDS = ("auth", "cookie", "credential", "key", "passw", "secret", "session", "token")
 
 
 def is_credential(name: str) -> bool:
-    """Whether a header or attribute of this name is better not shown."""
+    """Whether a header or attribute of this name may hold a credential."""
     return any(word in name.lower() for word in _CREDENTIAL_WORDS)
 
 
 def known_secrets(table: RoutingTable) -> frozenset[str]:
-    """Every key and secret header value of a configuration."""
+    """Return every key and secret header value of a configuration."""
     return frozenset(
         secret.decode("latin-1")
         for host in table.hosts
@@ -34,27 +40,33 @@ def known_secrets(table: RoutingTable) -> frozenset[str]:
 
 
 class Mask:
-    """Puts `***` in the place of secrets, wherever they turn up."""
+    """Replaces secrets by `***`."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets = frozenset(secrets)
         # One secret may be a piece of another.
-        self._secrets = sorted(filter(None, secrets), key=len, reverse=True)
+        long = (secret for secret in self._secrets if len(secret) >= _SHORTEST_SEARCHED)
+        self._searched = sorted(long, key=len, reverse=True)
 
     def text(self, text: str) -> str:
-        """`text` without secrets."""
-        for secret in self._secrets:
+        """Return `text` without long secrets."""
+        for secret in self._searched:
             text = text.replace(secret, MASK)
         return text
 
+    def value(self, name: str, value: str) -> str:
+        """Return the value of a header or attribute, if it may be shown."""
+        return MASK if is_credential(name) or value.strip() in self._secrets else self.text(value)
+
     def quoted(self, name: str, value: str) -> str:
-        """The value of a header or attribute for a sentence: short, in quotes, or not at all."""
-        if is_credential(name):
+        """Return the value of a header or attribute for a sentence: short and in quotes."""
+        shown = self.value(name, value)
+        if shown == MASK:
             return MASK
-        clean = self.text(value)
-        return repr(clean if len(clean) <= _MAX_SHOWN else f"{clean[:_MAX_SHOWN]}…")
+        return repr(shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}…")
 
     def all(self, value: Any) -> Any:
-        """A value of tuples and frozen dataclasses, its text without secrets."""
+        """Return a value of tuples and frozen dataclasses with its texts masked."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, tuple):

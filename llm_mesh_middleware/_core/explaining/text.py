@@ -1,18 +1,16 @@
-"""An explanation as sections of rows, and as plain text; whoever has colours adds them to the rows.
+"""An explanation as sections of rows, and as plain text.
 
-The first word of a row says what it is about.
+The first cell of a row says what the row is about; a terminal colours it by that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ..flow.retrying import RetryPolicy
-    from ..values.timeouts import Timeouts
-    from .explanation import BackendExplanation, BodyChange, Explanation, RuleExplanation
+from ..flow.retrying import RetryPolicy
+from ..values.timeouts import Timeouts
+from .findings import BackendExplanation, BodyChange, Findings, RuleExplanation
 
 __all__ = ["Row", "Section", "make_sections", "render"]
 
@@ -27,25 +25,25 @@ class Section:
     rows: tuple[Row, ...]
 
 
-def make_sections(explanation: Explanation) -> tuple[Section, ...]:
-    """The sections that have anything to say."""
+def make_sections(findings: Findings) -> tuple[Section, ...]:
+    """Return the sections that have anything to say."""
     sections = [
-        Section("request", tuple(_request_rows(explanation))),
-        Section("rules", tuple(row for rule in explanation.rules for row in _rule_rows(rule))),
-        Section("backends", tuple(_backend_rows(explanation))),
+        Section("request", tuple(_request_rows(findings))),
+        Section("rules", tuple(row for rule in findings.rules for row in _rule_rows(rule))),
+        Section("backends", tuple(_backend_rows(findings))),
         *(
             Section(f"call to {backend.provider}", tuple(_call_rows(backend)))
-            for backend in explanation.backends
+            for backend in findings.backends
         ),
     ]
-    if explanation.retry is not None and explanation.timeouts is not None:
-        rows = (("retry", _retry(explanation.retry)), ("timeouts", _timeouts(explanation.timeouts)))
+    if findings.retry is not None and findings.timeouts is not None:
+        rows = (("retry", _retry(findings.retry)), ("timeouts", _timeouts(findings.timeouts)))
         sections.append(Section("limits", rows))
     return tuple(section for section in sections if section.rows)
 
 
 def render(sections: Iterable[Section]) -> str:
-    """The sections as lines, the cells of each below one another."""
+    """Return the sections as lines, with the cells of each section aligned."""
     return "\n".join(
         line for section in sections for line in (section.title, *_lines(section.rows))
     )
@@ -58,17 +56,20 @@ def _lines(rows: Sequence[Row]) -> Iterator[str]:
         yield "  " + "  ".join((*padded, row[-1])).rstrip()
 
 
-def _request_rows(explanation: Explanation) -> Iterator[Row]:
-    yield "asks", f"{explanation.method} http://{explanation.host}{explanation.path}"
+def _request_rows(findings: Findings) -> Iterator[Row]:
+    yield "request", f"{findings.method} http://{findings.host}{findings.path}"
     for name, value in (
-        ("operation", explanation.operation),
-        ("virtual host", explanation.virtual_host),
-        ("route", explanation.route),
-        ("rule", explanation.rule),
+        ("operation", findings.operation),
+        ("virtual host", findings.virtual_host),
+        ("route", findings.route),
+        ("rule", findings.rule),
     ):
         if value is not None:
             yield name, value
-    refusal = explanation.refusal
+    sticky = findings.sticky
+    if sticky is not None and not sticky.value:
+        yield "sticky", f"the request has no {sticky.field}, so its backend is drawn at random"
+    refusal = findings.refusal
     if refusal is not None:
         yield "refused", f"{refusal.status} {refusal.code}: {refusal.message}"
 
@@ -80,13 +81,13 @@ def _rule_rows(rule: RuleExplanation) -> Iterator[Row]:
         yield "", "", reason
 
 
-def _backend_rows(explanation: Explanation) -> Iterator[Row]:
-    for backend in explanation.backends:
+def _backend_rows(findings: Findings) -> Iterator[Row]:
+    for backend in findings.backends:
         facts = [f"weight {backend.weight}"] if backend.share < 1 else []
-        if backend.is_sticky_choice and explanation.sticky is not None:
-            facts.append(f"chosen by {explanation.sticky.field} {explanation.sticky.value!r}")
-        if backend.priority != explanation.backends[0].priority:
-            facts.append("when no lower priority can serve")
+        if backend.is_sticky_choice and findings.sticky is not None:
+            facts.append(f"selected by {findings.sticky.field} {findings.sticky.value!r}")
+        if backend.priority != findings.backends[0].priority:
+            facts.append("used if no backend before it can serve")
         share = f"{100 * backend.share:.4g} %"
         model = backend.model or "-"
         yield f"priority {backend.priority}", share, backend.provider, model, ", ".join(facts)
@@ -114,11 +115,11 @@ def _retry(retry: RetryPolicy) -> str:
     parts = [
         f"at most {retry.attempts} more attempt{'s' * (retry.attempts > 1)} on failed"
         f" connections{codes and ', ' + codes}",
-        f"pauses from {retry.backoff_s:g} s",
+        f"backoff from {retry.backoff_s:g} s",
         f"Retry-After up to {retry.max_retry_after_s:g} s",
     ]
     if retry.hedge_after_s is not None:
-        parts.append(f"a second call beside a slow one after {retry.hedge_after_s:g} s")
+        parts.append(f"a second call in parallel after {retry.hedge_after_s:g} s")
     return "; ".join(parts)
 
 

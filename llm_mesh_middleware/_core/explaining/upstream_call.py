@@ -1,4 +1,4 @@
-"""The call that a backend would get, its secrets masked."""
+"""The call that a backend would get, with its secrets masked."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ..provider.upstream import Upstream
 from ..values.messages import ClientRequest, UpstreamRequest
 from ..values.operations import Operation
 from ..values.payload import Fields, decode_fields
-from .explanation import BackendExplanation, BodyChange
-from .redaction import MASK, Mask, is_credential
+from .findings import BackendExplanation, BodyChange
+from .redaction import MASK, Mask
 
 __all__ = ["explain_call"]
 
@@ -36,7 +36,7 @@ def explain_call(
     share: float,
     is_sticky_choice: bool,
 ) -> BackendExplanation:
-    """What `backend` would be sent for `request`; `share` and the choice are its rule's."""
+    """Explain what `backend` would be sent for `request`."""
     upstream = backend.upstream
     transformer = operation.dialect.transformer(request, operation, upstream)
     sent = decode_fields(transformer.body()) if operation.has_body else {}
@@ -51,15 +51,19 @@ def explain_call(
         method=operation.method,
         url=_url(upstream, operation),
         connects_to=_connects_to(upstream),
-        headers=tuple(_headers(upstream, operation, request, forward)),
+        headers=tuple(_headers(upstream, operation, request, forward, mask)),
         body=tuple(_changes(request.fields, sent, mask)),
     )
 
 
 def _headers(
-    upstream: Upstream, operation: Operation, request: ClientRequest, forward: ForwardPolicy
+    upstream: Upstream,
+    operation: Operation,
+    request: ClientRequest,
+    forward: ForwardPolicy,
+    mask: Mask,
 ) -> Iterator[tuple[str, str]]:
-    """Show what is configured by name alone, whatever it was read from."""
+    """Show configured headers by name alone, wherever their values come from."""
     configured = len(upstream.headers)
     fields = call_headers(upstream, request.headers, forward)
     added = _credential_fields(upstream, operation, fields)
@@ -69,7 +73,7 @@ def _headers(
         if field[0] in overridden:
             continue
         if index >= configured:
-            yield name, MASK if is_credential(name) else value
+            yield name, mask.value(name, value)
         else:
             yield name, value if name in _PLAIN_HEADERS else MASK
     for raw_name, raw_value in added:
@@ -114,7 +118,7 @@ def _shown_member(name: str, value: bytes, mask: Mask) -> str:
 
 
 def _url(upstream: Upstream, operation: Operation) -> str:
-    """The URL by the provider's own name; a query may hold a key, so its values are left out."""
+    """Return the URL by the provider's own name; a query may hold a key, so values are masked."""
     path, mark, query = upstream.targets[operation].partition("?")
     shown = [_shown_pair(pair) for pair in query.split("&")] if mark else []
     scheme = next((endpoint.scheme for endpoint in upstream.endpoints.now()), "https")

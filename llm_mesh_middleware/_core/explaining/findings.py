@@ -1,0 +1,109 @@
+"""The values that an explanation consists of.
+
+None of them holds a secret: keys and the like are replaced by `***` before they get here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..flow.retrying import RetryPolicy
+from ..values.timeouts import Timeouts
+
+__all__ = [
+    "BackendExplanation",
+    "BodyChange",
+    "Findings",
+    "Refusal",
+    "RuleExplanation",
+    "StickyKey",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleExplanation:
+    """A rule, and whether it is selected for the request.
+
+    The `reasons` of a selected rule are the conditions that hold, those of a skipped one everything
+    that does not, or the earlier rule that matches too.
+    """
+
+    name: str
+    outcome: Literal["selected", "skipped"]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BodyChange:
+    """A member of the body that is changed on its way to the provider.
+
+    `value` is JSON, or `***` if it may be private; None for a member that is removed.
+    """
+
+    name: str
+    action: Literal["set", "replaced", "removed"]
+    value: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BackendExplanation:
+    """A backend of the selected rule, and the call that it would get.
+
+    Attributes:
+        share: its part of the requests that reach its priority, from 0 to 1.
+        is_sticky_choice: whether the sticky key sends this very request there.
+        connects_to: the address that is used instead of the provider's own.
+    """
+
+    provider: str
+    host: str
+    priority: int
+    weight: int
+    share: float
+    is_sticky_choice: bool
+    model: str | None
+    method: str
+    url: str
+    connects_to: str | None
+    headers: tuple[tuple[str, str], ...]
+    body: tuple[BodyChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StickyKey:
+    """What keeps requests with one backend, and the value in this request; None if it has none."""
+
+    field: str
+    value: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The error that the mesh itself would reply with."""
+
+    status: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """How a request would be routed if every provider were healthy.
+
+    What comes after the point where a request is refused is empty.
+    """
+
+    method: str
+    host: str
+    path: str
+    virtual_host: str | None = None
+    operation: str | None = None
+    route: str | None = None
+    rule: str | None = None
+    rules: tuple[RuleExplanation, ...] = ()
+    backends: tuple[BackendExplanation, ...] = ()
+    sticky: StickyKey | None = None
+    retry: RetryPolicy | None = None
+    timeouts: Timeouts | None = None
+    refusal: Refusal | None = None

@@ -1,0 +1,48 @@
+"""Options that the commands of `llm-mesh` and `flask llm-mesh` share.
+
+Needs click and nothing else of the extra `cli`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from ..explain import OPTIONS, Option
+
+__all__ = ["explain_options", "validate_options"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def explain_options(command: Command) -> Command:
+    """Give a click command the options that describe a request."""
+    for option in reversed(OPTIONS):
+        command = _click_option(option)(command)
+    return command
+
+
+def validate_options(command: Command) -> Command:
+    """Give a click command the options of a validation."""
+    for decorate in (
+        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+        click.option(
+            "--no-env",
+            is_flag=True,
+            help="Treat unset variables, key files and Secrets as set: for CI, which has no keys.",
+        ),
+    ):
+        command = decorate(command)
+    return command
+
+
+def _click_option(option: Option) -> Callable[[Command], Command]:
+    if option.is_flag:
+        return click.option(*option.spellings, f"as_{option.name}", is_flag=True, help=option.help)
+    if option.is_repeated:
+        return click.option(*option.spellings, multiple=True, help=option.help)
+    if option.is_required:  # without a default: None would be one
+        return click.option(*option.spellings, required=True, help=option.help)
+    return click.option(*option.spellings, default=option.default, help=option.help)
