@@ -28,8 +28,8 @@ from ._engine.drivers.async_driver import adrive
 from ._engine.drivers.delivery import AsyncDelivery, Delivery
 from ._engine.drivers.driver import drive
 from ._engine.http.clients import UpstreamClients
-from ._engine.http.tls import TLSContexts
 from ._engine.tasks.cancel_scope import CancelScope
+from ._engine.tls import TLSContexts
 from ._forks import follow_forks
 from ._live_config import LiveTable, MeshStatus, compile_source
 from ._telemetry.guard import GuardedObserver

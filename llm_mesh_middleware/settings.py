@@ -284,8 +284,8 @@ class MeshSettings(BaseSettings):
     )
     upstream_client: Literal["auto", "httpx", "aiohttp"] = Field(
         default="auto",
-        description="HTTP client for upstream calls. auto: aiohttp in async code, httpx in sync."
-        " Default: auto.",
+        description="httpx: OpenTelemetry's instrumentation of httpx, if it is on, sees calls from"
+        " event loops too. It always sees those of threads. Default: auto, as aiohttp.",
     )
     http_client_spans: Literal["auto", "suppress"] = Field(
         default="auto",

@@ -17,7 +17,7 @@ from llm_mesh_middleware._core.values.messages import ResponseHead, UpstreamRequ
 from llm_mesh_middleware._engine.http.clients import UpstreamClients
 from llm_mesh_middleware._engine.http.http1 import ResponseReader
 from llm_mesh_middleware._engine.http.protocols import response_head
-from llm_mesh_middleware._engine.http.tls import TLSContexts
+from llm_mesh_middleware._engine.tls import TLSContexts
 from llm_mesh_middleware._telemetry import telemetry
 from tests.benchmarks.apps import bare
 from tests.benchmarks.apps import mesh as mesh_app

@@ -1,25 +1,23 @@
-"""All upstream clients, behind one factory, and the provider they call, with and without TLS."""
+"""All upstream clients, and the provider that they call, with and without TLS."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
+from llm_mesh_middleware._core.values.endpoint import TLSFiles
 from llm_mesh_middleware._engine.http.async_pooled_client import AsyncPooledClient
 from llm_mesh_middleware._engine.http.async_transport_client import AsyncTransportClient
 from llm_mesh_middleware._engine.http.protocols import AsyncUpstreamClient
-from llm_mesh_middleware._engine.http.tls import TLSContexts
+from llm_mesh_middleware._engine.tls import TLSContexts
 from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream
 from tests.engine.calls import HOST, MakeClient
 from tests.engine.threaded import ThreadedClient
 
-CLIENTS = {
-    "aiohttp": AsyncPooledClient,
-    "httpx": AsyncTransportClient,
-    "httpx in threads": ThreadedClient,
-}
+CLIENTS = {"loop": AsyncPooledClient, "threads": ThreadedClient}
 
 
 @pytest.fixture(params=["aiohttp", "httpx"])
@@ -51,9 +49,18 @@ async def make_client(
         await client.aclose()
 
 
-@pytest.fixture
-async def client(make_client: MakeClient) -> AsyncUpstreamClient:
-    return make_client()
+@pytest.fixture(params=[*CLIENTS, "given transport"])
+async def client(
+    request: pytest.FixtureRequest, contexts: TLSContexts
+) -> AsyncIterator[AsyncUpstreamClient]:
+    """A client of each kind, and one on a transport of httpx's that the mesh was given."""
+    if request.param in CLIENTS:
+        client: AsyncUpstreamClient = CLIENTS[request.param](contexts)
+        yield client
+        await client.aclose()
+        return
+    async with httpx.AsyncHTTPTransport(verify=contexts.get(TLSFiles())) as transport:
+        yield AsyncTransportClient(transport)
 
 
 @pytest.fixture(params=["plain", "tls"])

@@ -39,6 +39,8 @@ def read(parts: Iterable[bytes]) -> Seen:
     while not answer.is_over:
         body.append(answer.feed(rest or next(feed, b"")))
         rest = b""
+    if answer.error is not None:
+        raise answer.error
     return Seen(answer.status, answer.fields, b"".join(body), answer.keeps)
 
 

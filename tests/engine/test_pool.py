@@ -10,7 +10,7 @@ import pytest
 from llm_mesh_middleware._engine.http import async_pooled_client
 from llm_mesh_middleware._engine.http import pool as pools
 from llm_mesh_middleware._engine.http.pool import Pool
-from llm_mesh_middleware._engine.http.tls import TLSContexts
+from llm_mesh_middleware._engine.tls import TLSContexts
 from llm_mesh_middleware.testing import FakeUpstream
 from tests.engine.calls import call, request_to
 

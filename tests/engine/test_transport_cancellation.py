@@ -1,4 +1,4 @@
-"""However a call on httpx is cancelled, its pool knows of no connection that is not idle."""
+"""However a call on a given httpx transport is cancelled, its pool has idle connections only."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import socket
 import time
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
+from llm_mesh_middleware._core.values.endpoint import TLSFiles
 from llm_mesh_middleware._engine.http.async_transport_client import AsyncTransportClient
-from llm_mesh_middleware._engine.http.tls import TLSContexts
+from llm_mesh_middleware._engine.tls import TLSContexts
 from llm_mesh_middleware.testing import (
     Answer,
     CertificateAuthority,
@@ -39,10 +41,14 @@ MENU: tuple[Scripted, ...] = (
 NOT_IDLE = re.compile(r"[1-9]\d* (active|queued)")
 
 
-def in_use(client: AsyncTransportClient) -> list[str]:
-    """What the pools of `client` say of themselves, where it is more than idle connections."""
-    pools = [repr(transport._pool) for transport in client._transports.values()]
-    return [pool for pool in pools if NOT_IDLE.search(pool)]
+def in_use(transport: httpx.AsyncHTTPTransport) -> list[str]:
+    """Return what the pool of `transport` says of itself, if not all connections are idle."""
+    return [pool for pool in [repr(transport._pool)] if NOT_IDLE.search(pool)]
+
+
+def transport_of(contexts: TLSContexts) -> httpx.AsyncHTTPTransport:
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    return httpx.AsyncHTTPTransport(verify=contexts.get(TLSFiles()), limits=limits)
 
 
 @pytest.fixture(params=["plain", "tls"])
@@ -57,7 +63,8 @@ async def test_random_cancellations_leave_no_connection_behind(
 ) -> None:
     draw = random.Random(seed)
     scripted.script(*[draw.choice(MENU) for _ in range(400)])
-    client = AsyncTransportClient(contexts)
+    transport = transport_of(contexts)
+    client = AsyncTransportClient(transport)
 
     async def leave_at_some_point() -> None:
         task = asyncio.create_task(send(client, request_to(scripted)))
@@ -71,9 +78,9 @@ async def test_random_cancellations_leave_no_connection_behind(
 
     for _ in range(10):
         await asyncio.gather(*(leave_at_some_point() for _ in range(15)))
-    assert in_use(client) == []
+    assert in_use(transport) == []
     assert asyncio.all_tasks() == {asyncio.current_task()}
-    await client.aclose()
+    await transport.aclose()
     assert await asyncio.to_thread(scripted.wait_closed)
 
 
@@ -81,16 +88,17 @@ async def test_random_cancellations_leave_no_connection_behind(
 async def test_a_call_can_be_cancelled_at_every_step_of_the_loop(
     plain_upstream: FakeUpstream, ticks: int
 ) -> None:
-    client = AsyncTransportClient(TLSContexts())
+    transport = transport_of(TLSContexts())
+    client = AsyncTransportClient(transport)
     for _ in range(2):  # on a new connection, and on one that may have been kept
         task = asyncio.create_task(send(client, request_to(plain_upstream)))
         for _ in range(ticks):
             await asyncio.sleep(0)
         task.cancel()
         await asyncio.wait((task,))
-        assert in_use(client) == []
+        assert in_use(transport) == []
         await call(client, request_to(plain_upstream))
-    await client.aclose()
+    await transport.aclose()
     assert await asyncio.to_thread(plain_upstream.wait_closed)
 
 
@@ -100,7 +108,8 @@ async def test_who_leaves_while_nobody_accepts_the_connection_waits_for_nothing(
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         port = listener.getsockname()[1]
         fillers = [_filler(port) for _ in range(3)]
-        client = AsyncTransportClient(contexts)
+        transport = transport_of(contexts)
+        client = AsyncTransportClient(transport)
         task = asyncio.create_task(send(client, request_to(f"http://127.0.0.1:{port}")))
         await asyncio.sleep(0.02)
         began = time.monotonic()
@@ -108,8 +117,8 @@ async def test_who_leaves_while_nobody_accepts_the_connection_waits_for_nothing(
         await asyncio.wait((task,))
         assert task.cancelled()
         assert time.monotonic() - began < 0.5  # and not the five seconds of a connection
-        assert in_use(client) == []
-        await client.aclose()
+        assert in_use(transport) == []
+        await transport.aclose()
         for filler in fillers:
             filler.close()
 

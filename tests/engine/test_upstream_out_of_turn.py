@@ -13,7 +13,7 @@ import pytest
 
 from llm_mesh_middleware._engine.http.async_pooled_client import AsyncPooledClient
 from llm_mesh_middleware._engine.http.protocols import AsyncUpstreamClient
-from llm_mesh_middleware._engine.http.tls import TLSContexts
+from llm_mesh_middleware._engine.tls import TLSContexts
 from llm_mesh_middleware.exceptions import UpstreamError, UpstreamProtocolError
 from tests.engine.calls import call, request_to
 

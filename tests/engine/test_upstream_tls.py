@@ -16,9 +16,15 @@ import pytest
 from llm_mesh_middleware import UpstreamConnectError
 from llm_mesh_middleware._core.values.endpoint import TLSFiles
 from llm_mesh_middleware._engine.http.protocols import AsyncUpstreamClient
-from llm_mesh_middleware._engine.http.tls import TLSContexts
+from llm_mesh_middleware._engine.tls import TLSContexts
 from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream
 from tests.engine.calls import HOST, MakeClient, call, request_to
+
+
+@pytest.fixture
+async def client(make_client: MakeClient) -> AsyncUpstreamClient:
+    """One of the mesh's own: what a given transport trusts is that transport's business."""
+    return make_client()
 
 
 async def test_the_verified_name_is_the_provider_s_and_not_the_address(

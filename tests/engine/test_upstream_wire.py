@@ -12,14 +12,14 @@ import pytest
 
 from llm_mesh_middleware._engine.http.async_pooled_client import AsyncPooledClient
 from llm_mesh_middleware._engine.http.protocols import AsyncUpstreamClient
-from llm_mesh_middleware._engine.http.tls import TLSContexts
+from llm_mesh_middleware._engine.tls import TLSContexts
 from llm_mesh_middleware.exceptions import (
     UpstreamConnectError,
     UpstreamError,
     UpstreamProtocolError,
 )
 from llm_mesh_middleware.testing import Answer, Cut, FakeUpstream, Gate, Raw, Stream
-from tests.engine.calls import HEADERS, HOST, call, read_all, request_to
+from tests.engine.calls import HEADERS, HOST, MakeClient, call, read_all, request_to
 
 SIZES = (0, 1, 2**20, 2**20 + 1, 3 * 2**20)
 
@@ -218,8 +218,9 @@ async def test_closing_twice_is_harmless(
 
 
 async def test_closing_the_client_closes_idle_connections(
-    client: AsyncUpstreamClient, upstream: FakeUpstream
+    make_client: MakeClient, upstream: FakeUpstream
 ) -> None:
+    client = make_client()
     await call(client, request_to(upstream))
     assert upstream.open_connections == 1
     await client.aclose()

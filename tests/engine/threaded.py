@@ -10,8 +10,8 @@ from typing import TypeVar
 from llm_mesh_middleware._core.values.messages import UpstreamRequest
 from llm_mesh_middleware._engine.http.pooled_client import PooledClient
 from llm_mesh_middleware._engine.http.protocols import UpstreamResponse
-from llm_mesh_middleware._engine.http.tls import TLSContexts
 from llm_mesh_middleware._engine.tasks.cancel_scope import CancelScope
+from llm_mesh_middleware._engine.tls import TLSContexts
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 class ThreadedClient:
     """Each blocking call in a thread; a cancellation of the task cancels its scope."""
 
-    def __init__(self, contexts: TLSContexts, *, trust_env: bool) -> None:
+    def __init__(self, contexts: TLSContexts, *, trust_env: bool = False) -> None:
         self._client = PooledClient(contexts, trust_env=trust_env)
 
     async def open(self, request: UpstreamRequest) -> ThreadedResponse:
@@ -40,8 +40,8 @@ class ThreadedResponse:
     async def read(self) -> bytes:
         return await in_thread(self._scope, lambda: self._response.read(soon()))
 
-    async def aclose(self) -> None:
-        self._response.close()
+    async def aclose(self, *, drain_s: float = 0.0) -> None:
+        await asyncio.to_thread(self._response.close, drain_s=drain_s)
 
 
 def soon() -> float:

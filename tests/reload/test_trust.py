@@ -140,10 +140,9 @@ async def test_a_rotation_cuts_no_stream_and_leaves_no_connection_behind(
             save(trusted, f"rotated again, {number}\n{ca.pem.decode()}")
             assert (await chat(mesh))[0] == 200
         assert mesh.status().generation == 6
-        if engine == "httpx":  # aiohttp closes what is idle after 15 seconds
-            async with asyncio.timeout(2):
-                while upstream.open_connections > 1:
-                    await asyncio.sleep(0.01)
+        async with asyncio.timeout(2):
+            while upstream.open_connections > 1:
+                await asyncio.sleep(0.01)
         await mesh.aclose()
         assert upstream.wait_closed(1)
 

@@ -1,8 +1,12 @@
 """A connection of an event loop, and where it goes to.
 
-aiohttp opens connections: names, addresses, TLS and proxies are its business. What is sent and read
-on them is not: an aiohttp session spends two thirds of a call on what a mesh has no use for, such
-as URLs and headers made from text, cookies and redirects.
+aiohttp opens connections: names, addresses, TLS and proxies are its business. The transport is then
+taken over, because an aiohttp session spends two thirds of a call on what a mesh does not need:
+URLs and headers made from text, cookies and redirects.
+
+    the transport calls    data_received, connection_lost
+    a call uses            send, receive until the response is over
+    the pool asks          is_stale: closed, or holding bytes that no call asked for
 """
 
 from __future__ import annotations
@@ -15,17 +19,21 @@ from yarl import URL
 
 from ..._core.values.endpoint import Endpoint
 from ..._core.values.messages import UpstreamRequest
-from .pool import Pool
+from .pool import Pool, is_readable
 from .protocols import MAX_JOINED_BYTES, request_head
+from .proxy import Proxy
 
-__all__ = ["AsyncConnection", "AsyncConnector", "Destination"]
+__all__ = ["AsyncConnection", "AsyncConnector", "AsyncDestination"]
 
-# Beyond it nothing more is read from the socket, so that a slow client slows the provider.
+# Connecting is limited as a whole, the later phases by the driver.
+_NO_TIMEOUTS = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
+
+# With more unread, the socket is no longer read, so that a slow client slows the provider down.
 _MAX_UNREAD_BYTES = 64 * 1024
 
 
 class AsyncConnection(asyncio.Protocol):
-    """The protocol of a transport that somebody else has opened; one call at a time reads it."""
+    """The protocol of a transport that aiohttp has opened; one call at a time uses it."""
 
     __slots__ = (
         "__weakref__",
@@ -42,7 +50,7 @@ class AsyncConnection(asyncio.Protocol):
     )
 
     def __init__(self, transport: asyncio.Transport) -> None:
-        """Take the transport over from the protocol that it had."""
+        """Take over `transport` from the protocol that it had."""
         self._loop = asyncio.get_running_loop()
         self._transport = transport
         self._pieces: list[bytes] = []
@@ -56,7 +64,7 @@ class AsyncConnection(asyncio.Protocol):
         transport.set_protocol(self)
 
     def send(self, head: bytes, body: bytes) -> None:
-        """Send a request; what the socket does not take at once is sent as it does."""
+        """Send a request; the transport keeps what the socket does not take at once."""
         if len(body) <= MAX_JOINED_BYTES:
             self._transport.write(head + body)
         else:
@@ -64,7 +72,7 @@ class AsyncConnection(asyncio.Protocol):
             self._transport.write(body)
 
     async def receive(self) -> bytes:
-        """The bytes that have come; empty at the end. What came before a failure is given first.
+        """Return the bytes that have come; empty at the end. A failure comes after the last bytes.
 
         Raises:
             ConnectionResetError: the connection is broken.
@@ -94,23 +102,25 @@ class AsyncConnection(asyncio.Protocol):
         return self._is_over or not self._transport.get_write_buffer_size()
 
     def is_stale(self) -> bool:
-        """Whether the provider has closed it, or has said something that nobody has asked for."""
-        return self._is_over or bool(self._pieces) or self._transport.is_closing()
+        """Whether it was closed while it was idle, or has brought what nobody asked for."""
+        if self._is_over or self._pieces or self._transport.is_closing():
+            return True
+        return is_readable(self._transport.get_extra_info("socket"))  # the loop has not seen it yet
 
     def close(self) -> None:
-        """Close it with TLS's goodbye, to which the other end may take a while to answer."""
+        """Close it after the goodbye of TLS, which may take a while."""
         if not self._is_over:
             self._is_over = True
             self._transport.close()
 
     def abort(self) -> None:
-        """Close it at once, whatever is still on its way in either direction."""
+        """Close it at once, and drop whatever is still on its way."""
         if not self._is_lost:
             self._is_over = True
             self._transport.abort()
 
     def closed(self) -> asyncio.Future[None]:
-        """Done when it is closed."""
+        """Return a future that is done when it is closed."""
         if self._closed is None:
             self._closed = self._loop.create_future()
             if self._is_lost:
@@ -136,14 +146,20 @@ class AsyncConnection(asyncio.Protocol):
                 waiter.set_result(None)
 
 
-class Destination:
-    """Where calls go: an endpoint, what is needed to connect to it, and idle connections to it."""
+class AsyncDestination:
+    """An endpoint, what is needed to connect to it, and the idle connections to it."""
 
-    __slots__ = ("_is_forwarded", "address", "pool")
+    __slots__ = ("_forwards", "address", "context", "pool")
 
     def __init__(
-        self, endpoint: Endpoint, context: ssl.SSLContext | None, proxy: str | None
+        self, endpoint: Endpoint, context: ssl.SSLContext | None, proxy_url: str | None
     ) -> None:
+        """Prepare to connect.
+
+        Raises:
+            UpstreamConnectError: the URL of the proxy cannot be read.
+        """
+        proxy = Proxy.parse(proxy_url, endpoint) if proxy_url is not None else None
         host = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
         # To aiohttp's connector a request is an address; this one is never sent.
         self.address = aiohttp.ClientRequest(
@@ -152,42 +168,37 @@ class Destination:
             loop=asyncio.get_running_loop(),
             ssl=context or True,
             server_hostname=endpoint.server_name if context is not None else None,
-            proxy=URL(proxy) if proxy is not None else None,
+            proxy=URL(proxy_url) if proxy_url is not None else None,
         )
         self.pool: Pool[AsyncConnection] = Pool()
-        self._is_forwarded = proxy is not None and context is None
+        self.context = context
+        self._forwards = proxy if context is None else None
 
     def head(self, request: UpstreamRequest) -> bytes:
-        """The request's head on the wire.
+        """Return the head of `request` on the wire.
 
         Raises:
-            UpstreamProtocolError: a field would not be the one that it is.
+            UpstreamProtocolError: a field cannot be sent as it is.
         """
-        target, fields = request.target, request.headers
-        if self._is_forwarded:  # the proxy is to see the whole address, and its own credentials
-            target = f"{self.address.url.origin()}{target}"
-            if credentials := self.address.headers.get("Proxy-Authorization"):
-                fields = (*fields, (b"proxy-authorization", credentials.encode()))
-        return request_head(request, target=target, fields=fields)
+        if self._forwards is not None:
+            return self._forwards.forwarded_head(request)
+        return request_head(request, target=request.target, fields=request.headers)
 
 
 class AsyncConnector(aiohttp.TCPConnector):
     """Opens connections, as many as are needed."""
 
-    async def open(self, destination: Destination, connect_s: float) -> AsyncConnection:
-        """A connection to `destination`, taken over from aiohttp.
+    async def open(self, destination: AsyncDestination, connect_s: float) -> AsyncConnection:
+        """Return a new connection to `destination`, taken over from aiohttp.
 
         Raises:
-            TimeoutError: there was none within `connect_s` seconds.
-            aiohttp.ClientError: there was none.
+            TimeoutError: it took longer than `connect_s` seconds, tunnel and TLS included.
+            aiohttp.ClientError: nobody accepts, or the certificate is not valid.
         """
         if self.closed:
             raise aiohttp.ClientConnectionError
-        # Only connecting is timed here; the later phases are the driver's.
-        timeout = aiohttp.ClientTimeout(
-            total=None, connect=None, sock_connect=connect_s, sock_read=None
-        )
-        opened = await self._create_connection(destination.address, [], timeout)
+        async with asyncio.timeout(connect_s):
+            opened = await self._create_connection(destination.address, [], _NO_TIMEOUTS)
         transport = opened.transport
         if transport is None or opened.should_close:  # gone already, or it has spoken first
             opened.close()

@@ -1,8 +1,9 @@
-"""Upstream calls on connections of aiohttp's: the asynchronous default."""
+"""Upstream calls from an event loop on the mesh's own connections."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from weakref import WeakSet
 
@@ -11,11 +12,13 @@ import aiohttp
 from ..._core.values.endpoint import Endpoint
 from ..._core.values.messages import Deadline, UpstreamRequest
 from ...exceptions import UpstreamError, UpstreamProtocolError
-from .async_connection import AsyncConnection, AsyncConnector, Destination
+from ..tls import TLSContexts
+from .async_connection import AsyncConnection, AsyncConnector, AsyncDestination
 from .http1 import NoResponse, NotHTTP, ResponseReader
+from .httpx_spans import atraced, is_instrumented
 from .pool import KEEPALIVE_S
-from .protocols import STALE_S, connect_failure, env_proxy, response_head, torn
-from .tls import TLSContexts
+from .protocols import MAX_DRAINED_BYTES, STALE_S, connect_failure, response_head, torn
+from .proxy import env_proxy, refusal
 
 __all__ = ["AsyncPooledClient"]
 
@@ -35,7 +38,6 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
     ),
     (aiohttp.ClientConnectorSSLError, "the TLS handshake failed"),
     (aiohttp.ClientProxyConnectionError, "the proxy refused the connection"),
-    (aiohttp.ClientHttpProxyError, "the proxy refused the connection"),
     (aiohttp.ClientConnectorError, "the connection was refused"),
     (aiohttp.ClientOSError, "the connection was reset"),
     (ConnectionResetError, "the connection was reset"),
@@ -46,28 +48,42 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
 
 
 class AsyncPooledClient:
-    """One pool of connections for each destination, made in the event loop that uses it."""
+    """A pool of connections for each destination, made in the event loop that uses it."""
 
-    def __init__(self, contexts: TLSContexts, *, trust_env: bool) -> None:
+    def __init__(
+        self, contexts: TLSContexts, *, trust_env: bool = False, has_httpx_spans: bool = False
+    ) -> None:
+        """Open nothing yet.
+
+        Args:
+            contexts: the TLS contexts of the mesh.
+            trust_env: use the proxies that the environment names.
+            has_httpx_spans: show calls to OpenTelemetry's instrumentation of httpx, if it is on.
+        """
         self._contexts = contexts
         self._trust_env = trust_env
+        self._has_httpx_spans = has_httpx_spans
         self._loop = asyncio.get_running_loop()
         self._connector = AsyncConnector()
-        self._destinations: dict[tuple[object, ...], Destination] = {}
-        self._connections: WeakSet[AsyncConnection] = (
-            WeakSet()
-        )  # an open one is held by its transport
+        self._destinations: dict[tuple[object, ...], AsyncDestination] = {}
+        # An open connection is held by its transport.
+        self._connections: WeakSet[AsyncConnection] = WeakSet()
         self._sweep: asyncio.TimerHandle | None = None
 
     async def open(self, request: UpstreamRequest) -> AsyncPooledResponse:
         """Send `request`; see `AsyncUpstreamClient`."""
+        if self._has_httpx_spans and is_instrumented():
+            return await atraced(self._send, request)
+        return await self._send(request)
+
+    async def _send(self, request: UpstreamRequest) -> AsyncPooledResponse:
         try:
             return await self._open(request)
         except _FAULTS as exc:
             raise _map(exc, request) from exc
 
     async def _open(self, request: UpstreamRequest) -> AsyncPooledResponse:
-        """Replaces a kept connection that the provider was closing as the request came, once."""
+        """Replace a kept connection that the provider was closing as the request came, once."""
         destination = self._destination(request.endpoint)
         head = destination.head(request)
         has_replaced = False
@@ -89,12 +105,12 @@ class AsyncPooledClient:
                     raise
             has_replaced = True
 
-    async def _connect(self, destination: Destination, connect_s: float) -> AsyncConnection:
+    async def _connect(self, destination: AsyncDestination, connect_s: float) -> AsyncConnection:
         connection = await self._connector.open(destination, connect_s)
         self._connections.add(connection)
         return connection
 
-    def keep(self, connection: AsyncConnection, destination: Destination) -> None:
+    def keep(self, connection: AsyncConnection, destination: AsyncDestination) -> None:
         """Keep a connection for the next call to `destination`."""
         destination.pool.give_back(connection)
         if self._sweep is None and destination.pool:  # else it is closed already
@@ -117,18 +133,27 @@ class AsyncPooledClient:
             connection.abort()
         await self._connector.close()
 
-    def _destination(self, endpoint: Endpoint) -> Destination:
+    def _destination(self, endpoint: Endpoint) -> AsyncDestination:
         context = self._contexts.get(endpoint.tls) if endpoint.scheme == "https" else None
         proxy = env_proxy(endpoint) if self._trust_env else None
         key = (endpoint, context, proxy)
         found = self._destinations.get(key)
         if found is None:
-            if len(self._destinations) >= _MAX_DESTINATIONS:  # of many versions of a configuration
-                for outdated in self._destinations.values():
-                    outdated.pool.close()
-                self._destinations.clear()
-            found = self._destinations[key] = Destination(endpoint, context, proxy)
+            self._close_outdated()
+            found = self._destinations[key] = AsyncDestination(endpoint, context, proxy)
         return found
+
+    def _close_outdated(self) -> None:
+        """Close the idle connections that were opened with certificates from before a reload.
+
+        Those to endpoints that a reload has removed are too old soon.
+        """
+        for key, destination in list(self._destinations.items()):
+            context = destination.context
+            is_outdated = context is not None and not self._contexts.uses(context)
+            if is_outdated or len(self._destinations) >= _MAX_DESTINATIONS:
+                del self._destinations[key]
+                destination.pool.close()
 
     def _drop_old(self) -> None:
         """Close what has been idle for long."""
@@ -141,23 +166,23 @@ class AsyncPooledClient:
 
 
 class AsyncPooledResponse:
-    """An answer whose head has come, and the connection that brings the rest."""
+    """A response whose head has come, and the connection that brings the rest."""
 
     __slots__ = ("_answer", "_client", "_destination", "_host", "_rest", "_connection", "head")
 
     def __init__(
         self,
         client: AsyncPooledClient,
-        destination: Destination,
+        destination: AsyncDestination,
         connection: AsyncConnection,
         answer: ResponseReader,
         rest: bytes,
         host: str,
     ) -> None:
-        """`rest` is what has come of the body together with the head.
+        """`rest` is what came of the body together with the head.
 
         Raises:
-            UpstreamProtocolError: the head is none that can be passed on.
+            UpstreamProtocolError: the head cannot be passed on.
         """
         self.head = response_head(host, answer.status, answer.fields)
         self._client = client
@@ -168,19 +193,37 @@ class AsyncPooledResponse:
         self._host = host
 
     async def read(self) -> bytes:
-        """The next bytes; see `AsyncUpstreamResponse`."""
+        """Return the next bytes; see `AsyncUpstreamResponse`."""
         answer, connection = self._answer, self._connection
         try:
             while connection is not None and not answer.is_over:
                 data, self._rest = self._rest or await connection.receive(), b""
                 if data := answer.feed(data):
                     return data
+            if answer.error is not None:
+                raise answer.error
         except (NotHTTP, OSError) as exc:
             raise torn(self._host) from exc
         return b""
 
-    async def aclose(self) -> None:
-        """Keep the connection at the end of the body, break it off before."""
+    async def aclose(self, *, drain_s: float = 0.0) -> None:
+        """Keep the connection if the body is complete; see `AsyncUpstreamResponse`."""
+        if drain_s and not self._answer.is_over:
+            try:
+                await self._drain(drain_s)
+            except BaseException:
+                self._close()
+                raise
+        self._close()
+
+    async def _drain(self, seconds: float) -> None:
+        drained = 0
+        with contextlib.suppress(UpstreamError, TimeoutError):
+            async with asyncio.timeout(seconds):
+                while drained <= MAX_DRAINED_BYTES and (data := await self.read()):
+                    drained += len(data)
+
+    def _close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is None:
             return
@@ -196,6 +239,8 @@ def _map(exc: Exception, request: UpstreamRequest) -> UpstreamError:
     host = request.endpoint.provider_host
     if isinstance(exc, TimeoutError):
         return Deadline(0.0, "connect", request.connect_timeout_s, host).error()
+    if isinstance(exc, aiohttp.ClientHttpProxyError):
+        return connect_failure(host, refusal(exc.status))
     for kind, reason in _REASONS:
         if isinstance(exc, kind):
             return connect_failure(host, reason)

@@ -1,52 +1,34 @@
-"""Upstream calls on any asynchronous httpx transport: own, mock, instrumented or proxied."""
+"""Upstream calls from an event loop on an httpx transport that the mesh's owner gave."""
 
 from __future__ import annotations
 
 import asyncio
-import ssl
+import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 import httpx
 
-from ..._core.values.endpoint import Endpoint
 from ..._core.values.messages import UpstreamRequest
 from ...exceptions import UpstreamError
 from ..tasks.shielding import run_interruptible, run_to_completion
-from .httpx_transport import NO_LIMITS, fields_of, is_unused, make_request, map_error
-from .protocols import STALE_S, env_proxy, response_head, torn
-from .tls import TLSContexts
+from .httpx_spans import make_request
+from .protocols import MAX_DRAINED_BYTES, STALE_S, response_head, torn
+from .transport_client import extensions_of, fields_of, map_error
 
 __all__ = ["AsyncTransportClient"]
 
-# Whose certificates are shown and asked for: the same address may stand for several.
-_Identity: TypeAlias = tuple[ssl.SSLContext, str, str | None]
-
-
-# How long a client that leaves is held up for a connection to come, so that it can be closed.
+# How long the cancellation of a call waits for its connection, so that it can be closed.
 _CONNECT_GRACE_S = 0.02
 
 
 class AsyncTransportClient:
-    """One transport per TLS identity, or the single transport that the owner has given.
+    """Every call is the transport's: connections, trust and proxies are its own business."""
 
-    httpx keys its connections by address alone: two providers behind one address must not share
-    them, or the second would be spoken to under the first one's certificate.
-    """
-
-    def __init__(
-        self,
-        contexts: TLSContexts,
-        *,
-        trust_env: bool = False,
-        transport: httpx.AsyncBaseTransport | httpx.BaseTransport | None = None,
-    ) -> None:
-        self._contexts = contexts
-        self._trust_env = trust_env
-        if transport is not None and not isinstance(transport, httpx.AsyncBaseTransport):
+    def __init__(self, transport: httpx.AsyncBaseTransport | httpx.BaseTransport) -> None:
+        if not isinstance(transport, httpx.AsyncBaseTransport):
             raise TypeError(f"{type(transport).__name__} is synchronous: it cannot serve `asend`")
-        self._given = transport
-        self._transports: dict[_Identity, httpx.AsyncHTTPTransport] = {}
+        self._transport = transport
 
     async def open(self, request: UpstreamRequest) -> AsyncTransportResponse:
         """Send `request`; see `AsyncUpstreamClient`.
@@ -72,56 +54,29 @@ class AsyncTransportClient:
             raise
 
     async def _send(self, request: UpstreamRequest, wire: _Wire) -> httpx.Response:
-        transport = await self._transport(request.endpoint)
-        call = transport.handle_async_request(make_request(request, trace=wire.trace))
-        return await run_interruptible(call, wire.cut, httpx.Response.aclose)
+        sent = make_request(request, extensions_of(request, trace=wire.trace))
+        call = self._transport.handle_async_request(sent)
+        return await run_interruptible(call, wire.interrupt, httpx.Response.aclose)
 
     async def aclose(self) -> None:
-        """Close the connections that were opened here; a given transport is its owner's."""
-        transports, self._transports = self._transports, {}
-        for transport in transports.values():
-            await transport.aclose()
-
-    async def _aclose_outdated(self) -> None:
-        """Close what was opened with certificates of before a reload, once nothing uses it."""
-        for identity, transport in list(self._transports.items()):
-            is_outdated = not self._contexts.uses(identity[0]) and is_unused(transport)
-            if is_outdated and self._transports.pop(identity, None) is not None:
-                await transport.aclose()
-
-    async def _transport(self, endpoint: Endpoint) -> httpx.AsyncBaseTransport:
-        if self._given is not None:
-            return self._given
-        proxy = env_proxy(endpoint) if self._trust_env else None
-        context = self._contexts.get(endpoint.tls)
-        identity = (context, endpoint.server_name, proxy)
-        transport = self._transports.get(identity)
-        if transport is None:
-            transport = self._transports[identity] = httpx.AsyncHTTPTransport(
-                verify=context,
-                trust_env=False,
-                limits=NO_LIMITS,
-                proxy=proxy,
-            )
-            await self._aclose_outdated()
-        return transport
+        """Close nothing: the transport is its owner's."""
 
 
 class _Wire:
-    """The connection that carries one call, as far as httpcore tells of it.
+    """The connection of one call, as httpcore's trace shows it.
 
-    httpcore 1.0 loses sight of a connection if it is cancelled between two of its steps: the socket
-    stays open, or the pool believes for ever that it is in use. It cleans up after a network that
-    fails, so that is how a call on a new connection is ended.
+    httpcore 1.0 loses track of a connection if it is cancelled between two of its steps: the socket
+    stays open, or the pool counts it as used for ever. It cleans up after a network that fails, so
+    a call on a new connection is ended by closing its socket.
     """
 
-    __slots__ = ("_has_sent", "_is_cut", "_is_new", "_stream")
+    __slots__ = ("_has_sent", "_is_interrupted", "_is_new", "_stream")
 
     def __init__(self) -> None:
         self._stream: Any = None  # a network stream of httpcore's
         self._is_new = False
         self._has_sent = False
-        self._is_cut = False
+        self._is_interrupted = False
 
     @property
     def is_reused(self) -> bool:
@@ -129,19 +84,19 @@ class _Wire:
         return self._has_sent and not self._is_new
 
     async def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """What httpcore tells of each of its steps."""
+        """Called by httpcore with each of its steps."""
         if event == "connection.connect_tcp.started":
             self._is_new = True
         elif event == "connection.connect_tcp.complete":
             self._stream = info["return_value"]
-            if self._is_cut:
+            if self._is_interrupted:
                 await self._stream.aclose()
         elif event == "http11.send_request_headers.started":
             self._has_sent = True
 
-    async def cut(self, call: asyncio.Task[httpx.Response]) -> None:
+    async def interrupt(self, call: asyncio.Task[httpx.Response]) -> None:
         """End `call`: at once, or as soon as there is a connection to close."""
-        self._is_cut = True
+        self._is_interrupted = True
         if self._stream is None and self._is_new:  # connecting, which rarely takes longer
             await asyncio.wait((call,), timeout=_CONNECT_GRACE_S)
         if self._stream is not None:
@@ -151,7 +106,7 @@ class _Wire:
 
 
 class AsyncTransportResponse:
-    """An answer on its httpx response; the bytes are the network's, never decoded."""
+    """A response of the transport; the bytes are the network's, never decoded."""
 
     __slots__ = ("_chunks", "_host", "_response", "head")
 
@@ -164,15 +119,24 @@ class AsyncTransportResponse:
         self.head = response_head(host, response.status_code, fields_of(response))
 
     async def read(self) -> bytes:
-        """The next bytes; see `AsyncUpstreamResponse`."""
+        """Return the next bytes; see `AsyncUpstreamResponse`."""
         try:
-            return await run_interruptible(self._next(), self._cut)
+            return await run_interruptible(self._next(), self._interrupt)
         except (httpx.TransportError, OSError) as exc:
             raise torn(self._host) from exc
 
-    async def aclose(self) -> None:
+    async def aclose(self, *, drain_s: float = 0.0) -> None:
         """Close; httpcore keeps the connection if the body was read to its end."""
+        if drain_s:
+            await self._drain(drain_s)
         await run_to_completion(self._close())
+
+    async def _drain(self, seconds: float) -> None:
+        drained = 0
+        with contextlib.suppress(UpstreamError, TimeoutError):
+            async with asyncio.timeout(seconds):
+                while drained <= MAX_DRAINED_BYTES and (data := await self.read()):
+                    drained += len(data)
 
     async def _next(self) -> bytes:
         async for chunk in self._chunks:
@@ -180,7 +144,7 @@ class AsyncTransportResponse:
                 return chunk
         return b""
 
-    async def _cut(self, reading: asyncio.Task[bytes]) -> None:
+    async def _interrupt(self, reading: asyncio.Task[bytes]) -> None:
         stream = self._response.extensions.get("network_stream")
         if stream is None:
             reading.cancel()

@@ -1,4 +1,11 @@
-"""The HTTP clients of a mesh: one for each event loop, one for all threads of the process."""
+"""The HTTP clients of a mesh: one for each event loop, one for all threads of the process.
+
+    transport given    calls of an event loop      calls of threads
+    no                 AsyncPooledClient           PooledClient
+    yes                AsyncTransportClient        TransportClient
+
+Each is made on first use, so that a mesh can be made before a fork and outside of any loop.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +16,9 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from ..._forks import ForkLock
+from ..tls import TLSContexts
+from .httpx_spans import is_instrumented
 from .protocols import AsyncUpstreamClient, UpstreamClient
-from .tls import TLSContexts
 
 if TYPE_CHECKING:
     import httpx
@@ -19,7 +27,7 @@ __all__ = ["UpstreamClients"]
 
 
 class UpstreamClients:
-    """Made on first use; an HTTP library is imported only when it is the one that is used."""
+    """Makes and keeps the clients; a library is imported only by the client that uses it."""
 
     def __init__(
         self,
@@ -29,16 +37,16 @@ class UpstreamClients:
         trust_env: bool = False,
         transport: httpx.AsyncBaseTransport | httpx.BaseTransport | None = None,
     ) -> None:
-        """Nothing is opened yet.
+        """Open nothing yet.
 
         Args:
             contexts: the TLS contexts of the mesh.
-            uses_httpx: make asynchronous calls with httpx too, not with aiohttp.
-            trust_env: go through the proxies of the process's own variables.
-            transport: carries every call, and implies httpx.
+            uses_httpx: show calls of event loops to OpenTelemetry's instrumentation of httpx too.
+            trust_env: use the proxies that the environment names.
+            transport: carries every call.
         """
         self._contexts = contexts
-        self._uses_httpx = uses_httpx or transport is not None
+        self._uses_httpx = uses_httpx
         self._trust_env = trust_env
         self._transport = transport
         self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncUpstreamClient] = (
@@ -53,8 +61,18 @@ class UpstreamClients:
         return self._transport is not None
 
     def of_loop(self) -> AsyncUpstreamClient:
-        """The client of the running event loop."""
-        loop = asyncio.get_running_loop()
+        """Return the client of the running event loop.
+
+        Raises:
+            RuntimeError: there is none, or it is not asyncio's.
+        """
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise RuntimeError(
+                "asynchronous calls of llm-mesh-middleware need a running asyncio event loop; "
+                "under trio, use the synchronous interface in a thread"
+            ) from None
         client = self._by_loop.get(loop)
         if client is None:
             self._drop_closed_loops()
@@ -63,21 +81,21 @@ class UpstreamClients:
 
     def warm_up(self) -> None:
         """Import what `of_loop` needs."""
-        importlib.import_module(
-            ".async_transport_client" if self._uses_httpx else ".async_pooled_client", __package__
-        )
+        is_given = self._transport is not None
+        name = ".async_transport_client" if is_given else ".async_pooled_client"
+        importlib.import_module(name, __package__)
 
     def of_process(self) -> UpstreamClient:
-        """The synchronous client, which threads share."""
+        """Return the synchronous client, which threads share."""
         return self._sync or self._make_sync()
 
     def make_spans(self) -> bool:
-        """Whether OpenTelemetry's instrumentation of the HTTP library makes a span of each call."""
-        if not self._uses_httpx:
-            return False
-        from .httpx_transport import is_instrumented
+        """Whether OpenTelemetry's instrumentation of httpx makes a span of each call."""
+        if self._transport is None:
+            return self._uses_httpx and is_instrumented()
+        from .transport_client import has_spans
 
-        return is_instrumented(self._transport)
+        return has_spans(self._transport)
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
@@ -98,38 +116,43 @@ class UpstreamClients:
                 loop.run_until_complete(async_client.aclose())
 
     def forget(self) -> None:
-        """In a forked process: the connections are the parent's."""
+        """Drop the connections without closing them: in a forked process they are the parent's."""
         with warnings.catch_warnings():
             # To close them takes locks of the pool's; dropped, they are closed for this process.
             warnings.simplefilter("ignore", ResourceWarning)
             self._sync = None
 
     def _drop_closed_loops(self) -> None:
-        """A program may have a loop for each call, and a client holds its loop.
+        """Drop the clients of closed loops: a program may make a loop for each call.
 
-        Nothing can be closed in a loop that is: the connections go when nobody holds them.
+        Nothing can be closed in them any more; their connections go when nothing holds them.
         """
         for loop in list(self._by_loop):
             if loop.is_closed():
                 self._by_loop.pop(loop, None)
 
     def _make_async(self) -> AsyncUpstreamClient:
-        if self._uses_httpx:
+        if self._transport is not None:
             from .async_transport_client import AsyncTransportClient
 
-            return AsyncTransportClient(
-                self._contexts, trust_env=self._trust_env, transport=self._transport
-            )
+            return AsyncTransportClient(self._transport)
         from .async_pooled_client import AsyncPooledClient
 
-        return AsyncPooledClient(self._contexts, trust_env=self._trust_env)
+        return AsyncPooledClient(
+            self._contexts, trust_env=self._trust_env, has_httpx_spans=self._uses_httpx
+        )
 
     def _make_sync(self) -> UpstreamClient:
-        from .pooled_client import PooledClient
-
         with self._lock.of_process:
             if self._sync is None:
-                self._sync = PooledClient(
-                    self._contexts, trust_env=self._trust_env, transport=self._transport
-                )
+                self._sync = self._new_sync()
             return self._sync
+
+    def _new_sync(self) -> UpstreamClient:
+        if self._transport is not None:
+            from .transport_client import TransportClient
+
+            return TransportClient(self._transport)
+        from .pooled_client import PooledClient
+
+        return PooledClient(self._contexts, trust_env=self._trust_env)

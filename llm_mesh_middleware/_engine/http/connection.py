@@ -1,67 +1,118 @@
-"""A blocking connection, and the pool of those to one endpoint.
+"""A blocking connection, and where it goes to.
 
-httpcore opens and closes the socket, which is then used directly; each wait is limited by the
-`CancelScope` of the call.
+Each step takes its time limit from the `CancelScope` of the call, which can also end it:
+
+    connect   TCP to the provider or its proxy        until the connect deadline
+    tunnel    CONNECT, if the proxy carries TLS       until the connect deadline
+    TLS       with the provider's name                until the connect deadline
+    send      the request                             until the deadline of the step
+    receive   the response, in any number of reads    until the deadline of each step
+
+httpcore opens and closes the socket; after that it is used directly.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ssl
+from typing import Any
 
 import httpcore
 
 from ..._core.values.endpoint import Endpoint
 from ..._core.values.messages import UpstreamRequest
 from ..tasks.cancel_scope import CancelScope
-from .http1 import ResponseReader
-from .pool import Pool
+from .http1 import NotHTTP, ResponseReader
+from .pool import Pool, is_readable
 from .protocols import MAX_JOINED_BYTES, request_head
+from .proxy import Proxy, refusal
 
-__all__ = ["Call", "ConnectionPool"]
+__all__ = ["Connection", "Destination", "ProxyRefused"]
 
 _BACKEND = httpcore.SyncBackend()
 _READ_BYTES = 64 * 1024
 
 
-class Connection:
-    """A connection to `endpoint`: httpcore opens and closes it, the socket is used directly.
+class ProxyRefused(Exception):
+    """A proxy opened no tunnel; the message says why."""
 
-    It outlives the call that opened it and serves others.
-    """
 
-    __slots__ = ("_socket", "_stream")
+class Destination:
+    """An endpoint, what is needed to connect to it, and the idle connections to it."""
+
+    __slots__ = ("context", "endpoint", "pool", "proxy", "proxy_context")
 
     def __init__(
-        self, endpoint: Endpoint, context: ssl.SSLContext | None, scope: CancelScope
+        self,
+        endpoint: Endpoint,
+        context: ssl.SSLContext | None,
+        proxy: Proxy | None,
+        proxy_context: ssl.SSLContext | None,
     ) -> None:
+        self.endpoint = endpoint
+        self.context = context
+        self.proxy = proxy
+        self.proxy_context = proxy_context
+        self.pool: Pool[Connection] = Pool()
+
+    def head(self, request: UpstreamRequest) -> bytes:
+        """Return the head of `request` on the wire.
+
+        Raises:
+            UpstreamProtocolError: a field cannot be sent as it is.
+        """
+        if self.proxy is not None and self.context is None:
+            return self.proxy.forwarded_head(request)
+        return request_head(request, target=request.target, fields=request.headers)
+
+
+class Connection:
+    """A connection to one destination; it outlives the call that opened it and serves others."""
+
+    __slots__ = ("_is_nested", "_socket", "_stream")
+
+    def __init__(self, destination: Destination, scope: CancelScope) -> None:
         """Connect.
 
         Raises:
-            httpcore.ConnectError: nobody answers, or its certificate is not the right one.
-            httpcore.ConnectTimeout: nobody does in time.
+            httpcore.ConnectError: nobody accepts, or the certificate is not valid.
+            httpcore.ConnectTimeout: it took longer than the connect deadline.
+            ProxyRefused: the proxy opened no tunnel.
         """
         scope.has_connected = True
+        endpoint, proxy, context = destination.endpoint, destination.proxy, destination.context
+        host, port = (proxy.host, proxy.port) if proxy else (endpoint.address, endpoint.port)
         seconds = scope.remaining_s(connecting=True)
-        stream = _BACKEND.connect_tcp(endpoint.address, endpoint.port, timeout=seconds)
-        if context is not None:
+        stream = _BACKEND.connect_tcp(host, port, timeout=seconds)
+        try:
             scope.attach(stream.get_extra_info("socket"))
-            name = endpoint.server_name or endpoint.address
-            stream = stream.start_tls(context, name, timeout=scope.remaining_s(connecting=True))
+            if proxy is not None and destination.proxy_context is not None:
+                stream = _start_tls(stream, destination.proxy_context, proxy.host, scope)
+            if proxy is not None and context is not None:
+                _open_tunnel(stream, proxy.tunnel_head(endpoint), scope)
+            if context is not None:
+                name = endpoint.server_name or endpoint.address
+                stream = _start_tls(stream, context, name, scope)
+        except BaseException:
+            stream.close()
+            raise
         self._stream = stream
-        self._socket = stream.get_extra_info("socket")
-        if context is not None:
+        self._is_nested = context is not None and destination.proxy_context is not None
+        sock = stream.get_extra_info("socket")
+        self._socket: Any = _NestedSocket(stream) if self._is_nested else sock
+        if isinstance(sock, ssl.SSLSocket):
             # Else a reset would pass for the end of a body that only the connection's end delimits.
-            self._socket.suppress_ragged_eofs = False
+            sock.suppress_ragged_eofs = False  # type: ignore[attr-defined]  # not in typeshed
 
     def send(self, head: bytes, body: bytes, scope: CancelScope) -> bool:
-        """Send a request; whether all of it could be sent.
+        """Send a request; return whether all of it could be sent.
 
-        A server that closes early may have said why before, so a failure is no error yet.
+        A server that closes early may have said why before, so a failure is not an error yet.
 
         Raises:
             TimeoutError: it took too long.
         """
-        scope.attach(self._socket)  # from now on it is this call's
+        scope.attach(self._socket)  # from now on it belongs to this call
         try:
             if len(body) <= MAX_JOINED_BYTES:
                 self._send(head + body, scope)
@@ -75,7 +126,7 @@ class Connection:
         return True
 
     def receive(self, scope: CancelScope) -> bytes:
-        """The bytes that have come; empty at the end.
+        """Return the bytes that have come; empty at the end.
 
         Raises:
             httpcore.ReadError: the connection is broken.
@@ -91,12 +142,17 @@ class Connection:
         return data
 
     def is_stale(self) -> bool:
-        """Whether it was closed while it was idle: then there is an end to be read."""
-        return bool(self._stream.get_extra_info("is_readable"))
+        """Whether it was closed while it was idle, or has brought what nobody asked for."""
+        if self._is_nested:  # what waits inside of two TLS sessions cannot be seen
+            return True
+        if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+            return True
+        return is_readable(self._socket)
 
     def close(self) -> None:
         """Close it."""
-        self._stream.close()
+        with contextlib.suppress(OSError):
+            self._stream.close()
 
     def _send(self, data: bytes, scope: CancelScope) -> None:
         view = memoryview(data)
@@ -105,93 +161,58 @@ class Connection:
             view = view[self._socket.send(view) :]
 
 
-class ConnectionPool:
-    """Connections to `endpoint`; each carries one call at a time."""
+class _NestedSocket:
+    """The socket of a TLS session within another one, which httpcore runs."""
 
-    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> None:
-        self._endpoint = endpoint
-        self._context = context
-        if context is not None:
-            context.set_alpn_protocols(["http/1.1"])
-        self._idle: Pool[Connection] = Pool()
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+        self._timeout_s: float | None = None
 
-    def open(self, request: UpstreamRequest, scope: CancelScope) -> Call:
-        """Send `request` and read the answer's head; the call must be closed on every path.
+    def settimeout(self, seconds: float) -> None:
+        self._timeout_s = seconds
 
-        Raises:
-            UpstreamProtocolError: the request cannot be sent.
-            NotHTTP: the answer is not HTTP, or there is none.
-            httpcore.NetworkError: there is no connection, or it is broken.
-            httpcore.ConnectTimeout: a connection took too long.
-            TimeoutError: the answer did.
-        """
-        head = request_head(request, target=request.target, fields=request.headers)
-        connection = self._idle.take() or Connection(self._endpoint, self._context, scope)
+    def recv(self, size: int) -> bytes:
         try:
-            is_sent = connection.send(head, request.body, scope)
-            answer = ResponseReader()
-            while (rest := answer.feed_head(connection.receive(scope))) is None:
-                pass
-        except BaseException:
-            connection.close()
-            raise
-        answer.keeps = answer.keeps and is_sent
-        return Call(answer, rest, connection, scope, self._idle)
+            return self._stream.read(size, self._timeout_s)
+        except httpcore.ReadTimeout as exc:
+            raise TimeoutError from exc
+        except httpcore.ReadError as exc:
+            raise ConnectionResetError from exc
 
-    def close(self) -> None:
-        """Close what is idle now, and what is in use when its call is over."""
-        self._idle.close()
+    def send(self, data: memoryview) -> int:
+        try:
+            self._stream.write(bytes(data), self._timeout_s)
+        except httpcore.WriteTimeout as exc:
+            raise TimeoutError from exc
+        except httpcore.WriteError as exc:
+            raise ConnectionResetError from exc
+        return len(data)
+
+    def shutdown(self, how: int) -> None:
+        self._stream.get_extra_info("socket").shutdown(how)
 
 
-class Call:
-    """An answer whose head has come, and the connection that it comes on."""
+def _start_tls(
+    stream: httpcore.NetworkStream, context: ssl.SSLContext, name: str, scope: CancelScope
+) -> httpcore.NetworkStream:
+    stream = stream.start_tls(context, name, scope.remaining_s(connecting=True))
+    scope.attach(stream.get_extra_info("socket"))  # a TLS socket takes the place of its own
+    return stream
 
-    __slots__ = ("_answer", "_is_closed", "_scope", "_pool", "_rest", "_connection")
 
-    def __init__(
-        self,
-        answer: ResponseReader,
-        rest: bytes,
-        connection: Connection,
-        scope: CancelScope,
-        pool: Pool[Connection],
-    ) -> None:
-        self._answer = answer
-        self._rest = rest  # of the body, what came together with the head
-        self._connection = connection
-        self._scope = scope
-        self._pool = pool
-        self._is_closed = False
-
-    @property
-    def status(self) -> int:
-        """The answer's status."""
-        return self._answer.status
-
-    @property
-    def fields(self) -> list[tuple[bytes, bytes]]:
-        """The answer's fields."""
-        return self._answer.fields
-
-    def read(self) -> bytes:
-        """The next bytes of the body as soon as there are any; empty at its end.
-
-        Raises:
-            Exception: as for `ConnectionPool.open`.
-        """
-        answer = self._answer
-        while not answer.is_over:
-            data, self._rest = self._rest or self._connection.receive(self._scope), b""
-            if data := answer.feed(data):
-                return data
-        return b""
-
-    def close(self) -> None:
-        """Give the connection back if the body was read to its end, else close it."""
-        if self._is_closed:
-            return
-        self._is_closed = True
-        if self._answer.is_over and self._answer.keeps:
-            self._pool.give_back(self._connection)
-        else:
-            self._connection.close()
+def _open_tunnel(stream: httpcore.NetworkStream, head: bytes, scope: CancelScope) -> None:
+    answer = ResponseReader()
+    try:
+        stream.write(head, scope.remaining_s(connecting=True))
+        while True:
+            data = stream.read(_READ_BYTES, scope.remaining_s(connecting=True))
+            if (rest := answer.feed_head(data)) is not None:
+                break
+    except httpcore.TimeoutException as exc:
+        raise httpcore.ConnectTimeout from exc
+    except (httpcore.NetworkError, NotHTTP) as exc:
+        raise ProxyRefused("the proxy broke the connection off") from exc
+    if not 200 <= answer.status < 300:
+        raise ProxyRefused(refusal(answer.status))
+    if rest:  # the provider speaks after us
+        raise ProxyRefused("the proxy sent data of its own through the tunnel")

@@ -1,119 +1,175 @@
-"""An answer in HTTP/1.1, out of the bytes that a connection brings; there is no socket here.
+"""Read an HTTP/1.1 response out of the bytes that a connection brings; sans-IO.
 
-Both engines read with it. What they would have for it otherwise, h11 and aiohttp's parser with the
-objects it fills, takes longer than all else in a call. The length of a body is read strictly
-(RFC 9112 6.3): who is misled about it takes one answer for another. Nothing is read that h11 would
-refuse.
+Both engines use it: h11, or aiohttp's parser with the objects that it fills, takes longer than all
+else in a call. It refuses whatever h11 refuses, since a client that is misled about the length of a
+body (RFC 9112 6.3) takes one response for another.
+
+    state        expects                                 next state
+    head         fields up to a blank line               body; head again after 1xx
+    body         Content-Length bytes                    over
+    body         the end of the connection               over
+    chunk size   SIZE [; extension] CRLF                 chunk; trailer if SIZE is 0
+    chunk        SIZE bytes                              chunk end
+    chunk end    CRLF                                    chunk size
+    trailer      field CRLF                              trailer
+    trailer      CRLF                                    over
+
+The work is linear in the bytes, however they are cut: the start of a line that is not complete is
+extended in place and looked at again only when its end has come. Heads, lines and trailers are
+limited in size.
 """
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from .protocols import MAX_HEAD_BYTES, TOKEN_BYTES, are_names
 
-__all__ = ["ResponseReader", "NoResponse", "NotHTTP"]
+__all__ = ["NoResponse", "NotHTTP", "ResponseReader"]
 
 Fields = list[tuple[bytes, bytes]]
 
-# Separators are not counted where the limit of a head is kept.
-_MAX_BUFFERED_BYTES = 2 * MAX_HEAD_BYTES
+# Of all heads up to the final one; separators are not counted where a head is limited.
+_MAX_HEADS_BYTES = 2 * MAX_HEAD_BYTES
+_MAX_LINE_BYTES = 16 * 1024
+_MAX_TRAILER_BYTES = 16 * 1024
+_MAX_TRAILERS = 128
+_MAX_LENGTH_DIGITS = 18
 
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 # Some servers leave the reason out, and the space before it.
 _STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: [^\n]*|\r)?\n")
 _FOLD = re.compile(rb"\r?\n[ \t]+")  # RFC 9112 5.2: a client reads it as a space
-_MAX_LENGTH_DIGITS = 18
-_CHUNK_SIZE = rb"([0-9A-Fa-f]{1,15})(?:;[^\r\n]*|[ \t]*)\r\n"
-_FIRST_CHUNK = re.compile(_CHUNK_SIZE)
-_NEXT_CHUNK = re.compile(rb"\r\n" + _CHUNK_SIZE)
-# What frames a message must not stand behind it (RFC 9110 6.5.1).
-_TRAILER = re.compile(
-    rb"(?:(?!(?i:content-length|transfer-encoding):)"
-    rb"[" + re.escape(TOKEN_BYTES) + rb"]+:[^\0\v\f\r\n]*\r\n)*\r\n"
-)
 
 _CRLF = b"\r\n"
 _NO_BODY = frozenset((204, 304))
 _UNTIL_CLOSED = -1
 
 
+class _Line(NamedTuple):
+    """A kind of line within a chunked body; what does not begin like it never becomes one."""
+
+    whole: re.Pattern[bytes]
+    beginning: re.Pattern[bytes]  # of the first two bytes
+
+
+_TOKEN = rb"[" + re.escape(TOKEN_BYTES) + rb"]"
+_SIZE = rb"([0-9A-Fa-f]{1,15})(?:;[^\r\n]*|[ \t]*)\r\n"
+_CHUNK_SIZE = _Line(re.compile(_SIZE), re.compile(rb"[0-9A-Fa-f]"))
+_NEXT_CHUNK = re.compile(rb"\r\n(?!0+[;\r \t])" + _SIZE)  # the lines between two chunks
+_CHUNK_END = _Line(re.compile(_CRLF), re.compile(rb"\r\Z"))
+# A trailer must not frame the message that it ends (RFC 9110 6.5.1).
+_TRAILER = _Line(
+    re.compile(
+        rb"(?!(?i:content-length|transfer-encoding):)" + _TOKEN + rb"+:[^\0\v\f\r\n]*\r\n|(\r\n)"
+    ),
+    re.compile(_TOKEN + rb"|\r\Z"),
+)
+
+
 class NotHTTP(Exception):
-    """What the connection has brought is no answer in HTTP, or only a part of one."""
+    """The connection brought something that is not an HTTP response, or only a part of one."""
 
 
 class NoResponse(NotHTTP):
-    """It has brought no answer at all, and there will be none."""
+    """The connection ended before a response began or its head was complete."""
 
 
 class ResponseReader:
-    """One answer: it is fed with what the connection brings, empty for its end.
+    """Reads one response; feed it what the connection brings, and empty bytes for its end.
 
-    `status` and `fields` are there when `feed_head` says so. `is_over` tells that the body is
-    complete, `keeps` that the connection can then carry another call.
+    `status` and `fields` are set when `feed_head` returns bytes. `is_over` says that nothing more
+    can be read: the body is complete, or `error` says why not. `keeps` says whether the connection
+    can carry another call after that.
     """
 
-    __slots__ = ("_buffer", "_chunk", "_left", "fields", "is_over", "keeps", "status")
+    __slots__ = (
+        "_held",
+        "_is_chunked",
+        "_left",
+        "_line",
+        "_spent",
+        "_trailers",
+        "error",
+        "fields",
+        "is_over",
+        "keeps",
+        "status",
+    )
 
     def __init__(self) -> None:
         self.status = 0
         self.fields: Fields = []
         self.is_over = False
         self.keeps = False
-        self._buffer = b""
-        self._left = 0  # of the body, or of a chunk
-        self._chunk: re.Pattern[bytes] | None = None  # what the next chunk begins with
+        self.error: NotHTTP | None = None
+        self._held: bytearray | None = None  # an incomplete head or line
+        self._spent = 0  # bytes of the heads, then of the trailers
+        self._left = 0  # of the body, or of the current chunk
+        self._is_chunked = False
+        self._line = _CHUNK_SIZE  # the next one within a chunked body
+        self._trailers = 0
 
     def feed_head(self, data: bytes) -> bytes | None:
         """Take bytes of the head.
 
         Returns:
-            None as long as it is not complete; then what has come of the body, which is to be fed.
+            None as long as the head is not complete; then the first bytes of the body, to be fed.
 
         Raises:
-            NoResponse: the end of the connection has come before the end of the head.
-            NotHTTP: it is none of HTTP's.
+            NoResponse: the connection ended before the head did.
+            NotHTTP: the bytes are not the head of an HTTP response, or too many.
         """
         if not data:
             raise NoResponse("the connection ended before the end of the head")
-        at = max(len(self._buffer) - 2, 0)
-        buffer = self._buffer + data
+        held, start, at = self._held, 0, 0
+        if held is not None:
+            at = max(len(held) - 2, 0)
+            held += data
+        buffer = data if held is None else held
         while (blank := _BLANK_LINE.search(buffer, at)) is not None:
-            head, buffer, at = buffer[: blank.start() + 1], buffer[blank.end() :], 0
-            self._read_head(head)
+            head_end, at = blank.start() + 1, blank.end()
+            self._spent += at - start
+            if self._spent > _MAX_HEADS_BYTES:
+                break
+            self._read_head(data[start:head_end] if held is None else bytes(held[start:head_end]))
+            start = at
             if self.status >= 200:  # before it there may be informational ones
-                if self.is_over and buffer:
+                self._held, self._spent = None, 0
+                rest = data[start:] if held is None else bytes(held[start:])
+                if self.is_over and rest:
                     self.keeps = False
-                self._buffer = b""
-                return buffer
-        if len(buffer) > _MAX_BUFFERED_BYTES or not buffer.startswith(b"HTTP/"[: len(buffer)]):
+                return rest
+        self._held = held = bytearray(data) if held is None else held
+        del held[:start]
+        if self._spent + len(held) > _MAX_HEADS_BYTES or held[:5] != b"HTTP/"[: len(held)]:
             raise _wrong("head")
-        self._buffer = buffer
         return None
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes, return those of the body; there may be none yet.
 
         Raises:
-            NotHTTP: the body breaks off, or is not framed as it must be.
+            NotHTTP: the body is incomplete, or its framing is broken. Bytes of the body that came
+                before the fault are returned first, and `error` is set.
         """
         if self._left == _UNTIL_CLOSED:
             self.is_over = not data
             return data
         if not data:
-            raise _wrong("end of the body")
-        if self._chunk is not None:
-            is_next = self._buffer == _CRLF and self._chunk is _NEXT_CHUNK
-            if is_next and (body := self._feed_chunk(data)) is not None:
+            raise self.error or _wrong("end of the body")
+        if self._is_chunked:
+            if self._line is _CHUNK_SIZE and (body := self._feed_whole_chunk(data)) is not None:
                 return body
-            return self._feed_chunks(self._buffer + data, self._chunk)
+            return self._feed_chunks(data)
         self._left -= len(data)
         if self._left > 0:
             return data
         self.is_over = True
         if self._left == 0:
             return data
-        self.keeps = False  # nobody has asked for the rest
+        self.keeps = False  # nobody asked for the rest
         return data[: self._left]
 
     def _read_head(self, head: bytes) -> None:
@@ -125,12 +181,12 @@ class ResponseReader:
             raise _wrong("status line")
         self.status = int(begin[2])
         self.fields = _fields(head[begin.end() : -1]) if len(head) > begin.end() else []
-        if self.status == 101:  # nobody has asked for it
+        if self.status == 101:  # nobody asked for another protocol
             raise _wrong("status")
         self._read_framing(dict(self.fields), is_keeping=begin[1] != b"0")
 
     def _read_framing(self, last: dict[bytes, bytes], *, is_keeping: bool) -> None:
-        """How long the body is (RFC 9112 6.3); `last` has the last field of each name."""
+        """Find how long the body is (RFC 9112 6.3); `last` has the last field of each name."""
         has_length, is_chunked = b"content-length" in last, b"transfer-encoding" in last
         left = self._length(last) if has_length else _UNTIL_CLOSED
         if is_chunked:
@@ -146,79 +202,109 @@ class ResponseReader:
         if self.status in _NO_BODY:
             left, is_chunked = 0, False
         self._left = left
-        self._chunk = _FIRST_CHUNK if is_chunked else None
+        self._is_chunked = is_chunked
         self.is_over = left == 0 and not is_chunked
 
     def _length(self, last: dict[bytes, bytes]) -> int:
         length, others = last[b"content-length"], []
-        if len(last) < len(self.fields) or not length.isdigit():  # one may be there twice
+        if len(last) < len(self.fields) or not length.isdigit():  # it may be repeated
             length, *others = set(self._listed(b"content-length", last))
         if others or not length.isdigit() or len(length) > _MAX_LENGTH_DIGITS:
             raise _wrong("length")
         return int(length)
 
     def _listed(self, name: bytes, last: dict[bytes, bytes]) -> list[bytes]:
-        """The members of the list that the fields of that name are (RFC 9110 5.6.1)."""
+        """Return the members of the list that the fields of that name are (RFC 9110 5.6.1)."""
         value = last[name]
-        if len(last) < len(self.fields):  # some field is there twice
+        if len(last) < len(self.fields):  # some field is repeated
             value = b",".join([value for field, value in self.fields if field == name])
         return [member.strip() for member in value.lower().split(b",")]
 
-    def _feed_chunk(self, data: bytes) -> bytes | None:
-        """The short way for the bytes of one whole chunk that follows another."""
-        begin = _FIRST_CHUNK.match(data)
-        if begin is None or not (size := int(begin[1], 16)):
+    def _feed_whole_chunk(self, data: bytes) -> bytes | None:
+        """Read `data` the short way if it is exactly one chunk."""
+        begin = _CHUNK_SIZE.whole.match(data)
+        if begin is None or self._held is not None or not (size := int(begin[1], 16)):
             return None
         at = begin.end()
-        if len(data) != at + size + 2 or not data.endswith(_CRLF):
+        if len(data) != at + size + 2 or not data.endswith(_CRLF) or at > _MAX_LINE_BYTES:
             return None
-        return data[at:-2]  # the line end goes on being what the next chunk begins with
+        return data[at:-2]
 
-    def _feed_chunks(self, buffer: bytes, begin: re.Pattern[bytes]) -> bytes:
-        pieces, at, left, size = [], 0, self._left, len(buffer)
-        while True:
-            if left:
-                end = at + left
-                pieces.append(buffer[at:end])
-                if end > size:
-                    at, left = size, end - size
-                    break
-                at, left = end, 0
-            match = begin.match(buffer, at)
-            if match is None:
-                break
-            at = match.end()
-            if begin is _TRAILER:
-                self.is_over = True
-                self.keeps = self.keeps and at == size
-                break
-            left = int(match[1], 16)
-            begin = _NEXT_CHUNK if left else _TRAILER
-        self._left, self._chunk = left, begin
-        self._buffer, data = buffer[at:], b"".join(pieces)
-        # What is wrong behind the bytes of a chunk will be told when they have been delivered.
-        if self._buffer and not (data or self.is_over) and _is_wrong(self._buffer, begin):
-            raise _wrong("chunk")
-        return data
+    def _feed_chunks(self, data: bytes) -> bytes:
+        if self.error is not None:
+            raise self.error
+        pieces, at, size = [], 0, len(data)
+        try:
+            while at < size and not self.is_over:
+                if not self._left:
+                    at = self._feed_line(data, at)
+                    continue
+                end = at + self._left
+                pieces.append(data[at:end])
+                while (next_ := _NEXT_CHUNK.match(data, end)) is not None:  # the short way again
+                    at = next_.end()
+                    if at - end > _MAX_LINE_BYTES:
+                        raise _wrong("size of the line")
+                    end = at + int(next_[1], 16)
+                    pieces.append(data[at:end])
+                self._left = max(end - size, 0)
+                at = min(end, size)
+        except NotHTTP as error:
+            self.error, self.is_over, self.keeps = error, True, False
+            if not pieces:
+                raise
+        if at < size:
+            self.keeps = False  # nobody asked for the rest
+        return b"".join(pieces)
+
+    def _feed_line(self, data: bytes, at: int) -> int:
+        """Read the next line, or hold what has come of it; return where to go on in `data`."""
+        line, held = self._line, self._held
+        if held is None:
+            match = line.whole.match(data, at)
+            end = match.end() if match is not None else data.find(b"\n", at) + 1
+        else:
+            end = data.find(b"\n", at) + 1
+            held += data[at : end or len(data)]
+            match = line.whole.fullmatch(held) if end else None
+        if not end:
+            if held is None:
+                held = self._held = bytearray(data[at:])
+            if line.beginning.match(held[:2]) is None or len(held) > _MAX_LINE_BYTES:
+                raise _wrong("chunk")
+            return len(data)
+        self._held = None
+        if match is None:
+            raise _wrong("trailer" if line is _TRAILER else "chunk")
+        self._end_line(line, match)
+        return end
+
+    def _end_line(self, line: _Line, match: re.Match[bytes]) -> None:
+        size = match.end() - match.start()
+        if size > _MAX_LINE_BYTES:
+            raise _wrong("size of the line")
+        if line is _CHUNK_SIZE:
+            self._left = int(match[1], 16)
+            self._line = _CHUNK_END if self._left else _TRAILER
+        elif line is _CHUNK_END:
+            self._line = _CHUNK_SIZE
+        elif match[1] is not None:
+            self.is_over = True
+        else:
+            self._spent += size
+            self._trailers += 1
+            if self._spent > _MAX_TRAILER_BYTES or self._trailers > _MAX_TRAILERS:
+                raise _wrong("size of the trailer")
 
 
 def _fields(lines: bytes) -> Fields:
-    """The fields that `lines` are, without blanks around the values."""
-    if lines.find(b"\n ") >= 0 or lines.find(b"\n\t") >= 0:  # sooner told than by `in`
+    """Split `lines` into fields, without blanks around the values."""
+    if lines.find(b"\n ") >= 0 or lines.find(b"\n\t") >= 0:  # faster than `in`
         lines = _FOLD.sub(b" ", lines)
     names, colons, values = zip(*[line.partition(b":") for line in lines.split(b"\n")], strict=True)
     if b"" in colons or not are_names(names):
         raise _wrong("field")
     return list(zip(map(bytes.lower, names), map(bytes.strip, values), strict=True))
-
-
-def _is_wrong(line: bytes, begin: re.Pattern[bytes]) -> bool:
-    """Whether `line`, which does not match `begin` yet, can no more do so."""
-    if len(line) > _MAX_BUFFERED_BYTES:
-        return True
-    if begin is _NEXT_CHUNK:
-        return not b"\r\n".startswith(line[:2]) or b"\n" in line[2:]
-    return begin is _FIRST_CHUNK and b"\n" in line
 
 
 def _wrong(part: str) -> NotHTTP:

@@ -1,25 +1,45 @@
-"""Connections to one place that wait for their next call.
+"""Idle connections to one destination.
 
 httpcore's own pool looks at every connection for every request, twice; aiohttp's makes an object
-for each. Here a call takes the connection that was used last and brings it back, and a queue
-without a lock is all that threads share.
+for each. Here a call takes the connection that was used last, and gives it back; threads share
+nothing but a deque, without a lock.
+
+    take        from the right: the latest; one that is too old or stale is closed
+    give_back   to the right; closes one that is too old at the left
+    drop_old    closes all that are too old at the left
+
+A connection that holds unread bytes is stale: they would pass for the next response.
 """
 
 from __future__ import annotations
 
 import math
+import select
 import time
 from collections import deque
 from typing import Generic, Protocol, TypeVar
 
-__all__ = ["KEEPALIVE_S", "Pool"]
+__all__ = ["KEEPALIVE_S", "Pool", "is_readable"]
 
 KEEPALIVE_S = 15.0
 
 
+class _Socket(Protocol):
+    def fileno(self) -> int: ...
+
+
+def is_readable(sock: _Socket) -> bool:
+    """Whether `sock` has bytes to read, or was closed by the other end."""
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([sock], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(sock, select.POLLIN | select.POLLHUP | select.POLLERR)
+    return bool(poll.poll(0))
+
+
 class _Connection(Protocol):
     def is_stale(self) -> bool:
-        """Whether anything has happened to it since its last call."""
+        """Whether it was closed or brought something after its last call."""
 
     def close(self) -> None: ...
 
@@ -39,7 +59,7 @@ class Pool(Generic[Kept]):
         return len(self._idle)
 
     def take(self) -> Kept | None:
-        """A connection for one call, or None if there is none that can be used."""
+        """Return a connection for one call, or None if none can be used."""
         while self._idle:
             try:
                 connection, too_old_at = self._idle.pop()
@@ -61,7 +81,7 @@ class Pool(Generic[Kept]):
             self._drop_oldest()
 
     def drop_old(self) -> None:
-        """Close what is too old."""
+        """Close the connections that are too old."""
         now = time.monotonic()
         while self._oldest_until() < now:
             self._drop_oldest()

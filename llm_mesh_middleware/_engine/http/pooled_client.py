@@ -1,235 +1,231 @@
-"""Synchronous upstream calls: on connections of httpcore's, or on a whole httpx transport."""
+"""Blocking upstream calls on the mesh's own connections."""
 
 from __future__ import annotations
 
 import contextlib
+import socket
 import ssl
 import time
-from collections.abc import Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Iterator
 
 import httpcore
-import httpx
 
-from ..._core.values.endpoint import Endpoint
-from ..._core.values.messages import ResponseHead, UpstreamRequest
-from ...exceptions import UpstreamError
+from ..._core.values.endpoint import Endpoint, TLSFiles
+from ..._core.values.messages import Deadline, UpstreamRequest
+from ...exceptions import ClientDisconnected, UpstreamError, UpstreamProtocolError
 from ..tasks.cancel_scope import CancelScope
-from .connection import ConnectionPool
-from .http1 import NotHTTP
-from .httpx_transport import (
-    NO_LIMITS,
-    fields_of,
-    is_unused,
-    make_request,
-    map_error,
+from ..tls import TLSContexts
+from .connection import Connection, Destination, ProxyRefused
+from .http1 import NoResponse, NotHTTP, ResponseReader
+from .httpx_spans import is_instrumented, traced
+from .protocols import (
+    MAX_DRAINED_BYTES,
+    STALE_S,
+    connect_failure,
+    response_head,
+    torn,
 )
-from .network_backend import CancelScopeBackend, use_scope
-from .protocols import STALE_S, env_proxy, response_head, torn
-from .tls import TLSContexts
+from .proxy import Proxy, env_proxy
 
-__all__ = ["PooledClient"]
+__all__ = ["PooledClient", "PooledResponse"]
 
-# What a kept connection that the provider was closing fails with.
-_STALE_ERRORS = (
-    NotHTTP,
-    httpcore.ReadError,
-    httpcore.WriteError,
-    httpx.ReadError,
-    httpx.WriteError,
-    httpx.RemoteProtocolError,
+# What a kept connection fails with that the provider was closing.
+_STALE_ERRORS = (NotHTTP, httpcore.ReadError)
+_BROKEN = (NotHTTP, ProxyRefused, httpcore.NetworkError, httpcore.TimeoutException, OSError)
+
+_Kinds = type[Exception] | tuple[type[Exception], ...]
+
+# Most specific first.
+_REASONS: tuple[tuple[_Kinds, str], ...] = (
+    (httpcore.ConnectError, "the connection was refused"),
+    (httpcore.ReadError, "the connection was reset"),
+    (NoResponse, "the connection was closed before an answer"),
+    (httpcore.NetworkError, "the connection was lost"),
 )
-_LATE = (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout)
-# Whatever else httpcore raises, under its own names and under httpx's.
-_BROKEN = (
-    NotHTTP,
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-    httpcore.ProxyError,
-    httpcore.TimeoutException,
-    httpcore.UnsupportedProtocol,
-    httpx.TransportError,
-    OSError,
-)
-
-
-# Whose certificates are shown and asked for: the same address may stand for several.
-_Identity: TypeAlias = tuple[ssl.SSLContext, str, str | None]
-_Place: TypeAlias = tuple[ssl.SSLContext | None, Endpoint]
 
 
 class PooledClient:
-    """Own connections to each endpoint, or the single transport that the owner has given.
+    """A pool of connections for each destination; threads share it.
 
-    Own connections are httpcore's, which httpx itself is built on, without httpx's requests and
-    responses: they take longer than all that the mesh does. Only a proxy, or a process whose httpx
-    is instrumented, has an httpx transport for each TLS identity; `AsyncTransportClient` says why.
-    Threads may share it.
+    httpx and its pool are not used: they take longer than all that the mesh does, and httpx gives a
+    connection that holds unread bytes to the next call.
     """
 
-    def __init__(
-        self,
-        contexts: TLSContexts,
-        *,
-        trust_env: bool = False,
-        transport: httpx.AsyncBaseTransport | httpx.BaseTransport | None = None,
-    ) -> None:
+    def __init__(self, contexts: TLSContexts, *, trust_env: bool = False) -> None:
         self._contexts = contexts
         self._trust_env = trust_env
-        if transport is not None and not isinstance(transport, httpx.BaseTransport):
-            raise TypeError(f"{type(transport).__name__} is asynchronous: it cannot serve `send`")
-        self._given = transport
-        self._transports: dict[_Identity, httpx.HTTPTransport] = {}
-        self._connections: dict[_Place, ConnectionPool] = {}
+        self._destinations: dict[tuple[object, ...], Destination] = {}
 
     def open(self, request: UpstreamRequest, until: float, scope: CancelScope) -> PooledResponse:
-        """Send `request`; see `UpstreamClient`.
+        """Send `request`; see `UpstreamClient`."""
 
-        A kept connection that the provider was closing when the request came is replaced, once.
-        """
-        sent_at = time.monotonic()
-        scope.has_connected = False  # the last call of the same exchange may have opened one
-        try:
+        def send(request: UpstreamRequest) -> PooledResponse:
+            scope.set_deadline(until, request.connect_timeout_s)
+            scope.has_connected = False  # the last call of the same exchange may have connected
             try:
-                call = self._send(request, until, scope)
-            except _STALE_ERRORS:
-                is_kept = self._given is None and not scope.has_connected
-                if not is_kept or time.monotonic() - sent_at >= STALE_S:
-                    raise
-                call = self._send(request, until, scope)
-        except _LATE as exc:
-            raise TimeoutError from exc
-        except _BROKEN as exc:
-            raise map_error(exc, request) from exc
-        host = request.endpoint.provider_host
-        try:
-            head = response_head(host, call.status, call.fields)
-        except UpstreamError:
-            call.close()
-            raise
-        return PooledResponse(head, call, host, scope)
+                return self._open(request, scope)
+            except TimeoutError:
+                raise
+            except _BROKEN as exc:
+                raise _map(exc, request) from exc
+
+        if is_instrumented():
+            return traced(send, request)
+        return send(request)
 
     def close(self) -> None:
-        """Close the connections that were opened here; a given transport is its owner's."""
-        transports, self._transports = self._transports, {}
-        for transport in transports.values():
-            transport.close()
-        pools, self._connections = self._connections, {}
-        for pool in pools.values():
-            pool.close()
+        """Close what is idle now, and what is in use when its call is over."""
+        destinations, self._destinations = self._destinations, {}
+        for destination in destinations.values():
+            destination.pool.close()
 
-    def _send(self, request: UpstreamRequest, until: float, scope: CancelScope) -> _Call:
-        scope.set_deadline(until, request.connect_timeout_s)
-        use_scope(scope)
+    def _open(self, request: UpstreamRequest, scope: CancelScope) -> PooledResponse:
+        """Replace a kept connection that the provider was closing as the request came, once."""
+        destination = self._destination(request.endpoint)
+        head = destination.head(request)
+        sent_at = time.monotonic()
         try:
-            if self._given is not None:
-                # It knows nothing of lines; its reads are at least limited one by one.
-                read_s = max(until - time.monotonic(), 0.001)
-                return _TransportCall(self._given, make_request(request, read_s=read_s))
-            proxy = env_proxy(request.endpoint) if self._trust_env else None
-            is_instrumented = hasattr(httpx.HTTPTransport.handle_request, "__wrapped__")
-            if proxy is not None or is_instrumented:
-                transport = self._transport(request.endpoint, proxy)
-                return _TransportCall(transport, make_request(request))
-            return self._connect(request.endpoint).open(request, scope)
-        finally:
-            use_scope(None)
+            return self._send(request, head, destination, scope)
+        except _STALE_ERRORS:
+            if scope.has_connected or time.monotonic() - sent_at >= STALE_S:
+                raise
+            return self._send(request, head, destination, scope)
 
-    def _connect(self, endpoint: Endpoint) -> ConnectionPool:
+    def _send(
+        self, request: UpstreamRequest, head: bytes, destination: Destination, scope: CancelScope
+    ) -> PooledResponse:
+        connection = destination.pool.take() or Connection(destination, scope)
+        try:
+            is_sent = connection.send(head, request.body, scope)
+            answer = ResponseReader()
+            while (rest := answer.feed_head(connection.receive(scope))) is None:
+                pass
+            answer.keeps = answer.keeps and is_sent
+            host = request.endpoint.provider_host
+            return PooledResponse(destination, connection, answer, rest, host, scope)
+        except BaseException:
+            connection.close()
+            raise
+
+    def _destination(self, endpoint: Endpoint) -> Destination:
         context = self._contexts.get(endpoint.tls) if endpoint.scheme == "https" else None
-        place = (context, endpoint)
-        connections = self._connections.get(place)
-        if connections is None:
+        url = env_proxy(endpoint) if self._trust_env else None
+        key = (endpoint, context, url)
+        found = self._destinations.get(key)
+        if found is None:
             self._close_outdated()
-            made = ConnectionPool(endpoint, context)
-            connections = self._connections.setdefault(place, made)
-        return connections
+            proxy = Proxy.parse(url, endpoint) if url is not None else None
+            is_tls = proxy is not None and proxy.is_tls
+            proxy_context = self._contexts.get(TLSFiles()) if is_tls else None
+            made = Destination(endpoint, context, proxy, proxy_context)
+            found = self._destinations.setdefault(key, made)
+        return found
 
     def _close_outdated(self) -> None:
-        """Close what was opened with certificates of before a reload, once nothing uses it."""
-        for identity, transport in list(self._transports.items()):
-            is_outdated = not self._contexts.uses(identity[0]) and is_unused(transport)
-            if is_outdated and self._transports.pop(identity, None) is not None:
-                transport.close()
-        for place, connections in list(self._connections.items()):
-            is_outdated = place[0] is not None and not self._contexts.uses(place[0])
-            if is_outdated and self._connections.pop(place, None) is not None:
-                connections.close()
-
-    def _transport(self, endpoint: Endpoint, proxy: str | None) -> httpx.HTTPTransport:
-        context = self._contexts.get(endpoint.tls)
-        identity = (context, endpoint.server_name, proxy)
-        transport = self._transports.get(identity)
-        if transport is None:
-            self._close_outdated()
-            made = httpx.HTTPTransport(
-                verify=context,
-                trust_env=False,
-                limits=NO_LIMITS,
-                proxy=proxy,
-            )
-            # httpx has no argument for it.
-            made._pool._network_backend = CancelScopeBackend(made._pool._network_backend)  # type: ignore[assignment]
-            transport = self._transports.setdefault(identity, made)
-        return transport
-
-
-class _Call(Protocol):
-    """An answer whose head has come; `read` gives its body, empty at the end."""
-
-    @property
-    def status(self) -> int: ...
-    @property
-    def fields(self) -> Sequence[tuple[bytes, bytes]]: ...
-    def read(self) -> bytes: ...
-    def close(self) -> None: ...
-
-
-class _TransportCall:
-    """The same on an httpx transport."""
-
-    def __init__(self, transport: httpx.BaseTransport, request: httpx.Request) -> None:
-        response = transport.handle_request(request)
-        if not isinstance(response.stream, httpx.SyncByteStream):
-            raise TypeError("the transport answered with an asynchronous stream")
-        self.status = response.status_code
-        self.fields = fields_of(response)
-        self.close = response.stream.close
-        self._chunks = filter(None, response.stream)
-
-    def read(self) -> bytes:
-        return next(self._chunks, b"")
+        """Close the connections that were opened with certificates from before a reload."""
+        for key, destination in list(self._destinations.items()):
+            context = destination.context
+            is_outdated = context is not None and not self._contexts.uses(context)
+            if is_outdated and self._destinations.pop(key, None) is not None:
+                destination.pool.close()
 
 
 class PooledResponse:
-    """An answer and its body; the bytes are the network's, never decoded."""
+    """A response whose head has come, and the connection that brings the rest."""
 
-    __slots__ = ("_call", "_host", "_scope", "head")
+    __slots__ = ("_answer", "_connection", "_destination", "_host", "_rest", "_scope", "head")
 
-    def __init__(self, head: ResponseHead, call: _Call, host: str, scope: CancelScope) -> None:
-        self.head = head
-        self._call = call
+    def __init__(
+        self,
+        destination: Destination,
+        connection: Connection,
+        answer: ResponseReader,
+        rest: bytes,
+        host: str,
+        scope: CancelScope,
+    ) -> None:
+        """`rest` is what came of the body together with the head.
+
+        Raises:
+            UpstreamProtocolError: the head cannot be passed on.
+        """
+        self.head = response_head(host, answer.status, answer.fields)
+        self._destination = destination
+        self._connection: Connection | None = connection
+        self._answer = answer
+        self._rest = rest
         self._host = host
         self._scope = scope
 
     def read(self, until: float) -> bytes:
-        """The next bytes; see `UpstreamResponse`."""
-        self._scope.set_deadline(until)
-        use_scope(self._scope)
+        """Return the next bytes; see `UpstreamResponse`."""
+        answer, connection, scope = self._answer, self._connection, self._scope
+        scope.set_deadline(until)
         try:
-            data = self._call.read()
-        except _LATE as exc:
-            raise TimeoutError from exc
+            while connection is not None and not answer.is_over:
+                data, self._rest = self._rest or connection.receive(scope), b""
+                if data := answer.feed(data):
+                    return data
+            if answer.error is not None:
+                raise answer.error
+        except TimeoutError:
+            raise
         except _BROKEN as exc:
-            self._scope.check()
+            scope.check()
             raise torn(self._host) from exc
-        finally:
-            use_scope(None)
-        if not data:
-            self._scope.check()
-        return data
+        scope.check()
+        return b""
 
-    def close(self) -> None:
-        """Close; the connection is kept if the body was read to its end."""
-        with contextlib.suppress(*_BROKEN):
-            self._call.close()
+    def close(self, *, drain_s: float = 0.0) -> None:
+        """Keep the connection if the body is complete, else close it; see `UpstreamResponse`."""
+        if drain_s and not self._answer.is_over:
+            self._drain(time.monotonic() + drain_s)
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if self._answer.is_over and self._answer.keeps:
+            self._destination.pool.give_back(connection)
+        else:
+            connection.close()
+
+    def _drain(self, until: float) -> None:
+        drained = 0
+        with contextlib.suppress(UpstreamError, TimeoutError, ClientDisconnected):
+            while drained <= MAX_DRAINED_BYTES and (data := self.read(until)):
+                drained += len(data)
+
+
+def _map(exc: Exception, request: UpstreamRequest) -> UpstreamError:
+    host = request.endpoint.provider_host
+    if isinstance(exc, httpcore.ConnectTimeout):
+        return Deadline(0.0, "connect", request.connect_timeout_s, host).error()
+    if isinstance(exc, ProxyRefused):
+        return connect_failure(host, str(exc))
+    if isinstance(exc, httpcore.ConnectError) and (reason := _connect_reason(exc)):
+        return connect_failure(host, reason)
+    for kinds, reason in _REASONS:
+        if isinstance(exc, kinds):
+            return connect_failure(host, reason)
+    if isinstance(exc, NotHTTP):
+        return UpstreamProtocolError(f"{host} answered something that is not HTTP")
+    # What is left is ours: a CA or certificate file that cannot be used.
+    return connect_failure(host, "the TLS files for it cannot be used")
+
+
+def _connect_reason(exc: Exception) -> str | None:
+    causes = list(_causes(exc))
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return "the name cannot be resolved"
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        return "its certificate is not valid for it, or not trusted"
+    if any(isinstance(cause, ssl.SSLError) for cause in causes):
+        return "the TLS handshake failed"
+    return None
+
+
+def _causes(exc: BaseException | None) -> Iterator[BaseException]:
+    """Return what lies beneath `exc`: httpcore wraps what the socket raised."""
+    while exc is not None:
+        exc = exc.__cause__ or exc.__context__
+        if exc is not None:
+            yield exc

@@ -1,19 +1,21 @@
-"""The seam between the mesh and an HTTP client: two small protocols, no client's types."""
+"""The seam between the mesh and its HTTP clients, and what all of them send and check.
+
+client.open(request)  ->  response.read() ... b""  ->  response.close()
+"""
 
 from __future__ import annotations
 
 import string
 from collections.abc import Sequence
 from typing import Protocol
-from urllib.request import getproxies, proxy_bypass
 
-from ..._core.values.endpoint import Endpoint
 from ..._core.values.headers import Headers
 from ..._core.values.messages import ResponseHead, UpstreamRequest
 from ...exceptions import UpstreamConnectError, UpstreamError, UpstreamProtocolError
 from ..tasks.cancel_scope import CancelScope
 
 __all__ = [
+    "MAX_DRAINED_BYTES",
     "MAX_HEAD_BYTES",
     "MAX_JOINED_BYTES",
     "STALE_S",
@@ -24,7 +26,6 @@ __all__ = [
     "UpstreamResponse",
     "are_names",
     "connect_failure",
-    "env_proxy",
     "request_head",
     "response_head",
     "torn",
@@ -34,6 +35,9 @@ MAX_HEAD_BYTES = 64 * 1024
 
 # A body up to this size is sent together with the head: one packet, one system call.
 MAX_JOINED_BYTES = 64 * 1024
+
+# How much of a body may be read only to keep its connection.
+MAX_DRAINED_BYTES = 64 * 1024
 
 # A kept connection that is found closed is found so at once; later, the provider had the request.
 STALE_S = 1.0
@@ -47,29 +51,35 @@ TOKEN_BYTES = b"!#$%&'*+-.^_`|~" + (string.ascii_letters + string.digits).encode
 
 
 class AsyncUpstreamResponse(Protocol):
-    """An answer whose head has come; its body is read piece by piece."""
+    """A response whose head has come; its body is read piece by piece."""
 
     head: ResponseHead
 
     async def read(self) -> bytes:
-        """The next bytes as soon as there are any; empty at the end.
+        """Return the next bytes as soon as there are any; empty at the end.
 
         Raises:
-            UpstreamError: the provider broke off.
+            UpstreamError: the provider broke the response off.
         """
 
-    async def aclose(self) -> None:
-        """Give the connection back if the body was read to its end, else close it at once."""
+    async def aclose(self, *, drain_s: float = 0.0) -> None:
+        """Keep the connection if the body was read to its end, else close it at once.
+
+        Args:
+            drain_s: wait so long for the end of the body, and drop what comes before it. For a
+                stream whose last event was read, while the bytes that end the body may still be
+                on the way.
+        """
 
 
 class AsyncUpstreamClient(Protocol):
     """Connections to upstreams for one event loop."""
 
     async def open(self, request: UpstreamRequest) -> AsyncUpstreamResponse:
-        """Send `request` and wait for the answer's head.
+        """Send `request` and wait for the head of the response.
 
         Raises:
-            UpstreamError: there was no connection or no answer.
+            UpstreamError: there was no connection or no response.
         """
 
     async def aclose(self) -> None:
@@ -82,25 +92,25 @@ class UpstreamResponse(Protocol):
     head: ResponseHead
 
     def read(self, until: float) -> bytes:
-        """The next bytes as soon as there are any; empty at the end.
+        """Return the next bytes as soon as there are any; empty at the end.
 
         Args:
             until: when to stop waiting, on the monotonic clock.
 
         Raises:
             TimeoutError: none came until then.
-            UpstreamError: the provider broke off.
+            UpstreamError: the provider broke the response off.
         """
 
-    def close(self) -> None:
-        """Give the connection back if the body was read to its end, else close it at once."""
+    def close(self, *, drain_s: float = 0.0) -> None:
+        """Do as `AsyncUpstreamResponse.aclose`."""
 
 
 class UpstreamClient(Protocol):
     """Connections to upstreams for all threads of one process."""
 
     def open(self, request: UpstreamRequest, until: float, scope: CancelScope) -> UpstreamResponse:
-        """Send `request` and wait for the answer's head.
+        """Send `request` and wait for the head of the response.
 
         Args:
             request: what to send.
@@ -108,8 +118,8 @@ class UpstreamClient(Protocol):
             scope: its deadline is set for the call; another thread may cancel it.
 
         Raises:
-            TimeoutError: there was no answer until then.
-            UpstreamError: there was no connection or no answer.
+            TimeoutError: there was no response until then.
+            UpstreamError: there was no connection or no response.
         """
 
     def close(self) -> None:
@@ -117,22 +127,22 @@ class UpstreamClient(Protocol):
 
 
 def connect_failure(host: str, reason: str) -> UpstreamConnectError:
-    """The error for a call that got no answer; `reason` names no address behind `host`."""
+    """Return the error for a call without a response; `reason` names no address behind `host`."""
     return UpstreamConnectError(f"{host}: {reason}")
 
 
 def torn(host: str) -> UpstreamError:
-    """The error for an answer that ended before its end."""
+    """Return the error for a response that ended before its end."""
     return UpstreamProtocolError(f"{host} broke off in the middle of its answer")
 
 
 def request_head(
     request: UpstreamRequest, *, target: str, fields: Sequence[tuple[bytes, bytes]]
 ) -> bytes:
-    """What goes over the wire before the body of `request`.
+    """Return the head of `request` on the wire.
 
     Raises:
-        UpstreamProtocolError: a field would not be the one that it is.
+        UpstreamProtocolError: a field cannot be sent as it is.
     """
     lines = [f"{request.method} {target} HTTP/1.1".encode("ascii"), *map(b": ".join, fields)]
     if request.body or request.method != "GET":
@@ -146,16 +156,15 @@ def request_head(
 
 
 def are_names(names: Sequence[bytes]) -> bool:
-    """Whether each can be the name of a field."""
+    """Whether each of `names` can be the name of a field."""
     return b"" not in names and not b"".join(names).translate(None, TOKEN_BYTES)
 
 
 def response_head(host: str, status: int, fields: Sequence[tuple[bytes, bytes]]) -> ResponseHead:
-    """Status and fields, whose names are in lower case, as the core wants them.
+    """Return status and fields, whose names are in lower case, as the core takes them.
 
     Raises:
-        UpstreamProtocolError: the status is none of HTTP's, or the fields are larger than any
-            sensible answer's.
+        UpstreamProtocolError: the status is not one of HTTP's, or the fields are too large.
     """
     if not 200 <= status <= 599:  # servers fail on others
         raise UpstreamProtocolError(f"{host} answered with the status {status}")
@@ -169,20 +178,3 @@ def response_head(host: str, status: int, fields: Sequence[tuple[bytes, bytes]])
 
 def _has_control(value: bytes) -> bool:
     return len(value.translate(None, _CONTROLS)) < len(value)
-
-
-def env_proxy(endpoint: Endpoint) -> str | None:
-    """The proxy that the process's own variables name for calls to `endpoint`.
-
-    Raises:
-        UpstreamConnectError: it is of another kind than HTTP.
-    """
-    if proxy_bypass(f"{endpoint.address}:{endpoint.port}"):
-        return None
-    proxies = getproxies()
-    proxy = proxies.get(endpoint.scheme) or proxies.get("all")
-    if proxy is None or proxy.startswith(("http://", "https://")):
-        return proxy
-    if "://" in proxy:
-        raise connect_failure(endpoint.provider_host, "the proxy is not an HTTP proxy")
-    return f"http://{proxy}"

@@ -7,8 +7,8 @@ import ssl
 from collections.abc import Iterable
 from functools import lru_cache
 
-from ..._core.values.endpoint import TLSFiles
-from ..._files import FileVersion, version_of
+from .._core.values.endpoint import TLSFiles
+from .._files import FileVersion, version_of
 
 __all__ = ["TLSContexts"]
 
@@ -18,21 +18,23 @@ _SYSTEM = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 class TLSContexts:
-    """One context per set of files, in the version they had when they were last loaded."""
+    """One context per set of files, in the versions that were loaded last."""
 
     def __init__(self, ca_file: str | None = None) -> None:
-        """`ca_file` is trusted beside the system's own authorities (`LLM_MESH_CA_FILE`)."""
+        """Trust `ca_file` (`LLM_MESH_CA_FILE`) in addition to the system's authorities."""
         self._ca_file = ca_file
         self._contexts: dict[TLSFiles, ssl.SSLContext] = {}
 
     def get(self, files: TLSFiles) -> ssl.SSLContext:
-        """The context for `files`.
+        """Return the context for `files`.
 
         Raises:
             OSError: a file cannot be read or holds no certificate.
         """
         context = self._contexts.get(files)
-        if context is None:
+        # gevent and truststore replace the class, perhaps after the configuration was loaded; a
+        # context of the old class cannot wrap their sockets.
+        if context is None or type(context) is not ssl.SSLContext:
             context = self._contexts[files] = self._make(files)
         return context
 
@@ -47,30 +49,32 @@ class TLSContexts:
         self._contexts = {files: self._make(files) for files in wanted}
 
     def uses(self, context: ssl.SSLContext) -> bool:
-        """Whether `context` is in the version of its files that counts."""
+        """Whether `context` was made from the versions of its files that were loaded last."""
         return any(context is used for used in self._contexts.values())
 
     def _make(self, files: TLSFiles) -> ssl.SSLContext:
         names = (self._ca_file, files.ca_file, files.client_cert_file, files.client_key_file)
         system = map(os.environ.get, _SYSTEM)
-        return _create(*names, *map(_version, names), *system)
+        return _create(ssl.SSLContext, *names, *map(_version, names), *system)
 
 
 def _version(name: str | None) -> FileVersion:
-    """What changes when a file does."""
+    """Return what changes when the file `name` does."""
     return None if name is None else version_of(name)
 
 
 @lru_cache(maxsize=32)
 def _create(
+    _: type[ssl.SSLContext],
     ca_file: str | None,
     own_ca_file: str | None,
     cert_file: str | None,
     key_file: str | None,
-    *_: object,
+    *_versions: object,
 ) -> ssl.SSLContext:
-    """Reading a trust store takes 20 ms, so meshes of one process share what is the same."""
+    """Make a context; meshes of one process share it, because a trust store takes 20 ms to read."""
     context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
     for name in (ca_file, own_ca_file):
         if name is not None:
             context.load_verify_locations(name)

@@ -1,0 +1,168 @@
+"""Blocking upstream calls on an httpx transport that the mesh's owner gave."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+
+from ..._core.values.messages import Deadline, UpstreamRequest
+from ...exceptions import UpstreamError, UpstreamProtocolError
+from ..tasks.cancel_scope import CancelScope
+from .httpx_spans import make_request
+from .protocols import connect_failure, response_head, torn
+
+__all__ = ["TransportClient", "extensions_of", "fields_of", "has_spans", "map_error"]
+
+_TLS_REASON = "its certificate is not valid for it, or not trusted, or the TLS handshake failed"
+_LATE = (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout)
+_BROKEN = (httpx.TransportError, OSError)
+
+
+class TransportClient:
+    """Every call is the transport's: connections, trust, proxies and limits are its own business.
+
+    It knows nothing of a `CancelScope`; each of its reads is at least limited in time.
+    """
+
+    def __init__(self, transport: httpx.AsyncBaseTransport | httpx.BaseTransport) -> None:
+        if not isinstance(transport, httpx.BaseTransport):
+            raise TypeError(f"{type(transport).__name__} is asynchronous: it cannot serve `send`")
+        self._transport = transport
+
+    def open(self, request: UpstreamRequest, until: float, scope: CancelScope) -> TransportResponse:
+        """Send `request`; see `UpstreamClient`."""
+        read_s = max(until - time.monotonic(), 0.001)
+        sent = make_request(request, extensions_of(request, read_s=read_s))
+        try:
+            response = self._transport.handle_request(sent)
+        except _LATE as exc:
+            raise TimeoutError from exc
+        except _BROKEN as exc:
+            raise map_error(exc, request) from exc
+        try:
+            return TransportResponse(response, request.endpoint.provider_host, scope)
+        except UpstreamError:
+            response.close()
+            raise
+
+    def close(self) -> None:
+        """Close nothing: the transport is its owner's."""
+
+
+class TransportResponse:
+    """A response of the transport; the bytes are the network's, never decoded."""
+
+    __slots__ = ("_chunks", "_host", "_response", "_scope", "head")
+
+    def __init__(self, response: httpx.Response, host: str, scope: CancelScope) -> None:
+        if not isinstance(response.stream, httpx.SyncByteStream):
+            raise TypeError("the transport answered with an asynchronous stream")
+        self.head = response_head(host, response.status_code, fields_of(response))
+        self._response = response
+        self._chunks = filter(None, response.stream)
+        self._host = host
+        self._scope = scope
+
+    def read(self, until: float) -> bytes:
+        """Return the next bytes; see `UpstreamResponse`."""
+        try:
+            data = next(self._chunks, b"")
+        except _LATE as exc:
+            raise TimeoutError from exc
+        except _BROKEN as exc:
+            self._scope.check()
+            raise torn(self._host) from exc
+        if not data:
+            self._scope.check()
+        return data
+
+    def close(self, *, drain_s: float = 0.0) -> None:
+        """Close; what the transport does with an unread body is its own business."""
+        with contextlib.suppress(*_BROKEN):
+            self._response.stream.close()  # type: ignore[union-attr]  # checked above
+
+
+def has_spans(transport: httpx.AsyncBaseTransport | httpx.BaseTransport) -> bool:
+    """Whether OpenTelemetry's instrumentation makes a span of each call on `transport`.
+
+    It wraps the method of httpx's own transports, or is a transport itself.
+    """
+    kind = type(transport)
+    if kind.__module__.startswith("opentelemetry."):
+        return True
+    names = ("handle_async_request", "handle_request")
+    return any(hasattr(getattr(kind, name, None), "__wrapped__") for name in names)
+
+
+def extensions_of(
+    request: UpstreamRequest,
+    *,
+    read_s: float | None = None,
+    trace: Callable[..., Any] | None = None,
+) -> dict[str, Any]:
+    """Return what httpx is told about `request`.
+
+    Args:
+        request: what is sent.
+        read_s: limits each single read and write.
+        trace: is called with the steps of the call.
+    """
+    extensions: dict[str, Any] = {
+        "timeout": {
+            "connect": request.connect_timeout_s,
+            "read": read_s,
+            "write": read_s,
+            "pool": None,
+        },
+        "sni_hostname": request.endpoint.server_name,
+    }
+    if trace is not None:
+        extensions["trace"] = trace
+    return extensions
+
+
+def fields_of(response: httpx.Response) -> list[tuple[bytes, bytes]]:
+    """Return the response's fields, their names in lower case."""
+    return [(name.lower(), value) for name, value in response.headers.raw]
+
+
+_REASONS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
+    (httpx.ProxyError, "the proxy refused the connection"),
+    (httpx.ConnectError, "the connection was refused"),
+    ((httpx.ReadError, httpx.WriteError), "the connection was reset"),
+    (httpx.TransportError, "the connection was lost"),
+)
+
+
+def map_error(exc: Exception, request: UpstreamRequest) -> UpstreamError:
+    """Return what `exc` means for the exchange: there was no response, or none in HTTP."""
+    host = request.endpoint.provider_host
+    if isinstance(exc, httpx.ConnectTimeout):
+        return Deadline(0.0, "connect", request.connect_timeout_s, host).error()
+    causes = list(_causes(exc))
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return connect_failure(host, "the name cannot be resolved")
+    if isinstance(exc, httpx.ConnectError) and any(isinstance(c, ssl.SSLError) for c in causes):
+        return connect_failure(host, _TLS_REASON)
+    if isinstance(exc, httpx.RemoteProtocolError):
+        if "disconnected" in str(exc):
+            return connect_failure(host, "the connection was closed before an answer")
+        return UpstreamProtocolError(f"{host} answered something that is not HTTP")
+    for kinds, reason in _REASONS:
+        if isinstance(exc, kinds):
+            return connect_failure(host, reason)
+    return connect_failure(host, "the TLS files for it cannot be used")
+
+
+def _causes(exc: BaseException | None) -> Iterator[BaseException]:
+    """Return what lies beneath `exc`: httpx and httpcore each wrap what the socket raised."""
+    while exc is not None:
+        exc = exc.__cause__ or exc.__context__
+        if exc is not None:
+            yield exc
