@@ -10,8 +10,8 @@ from opentelemetry import trace
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
 
 from .._core.flow.observer import Observation
-from .._core.routing.table import Selection
 from .._core.values.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
+from .._core.values.selection import Selection
 from .._core.values.summary import AnswerSummary
 from .._core.values.usage import Usage
 from . import semconv
@@ -68,21 +68,21 @@ class CallObservation(Observation):
 
     def selected(self, selection: Selection) -> None:
         self._progress.selection = selection
+        if selection.lacks_sticky_key:
+            rule = ((semconv.ROUTE_NAME, selection.route), (semconv.RULE_NAME, selection.rule))
+            self._sinks.metrics.sticky_missing.add(1, rule)
 
     def sending(self, request: UpstreamRequest) -> UpstreamRequest:
         sinks, progress = self._sinks, self._progress
-        before, progress.last = progress.last, request
+        progress.last = request
         progress.attempts += 1
-        if before is None:
+        if progress.first is None:
             progress.first = request
             progress.sent_at = time.perf_counter()
             try:
                 self._begin_span(request)
             except Exception as failure:  # a sampler or a span processor of the application
                 self._failure = self._failure or failure
-        elif (was := _host(before)) != (now := _host(request)):
-            hosts = ((semconv.FALLBACK_FROM, was), (semconv.FALLBACK_TO, now))
-            sinks.metrics.fallbacks.add(1, hosts)
         context, headers = self._context, request.headers
         try:
             context = without_baggage(self._attempts.begin(request, context))
@@ -189,6 +189,27 @@ class CallObservation(Observation):
             context = trace.set_span_in_context(span)
             sinks.content.write(span, context, progress.request, progress.summary)
 
+    def _count(self, ending: Ending) -> None:
+        metrics, progress = self._sinks.metrics, self._progress
+        metrics.requests.add(1, self._request_labels(ending))
+        last = progress.last
+        if last is not None and progress.is_fallback:
+            hosts = (semconv.FALLBACK_FROM, last.preferred_host), (semconv.FALLBACK_TO, _host(last))
+            metrics.fallbacks.add(1, hosts)
+
+    def _request_labels(self, ending: Ending) -> Labels:
+        progress = self._progress
+        selection, last = progress.selection, progress.last
+        labels: Labels = ((semconv.OPERATION, progress.operation),)
+        if ending.error_type is not None:
+            labels = ((semconv.ERROR_TYPE, ending.error_type), *labels)
+        if last is not None and (model := self._sinks.models.requested(last.model)) is not None:
+            labels = (*labels, (semconv.REQUEST_MODEL, model))
+        if selection is not None:
+            route, rule = (semconv.ROUTE_NAME, selection.route), (semconv.RULE_NAME, selection.rule)
+            labels = (*labels, route, rule)
+        return labels
+
     def _record(self, ending: Ending) -> None:
         sinks, progress = self._sinks, self._progress
         sent_at, operation = progress.sent_at, progress.operation
@@ -238,6 +259,7 @@ _LAST_STEPS: tuple[Callable[[CallObservation, Ending], None], ...] = (
     CallObservation._end_attempts,
     CallObservation._end_span,
     CallObservation._end_server_span,
+    CallObservation._count,
     CallObservation._record,
     CallObservation._write_record,
 )

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Sequence
 
 from .._core.flow.observer import Observation, Observer
-from .._core.routing.table import Selection
 from .._core.values.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
+from .._core.values.selection import Selection
 from .._core.values.summary import AnswerSummary
 from .._core.values.usage import Usage
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from .._core.routing.table import Selection
 from .._core.values.messages import ClientRequest, UpstreamRequest
+from .._core.values.selection import Selection
 from .._core.values.summary import AnswerSummary
 
 __all__ = ["CallProgress"]
@@ -42,6 +42,12 @@ class CallProgress(msgspec.Struct):
     def route(self) -> str | None:
         """The name of the route, once there is one."""
         return self.selection.route if self.selection is not None else None
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether the last attempt was not at the provider that the rule prefers."""
+        last = self.last
+        return last is not None and last.endpoint.provider_host != last.preferred_host
 
     @property
     def first_chunk_s(self) -> float | None:

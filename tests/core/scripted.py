@@ -11,7 +11,7 @@ from llm_mesh_middleware._core.flow.observer import Observation
 from llm_mesh_middleware._core.flow.reply import Reply
 from llm_mesh_middleware._core.flow.retrying import RetryPolicy
 from llm_mesh_middleware._core.flow.state import MeshState
-from llm_mesh_middleware._core.routing.table import RoutingTable, Selection
+from llm_mesh_middleware._core.routing.table import RoutingTable
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import (
     Answer,
@@ -22,6 +22,7 @@ from llm_mesh_middleware._core.values.messages import (
     Step,
     UpstreamRequest,
 )
+from llm_mesh_middleware._core.values.selection import Selection
 from llm_mesh_middleware._core.values.usage import Usage
 from llm_mesh_middleware.exceptions import MeshError
 from tests.core.tables import virtual_host
@@ -40,7 +41,7 @@ class Notes(Observation):
         self.usage: Usage | None = None
 
     def selected(self, selection: Selection) -> None:
-        self.events.append(f"selected {selection.rule.name}")
+        self.events.append(f"selected {selection.rule}")
 
     def sending(self, request: UpstreamRequest) -> None:
         self.events.append(f"sending {request.endpoint.provider_host}")

@@ -141,9 +141,9 @@ class Routed(NamedTuple):
 
 def pick(host: VirtualHost, asked: ClientRequest, draw: Callable[[], float]) -> Routed:
     """What routing decides, and the backend that is drawn."""
-    selection = host.select(asked)
-    candidate = picked(selection.rule.backends.tiers[0], Weighted(), asked, draw)
-    return Routed(selection.route, selection.rule.name, candidate.backend.upstream)
+    rule = host.select(asked)
+    candidate = picked(rule.backends.tiers[0], Weighted(), asked, draw)
+    return Routed(host.route, rule.name, candidate.backend.upstream)
 
 
 def select(

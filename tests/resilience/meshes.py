@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from llm_mesh_middleware import LLMProvider, LLMRoute, Mesh, MeshSettings
 from llm_mesh_middleware._core.flow.observer import Observation
-from llm_mesh_middleware._core.routing.table import RoutingTable, Selection
+from llm_mesh_middleware._core.routing.table import RoutingTable
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import (
     ClientRequest,
@@ -18,6 +18,7 @@ from llm_mesh_middleware._core.values.messages import (
     ResponseHead,
     UpstreamRequest,
 )
+from llm_mesh_middleware._core.values.selection import Selection
 from llm_mesh_middleware._core.values.usage import Usage
 from llm_mesh_middleware.exceptions import AnswerableError
 from llm_mesh_middleware.testing import Answer, FakeUpstream, error_body

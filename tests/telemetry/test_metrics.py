@@ -53,10 +53,12 @@ COUNTS = {
     "asm_llm_proxy_prompt_tokens": "{token}",
     "asm_llm_proxy_completion_tokens": "{token}",
     "http.server.active_requests": "{request}",
+    "llm_mesh.requests": "{request}",
     "llm_mesh.requests.active": "{request}",
     "llm_mesh.requests.without_usage": "{request}",
     "llm_mesh.attempts": "{attempt}",
     "llm_mesh.fallbacks": "{fallback}",
+    "llm_mesh.sticky.missing": "{request}",
     "llm_mesh.providers.ejected": "{provider}",
     "llm_mesh.config.reloads": "{reload}",
     "llm_mesh.config.generation": "{generation}",
@@ -74,7 +76,8 @@ async def test_every_metric_is_there_with_its_unit_and_its_buckets(
 ) -> None:
     monkeypatch.setenv(OPT_IN, "http,gen_ai_latest_experimental/dup")
     upstream.script(Answer(503, [], error_body("down")), Answer(200, [], {"choices": []}))
-    mesh = make_mesh(recorder, upstream, second, settings=CHUNKS)
+    sticky = {"stickyBy": {"header": "x-user"}}
+    mesh = make_mesh(recorder, upstream, second, settings=CHUNKS, rule=sticky)
     mesh.reload()
     async with calling(mesh) as client:
         await chat(client, STREAM)
@@ -357,6 +360,33 @@ async def test_a_provider_that_is_ejected_shows(
         }
         states = {host: int(s.state != "healthy") for host, s in mesh.health().items()}
     assert shown == states == {"a.example": 1, "b.example": 0}
+
+
+async def test_requests_are_counted_by_rule_and_model_and_refused_ones_by_their_error(
+    recorder: Recorder, upstream: FakeUpstream
+) -> None:
+    async with calling(make_mesh(recorder, upstream, config={"model": "m-2"})) as client:
+        await chat(client)
+        await chat(client, STREAM)
+        upstream.always(Answer(400, [], error_body("no")))
+        await chat(client)
+        await client.post("/v1/unknown", json=CHAT)
+    rule = {"llm_mesh.route.name": "main", "llm_mesh.rule.name": "all"}
+    served = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m-2", **rule}
+    points = {
+        frozenset(point.attributes.items()): point.value
+        for point in recorder.points("llm_mesh.requests")
+    }
+    assert points == {
+        frozenset(served.items()): 2,
+        frozenset({**served, "error.type": "400"}.items()): 1,
+        frozenset(
+            {
+                "gen_ai.operation.name": "_other",
+                "error.type": "unsupported_operation",
+            }.items()
+        ): 1,
+    }
 
 
 async def test_active_requests_go_up_and_down(recorder: Recorder, upstream: FakeUpstream) -> None:

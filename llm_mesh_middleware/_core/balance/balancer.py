@@ -36,3 +36,6 @@ class Balancer(Protocol):
             call: what is asked.
             random: numbers in [0, 1).
         """
+
+    def lacks_key(self, call: ClientRequest) -> bool:
+        """Return whether calls are kept together by a key that `call` does not have."""

@@ -34,6 +34,10 @@ class Sticky:
         """Return the key of a request, or None."""
         return read_subject(self.kind, self.name, call)
 
+    def lacks_key(self, call: ClientRequest) -> bool:
+        """Return whether the request has no key."""
+        return self.key(call) is None
+
     def pick(
         self, candidates: Sequence[Candidate], call: ClientRequest, random: Callable[[], float]
     ) -> Candidate:

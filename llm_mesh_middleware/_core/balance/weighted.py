@@ -29,3 +29,7 @@ class Weighted:
             accumulate(each.backend.weight / endpoints[id(each.backend)] for each in candidates)
         )
         return candidates[bisect_right(bounds, random() * bounds[-1])]
+
+    def lacks_key(self, call: ClientRequest) -> bool:
+        """Return False: there is no key."""
+        return False

@@ -85,7 +85,7 @@ class _Explainer:
             operation = read_operation(host, request)
             known["operation"] = operation.name
             known["rules"] = self._rules()
-            rule = host.select(request).rule
+            rule = host.select(request)
             known |= {"rule": rule.name, "retry": rule.retry, "timeouts": rule.timeouts}
             known["sticky"] = self._sticky(rule)
             known["backends"] = tuple(self._backends(rule, operation))

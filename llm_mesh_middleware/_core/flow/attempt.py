@@ -83,11 +83,15 @@ class Attempt:
         endpoint: Endpoint,
         lease: Lease,
         number: int,
+        *,
+        preferred_host: str,
     ) -> None:
+        """`preferred_host` is the provider that the rule would have had serve the request."""
         self.upstream = upstream
         self._endpoint = endpoint
         self.lease = lease
         self.number = number
+        self._preferred_host = preferred_host
         self._context = context
         self._transformer: Transformer = context.operation.dialect.transformer(
             context.request, context.operation, upstream
@@ -225,6 +229,7 @@ class Attempt:
             model=self._transformer.model,
             attempt=self.number,
             added_usage=self._transformer.added_usage,
+            preferred_host=self._preferred_host,
         )
 
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from ...exceptions import ClientDisconnected, UnsupportedOperation
 from ..http.forwarding import ForwardPolicy
 from ..provider.health import Lease
-from ..routing.table import Selection, VirtualHost
+from ..routing.table import RouteRule, VirtualHost
 from ..values.messages import (
     Answer,
     Await,
@@ -29,6 +29,7 @@ from ..values.messages import (
 )
 from ..values.operations import Operation
 from ..values.payload import decode_fields
+from ..values.selection import Selection
 from .attempt import Attempt, CallContext, Outcome
 from .observer import Observation
 from .plan import AttemptPlan, Choice
@@ -85,9 +86,10 @@ def exchange(
     """
     try:
         operation = read_operation(host, request)
-        selection = host.select(request)
-        observation.selected(selection)
-        timeouts = selection.rule.timeouts
+        rule = host.select(request)
+        lacks_key = rule.balancer.lacks_key(request)
+        observation.selected(Selection(host.route, rule.name, lacks_key))
+        timeouts = rule.timeouts
         context = CallContext(
             request,
             operation,
@@ -100,16 +102,16 @@ def exchange(
             observation,
         )
         plan = AttemptPlan(
-            selection.rule.backends,
-            selection.rule.retry,
+            rule.backends,
+            rule.retry,
             operation=operation,
-            balancer=selection.rule.balancer,
+            balancer=rule.balancer,
             call=request,
             health=state.health,
             budget=state.budget(host.route),
             random=random,
         )
-        return (yield from _Exchange(context, plan, selection, policy).run())
+        return (yield from _Exchange(context, plan, host.route, rule, policy).run())
     except GeneratorExit:  # the driver gave up, and it does so for one reason only
         observation.ended(None, ClientDisconnected("the client went away"), None)
         raise
@@ -138,11 +140,17 @@ class _Exchange:
     """The attempts of one request, one after another, up to the answer for the client."""
 
     def __init__(
-        self, context: CallContext, plan: AttemptPlan, selection: Selection, policy: ExchangePolicy
+        self,
+        context: CallContext,
+        plan: AttemptPlan,
+        route: str,
+        rule: RouteRule,
+        policy: ExchangePolicy,
     ) -> None:
         self._context = context
         self._plan = plan
-        self._selection = selection
+        self._route = route
+        self._rule = rule
         self._policy = policy
         self._leases: list[Lease] = []
 
@@ -205,7 +213,7 @@ class _Exchange:
         self, choice: Choice, lease: Lease
     ) -> Generator[Step, Answer, tuple[Choice, Attempt, Outcome]]:
         attempt = self._begin(choice, lease)
-        hedge_after_s = self._selection.rule.retry.hedge_after_s
+        hedge_after_s = self._rule.retry.hedge_after_s
         if hedge_after_s is not None and not attempt.is_for_stream:
             choice, attempt, head = yield from self._race(choice, attempt, hedge_after_s)
         else:
@@ -246,7 +254,12 @@ class _Exchange:
         self._plan.tries(choice.candidate)
         candidate = choice.candidate
         return Attempt(
-            self._context, candidate.backend.upstream, candidate.endpoint, lease, self._plan.made
+            self._context,
+            candidate.backend.upstream,
+            candidate.endpoint,
+            lease,
+            self._plan.made,
+            preferred_host=self._plan.preferred_host,
         )
 
     def _tell(self, lease: Lease, outcome: Outcome) -> None:
@@ -258,7 +271,7 @@ class _Exchange:
             lease.vouch(now)
 
     def _is_good(self, head: ResponseHead) -> bool:
-        return head.status not in self._selection.rule.retry.codes
+        return head.status not in self._rule.retry.codes
 
     def _reply(self, attempt: Attempt, outcome: Outcome) -> Reply:
         has_retried = self._plan.made > 1
@@ -297,8 +310,8 @@ class _Exchange:
     def _routing_headers(self, attempt: Attempt) -> list[tuple[bytes, bytes]]:
         return [
             (b"x-llm-mesh-provider", _shown(attempt.upstream.provider)),
-            (b"x-llm-mesh-route", _shown(self._selection.route)),
-            (b"x-llm-mesh-rule", _shown(self._selection.rule.name)),
+            (b"x-llm-mesh-route", _shown(self._route)),
+            (b"x-llm-mesh-rule", _shown(self._rule.name)),
             (b"x-llm-mesh-model", _shown(attempt.model or "")),
             (b"x-llm-mesh-attempts", b"%d" % self._plan.made),
         ]

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..routing.table import Selection
 from ..values.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
+from ..values.selection import Selection
 from ..values.summary import AnswerSummary
 from ..values.usage import Usage
 
@@ -25,7 +25,7 @@ class Observation:
     wants_chunks = False
 
     def selected(self, selection: Selection) -> None:
-        """Routing has chosen a rule and an upstream."""
+        """Routing has chosen a rule."""
 
     def sending(self, request: UpstreamRequest) -> UpstreamRequest | None:
         """An attempt is about to be made; a returned request takes the place of this one."""

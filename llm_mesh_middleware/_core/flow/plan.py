@@ -52,7 +52,8 @@ class AttemptPlan:
 
     Another backend of the same priority comes first, then the next priority; but a provider that
     asks for a short pause gets it, once, before a lower tier is bothered. The same backend comes
-    again only when there is no other. `made` counts the attempts.
+    again only when there is no other. `made` counts the attempts; `preferred_host` is the provider
+    host that the rule prefers, once `first` was called.
     """
 
     def __init__(
@@ -84,14 +85,23 @@ class AttemptPlan:
         self._waited_for: list[Backend] = []
         self._has_hedged = False
         self.made = 0
+        self.preferred_host = self._tiers[0][0].upstream.host
         budget.earn()
 
     def first(self, now: float) -> Choice:
-        """The backend to begin with.
+        """Return the backend to begin with: the preferred one, if it is in service and free.
+
+        It is preferred whatever its health, so that a fallback can be told from a choice. Drawing
+        again among the others, if it cannot serve, gives each the share that its weight says.
 
         Raises:
             NoBackendAvailable: every one is ejected.
         """
+        if candidates := self._candidates(self._tiers[0]):
+            preferred = self._pick(candidates)
+            self.preferred_host = preferred.backend.upstream.host
+            if preferred.health.is_available(now) and preferred.health.has_free_slot():
+                return Choice(preferred)
         choice = self.untried(now)
         if choice is None:
             raise self.unavailable(now)

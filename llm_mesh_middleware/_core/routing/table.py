@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-import msgspec
-
 from ...exceptions import NoRouteMatched
 from ..balance.backends import Backends
 from ..balance.balancer import Balancer
@@ -18,7 +16,7 @@ from ..values.operations import Operation
 from ..values.timeouts import Timeouts
 from .matching import Exact, Match
 
-__all__ = ["RouteRule", "RoutingTable", "Selection", "VirtualHost"]
+__all__ = ["RouteRule", "RoutingTable", "VirtualHost"]
 
 # Raw Host values seen lately: at most 1,024 of 272 bytes, as clients choose them. A DNS name has up
 # to 253 characters; a longer value is looked up each time.
@@ -48,13 +46,6 @@ class RouteRule:
         return False
 
 
-class Selection(msgspec.Struct, frozen=True):
-    """What routing decided for one request."""
-
-    route: str
-    rule: RouteRule
-
-
 @dataclass(frozen=True, slots=True)
 class VirtualHost:
     """A host the mesh answers for.
@@ -68,15 +59,15 @@ class VirtualHost:
     rules: tuple[RouteRule, ...]
     operation: Callable[[str], Operation | None]
 
-    def select(self, request: ClientRequest) -> Selection:
-        """The first rule that holds.
+    def select(self, request: ClientRequest) -> RouteRule:
+        """Return the first rule that holds.
 
         Raises:
             NoRouteMatched: no rule holds.
         """
         for rule in self.rules:
             if rule.holds(request):
-                return Selection(self.route, rule)
+                return rule
         raise NoRouteMatched(f"no rule of route {self.route!r} matches this request")
 
 

@@ -88,7 +88,8 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
 
     `target` is the origin-form request target. `headers` and `body` hold keys and prompts and are
     left out of the `repr`. `attempt` counts from 1. `added_usage`: it asks for token counts that
-    the client did not ask for. `scope` must surround the call, in the task that makes it.
+    the client did not ask for. `preferred_host` is the provider host that the rule prefers for the
+    request, in service or not. `scope` must surround the call, in the task that makes it.
     """
 
     endpoint: Endpoint
@@ -101,6 +102,7 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
     model: str | None = None
     attempt: int = 1
     added_usage: bool = False
+    preferred_host: str = ""
     scope: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def __repr__(self) -> str:

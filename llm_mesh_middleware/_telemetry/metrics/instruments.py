@@ -102,6 +102,8 @@ class MeshMetrics:
         self.http_duration = seconds(semconv.HTTP_SERVER_DURATION, semconv.HTTP_BUCKETS)
         self.http_active = Tally(meter, semconv.HTTP_SERVER_ACTIVE, "{request}", can_fall=True)
         self.active = Tally(meter, semconv.MESH_ACTIVE, "{request}", can_fall=True)
+        self.requests = Tally(meter, semconv.MESH_REQUESTS, "{request}")
+        self.sticky_missing = Tally(meter, semconv.MESH_STICKY_MISSING, "{request}")
         self.attempts = Tally(meter, semconv.MESH_ATTEMPTS, "{attempt}")
         self.fallbacks = Tally(meter, semconv.MESH_FALLBACKS, "{fallback}")
         self._without_usage = Tally(meter, semconv.MESH_WITHOUT_USAGE, "{request}")

@@ -38,7 +38,7 @@ def access_record(progress: CallProgress, ending: Ending, span: SpanContext) -> 
         "overhead_ms": round((sent - started) * 1000, 3) if sent is not None else None,
         "ttfc_ms": round(first * 1000, 3) if first is not None else None,
         "route": selection.route if selection is not None else None,
-        "rule": selection.rule.name if selection is not None else None,
+        "rule": selection.rule if selection is not None else None,
         "provider": last.provider if last is not None else None,
         "upstream_host": last.endpoint.provider_host if last is not None else None,
         "response_model": _cleaned(summary.model) if summary is not None else None,

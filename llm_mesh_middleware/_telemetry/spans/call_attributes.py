@@ -42,7 +42,9 @@ def start_attributes(progress: CallProgress, request: UpstreamRequest) -> dict[s
         found[semconv.ASKED_MODEL] = asked[:_MAX_TEXT]
     if selection is not None:
         found[semconv.ROUTE_NAME] = selection.route
-        found[semconv.RULE_NAME] = selection.rule.name
+        found[semconv.RULE_NAME] = selection.rule
+        if selection.lacks_sticky_key:
+            found[semconv.STICKY_MISSING] = True
     if client.attributes:
         for name, value in islice(client.attributes.items(), _MAX_ATTRIBUTES):
             known = _NAMED.get(name) or semconv.ATTRIBUTE_PREFIX + name
@@ -62,6 +64,7 @@ def end_attributes(progress: CallProgress, ending: Ending) -> dict[str, Attribut
     if first is not None and last is not None and _host(last) != _host(first):
         # The provider that has answered is not the one of the start.
         found |= start_attributes(progress, last)
+    if progress.is_fallback:
         found[semconv.IS_FALLBACK] = True
     if sent_at is not None:
         found[semconv.OVERHEAD] = sent_at - progress.started_at
