@@ -142,6 +142,7 @@ class FileSource:
             resources,
             tuple(problems),
             frozenset().union(*(part.broken_hosts for part in parts)),
+            remnants=tuple(remnant for part in parts for remnant in part.remnants),
             may_be_cut=any(part.may_be_cut for part in parts),
         )
 

@@ -14,6 +14,7 @@ from .._core.balance.sticky import Sticky
 from .._core.balance.weighted import Weighted
 from .._core.flow.retrying import RetryPolicy
 from .._core.routing.matching import Match
+from .._core.routing.regex import LinearPattern
 from .._core.routing.table import RouteRule, RoutingTable, VirtualHost
 from .._core.values.timeouts import Timeouts
 from .._dialects.openai_chat import CHAT
@@ -70,6 +71,7 @@ def compile_manifest(
     compiler = _Compiler(manifest, workload, timeouts)
     compiler.add_providers(endpoints, environ)
     hosts = compiler.virtual_hosts()
+    compiler.check_remnants()
     problems = (*manifest.problems, *compiler.problems)
     if any(problem.severity == "error" for problem in problems):
         return Compiled(None, problems, compiler.files)
@@ -139,7 +141,7 @@ class _Compiler:
 
     def virtual_hosts(self) -> list[VirtualHost]:
         hosts: dict[str, tuple[Resource, VirtualHost]] = {}
-        rule_names: set[str] = set()
+        rule_names = {name for each in self._manifest.remnants for name in each.rule_names}
         for resource in self._manifest.resources:
             if not isinstance(resource.model, LLMRoute):
                 continue
@@ -162,6 +164,19 @@ class _Compiler:
         for resource, host in hosts.values():
             self._add_aliases(resource, host.name)
         return [host for _, host in hosts.values()]
+
+    def check_remnants(self) -> None:
+        """Check patterns and references of routes that have other faults."""
+        for remnant in self._manifest.remnants:
+            for path, pattern in remnant.patterns:
+                try:
+                    LinearPattern(pattern)
+                except ValueError as exc:
+                    self.problems.append(remnant.problem(path, str(exc)))
+            for path, text in remnant.provider_hosts:
+                message = self._why_unknown(text.lower().rstrip("."))
+                if message is not None:
+                    self.problems.append(remnant.problem(path, message))
 
     def _concerns_us(self, resource: Resource, route: LLMRoute) -> bool:
         """A match's own gateways stand in for the route's, so one of them may let us in."""
@@ -221,18 +236,19 @@ class _Compiler:
         self, resource: Resource, ref: BackendRef, path: _Path
     ) -> CompiledProvider | None:
         host = (ref.provider_host or "").lower().rstrip(".")
-        provider = self._providers.get(host)
-        if provider is None and host not in self._manifest.broken_hosts:
-            reason = self._elsewhere.get(host)
-            known = ", ".join(sorted(self._providers)) or "none"
-            self._complain(
-                resource,
-                (*path, "providerHost"),
-                f"provider {host!r} is not for this workload: {reason}"
-                if reason
-                else f"no LLMProvider has the host {host!r}; known hosts: {known}",
-            )
-        return provider
+        message = self._why_unknown(host)
+        if message is not None:
+            self._complain(resource, (*path, "providerHost"), message)
+        return self._providers.get(host)
+
+    def _why_unknown(self, host: str) -> str | None:
+        if host in self._providers or host in self._manifest.broken_hosts:
+            return None
+        reason = self._elsewhere.get(host)
+        if reason:
+            return f"provider {host!r} is not for this workload: {reason}"
+        known = ", ".join(sorted(self._providers)) or "none"
+        return f"no LLMProvider has the host {host!r}; known hosts: {known}"
 
     def _warn_of_unknown_rules(self, provider: CompiledProvider, rule_names: set[str]) -> None:
         for name in provider.rule_names:

@@ -5,7 +5,7 @@ All problems of a text are collected. A document with an error becomes no resour
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise, takewhile
 from typing import Literal, get_args
@@ -34,6 +34,7 @@ from .nodes import Entry, Node, Scalar, find, key_place, place
 from .objects import document_of
 from .placeholders import substitute
 from .reader import Document, Stream
+from .remnants import Remnant, remnant_of
 from .secrets import Secret, SecretName
 
 __all__ = ["Manifest", "Resource", "parse_manifest", "parse_object"]
@@ -112,6 +113,7 @@ class Manifest:
         broken_hosts: hosts of providers that are unusable; a route to one is not to blame.
         secrets: those that `secretKeyRef` names, by namespace and name; None if the source has no
             cluster to read them from.
+        remnants: what can still be checked of routes that are unusable.
         ignored_kinds: the kind of each document that is none of the mesh's.
         may_be_cut: whether a file ends inside a line, as one that is still being written does.
     """
@@ -120,6 +122,7 @@ class Manifest:
     problems: tuple[Problem, ...] = ()
     broken_hosts: frozenset[str] = frozenset()
     secrets: Mapping[SecretName, Secret] | None = field(default=None, repr=False)
+    remnants: tuple[Remnant, ...] = field(default=(), repr=False, compare=False)
     ignored_kinds: tuple[str, ...] = field(default=(), compare=False)
     may_be_cut: bool = field(default=False, compare=False)
 
@@ -161,6 +164,7 @@ def _manifest(
     problems: list[Problem] = []
     broken_hosts: set[str] = set()
     ignored: list[str] = []
+    remnants: list[Remnant] = []
     unfolded = [unfold(document) for document in stream.documents]
     for document in (document for documents, _ in unfolded for document in documents):
         reader = _DocumentReader(document, source, environ)
@@ -172,8 +176,10 @@ def _manifest(
                     model, default_namespace=default_namespace, source=source, root=document.root
                 )
             )
-        elif (host := reader.provider_host()) is not None:
-            broken_hosts.add(host)
+        else:
+            remnants += reader.remnants()
+            if (host := reader.provider_host()) is not None:
+                broken_hosts.add(host)
         if reader.ignored_kind is not None:
             ignored.append(reader.ignored_kind)
     flaws = [flaw for _, flaws in unfolded for flaw in flaws]
@@ -187,6 +193,7 @@ def _manifest(
         tuple(resources),
         tuple(problems),
         frozenset(broken_hosts),
+        remnants=tuple(remnants),
         ignored_kinds=tuple(ignored),
     )
 
@@ -220,6 +227,17 @@ class _DocumentReader:
             for error in exc.errors(include_url=False):
                 self._report(_KINDS[kind], error)
         return None if self.problems else model
+
+    def remnants(self) -> Iterator[Remnant]:
+        """Return what can still be checked of a faulty LLMRoute."""
+        if self._text("kind") != "LLMRoute" or not self.problems:
+            return
+        found = {problem.field for problem in self.problems}
+        yield remnant_of(
+            self._root,
+            self._source,
+            skip=lambda path: path in self._unresolved or format_field(path) in found,
+        )
 
     def provider_host(self) -> str | None:
         """The host a faulty LLMProvider was going to have."""

@@ -98,7 +98,7 @@ class _Reader:
                     f"the key is given twice: in line {entries[key].line} and again in line"
                     f" {key_line}"
                 )
-                self._flaws.append(Flaw(key_line, key_column, message, path))
+                self._flaws.append(Flaw(key_line, key_column, message, (*path, key)))
             entries.setdefault(key, Entry(key_line, key_column, value))
         size = 1 + sum(entry.value.size for entry in entries.values())
         return Mapping(line, column, entries, size)

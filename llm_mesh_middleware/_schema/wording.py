@@ -1,7 +1,7 @@
-"""How faults in configuration are put into words: the field, the value as written, the advice.
+"""Messages for faults in configuration: the field, the value as written, the advice.
 
-pydantic finds the faults; its own messages are written for programmers and may repeat the input, so
-none of them reaches a user except for kinds of fault that no table here knows.
+pydantic finds the faults. Its own messages are written for programmers and may repeat the input, so
+a user sees one only for a kind of fault that no table here covers.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Path = tuple[str | int, ...]
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _LONGEST_SHOWN = 60
-_KEY_MARK = "[key]"  # what pydantic puts behind a key that is at fault itself
+_KEY_MARK = "[key]"  # pydantic appends it to the path if a key itself is wrong
 
 _EXPECTED = {
     "string_type": "a string",
@@ -57,21 +57,21 @@ _CONTAINERS = ("a mapping", "a list")
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A value at fault: what it is (`a string`, `a list`), and its text if that may be shown."""
+    """A wrong value: its kind (`a string`, `a list`), and its text if that may be shown."""
 
     kind: str
     text: str | None = None
 
 
 def shown(text: str) -> str:
-    """The text in quotes, on one line and not too long; nothing behind the first line break."""
+    """Return the first line of a text in quotes, shortened if it is long."""
     line = text.splitlines()[0] if text.splitlines() else ""
     cut = line[:_LONGEST_SHOWN]
     return repr(cut if cut == text else f"{cut}…")
 
 
 def format_field(path: Path) -> str:
-    """The path as one would write it: `spec.rules[0].backendRefs`."""
+    """Write a path as `spec.rules[0].backendRefs`."""
     parts: list[str] = []
     for part in path:
         if isinstance(part, int):
@@ -84,12 +84,12 @@ def format_field(path: Path) -> str:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """`did you mean ...`, or what there is to choose from; for the end of a sentence."""
+    """Suggest the name that was meant, or list the choices; for the end of a sentence."""
     by_letters = {_letters(candidate): candidate for candidate in known}
     near = difflib.get_close_matches(_letters(name), by_letters, n=1)
     if near:
         return f"did you mean `{by_letters[near[0]]}`?"
-    return f"known here: {', '.join(by_letters.values())}"
+    return f"expected one of: {', '.join(by_letters.values())}"
 
 
 def _letters(name: str) -> str:
@@ -97,32 +97,36 @@ def _letters(name: str) -> str:
 
 
 def fault_at(path: Path, message: str) -> PydanticCustomError:
-    """For validators: a fault at a place below the value that is being checked."""
+    """Return an error for a validator, at a path below the value that is being checked."""
     return PydanticCustomError("mesh_fault", "{message}", {"message": message, "below": path})
 
 
 def field_path(error: ErrorDetails) -> Path:
-    """The place of pydantic's error in the document."""
+    """Return the path of pydantic's error in the document."""
     path = tuple(part for part in error["loc"] if part != _KEY_MARK)
     below: Path = error.get("ctx", {}).get("below", ())
     return path + below
 
 
 def is_about_a_key(error: ErrorDetails) -> bool:
-    """Whether the name in the path is at fault rather than the value behind it."""
+    """Whether the last key of the path is wrong rather than its value."""
     return error["type"] == "extra_forbidden" or error["loc"][-1:] == (_KEY_MARK,)
 
 
 def say(error: ErrorDetails, given: Given | None = None) -> str:
-    """The message for a fault that pydantic found."""
+    """Return the message for an error of pydantic."""
     kind, context = error["type"], error.get("ctx", {})
     if kind == "missing":
         return "is missing"
     if kind == "too_short":
-        return f"needs at least {context['min_length']} of them"
+        return f"must have at least {_items(context['min_length'])}"
     if kind in _EXPECTED:
         return _say_expected(_EXPECTED[kind], given)
     return _with_value(_sentence(error, context), given)
+
+
+def _items(count: int) -> str:
+    return "1 item" if count == 1 else f"{count} items"
 
 
 def _sentence(error: ErrorDetails, context: Mapping[str, Any]) -> str:
@@ -164,7 +168,7 @@ def _with_value(message: str, given: Given | None) -> str:
 
 
 def known_fields(model: type[BaseModel], path: Sequence[str | int]) -> tuple[str, ...]:
-    """The fields, as YAML spells them, of the mapping at `path` below a model."""
+    """Return the YAML names of the fields of the mapping at `path` below a model."""
     here: Any = model
     for part in path:
         here = _step(_bare(here), part)
@@ -182,7 +186,7 @@ def _step(here: Any, part: str | int) -> Any:
 
 
 def _bare(annotation: Any) -> Any:
-    """The annotation without `Annotated` and `| None`."""
+    """Return an annotation without `Annotated` and `| None`."""
     if get_origin(annotation) is Annotated:
         return _bare(get_args(annotation)[0])
     members = [member for member in get_args(annotation) if member is not NoneType]

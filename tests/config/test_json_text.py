@@ -59,7 +59,7 @@ def test_objects_may_follow_one_another(between: str) -> None:
         ('"host"', '"hots"', 11, 3, "spec.hots", "did you mean"),
         ('"acme.example"', '"a/b"', 11, 11, "spec.host", "must be"),
         ('"maxConcurrency": 5', '"maxConcurrency": "5"', 13, 21, "spec.maxConcurrency", "number"),
-        ('"path"', '"host"', 12, 3, "spec", "the key is given twice: in line 11"),
+        ('"path"', '"host"', 12, 3, "spec.host", "the key is given twice: in line 11"),
         ("5,", "5", 14, 3, "", "a , or } is missing here"),
         ('"kind":', '"kind"', 3, 9, "", "a : is missing here"),
         ('"kind"', "kind", 3, 2, "", 'a key in " is missing here'),

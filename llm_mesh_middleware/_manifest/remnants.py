@@ -1,0 +1,68 @@
+"""What can still be checked of a route that is faulty: its patterns and references.
+
+A misspelt field must not hide a bad regular expression or an unknown provider beside it, or a user
+needs one run for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from .._schema.wording import Path, format_field
+from ..exceptions import Problem
+from .nodes import Mapping, Node, Scalar, Sequence, place
+
+__all__ = ["Remnant", "remnant_of"]
+
+_RULES: Path = ("spec", "rules")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Remnant:
+    """Strings of a faulty document that other checks apply to, each with its path.
+
+    No repr: the nodes hold the text of API keys.
+    """
+
+    source: str
+    root: Node
+    patterns: tuple[tuple[Path, str], ...]
+    provider_hosts: tuple[tuple[Path, str], ...]
+    rule_names: tuple[str, ...]
+
+    def problem(self, path: Path, message: str) -> Problem:
+        """Return a problem with the value at a path."""
+        line, column = place(self.root, path)
+        return Problem(self.source, line, column, format_field(path), message)
+
+
+def remnant_of(root: Node, source: str, *, skip: Callable[[Path], bool]) -> Remnant:
+    """Collect what can be checked below the rules of a document.
+
+    `skip` says of a path whether something is wrong with it already.
+    """
+    patterns: list[tuple[Path, str]] = []
+    hosts: list[tuple[Path, str]] = []
+    names: list[str] = []
+    for path, text in _strings(root, ()):
+        if path[:2] != _RULES or "${" in text or skip(path):
+            continue
+        if path[-1] == "regex" and "matches" in path:
+            patterns.append((path, text))
+        elif path[-1] == "providerHost" and "backendRefs" in path:
+            hosts.append((path, text))
+        elif path[-1] == "name" and len(path) == len(_RULES) + 2:
+            names.append(text)
+    return Remnant(source, root, tuple(patterns), tuple(hosts), tuple(names))
+
+
+def _strings(node: Node, path: Path) -> Iterator[tuple[Path, str]]:
+    if isinstance(node, Mapping):
+        for key, entry in node.entries.items():
+            yield from _strings(entry.value, (*path, key))
+    elif isinstance(node, Sequence):
+        for index, item in enumerate(node.items):
+            yield from _strings(item, (*path, index))
+    elif isinstance(node, Scalar) and isinstance(node.value, str):
+        yield path, node.value
