@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -15,20 +16,87 @@ from .values.usage import Usage
 if TYPE_CHECKING:
     from .provider.upstream import Upstream
 
-__all__ = ["BodyRelay", "Dialect", "Transformer", "WholeAnswer"]
+__all__ = [
+    "BodyRelay",
+    "Dialect",
+    "EventKind",
+    "FactReader",
+    "Transformer",
+    "Whole",
+    "WholeAnswer",
+]
 
 
 class WholeAnswer(msgspec.Struct, frozen=True):
-    """An answer as the client gets it at once."""
+    """A response as the client gets it at once.
 
+    `status` is not the provider's where that is 200 and the body an error object, but what the
+    error's code means. `reasons` are the code and the type of an error object.
+    """
+
+    status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
     summary: AnswerSummary | None = None
+    reasons: frozenset[str] = frozenset()
 
     @property
     def usage(self) -> Usage | None:
         """The token counts, if the answer has any."""
         return self.summary.usage if self.summary is not None else None
+
+
+class Whole(Protocol):
+    """A whole response, read on the side."""
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it is an error object, whatever its status."""
+
+    def summary(self, body: bytes | None) -> AnswerSummary:
+        """What it says of itself; `body` is kept with it."""
+
+
+class EventKind(Enum):
+    """What one event of a stream is to a relay."""
+
+    CONTENT = "content"  # whatever is not one of the others
+    USAGE = "usage"  # token counts and nothing that an SDK takes for a part of the response
+    ERROR = "error"
+    UNREADABLE = "unreadable"  # no SDK can read it
+
+
+class FactReader(Protocol):
+    """Reads on the side what the events of one stream say; they are passed on unread otherwise."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """The token counts so far."""
+
+    @property
+    def events(self) -> int:
+        """How many events were read; the mark of the end is none."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the stream has said that nothing follows."""
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether an event told of an error."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the stream may end here."""
+
+    def read(self, data: bytes, name: bytes = b"") -> EventKind:
+        """Take the data of an event, and the event's name if it has one."""
+
+    def read_deltas(self, events: bytes, count: int) -> bool:
+        """Take `count` events, a JSON array, if each is a mere delta; else take none of them."""
+
+    def summary(self, *, body: bytes | None = None) -> AnswerSummary:
+        """What the events say of the response so far; `body` is kept with it."""
 
 
 class BodyRelay(Protocol):
@@ -49,6 +117,14 @@ class BodyRelay(Protocol):
     @property
     def summary(self) -> AnswerSummary:
         """What was seen of the answer so far."""
+
+    @property
+    def has_event(self) -> bool:
+        """Whether what was passed on holds an event: comments and blank lines are none."""
+
+    @property
+    def refusal(self) -> WholeAnswer | None:
+        """The response as a whole one, if an error is all that its stream has told so far."""
 
     def feed(self, data: bytes, /) -> bytes:
         """Take upstream bytes, return what the client gets now."""
@@ -75,8 +151,12 @@ class Transformer(Protocol):
     def body(self) -> bytes:
         """The request body for the upstream."""
 
-    def is_stream(self, head: ResponseHead) -> bool:
-        """Whether the answer is passed on as it arrives rather than as a whole."""
+    def is_stream(self, head: ResponseHead, begin: bytes = b"") -> bool | None:
+        """Whether the response is passed on as it arrives rather than as a whole.
+
+        Its label may be wrong, so its first bytes decide; None says that more of them are needed.
+        Without any bytes the label decides.
+        """
 
     def whole(self, head: ResponseHead, body: bytes, *, max_bytes: int) -> WholeAnswer:
         """What the client gets for an answer read to its end.
@@ -116,6 +196,12 @@ class Dialect(Protocol):
         self, request: ClientRequest, operation: Operation, upstream: Upstream
     ) -> Transformer:
         """Return the conversion for one attempt at `upstream`."""
+
+    def facts(self) -> FactReader:
+        """Return what reads the events of one stream."""
+
+    def read_whole(self, body: bytes) -> Whole | None:
+        """Return what a whole response says, or None if no SDK can read it."""
 
     def write_error(self, error: AnswerableError) -> bytes:
         """Return the body of the mesh's own error: a JSON object as this dialect has it."""

@@ -210,9 +210,7 @@ def test_a_body_of_just_the_limit_is_passed_on() -> None:
         b'{"id":"a","choices":[',
         b'{"id":"a"} trailing',
         b"{'id': 1}",
-        b"NaN",
         b"[" * 100_000,
-        b"data: {}\n\n",
     ],
     ids=lambda body: repr(body[:20]),
 )

@@ -9,7 +9,7 @@ import pytest
 
 from llm_mesh_middleware._core.values.messages import error_object
 from llm_mesh_middleware.exceptions import InvalidJSON
-from tests.core.scripted import play
+from tests.core.scripted import play, sent
 from tests.core.tables import ACME, provider, request, table
 
 DEEP, DIGITS = b"[" * 100_000, b"9" * 5000
@@ -42,8 +42,9 @@ MALFORMED = {
     "overlong UTF-8": b'{"a":"\xc0\xaf"}',
     "a surrogate in UTF-8": b'{"a":"\xed\xa0\xbd"}',
     "invalid UTF-8 behind the object": b'{"a":1}\xff',
-    "half a surrogate pair": rb'{"a":"\ud83d"}',
-    "byte order mark": b'\xef\xbb\xbf{"a":1}',
+    "half a surrogate pair in a key": rb'{"\ud83d":1}',
+    "two byte order marks": b'\xef\xbb\xbf\xef\xbb\xbf{"a":1}',
+    "10 MB that msgspec refuses": b'{"a":NaN,"b":"' + b"x" * 10_000_000 + b'"}',
     "UTF-16": '{"a":1}'.encode("utf-16"),
     # not JSON
     "open object": b'{"a":1',
@@ -61,9 +62,8 @@ MALFORMED = {
     "single quotes": b"{'a':1}",
     "a number for a key": b"{1:1}",
     "comment": b'{"a":1 /* x */}',
-    "NaN": b'{"a":NaN}',
-    "NaN within": b'{"a":[NaN]}',
-    "Infinity": b'{"a":-Infinity}',
+    "NaN in lower case": b'{"a":nan}',
+    "NaN for a body": b"NaN",
     "leading zero": b'{"a":01}',
     "plus sign": b'{"a":+1}',
     "bare fraction": b'{"a":.5}',
@@ -122,6 +122,28 @@ def test_a_number_that_is_too_long_is_named_by_its_member() -> None:
 def test_a_long_string_of_digits_is_not_taken_for_a_number() -> None:
     body = b'{"a":"' + DIGITS + b'"}'
     assert play(table(provider()), request(body=body), host=ACME).error is None
+
+
+ODD = {
+    "half a surrogate pair": rb'{"a":"cut \ud83d here","model":"x"}',
+    "halves in the wrong order": rb'{"a":["\ude00\ud83d"],"model":"x"}',
+    "NaN": b'{"a":NaN,"model":"x"}',
+    "NaN within": b'{"a":[ NaN,\t-Infinity],"model":"x"}',
+    "Infinity": b'{"a":{"b" : Infinity},"model":"x"}',
+}
+
+
+@pytest.mark.parametrize("body", ODD.values(), ids=ODD)
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/embeddings", "/v1/responses"])
+def test_what_python_reads_as_json_is_left_to_the_provider(body: bytes, path: str) -> None:
+    request_sent = sent(table(provider()), request(path=path, body=body), host=ACME)
+    assert (request_sent.body, request_sent.model) == (body, "x")
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/embeddings"])
+def test_a_byte_order_mark_is_skipped(path: str) -> None:
+    body = b'\xef\xbb\xbf{"a":1}'
+    assert sent(table(provider()), request(path=path, body=body), host=ACME).body == b'{"a":1}'
 
 
 def test_an_error_object_has_all_four_members() -> None:

@@ -36,6 +36,10 @@ UNCHANGED = [
     b'{"code":"InvalidApiKey","message":"no","request_id":"r"}',
     b'{"detail":"Not Found"}',
     b"{}",
+    b'["error"]',
+    b'[{"error":{"code":400,"message":"Cannot find field.","status":"INVALID_ARGUMENT"}}]\n',
+    b'"quota exceeded"',
+    b'{"message":"lone \\ud83d","limit":NaN}',
 ]
 
 
@@ -55,19 +59,14 @@ def test_an_error_keeps_status_body_and_fields(status: int, asked: str) -> None:
         (b"", HTML),
         (b"", JSON),
         (b"<html><h1>502 Bad Gateway</h1> 10.1.2.3</html>", HTML),
-        (b"upstream connect error 10.1.2.3", "content-type: text/plain"),
-        (b'{"error": {"message": "half', JSON),
-        (b'["error"]', JSON),
-        (b'"error"', JSON),
+        (b" \r\n", "content-type: text/plain"),
         (b"\xff\xfe", "content-type: application/octet-stream"),
-        (b"[" * 100_000, JSON),
-        (b'data: {"error": {}}\n\n', "content-type: text/event-stream"),
     ],
     ids=lambda value: repr(value[:24]),
 )
 @pytest.mark.parametrize("status", [404, 429, 502])
 @pytest.mark.parametrize("asked", ["{}", '{"stream": true}'])
-def test_an_error_that_is_no_json_object_is_put_into_one(
+def test_an_error_that_says_nothing_becomes_an_error_object(
     body: bytes, field: str, status: int, asked: str
 ) -> None:
     got, headers, made = answer(status, body, field, "retry-after: 7", asked=asked)
@@ -82,6 +81,46 @@ def test_an_error_that_is_no_json_object_is_put_into_one(
             "code": "upstream_error",
         }
     }
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (b"model overloaded, try again", "model overloaded, try again"),
+        (b" two\r\nlines\t", "two  lines"),
+        (b'{"error": {"message": "half', '{"error": {"message": "half'),
+        (b"x" * 9999, "x" * 500),
+        (b"[" * 100_000, "[" * 500),
+        (f"bad key {KEY}".encode(), "bad key ***"),
+        (b"x" * 490 + KEY.encode(), "x" * 490 + "***"),
+    ],
+    ids=lambda value: repr(value[:24]),
+)
+@pytest.mark.parametrize("field", [JSON, "content-type: text/plain", HTML])
+def test_the_text_of_an_error_is_the_message_of_an_error_object(
+    body: bytes, shown: str, field: str
+) -> None:
+    made = json.loads(answer(429, body, field)[2])
+    assert made["error"]["message"] == f"{ACME} answered 429: {shown}"
+
+
+@pytest.mark.parametrize(
+    ("body", "made"),
+    [
+        (b'data: {"error": {}}\n\n', b'{"error": {}}'),
+        (
+            b': hold on\n\ndata: {"error":{"message":"m"}}\n\ndata: [DONE]\n\n',
+            b'{"error":{"message":"m"}}',
+        ),
+        (
+            b'id:1\nevent:error\n:HTTP_STATUS/400\ndata:{"code":"C","message":"m"}',
+            b'{"code":"C","message":"m"}',
+        ),
+    ],
+)
+@pytest.mark.parametrize("field", [JSON, "content-type: text/event-stream"])
+def test_the_first_event_of_an_error_is_its_body(body: bytes, made: bytes, field: str) -> None:
+    assert answer(400, body, field)[2] == made
 
 
 @pytest.mark.parametrize("secret", [KEY, OWN_TOKEN])

@@ -159,13 +159,34 @@ FILLED = {"temperature": "0.2", "stop": '["a"]', "user": "null", "metadata": '{"
         ('{"temperature": null}', {"temperature": "null"}),
         ('{"metadata": {}}', {"metadata": "{}"}),
         ('{"stop": []}', {"stop": "[]"}),
-        ('{"Temperature": 1}', {"Temperature": "1"}),
+        ('{"Temperature": 1, "TOP_P": 1}', {"TOP_P": "1"}),
         ('{"n": 1}', {"n": "1"}),
     ],
 )
 def test_defaults_are_set_where_the_request_is_silent(asked: str, changed: dict[str, str]) -> None:
     for path in (CHAT, COMPLETIONS, RESPONSES):
         assert members(body_of(DEFAULTS, asked, path=path)) == FILLED | changed
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        '{"MODEL": "twin", "n": 1}',
+        '{"Model": "twin", "model": "own", "n": 1}',
+        '{"mo\u0064eL": "twin", "n": 1, "ſtream": true, "\u017fTREAM_options": {}}',
+        '{"STREAM": true, "Stream_Options": {"include_usage": true}, "n": 1}',
+    ],
+)
+@pytest.mark.parametrize("path", [CHAT, COMPLETIONS, RESPONSES])
+def test_a_member_that_differs_from_a_configured_one_only_in_case_is_dropped(
+    asked: str, path: str
+) -> None:
+    assert members(body_of("{model: m}", asked, path=path)) == {"model": '"m"', "n": "1"}
+
+
+def test_other_members_keep_their_case() -> None:
+    sent = members(body_of("{model: m}", '{"Extra": 1, "extra": 2, "ÄX": 3}'))
+    assert sent == {"model": '"m"', "Extra": "1", "extra": "2", "ÄX": "3"}
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llm_mesh_middleware._core.dialect import WholeAnswer
 from llm_mesh_middleware._core.http.decoding import BodyDecoder
 from llm_mesh_middleware._core.http.sse import EventCutter, event_data
 from llm_mesh_middleware._core.values.usage import Usage
 from llm_mesh_middleware._dialects import openai_chat
-from llm_mesh_middleware._dialects.event_relay import EventRelay
+from llm_mesh_middleware._dialects.openai_chat.facts import without_usage
+from llm_mesh_middleware._dialects.same.relay import EventRelay
 from llm_mesh_middleware.exceptions import ClientDisconnected, UpstreamProtocolError
 from llm_mesh_middleware.testing import chat_stream, token_usage
 from tests.canaries import canary
@@ -45,7 +47,11 @@ STOP = delta("", reason="stop")
 def relay_of(*, drops_usage: bool = True, coding: str | None = None) -> EventRelay:
     decoder = BodyDecoder(coding, 1 << 20) if coding else None
     return EventRelay(
-        UPSTREAM, dialect=openai_chat.DIALECT, drops_usage=drops_usage, decoder=decoder
+        UPSTREAM,
+        openai_chat.DIALECT,
+        refuse=lambda body: WholeAnswer(502, [], body),
+        strip_usage=without_usage if drops_usage else None,
+        decoder=decoder,
     )
 
 
@@ -104,7 +110,8 @@ COMPLETE = {
     "other fields": [b"id: 1\nevent: chunk\nretry: 5\n" + delta(), b"event: ping\n\n", STOP, DONE],
     "several data lines": [b'data: {"choices":\ndata: []}\n\n', STOP, DONE],
     "unknown events": [event(type="custom"), b"data: 5\n\n", b"data: null\n\n", STOP, DONE],
-    "responses": [event(type="response.created"), event(type="response.completed", response={})],
+    "half a surrogate pair": [b'data: {"a":"\\ud83d"}\n\n', b'data: {"b":NaN}\n\n', STOP, DONE],
+    "events after the finish reason": [delta(), STOP, event(choices=[{"index": 0, "delta": {}}])],
     "UTF-8": ["data: {\"a\": \"你好 😀 \u2028\"}\n\n".encode(), STOP, DONE],
     "spelling": [
         b'data: {"a" : 1.0e-7,\t"b":10000000000000000000000, "a":"\\u00e9"}\n\n', STOP, DONE

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 import msgspec
 
 from ...exceptions import UpstreamError, UpstreamProtocolError
-from ..dialect import BodyRelay, Transformer
+from ..dialect import BodyRelay, Transformer, WholeAnswer
 from ..http.forwarding import ForwardPolicy
 from ..provider.health import Lease
 from ..provider.outliers import Result
@@ -33,6 +33,12 @@ from .redacted_relay import RedactedRelay
 from .retrying import retry_after_s
 
 __all__ = ["Attempt", "CallContext", "Outcome", "call_headers"]
+
+
+# How much of a body is looked at to tell what it is.
+_MAX_LOOKED_AT = 4096
+# How many bytes of comments are held back: they commit to nothing, unlike events.
+_MAX_HELD_BACK = 65_536
 
 
 class CallContext(msgspec.Struct, frozen=True):
@@ -159,52 +165,73 @@ class Attempt:
                 raise UpstreamProtocolError(
                     f"{self.upstream.host} answered with a redirect; none is followed"
                 )
-            if self._transformer.is_stream(head):
-                return (yield from self._begin_stream(head))
-            return (yield from self._read_whole(head))
+            begun = [(yield from _read(self._first_byte))]
+            if (yield from self._is_stream(head, begun)):
+                return (yield from self._begin_stream(head, begun))
+            return (yield from self._read_whole(head, begun))
         except UpstreamError as error:
             secrets.redact_error(error)
             return Outcome(error.status, [], error=error)
 
-    def _begin_stream(self, head: ResponseHead) -> Generator[Step, Answer, Outcome]:
-        """Read until there is something for the client; up to then it can be tried again."""
+    def _is_stream(self, head: ResponseHead, begun: list[bytes]) -> Generator[Step, Answer, bool]:
+        """Return what the response is, adding to `begun` what it takes to know that."""
+        is_stream = self._transformer.is_stream(head, begun[0])
+        while is_stream is None and begun[-1] and sum(map(len, begun)) < _MAX_LOOKED_AT:
+            begun.append((yield from _read(self._first_byte)))
+            is_stream = self._transformer.is_stream(head, b"".join(begun))
+        return bool(self._transformer.is_stream(head) if is_stream is None else is_stream)
+
+    def _begin_stream(
+        self, head: ResponseHead, begun: list[bytes]
+    ) -> Generator[Step, Answer, Outcome]:
+        """Read up to the first event; until then another attempt can be made."""
         headers, relay = self._transformer.relay(head)
         if self.upstream.secrets:
             relay = RedactedRelay(relay, self.upstream.secrets)
-        body = b""
-        while not body:
-            received = yield from _read(self._first_byte)
-            body = relay.feed(received) if received else relay.finish()
-            if isinstance(relay.error, UpstreamError):
+        received, held, size = b"".join(begun), [], 0
+        while True:
+            held.append(relay.feed(received) if received else relay.finish())
+            size += len(held[-1])
+            if relay.refusal is not None:
+                return self._whole_outcome(head, relay.refusal)
+            if isinstance(relay.error, UpstreamError) and not relay.has_event:
                 raise relay.error
-            if not received:
-                return Outcome(head.status, headers, body, summary=relay.summary)
+            if relay.has_event or not received or size > _MAX_HELD_BACK:
+                break
+            received = yield from _read(self._first_byte)
+        body = b"".join(held)
+        if not received and relay.error is None:
+            return Outcome(head.status, headers, body, summary=relay.summary)
         return Outcome(head.status, headers, body, relay=relay)
 
-    def _read_whole(self, head: ResponseHead) -> Generator[Step, Answer, Outcome]:
-        context = self._context
-        received = yield from self._read_all()
-        answer = self._transformer.whole(head, received, max_bytes=context.max_response_bytes)
-        secrets, is_error = self.upstream.secrets, head.status >= 400
+    def _read_whole(
+        self, head: ResponseHead, begun: list[bytes]
+    ) -> Generator[Step, Answer, Outcome]:
+        received = yield from self._read_all(begun)
+        limit = self._context.max_response_bytes
+        return self._whole_outcome(head, self._transformer.whole(head, received, max_bytes=limit))
+
+    def _whole_outcome(self, head: ResponseHead, answer: WholeAnswer) -> Outcome:
+        secrets, is_error = self.upstream.secrets, answer.status >= 400
         body = secrets.redact(answer.body) if is_error else secrets.redact_content(answer.body)
         headers, summary = answer.headers, answer.summary
         if len(body) != len(answer.body):
             headers = [field for field in headers if field[0] != b"content-length"]
             headers.append((b"content-length", b"%d" % len(body)))
+        wall_clock = self._context.wall_clock
         return Outcome(
-            head.status,
+            answer.status,
             headers,
             body,
             summary=None if summary is None else secrets.redact_summary(summary),
-            reasons=_reasons(body) if is_error else frozenset(),
-            retry_after_s=retry_after_s(head.headers, context.wall_clock) if is_error else None,
+            reasons=answer.reasons,
+            retry_after_s=retry_after_s(head.headers, wall_clock) if is_error else None,
         )
 
-    def _read_all(self) -> Generator[Step, Answer, bytes]:
+    def _read_all(self, chunks: list[bytes]) -> Generator[Step, Answer, bytes]:
         context = self._context
         limit, whole = context.max_response_bytes, context.deadline.for_host(self.upstream.host)
-        chunk = yield from _read(self._first_byte)
-        chunks, size = [chunk], len(chunk)
+        chunk, size = chunks[-1], sum(map(len, chunks))
         while chunk and size <= limit:
             chunk = yield from _read(
                 whole.or_sooner(context.clock(), "idle", context.timeouts.idle)
@@ -240,26 +267,6 @@ def call_headers(
     own = dict(upstream.headers)
     forwarded = forward.select(headers)
     return (*upstream.headers, *(field for field in forwarded if field[0] not in own))
-
-
-class _Error(msgspec.Struct):
-    code: str | int | None = None
-    type: str | None = None
-
-
-class _ErrorAnswer(msgspec.Struct):
-    error: _Error
-
-
-_decode_error = msgspec.json.Decoder(_ErrorAnswer).decode
-
-
-def _reasons(body: bytes) -> frozenset[str]:
-    try:
-        error = _decode_error(body).error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return frozenset()
-    return frozenset(str(reason) for reason in (error.code, error.type) if reason is not None)
 
 
 def _read(deadline: Deadline) -> Generator[Step, Answer, bytes]:

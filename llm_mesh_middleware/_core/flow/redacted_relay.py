@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...exceptions import UpstreamError
-from ..dialect import BodyRelay
+from ..dialect import BodyRelay, WholeAnswer
 from ..provider.secrets import Secrets
 from ..values.summary import AnswerSummary
 
@@ -37,6 +37,16 @@ class RedactedRelay:
     def summary(self) -> AnswerSummary:
         """What was seen of the answer so far."""
         return self._secrets.redact_summary(self._relay.summary)
+
+    @property
+    def has_event(self) -> bool:
+        """Whether what was passed on holds an event."""
+        return self._relay.has_event
+
+    @property
+    def refusal(self) -> WholeAnswer | None:
+        """The response as a whole one, if an error is all that its stream has told so far."""
+        return self._relay.refusal
 
     def feed(self, data: bytes, /) -> bytes:
         """Take upstream bytes, return what the client gets now."""

@@ -13,6 +13,7 @@ __all__ = [
     "EventTooLong",
     "before_last_events",
     "event_data",
+    "event_name",
     "make_event",
     "plain_data",
 ]
@@ -124,6 +125,18 @@ def event_data(event: bytes) -> bytes:
         if name == b"data":
             values.append(value.removeprefix(b" "))
     return b"\n".join(values)
+
+
+def event_name(event: bytes) -> bytes:
+    """Return the value of the event's last `event` field; empty if it has none."""
+    if event.startswith(b"data: ") and b"\nevent" not in event and b"\revent" not in event:
+        return b""
+    found = b""
+    for line in _LINE_END.split(event.removeprefix(_BOM)):
+        name, _, value = line.partition(b":")
+        if name == b"event":
+            found = value.removeprefix(b" ")
+    return found
 
 
 def plain_data(data: bytes) -> bytes | None:

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 import msgspec
 
 from ...exceptions import InvalidJSON
+from .lenient_json import member_texts, parse_json
 
 __all__ = [
     "Fields",
     "decode_fields",
     "encode_fields",
     "is_json",
-    "is_object",
     "raw",
     "read_bool",
     "read_fields",
@@ -46,14 +46,14 @@ def decode_fields(body: bytes) -> Fields:
         InvalidJSON: the body is not one JSON object in UTF-8.
     """
     try:
-        fields = _decode_fields(body.decode())
+        text = body.decode().removeprefix("\ufeff")
+        fields = _decode_fields(text)
     except UnicodeDecodeError as exc:
         raise InvalidJSON(f"the body is not UTF-8 (byte {exc.start})") from None
     except msgspec.ValidationError:
         raise InvalidJSON("the body is JSON, but not an object") from None
     except msgspec.DecodeError as exc:
-        reason = str(exc) if body.strip() else "it is empty"
-        raise InvalidJSON(f"the body is not valid JSON: {reason}") from None
+        fields = _decode_leniently(text, reason=str(exc))
     except RecursionError:
         raise InvalidJSON("the body is not valid JSON: it is nested too deeply") from None
     for name, value in fields.items():
@@ -62,20 +62,26 @@ def decode_fields(body: bytes) -> Fields:
     return fields
 
 
+def _decode_leniently(text: str, *, reason: str) -> Fields:
+    """Decode what msgspec refuses and Python's parser takes; the provider has the last word."""
+    try:
+        return {name: msgspec.Raw(value.encode()) for name, value in member_texts(text)}
+    except ValueError:
+        reason = reason if text.strip() else "it is empty"
+        raise InvalidJSON(f"the body is not valid JSON: {reason}") from None
+
+
 def is_json(body: bytes) -> bool:
-    """Whether `body` is one whole JSON value."""
+    """Return whether `body` is one JSON value that SDKs can read."""
     try:
         _decode_nothing(body)
     except (msgspec.DecodeError, RecursionError):
-        return False
-    return True
-
-
-def is_object(body: bytes) -> bool:
-    """Whether `body` is a JSON object in UTF-8."""
+        pass
+    else:
+        return True
     try:
-        _decode_fields(body.decode())
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        parse_json(body)
+    except ValueError:
         return False
     return True
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
-from ..._core.dialect import Transformer
+from ..._core.dialect import FactReader, Transformer, Whole
 from ..._core.http.sse import make_event
 from ..._core.provider.upstream import Upstream
 from ..._core.values.messages import ClientRequest
 from ..._core.values.operations import Operation
 from ...exceptions import AnswerableError
 from ..same import SameTransformer
+from .facts import MessageFacts, read_message
 
 __all__ = ["DIALECT", "MESSAGES", "OPERATIONS", "AnthropicMessages"]
 
@@ -40,6 +41,14 @@ class AnthropicMessages:
     ) -> Transformer:
         """Return the conversion for one attempt at `upstream`."""
         return SameTransformer(request, operation, upstream)
+
+    def facts(self) -> FactReader:
+        """Return what reads the events of one stream."""
+        return MessageFacts()
+
+    def read_whole(self, body: bytes) -> Whole | None:
+        """Return what a whole response says, or None if no SDK can read it."""
+        return read_message(body)
 
     def write_error(self, error: AnswerableError) -> bytes:
         """Return an error object. The mesh gives no ids to requests, so `request_id` is null."""

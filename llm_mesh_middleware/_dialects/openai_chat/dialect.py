@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..._core.dialect import Transformer
+from ..._core.dialect import FactReader, Transformer, Whole
 from ..._core.http.sse import make_event
 from ..._core.provider.upstream import Upstream
 from ..._core.values.messages import ClientRequest
@@ -10,6 +10,8 @@ from ..._core.values.operations import Operation
 from ...exceptions import AnswerableError
 from ..openai_errors import error_body
 from ..same import SameTransformer
+from .facts import ChatFacts, read_fields
+from .transformer import CompletionTransformer
 
 __all__ = ["CHAT", "DIALECT", "OPERATIONS", "OpenAIChat"]
 
@@ -24,7 +26,16 @@ class OpenAIChat:
         self, request: ClientRequest, operation: Operation, upstream: Upstream
     ) -> Transformer:
         """Return the conversion for one attempt at `upstream`."""
-        return SameTransformer(request, operation, upstream)
+        made = CompletionTransformer if operation.has_two_forms else SameTransformer
+        return made(request, operation, upstream)
+
+    def facts(self) -> FactReader:
+        """Return what reads the events of one stream."""
+        return ChatFacts()
+
+    def read_whole(self, body: bytes) -> Whole | None:
+        """Return what a whole response says, or None if no SDK can read it."""
+        return read_fields(body)
 
     def write_error(self, error: AnswerableError) -> bytes:
         """Return an error object."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ..._core.dialect import Transformer
+from ..._core.dialect import FactReader, Transformer, Whole
 from ..._core.http.sse import make_event
 from ..._core.provider.upstream import Upstream
 from ..._core.values.messages import ClientRequest
@@ -12,6 +12,7 @@ from ..._core.values.operations import Operation
 from ...exceptions import AnswerableError
 from ..openai_errors import error_body
 from ..same import SameTransformer
+from .facts import ResponseFacts, read_response
 
 __all__ = ["DIALECT", "OPERATIONS", "OpenAIResponses"]
 
@@ -27,6 +28,14 @@ class OpenAIResponses:
     ) -> Transformer:
         """Return the conversion for one attempt at `upstream`."""
         return SameTransformer(request, operation, upstream)
+
+    def facts(self) -> FactReader:
+        """Return what reads the events of one stream."""
+        return ResponseFacts()
+
+    def read_whole(self, body: bytes) -> Whole | None:
+        """Return what a whole response says, or None if no SDK can read it."""
+        return read_response(body)
 
     def write_error(self, error: AnswerableError) -> bytes:
         """Return an error object."""

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from llm_mesh_middleware._core.dialect import EventKind
 from llm_mesh_middleware._core.values.usage import Usage
-from llm_mesh_middleware._dialects.progress import StreamProgress, read_answer
+from llm_mesh_middleware._dialects.openai_chat.facts import ChatFacts, read_fields
 
 # As the providers' API references show them.
 REPORTED: dict[str, tuple[dict[str, object] | None, Usage | None]] = {
@@ -101,23 +102,23 @@ REPORTED: dict[str, tuple[dict[str, object] | None, Usage | None]] = {
 @pytest.mark.parametrize("name", REPORTED)
 def test_reported_counts_are_brought_to_one_meaning(name: str) -> None:
     reported, wanted = REPORTED[name]
-    fields = read_answer(json.dumps({"id": "x", "usage": reported}).encode())
+    fields = read_fields(json.dumps({"id": "x", "usage": reported}).encode())
     assert fields is not None
-    found = fields.usage.normalised() if fields.usage is not None else None
+    found = fields.usage.counted() if fields.usage is not None else None
     assert found == wanted
 
 
 @pytest.mark.parametrize("name", REPORTED)
 def test_a_stream_reports_what_a_whole_answer_would(name: str) -> None:
     reported, wanted = REPORTED[name]
-    progress = StreamProgress()
+    facts = ChatFacts()
     for event in (
         {"choices": []},
         {"choices": [], "usage": reported},
         {"choices": [], "usage": None},
     ):
-        progress.see(json.dumps(event).encode())
-    assert progress.usage == wanted
+        facts.read(json.dumps(event).encode())
+    assert facts.usage == wanted
 
 
 @pytest.mark.parametrize(
@@ -125,9 +126,7 @@ def test_a_stream_reports_what_a_whole_answer_would(name: str) -> None:
 )
 def test_counts_that_are_no_counts_are_absent_and_hide_nothing_else(usage: str) -> None:
     body = f'{{"usage": {usage}, "choices": [{{"index": 0, "finish_reason": "stop"}}]}}'
-    progress = StreamProgress()
-    fields = progress.see(body.encode())
-    assert fields is not None
-    assert fields.usage is None
-    assert progress.usage is None
-    assert progress.is_complete
+    facts = ChatFacts()
+    assert facts.read(body.encode()) is EventKind.CONTENT
+    assert facts.usage is None
+    assert facts.is_complete

@@ -1,0 +1,39 @@
+"""Tells the form of a body by its first bytes: labels are wrong too often."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+__all__ = ["BodyForm", "body_form"]
+
+
+class BodyForm(Enum):
+    """What a body is."""
+
+    EVENTS = "events"
+    JSON = "json"
+    OTHER = "other"
+
+
+_BOM = b"\xef\xbb\xbf"
+
+# What a line of an event stream may begin with (WHATWG HTML 9.2.6).
+_FIELDS = (b"data", b"event", b"id", b"retry")
+_JSON_STARTS = b'{["'
+
+
+def body_form(begin: bytes) -> BodyForm | None:
+    """Return the form of a body that begins with `begin`; None if more bytes are needed."""
+    text = begin.removeprefix(_BOM).lstrip(b" \t\r\n")
+    if not text:
+        return None
+    if text[:1] == b":":
+        return BodyForm.EVENTS
+    if text[0] in _JSON_STARTS:
+        return BodyForm.JSON
+    for field in _FIELDS:
+        if text.startswith(field) and text[len(field) : len(field) + 1] in (b":", b"\n", b"\r"):
+            return BodyForm.EVENTS
+        if field.startswith(text) or text == field:
+            return None
+    return BodyForm.OTHER

@@ -1,0 +1,124 @@
+"""Facts of messages, whole or in events, read on the side."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..._core.dialect import EventKind
+from ..._core.values.summary import AnswerSummary
+from ..._core.values.usage import Usage
+from ..error_objects import tells_error
+from ..lenient import LenientDecoder
+from .usage import MessageUsage
+
+__all__ = ["MessageFacts", "read_message"]
+
+_MAX_REASON = 256
+
+
+class _Message(msgspec.Struct, gc=False):
+    id: str | None = None
+    model: str | None = None
+    usage: MessageUsage | None = None
+    stop_reason: str | None = None
+
+
+class _Delta(msgspec.Struct, gc=False):
+    stop_reason: str | None = None
+
+
+class _Event(msgspec.Struct, gc=False):
+    type: str | None = None
+    message: _Message | None = None
+    delta: _Delta | None = None
+    usage: MessageUsage | None = None
+    error: object = None
+
+
+class MessageFields(_Message, gc=False):
+    """The members of a whole message that say what it is and what it took."""
+
+    type: str | None = None
+    error: object = None
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it is an error object."""
+        return tells_error(self.error, self.type, has_content=self.type == "message")
+
+    def summary(self, body: bytes | None) -> AnswerSummary:
+        """What it says of itself; `body` is kept with it."""
+        facts = MessageFacts()
+        facts.take(self)
+        return facts.summary(body=body)
+
+
+read_message = LenientDecoder(MessageFields)
+_read_event = LenientDecoder(_Event)
+
+
+class MessageFacts:
+    """How far a stream of named events has come."""
+
+    __slots__ = ("_message", "_reason", "_usage", "events", "has_failed", "is_done")
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.is_done = False
+        self.has_failed = False
+        self._message = _Message()
+        self._usage: MessageUsage | None = None
+        self._reason: str | None = None
+
+    @property
+    def usage(self) -> Usage | None:
+        """The token counts so far."""
+        return None if self._usage is None else self._usage.counted()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the stream has said that it ends."""
+        return self.is_done
+
+    def read(self, data: bytes, name: bytes = b"") -> EventKind:
+        """Take the data of an event, and its name, which stands in for a missing `type`."""
+        if data.strip() == b"[DONE]":  # of gateways that end every stream so
+            self.is_done = True
+            return EventKind.CONTENT
+        event = _read_event(data)
+        if event is None:
+            return EventKind.UNREADABLE
+        self.events += 1
+        type = event.type or name.decode("latin-1")
+        if event.message is not None:
+            self.take(event.message)
+        if event.delta is not None and event.delta.stop_reason:
+            self._reason = event.delta.stop_reason[:_MAX_REASON]
+        self._count(event.usage)
+        if tells_error(event.error, type, has_content=False):
+            self.has_failed = True
+        self.is_done = self.is_done or self.has_failed or type == "message_stop"
+        return EventKind.ERROR if self.has_failed else EventKind.CONTENT
+
+    def read_deltas(self, events: bytes, count: int) -> bool:
+        """Take none: each event has a name."""
+        return False
+
+    def summary(self, *, body: bytes | None = None) -> AnswerSummary:
+        """What the events say of the message so far; `body` is kept with it."""
+        message = self._message
+        reasons = () if self._reason is None else (self._reason,)
+        usage, events = self.usage, self.events
+        return AnswerSummary(message.id, message.model, None, None, reasons, usage, events, body)
+
+    def take(self, message: _Message) -> None:
+        """Take a whole message, or the one that a stream begins with."""
+        if message.id or message.model:
+            self._message = message
+        if message.stop_reason:
+            self._reason = message.stop_reason[:_MAX_REASON]
+        self._count(message.usage)
+
+    def _count(self, usage: MessageUsage | None) -> None:
+        if usage is not None:
+            self._usage = usage.after(self._usage)

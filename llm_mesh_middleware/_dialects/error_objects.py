@@ -1,0 +1,87 @@
+"""Reads error objects, of whatever form: providers mix the forms of several dialects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from .._core.values.lenient_json import parse_json
+
+__all__ = ["Fault", "read_fault", "tells_error"]
+
+# The status that a code or a type means where an error object came without one of its own.
+_STATUSES = {
+    "billing_error": 402,
+    "content_filter": 400,
+    "context_length_exceeded": 400,
+    "authentication_error": 401,
+    "insufficient_quota": 429,
+    "invalid_api_key": 401,
+    "invalid_argument": 400,
+    "invalid_request_error": 400,
+    "model_not_found": 404,
+    "not_found_error": 404,
+    "overloaded": 503,
+    "overloaded_error": 529,
+    "permission_denied": 403,
+    "permission_error": 403,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "request_too_large": 413,
+    "resource_exhausted": 429,
+    "service_unavailable": 503,
+    "timeout": 504,
+    "timeout_error": 504,
+    "unavailable": 503,
+}
+_UNKNOWN = 502
+
+_CODES = ("code", "status", "status_code", "type")
+_MAX_REASON = 256
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """What an error object says: the status that its code means, its codes and its type."""
+
+    status: int
+    reasons: frozenset[str] = frozenset()
+
+
+def tells_error(error: object, type: str | None, *, has_content: bool) -> bool:
+    """Return whether members tell of a failure.
+
+    As in the SDKs, an `error` that is null, false or empty is none; beside content it is one only
+    if it says something.
+    """
+    if has_content and isinstance(error, dict):
+        return bool(error.get("message"))
+    return bool(error) or type == "error"
+
+
+def read_fault(body: bytes) -> Fault:
+    """Return what the error object `body` says; a list of one is read too."""
+    try:
+        value = parse_json(body)
+    except ValueError:
+        return Fault(_UNKNOWN)
+    if isinstance(value, list) and value:
+        value = value[0]
+    members = value if isinstance(value, dict) else {}
+    error = members.get("error")
+    inner = error if isinstance(error, dict) else {}
+    codes = [holder[name] for holder in (inner, members) for name in _CODES if name in holder]
+    texts = [str(code) for code in codes if _is_code(code)]
+    statuses = (_status(text) for text in texts)
+    status = next((status for status in statuses if status is not None), _UNKNOWN)
+    return Fault(status, frozenset(text[:_MAX_REASON] for text in texts))
+
+
+def _is_code(value: Any) -> bool:
+    return isinstance(value, (str, int)) and not isinstance(value, bool)
+
+
+def _status(code: str) -> int | None:
+    if code.isdecimal() and len(code) == 3 and 400 <= int(code) < 600:
+        return int(code)
+    return _STATUSES.get(code.lower())

@@ -1,0 +1,265 @@
+"""Facts of chat completions and of the operations beside them, read on the side.
+
+Nearly every piece of a stream is events that only continue one choice: `_Continuation` has what
+such an event must not have in its type, so that one typed decoding of all of them is all the
+checking there is. Everything else is read event by event, leniently.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from ..._core.dialect import EventKind
+from ..._core.values.lenient_json import member_texts
+from ..._core.values.summary import AnswerSummary
+from ..._core.values.usage import Usage
+from ..error_objects import tells_error
+from ..lenient import LenientDecoder
+from .usage import ChatUsage
+
+__all__ = ["ChatFacts", "ChatFields", "read_fields", "without_usage"]
+
+# A client chooses how many choices it asks for; what one stream holds for them is bounded.
+_MAX_CHOICES = 128
+_MAX_REASON = 256
+
+# A finish reason that is no text.
+_OTHER = "other"
+
+
+# gc=False: these objects hold no references that could form a cycle, and each event makes some.
+class _Choice(msgspec.Struct, gc=False):
+    index: int | str | None = None
+    finish_reason: object = None
+    usage: ChatUsage | None = None  # Moonshot, in streams
+
+
+class _Groq(msgspec.Struct, gc=False):
+    usage: ChatUsage | None = None
+
+
+class _Facts(msgspec.Struct, gc=False):
+    id: str | None = None
+    model: str | None = None
+    system_fingerprint: str | None = None
+    service_tier: str | None = None
+
+
+class _ContinuedChoice(msgspec.Struct, gc=False):
+    index: int = 0
+    finish_reason: Literal[""] | None = None
+    usage: None = None
+
+
+class _Continuation(_Facts, gc=False, kw_only=True):
+    choices: Annotated[list[_ContinuedChoice], msgspec.Meta(min_length=1, max_length=1)]
+    type: None = None
+    usage: None = None
+    x_groq: None = None
+    error: None = None
+
+
+class ChatFields(_Facts, gc=False):
+    """The members of a response, or of one event, that say how far it is and what it took."""
+
+    type: str | None = None
+    choices: list[_Choice] | None = None
+    usage: ChatUsage | None = None
+    x_groq: _Groq | None = None
+    error: object = None
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it tells of a failure; its text may repeat anything."""
+        return tells_error(self.error, self.type, has_content=bool(self.choices))
+
+    def summary(self, body: bytes | None) -> AnswerSummary:
+        """What a whole response says of itself; `body` is kept with it."""
+        if self._is_plain():  # as all but a few are
+            return AnswerSummary(
+                self.id,
+                self.model,
+                self.system_fingerprint,
+                self.service_tier,
+                tuple([_reason(choice.finish_reason) for choice in self.choices or ()]),
+                None if self.usage is None else self.usage.counted(),
+                0,
+                body,
+            )
+        facts = ChatFacts()
+        facts.add(self)
+        facts.events = 0
+        return facts.summary(body=body)
+
+    def _is_plain(self) -> bool:
+        """Whether one choice has nothing to do with another, nor with the counts."""
+        return (
+            self.choices is not None
+            and len(self.choices) == 1
+            and self.choices[0].usage is None
+            and self.x_groq is None
+            and self.error is None
+        )
+
+
+read_fields = LenientDecoder(ChatFields)
+_decode_deltas = msgspec.json.Decoder(list[_Continuation]).decode
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+# Members that hold a part of a response in one dialect or another.
+_CARRIERS = frozenset(("delta", "message", "output", "response", "content", "candidates"))
+
+# Members that each event of a stream repeats.
+_REPEATED = frozenset(
+    (
+        *("id", "object", "created", "model", "system_fingerprint", "service_tier", "choices"),
+        *("usage", "x_groq", "obfuscation", "provider", "error"),
+    )
+)
+_NOTHING = frozenset((b"null", b"[]", b"{}", b'""'))
+
+
+class ChatFacts:
+    """How far a stream of chunks has come."""
+
+    __slots__ = ("_facts", "_open", "_reasons", "events", "has_failed", "is_done", "usage")
+
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.events = 0
+        self.is_done = False
+        self.has_failed = False
+        self._facts: _Facts = _NO_FACTS
+        # Index of a choice -> its finish reason; `_open` counts those that have none.
+        self._reasons: dict[int, str | None] = {}
+        self._open = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the stream may end here: it said so, or every choice has its finish reason."""
+        return self.is_done or (not self._open and bool(self._reasons))
+
+    def read(self, data: bytes, name: bytes = b"") -> EventKind:
+        """Take the data of an event, and the event's name if it has one."""
+        if data.strip(b' \t\r\n"') == b"[DONE]":
+            self.is_done = True
+            return EventKind.CONTENT
+        fields = read_fields(data)
+        if fields is None:
+            return EventKind.UNREADABLE
+        self.events += 1
+        if name == b"error" or fields.is_error:
+            self.has_failed = self.is_done = True
+        self.add(fields)
+        if self.has_failed:
+            return EventKind.ERROR
+        if not fields.choices and _is_usage_only(data):
+            return EventKind.USAGE
+        return EventKind.CONTENT
+
+    def read_deltas(self, events: bytes, count: int) -> bool:
+        """Take `count` events, a JSON array, if each is a mere delta; else take none of them."""
+        try:
+            deltas = _decode_deltas(events)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return False
+        if len(deltas) != count:  # an event of several objects
+            return False
+        self.events += count
+        if deltas[-1].model:
+            self._facts = deltas[-1]
+        for delta in deltas:
+            if (index := delta.choices[0].index) not in self._reasons:
+                self._begin(index)
+        return True
+
+    def add(self, fields: ChatFields) -> None:
+        """Take the members of an event, or of a whole response."""
+        if fields.id or fields.model:
+            self._facts = fields
+        for position, choice in enumerate(fields.choices or ()):
+            index = _index(choice.index, position)
+            if index not in self._reasons:
+                self._begin(index)
+            if (reason := _reason(choice.finish_reason)) is not None:
+                self._finish(index, reason)
+            self._count(choice.usage)
+        if fields.x_groq is not None:
+            self._count(fields.x_groq.usage)
+        self._count(fields.usage)
+
+    def summary(self, *, body: bytes | None = None) -> AnswerSummary:
+        """What the events say of the response so far; `body` is kept with it."""
+        facts = self._facts
+        return AnswerSummary(
+            facts.id,
+            facts.model,
+            facts.system_fingerprint,
+            facts.service_tier,
+            tuple(map(self._reasons.get, sorted(self._reasons))),
+            self.usage,
+            self.events,
+            body,
+        )
+
+    def _begin(self, index: int) -> None:
+        if len(self._reasons) < _MAX_CHOICES:
+            self._reasons[index] = None
+            self._open += 1
+
+    def _finish(self, index: int, reason: str) -> None:
+        """A choice that has finished stays finished, whatever event comes later."""
+        if index in self._reasons:
+            if self._reasons[index] is None:
+                self._open -= 1
+            self._reasons[index] = reason
+
+    def _count(self, usage: ChatUsage | None) -> None:
+        if usage is not None and (counted := usage.counted()) is not None:
+            self.usage = counted.after(self.usage)
+
+
+_NO_FACTS = _Facts()
+
+
+def _index(given: int | str | None, position: int) -> int:
+    if isinstance(given, int):
+        return given
+    return int(given) if given and given.isdecimal() and len(given) < 10 else position
+
+
+def _reason(given: object) -> str | None:
+    """Return a finish reason; some providers write an empty one into every event."""
+    if not given:
+        return None
+    return given[:_MAX_REASON] if isinstance(given, str) else _OTHER
+
+
+def _is_usage_only(data: bytes) -> bool:
+    """Whether an event without choices is there for its token counts."""
+    members = _members(data)
+    usage = members.get("usage")
+    return usage is not None and bytes(usage) != b"null" and _CARRIERS.isdisjoint(members)
+
+
+def without_usage(data: bytes) -> bytes:
+    """Return an event without its token counts; nothing if it would say nothing else."""
+    members = _members(data)
+    if all(name in _REPEATED or bytes(members[name]) in _NOTHING for name in members):
+        return b""
+    members.pop("usage")
+    return msgspec.json.encode(members)
+
+
+def _members(data: bytes) -> dict[str, msgspec.Raw]:
+    try:
+        return _decode_members(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        texts = dict(member_texts(data.decode("utf-8-sig")))
+    except ValueError:
+        return {}
+    return {name: msgspec.Raw(text.encode()) for name, text in texts.items()}

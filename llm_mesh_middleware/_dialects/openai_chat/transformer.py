@@ -1,0 +1,97 @@
+"""Chat and text completions passed on: JSON and events are two forms of one response."""
+
+from __future__ import annotations
+
+from ..._core.dialect import WholeAnswer
+from ..._core.http.decoding import BodyDecoder
+from ..._core.provider.upstream import Upstream
+from ..._core.values.headers import Headers
+from ..._core.values.messages import ClientRequest, ResponseHead
+from ..._core.values.operations import Operation
+from ..._core.values.payload import Fields, raw, read_bool, read_fields
+from ..bridge import (
+    BrokenStream,
+    ConversionLimit,
+    NoCompletion,
+    completion_to_events,
+    events_to_completion,
+)
+from ..same import SameTransformer
+from ..same.fields import EVENTS, JSON, RawFields, with_length, with_type
+from ..same.relay import EventRelay
+from .facts import ChatFields, without_usage
+from .facts import read_fields as read_facts
+
+__all__ = ["CompletionTransformer"]
+
+_TRUE, _FALSE = raw(True), raw(False)
+
+
+class CompletionTransformer(SameTransformer):
+    """Asks for the configured form and gives the client the one that it asked for."""
+
+    def __init__(self, request: ClientRequest, operation: Operation, upstream: Upstream) -> None:
+        super().__init__(request, operation, upstream)
+        asked = read_bool(self._fields, "stream")
+        self._sends_stream = bool(asked if upstream.stream is None else upstream.stream)
+        # SDKs send no `stream` where they expect JSON, so silence asks for it.
+        self.wants_stream = (
+            self._sends_stream and _accepts_events(request.headers) if asked is None else asked
+        )
+        self._asked_usage = read_bool(self._stream_options(), "include_usage") is True
+
+    def _set_members(self, fields: Fields) -> None:
+        """Set the configured form, and ask for token counts where that would bring them."""
+        configured = self._upstream.stream
+        if configured is not None:
+            fields["stream"] = _TRUE if configured else _FALSE
+        if not self._sends_stream:
+            if configured is False:
+                fields.pop("stream_options", None)  # providers refuse it without a stream
+        elif self._upstream.asks_usage and not self._asked_usage:
+            fields["stream_options"] = raw(self._stream_options() | {"include_usage": _TRUE})
+            self.added_usage = True
+
+    def _stream_options(self) -> Fields:
+        return read_fields(self._fields, "stream_options")
+
+    def _as_asked(self, headers: RawFields, body: bytes) -> tuple[RawFields, bytes]:
+        if not self.wants_stream or self._upstream.stream is not False:
+            return headers, body
+        try:
+            events = completion_to_events(body, include_usage=self._asked_usage)
+        except NoCompletion:
+            return headers, body
+        except ConversionLimit as exc:
+            raise self._broken(str(exc)) from exc
+        return with_type(headers, EVENTS), events
+
+    def _joined(self, head: ResponseHead, headers: RawFields, body: bytes) -> WholeAnswer:
+        try:
+            whole = events_to_completion(body)
+        except (BrokenStream, ConversionLimit) as exc:
+            raise self._broken(str(exc)) from exc
+        summary = self._summary(read_facts(whole) or ChatFields(), whole)
+        headers = with_length(with_type(headers, JSON), whole)
+        return WholeAnswer(head.status, headers, whole, summary)
+
+    def _relay(self, headers: RawFields, decoder: BodyDecoder | None) -> EventRelay:
+        return EventRelay(
+            self._upstream,
+            self._operation.dialect,
+            refuse=lambda body: self._refusal(headers, body),
+            strip_usage=without_usage if self.added_usage else None,
+            decoder=decoder,
+            join=_joined if self._keeps_content else None,
+        )
+
+
+def _accepts_events(headers: Headers) -> bool:
+    return EVENTS in (headers.get("accept") or "").lower()
+
+
+def _joined(events: bytes) -> bytes | None:
+    try:
+        return events_to_completion(events)
+    except (BrokenStream, ConversionLimit):
+        return None

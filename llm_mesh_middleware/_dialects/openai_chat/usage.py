@@ -1,0 +1,69 @@
+"""Token counts as chat completions and the operations beside them report them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..._core.values.usage import Usage
+from ..lenient import Count
+from ..token_details import InputDetails, OutputDetails, all_modalities, whole_output
+
+__all__ = ["ChatUsage"]
+
+
+class _InputDetails(InputDetails):
+    cache_creation_input_tokens: Count | None = None  # DashScope
+
+
+_NO_INPUT, _NO_OUTPUT = _InputDetails(), OutputDetails()
+
+
+class ChatUsage(msgspec.Struct):
+    """`usage`, with the members of its own that some providers add.
+
+    Some servers report chat completions by the names of the Responses API.
+    """
+
+    prompt_tokens: Count | None = None
+    completion_tokens: Count | None = None
+    total_tokens: Count | None = None
+    prompt_tokens_details: _InputDetails | None = None
+    completion_tokens_details: OutputDetails | None = None
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    input_tokens_details: _InputDetails | None = None
+    output_tokens_details: OutputDetails | None = None
+    prompt_cache_hit_tokens: Count | None = None  # DeepSeek
+    cached_tokens: Count | None = None  # Moonshot
+    cache_read_input_tokens: Count | None = None  # Anthropic's compatible endpoint
+    cache_creation_input_tokens: Count | None = None  # the same
+
+    def counted(self) -> Usage | None:
+        """Return the counts, or None if there is none: no count is not a count of nothing."""
+        given = self.prompt_tokens if self.prompt_tokens is not None else self.input_tokens
+        made = self.completion_tokens if self.completion_tokens is not None else self.output_tokens
+        if given is None and made is None:
+            return None
+        inputs = self.prompt_tokens_details or self.input_tokens_details or _NO_INPUT
+        outputs = self.completion_tokens_details or self.output_tokens_details or _NO_OUTPUT
+        given, made, reasoning = given or 0, made or 0, outputs.reasoning_tokens or 0
+        if reasoning or self.total_tokens != given + made:
+            is_input_whole = not (self.cache_read_input_tokens or self.cache_creation_input_tokens)
+            made = whole_output(
+                given, made, reasoning, self.total_tokens, is_input_whole=is_input_whole
+            )
+        return Usage(
+            given,
+            made,
+            inputs.cached_tokens
+            or self.prompt_cache_hit_tokens
+            or self.cached_tokens
+            or self.cache_read_input_tokens
+            or 0,
+            inputs.cache_write_tokens
+            or inputs.cache_creation_input_tokens
+            or self.cache_creation_input_tokens
+            or 0,
+            reasoning,
+            all_modalities(inputs, outputs),
+        )

@@ -1,0 +1,111 @@
+"""Facts of responses, whole or in events, read on the side."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..._core.dialect import EventKind
+from ..._core.values.summary import AnswerSummary
+from ..._core.values.usage import Usage
+from ..error_objects import tells_error
+from ..lenient import LenientDecoder
+from .usage import ResponseUsage
+
+__all__ = ["ResponseFacts", "read_response"]
+
+# The events that end a stream; the first two tell of a failure.
+_FAILURES = frozenset(("error", "response.failed"))
+_LAST = _FAILURES | {"response.completed", "response.incomplete", "response.cancelled"}
+
+
+class _Response(msgspec.Struct, gc=False):
+    id: str | None = None
+    model: str | None = None
+    service_tier: str | None = None
+    usage: ResponseUsage | None = None
+
+
+class _Event(msgspec.Struct, gc=False):
+    type: str | None = None
+    response: _Response | None = None
+    error: object = None
+
+
+class ResponseFields(_Response, gc=False):
+    """The members of a whole response that say what it is and what it took."""
+
+    type: str | None = None
+    error: object = None
+    kind: str | None = msgspec.field(default=None, name="object")
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it is an error object; a response that failed is a response all the same."""
+        is_response = self.kind == "response"
+        return not is_response and tells_error(self.error, self.type, has_content=False)
+
+    def summary(self, body: bytes | None) -> AnswerSummary:
+        """What it says of itself; `body` is kept with it."""
+        return _summary(self, None if self.usage is None else self.usage.counted(), body=body)
+
+
+read_response = LenientDecoder(ResponseFields)
+_read_event = LenientDecoder(_Event)
+_NO_RESPONSE = _Response()
+
+
+class ResponseFacts:
+    """How far a stream of named events has come."""
+
+    __slots__ = ("_response", "events", "has_failed", "is_done", "usage")
+
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.events = 0
+        self.is_done = False
+        self.has_failed = False
+        self._response = _NO_RESPONSE
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the stream has said that it ends."""
+        return self.is_done
+
+    def read(self, data: bytes, name: bytes = b"") -> EventKind:
+        """Take the data of an event, and its name, which stands in for a missing `type`."""
+        if data.strip() == b"[DONE]":  # of servers that are about to learn this dialect
+            self.is_done = True
+            return EventKind.CONTENT
+        event = _read_event(data)
+        if event is None:
+            return EventKind.UNREADABLE
+        self.events += 1
+        type = event.type or name.decode("latin-1")
+        self._take(event.response)
+        if type in _FAILURES or event.error:
+            self.has_failed = True
+        self.is_done = self.is_done or self.has_failed or type in _LAST
+        return EventKind.ERROR if self.has_failed else EventKind.CONTENT
+
+    def read_deltas(self, events: bytes, count: int) -> bool:
+        """Take none: each event has a name."""
+        return False
+
+    def summary(self, *, body: bytes | None = None) -> AnswerSummary:
+        """What the events say of the response so far; `body` is kept with it."""
+        return _summary(self._response, self.usage, events=self.events, body=body)
+
+    def _take(self, response: _Response | None) -> None:
+        if response is None:
+            return
+        if response.id or response.model:
+            self._response = response
+        if response.usage is not None and (counted := response.usage.counted()) is not None:
+            self.usage = counted.after(self.usage)
+
+
+def _summary(
+    response: _Response, usage: Usage | None, *, events: int = 0, body: bytes | None
+) -> AnswerSummary:
+    tier = response.service_tier
+    return AnswerSummary(response.id, response.model, None, tier, (), usage, events, body)

@@ -1,0 +1,34 @@
+"""Header fields that say what a body is."""
+
+from __future__ import annotations
+
+from ..._core.values.headers import Headers
+
+__all__ = ["EVENTS", "JSON", "RawFields", "coding", "media_type", "with_length", "with_type"]
+
+RawFields = list[tuple[bytes, bytes]]
+
+EVENTS, JSON = "text/event-stream", "application/json"
+
+
+def media_type(headers: Headers) -> str:
+    """Return the media type without its parameters."""
+    return (headers.get("content-type") or "").partition(";")[0].strip().lower()
+
+
+def coding(headers: Headers) -> str:
+    """Return the content coding, empty for none."""
+    coded_as = (headers.get("content-encoding") or "").strip().lower()
+    return "" if coded_as == "identity" else coded_as
+
+
+def with_type(headers: RawFields, media_type: str) -> RawFields:
+    """Return the fields with another media type."""
+    kept = [field for field in headers if field[0] != b"content-type"]
+    return [*kept, (b"content-type", media_type.encode())]
+
+
+def with_length(headers: RawFields, body: bytes) -> RawFields:
+    """Return the fields with the length of `body`."""
+    kept = [field for field in headers if field[0] != b"content-length"]
+    return [*kept, (b"content-length", b"%d" % len(body))]

@@ -1,0 +1,229 @@
+"""A stream passed on in its own dialect: whole events, byte for byte.
+
+piece ─► decoder ─► plain deltas? ─► passed on as one piece, facts read at once
+                          │ no
+                          ▼
+                       cutter ─► event: no data ────► passed on, commits to nothing
+                                       error ───────► passed on redacted; or the response is
+                                                      refused, if it is the first event
+                                       counts ──────► removed, if only the mesh asked for them
+                                       unreadable ──► an error event, and nothing after it
+                                       other ───────► passed on
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..._core.dialect import Dialect, EventKind, WholeAnswer
+from ..._core.http.decoding import BodyDecoder, DecodingError
+from ..._core.http.sse import (
+    EventCutter,
+    EventTooLong,
+    before_last_events,
+    event_data,
+    event_name,
+    make_event,
+    plain_data,
+)
+from ..._core.provider.upstream import Upstream
+from ..._core.values.summary import AnswerSummary
+from ..._core.values.usage import Usage
+from ...exceptions import AnswerableError, StreamInterrupted, UpstreamProtocolError
+
+__all__ = ["EventRelay"]
+
+# Longer than any event with an image in it; what one stream may hold in memory.
+_MAX_EVENT_BYTES = 16 * 2**20
+# How much of a stream is kept for a record of its content.
+_MAX_KEPT_BYTES = 2**20
+# A finish reason, the token counts and [DONE] come together with the deltas before them.
+_LAST_EVENTS = 3
+
+
+class EventRelay:
+    """Passes on each event as soon as it is whole, so that a client never gets half of one.
+
+    An event that cannot be read, or an end before the stream has come to its own, is answered with
+    an error event; an end is never invented.
+    """
+
+    __slots__ = (
+        "_cutter",
+        "_decoder",
+        "_dialect",
+        "_facts",
+        "_join",
+        "_kept",
+        "_may_keep",
+        "_refuse",
+        "_strip_usage",
+        "_upstream",
+        "_was_dropped",
+        "error",
+        "has_event",
+        "refusal",
+    )
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        dialect: Dialect,
+        *,
+        refuse: Callable[[bytes], WholeAnswer],
+        strip_usage: Callable[[bytes], bytes] | None = None,
+        decoder: BodyDecoder | None = None,
+        join: Callable[[bytes], bytes | None] | None = None,
+    ) -> None:
+        """Relay one stream.
+
+        Args:
+            upstream: Where the stream comes from; its secrets are redacted in errors.
+            dialect: What both sides speak.
+            refuse: Makes the data of an error event the whole response that it amounts to.
+            strip_usage: Takes the token counts out of the data of an event that the client did not
+                ask for; what is left is passed on.
+            decoder: Decompresses the stream.
+            join: Makes a whole response of events, for a record of its content.
+        """
+        self._upstream = upstream
+        self._dialect = dialect
+        self._refuse = refuse
+        self._strip_usage = strip_usage
+        self._decoder = decoder
+        self._join = join
+        self._kept: list[bytes] | None = [] if join is not None else None
+        self._may_keep = _MAX_KEPT_BYTES
+        self._cutter = EventCutter(_MAX_EVENT_BYTES)
+        self._facts = dialect.facts()
+        self._was_dropped = False
+        self.has_event = False
+        self.refusal: WholeAnswer | None = None
+        self.error: Exception | None = None
+
+    @property
+    def usage(self) -> Usage | None:
+        """The token counts seen so far."""
+        return self._facts.usage
+
+    @property
+    def events(self) -> int:
+        """How many events were seen so far."""
+        return self._facts.events
+
+    @property
+    def summary(self) -> AnswerSummary:
+        """What was seen of the response so far."""
+        return self._facts.summary(body=self._kept_answer())
+
+    def feed(self, data: bytes, /) -> bytes:
+        """Return the events that `data` completes."""
+        passed: list[bytes] = []
+        try:
+            if self._decoder is not None:
+                data = self._decoder.feed(data)
+            if self._cutter.is_between and not self._was_dropped and self._kept is None:
+                if self._are_deltas(data):
+                    return data
+                deltas = before_last_events(data, _LAST_EVENTS)
+                if deltas and self._are_deltas(deltas):
+                    passed.append(deltas)
+                    data = data[len(deltas) :]
+            for event in self._cutter.feed(data):
+                self._take(event, passed)
+        except EventTooLong:
+            passed.append(self._break(f"sent an event of more than {_MAX_EVENT_BYTES} bytes"))
+        except DecodingError as exc:
+            passed.append(self._break(f"sent a stream that cannot be read: {exc}"))
+        except _NotAnEvent as exc:
+            passed.append(self._break(str(exc)))
+        return passed[0] if len(passed) == 1 else b"".join(passed)
+
+    def finish(self) -> bytes:
+        """Return what came after the last whole event; an error event if the stream is cut off."""
+        if self.error is not None:
+            return b""
+        passed: list[bytes] = []
+        rest = self._cutter.rest()
+        if rest:
+            try:
+                self._take(rest, passed)
+            except _NotAnEvent:  # half an event: the end comes too early
+                passed.clear()
+        self._note_failure()
+        if not self._facts.is_complete:
+            if passed:  # without its empty line the error would be one event with it
+                passed.append(b"\n\n")
+            passed.append(self._break("ended its stream too early"))
+        return b"".join(passed)
+
+    def abort(self, error: Exception) -> bytes:
+        """Return an event that tells of the error: clients take an end without one for success."""
+        if self._facts.is_done:  # nothing is missing, and nothing may follow the end
+            self._note_failure()
+            return b""
+        self.error = self.error or error
+        message = error.message if isinstance(error, AnswerableError) else "the stream broke off"
+        return self._dialect.error_event(StreamInterrupted(message), position=self.events)
+
+    def _are_deltas(self, data: bytes) -> bool:
+        """Whether `data` is events that only continue a response; their facts are then read."""
+        events = plain_data(data)
+        if events is None or not self._facts.read_deltas(events, data.count(b"\n\n")):
+            return False
+        self.has_event = True
+        return True
+
+    def _take(self, event: bytes, passed: list[bytes]) -> None:
+        if self._was_dropped:
+            self._was_dropped = False
+            if event == b"\n":  # the second half of its last line's end
+                return
+        data = event_data(event)
+        if data:
+            event = self._event(event, data)
+            if not event:
+                return
+            self.has_event = True
+        passed.append(event)
+        if self._kept is not None and (size := len(event)) <= self._may_keep:
+            self._may_keep -= size
+            self._kept.append(event)
+
+    def _event(self, event: bytes, data: bytes) -> bytes:
+        """Return what the client gets for an event with data."""
+        kind = self._facts.read(data, event_name(event))
+        if kind is EventKind.CONTENT:
+            return event
+        if kind is EventKind.UNREADABLE:
+            raise _NotAnEvent("sent an event that is not JSON")
+        if kind is EventKind.ERROR:
+            if not self.has_event and self.refusal is None:
+                self.refusal = self._refuse(data)
+            return self._upstream.redact(event)
+        if self._strip_usage is None:
+            return event
+        rest = self._strip_usage(data)
+        if not rest:
+            self._was_dropped = event.endswith(b"\r")
+            return b""
+        return make_event(rest)
+
+    def _kept_answer(self) -> bytes | None:
+        if self._kept is None or self._join is None:
+            return None
+        return self._join(b"".join(self._kept))
+
+    def _note_failure(self) -> None:
+        if self._facts.has_failed:
+            self.error = self.error or UpstreamProtocolError(
+                f"{self._upstream.host} told of an error"
+            )
+
+    def _break(self, what: str) -> bytes:
+        self.error = UpstreamProtocolError(f"{self._upstream.host} {what}")
+        return self.abort(self.error)
+
+
+class _NotAnEvent(ValueError):
+    """The data of an event can be read by no SDK."""

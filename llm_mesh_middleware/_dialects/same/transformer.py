@@ -1,0 +1,182 @@
+"""One dialect on both sides: the same bytes, except for what the configuration sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..._core.dialect import BodyRelay, Whole, WholeAnswer
+from ..._core.http.body_form import BodyForm, body_form
+from ..._core.http.decoding import DECODABLE, BodyDecoder, DecodingError
+from ..._core.http.response_headers import client_headers
+from ..._core.provider.upstream import Upstream
+from ..._core.values.messages import ClientRequest, ResponseHead
+from ..._core.values.operations import Operation
+from ..._core.values.payload import Fields, encode_fields, raw, read_bool, read_text
+from ..._core.values.summary import AnswerSummary
+from ...exceptions import UpstreamProtocolError
+from ..error_objects import read_fault
+from .errors import error_body
+from .fields import EVENTS, JSON, RawFields, coding, media_type, with_length, with_type
+from .relay import EventRelay
+
+__all__ = ["SameTransformer"]
+
+# What one piece of a compressed stream may become.
+_MAX_DECODED_PIECE = 16 * 2**20
+
+# Members that the configuration may set, whatever it sets for this provider.
+_OWN_MEMBERS = ("model", "stream", "stream_options")
+
+
+class SameTransformer:
+    """Sets a request's configured members; passes responses on as they are.
+
+    What a default fills in counts as asked for by the client. A dialect whose responses have two
+    forms overrides what concerns them.
+    """
+
+    added_usage = False
+
+    def __init__(self, request: ClientRequest, operation: Operation, upstream: Upstream) -> None:
+        self._operation = operation
+        self._upstream = upstream
+        self._keeps_content = request.keeps_content
+        self._fields = dict(request.fields)
+        if operation.is_generation:
+            for name, value in upstream.defaults.items():
+                self._fields.setdefault(name, value)
+        self._asked_model = read_text(self._fields, "model")
+        self.model = self._model()
+        self.wants_stream = read_bool(self._fields, "stream") is True
+
+    def body(self) -> bytes:
+        """Return the client's members, those that the configuration sets written anew."""
+        if not self._operation.has_body:
+            return b""
+        fields = without_twins(self._fields, self._upstream.defaults)
+        if self.model != self._asked_model:
+            fields["model"] = raw(self.model)
+        self._set_members(fields)
+        return encode_fields(fields)
+
+    def is_stream(self, head: ResponseHead, begin: bytes = b"") -> bool | None:
+        """Return whether the provider sends events to a client that wants them."""
+        if not self.wants_stream or head.status >= 300:
+            return False
+        return self._is_events(head, begin)
+
+    def whole(self, head: ResponseHead, body: bytes, *, max_bytes: int) -> WholeAnswer:
+        """Return a JSON response as it is, or in the other form; an error always as JSON."""
+        headers, coded_as = client_headers(head.headers), coding(head.headers)
+        if coded_as in DECODABLE:
+            body, coded_as = self._decoded(coded_as, body, max_bytes), ""
+            headers = [field for field in headers if field[0] != b"content-encoding"]
+        if head.status >= 400:
+            return self._error(head.status, headers, body, is_readable=not coded_as)
+        if coded_as:  # nobody here can read it; the client may
+            return WholeAnswer(head.status, headers, body)
+        if self._is_events(head, body):
+            return self._joined(head, headers, body)
+        whole = self._operation.dialect.read_whole(body)
+        if whole is None:
+            raise self._broken(f"answered {head.status} without a whole JSON body")
+        if whole.is_error:
+            return self._error(read_fault(body).status, headers, body, is_readable=True)
+        summary = self._summary(whole, body)
+        headers, body = self._as_asked(headers, body)
+        return WholeAnswer(head.status, with_length(headers, body), body, summary)
+
+    def relay(self, head: ResponseHead) -> tuple[RawFields, BodyRelay]:
+        """Return the events as they are; a compressed stream is decoded, to be able to end it."""
+        coded_as = coding(head.headers)
+        decoder = BodyDecoder(coded_as, _MAX_DECODED_PIECE) if coded_as in DECODABLE else None
+        if coded_as and decoder is None:
+            raise self._broken("sent a stream in a coding that was not asked for")
+        dropped = (b"content-length", b"content-encoding")
+        headers = [field for field in client_headers(head.headers) if field[0] not in dropped]
+        if media_type(head.headers) != EVENTS:
+            headers = with_type(headers, EVENTS)
+        return headers, self._relay(headers, decoder)
+
+    def _relay(self, headers: RawFields, decoder: BodyDecoder | None) -> EventRelay:
+        return EventRelay(
+            self._upstream,
+            self._operation.dialect,
+            refuse=lambda body: self._refusal(headers, body),
+            decoder=decoder,
+        )
+
+    def _set_members(self, fields: Fields) -> None:
+        """Set further members that the configuration decides on."""
+
+    def _as_asked(self, headers: RawFields, body: bytes) -> tuple[RawFields, bytes]:
+        """Return a whole response in the form that the client asked for."""
+        return headers, body
+
+    def _joined(self, head: ResponseHead, headers: RawFields, body: bytes) -> WholeAnswer:
+        """Return the whole response that a stream amounts to, for a client that wants none."""
+        raise self._broken("sent a stream that was not asked for")
+
+    def _model(self) -> str | None:
+        """The configured model, else the client's under the name that the provider has for it."""
+        if self._operation.is_generation and self._upstream.model is not None:
+            return self._upstream.model
+        asked = self._asked_model
+        return None if asked is None else self._upstream.model_mapping.get(asked, asked)
+
+    def _is_events(self, head: ResponseHead, begin: bytes) -> bool | None:
+        """Whether a body is events: by its first bytes, or by its label if they do not tell."""
+        form: BodyForm | None = BodyForm.OTHER
+        if begin and self._operation.has_body and not coding(head.headers):
+            form = body_form(begin)
+        if form is BodyForm.OTHER:
+            return media_type(head.headers) == EVENTS
+        return None if form is None else form is BodyForm.EVENTS
+
+    def _decoded(self, coded_as: str, body: bytes, max_bytes: int) -> bytes:
+        decoder = BodyDecoder(coded_as, max_bytes)
+        try:
+            decoded = decoder.feed(body)
+            decoder.finish()
+        except DecodingError as exc:
+            raise self._broken(f"cannot be read: {exc}") from exc
+        return decoded
+
+    def _summary(self, whole: Whole, body: bytes) -> AnswerSummary:
+        return whole.summary(body if self._keeps_content else None)
+
+    def _refusal(self, headers: RawFields, body: bytes) -> WholeAnswer:
+        """Return the error that a stream begins with as a whole response."""
+        return self._error(read_fault(body).status, headers, body, is_readable=True)
+
+    def _error(
+        self, status: int, headers: RawFields, body: bytes, *, is_readable: bool
+    ) -> WholeAnswer:
+        """A provider that repeats the key it was given must not show it to the client."""
+        upstream = self._upstream
+        headers = [(name, upstream.redact(value)) for name, value in headers]
+        reasons: frozenset[str] = frozenset()
+        if is_readable:
+            body = upstream.redact(body)
+            body = error_body(self._operation.dialect, upstream.host, status, body)
+            headers = with_type(headers, JSON)
+            reasons = read_fault(body).reasons
+        return WholeAnswer(status, with_length(headers, body), body, reasons=reasons)
+
+    def _broken(self, what: str) -> UpstreamProtocolError:
+        return UpstreamProtocolError(f"{self._upstream.host} {what}")
+
+
+def without_twins(fields: Fields, defaults: Iterable[str]) -> Fields:
+    """Return the members without those that differ from a configured one only in case.
+
+    Some back ends take `MODEL` for `model`: what a client writes there must not override what the
+    mesh has set or looked at.
+    """
+    names = "".join(fields)
+    if names.isascii() and names.islower():
+        return dict(fields)
+    own = frozenset((*_OWN_MEMBERS, *defaults))
+    return {
+        name: value for name, value in fields.items() if name in own or name.casefold() not in own
+    }

@@ -1,0 +1,62 @@
+"""The parts of token counts, as OpenAI's APIs and those like them split them up."""
+
+from __future__ import annotations
+
+import msgspec
+
+from .lenient import Count
+
+__all__ = ["InputDetails", "Modalities", "OutputDetails", "all_modalities", "whole_output"]
+
+
+class Modalities(msgspec.Struct):
+    """Tokens by what they stand for."""
+
+    text_tokens: Count | None = None
+    image_tokens: Count | None = None
+    audio_tokens: Count | None = None
+
+    def named(self, direction: str) -> tuple[tuple[str, int], ...]:
+        """Return the counts that are not zero, such as `("audio.<direction>", 7)`."""
+        if not (self.text_tokens or self.image_tokens or self.audio_tokens):
+            return ()
+        amounts = {"text": self.text_tokens, "image": self.image_tokens, "audio": self.audio_tokens}
+        return tuple((f"{kind}.{direction}", n) for kind, n in amounts.items() if n)
+
+
+class InputDetails(Modalities):
+    """The parts of the input."""
+
+    cached_tokens: Count | None = None
+    cached_tokens_details: Modalities | None = None
+    cache_write_tokens: Count | None = None
+
+
+class OutputDetails(Modalities):
+    """The parts of the output."""
+
+    reasoning_tokens: Count | None = None
+
+
+def all_modalities(inputs: InputDetails, outputs: OutputDetails) -> tuple[tuple[str, int], ...]:
+    """Return what both say of modalities."""
+    cached = inputs.cached_tokens_details
+    return (
+        *inputs.named("input_tokens"),
+        *outputs.named("output_tokens"),
+        *(cached.named("cache_read.input_tokens") if cached is not None else ()),
+    )
+
+
+def whole_output(
+    given: int, made: int, reasoning: int, total: int | None, *, is_input_whole: bool
+) -> int:
+    """Return the output with the reasoning in it, which some providers count beside it.
+
+    `is_input_whole` is false where the input may lack what a cache took: then the total proves
+    nothing.
+    """
+    beside = 0 if total is None or not is_input_whole else total - given - made
+    if beside > 0:
+        return made + beside
+    return made if reasoning <= made else made + reasoning
