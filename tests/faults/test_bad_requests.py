@@ -55,7 +55,7 @@ BODIES: dict[str, tuple[bytes, str]] = {
     "invalid UTF-8": (b'{"messages": "\xff\xfe"}', "invalid_json"),
     "half a character": (b'{"messages": "\xe4"}', "invalid_json"),
     "UTF-16": ('{"messages": []}'.encode("utf-16")[2:], "invalid_json"),
-    "not a number": (b'{"temperature": NaN}', "invalid_json"),
+    "not a number in lower case": (b'{"temperature": nan}', "invalid_json"),
     "a zero byte": (b'{"a": "\0"}', "invalid_json"),
 }
 

@@ -261,7 +261,7 @@ UNSHAPED = {
     "HTML": Answer(404, [("content-type", "text/html")], "<h1>Not found</h1>"),
     "nothing": Answer(404, [("retry-after", "86400")]),
     "text": Answer(404, body="no"),
-    "a list": Answer(404, JSON, "[1]"),
+    "half a list": Answer(404, JSON, "[1"),
     "not UTF-8": Answer(404, JSON, b'{"error":"\xff"}'),
     "half a JSON": Answer(404, JSON, '{"error":{"mess'),
 }
@@ -334,11 +334,45 @@ def test_an_odd_field_of_a_provider_does_no_harm(
 def test_an_unusual_status_passes(
     mesh_on: MeshOn, connect: Connect, providers: Providers, server: str, status: int
 ) -> None:
-    providers.dashscope.always(Answer(status, body=error_body("odd")))
+    body = error_body("odd") if status >= 400 else json.loads(WHOLE)
+    providers.dashscope.always(Answer(status, body=body))
     response = connect(mesh_on(server)).ask(request_bytes(DASHSCOPE))
 
     assert response.status == status
-    assert response.json() == error_body("odd")
+    assert response.json() == body
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        ({"message": "Provider returned error", "code": 502}, 502),
+        ({"message": "slow down", "code": 429}, 429),
+        ({"message": "slow down", "code": "429"}, 429),
+        ({"message": "no", "type": "invalid_request_error", "code": None}, 400),
+        ({"message": "no", "code": 200}, 502),
+        ({"message": "no"}, 502),
+        ("overloaded", 502),
+    ],
+)
+def test_an_error_object_under_200_has_the_status_that_its_code_means(
+    mesh_on: MeshOn,
+    connect: Connect,
+    providers: Providers,
+    server: str,
+    error: object,
+    status: int,
+) -> None:
+    body = {"error": error, "user_id": "u"}
+    for answer in (
+        Answer(200, body=body),
+        Answer(200, [("content-type", "text/event-stream")], f"data: {json.dumps(body)}\n\n"),
+    ):
+        providers.dashscope.always(answer)
+        for asked in (CHAT, STREAMED_CHAT):
+            response = connect(mesh_on(server)).ask(request_bytes(DASHSCOPE, asked))
+
+            assert (response.status, response.json()) == (status, body)
+            assert response.header("content-type") == "application/json"
 
 
 @pytest.mark.parametrize("status", [600, 700, 999])

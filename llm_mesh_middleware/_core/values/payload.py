@@ -74,8 +74,8 @@ def _decode_leniently(text: str, *, reason: str) -> Fields:
 def is_json(body: bytes) -> bool:
     """Return whether `body` is one JSON value that SDKs can read."""
     try:
-        _decode_nothing(body)
-    except (msgspec.DecodeError, RecursionError):
+        _decode_nothing(body.decode())
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         pass
     else:
         return True

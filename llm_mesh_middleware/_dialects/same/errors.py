@@ -8,7 +8,7 @@ from ..._core.http.sse import EventCutter, event_data
 from ..._core.values.payload import is_json
 from ...exceptions import UpstreamError
 
-__all__ = ["error_body"]
+__all__ = ["error_body", "first_event"]
 
 # How much of an error that is no JSON the client is shown.
 _MAX_SHOWN = 500
@@ -20,7 +20,7 @@ def error_body(dialect: Dialect, host: str, status: int, body: bytes) -> bytes:
     A page of HTML is not shown: it is written for people, and says nothing that an SDK could.
     """
     if body_form(body) is BodyForm.EVENTS:
-        body = _first_data(body) or body
+        body = event_data(first_event(body)) or body
     if is_json(body):
         return body
     text = body.decode(errors="ignore").strip()[:_MAX_SHOWN]
@@ -31,9 +31,10 @@ def error_body(dialect: Dialect, host: str, status: int, body: bytes) -> bytes:
     return dialect.write_error(UpstreamError(message))
 
 
-def _first_data(body: bytes) -> bytes:
+def first_event(body: bytes) -> bytes:
+    """Return the first event that has data, also if it is cut off."""
     cutter = EventCutter(len(body))
     for event in cutter.feed(body):
-        if data := event_data(event):
-            return data
-    return event_data(cutter.rest())
+        if event_data(event):
+            return event
+    return cutter.rest()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..._core.dialect import BodyRelay, Whole, WholeAnswer
+from ..._core.dialect import BodyRelay, EventKind, Whole, WholeAnswer
 from ..._core.http.body_form import BodyForm, body_form
 from ..._core.http.decoding import DECODABLE, BodyDecoder, DecodingError
 from ..._core.http.response_headers import client_headers
+from ..._core.http.sse import event_data, event_name
 from ..._core.provider.upstream import Upstream
 from ..._core.values.messages import ClientRequest, ResponseHead
 from ..._core.values.operations import Operation
@@ -15,7 +16,7 @@ from ..._core.values.payload import Fields, encode_fields, raw, read_bool, read_
 from ..._core.values.summary import AnswerSummary
 from ...exceptions import UpstreamProtocolError
 from ..error_objects import read_fault
-from .errors import error_body
+from .errors import error_body, first_event
 from .fields import EVENTS, JSON, RawFields, coding, media_type, with_length, with_type
 from .relay import EventRelay
 
@@ -76,6 +77,10 @@ class SameTransformer:
         if coded_as:  # nobody here can read it; the client may
             return WholeAnswer(head.status, headers, body)
         if self._is_events(head, body):
+            event = first_event(body)
+            data = event_data(event)
+            if self._operation.dialect.facts().read(data, event_name(event)) is EventKind.ERROR:
+                return self._refusal(headers, data)
             return self._joined(head, headers, body)
         whole = self._operation.dialect.read_whole(body)
         if whole is None:
