@@ -1,17 +1,28 @@
-"""What every inbound adapter has in common: its mesh, and who may use it.
+"""What every inbound adapter has in common: its mesh, who may use it, and how it serves a request.
 
-For writers of adapters; applications use the adapters themselves.
+For writers of adapters; applications use the adapters themselves. An adapter reads the head of a
+request, asks `address` whether it is for the mesh, and if so has `serve` or `aserve` make the
+reply:
+
+    head ──> address ──> None: the application's
+                   └──> Addressed ──> serve / aserve(addressed, request, body) ──> Delivery
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypedDict, TypeVar
 
-from ._core.http.request_head import check_body, check_hosts, split_target, too_large
+from ._core.flow.reply import Reply, refusal
+from ._core.flow.serving import Addressed, Entrance, address, serve
+from ._core.http.request_head import split_target, too_large
 from ._core.values.headers import Headers
 from ._core.values.messages import ClientRequest
+from ._core.values.steps import AsyncPort, Port
+from ._engine.drivers.delivery import AsyncDelivery, Delivery
+from ._engine.ports.callback import Callback, Decision
 from ._forks import ForkLock
 from ._schema.wording import suggest
 from .exceptions import ConfigError, Problem
@@ -24,13 +35,20 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
 __all__ = [
+    "AdapterOptions",
+    "Addressed",
+    "AsyncDelivery",
+    "AsyncPort",
     "ClientRequest",
+    "Delivery",
     "ForkLock",
     "Headers",
     "Inbound",
-    "check_body",
-    "check_hosts",
+    "Port",
+    "Reply",
+    "address",
     "read_settings",
+    "refusal",
     "split_target",
     "too_large",
 ]
@@ -38,33 +56,42 @@ __all__ = [
 Native = TypeVar("Native")
 
 
-class Inbound(Generic[Native]):
-    """The mesh behind an adapter, and the application's own word on a request.
+class AdapterOptions(TypedDict, Generic[Native], total=False):
+    """The keywords that every inbound adapter takes; without any, all is read from `LLM_MESH_*`.
 
     `Native` is what the framework calls a request: a scope, an environ, an object.
     """
 
-    def __init__(
-        self,
-        *,
-        config: Config | None = None,
-        settings: MeshSettings | None = None,
-        mesh: Mesh | None = None,
-        attributes: Callable[[Native], Mapping[str, str]] | None = None,
-        authorize: Callable[[Native], bool] | None = None,
-        tracer_provider: TracerProvider | None = None,
-        meter_provider: MeterProvider | None = None,
-        logger_provider: LoggerProvider | None = None,
-    ) -> None:
-        """As `LLMMeshMiddleware`; nothing is read yet."""
-        self._config = config
-        self._settings = settings
-        self._mesh = mesh
-        self._attributes = attributes
-        self._authorize = authorize
-        self._tracer_provider = tracer_provider
-        self._meter_provider = meter_provider
-        self._logger_provider = logger_provider
+    config: Config | None
+    """Manifests, as `Mesh` takes them."""
+    settings: MeshSettings | None
+    """As `Mesh` takes them."""
+    mesh: Mesh | None
+    """A mesh to share with other adapters, instead of `config` and `settings`."""
+    attributes: Callable[[Native], Mapping[str, str] | Awaitable[Mapping[str, str]]] | None
+    """Returns the application's own facts about a request (plan, tenant), for matching. They hold
+    for the calls that the application makes while it serves the request, too."""
+    authorize: Callable[[Native], bool | Awaitable[bool]] | None
+    """Decides who may use the mesh, instead of `LLM_MESH_ACCESS`; a client key still admits.
+    Only True admits."""
+    tracer_provider: TracerProvider | None
+    """As `Mesh` takes it."""
+    meter_provider: MeterProvider | None
+    """As `Mesh` takes it."""
+    logger_provider: LoggerProvider | None
+    """As `Mesh` takes it."""
+
+
+class Inbound(Generic[Native]):
+    """The mesh behind an adapter, and the application's own word on a request."""
+
+    def __init__(self, options: AdapterOptions[Native]) -> None:
+        """Take an adapter's options; nothing is read yet."""
+        self._options = options
+        self._mesh = options.get("mesh")
+        self._attributes = Callback.of(options.get("attributes"), "attributes")
+        self._authorize = Decision.of(options.get("authorize"), "authorize")
+        self._entrance: Entrance | None = None
         self._lock = ForkLock()
 
     @property
@@ -76,44 +103,76 @@ class Inbound(Generic[Native]):
         """
         return self._mesh or self._make_mesh()
 
-    def admit(self, native: Native, peer: str | None, headers: Headers) -> Mapping[str, str]:
-        """The facts about a request that may use the mesh, before its body is read.
+    def serve(
+        self, addressed: Addressed, request: ClientRequest, body: Port | AsyncPort | None = None
+    ) -> Delivery:
+        """Serve a request in the calling thread; the caller closes what it gets.
 
         Args:
-            native: the request as the framework has it, for the application's callables.
-            peer: the address of the other end of the connection; None if it is unknown.
-            headers: the request's fields.
-
-        Returns:
-            What the application says of it, and as `consumer` the name of its client key.
-
-        Raises:
-            InvalidClientKey: a key was needed and is missing or unknown.
-            AccessDenied: the mesh serves its own host and network only.
-            MalformedRequest: the body's length is ambiguous.
-            RequestTooLarge: it says that it is too long.
-            UnsupportedEncoding: it is compressed.
+            addressed: what `address` returned for it.
+            request: what is known of it before its body is read.
+            body: asked for the body, with the most bytes it may have; None if `request` has it.
         """
-        mesh, authorize = self.mesh, self._authorize
-        decision = None if authorize is None else lambda: authorize(native)
-        consumer = mesh.access.admit(peer, headers, decision)
-        check_body(headers, mesh.settings.max_request_bytes)
-        facts = dict(self._attributes(native)) if self._attributes is not None else {}
-        if consumer is not None:
-            facts["consumer"] = consumer
-        return facts
+        entrance = self._entrance or self._make_entrance()
+        return self.mesh.run(serve(entrance, addressed, request, body))
+
+    async def aserve(
+        self,
+        addressed: Addressed,
+        request: ClientRequest,
+        body: Port | AsyncPort | None = None,
+        *,
+        why: Callable[[], Exception] | None = None,
+    ) -> AsyncDelivery:
+        """The asynchronous twin of `serve`.
+
+        Args:
+            addressed: as for `serve`.
+            request: as for `serve`.
+            body: as for `serve`.
+            why: returns the reason for a cancellation of the calling task; by default the client
+                has left.
+        """
+        entrance = self._entrance or self._make_entrance()
+        flow = serve(entrance, addressed, request, body)
+        return await (self.mesh.arun(flow) if why is None else self.mesh.arun(flow, why=why))
+
+    @property
+    def has_attributes(self) -> bool:
+        """Whether the adapter was given `attributes`."""
+        return self._attributes is not None
+
+    def stating(self, native: Native) -> AbstractContextManager[None]:
+        """Return a context in which calls through the mesh have the attributes of a request.
+
+        The adapter's `attributes` is called when such a call is made, not before: by then the
+        application may know more of its client.
+        """
+        if self._attributes is None:
+            return nullcontext()
+        return self.mesh.stating(self._attributes, native)
 
     def _make_mesh(self) -> Mesh:
+        options = self._options
         with self._lock.of_process:
             if self._mesh is None:
                 self._mesh = Mesh(
-                    self._config,
-                    settings=self._settings,
-                    tracer_provider=self._tracer_provider,
-                    meter_provider=self._meter_provider,
-                    logger_provider=self._logger_provider,
+                    options.get("config"),
+                    settings=options.get("settings"),
+                    tracer_provider=options.get("tracer_provider"),
+                    meter_provider=options.get("meter_provider"),
+                    logger_provider=options.get("logger_provider"),
                 )
             return self._mesh
+
+    def _make_entrance(self) -> Entrance:
+        mesh = self.mesh
+        self._entrance = mesh.entrance(
+            access=replace(mesh.access, authorize=self._authorize),
+            attributes=self._attributes,
+            keepalive_s=mesh.settings.sse_keepalive,
+        )
+        return self._entrance
 
 
 def read_settings(

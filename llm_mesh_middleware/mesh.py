@@ -7,27 +7,40 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from time import monotonic, time
 from typing import TYPE_CHECKING
 
-from ._attributes import check_facts, facts_for, stated
+from msgspec.structs import replace as struct_replace
+
+from ._attributes import (
+    attributes_for,
+    check_attributes,
+    source_for,
+    stated,
+    stated_by,
+)
 from ._core.explaining.explanation import Explanation
-from ._core.flow.exchange import Exchange, ExchangePolicy, exchange
+from ._core.flow.exchange import ExchangePolicy, exchange
 from ._core.flow.observer import Observer
+from ._core.flow.reply import Flow
+from ._core.flow.serving import Addressed, Entrance, serve
 from ._core.flow.state import MeshState
 from ._core.http.forwarding import ForwardPolicy
 from ._core.policy.access import AccessPolicy
+from ._core.policy.chain import Policy
 from ._core.provider.health import ProviderStatus
 from ._core.routing.table import RoutingTable, VirtualHost
 from ._core.values.endpoint import TLSFiles
 from ._core.values.headers import Headers
 from ._core.values.messages import ClientRequest
+from ._core.values.steps import AsyncPort, Port
 from ._engine.drivers.async_driver import adrive
 from ._engine.drivers.delivery import AsyncDelivery, Delivery
 from ._engine.drivers.driver import drive
 from ._engine.http.clients import UpstreamClients
+from ._engine.tasks.background import AsyncBackground, Background
 from ._engine.tasks.cancel_scope import CancelScope
 from ._engine.tls import TLSContexts
 from ._forks import follow_forks
@@ -101,6 +114,8 @@ class Mesh:
         self._owner = object()  # of facts: a context that outlives the mesh must not keep it
         self._contexts = TLSContexts(self.settings.ca_file)
         self._state = MeshState(threading.RLock)
+        self._background = Background()
+        self._async_background = AsyncBackground()
         self._clients = UpstreamClients(
             self._contexts,
             uses_httpx=self.settings.upstream_client == "httpx",
@@ -117,6 +132,7 @@ class Mesh:
         )
         observers = (self._telemetry,) if observer is None else (self._telemetry, observer)
         self._observer = GuardedObserver(observers)
+        self._outbound = self.entrance()
         follow_forks(self)
 
     @property
@@ -159,8 +175,15 @@ class Mesh:
         Raises:
             TypeError: a fact is not text.
         """
-        check_facts(facts)
+        check_attributes(facts)
         return stated(self._owner, facts)
+
+    def stating(self, port: Port | AsyncPort, native: object) -> AbstractContextManager[None]:
+        """As `attributes`, but `port` is asked for them, with `native`, when a call is made.
+
+        What `attributes` states inside overrides what the port returns. For adapters.
+        """
+        return stated_by(self._owner, (port, native))
 
     async def asend(
         self,
@@ -169,18 +192,19 @@ class Mesh:
         *,
         why: Callable[[], Exception] = _client_left,
     ) -> AsyncDelivery:
-        """Serve a request that is addressed to `host`; the caller closes what it is given.
+        """Serve a request that is addressed to `host`; the caller closes what it gets.
 
         Args:
-            host: what `find` has found.
+            host: what `find` returned.
             request: the client's request, its body complete.
-            why: says, if the calling task is cancelled, what for; by default the client has left.
+            why: returns the reason for a cancellation of the calling task; by default the client
+                has left.
 
         Raises:
             RequestError: the request is at fault.
             UpstreamError: the provider is at fault.
         """
-        return await adrive(self._exchange(host, request), self._clients.of_loop(), why)
+        return await self.arun(self._exchange(host, request), why=why)
 
     def send(
         self, host: VirtualHost, request: ClientRequest, *, scope: CancelScope | None = None
@@ -192,28 +216,79 @@ class Mesh:
             request: as for `asend`.
             scope: cancel it from another thread, and the exchange ends as if the client had left.
         """
-        client = self._clients.of_process()
-        return drive(self._exchange(host, request), client, scope or CancelScope())
+        return self.run(self._exchange(host, request), scope=scope)
+
+    def entrance(
+        self,
+        *,
+        access: Policy | None = None,
+        attributes: Port | AsyncPort | None = None,
+        keepalive_s: float = 0.0,
+    ) -> Entrance:
+        """Return what an adapter serves its requests with.
+
+        Args:
+            access: decides who may use the mesh; None for calls of the application itself.
+            attributes: returns the application's facts about a request.
+            keepalive_s: the longest silence of a stream, 0 for no limit.
+        """
+        return Entrance(
+            access=access,
+            attributes=attributes,
+            max_request_bytes=self.settings.max_request_bytes,
+            refused=self.refuse,
+            proceed=partial(self._exchange, keepalive_s=keepalive_s),
+        )
+
+    def outgoing(self, addressed: Addressed, request: ClientRequest) -> Flow:
+        """Return the flow of a call that the application itself makes; for adapters.
+
+        Args:
+            addressed: the virtual host, and every name that the request gives it.
+            request: the request, its body complete.
+        """
+        source = source_for(self._owner)
+        if source is None:
+            return serve(self._outbound, addressed, request, None)
+        port, native = source
+        request = struct_replace(request, native=native, attributes=attributes_for(self._owner))
+        return serve(self.entrance(attributes=port), addressed, request, None)
+
+    async def arun(
+        self, flow: Flow, *, why: Callable[[], Exception] = _client_left
+    ) -> AsyncDelivery:
+        """Run a flow in the running event loop; for adapters."""
+        return await adrive(flow, self._clients.of_loop(), self._async_background, why)
+
+    def run(self, flow: Flow, *, scope: CancelScope | None = None) -> Delivery:
+        """Run a flow in the calling thread; for adapters."""
+        return drive(flow, self._clients.of_process(), self._background, scope or CancelScope())
 
     def refuse(self, host: VirtualHost, request: ClientRequest, error: AnswerableError) -> None:
-        """Tell observers of a request that its adapter answers with `error`, without `send`.
+        """Tell observers of a request that is refused before it is sent.
 
         Args:
             host: the virtual host that it is addressed to.
             request: what is known of it; there may be no body yet.
             error: why it is refused, such as a missing client key.
         """
-        self._address(request, host)
-        self._observer(request).ended(error.status, error, None)
+        self._observer(self._addressed(host, request)).ended(error.status, error, None)
 
-    def _address(self, request: ClientRequest, host: VirtualHost) -> None:
-        request.host = host.name
-        if facts := facts_for(self._owner):
-            request.attributes = {**facts, **request.attributes}
+    def _addressed(self, host: VirtualHost, request: ClientRequest) -> ClientRequest:
+        """The request with its host's name, and the facts that the context states."""
+        stated = attributes_for(self._owner)
+        attributes = {**stated, **request.attributes} if stated else request.attributes
+        return struct_replace(
+            request,
+            host=host.name,
+            attributes=attributes,
+            keeps_content=self._telemetry.wants_content,
+        )
 
-    def _exchange(self, host: VirtualHost, request: ClientRequest) -> Exchange:
-        self._address(request, host)
-        request.keeps_content = self._telemetry.wants_content
+    def _exchange(
+        self, host: VirtualHost, request: ClientRequest, *, keepalive_s: float = 0.0
+    ) -> Flow:
+        request = self._addressed(host, request)
         return exchange(
             host,
             request,
@@ -223,6 +298,7 @@ class Mesh:
             wall_clock=time,
             random=self._rng,
             observation=self._observer(request),
+            keepalive_s=keepalive_s,
         )
 
     def health(self) -> Mapping[str, ProviderStatus]:
@@ -253,7 +329,7 @@ class Mesh:
 
         fields = Headers([(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in headers])
         facts = dict(attributes or {})
-        consumer = self.access.consumer(fields.get("authorization"))
+        consumer = self.access.consumer(fields)
         if consumer is not None:
             facts["consumer"] = consumer
         path = path.partition("?")[0]
@@ -269,6 +345,7 @@ class Mesh:
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop; the mesh can go on being used."""
+        await self._async_background.aclose()
         await self._clients.aclose()
 
     def close(self) -> None:
@@ -354,6 +431,8 @@ class Mesh:
         self._live.begin_process()
         self._clients.forget()
         self._state = MeshState(threading.RLock)
+        self._background = Background()
+        self._async_background = AsyncBackground()
 
 
 def _access(settings: MeshSettings) -> AccessPolicy:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from asgiref.sync import (
@@ -16,7 +17,9 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from llm_mesh_middleware import LLMMeshWSGIMiddleware
-from llm_mesh_middleware.asgi.embedded import Addressed, AsyncInbound
+from llm_mesh_middleware.asgi.embedded import aserve_scope
+from llm_mesh_middleware.asgi.scope import address_scope
+from llm_mesh_middleware.inbound import Addressed, Inbound
 
 from .conf import Word, get_mesh, read_options
 from .response import make_async_response, make_response
@@ -66,38 +69,55 @@ class LLMMeshMiddleware(metaclass=_Capable):
             attributes=_of_environ(options.attributes),
             authorize=_of_environ(options.authorize),
         )
-        self._asgi: AsyncInbound[HttpRequest] = AsyncInbound(
-            mesh,
-            attributes=_as_async(options.attributes),
-            authorize=_as_async(options.authorize),
+        self._asgi: Inbound[HttpRequest] = Inbound(
+            {
+                "mesh": mesh,
+                "attributes": _as_async(options.attributes),
+                "authorize": _as_async(options.authorize),
+            }
         )
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> Any:
-        """The response; a coroutine where Django's chain is asynchronous."""
+        """Return the response; a coroutine where Django's chain is asynchronous."""
         if self._is_async:
             return self._acall(request)
         response = self._respond(request)
-        return self._get_response(request) if response is None else response
+        if response is not None:
+            return response
+        with self._stating(request):
+            return self._get_response(request)
 
     def _respond(self, request: HttpRequest) -> HttpResponseBase | None:
         if hasattr(request, "scope"):  # under ASGI after all, in the thread of a synchronous chain
-            addressed = self._asgi.find(request.scope)
+            addressed = self._address(request.scope)
             return None if addressed is None else async_to_sync(self._answer)(addressed, request)
-        answer = self._wsgi.handle(_environ(request))
-        return None if answer is None else make_response(answer)
+        reply = self._wsgi.handle(_environ(request))
+        return None if reply is None else make_response(reply)
 
     async def _acall(self, request: Any) -> HttpResponseBase:
-        addressed = self._asgi.find(request.scope)
+        addressed = self._address(request.scope)
         if addressed is None:
-            response: HttpResponseBase = await self._get_response(request)
+            with self._stating(request):
+                response: HttpResponseBase = await self._get_response(request)
             return response
         return await self._answer(addressed, request)
 
-    async def _answer(self, addressed: Addressed, request: HttpRequest) -> HttpResponseBase:
-        return await make_async_response(await self._asgi.answer(addressed, request, request.read))
+    async def _answer(self, addressed: Addressed, request: Any) -> HttpResponseBase:
+        return await make_async_response(
+            await aserve_scope(self._asgi, addressed, request.scope, request, request.read)
+        )
+
+    def _address(self, scope: Any) -> Addressed | None:
+        return address_scope(self._asgi.mesh.find, scope)
+
+    def _stating(self, request: HttpRequest) -> AbstractContextManager[None]:
+        """The context in which the project's own calls have the attributes of the request."""
+        if self._is_async:
+            return self._asgi.stating(request)
+        return self._wsgi.stating({_REQUEST: request})
 
 
 def _environ(request: Any) -> dict[str, Any]:

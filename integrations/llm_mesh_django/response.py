@@ -9,43 +9,43 @@ from collections.abc import Iterable
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from llm_mesh_middleware.asgi.reply import AsyncAnswer
-from llm_mesh_middleware.wsgi import Answer
+from llm_mesh_middleware.asgi.reply import AsyncReply
+from llm_mesh_middleware.wsgi import WSGIReply
 
 __all__ = ["make_async_response", "make_response"]
 
 
-def make_response(answer: Answer) -> HttpResponseBase:
-    """The response that `answer` is; whoever closes it closes the upstream."""
-    if answer.is_stream:
-        return _with_head(StreamingHttpResponse(answer), answer.status, answer.headers)
+def make_response(reply: WSGIReply) -> HttpResponseBase:
+    """The response that `reply` is; whoever closes it closes the upstream."""
+    if reply.is_stream:
+        return _with_head(StreamingHttpResponse(reply), reply.status, reply.headers)
     try:
-        return _with_head(HttpResponse(b"".join(answer)), answer.status, answer.headers)
+        return _with_head(HttpResponse(b"".join(reply)), reply.status, reply.headers)
     finally:
-        answer.close()
+        reply.close()
 
 
-async def make_async_response(answer: AsyncAnswer) -> HttpResponseBase:
+async def make_async_response(reply: AsyncReply) -> HttpResponseBase:
     """The asynchronous twin."""
-    if answer.is_stream:
-        return _with_head(StreamingHttpResponse(_Body(answer)), answer.status, answer.headers)
-    return _with_head(HttpResponse(await answer.read()), answer.status, answer.headers)
+    if reply.is_stream:
+        return _with_head(StreamingHttpResponse(_Body(reply)), reply.status, reply.headers)
+    return _with_head(HttpResponse(await reply.read()), reply.status, reply.headers)
 
 
 class _Body:
     """A stream that Django may close in another thread than its event loop's, as it does."""
 
-    def __init__(self, answer: AsyncAnswer) -> None:
-        self._answer = answer
+    def __init__(self, reply: AsyncReply) -> None:
+        self._reply = reply
         self._loop = asyncio.get_running_loop()
 
-    def __aiter__(self) -> AsyncAnswer:
-        return self._answer
+    def __aiter__(self) -> AsyncReply:
+        return self._reply
 
     def close(self) -> None:
         """Called by the response; needed when the client went away between two pieces."""
-        if not self._answer.is_closed:
-            asyncio.run_coroutine_threadsafe(self._answer.aclose(), self._loop)
+        if not self._reply.is_closed:
+            asyncio.run_coroutine_threadsafe(self._reply.aclose(), self._loop)
 
 
 def _with_head(

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 from weakref import WeakKeyDictionary
 
 import click
 from flask import Flask, Request, current_app, request
 
 from llm_mesh_middleware import ConfigError, LLMMeshWSGIMiddleware, Mesh, MeshSettings
-from llm_mesh_middleware.inbound import read_settings
-from llm_mesh_middleware.mesh import Config
+from llm_mesh_middleware.inbound import AdapterOptions, read_settings
 
 from .commands import group
 
@@ -33,36 +32,20 @@ class LLMMesh:
     """
 
     def __init__(
-        self,
-        app: Flask | None = None,
-        *,
-        config: Config | None = None,
-        settings: MeshSettings | None = None,
-        mesh: Mesh | None = None,
-        attributes: Callable[[Request], Mapping[str, str]] | None = None,
-        authorize: Callable[[Request], bool] | None = None,
+        self, app: Flask | None = None, **options: Unpack[AdapterOptions[Request]]
     ) -> None:
         """Serve `app`, or those that `init_app` is called with later.
 
-        The callables are called for requests to virtual hosts only, in a request context, so
-        that `session` and `current_app` are there; they must leave the body alone.
-
         Args:
             app: the application.
-            config: manifests, as `Mesh` takes them; by default what the settings name.
-            settings: as `Mesh` takes them, instead of `app.config` and the environment.
-            mesh: a mesh to share with other adapters, instead of `config` and `settings`.
-            attributes: the application's own facts about a request (plan, tenant), for matching.
-            authorize: decides who may use the mesh beside `LLM_MESH_ACCESS`.
+            **options: see `AdapterOptions`; settings override `app.config`. The callables are
+                called in a request context, so that `session` and `current_app` are there; they
+                must leave the body alone, and be plain functions.
 
         Raises:
             ConfigError: the settings or the manifests cannot be used.
         """
-        self._config = config
-        self._settings = settings
-        self._mesh = mesh
-        self._attributes = attributes
-        self._authorize = authorize
+        self._options = options
         self._meshes: WeakKeyDictionary[Flask, Mesh] = WeakKeyDictionary()
         if app is not None:
             self.init_app(app)
@@ -82,7 +65,7 @@ class LLMMesh:
         if _NAME in app.extensions:
             raise RuntimeError(f"{app.name} has an LLMMesh already")
         try:
-            mesh = self._mesh or Mesh(self._config, settings=self._settings or _settings(app))
+            mesh = self._make_mesh(app)
         except ConfigError as exc:
             if click.get_current_context(silent=True) is None:
                 raise
@@ -93,8 +76,18 @@ class LLMMesh:
         app.wsgi_app = LLMMeshWSGIMiddleware(  # type: ignore[method-assign]
             app.wsgi_app,
             mesh=mesh,
-            attributes=_in_context(app, self._attributes),
-            authorize=_in_context(app, self._authorize),
+            attributes=_in_context(app, self._options.get("attributes")),
+            authorize=_in_context(app, self._options.get("authorize")),
+        )
+
+    def _make_mesh(self, app: Flask) -> Mesh:
+        options = self._options
+        return options.get("mesh") or Mesh(
+            options.get("config"),
+            settings=options.get("settings") or _settings(app),
+            tracer_provider=options.get("tracer_provider"),
+            meter_provider=options.get("meter_provider"),
+            logger_provider=options.get("logger_provider"),
         )
 
 

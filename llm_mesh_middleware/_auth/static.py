@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from .._core.values.messages import Answer, Step, UpstreamRequest
+from .._core.values.messages import UpstreamRequest
+from .._core.values.steps import Step, StepResult
 
 __all__ = ["StaticHeader", "bearer_token"]
 
@@ -21,7 +22,7 @@ class StaticHeader:
 
     def apply(
         self, request: UpstreamRequest, wall_clock: Callable[[], float]
-    ) -> Generator[Step, Answer, UpstreamRequest]:
+    ) -> Generator[Step, StepResult, UpstreamRequest]:
         """Return the request with the key; nothing is waited for."""
         others = tuple(field for field in request.headers if field[0] != self.name)
         return replace(request, headers=(*others, (self.name, self.value)))

@@ -111,6 +111,10 @@ class BodyRelay(Protocol):
         """Why the client's body is not complete, if it is not."""
 
     @property
+    def is_done(self) -> bool:
+        """Whether the stream has come to its own end, so that nothing may follow."""
+
+    @property
     def events(self) -> int:
         """How many events were seen so far; `[DONE]` is none."""
 

@@ -66,6 +66,11 @@ class CallObservation(Observation):
         self._attempts = Attempts(sinks.tracer, sinks.attempt_spans, sinks.has_http_spans)
         sinks.metrics.active.add(1)
 
+    def understood(self, request: ClientRequest) -> None:
+        self._request = request
+        if self._server is not None:
+            self._server.understood(request)
+
     def selected(self, selection: Selection) -> None:
         self._progress.selection = selection
         if selection.lacks_sticky_key:

@@ -56,10 +56,16 @@ class _Guarded(Observation):
         self._observation = observation
         self.wants_chunks = observation.wants_chunks
 
+    def understood(self, request: ClientRequest) -> None:
+        try:
+            self._observation.understood(request)
+        except Exception:  # here and below: not the request's business
+            self._complain()
+
     def selected(self, selection: Selection) -> None:
         try:
             self._observation.selected(selection)
-        except Exception:  # here and below: not the request's business
+        except Exception:
             self._complain()
 
     def sending(self, request: UpstreamRequest) -> UpstreamRequest | None:
@@ -106,6 +112,10 @@ class _Several(Observation):
     def __init__(self, observations: Sequence[Observation]) -> None:
         self._observations = observations
         self.wants_chunks = any(each.wants_chunks for each in observations)
+
+    def understood(self, request: ClientRequest) -> None:
+        for each in self._observations:
+            each.understood(request)
 
     def selected(self, selection: Selection) -> None:
         for each in self._observations:

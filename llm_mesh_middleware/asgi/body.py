@@ -7,9 +7,8 @@ import types
 from collections.abc import Coroutine, Generator
 from typing import Any
 
-from .._core.http.request_head import too_large
-from .._engine.tasks.interrupt import Interrupt
 from ..exceptions import ClientDisconnected, RequestTimeout
+from ..inbound import too_large
 from .protocol import Receive
 
 __all__ = ["GONE", "read_body"]
@@ -17,19 +16,15 @@ __all__ = ["GONE", "read_body"]
 GONE = "the client went away"
 
 
-async def read_body(
-    receive: Receive, *, max_bytes: int, timeout_s: float, interrupts: set[Interrupt]
-) -> bytes:
-    """The whole body; the time limit is on all of it, so a dripped one ends too.
+async def read_body(receive: Receive, *, max_bytes: int, timeout_s: float) -> bytes:
+    """Return the whole body; the time limit is on all of it, so a dripped one ends too.
 
-    It begins when the body has to be waited for, which is seldom, and so is its price. Meanwhile
-    `interrupts` has one that ends the wait.
+    The clock starts when the body has to be waited for, which is rare.
 
     Raises:
         ClientDisconnected: the client did not wait.
         RequestTooLarge: there is more than `max_bytes` of it.
         RequestTimeout: it was not there in time.
-        Exception: what the interrupt was fired with.
     """
     reading = _read(receive, max_bytes)
     try:
@@ -37,19 +32,19 @@ async def read_body(
     except StopIteration as stop:
         body: bytes = stop.value
         return body
-    with Interrupt() as interrupt:
-        limit = asyncio.get_running_loop().call_later(timeout_s, _give_up, interrupt)
-        interrupts.add(interrupt)
-        try:
+    try:
+        async with asyncio.timeout(timeout_s) as limit:
             return await _go_on(reading, awaited)
-        finally:
-            interrupts.discard(interrupt)
-            limit.cancel()
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        message = "the body did not arrive in time"
+        raise RequestTimeout(message, headers={"connection": "close"}) from None
 
 
 @types.coroutine
 def _go_on(reading: Coroutine[Any, Any, bytes], awaited: object) -> Generator[Any, Any, bytes]:
-    """What is left of `reading`, which was begun by hand and waits for `awaited`."""
+    """Return what `reading` returns, which was started by hand and waits for `awaited`."""
     while True:
         failure: BaseException | None = None
         try:
@@ -77,8 +72,3 @@ async def _read(receive: Receive, max_bytes: int) -> bytes:
         chunks.append(data)
         if not message.get("more_body", False):
             return b"".join(chunks) if len(chunks) > 1 else data
-
-
-def _give_up(interrupt: Interrupt) -> None:
-    message = "the body did not arrive in time"
-    interrupt.fire(RequestTimeout(message, headers={"connection": "close"}))

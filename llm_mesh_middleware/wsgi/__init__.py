@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .middleware import LLMMeshWSGIMiddleware
-from .reply import Answer
+from .reply import WSGIReply
 
-__all__ = ["Answer", "LLMMeshWSGIMiddleware"]
+__all__ = ["LLMMeshWSGIMiddleware", "WSGIReply"]

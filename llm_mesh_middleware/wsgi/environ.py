@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from .._core.routing.table import VirtualHost
 from ..exceptions import MalformedRequest, RequestTimeout
-from ..inbound import Headers, split_target, too_large
+from ..inbound import Addressed, ClientRequest, Headers, address, split_target, too_large
 
-__all__ = ["Environ", "Target", "read_body", "read_headers", "read_target"]
+__all__ = [
+    "BodyReader",
+    "Environ",
+    "address_environ",
+    "raw_target",
+    "read_body",
+    "read_headers",
+    "request_of",
+]
 
 Environ = Mapping[str, Any]
 
@@ -20,20 +28,13 @@ _FIRST_PIECE_BYTES, _PIECE_BYTES = 16, 64 * 1024
 _WITHOUT_PREFIX = (("CONTENT_TYPE", b"content-type"), ("CONTENT_LENGTH", b"content-length"))
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Whom a request is for: the Host fields, an absolute target's authority, the path."""
-
-    hosts: list[bytes]
-    authority: bytes | None
-    path: str
-
-
-def read_target(environ: Environ) -> Target:
-    """The request's target.
+def address_environ(
+    find: Callable[[bytes], VirtualHost | None], environ: Environ
+) -> Addressed | None:
+    """Find the virtual host that an environ addresses, or None.
 
     Some servers leave an absolute target whole in `PATH_INFO`, others keep only its path there and
-    the whole in `RAW_URI` or `REQUEST_URI`; two Host fields they join by a comma.
+    the whole in `RAW_URI` or `REQUEST_URI`; two Host fields are joined by a comma.
     """
     method = environ["REQUEST_METHOD"]
     path = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace")
@@ -41,8 +42,37 @@ def read_target(environ: Environ) -> Target:
     raw = raw_target(environ)
     if authority is None and raw[:1] not in ("", "/"):
         authority, _ = split_target(method, raw)
-    hosts = environ.get("HTTP_HOST", "").encode("latin-1")
-    return Target([host.strip() for host in hosts.split(b",") if host], authority, path or "/")
+    joined = environ.get("HTTP_HOST", "").encode("latin-1")
+    hosts = [host.strip() for host in joined.split(b",") if host]
+    return address(find, hosts, authority, path or "/")
+
+
+def request_of(addressed: Addressed, environ: Environ) -> ClientRequest:
+    """Return what is known of a request before its body is read."""
+    return ClientRequest(
+        environ["REQUEST_METHOD"],
+        addressed.path,
+        read_headers(environ),
+        peer=environ.get("REMOTE_ADDR") or None,
+        http_version=environ.get("SERVER_PROTOCOL", "HTTP/1.1").removeprefix("HTTP/"),
+        scheme=environ.get("wsgi.url_scheme", "http"),
+        is_inbound=True,
+        native=environ,
+    )
+
+
+class BodyReader:
+    """The port to the body of an environ."""
+
+    __slots__ = ("_environ", "_limit_s")
+
+    def __init__(self, environ: Environ, limit_s: float) -> None:
+        self._environ = environ
+        self._limit_s = limit_s
+
+    def ask(self, request: Any, until: float | None) -> bytes:
+        """Return the body, of at most `request` bytes."""
+        return read_body(self._environ, request, self._limit_s)
 
 
 def raw_target(environ: Environ) -> str:

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import Any, Unpack
 
-from .._core.routing.table import VirtualHost
-from ..exceptions import AnswerableError
-from ..inbound import ClientRequest, Inbound, check_hosts
-from ..mesh import Config, Mesh
-from ..settings import MeshSettings
-from .environ import Environ, Target, raw_target, read_body, read_headers, read_target
-from .keepalive import answer_kept_alive
-from .reply import Answer, refused
-
-if TYPE_CHECKING:
-    from opentelemetry._logs import LoggerProvider
-    from opentelemetry.metrics import MeterProvider
-    from opentelemetry.trace import TracerProvider
+from ..inbound import AdapterOptions, Inbound
+from ..mesh import Mesh
+from .context import in_this_context
+from .environ import BodyReader, Environ, address_environ, raw_target, request_of
+from .reply import WSGIReply
 
 __all__ = ["LLMMeshWSGIMiddleware"]
 
@@ -36,103 +29,53 @@ class LLMMeshWSGIMiddleware:
     Until then its upstream call goes on, for at most `LLM_MESH_IDLE_TIMEOUT` after the last byte.
     """
 
-    def __init__(
-        self,
-        app: WSGIApp,
-        *,
-        config: Config | None = None,
-        settings: MeshSettings | None = None,
-        mesh: Mesh | None = None,
-        attributes: Callable[[Environ], Mapping[str, str]] | None = None,
-        authorize: Callable[[Environ], bool] | None = None,
-        tracer_provider: TracerProvider | None = None,
-        meter_provider: MeterProvider | None = None,
-        logger_provider: LoggerProvider | None = None,
-    ) -> None:
-        """Wrap `app`; with no other argument everything is read from `LLM_MESH_*`.
+    def __init__(self, app: WSGIApp, **options: Unpack[AdapterOptions[Environ]]) -> None:
+        """Wrap `app`.
 
         Args:
             app: the WSGI application.
-            config: manifests, as `Mesh` takes them.
-            settings: as `Mesh` takes them.
-            mesh: a mesh to share with other adapters, instead of `config` and `settings`.
-            attributes: the application's own facts about a request (plan, tenant), for matching.
-            authorize: decides who may use the mesh beside `LLM_MESH_ACCESS`.
-            tracer_provider: as `Mesh` takes it.
-            meter_provider: as `Mesh` takes it.
-            logger_provider: as `Mesh` takes it.
+            **options: see `AdapterOptions`; its callables are given the environ, and must be
+                plain functions.
 
         Raises:
             ConfigError: the configuration cannot be used.
         """
         self.app = app
-        self._inbound: Inbound[Environ] = Inbound(
-            config=config,
-            settings=settings,
-            mesh=mesh,
-            attributes=attributes,
-            authorize=authorize,
-            tracer_provider=tracer_provider,
-            meter_provider=meter_provider,
-            logger_provider=logger_provider,
-        )
+        self._inbound: Inbound[Environ] = Inbound(options)
         self.mesh: Mesh = self._inbound.mesh
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
-        answer = self.handle(environ)
-        if answer is None:
-            return self.app(environ, start_response)
-        start_response(answer.status_line, answer.headers)
+        reply = self.handle(environ)
+        if reply is None:
+            if not self._inbound.has_attributes:
+                return self.app(environ, start_response)
+            with self._inbound.stating(environ):
+                return in_this_context(self.app(environ, start_response))
+        start_response(reply.status_line, reply.headers)
         if environ["REQUEST_METHOD"] == "HEAD":  # not every server leaves the body out (RFC 9110)
-            answer.close()
+            reply.close()
             return []
-        return answer
+        return reply
 
-    def handle(self, environ: Environ) -> Answer | None:
-        """The answer to a request for a virtual host; None if the request is not the mesh's.
+    def stating(self, environ: Environ) -> AbstractContextManager[None]:
+        """Return a context in which calls through the mesh have the request's attributes."""
+        return self._inbound.stating(environ)
 
-        For adapters of frameworks: the answer must be closed on every path.
+    def handle(self, environ: Environ) -> WSGIReply | None:
+        """Return the reply to a request for a virtual host, None if the request is not the mesh's.
+
+        For adapters of frameworks: the reply must be closed on every path.
         """
-        host = environ.get("HTTP_HOST", "")
-        find = self.mesh.find
-        if _is_plain(environ, host):
-            found = find(host.encode("latin-1"))
-            return None if found is None else self._answer(environ, found, read_target(environ))
-        target = read_target(environ)
-        named = target.hosts if target.authority is None else [*target.hosts, target.authority]
-        hosts = [found for found in map(find, named) if found is not None]
-        return self._answer(environ, hosts[0], target) if hosts else None
-
-    def _answer(self, environ: Environ, host: VirtualHost, target: Target) -> Answer:
-        try:
-            request = self._admit(environ, host, target)
-            if self.mesh.settings.sse_keepalive:
-                return answer_kept_alive(self.mesh, host, request)
-            return Answer.of(self.mesh.send(host, request))
-        except AnswerableError as error:
-            return refused(error)
-
-    def _admit(self, environ: Environ, host: VirtualHost, target: Target) -> ClientRequest:
-        """The request with its body, if it may be served."""
-        settings = self.mesh.settings
-        request = ClientRequest(
-            environ["REQUEST_METHOD"],
-            target.path,
-            read_headers(environ),
-            peer=environ.get("REMOTE_ADDR") or None,
-            http_version=environ.get("SERVER_PROTOCOL", "HTTP/1.1").removeprefix("HTTP/"),
-            scheme=environ.get("wsgi.url_scheme", "http"),
-            is_inbound=True,
-        )
-        try:
-            check_hosts(target.hosts, target.authority)
-            request.attributes = self._inbound.admit(environ, request.peer, request.headers)
-            request.body = read_body(environ, settings.max_request_bytes, settings.request_timeout)
-        except AnswerableError as error:
-            self.mesh.refuse(host, request, error)
-            raise
-        return request
+        host, find = environ.get("HTTP_HOST", ""), self.mesh.find
+        if _is_plain(environ, host) and find(host.encode("latin-1")) is None:
+            return None
+        addressed = address_environ(find, environ)
+        if addressed is None:
+            return None
+        body = BodyReader(environ, self.mesh.settings.request_timeout)
+        request = request_of(addressed, environ)
+        return WSGIReply(self._inbound.serve(addressed, request, body))
 
 
 def _is_plain(environ: Environ, host: str) -> bool:

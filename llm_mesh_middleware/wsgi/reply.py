@@ -1,61 +1,36 @@
-"""An answer of the mesh as WSGI wants it: a status, header fields, and an iterable to be closed."""
+"""A reply of the mesh as WSGI wants it: a status line, text fields, and an iterable body."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from http import HTTPStatus
 
-from .._core.flow.reply import Refusal
-from .._engine.drivers.delivery import Delivery
-from ..exceptions import AnswerableError
+from ..inbound import Delivery
 
-__all__ = ["Answer", "refused"]
+__all__ = ["WSGIReply"]
 
-RawFields = Sequence[tuple[bytes, bytes]]
-
-# The server's own business (PEP 3333, "Other HTTP Features").
+# An application must not set hop-by-hop fields (PEP 3333): the connection is the server's.
 _SERVERS_OWN = frozenset((b"connection",))
 
 
-class Answer:
-    """Iterate it once, and close it on every path: `close` gives the upstream connection back.
+class WSGIReply:
+    """Iterate it once, and close it on every path: `close` closes the upstream connection."""
 
-    A client that has gone is noticed when the server cannot write to it; it then calls `close`.
-    """
-
-    __slots__ = ("_body", "_close", "headers", "is_stream", "status")
-
-    def __init__(
-        self,
-        status: int,
-        headers: RawFields,
-        body: Iterator[bytes],
-        *,
-        is_stream: bool,
-        close: Callable[[], None],
-    ) -> None:
-        self.status = status
+    def __init__(self, delivery: Delivery) -> None:
+        reply = delivery.reply
+        self.status = reply.status
         self.headers = [
             (name.decode("latin-1"), value.decode("latin-1"))
-            for name, value in headers
+            for name, value in reply.headers
             if name not in _SERVERS_OWN
         ]
-        self.is_stream = is_stream
-        self._body = body
-        self._close = close
-
-    @classmethod
-    def of(cls, delivery: Delivery) -> Answer:
-        """The answer that `delivery` brings; a whole one needs no connection any more."""
-        reply = delivery.reply
-        if reply.is_stream:
-            body = iter(delivery)
+        self.is_stream = reply.is_stream
+        self._delivery = delivery
+        if self.is_stream:
+            self._body = iter(delivery)
         else:
-            body = iter((delivery.take(),))
-            delivery.close()
-        return cls(
-            reply.status, reply.headers, body, is_stream=reply.is_stream, close=delivery.close
-        )
+            self._body = iter((delivery.take(),))
+            delivery.close()  # a whole body needs no connection any more
 
     @property
     def status_line(self) -> str:
@@ -73,10 +48,5 @@ class Answer:
         return next(self._body)
 
     def close(self) -> None:
-        """Let go of the upstream; before the end it ends the call."""
-        self._close()
-
-
-def refused(error: AnswerableError) -> Answer:
-    """The mesh's own error as an answer."""
-    return Answer.of(Delivery(Refusal(error)))
+        """Close the upstream connection; before the end it ends the call."""
+        self._delivery.close()

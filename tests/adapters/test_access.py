@@ -105,7 +105,7 @@ NO_KEYS: dict[str, tuple[str, ...]] = {
     "no scheme": (f"Authorization: {KEY}",),
     "the name": (bearer("alice"),),
     "two keys": (bearer(), bearer(KEYS["bob"])),
-    "another field": (f"X-Api-Key: {KEY}",),
+    "another field": (f"X-Client-Key: {KEY}",),
     "not ASCII": (bearer("clé"),),
 }
 

@@ -6,23 +6,21 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from llm_mesh_middleware._core.flow.exchange import Exchange, ExchangePolicy, exchange
+from llm_mesh_middleware._core.flow.exchange import ExchangePolicy, exchange
 from llm_mesh_middleware._core.flow.observer import Observation
-from llm_mesh_middleware._core.flow.reply import Reply
+from llm_mesh_middleware._core.flow.reply import Flow, Reply
 from llm_mesh_middleware._core.flow.retrying import RetryPolicy
 from llm_mesh_middleware._core.flow.state import MeshState
 from llm_mesh_middleware._core.routing.table import RoutingTable
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import (
-    Answer,
     ClientRequest,
     Failure,
     ResponseHead,
-    Send,
-    Step,
     UpstreamRequest,
 )
 from llm_mesh_middleware._core.values.selection import Selection
+from llm_mesh_middleware._core.values.steps import Send, Step, StepResult
 from llm_mesh_middleware._core.values.usage import Usage
 from llm_mesh_middleware.exceptions import MeshError
 from tests.core.tables import virtual_host
@@ -72,14 +70,14 @@ class Clock:
 class Play:
     """One exchange; `perform` hands it the answers, each after so many seconds."""
 
-    steps: Exchange
+    steps: Flow
     clock: Clock
     notes: Notes
     taken: list[Step] = field(default_factory=list)
     reply: Reply | None = None
     error: MeshError | None = None
 
-    def perform(self, *answers: Answer, seconds: float = 0.0) -> Play:
+    def perform(self, *answers: StepResult, seconds: float = 0.0) -> Play:
         """Until there is a reply or an error, or the answers are used up."""
         try:
             if not self.taken:
@@ -93,6 +91,37 @@ class Play:
             self.error = error
         return self
 
+    def read(self, *results: StepResult) -> list[bytes]:
+        """What the client gets of a streamed reply while its steps are answered with `results`."""
+        assert self.reply is not None
+        body, given, got = self.reply.body, iter(results), []
+        assert not isinstance(body, bytes)
+        item = next(body, None)
+        while item is not None:
+            if isinstance(item, bytes):
+                got.append(item)
+                item = next(body, None)
+                continue
+            self.taken.append(item)
+            try:
+                item = body.send(next(given))
+            except StopIteration:
+                break
+        return got
+
+    def throw(self, reason: Exception) -> bytes:
+        """What the client still gets of a streamed reply that is ended for `reason`."""
+        assert self.reply is not None
+        body = self.reply.body
+        assert not isinstance(body, bytes)
+        try:
+            last = body.throw(reason)
+        except StopIteration:
+            return b""
+        assert isinstance(last, bytes)
+        assert next(body, None) is None
+        return last
+
     @property
     def sent(self) -> UpstreamRequest:
         """The upstream request of the first step."""
@@ -104,7 +133,7 @@ class Play:
 def play(
     routes: RoutingTable,
     asked: ClientRequest,
-    *answers: Answer,
+    *answers: StepResult,
     host: str = "chat",
     policy: ExchangePolicy | None = None,
     chance: float = 0.0,
@@ -150,7 +179,7 @@ def head(status: int = 200, *fields: str) -> ResponseHead:
     )
 
 
-def answers(status: int, body: bytes, *fields: str) -> Iterator[Answer]:
+def answers(status: int, body: bytes, *fields: str) -> Iterator[StepResult]:
     """The answers of a provider that sends `body` in one piece."""
     yield head(status, *fields)
     if body:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from textwrap import dedent, indent
 from typing import NamedTuple
 
+from msgspec.structs import replace as replace_struct
+
 from llm_mesh_middleware._compile import Compiled, Workload, compile_manifest
 from llm_mesh_middleware._core.balance.backends import Backend
 from llm_mesh_middleware._core.balance.balancer import Balancer, Candidate
@@ -18,7 +20,7 @@ from llm_mesh_middleware._core.routing.table import RoutingTable, VirtualHost
 from llm_mesh_middleware._core.values.endpoint import Endpoint
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import ClientRequest
-from llm_mesh_middleware._core.values.payload import decode_fields
+from llm_mesh_middleware._core.values.payload import decode_fields, read_text
 from llm_mesh_middleware._core.values.timeouts import Timeouts
 from llm_mesh_middleware._manifest import Secret, SecretName, parse_manifest
 
@@ -115,7 +117,7 @@ def request(
         name, _, value = field.partition(":")
         raw.append((name.lower().encode(), value.encode("latin-1")))
     data = body if isinstance(body, bytes) else body.encode()
-    return ClientRequest(method, path, Headers(raw), data, attributes)
+    return ClientRequest(method, path, Headers(raw), data, attributes or {})
 
 
 def picked(
@@ -150,7 +152,8 @@ def select(
     routes: RoutingTable, asked: ClientRequest, host: str = "chat", chance: float = 0.0
 ) -> Routed:
     """What routing decides when `chance` is drawn."""
-    asked.fields = decode_fields(asked.body)
+    fields = decode_fields(asked.body)
+    asked = replace_struct(asked, fields=fields, model=read_text(fields, "model"))
     return pick(virtual_host(routes, host), asked, lambda: chance)
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 
 import pytest
 
+from llm_mesh_middleware._core.flow.reply import Flow, Reply
 from llm_mesh_middleware._core.policy.access import AccessPolicy
 from llm_mesh_middleware._core.values.headers import Headers
+from llm_mesh_middleware._core.values.messages import ClientRequest
+from llm_mesh_middleware._core.values.steps import Ask
+from llm_mesh_middleware._engine.ports.callback import Callback
 from llm_mesh_middleware.exceptions import AccessDenied, InvalidClientKey
 from tests.canaries import canary
 
@@ -32,10 +38,31 @@ def admit(
         (name.encode(), value.encode("latin-1"))
         for name, _, value in (field.partition(": ") for field in fields)
     ]
+    policy = AccessPolicy.of(mode, keys or {})
+    if authorize is not None:
+        policy = replace(policy, authorize=Callback(lambda native: authorize(), "authorize"))
     try:
-        return AccessPolicy.of(mode, keys or {}).admit(peer, Headers(raw), authorize)
+        return consumer_of(policy, peer, Headers(raw))
     except (AccessDenied, InvalidClientKey) as error:
         return type(error)
+
+
+def consumer_of(policy: AccessPolicy, peer: str | None, headers: Headers) -> str | None:
+    """The consumer that an admitted request has; `policy` asks as the synchronous driver has it."""
+    admitted: list[ClientRequest] = []
+
+    def proceed(request: ClientRequest) -> Flow:
+        admitted.append(request)
+        return Reply(200, [])
+        yield  # a flow is a generator
+
+    flow, result = policy(ClientRequest("POST", "/", headers, peer=peer), proceed), None
+    with contextlib.suppress(StopIteration):
+        while True:
+            step = flow.send(result)
+            assert isinstance(step, Ask)
+            result = step.port.ask(step.request, step.until)  # type: ignore[union-attr]
+    return admitted[0].attributes.get("consumer")
 
 
 # mode `private`, no keys configured: who is near.
@@ -151,7 +178,7 @@ ROWS = [
     ("private", NEAR, None, None, None, ANYONE),
     ("private", NEAR, None, ALICE, None, "alice"),
     ("private", NEAR, None, STRANGER, None, ANYONE),  # an SDK sends some key or other
-    ("private", NEAR, None, None, False, ANYONE),
+    ("private", NEAR, None, None, False, DENIED),
     ("private", NEAR, FORWARDED, None, None, DENIED),
     ("private", NEAR, FORWARDED, ALICE, None, "alice"),
     ("private", NEAR, FORWARDED, STRANGER, None, NO_KEY),
@@ -180,7 +207,9 @@ ROWS = [
     ("keys", None, None, None, None, NO_KEY),
     ("open", NEAR, None, None, None, ANYONE),
     ("open", FAR, FORWARDED, None, None, ANYONE),
-    ("open", FAR, FORWARDED, STRANGER, False, ANYONE),
+    ("open", FAR, FORWARDED, STRANGER, False, NO_KEY),
+    ("open", FAR, FORWARDED, None, False, DENIED),
+    ("private", NEAR, None, None, True, ANYONE),
     ("open", FAR, None, ALICE, None, "alice"),
     ("open", None, None, None, None, ANYONE),
 ]
@@ -244,14 +273,13 @@ def test_without_configured_keys_a_token_says_nothing() -> None:
     assert admit("open", FAR, f"authorization: {ALICE}", keys=None) is ANYONE
 
 
-def test_authorize_is_asked_last_and_only_if_it_is_needed() -> None:
+def test_authorize_is_not_asked_about_a_valid_client_key() -> None:
     def fail() -> bool:
         raise AssertionError("asked without need")
 
-    assert admit("private", NEAR, authorize=fail) is ANYONE
     assert admit("private", FAR, f"authorization: {ALICE}", authorize=fail) == "alice"
     assert admit("keys", FAR, f"authorization: {ALICE}", authorize=fail) == "alice"
-    assert admit("open", FAR, authorize=fail) is ANYONE
+    assert admit("open", FAR, f"authorization: {ALICE}", authorize=fail) == "alice"
 
 
 def test_a_valid_key_opens_every_door_and_names_its_consumer() -> None:
@@ -274,7 +302,7 @@ def test_a_refusal_has_its_status_and_repeats_no_key(
 ) -> None:
     raw = [(b"authorization", value.partition(": ")[2].encode()) for value in fields]
     with pytest.raises((AccessDenied, InvalidClientKey)) as caught:
-        AccessPolicy.of(mode, KEYS).admit(FAR, Headers(raw))
+        consumer_of(AccessPolicy.of(mode, KEYS), FAR, Headers(raw))
     assert caught.value.status == status
     assert caught.value.headers == challenge
     for secret in (*KEYS.values(), *KEYS, "somebody", FAR):

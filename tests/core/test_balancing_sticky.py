@@ -111,7 +111,7 @@ def test_any_text_can_be_a_key(key: str) -> None:
 
 def asked(*fields: tuple[str, str], attributes: Mapping[str, str] | None = None) -> ClientRequest:
     raw = [(name.encode(), value.encode()) for name, value in fields]
-    return ClientRequest("POST", "/", Headers(raw), b"{}", attributes)
+    return ClientRequest("POST", "/", Headers(raw), b"{}", attributes or {})
 
 
 def test_a_header_is_the_key_whatever_the_attributes_are() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from llm_mesh_middleware._core.flow.exchange import ExchangePolicy
-from llm_mesh_middleware._core.values.messages import Answer, Failure, Read, ResponseHead, Send
+from llm_mesh_middleware._core.values.messages import Failure, ResponseHead
+from llm_mesh_middleware._core.values.steps import Read, Send, StepResult
 from llm_mesh_middleware._core.values.timeouts import Timeouts
 from llm_mesh_middleware.exceptions import (
     ClientDisconnected,
@@ -27,7 +28,7 @@ STREAMING = '{"stream": true, "stream_options": {"include_usage": true}}'
 START = 1000.0
 
 
-def perform(*given: Answer, body: str = "{}", seconds: float = 0.0, **policy: int) -> Play:
+def perform(*given: StepResult, body: str = "{}", seconds: float = 0.0, **policy: int) -> Play:
     """One exchange with the provider under TIMES."""
     return play(
         table(provider(), timeouts=TIMES),
@@ -53,9 +54,8 @@ def test_a_whole_answer_is_sent_for_and_read_to_its_end() -> None:
     assert performed.reply is not None
     assert (performed.reply.status, performed.reply.body) == (200, ANSWER)
     assert not performed.reply.is_stream
-    assert not performed.reply.is_open
-    assert performed.notes.events == ["selected default", f"sending {ACME}", "answered 200"]
-    assert performed.reply.finish() == b""
+    sent = ["selected default", f"sending {ACME}", "answered 200"]
+    assert performed.notes.events == [*sent, "ended"]
     assert performed.notes.ends == [(200, None)]
 
 
@@ -64,11 +64,10 @@ def test_a_stream_is_a_reply_with_its_first_bytes() -> None:
     assert kinds(performed) == [Send, Read]
     reply = performed.reply
     assert reply is not None
-    assert (reply.status, reply.body) == (200, EVENT)
+    assert reply.status == 200
     assert reply.is_stream
-    assert reply.is_open
     assert performed.notes.ends == []
-    assert reply.feed(LAST) + reply.finish() == LAST
+    assert performed.read(LAST, b"") == [EVENT, LAST]
     assert performed.notes.ends == [(200, None)]
 
 
@@ -105,8 +104,11 @@ def test_the_deadline_of_the_request_goes_before_a_longer_one() -> None:
 
 def test_a_streams_later_gaps_have_the_idle_deadline_and_end_with_the_requests() -> None:
     performed = perform(head(200, SSE), EVENT, body=STREAMING, seconds=1)
-    assert performed.reply is not None
-    whole, idle_s = performed.reply.request_deadline, performed.reply.idle_s
+    performed.read(EVENT)
+    read = performed.taken[-1]
+    assert isinstance(read, Read)
+    whole, idle_s = read.deadline, read.idle_s
+    assert idle_s is not None
     assert (whole.phase, whole.at, idle_s) == ("request", START + 60, TIMES.idle)
     for now, phase, at in ((2.0, "idle", 7.0), (50.0, "idle", 55.0), (56.0, "request", 60.0)):
         deadline = whole.or_sooner(START + now, "idle", idle_s)
@@ -284,24 +286,21 @@ def test_a_reply_ends_the_observation_once_whichever_way_it_ends(
 ) -> None:
     given = [head(200, SSE), LAST] if asked is STREAMING else [*answers(200, ANSWER, JSON)]
     performed = perform(*given, body=asked)
-    assert performed.reply is not None
     performed.steps.close()  # a generator that is through does not end it again
-    assert performed.notes.ends == []
-    if is_aborted:
-        gone = ClientDisconnected("gone")
-        performed.reply.abort(gone)
+    assert performed.notes.ends == ([] if asked is STREAMING else [(200, None)])
+    if asked is STREAMING and is_aborted:
+        performed.read()
         # After [DONE] nothing is missing: clients leave without waiting for the connection's end.
-        assert performed.notes.ends == [(200, None if asked is STREAMING else gone)]
-    else:
-        performed.reply.finish()
-        assert performed.notes.ends == [(200, None)]
+        assert performed.throw(ClientDisconnected("gone")) == b""
+    elif asked is STREAMING:
+        assert performed.read(b"") == [LAST]
+    assert performed.notes.ends == [(200, None)]
 
 
 def test_a_stream_that_breaks_off_says_so_in_its_last_event() -> None:
     performed = perform(head(200, SSE), EVENT, body=STREAMING)
-    assert performed.reply is not None
     error = UpstreamProtocolError(f"{ACME} reset the connection")
-    event = performed.reply.abort(error)
+    _, event = performed.read(Failure(error))
     assert event.startswith(b"data: {")
     assert event.endswith(b"}\n\n")
     assert b'"code":"stream_interrupted"' in event
@@ -312,8 +311,6 @@ def test_a_stream_that_breaks_off_says_so_in_its_last_event() -> None:
 def test_what_an_answer_took_is_told_at_its_end() -> None:
     body = b'{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}'
     performed = perform(*answers(200, body, JSON))
-    assert performed.reply is not None
-    performed.reply.finish()
     usage = performed.notes.usage
     assert usage is not None
     assert (usage.input_tokens, usage.output_tokens) == (3, 4)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 
 import pytest
+from msgspec.structs import replace
 
 from llm_mesh_middleware._core.balance.sticky import Sticky
 from llm_mesh_middleware._core.explaining.explainer import explain_request
@@ -29,7 +30,7 @@ def explained(
 ) -> Explanation:
     """What is told of a request to the host `chat`."""
     asked = request() if asked is None else asked
-    asked.host = asked.host or "chat"
+    asked = replace(asked, host=asked.host or "chat")
     routes = table(*documents, environ=environ or {}, **workload)
     return explain_request(routes, asked, forward=forward or ForwardPolicy())
 
@@ -130,7 +131,7 @@ def test_a_provider_that_knows_only_chat_refuses_the_rest() -> None:
 
 def test_a_host_of_no_route_is_told_with_those_there_are() -> None:
     asked = request()
-    asked.host = "nowhere.example"
+    asked = replace(asked, host="nowhere.example")
     told = explained(provider(), route(f"- {{{BACKEND}}}"), asked=asked)
     assert told.refusal is not None
     assert "'nowhere.example' is not a virtual host" in told.refusal.message
@@ -305,7 +306,7 @@ def test_a_secret_is_nowhere_wherever_it_was_put(secret: str) -> None:
         body=json.dumps({"model": f"m-{secret}", "stream": True, "stream_options": {"a": secret}}),
         attributes={"plan": f"a{secret}", "token": secret},
     )
-    asked.host = "chat"
+    asked = replace(asked, host="chat")
     told = explain_request(
         table(SECRETIVE, provider(GLOBEX), route(rules), environ=ENVIRON),
         asked,
@@ -321,7 +322,7 @@ def test_a_secret_is_nowhere_wherever_it_was_put(secret: str) -> None:
 @pytest.mark.parametrize("host", [f"sk-{KEY}.example", KEY])
 def test_a_secret_in_the_place_of_a_host_is_not_repeated(host: str) -> None:
     asked = request(path=f"/{KEY}/chat/completions")
-    asked.host = host
+    asked = replace(asked, host=host)
     told = explained(
         SECRETIVE, route(f"- {{{BACKEND}, name: vip}}", "*"), asked=asked, environ=ENVIRON
     )
@@ -330,7 +331,7 @@ def test_a_secret_in_the_place_of_a_host_is_not_repeated(host: str) -> None:
 
 def test_of_two_secrets_the_longer_is_masked_whole() -> None:
     asked = request("user-agent:abcdefgh12345678")
-    asked.host = "chat"
+    asked = replace(asked, host="chat")
     routes = table(provider(), route(f"- {{{BACKEND}}}"))
     secrets = ["abcdefgh", "abcdefgh12345678"]
     told = explain_request(routes, asked, forward=ForwardPolicy(), secrets=secrets)

@@ -12,21 +12,14 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from llm_mesh_middleware._core.flow.exchange import Exchange, ExchangePolicy, exchange
+from llm_mesh_middleware._core.flow.exchange import ExchangePolicy, exchange
 from llm_mesh_middleware._core.flow.observer import Observation
+from llm_mesh_middleware._core.flow.reply import Flow
 from llm_mesh_middleware._core.flow.state import MeshState
 from llm_mesh_middleware._core.routing.table import RoutingTable
 from llm_mesh_middleware._core.values.headers import Headers
-from llm_mesh_middleware._core.values.messages import (
-    Answer,
-    Await,
-    ClientRequest,
-    Failure,
-    Read,
-    ResponseHead,
-    Send,
-    Sleep,
-)
+from llm_mesh_middleware._core.values.messages import ClientRequest, Failure, ResponseHead
+from llm_mesh_middleware._core.values.steps import Await, Read, Send, Sleep, StepResult
 from llm_mesh_middleware.exceptions import AnswerableError, UpstreamConnectError
 from tests.resilience.meshes import HOST
 
@@ -130,17 +123,16 @@ class Simulation:
 class _Run:
     """One exchange, its steps carried out in simulated time."""
 
-    def __init__(self, simulation: Simulation, steps: Exchange) -> None:
+    def __init__(self, simulation: Simulation, steps: Flow) -> None:
         self._simulation = simulation
         self._steps = steps
         self._at = simulation.now
         self._body: list[bytes] = []
 
-    def go_on(self, answer: Answer) -> None:
+    def go_on(self, answer: StepResult) -> None:
         try:
             step = self._steps.send(answer)
         except StopIteration as stop:
-            stop.value.finish()
             fields = {name.decode(): value.decode() for name, value in stop.value.headers}
             self._end(stop.value.status, fields)
         except AnswerableError as error:

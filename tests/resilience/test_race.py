@@ -9,13 +9,8 @@ import pytest
 
 from llm_mesh_middleware._core.values.endpoint import Endpoint
 from llm_mesh_middleware._core.values.headers import Headers
-from llm_mesh_middleware._core.values.messages import (
-    Deadline,
-    Race,
-    ResponseHead,
-    Send,
-    UpstreamRequest,
-)
+from llm_mesh_middleware._core.values.messages import Deadline, ResponseHead, UpstreamRequest
+from llm_mesh_middleware._core.values.steps import Race, Send
 from llm_mesh_middleware._engine.drivers.async_race import arace
 from llm_mesh_middleware.exceptions import UpstreamConnectError
 
@@ -102,7 +97,7 @@ async def test_the_first_good_answer_wins_and_every_other_is_closed(
 async def test_when_both_fail_there_is_no_response() -> None:
     raced, response = await arace(race(), Client(a=(0.02, None), b=(0.02, None)))
     assert response is None
-    assert [type(answer).__name__ for answer in raced.answers] == ["Failure", "Failure"]
+    assert [type(answer).__name__ for answer in raced.results] == ["Failure", "Failure"]
 
 
 @pytest.mark.parametrize("gone_after_s", [0.005, 0.02, 0.035])

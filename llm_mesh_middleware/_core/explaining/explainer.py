@@ -10,9 +10,12 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
+from msgspec.structs import replace as struct_replace
+
 from ...exceptions import AnswerableError, NoRouteMatched
 from ..balance.sticky import Sticky
-from ..flow.exchange import read_operation
+from ..flow.exchange import understand
+from ..flow.observer import Observation
 from ..flow.plan import AttemptPlan
 from ..flow.retrying import RetryBudget
 from ..http.forwarding import ForwardPolicy
@@ -57,7 +60,7 @@ def explain_request(
         return _told(explained, mask, refusal=refusal)
     if not request.method:
         operation = host.operation(request.path)
-        request.method = operation.method if operation is not None else "POST"
+        request = struct_replace(request, method=operation.method if operation else "POST")
     return _Explainer(host, request, forward, mask).explain()
 
 
@@ -82,7 +85,8 @@ class _Explainer:
         host, request = self._host, self._request
         known: dict[str, Any] = {"virtual_host": host.name, "route": host.route}
         try:
-            operation = read_operation(host, request)
+            request, operation = understand(host, request, Observation())
+            self._request = request
             known["operation"] = operation.name
             known["rules"] = self._rules()
             rule = host.select(request)

@@ -14,18 +14,9 @@ from ..provider.outliers import Result
 from ..provider.upstream import Upstream
 from ..values.endpoint import Endpoint
 from ..values.headers import Headers
-from ..values.messages import (
-    Answer,
-    ClientRequest,
-    Deadline,
-    Failure,
-    Read,
-    ResponseHead,
-    Send,
-    Step,
-    UpstreamRequest,
-)
+from ..values.messages import ClientRequest, Deadline, Failure, ResponseHead, UpstreamRequest
 from ..values.operations import Operation
+from ..values.steps import Read, Send, Step, StepResult
 from ..values.summary import AnswerSummary
 from ..values.timeouts import Timeouts
 from .observer import Observation
@@ -116,7 +107,7 @@ class Attempt:
         """Whether the client is to get a stream."""
         return self._transformer.wants_stream
 
-    def prepare(self) -> Generator[Step, Answer, Send]:
+    def prepare(self) -> Generator[Step, StepResult, Send]:
         """Return the step that makes the call; the credential may have to wait for a token."""
         context = self._context
         request = self._request()
@@ -149,7 +140,7 @@ class Attempt:
             result = Outcome(status, [], error=error).result
         self.lease.end(result, self._context.clock())
 
-    def receive(self, head: ResponseHead | Failure) -> Generator[Step, Answer, Outcome]:
+    def receive(self, head: ResponseHead | Failure) -> Generator[Step, StepResult, Outcome]:
         """Read the answer as far as it takes to know what it is.
 
         A provider may repeat its key: everything that leaves here, for the client and for
@@ -173,7 +164,9 @@ class Attempt:
             secrets.redact_error(error)
             return Outcome(error.status, [], error=error)
 
-    def _is_stream(self, head: ResponseHead, begun: list[bytes]) -> Generator[Step, Answer, bool]:
+    def _is_stream(
+        self, head: ResponseHead, begun: list[bytes]
+    ) -> Generator[Step, StepResult, bool]:
         """Return what the response is, adding to `begun` what it takes to know that."""
         is_stream = self._transformer.is_stream(head, begun[0])
         while is_stream is None and begun[-1] and sum(map(len, begun)) < _MAX_LOOKED_AT:
@@ -183,7 +176,7 @@ class Attempt:
 
     def _begin_stream(
         self, head: ResponseHead, begun: list[bytes]
-    ) -> Generator[Step, Answer, Outcome]:
+    ) -> Generator[Step, StepResult, Outcome]:
         """Read up to the first event; until then another attempt can be made."""
         headers, relay = self._transformer.relay(head)
         if self.upstream.secrets:
@@ -206,7 +199,7 @@ class Attempt:
 
     def _read_whole(
         self, head: ResponseHead, begun: list[bytes]
-    ) -> Generator[Step, Answer, Outcome]:
+    ) -> Generator[Step, StepResult, Outcome]:
         received = yield from self._read_all(begun)
         limit = self._context.max_response_bytes
         return self._whole_outcome(head, self._transformer.whole(head, received, max_bytes=limit))
@@ -228,7 +221,7 @@ class Attempt:
             retry_after_s=retry_after_s(head.headers, wall_clock) if is_error else None,
         )
 
-    def _read_all(self, chunks: list[bytes]) -> Generator[Step, Answer, bytes]:
+    def _read_all(self, chunks: list[bytes]) -> Generator[Step, StepResult, bytes]:
         context = self._context
         limit, whole = context.max_response_bytes, context.deadline.for_host(self.upstream.host)
         chunk, size = chunks[-1], sum(map(len, chunks))
@@ -269,9 +262,9 @@ def call_headers(
     return (*upstream.headers, *(field for field in forwarded if field[0] not in own))
 
 
-def _read(deadline: Deadline) -> Generator[Step, Answer, bytes]:
-    answer = yield Read(deadline)
-    if isinstance(answer, Failure):
-        raise answer.error
-    assert isinstance(answer, bytes)
-    return answer
+def _read(deadline: Deadline) -> Generator[Step, StepResult, bytes]:
+    received = yield Read(deadline)
+    if isinstance(received, Failure):
+        raise received.error
+    data: bytes = received
+    return data

@@ -10,37 +10,29 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from msgspec.structs import replace
+
 from ...exceptions import ClientDisconnected, UnsupportedOperation
+from ..dialect import BodyRelay
 from ..http.forwarding import ForwardPolicy
 from ..provider.health import Lease
 from ..routing.table import RouteRule, VirtualHost
-from ..values.messages import (
-    Answer,
-    Await,
-    ClientRequest,
-    Deadline,
-    Failure,
-    Race,
-    Raced,
-    ResponseHead,
-    Send,
-    Sleep,
-    Step,
-)
+from ..values.messages import ClientRequest, Deadline, Failure, ResponseHead
 from ..values.operations import Operation
-from ..values.payload import decode_fields
+from ..values.payload import Fields, decode_fields, read_bool, read_text
 from ..values.selection import Selection
+from ..values.steps import Await, Body, Race, Raced, Send, Sleep, Step, StepResult
 from .attempt import Attempt, CallContext, Outcome
+from .keepalive import keep_alive
 from .observer import Observation
 from .plan import AttemptPlan, Choice
-from .reply import Reply, WatchedReply
+from .reply import Flow, Reply, stream_body
 from .state import MeshState
 
-__all__ = ["Exchange", "ExchangePolicy", "exchange", "read_operation"]
-
-Exchange = Generator[Step, Answer, Reply]
+__all__ = ["ExchangePolicy", "exchange", "understand"]
 
 _MAX_SHOWN = 256
+_NO_FIELDS: Fields = {}
 # What official SDKs retry on their own unless they are told not to.
 _SDK_RETRIES = frozenset((408, 409, 429))
 
@@ -67,7 +59,8 @@ def exchange(
     wall_clock: Callable[[], float],
     random: Callable[[], float],
     observation: Observation,
-) -> Exchange:
+    keepalive_s: float = 0.0,
+) -> Flow:
     """Serve `request`, which is addressed to the virtual host `host`.
 
     Args:
@@ -78,14 +71,16 @@ def exchange(
         clock: a monotonic clock, in seconds; the deadlines of the steps are on it.
         wall_clock: seconds since the epoch, for dates that providers send.
         random: numbers in [0, 1).
-        observation: told of what happens; ended exactly once, by the generator or by the reply.
+        observation: told of what happens; ended exactly once, by the flow or by the reply's body.
+        keepalive_s: after so many seconds of silence a client that waits for a stream is sent a
+            comment; 0 for never.
 
     Raises:
         RequestError: the request is at fault; nothing was sent upstream.
         UpstreamError: the providers are at fault.
     """
-    try:
-        operation = read_operation(host, request)
+
+    def attempts() -> Flow:
         rule = host.select(request)
         lacks_key = rule.balancer.lacks_key(request)
         observation.selected(Selection(host.route, rule.name, lacks_key))
@@ -112,28 +107,59 @@ def exchange(
             random=random,
         )
         return (yield from _Exchange(context, plan, host.route, rule, policy).run())
-    except GeneratorExit:  # the driver gave up, and it does so for one reason only
-        observation.ended(None, ClientDisconnected("the client went away"), None)
+
+    try:
+        request, operation = understand(host, request, observation)
+    except BaseException as error:
+        _end(observation, error)
         raise
-    except BaseException as error:  # the observation ends on every path
-        observation.ended(getattr(error, "status", None), error, None)
+    flow = _observed(attempts(), observation)
+    if keepalive_s and read_bool(request.fields, "stream") is True:
+        flow = keep_alive(flow, interval_s=keepalive_s, clock=clock)
+    return (yield from flow)
+
+
+def _observed(flow: Flow, observation: Observation) -> Flow:
+    """Run `flow` and end its observation if it raises: the observation ends on every path."""
+    try:
+        return (yield from flow)
+    except BaseException as error:
+        _end(observation, error)
         raise
 
 
-def read_operation(host: VirtualHost, request: ClientRequest) -> Operation:
-    """What the request asks for; its body is read as far as that operation has one.
+def _end(observation: Observation, error: BaseException) -> None:
+    if isinstance(error, GeneratorExit):  # the driver gave up, and it does so for one reason only
+        error = ClientDisconnected("the client went away")
+    observation.ended(getattr(error, "status", None), error, None)
+
+
+def understand(
+    host: VirtualHost, request: ClientRequest, observation: Observation
+) -> tuple[ClientRequest, Operation]:
+    """Return the request with the members of its body and the model it names, and its operation.
+
+    Args:
+        host: the virtual host that it addresses.
+        request: the request, its body complete.
+        observation: told of what was understood, also if the request cannot be served.
 
     Raises:
-        RequestError: the path, the method or the body is none of such an operation.
+        RequestError: the path names no operation, or the method or the body is not one of it.
     """
-    operation = host.operation(request.path)
-    if operation is None:
-        raise UnsupportedOperation("the path names no operation that this LLM mesh serves")
-    request.operation = operation
-    operation.check_method(request.method)
-    if operation.has_body:
-        request.fields = decode_fields(request.body)
-    return operation
+    operation, fields = host.operation(request.path), _NO_FIELDS
+    try:
+        if operation is None:
+            raise UnsupportedOperation("the path names no operation that this LLM mesh serves")
+        operation.check_method(request.method)
+        if operation.has_body:
+            fields = decode_fields(request.body)
+    finally:
+        request = replace(
+            request, operation=operation, fields=fields, model=read_text(fields, "model")
+        )
+        observation.understood(request)
+    return request, operation
 
 
 class _Exchange:
@@ -154,7 +180,7 @@ class _Exchange:
         self._policy = policy
         self._leases: list[Lease] = []
 
-    def run(self) -> Exchange:
+    def run(self) -> Flow:
         """Try until there is an answer, or nothing is left to try."""
         clock = self._context.clock
         choice: Choice | None = self._plan.first(clock())
@@ -185,14 +211,14 @@ class _Exchange:
             raise self._plan.unavailable(clock())
         return self._reply(*best)
 
-    def _pause(self, seconds: float) -> Generator[Step, Answer, bool]:
+    def _pause(self, seconds: float) -> Generator[Step, StepResult, bool]:
         """Wait, unless the request's time would be over before that."""
         if self._context.clock() + seconds >= self._context.deadline.at:
             return False
         yield Sleep(seconds)
         return True
 
-    def _lease(self, choice: Choice) -> Generator[Step, Answer, Lease | None]:
+    def _lease(self, choice: Choice) -> Generator[Step, StepResult, Lease | None]:
         """The right to call; waiting for a free slot is part of getting a connection."""
         clock, health = self._context.clock, choice.health
         lease = health.lease(clock())
@@ -211,20 +237,18 @@ class _Exchange:
 
     def _attempt(
         self, choice: Choice, lease: Lease
-    ) -> Generator[Step, Answer, tuple[Choice, Attempt, Outcome]]:
+    ) -> Generator[Step, StepResult, tuple[Choice, Attempt, Outcome]]:
         attempt = self._begin(choice, lease)
         hedge_after_s = self._rule.retry.hedge_after_s
         if hedge_after_s is not None and not attempt.is_for_stream:
             choice, attempt, head = yield from self._race(choice, attempt, hedge_after_s)
         else:
-            answer = yield (yield from attempt.prepare())
-            assert isinstance(answer, ResponseHead | Failure)
-            head = answer
+            head = yield (yield from attempt.prepare())
         return choice, attempt, (yield from attempt.receive(head))
 
     def _race(
         self, choice: Choice, first: Attempt, after_s: float
-    ) -> Generator[Step, Answer, tuple[Choice, Attempt, ResponseHead | Failure]]:
+    ) -> Generator[Step, StepResult, tuple[Choice, Attempt, ResponseHead | Failure]]:
         """A second attempt beside a slow first; the first good head wins, the other is dropped."""
         calls = [(choice, first)]
 
@@ -241,13 +265,12 @@ class _Exchange:
                 calls.append((hedge, attempt))
             return send
 
-        raced = yield Race((yield from first.prepare()), second, after_s, self._is_good)
-        assert isinstance(raced, Raced)
+        raced: Raced = yield Race((yield from first.prepare()), second, after_s, self._is_good)
         won = calls.pop(raced.winner)
-        head = raced.answers[raced.winner]
+        head = raced.results[raced.winner]
         assert head is not None
         for _, lost in calls:
-            lost.drop(raced.answers[1 - raced.winner])
+            lost.drop(raced.results[1 - raced.winner])
         return *won, head
 
     def _begin(self, choice: Choice, lease: Lease) -> Attempt:
@@ -288,23 +311,27 @@ class _Exchange:
             headers.append((b"x-should-retry", b"false"))
         if self._policy.show_routing:
             headers += self._routing_headers(attempt)
-        context = self._context
-        observation, relay = context.observation, outcome.relay
+        observation, relay = self._context.observation, outcome.relay
         observation.replying(attempt=attempt.number, is_stream=relay is not None)
-        is_watched = relay is not None and observation.wants_chunks
-        if relay is not None and is_watched:
-            observation.chunks(relay.events)
-        return (WatchedReply if is_watched else Reply)(
-            outcome.status,
-            headers,
+        if relay is not None:
+            return Reply(outcome.status, headers, self._body(attempt, outcome, relay))
+        summary = outcome.summary
+        if summary is not None:
+            observation.summarised(summary)
+        observation.ended(outcome.status, None, None if summary is None else summary.usage)
+        return Reply(outcome.status, headers, outcome.body)
+
+    def _body(self, attempt: Attempt, outcome: Outcome, relay: BodyRelay) -> Body:
+        context = self._context
+        return stream_body(
+            relay,
             outcome.body,
-            relay=relay,
-            summary=outcome.summary,
+            status=outcome.status,
             lease=attempt.lease,
             clock=context.clock,
-            observation=observation,
+            observation=context.observation,
+            deadline=context.deadline.for_host(attempt.upstream.host),
             idle_s=context.timeouts.idle,
-            request_deadline=context.deadline.for_host(attempt.upstream.host),
         )
 
     def _routing_headers(self, attempt: Attempt) -> list[tuple[bytes, bytes]]:

@@ -24,6 +24,9 @@ class Observation:
 
     wants_chunks = False
 
+    def understood(self, request: ClientRequest) -> None:
+        """The request's operation and body are known; `request` replaces the first one."""
+
     def selected(self, selection: Selection) -> None:
         """Routing has chosen a rule."""
 

@@ -29,6 +29,11 @@ class RedactedRelay:
         return error
 
     @property
+    def is_done(self) -> bool:
+        """Whether the stream has come to its own end."""
+        return self._relay.is_done
+
+    @property
     def events(self) -> int:
         """How many events were seen so far."""
         return self._relay.events

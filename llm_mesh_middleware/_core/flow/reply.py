@@ -1,147 +1,140 @@
-"""What a client gets, once that is decided."""
+"""What a client gets: a whole body, or a stream that is a generator.
+
+A reply with a whole body is over when it is returned: everything about it has been recorded. A
+stream keeps its provider's lease until its body ends, because how it ends is how the provider did.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+
+import msgspec
 
 from ...exceptions import AnswerableError, ClientDisconnected, ServerShutdown
 from ..dialect import BodyRelay
 from ..provider.health import Lease
-from ..values.messages import Deadline, error_object
-from ..values.summary import AnswerSummary
+from ..provider.outliers import Result
+from ..values.messages import Deadline, Failure, error_object
+from ..values.steps import Body, Read, Step, StepResult
 from .observer import Observation
 
-__all__ = ["Refusal", "Reply", "WatchedReply"]
+__all__ = ["Flow", "Reply", "refusal", "stream_body"]
+
+# How long a connection is read on after the stream's own end, so that it can be used again.
+_DRAIN_S = 0.5
 
 
-class Reply:
-    """A whole body, or its first bytes with more to come through `feed`.
+class Reply(msgspec.Struct, frozen=True):
+    """Status and header fields, and the body: bytes, or a `Body` that yields them.
 
-    The driver ends every reply with exactly one `finish` or `abort`. A stream keeps its provider's
-    lease until then: how it ends is how the provider did.
+    A `Body` may not have been started. Whoever ends it early starts it before throwing into it,
+    since a generator that was not started cannot catch anything.
     """
 
-    __slots__ = (
-        "_clock",
-        "_lease",
-        "_observation",
-        "_relay",
-        "_summary",
-        "body",
-        "headers",
-        "idle_s",
-        "request_deadline",
-        "status",
-    )
-
-    def __init__(
-        self,
-        status: int,
-        headers: list[tuple[bytes, bytes]],
-        body: bytes,
-        *,
-        relay: BodyRelay | None,
-        summary: AnswerSummary | None,
-        lease: Lease,
-        clock: Callable[[], float],
-        observation: Observation,
-        idle_s: float,
-        request_deadline: Deadline,
-    ) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
-        self.idle_s = idle_s
-        self.request_deadline = request_deadline
-        self._relay = relay
-        self._summary = summary
-        self._lease = lease
-        self._clock = clock
-        self._observation = observation
-
-    @property
-    def is_open(self) -> bool:
-        """Whether there are more upstream bytes to be read."""
-        return self._relay is not None and self._relay.error is None
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes | Body = b""
 
     @property
     def is_stream(self) -> bool:
         """Whether the body is sent piece by piece."""
-        return self._relay is not None
-
-    def feed(self, data: bytes) -> bytes:
-        """Take upstream bytes, return what the client gets now."""
-        return data if self._relay is None else self._relay.feed(data)
-
-    def finish(self) -> bytes:
-        """The upstream body has been read to its end; return what the client still gets."""
-        rest = b"" if self._relay is None else self._relay.finish()
-        self._end(None)
-        return rest
-
-    def abort(self, error: Exception) -> bytes:
-        """The answer broke off, or its client went away; return what the client still gets."""
-        if self._relay is None:
-            self._end(error)
-            return b""
-        rest = self._relay.abort(error)
-        self._end(None)  # the relay knows whether anything is missing
-        return rest
-
-    def _end(self, error: Exception | None) -> None:
-        summary = self._summary
-        if self._relay is not None:
-            error, summary = error or self._relay.error, self._relay.summary
-        if error is None:
-            self._lease.end("success", self._clock())
-        elif isinstance(error, ClientDisconnected | ServerShutdown):
-            self._lease.end("cancelled", self._clock())
-        else:
-            self._lease.end("failure", self._clock())
-        if summary is not None:
-            self._observation.summarised(summary)
-        usage = summary.usage if summary is not None else None
-        self._observation.ended(self.status, error, usage)
+        return not isinstance(self.body, bytes)
 
 
-class WatchedReply(Reply):
-    """A streamed reply whose chunks are told of one by one; a class, as most replies are not."""
-
-    __slots__ = ()
-
-    def feed(self, data: bytes) -> bytes:
-        """Take upstream bytes, return what the client gets now."""
-        relay = self._relay
-        if relay is None:
-            return data
-        before = relay.events
-        passed = relay.feed(data)
-        if (count := relay.events - before) > 0:
-            self._observation.chunks(count)
-        return passed
+Flow = Generator[Step, StepResult, Reply]
 
 
-class Refusal:
-    """The mesh's own answer, in place of a `Reply`: an error object."""
+def refusal(error: AnswerableError) -> Reply:
+    """Return the mesh's own reply to a request that cannot be served: an error object."""
+    body = error_object(error.message, type=error.type, code=error.code, param=error.param)
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        *((k.encode("latin-1"), v.encode("latin-1")) for k, v in error.headers.items()),
+    ]
+    return Reply(error.status, headers, body)
 
-    __slots__ = ("body", "headers", "status")
 
-    is_open = False
-    is_stream = False
+def stream_body(
+    relay: BodyRelay,
+    first: bytes,
+    *,
+    status: int,
+    lease: Lease,
+    clock: Callable[[], float],
+    observation: Observation,
+    deadline: Deadline,
+    idle_s: float,
+) -> Body:
+    """Yield a response's bytes for the client as they come, and record how the stream ended.
 
-    def __init__(self, error: AnswerableError) -> None:
-        self.status = error.status
-        self.body = error_object(error.message, type=error.type, code=error.code, param=error.param)
-        self.headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(self.body)),
-            *((k.encode("latin-1"), v.encode("latin-1")) for k, v in error.headers.items()),
-        ]
+    Args:
+        relay: turns the provider's bytes into the client's; it has taken the first ones already.
+        first: what became of those.
+        status: the status that the client was sent.
+        lease: the provider's; ended when the stream ends.
+        clock: a monotonic clock, in seconds.
+        observation: ended when the stream ends.
+        deadline: that of the whole request.
+        idle_s: how long the provider may be silent.
+    """
+    read, passed = Read(deadline, idle_s), first
+    is_watched = observation.wants_chunks
+    seen = 0
+    reason: Exception | None = None
+    try:
+        while True:
+            if is_watched and relay.events > seen:
+                observation.chunks(relay.events - seen)
+                seen = relay.events
+            if passed:
+                yield passed
+            if relay.error is not None:
+                break
+            if relay.is_done and read.idle_s is not None:
+                # Nothing is missing: what is left is the end of the connection's framing.
+                read = Read(deadline.or_sooner(clock(), "idle", _DRAIN_S))
+            received = yield read
+            if not received:
+                break
+            if received.__class__ is Failure:
+                reason = received.error
+                break
+            passed = relay.feed(received)
+    except (ClientDisconnected, ServerShutdown) as thrown:
+        reason = thrown
+    except GeneratorExit:  # nobody reads on, and nobody has said why
+        _settle(
+            relay, ClientDisconnected("the client went away"), status, lease, clock, observation
+        )
+        raise
+    if last := _settle(relay, reason, status, lease, clock, observation):
+        yield last
 
-    def finish(self) -> bytes:
-        """Nothing follows."""
-        return b""
 
-    def abort(self, error: Exception) -> bytes:
-        """Nothing follows."""
-        return b""
+def _settle(
+    relay: BodyRelay,
+    reason: Exception | None,
+    status: int,
+    lease: Lease,
+    clock: Callable[[], float],
+    observation: Observation,
+) -> bytes:
+    """Record the end of a stream; return what the client still gets.
+
+    The relay knows whether anything is missing: a stream that has come to its own end is whole,
+    also if the client or the provider then hangs up.
+    """
+    last = relay.finish() if reason is None else relay.abort(reason)
+    error = relay.error
+    if error is None:
+        result: Result = "success"
+    elif isinstance(error, ClientDisconnected | ServerShutdown):
+        result = "cancelled"
+    else:
+        result = "failure"
+    lease.end(result, clock())
+    summary = relay.summary
+    observation.summarised(summary)
+    observation.ended(status, error, summary.usage)
+    return last

@@ -1,20 +1,35 @@
-"""Who may use the mesh.
+"""Who may use the mesh: the first policy of every request that comes over a network.
 
 A request that reaches a virtual host spends the owner's key, so the default admits only peers that
 cannot be a stranger behind a reverse proxy.
+
+    valid client key                          admitted, as that consumer
+    otherwise, `authorize` given              it decides: True admits, anything else refuses
+    otherwise, mode `open`                    admitted
+    otherwise, mode `private` and a near peer admitted
+    otherwise                                 refused: 401 if a key was asked for or sent, else 403
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from ...exceptions import AccessDenied, InvalidClientKey
+from ..flow.reply import Flow
 from ..http.peers import is_private_peer, is_proxied
 from ..values.headers import Headers
+from ..values.messages import ClientRequest
+from ..values.steps import AsyncPort, Port, Steps, ask
+from .chain import Proceed
 
 __all__ = ["AccessPolicy"]
+
+# Where SDKs put a key that is no Bearer token.
+_KEY_FIELDS = ("x-api-key", "api-key", "x-goog-api-key")
 
 
 def _digest(key: bytes) -> bytes:
@@ -23,7 +38,7 @@ def _digest(key: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class AccessPolicy:
-    """`private`, `keys` or `open`, and the client keys by SHA-256 digest.
+    """`private`, `keys` or `open`, the client keys by SHA-256 digest, and the application's word.
 
     Keys are looked up by digest, so how long a look-up takes says nothing about a key: nobody can
     choose a digest, and the table's own hash of it is seeded anew in each process.
@@ -31,53 +46,62 @@ class AccessPolicy:
 
     mode: str = "private"
     keys: Mapping[bytes, str] = field(default_factory=dict, repr=False)
+    authorize: Port | AsyncPort | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, mode: str, client_keys: Mapping[str, str]) -> AccessPolicy:
-        """The policy for `mode` and client keys by consumer name."""
+        """Return the policy for `mode` and client keys by consumer name."""
         return cls(mode, {_digest(key.encode()): name for name, key in client_keys.items()})
 
-    def admit(
-        self, peer: str | None, headers: Headers, authorize: Callable[[], bool] | None = None
-    ) -> str | None:
-        """The consumer's name if a client key says so, None for an admitted nameless client.
-
-        Args:
-            peer: the address of the other end of the connection; None if it is unknown.
-            headers: the request's fields.
-            authorize: the application's own decision; asked last, and not in mode `open`.
+    def __call__(self, request: ClientRequest, proceed: Proceed) -> Flow:
+        """Refuse a request that may not use the mesh; name the consumer of one that may.
 
         Raises:
             InvalidClientKey: a key was needed and is missing or unknown.
-            AccessDenied: mode `private`, and the peer is not.
+            AccessDenied: the application refuses, or in mode `private` the peer is not near.
         """
-        token = headers.get("authorization") if self.keys else None
-        consumer = self.consumer(token)
-        if consumer is not None or self.mode == "open":
-            return consumer
-        if self.mode == "private" and self._is_near(peer, headers):
+        consumer = self.consumer(request.headers)
+        if consumer is not None:
+            attributes = {**request.attributes, "consumer": consumer}
+            request = replace(request, attributes=attributes)
+        else:
+            yield from self._admit(request)
+        return (yield from proceed(request))
+
+    def consumer(self, headers: Headers) -> str | None:
+        """Return the name of the client key that the fields hold, None if there is none."""
+        if not self.keys:
             return None
-        if authorize is not None and authorize():
-            return None
-        if self.mode == "keys" or token is not None:
+        scheme, _, key = (headers.get("authorization") or "").partition(" ")
+        candidates = [key] if scheme.lower() == "bearer" else []
+        candidates += [value for name in _KEY_FIELDS if (value := headers.get(name))]
+        for candidate in candidates:
+            consumer = self.keys.get(_digest(candidate.strip().encode()))
+            if consumer is not None:
+                return consumer
+        return None
+
+    def _admit(self, request: ClientRequest) -> Steps:
+        """Admit a client without a key, or raise."""
+        if self.authorize is not None:
+            if (yield from ask(self.authorize, request.native)) is True:
+                return
+        elif self.mode == "open" or (self.mode == "private" and self._is_near(request)):
+            return
+        has_token = bool(self.keys) and "authorization" in request.headers
+        if self.mode == "keys" or has_token:
             raise InvalidClientKey(
                 "the client key is missing or unknown; send `Authorization: Bearer <client key>`",
                 headers={"www-authenticate": "Bearer"},
             )
+        if self.authorize is not None:
+            raise AccessDenied("the application does not admit this request to its LLM mesh")
         raise AccessDenied(
             "this LLM mesh serves clients of its own host or private network only "
             "(LLM_MESH_ACCESS=private); use a client key or ask its owner"
         )
 
-    def consumer(self, token: str | None) -> str | None:
-        """Whose client key an Authorization field holds; None if it holds none."""
-        if token is None:
-            return None
-        scheme, _, key = token.partition(" ")
-        if scheme.lower() != "bearer":
-            return None
-        return self.keys.get(_digest(key.strip().encode()))
-
     @staticmethod
-    def _is_near(peer: str | None, headers: Headers) -> bool:
-        return peer is not None and is_private_peer(peer) and not is_proxied(headers)
+    def _is_near(request: ClientRequest) -> bool:
+        peer = request.peer
+        return peer is not None and is_private_peer(peer) and not is_proxied(request.headers)

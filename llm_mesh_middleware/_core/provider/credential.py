@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Protocol
 
-from ..values.messages import Answer, Step, UpstreamRequest
+from ..values.messages import UpstreamRequest
+from ..values.steps import Step, StepResult
 
 __all__ = ["Credential"]
 
@@ -15,7 +16,7 @@ class Credential(Protocol):
 
     def apply(
         self, request: UpstreamRequest, wall_clock: Callable[[], float]
-    ) -> Generator[Step, Answer, UpstreamRequest]:
+    ) -> Generator[Step, StepResult, UpstreamRequest]:
         """Return `request` as the provider accepts it; may wait for a token first.
 
         It is the last to change a request, and does so for each attempt: whoever observes requests

@@ -41,6 +41,9 @@ class Headers:
         # Values may be credentials: a repr that ends in a log shows names only.
         return f"Headers({[name.decode('latin-1') for name, _ in self.raw]})"
 
+    def __contains__(self, name: str) -> bool:
+        return name.encode("latin-1") in self._last
+
     def names(self) -> KeysView[bytes]:
         """The names of the fields."""
         return self._last.keys()

@@ -1,4 +1,4 @@
-"""The values that one exchange passes between the client, the core and the driver.
+"""What goes in and out of an exchange: requests, response heads, failures, deadlines.
 
 Those that every exchange or every read makes anew are msgspec structs: a frozen dataclass takes
 five times as long to make.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from types import MappingProxyType
 
 import msgspec
 
@@ -16,71 +16,50 @@ from ...exceptions import UpstreamError, UpstreamTimeout
 from .endpoint import Endpoint
 from .headers import Headers
 from .operations import Operation
-from .payload import Fields, read_text
+from .payload import Fields
 
 __all__ = [
-    "Answer",
-    "Await",
     "ClientRequest",
     "Deadline",
     "Failure",
-    "Race",
-    "Raced",
-    "Read",
     "ResponseHead",
-    "Send",
-    "Sleep",
-    "Step",
     "UpstreamRequest",
     "error_object",
 ]
 
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
-class ClientRequest:
+
+class ClientRequest(msgspec.Struct, frozen=True):
     """What a client asked of a virtual host, as far as routing may look at it.
 
-    `attributes` are facts from the application or the client key, never from a header. `fields` are
-    the members of the JSON body, still raw; empty for an operation without a body. `host` is the
-    virtual host's name. `is_inbound` says that the request came over the network and that nobody
-    else has a span for it, `keeps_content` that the answer is wanted for a record.
+    Frozen: what is learnt on the way (its body, its operation, who the consumer is) makes a new
+    value. `attributes` come from the application or the client key, never from a header. `host` is
+    the virtual host's name. `operation`, `fields` (the members of the JSON body, still raw) and
+    `model` are set once the body has been read. `is_inbound` says that the request came over the
+    network and that nobody else records a span for it, `keeps_content` that the response is wanted
+    for a record. `native` is the request as the framework has it, for the application's callables.
     """
 
-    def __init__(
-        self,
-        method: str,
-        path: str,
-        headers: Headers,
-        body: bytes = b"",
-        attributes: Mapping[str, str] | None = None,
-        *,
-        host: str = "",
-        peer: str | None = None,
-        http_version: str = "1.1",
-        scheme: str = "http",
-        is_inbound: bool = False,
-        keeps_content: bool = False,
-    ) -> None:
-        self.method = method
-        self.path = path
-        self.headers = headers
-        self.body = body
-        self.attributes: Mapping[str, str] = attributes or {}
-        self.host = host
-        self.peer = peer
-        self.http_version = http_version
-        self.scheme = scheme
-        self.is_inbound = is_inbound
-        self.keeps_content = keeps_content
-        self.operation: Operation | None = None
-        self.fields: Fields = {}
-        self._model: str | None = None
+    method: str
+    path: str
+    headers: Headers
+    body: bytes = b""
+    attributes: Mapping[str, str] = _NOTHING
+    host: str = ""
+    peer: str | None = None
+    http_version: str = "1.1"
+    scheme: str = "http"
+    is_inbound: bool = False
+    keeps_content: bool = False
+    operation: Operation | None = None
+    fields: Fields = {}
+    model: str | None = None
+    native: object = None
 
-    @property
-    def model(self) -> str | None:
-        """The model the client named."""
-        if self._model is None:  # not a cached_property: that takes a lock, up to CPython 3.11
-            self._model = read_text(self.fields, "model")
-        return self._model
+    def __repr__(self) -> str:
+        # Headers, body and attributes may hold credentials and prompts.
+        return f"ClientRequest({self.method!r}, {self.path!r}, host={self.host!r})"
 
 
 class UpstreamRequest(msgspec.Struct, frozen=True):
@@ -118,7 +97,7 @@ class ResponseHead(msgspec.Struct, frozen=True, gc=False):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """The provider gave no answer, or broke off in it."""
+    """A step that failed, or a response that broke off; the error is returned as a value."""
 
     error: UpstreamError
 
@@ -155,62 +134,6 @@ _PHASES = {
     "idle": "sent no further byte of its answer",
     "request": "did not finish its answer",
 }
-
-
-class Send(msgspec.Struct, frozen=True):
-    """Ask for an upstream call; answered with `ResponseHead` or `Failure`."""
-
-    request: UpstreamRequest
-    deadline: Deadline
-
-
-class Read(msgspec.Struct, frozen=True, gc=False):
-    """Ask for the next bytes of the answer; answered with bytes (empty at the end) or `Failure`."""
-
-    deadline: Deadline
-
-
-@dataclass(frozen=True, slots=True)
-class Sleep:
-    """Ask for a pause; answered with nothing."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Await:
-    """Ask to wait until `signal` calls what it is given, or for the deadline; no answer.
-
-    The call may come at once, and from another thread.
-    """
-
-    signal: Callable[[Callable[[], None]], None]
-    deadline: Deadline
-
-
-@dataclass(frozen=True, slots=True)
-class Race:
-    """Ask for `first`, and if it takes longer than `after_s` for what `second` gives as well.
-
-    The first head that `is_good` accepts wins; the other call is given up. Answered with `Raced`.
-    """
-
-    first: Send
-    second: Callable[[], Send | None]
-    after_s: float
-    is_good: Callable[[ResponseHead], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Raced:
-    """What each call of a `Race` brought (None for one that was given up), and which is read on."""
-
-    answers: tuple[ResponseHead | Failure | None, ...]
-    winner: int
-
-
-Step = Send | Read | Sleep | Await | Race
-Answer = ResponseHead | Failure | Raced | bytes | None
 
 
 def error_object(message: str, *, type: str, code: str, param: str | None = None) -> bytes:

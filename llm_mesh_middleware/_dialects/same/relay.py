@@ -107,6 +107,11 @@ class EventRelay:
         return self._facts.usage
 
     @property
+    def is_done(self) -> bool:
+        """Whether the stream has said that it is over."""
+        return self._progress.is_done
+
+    @property
     def events(self) -> int:
         """How many events were seen so far."""
         return self._facts.events

@@ -1,108 +1,249 @@
-"""The asynchronous driver: carries out the steps of an exchange, up to its reply."""
+"""The asynchronous driver: carries out the steps of a flow, then those of its reply's body.
+
+    adrive(flow)        steps ... until the flow returns a Reply, or raises
+    AsyncDelivery       read()  steps ... until the body yields bytes, or ends
+                        aclose() throws the reason into a body that has not ended
+
+One driver serves both, so that the connection of the last attempt stays open for the body.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
-from ..._core.flow.exchange import Exchange
-from ..._core.values.messages import Answer, Await, Failure, Race, Read, Send, Sleep
-from ...exceptions import UpstreamError
+from ..._core.flow.reply import Flow
+from ..._core.values.messages import Failure
+from ..._core.values.steps import (
+    SILENCE,
+    Ask,
+    Await,
+    Body,
+    Race,
+    Read,
+    Refused,
+    Send,
+    Sleep,
+    Spawn,
+    StepResult,
+    Steps,
+    Watch,
+)
+from ...exceptions import AnswerableError, UpstreamError
 from ..http.protocols import AsyncUpstreamClient, AsyncUpstreamResponse
 from ..tasks.alarm import Alarm
+from ..tasks.background import AsyncBackground
 from .async_race import arace
 from .delivery import AsyncDelivery
 
-__all__ = ["adrive"]
+__all__ = ["AsyncDriver", "adrive"]
 
-_CALLS = (Read, Send)
+# How long an exchange that was given up may take to settle; then it goes on in the background.
+_SETTLE_S = 1.0
 
 
 async def adrive(
-    steps: Exchange, client: AsyncUpstreamClient, why: Callable[[], Exception]
+    flow: Flow,
+    client: AsyncUpstreamClient,
+    background: AsyncBackground,
+    why: Callable[[], Exception],
 ) -> AsyncDelivery:
-    """Run `steps` up to their reply.
+    """Run `flow` until it returns its reply.
 
     Args:
-        steps: the exchange.
+        flow: the exchange.
         client: makes its calls.
-        why: says, if the calling task is cancelled, what for.
+        background: runs what it spawns.
+        why: returns the reason for a cancellation of the calling task, if there is one.
 
     Raises:
-        MeshError: what the exchange raises; then no connection is left behind.
+        MeshError: what the flow raises; then no connection is left open.
     """
-    driver = _Driver(client)
-    answer: Answer = None
+    driver = AsyncDriver(client, background)
+    result: StepResult = None
     try:
         while True:
-            step = steps.send(answer)
-            if isinstance(step, _CALLS):
-                answer = await driver.call(step)
-            else:
-                answer = await driver.carry_out(step)
+            step = flow.send(result)
+            result = await _PERFORM[step.__class__](driver, step)
     except StopIteration as stop:
-        return AsyncDelivery(stop.value, driver.response)
+        return AsyncDelivery(stop.value, driver)
     except BaseException as error:
+        reason = why() if isinstance(error, asyncio.CancelledError) else error
         with contextlib.suppress(BaseException):  # it is raised below, once
-            steps.throw(why() if isinstance(error, asyncio.CancelledError) else error)
-        await driver.drop()
+            await driver.end(flow, reason)
+        await driver.aclose()
         raise
-    finally:
-        driver.alarm.close()
 
 
-class _Driver:
-    """The connection of the current attempt; there is never more than one."""
+class AsyncDriver:
+    """The steps of one exchange, and the connection of its current attempt."""
 
-    def __init__(self, client: AsyncUpstreamClient) -> None:
+    __slots__ = ("_alarm", "_background", "_client", "_response", "_watched")
+
+    def __init__(self, client: AsyncUpstreamClient, background: AsyncBackground) -> None:
         self._client = client
-        self.alarm = Alarm()
-        self.response: AsyncUpstreamResponse | None = None
+        self._background = background
+        self._alarm = Alarm()
+        self._response: AsyncUpstreamResponse | None = None
+        self._watched: asyncio.Task[StepResult] | None = None
 
-    async def carry_out(self, step: Sleep | Await | Race) -> Answer:
-        """What comes between two calls, or in the place of one."""
-        await self.drop()
-        if isinstance(step, Race):
-            raced, self.response = await arace(step, self._client)
-            return raced
-        await (asyncio.sleep(step.seconds) if isinstance(step, Sleep) else _signal(step))
-        return None
+    async def next(self, body: Body) -> bytes | None:
+        """Return the next bytes of `body`, None at its end."""
+        item = next(body, None)
+        while item.__class__ is not bytes:
+            if item is None:
+                return None
+            try:
+                item = body.send(await _PERFORM[item.__class__](self, item))
+            except StopIteration:
+                return None
+        return item
 
-    async def call(self, step: Send | Read) -> Answer:
-        """Make an attempt, or read on in its answer."""
-        response = self.response
+    async def end(self, steps: Steps | Body, reason: BaseException) -> bytes:
+        """Throw `reason` into `steps`, let them settle, and return their last bytes.
+
+        Settling is not cancelled with the caller. What takes longer than a second goes on in the
+        background.
+        """
+        await self._end_watch()
+        last: list[bytes] = []
         try:
-            with self.alarm.at(step.deadline.at):
-                if isinstance(step, Read):
-                    assert response is not None
-                    return await response.read()
-                if response is not None:
-                    await self.drop()
-                with step.request.scope():
-                    response = self.response = await self._client.open(step.request)
-                return response.head
+            item = steps.throw(reason)
+            while isinstance(item, bytes):
+                last.append(item)
+                item = next(steps)
+            await self._background.run(self._settle(steps, item, last), within_s=_SETTLE_S)
+        except StopIteration:
+            pass
+        except Exception as raised:
+            if raised is not reason:  # which is how it ends where nothing is to be settled
+                raise
+        return b"".join(last)
+
+    async def aclose(self) -> None:
+        """Close the connection of the last attempt; it is kept if its response was read whole."""
+        self._alarm.close()
+        await self._end_watch()
+        await self._drop()
+
+    async def _settle(self, steps: Steps | Body, item: Any, last: list[bytes]) -> None:
+        with contextlib.suppress(StopIteration):
+            while True:
+                if isinstance(item, bytes):
+                    last.append(item)
+                    item = next(steps)
+                else:
+                    item = steps.send(await _PERFORM[item.__class__](self, item))
+
+    async def _send(self, step: Send) -> StepResult:
+        try:
+            if self._response is not None:
+                await self._drop()
+            with self._alarm.at(step.deadline.at), step.request.scope():
+                self._response = await self._client.open(step.request)
+                return self._response.head
         except UpstreamError as error:
             return Failure(error)
         except TimeoutError:
             return Failure(step.deadline.error())
 
-    async def drop(self) -> None:
-        """Let go of an attempt that is not the last."""
-        response, self.response = self.response, None
+    async def _read(self, step: Read) -> StepResult:
+        deadline, now = step.deadline, 0.0
+        at = deadline.at
+        if step.idle_s is not None:
+            now = self._alarm.time()
+            if now >= at:
+                return Failure(deadline.error())
+            at = min(at, now + step.idle_s)
+        try:
+            with self._alarm.at(at):
+                return await self._response.read()  # type: ignore[union-attr]  # a Send came first
+        except UpstreamError as error:
+            return Failure(error)
+        except TimeoutError:
+            if step.idle_s is not None:
+                deadline = deadline.or_sooner(now, "idle", step.idle_s)
+            return Failure(deadline.error())
+
+    async def _race(self, step: Race) -> StepResult:
+        await self._drop()
+        raced, self._response = await arace(step, self._client)
+        return raced
+
+    async def _ask(self, step: Ask) -> StepResult:
+        try:
+            port: Any = step.port
+            return await port.aask(step.request, step.until)
+        except AnswerableError as error:
+            return Refused(error)
+
+    async def _sleep(self, step: Sleep) -> None:
+        await self._drop()
+        await asyncio.sleep(step.seconds)
+
+    async def _await(self, step: Await) -> None:
+        await self._drop()
+        loop, called = asyncio.get_running_loop(), asyncio.Event()
+
+        def wake() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits
+                loop.call_soon_threadsafe(called.set)
+
+        step.signal(wake)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(step.deadline.at):
+                await called.wait()
+
+    async def _spawn(self, step: Spawn) -> None:
+        self._background.start(_run(step.flow, self._client, self._background))
+
+    async def _watch(self, step: Watch) -> StepResult:
+        if step.step is not None:
+            self._watched = asyncio.create_task(_PERFORM[step.step.__class__](self, step.step))
+        task = self._watched
+        if task is None:
+            raise RuntimeError("there is no step to watch")
+        await asyncio.wait((task,), timeout=max(0.0, step.at - self._alarm.time()))
+        if not task.done():
+            return SILENCE
+        self._watched = None
+        return task.result()
+
+    async def _end_watch(self) -> None:
+        task, self._watched = self._watched, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait((task,))
+
+    async def _drop(self) -> None:
+        """Close the current response before the next attempt."""
+        response, self._response = self._response, None
         if response is not None:
             await response.aclose()
 
 
-async def _signal(step: Await) -> None:
-    loop = asyncio.get_running_loop()
-    called = asyncio.Event()
+_PERFORM: dict[type, Callable[[AsyncDriver, Any], Coroutine[Any, Any, StepResult]]] = {
+    Send: AsyncDriver._send,
+    Read: AsyncDriver._read,
+    Race: AsyncDriver._race,
+    Ask: AsyncDriver._ask,
+    Sleep: AsyncDriver._sleep,
+    Await: AsyncDriver._await,
+    Spawn: AsyncDriver._spawn,
+    Watch: AsyncDriver._watch,
+}
 
-    def wake() -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits any more
-            loop.call_soon_threadsafe(called.set)
 
-    step.signal(wake)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout_at(step.deadline.at):
-            await called.wait()
+async def _run(steps: Steps, client: AsyncUpstreamClient, background: AsyncBackground) -> None:
+    """Run a spawned flow to its end, without a client."""
+    driver, result = AsyncDriver(client, background), None
+    try:
+        with contextlib.suppress(StopIteration):
+            while True:
+                step = steps.send(result)
+                result = await _PERFORM[step.__class__](driver, step)
+    finally:
+        steps.close()
+        await driver.aclose()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from ..._core.values.messages import Failure, Race, Raced, ResponseHead, Send
+from ..._core.values.messages import Failure, ResponseHead
+from ..._core.values.steps import Race, Raced, Send
 from ...exceptions import UpstreamError
 from ..http.protocols import AsyncUpstreamClient, AsyncUpstreamResponse
 

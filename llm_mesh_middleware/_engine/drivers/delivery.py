@@ -1,14 +1,16 @@
-"""A reply on its way to the client, and the connection it comes from."""
+"""A reply on its way to the client, and the driver that reads it."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator, Iterator
+from typing import TYPE_CHECKING
 
-from ..._core.flow.reply import Refusal, Reply
-from ...exceptions import ClientDisconnected, UpstreamError
-from ..http.protocols import AsyncUpstreamResponse, UpstreamResponse
-from ..tasks.read_timeout import TimedReader
+from ..._core.flow.reply import Reply
+from ...exceptions import ClientDisconnected
+
+if TYPE_CHECKING:
+    from .async_driver import AsyncDriver
+    from .driver import Driver
 
 __all__ = ["AsyncDelivery", "Delivery"]
 
@@ -16,134 +18,110 @@ __all__ = ["AsyncDelivery", "Delivery"]
 class AsyncDelivery:
     """`read` or iterate it for a stream's body, `take` a whole one; close it on every path."""
 
-    __slots__ = ("_has_begun", "_is_over", "_reader", "_response", "reply")
+    __slots__ = ("_driver", "_has_begun", "_is_over", "reply")
 
-    def __init__(
-        self, reply: Reply | Refusal, response: AsyncUpstreamResponse | None = None
-    ) -> None:
+    def __init__(self, reply: Reply, driver: AsyncDriver | None = None) -> None:
+        """`driver` carries out the steps of the body; a whole body needs none."""
         self.reply = reply
-        self._response = response
-        self._reader: TimedReader | None = None
+        self._driver = driver
         self._has_begun = False
         self._is_over = False
 
     async def read(self) -> bytes:
-        """The client's next bytes, empty at the end.
+        """Return the client's next bytes, empty at the end.
 
-        A stream that breaks off ends with what the reply says of it.
+        A stream that breaks off ends with an error event.
         """
-        reply = self.reply
-        if not self._has_begun:
-            self._begin()
-            if reply.body:
-                return reply.body
         if self._is_over:
             return b""
-        try:
-            while self._reader is not None and isinstance(reply, Reply) and reply.is_open:
-                data = await self._reader.read()
-                if not data:
-                    break
-                if data := reply.feed(data):
-                    return data
-        except UpstreamError as error:
-            return self._abort(error)
-        self._end()
-        return reply.finish()
+        body = self.reply.body
+        if isinstance(body, bytes):
+            return self.take()
+        self._has_begun = True
+        data = await self._driver.next(body)  # type: ignore[union-attr]  # a stream has a driver
+        if data is None:
+            self._is_over = True
+            return b""
+        return data
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        """All that `read` gives."""
+        """Yield all that `read` returns."""
         while data := await self.read():
             yield data
 
     def take(self) -> bytes:
-        """The body of a reply that is no stream."""
-        self._end()
-        self.reply.finish()
-        return self.reply.body
+        """Return the body of a reply that is no stream."""
+        self._is_over = True
+        body = self.reply.body
+        if not isinstance(body, bytes):
+            raise TypeError("a stream is read, not taken")
+        return body
 
-    def break_off(self, error: Exception) -> bytes | None:
-        """What the client still gets of a stream that is given up; None if it has all of it."""
-        return None if self._is_over else self._abort(error)
+    async def end(self, reason: Exception) -> bytes:
+        """End a stream early; return what the client still gets, nothing if it has all of it."""
+        body, is_over = self.reply.body, self._is_over
+        self._is_over = True
+        if is_over or isinstance(body, bytes) or self._driver is None:
+            return b""
+        if not self._has_begun:
+            next(body, None)  # a generator that was not started cannot catch anything
+        return await self._driver.end(body, reason)
 
-    async def aclose(self, error: Exception | None = None) -> None:
-        """Give the connection back; if the body was not delivered whole, the reply is aborted.
+    async def aclose(self, reason: Exception | None = None) -> None:
+        """Close the upstream connection, or keep it for the next call if it was read to the end.
 
         Args:
-            error: why it was not; by default that the client went away.
+            reason: why the body was not read whole; by default that the client has left.
         """
-        if not self._is_over:
-            self._abort(error or ClientDisconnected("the client went away"))
-        if self._response is not None:
-            await self._response.aclose()
-
-    def _begin(self) -> None:
-        self._has_begun = True
-        reply = self.reply
-        if self._response is not None and reply.is_open and isinstance(reply, Reply):
-            self._reader = TimedReader(self._response, reply)
-
-    def _abort(self, error: Exception) -> bytes:
-        self._end()
-        return self.reply.abort(error)
-
-    def _end(self) -> None:
-        self._is_over = True
-        if self._reader is not None:
-            self._reader.close()
+        try:
+            await self.end(reason or ClientDisconnected("the client went away"))
+        finally:
+            if self._driver is not None:
+                await self._driver.aclose()
 
 
 class Delivery:
     """The synchronous twin of `AsyncDelivery`."""
 
-    __slots__ = ("_is_over", "_response", "reply")
+    __slots__ = ("_driver", "_has_begun", "_is_over", "reply")
 
-    def __init__(self, reply: Reply | Refusal, response: UpstreamResponse | None = None) -> None:
+    def __init__(self, reply: Reply, driver: Driver | None = None) -> None:
         self.reply = reply
-        self._response = response
+        self._driver = driver
+        self._has_begun = False
         self._is_over = False
 
     def __iter__(self) -> Iterator[bytes]:
-        """The client's bytes; a stream that breaks off ends with what the reply says of it."""
-        reply = self.reply
-        if reply.body:
-            yield reply.body
-        if reply.is_open and self._response is not None and isinstance(reply, Reply):
-            try:
-                while reply.is_open and (data := _read(self._response, reply)):
-                    if data := reply.feed(data):
-                        yield data
-            except UpstreamError as error:
-                yield self._abort(error)
-                return
+        """Yield the client's bytes; a stream that breaks off ends with an error event."""
+        body = self.reply.body
+        if isinstance(body, bytes) or self._driver is None:
+            if not self._is_over:
+                yield self.take()
+            return
+        self._has_begun = True
+        while not self._is_over and (data := self._driver.next(body)) is not None:
+            yield data
         self._is_over = True
-        if rest := reply.finish():
-            yield rest
 
     def take(self) -> bytes:
-        """The body of a reply that is no stream."""
+        """As `AsyncDelivery.take`."""
         self._is_over = True
-        self.reply.finish()
-        return self.reply.body
+        body = self.reply.body
+        if not isinstance(body, bytes):
+            raise TypeError("a stream is read, not taken")
+        return body
 
-    def close(self, error: Exception | None = None) -> None:
+    def close(self, reason: Exception | None = None) -> None:
         """As `AsyncDelivery.aclose`."""
-        if not self._is_over:
-            self._abort(error or ClientDisconnected("the client went away"))
-        if self._response is not None:
-            self._response.close()
-
-    def _abort(self, error: Exception) -> bytes:
+        body, is_over = self.reply.body, self._is_over
         self._is_over = True
-        return self.reply.abort(error)
-
-
-def _read(response: UpstreamResponse, reply: Reply) -> bytes:
-    """The next bytes, under the reply's limits on silence and on the request's whole time."""
-    since, whole = time.monotonic(), reply.request_deadline
-    if since >= whole.at:
-        raise whole.error()
-    try:
-        return response.read(min(since + reply.idle_s, whole.at))
-    except TimeoutError as exc:
-        raise whole.or_sooner(since, "idle", reply.idle_s).error() from exc
+        if self._driver is None:
+            return
+        try:
+            if not is_over and not isinstance(body, bytes):
+                if not self._has_begun:
+                    next(body, None)
+                reason = reason or ClientDisconnected("the client went away")
+                self._driver.end(body, reason)
+        finally:
+            self._driver.close()

@@ -1,91 +1,234 @@
-"""The synchronous driver: carries out the steps of an exchange, up to its reply."""
+"""The synchronous driver: the twin of `async_driver`, in the calling thread, without a loop."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
-from ..._core.flow.exchange import Exchange
-from ..._core.values.messages import Answer, Await, Failure, Race, Send, Sleep, Step
-from ...exceptions import UpstreamError
+from ..._core.flow.reply import Flow
+from ..._core.values.messages import Failure
+from ..._core.values.steps import (
+    Ask,
+    Await,
+    Body,
+    Race,
+    Read,
+    Refused,
+    Send,
+    Sleep,
+    Spawn,
+    StepResult,
+    Steps,
+    Watch,
+)
+from ...exceptions import AnswerableError, UpstreamError
 from ..http.protocols import UpstreamClient, UpstreamResponse
+from ..tasks.background import Background
 from ..tasks.cancel_scope import CancelScope
 from .delivery import Delivery
 from .race import race
+from .step_thread import StepThread
 
-__all__ = ["drive"]
+__all__ = ["Driver", "drive"]
+
+# As in the asynchronous driver.
+_SETTLE_S = 1.0
 
 
-def drive(steps: Exchange, client: UpstreamClient, scope: CancelScope) -> Delivery:
-    """Run `steps` up to their reply, in the calling thread.
+def drive(
+    flow: Flow, client: UpstreamClient, background: Background, scope: CancelScope
+) -> Delivery:
+    """Run `flow` until it returns its reply, in the calling thread.
 
     Args:
-        steps: the exchange.
-        client: makes the calls.
+        flow: the exchange.
+        client: makes its calls.
+        background: runs what it spawns.
         scope: cancel it from another thread to end the exchange as if the client had left.
 
     Raises:
-        MeshError: what the exchange raises; then no connection is left behind.
+        MeshError: what the flow raises; then no connection is left open.
         ClientDisconnected: the scope was cancelled.
     """
-    driver = _Driver(client, scope)
-    answer: Answer = None
+    driver = Driver(client, background, scope)
+    result: StepResult = None
     try:
         while True:
-            answer = driver.carry_out(steps.send(answer))
-            scope.check()
+            result = driver.perform(flow.send(result))
     except StopIteration as stop:
-        return Delivery(stop.value, driver.response)
+        return Delivery(stop.value, driver)
     except Exception as error:
         with contextlib.suppress(Exception):  # it is raised below, once
-            steps.throw(error)
-        driver.drop()
+            driver.end(flow, error)
+        driver.close()
         raise
     except BaseException:  # the server ends its worker, or the greenlet of this request
-        steps.close()
-        driver.drop()
+        flow.close()
+        driver.close()
         raise
 
 
-class _Driver:
-    """The connection of the current attempt; there is never more than one."""
+class Driver:
+    """The steps of one exchange, and the connection of its current attempt."""
 
-    def __init__(self, client: UpstreamClient, scope: CancelScope) -> None:
+    __slots__ = ("_background", "_client", "_scope", "_response", "_thread")
+
+    def __init__(self, client: UpstreamClient, background: Background, scope: CancelScope) -> None:
         self._client = client
+        self._background = background
         self._scope = scope
-        self.response: UpstreamResponse | None = None
+        self._response: UpstreamResponse | None = None
+        self._thread: StepThread | None = None
 
-    def carry_out(self, step: Step) -> Answer:
-        if isinstance(step, Sleep):
-            self.drop()
-            self._scope.wait(threading.Event(), step.seconds)
-            return None
-        if isinstance(step, Await):
-            self.drop()
-            called = threading.Event()
-            step.signal(called.set)
-            self._scope.wait(called, max(0.0, step.deadline.at - time.monotonic()))
-            return None
-        if isinstance(step, Race):
-            self.drop()
-            raced, self.response = race(step, self._client, self._scope)
-            return raced
+    def perform(self, step: Any) -> StepResult:
+        """Carry out one step.
+
+        Raises:
+            ClientDisconnected: the scope was cancelled.
+        """
+        result = _PERFORM[step.__class__](self, step)
+        self._scope.check()
+        return result
+
+    def next(self, body: Body) -> bytes | None:
+        """Return the next bytes of `body`, None at its end."""
+        item = next(body, None)
+        while not isinstance(item, bytes):
+            if item is None:
+                return None
+            try:
+                item = body.send(self.perform(item))
+            except StopIteration:
+                return None
+        return item
+
+    def end(self, steps: Steps | Body, reason: BaseException) -> bytes:
+        """Throw `reason` into `steps`, let them settle, and return their last bytes."""
+        self._end_watch()
+        last: list[bytes] = []
         try:
-            if isinstance(step, Send):
-                self.drop()
-                with step.request.scope():
-                    self.response = self._client.open(step.request, step.deadline.at, self._scope)
-                return self.response.head
-            assert self.response is not None
-            return self.response.read(step.deadline.at)
+            item = steps.throw(reason)
+            while isinstance(item, bytes):
+                last.append(item)
+                item = next(steps)
+            self._background.run(lambda: self._settle(steps, item, last), within_s=_SETTLE_S)
+        except StopIteration:
+            pass
+        except Exception as raised:
+            if raised is not reason:  # which is how it ends where nothing is to be settled
+                raise
+        return b"".join(last)
+
+    def close(self) -> None:
+        """Close the connection of the last attempt; it is kept if its response was read whole."""
+        self._end_watch()
+        self._drop()
+
+    def _settle(self, steps: Steps | Body, item: Any, last: list[bytes]) -> None:
+        with contextlib.suppress(StopIteration):
+            while True:
+                if isinstance(item, bytes):
+                    last.append(item)
+                    item = next(steps)
+                else:
+                    item = steps.send(_PERFORM[item.__class__](self, item))
+
+    def _send(self, step: Send) -> StepResult:
+        try:
+            self._drop()
+            with step.request.scope():
+                self._response = self._client.open(step.request, step.deadline.at, self._scope)
+            return self._response.head
         except UpstreamError as error:
             return Failure(error)
         except TimeoutError:
             return Failure(step.deadline.error())
 
-    def drop(self) -> None:
-        """Let go of an attempt that is not the last."""
-        response, self.response = self.response, None
+    def _read(self, step: Read) -> StepResult:
+        deadline, now = step.deadline, time.monotonic()
+        at = deadline.at
+        if step.idle_s is not None:
+            if now >= at:
+                return Failure(deadline.error())
+            at = min(at, now + step.idle_s)
+        try:
+            return self._response.read(at)  # type: ignore[union-attr]  # a Send came first
+        except UpstreamError as error:
+            return Failure(error)
+        except TimeoutError:
+            if step.idle_s is not None:
+                deadline = deadline.or_sooner(now, "idle", step.idle_s)
+            return Failure(deadline.error())
+
+    def _race(self, step: Race) -> StepResult:
+        self._drop()
+        raced, self._response = race(step, self._client, self._scope)
+        return raced
+
+    def _ask(self, step: Ask) -> StepResult:
+        try:
+            port: Any = step.port
+            return port.ask(step.request, step.until)
+        except AnswerableError as error:
+            return Refused(error)
+
+    def _sleep(self, step: Sleep) -> None:
+        self._drop()
+        self._scope.wait(threading.Event(), step.seconds)
+
+    def _await(self, step: Await) -> None:
+        self._drop()
+        called = threading.Event()
+        step.signal(called.set)
+        self._scope.wait(called, max(0.0, step.deadline.at - time.monotonic()))
+
+    def _spawn(self, step: Spawn) -> None:
+        client, background = self._client, self._background
+        background.start(lambda: _run(step.flow, client, background))
+
+    def _watch(self, step: Watch) -> StepResult:
+        if self._thread is None:
+            self._thread = StepThread(self.perform)
+        if step.step is not None:
+            self._thread.start(step.step)
+        return self._thread.result(step.at)
+
+    def _end_watch(self) -> None:
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            if thread.is_busy:
+                self._scope.cancel()
+            thread.close()
+
+    def _drop(self) -> None:
+        """Close the current response before the next attempt."""
+        response, self._response = self._response, None
         if response is not None:
             response.close()
+
+
+_PERFORM: dict[type, Callable[[Driver, Any], StepResult]] = {
+    Send: Driver._send,
+    Read: Driver._read,
+    Race: Driver._race,
+    Ask: Driver._ask,
+    Sleep: Driver._sleep,
+    Await: Driver._await,
+    Spawn: Driver._spawn,
+    Watch: Driver._watch,
+}
+
+
+def _run(steps: Steps, client: UpstreamClient, background: Background) -> None:
+    """Run a spawned flow to its end, without a client."""
+    driver, result = Driver(client, background, CancelScope()), None
+    try:
+        with contextlib.suppress(StopIteration):
+            while True:
+                result = driver.perform(steps.send(result))
+    finally:
+        steps.close()
+        driver.close()

@@ -9,7 +9,8 @@ import contextvars
 import threading
 from collections.abc import Sequence
 
-from ..._core.values.messages import Failure, Race, Raced, ResponseHead, Send
+from ..._core.values.messages import Failure, ResponseHead
+from ..._core.values.steps import Race, Raced, Send
 from ...exceptions import UpstreamError
 from ..http.protocols import UpstreamClient, UpstreamResponse
 from ..tasks.cancel_scope import CancelScope

@@ -61,6 +61,10 @@ class ServerCall:
         )
         owner.active.add(1, self._labels)
 
+    def understood(self, request: ClientRequest) -> None:
+        """`request` is the same request, with its operation known."""
+        self._request = request
+
     def begin_span(self, route: str | None) -> Context:
         """Make the span; `route` is the document of the rule that won. What is below it."""
         template, name = self._route, self._name

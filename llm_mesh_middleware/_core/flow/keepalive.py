@@ -1,0 +1,101 @@
+"""Comments that keep a waiting client's connection open (`LLM_MESH_SSE_KEEPALIVE`).
+
+Load balancers cut connections that are silent for a minute; reasoning models are silent for longer.
+
+    flow   ── step takes too long ──> Reply 200 with a stream, although there is no response yet:
+                                      COMMENT, COMMENT, ... then what the flow returns or raises,
+                                      as events
+    body   ── step takes too long ──> COMMENT, and the step goes on
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
+
+from ...exceptions import AnswerableError
+from ..http.sse import make_event
+from ..values.steps import SILENCE, Body, Step, StepResult, Watch
+from .reply import Flow, Reply, refusal
+
+__all__ = ["COMMENT", "keep_alive"]
+
+COMMENT = b": keep-alive\n\n"
+
+_EVENTS = (b"content-type", b"text/event-stream")
+
+Result = TypeVar("Result")
+Clock = Callable[[], float]
+
+
+def keep_alive(flow: Flow, *, interval_s: float, clock: Clock) -> Flow:
+    """Run `flow`, whose client waits for a stream; whenever it waits too long, it gets a comment.
+
+    The first comment commits to status 200.
+
+    Args:
+        flow: the exchange.
+        interval_s: the longest silence.
+        clock: a monotonic clock, in seconds.
+    """
+    opening = _watched(flow, interval_s, clock)
+    advance, value = opening.send, None
+    is_ended = False
+    try:
+        while True:
+            item = advance(value)
+            if isinstance(item, bytes):
+                if not is_ended:
+                    return Reply(200, [_EVENTS], _opened(opening, interval_s, clock))
+                advance, value = opening.send, None
+                continue
+            try:
+                advance, value = opening.send, (yield item)
+            except BaseException as reason:  # for the flow to deal with
+                advance, value, is_ended = opening.throw, reason, True
+    except StopIteration as stop:
+        reply: Reply = stop.value
+    if isinstance(reply.body, bytes):
+        return reply
+    return Reply(reply.status, reply.headers, _watched(reply.body, interval_s, clock))
+
+
+def _opened(
+    opening: Generator[Step | bytes, StepResult, Reply], interval_s: float, clock: Clock
+) -> Body:
+    """Yield comments until there is a reply; whatever it is then, it must be events."""
+    yield COMMENT
+    try:
+        reply = yield from opening
+    except AnswerableError as error:
+        reply = refusal(error)
+    if not isinstance(reply.body, bytes):
+        yield from _watched(reply.body, interval_s, clock)
+    elif _EVENTS in reply.headers:
+        yield reply.body
+    else:
+        yield make_event(reply.body.replace(b"\r", b"").replace(b"\n", b""))
+
+
+def _watched(
+    steps: Generator[Any, StepResult, Result], interval_s: float, clock: Clock
+) -> Generator[Step | bytes, StepResult, Result]:
+    """Pass the steps on under watch, with a comment for each interval that one takes."""
+    advance, value = steps.send, None
+    while True:
+        try:
+            item = advance(value)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+        try:
+            if isinstance(item, bytes):
+                value = yield item
+            else:
+                value = yield Watch(item, clock() + interval_s)
+                while value is SILENCE:
+                    yield COMMENT
+                    value = yield Watch(None, clock() + interval_s)
+            advance = steps.send
+        except BaseException as reason:  # for the steps to deal with
+            advance, value = steps.throw, reason

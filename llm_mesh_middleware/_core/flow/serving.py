@@ -1,0 +1,121 @@
+"""A request from the moment an adapter has read its head: who it is for, whether it is served.
+
+    address   which virtual host a request head names, if any
+    serve     hosts agree -> access -> body's length -> attributes -> body -> exchange
+              whatever goes wrong becomes a reply in the client's form
+
+Every adapter does this and nothing else: they differ in how they read and write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+from msgspec.structs import replace
+
+from ...exceptions import AnswerableError
+from ..http.request_head import check_body, check_hosts, too_large
+from ..routing.table import VirtualHost
+from ..values.messages import ClientRequest
+from ..values.steps import AsyncPort, Port, ask
+from .reply import Flow, refusal
+
+__all__ = ["Addressed", "Entrance", "address", "serve"]
+
+
+class Addressed(msgspec.Struct, frozen=True):
+    """A request head that names a virtual host: every name it gives, and the path."""
+
+    host: VirtualHost
+    hosts: Sequence[bytes]
+    authority: bytes | None
+    path: str
+
+
+def address(
+    find: Callable[[bytes], VirtualHost | None],
+    hosts: Sequence[bytes],
+    authority: bytes | None,
+    path: str,
+) -> Addressed | None:
+    """Find the virtual host that a request head addresses, or None.
+
+    Args:
+        find: looks up a raw Host value.
+        hosts: every Host field.
+        authority: the authority of the request target, if it has one.
+        path: the path of the request target, without a mount point.
+    """
+    for name in hosts if authority is None else (*hosts, authority):
+        host = find(name)
+        if host is not None:
+            return Addressed(host, hosts, authority, path)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """What an adapter has for all of its requests.
+
+    `access` is the first policy, None for calls of the application itself. `attributes` returns the
+    application's facts about a request. `refused` is told of a request that gets no further, and
+    `proceed` is the exchange.
+    """
+
+    access: Callable[[ClientRequest, Callable[[ClientRequest], Flow]], Flow] | None
+    attributes: Port | AsyncPort | None
+    max_request_bytes: int
+    refused: Callable[[VirtualHost, ClientRequest, AnswerableError], None]
+    proceed: Callable[[VirtualHost, ClientRequest], Flow]
+
+
+def serve(
+    entrance: Entrance, addressed: Addressed, request: ClientRequest, body: Port | AsyncPort | None
+) -> Flow:
+    """Admit `request`, read its body and serve it; an error becomes a reply.
+
+    Args:
+        entrance: the adapter's.
+        addressed: what `address` returned for the request.
+        request: what is known of it before its body is read.
+        body: returns the body, given the most bytes it may have; None if `request` has it.
+    """
+    return _Serving(entrance, addressed, body).run(request)
+
+
+class _Serving:
+    def __init__(
+        self, entrance: Entrance, addressed: Addressed, body: Port | AsyncPort | None
+    ) -> None:
+        self._entrance = entrance
+        self._addressed = addressed
+        self._body = body
+        self._has_begun = False
+
+    def run(self, request: ClientRequest) -> Flow:
+        addressed, access = self._addressed, self._entrance.access
+        try:
+            check_hosts(addressed.hosts, addressed.authority)
+            if access is None:
+                return (yield from self._admitted(request))
+            return (yield from access(request, self._admitted))
+        except AnswerableError as error:
+            if not self._has_begun:  # else the exchange has told its observers
+                self._entrance.refused(addressed.host, request, error)
+            return refusal(error)
+
+    def _admitted(self, request: ClientRequest) -> Flow:
+        max_bytes = self._entrance.max_request_bytes
+        check_body(request.headers, max_bytes)
+        if self._entrance.attributes is not None:
+            facts = yield from ask(self._entrance.attributes, request.native)
+            # The consumer is what the client key says, whatever the application says.
+            request = replace(request, attributes={**facts, **request.attributes})
+        if self._body is not None:
+            request = replace(request, body=(yield from ask(self._body, max_bytes)))
+        if len(request.body) > max_bytes:
+            raise too_large(max_bytes)
+        self._has_begun = True
+        return (yield from self._entrance.proceed(self._addressed.host, request))

@@ -1,0 +1,40 @@
+"""Policies around an exchange, as layers of an onion.
+
+    request ──> first policy ──> second policy ──> ... ──> exchange
+    reply   <── first policy <── second policy <── ... <──
+
+A policy is a generator like a flow. Raising refuses the request, returning a reply answers it,
+yielding a step waits for I/O, and whatever it does with the reply of `proceed` it does to what the
+client gets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+from ..flow.reply import Flow
+from ..values.messages import ClientRequest
+
+__all__ = ["Policy", "Proceed", "chain"]
+
+Proceed = Callable[[ClientRequest], Flow]
+
+
+class Policy(Protocol):
+    """One layer; immutable, its state is behind a port."""
+
+    def __call__(self, request: ClientRequest, proceed: Proceed) -> Flow:
+        """Serve `request`, as a rule by way of `proceed`.
+
+        Raises:
+            RequestError: the policy refuses the request.
+        """
+
+
+def chain(policies: Sequence[Policy], proceed: Proceed) -> Proceed:
+    """Return `proceed` inside `policies`, of which the first is the outermost."""
+    for policy in reversed(policies):
+        proceed = partial(policy, proceed=proceed)
+    return proceed

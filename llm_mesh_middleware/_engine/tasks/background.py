@@ -1,0 +1,105 @@
+"""Work that goes on beside the requests: bounded, and cancelled when the mesh is closed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+__all__ = ["AsyncBackground", "Background"]
+
+logger = logging.getLogger("llm_mesh_middleware")
+
+_MAX_TASKS = 1024
+_MAX_THREADS = 32
+
+
+class AsyncBackground:
+    """Tasks, each of the event loop that was running when it was started."""
+
+    def __init__(self, max_tasks: int = _MAX_TASKS) -> None:
+        self._max_tasks = max_tasks
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[Any] | None:
+        """Run `work` in a task, or drop it and return None if there are too many."""
+        if len(self._tasks) >= self._max_tasks:
+            work.close()
+            logger.warning("background work was dropped: %d tasks are running", self._max_tasks)
+            return None
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    async def run(self, work: Coroutine[Any, Any, object], *, within_s: float) -> None:
+        """Wait for `work` for so long at most; it goes on when the time is up.
+
+        A cancellation of the caller is raised when the wait is over.
+        """
+        task = self.start(work)
+        if task is None:
+            return
+        loop, cancelled = asyncio.get_running_loop(), None
+        until = loop.time() + within_s
+        while not task.done() and (left_s := until - loop.time()) > 0:
+            try:
+                await asyncio.wait((task,), timeout=left_s)
+            except asyncio.CancelledError as exc:
+                cancelled = exc
+        if cancelled is not None:
+            raise cancelled
+
+    async def aclose(self) -> None:
+        """Cancel the running loop's tasks and wait until they have ended."""
+        loop = asyncio.get_running_loop()
+        tasks = [task for task in self._tasks if task.get_loop() is loop]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("background work failed", exc_info=task.exception())
+
+
+class Background:
+    """Threads of one process; they are daemons, so that none keeps the process from ending."""
+
+    def __init__(self, max_threads: int = _MAX_THREADS) -> None:
+        self._slots = threading.BoundedSemaphore(max_threads)
+        self._max_threads = max_threads
+
+    def start(self, work: Callable[[], object]) -> None:
+        """Run `work` in a thread, or drop it if there are too many."""
+        if not self._slots.acquire(blocking=False):
+            logger.warning("background work was dropped: %d threads are running", self._max_threads)
+            return
+        threading.Thread(
+            target=self._run, args=(work,), name="llm-mesh-background", daemon=True
+        ).start()
+
+    def run(self, work: Callable[[], object], *, within_s: float) -> None:
+        """Wait for `work` for so long at most; it goes on when the time is up."""
+        done = threading.Event()
+
+        def then_tell() -> None:
+            with contextlib.ExitStack() as stack:
+                stack.callback(done.set)
+                work()
+
+        self.start(then_tell)
+        done.wait(within_s)
+
+    def _run(self, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except Exception:  # there is nobody to raise it to
+            logger.exception("background work failed")
+        finally:
+            self._slots.release()

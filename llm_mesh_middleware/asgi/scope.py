@@ -1,0 +1,39 @@
+"""What an ASGI scope says of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .._core.routing.table import VirtualHost
+from ..inbound import Addressed, ClientRequest, Headers, address, split_target
+
+__all__ = ["address_scope", "request_of"]
+
+
+def address_scope(
+    find: Callable[[bytes], VirtualHost | None], scope: Mapping[str, Any]
+) -> Addressed | None:
+    """Find the virtual host that a scope addresses, or None."""
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    if len(hosts) == 1 and scope["path"][:1] == "/" and find(hosts[0]) is None:
+        return None
+    # Servers put `root_path` before an absolute target too.
+    target = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
+    authority, path = split_target(scope.get("method", "GET"), target)
+    return address(find, hosts, authority, path)
+
+
+def request_of(addressed: Addressed, scope: Mapping[str, Any], native: object) -> ClientRequest:
+    """Return what is known of a request before its body is read."""
+    client = scope.get("client")
+    return ClientRequest(
+        scope["method"],
+        addressed.path,
+        Headers(scope["headers"]),
+        peer=client[0] if client else None,
+        http_version=scope["http_version"],
+        scheme=scope.get("scheme", "http"),
+        is_inbound="starlette.opentelemetry" not in scope,
+        native=native,
+    )
