@@ -17,7 +17,7 @@ from llm_mesh_middleware._core.flow.retrying import RetryPolicy
 from llm_mesh_middleware._core.flow.state import MeshState
 from llm_mesh_middleware._core.provider.credential import Credential
 from llm_mesh_middleware._core.values.endpoint import Endpoint
-from llm_mesh_middleware._core.values.messages import Answer, Send, Sleep, Step, UpstreamRequest
+from llm_mesh_middleware._core.values.messages import Send, Sleep, Step, StepResult, UpstreamRequest
 from tests.canaries import canary
 from tests.core.tables import ACME, provider, request, table, virtual_host
 
@@ -62,7 +62,9 @@ class Meddler(Observation):
         return replace(request, headers=(*request.headers, *fields))
 
 
-def begun(credential: Credential | None = None) -> tuple[Meddler, Generator[Step, Answer, object]]:
+def begun(
+    credential: Credential | None = None,
+) -> tuple[Meddler, Generator[Step, StepResult, object]]:
     host = virtual_host(ROUTES, ACME)
     if credential is not None:
         (rule,) = host.rules
@@ -101,7 +103,7 @@ class Fetched:
 
     def apply(
         self, request: UpstreamRequest, wall_clock: Callable[[], float]
-    ) -> Generator[Step, Answer, UpstreamRequest]:
+    ) -> Generator[Step, StepResult, UpstreamRequest]:
         yield Sleep(0.25)
         return replace(request, headers=(*request.headers, (b"x-date", b"%d" % wall_clock())))
 
