@@ -17,7 +17,8 @@ from llm_mesh_middleware._core.flow.retrying import RetryPolicy
 from llm_mesh_middleware._core.flow.state import MeshState
 from llm_mesh_middleware._core.provider.credential import Credential
 from llm_mesh_middleware._core.values.endpoint import Endpoint
-from llm_mesh_middleware._core.values.messages import Send, Sleep, Step, StepResult, UpstreamRequest
+from llm_mesh_middleware._core.values.messages import UpstreamRequest
+from llm_mesh_middleware._core.values.steps import Send, Sleep, Step, StepResult
 from tests.canaries import canary
 from tests.core.tables import ACME, provider, request, table, virtual_host
 
