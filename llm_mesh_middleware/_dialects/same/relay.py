@@ -109,7 +109,7 @@ class EventRelay:
     @property
     def is_done(self) -> bool:
         """Whether the stream has said that it is over."""
-        return self._progress.is_done
+        return self._facts.is_done
 
     @property
     def events(self) -> int:
