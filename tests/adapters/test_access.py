@@ -257,15 +257,14 @@ async def test_authorize_decides_where_nothing_else_admits(
     assert [request.header("cookie") for request in providers.requests] == [None]
 
 
-async def test_authorize_is_not_asked_where_the_client_is_admitted_anyway(
-    providers: Providers,
-) -> None:
+async def test_authorize_is_not_asked_about_a_valid_client_key(providers: Providers) -> None:
     def authorize(scope: Scope) -> bool:
         raise AssertionError("nobody asked")
 
-    mesh = LLMMeshMiddleware(own_app, settings=providers.settings(), authorize=authorize)
+    settings = providers.settings(client_keys={"alice": KEY})
+    mesh = LLMMeshMiddleware(own_app, settings=settings, authorize=authorize)
 
-    assert (await ask(mesh)).status_code == 200
+    assert (await ask(mesh, authorization=f"Bearer {KEY}")).status_code == 200
 
 
 @pytest.mark.parametrize("peer", ["100.64.0.7", "::ffff:100.64.0.7", "2a00::1", "no address", ""])
