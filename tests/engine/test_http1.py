@@ -1,10 +1,12 @@
-"""Answers as synchronous calls read them: whole, byte by byte and in random pieces."""
+"""HTTP/1.1 responses: whole, byte by byte and in random pieces."""
 
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from types import FrameType
 
 import h11
 import pytest
@@ -139,16 +141,106 @@ def test_what_is_not_http_is_refused(sent: bytes, how: str) -> None:
         read(pieces(sent, how))
 
 
-@pytest.mark.parametrize("begin", [OK + b"X: ", CHUNKED + b"1;", CHUNKED + b"0\r\nX: "])
-def test_a_line_without_end_is_given_up(begin: bytes) -> None:
+ENDLESS = {
+    "a field": (OK + b"X: ", b"a", 2**17),
+    "folds of a field": (OK + b"X: a", b"\r\n b", 2**17),
+    "fields": (OK, b"X: a\r\n", 2**17),
+    "early hints": (b"", HINT, 2**17),
+    "an extension of a chunk": (CHUNKED + b"1;", b"a", 2**14),
+    "zeros before a size": (CHUNKED, b"0", 2**14),
+    "a trailer": (CHUNKED + b"0\r\nX: ", b"a", 2**14),
+    "trailers": (CHUNKED + b"0\r\n", b"X: a\r\n", 2**14),
+    "trailers of one packet": (CHUNKED + b"0\r\n", b"X: a\r\n" * 1000, 2**14),
+}
+
+
+@pytest.mark.parametrize(("begin", "more", "limit"), ENDLESS.values(), ids=ENDLESS)
+def test_what_has_no_end_is_given_up_at_its_limit(begin: bytes, more: bytes, limit: int) -> None:
+    taken = 0
+
     def endless() -> Iterator[bytes]:
-        yield begin
-        for _ in range(5):
-            yield b"a" * 64 * 1024
-        pytest.fail("all of it was kept")
+        nonlocal taken
+        yield begin or more
+        while True:
+            taken += len(more)
+            yield more
 
     with pytest.raises(NotHTTP):
         read(endless())
+    assert taken <= limit + len(more)
+
+
+@pytest.mark.parametrize(("begin", "more"), [each[:2] for each in ENDLESS.values()], ids=ENDLESS)
+def test_twice_the_bytes_are_at_most_twice_the_work(begin: bytes, more: bytes) -> None:
+    """Work is function calls, and the bytes that are copied or searched again in each of them."""
+    few, many = (work_of([begin or more], more, packets) for packets in (2000, 4000))
+
+    assert many <= 2.1 * few
+
+
+def work_of(parts: list[bytes], more: bytes, packets: int) -> int:
+    """Count the calls for `packets` of `more`, byte by byte, or up to where it is given up."""
+    calls, data = 0, iter([*parts, *([more[i : i + 1] for i in range(len(more))] * packets)])
+
+    def profile(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(profile)
+    try:
+        read(data)
+    except NotHTTP:
+        pass
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+@pytest.mark.parametrize("packet", [1, 7, 2**14])
+def test_what_is_held_back_is_never_copied_again(packet: int) -> None:
+    """The start of a head or a line is extended in place, however small the packets are."""
+    for begin in (OK + b"X: ", CHUNKED + b"1;", CHUNKED + b"0\r\nX: "):
+        answer = ResponseReader()
+        rest = answer.feed_head(begin)
+        if rest:
+            answer.feed(rest)
+        held = answer._held
+        assert held is not None
+        feed = answer.feed_head if rest is None else answer.feed
+        for _ in range(2**13 // packet):
+            feed(b"a" * packet)
+        assert answer._held is held
+
+
+WRONG_AT_ONCE = {
+    "bytes behind a chunk": b"1\r\nxyz",
+    "a line feed behind a chunk": b"1\r\nx\n",
+    "no size": b"xyz",
+    "a bare carriage return": b"0\r\n\rx",
+    "a response behind the last chunk": b"0\r\nHTTP/1.1 200 OK\r\n",
+    "no name of a trailer": b"0\r\n: a",
+    "no colon in a trailer": b"0\r\nabc\r\n",
+    "a length in the trailer": b"0\r\nContent-Length: 1\r\n",
+    "a coding in the trailer": b"0\r\ntransfer-encoding: chunked\r\n",
+}
+
+
+@pytest.mark.parametrize("how", ["whole", "byte by byte", "at random"])
+@pytest.mark.parametrize("sent", WRONG_AT_ONCE.values(), ids=WRONG_AT_ONCE)
+def test_what_is_wrong_in_chunks_is_noticed_before_more_comes(sent: bytes, how: str) -> None:
+    answer = ResponseReader()
+    answer.feed_head(CHUNKED)
+
+    with pytest.raises(NotHTTP):
+        feed_all(answer, pieces(sent, how))
+    assert not answer.keeps
+
+
+def feed_all(answer: ResponseReader, parts: Iterable[bytes]) -> None:
+    for data in parts:
+        answer.feed(data)
+        if answer.error is not None:  # good bytes came with the fault
+            raise answer.error
 
 
 def test_what_comes_before_a_wrong_chunk_is_delivered() -> None:
@@ -156,8 +248,8 @@ def test_what_comes_before_a_wrong_chunk_is_delivered() -> None:
     rest = answer.feed_head(CHUNKED + b"3\r\none\r\nno-size\r\n")
 
     assert answer.feed(rest or b"") == b"one"
-    with pytest.raises(NotHTTP):
-        answer.feed(b"")
+    assert (answer.is_over, answer.keeps) == (True, False)
+    assert isinstance(answer.error, NotHTTP)
 
 
 NOISE = (

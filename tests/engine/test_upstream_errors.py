@@ -39,6 +39,7 @@ BROKEN_HEAD: dict[str, Scripted] = {
     "a length that is no number": Raw(_HEAD + b"Content-Length: -1\r\n\r\n"),
     "a field of 64 KB": Raw(_HEAD + b"X-Big: " + b"a" * 65536 + b"\r\nContent-Length: 0\r\n\r\n"),
     "a field without end": Raw(_HEAD + b"X-Big: " + b"a" * 2**20, end="stall"),
+    "300 fields": Raw(_HEAD + b"X: y\r\n" * 300 + b"Content-Length: 0\r\n\r\n"),
     "64 KB in many fields": Raw(
         _HEAD + b"".join(b"X-%05d: %b\r\n" % (i, b"a" * 1000) for i in range(70)) + b"\r\n"
     ),

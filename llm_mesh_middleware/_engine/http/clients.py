@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from ..._forks import ForkLock
+from ..event_loop import running_loop
 from ..tls import TLSContexts
 from .httpx_spans import is_instrumented
 from .protocols import AsyncUpstreamClient, UpstreamClient
@@ -66,13 +67,7 @@ class UpstreamClients:
         Raises:
             RuntimeError: there is none, or it is not asyncio's.
         """
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            raise RuntimeError(
-                "asynchronous calls of llm-mesh-middleware need a running asyncio event loop; "
-                "under trio, use the synchronous interface in a thread"
-            ) from None
+        loop = running_loop()
         client = self._by_loop.get(loop)
         if client is None:
             self._drop_closed_loops()

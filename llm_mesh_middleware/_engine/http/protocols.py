@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 MAX_HEAD_BYTES = 64 * 1024
+_MAX_FIELDS = 256
 
 # A body up to this size is sent together with the head: one packet, one system call.
 MAX_JOINED_BYTES = 64 * 1024
@@ -168,6 +169,8 @@ def response_head(host: str, status: int, fields: Sequence[tuple[bytes, bytes]])
     """
     if not 200 <= status <= 599:  # servers fail on others
         raise UpstreamProtocolError(f"{host} answered with the status {status}")
+    if len(fields) > _MAX_FIELDS:
+        raise UpstreamProtocolError(f"{host} answered with more than {_MAX_FIELDS} header fields")
     written = b"".join(map(b"".join, fields))
     if len(written) > MAX_HEAD_BYTES:
         raise UpstreamProtocolError(f"{host} answered with more than {MAX_HEAD_BYTES} header bytes")

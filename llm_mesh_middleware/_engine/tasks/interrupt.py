@@ -7,6 +7,8 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any
 
+from ..event_loop import running_loop
+
 __all__ = ["Interrupt"]
 
 
@@ -37,7 +39,7 @@ class Interrupt:
         self._is_armed = False
 
     def __enter__(self) -> Interrupt:
-        self._loop = asyncio.get_running_loop()
+        self._loop = running_loop()
         task = asyncio.current_task(self._loop)
         if task is None:
             raise RuntimeError("an Interrupt must be entered in a task")
