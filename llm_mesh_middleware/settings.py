@@ -48,6 +48,7 @@ _SECRET_FIELDS = frozenset(("client_keys",))
 _MIB = 2**20
 # What `config` is instead of paths when it is a cluster.
 KUBERNETES = "kubernetes:"
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 _NAMESPACE = re.compile(r"|\*|[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -143,6 +144,14 @@ def _check_forwarded(pattern: str) -> str:
     if is_forbidden(name) or (stem != pattern and (caught or _is_near_forbidden(name))):
         raise ValueError("must not cover a header that never goes upstream, such as authorization")
     return pattern
+
+
+def _check_origin(origin: str) -> str:
+    """An origin as browsers send it (RFC 6454 7)."""
+    origin = origin.lower()
+    if origin != "*" and not _ORIGIN.fullmatch(origin):
+        raise ValueError("must be an origin such as https://app.example, without a path, or *")
+    return origin
 
 
 def _is_near_forbidden(prefix: bytes) -> bool:
@@ -271,6 +280,13 @@ class MeshSettings(BaseSettings):
         default=(),
         description="Request headers that go upstream beside the built-in list: names or"
         " prefix-*, commas between. Default: none.",
+    )
+    origins: Annotated[
+        tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode, _Words
+    ] = Field(
+        default=(),
+        description="Origins whose web pages llm-mesh serve answers, such as https://app.example,"
+        " commas between; * for all. Default: none.",
     )
     trust_env: bool = Field(
         default=False,

@@ -81,8 +81,22 @@ def main() -> None:
     type=click.Choice(["text", "json"]),
     help="Format of the access log.",
 )
+@click.option(
+    "--limit-connections",
+    default=10_000,
+    show_default=True,
+    type=click.IntRange(0),
+    help="How many client connections each worker has at most; more are answered 503. 0 for no"
+    " limit.",
+)
 def serve(
-    config: tuple[str, ...], host: str, port: int, workers: int, grace: float, log_format: str
+    config: tuple[str, ...],
+    host: str,
+    port: int,
+    workers: int,
+    grace: float,
+    log_format: str,
+    limit_connections: int,
 ) -> None:
     """Run the mesh as a sidecar, for programs in any language.
 
@@ -96,7 +110,15 @@ def serve(
     """
     from .serve import run
 
-    run(config, host=host, port=port, workers=workers, grace=grace, log_format=log_format)
+    run(
+        config,
+        host=host,
+        port=port,
+        workers=workers,
+        grace=grace,
+        log_format=log_format,
+        limit_connections=limit_connections,
+    )
 
 
 @main.command()

@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from llm_mesh_middleware.cli.main import main
 from llm_mesh_middleware.testing import Gate, Stream, chat_stream
 from tests.cli.conftest import Sidecar, free_port
-from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, DEMO, MANIFESTS, MOONSHOT_KEY
+from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, DEMO, MANIFESTS, MOONSHOT, MOONSHOT_KEY
 
 FIRST = MANIFESTS / "01-LLMProvider.yaml"
 BODY = '{"messages":[{"role":"user","content":"Please introduce yourself"}]}'
@@ -201,6 +201,66 @@ def test_any_other_path_on_another_host_is_not_found(sidecar: Sidecar) -> None:
     assert (status, json.loads(body)["error"]["code"]) == (404, "route_not_found")
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_healthz_answers_in_absolute_form(sidecar: Sidecar, method: str) -> None:
+    client = http.client.HTTPConnection("127.0.0.1", sidecar.port, timeout=5)
+    client.request(method, f"http://127.0.0.1:{sidecar.port}/healthz")
+    answer = client.getresponse()
+    assert answer.status == 200
+    assert answer.read().startswith(b'{"status":"ok"') is (method == "GET")
+    client.close()
+
+
+def test_the_404_names_the_host_asked_for_and_those_that_are_known(sidecar: Sidecar) -> None:
+    status, body = _by_host(sidecar.port, "dash-scope.aliyuncs.example")
+    message = json.loads(body)["error"]["message"]
+    assert status == 404
+    for name in ("'dash-scope.aliyuncs.example'", DASHSCOPE, MOONSHOT, DEMO):
+        assert name in message
+    assert "no_proxy" not in message
+
+
+def test_the_404_for_a_client_with_http_proxy_tells_of_no_proxy(sidecar: Sidecar) -> None:
+    status, body = _by_proxy(sidecar.port, "collector.example:4317")
+    message = json.loads(body)["error"]["message"]
+    assert status == 404
+    assert "add it to the client's no_proxy" in message
+    assert "'collector.example'" in message
+
+
+def test_the_404_tells_a_stranger_of_no_host(sidecar: Sidecar) -> None:
+    status, body = _by_host(sidecar.port, "other.example", ("x-forwarded-for", "203.0.113.9"))
+    assert status == 404
+    assert DASHSCOPE not in body
+
+
+@pytest.mark.parametrize("host", ["a\x00b", "<script>", "x" * 5000, "", "a b"])
+def test_the_404_repeats_only_what_is_a_host(sidecar: Sidecar, host: str) -> None:
+    data = f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    answer = _exchange(sidecar.port, data.encode())
+    assert answer.startswith((b"HTTP/1.1 404 ", b"HTTP/1.1 400 "))
+    assert b"<script" not in answer
+    assert b"x" * 101 not in answer
+
+
+def test_an_unknown_host_is_logged_once(sidecar: Sidecar) -> None:
+    for _ in range(3):
+        _by_host(sidecar.port, "unheard-of.example")
+    assert sidecar.output.count("no virtual host 'unheard-of.example'") == 1
+
+
+def test_a_web_page_of_another_origin_is_refused(sidecar: Sidecar) -> None:
+    page = ("origin", "https://evil.example")
+    status, body = _by_host(sidecar.port, DASHSCOPE, page, ("content-type", "text/plain"))
+    assert (status, json.loads(body)["error"]["code"]) == (403, "access_denied")
+    assert sidecar.providers.requests == []
+
+
+def test_a_head_that_is_too_long_is_refused(sidecar: Sidecar) -> None:
+    answer = _exchange(sidecar.port, b"GET / HTTP/1.1\r\nx: " + b"x" * 70_000)
+    assert answer.startswith(b"HTTP/1.1 431 ")
+
+
 def test_healthz_is_the_provider_s_business_on_a_virtual_host(sidecar: Sidecar) -> None:
     status, body = _ask(sidecar.port, "/healthz", DASHSCOPE)
     assert (status, json.loads(body)["error"]["code"]) == (404, "unsupported_operation")
@@ -368,4 +428,6 @@ def test_a_port_in_use_is_a_clear_error(fail: Callable[..., Result], workers: in
 def test_an_unknown_address_is_a_clear_error(fail: Callable[..., Result]) -> None:
     done = fail("--config", FIRST, "--host", "nowhere.invalid")
     assert done.exit_code == 1
-    assert done.stderr == "Error: cannot listen on nowhere.invalid port 15001: unknown host\n"
+    assert done.stderr.splitlines()[-1] == (
+        "Error: cannot listen on nowhere.invalid port 15001: unknown host"
+    )

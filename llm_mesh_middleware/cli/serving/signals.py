@@ -13,7 +13,7 @@ from types import FrameType
 
 from uvicorn.supervisors import Multiprocess
 
-from ..asgi import LLMMeshMiddleware
+from ...asgi import LLMMeshMiddleware
 
 __all__ = ["MARGIN_S", "Supervisor", "handle_signals", "ignore_hangup"]
 

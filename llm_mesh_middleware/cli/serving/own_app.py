@@ -1,0 +1,118 @@
+"""What `llm-mesh serve` answers itself: health, a refusal for unknown hosts, and its life cycle."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable
+
+from ..._core.http.hosts import normalise_host
+from ..._core.values.messages import error_object
+from ...asgi import LLMMeshMiddleware, Receive, Scope, Send
+from ...exceptions import RequestError
+from ...inbound import Headers, split_target
+from ...mesh import Mesh, MeshStatus
+from .seldom import Seldom
+from .signals import handle_signals
+
+__all__ = ["OwnApp"]
+
+logger = logging.getLogger("llm_mesh_middleware")
+
+_MAX_HOSTS = 20
+_MAX_HOST = 100
+
+
+class OwnApp:
+    """The application behind the middleware: whatever is for no virtual host comes here."""
+
+    middleware: LLMMeshMiddleware
+
+    def __init__(self, end_telemetry: Callable[[], None], *, grace_s: float) -> None:
+        self._end_telemetry = end_telemetry
+        self._grace_s = grace_s
+        self._warnings = Seldom()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection scope (ASGI 3.0)."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._answer(scope, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """By the time of the shutdown every request is over, and what it has told is on record.
+
+        Not left to `atexit`: uvicorn ends the process by the signal that it was sent.
+        """
+        await receive()
+        handle_signals(self.middleware, grace_s=self._grace_s)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await asyncio.to_thread(self._end_telemetry)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _answer(self, scope: Scope, send: Send) -> None:
+        mesh, method = self.middleware.mesh, scope["method"]
+        authority, path = split_target(method, scope["path"])
+        headers = [(b"content-type", b"application/json"), (b"x-content-type-options", b"nosniff")]
+        if method == "CONNECT":
+            status, body = 405, _refusal("this proxy opens no tunnels", "method_not_allowed")
+            headers += [(b"allow", b"GET, POST"), (b"connection", b"close")]
+        elif path == "/healthz" and method in ("GET", "HEAD"):
+            status, body = 200, _health(mesh.status())
+            headers += [(b"cache-control", b"no-store")]
+        else:
+            message = self._not_found(mesh, scope, authority)
+            status, body = 404, _refusal(message, "route_not_found")
+        headers += [(b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    def _not_found(self, mesh: Mesh, scope: Scope, authority: bytes | None) -> str:
+        """Say which host was asked for and, to whom may use the mesh, which there are."""
+        headers = Headers(scope["headers"])
+        asked = _shown(authority if authority is not None else headers.get("host") or "")
+        known = _listed(mesh)
+        if self._warnings.allows(asked, time.monotonic()):
+            logger.warning("no virtual host %s; this mesh serves %s", asked, known)
+        message = f"no virtual LLM host {asked} here"
+        try:
+            peer = scope.get("client")
+            mesh.access.admit(peer[0] if peer else None, headers)
+            message += f"; this mesh serves {known}"
+        except RequestError:
+            pass  # which hosts there are is not for everybody
+        if authority is None:
+            return message
+        # Sent by a client with `http_proxy`: everything it calls comes here.
+        return f"{message}. To call {asked} without the mesh, add it to the client's no_proxy"
+
+
+def _shown(host: bytes | str) -> str:
+    """Return the host for a message: a client's text, so only what is a host is repeated."""
+    raw = host if isinstance(host, bytes) else host.encode("latin-1")
+    name = normalise_host(raw[: _MAX_HOST * 4])
+    return repr(name[:_MAX_HOST]) if name is not None else "of that name"
+
+
+def _listed(mesh: Mesh) -> str:
+    names = [host.name for host in mesh.table.hosts]
+    more = f" and {len(names) - _MAX_HOSTS} more" if len(names) > _MAX_HOSTS else ""
+    return (", ".join(names[:_MAX_HOSTS]) or "none") + more
+
+
+def _health(status: MeshStatus) -> bytes:
+    """A mesh with an old configuration is stale and alive: to restart it would not help."""
+    problems = [
+        {"place": problem.place, "text": problem.text, "severity": problem.severity}
+        for problem in status.problems
+    ]
+    told = {"status": status.state, "generation": status.generation, "problems": problems}
+    return json.dumps(told, separators=(",", ":")).encode()
+
+
+def _refusal(message: str, code: str) -> bytes:
+    return error_object(message, type="invalid_request_error", code=code)

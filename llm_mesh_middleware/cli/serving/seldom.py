@@ -1,0 +1,30 @@
+"""Log lines that many requests may cause, once a minute for each cause."""
+
+from __future__ import annotations
+
+__all__ = ["Seldom"]
+
+_EVERY_S = 60.0
+# Clients choose the causes: at most so many, of so many characters.
+_MAX_CAUSES = 256
+_MAX_TEXT = 128
+
+
+class Seldom:
+    """Allows something once a minute for each cause."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, float] = {}
+
+    def allows(self, cause: str, now: float) -> bool:
+        """Return whether the last time for `cause` is long enough ago; `now` is in seconds."""
+        cause = cause[:_MAX_TEXT]
+        last = self._last.get(cause)
+        if last is not None and now - last < _EVERY_S:
+            return False
+        if len(self._last) >= _MAX_CAUSES:
+            self._last = {each: at for each, at in self._last.items() if now - at < _EVERY_S}
+            if len(self._last) >= _MAX_CAUSES:  # whoever makes up causes hears no more of it
+                return False
+        self._last[cause] = now
+        return True
