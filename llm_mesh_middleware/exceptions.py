@@ -18,7 +18,8 @@
     │   ├── UpstreamProtocolError   502  upstream_protocol_error
     │   ├── StreamInterrupted       502  stream_interrupted
     │   ├── NoBackendAvailable      503  no_healthy_upstream
-    │   └── UpstreamTimeout         504  upstream_timeout
+    │   ├── UpstreamTimeout         504  upstream_timeout
+    │   └── LoopDetected            508  loop_detected
     ├── ServerShutdown              503  server_shutdown; the process ends before the answer
     └── ClientDisconnected          the client went away; nobody is left to answer
 
@@ -38,6 +39,7 @@ __all__ = [
     "ConfigError",
     "InvalidClientKey",
     "InvalidJSON",
+    "LoopDetected",
     "MalformedRequest",
     "MeshError",
     "MethodNotAllowed",
@@ -230,6 +232,13 @@ class NoBackendAvailable(UpstreamError):
 
     status = 503
     code = "no_healthy_upstream"
+
+
+class LoopDetected(UpstreamError):
+    """The call has come back: the endpoint of a provider leads to the mesh itself."""
+
+    status = 508
+    code = "loop_detected"
 
 
 class UpstreamTimeout(UpstreamError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
@@ -445,6 +446,7 @@ def _policy(settings: MeshSettings) -> ExchangePolicy:
         max_response_bytes=settings.max_response_bytes,
         forward=ForwardPolicy.extended(settings.forward_headers),
         show_routing=settings.response_headers,
+        mesh_id=secrets.token_hex(8),
     )
 
 

@@ -36,6 +36,7 @@ DEFAULTS: dict[str, object] = {
     "max_request_bytes": 32 * 2**20,
     "max_response_bytes": 64 * 2**20,
     "forward_headers": (),
+    "origins": (),
     "trust_env": False,
     "reload_interval": 1,
     "sse_keepalive": 0,
@@ -75,6 +76,7 @@ GOOD = [
     ("MAX_REQUEST_BYTES", "1024", 1024),
     ("MAX_RESPONSE_BYTES", "1024", 1024),
     ("FORWARD_HEADERS", "X-Tenant, x-acme-*", ("x-tenant", "x-acme-*")),
+    ("ORIGINS", "https://a.example, http://B:80", ("https://a.example", "http://b:80")),
     ("SSE_KEEPALIVE", "15", 15.0),
     ("HTTP_CLIENT_SPANS", "suppress", "suppress"),
     ("ATTEMPT_SPANS", "always", "always"),
@@ -127,6 +129,7 @@ BAD = [
     ("FORWARD_HEADERS", "x-te*", "[0]", "prefix such as x-tenant-*"),
     ("FORWARD_HEADERS", "x-*-a", "[0]", "prefix such as x-tenant-*"),
     ("FORWARD_HEADERS", "a b", "[0]", "not a header name"),
+    ("ORIGINS", "https://a.example/,*", "[0]", "must be an origin"),
     ("TRUST_ENV", "maybe", "", "must be true or false, got the string 'maybe'"),
     ("UPSTREAM_CLIENT", "requests", "", "must be one of"),
 ]

@@ -9,6 +9,7 @@ import msgspec
 from ...exceptions import UpstreamError, UpstreamProtocolError
 from ..dialect import BodyRelay, Transformer, WholeAnswer
 from ..http.forwarding import ForwardPolicy
+from ..http.hops import next_hops
 from ..provider.health import Lease
 from ..provider.outliers import Result
 from ..provider.upstream import Upstream
@@ -41,6 +42,7 @@ class CallContext(msgspec.Struct, frozen=True):
     deadline: Deadline
     forward: ForwardPolicy
     max_response_bytes: int
+    mesh_id: str
     clock: Callable[[], float]
     wall_clock: Callable[[], float]
     observation: Observation
@@ -237,12 +239,14 @@ class Attempt:
         return b"".join(chunks)
 
     def _request(self) -> UpstreamRequest:
-        context, upstream = self._context, self.upstream
+        context, upstream, endpoint = self._context, self.upstream, self._endpoint
+        headers = call_headers(upstream, context.request.headers, context.forward)
+        hops = next_hops(context.request.headers, context.mesh_id, endpoint)
         return UpstreamRequest(
-            endpoint=self._endpoint,
+            endpoint=endpoint,
             method=context.operation.method,
             target=upstream.targets[context.operation],
-            headers=call_headers(upstream, context.request.headers, context.forward),
+            headers=headers if hops is None else (*headers, hops),
             body=self._transformer.body(),
             connect_timeout_s=context.timeouts.connect,
             provider=upstream.provider,

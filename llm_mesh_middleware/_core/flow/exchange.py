@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from ...exceptions import ClientDisconnected, UnsupportedOperation
 from ..dialect import BodyRelay
 from ..http.forwarding import ForwardPolicy
+from ..http.hops import check_hops
 from ..provider.health import Lease
 from ..routing.table import RouteRule, VirtualHost
 from ..values.messages import ClientRequest, Deadline, Failure, ResponseHead
@@ -41,12 +42,14 @@ _SDK_RETRIES = frozenset((408, 409, 429))
 class ExchangePolicy:
     """What holds for every exchange of a mesh.
 
-    `show_routing` adds the `x-llm-mesh-*` fields to answers.
+    `show_routing` adds the `x-llm-mesh-*` fields to answers. `mesh_id` names the mesh in
+    `x-llm-mesh-hops`; without it no loop is noticed.
     """
 
     max_response_bytes: int = 64 * 2**20
     forward: ForwardPolicy = ForwardPolicy()
     show_routing: bool = True
+    mesh_id: str = ""
 
 
 def exchange(
@@ -92,6 +95,7 @@ def exchange(
             Deadline(clock() + timeouts.request, "request", timeouts.request, host.name),
             policy.forward,
             policy.max_response_bytes,
+            policy.mesh_id,
             clock,
             wall_clock,
             observation,
@@ -110,6 +114,7 @@ def exchange(
 
     try:
         request, operation = understand(host, request, observation)
+        check_hops(request.headers, policy.mesh_id)
     except BaseException as error:
         _end(observation, error)
         raise
