@@ -91,18 +91,15 @@ def is_forbidden(name: bytes) -> bool:
     return name in NEVER_FORWARDED or name.startswith(_NEVER_PREFIXES)
 
 
-def _is_in_family(name: bytes) -> bool:
-    return name.startswith(_COMMON_FAMILIES) and not any(word in name for word in _ACCOUNT_WORDS)
-
-
-# At most 1,024 names of 64 bytes: clients choose them. Longer ones are looked at each time.
-_is_short_in_family = lru_cache(maxsize=1024)(_is_in_family)
-
-
+# At most 1,024 names of 64 bytes, as clients choose them; a longer name is nobody's.
+@lru_cache(maxsize=1024)
 def _is_common(name: bytes) -> bool:
-    if len(name) > _MAX_CACHED_NAME:
-        return _is_in_family(name)
-    return name in _COMMON or _is_short_in_family(name)
+    """Return whether the field goes upstream without the owner's doing."""
+    if name in _COMMON:
+        return True
+    if is_forbidden(name) or not name.startswith(_COMMON_FAMILIES):
+        return False
+    return not any(word in name for word in _ACCOUNT_WORDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +126,16 @@ class ForwardPolicy:
     def select(self, headers: Headers) -> list[tuple[bytes, bytes]]:
         """Return the client's fields that may go upstream, in their order."""
         named = headers.connection_options()
-        return [
-            (name, value)
-            for name, value in headers.raw
-            if name not in NEVER_FORWARDED
-            and (_is_common(name) or name in self.names or name.startswith(self.prefixes))
-            and not name.startswith(_NEVER_PREFIXES)
-            and name not in named
+        common = [
+            field
+            for field in headers.raw
+            if len(field[0]) <= _MAX_CACHED_NAME and _is_common(field[0]) and field[0] not in named
         ]
+        if not (self.names or self.prefixes):  # as nearly everywhere
+            return common
+        added = {name for name in headers.names() if self._is_added(name) and name not in named}
+        kept = added.union(name for name, _ in common)
+        return [field for field in headers.raw if field[0] in kept]
+
+    def _is_added(self, name: bytes) -> bool:
+        return (name in self.names or name.startswith(self.prefixes)) and not is_forbidden(name)

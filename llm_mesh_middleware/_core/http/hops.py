@@ -33,9 +33,9 @@ def check_hops(headers: Headers, mesh_id: str) -> None:
     Raises:
         LoopDetected: it comes back, because a provider leads to the mesh itself.
     """
-    hops = headers.get("x-llm-mesh-hops")
-    if hops is None or not mesh_id:
+    if HOPS not in headers.names() or not mesh_id:
         return
+    hops = headers.get("x-llm-mesh-hops") or ""
     # A client may write anything: at most so much of it is looked at.
     seen = [hop.strip() for hop in hops[: (_MAX_HOPS + 1) * (_MAX_ID + 2)].split(",")]
     if mesh_id in seen or len(seen) >= _MAX_HOPS:
@@ -49,6 +49,8 @@ def next_hops(headers: Headers, mesh_id: str, endpoint: Endpoint) -> tuple[bytes
     """Return the field for a call to `endpoint`, or None where no mesh can be behind it."""
     if not mesh_id or not _may_be_a_mesh(endpoint.scheme, endpoint.address):
         return None
+    if HOPS not in headers.names():  # as nearly always
+        return HOPS, mesh_id.encode()
     hops = [hop.strip() for hop in (headers.get("x-llm-mesh-hops") or "").split(",")]
     kept = [hop for hop in hops if hop.isascii() and hop.isalnum() and len(hop) <= _MAX_ID]
     return HOPS, ", ".join([*kept, mesh_id]).encode()

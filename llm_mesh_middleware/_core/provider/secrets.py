@@ -105,25 +105,39 @@ class Secrets:
 
     def redact_summary(self, summary: AnswerSummary) -> AnswerSummary:
         """Return what an answer says of itself without the keys."""
-        values = astuple(summary)
-        cleaned = [value if value is None else self._clean(value) for value in values]
-        for new, old in zip(cleaned, values, strict=True):
-            if new is not old:
-                return replace(summary, **dict(zip(_FACTS, cleaned, strict=True)))
-        return summary
+        if not self._is_in(summary):
+            return summary
+        cleaned = {name: self._clean(getattr(summary, name)) for name in _FACTS}
+        return replace(summary, **cleaned)
+
+    def _is_in(self, summary: AnswerSummary) -> bool:
+        """Return whether a fact has a key: quick, as it is asked for each response."""
+        for value in astuple(summary):
+            kind = type(value)
+            if kind is str:
+                if self._is_in_text(value):
+                    return True
+            elif kind is tuple:
+                for each in value:
+                    if type(each) is str and self._is_in_text(each):
+                        return True
+            elif kind is bytes and self.redact_content(value) is not value:
+                return True
+        return False
+
+    def _is_in_text(self, text: str) -> bool:
+        for key in self._keys:  # noqa: SIM110 - a generator takes longer than the search
+            if key in text:
+                return True
+        return False
 
     def _clean(self, value: Any) -> Any:
-        """Return `value` itself where there is nothing to cut out."""
         if isinstance(value, str):
-            for key in self._keys:
-                if key in value:
-                    return self._without_all(value)
-        elif isinstance(value, tuple):
-            cleaned = [self._clean(each) for each in value]
-            pairs = zip(cleaned, value, strict=True)
-            return value if all(new is old for new, old in pairs) else tuple(cleaned)
-        elif isinstance(value, bytes):
+            return self._without_all(value)
+        if isinstance(value, bytes):
             return self.redact_content(value)
+        if isinstance(value, tuple):
+            return tuple(map(self._clean, value))
         return value
 
     def _without_all(self, text: str) -> str:
