@@ -81,12 +81,22 @@ class AccessPolicy:
                 return consumer
         return None
 
+    def is_open_to(self, peer: str | None, headers: Headers) -> bool:
+        """Return whether a client may use the mesh where no application decides."""
+        return (
+            self.mode == "open"
+            or (self.mode == "private" and _is_near(peer, headers))
+            or self.consumer(headers) is not None
+        )
+
     def _admit(self, request: ClientRequest) -> Steps:
         """Admit a client without a key, or raise."""
         if self.authorize is not None:
             if (yield from ask(self.authorize, request.native)) is True:
                 return
-        elif self.mode == "open" or (self.mode == "private" and self._is_near(request)):
+        elif self.mode == "open" or (
+            self.mode == "private" and _is_near(request.peer, request.headers)
+        ):
             return
         has_token = bool(self.keys) and "authorization" in request.headers
         if self.mode == "keys" or has_token:
@@ -101,7 +111,6 @@ class AccessPolicy:
             "(LLM_MESH_ACCESS=private); use a client key or ask its owner"
         )
 
-    @staticmethod
-    def _is_near(request: ClientRequest) -> bool:
-        peer = request.peer
-        return peer is not None and is_private_peer(peer) and not is_proxied(request.headers)
+
+def _is_near(peer: str | None, headers: Headers) -> bool:
+    return peer is not None and is_private_peer(peer) and not is_proxied(headers)

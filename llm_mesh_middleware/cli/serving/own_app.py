@@ -11,7 +11,6 @@ from collections.abc import Callable
 from ..._core.http.hosts import normalise_host
 from ..._core.values.messages import error_object
 from ...asgi import LLMMeshMiddleware, Receive, Scope, Send
-from ...exceptions import RequestError
 from ...inbound import Headers, split_target
 from ...mesh import Mesh, MeshStatus
 from .seldom import Seldom
@@ -79,12 +78,9 @@ class OwnApp:
         if self._warnings.allows(asked, time.monotonic()):
             logger.warning("no virtual host %s; this mesh serves %s", asked, known)
         message = f"no virtual LLM host {asked} here"
-        try:
-            peer = scope.get("client")
-            mesh.access.admit(peer[0] if peer else None, headers)
+        peer = scope.get("client")
+        if mesh.access.is_open_to(peer[0] if peer else None, headers):  # not for everybody
             message += f"; this mesh serves {known}"
-        except RequestError:
-            pass  # which hosts there are is not for everybody
         if authority is None:
             return message
         # Sent by a client with `http_proxy`: everything it calls comes here.
