@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import secrets
 import threading
@@ -46,9 +47,16 @@ from ._engine.tasks.cancel_scope import CancelScope
 from ._engine.tls import TLSContexts
 from ._forks import follow_forks
 from ._live_config import LiveTable, MeshStatus, compile_source
+from ._seldom import Seldom
 from ._telemetry.guard import GuardedObserver
 from ._telemetry.telemetry import Telemetry
-from .exceptions import AnswerableError, ClientDisconnected, ConfigError, Problem
+from .exceptions import (
+    AnswerableError,
+    ClientDisconnected,
+    ConfigError,
+    NoRouteMatched,
+    Problem,
+)
 from .settings import MeshSettings, load_settings
 from .sources import ClosableSource, Config, source_of
 
@@ -59,6 +67,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
 __all__ = ["Config", "Mesh", "MeshStatus", "compile_source"]
+
+logger = logging.getLogger("llm_mesh_middleware")
 
 
 def _client_left() -> Exception:
@@ -112,6 +122,7 @@ class Mesh:
         self.access = _access(self.settings)
         self._policy = _policy(self.settings)
         self._rng = rng
+        self._warnings = Seldom()
         self._owner = object()  # of facts: a context that outlives the mesh must not keep it
         self._contexts = TLSContexts(self.settings.ca_file)
         self._state = MeshState(threading.RLock)
@@ -290,7 +301,7 @@ class Mesh:
         self, host: VirtualHost, request: ClientRequest, *, keepalive_s: float = 0.0
     ) -> Flow:
         request = self._addressed(host, request)
-        return exchange(
+        flow = exchange(
             host,
             request,
             self._policy,
@@ -301,6 +312,16 @@ class Mesh:
             observation=self._observer(request),
             keepalive_s=keepalive_s,
         )
+        return self._logged(host, flow)
+
+    def _logged(self, host: VirtualHost, flow: Flow) -> Flow:
+        """Run `flow`, and log once a minute that no rule of the host matches a request."""
+        try:
+            return (yield from flow)
+        except NoRouteMatched as error:
+            if self._warnings.allows(host.name, monotonic()):
+                logger.warning("%s; `llm-mesh explain` says why", error.message)
+            raise
 
     def health(self) -> Mapping[str, ProviderStatus]:
         """How the providers are doing that this process has called, by provider host."""

@@ -10,7 +10,7 @@ import pytest
 from llm_mesh_middleware.testing import Answer
 from tests.canaries import canary, leaks
 from tests.contract.adapters import OWN_ANSWER
-from tests.contract.calling import QUESTION
+from tests.contract.calling import HOST, QUESTION
 from tests.contract.conftest import World, rule
 from tests.resilience.meshes import FALLBACK, PRIMARY, key_of
 
@@ -58,7 +58,27 @@ def test_no_matching_rule_is_404(world: World) -> None:
     world.start(rule("special", matches=[header("absent")]))
     answer = world.ask()
     assert (answer.status, answer.code) == (404, "route_not_found")
+    assert f"to '{HOST}'" in answer.json()["error"]["message"]
     assert not world.primary.requests
+
+
+def test_a_host_without_a_matching_rule_is_logged_once_a_minute(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.start(rule("special", matches=[header("absent")]))
+    with caplog.at_level("WARNING", "llm_mesh_middleware"):
+        statuses = [world.ask().status for _ in range(3)]
+    assert statuses == [404] * 3
+    logged = [record.getMessage() for record in caplog.records if "no rule" in record.getMessage()]
+    assert logged == [
+        f"no rule of route 'chat' matches this request to '{HOST}'; `llm-mesh explain` says why"
+    ]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/files"])
+def test_no_browser_guesses_what_a_reply_is(world: World, path: str) -> None:
+    world.start()
+    assert world.ask(path=path).headers["x-content-type-options"] == "nosniff"
 
 
 def test_weights_are_proportions(world: World) -> None:

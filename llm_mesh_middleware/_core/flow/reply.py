@@ -12,6 +12,7 @@ import msgspec
 
 from ...exceptions import AnswerableError, ClientDisconnected, ServerShutdown
 from ..dialect import BodyRelay
+from ..http.response_headers import NOSNIFF
 from ..provider.health import Lease
 from ..provider.outliers import Result
 from ..values.messages import Deadline, Failure, error_object
@@ -50,6 +51,7 @@ def refusal(error: AnswerableError) -> Reply:
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
+        NOSNIFF,
         *((k.encode("latin-1"), v.encode("latin-1")) for k, v in error.headers.items()),
     ]
     return Reply(error.status, headers, body)

@@ -68,7 +68,9 @@ class VirtualHost:
         for rule in self.rules:
             if rule.holds(request):
                 return rule
-        raise NoRouteMatched(f"no rule of route {self.route!r} matches this request")
+        raise NoRouteMatched(
+            f"no rule of route {self.route!r} matches this request to {self.name!r}"
+        )
 
 
 class RoutingTable:

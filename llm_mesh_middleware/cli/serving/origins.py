@@ -12,8 +12,8 @@ import time
 from collections.abc import Awaitable, Collection
 
 from ..._core.values.messages import error_object
+from ..._seldom import Seldom
 from ...asgi import ASGIApp, Message, Receive, Scope, Send
-from .seldom import Seldom
 
 __all__ = ["OriginGuard"]
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 from ..._core.http.hosts import normalise_host
 from ..._core.values.messages import error_object
+from ..._seldom import Seldom
 from ...asgi import LLMMeshMiddleware, Receive, Scope, Send
 from ...inbound import Headers, split_target
 from ...mesh import Mesh, MeshStatus
-from .seldom import Seldom
 from .signals import handle_signals
 
 __all__ = ["OwnApp"]

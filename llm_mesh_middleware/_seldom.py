@@ -11,7 +11,7 @@ _MAX_TEXT = 128
 
 
 class Seldom:
-    """Allows something once a minute for each cause."""
+    """Allows something once a minute for each cause; of two threads both may be allowed."""
 
     def __init__(self) -> None:
         self._last: dict[str, float] = {}
@@ -23,7 +23,7 @@ class Seldom:
         if last is not None and now - last < _EVERY_S:
             return False
         if len(self._last) >= _MAX_CAUSES:
-            self._last = {each: at for each, at in self._last.items() if now - at < _EVERY_S}
+            self._last = {each: at for each, at in list(self._last.items()) if now - at < _EVERY_S}
             if len(self._last) >= _MAX_CAUSES:  # whoever makes up causes hears no more of it
                 return False
         self._last[cause] = now
