@@ -276,6 +276,7 @@ def test_counts_are_found_inside_a_response() -> None:
         ('{"message":{},"usage":{"prompt_tokens":1}}', False),
         ('{"output":[],"usage":{"prompt_tokens":1}}', False),
         ('{"response":{},"usage":{"prompt_tokens":1}}', False),
+        ('{"response":null,"delta":null,"usage":{"prompt_tokens":1}}', True),
         ('{"content":"x","usage":{"prompt_tokens":1}}', False),
         ('{"candidates":[],"usage":{"prompt_tokens":1}}', False),
         ('{"error":{"message":"m"},"usage":{"prompt_tokens":1}}', False),
@@ -294,6 +295,7 @@ def test_the_event_that_is_there_for_its_counts_alone_is_told_apart(
         ('{"choices":[],"usage":{},"citations":null,"extra":[],"more":{}}', ""),
         ('{"choices":[],"usage":{"x":1},"citations":["u"]}', '{"choices":[],"citations":["u"]}'),
         ('{"choices":[],"usage":{"x":NaN},"cost":1e2}', '{"choices":[],"cost":1e2}'),
+        ('{"usage":{},\n"x":{"a":1,\n"b":2}}', '{"x":{"a":1, "b":2}}'),
     ],
 )
 def test_what_comes_with_the_counts_stays(event: str, rest: str) -> None:

@@ -228,7 +228,9 @@ def test_an_index_that_numbers_no_choice_is_none(indexes: list[Any]) -> None:
         {"index": index, "delta": {"content": content}, "finish_reason": reason}
         for index, (content, reason) in zip(indexes, said, strict=True)
     ]
-    (choice,) = completion_of(chunks_of_choice(*choices))["choices"]
+    stream = chunks_of_choice(*choices)
+    assert events_to_completion(stream.replace(DONE, b"")) == events_to_completion(stream)
+    (choice,) = completion_of(stream)["choices"]
     assert (choice["index"], choice["message"]["content"]) == (0, "Hello")
     assert choice["finish_reason"] == "stop"
 

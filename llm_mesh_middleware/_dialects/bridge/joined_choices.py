@@ -49,11 +49,11 @@ class JoinedChoices:
 
     @property
     def counts_tokens(self) -> bool:
-        """Whether the indexes number the parts of one choice: they only rise, one has an end."""
-        if self._is_single or len(self._choices) < 2 or not self._is_ascending:
+        """Whether the indexes number the parts of one choice: they rise, and one is the end."""
+        if self._is_single or not self._is_ascending:
             return False
-        *others, last = self._choices.values()
-        return last.is_finished and not any(choice.is_finished for choice in others)
+        first, *others = [choice.is_finished for choice in self._choices.values()] or [True]
+        return not first and others.count(True) == 1
 
     def take(self, parts: object) -> None:
         """Take the `choices` of an event; what is no object in them is skipped.

@@ -15,6 +15,9 @@ __all__ = ["BrokenStream", "events_to_completion"]
 
 _WHOLE_OBJECTS = {"chat.completion.chunk": "chat.completion"}
 
+# What needs no weighing: even of nothing but brackets it takes little memory.
+_SMALL_BYTES = 2**20
+
 # Members that hold the token counts of providers that leave `usage` out of their chunks.
 _COUNTING = ("x_groq",)
 
@@ -30,9 +33,13 @@ def events_to_completion(body: bytes) -> bytes:
         BrokenStream: The stream is not whole.
         ConversionLimit: What there is to keep of the stream is too large, or nested too deeply.
     """
-    shared, choices = _join(body, JoinedChoices())
+    choices = JoinedChoices()
+    shared, is_done = _join(body, choices)
     if choices.counts_tokens:
-        shared, choices = _join(body, JoinedChoices(is_single=True))
+        choices = JoinedChoices(is_single=True)
+        _join(body, choices)
+    if not choices or not (is_done or choices.are_finished):
+        raise BrokenStream("ended its stream too early")
     members = choices.plain()
     shared["object"] = _whole_object(shared.get("object"), members)
     if usage := shared.get("usage") or _usage_elsewhere(shared, members):
@@ -41,9 +48,11 @@ def events_to_completion(body: bytes) -> bytes:
     return encode(shared)
 
 
-def _join(body: bytes, choices: JoinedChoices) -> tuple[Json, JoinedChoices]:
+def _join(body: bytes, choices: JoinedChoices) -> tuple[Json, bool]:
+    """Put the choices into `choices`; return the other members, and whether [DONE] came."""
     shared: Json = {}
     is_done, kept = False, 0
+    is_weighed = len(body) > _SMALL_BYTES
     for data in _all_data(body):
         if is_done := data.strip() == DONE:
             break
@@ -51,8 +60,9 @@ def _join(body: bytes, choices: JoinedChoices) -> tuple[Json, JoinedChoices]:
         if chunk is None:
             continue
         parts = chunk.pop("choices", None)
-        kept += weight(parts)
-        check_size(kept)
+        if is_weighed:
+            kept += weight(parts)
+            check_size(kept)
         if _tells_error(chunk, has_choices=bool(parts)):
             raise BrokenStream("broke off its stream with an error")
         try:
@@ -60,9 +70,7 @@ def _join(body: bytes, choices: JoinedChoices) -> tuple[Json, JoinedChoices]:
         except NoChoice:
             raise BrokenStream("sent an event that is no part of a completion") from None
         shared.update((k, v) for k, v in chunk.items() if v or k not in shared)
-    if not choices or not (is_done or choices.are_finished):
-        raise BrokenStream("ended its stream too early")
-    return shared, choices
+    return shared, is_done
 
 
 def _all_data(body: bytes) -> Iterator[bytes]:

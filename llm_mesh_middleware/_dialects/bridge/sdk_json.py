@@ -1,8 +1,7 @@
-"""JSON as the official SDKs read it: Python's own parser decides what is broken.
+"""The values of a conversion: read as the official SDKs read JSON, and written for them.
 
-It takes NaN, Infinity, a byte order mark and lone halves of a surrogate pair, and so must whatever
-converts a response for these SDKs. A conversion holds a response as Python values, which take up to
-25 times as many bytes, so size, depth and the number of brackets are limited.
+SDKs take NaN, Infinity, a byte order mark and lone halves of a surrogate pair. Values take up to 25
+times as many bytes as their JSON, so size, depth and the number of brackets are limited.
 """
 
 from __future__ import annotations
@@ -10,6 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
+
+import msgspec
 
 __all__ = ["MAX_BYTES", "ConversionLimit", "check_size", "decode_json", "encode_json", "weight"]
 
@@ -21,6 +22,7 @@ _MAX_BRACKETS = 2**19
 _CONTAINER_WEIGHT = 16
 
 _decode = json.JSONDecoder().decode
+_decode_quickly = msgspec.json.Decoder().decode
 _COMPACT = (",", ":")
 
 
@@ -52,9 +54,9 @@ def decode_json(data: bytes) -> Any:
     if brackets > _MAX_BRACKETS:
         raise ConversionLimit(f"sent JSON of more than {_MAX_BRACKETS} objects and lists")
     try:
-        value = _decode(data.decode("utf-8-sig"))
-    except RecursionError:
-        raise _too_deep() from None
+        value = _decode_quickly(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        value = _decode_leniently(data)
     # A value has no more levels than brackets, and nearly every event has few of them.
     if brackets > _MAX_DEPTH and _is_deeper(value, _MAX_DEPTH):
         raise _too_deep()
@@ -71,6 +73,13 @@ def encode_json(value: Any, plain: Callable[[Any], Any] | None = None) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         return json.dumps(value, separators=_COMPACT, default=plain).encode()
+
+
+def _decode_leniently(data: bytes) -> Any:
+    try:
+        return _decode(data.decode("utf-8-sig"))
+    except RecursionError:
+        raise _too_deep() from None
 
 
 def weight(value: Any) -> int:

@@ -239,9 +239,8 @@ def _reason(given: object) -> str | None:
 
 def _is_usage_only(data: bytes) -> bool:
     """Whether an event without choices is there for its token counts."""
-    members = _members(data)
-    usage = members.get("usage")
-    return usage is not None and bytes(usage) != b"null" and _CARRIERS.isdisjoint(members)
+    said = {name for name, value in _members(data).items() if bytes(value) != b"null"}
+    return "usage" in said and _CARRIERS.isdisjoint(said)
 
 
 def without_usage(data: bytes) -> bytes:
@@ -250,7 +249,8 @@ def without_usage(data: bytes) -> bytes:
     if all(name in _REPEATED or bytes(members[name]) in _NOTHING for name in members):
         return b""
     members.pop("usage")
-    return msgspec.json.encode(members)
+    # The event's data may have come in several lines.
+    return msgspec.json.encode(members).replace(b"\n", b" ")
 
 
 def _members(data: bytes) -> dict[str, msgspec.Raw]:
