@@ -1,0 +1,23 @@
+"""One provider for all tests, and for each a mesh that knows of no earlier failure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from llm_mesh_middleware.testing import FakeUpstream
+from tests.corpus.bench import Bench
+
+
+@pytest.fixture(scope="session")
+def provider() -> Iterator[FakeUpstream]:
+    with FakeUpstream(tls=False) as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def bench(provider: FakeUpstream) -> Iterator[Bench]:
+    bench = Bench(provider)
+    yield bench
+    bench.close()
