@@ -210,9 +210,16 @@ class UpstreamError(AnswerableError):
 
 
 class UpstreamConnectError(UpstreamError):
-    """No connection: refused, reset, name not found, TLS not trusted, closed before an answer."""
+    """No connection: refused, reset, name not found, TLS not trusted, closed before an answer.
+
+    `has_connected` says that there was one, and that it was lost before the response.
+    """
 
     code = "upstream_connect_error"
+
+    def __init__(self, message: str, *, has_connected: bool = False) -> None:
+        self.has_connected = has_connected
+        super().__init__(message)
 
 
 class UpstreamProtocolError(UpstreamError):

@@ -38,6 +38,7 @@ from ._core.values.endpoint import TLSFiles
 from ._core.values.headers import Headers
 from ._core.values.messages import ClientRequest
 from ._core.values.steps import AsyncPort, Port
+from ._ejection_log import log_change
 from ._engine.drivers.async_driver import adrive
 from ._engine.drivers.delivery import AsyncDelivery, Delivery
 from ._engine.drivers.driver import drive
@@ -125,7 +126,7 @@ class Mesh:
         self._warnings = Seldom()
         self._owner = object()  # of facts: a context that outlives the mesh must not keep it
         self._contexts = TLSContexts(self.settings.ca_file)
-        self._state = MeshState(threading.RLock)
+        self._state = MeshState(threading.RLock, log_change)
         self._background = Background()
         self._async_background = AsyncBackground()
         self._clients = UpstreamClients(
@@ -452,7 +453,7 @@ class Mesh:
         """Leave to the parent process what is its own: connections, and calls under way."""
         self._live.begin_process()
         self._clients.forget()
-        self._state = MeshState(threading.RLock)
+        self._state = MeshState(threading.RLock, log_change)
         self._background = Background()
         self._async_background = AsyncBackground()
 

@@ -229,10 +229,13 @@ class UpstreamTLS(Wire):
 class OutlierDetection(Wire):
     """When a provider is taken out of service, and how it comes back."""
 
-    consecutive_failures: Count | None = Field(
+    consecutive_failures: int | None = Field(
         default=None,
-        description="Failures in a row (no connection, timeout, broken answer, 5xx) that eject"
-        " the provider; 429s are counted apart. Default: 5.",
+        ge=0,
+        le=2**31 - 1,
+        description="Failures in a row (no connection, timeout, broken response, 5xx) of at least"
+        " two different requests that eject the provider; 429 responses are counted separately."
+        " 0 switches ejection off. Default: 5.",
     )
     interval: Duration | None = Field(
         default=None,

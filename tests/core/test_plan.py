@@ -15,6 +15,7 @@ from llm_mesh_middleware._core.flow.attempt import Outcome
 from llm_mesh_middleware._core.flow.plan import AttemptPlan, Choice
 from llm_mesh_middleware._core.flow.retrying import RetryBudget, RetryPolicy
 from llm_mesh_middleware._core.provider.health import ProviderHealth
+from llm_mesh_middleware._core.provider.outliers import Result
 from llm_mesh_middleware._core.provider.registry import HealthRegistry
 from llm_mesh_middleware._core.routing.table import RouteRule
 from llm_mesh_middleware._core.values.operations import Operation
@@ -69,12 +70,12 @@ class Plan:
             if b.upstream.provider == name
         )
 
-    def eject(self, *names: str, at: float = NOW) -> None:
+    def eject(self, *names: str, at: float = NOW, result: Result = "failure") -> None:
         for name in names:
             for _ in range(5):
                 lease = self.of(name).lease(at)
                 assert lease is not None
-                lease.end("failure", at)
+                lease.end(result, at)
 
     def succeed(self, name: str, at: float = NOW) -> None:
         lease = self.of(name).lease(at)
@@ -259,10 +260,58 @@ def test_ejected_backends_are_passed_over() -> None:
     assert plan.order(DOWN) == ["c", "d"]
 
 
-def test_nothing_is_tried_when_every_backend_is_ejected() -> None:
+@pytest.mark.parametrize(("tiers", "first"), [("a", "a"), ("a b", "a"), ("a | b", "a")])
+def test_when_every_backend_is_ejected_each_request_has_one_attempt(tiers: str, first: str) -> None:
+    plan = Plan(tiers)
+    plan.eject(*tiers.replace("|", "").split())
+    choice = plan.plan.first(NOW)
+    assert choice.is_forced
+    assert Plan.order(plan, DOWN) == [first]
+
+
+def test_a_backend_that_cannot_be_reached_is_not_forced_while_another_answers() -> None:
     plan = Plan("a | b")
-    plan.eject("a", at=NOW - 2)
-    plan.eject("b", at=NOW)
+    plan.eject("a", result="unreachable")
+    plan.eject("b")
+    assert plan.plan.first(NOW).backend.upstream.provider == "b"
+
+
+def test_a_backend_that_was_ejected_while_a_slot_was_awaited_is_still_forced() -> None:
+    plan = Plan("a")
+    choice = plan.plan.first(NOW)
+    plan.eject("a")
+    forced = plan.plan.instead(choice, NOW)
+    assert forced is not None
+    assert forced.is_forced
+    assert plan.plan.instead(forced, NOW) is None  # no slot came free
+    assert plan.plan.unavailable(NOW).headers == {"retry-after": "1"}
+
+
+@pytest.mark.parametrize(
+    ("tiers", "ejected", "is_fallback"),
+    [
+        ("a | b", "", False),
+        ("a | b", "a", True),
+        ("a | b", "b", False),
+        ("a b", "", False),
+        ("a b", "b", False),
+        ("a b", "a", True),
+        ("a | b", "a b", False),
+    ],
+)
+def test_a_call_that_the_preferred_backend_does_not_get_is_a_fallback(
+    tiers: str, ejected: str, is_fallback: bool
+) -> None:
+    plan = Plan(tiers)
+    plan.eject(*ejected.split())
+    first = plan.plan.first(NOW).backend.upstream.host
+    assert (first != plan.plan.preferred_host) is is_fallback
+
+
+def test_nothing_is_tried_when_no_backend_can_be_reached() -> None:
+    plan = Plan("a | b")
+    plan.eject("a", at=NOW - 2, result="unreachable")
+    plan.eject("b", at=NOW, result="unreachable")
     with pytest.raises(NoBackendAvailable) as caught:
         plan.plan.first(NOW)
     assert caught.value.headers == {"retry-after": "3"}

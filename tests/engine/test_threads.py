@@ -62,12 +62,13 @@ def test_threads_share_a_mesh_its_connections_and_nothing_else() -> None:
 
 
 FORKING = """
-import json, os, sys, threading
+import json, logging, os, sys, threading
 from llm_mesh_middleware import Mesh
 from llm_mesh_middleware.exceptions import MeshError
 from tests.engine.meshes import provider
 from tests.engine.test_threads import ask
 
+logging.getLogger("llm_mesh_middleware").addHandler(logging.NullHandler())
 detection = {"consecutiveFailures": 1, "baseEjectionTime": "60s"}
 mesh = Mesh([provider(endpoint=sys.argv[1], outlierDetection=detection)])
 
@@ -102,6 +103,7 @@ stop.set()
 for thread in threads:
     thread.join()
 is_answered("fail")
+is_answered("fail again")
 told["states"] = states()
 told["ejected"] = fork()
 told["states after"] = states()
@@ -120,7 +122,7 @@ class Forked:
 
 def answer(request: RecordedRequest) -> Stream | Answer:
     word = request.json()["messages"][0]["content"]
-    return Answer(500, body={}) if word == "fail" else echo(request)
+    return Answer(500, body={}) if word.startswith("fail") else echo(request)
 
 
 @pytest.fixture(scope="module")

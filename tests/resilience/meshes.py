@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -25,6 +26,7 @@ from llm_mesh_middleware.testing import Answer, FakeUpstream, error_body
 from tests.canaries import canary
 
 HOST = "llm"
+_NUMBERS = itertools.count(1)
 API = "istio.alibabacloud.com/v1"
 
 PRIMARY = {"providerHost": "primary.example"}
@@ -150,7 +152,8 @@ async def ask(mesh: Mesh, *fields: tuple[str, str], **members: object) -> Answer
     """One chat request to the mesh itself, without an adapter."""
     host = mesh.find(HOST.encode())
     assert host is not None
-    body = json.dumps({"messages": [{"role": "user", "content": "Good morning"}], **members})
+    text = f"Good morning, {next(_NUMBERS)}"  # no request repeats another
+    body = json.dumps({"messages": [{"role": "user", "content": text}], **members})
     raw = [(name.encode(), value.encode()) for name, value in fields]
     request = ClientRequest("POST", "/v1/chat/completions", Headers(raw), body.encode())
     try:

@@ -81,6 +81,7 @@ class Simulation:
         self._random = random.Random(seed).random
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
+        self._numbers = itertools.count()
 
     def run(self, requests: int, *, every_s: float) -> Simulation:
         """So many requests, one after every so many seconds, until the last is answered."""
@@ -106,7 +107,8 @@ class Simulation:
     def _arrive(self) -> None:
         host = self.table.find(HOST.encode())
         assert host is not None
-        request = ClientRequest("POST", "/v1/chat/completions", Headers([]), b'{"messages":[]}')
+        body = b'{"messages":[],"seed":%d}' % next(self._numbers)  # no request repeats another
+        request = ClientRequest("POST", "/v1/chat/completions", Headers([]), body)
         steps = exchange(
             host,
             request,

@@ -133,16 +133,17 @@ async def test_while_an_answer_is_awaited_the_connection_is_closed_within_100_ms
 async def test_while_a_probe_runs_its_place_goes_to_another(
     primary: FakeUpstream, fallback: FakeUpstream
 ) -> None:
-    primary.script(DOWN, Cut(how="stall"))
+    primary.script(DOWN, DOWN, Cut(how="stall"))
     spec: dict[str, object] = {
-        "outlierDetection": {"consecutiveFailures": 1, "baseEjectionTime": "20ms"}
+        "outlierDetection": {"consecutiveFailures": 2, "baseEjectionTime": "20ms"}
     }
     async with running(*two_tiers(primary, fallback, spec=spec)) as mesh:
-        assert (await ask(mesh)).headers["x-llm-mesh-provider"] == "fallback"
+        for _ in range(2):
+            assert (await ask(mesh)).headers["x-llm-mesh-provider"] == "fallback"
         assert mesh.health()["primary.example"].ejections == 1
         await until(lambda: mesh.health()["primary.example"].state == "half_open")
         probe = asyncio.create_task(ask(mesh))
-        await asyncio.to_thread(primary.wait_for_requests, 2)
+        await asyncio.to_thread(primary.wait_for_requests, 3)
         assert (await ask(mesh)).headers["x-llm-mesh-provider"] == "fallback"
         await cancel(probe)
         assert mesh.health()["primary.example"].state == "half_open"

@@ -45,10 +45,12 @@ def waves(times: list[float], gap_s: float = 1.0) -> list[list[float]]:
 
 
 @pytest.mark.parametrize(
-    ("act", "probes", "seed"), [(Act(0), 3, 3), *slow((Act(503), 1, 1), (Act(429), 2, 2))], ids=str
+    ("act", "probes", "seed"),  # a seed with which all probes are begun before the first fails
+    [(Act(0), 3, 3), *slow((Act(503), 1, 1), (Act(429), 2, 2))],
+    ids=str,
 )
 def test_a_dead_provider_is_ejected_for_longer_and_longer_probed_and_readmitted(
-    probes: int, act: Act, seed: int
+    act: Act, probes: int, seed: int
 ) -> None:
     weights = {"a": 50, "b": 30, "c": 20}
     ejection = {"outlierDetection": {"halfOpenRequests": probes}}
@@ -56,7 +58,6 @@ def test_a_dead_provider_is_ejected_for_longer_and_longer_probed_and_readmitted(
     routes = table(*(provider(name, None, **ejection) for name in weights), route(*refs))
     behaviours = {"a": dead(act=act), "b": fine, "c": fine}
 
-    # A seed that draws the provider for all its probes before the first has failed.
     done = Simulation(routes, behaviours, seed=seed).run(REQUESTS, every_s=EVERY_S)
 
     # Nobody has noticed.
@@ -145,11 +146,12 @@ def test_without_a_sibling_a_dead_primary_is_carried_by_the_next_tier() -> None:
     assert done.share("a", back[0] + 0.2, 120) == 1.0
 
 
-def test_when_every_provider_is_ejected_the_answer_is_503_with_the_time_to_come_back() -> None:
+def test_when_no_provider_can_be_reached_the_answer_is_503_with_the_time_to_come_back() -> None:
     routes = split({"a": 50, "b": 50})
-    done = Simulation(routes, {"a": dead(), "b": dead()}).run(HALF, every_s=SELDOM_S)
+    gone = dead(act=Act(0))
+    done = Simulation(routes, {"a": gone, "b": gone}).run(HALF, every_s=SELDOM_S)
     unserved = [one for one in done.served if one.status != 200]
-    assert {one.status for one in unserved} == {503}
+    assert {one.status for one in unserved} == {502, 503}
     own = [one for one in unserved if "x-llm-mesh-provider" not in one.headers]
     assert len(own) > 0.9 * len(unserved)
     waits = {int(one.headers["retry-after"]) for one in own}
@@ -162,6 +164,21 @@ def test_when_every_provider_is_ejected_the_answer_is_503_with_the_time_to_come_
     # While all are ejected nobody is called: in forty seconds of it, only the probes are.
     during = [call for call in done.calls if DIES + 1 <= call.at < RECOVERS]
     assert len(during) == 6
+
+
+def test_when_every_provider_is_ejected_each_request_still_gets_its_one_attempt() -> None:
+    def answers_some(now: float) -> Act:
+        return Act(200 if now >= DIES and int(now * 40) % 4 == 0 else 503)
+
+    routes = split({"a": 50, "b": 50})
+    done = Simulation(routes, {"a": answers_some, "b": answers_some}).run(FEWER, every_s=SELDOM_S)
+    before = [one for one in done.served if 1 <= one.at < DIES]
+    assert {one.status for one in before} == {503}
+    assert {one.headers["x-llm-mesh-attempts"] for one in before} <= {"1", "2"}
+    during = [call for call in done.calls if 1 <= call.at < DIES]
+    assert len(during) <= 1.05 * len(before)  # one each, and what follows a failed probe
+    served = [one for one in done.served if one.at >= DIES and one.status == 200]
+    assert len(served) > 300  # every fourth, although both are ejected for most of the time
 
 
 def test_the_same_seed_is_the_same_run() -> None:

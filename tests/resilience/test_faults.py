@@ -5,6 +5,7 @@ Through the event loop and through a thread for each request.
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -36,6 +37,7 @@ from tests.resilience.faults import (
     FAULTS,
     WHOLE,
     Fault,
+    refusal,
 )
 from tests.resilience.meshes import (
     FALLBACK,
@@ -65,6 +67,7 @@ class World:
     fallback: FakeUpstream
     serve: Callable[[Mesh], Caller]
     ledger: Ledger = field(default_factory=Ledger)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def start(
         self,
@@ -85,7 +88,8 @@ class World:
 
     def send(self, *, stream: bool) -> Seen:
         """One chat request; the client asks for its own token counts if it wants a stream."""
-        body: dict[str, object] = {"messages": [{"role": "user", "content": "Good morning"}]}
+        text = f"Good morning, {next(self._numbers)}"  # no request repeats another
+        body: dict[str, object] = {"messages": [{"role": "user", "content": text}]}
         if stream:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         return seen(self._caller(Ask(body, [("authorization", SECRET)], host=HOST)))
@@ -222,15 +226,29 @@ def test_an_ejected_primary_is_not_called_and_comes_back_after_a_probe(world: Wo
     assert len(world.primary.requests) == 3 + 2
 
 
-def test_when_both_are_ejected_the_answer_is_503_with_retry_after(world: World) -> None:
-    world.primary.always(DOWN)
-    world.start(detection={"consecutiveFailures": 1}, retry={"backoff": "1ms"})
+def test_when_both_are_ejected_each_request_passes_in_one_attempt(world: World) -> None:
+    world.start(detection={"consecutiveFailures": 2}, retry={"backoff": "1ms"})
     world.primary.always(DOWN)
     world.fallback.always(DOWN)
-    assert world.send(stream=False).code == "overloaded"
+    assert [world.send(stream=False).code for _ in range(2)] == ["overloaded"] * 2
+    called = len(world.calls)
+    seen = world.send(stream=True)
+    assert (seen.status, seen.code) == (503, "overloaded")
+    assert seen.headers["x-llm-mesh-attempts"] == "1"
+    assert [name for name, _ in world.calls[called:]] == ["primary"]
+    world.primary.always(Answer(body=WHOLE))
+    assert world.send(stream=False).headers["x-llm-mesh-provider"] == "primary"
+
+
+def test_when_both_ask_to_be_left_alone_the_answer_is_503_with_retry_after(world: World) -> None:
+    fault = refusal(429, "slow_down", retry_after="60")
+    world.start(detection={"consecutiveFailures": 2}, retry={"backoff": "1ms"})
+    world.primary.always(fault)
+    world.fallback.always(fault)
+    assert [world.send(stream=False).status for _ in range(2)] == [429, 429]
     called = len(world.calls)
     seen = world.send(stream=True)
     assert (seen.status, seen.code) == (503, "no_healthy_upstream")
-    assert 1 <= int(seen.headers["retry-after"]) <= 5
+    assert 55 <= int(seen.headers["retry-after"]) <= 60
     assert seen.headers["content-type"] == "application/json"
-    assert len(world.calls) == called == 2
+    assert len(world.calls) == called == 4

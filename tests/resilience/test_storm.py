@@ -72,7 +72,7 @@ async def test_when_everything_is_down_attempts_stay_within_the_budget(
     assert attempts > 1.1 * requests  # the budget is used
 
 
-async def test_when_everything_is_down_and_ejected_nobody_is_called_any_more(
+async def test_when_everything_is_down_and_ejected_nothing_is_tried_twice(
     primary: FakeUpstream, fallback: FakeUpstream
 ) -> None:
     primary.always(DOWN)
@@ -83,8 +83,21 @@ async def test_when_everything_is_down_and_ejected_nobody_is_called_any_more(
         second = await all_at_once(mesh)
         assert {s.state for s in mesh.health().values()} == {"ejected"}
     assert called <= 1.2 * CALLERS + 3
-    assert len(primary.requests) + len(fallback.requests) == called
-    assert {answer.status for answer in first} == {503}
+    assert len(primary.requests) + len(fallback.requests) == called + CALLERS
+    assert {answer.status for answer in (*first, *second)} == {503}
+    assert {answer.headers["x-llm-mesh-attempts"] for answer in second} == {"1"}
+
+
+async def test_when_nothing_can_be_reached_nobody_is_called_any_more(
+    primary: FakeUpstream, fallback: FakeUpstream
+) -> None:
+    async with running(*both(primary, fallback)) as mesh:
+        primary.close()
+        fallback.close()
+        first = await all_at_once(mesh)
+        second = await all_at_once(mesh)
+        assert {s.state for s in mesh.health().values()} == {"ejected"}
+    assert {answer.status for answer in first} == {502}
     assert {answer.status for answer in second} == {503}
     assert all(1 <= int(answer.headers["retry-after"]) <= 5 for answer in second)
 

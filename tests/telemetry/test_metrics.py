@@ -352,8 +352,8 @@ async def test_a_provider_that_is_ejected_shows(
     upstream.always(Answer(503, [], error_body("down")))
     mesh = make_mesh(recorder, upstream, second)
     async with calling(mesh) as client:
-        for _ in range(12):
-            await chat(client)
+        for number in range(12):
+            await chat(client, {**CHAT, "user": f"u-{number}"})
         shown = {
             p.attributes["server.address"]: p.value
             for p in recorder.points("llm_mesh.providers.ejected")

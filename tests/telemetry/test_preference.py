@@ -11,6 +11,11 @@ DOWN = Answer(503, [], error_body("down"))
 OUT = {"spec": {"outlierDetection": {"consecutiveFailures": 1}}}
 
 
+def another(number: int) -> dict[str, Any]:
+    """A request that repeats no other: one alone ejects nobody."""
+    return {**CHAT, "user": f"u-{number}"}
+
+
 def fallbacks(recorder: Recorder) -> dict[tuple[str, str], int]:
     return {
         (p.attributes["llm_mesh.fallback.from"], p.attributes["llm_mesh.fallback.to"]): p.value
@@ -34,8 +39,8 @@ async def test_fallbacks_are_counted_while_the_preferred_backend_is_ejected(
     upstream.always(DOWN)
     mesh = make_mesh(recorder, upstream, second, **OUT)
     async with calling(mesh) as client:
-        for _ in range(5):
-            assert (await chat(client)).headers["x-llm-mesh-provider"] == "b"
+        for number in range(5):
+            assert (await chat(client, another(number))).headers["x-llm-mesh-provider"] == "b"
         assert mesh.health()["a.example"].state == "ejected"
     assert len(upstream.requests) < 5
     assert fallbacks(recorder) == {("a.example", "b.example"): 5}
@@ -73,8 +78,8 @@ async def test_of_weighted_backends_the_one_that_was_drawn_is_preferred(
         recorder, upstream, second, rule=weighted(50, 50), rng=iter(draws).__next__, **OUT
     )
     async with calling(mesh) as client:
-        for _ in range(4):
-            await chat(client)
+        for number in range(4):
+            await chat(client, another(number))
     assert mesh.health()["a.example"].state == "ejected"
     served = recorder.total("llm_mesh.requests")
     assert served == 4

@@ -14,7 +14,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from llm_mesh_middleware._telemetry.metrics.shared import shared_metrics
 from llm_mesh_middleware.testing import Answer, FakeUpstream, error_body
-from tests.telemetry.recording import Recorder, calling, chat, make_mesh
+from tests.telemetry.recording import CHAT, Recorder, calling, chat, make_mesh
 
 OUT = {"outlierDetection": {"consecutiveFailures": 1}}
 
@@ -54,6 +54,7 @@ async def test_a_provider_is_ejected_if_one_of_the_meshes_has_ejected_it(
     for mesh in (two, one, three):
         async with calling(mesh) as client:
             await chat(client)
+            await chat(client, {**CHAT, "user": "another"})
     assert ejected(recorder) == {"a.example": 1, "c.example": 0}
 
 

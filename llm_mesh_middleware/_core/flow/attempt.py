@@ -6,14 +6,19 @@ from collections.abc import Callable, Generator
 
 import msgspec
 
-from ...exceptions import UpstreamError, UpstreamProtocolError
+from ...exceptions import (
+    UpstreamConnectError,
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamTimeout,
+)
+from ..balance.balancer import Candidate
 from ..dialect import BodyRelay, Transformer, WholeAnswer
 from ..http.forwarding import ForwardPolicy
 from ..http.hops import next_hops
 from ..provider.health import Lease
 from ..provider.outliers import Result
 from ..provider.upstream import Upstream
-from ..values.endpoint import Endpoint
 from ..values.headers import Headers
 from ..values.messages import ClientRequest, Deadline, Failure, ResponseHead, UpstreamRequest
 from ..values.operations import Operation
@@ -69,7 +74,20 @@ class Outcome(msgspec.Struct, frozen=True):
         """What it says of the provider: a refused request is not the provider's failure."""
         if self.status == 429:
             return "rate_limited"
+        if _is_unreachable(self.error):
+            return "unreachable"
         return "failure" if self.error is not None or self.status >= 500 else "success"
+
+    @property
+    def cause(self) -> str:
+        """What went wrong, for people."""
+        return f"answered {self.status}" if self.error is None else self.error.message
+
+
+def _is_unreachable(error: UpstreamError | None) -> bool:
+    if isinstance(error, UpstreamConnectError):
+        return not error.has_connected
+    return isinstance(error, UpstreamTimeout) and error.phase == "connect"
 
 
 class Attempt:
@@ -78,18 +96,17 @@ class Attempt:
     def __init__(
         self,
         context: CallContext,
-        upstream: Upstream,
-        endpoint: Endpoint,
+        candidate: Candidate,
         lease: Lease,
-        number: int,
         *,
+        number: int,
         preferred_host: str,
     ) -> None:
         """`preferred_host` is the provider that the rule would have had serve the request."""
-        self.upstream = upstream
-        self._endpoint = endpoint
+        self.upstream = upstream = candidate.backend.upstream
         self.lease = lease
         self.number = number
+        self._endpoint = candidate.endpoint
         self._preferred_host = preferred_host
         self._context = context
         self._transformer: Transformer = context.operation.dialect.transformer(
@@ -133,14 +150,16 @@ class Attempt:
 
     def drop(self, answer: ResponseHead | Failure | None) -> None:
         """Go no further: another attempt has won, whatever this one has brought so far."""
-        result: Result = "cancelled"
-        if answer is not None:
-            answer = self.upstream.secrets.redact_answer(answer)
-            self._context.observation.answered(self.number, answer)
-            error = answer.error if isinstance(answer, Failure) else None
-            status = answer.error.status if isinstance(answer, Failure) else answer.status
-            result = Outcome(status, [], error=error).result
-        self.lease.end(result, self._context.clock())
+        if answer is None:
+            self.lease.end("cancelled", self._context.clock())
+            return
+        answer = self.upstream.secrets.redact_answer(answer)
+        self._context.observation.answered(self.number, answer)
+        if isinstance(answer, Failure):
+            outcome = Outcome(answer.error.status, [], error=answer.error)
+        else:
+            outcome = Outcome(answer.status, [])
+        self.lease.end(outcome.result, self._context.clock(), cause=outcome.cause)
 
     def receive(self, head: ResponseHead | Failure) -> Generator[Step, StepResult, Outcome]:
         """Read the answer as far as it takes to know what it is.

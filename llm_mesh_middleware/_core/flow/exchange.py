@@ -200,8 +200,7 @@ class _Exchange:
                     break
                 lease = yield from self._lease(choice)
                 if lease is None:
-                    self._plan.skips(choice.candidate)
-                    choice = self._plan.untried(clock())
+                    choice = self._plan.instead(choice, clock())
                     continue
                 choice, attempt, outcome = yield from self._attempt(choice, lease)
                 if outcome.error is None or best is None or best[1].error is not None:
@@ -226,14 +225,15 @@ class _Exchange:
     def _lease(self, choice: Choice) -> Generator[Step, StepResult, Lease | None]:
         """The right to call; waiting for a free slot is part of getting a connection."""
         clock, health = self._context.clock, choice.health
-        lease = health.lease(clock())
-        if lease is None and health.is_available(clock()):
+        body, is_forced = self._context.request.body, choice.is_forced
+        lease = health.lease(clock(), body=body, is_forced=is_forced)
+        if lease is None and (is_forced or health.is_available(clock())):
             connect_s = self._context.timeouts.connect
             deadline = self._context.deadline.or_sooner(clock(), "connect", connect_s)
             place = health.queue()
             try:
                 yield Await(place.on_slot, deadline)
-                lease = place.lease(clock())
+                lease = place.lease(clock(), body=body, is_forced=is_forced)
             finally:
                 place.leave()
         if lease is not None:
@@ -260,7 +260,8 @@ class _Exchange:
         def second() -> Send | None:
             now = self._context.clock()
             hedge = self._plan.hedge(now)
-            lease = hedge.health.lease(now) if hedge is not None else None
+            body = self._context.request.body
+            lease = hedge.health.lease(now, body=body) if hedge is not None else None
             if hedge is None or lease is None:
                 return None
             self._leases.append(lease)
@@ -280,13 +281,11 @@ class _Exchange:
 
     def _begin(self, choice: Choice, lease: Lease) -> Attempt:
         self._plan.tries(choice.candidate)
-        candidate = choice.candidate
         return Attempt(
             self._context,
-            candidate.backend.upstream,
-            candidate.endpoint,
+            choice.candidate,
             lease,
-            self._plan.made,
+            number=self._plan.made,
             preferred_host=self._plan.preferred_host,
         )
 
@@ -294,7 +293,8 @@ class _Exchange:
         """How the attempt went; a stream keeps its lease, and its end is yet to be seen."""
         now = self._context.clock()
         if outcome.relay is None:
-            lease.end(outcome.result, now, retry_after_s=outcome.retry_after_s or 0.0)
+            retry_after_s = outcome.retry_after_s or 0.0
+            lease.end(outcome.result, now, retry_after_s=retry_after_s, cause=outcome.cause)
         else:
             lease.vouch(now)
 

@@ -29,12 +29,14 @@ __all__ = ["AttemptPlan", "Choice"]
 class Choice(msgspec.Struct, frozen=True):
     """The backend of the next attempt, and the pause before it.
 
-    One that `is_on_trial` must not be called before there is news of it.
+    One that `is_on_trial` must not be called before there is news of it. One that `is_forced` is
+    called although it is ejected, because no other can serve.
     """
 
     candidate: Candidate
     pause_s: float = 0.0
     is_on_trial: bool = False
+    is_forced: bool = False
 
     @property
     def backend(self) -> Backend:
@@ -92,17 +94,18 @@ class AttemptPlan:
         """Return the backend to begin with: the preferred one, if it is in service and free.
 
         It is preferred whatever its health, so that a fallback can be told from a choice. Drawing
-        again among the others, if it cannot serve, gives each the share that its weight says.
+        again among the others, if it cannot serve, gives each the share that its weight says. If
+        every one is ejected, the choice is made as if none were.
 
         Raises:
-            NoBackendAvailable: every one is ejected.
+            NoBackendAvailable: no backend would answer.
         """
         if candidates := self._candidates(self._tiers[0]):
             preferred = self._pick(candidates)
             self.preferred_host = preferred.backend.upstream.host
             if preferred.health.is_available(now) and preferred.health.has_free_slot():
                 return Choice(preferred)
-        choice = self.untried(now)
+        choice = self.untried(now) or self._forced(now)
         if choice is None:
             raise self.unavailable(now)
         return choice
@@ -124,6 +127,12 @@ class AttemptPlan:
                 return Choice(available[0])
         return None
 
+    def instead(self, choice: Choice, now: float) -> Choice | None:
+        """Return what follows a backend that had no slot, or was ejected while one was awaited."""
+        if choice.is_forced or choice.health.is_available(now):
+            self.skips(choice.candidate)
+        return self.untried(now) or (self._forced(now) if self.made == 0 else None)
+
     def tries(self, candidate: Candidate) -> None:
         """An attempt at `candidate` is made."""
         self.made += 1
@@ -136,6 +145,8 @@ class AttemptPlan:
 
     def after(self, choice: Choice, outcome: Outcome, now: float) -> Choice | None:
         """What follows an attempt that is not the last word; None if it is."""
+        if choice.is_forced:
+            return None
         verdict = self._verdict(outcome)
         if verdict is Verdict.FINAL or self.made > self._retry.attempts:
             return None
@@ -170,12 +181,25 @@ class AttemptPlan:
     def unavailable(self, now: float) -> NoBackendAvailable:
         """The answer when no backend can be called."""
         candidates = [each for tier in self._tiers for each in self._candidates(tier)]
-        waits = [each.health.available_in_s(now) for each in candidates]
+        waits = [each.health.opens_in_s(now) for each in candidates if each.health.is_closed(now)]
         hosts = _hosts(backend for tier in self._tiers for backend in tier)
         return NoBackendAvailable(
             f"no backend is in service ({hosts}); try again later",
             headers={"retry-after": str(max(1, math.ceil(min(waits, default=1.0))))},
         )
+
+    def _forced(self, now: float) -> Choice | None:
+        """Return a backend of the best priority that would answer, although it is ejected."""
+        for tier in self._tiers:
+            candidates = [
+                each
+                for each in self._candidates(tier)
+                if each not in self._tried and not each.health.is_closed(now)
+            ]
+            if candidates:
+                free = [each for each in candidates if each.health.has_free_slot()]
+                return Choice(self._pick(free or candidates), is_forced=True)
+        return None
 
     def _verdict(self, outcome: Outcome) -> Verdict:
         """A provider that was waited for in vain is not waited for a second time."""

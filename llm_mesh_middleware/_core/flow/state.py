@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 
-from ..provider.registry import HealthRegistry
+from ..provider.outliers import HealthChange
+from ..provider.registry import HealthRegistry, ignore_change
 from ..values.provider_identity import ProviderIdentity
 from .retrying import RetryBudget
 
@@ -17,8 +18,13 @@ class MeshState:
 
     __slots__ = ("_budgets", "health")
 
-    def __init__(self, make_lock: Callable[[], AbstractContextManager[object]]) -> None:
-        self.health = HealthRegistry(make_lock)
+    def __init__(
+        self,
+        make_lock: Callable[[], AbstractContextManager[object]],
+        on_change: Callable[[str, HealthChange], None] = ignore_change,
+    ) -> None:
+        """Begin with nothing; the arguments are those of `HealthRegistry`."""
+        self.health = HealthRegistry(make_lock, on_change)
         self._budgets: dict[str, RetryBudget] = {}
 
     def budget(self, route: str) -> RetryBudget:

@@ -5,7 +5,7 @@
     end       Lease.end(result, now)                           frees the slot, judges the provider
 
 `slots` counts calls and queues them, `outliers` judges. Both are guarded by the lock of this
-object; callbacks are called outside of it.
+object; callbacks are called outside of it, `on_change` for each ejection and each return.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..values.outlier_detection import OutlierDetection
-from .outliers import OutlierDetector, Result
+from .outliers import CallFailure, HealthChange, OutlierDetector, Result
 from .slots import Slots, Waiter, Wake
 
 __all__ = ["Lease", "Place", "ProviderHealth", "ProviderStatus"]
@@ -40,10 +40,13 @@ class ProviderStatus:
 class Lease:
     """The right to make one call; `end` gives it back, once, and reports how the call went."""
 
-    __slots__ = ("_epoch", "_health", "_is_open", "_is_undecided", "is_probe")
+    __slots__ = ("_body", "_epoch", "_health", "_is_open", "_is_undecided", "is_probe")
 
-    def __init__(self, health: ProviderHealth, epoch: int, is_probe: bool) -> None:
+    def __init__(
+        self, health: ProviderHealth, epoch: int, is_probe: bool, body: bytes | None
+    ) -> None:
         self._health = health
+        self._body = body
         self._epoch = epoch
         self._is_open = True
         self._is_undecided = True
@@ -55,14 +58,26 @@ class Lease:
             self._is_undecided = False
             self._health._vouched(self._epoch, now)
 
-    def end(self, result: Result, now: float, *, retry_after_s: float = 0.0) -> None:
+    def end(
+        self, result: Result, now: float, *, retry_after_s: float = 0.0, cause: str = ""
+    ) -> None:
         """Give the lease back; only the first call counts.
 
-        A call that the client cancelled says nothing about the provider.
+        Args:
+            result: how the call went; a cancelled one says nothing about the provider.
+            now: the time.
+            retry_after_s: how long the provider wants to be left alone.
+            cause: what went wrong, for people.
         """
-        if self._is_open:
-            self._is_open = False
-            self._health._ended(self, result, now, retry_after_s)
+        if not self._is_open:
+            return
+        self._is_open = False
+        if result == "success" or result == "cancelled":
+            self._health._ended(self, result, now)
+            return
+        # Digested here and not before, as few calls fail.
+        request = None if self._body is None else hash(self._body)
+        self._health._ended(self, CallFailure(result, retry_after_s, request, cause), now)
 
 
 class Place:
@@ -82,13 +97,19 @@ class Place:
         if has_slot:
             wake()
 
-    def lease(self, now: float) -> Lease | None:
+    def lease(
+        self, now: float, *, body: bytes | None = None, is_forced: bool = False
+    ) -> Lease | None:
         """Use the slot; None if it has not come, or the provider was ejected in the meantime."""
-        return self._health._redeem(self._waiter, now)
+        return self._health._redeem(self._waiter, now, body, is_forced)
 
     def leave(self) -> None:
         """Leave the queue; a slot that was not used goes to the next."""
         self._health._left(self._waiter)
+
+
+def _ignore(change: HealthChange) -> None:
+    """Do nothing with a change."""
 
 
 class ProviderHealth:
@@ -99,8 +120,10 @@ class ProviderHealth:
         detection: OutlierDetection,
         max_concurrency: int | None,
         lock: AbstractContextManager[object],
+        on_change: Callable[[HealthChange], None] = _ignore,
     ) -> None:
         self._lock = lock
+        self._on_change = on_change
         self._slots = Slots(max_concurrency)
         self._detector = OutlierDetector(detection)
         self._listeners: list[Wake] = []
@@ -135,13 +158,29 @@ class ProviderHealth:
         """Return how long until it is worth asking again; 0 if it is now."""
         return self._detector.admitted_in_s(now)
 
-    def lease(self, now: float) -> Lease | None:
-        """Return the right to make one call, or None: ejected, or every slot is in use."""
+    def is_closed(self, now: float) -> bool:
+        """Return whether the provider is ejected and would not even answer a forced call."""
+        return self._detector.is_closed(now)
+
+    def opens_in_s(self, now: float) -> float:
+        """Return how long until a closed provider takes calls again."""
+        return self._detector.opens_in_s(now)
+
+    def lease(
+        self, now: float, *, body: bytes | None = None, is_forced: bool = False
+    ) -> Lease | None:
+        """Return the right to make one call, or None: ejected, or every slot is in use.
+
+        Args:
+            now: the time.
+            body: what is sent; if the provider fails, the body may be to blame.
+            is_forced: whether the call is made even if the provider is ejected.
+        """
         with self._lock:
-            if not (self._detector.admits(now) and self._slots.has_free):
+            if not (self._slots.has_free and (is_forced or self._detector.admits(now))):
                 return None
             self._slots.take()
-            return self._leased()
+            return self._leased(now, body)
 
     def queue(self) -> Place:
         """Join the queue for a slot; the place must be left in the end."""
@@ -154,8 +193,8 @@ class ProviderHealth:
         left = detector.admitted_in_s(now)
         return ProviderStatus(
             state="ejected" if left else "healthy" if detector.is_healthy else "half_open",
-            consecutive_failures=detector.failures["failure"],
-            consecutive_rate_limits=detector.failures["rate_limited"],
+            consecutive_failures=detector.failures,
+            consecutive_rate_limits=detector.rate_limits,
             ejections=detector.ejections,
             ejected_for_s=left,
             in_flight=self._slots.in_flight,
@@ -170,29 +209,43 @@ class ProviderHealth:
         for wake in listeners:
             wake()
 
-    def _ended(self, lease: Lease, result: Result, now: float, retry_after_s: float) -> None:
+    def _ended(
+        self, lease: Lease, result: CallFailure | Literal["success", "cancelled"], now: float
+    ) -> None:
+        change = None
+        detector, is_probe = self._detector, lease.is_probe
         with self._lock:
             self._undecided -= lease._is_undecided
-            if lease._epoch == self._detector.epoch:
-                self._detector.judge(lease.is_probe, result, now, retry_after_s)
-            listeners: list[Callable[[], None]] = [self._slots.free(), *self._take_listeners()]
+            if lease._epoch != detector.epoch:
+                pass  # from before an ejection or a return
+            elif result == "success":
+                change = detector.succeed(is_probe, now)
+            elif isinstance(result, CallFailure):
+                change = detector.fail(is_probe, result, now)
+            else:
+                detector.cancel(is_probe)
+            listeners: list[Wake] = [self._slots.free(), *self._take_listeners()]
         for wake in listeners:
             wake()
+        if change is not None:
+            self._on_change(change)
 
     def _take_listeners(self) -> list[Wake]:
         listeners, self._listeners = self._listeners, []
         return listeners
 
-    def _leased(self) -> Lease:
+    def _leased(self, now: float, body: bytes | None) -> Lease:
         self._undecided += 1
-        return Lease(self, self._detector.epoch, self._detector.begin_call())
+        return Lease(self, self._detector.epoch, self._detector.begin_call(now), body)
 
-    def _redeem(self, waiter: Waiter, now: float) -> Lease | None:
+    def _redeem(
+        self, waiter: Waiter, now: float, body: bytes | None, is_forced: bool
+    ) -> Lease | None:
         with self._lock:
-            if not (waiter.has_slot and self._detector.admits(now)):
+            if not (waiter.has_slot and (is_forced or self._detector.admits(now))):
                 return None
             waiter.has_slot = False
-            return self._leased()
+            return self._leased(now, body)
 
     def _left(self, waiter: Waiter) -> None:
         with self._lock:

@@ -8,17 +8,28 @@
 
 Each ejection and each return begins an epoch. A call belongs to the epoch it was begun in; what it
 brings later says nothing about a newer one, so that one wave of failures is one ejection.
+
+A row counts only if at least two different requests are in it: what one client's request provokes
+again and again says nothing about the requests of others. A failed connection does, whatever was to
+be sent.
+
+While no other backend can serve, calls are forced through an ejection. They neither lengthen nor
+end it. Only two things refuse them too, because the provider would not answer: the last result was
+a failed connection, or its Retry-After is not over (`is_closed`).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from ..values.outlier_detection import OutlierDetection
 
-__all__ = ["OutlierDetector", "Result"]
+__all__ = ["HealthChange", "OutlierDetector", "Result", "CallFailure"]
 
-Result = Literal["success", "failure", "rate_limited", "cancelled"]
+Result = Literal["success", "failure", "unreachable", "rate_limited", "cancelled"]
 
 # A provider that is dead for days is ejected a thousand times, and a float has an end.
 _MAX_DOUBLINGS = 64
@@ -28,40 +39,100 @@ _GOOD_FOR_S = 10.0
 _NEVER = float("-inf")
 
 
+class CallFailure(msgspec.Struct, frozen=True):
+    """How a call failed.
+
+    `request` is a digest of its body, None if the body is not to blame. `cause` is for people.
+    """
+
+    result: Result
+    retry_after_s: float = 0.0
+    request: int | None = None
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthChange:
+    """An ejection of `seconds`, or a return after so many, and why."""
+
+    is_ejected: bool
+    seconds: float
+    reason: str
+
+
+class _Row:
+    """Failures of one kind without a success between them."""
+
+    __slots__ = ("count", "is_of_several", "last_at", "request")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.last_at = _NEVER
+        self.request: int | None = None
+        self.is_of_several = False
+
+    def clear(self) -> None:
+        self.count = 0
+        self.is_of_several = False
+
+    def add(self, request: int | None, now: float) -> None:
+        if self.count == 0:
+            self.request = request
+        self.count += 1
+        self.last_at = now
+        self.is_of_several |= request is None or request != self.request
+
+
 class OutlierDetector:
     """One provider's failures and ejections; its owner holds a lock around what changes it."""
 
     __slots__ = (
         "_back_since",
+        "_closed_until",
         "_detection",
+        "_ejected_at",
         "_ejected_until",
         "_ejection_s",
-        "_failed_at",
+        "_failures",
         "_good_at",
+        "_is_unreachable",
         "_probes",
         "_proved",
+        "_rate_limits",
         "ejections",
         "epoch",
-        "failures",
     )
 
     def __init__(self, detection: OutlierDetection) -> None:
         self._detection = detection
-        self.failures = {"failure": 0, "rate_limited": 0}
         self.ejections = 0
         self.epoch = 0
-        self._failed_at = {"failure": 0.0, "rate_limited": 0.0}
+        self._failures = _Row()
+        self._rate_limits = _Row()
         self._good_at = _NEVER
+        self._ejected_at = 0.0
         self._ejected_until: float | None = None
         self._ejection_s = 0.0
         self._back_since = 0.0
         self._probes = 0  # under way or succeeded since the ejection ended
         self._proved = 0
+        self._is_unreachable = False
+        self._closed_until = _NEVER
 
     @property
     def is_healthy(self) -> bool:
         """Whether the provider is neither ejected nor half-open."""
         return self._ejected_until is None
+
+    @property
+    def failures(self) -> int:
+        """How many failures in a row there are."""
+        return self._failures.count
+
+    @property
+    def rate_limits(self) -> int:
+        """How many rate-limited responses in a row there are."""
+        return self._rate_limits.count
 
     def admits(self, now: float) -> bool:
         """Return whether a call may be made: the provider is healthy, or may be probed."""
@@ -73,6 +144,17 @@ class OutlierDetector:
         """Return how long the ejection still lasts; 0 if there is none."""
         return 0.0 if self._ejected_until is None else max(0.0, self._ejected_until - now)
 
+    def is_closed(self, now: float) -> bool:
+        """Return whether an ejected provider would not even answer calls that are forced."""
+        is_ejected = self._ejected_until is not None
+        return is_ejected and (self._is_unreachable or now < self._closed_until)
+
+    def opens_in_s(self, now: float) -> float:
+        """Return how long until a closed provider takes calls again."""
+        if self._is_unreachable:
+            return self.admitted_in_s(now)
+        return max(0.0, self._closed_until - now)
+
     def is_known_good(self, now: float) -> bool:
         """Return whether the provider has served lately and has not failed since."""
         return now - self._good_at < _GOOD_FOR_S
@@ -80,13 +162,13 @@ class OutlierDetector:
     def has_failed(self, now: float) -> bool:
         """Return whether a failure counts that is younger than the interval."""
         return any(
-            count and now - self._failed_at[kind] <= self._detection.interval_s
-            for kind, count in self.failures.items()
+            row.count and now - row.last_at <= self._detection.interval_s
+            for row in (self._failures, self._rate_limits)
         )
 
-    def begin_call(self) -> bool:
+    def begin_call(self, now: float) -> bool:
         """Note that a call begins; return whether it is a probe."""
-        is_probe = self._ejected_until is not None
+        is_probe = self._ejected_until is not None and self.admits(now)
         self._probes += is_probe
         return is_probe
 
@@ -94,35 +176,61 @@ class OutlierDetector:
         """Note that a response has begun."""
         self._good_at = now
 
-    def judge(self, is_probe: bool, result: Result, now: float, retry_after_s: float) -> None:
-        """Take the result of a call that was begun in this epoch."""
-        if result == "success":
-            self._succeeded(is_probe, now)
-        elif result == "cancelled":
-            self._probes -= is_probe
-        else:
-            self._good_at = _NEVER
-            if is_probe or self._count(result, now) >= self._detection.consecutive_failures:
-                is_wish = result == "rate_limited" and retry_after_s > 0
-                self._eject(now, retry_after_s if is_wish else self._grown(retry_after_s))
-
-    def _succeeded(self, is_probe: bool, now: float) -> None:
+    def succeed(self, is_probe: bool, now: float) -> HealthChange | None:
+        """Take the success of a call that was begun in this epoch."""
         self._good_at = now
-        self.failures = {"failure": 0, "rate_limited": 0}
+        self._is_unreachable, self._closed_until = False, _NEVER
+        self._forget_rows()
         if is_probe:
             self._proved += 1
             if self._proved == self._detection.half_open_requests:
-                self._ejected_until, self._back_since = None, now
-                self._begin_epoch()
-        elif self.ejections and now - self._back_since > self._ejection_s:
+                return self._return(now)
+        elif self.is_healthy and self.ejections and now - self._back_since > self._ejection_s:
             self.ejections = 0  # back for longer than it was out: the past is forgotten
+        return None
 
-    def _count(self, result: Literal["failure", "rate_limited"], now: float) -> int:
-        if now - self._failed_at[result] > self._detection.interval_s:
-            self.failures[result] = 0
-        self._failed_at[result] = now
-        self.failures[result] += 1
-        return self.failures[result]
+    def cancel(self, is_probe: bool) -> None:
+        """Take the end of a call that says nothing about the provider."""
+        self._probes -= is_probe
+
+    def fail(self, is_probe: bool, failure: CallFailure, now: float) -> HealthChange | None:
+        """Take the failure of a call that was begun in this epoch."""
+        self._good_at = _NEVER
+        self._is_unreachable = failure.result == "unreachable"
+        limit, wish_s = self._detection.consecutive_failures, failure.retry_after_s
+        self._closed_until = max(
+            self._closed_until, now + min(wish_s, self._detection.max_ejection_s)
+        )
+        if is_probe:
+            return self._eject(failure, now, f"a probe failed: {failure.cause}")
+        if limit == 0 or not self.is_healthy:  # ejection is off, or the call was forced
+            return None
+        row = self._add(failure, now)
+        if row.count < limit or not row.is_of_several:
+            return None
+        return self._eject(
+            failure, now, f"{row.count} failures in a row, the last: {failure.cause}"
+        )
+
+    def _add(self, failure: CallFailure, now: float) -> _Row:
+        is_limited = failure.result == "rate_limited"
+        row = self._rate_limits if is_limited else self._failures
+        if now - row.last_at > self._detection.interval_s:
+            row.clear()
+        row.add(None if failure.result == "unreachable" else failure.request, now)
+        return row
+
+    def _eject(self, failure: CallFailure, now: float, reason: str) -> HealthChange:
+        wish_s = failure.retry_after_s
+        is_wish = failure.result == "rate_limited" and wish_s > 0
+        seconds = wish_s if is_wish else self._grown(wish_s)
+        if self.is_healthy:
+            self._ejected_at = now
+        self._ejection_s = min(self._detection.max_ejection_s, seconds)
+        self._ejected_until = now + self._ejection_s
+        self._forget_rows()
+        self._begin_epoch()
+        return HealthChange(True, self._ejection_s, reason)
 
     def _grown(self, at_least_s: float) -> float:
         """Return the length of the next ejection of a provider that fails."""
@@ -130,11 +238,14 @@ class OutlierDetector:
         self.ejections += 1
         return max(self._detection.base_ejection_s * doubled, at_least_s)
 
-    def _eject(self, now: float, seconds: float) -> None:
-        self._ejection_s = min(self._detection.max_ejection_s, seconds)
-        self._ejected_until = now + self._ejection_s
-        self.failures = {"failure": 0, "rate_limited": 0}
+    def _return(self, now: float) -> HealthChange:
+        self._ejected_until, self._back_since = None, now
         self._begin_epoch()
+        return HealthChange(False, now - self._ejected_at, "its probes succeeded")
+
+    def _forget_rows(self) -> None:
+        self._failures.clear()
+        self._rate_limits.clear()
 
     def _begin_epoch(self) -> None:
         self.epoch += 1

@@ -7,21 +7,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 
 from ..values.endpoint import Endpoint
 from ..values.provider_identity import ProviderIdentity
 from .health import ProviderHealth, ProviderStatus
+from .outliers import HealthChange
 from .upstream import Upstream
 
-__all__ = ["HealthRegistry"]
+__all__ = ["HealthRegistry", "ignore_change"]
+
+
+def ignore_change(host: str, change: HealthChange) -> None:
+    """Do nothing with a change."""
 
 
 class HealthRegistry:
     """Makes a provider's health when it is first asked for."""
 
-    def __init__(self, make_lock: Callable[[], AbstractContextManager[object]]) -> None:
-        """`make_lock` makes locks: calls may come from several threads."""
+    def __init__(
+        self,
+        make_lock: Callable[[], AbstractContextManager[object]],
+        on_change: Callable[[str, HealthChange], None] = ignore_change,
+    ) -> None:
+        """Begin with no provider.
+
+        Args:
+            make_lock: makes locks, as calls may come from several threads.
+            on_change: told the provider host of each ejection and each return.
+        """
         self._make_lock = make_lock
+        self._on_change = on_change
         self._lock = make_lock()
         self._providers: dict[tuple[ProviderIdentity, Endpoint], ProviderHealth] = {}
 
@@ -33,7 +49,12 @@ class HealthRegistry:
             with self._lock:
                 health = self._providers.setdefault(
                     key,
-                    ProviderHealth(upstream.detection, upstream.max_concurrency, self._make_lock()),
+                    ProviderHealth(
+                        upstream.detection,
+                        upstream.max_concurrency,
+                        self._make_lock(),
+                        partial(self._on_change, upstream.host),
+                    ),
                 )
         return health
 

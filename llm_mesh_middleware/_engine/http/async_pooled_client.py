@@ -17,7 +17,13 @@ from .async_connection import AsyncConnection, AsyncConnector, AsyncDestination
 from .http1 import NoResponse, NotHTTP, ResponseReader
 from .httpx_spans import atraced, is_instrumented
 from .pool import KEEPALIVE_S
-from .protocols import MAX_DRAINED_BYTES, STALE_S, connect_failure, response_head, torn
+from .protocols import (
+    MAX_DRAINED_BYTES,
+    STALE_S,
+    connect_failure,
+    response_head,
+    torn,
+)
 from .proxy import env_proxy, refusal
 
 __all__ = ["AsyncPooledClient"]
@@ -39,6 +45,9 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.ClientConnectorSSLError, "the TLS handshake failed"),
     (aiohttp.ClientProxyConnectionError, "the proxy refused the connection"),
     (aiohttp.ClientConnectorError, "the connection was refused"),
+)
+# The same for connections that were made.
+_LOSSES: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.ClientOSError, "the connection was reset"),
     (ConnectionResetError, "the connection was reset"),
     (aiohttp.ServerDisconnectedError, "the connection was closed before an answer"),
@@ -244,6 +253,9 @@ def _map(exc: Exception, request: UpstreamRequest) -> UpstreamError:
     for kind, reason in _REASONS:
         if isinstance(exc, kind):
             return connect_failure(host, reason)
+    for kind, reason in _LOSSES:
+        if isinstance(exc, kind):
+            return connect_failure(host, reason, has_connected=True)
     if isinstance(exc, aiohttp.ClientError | NotHTTP):
         return UpstreamProtocolError(f"{host} answered something that is not HTTP")
     # What is left is ours: a CA or certificate file that cannot be used.

@@ -205,7 +205,8 @@ def _map(exc: Exception, request: UpstreamRequest) -> UpstreamError:
         return connect_failure(host, reason)
     for kinds, reason in _REASONS:
         if isinstance(exc, kinds):
-            return connect_failure(host, reason)
+            has_connected = not isinstance(exc, httpcore.ConnectError)
+            return connect_failure(host, reason, has_connected=has_connected)
     if isinstance(exc, NotHTTP):
         return UpstreamProtocolError(f"{host} answered something that is not HTTP")
     # What is left is ours: a CA or certificate file that cannot be used.

@@ -127,9 +127,15 @@ class UpstreamClient(Protocol):
         """Close every connection."""
 
 
-def connect_failure(host: str, reason: str) -> UpstreamConnectError:
-    """Return the error for a call without a response; `reason` names no address behind `host`."""
-    return UpstreamConnectError(f"{host}: {reason}")
+def connect_failure(host: str, reason: str, *, has_connected: bool = False) -> UpstreamConnectError:
+    """Return the error for a call without a response.
+
+    Args:
+        host: the provider host.
+        reason: what went wrong; names no address behind `host`.
+        has_connected: whether there was a connection, which was then lost.
+    """
+    return UpstreamConnectError(f"{host}: {reason}", has_connected=has_connected)
 
 
 def torn(host: str) -> UpstreamError:

@@ -152,11 +152,13 @@ def map_error(exc: Exception, request: UpstreamRequest) -> UpstreamError:
         return connect_failure(host, _TLS_REASON)
     if isinstance(exc, httpx.RemoteProtocolError):
         if "disconnected" in str(exc):
-            return connect_failure(host, "the connection was closed before an answer")
+            reason = "the connection was closed before an answer"
+            return connect_failure(host, reason, has_connected=True)
         return UpstreamProtocolError(f"{host} answered something that is not HTTP")
     for kinds, reason in _REASONS:
         if isinstance(exc, kinds):
-            return connect_failure(host, reason)
+            has_connected = not isinstance(exc, httpx.ProxyError | httpx.ConnectError)
+            return connect_failure(host, reason, has_connected=has_connected)
     return connect_failure(host, "the TLS files for it cannot be used")
 
 

@@ -66,12 +66,12 @@ def call_without_usage(url: str, upstreams: Providers) -> None:
 
 def eject(url: str, upstreams: Providers) -> None:
     upstreams.primary.always(Answer(503, body=error_body("Overloaded", type="server_error")))
-    for _ in range(2):
-        post(url)
+    for text in ("Good morning", "Good evening"):
+        post(url, text)
 
 
-def post(url: str) -> int:
-    body = {"messages": [{"role": "user", "content": "Good morning"}]}
+def post(url: str, text: str = "Good morning") -> int:
+    body = {"messages": [{"role": "user", "content": text}]}
     return httpx.post(url, json=body, headers={"host": HOST}, trust_env=False).status_code
 
 

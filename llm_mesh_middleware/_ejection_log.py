@@ -1,0 +1,19 @@
+"""The log lines of ejections and returns, one for each."""
+
+from __future__ import annotations
+
+import logging
+
+from ._core.provider.outliers import HealthChange
+
+__all__ = ["log_change"]
+
+logger = logging.getLogger("llm_mesh_middleware")
+
+
+def log_change(host: str, change: HealthChange) -> None:
+    """Log that the provider `host` was ejected or is back."""
+    if change.is_ejected:
+        logger.warning("%s is ejected for %.3g s: %s", host, change.seconds, change.reason)
+    else:
+        logger.info("%s is back after %.3g s: %s", host, change.seconds, change.reason)
