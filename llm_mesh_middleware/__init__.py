@@ -7,6 +7,7 @@ from .asgi import LLMMeshMiddleware
 from .config import LLMProvider, LLMRoute
 from .exceptions import (
     AccessDenied,
+    AnswerableError,
     ClientDisconnected,
     ConfigError,
     InvalidClientKey,
@@ -37,6 +38,7 @@ from .wsgi import LLMMeshWSGIMiddleware
 
 __all__ = [
     "AccessDenied",
+    "AnswerableError",
     "ClientDisconnected",
     "ConfigError",
     "Explanation",

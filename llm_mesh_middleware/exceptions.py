@@ -35,6 +35,7 @@ from typing import Literal
 
 __all__ = [
     "AccessDenied",
+    "AnswerableError",
     "ClientDisconnected",
     "ConfigError",
     "InvalidClientKey",

@@ -20,6 +20,8 @@ from ._core.explaining.findings import (
     RuleExplanation,
     StickyKey,
 )
+from ._core.flow.retrying import RetryPolicy, Verdict
+from ._core.values.timeouts import Timeouts
 from .mesh import Mesh
 
 __all__ = [
@@ -29,8 +31,11 @@ __all__ = [
     "Explanation",
     "Option",
     "Refusal",
+    "RetryPolicy",
     "RuleExplanation",
     "StickyKey",
+    "Timeouts",
+    "Verdict",
     "ask",
     "read_attribute",
     "read_body",

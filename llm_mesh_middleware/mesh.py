@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
-__all__ = ["Config", "Mesh", "MeshStatus", "compile_source"]
+__all__ = ["Config", "Mesh", "MeshStatus", "ProviderStatus", "compile_source"]
 
 logger = logging.getLogger("llm_mesh_middleware")
 

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
 
-__all__ = ["Job", "exclusive", "start"]
+__all__ = ["Background", "Job", "exclusive", "start"]
 
 logger = logging.getLogger("llm_mesh_middleware")
 
@@ -26,7 +26,7 @@ _END_S = 5.0
 class Job:
     """Something that runs in the background until it is ended."""
 
-    def __init__(self, background: _Background, coroutine: Coroutine[Any, Any, None]) -> None:
+    def __init__(self, background: Background, coroutine: Coroutine[Any, Any, None]) -> None:
         self.pid = os.getpid()
         self._background = background
         self._coroutine = coroutine
@@ -70,7 +70,9 @@ class Job:
             logger.error("Kubernetes is no longer followed", exc_info=error)
 
 
-class _Background:
+class Background:
+    """A thread with an event loop, for the jobs of one process."""
+
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         # aiohttp has a helper look for a netrc file, which needs no more than one.
@@ -105,9 +107,9 @@ class _Current:
 
     # Reentrant: a finalizer may start in the midst of what it guards.
     lock = threading.RLock()
-    background: _Background | None = None
+    background: Background | None = None
     # Of the parents. If these went, their connections would be closed under the parent's feet.
-    left_behind: tuple[_Background, ...] = ()
+    left_behind: tuple[Background, ...] = ()
 
 
 @contextmanager
@@ -122,7 +124,7 @@ def start(make: Callable[[], Coroutine[Any, Any, None]]) -> Job:
     with exclusive():
         background = _Current.background
         if background is None:
-            background = _Current.background = _Background()
+            background = _Current.background = Background()
         job = Job(background, make())
         background.jobs.add(job)
         return job

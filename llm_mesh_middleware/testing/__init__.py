@@ -57,7 +57,7 @@ from ._bodies import chat_completion, chat_stream, error_body, token_usage
 from ._certificates import CertificateAuthority
 from ._memory import MemoryUpstream
 from ._requests import RecordedRequest
-from ._routed import assert_routed
+from ._routed import RoutedResponse, assert_routed
 from ._server import FakeUpstream
 
 __all__ = [
@@ -72,6 +72,7 @@ __all__ = [
     "RecordedRequest",
     "Scripted",
     "Stream",
+    "RoutedResponse",
     "assert_routed",
     "chat_completion",
     "chat_stream",

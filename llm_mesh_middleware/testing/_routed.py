@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-__all__ = ["assert_routed"]
+__all__ = ["RoutedResponse", "assert_routed"]
 
 
-class Response(Protocol):
-    """What a client of any kind has got: httpx, requests, Starlette, Django, Flask."""
+class RoutedResponse(Protocol):
+    """A response as a client of any kind has it: httpx, requests, Starlette, Django, Flask."""
 
     @property
     def headers(self) -> Mapping[str, Any]:
-        """The answer's fields, looked up in any case."""
+        """The header fields, looked up in any case."""
 
 
 def assert_routed(
-    response: Response,
+    response: RoutedResponse,
     *,
     provider: str | None = None,
     route: str | None = None,

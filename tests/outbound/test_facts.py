@@ -14,7 +14,7 @@ import pytest
 
 from llm_mesh_httpx import AsyncMeshTransport, MeshTransport
 from llm_mesh_middleware import LLMMeshMiddleware, Mesh
-from llm_mesh_middleware._core.flow.observer import Observation
+from llm_mesh_middleware.observing import Observation
 from tests.outbound.meshes import QUESTION, URL, by_attribute, make_mesh
 
 RULES = (

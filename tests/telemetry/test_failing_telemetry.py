@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerPro
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
 
-from llm_mesh_middleware._core.flow.observer import Observation
+from llm_mesh_middleware.observing import Observation
 from llm_mesh_middleware.testing import (
     Answer,
     FakeUpstream,

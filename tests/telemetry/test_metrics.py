@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from llm_mesh_middleware._core.flow.observer import Observation
 from llm_mesh_middleware._telemetry import semconv
+from llm_mesh_middleware.observing import Observation
 from llm_mesh_middleware.testing import (
     Answer,
     FakeUpstream,

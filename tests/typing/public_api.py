@@ -16,6 +16,7 @@ import llm_mesh_httpx
 import llm_mesh_httpx.httpx2
 from llm_mesh_kubernetes import KubernetesSource
 from llm_mesh_middleware import (
+    AnswerableError,
     ConfigError,
     Explanation,
     LLMMeshMiddleware,
@@ -31,6 +32,15 @@ from llm_mesh_middleware import (
     UpstreamTimeout,
 )
 from llm_mesh_middleware.explain import read_body, read_header
+from llm_mesh_middleware.observing import (
+    ClientRequest,
+    Failure,
+    Observation,
+    Observer,
+    ResponseHead,
+    Selection,
+    Usage,
+)
 from llm_mesh_middleware.testing import MemoryUpstream, assert_routed
 from llm_mesh_pytest.client import MakeClient, MeshClient
 
@@ -152,3 +162,30 @@ def test_of_a_user(llm_mesh: MakeClient, llm_upstream: MemoryUpstream) -> None:
 
 def a_mesh_with_keys_of_its_own() -> Mesh:
     return Mesh("mesh.yaml", transport=MemoryUpstream(), environ={"KEY": "made-up"})
+
+
+class Failures(Observation):
+    """An observer of the application's own: which attempts failed."""
+
+    def __init__(self, request: ClientRequest, failed: list[str]) -> None:
+        self._host = request.host
+        self._failed = failed
+
+    def selected(self, selection: Selection) -> None:
+        assert_type(selection.rule, str)
+
+    def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
+        if isinstance(answer, Failure):
+            self._failed.append(f"{self._host}: {answer.error.code}")
+
+    def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
+        if isinstance(error, AnswerableError):
+            self._failed.append(error.message)
+
+
+def with_an_observer(failed: list[str]) -> Mesh:
+    def observe(request: ClientRequest) -> Observation:
+        return Failures(request, failed)
+
+    observer: Observer = observe
+    return Mesh("mesh.yaml", observer=observer)

@@ -1,0 +1,38 @@
+"""Observers: callables that follow every exchange of a mesh.
+
+    class Latency(Observation):
+        def replying(self, *, attempt, is_stream): ...
+
+    mesh = Mesh("mesh.yaml", observer=lambda request: Latency())
+
+`Mesh(observer=...)` calls the observer with each request, and the hooks of the `Observation` that
+it returns while the exchange goes on. A hook is a plain call in the request's path: it must be
+quick and must not wait. What it raises is logged, once, and changes nothing for the request.
+"""
+
+from __future__ import annotations
+
+from ._core.flow.observer import Observation, Observer
+from ._core.values.endpoint import Endpoint, TLSFiles
+from ._core.values.headers import Headers
+from ._core.values.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
+from ._core.values.operations import Operation
+from ._core.values.selection import Selection
+from ._core.values.summary import AnswerSummary
+from ._core.values.usage import Usage
+
+__all__ = [
+    "AnswerSummary",
+    "ClientRequest",
+    "Endpoint",
+    "Failure",
+    "Headers",
+    "Observation",
+    "Observer",
+    "Operation",
+    "ResponseHead",
+    "Selection",
+    "TLSFiles",
+    "UpstreamRequest",
+    "Usage",
+]
