@@ -67,7 +67,7 @@ class CallObservation(Observation):
         sinks.metrics.active.add(1)
 
     def understood(self, request: ClientRequest) -> None:
-        self._request = request
+        self._progress.request = request
         if self._server is not None:
             self._server.understood(request)
 
