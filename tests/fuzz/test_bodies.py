@@ -6,8 +6,6 @@ import json
 import random
 from typing import Any
 
-import msgspec
-
 from llm_mesh_middleware.exceptions import MalformedRequest, RequestError
 from tests.canaries import canary
 from tests.core.scripted import sent
@@ -82,7 +80,6 @@ def test_bytes_that_are_hardly_json_are_refused_in_words() -> None:
         except MalformedRequest:
             outcomes["refused"] += 1
             continue
-        members = msgspec.json.decode(arrived, type=dict[str, msgspec.Raw])
-        assert bytes(members["model"]) == b'"m-1"'
+        assert json.loads(arrived)["model"] == "m-1"  # which reads NaN, as providers may
         outcomes["passed"] += 1
     assert min(outcomes.values()) > 100

@@ -10,7 +10,8 @@ from llm_mesh_middleware._core.flow.exchange import ExchangePolicy, exchange
 from llm_mesh_middleware._core.flow.state import MeshState
 from llm_mesh_middleware._core.http.forwarding import ForwardPolicy
 from llm_mesh_middleware._core.values.headers import Headers
-from llm_mesh_middleware._core.values.messages import Answer, ClientRequest, Send, UpstreamRequest
+from llm_mesh_middleware._core.values.messages import ClientRequest, UpstreamRequest
+from llm_mesh_middleware._core.values.steps import Send, StepResult
 from tests.canaries import canary
 from tests.core.scripted import JSON, Clock, Notes, head
 from tests.core.tables import provider, route, table, upstream_of, virtual_host
@@ -77,7 +78,7 @@ def attempts(request: ClientRequest, policy: ExchangePolicy) -> Iterator[Upstrea
         random=lambda: 0.0,
         observation=Notes(),
     )
-    answer: Answer = None
+    answer: StepResult = None
     body = iter(())
     try:
         while True:

@@ -29,16 +29,21 @@ _PROVIDER = LLMProvider.model_validate(
 def make_mesh(
     *rules: Mapping[str, Any],
     observer: Callable[[Any], Any] | None = None,
+    calls: list[httpx.Request] | None = None,
     **settings: Any,
 ) -> Mesh:
-    """A mesh on a `MockTransport`; a rule is a name and the attributes it asks for."""
+    """A mesh on a `MockTransport`; a rule is a name and the attributes it asks for.
+
+    The provider's calls are added to `calls`.
+    """
+    seen: list[httpx.Request] = [] if calls is None else calls
     refs = [{"providerHost": "main.example"}]
     spec = {"host": "llm", "rules": [{**rule, "backendRefs": refs} for rule in rules or ({},)]}
     route = LLMRoute.model_validate({"metadata": {"name": "chat"}, "spec": spec})
     return Mesh(
         [_PROVIDER, route],
         settings=MeshSettings(**settings),
-        transport=httpx.MockTransport(echo),
+        transport=httpx.MockTransport(lambda request: seen.append(request) or echo(request)),
         observer=observer,
     )
 

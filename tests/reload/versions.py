@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from llm_mesh_middleware import Mesh
+from llm_mesh_middleware._auth.static import StaticHeader
 from llm_mesh_middleware._core.provider.upstream import Upstream
 from tests.canaries import canary
 
@@ -71,4 +72,6 @@ def model_in_use(mesh: Mesh) -> str | None:
 
 
 def key_in_use(mesh: Mesh) -> str:
-    return dict(upstream_in_use(mesh).headers)[b"authorization"].decode().removeprefix("Bearer ")
+    (credential, *_) = upstream_in_use(mesh).credentials.values()
+    assert isinstance(credential, StaticHeader)
+    return credential.value.decode().removeprefix("Bearer ")
