@@ -17,7 +17,7 @@ from llm_mesh_middleware._manifest import Manifest, parse_manifest
 from llm_mesh_middleware.testing import FakeUpstream
 from tests.engine.meshes import chat, open_chat
 from tests.reload.conftest import ALWAYS_S, MakeMesh
-from tests.reload.versions import HOST, key_of, manifest, model_in_use, save
+from tests.reload.versions import HOST, key_in_use, key_of, manifest, model_in_use, save
 
 
 class Slow:

@@ -129,17 +129,13 @@ async def test_without_a_word_or_an_attempt_there_is_no_hedge(
     assert counts(primary, fallback) == [1, 0]
 
 
-@pytest.mark.parametrize("asked", [{"stream": True}, {}])
-async def test_streams_are_not_hedged(
-    primary: FakeUpstream, fallback: FakeUpstream, asked: dict[str, object]
-) -> None:
-    """A client that does not say gets the provider's form: here, a stream."""
+async def test_streams_are_not_hedged(primary: FakeUpstream, fallback: FakeUpstream) -> None:
     config = {"model": "m", "apiKey": canary("primary"), "stream": True}
     streaming = provider("primary", primary, configs={"defaultConfig": {"openAIConfig": config}})
     documents = (streaming, provider("fallback", fallback), route(PRIMARY, FALLBACK, **HEDGED))
     primary.always(Cut(how="stall"))
     async with running(*documents, first_byte_timeout=0.3) as mesh:
-        answer = await ask(mesh, **asked)
+        answer = await ask(mesh, stream=True)
     # After the limit for the first byte there was a fallback, and not before.
     assert answer.headers["x-llm-mesh-attempts"] == "2"
     late = fallback.requests[0].received_at - primary.requests[0].received_at
