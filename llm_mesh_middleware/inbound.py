@@ -86,11 +86,16 @@ class Inbound(Generic[Native]):
     """The mesh behind an adapter, and the application's own word on a request."""
 
     def __init__(self, options: AdapterOptions[Native]) -> None:
-        """Take an adapter's options; nothing is read yet."""
+        """Take an adapter's options; nothing is read yet.
+
+        `has_attributes` says whether `attributes` is among them: it is asked for each request of
+        the application.
+        """
         self._options = options
         self._mesh = options.get("mesh")
         self._attributes = Callback.of(options.get("attributes"), "attributes")
         self._authorize = Decision.of(options.get("authorize"), "authorize")
+        self.has_attributes = self._attributes is not None
         self._entrance: Entrance | None = None
         self._lock = ForkLock()
 
@@ -136,11 +141,6 @@ class Inbound(Generic[Native]):
         entrance = self._entrance or self._make_entrance()
         flow = serve(entrance, addressed, request, body)
         return await (self.mesh.arun(flow) if why is None else self.mesh.arun(flow, why=why))
-
-    @property
-    def has_attributes(self) -> bool:
-        """Whether the adapter was given `attributes`."""
-        return self._attributes is not None
 
     def stating(self, native: Native) -> AbstractContextManager[None]:
         """Return a context in which calls through the mesh have the attributes of a request.

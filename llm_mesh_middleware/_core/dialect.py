@@ -111,8 +111,8 @@ class BodyRelay(Protocol):
         """Why the client's body is not complete, if it is not."""
 
     @property
-    def is_done(self) -> bool:
-        """Whether the stream has come to its own end, so that nothing may follow."""
+    def is_over(self) -> bool:
+        """Whether the stream has come to its own end, or to an error: nothing more is missing."""
 
     @property
     def events(self) -> int:

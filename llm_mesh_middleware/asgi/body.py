@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import types
-from collections.abc import Coroutine, Generator
-from typing import Any
-
+from .._engine.tasks.prompt import within
 from ..exceptions import ClientDisconnected, RequestTimeout
 from ..inbound import too_large
 from .protocol import Receive
@@ -26,36 +22,11 @@ async def read_body(receive: Receive, *, max_bytes: int, timeout_s: float) -> by
         RequestTooLarge: there is more than `max_bytes` of it.
         RequestTimeout: it was not there in time.
     """
-    reading = _read(receive, max_bytes)
     try:
-        awaited = reading.send(None)
-    except StopIteration as stop:
-        body: bytes = stop.value
-        return body
-    try:
-        async with asyncio.timeout(timeout_s) as limit:
-            return await _go_on(reading, awaited)
+        return await within(timeout_s, _read(receive, max_bytes))
     except TimeoutError:
-        if not limit.expired():
-            raise
         message = "the body did not arrive in time"
         raise RequestTimeout(message, headers={"connection": "close"}) from None
-
-
-@types.coroutine
-def _go_on(reading: Coroutine[Any, Any, bytes], awaited: object) -> Generator[Any, Any, bytes]:
-    """Return what `reading` returns, which was started by hand and waits for `awaited`."""
-    while True:
-        failure: BaseException | None = None
-        try:
-            yield awaited
-        except BaseException as exc:  # the task was cancelled: that is for `reading` to know
-            failure = exc
-        try:
-            awaited = reading.send(None) if failure is None else reading.throw(failure)
-        except StopIteration as stop:
-            body: bytes = stop.value
-            return body
 
 
 async def _read(receive: Receive, max_bytes: int) -> bytes:

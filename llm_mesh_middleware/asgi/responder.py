@@ -14,8 +14,8 @@ import asyncio
 import contextlib
 from typing import Any
 
-from .._engine.tasks.alarm import Alarm
 from .._engine.tasks.interrupt import Interrupt
+from .._engine.tasks.prompt import within
 from ..exceptions import AnswerableError, ClientDisconnected, ServerShutdown
 from ..inbound import Addressed, AsyncDelivery, Inbound, Reply, refusal
 from .body import GONE, read_body
@@ -92,29 +92,22 @@ class Responder:
             await delivery.aclose()
 
     async def _stream(self, delivery: AsyncDelivery, interrupt: Interrupt) -> None:
-        alarm, has_started = Alarm(), False
+        send, limit_s, has_started = self._send, self._settings.idle_timeout, False
         try:
             await self._start(delivery.reply)
             has_started = True
             while data := await delivery.read():
-                await self._send_piece(data, alarm)
-            await self._send({"type": "http.response.body", "body": b""})
+                message = {"type": "http.response.body", "body": data, "more_body": True}
+                await within(limit_s, send(message))
+            await send({"type": "http.response.body", "body": b""})
+        except TimeoutError:  # a client that reads nothing must not hold a provider's connection
+            raise ClientDisconnected("the client does not read its reply") from None
         except asyncio.CancelledError:
             if isinstance(interrupt.error, ClientDisconnected) or not has_started:
                 raise
             await self._break_off(delivery)
             if interrupt.error is None:
                 raise
-        finally:
-            alarm.close()
-
-    async def _send_piece(self, data: bytes, alarm: Alarm) -> None:
-        """Send a part of a stream; a client that reads nothing holds a provider's connection."""
-        try:
-            with alarm.at(alarm.time() + self._settings.idle_timeout):
-                await self._send({"type": "http.response.body", "body": data, "more_body": True})
-        except TimeoutError:
-            raise ClientDisconnected("the client does not read its reply") from None
 
     async def _break_off(self, delivery: AsyncDelivery) -> None:
         """The server ends before the stream does, and a silent end would pass for a whole one."""

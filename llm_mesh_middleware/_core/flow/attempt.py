@@ -26,7 +26,6 @@ from ..values.steps import Read, Send, Step, StepResult
 from ..values.summary import AnswerSummary
 from ..values.timeouts import Timeouts
 from .observer import Observation
-from .redacted_relay import RedactedRelay
 from .retrying import retry_after_s
 
 __all__ = ["Attempt", "CallContext", "Outcome", "call_headers"]
@@ -200,11 +199,11 @@ class Attempt:
     ) -> Generator[Step, StepResult, Outcome]:
         """Read up to the first event; until then another attempt can be made."""
         headers, relay = self._transformer.relay(head)
-        if self.upstream.secrets:
-            relay = RedactedRelay(relay, self.upstream.secrets)
+        secrets = self.upstream.secrets
         received, held, size = b"".join(begun), [], 0
         while True:
-            held.append(relay.feed(received) if received else relay.finish())
+            passed = relay.feed(received) if received else relay.finish()
+            held.append(secrets.redact_content(passed))
             size += len(held[-1])
             if relay.refusal is not None:
                 return self._whole_outcome(head, relay.refusal)
@@ -215,7 +214,8 @@ class Attempt:
             received = yield from _read(self._first_byte)
         body = b"".join(held)
         if not received and relay.error is None:
-            return Outcome(head.status, headers, body, summary=relay.summary)
+            summary = secrets.redact_summary(relay.summary)
+            return Outcome(head.status, headers, body, summary=summary)
         return Outcome(head.status, headers, body, relay=relay)
 
     def _read_whole(

@@ -27,7 +27,7 @@ from .attempt import Attempt, CallContext, Outcome
 from .keepalive import keep_alive
 from .observer import Observation
 from .plan import AttemptPlan, Choice
-from .reply import Flow, Reply, stream_body
+from .reply import Flow, Reply, StreamEnd, stream_body
 from .state import MeshState
 
 __all__ = ["ExchangePolicy", "exchange", "understand"]
@@ -328,13 +328,17 @@ class _Exchange:
 
     def _body(self, attempt: Attempt, outcome: Outcome, relay: BodyRelay) -> Body:
         context = self._context
+        end = StreamEnd(
+            outcome.status,
+            attempt.lease,
+            attempt.upstream.secrets,
+            context.clock,
+            context.observation,
+        )
         return stream_body(
             relay,
             outcome.body,
-            status=outcome.status,
-            lease=attempt.lease,
-            clock=context.clock,
-            observation=context.observation,
+            end,
             deadline=context.deadline.for_host(attempt.upstream.host),
             idle_s=context.timeouts.idle,
         )

@@ -62,6 +62,7 @@ class EventRelay:
         "_was_dropped",
         "error",
         "has_event",
+        "is_over",
         "refusal",
     )
 
@@ -98,6 +99,7 @@ class EventRelay:
         self._facts = dialect.facts()
         self._was_dropped = False
         self.has_event = False
+        self.is_over = False
         self.refusal: WholeAnswer | None = None
         self.error: Exception | None = None
 
@@ -105,11 +107,6 @@ class EventRelay:
     def usage(self) -> Usage | None:
         """The token counts seen so far."""
         return self._facts.usage
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the stream has said that it is over."""
-        return self._facts.is_done
 
     @property
     def events(self) -> int:
@@ -142,6 +139,7 @@ class EventRelay:
             passed.append(self._break(f"sent a stream that cannot be read: {exc}"))
         except _NotAnEvent as exc:
             passed.append(self._break(str(exc)))
+        self.is_over = self.error is not None or self._facts.is_done
         return passed[0] if len(passed) == 1 else b"".join(passed)
 
     def finish(self) -> bytes:

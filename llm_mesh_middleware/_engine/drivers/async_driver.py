@@ -156,16 +156,22 @@ class AsyncDriver:
             now = self._alarm.time()
             if now >= at:
                 return Failure(deadline.error())
-            at = min(at, now + step.idle_s)
+            if now + step.idle_s < at:
+                at = now + step.idle_s
+        alarm = self._alarm
+        alarm.arm(at)
         try:
-            with self._alarm.at(at):
-                return await self._response.read()  # type: ignore[union-attr]  # a Send came first
+            return await self._response.read()  # type: ignore[union-attr]  # a Send came first
         except UpstreamError as error:
             return Failure(error)
-        except TimeoutError:
+        except asyncio.CancelledError:
+            if not alarm.is_mine():
+                raise
             if step.idle_s is not None:
                 deadline = deadline.or_sooner(now, "idle", step.idle_s)
             return Failure(deadline.error())
+        finally:
+            alarm.task = None
 
     async def _race(self, step: Race) -> StepResult:
         await self._drop()

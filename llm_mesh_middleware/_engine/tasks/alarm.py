@@ -18,16 +18,27 @@ __all__ = ["Alarm"]
 class Alarm:
     """What `asyncio.timeout_at` does, for one step after another: `with alarm.at(when): ...`.
 
-    The steps may be in different tasks, but never two at a time.
+    The steps may be in different tasks, but never two at a time. A step that is made for every
+    chunk of a stream saves the context manager's calls:
+
+        alarm.arm(when)
+        try:
+            ...
+        except asyncio.CancelledError:
+            if alarm.is_mine(): ...  # the time is up
+            raise
+        finally:
+            alarm.task = None
     """
 
-    __slots__ = ("_at", "_cancelling", "_fires_at", "_has_fired", "_loop", "_task", "_timer")
+    __slots__ = ("_at", "_cancelling", "_fires_at", "_has_fired", "_loop", "_timer", "task", "time")
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._task: asyncio.Task[object] | None = None
+        self._loop = loop = asyncio.get_running_loop()
+        self.time = loop.time
+        self.task: asyncio.Task[object] | None = None
         self._cancelling = 0
-        self._at: float | None = None
+        self._at = 0.0
         # uvloop does not tell `when` of a timer whose moment has passed.
         self._fires_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -36,14 +47,22 @@ class Alarm:
     def at(self, when: float) -> Alarm:
         """Set the limit of the next step, on the loop's clock."""
         self._at = when
+        return self
+
+    def arm(self, when: float) -> None:
+        """Limit what the running task waits for, until `task` is set to None."""
+        self._at = when
+        self.task = asyncio.current_task(self._loop)
         if self._timer is None or when < self._fires_at:
             self.close()
             self._set(when)
-        return self
 
-    def time(self) -> float:
-        """Return the loop's time."""
-        return self._loop.time()
+    def is_mine(self) -> bool:
+        """Return whether a cancellation of the step was the alarm's, and nobody else's too."""
+        if not self._has_fired or self.task is None:
+            return False
+        self._has_fired = False
+        return self.task.uncancel() <= self._cancelling
 
     def close(self) -> None:
         """Stop the timer."""
@@ -52,11 +71,7 @@ class Alarm:
             self._timer = None
 
     def __enter__(self) -> None:
-        task = asyncio.current_task(self._loop)
-        if task is None:
-            raise RuntimeError("an Alarm must be entered in a task")
-        self._task = task
-        self._cancelling = task.cancelling()
+        self.arm(self._at)
 
     def __exit__(
         self,
@@ -64,23 +79,21 @@ class Alarm:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._at = None
-        task, self._task = self._task, None
-        if not self._has_fired or task is None:
-            return
-        self._has_fired = False
-        if task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+        is_mine = self._has_fired and self.is_mine()
+        self.task = None
+        if is_mine and kind is asyncio.CancelledError:
             raise TimeoutError from exc
 
     def _look(self) -> None:
         self._timer = None
-        if self._at is None or self._task is None:  # no step is waiting
+        if self.task is None:  # no step is waiting
             return
         if self._loop.time() < self._at:
             self._set(self._at)
         else:
             self._has_fired = True
-            self._task.cancel()
+            self._cancelling = self.task.cancelling()
+            self.task.cancel()
 
     def _set(self, when: float) -> None:
         self._fires_at = when
