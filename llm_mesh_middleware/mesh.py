@@ -302,23 +302,18 @@ class Mesh:
         self, host: VirtualHost, request: ClientRequest, *, keepalive_s: float = 0.0
     ) -> Flow:
         request = self._addressed(host, request)
-        flow = exchange(
-            host,
-            request,
-            self._policy,
-            self._state,
-            clock=monotonic,
-            wall_clock=time,
-            random=self._rng,
-            observation=self._observer(request),
-            keepalive_s=keepalive_s,
-        )
-        return self._logged(host, flow)
-
-    def _logged(self, host: VirtualHost, flow: Flow) -> Flow:
-        """Run `flow`, and log once a minute that no rule of the host matches a request."""
         try:
-            return (yield from flow)
+            return exchange(
+                host,
+                request,
+                self._policy,
+                self._state,
+                clock=monotonic,
+                wall_clock=time,
+                random=self._rng,
+                observation=self._observer(request),
+                keepalive_s=keepalive_s,
+            )
         except NoRouteMatched as error:
             if self._warnings.allows(host.name, monotonic()):
                 logger.warning("%s; `llm-mesh explain` says why", error.message)

@@ -24,7 +24,7 @@ class StaticHeader:
         self, request: UpstreamRequest, wall_clock: Callable[[], float]
     ) -> Generator[Step, StepResult, UpstreamRequest]:
         """Return the request with the key; nothing is waited for."""
-        others = tuple(field for field in request.headers if field[0] != self.name)
+        others = [field for field in request.headers if field[0] != self.name]
         return replace(request, headers=(*others, (self.name, self.value)))
         yield  # a generator, like the credentials that must fetch a token first
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from llm_mesh_middleware._core.flow.exchange import ExchangePolicy, exchange
 from llm_mesh_middleware._core.flow.observer import Observation
@@ -143,7 +144,7 @@ def play(
     clock, notes = Clock(), Notes()
     found = virtual_host(routes, host)
     rules = [replace(rule, retry=RetryPolicy(attempts=0)) for rule in found.rules]
-    steps = exchange(
+    steps = _flow(
         replace(found, rules=tuple(rules)),
         asked,
         policy or ExchangePolicy(),
@@ -154,6 +155,11 @@ def play(
         observation=notes,
     )
     return Play(steps, clock, notes).perform(*answers, seconds=seconds)
+
+
+def _flow(*args: Any, **kwargs: Any) -> Flow:
+    """The exchange, also where it fails before its first step."""
+    return (yield from exchange(*args, **kwargs))
 
 
 def sent(

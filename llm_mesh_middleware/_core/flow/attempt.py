@@ -282,7 +282,7 @@ def call_headers(
     """Return the fields of a call but for its key: the configured and the forwarded ones."""
     own = dict(upstream.headers)
     forwarded = forward.select(headers)
-    return (*upstream.headers, *(field for field in forwarded if field[0] not in own))
+    return (*upstream.headers, *[field for field in forwarded if field[0] not in own])
 
 
 def _read(deadline: Deadline) -> Generator[Step, StepResult, bytes]:

@@ -64,7 +64,9 @@ def exchange(
     observation: Observation,
     keepalive_s: float = 0.0,
 ) -> Flow:
-    """Serve `request`, which is addressed to the virtual host `host`.
+    """Return the flow that serves `request`, which is addressed to the virtual host `host`.
+
+    Whatever needs no waiting is decided before it is returned.
 
     Args:
         host: the virtual host of the routing table that this request sees to its end.
@@ -83,7 +85,9 @@ def exchange(
         UpstreamError: the providers are at fault.
     """
 
-    def attempts() -> Flow:
+    try:
+        request, operation = understand(host, request, observation)
+        check_hops(request.headers, policy.mesh_id)
         rule = host.select(request)
         lacks_key = rule.balancer.lacks_key(request)
         observation.selected(Selection(host.route, rule.name, lacks_key))
@@ -110,18 +114,13 @@ def exchange(
             budget=state.budget(host.route),
             random=random,
         )
-        return (yield from _Exchange(context, plan, host.route, rule, policy).run())
-
-    try:
-        request, operation = understand(host, request, observation)
-        check_hops(request.headers, policy.mesh_id)
     except BaseException as error:
         _end(observation, error)
         raise
-    flow = _observed(attempts(), observation)
+    flow = _observed(_Exchange(context, plan, host.route, rule, policy).run(), observation)
     if keepalive_s and read_bool(request.fields, "stream") is True:
-        flow = keep_alive(flow, interval_s=keepalive_s, clock=clock)
-    return (yield from flow)
+        return keep_alive(flow, interval_s=keepalive_s, clock=clock)
+    return flow
 
 
 def _observed(flow: Flow, observation: Observation) -> Flow:
