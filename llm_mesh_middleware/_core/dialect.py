@@ -146,6 +146,9 @@ class Transformer(Protocol):
     Made anew for each attempt, so nothing of an earlier one can be in it. `model` is the model that
     the upstream is asked for, `wants_stream` whether the client is to get a stream, `added_usage`
     whether the body that was made asks for token counts that the client did not ask for.
+
+    Some providers refuse a request for what they do not know: `is_refusal_of_addition` recognises
+    that, and after `leave_addition_out` the body asks only for what the client did.
     """
 
     model: str | None
@@ -154,6 +157,12 @@ class Transformer(Protocol):
 
     def body(self) -> bytes:
         """The request body for the upstream."""
+
+    def leave_addition_out(self) -> None:
+        """Add nothing to later bodies that only the mesh wants."""
+
+    def is_refusal_of_addition(self, answer: WholeAnswer) -> bool:
+        """Return whether an error refuses what only the mesh added to the body."""
 
     def is_stream(self, head: ResponseHead, begin: bytes = b"") -> bool | None:
         """Whether the response is passed on as it arrives rather than as a whole.

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import sys
+import tracemalloc
 import zlib
+from types import FrameType
 
 import pytest
 from hypothesis import given
@@ -111,6 +115,61 @@ def test_a_bomb_of_many_members_never_becomes_more_than_the_limit() -> None:
     decoder = BodyDecoder("gzip", 100_000)
     with pytest.raises(DecodingError, match="longer than 100000 bytes"):
         decoder.feed(gzip.compress(bytes(60_000)) * 100)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+def test_a_bomb_takes_no_more_memory_than_the_limit_a_few_times(coding: str) -> None:
+    data = bytes(30_000_000)
+    bomb = gzip.compress(data) if coding == "gzip" else zlib.compress(data)
+    decoder = BodyDecoder(coding, 1_000_000)
+    tracemalloc.start()
+    with pytest.raises(DecodingError):
+        decoder.feed(bomb)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4_000_000
+
+
+def calls_of_decoding(body: bytes) -> int:
+    """How many calls it takes to decode `body`, or to refuse it."""
+    calls = 0
+
+    def count(frame: FrameType, event: str, _: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    decoder = BodyDecoder("gzip", 1 << 24)
+    sys.setprofile(count)
+    try:
+        with contextlib.suppress(DecodingError):
+            decoder.feed(body)
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def members_of(content: bytes, count: int) -> bytes:
+    return gzip.compress(content, mtime=0) * count
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"x" * 100])
+def test_members_of_little_content_are_refused_after_the_first_thousands(content: bytes) -> None:
+    few, many = (calls_of_decoding(members_of(content, n)) for n in (20_000, 200_000))
+    assert many == few
+    with pytest.raises(DecodingError, match="too many members"):
+        decoded("gzip", [members_of(content, 20_000)], 1 << 24)
+    with pytest.raises(DecodingError, match="too many members"):
+        decoded("gzip", [members_of(content, 1000)] * 20, 1 << 24)
+
+
+def test_members_of_some_content_cost_in_proportion() -> None:
+    few, many = (calls_of_decoding(members_of(b"x" * 200, n)) for n in (5000, 10_000))
+    assert many / few == pytest.approx(2, abs=0.1)
+
+
+@pytest.mark.parametrize("content", [b"", TEXT])
+def test_a_thousand_members_are_decoded(content: bytes) -> None:
+    assert decoded("gzip", [members_of(content, 1000)], 1 << 24) == content * 1000
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])

@@ -25,7 +25,7 @@ _JSON_STARTS = b'{["'
 def body_form(begin: bytes) -> BodyForm | None:
     """Return the form of a body that begins with `begin`; None if more bytes are needed."""
     text = begin.removeprefix(_BOM).lstrip(b" \t\r\n")
-    if not text:
+    if _BOM.startswith(text):
         return None
     if text[:1] == b":":
         return BodyForm.EVENTS

@@ -10,6 +10,15 @@ __all__ = ["DECODABLE", "BodyDecoder", "DecodingError"]
 _WINDOW = {"gzip": zlib.MAX_WBITS + 16, "x-gzip": zlib.MAX_WBITS + 16, "deflate": zlib.MAX_WBITS}
 DECODABLE = frozenset(_WINDOW)
 
+# zlib hands back a copy of what it has not read whenever a member ends, so that many short members
+# in one long piece would cost the square of its length.
+_SLICE = 4096
+
+# A member costs as much as 10 KB of content, even if it has none. So many are free; those beyond
+# must have some content on average, as when each event of a stream is a member.
+_FREE_MEMBERS = 1024
+_MIN_CONTENT = 128
+
 
 class DecodingError(ValueError):
     """The compressed bytes are broken, or grow beyond the limit."""
@@ -19,26 +28,35 @@ class BodyDecoder:
     """Decodes `gzip` or `deflate` piece by piece; one piece never becomes more than `max_bytes`.
 
     Gzip may come in several members (RFC 1952 2.2), deflate also without the header that
-    RFC 9110 8.4.1.2 wants: many servers leave it out.
+    RFC 9110 8.4.1.2 wants: many servers leave it out. Time is linear in the compressed bytes and
+    those they become.
     """
 
-    __slots__ = ("_decoder", "_max_bytes", "_window")
+    __slots__ = ("_decoder", "_max_bytes", "_members", "_size", "_window")
 
     def __init__(self, coding: str, max_bytes: int) -> None:
         self._window = _WINDOW[coding]
         self._decoder: zlib._Decompress | None = None
         self._max_bytes = max_bytes
+        self._members = 0
+        self._size = 0  # of all that was decoded
 
     def feed(self, data: bytes) -> bytes:
         """Decode the next bytes.
 
         Raises:
-            DecodingError: they are corrupt, or their content is longer than `max_bytes`.
+            DecodingError: They are corrupt, have too many members, or become more than `max_bytes`.
         """
-        decoded = b""
+        decoded = bytearray()
+        for begin in range(0, len(data), _SLICE):
+            self._decode(data[begin : begin + _SLICE], decoded)
+        self._size += len(decoded)
+        return bytes(decoded)
+
+    def _decode(self, data: bytes, decoded: bytearray) -> None:
         while data:
             if self._decoder is None or self._decoder.eof:
-                self._decoder = self._start(data)
+                self._decoder = self._start(data, self._size + len(decoded))
             try:
                 decoded += self._decoder.decompress(data, self._max_bytes - len(decoded) + 1)
             except zlib.error as exc:
@@ -46,14 +64,16 @@ class BodyDecoder:
             if len(decoded) > self._max_bytes:
                 raise DecodingError(f"its compressed body is longer than {self._max_bytes} bytes")
             data = self._decoder.unused_data
-        return decoded
 
     def finish(self) -> None:
         """Raise `DecodingError` unless the compressed data is complete."""
         if self._decoder is not None and not self._decoder.eof:
             raise DecodingError("its compressed body is cut off")
 
-    def _start(self, data: bytes) -> zlib._Decompress:
-        """A decoder for what begins with `data`."""
+    def _start(self, data: bytes, size: int) -> zlib._Decompress:
+        """Return a decoder for the member that begins with `data` after `size` bytes."""
+        self._members += 1
+        if self._members > _FREE_MEMBERS + size // _MIN_CONTENT:
+            raise DecodingError("its compressed body has too many members")
         has_header = self._window != zlib.MAX_WBITS or data[0] & 0x0F == zlib.DEFLATED
         return zlib.decompressobj(self._window if has_header else -zlib.MAX_WBITS)

@@ -24,6 +24,10 @@ from .facts import read_fields as read_facts
 
 __all__ = ["CompletionTransformer"]
 
+# How a provider refuses a member that it does not know, and how that member may be named.
+_REFUSALS = frozenset((400, 422))
+_ADDED = (b"stream_options", b"include_usage")
+
 _TRUE, _FALSE = raw(True), raw(False)
 
 
@@ -39,6 +43,16 @@ class CompletionTransformer(SameTransformer):
             self._sends_stream and _accepts_events(request.headers) if asked is None else asked
         )
         self._asked_usage = read_bool(self._stream_options(), "include_usage") is True
+        self._may_ask_usage = upstream.asks_usage
+
+    def leave_addition_out(self) -> None:
+        """Do not ask for token counts that the client did not ask for."""
+        self._may_ask_usage = self.added_usage = False
+
+    def is_refusal_of_addition(self, answer: WholeAnswer) -> bool:
+        """Return whether an error names the member that asks for token counts."""
+        is_refused = self.added_usage and answer.status in _REFUSALS
+        return is_refused and any(name in answer.body for name in _ADDED)
 
     def _set_members(self, fields: Fields) -> None:
         """Set the configured form, and ask for token counts where that would bring them."""
@@ -48,7 +62,7 @@ class CompletionTransformer(SameTransformer):
         if not self._sends_stream:
             if configured is False:
                 fields.pop("stream_options", None)  # providers refuse it without a stream
-        elif self._upstream.asks_usage and not self._asked_usage:
+        elif self._may_ask_usage and not self._asked_usage:
             fields["stream_options"] = raw(self._stream_options() | {"include_usage": _TRUE})
             self.added_usage = True
 

@@ -60,6 +60,13 @@ class SameTransformer:
         self._set_members(fields)
         return encode_fields(fields)
 
+    def leave_addition_out(self) -> None:
+        """Do nothing: nothing is added here."""
+
+    def is_refusal_of_addition(self, answer: WholeAnswer) -> bool:
+        """Return False: nothing is added here."""
+        return False
+
     def is_stream(self, head: ResponseHead, begin: bytes = b"") -> bool | None:
         """Return whether the provider sends events to a client that wants them."""
         if not self.wants_stream or head.status >= 300:
