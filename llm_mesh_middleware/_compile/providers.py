@@ -292,12 +292,12 @@ def _bracketed(host: str) -> str:
 def _targets(path: str) -> Mapping[Operation, str]:
     """The request target of each operation: chat is `path` itself, the others stand beside it.
 
-    Nothing is known of what stands beside Anthropic's.
+    Of what stands beside a path of Anthropic's, nothing is known.
     """
     bare, mark, query = path.partition("?")
     targets = {}
     if bare.endswith(MESSAGES.suffix):
-        return {CHAT: path, MESSAGES: path}
+        return {MESSAGES: path}
     for operation in OPERATIONS:
         if bare.endswith(operation.suffix):
             base = bare.removesuffix(operation.suffix)

@@ -309,9 +309,12 @@ def _direct_host(provider: CompiledProvider, timeouts: Timeouts) -> VirtualHost:
 
 
 def _virtual_host(name: str, route: str, rules: tuple[RouteRule, ...]) -> VirtualHost:
-    paths = [
-        backend.upstream.targets[CHAT].partition("?")[0]
-        for rule in rules
-        for backend in rule.backends
-    ]
-    return VirtualHost(name, route, rules, OperationFinder(paths))
+    upstreams = [backend.upstream for rule in rules for backend in rule.backends]
+    own = {
+        target.partition("?")[0]: operation
+        for upstream in upstreams
+        for operation, target in upstream.targets.items()
+    }
+    speaks_chat = not upstreams or any(CHAT in upstream.targets for upstream in upstreams)
+    root = CHAT if speaks_chat else next(iter(upstreams[0].targets))
+    return VirtualHost(name, route, rules, OperationFinder(own, root))

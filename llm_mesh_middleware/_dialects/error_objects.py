@@ -23,7 +23,7 @@ _STATUSES = {
     "model_not_found": 404,
     "not_found_error": 404,
     "overloaded": 503,
-    "overloaded_error": 529,
+    "overloaded_error": 503,
     "permission_denied": 403,
     "permission_error": 403,
     "rate_limit_error": 429,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from .._core.values.operations import Operation
 from . import anthropic, openai_chat, openai_responses
@@ -20,18 +20,19 @@ OPERATIONS: tuple[Operation, ...] = (
 class OperationFinder:
     """Finds the operation that a path names on one virtual host.
 
-    `own_paths` are the paths of the host's providers: chat, whatever they look like. So is `/`, as
-    ASM's own examples have it.
+    `own` maps the paths of the host's providers to operations: a provider's own path need not look
+    like one. `root` is what `/` means: chat, as ASM's own examples have it, unless no provider of
+    the host speaks that dialect.
     """
 
-    __slots__ = ("_own_paths",)
+    __slots__ = ("_own",)
 
-    def __init__(self, own_paths: Iterable[str] = ()) -> None:
-        self._own_paths = frozenset((*own_paths, "", "/"))
+    def __init__(self, own: Mapping[str, Operation] | None = None, root: Operation = CHAT) -> None:
+        self._own = {**(own or {}), "": root, "/": root}
 
     def __call__(self, path: str) -> Operation | None:
         """Return the operation behind a client's path, or None."""
         for operation in OPERATIONS:
             if path.endswith(operation.asked_as or operation.suffix):
                 return operation
-        return CHAT if path in self._own_paths else None
+        return self._own.get(path)

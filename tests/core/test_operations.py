@@ -46,9 +46,15 @@ TARGETS = [
         "/v1/embeddings",
         "/openai/deployments/gpt/embeddings?api-version=2024-10-21",
     ),
-    # a path that is none of the known ones is chat, and nothing is known beside it
+    # Anthropic's own path is no chat; a path that is none of the known ones is. Nothing is known
+    # of what stands beside either.
     ("/v1/messages", "/", "/v1/messages"),
-    ("/v1/messages", "/v1/chat/completions", "/v1/messages"),
+    ("/v1/messages", "", "/v1/messages"),
+    ("/v1/messages", "/v1/chat/completions", REFUSED),
+    ("/v1/messages", "/chat/completions", REFUSED),
+    ("/anthropic/messages", "/", "/anthropic/messages"),
+    ("/anthropic/messages", "/anthropic/messages", "/anthropic/messages"),
+    ("/anthropic/messages?beta=true", "/v1/messages", "/anthropic/messages?beta=true"),
     ("/v1/messages", "/v1/messages", "/v1/messages"),
     ("/v1/messages", "/v1/embeddings", REFUSED),
     ("/v1/messages", "/v1/completions", REFUSED),

@@ -97,7 +97,7 @@ def test_an_error_event_is_one_line_of_data_in_the_form_of_the_dialect(
     ],
 )
 def test_the_path_says_which_dialect_a_client_speaks(path: str, name: str | None) -> None:
-    operation = OperationFinder(["/own"])(path)
+    operation = OperationFinder({"/own": openai_chat.CHAT})(path)
     assert (operation and operation.dialect.name) == name
 
 
