@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from llm_mesh_middleware._core.dialect import Transformer, WholeAnswer
 from llm_mesh_middleware._core.values.payload import decode_fields
@@ -18,8 +19,7 @@ def transformer_of(body: str, *, path: str = "/v1/chat/completions") -> Transfor
     operation = OperationFinder()(path)
     assert operation is not None
     upstream = upstream_of(table(provider(openai="{model: m}")), ACME)
-    asked = request(path=path, body=body)
-    asked.fields = decode_fields(asked.body)
+    asked = replace(request(path=path), fields=decode_fields(body.encode()))
     return operation.dialect.transformer(asked, operation, upstream)
 
 
