@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from llm_mesh_middleware._dialects.bridge import events_to_completion
+from llm_mesh_middleware._dialects.openai_chat.bridge import events_to_completion
 
 Json = dict[str, Any]
 DONE = b"data: [DONE]\n\n"

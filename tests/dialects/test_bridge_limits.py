@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from llm_mesh_middleware._dialects.bridge import (
+from llm_mesh_middleware._dialects.openai_chat.bridge import (
     ConversionLimit,
     completion_to_events,
     events_to_completion,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionChunk
 
-from llm_mesh_middleware._dialects.bridge import (
+from llm_mesh_middleware._dialects.openai_chat.bridge import (
     NoCompletion,
     completion_to_events,
     events_to_completion,

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from llm_mesh_middleware._dialects.bridge import BrokenStream, events_to_completion
+from llm_mesh_middleware._dialects.openai_chat.bridge import BrokenStream, events_to_completion
 from tests.dialects.events import DONE, Json, deltas, message_of, stream_of
 
 # Tool calls in the orders and with the oddities that providers send them.

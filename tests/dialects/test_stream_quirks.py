@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from llm_mesh_middleware._dialects.bridge import BrokenStream, events_to_completion
+from llm_mesh_middleware._dialects.openai_chat.bridge import BrokenStream, events_to_completion
 from tests.dialects.events import DONE, Json, deltas, message_of, stream_of
 
 UNNUMBERED: dict[str, Json] = {"without an index": {}, "with an index of null": {"index": None}}

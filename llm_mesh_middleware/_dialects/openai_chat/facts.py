@@ -19,7 +19,10 @@ from ..error_objects import tells_error
 from ..lenient import LenientDecoder
 from .usage import ChatUsage
 
-__all__ = ["ChatFacts", "ChatFields", "read_fields", "without_usage"]
+__all__ = ["DONE", "ChatFacts", "ChatFields", "read_fields", "without_usage"]
+
+# The data of the event that ends a stream.
+DONE = b"[DONE]"
 
 # A client chooses how many choices it asks for; what one stream holds for them is bounded.
 _MAX_CHOICES = 128
@@ -143,7 +146,7 @@ class ChatFacts:
 
     def read(self, data: bytes, name: bytes = b"") -> EventKind:
         """Take the data of an event, and the event's name if it has one."""
-        if data.strip(b' \t\r\n"') == b"[DONE]":
+        if data.strip(b' \t\r\n"') == DONE:
             self.is_done = True
             return EventKind.CONTENT
         fields = read_fields(data)

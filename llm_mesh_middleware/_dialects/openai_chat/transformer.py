@@ -9,16 +9,16 @@ from ..._core.values.headers import Headers
 from ..._core.values.messages import ClientRequest, ResponseHead
 from ..._core.values.operations import Operation
 from ..._core.values.payload import Fields, raw, read_bool, read_fields
-from ..bridge import (
+from ..same import SameTransformer
+from ..same.fields import EVENTS, JSON, RawFields, with_length, with_type
+from ..same.relay import EventRelay
+from .bridge import (
     BrokenStream,
     ConversionLimit,
     NoCompletion,
     completion_to_events,
     events_to_completion,
 )
-from ..same import SameTransformer
-from ..same.fields import EVENTS, JSON, RawFields, with_length, with_type
-from ..same.relay import EventRelay
 from .facts import ChatFields, without_usage
 from .facts import read_fields as read_facts
 

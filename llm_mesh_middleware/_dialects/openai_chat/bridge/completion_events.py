@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from ..._core.http.sse import make_event
-from ..._core.values.payload import encode_fields
-from ..progress import DONE
+from ...._core.http.sse import make_event
+from ...._core.values.payload import encode_fields
+from ..facts import DONE
 from .item_identity import index_of
 from .sdk_json import MAX_BYTES, ConversionLimit, check_size, decode_json, encode_json
 

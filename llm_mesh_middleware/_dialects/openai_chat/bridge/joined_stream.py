@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..._core.http.sse import EventCutter, EventTooLong, event_data
-from ..progress import DONE
+from ...._core.http.sse import EventCutter, EventTooLong, event_data
+from ..facts import DONE
 from .item_identity import Json
 from .joined_choices import JoinedChoices, NoChoice
 from .merging import encode
