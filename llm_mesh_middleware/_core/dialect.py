@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -215,6 +215,9 @@ class Dialect(Protocol):
 
     def read_whole(self, body: bytes) -> Whole | None:
         """Return what a whole response says, or None if no SDK can read it."""
+
+    def read_messages(self, body: bytes) -> list[dict[str, Any]]:
+        """Return the messages that a whole response holds, for a record of its content."""
 
     def write_error(self, error: AnswerableError) -> bytes:
         """Return the body of the mesh's own error: a JSON object as this dialect has it."""

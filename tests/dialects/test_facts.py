@@ -327,3 +327,37 @@ def test_a_whole_answer_is_summed_up_as_its_parts_would_be(
     facts.add(fields)
 
     assert fields.summary(b"kept") == facts.summary(body=b"kept")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "body", "messages"),
+    [
+        (
+            "chat",
+            b'{"choices":[{"message":{"role":"assistant","content":"a"}},{"text":"b"},7]}',
+            [{"role": "assistant", "content": "a"}, {"content": "b"}],
+        ),
+        (
+            "responses",
+            b'{"output":[{"type":"reasoning"},{"type":"message","content":[]}]}',
+            [{"type": "message", "content": []}],
+        ),
+        (
+            "messages",
+            b'{"type":"message","role":"assistant","content":[{"type":"text","text":"a"}]}',
+            [
+                {
+                    "type": "message",
+                    "role": "assistant",
+                    "content": [{"type": "text", "text": "a"}],
+                }
+            ],
+        ),
+        ("messages", b'{"type":"error","error":{}}', []),
+        *((dialect, body, []) for dialect in DIALECTS for body in (b"{}", b"[]", b"{", b"\xff")),
+    ],
+)
+def test_the_messages_of_a_response_are_found(
+    dialect: str, body: bytes, messages: list[object]
+) -> None:
+    assert DIALECTS[dialect].read_messages(body) == messages

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from ..._core.dialect import FactReader, Transformer, Whole
@@ -10,6 +12,7 @@ from ..._core.provider.upstream import Upstream
 from ..._core.values.messages import ClientRequest
 from ..._core.values.operations import Operation
 from ...exceptions import AnswerableError
+from ..objects import read_object
 from ..same import SameTransformer
 from .facts import MessageFacts, read_message
 
@@ -49,6 +52,11 @@ class AnthropicMessages:
     def read_whole(self, body: bytes) -> Whole | None:
         """Return what a whole response says, or None if no SDK can read it."""
         return read_message(body)
+
+    def read_messages(self, body: bytes) -> list[dict[str, Any]]:
+        """Return the messages that a whole response holds, for a record of its content."""
+        message = read_object(body)
+        return [message] if "content" in message else []
 
     def write_error(self, error: AnswerableError) -> bytes:
         """Return an error object. The mesh gives no ids to requests, so `request_id` is null."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..._core.dialect import FactReader, Transformer, Whole
 from ..._core.http.sse import make_event
 from ..._core.provider.upstream import Upstream
 from ..._core.values.messages import ClientRequest
 from ..._core.values.operations import Operation
 from ...exceptions import AnswerableError
+from ..objects import objects_in, read_object
 from ..openai_errors import error_body
 from ..same import SameTransformer
 from .facts import ChatFacts, read_fields
@@ -36,6 +39,14 @@ class OpenAIChat:
     def read_whole(self, body: bytes) -> Whole | None:
         """Return what a whole response says, or None if no SDK can read it."""
         return read_fields(body)
+
+    def read_messages(self, body: bytes) -> list[dict[str, Any]]:
+        """Return the messages that a whole response holds, for a record of its content."""
+        found = []
+        for choice in objects_in(read_object(body).get("choices")):
+            message = choice.get("message")
+            found.append(message if isinstance(message, dict) else {"content": choice.get("text")})
+        return found
 
     def write_error(self, error: AnswerableError) -> bytes:
         """Return an error object."""

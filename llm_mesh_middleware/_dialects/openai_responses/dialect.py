@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from ..._core.dialect import FactReader, Transformer, Whole
@@ -10,6 +12,7 @@ from ..._core.provider.upstream import Upstream
 from ..._core.values.messages import ClientRequest
 from ..._core.values.operations import Operation
 from ...exceptions import AnswerableError
+from ..objects import objects_in, read_object
 from ..openai_errors import error_body
 from ..same import SameTransformer
 from .facts import ResponseFacts, read_response
@@ -36,6 +39,11 @@ class OpenAIResponses:
     def read_whole(self, body: bytes) -> Whole | None:
         """Return what a whole response says, or None if no SDK can read it."""
         return read_response(body)
+
+    def read_messages(self, body: bytes) -> list[dict[str, Any]]:
+        """Return the messages that a whole response holds, for a record of its content."""
+        items = objects_in(read_object(body).get("output"))
+        return [item for item in items if item.get("type") == "message"]
 
     def write_error(self, error: AnswerableError) -> bytes:
         """Return an error object."""

@@ -100,8 +100,10 @@ class ContentCapture:
             found[semconv.INPUT_MESSAGES] = list(map(self._message, found[semconv.INPUT_MESSAGES]))
         if semconv.TOOLS in found:
             found[semconv.TOOLS] = [self._redacted(tool) for tool in found[semconv.TOOLS]]
-        if summary is not None and summary.body is not None:
-            found[semconv.OUTPUT_MESSAGES] = list(map(self._message, _answers(summary.body)))
+        operation = request.operation
+        if operation is not None and summary is not None and summary.body is not None:
+            messages = operation.dialect.read_messages(summary.body)
+            found[semconv.OUTPUT_MESSAGES] = list(map(self._message, messages))
         return found
 
     def _message(self, message: Json) -> Json:
@@ -144,20 +146,6 @@ def _as_messages(given: Any) -> list[Json]:
     """What a client may send instead of messages: a text, texts, or items like messages."""
     items = given if isinstance(given, list) else [given]
     return [i if isinstance(i, dict) else {"role": "user", "content": str(i)} for i in items]
-
-
-def _answers(body: bytes) -> list[Json]:
-    """The messages of an answer of any operation that generates one."""
-    answer = _decoded(body)
-    if not isinstance(answer, dict):
-        return []
-    if "output" in answer:
-        return [item for item in _objects(answer["output"]) if item.get("type") == "message"]
-    found = []
-    for choice in _objects(answer.get("choices")):
-        message = choice.get("message")
-        found.append(message if isinstance(message, dict) else {"content": choice.get("text")})
-    return found
 
 
 def _objects(items: Any) -> list[Json]:

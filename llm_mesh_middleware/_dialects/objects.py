@@ -1,0 +1,23 @@
+"""JSON objects of which only some members are of interest, as plain values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+__all__ = ["objects_in", "read_object"]
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """Return the members of a JSON object; none of anything else."""
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def objects_in(items: object) -> list[dict[str, Any]]:
+    """Return the items of a list that are objects."""
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
