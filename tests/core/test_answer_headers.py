@@ -151,6 +151,15 @@ def test_any_other_media_type_becomes_that_of_octets(value: bytes) -> None:
     assert safe_media_type(value) == b"application/octet-stream"
 
 
+@pytest.mark.parametrize("label", ["text/html", "text/plain", "application/octet-stream", ""])
+def test_a_json_response_that_is_labelled_otherwise_reaches_the_client_as_json(label: str) -> None:
+    fields = [f"content-type: {label}"] if label else []
+    reply = play(table(provider()), request(), *answers(200, ANSWER, *fields), host=ACME).reply
+    assert reply is not None
+    made = [value for name, value in reply.headers if name == b"content-type"]
+    assert made == [b"application/json"]
+
+
 def test_of_two_media_types_one_reaches_the_client() -> None:
     made = client_headers(Headers([(b"content-type", b"text/html"), (b"content-type", b"a/b")]))
     assert made == [(b"content-type", b"application/octet-stream"), NOSNIFF_FIELD]

