@@ -9,8 +9,9 @@ import httpx
 import pytest
 from opentelemetry.trace import StatusCode
 
+from llm_mesh_middleware import LLMMeshMiddleware
 from llm_mesh_middleware.testing import FakeUpstream
-from tests.telemetry.recording import CHAT, Recorder, calling, make_mesh
+from tests.telemetry.recording import CHAT, Recorder, calling, make_mesh, nothing
 
 PEER = {"x-forwarded-for": "203.0.113.9"}
 REFUSALS = [
@@ -69,3 +70,32 @@ async def test_a_body_that_grows_too_long_is_told_once(
     assert answer.status_code == 413
     assert recorder.server.attributes["llm_mesh.error.code"] == "request_too_large"
     assert len(recorder.spans) == 1
+
+
+async def test_versions_that_clients_make_up_are_one_attribute_set(
+    recorder: Recorder, upstream: FakeUpstream
+) -> None:
+    mesh = make_mesh(recorder, upstream)
+    app = LLMMeshMiddleware(nothing, mesh=mesh)
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: object) -> None:
+        pass
+
+    for number in range(50):
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/v1/chat/completions",
+            "query_string": b"",
+        }
+        scope |= {"headers": [(b"host", b"llm"), (b"via", b"x")], "http_version": f"1.{number}"}
+        await app(scope, receive, send)
+    versions = {
+        point.attributes["network.protocol.version"]
+        for point in recorder.points("http.server.request.duration")
+    }
+    assert versions == {"1.0", "1.1", "_OTHER"}
+    await mesh.aclose()

@@ -20,6 +20,7 @@ __all__ = ["ServerCall", "ServerSpans"]
 _METHODS = frozenset(
     ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
 )
+_VERSIONS = frozenset(("0.9", "1.0", "1.1", "2", "2.0", "3", "3.0"))
 _MAX_TEXT = 256
 _MAX_PORT_TEXT = 16  # a port and the blanks around it
 
@@ -55,6 +56,8 @@ class ServerCall:
         is_known = request.method in _METHODS
         self._method = request.method if is_known else "_OTHER"
         self._name = request.method if is_known else "HTTP"
+        # Some servers pass on whatever a client writes: `HTTP/1.12345`.
+        self._version = request.http_version if request.http_version in _VERSIONS else "_OTHER"
         self._labels: Labels = (
             (semconv.HTTP_METHOD, self._method),
             (semconv.URL_SCHEME, request.scheme),
@@ -99,7 +102,7 @@ class ServerCall:
     def _record(self, status: int | None, error_type: str | None) -> None:
         labels = _duration_labels(
             self._labels,
-            self._request.http_version,
+            self._version,
             self._route,
             status,
             error_type,
@@ -118,7 +121,7 @@ class ServerCall:
             semconv.URL_SCHEME: request.scheme,
             semconv.URL_PATH: request.path[:_MAX_TEXT],
             semconv.SERVER_ADDRESS: request.host,
-            semconv.PROTOCOL_VERSION: request.http_version,
+            semconv.PROTOCOL_VERSION: self._version,
         }
         hosts = request.headers.get_all(b"host")
         if hosts and (port := _port(hosts[0])) is not None:
