@@ -148,6 +148,18 @@ def test_a_pipelined_head_above_the_limit_is_not_served(serve: Callable[..., Con
     assert received.count(b" 200 ") <= 3
 
 
+@pytest.mark.parametrize(("count", "served"), [(3, 3), (17, 17), (18, 0), (1_500, 0)])
+def test_a_connection_on_which_many_requests_wait_is_closed(
+    serve: Callable[..., Connect], count: int, served: int
+) -> None:
+    sock = serve()()
+    received = b""
+    with contextlib.suppress(ConnectionError):
+        sock.sendall(POST * (count - 1) + POST.replace(b"host: a", b"connection: close"))
+        received = read(sock)
+    assert received.count(b" 200 ") == served
+
+
 def test_a_refused_client_may_send_on_until_it_has_read_the_reply(
     serve: Callable[..., Connect],
 ) -> None:

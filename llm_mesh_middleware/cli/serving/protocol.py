@@ -9,7 +9,8 @@ a head is counted before it is parsed:
     refused     1 s, or the client     what still arrives is dropped
     idle        the next byte          uvicorn's, 5 s
 
-A connection above `--limit-connections` is answered 503 and closed before it has a parser's input.
+A connection on which 16 requests wait is closed at the next. One above `--limit-connections` is
+answered 503 and closed before anything of it is parsed.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ __all__ = ["SidecarProtocol"]
 
 logger = logging.getLogger("llm_mesh_middleware")
 
+# Requests that wait on one connection for the reply to the first.
+_MAX_PIPELINED = 16
 # A close with unread bytes resets the connection, and the client would not see why.
 _LINGER_S = 1.0
 
@@ -61,6 +64,10 @@ _BUSY = _refusal(
     "too_many_connections",
     "server_error",
 )
+
+
+class _TooManyRequests(Exception):
+    """Ends the parser's work on what is left of its input."""
 
 
 class SidecarProtocol(HttpToolsProtocol):
@@ -129,6 +136,10 @@ class SidecarProtocol(HttpToolsProtocol):
         """
         self._in_head = False
         self._end_head()
+        if len(self.pipeline) >= _MAX_PIPELINED:
+            self._is_refused = True
+            self.transport.close()
+            raise _TooManyRequests
         target = self.url
         if self.parser.get_method() == b"CONNECT":
             self.url = b"/"  # an authority is no URL to the parser, which would end the connection
@@ -141,6 +152,11 @@ class SidecarProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._in_head = True
         self._head_bytes = 0
+
+    def send_400_response(self, msg: str) -> None:
+        """Say that the parser has failed, unless that was our own doing."""
+        if not self._is_refused:
+            super().send_400_response(msg)
 
     def _unsupported_upgrade_warning(self) -> None:
         """Say nothing: no WebSocket library is missing here, there is nothing to upgrade to."""
