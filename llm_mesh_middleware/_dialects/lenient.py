@@ -23,6 +23,10 @@ __all__ = ["Count", "LenientDecoder"]
 
 Members = TypeVar("Members", bound=msgspec.Struct)
 
+# Decoded objects take up to thirty times the bytes of their text. No response of use has so many.
+_FEW_BYTES = 2**20
+_MAX_OBJECTS = 2**19
+
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
@@ -36,7 +40,12 @@ class LenientDecoder(Generic[Members]):
         self._decode = msgspec.json.Decoder(kind).decode
 
     def __call__(self, data: bytes) -> Members | None:
-        """Return the members of `data`, none if it is no object; None if it is no JSON."""
+        """Return the members of `data`; None if it is no JSON.
+
+        There are none if it is no object, or of so many objects that reading it would be an attack.
+        """
+        if len(data) > _FEW_BYTES and data.count(b"{") > _MAX_OBJECTS:
+            return self._kind() if is_json(data) else None
         try:
             return self._decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -361,3 +363,13 @@ def test_the_messages_of_a_response_are_found(
     dialect: str, body: bytes, messages: list[object]
 ) -> None:
     assert DIALECTS[dialect].read_messages(body) == messages
+
+
+@pytest.mark.parametrize("start", ['{"id":"a",', '{"id":NaN,'])
+def test_a_flood_of_objects_is_passed_without_reading_it(start: str) -> None:
+    body = (start + '"choices":[' + "{}," * 2**21 + "{}]}").encode()
+    tracemalloc.start()
+    read_fields(body)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2 * len(body) + 2**20

@@ -14,6 +14,7 @@ __all__ = ["member_texts", "parse_json"]
 
 # Decoded values take up to thirty times the bytes of their text.
 _MAX_CHARACTERS = 8 * 2**20
+_MAX_BRACKETS = 2**19
 
 # Counts and codes are short; a longer number is of no interest, and costs a quadratic conversion.
 _MAX_DIGITS = 20
@@ -35,7 +36,7 @@ def parse_json(data: bytes) -> object:
         ValueError: No SDK can read it either, or it is longer than is decoded here.
     """
     text = data.decode("utf-8-sig")
-    _check_length(text)
+    _check_size(text)
     try:
         return _decoder.decode(text)
     except RecursionError:
@@ -49,7 +50,7 @@ def member_texts(text: str) -> Iterator[tuple[str, str]]:
         ValueError: The text is no JSON object, the name of a member is no Unicode text, or the text
             is longer than is decoded here.
     """
-    _check_length(text)
+    _check_size(text)
     at = _after(text, _skip(text, 0), "{")
     if text[at : at + 1] != "}":
         while True:
@@ -68,9 +69,11 @@ def member_texts(text: str) -> Iterator[tuple[str, str]]:
         raise ValueError("something follows the object")
 
 
-def _check_length(text: str) -> None:
+def _check_size(text: str) -> None:
     if len(text) > _MAX_CHARACTERS:
         raise ValueError(f"it has more than {_MAX_CHARACTERS} characters")
+    if text.count("{") + text.count("[") > _MAX_BRACKETS:
+        raise ValueError(f"it has more than {_MAX_BRACKETS} objects and lists")
 
 
 def _value(text: str, at: int) -> tuple[object, int]:
