@@ -16,6 +16,8 @@
     ├── UpstreamError               the provider is at fault; 5xx, generic text
     │   ├── UpstreamConnectError    502  upstream_connect_error
     │   ├── UpstreamProtocolError   502  upstream_protocol_error
+    │   │   ├── RequestNotSent      502  upstream_protocol_error
+    │   │   └── ResponseTooLarge    502  upstream_protocol_error
     │   ├── StreamInterrupted       502  stream_interrupted
     │   ├── NoBackendAvailable      503  no_healthy_upstream
     │   ├── UpstreamTimeout         504  upstream_timeout
@@ -48,8 +50,10 @@ __all__ = [
     "NoRouteMatched",
     "Problem",
     "RequestError",
+    "RequestNotSent",
     "RequestTimeout",
     "RequestTooLarge",
+    "ResponseTooLarge",
     "ServerShutdown",
     "StreamInterrupted",
     "UnsupportedEncoding",
@@ -227,6 +231,14 @@ class UpstreamProtocolError(UpstreamError):
     """The answer cannot be passed on: broken framing, half a body, a redirect."""
 
     code = "upstream_protocol_error"
+
+
+class RequestNotSent(UpstreamProtocolError):
+    """A header field of the request cannot be sent as it is; the provider was not asked."""
+
+
+class ResponseTooLarge(UpstreamProtocolError):
+    """The response is longer than `LLM_MESH_MAX_RESPONSE_BYTES`; no other backend is asked."""
 
 
 class StreamInterrupted(UpstreamError):

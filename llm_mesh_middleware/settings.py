@@ -257,7 +257,7 @@ class MeshSettings(BaseSettings):
         default=5, description="Seconds to get a connection to a provider. Default: 5."
     )
     first_byte_timeout: _Seconds = Field(
-        default=60, description="Seconds to the first byte of an answer. Default: 60."
+        default=60, description="Seconds to the first event of a stream. Default: 60."
     )
     idle_timeout: _Seconds = Field(
         default=60, description="Seconds between two bytes of an answer. Default: 60."

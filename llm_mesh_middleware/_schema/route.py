@@ -189,7 +189,7 @@ class RuleTimeouts(Wire):
     )
     first_byte: Duration | None = Field(
         default=None,
-        description="From the request to the first byte of the answer's body."
+        description="From the request to the first event of a stream."
         " Default: LLM_MESH_FIRST_BYTE_TIMEOUT.",
     )
     idle: Duration | None = Field(

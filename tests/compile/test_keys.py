@@ -209,3 +209,14 @@ def test_no_key_is_shown_by_the_problems_of_its_provider() -> None:
     assert len(result.problems) == 5
     assert "Canary9L" not in repr(result)
     assert "Canary9L" not in "\n".join(map(str, result.problems))
+
+
+@pytest.mark.parametrize(
+    ("value", "is_secret"), [("abcdefg", False), ("abcdefgh", True), ("abcdefghi", True)]
+)
+def test_a_configured_value_of_eight_characters_is_long_enough_to_be_a_secret(
+    value: str, is_secret: bool
+) -> None:
+    upstream = upstream_of(table(provider(openai=f"{{headers: {{x-token: {value}}}}}")), ACME)
+    redacted = upstream.secrets.redact(f"it says {value}".encode())
+    assert (value.encode() in redacted) is not is_secret

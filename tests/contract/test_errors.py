@@ -94,9 +94,17 @@ def test_rate_limits_are_passed_on_with_their_headers(world: World) -> None:
 def test_a_provider_that_says_nothing_is_504(world: World) -> None:
     world.primary.always(Cut(how="stall"))
     world.start(rule("only", retry={"attempts": 0}), first_byte_timeout=SHORT_S)
-    answer = world.ask()
+    answer = world.ask({"messages": [], "stream": True})
     assert (answer.status, answer.code) == (504, "upstream_timeout")
     assert world.primary.requests[0].wait_disconnected()
+
+
+def test_a_whole_response_may_take_as_long_as_the_request(world: World) -> None:
+    world.primary.always(Answer(200, body={"choices": []}, delay=2 * SHORT_S))
+    world.start(rule("only", retry={"attempts": 0}), first_byte_timeout=SHORT_S)
+    assert world.ask().status == 200
+    world.start(rule("only", retry={"attempts": 0}), request_timeout=SHORT_S)
+    assert world.ask().code == "upstream_timeout"
 
 
 def test_a_failed_provider_is_replaced_before_the_first_byte(world: World) -> None:

@@ -81,11 +81,11 @@ def test_the_upstream_request_is_complete_in_the_first_step() -> None:
 @pytest.mark.parametrize(
     ("seconds", "wanted"),
     [
-        # one deadline up to the first byte, however it is divided; then one for each gap
-        (0, [("first_byte", 10), ("first_byte", 10), ("idle", 5), ("idle", 5)]),
-        (3, [("first_byte", 10), ("first_byte", 10), ("idle", 11), ("idle", 14)]),
+        # the whole request's up to the first byte; then one for each gap
+        (0, [("request", 60), ("request", 60), ("idle", 5), ("idle", 5)]),
+        (3, [("request", 60), ("request", 60), ("idle", 11), ("idle", 14)]),
         # the whole request's own where it comes first
-        (28, [("first_byte", 10), ("first_byte", 10), ("request", 60), ("request", 60)]),
+        (28, [("request", 60), ("request", 60), ("request", 60), ("request", 60)]),
     ],
 )
 def test_each_step_has_the_deadline_of_its_phase(
@@ -93,6 +93,14 @@ def test_each_step_has_the_deadline_of_its_phase(
 ) -> None:
     performed = perform(head(200, JSON), b"{", b"}", seconds=seconds)
     assert phases(performed) == wanted
+
+
+@pytest.mark.parametrize("seconds", [0, 3, 4.9])
+def test_a_stream_has_one_deadline_up_to_its_first_event_however_it_is_divided(
+    seconds: float,
+) -> None:
+    performed = perform(head(200, SSE), b": wait\n\n", EVENT, body=STREAMING, seconds=seconds)
+    assert phases(performed) == [("first_byte", 10)] * 3
 
 
 def test_the_deadline_of_the_request_goes_before_a_longer_one() -> None:
@@ -129,7 +137,8 @@ def test_a_rules_own_timeouts_go_before_those_of_the_mesh(
     own: str, connect: float, wanted: tuple[str, float]
 ) -> None:
     rules = f"- timeouts: {own}\n  backendRefs: [{{providerHost: {ACME}}}]"
-    performed = play(table(provider(), route(rules), timeouts=TIMES), request())
+    asked = request(body=STREAMING)
+    performed = play(table(provider(), route(rules), timeouts=TIMES), asked)
     assert performed.sent.connect_timeout_s == connect
     assert phases(performed) == [wanted]
 
@@ -144,7 +153,10 @@ def test_a_rules_own_timeouts_go_before_those_of_the_mesh(
 )
 def test_a_missed_deadline_is_an_error_that_names_its_phase(phase: str, words: str) -> None:
     seconds = 28 if phase == "request" else 0
-    performed = perform(head(200, JSON), b"{", b"}", seconds=seconds)
+    whole, stream = (head(200, JSON), b"{", b"}"), (head(200, SSE), EVENT)
+    performed = perform(*whole, seconds=seconds)
+    if phase == "first_byte":
+        performed = perform(*stream, body=STREAMING)
     (deadline, *_) = [s.deadline for s in performed.taken if s.deadline.phase == phase]
     error = deadline.error()
     assert isinstance(error, UpstreamTimeout)

@@ -13,7 +13,7 @@ from llm_mesh_middleware._core.balance.sticky import Sticky
 from llm_mesh_middleware._core.balance.weighted import Weighted
 from llm_mesh_middleware._core.flow.attempt import Outcome
 from llm_mesh_middleware._core.flow.plan import AttemptPlan, Choice
-from llm_mesh_middleware._core.flow.retrying import RetryBudget, RetryPolicy
+from llm_mesh_middleware._core.flow.retrying import RetryBudget, RetryPolicy, Verdict
 from llm_mesh_middleware._core.provider.health import ProviderHealth
 from llm_mesh_middleware._core.provider.outliers import Result
 from llm_mesh_middleware._core.provider.registry import HealthRegistry
@@ -22,6 +22,7 @@ from llm_mesh_middleware._core.values.operations import Operation
 from llm_mesh_middleware._dialects.openai_chat import CHAT, OPERATIONS
 from llm_mesh_middleware.exceptions import (
     NoBackendAvailable,
+    ResponseTooLarge,
     UnsupportedOperation,
     UpstreamConnectError,
     UpstreamError,
@@ -245,6 +246,33 @@ def test_a_refusal_named_in_the_policy_goes_elsewhere_and_never_back() -> None:
     assert Plan("a | b", retry=retry).order(too_long, too_long) == ["a", "b"]
     assert Plan("a", retry=retry).order(too_long) == ["a"]
     assert Plan("a | b").order(too_long) == ["a"]
+
+
+DISGUISED = [
+    Outcome(status, [], is_disguised=True, may_follow=Verdict.ANYWHERE)
+    for status in (400, 401, 403, 404, 500)
+]
+
+
+@pytest.mark.parametrize("disguised", DISGUISED, ids=lambda outcome: str(outcome.status))
+def test_an_error_with_the_status_200_is_tried_elsewhere_whatever_it_means(
+    disguised: Outcome,
+) -> None:
+    assert Plan("a b | c").order(disguised, disguised, disguised) == ["a", "b", "c"]
+    assert Plan("a").order(disguised) == ["a"]
+
+
+def test_a_response_that_nobody_can_read_is_not_asked_for_again_at_the_same_backend() -> None:
+    broken = UpstreamProtocolError("no JSON")
+    unreadable = Outcome(502, [], error=broken, may_follow=Verdict.ELSEWHERE)
+    assert Plan("a").order(unreadable) == ["a"]
+    assert Plan("a | b").order(unreadable, unreadable) == ["a", "b"]
+
+
+def test_after_a_limit_of_the_mesh_no_other_backend_is_asked() -> None:
+    error = ResponseTooLarge("more than 64 MiB")
+    too_large = Outcome(502, [], error=error, may_follow=Verdict.FINAL)
+    assert Plan("a b | c").order(too_large) == ["a"]
 
 
 @pytest.mark.parametrize("attempts", range(4))

@@ -169,6 +169,7 @@ FAULTS = (
         "accepts and never answers",
         (Cut(how="stall"),),
         limit_s=SHORT_S,
+        forms=("stream",),  # a whole response may take as long as the request
         sees="fallback",
         calls="pf",
         answered=("answered UpstreamTimeout", "answered 200"),
@@ -358,6 +359,7 @@ FAULTS = (
         "nobody answers in time",
         (Cut(how="stall"),),
         limit_s=SHORT_S,
+        forms=("stream",),  # a whole response may take as long as the request
         fallback=(Cut(how="stall"),),
         sees=504,
         code="upstream_timeout",

@@ -13,7 +13,16 @@ from llm_mesh_middleware import LLMMeshMiddleware, Mesh, MeshSettings
 from llm_mesh_middleware.testing import Answer, FakeUpstream, error_body
 from tests.canaries import canary
 from tests.conftest import Serve
-from tests.resilience.meshes import FALLBACK, PRIMARY, Ledger, provider, route
+from tests.resilience.meshes import (
+    FALLBACK,
+    PRIMARY,
+    Ledger,
+    provider,
+    route,
+    running,
+    two_tiers,
+)
+from tests.resilience.meshes import ask as mesh_ask
 
 # The official SDK sends no Host but that of its base URL.
 LOCAL = "127.0.0.1"
@@ -174,3 +183,19 @@ async def test_the_async_client_is_told_the_same(
                 model="m", messages=[{"role": "user", "content": "Good morning"}]
             )
     assert len(primary.requests) + len(fallback.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "is_marked"),
+    [(400, False), (404, False), (408, True), (409, True), (429, True), (500, True), (503, True)],
+)
+async def test_what_an_sdk_would_retry_is_marked_once_the_mesh_has_retried_it(
+    primary: FakeUpstream, fallback: FakeUpstream, status: int, is_marked: bool
+) -> None:
+    for upstream in (primary, fallback):
+        upstream.always(Answer(status, body=error_body("no")))
+    retry = {"codes": [status], "backoff": "1ms"}
+    async with running(*two_tiers(primary, fallback, retry=retry)) as mesh:
+        answer = await mesh_ask(mesh)
+    assert int(answer.headers["x-llm-mesh-attempts"]) > 1
+    assert answer.headers.get("x-should-retry") == ("false" if is_marked else None)

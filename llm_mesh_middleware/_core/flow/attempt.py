@@ -7,6 +7,8 @@ from collections.abc import Callable, Generator
 import msgspec
 
 from ...exceptions import (
+    RequestNotSent,
+    ResponseTooLarge,
     UpstreamConnectError,
     UpstreamError,
     UpstreamProtocolError,
@@ -26,7 +28,7 @@ from ..values.steps import Read, Send, Step, StepResult
 from ..values.summary import AnswerSummary
 from ..values.timeouts import Timeouts
 from .observer import Observation
-from .retrying import retry_after_s
+from .retrying import Verdict, retry_after_s
 
 __all__ = ["Attempt", "CallContext", "Outcome", "call_headers"]
 
@@ -56,7 +58,8 @@ class Outcome(msgspec.Struct, frozen=True):
     """What an attempt brought: an answer, ready for the client, or an error.
 
     `reasons` are the code and the type of a provider's error object. A stream's `relay` has taken
-    the first bytes already; what became of them is `body`.
+    the first bytes already; what became of them is `body`. `may_follow` is the most that may follow
+    it. One that `is_disguised` is an error with the status 200.
     """
 
     status: int
@@ -67,6 +70,8 @@ class Outcome(msgspec.Struct, frozen=True):
     error: UpstreamError | None = None
     reasons: frozenset[str] = frozenset()
     retry_after_s: float | None = None
+    may_follow: Verdict = Verdict.ANYWHERE
+    is_disguised: bool = False
 
     @property
     def result(self) -> Result:
@@ -75,12 +80,18 @@ class Outcome(msgspec.Struct, frozen=True):
             return "rate_limited"
         if _is_unreachable(self.error):
             return "unreachable"
+        if isinstance(self.error, _OUR_REFUSALS):
+            return "cancelled"
         return "failure" if self.error is not None or self.status >= 500 else "success"
 
     @property
     def cause(self) -> str:
         """What went wrong, for people."""
         return f"answered {self.status}" if self.error is None else self.error.message
+
+
+# Errors that say nothing of the provider, and would be the same at any other.
+_OUR_REFUSALS = (RequestNotSent, ResponseTooLarge)
 
 
 def _is_unreachable(error: UpstreamError | None) -> bool:
@@ -111,9 +122,13 @@ class Attempt:
         self._transformer: Transformer = context.operation.dialect.transformer(
             context.request, context.operation, upstream
         )
-        self._first_byte = context.deadline.for_host(upstream.host).or_sooner(
-            context.clock(), "first_byte", context.timeouts.first_byte
-        )
+        deadline = context.deadline.for_host(upstream.host)
+        if self._transformer.wants_stream:
+            deadline = deadline.or_sooner(
+                context.clock(), "first_byte", context.timeouts.first_byte
+            )
+        # A whole response begins when the model has finished, however long it thinks.
+        self._first_byte = deadline
 
     @property
     def model(self) -> str | None:
@@ -182,7 +197,9 @@ class Attempt:
             return (yield from self._read_whole(head, begun))
         except UpstreamError as error:
             secrets.redact_error(error)
-            return Outcome(error.status, [], error=error)
+            is_ours = isinstance(error, _OUR_REFUSALS)
+            may_follow = Verdict.FINAL if is_ours else Verdict.ANYWHERE
+            return Outcome(error.status, [], error=error, may_follow=may_follow)
 
     def _is_stream(
         self, head: ResponseHead, begun: list[bytes]
@@ -198,7 +215,10 @@ class Attempt:
         self, head: ResponseHead, begun: list[bytes]
     ) -> Generator[Step, StepResult, Outcome]:
         """Read up to the first event; until then another attempt can be made."""
-        headers, relay = self._transformer.relay(head)
+        try:
+            headers, relay = self._transformer.relay(head)
+        except UpstreamProtocolError as error:
+            return self._unreadable(error)
         secrets = self.upstream.secrets
         received, held, size = b"".join(begun), [], 0
         while True:
@@ -208,7 +228,7 @@ class Attempt:
             if relay.refusal is not None:
                 return self._whole_outcome(head, relay.refusal)
             if isinstance(relay.error, UpstreamError) and not relay.has_event:
-                raise relay.error
+                return self._unreadable(relay.error)
             if relay.has_event or not received or size > _MAX_HELD_BACK:
                 break
             received = yield from _read(self._first_byte)
@@ -223,7 +243,16 @@ class Attempt:
     ) -> Generator[Step, StepResult, Outcome]:
         received = yield from self._read_all(begun)
         limit = self._context.max_response_bytes
-        return self._whole_outcome(head, self._transformer.whole(head, received, max_bytes=limit))
+        try:
+            answer = self._transformer.whole(head, received, max_bytes=limit)
+        except UpstreamProtocolError as error:
+            return self._unreadable(error)
+        return self._whole_outcome(head, answer)
+
+    def _unreadable(self, error: UpstreamError) -> Outcome:
+        """Return the outcome of a response that was paid for and would be no better next time."""
+        self.upstream.secrets.redact_error(error)
+        return Outcome(error.status, [], error=error, may_follow=Verdict.ELSEWHERE)
 
     def _whole_outcome(self, head: ResponseHead, answer: WholeAnswer) -> Outcome:
         secrets, is_error = self.upstream.secrets, answer.status >= 400
@@ -240,6 +269,7 @@ class Attempt:
             summary=None if summary is None else secrets.redact_summary(summary),
             reasons=answer.reasons,
             retry_after_s=retry_after_s(head.headers, wall_clock) if is_error else None,
+            is_disguised=is_error and head.status < 300,
         )
 
     def _read_all(self, chunks: list[bytes]) -> Generator[Step, StepResult, bytes]:
@@ -254,7 +284,7 @@ class Attempt:
             size += len(chunk)
         if size > limit:
             host = self.upstream.host
-            raise UpstreamProtocolError(f"{host} answered with more than {limit} bytes")
+            raise ResponseTooLarge(f"{host} answered with more than {limit} bytes")
         return b"".join(chunks)
 
     def _request(self) -> UpstreamRequest:

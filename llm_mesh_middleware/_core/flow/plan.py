@@ -202,6 +202,15 @@ class AttemptPlan:
         return None
 
     def _verdict(self, outcome: Outcome) -> Verdict:
+        """Return what may follow; an error in disguise is tried elsewhere whatever it means."""
+        verdict = self._retried(outcome)
+        if verdict is Verdict.FINAL and outcome.is_disguised:
+            verdict = Verdict.ELSEWHERE
+        if Verdict.FINAL in (verdict, outcome.may_follow):
+            return Verdict.FINAL
+        return verdict if outcome.may_follow is Verdict.ANYWHERE else outcome.may_follow
+
+    def _retried(self, outcome: Outcome) -> Verdict:
         """A provider that was waited for in vain is not waited for a second time."""
         error = outcome.error
         phase = error.phase if isinstance(error, UpstreamTimeout) else None

@@ -10,7 +10,13 @@ from collections.abc import Callable, Generator
 
 import msgspec
 
-from ...exceptions import AnswerableError, ClientDisconnected, ServerShutdown, UpstreamError
+from ...exceptions import (
+    AnswerableError,
+    ClientDisconnected,
+    ServerShutdown,
+    UpstreamError,
+    UpstreamTimeout,
+)
 from ..dialect import BodyRelay
 from ..http.response_headers import NOSNIFF
 from ..provider.health import Lease
@@ -24,6 +30,9 @@ __all__ = ["Flow", "Reply", "StreamEnd", "refusal", "stream_body"]
 
 # How long a connection is read on after the stream's own end, so that it can be used again.
 _DRAIN_S = 0.5
+
+# A client that holds up a stream for so long may have made the provider give it up.
+_SLOW_S = 1.0
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -71,24 +80,20 @@ class StreamEnd(msgspec.Struct, frozen=True):
     clock: Callable[[], float]
     observation: Observation
 
-    def settle(self, relay: BodyRelay, reason: Exception | None) -> bytes:
+    def settle(self, relay: BodyRelay, reason: Exception | None, held_s: float) -> bytes:
         """Record the end of a stream; return what the client still gets.
 
         The relay knows whether anything is missing: a stream that has come to its own end is whole,
-        also if the client or the provider then hangs up.
+        also if the client or the provider then hangs up. `held_s` is the longest that the client
+        took to accept some bytes.
         """
         secrets = self.secrets
         last = secrets.redact_content(relay.finish() if reason is None else relay.abort(reason))
         error = relay.error
-        if error is None:
-            result: Result = "success"
-        elif isinstance(error, ClientDisconnected | ServerShutdown):
-            result = "cancelled"
-        else:
-            result = "failure"
-            if isinstance(error, UpstreamError):
-                secrets.redact_error(error)
-        self.lease.end(result, self.clock())
+        if isinstance(error, UpstreamError):
+            secrets.redact_error(error)
+        cause = "" if error is None else f"a stream ended early: {error}"
+        self.lease.end(_result(error, held_s), self.clock(), cause=cause)
         summary = secrets.redact_summary(relay.summary)
         self.observation.summarised(summary)
         self.observation.ended(self.status, error, summary.usage)
@@ -111,6 +116,7 @@ def stream_body(
     observation = end.observation
     is_watched = observation.wants_chunks
     seen = 0
+    clock, held_s = end.clock, 0.0
     reason: Exception | None = None
     try:
         while True:
@@ -118,12 +124,14 @@ def stream_body(
                 observation.chunks(relay.events - seen)
                 seen = relay.events
             if passed:
+                since = clock()
                 yield passed
+                held_s = max(held_s, clock() - since)
             if relay.is_over:
                 if relay.error is not None or read.idle_s is None:
                     break
                 # Nothing is missing: what is left is the end of the connection's framing.
-                read = Read(deadline.or_sooner(end.clock(), "idle", _DRAIN_S))
+                read = Read(deadline.or_sooner(clock(), "idle", _DRAIN_S))
             received = yield read
             if not received:
                 break
@@ -134,7 +142,20 @@ def stream_body(
     except (ClientDisconnected, ServerShutdown) as thrown:
         reason = thrown
     except GeneratorExit:  # nobody reads on, and nobody has said why
-        end.settle(relay, ClientDisconnected("the client went away"))
+        end.settle(relay, ClientDisconnected("the client went away"), held_s)
         raise
-    if last := end.settle(relay, reason):
+    if last := end.settle(relay, reason, held_s):
         yield last
+
+
+def _result(error: Exception | None, held_s: float) -> Result:
+    """Return what the end of a stream says of the provider: what others cause says nothing.
+
+    The request's own limit ends streams that are merely long, and a provider gives up a client that
+    reads too slowly.
+    """
+    if error is None:
+        return "success"
+    is_limit = isinstance(error, UpstreamTimeout) and error.phase == "request"
+    is_others = is_limit or isinstance(error, ClientDisconnected | ServerShutdown)
+    return "cancelled" if is_others or held_s > _SLOW_S else "failure"

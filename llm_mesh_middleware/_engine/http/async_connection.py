@@ -178,7 +178,7 @@ class AsyncDestination:
         """Return the head of `request` on the wire.
 
         Raises:
-            UpstreamProtocolError: a field cannot be sent as it is.
+            RequestNotSent: a field cannot be sent as it is.
         """
         if self._forwards is not None:
             return self._forwards.forwarded_head(request)

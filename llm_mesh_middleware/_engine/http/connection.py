@@ -59,7 +59,7 @@ class Destination:
         """Return the head of `request` on the wire.
 
         Raises:
-            UpstreamProtocolError: a field cannot be sent as it is.
+            RequestNotSent: a field cannot be sent as it is.
         """
         if self.proxy is not None and self.context is None:
             return self.proxy.forwarded_head(request)

@@ -11,7 +11,12 @@ from typing import Protocol
 
 from ..._core.values.headers import Headers
 from ..._core.values.messages import ResponseHead, UpstreamRequest
-from ...exceptions import UpstreamConnectError, UpstreamError, UpstreamProtocolError
+from ...exceptions import (
+    RequestNotSent,
+    UpstreamConnectError,
+    UpstreamError,
+    UpstreamProtocolError,
+)
 from ..tasks.cancel_scope import CancelScope
 
 __all__ = [
@@ -149,7 +154,7 @@ def request_head(
     """Return the head of `request` on the wire.
 
     Raises:
-        UpstreamProtocolError: a field cannot be sent as it is.
+        RequestNotSent: a field cannot be sent as it is.
     """
     lines = [f"{request.method} {target} HTTP/1.1".encode("ascii"), *map(b": ".join, fields)]
     if request.body or request.method != "GET":
@@ -158,7 +163,7 @@ def request_head(
     has_breaks = not head.count(b"\n") == head.count(b"\r") == len(lines) + 1
     if has_breaks or b"\0" in head or not are_names([name for name, _ in fields]):
         host = request.endpoint.provider_host
-        raise UpstreamProtocolError(f"a header field for {host} cannot be sent as it is")
+        raise RequestNotSent(f"a header field for {host} cannot be sent as it is")
     return head
 
 

@@ -76,7 +76,7 @@ class Proxy:
         """Return the head of a plain `request` that the proxy is to forward.
 
         Raises:
-            UpstreamProtocolError: a field cannot be sent as it is.
+            RequestNotSent: a field cannot be sent as it is.
         """
         target = f"http://{_authority(request.endpoint)}{request.target}"
         return request_head(request, target=target, fields=(*request.headers, *self._fields()))
