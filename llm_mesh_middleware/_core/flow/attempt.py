@@ -59,7 +59,8 @@ class Outcome(msgspec.Struct, frozen=True):
 
     `reasons` are the code and the type of a provider's error object. A stream's `relay` has taken
     the first bytes already; what became of them is `body`. `may_follow` is the most that may follow
-    it. One that `is_disguised` is an error with the status 200.
+    it. One that `is_disguised` is an error with the status 200, one that
+    `is_refused_addition` refuses what only the mesh has added to the request.
     """
 
     status: int
@@ -72,6 +73,7 @@ class Outcome(msgspec.Struct, frozen=True):
     retry_after_s: float | None = None
     may_follow: Verdict = Verdict.ANYWHERE
     is_disguised: bool = False
+    is_refused_addition: bool = False
 
     @property
     def result(self) -> Result:
@@ -118,10 +120,13 @@ class Attempt:
         self.number = number
         self._endpoint = candidate.endpoint
         self._preferred_host = preferred_host
+        self._health = candidate.health
         self._context = context
         self._transformer: Transformer = context.operation.dialect.transformer(
             context.request, context.operation, upstream
         )
+        if self._health.refuses_additions:
+            self._transformer.leave_addition_out()
         deadline = context.deadline.for_host(upstream.host)
         if self._transformer.wants_stream:
             deadline = deadline.or_sooner(
@@ -262,6 +267,9 @@ class Attempt:
             headers = [field for field in headers if field[0] != b"content-length"]
             headers.append((b"content-length", b"%d" % len(body)))
         wall_clock = self._context.wall_clock
+        is_refused_addition = is_error and self._transformer.is_refusal_of_addition(answer)
+        if is_refused_addition:
+            self._health.refuses_additions = True
         return Outcome(
             answer.status,
             headers,
@@ -270,6 +278,7 @@ class Attempt:
             reasons=answer.reasons,
             retry_after_s=retry_after_s(head.headers, wall_clock) if is_error else None,
             is_disguised=is_error and head.status < 300,
+            is_refused_addition=is_refused_addition,
         )
 
     def _read_all(self, chunks: list[bytes]) -> Generator[Step, StepResult, bytes]:

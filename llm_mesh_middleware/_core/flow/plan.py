@@ -145,6 +145,8 @@ class AttemptPlan:
 
     def after(self, choice: Choice, outcome: Outcome, now: float) -> Choice | None:
         """What follows an attempt that is not the last word; None if it is."""
+        if outcome.is_refused_addition:  # the next attempt leaves it out
+            return replace(choice, pause_s=0.0)
         if choice.is_forced:
             return None
         verdict = self._verdict(outcome)

@@ -122,6 +122,8 @@ class ProviderHealth:
         lock: AbstractContextManager[object],
         on_change: Callable[[HealthChange], None] = _ignore,
     ) -> None:
+        # Some providers refuse what the mesh alone adds to a request; then it is left out.
+        self.refuses_additions = False
         self._lock = lock
         self._on_change = on_change
         self._slots = Slots(max_concurrency)
