@@ -171,6 +171,10 @@ async def test_a_stream_that_is_left_leaves_no_task_and_no_timer(
             await anext(answer.aiter_raw())
         (request,) = providers.dashscope.requests
         assert await asyncio.to_thread(request.wait_disconnected, 0.5)
+        # The generators of the library that the call above left behind are closed by the loop, each
+        # in a task that it starts for it.
+        for _ in range(10):
+            await asyncio.sleep(0)
         assert asyncio.all_tasks() == {asyncio.current_task()}
         loop: Any = asyncio.get_running_loop()
         assert [timer for timer in loop._scheduled if not timer.cancelled()] == []
