@@ -6,7 +6,6 @@ import asyncio
 import gc
 import gzip
 from collections import Counter
-from collections.abc import Iterator
 from typing import Literal
 
 import pytest
@@ -329,51 +328,6 @@ async def test_closing_a_client_ends_its_calls(
 
 
 STREAMED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n[DONE]\r\n"
-
-
-@pytest.fixture
-def late_end() -> Iterator[tuple[FakeUpstream, Gate]]:
-    """A provider whose body ends only when the gate opens, long after its last event."""
-    with FakeUpstream(host_names=HOST, tls=False) as upstream:
-        gate = Gate()
-        upstream.script(Stream([b"[DONE]", gate]))
-        yield upstream, gate
-
-
-async def test_a_drained_connection_is_kept(
-    client: AsyncUpstreamClient, late_end: tuple[FakeUpstream, Gate]
-) -> None:
-    upstream, gate = late_end
-    response = await client.open(request_to(upstream))
-    assert await response.read() == b"[DONE]"
-    asyncio.get_running_loop().call_later(0.02, gate.open)
-    await response.aclose(drain_s=5)
-    await call(client, request_to(upstream))
-
-    assert [request.connection for request in upstream.requests] == [1, 1]
-
-
-async def test_a_body_without_end_is_drained_no_longer_than_allowed(
-    client: AsyncUpstreamClient, late_end: tuple[FakeUpstream, Gate]
-) -> None:
-    upstream, gate = late_end
-    response = await client.open(request_to(upstream))
-    assert await response.read() == b"[DONE]"
-    async with asyncio.timeout(2):
-        await response.aclose(drain_s=0.02)
-    assert await asyncio.to_thread(upstream.requests[0].wait_disconnected, 1)
-    gate.open()
-
-
-async def test_no_more_than_a_little_is_drained(
-    client: AsyncUpstreamClient, plain_upstream: FakeUpstream
-) -> None:
-    plain_upstream.script(Stream([b"[DONE]", *[b"x" * 2**16] * 1000], framing="chunked"))
-    response = await client.open(request_to(plain_upstream))
-    assert await response.read()
-    async with asyncio.timeout(5):
-        await response.aclose(drain_s=60)
-    assert await asyncio.to_thread(plain_upstream.wait_closed, 1)
 
 
 @pytest.mark.parametrize("tail", [b"0\r\nbad\r\n", b"0\r\nContent-Length: 9\r\n\r\n", b"rest"])

@@ -40,8 +40,8 @@ class ThreadedResponse:
     async def read(self) -> bytes:
         return await in_thread(self._scope, lambda: self._response.read(soon()))
 
-    async def aclose(self, *, drain_s: float = 0.0) -> None:
-        await asyncio.to_thread(self._response.close, drain_s=drain_s)
+    async def aclose(self) -> None:
+        self._response.close()
 
 
 def soon() -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from weakref import WeakSet
 
@@ -18,7 +17,6 @@ from .http1 import NoResponse, NotHTTP, ResponseReader
 from .httpx_spans import atraced, is_instrumented
 from .pool import KEEPALIVE_S
 from .protocols import (
-    MAX_DRAINED_BYTES,
     STALE_S,
     connect_failure,
     response_head,
@@ -215,24 +213,8 @@ class AsyncPooledResponse:
             raise torn(self._host) from exc
         return b""
 
-    async def aclose(self, *, drain_s: float = 0.0) -> None:
+    async def aclose(self) -> None:
         """Keep the connection if the body is complete; see `AsyncUpstreamResponse`."""
-        if drain_s and not self._answer.is_over:
-            try:
-                await self._drain(drain_s)
-            except BaseException:
-                self._close()
-                raise
-        self._close()
-
-    async def _drain(self, seconds: float) -> None:
-        drained = 0
-        with contextlib.suppress(UpstreamError, TimeoutError):
-            async with asyncio.timeout(seconds):
-                while drained <= MAX_DRAINED_BYTES and (data := await self.read()):
-                    drained += len(data)
-
-    def _close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is None:
             return

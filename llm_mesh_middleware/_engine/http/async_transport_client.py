@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
@@ -13,7 +12,7 @@ from ..._core.values.messages import UpstreamRequest
 from ...exceptions import UpstreamError
 from ..tasks.shielding import run_interruptible, run_to_completion
 from .httpx_spans import make_request
-from .protocols import MAX_DRAINED_BYTES, STALE_S, response_head, torn
+from .protocols import STALE_S, response_head, torn
 from .transport_client import extensions_of, fields_of, map_error
 
 __all__ = ["AsyncTransportClient"]
@@ -125,18 +124,9 @@ class AsyncTransportResponse:
         except (httpx.TransportError, OSError) as exc:
             raise torn(self._host) from exc
 
-    async def aclose(self, *, drain_s: float = 0.0) -> None:
+    async def aclose(self) -> None:
         """Close; httpcore keeps the connection if the body was read to its end."""
-        if drain_s:
-            await self._drain(drain_s)
         await run_to_completion(self._close())
-
-    async def _drain(self, seconds: float) -> None:
-        drained = 0
-        with contextlib.suppress(UpstreamError, TimeoutError):
-            async with asyncio.timeout(seconds):
-                while drained <= MAX_DRAINED_BYTES and (data := await self.read()):
-                    drained += len(data)
 
     async def _next(self) -> bytes:
         async for chunk in self._chunks:

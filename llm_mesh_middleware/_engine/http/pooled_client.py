@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import ssl
 import time
@@ -12,14 +11,13 @@ import httpcore
 
 from ..._core.values.endpoint import Endpoint, TLSFiles
 from ..._core.values.messages import Deadline, UpstreamRequest
-from ...exceptions import ClientDisconnected, UpstreamError, UpstreamProtocolError
+from ...exceptions import UpstreamError, UpstreamProtocolError
 from ..tasks.cancel_scope import CancelScope
 from ..tls import TLSContexts
 from .connection import Connection, Destination, ProxyRefused
 from .http1 import NoResponse, NotHTTP, ResponseReader
 from .httpx_spans import is_instrumented, traced
 from .protocols import (
-    MAX_DRAINED_BYTES,
     STALE_S,
     connect_failure,
     response_head,
@@ -176,10 +174,8 @@ class PooledResponse:
         scope.check()
         return b""
 
-    def close(self, *, drain_s: float = 0.0) -> None:
+    def close(self) -> None:
         """Keep the connection if the body is complete, else close it; see `UpstreamResponse`."""
-        if drain_s and not self._answer.is_over:
-            self._drain(time.monotonic() + drain_s)
         connection, self._connection = self._connection, None
         if connection is None:
             return
@@ -187,12 +183,6 @@ class PooledResponse:
             self._destination.pool.give_back(connection)
         else:
             connection.close()
-
-    def _drain(self, until: float) -> None:
-        drained = 0
-        with contextlib.suppress(UpstreamError, TimeoutError, ClientDisconnected):
-            while drained <= MAX_DRAINED_BYTES and (data := self.read(until)):
-                drained += len(data)
 
 
 def _map(exc: Exception, request: UpstreamRequest) -> UpstreamError:

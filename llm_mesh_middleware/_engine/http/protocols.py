@@ -20,7 +20,6 @@ from ...exceptions import (
 from ..tasks.cancel_scope import CancelScope
 
 __all__ = [
-    "MAX_DRAINED_BYTES",
     "MAX_HEAD_BYTES",
     "MAX_JOINED_BYTES",
     "STALE_S",
@@ -41,9 +40,6 @@ _MAX_FIELDS = 256
 
 # A body up to this size is sent together with the head: one packet, one system call.
 MAX_JOINED_BYTES = 64 * 1024
-
-# How much of a body may be read only to keep its connection.
-MAX_DRAINED_BYTES = 64 * 1024
 
 # A kept connection that is found closed is found so at once; later, the provider had the request.
 STALE_S = 1.0
@@ -68,14 +64,8 @@ class AsyncUpstreamResponse(Protocol):
             UpstreamError: the provider broke the response off.
         """
 
-    async def aclose(self, *, drain_s: float = 0.0) -> None:
-        """Keep the connection if the body was read to its end, else close it at once.
-
-        Args:
-            drain_s: wait so long for the end of the body, and drop what comes before it. For a
-                stream whose last event was read, while the bytes that end the body may still be
-                on the way.
-        """
+    async def aclose(self) -> None:
+        """Keep the connection if the body was read to its end, else close it at once."""
 
 
 class AsyncUpstreamClient(Protocol):
@@ -108,7 +98,7 @@ class UpstreamResponse(Protocol):
             UpstreamError: the provider broke the response off.
         """
 
-    def close(self, *, drain_s: float = 0.0) -> None:
+    def close(self) -> None:
         """Do as `AsyncUpstreamResponse.aclose`."""
 
 

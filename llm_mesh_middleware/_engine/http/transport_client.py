@@ -82,7 +82,7 @@ class TransportResponse:
             self._scope.check()
         return data
 
-    def close(self, *, drain_s: float = 0.0) -> None:
+    def close(self) -> None:
         """Close; what the transport does with an unread body is its own business."""
         with contextlib.suppress(*_BROKEN):
             self._response.stream.close()  # type: ignore[union-attr]  # checked above
