@@ -8,6 +8,7 @@
     │   ├── InvalidClientKey        401  invalid_client_key
     │   ├── AccessDenied            403  access_denied
     │   ├── NoRouteMatched          404  route_not_found
+    │   ├── ModelNotFound           404  model_not_found
     │   ├── UnsupportedOperation    404  unsupported_operation
     │   ├── MethodNotAllowed        405  method_not_allowed
     │   ├── RequestTimeout          408  request_timeout
@@ -46,6 +47,7 @@ __all__ = [
     "MalformedRequest",
     "MeshError",
     "MethodNotAllowed",
+    "ModelNotFound",
     "NoBackendAvailable",
     "NoRouteMatched",
     "Problem",
@@ -166,6 +168,13 @@ class NoRouteMatched(RequestError):
 
     status = 404
     code = "route_not_found"
+
+
+class ModelNotFound(RequestError):
+    """The client asks for a model that no rule of the virtual host knows."""
+
+    status = 404
+    code = "model_not_found"
 
 
 class UnsupportedOperation(RequestError):

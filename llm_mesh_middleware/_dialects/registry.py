@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from .._core.values.operations import Operation
 from . import anthropic, openai_chat, openai_responses
+from .model_lists import MODEL, MODELS
 from .openai_chat import CHAT
 
 __all__ = ["OPERATIONS", "OperationFinder"]
@@ -14,6 +15,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *openai_chat.OPERATIONS,
     *openai_responses.OPERATIONS,
     *anthropic.OPERATIONS,
+    MODELS,
 )
 
 
@@ -32,7 +34,9 @@ class OperationFinder:
 
     def __call__(self, path: str) -> Operation | None:
         """Return the operation behind a client's path, or None."""
+        if path[-1:] == "/" and path[-2:-1] not in ("", "/") and path not in self._own:
+            path = path[:-1]
         for operation in OPERATIONS:
             if path.endswith(operation.asked_as or operation.suffix):
                 return operation
-        return self._own.get(path)
+        return self._own.get(path) or (MODEL if "/models/" in path else None)

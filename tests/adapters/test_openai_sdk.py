@@ -134,8 +134,13 @@ def test_models_are_listed(options: dict[str, object], providers: Providers) -> 
     with openai.OpenAI(**options) as client:
         models = client.models.list(extra_headers={"Host": DASHSCOPE})
 
-    assert [model.id for model in models] == ["fake-model"]
-    assert [request.target for request in providers.requests] == ["/compatible-mode/v1/models"]
+        model = client.models.retrieve("qwen1.5-72b-chat", extra_headers={"Host": DASHSCOPE})
+        with pytest.raises(openai.NotFoundError) as caught:
+            client.models.retrieve("gpt-4o", extra_headers={"Host": DASHSCOPE})
+
+    assert [model.id for model in models] == [model.id] == ["qwen1.5-72b-chat"]
+    assert caught.value.code == "model_not_found"
+    assert not providers.requests
 
 
 def test_an_error_of_the_mesh_is_the_sdks_own_exception(

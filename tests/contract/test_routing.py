@@ -120,7 +120,7 @@ def test_other_hosts_reach_the_application(world: World, host: str) -> None:
         ("POST", "/v1/completions", "/primary/v1/completions"),
         ("POST", "/v1/embeddings", "/primary/v1/embeddings"),
         ("POST", "/v1/responses", "/primary/v1/responses"),
-        ("GET", "/v1/models", "/primary/v1/models"),
+        ("POST", "/v1/chat/completions/", "/primary/v1/chat/completions"),
     ],
 )
 def test_each_operation_has_its_path_at_the_provider(
@@ -135,6 +135,16 @@ def test_each_operation_has_its_path_at_the_provider(
     )
     (request,) = world.primary.requests
     assert (request.method, request.path) == (method, target)
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/models", "/any/v1/models/"])
+def test_models_are_listed_from_the_configuration(world: World, path: str) -> None:
+    world.start()
+    answer = world.ask(method="GET", path=path)
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert [model["id"] for model in json.loads(answer.body)["data"]] == ["primary-model"]
+    assert not world.primary.requests
 
 
 def test_an_unknown_path_is_404(world: World) -> None:

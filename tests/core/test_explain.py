@@ -229,7 +229,7 @@ def test_the_members_that_would_be_set_are_told(
 
 def test_what_has_no_body_has_no_changes() -> None:
     told = explained(
-        provider(openai="{model: b}"),
+        provider(),
         route(f"- {{{BACKEND}}}"),
         asked=request(method="", path="/v1/models", body=""),
     )

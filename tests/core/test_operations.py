@@ -81,7 +81,9 @@ TARGETS = [
     ("/v1/chat/completions", "/%2e%2e/", REFUSED),
     ("/v1/chat/completions", "/admin/..;/chat/completions", "/v1/chat/completions"),
     ("/v1/chat/completions", "/chat/completions;x", REFUSED),
-    ("/v1/chat/completions", "/chat/completions/", REFUSED),
+    ("/v1/chat/completions", "/chat/completions/", "/v1/chat/completions"),
+    ("/v1/chat/completions", "/v1/embeddings/", "/v1/embeddings"),
+    ("/v1/chat/completions", "/chat/completions//", REFUSED),
     ("/v1/chat/completions", "/chat/completions/..", REFUSED),
     ("/v1/chat/completions", "/chat/completions/../../admin", REFUSED),
     ("/v1/chat/completions", "/chat/completions%00", REFUSED),
@@ -120,7 +122,7 @@ def test_the_target_is_the_configured_one_of_the_operation(
     ],
 )
 def test_models_are_asked_for_with_get_and_without_a_body(configured: str, target: str) -> None:
-    routes = table(provider(openai="{model: m, defaults: {top_p: 1}}", spec=f"path: {configured}"))
+    routes = table(provider(openai="{defaults: {top_p: 1}}", spec=f"path: {configured}"))
     upstream = sent(routes, request(method="GET", path="/v1/models", body="not JSON"), host=ACME)
     assert (upstream.method, upstream.target, upstream.body) == ("GET", target, b"")
 

@@ -19,7 +19,6 @@ REQUESTS: list[tuple[str, str, dict[str, str], dict[str, object] | None]] = [
     (DASHSCOPE, "/", {"user-type": "subscriber"}, {"messages": [], "model": "mine"}),
     (DASHSCOPE, "/v1/chat/completions", {"user-agent": "me/1"}, {"stream": True}),
     (DASHSCOPE, "/v1/embeddings", {"openai-organization": "o"}, {"input": "a", "model": "e"}),
-    (DASHSCOPE, "/v1/models", {}, None),
     (DEMO, "/", {"cookie": "c", "authorization": "Bearer x"}, {"stream": True, "n": 1}),
 ]
 
@@ -74,6 +73,18 @@ def _assert_body(sent: bytes, asked: dict[str, object] | None, changes: object) 
         else:
             expected[change.name] = json.loads(change.value)
     assert json.loads(sent) == expected
+
+
+async def test_an_explained_list_of_models_is_the_one_that_is_sent() -> None:
+    mesh = make_mesh([])
+    transport = httpx.ASGITransport(LLMMeshMiddleware(Starlette(), mesh=mesh))
+    headers = {"user-type": "subscriber"}
+    told = mesh.explain(DASHSCOPE, path="/v1/models", headers=headers.items())
+    async with httpx.AsyncClient(transport=transport, base_url=f"http://{DASHSCOPE}") as client:
+        answer = await client.get("/v1/models", headers=headers)
+    assert told.is_served
+    assert tuple(model["id"] for model in answer.json()["data"]) == told.models
+    assert f"{', '.join(told.models)}; no provider is asked" in told.to_text()
 
 
 def test_nothing_is_sent_to_explain() -> None:

@@ -15,12 +15,14 @@ from msgspec.structs import replace as struct_replace
 from ...exceptions import AnswerableError, NoRouteMatched
 from ..balance.sticky import Sticky
 from ..flow.exchange import understand
+from ..flow.model_list import list_models
 from ..flow.observer import Observation
 from ..flow.plan import AttemptPlan
 from ..flow.retrying import RetryBudget
 from ..http.forwarding import ForwardPolicy
 from ..provider.registry import HealthRegistry
 from ..routing.matching import Condition, Exact, Match, Prefix, Regex
+from ..routing.naming import known_models
 from ..routing.table import RouteRule, RoutingTable, VirtualHost
 from ..values.messages import ClientRequest
 from ..values.operations import Operation
@@ -88,6 +90,9 @@ class _Explainer:
             request, operation = understand(host, request, Observation())
             self._request = request
             known["operation"] = operation.name
+            if operation.write_models is not None and list_models(host, request) is not None:
+                known["models"] = known_models(host, request)
+                return _told(self._unexplained(), self._mask, **known)
             known["rules"] = self._rules()
             rule = host.select(request)
             known |= {"rule": rule.name, "retry": rule.retry, "timeouts": rule.timeouts}
@@ -95,8 +100,10 @@ class _Explainer:
             known["backends"] = tuple(self._backends(rule, operation))
         except AnswerableError as error:
             known["refusal"] = Refusal(error.status, error.code, error.message)
-        explained = Explanation(request.method, request.host, request.path)
-        return _told(explained, self._mask, **known)
+        return _told(self._unexplained(), self._mask, **known)
+
+    def _unexplained(self) -> Explanation:
+        return Explanation(self._request.method, self._request.host, self._request.path)
 
     def _rules(self) -> tuple[RuleExplanation, ...]:
         explained: list[RuleExplanation] = []

@@ -91,7 +91,8 @@ class Refusal:
 class Findings:
     """How a request would be routed if every provider were healthy.
 
-    What comes after the point where a request is refused is empty.
+    What comes after the point where a request is refused is empty. `models` is the reply to a
+    client that asks which there are.
     """
 
     method: str
@@ -106,4 +107,5 @@ class Findings:
     sticky: StickyKey | None = None
     retry: RetryPolicy | None = None
     timeouts: Timeouts | None = None
+    models: tuple[str, ...] = ()
     refusal: Refusal | None = None

@@ -66,6 +66,8 @@ def _request_rows(findings: Findings) -> Iterator[Row]:
     ):
         if value is not None:
             yield name, value
+    if findings.models:
+        yield "models", f"{', '.join(findings.models)}; no provider is asked"
     sticky = findings.sticky
     if sticky is not None and not sticky.value:
         yield "sticky", f"the request has no {sticky.field}, so its backend is drawn at random"

@@ -25,6 +25,7 @@ from ..values.selection import Selection
 from ..values.steps import Await, Body, Race, Raced, Send, Sleep, Step, StepResult
 from .attempt import Attempt, CallContext, Outcome
 from .keepalive import keep_alive
+from .model_list import list_models
 from .observer import Observation
 from .plan import AttemptPlan, Choice
 from .reply import Flow, Reply, StreamEnd, stream_body
@@ -88,6 +89,9 @@ def exchange(
     try:
         request, operation = understand(host, request, observation)
         check_hops(request.headers, policy.mesh_id)
+        if operation.write_models is not None and (listed := list_models(host, request)):
+            observation.ended(listed.status, None, None)
+            return _at_once(listed)
         rule = host.select(request)
         lacks_key = rule.balancer.lacks_key(request)
         observation.selected(Selection(host.route, rule.name, lacks_key))
@@ -121,6 +125,11 @@ def exchange(
     if keepalive_s and read_bool(request.fields, "stream") is True:
         return keep_alive(flow, interval_s=keepalive_s, clock=clock)
     return flow
+
+
+def _at_once(reply: Reply) -> Flow:
+    return reply
+    yield  # a generator without a step
 
 
 def _observed(flow: Flow, observation: Observation) -> Flow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -63,6 +64,17 @@ class AnthropicMessages:
         other = "api_error" if error.status >= 500 else "invalid_request_error"
         told = {"type": _TYPES.get(error.status, other), "message": error.message}
         return msgspec.json.encode({"type": "error", "error": told, "request_id": None})
+
+    def write_model(self, name: str) -> dict[str, object]:
+        """Return a model object."""
+        created_at = "1970-01-01T00:00:00Z"  # the API's own word for a date that is not known
+        return {"type": "model", "id": name, "display_name": name, "created_at": created_at}
+
+    def write_models(self, names: Sequence[str]) -> dict[str, object]:
+        """Return a page of models that is the whole list."""
+        first, last = (names[0], names[-1]) if names else (None, None)
+        data = list(map(self.write_model, names))
+        return {"data": data, "has_more": False, "first_id": first, "last_id": last}
 
     def error_event(self, error: AnswerableError, *, position: int = 0) -> bytes:
         """Return an `error` event; its data is the error object."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..._core.dialect import FactReader, Transformer, Whole
@@ -52,6 +53,14 @@ class OpenAIChat:
         """Return an error object."""
         return error_body(error)
 
+    def write_model(self, name: str) -> dict[str, object]:
+        """Return a model object."""
+        return {"id": name, "object": "model", "created": 0, "owned_by": "llm-mesh"}
+
+    def write_models(self, names: Sequence[str]) -> dict[str, object]:
+        """Return a list of models."""
+        return {"object": "list", "data": list(map(self.write_model, names))}
+
     def error_event(self, error: AnswerableError, *, position: int = 0) -> bytes:
         """Return an error object as an event without a name."""
         return make_event(error_body(error))
@@ -66,5 +75,4 @@ OPERATIONS = (
     CHAT,
     Operation("text_completion", "/completions", DIALECT, is_generation=True, has_two_forms=True),
     Operation("embeddings", "/embeddings", DIALECT),
-    Operation("models", "/models", DIALECT, method="GET"),
 )

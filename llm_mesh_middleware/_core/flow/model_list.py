@@ -1,0 +1,35 @@
+"""The reply to a client that asks which models there are, made from the configuration.
+
+A provider that happens to be drawn would list its own, whatever the rules of the route make of
+those names.
+"""
+
+from __future__ import annotations
+
+from ...exceptions import ModelNotFound
+from ..routing.naming import has_one_provider, known_models
+from ..routing.table import VirtualHost
+from ..values.messages import ClientRequest
+from .reply import Reply
+
+__all__ = ["list_models"]
+
+
+def list_models(host: VirtualHost, request: ClientRequest) -> Reply | None:
+    """Return the reply; None if the host's models are those of its one provider.
+
+    Raises:
+        ModelNotFound: the request is about one model, and no rule knows it.
+    """
+    operation = request.operation
+    names = known_models(host, request)
+    if operation is None or operation.write_models is None:
+        return None
+    if not names and has_one_provider(host):
+        operation.check_method(request.method, allow_head=False)
+        return None
+    body = operation.write_models(request.headers, request.path, names)
+    if body is None:
+        raise ModelNotFound(f"no rule of route {host.route!r} knows this model")
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    return Reply(200, headers, b"" if request.method == "HEAD" else body)

@@ -1,0 +1,63 @@
+"""The models that a client may name on a virtual host, as far as the configuration knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..values.messages import ClientRequest
+from .matching import Condition, Exact, Match
+from .table import RouteRule, VirtualHost
+
+__all__ = ["known_models", "has_one_provider"]
+
+# What a request for the list has in common with the calls that follow it.
+_LASTING = frozenset(("header", "attribute"))
+
+
+def known_models(host: VirtualHost, request: ClientRequest) -> tuple[str, ...]:
+    """Return the models that rules for this client name, in the order of the rules.
+
+    A backend without a configured model passes any name on, so there may be more.
+    """
+    return tuple(dict.fromkeys(_names(host, request)))
+
+
+def has_one_provider(host: VirtualHost) -> bool:
+    """Whether every request to the host goes to one provider, whose list is the host's."""
+    backends = (backend for rule in host.rules for backend in rule.backends)
+    return len({backend.upstream.identity for backend in backends}) == 1
+
+
+def _names(host: VirtualHost, request: ClientRequest) -> Iterator[str]:
+    for rule in host.rules:
+        for match in rule.matches:
+            if match.excluded is None and _is_for(match, request):
+                yield from _named(rule, match)
+                if all(condition.kind in _LASTING for condition in match.conditions):
+                    return  # it takes every call of this client
+
+
+def _is_for(match: Match, request: ClientRequest) -> bool:
+    return all(each.holds(request) for each in match.conditions if each.kind in _LASTING)
+
+
+def _named(rule: RouteRule, match: Match) -> Iterator[str]:
+    wanted = [condition for condition in match.conditions if condition.kind == "model"]
+    exact = [each.test.value for each in wanted if isinstance(each.test, Exact)]
+    if exact:
+        yield from exact
+        return
+    yield from (name for name in _configured(rule) if _pass(wanted, name))
+
+
+def _pass(wanted: Sequence[Condition], name: str) -> bool:
+    return all(condition.test(name) for condition in wanted)
+
+
+def _configured(rule: RouteRule) -> Iterator[str]:
+    for backend in rule.backends:
+        upstream = backend.upstream
+        if upstream.model is not None:
+            yield upstream.model
+        else:
+            yield from filter(None, upstream.model_mapping)

@@ -1,0 +1,50 @@
+"""The operations that ask for models: `GET */models` and `GET */models/{id}`.
+
+Their path is the same in two dialects; a header that only one has tells them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+from urllib.parse import unquote
+
+import msgspec
+
+from .._core.values.headers import Headers
+from .._core.values.operations import Operation
+from . import anthropic, openai_chat
+
+__all__ = ["MODEL", "MODELS"]
+
+_SUFFIX = "/models"
+
+
+class _Form(Protocol):
+    def write_model(self, name: str) -> dict[str, object]: ...
+
+    def write_models(self, names: Sequence[str]) -> dict[str, object]: ...
+
+
+_FORMS: tuple[tuple[str, _Form], ...] = (("anthropic-version", anthropic.DIALECT),)
+
+
+def _form(headers: Headers) -> _Form:
+    for field, form in _FORMS:
+        if headers.get(field) is not None:
+            return form
+    return openai_chat.DIALECT
+
+
+def _write_all(headers: Headers, path: str, names: Sequence[str]) -> bytes:
+    return msgspec.json.encode(_form(headers).write_models(names))
+
+
+def _write_one(headers: Headers, path: str, names: Sequence[str]) -> bytes | None:
+    _, _, name = path.partition(f"{_SUFFIX}/")
+    name = unquote(name.removesuffix("/"))
+    return msgspec.json.encode(_form(headers).write_model(name)) if name in names else None
+
+
+MODELS = Operation("models", _SUFFIX, openai_chat.DIALECT, method="GET", write_models=_write_all)
+MODEL = Operation("model", _SUFFIX, openai_chat.DIALECT, method="GET", write_models=_write_one)
