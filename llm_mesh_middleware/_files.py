@@ -6,6 +6,7 @@ clock is noticed, and one that is only touched is not.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -13,7 +14,7 @@ import time
 from collections.abc import Iterable
 from typing import TypeAlias
 
-__all__ = ["FileVersion", "FileVersions", "version_of"]
+__all__ = ["FileVersion", "FileVersions", "read_bounded", "version_of"]
 
 # A digest of the content; the reason why there is none; None for what is no regular file.
 FileVersion: TypeAlias = bytes | str | None
@@ -23,6 +24,20 @@ _Status: TypeAlias = tuple[int, ...]
 # Some file systems keep dates in steps of two seconds: a file may change within a step and show the
 # same status as before.
 _STEP_NS = 2_000_000_000
+
+
+def read_bounded(path: str, max_bytes: int) -> bytes:
+    """Return what the file at `path` holds.
+
+    Raises:
+        OSError: it cannot be read, or holds more than `max_bytes`, as a device does.
+        ValueError: there is a NUL in the path.
+    """
+    with open(path, "rb") as file:
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise OSError(errno.EFBIG, f"it is longer than {max_bytes:,} bytes", path)
+    return data
 
 
 def version_of(path: str) -> FileVersion:

@@ -233,6 +233,11 @@ class MeshSettings(BaseSettings):
         default=("mesh",),
         description="Gateway names this process stands for, commas between. Default: mesh.",
     )
+    default_host: Annotated[str, AfterValidator(check_host)] | None = Field(
+        default=None,
+        description="Virtual host of requests to llm-mesh serve whose Host is none, so that a"
+        " base_url is enough. Default: none.",
+    )
     reload_interval: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         default=1,
         description="Seconds between looks at the manifests and the files they name; 0 for never."

@@ -13,7 +13,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
-from ._files import FileVersions
+from ._files import FileVersions, read_bounded
 from ._manifest import (
     Manifest,
     Resource,
@@ -46,6 +46,7 @@ __all__ = [
 
 logger = logging.getLogger("llm_mesh_middleware")
 
+_MAX_BYTES = 64 * 2**20
 _SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -167,8 +168,7 @@ class FileSource:
 
     def _load_file(self, path: str) -> Manifest:
         try:
-            with open(path, "rb") as file:
-                data = file.read()
+            data = read_bounded(path, _MAX_BYTES)
         except (OSError, ValueError) as exc:  # ValueError: NUL in the path
             return _unreadable(path, exc)
         try:

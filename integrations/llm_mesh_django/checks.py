@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from inspect import unwrap
 from typing import Any
 
 from django.apps import AppConfig
@@ -18,6 +19,12 @@ __all__ = ["check_configuration", "check_order"]
 
 _MIDDLEWARE = "llm_mesh_django.LLMMeshMiddleware"
 _COMMON = "django.middleware.common.CommonMiddleware"
+_AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
+_PROVIDED_BY = {
+    "user": _AUTHENTICATION,
+    "auser": _AUTHENTICATION,
+    "session": "django.contrib.sessions.middleware.SessionMiddleware",
+}
 
 
 def check_configuration(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
@@ -33,20 +40,53 @@ def check_configuration(app_configs: Sequence[AppConfig] | None, **_: Any) -> li
 
 
 def check_order(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """W002: a middleware that refuses unknown hosts stands before the mesh."""
+    """Check the order of `MIDDLEWARE`.
+
+    W002: a middleware that refuses unknown hosts runs before the mesh. W003: a callable of
+    `LLM_MESH` reads what a middleware behind the mesh puts into the request.
+    """
     order = list(django_settings.MIDDLEWARE)
+    if _MIDDLEWARE not in order:
+        return []
+    return [*_refused_hosts(order), *_read_too_early(order)]
+
+
+def _refused_hosts(order: Sequence[str]) -> list[CheckMessage]:
     if not {_MIDDLEWARE, _COMMON}.issubset(order) or "*" in django_settings.ALLOWED_HOSTS:
         return []
     if order.index(_MIDDLEWARE) < order.index(_COMMON):
         return []
     return [
         Warning(
-            f"{_MIDDLEWARE} stands after {_COMMON}, which refuses hosts that ALLOWED_HOSTS does"
-            " not name.",
+            f"{_MIDDLEWARE} comes after {_COMMON}, which refuses hosts that are not in"
+            " ALLOWED_HOSTS.",
             hint="Move it up in MIDDLEWARE, or add the virtual hosts to ALLOWED_HOSTS.",
             id="llm_mesh.W002",
         )
     ]
+
+
+def _read_too_early(order: Sequence[str]) -> Iterator[CheckMessage]:
+    try:
+        options = read_options()
+    except ConfigError:
+        return  # reported by the other check
+    before = order[: order.index(_MIDDLEWARE)]
+    for setting, called in (("ATTRIBUTES", options.attributes), ("AUTHORIZE", options.authorize)):
+        for name in sorted(_read_names(called) & _PROVIDED_BY.keys()):
+            if _PROVIDED_BY[name] not in before:
+                yield Warning(
+                    f'{SETTING}["{setting}"] reads request.{name}, which'
+                    f" {_PROVIDED_BY[name]} sets after {_MIDDLEWARE} has run.",
+                    hint=f"Move {_MIDDLEWARE} behind it in MIDDLEWARE, before {_COMMON}.",
+                    id="llm_mesh.W003",
+                )
+
+
+def _read_names(called: object) -> set[str]:
+    """Return the attributes that the code of a function reads, of whatever object."""
+    code = getattr(unwrap(called), "__code__", None) if callable(called) else None
+    return set() if code is None else set(code.co_names)
 
 
 def _problems(options: Options) -> Iterator[Problem]:

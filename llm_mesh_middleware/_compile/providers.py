@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from .._auth.static import StaticHeader, bearer_token
@@ -22,7 +21,7 @@ from .._core.values.provider_identity import ProviderIdentity
 from .._dialects.anthropic import MESSAGES
 from .._dialects.openai_chat import CHAT
 from .._dialects.registry import OPERATIONS
-from .._files import FileVersion, version_of
+from .._files import FileVersion, read_bounded, version_of
 from .._manifest import PYTHON, Resource, Secret, SecretName
 from ..config import LLMProvider, OpenAIConfig, SecretKeyRef
 from ..config import OutlierDetection as OutlierDetectionConfig
@@ -43,6 +42,7 @@ _DETECTION_FIELDS = {
 
 # A shorter header value is an ordinary word rather than a secret.
 _SECRET_LENGTH = 8
+_MAX_KEY_BYTES = 64 * 2**10
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +198,7 @@ class CompiledProvider:
         if source.file is not None:
             self._depend_on(source.file)
             try:
-                text = Path(source.file).read_text(encoding="latin-1")
+                text = read_bounded(source.file, _MAX_KEY_BYTES).decode("latin-1")
             except OSError as exc:
                 self._complain((*path, "file"), f"cannot read {source.file}: {exc.strerror}")
                 return None

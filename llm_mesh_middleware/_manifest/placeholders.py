@@ -11,10 +11,11 @@ _PLACEHOLDER = re.compile(r"(\$\$\{)|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|(\$\{)")
 
 
 def substitute(text: str, environ: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
-    """The text with its placeholders replaced, once, and what is wrong with them.
+    """Replace the placeholders of a text once; return it with what is wrong with them.
 
-    An empty variable counts as missing: a key that is empty is as wrong as none. What looks like a
-    placeholder and is none is a fault too, as it would be sent literally as a key.
+    An empty variable counts as missing: an empty key is as wrong as none. Line breaks at the end of
+    a value are dropped, as many tools add one. A malformed placeholder is a fault too, as it would
+    be sent literally as a key.
     """
     faults: list[str] = []
 
@@ -25,7 +26,7 @@ def substitute(text: str, environ: Mapping[str, str]) -> tuple[str, tuple[str, .
         if malformed:
             faults.append("has a ${ that is not ${NAME}; write $${ for a plain ${")
             return ""
-        value = environ.get(name, "")
+        value = environ.get(name, "").rstrip("\r\n")  # as a shell's $(...) does
         if not value:
             state = "empty" if name in environ else "not set"
             faults.append(f"environment variable {name} is {state}")

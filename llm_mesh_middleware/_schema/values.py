@@ -33,6 +33,7 @@ _MAX_DNS_NAME = 253
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _TOKEN = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 5.6.2, without upper case
 _PATH = re.compile(r"/[\x21-\x7e]*")
+_DOTS = re.compile(r"(?:\.|%2e){1,2}", re.IGNORECASE)
 _BASE_URL = re.compile(r"(https?)://([^/?#@\\]+)/?", re.IGNORECASE)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
@@ -135,7 +136,7 @@ def check_base_url(value: str) -> str:
 
 
 def check_path(value: str) -> str:
-    """The path of a request target, with its query if there is one."""
+    """Check the path of a request target, with its query if there is one."""
     if not value.startswith("/") or value.startswith("//"):
         raise ValueError("must begin with one /")
     if "#" in value:
@@ -144,6 +145,8 @@ def check_path(value: str) -> str:
         raise ValueError(
             "must be printable ASCII without spaces or line breaks; percent-encode everything else"
         )
+    if any(_DOTS.fullmatch(segment) for segment in value.partition("?")[0].split("/")):
+        raise ValueError("must not have . or .. as a segment; write the path that is meant")
     return value
 
 

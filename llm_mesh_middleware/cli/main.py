@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -54,6 +55,11 @@ def main() -> None:
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
+    "--default-host",
+    help="Virtual host of requests whose Host is none, so that base_url=http://127.0.0.1:15001/v1"
+    " is enough. Default: LLM_MESH_DEFAULT_HOST.",
+)
+@click.option(
     "--port",
     default=15001,
     show_default=True,
@@ -92,6 +98,7 @@ def main() -> None:
 def serve(
     config: tuple[str, ...],
     host: str,
+    default_host: str | None,
     port: int,
     workers: int,
     grace: float,
@@ -100,16 +107,18 @@ def serve(
 ) -> None:
     """Run the mesh as a sidecar, for programs in any language.
 
-    A client reaches it with `http_proxy=http://127.0.0.1:15001`, or with a virtual host in its Host
-    header. GET /healthz is served on any other host. Manifests are reloaded automatically; SIGHUP
-    reloads them now. SIGTERM and SIGINT end the process; a stream that is open after the grace
-    period ends with an error event.
+    A client reaches it with `http_proxy=http://127.0.0.1:15001`, with a virtual host in its Host
+    header, or at any host if there is a default one. GET /healthz is served on any other host.
+    Manifests are reloaded automatically; SIGHUP reloads them now. SIGTERM and SIGINT end the
+    process; a stream that is open after the grace period ends with an error event.
 
     Exit code 1 if the configuration cannot be used or serves nothing, or if the address is taken; 2
     for a wrong command line.
     """
     from .serve import run
 
+    if default_host is not None:
+        os.environ["LLM_MESH_DEFAULT_HOST"] = default_host  # workers read it from there
     run(
         config,
         host=host,

@@ -16,10 +16,11 @@ from typing import NoReturn
 import click
 import uvicorn
 
+from .._schema.wording import suggest
 from .._telemetry.records.access_log import JSONFormatter, LineFormatter
 from .._telemetry.setup import NO_METRICS, setup_telemetry
 from ..asgi import LLMMeshMiddleware
-from ..exceptions import ConfigError
+from ..exceptions import ConfigError, Problem
 from ..mesh import Mesh
 from ..settings import KUBERNETES, MeshSettings, load_settings
 from ..validation import validate
@@ -96,9 +97,11 @@ def create_app() -> OriginGuard:
         end_telemetry = setup_telemetry()
     except RuntimeError as exc:
         sys.exit(f"llm-mesh: {exc}")
-    own = OwnApp(end_telemetry, grace_s=float(os.environ.get(_GRACE, "0")))
-    own.middleware = LLMMeshMiddleware(own)
-    return OriginGuard(own.middleware, load_settings().origins)
+    settings = load_settings()
+    grace_s = float(os.environ.get(_GRACE, "0"))
+    own = OwnApp(end_telemetry, grace_s=grace_s, default_host=settings.default_host)
+    own.middleware = LLMMeshMiddleware(own, settings=settings)
+    return OriginGuard(own.middleware, settings.origins)
 
 
 def _log_calls(log_format: str) -> None:
@@ -119,8 +122,17 @@ def _check_config(settings: MeshSettings) -> None:
         mesh.close()
         if not mesh.table.hosts and not settings.config[0].startswith(KUBERNETES):
             raise ConfigError(validate(None, settings).problems)
+        if settings.default_host is not None and mesh.table.hosts:
+            _check_default_host(settings.default_host, mesh)
     finally:
         logging.disable(logging.NOTSET)
+
+
+def _check_default_host(name: str, mesh: Mesh) -> None:
+    if mesh.find(name.encode()) is None:
+        known = suggest(name, [host.name for host in mesh.table.hosts])
+        message = f"no virtual host {name!r}; {known}"
+        raise ConfigError([Problem("LLM_MESH_DEFAULT_HOST", 0, 0, "", message)])
 
 
 def _check_address(host: str, port: int) -> None:

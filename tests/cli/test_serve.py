@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
+import openai
 import pytest
 from click.testing import CliRunner, Result
 
@@ -264,6 +266,39 @@ def test_a_head_that_is_too_long_is_refused(sidecar: Sidecar) -> None:
 def test_healthz_is_the_provider_s_business_on_a_virtual_host(sidecar: Sidecar) -> None:
     status, body = _ask(sidecar.port, "/healthz", DASHSCOPE)
     assert (status, json.loads(body)["error"]["code"]) == (404, "unsupported_operation")
+
+
+@pytest.mark.parametrize("own_sidecar", [["--default-host", DASHSCOPE]], indirect=True)
+def test_with_a_default_host_a_base_url_is_enough(own_sidecar: Sidecar) -> None:
+    base_url = f"http://127.0.0.1:{own_sidecar.port}"
+    with openai.OpenAI(base_url=f"{base_url}/v1", api_key="unused") as client:
+        answer = client.chat.completions.create(
+            model="any", messages=[{"role": "user", "content": "Good morning"}]
+        )
+        models = [model.id for model in client.models.list()]
+    assert answer.model == models[0] == "qwen1.5-72b-chat"
+    (request,) = own_sidecar.providers.dashscope.requests
+    assert request.header("host") == DASHSCOPE
+    with httpx.Client(base_url=base_url, trust_env=False) as client:
+        assert client.get("/healthz").json()["status"] == "ok"
+        assert client.post("/v1/files").json()["error"]["code"] == "unsupported_operation"
+    with httpx.Client(proxy=base_url) as client:  # another host is not meant
+        assert client.post("http://other.example/v1/chat/completions").status_code == 404
+    assert len(own_sidecar.providers.dashscope.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [("dashscope.aliyun.com", "did you mean `dashscope.aliyuncs.com`?"), ("a b", "space")],
+)
+def test_a_default_host_must_be_a_virtual_host(
+    fail: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, host: str, told: str
+) -> None:
+    monkeypatch.setenv("LLM_MESH_DEFAULT_HOST", host)
+    done = fail("--config", MANIFESTS)
+    assert done.exit_code == 1
+    assert done.stderr.startswith("LLM_MESH_DEFAULT_HOST: ")
+    assert told in done.stderr
 
 
 def test_a_stream_comes_event_by_event(sidecar: Sidecar) -> None:

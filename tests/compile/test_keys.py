@@ -220,3 +220,16 @@ def test_a_configured_value_of_eight_characters_is_long_enough_to_be_a_secret(
     upstream = upstream_of(table(provider(openai=f"{{headers: {{x-token: {value}}}}}")), ACME)
     redacted = upstream.secrets.redact(f"it says {value}".encode())
     assert (value.encode() in redacted) is not is_secret
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/urandom"])
+def test_a_device_is_not_read_for_ever(device: str) -> None:
+    problem = only_problem(from_file(Path(device)))
+    assert problem.field == f"{PLACE}.file"
+    assert problem.message == f"cannot read {device}: it is longer than 65,536 bytes"
+
+
+def test_a_long_file_is_no_key(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text("a" * 65_537)
+    assert "it is longer than 65,536 bytes" in only_problem(from_file(path)).message

@@ -65,3 +65,17 @@ def test_ignored_parts_of_a_document_need_no_variables() -> None:
     )
     manifest = parse(text + "status: {a: '${MISSING}'}\n")
     assert (len(manifest.resources), manifest.problems) == (1, ())
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
+def test_line_breaks_at_the_end_of_a_variable_are_dropped(end: str) -> None:
+    (resource,) = parse(config("model: a ${B} c"), {"B": f"b{end}"}).resources
+    assert isinstance(resource.model, LLMProvider)
+    options = resource.model.spec.configs.default_config.open_ai_config
+    assert options is not None
+    assert options.model == "a b c"
+
+
+def test_a_variable_of_line_breaks_alone_is_empty() -> None:
+    problem = only_problem(parse(config("model: ${B}"), {"B": "\n"}))
+    assert problem.message == "environment variable B is empty"

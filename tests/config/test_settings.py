@@ -38,6 +38,7 @@ DEFAULTS: dict[str, object] = {
     "forward_headers": (),
     "origins": (),
     "trust_env": False,
+    "default_host": None,
     "reload_interval": 1,
     "sse_keepalive": 0,
     "http_client_spans": "auto",

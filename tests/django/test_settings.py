@@ -8,6 +8,7 @@ import pytest
 from django.core import checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
+from django.http import HttpRequest
 from django.test import override_settings
 
 from llm_mesh_django import LLMMeshMiddleware, get_mesh
@@ -155,6 +156,49 @@ def test_a_warning_of_a_manifest_is_a_warning(tmp_path: Path) -> None:
     assert [(message.id, message.level) for message in messages] == [
         ("llm_mesh.W001", checks.WARNING)
     ]
+
+
+SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
+AUTH = "django.contrib.auth.middleware.AuthenticationMiddleware"
+
+
+def by_user(request: HttpRequest) -> dict[str, str]:
+    return {"user": str(request.user)}
+
+
+async def by_session(request: HttpRequest) -> bool:
+    return bool(await request.session.aget("plan"))
+
+
+def by_header(request: HttpRequest) -> dict[str, str]:
+    return {"plan": request.headers.get("plan", "")}
+
+
+@pytest.mark.parametrize(
+    ("order", "setting", "told"),
+    [
+        ([MESH, SESSIONS, AUTH, COMMON], {"ATTRIBUTES": by_user}, ["request.user"]),
+        ([MESH, COMMON], {"ATTRIBUTES": by_user}, ["request.user"]),
+        ([SESSIONS, AUTH, MESH, COMMON], {"ATTRIBUTES": by_user, "AUTHORIZE": by_session}, []),
+        ([MESH, SESSIONS], {"AUTHORIZE": by_session}, ["request.session"]),
+        (
+            [MESH, SESSIONS, AUTH],
+            {"ATTRIBUTES": f"{__name__}.by_user", "AUTHORIZE": by_session},
+            ["request.user", "request.session"],
+        ),
+        ([MESH, SESSIONS, AUTH, COMMON], {"ATTRIBUTES": by_header}, []),
+        ([SESSIONS, AUTH], {"ATTRIBUTES": by_user}, []),
+    ],
+)
+def test_a_callable_that_runs_before_what_it_reads_is_told_of(
+    order: list[str], setting: dict[str, object], told: list[str]
+) -> None:
+    with override_settings(MIDDLEWARE=order, ALLOWED_HOSTS=["*"]):
+        messages = found(**setting)
+    assert [message.id for message in messages] == ["llm_mesh.W003"] * len(told)
+    assert [name in message.msg for name, message in zip(told, messages, strict=True)] == [
+        True
+    ] * len(told)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,14 @@ class OwnApp:
 
     middleware: LLMMeshMiddleware
 
-    def __init__(self, end_telemetry: Callable[[], None], *, grace_s: float) -> None:
+    def __init__(
+        self,
+        end_telemetry: Callable[[], None],
+        *,
+        grace_s: float,
+        default_host: str | None = None,
+    ) -> None:
+        self._default_host = (default_host or "").encode()
         self._end_telemetry = end_telemetry
         self._grace_s = grace_s
         self._warnings = Seldom()
@@ -38,8 +45,22 @@ class OwnApp:
         """Serve one connection scope (ASGI 3.0)."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
+        elif scope["type"] == "http" and self._is_for_default_host(scope):
+            await self.middleware(_addressed(scope, self._default_host), receive, send)
         elif scope["type"] == "http":
             await self._answer(scope, send)
+
+    def _is_for_default_host(self, scope: Scope) -> bool:
+        """Whether a `base_url` has led a client here.
+
+        A proxied request names the host that it is for, which is another one.
+        """
+        return (
+            bool(self._default_host)
+            and scope["path"].startswith("/")
+            and scope["path"] != "/healthz"
+            and self.middleware.mesh.find(self._default_host) is not None
+        )
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """By the time of the shutdown every request is over, and what it has told is on record.
@@ -85,6 +106,12 @@ class OwnApp:
             return message
         # Sent by a client with `http_proxy`: everything it calls comes here.
         return f"{message}. To call {asked} without the mesh, add it to the client's no_proxy"
+
+
+def _addressed(scope: Scope, host: bytes) -> Scope:
+    """Return the scope of the same request to another host."""
+    headers = [(name, value) for name, value in scope["headers"] if name != b"host"]
+    return {**scope, "headers": [(b"host", host), *headers]}
 
 
 def _shown(host: bytes | str) -> str:
