@@ -48,6 +48,7 @@ from ._engine.tasks.cancel_scope import CancelScope
 from ._engine.tls import TLSContexts
 from ._forks import follow_forks
 from ._live_config import LiveTable, MeshStatus, compile_source
+from ._notices import RefusedKeys
 from ._seldom import Seldom
 from ._telemetry.guard import GuardedObserver
 from ._telemetry.telemetry import Telemetry
@@ -464,6 +465,7 @@ def _policy(settings: MeshSettings) -> ExchangePolicy:
         forward=ForwardPolicy.extended(settings.forward_headers),
         show_routing=settings.response_headers,
         mesh_id=secrets.token_hex(8),
+        key_refused=RefusedKeys(),
     )
 
 

@@ -5,10 +5,13 @@ Manifests say how requests are routed; settings say how this process takes part 
 
 from __future__ import annotations
 
+import difflib
 import json
+import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -43,12 +46,16 @@ from .exceptions import ConfigError, Problem
 
 __all__ = ["KUBERNETES", "MeshSettings", "load_settings"]
 
+logger = logging.getLogger("llm_mesh_middleware")
+
 _PREFIX = "LLM_MESH_"
 _SECRET_FIELDS = frozenset(("client_keys",))
 _MIB = 2**20
 # What `config` is instead of paths when it is a cluster.
 KUBERNETES = "kubernetes:"
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+# What Kubernetes sets in every pod beside a Service called llm-mesh.
+_OF_A_SERVICE = re.compile(r"LLM_MESH_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\w+)?)")
 _NAMESPACE = re.compile(r"|\*|[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -360,6 +367,7 @@ def load_settings(**overrides: Any) -> MeshSettings:
     Raises:
         ConfigError: with one problem for each variable that is wrong, by its name.
     """
+    _warn_of_unknown_variables(frozenset(name for name in os.environ if name.startswith(_PREFIX)))
     problems = [_unknown(name) for name in overrides if name not in MeshSettings.model_fields]
     try:
         settings = MeshSettings(**overrides)
@@ -369,6 +377,16 @@ def load_settings(**overrides: Any) -> MeshSettings:
         # Outside the handler: the chain of exceptions would hold every input.
         raise ConfigError(problems)
     return settings
+
+
+@cache  # once for the same variables
+def _warn_of_unknown_variables(variables: frozenset[str]) -> None:
+    known = {_variable(name) for name in MeshSettings.model_fields}
+    for variable in sorted(variables - known):
+        if not _OF_A_SERVICE.fullmatch(variable):
+            near = difflib.get_close_matches(variable, known, n=1)
+            advice = f"did you mean {near[0]}?" if near else "no setting has this name"
+            logger.warning("%s is set and has no effect; %s", variable, advice)
 
 
 def _unknown(name: str) -> Problem:

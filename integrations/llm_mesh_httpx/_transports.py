@@ -17,6 +17,7 @@ from llm_mesh_middleware.outbound import (
     ForkLock,
     Mesh,
     MeshSettings,
+    MisspeltHosts,
     asend,
     outgoing,
     send,
@@ -115,6 +116,10 @@ class _Shared(Generic[Request, Response]):
         self.mesh: Mesh = mesh if isinstance(mesh, Mesh) else Mesh(mesh, settings=settings)
         self._transport = transport
         self._lock = ForkLock()
+        self._misspelt = MisspeltHosts()
+
+    def _known_hosts(self) -> list[str]:
+        return [host.name for host in self.mesh.table.hosts]
 
     def _other(self) -> Any:
         """The ordinary transport; made when it is needed, for it reads a trust store."""
@@ -139,6 +144,7 @@ class Routing(_Shared[Request, Response]):
         authority = request.url.netloc
         host = self.mesh.find(authority)
         if host is None:
+            self._misspelt.check(authority, self._known_hosts)
             answer: Response = (self._transport or self._other()).handle_request(request)
             return answer
         delivery = send(
@@ -166,6 +172,7 @@ class AsyncRouting(_Shared[Request, Response]):
         authority = request.url.netloc
         host = self.mesh.find(authority)
         if host is None:
+            self._misspelt.check(authority, self._known_hosts)
             transport = self._transport or self._other()
             answer: Response = await transport.handle_async_request(request)
             return answer

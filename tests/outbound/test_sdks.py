@@ -92,7 +92,7 @@ def test_openai_shows_the_raw_response(chat: Callable[..., openai.OpenAI]) -> No
 
 def test_openai_lists_models_and_makes_embeddings(chat: Callable[..., openai.OpenAI]) -> None:
     client = chat(DASHSCOPE)
-    assert [model.id for model in client.models.list()] == ["fake-model"]
+    assert [model.id for model in client.models.list()] == ["qwen1.5-72b-chat"]
     made = client.embeddings.create(model="text-embedding-v3", input=["a", "b"])
     assert [item.index for item in made.data] == [0, 1]
 

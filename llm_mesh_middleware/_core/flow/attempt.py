@@ -145,6 +145,11 @@ class Attempt:
         """Whether the client is to get a stream."""
         return self._transformer.wants_stream
 
+    @property
+    def has_key(self) -> bool:
+        """Whether the mesh adds a credential to the call."""
+        return self._context.operation in self.upstream.credentials
+
     def prepare(self) -> Generator[Step, StepResult, Send]:
         """Return the step that makes the call; the credential may have to wait for a token."""
         context = self._context

@@ -37,6 +37,7 @@ _MAX_SHOWN = 256
 _NO_FIELDS: Fields = {}
 # What official SDKs retry on their own unless they are told not to.
 _SDK_RETRIES = frozenset((408, 409, 429))
+_REFUSED_KEY = frozenset((401, 403))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,15 @@ class ExchangePolicy:
     """What holds for every exchange of a mesh.
 
     `show_routing` adds the `x-llm-mesh-*` fields to answers. `mesh_id` names the mesh in
-    `x-llm-mesh-hops`; without it no loop is noticed.
+    `x-llm-mesh-hops`; without it no loop is noticed. `key_refused` is called with the provider's
+    host and the status if a provider refuses the configured key.
     """
 
     max_response_bytes: int = 64 * 2**20
     forward: ForwardPolicy = ForwardPolicy()
     show_routing: bool = True
     mesh_id: str = ""
+    key_refused: Callable[[str, int], None] = lambda host, status: None
 
 
 def exchange(
@@ -213,7 +216,7 @@ class _Exchange:
                 choice, attempt, outcome = yield from self._attempt(choice, lease)
                 if outcome.error is None or best is None or best[1].error is not None:
                     best = attempt, outcome  # a real answer is not masked by a later failure
-                self._tell(attempt.lease, outcome)  # before the plan looks at the provider's health
+                self._tell(attempt, outcome)  # before the plan looks at the provider's health
                 choice = self._plan.after(choice, outcome, clock())
         finally:
             for lease in self._leases:
@@ -297,9 +300,11 @@ class _Exchange:
             preferred_host=self._plan.preferred_host,
         )
 
-    def _tell(self, lease: Lease, outcome: Outcome) -> None:
+    def _tell(self, attempt: Attempt, outcome: Outcome) -> None:
         """How the attempt went; a stream keeps its lease, and its end is yet to be seen."""
-        now = self._context.clock()
+        now, lease = self._context.clock(), attempt.lease
+        if outcome.status in _REFUSED_KEY and attempt.has_key:
+            self._policy.key_refused(attempt.upstream.host, outcome.status)
         if outcome.relay is None:
             retry_after_s = outcome.retry_after_s or 0.0
             lease.end(outcome.result, now, retry_after_s=retry_after_s, cause=outcome.cause)

@@ -52,11 +52,14 @@ def check_body(headers: Headers, max_bytes: int) -> None:
     if lengths and not (lengths[0].isascii() and lengths[0].isdigit()):
         raise MalformedRequest("the Content-Length field is not a number", headers=_CLOSE)
     if lengths and (len(lengths[0]) > 18 or int(lengths[0]) > max_bytes):
-        raise too_large(max_bytes)
+        raise too_large(max_bytes, int(lengths[0][:18]))
     if headers.get("content-encoding") not in (None, "", "identity"):
         raise UnsupportedEncoding("send the body without Content-Encoding", headers=_CLOSE)
 
 
-def too_large(max_bytes: int) -> RequestTooLarge:
-    """The error for a body that is longer than `max_bytes`."""
-    return RequestTooLarge(f"the body is longer than {max_bytes} bytes", headers=_CLOSE)
+def too_large(max_bytes: int, size_bytes: int | None = None) -> RequestTooLarge:
+    """Return the error for a body over `max_bytes`; it names the size if that is known."""
+    has = "is longer" if size_bytes is None else f"has {size_bytes:,} bytes, which is more"
+    return RequestTooLarge(
+        f"the body {has} than the {max_bytes:,} bytes that this mesh accepts", headers=_CLOSE
+    )

@@ -1,0 +1,61 @@
+"""Warnings about what goes wrong in silence, each logged once or once a minute."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import time
+from collections.abc import Callable, Iterable
+
+from ._core.http.hosts import normalise_host
+from ._seldom import Seldom
+
+__all__ = ["MisspeltHosts", "RefusedKeys"]
+
+logger = logging.getLogger("llm_mesh_middleware")
+
+_MAX_HOSTS = 1024  # an application that calls more hosts than that has no typo in one
+_NEAR = 0.85
+
+
+class RefusedKeys:
+    """Logs that a provider refuses the configured key: to the client it looks like its own fault.
+
+    At most once a minute a provider.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._warnings = Seldom()
+
+    def __call__(self, host: str, status: int) -> None:
+        """Take note of a response with status 401 or 403."""
+        if not self._warnings.allows(host, self._clock()):
+            return
+        logger.warning(
+            "provider %s responded with %d: it refuses the key of the mesh, not the client's; check"
+            " apiKey or apiKeyFrom of its LLMProvider",
+            host,
+            status,
+        )
+
+
+class MisspeltHosts:
+    """Logs once that a host is called directly whose name is nearly that of a virtual host."""
+
+    def __init__(self) -> None:
+        self._seen: set[bytes] = set()
+
+    def check(self, authority: bytes, known: Callable[[], Iterable[str]]) -> None:
+        """Take note of a call to a host that is not a virtual host."""
+        if authority in self._seen or len(self._seen) >= _MAX_HOSTS:
+            return
+        self._seen.add(authority)
+        host = normalise_host(authority)
+        near = difflib.get_close_matches(host or "", known(), n=1, cutoff=_NEAR)
+        if near:
+            logger.warning(
+                "%s is not a virtual host of the mesh, so it is called directly; did you mean %s?",
+                host,
+                near[0],
+            )
