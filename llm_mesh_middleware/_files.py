@@ -1,4 +1,4 @@
-"""Versions of files: what a file held at one look, as a value that the next look is compared with.
+"""Versions of files, to find out whether one has changed.
 
 Contents are compared, not dates: a file that is written twice within one tick of the file system's
 clock is noticed, and one that is only touched is not.
@@ -41,14 +41,14 @@ def read_bounded(path: str, max_bytes: int) -> bytes:
 
 
 def version_of(path: str) -> FileVersion:
-    """The version of the file at `path`, read anew. Never raises."""
+    """Return the version of the file at `path`. Never raises."""
     return _look(path, None)[1]
 
 
 class FileVersions:
-    """Versions of files that are looked at again and again.
+    """Versions of files that are checked again and again.
 
-    A file is read only if its status has changed since the last look, or so recently that another
+    A file is read only if its status has changed since the last check, or so recently that another
     change might not show.
     """
 
@@ -56,7 +56,7 @@ class FileVersions:
         self._seen: dict[str, tuple[_Status | None, FileVersion]] = {}
 
     def of(self, paths: Iterable[str]) -> tuple[tuple[str, FileVersion], ...]:
-        """Each path with its version; what is not asked for this time is forgotten."""
+        """Return each path with its version; other paths are forgotten."""
         seen = {path: _look(path, self._seen.get(path)) for path in paths}
         self._seen = seen
         return tuple((path, version) for path, (_, version) in seen.items())
@@ -65,7 +65,7 @@ class FileVersions:
 def _look(
     path: str, last: tuple[_Status | None, FileVersion] | None
 ) -> tuple[_Status | None, FileVersion]:
-    """The status of a file and its version; a status of None is none to rely on."""
+    """Return the status of a file, None if it is not reliable, and its version."""
     try:
         found = os.stat(path)  # of what symlinks lead to
         if not stat.S_ISREG(found.st_mode):

@@ -44,11 +44,15 @@ logger = logging.getLogger("llm_mesh_middleware")
 
 @dataclass(frozen=True, slots=True)
 class MeshStatus:
-    """What `Mesh.status()` says of the configuration and of the providers.
+    """The configuration in use and the providers: what `Mesh.status()` returns.
 
-    `state` is `stale` while the newest configuration cannot be used and an older one is. It came
-    into use at `loaded_at` (seconds since the epoch) as number `generation`, counted from 1 in each
-    process. `problems` are those of the newest, warnings included; they hold no secret.
+    Attributes:
+        state: `stale` while the newest configuration cannot be used and an older one is in use.
+        generation: number of the configuration in use, counted from 1 in each process.
+        loaded_at: when it came into use, in seconds since the epoch.
+        hosts: its virtual hosts.
+        problems: those of the newest configuration, warnings included; they hold no secret.
+        providers: health by provider host.
     """
 
     state: Literal["ok", "stale"]
@@ -60,11 +64,11 @@ class MeshStatus:
 
 
 class LiveTable:
-    """The table that is in use; `look` sees to it that it is the newest that can be used.
+    """The table in use; `look` replaces it if there is a newer one that can be used.
 
-    One thread at a time loads; the others go on with what there is. `adopt` is called with a table
-    before it comes into use and may refuse it with a ConfigError; `told` after each load but the
-    first.
+    One thread at a time loads; the others continue with the table there is. `adopt` is called with
+    a table before it comes into use and may refuse it with a ConfigError; `told` is called after
+    each load but the first.
     """
 
     def __init__(
@@ -79,7 +83,7 @@ class LiveTable:
         """Load for the first time.
 
         Raises:
-            ConfigError: there is nothing that could be used.
+            ConfigError: the configuration cannot be used.
         """
         self._source = source
         self._settings = settings
@@ -101,7 +105,7 @@ class LiveTable:
         self.due_at = time.monotonic() + self._interval_s
 
     def look(self) -> None:
-        """Load if something has changed; for when the clock has passed `due_at`."""
+        """Load if something has changed; to be called once the clock has passed `due_at`."""
         lock = self._lock.of_process
         if not lock.acquire(blocking=False):
             return
@@ -123,14 +127,14 @@ class LiveTable:
             lock.release()
 
     def reload(self) -> None:
-        """Load now, changed or not; a load that is under way in another thread is waited for."""
+        """Load now, changed or not, after any load that another thread has started."""
         with self._lock.of_process:
             self._is_wanted = True
             if not self._is_loading:  # else in this very thread, broken into by a signal handler
                 self._load_wanted()
 
     def begin_process(self) -> None:
-        """Be usable in a forked child: a thread that was loading has stayed behind."""
+        """Reset in a forked child, which does not have the thread that was loading."""
         self._is_loading = False
         if self._interval_s < math.inf:
             self.due_at = 0.0
@@ -246,7 +250,7 @@ class LiveTable:
     def _tell(self) -> None:
         try:
             self._told(self.status)
-        except Exception:  # telemetry is not the request's business
+        except Exception:  # a failure of telemetry must not fail the request
             logger.exception("a reload could not be recorded")
 
 

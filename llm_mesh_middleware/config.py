@@ -1,7 +1,7 @@
-"""The documents a user writes: `LLMProvider` and `LLMRoute`, field by field as in ASM and beyond.
+"""Models of the documents that a user writes: `LLMProvider` and `LLMRoute`, as in ASM and beyond.
 
-Attributes are snake_case, YAML is camelCase. A model that exists is valid in itself; what needs
-another document, a file or the environment is checked when documents are compiled.
+Attributes are snake_case, YAML is camelCase. A model that exists is valid in itself; references to
+other documents, files and the environment are checked when documents are compiled.
 """
 
 from __future__ import annotations
@@ -68,13 +68,13 @@ _REQUIRED: JsonDict = {"required": ["apiVersion", "kind", "metadata", "spec"]}
 
 
 class ObjectMeta(Wire):
-    """Names a document; every other Kubernetes metadata is ignored."""
+    """The name of a document; all other Kubernetes metadata is ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
     name: Name = Field(description="Name of the document, unique for its kind in its namespace.")
     namespace: Name | None = Field(
-        default=None, description="Namespace of the document. Default: the one of the mesh."
+        default=None, description="Namespace of the document. Default: that of the mesh."
     )
 
 
@@ -98,7 +98,7 @@ class LLMProvider(_Document):
 
 
 class LLMRoute(_Document):
-    """How the requests to one virtual host are shared out to providers."""
+    """How requests to one virtual host are distributed to providers."""
 
     kind: Literal["LLMRoute"] = Field(default="LLMRoute", description="The kind.")
     spec: LLMRouteSpec = Field(description="The route.")
@@ -107,7 +107,7 @@ class LLMRoute(_Document):
 def json_schema(
     model: type[LLMProvider] | type[LLMRoute] | None = None,
 ) -> dict[str, JsonValue]:
-    """The JSON Schema (2020-12) of one kind of document, or of a document of either kind.
+    """Return the JSON Schema (2020-12) of one kind of document, or of either kind.
 
     Field names are those of YAML; fields that ASM does not know have `x-extension: true`.
     """
@@ -115,7 +115,7 @@ def json_schema(
 
 
 def used_extensions(model: LLMProvider | LLMRoute) -> tuple[str, ...]:
-    """The fields a document sets that ASM does not know and ignores: `spec.endpoint` and so on."""
+    """Return the fields of a document that ASM ignores, such as `spec.endpoint`."""
     return tuple(format_field(path) for path in _extensions(model, ()))
 
 

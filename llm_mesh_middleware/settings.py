@@ -1,4 +1,4 @@
-"""`MeshSettings`: what the operator of a process decides, from `LLM_MESH_*` or as keywords.
+"""`MeshSettings`: the settings of a process, from `LLM_MESH_*` or keywords.
 
 Manifests say how requests are routed; settings say how this process takes part in it.
 """
@@ -176,7 +176,7 @@ def _check_sources(paths: tuple[str, ...]) -> tuple[str, ...]:
     if len(paths) > 1:
         raise ValueError(f"must be files and directories, or {KUBERNETES} alone")
     if not _NAMESPACE.fullmatch(clusters[0].removeprefix(KUBERNETES)):
-        raise ValueError(f"must have a namespace behind {KUBERNETES}, or * for all, or nothing")
+        raise ValueError(f"must have a namespace after {KUBERNETES}, or * for all, or nothing")
     return paths
 
 
@@ -191,7 +191,7 @@ _File = Annotated[str, BeforeValidator(_read_path), AfterValidator(check_file_na
 class MeshSettings(BaseSettings):
     """Every field is also an environment variable: its name in capitals behind `LLM_MESH_`.
 
-    A keyword goes before the environment. An empty variable counts as unset.
+    A keyword overrides the environment. An empty variable counts as unset.
     """
 
     model_config = SettingsConfigDict(
@@ -220,12 +220,12 @@ class MeshSettings(BaseSettings):
         _Object,
     ] = Field(
         default_factory=dict,
-        description="Provider host to the base URL to connect to instead, a JSON object; goes"
-        " before spec.endpoint. Default: none.",
+        description="Provider host to the base URL to connect to instead, a JSON object;"
+        " overrides spec.endpoint. Default: none.",
     )
     ca_file: _File | None = Field(
         default=None,
-        description="PEM bundle to trust beside the system's. Default: the system's alone.",
+        description="PEM bundle to trust in addition to the system's. Default: the system's alone.",
     )
     labels: Annotated[dict[str, str], NoDecode, BeforeValidator(_read_labels)] = Field(
         default_factory=dict,
@@ -238,7 +238,7 @@ class MeshSettings(BaseSettings):
     )
     gateways: Annotated[tuple[_Name, ...], NoDecode, _Words] = Field(
         default=("mesh",),
-        description="Gateway names this process stands for, commas between. Default: mesh.",
+        description="Gateway names of this process, separated by commas. Default: mesh.",
     )
     default_host: Annotated[str, AfterValidator(check_host)] | None = Field(
         default=None,
@@ -247,7 +247,7 @@ class MeshSettings(BaseSettings):
     )
     reload_interval: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         default=1,
-        description="Seconds between looks at the manifests and the files they name; 0 for never."
+        description="Seconds between checks of the manifests and their files; 0 disables them."
         " Default: 1.",
     )
     client_keys: Annotated[
@@ -257,8 +257,8 @@ class MeshSettings(BaseSettings):
         AfterValidator(_check_client_keys),
     ] = Field(
         default_factory=dict,
-        description="Name of a caller to the key it must send as Bearer, a JSON object; the name"
-        " becomes the consumer in matching and telemetry. Default: none.",
+        description="Name of a caller to its Bearer key, a JSON object; the name becomes the"
+        " consumer in matching and telemetry. Default: none.",
     )
     access: Literal["private", "keys", "open"] = Field(
         default="private",
@@ -272,7 +272,7 @@ class MeshSettings(BaseSettings):
         default=60, description="Seconds to the first event of a stream. Default: 60."
     )
     idle_timeout: _Seconds = Field(
-        default=60, description="Seconds between two bytes of an answer. Default: 60."
+        default=60, description="Seconds between two bytes of a response. Default: 60."
     )
     request_timeout: _Seconds = Field(
         default=600, description="Seconds for a whole request, attempts included. Default: 600."
@@ -283,15 +283,15 @@ class MeshSettings(BaseSettings):
     )
     max_response_bytes: _Bytes = Field(
         default=64 * _MIB,
-        description="Longest answer in bytes that is no stream; it is held in memory."
+        description="Longest response in bytes that is not a stream; it is held in memory."
         " Default: 64 MiB.",
     )
     forward_headers: Annotated[
         tuple[Annotated[str, AfterValidator(_check_forwarded)], ...], NoDecode, _Words
     ] = Field(
         default=(),
-        description="Request headers that go upstream beside the built-in list: names or"
-        " prefix-*, commas between. Default: none.",
+        description="Request headers to forward in addition to the built-in list: names or"
+        " prefix-*, separated by commas. Default: none.",
     )
     origins: Annotated[
         tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode, _Words
@@ -357,12 +357,12 @@ class MeshSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Keywords and the environment alone: to ask files that nobody names takes as long."""
+        """Read keywords and the environment alone: looking for other files takes as long."""
         return init_settings, env_settings
 
 
 def load_settings(**overrides: Any) -> MeshSettings:
-    """The settings of this process; keywords go before the environment.
+    """Read the settings of this process; keywords override the environment.
 
     Raises:
         ConfigError: with one problem for each variable that is wrong, by its name.

@@ -1,6 +1,6 @@
-"""Where configuration comes from: files and directories of manifests, or models made in Python.
+"""Sources of configuration: files and directories of manifests, or models made in Python.
 
-A source reads and reports; it never raises for what it finds.
+A source returns problems; it never raises for what it finds.
 """
 
 from __future__ import annotations
@@ -52,28 +52,28 @@ _SUFFIXES = (".yaml", ".yml", ".json")
 
 @runtime_checkable
 class ConfigSource(Protocol):
-    """Anything that can say what the configuration is at this moment."""
+    """Anything that can return the configuration of this moment."""
 
     def load(self) -> Manifest:
         """Read everything; problems are returned, not raised."""
         ...
 
     def fingerprint(self) -> Hashable:
-        """A value that differs whenever `load` would give something else; asked for every second.
+        """Return a value that differs whenever `load` would return something else.
 
-        Cheap, and never raises: requests wait for it.
+        Called every reload interval; must be cheap and not raise, as requests wait for it.
         """
         ...
 
 
 @runtime_checkable
 class ReportingSource(Protocol):
-    """A source that passes on what became of what it gave, to whoever wrote it."""
+    """A source that wants to know what became of what it has loaded."""
 
     def report(self, problems: tuple[Problem, ...]) -> None:
-        """Called after each load with all problems, those of the source itself among them.
+        """Take all problems of a load, including those of the source itself.
 
-        What was loaded is in use unless one of them is an error. Must not wait for anything.
+        What was loaded is in use unless one of them is an error. Must not block.
         """
         ...
 
@@ -83,7 +83,7 @@ class ClosableSource(Protocol):
     """A source that holds something open, such as a connection to a cluster."""
 
     def close(self) -> None:
-        """Give it back; to `load` again opens it again."""
+        """Close it; the next `load` opens it again."""
         ...
 
 
@@ -98,11 +98,11 @@ class ModelSource:
         )
 
     def load(self) -> Manifest:
-        """The models, applied in their order."""
+        """Return the models, applied in their order."""
         return Manifest(apply(self._resources))
 
     def fingerprint(self) -> Hashable:
-        """Always the same: models do not change."""
+        """Return a constant: models do not change."""
         return ()
 
 
@@ -122,7 +122,7 @@ class FileSource:
         self._versions = FileVersions()
 
     def fingerprint(self) -> Hashable:
-        """The versions of all files there are, found anew: some may have come or gone."""
+        """Return the versions of all files; directories are listed again each time."""
         files: list[str] = []
         unlisted: list[tuple[str, str]] = []
         for path in self._paths:
@@ -199,7 +199,7 @@ Config = (
 def source_of(
     config: Config | None, settings: MeshSettings, environ: Mapping[str, str] | None = None
 ) -> ConfigSource:
-    """The source that `config` stands for; None for what the settings name.
+    """Return the source that `config` stands for; None stands for that of the settings.
 
     Raises:
         ConfigError: it is a cluster, and the library for that is not installed.
@@ -226,7 +226,7 @@ def source_of(
 
 def _cluster_source(config: str) -> ConfigSource:
     try:
-        # By its name: nothing here depends on an integration.
+        # Imported by name: nothing here depends on an integration.
         module = importlib.import_module("llm_mesh_kubernetes")
     except ModuleNotFoundError as exc:
         if exc.name not in ("llm_mesh_kubernetes", "kubernetes_asyncio"):
@@ -238,7 +238,7 @@ def _cluster_source(config: str) -> ConfigSource:
 
 
 def apply(resources: Iterable[Resource]) -> tuple[Resource, ...]:
-    """What `kubectl apply` leaves: one resource per kind, namespace and name, the later one.
+    """Keep one resource per kind, namespace and name, as `kubectl apply` does: the later one.
 
     It takes the position of the first.
     """

@@ -1,4 +1,4 @@
-"""`manage.py check`: what is wrong with the settings and the manifests, by file and line."""
+"""System checks: problems of settings and manifests by file and line, and the middleware order."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PROVIDED_BY = {
 
 
 def check_configuration(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """One message for each problem.
+    """Return one message for each problem.
 
     E001 and W001 are about a manifest, E002 about the settings.
     """
@@ -90,7 +90,7 @@ def _read_names(called: object) -> set[str]:
 
 
 def _problems(options: Options) -> Iterator[Problem]:
-    if options.mesh is not None:  # made elsewhere, so it can be used
+    if options.mesh is not None:  # it exists, so its configuration is usable
         return
     report = validate(None, options.settings)
     yield from report.problems

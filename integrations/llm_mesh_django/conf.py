@@ -1,4 +1,4 @@
-"""The `LLM_MESH` setting: one dict, over the `LLM_MESH_*` variables of the environment."""
+"""The `LLM_MESH` setting: one dict that overrides the `LLM_MESH_*` variables."""
 
 from __future__ import annotations
 
@@ -27,10 +27,7 @@ Word = Callable[[HttpRequest], T | Awaitable[T]]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What `LLM_MESH` says.
-
-    `attributes` and `authorize` may be coroutine functions.
-    """
+    """The values of `LLM_MESH`; `attributes` and `authorize` may be coroutine functions."""
 
     settings: MeshSettings
     mesh: Mesh | None
@@ -39,7 +36,7 @@ class Options:
 
 
 def read_options() -> Options:
-    """What Django's settings say at this moment.
+    """Read Django's settings.
 
     Raises:
         ConfigError: with everything that is wrong with them.
@@ -60,9 +57,9 @@ def read_options() -> Options:
 
 
 def get_mesh() -> Mesh:
-    """The mesh of this process, made on first use.
+    """Return the mesh of this process, made on first use.
 
-    The middleware's own, for calls that the project makes itself.
+    The middleware uses the same one, so a project can call it too.
 
     Raises:
         ConfigError: the settings or the manifests cannot be used.
@@ -81,7 +78,7 @@ _mesh: Mesh | None = None
 
 @receiver(setting_changed)
 def _forget_mesh(*, setting: str, **_: object) -> None:
-    """A test has overridden the setting; what was made from it stays with those who have it."""
+    """Make a new mesh after a test has overridden the setting; the old one stays usable."""
     global _mesh
     if setting == SETTING:
         _mesh = None
@@ -100,7 +97,7 @@ def _load(
     kind: tuple[str, Callable[[object], bool]],
     problems: list[Problem],
 ) -> Any:
-    """The object that an option names by its dotted path, or is itself."""
+    """Return the object that an option is or names by its dotted path."""
     value, (wanted, is_kind) = given.get(name), kind
     if isinstance(value, str):
         try:

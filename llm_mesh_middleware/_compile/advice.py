@@ -1,6 +1,6 @@
-"""What is allowed in manifests and yet rarely meant: told by whoever checks them, not at run time.
+"""Warnings about what is allowed in manifests but rarely meant; for validation, not for serving.
 
-Nothing here depends on the workload: what a rule keeps others from is the same everywhere.
+Nothing here depends on the workload: a rule that hides another does so everywhere.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _WARNING: Literal["warning"] = "warning"
 
 @dataclass(frozen=True, slots=True)
 class _Reach:
-    """Which requests a match takes: of which workloads, and with what in them."""
+    """The requests that a match takes: from which workloads, with what in them."""
 
     conditions: Mapping[tuple[str, str], StringTest]
     labels: Mapping[str, str]
     gateways: frozenset[str]
 
     def covers(self, other: _Reach) -> bool:
-        """Whether it takes every request that `other` takes, as far as can be told."""
+        """Whether it certainly takes every request that `other` takes."""
         return (
             self.labels.items() <= other.labels.items()
             and self.gateways >= other.gateways
@@ -44,7 +44,7 @@ class _Reach:
 
 
 def advise(manifest: Manifest) -> tuple[Problem, ...]:
-    """Warnings: rules that are never reached, routes that leave requests over, keys in files."""
+    """Warn of rules that are never reached, routes that leave requests over, and literal keys."""
     return tuple(
         problem
         for resource in manifest.resources
@@ -78,16 +78,16 @@ def _route_advice(resource: Resource, route: LLMRoute) -> Iterator[Problem]:
         if blockers:
             yield resource.problem(
                 ("spec", "rules", index),
-                f"is never reached: what it would take is taken by {', '.join(blockers)} before"
-                " it; move it up or remove it",
+                f"is never reached: everything it matches is matched by {', '.join(blockers)}"
+                " before it; move it up or remove it",
                 _WARNING,
             )
         earlier.append((rule.name or f"rules[{index}]", reaches))
     if not any(reach.covers(everything) for _, reaches in earlier for reach in reaches):
         yield resource.problem(
             ("spec", "rules"),
-            "no rule takes every request, so what matches none is answered with 404"
-            " route_not_found; end with a rule without matches if that is not wanted",
+            "no rule matches everything, so the other requests get 404 route_not_found; end"
+            " with a rule without matches if that is not wanted",
             _WARNING,
         )
 
@@ -108,7 +108,7 @@ def _reach(match: RouteMatch, gateways: frozenset[str]) -> _Reach:
 def _blockers(
     reaches: tuple[_Reach, ...], earlier: list[tuple[str, tuple[_Reach, ...]]]
 ) -> list[str]:
-    """The earlier rules that together leave nothing over; none if something is."""
+    """Return the earlier rules that together match everything it does, or none."""
     names: dict[str, None] = {}
     for reach in reaches:
         taker = next(
@@ -124,17 +124,17 @@ def _provider_advice(resource: Resource, provider: LLMProvider) -> Iterator[Prob
     for place, config in _configs(provider):
         key = (*place, "apiKey")
         if resource.has_literal(key):
-            message = "is written out here; keep it out of the file with ${NAME} or apiKeyFrom"
+            message = "contains a literal key; use ${NAME} or apiKeyFrom"
             yield resource.problem(key, message, _WARNING)
         for name in config.headers:
             header = (*place, "headers", name)
             if is_credential(name) and resource.has_literal(header):
-                message = "looks like a key and is written out here; keep it out with ${NAME}"
+                message = "seems to contain a literal key; use ${NAME}"
                 yield resource.problem(header, message, _WARNING)
 
 
 def _configs(provider: LLMProvider) -> Iterator[tuple[_Path, OpenAIConfig]]:
-    """Every `openAIConfig` that there is, and where."""
+    """Yield every `openAIConfig` with its path."""
     configs, path = provider.spec.configs, ("spec", "configs")
     if (default := configs.default_config.open_ai_config) is not None:
         yield (*path, "defaultConfig", "openAIConfig"), default

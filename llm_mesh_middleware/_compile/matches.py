@@ -1,4 +1,4 @@
-"""`RouteMatch` as conditions; what labels and gateways decide is decided here, once."""
+"""Compile `RouteMatch` to conditions; labels and gateways are decided here, once."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["Workload", "compile_match", "in_gateways", "string_test", "subjects"
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What this process is to the manifests: its labels, namespace and gateway names."""
+    """This process as manifests see it: its labels, namespace and gateway names."""
 
     labels: Mapping[str, str]
     namespace: str = "default"
     gateways: frozenset[str] = frozenset(("mesh",))
 
     def lacks(self, wanted: Mapping[str, str]) -> str | None:
-        """The first wanted label that this workload does not carry, as `key=value`."""
+        """Return the first wanted label that this workload does not have, as `key=value`."""
         for key, value in wanted.items():
             if self.labels.get(key) != value:
                 return f"{key}={value}"
@@ -31,9 +31,9 @@ class Workload:
 
 
 def in_gateways(workload: Workload, gateways: tuple[str, ...] | None, namespace: str) -> bool:
-    """Whether traffic of this workload passes one of `gateways`; none named means `mesh`.
+    """Whether traffic of this workload passes one of `gateways`; an empty list means `mesh`.
 
-    A name without namespace is one of the route's own (Istio VirtualService `gateways`).
+    A name without a namespace is in the route's (Istio VirtualService `gateways`).
     """
     for gateway in gateways or ("mesh",):
         full = gateway if "/" in gateway or gateway == "mesh" else f"{namespace}/{gateway}"
@@ -51,7 +51,7 @@ def compile_match(
     route_gateways: tuple[str, ...] | None,
     problems: list[Problem],
 ) -> Match:
-    """The match as conditions on a request; an unusable pattern goes to `problems`."""
+    """Compile a match to conditions on a request; an unusable pattern goes to `problems`."""
     conditions = []
     for kind, key, field, wanted in subjects(match):
         try:
@@ -68,7 +68,7 @@ def compile_match(
 
 
 def subjects(match: RouteMatch) -> Iterator[tuple[str, str, tuple[str, ...], StringMatch]]:
-    """(kind, key, field, wanted) of everything the match looks at."""
+    """Yield (kind, key, field, wanted) for everything the match tests."""
     for kind in ("method", "path", "model"):
         wanted: StringMatch | None = getattr(match, kind)
         if wanted is not None:
@@ -80,7 +80,7 @@ def subjects(match: RouteMatch) -> Iterator[tuple[str, str, tuple[str, ...], Str
 
 
 def string_test(wanted: StringMatch) -> StringTest:
-    """The test that the manifest asks for.
+    """Return the test that the manifest asks for.
 
     Raises:
         ValueError: its regular expression cannot be used.

@@ -1,6 +1,6 @@
-"""All documents together: hosts made unique, references resolved, rules put in order.
+"""Compile all documents together: check that hosts are unique, resolve references, order rules.
 
-Problems of every document are collected; a table is made only when none is an error.
+Problems of every document are collected; a table is made only if none is an error.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def compile_manifest(
         manifest: documents as they were read and applied, with the problems found so far.
         workload: what selectors, source labels and gateways are matched against.
         endpoints: provider host -> base URL to connect to instead.
-        timeouts: what holds where a rule has none of its own.
+        timeouts: defaults for rules without timeouts.
         environ: where `apiKeyFrom.env` is looked up.
     """
     compiler = _Compiler(manifest, workload, timeouts)
@@ -179,7 +179,7 @@ class _Compiler:
                     self.problems.append(remnant.problem(path, message))
 
     def _concerns_us(self, resource: Resource, route: LLMRoute) -> bool:
-        """A match's own gateways stand in for the route's, so one of them may let us in."""
+        """Whether a gateway of the route, or of a match that overrides them, is this process's."""
         named = [route.spec.gateways]
         named += [
             match.gateways for rule in route.spec.rules for match in rule.matches if match.gateways
@@ -204,7 +204,7 @@ class _Compiler:
     def _matches(
         self, resource: Resource, rule: RuleConfig, path: _Path, gateways: tuple[str, ...] | None
     ) -> tuple[Match, ...]:
-        """No matches are one that any request of the route's gateways satisfies."""
+        """Compile the matches; none means one match for everything from the route's gateways."""
         return tuple(
             compile_match(
                 resource,
@@ -218,7 +218,7 @@ class _Compiler:
         )
 
     def _backends(self, resource: Resource, rule: RuleConfig, path: _Path) -> list[Backend]:
-        """The backends that can be resolved; an unknown provider is a problem."""
+        """Return the backends that can be resolved; an unknown provider is a problem."""
         weighted = {ref.priority for ref in rule.backend_refs if ref.weight is not None}
         backends = []
         for index, ref in enumerate(rule.backend_refs):
@@ -262,7 +262,7 @@ class _Compiler:
                 )
 
     def _add_aliases(self, resource: Resource, host: str) -> None:
-        """A short name is also reached by the names that Kubernetes gives a Service."""
+        """Make a short name reachable by the names that Kubernetes gives a Service."""
         if "." in host or host == "*":
             return
         for tail in ("", ".svc", ".svc.cluster.local"):
@@ -302,7 +302,7 @@ def _balancer(own: StickyBy | None) -> Balancer:
 
 
 def _direct_host(provider: CompiledProvider, timeouts: Timeouts) -> VirtualHost:
-    """A provider without a route is called by its own host (what ASM's first example does)."""
+    """Return the host of a provider without a route, which is called by its own name, as in ASM."""
     backends = Backends([Backend(provider.upstream(), 1)])
     rule = RouteRule("default", (Match(),), backends, timeouts)
     return _virtual_host(provider.host, provider.resource.name, (rule,))

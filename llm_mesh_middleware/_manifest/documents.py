@@ -1,6 +1,6 @@
-"""Manifests: YAML text to models that know where each of their fields was written.
+"""Parse manifests to models that know where each of their fields was written.
 
-All problems of a text are collected. A document with an error becomes no resource.
+All problems of a text are collected. A document with an error does not become a resource.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _HOST: Path = ("spec", "host")
 _KEPT_METADATA = ("name", "namespace")
 PYTHON = "<python>"
 
-# A field below another whose value is never shown, whatever is wrong with it.
+# Pairs of a field and one below it whose value is never shown, whatever is wrong with it.
 _KEYS = {("openAIConfig", "apiKey"), ("openAIConfig", "apiKeyFrom")}
 _SECRETS = {*_KEYS, ("openAIConfig", "headers"), ("tls", "clientKeyFile")}
 _BELOW_KEYS = frozenset(("env", "file", "secretKeyRef", "name", "key"))
@@ -59,7 +59,7 @@ _BELOW_KEYS = frozenset(("env", "file", "secretKeyRef", "name", "key"))
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A document that is valid in itself, and the place of everything in it."""
+    """A document that is valid in itself, with the place of everything in it."""
 
     model: LLMProvider | LLMRoute
     namespace: str
@@ -77,7 +77,7 @@ class Resource:
         source: str = PYTHON,
         root: Node | None = None,
     ) -> Resource:
-        """A model as a resource; made in Python, unless a source and its nodes are given."""
+        """Return a model as a resource; one made in Python has no source and no nodes."""
         metadata = model.metadata
         return cls(model, metadata.namespace or default_namespace, metadata.name, source, root)
 
@@ -87,16 +87,16 @@ class Resource:
         message: str,
         severity: Literal["error", "warning"] = "error",
     ) -> Problem:
-        """A problem with the field at a camelCase path, such as `("spec", "rules", 0, "name")`.
+        """Return a problem with the field at a camelCase path, as `("spec", "rules", 0, "name")`.
 
-        Its place is that of the field's value; of a field that is not there, that of the nearest
-        mapping or list around it.
+        Its place is that of the field's value, or of the nearest mapping or list around a missing
+        field.
         """
         line, column = place(self.root, path)
         return Problem(self.source, line, column, format_field(path), message, severity)
 
     def has_literal(self, path: Path) -> bool:
-        """Whether a text stands at the path in a file, as itself: no `${NAME}` is in it."""
+        """Whether a file has literal text at the path, without `${NAME}`."""
         node = None if self.root is None else find(self.root, path)
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
             return False
@@ -152,7 +152,7 @@ def parse_object(
     environ: Mapping[str, str],
     default_namespace: str = "default",
 ) -> Manifest:
-    """Read a document that is a JSON object already; as `parse_manifest`, but without places."""
+    """Parse a document that is a JSON object already; problems have no place in it."""
     stream = Stream((document_of(value),), None)
     return _manifest(stream, source, environ, default_namespace)
 
@@ -199,7 +199,7 @@ def _manifest(
 
 
 class _DocumentReader:
-    """One document on its way to a model; `problems` tells why it did not arrive."""
+    """Reads one document to a model; `problems` says why if there is none."""
 
     def __init__(self, document: Document, source: str, environ: Mapping[str, str]) -> None:
         self.problems: list[Problem] = []
@@ -211,7 +211,7 @@ class _DocumentReader:
         self._unresolved: set[Path] = set()
 
     def read(self) -> LLMProvider | LLMRoute | None:
-        """The model, or None for a document that is not ours or not right."""
+        """Return the model, or None if the document is of another kind or faulty."""
         kind = self._kind()
         if kind is None:
             return None
@@ -240,7 +240,7 @@ class _DocumentReader:
         )
 
     def provider_host(self) -> str | None:
-        """The host a faulty LLMProvider was going to have."""
+        """Return the host of a faulty LLMProvider, if that is valid."""
         kind, host = find(self._root, ("kind",)), find(self._root, _HOST)
         if not isinstance(kind, Scalar) or not isinstance(host, Scalar):
             return None
@@ -255,12 +255,14 @@ class _DocumentReader:
             return None
 
     def _kind(self) -> str | None:
-        """The document's kind if it is one of ours and of a version we read."""
+        """Return the kind of the document if it is one of ours, in a version we read."""
         if isinstance(self._root, Scalar) and self._root.value is None:
             return None
         if not isinstance(self._root, nodes.Mapping):
             got = _given(self._root).kind
-            self._complain((), f"must be a mapping with apiVersion, kind and so on, got {got}")
+            self._complain(
+                (), f"must be a mapping with apiVersion, kind, metadata and spec, got {got}"
+            )
             return None
         kind, version = (self._text(name) for name in ("kind", "apiVersion"))
         if kind is None:
@@ -290,7 +292,7 @@ class _DocumentReader:
         return text if isinstance(text, str) else None
 
     def _value(self, node: Node, path: Path) -> object:
-        """The node as plain Python values, with `${NAME}` replaced."""
+        """Return a node as plain Python values, with `${NAME}` replaced."""
         if isinstance(node, nodes.Mapping):
             return {
                 key: self._value(entry.value, (*path, key)) for key, entry in node.entries.items()
@@ -347,7 +349,7 @@ class _DocumentReader:
 
 
 def _without_ignored(root: Node) -> Node:
-    """The document without what is ignored, so that not even a placeholder is looked for there."""
+    """Return a document without ignored parts, so that placeholders there are ignored too."""
     if not isinstance(root, nodes.Mapping):
         return root
     entries = {key: entry for key, entry in root.entries.items() if key != "status"}
@@ -369,7 +371,7 @@ def _is_secret(path: Path) -> bool:
 
 
 def _without_secret(path: Path) -> Path:
-    """The path without what may be a key, pasted one level too deep so that it names a field."""
+    """Return the path without a part that may be a key, pasted one level too deep."""
     for index, pair in enumerate(pairwise(path), start=2):
         if pair in _KEYS:
             return path[:index] + tuple(takewhile(_BELOW_KEYS.__contains__, path[index:]))
@@ -377,7 +379,7 @@ def _without_secret(path: Path) -> Path:
 
 
 def _given(node: Node, path: Path = ()) -> Given:
-    """What a node is and how it was written, before anything was substituted."""
+    """Describe a node as it was written, before substitution."""
     if isinstance(node, nodes.Mapping):
         return Given("a mapping")
     if isinstance(node, nodes.Sequence):

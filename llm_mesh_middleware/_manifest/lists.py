@@ -17,7 +17,7 @@ _SUFFIX = "List"
 
 
 def unfold(document: Document) -> tuple[tuple[Document, ...], tuple[Flaw, ...]]:
-    """The documents in a list, or the document itself; and what is wrong with the list."""
+    """Return the documents in a list, or the document itself, and the flaws of the list."""
     root = document.root
     if not isinstance(root, Mapping) or not _is_list(root):
         return (document,), ()
@@ -42,7 +42,7 @@ def _text(root: Mapping, name: str) -> str | None:
 
 
 def _item(document: Document, items: Sequence, index: int) -> Document:
-    """One item with the flaws that are below it, their paths counted from there."""
+    """Return one item with its own flaws, their paths relative to it."""
     own = [
         Flaw(flaw.line, flaw.column, flaw.message, flaw.path[2:])
         for flaw in document.flaws

@@ -1,4 +1,4 @@
-"""A parsed document: values that know their place, and the way to them along a path."""
+"""Parsed documents: values that know their place, and how to find them by a path."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Entry", "Mapping", "Node", "Scalar", "Sequence", "find", "key_place"
 # No repr on nodes: they hold the text of API keys.
 @dataclass(frozen=True, slots=True, repr=False)
 class Scalar:
-    """One value, and how it is written without its quotes."""
+    """A value, and its text without quotes."""
 
     line: int
     column: int
@@ -55,7 +55,7 @@ Node = Scalar | Sequence | Mapping
 
 
 def _walk(root: Node | None, path: Path) -> Iterator[Entry]:
-    """The steps along a path, each with its key's place, as far as there is something."""
+    """Yield the steps along a path as far as it exists, each with the place of its key."""
     node = root
     for part in path:
         if isinstance(node, Mapping) and part in node.entries:
@@ -70,7 +70,7 @@ def _walk(root: Node | None, path: Path) -> Iterator[Entry]:
 
 
 def find(root: Node, path: Path) -> Node | None:
-    """The value at the path, if there is one."""
+    """Return the value at a path, or None."""
     steps = list(_walk(root, path))
     if len(steps) < len(path):
         return None
@@ -78,13 +78,13 @@ def find(root: Node, path: Path) -> Node | None:
 
 
 def place(root: Node | None, path: Path) -> tuple[int, int]:
-    """Line and column of the value at the path, or of the nearest one around it."""
+    """Return line and column of the value at a path, or of the nearest one around it."""
     steps = list(_walk(root, path))
     node = steps[-1].value if steps else root
     return (node.line, node.column) if node is not None else (0, 0)
 
 
 def key_place(root: Node, path: Path) -> tuple[int, int]:
-    """Line and column of the last key of the path."""
+    """Return line and column of the last key of a path."""
     steps = list(_walk(root, path))
     return (steps[-1].line, steps[-1].column) if steps else (root.line, root.column)

@@ -1,6 +1,6 @@
-"""Documents that come as JSON values rather than as text: what an API server answers with.
+"""Documents that are JSON values rather than text, as an API server returns them.
 
-Their nodes have no place. That is line 0, for which problems show the source alone.
+Their nodes have no place: line 0, for which problems show the source alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["document_of"]
 
 
 def document_of(value: Mapping[str, object]) -> Document:
-    """A JSON object as a document without flaws."""
+    """Return a JSON object as a document without flaws."""
     return Document(_node(value), (), is_complete=True)
 
 
@@ -31,4 +31,4 @@ def _node(value: object) -> Node:
         return Scalar(0, 0, value, value)
     if value is None or isinstance(value, bool | int | float):
         return Scalar(0, 0, value, "" if value is None else json.dumps(value))
-    raise TypeError(f"{type(value).__name__} is no JSON value")
+    raise TypeError(f"{type(value).__name__} is not a JSON value")

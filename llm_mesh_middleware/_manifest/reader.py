@@ -30,7 +30,7 @@ _LATER_MARK = re.compile(r"(?m)(^---[^\n]*\n)\ufeff|^\ufeff(?=---)")
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """Something wrong with the text at a place that counts from 1, and its field if known."""
+    """A fault in the text, at a place that counts from 1, with its field if known."""
 
     line: int
     column: int
@@ -40,9 +40,9 @@ class Flaw:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Document:
-    """One document of a stream and what is wrong with its YAML beyond the syntax.
+    """One document of a stream, with flaws of its YAML that are not syntax errors.
 
-    A document that is not complete lacks what some of its flaws stand for.
+    A document that is not complete lacks the values of some of its flaws.
     """
 
     root: Node
@@ -85,7 +85,7 @@ def read(text: str) -> Stream:
 
 
 def _place(text: str) -> tuple[int, int]:
-    """Line and column behind the text."""
+    """Return line and column of the end of the text."""
     lines = (text + "|").splitlines()
     return len(lines), len(lines[-1])
 
@@ -131,7 +131,7 @@ class _Frame:
     is_merge: bool = False
 
     def step(self) -> Path:
-        """Where in it the next value goes; nothing while that is still a key."""
+        """Return where the next value goes; nothing while that is a key."""
         if not self.is_mapping:
             return (len(self.items),)
         text = self.key.value if isinstance(self.key, Scalar) else None
@@ -146,7 +146,7 @@ class _Frame:
 
 
 class _Builder:
-    """One document, from its events."""
+    """Builds one document from its events."""
 
     def __init__(self) -> None:
         self._root: Node = Scalar(1, 1, None, "")
@@ -186,7 +186,7 @@ class _Builder:
         self._frames.append(_Frame(line, column, event.anchor, is_mapping))
 
     def _alias(self, anchor: str | None, line: int, column: int) -> Node:
-        """The node an alias stands for, at the place of the alias; it shares all that is below."""
+        """Return the node of an alias, at the place of the alias; what is below is shared."""
         target = self._anchors.get(anchor or "")
         self._expanded += 0 if target is None else target.size
         if target is not None and self._expanded <= _MAX_EXPANDED_NODES:

@@ -1,4 +1,4 @@
-"""What a plain YAML scalar stands for.
+"""Resolve plain YAML scalars.
 
 kubectl's rules where PyYAML's differ: `1e3` is a number, `12:30` and `2024-01-01` are text.
 """
@@ -24,7 +24,7 @@ _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
 
 def resolve(text: str) -> str | int | float | bool | None:
-    """The value of a scalar without quotes; anything that is nothing else is a string."""
+    """Return the value of a scalar without quotes; by default it is a string."""
     if text in _WORDS:
         return _WORDS[text]
     if text[0] not in _NUMBER_START or len(text) > _LONGEST_NUMBER:

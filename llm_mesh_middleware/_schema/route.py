@@ -112,8 +112,8 @@ class RouteMatch(Wire):
     )
     attributes: dict[str, StringMatch] = Field(
         default_factory=dict,
-        description="What the application or the client key says of the caller; never a header of"
-        " the client. Default: none.",
+        description="Attributes that the application or the client key states about the caller;"
+        " never a header of the client. Default: none.",
         json_schema_extra=EXTENSION,
     )
 
@@ -138,18 +138,18 @@ class BackendRef(Wire):
     """One provider of a rule and its share of the requests."""
 
     provider_host: Host | None = Field(
-        default=None, description="The spec.host of an LLMProvider; needed. Default: none."
+        default=None, description="The spec.host of an LLMProvider. Required."
     )
     weight: int | None = Field(
         default=None,
         ge=0,
         le=_MAX_INT32,
         description="Share of the requests, relative to its siblings of the same priority."
-        " Default: 0 beside a sibling that has one, else the same for all.",
+        " Default: 0 if a sibling has one, otherwise the same for all.",
     )
     backend_ref: InferencePoolRef | None = Field(
         default=None,
-        description="A pool in the cluster instead; not supported yet. Default: none.",
+        description="Pool in the cluster, not a provider; not supported yet. Default: none.",
     )
     host_rewrite: Annotated[str, AfterValidator(check_host_and_port)] | None = Field(
         default=None, description="Host header for the provider. Default: the provider host."
@@ -158,13 +158,13 @@ class BackendRef(Wire):
         default=0,
         ge=0,
         le=_MAX_INT32,
-        description="Tier: 0 is used first, the next when no backend of a lower one can serve."
+        description="Tier: 0 is used first, the next if no backend of a lower tier can serve."
         " Default: 0.",
         json_schema_extra=EXTENSION,
     )
     model: Name | None = Field(
         default=None,
-        description="Model for requests through this backend; goes before the provider's."
+        description="Model for requests through this backend; overrides the provider's."
         " Default: the provider's.",
         json_schema_extra=EXTENSION,
     )
@@ -185,20 +185,20 @@ class RuleTimeouts(Wire):
     """Limits for the phases of an upstream call; unset ones are those of the settings."""
 
     connect: Duration | None = Field(
-        default=None, description="To get a connection. Default: LLM_MESH_CONNECT_TIMEOUT."
+        default=None, description="Time to get a connection. Default: LLM_MESH_CONNECT_TIMEOUT."
     )
     first_byte: Duration | None = Field(
         default=None,
-        description="From the request to the first event of a stream."
+        description="Time from the request to the first event of a stream."
         " Default: LLM_MESH_FIRST_BYTE_TIMEOUT.",
     )
     idle: Duration | None = Field(
         default=None,
-        description="Between two bytes of the answer. Default: LLM_MESH_IDLE_TIMEOUT.",
+        description="Time between two bytes of the response. Default: LLM_MESH_IDLE_TIMEOUT.",
     )
     request: Duration | None = Field(
         default=None,
-        description="For the whole request, attempts included. Default: LLM_MESH_REQUEST_TIMEOUT.",
+        description="Time for the request with all attempts. Default: LLM_MESH_REQUEST_TIMEOUT.",
     )
 
 
@@ -206,7 +206,10 @@ class RetryPolicy(Wire):
     """What is tried again before an answer is given; never after its first byte."""
 
     attempts: int | None = Field(
-        default=None, ge=0, le=10, description="Attempts beside the first, 0 for none. Default: 2."
+        default=None,
+        ge=0,
+        le=10,
+        description="Attempts after the first; 0 disables retries. Default: 2.",
     )
     codes: ListOf[_RetryCode] | None = Field(
         default=None,
@@ -216,17 +219,17 @@ class RetryPolicy(Wire):
     )
     backoff: Duration | None = Field(
         default=None,
-        description="Longest pause before the same backend is tried again; doubled with each"
-        " attempt, drawn at random. Default: 250ms.",
+        description="Longest pause before a retry at the same backend; doubled with each attempt,"
+        " with full jitter. Default: 250ms.",
     )
     max_retry_after: Duration | None = Field(
         default=None,
-        description="A provider's Retry-After up to this is waited for. Default: 5s.",
+        description="Longest Retry-After of a provider that is waited for. Default: 5s.",
     )
     hedge_after: Duration | None = Field(
         default=None,
-        description="Send a request that is no stream to a second backend too when there is no"
-        " answer after this time; both may be billed. Default: never.",
+        description="Send a request without a stream to a second backend too if there is no"
+        " response after this time; both may be billed. Default: never.",
     )
 
 
@@ -235,7 +238,8 @@ class StickyBy(Wire):
 
     header: _HeaderName | None = Field(default=None, description="A header. Default: none.")
     attribute: Name | None = Field(
-        default=None, description="A fact from the application or the client key. Default: none."
+        default=None,
+        description="Attribute that the application or the client key states. Default: none.",
     )
 
     @model_validator(mode="after")
@@ -254,15 +258,15 @@ class RouteRule(Wire):
     )
     matches: ListOf[RouteMatch] = Field(
         default=(),
-        description="Any of these must hold. Default: none, the rule takes every request.",
+        description="Any of these must hold. Default: none, the rule matches everything.",
     )
     backend_refs: Annotated[ListOf[BackendRef], Field(min_length=1)] = Field(
-        description="The providers that share the requests; at least one."
+        description="Providers that share the requests; at least one. Required."
     )
 
     retry: RetryPolicy | None = Field(
         default=None,
-        description="What is tried again. Default: two more attempts.",
+        description="What is retried. Default: two more attempts.",
         json_schema_extra=EXTENSION,
     )
     sticky_by: StickyBy | None = Field(
@@ -299,7 +303,7 @@ class LLMRouteSpec(Wire):
         default=None, description="Gateways the route is for. Default: mesh."
     )
     rules: Annotated[ListOf[RouteRule], Field(min_length=1)] = Field(
-        description="The rules in order, the first that holds wins; at least one."
+        description="Rules in order; the first that matches is selected. At least one. Required."
     )
 
     @field_validator("rules")

@@ -115,22 +115,22 @@ def test_twelve_mistakes_in_a_folder_are_all_told_with_line_and_column(tmp_path:
 ADVICE = {
     "a key in the file": (
         PROVIDER.format(name="good", config="apiKey: §sk-canary-in-the-file"),
-        "keep it out of the file with ${NAME} or apiKeyFrom",
+        "contains a literal key; use ${NAME} or apiKeyFrom",
     ),
     "a key that looks like a placeholder": (
         PROVIDER.format(name="good", config="apiKey: §$${NAME}"),
-        "is written out here",
+        "contains a literal key",
     ),
     "a key of one rule": (
         ROUTE.format(name="r", rest="")
         + "---\n"
         + PROVIDER.format(name="good", config="model: m")
         + "    routeSpecificConfigs: {all: {openAIConfig: {apiKey: §sk-canary-in-the-file}}}\n",
-        "spec.configs.routeSpecificConfigs.all.openAIConfig.apiKey: is written out",
+        "spec.configs.routeSpecificConfigs.all.openAIConfig.apiKey: contains a literal key",
     ),
     "a key in a header": (
         PROVIDER.format(name="good", config="headers: {x-org: b, x-api-key: §sk-canary}"),
-        "looks like a key",
+        "seems to contain a literal key",
     ),
 }
 PLAIN = {

@@ -9,7 +9,7 @@ from llm_mesh_middleware._manifest import parse_manifest
 from tests.core.tables import ACME, provider, route
 
 BACKEND = f"backendRefs: [{{providerHost: {ACME}}}]"
-NEVER, LEFT_OVER = "is never reached", "no rule takes every request"
+NEVER, LEFT_OVER = "is never reached", "no rule matches everything"
 
 
 def advice(rules: str, spec: str = "") -> list[tuple[str, str]]:
@@ -65,7 +65,7 @@ def test_a_rule_below_a_more_general_one_is_never_reached(general: str, special:
     ((field, message), *_) = advice(lines(rule(general, name="first"), rule(special)))
     assert field == "spec.rules[1]"
     assert message.startswith(NEVER)
-    assert "taken by first before it" in message
+    assert "matched by first before it" in message
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_rule_is_in_vain_only_if_all_its_matches_are() -> None:
 def test_several_rules_together_may_take_it_all() -> None:
     text = lines(rule(PRESENT, name="a"), rule("{headers: {b: {}}}"))
     ((_, message),) = advice(lines(text, rule(EXACT, "{headers: {b: {exact: x}}}"), ALL))
-    assert "taken by a, rules[1] before it" in message
+    assert "matched by a, rules[1] before it" in message
 
 
 def test_everything_below_a_rule_for_all_is_in_vain() -> None:

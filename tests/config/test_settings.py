@@ -92,7 +92,7 @@ GOOD = [
 # variable, value, field within it, a part of the message
 BAD = [
     ("CONFIG", '["kubernetes:", "a.yaml"]', "", "or kubernetes: alone"),
-    ("CONFIG", "kubernetes:a.yaml", "", "must have a namespace behind kubernetes:"),
+    ("CONFIG", "kubernetes:a.yaml", "", "must have a namespace after kubernetes:"),
     ("CONFIG", "[a]", "", "must be a JSON list"),
     ("CONFIG", "[5]", "[0]", "must be a string"),
     ("ENDPOINTS", "a=b", "", "must be a JSON object"),
