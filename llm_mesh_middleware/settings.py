@@ -6,13 +6,11 @@ Manifests say how requests are routed; settings say how this process takes part 
 from __future__ import annotations
 
 import difflib
-import json
 import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
@@ -25,13 +23,20 @@ from pydantic_settings import (
 )
 
 from ._core.http.forwarding import NEVER_FORWARDED, is_forbidden
-from ._schema.labels import read_label_file, read_label_list
 from ._schema.values import (
     check_base_url,
     check_file_name,
     check_header_name,
     check_host,
     check_name,
+)
+from ._schema.variables import (
+    KUBERNETES,
+    read_labels,
+    read_object,
+    read_path,
+    read_paths,
+    read_words,
 )
 from ._schema.wording import (
     Given,
@@ -51,81 +56,10 @@ logger = logging.getLogger("llm_mesh_middleware")
 _PREFIX = "LLM_MESH_"
 _SECRET_FIELDS = frozenset(("client_keys",))
 _MIB = 2**20
-# What `config` is instead of paths when it is a cluster.
-KUBERNETES = "kubernetes:"
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 # What Kubernetes sets in every pod beside a Service called llm-mesh.
 _OF_A_SERVICE = re.compile(r"LLM_MESH_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\w+)?)")
 _NAMESPACE = re.compile(r"|\*|[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-
-
-def _json(text: str, kind: type[Any], wanted: str) -> Any:
-    try:
-        value = json.loads(text, object_pairs_hook=_distinct)
-    except json.JSONDecodeError as exc:
-        # Its text is not repeated: client keys are written this way.
-        raise ValueError(f"must be {wanted}; it breaks off at character {exc.pos + 1}") from None
-    except RecursionError:
-        raise ValueError(f"must be {wanted}; this is nested too deep") from None
-    if not isinstance(value, kind):
-        raise ValueError(f"must be {wanted}")
-    return value
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(dict(pairs)) < len(pairs):
-        raise ValueError("must be a JSON object that has no key twice")
-    return dict(pairs)
-
-
-def _read_paths(value: object) -> object:
-    if isinstance(value, os.PathLike):
-        value = os.fspath(value)
-    if not isinstance(value, str):
-        return _as_tuple(value)
-    if value.startswith(KUBERNETES):
-        return (value,)  # its colon separates nothing
-    if value.lstrip().startswith("["):
-        return tuple(_json(value, list, 'a JSON list such as ["mesh.yaml"]'))
-    return tuple(path for path in value.split(os.pathsep) if path)
-
-
-def _as_tuple(value: object) -> object:
-    if not isinstance(value, Iterable) or isinstance(value, Mapping):
-        return value
-    return tuple(os.fspath(item) if isinstance(item, os.PathLike) else item for item in value)
-
-
-def _read_path(value: object) -> object:
-    return os.fspath(value) if isinstance(value, os.PathLike) else value
-
-
-def _read_words(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    return tuple(word for part in value.split(",") if (word := part.strip()))
-
-
-def _read_object(value: object) -> object:
-    return _json(value, dict, "a JSON object") if isinstance(value, str) else value
-
-
-def _read_labels(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    if not value.startswith("@"):
-        return read_label_list(value)
-    path = value[1:]
-    try:
-        text = Path(check_file_name(path)).read_text("utf-8")
-    except OSError as exc:
-        raise ValueError(f"cannot read {path}: {exc.strerror}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"cannot read {path}: it is not UTF-8") from None
-    try:
-        return read_label_file(text)
-    except ValueError as exc:
-        raise ValueError(f"{path} {exc}") from None
 
 
 def _check_client_key(value: SecretStr) -> SecretStr:
@@ -180,12 +114,12 @@ def _check_sources(paths: tuple[str, ...]) -> tuple[str, ...]:
     return paths
 
 
-_Words = BeforeValidator(_read_words)
-_Object = BeforeValidator(_read_object)
+_Words = BeforeValidator(read_words)
+_Object = BeforeValidator(read_object)
 _Name = Annotated[str, AfterValidator(check_name)]
 _Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Bytes = Annotated[int, Field(gt=0)]
-_File = Annotated[str, BeforeValidator(_read_path), AfterValidator(check_file_name)]
+_File = Annotated[str, BeforeValidator(read_path), AfterValidator(check_file_name)]
 
 
 class MeshSettings(BaseSettings):
@@ -204,7 +138,7 @@ class MeshSettings(BaseSettings):
     )
 
     config: Annotated[
-        tuple[_File, ...], NoDecode, BeforeValidator(_read_paths), AfterValidator(_check_sources)
+        tuple[_File, ...], NoDecode, BeforeValidator(read_paths), AfterValidator(_check_sources)
     ] = Field(
         default=(),
         description="Manifests: files and directories, with the path separator of the system"
@@ -227,7 +161,7 @@ class MeshSettings(BaseSettings):
         default=None,
         description="PEM bundle to trust in addition to the system's. Default: the system's alone.",
     )
-    labels: Annotated[dict[str, str], NoDecode, BeforeValidator(_read_labels)] = Field(
+    labels: Annotated[dict[str, str], NoDecode, BeforeValidator(read_labels)] = Field(
         default_factory=dict,
         description="Labels of this workload, as app=web,version=v1, or @ and the path of a"
         " downward API file with them, which is read once. Default: none.",
