@@ -229,3 +229,9 @@ class Dialect(Protocol):
             error: what the stream ends with.
             position: how many events precede it, for dialects that number them.
         """
+
+    def body_event(self, body: bytes) -> bytes:
+        """Return the event that holds a whole body, for a stream begun before the body was known.
+
+        It is an error's, nearly always.
+        """

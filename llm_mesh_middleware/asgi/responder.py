@@ -63,12 +63,13 @@ class Responder:
                     if self._watch is not None:
                         self._watch.cancel()
         except AnswerableError as error:
-            await self._send_whole(refusal(error))
+            await self._send_whole(refusal(error, self._addressed.operation))
         except asyncio.CancelledError:  # by the server, at the end of its patience
             if not self._has_reply:
                 with contextlib.suppress(TimeoutError, OSError):
                     async with asyncio.timeout(_LAST_WORDS_S):
-                        await self._send_whole(refusal(ServerShutdown()))
+                        last = refusal(ServerShutdown(), self._addressed.operation)
+                        await self._send_whole(last)
             raise
         except (ClientDisconnected, OSError):  # OSError: `send` to a client that is gone (ASGI 2.4)
             return

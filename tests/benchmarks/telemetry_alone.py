@@ -16,7 +16,7 @@ from llm_mesh_middleware._core.values.messages import ClientRequest
 __all__ = ["Tape"]
 
 _Told = tuple[str, tuple[Any, ...], dict[str, Any]]
-_HOOKS = ("selected", "sending", "answered", "replying", "summarised", "ended")
+_HOOKS = ("understood", "selected", "sending", "answered", "replying", "summarised", "ended")
 
 
 class Tape:

@@ -126,7 +126,7 @@ def exchange(
         raise
     flow = _observed(_Exchange(context, plan, host.route, rule, policy).run(), observation)
     if keepalive_s and read_bool(request.fields, "stream") is True:
-        return keep_alive(flow, interval_s=keepalive_s, clock=clock)
+        return keep_alive(flow, operation.dialect, interval_s=keepalive_s, clock=clock)
     return flow
 
 

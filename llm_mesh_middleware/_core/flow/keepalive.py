@@ -14,9 +14,9 @@ from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 from ...exceptions import AnswerableError
-from ..http.sse import make_event
+from ..dialect import Dialect
 from ..values.steps import SILENCE, Body, Step, StepResult, Watch
-from .reply import Flow, Reply, refusal
+from .reply import Flow, Reply
 
 __all__ = ["COMMENT", "keep_alive"]
 
@@ -28,13 +28,14 @@ Result = TypeVar("Result")
 Clock = Callable[[], float]
 
 
-def keep_alive(flow: Flow, *, interval_s: float, clock: Clock) -> Flow:
+def keep_alive(flow: Flow, dialect: Dialect, *, interval_s: float, clock: Clock) -> Flow:
     """Run `flow`, whose client waits for a stream; whenever it waits too long, it gets a comment.
 
     The first comment commits to status 200.
 
     Args:
         flow: the exchange.
+        dialect: the client's.
         interval_s: the longest silence.
         clock: a monotonic clock, in seconds.
     """
@@ -46,7 +47,7 @@ def keep_alive(flow: Flow, *, interval_s: float, clock: Clock) -> Flow:
             item = advance(value)
             if isinstance(item, bytes):
                 if not is_ended:
-                    return Reply(200, [_EVENTS], _opened(opening, interval_s, clock))
+                    return Reply(200, [_EVENTS], _opened(opening, dialect, interval_s, clock))
                 advance, value = opening.send, None
                 continue
             try:
@@ -61,20 +62,24 @@ def keep_alive(flow: Flow, *, interval_s: float, clock: Clock) -> Flow:
 
 
 def _opened(
-    opening: Generator[Step | bytes, StepResult, Reply], interval_s: float, clock: Clock
+    opening: Generator[Step | bytes, StepResult, Reply],
+    dialect: Dialect,
+    interval_s: float,
+    clock: Clock,
 ) -> Body:
     """Yield comments until there is a reply; whatever it is then, it must be events."""
     yield COMMENT
     try:
         reply = yield from opening
     except AnswerableError as error:
-        reply = refusal(error)
+        yield dialect.error_event(error)
+        return
     if not isinstance(reply.body, bytes):
         yield from _watched(reply.body, interval_s, clock)
     elif _EVENTS in reply.headers:
         yield reply.body
     else:
-        yield make_event(reply.body.replace(b"\r", b"").replace(b"\n", b""))
+        yield dialect.body_event(reply.body)
 
 
 def _watched(

@@ -23,6 +23,7 @@ from ..provider.health import Lease
 from ..provider.outliers import Result
 from ..provider.secrets import Secrets
 from ..values.messages import Deadline, Failure, error_object
+from ..values.operations import Operation
 from ..values.steps import Body, Read, Step, StepResult
 from .observer import Observation
 
@@ -55,9 +56,18 @@ class Reply(msgspec.Struct, frozen=True):
 Flow = Generator[Step, StepResult, Reply]
 
 
-def refusal(error: AnswerableError) -> Reply:
-    """Return the mesh's own reply to a request that cannot be served: an error object."""
-    body = error_object(error.message, type=error.type, code=error.code, param=error.param)
+def refusal(error: AnswerableError, operation: Operation | None = None) -> Reply:
+    """Return the mesh's own reply to a request that cannot be served.
+
+    Args:
+        error: why.
+        operation: what the client asked for; the error is in that dialect's form, and in OpenAI's
+            where it is unknown.
+    """
+    if operation is None:
+        body = error_object(error.message, type=error.type, code=error.code, param=error.param)
+    else:
+        body = operation.dialect.write_error(error)
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),

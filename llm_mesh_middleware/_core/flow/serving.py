@@ -19,6 +19,7 @@ from ...exceptions import AnswerableError
 from ..http.request_head import check_body, check_hosts, too_large
 from ..routing.table import VirtualHost
 from ..values.messages import ClientRequest
+from ..values.operations import Operation
 from ..values.steps import AsyncPort, Port, ask
 from .reply import Flow, refusal
 
@@ -32,6 +33,11 @@ class Addressed(msgspec.Struct, frozen=True):
     hosts: Sequence[bytes]
     authority: bytes | None
     path: str
+
+    @property
+    def operation(self) -> Operation | None:
+        """What the path names, if it is an operation."""
+        return self.host.operation(self.path)
 
 
 def address(
@@ -104,7 +110,7 @@ class _Serving:
         except AnswerableError as error:
             if not self._has_begun:  # else the exchange has told its observers
                 self._entrance.refused(addressed.host, request, error)
-            return refusal(error)
+            return refusal(error, addressed.operation)
 
     def _admitted(self, request: ClientRequest) -> Flow:
         max_bytes = self._entrance.max_request_bytes

@@ -15,6 +15,7 @@ __all__ = [
     "event_data",
     "event_name",
     "make_event",
+    "on_one_line",
     "plain_data",
 ]
 
@@ -163,3 +164,8 @@ def before_last_events(data: bytes, count: int) -> bytes:
 def make_event(data: bytes, name: bytes = b"") -> bytes:
     """An event of one line of data, and of a name if it has one."""
     return (b"event: " + name + b"\n" if name else b"") + b"data: " + data + b"\n\n"
+
+
+def on_one_line(json: bytes) -> bytes:
+    """Return a JSON text without line ends, which within it can only stand between tokens."""
+    return json.replace(b"\r", b"").replace(b"\n", b"")

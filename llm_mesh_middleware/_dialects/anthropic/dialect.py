@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from ..._core.dialect import FactReader, Transformer, Whole
-from ..._core.http.sse import make_event
+from ..._core.http.sse import make_event, on_one_line
 from ..._core.provider.upstream import Upstream
 from ..._core.values.messages import ClientRequest
 from ..._core.values.operations import Operation
@@ -79,6 +79,10 @@ class AnthropicMessages:
     def error_event(self, error: AnswerableError, *, position: int = 0) -> bytes:
         """Return an `error` event; its data is the error object."""
         return make_event(self.write_error(error), name=b"error")
+
+    def body_event(self, body: bytes) -> bytes:
+        """Return the event that holds a whole body: an error event, as no other holds one."""
+        return make_event(on_one_line(body), name=b"error")
 
 
 DIALECT = AnthropicMessages()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..._core.dialect import FactReader, Transformer, Whole
-from ..._core.http.sse import make_event
+from ..._core.http.sse import make_event, on_one_line
 from ..._core.provider.upstream import Upstream
 from ..._core.values.messages import ClientRequest
 from ..._core.values.operations import Operation
@@ -64,6 +64,10 @@ class OpenAIChat:
     def error_event(self, error: AnswerableError, *, position: int = 0) -> bytes:
         """Return an error object as an event without a name."""
         return make_event(error_body(error))
+
+    def body_event(self, body: bytes) -> bytes:
+        """Return the event that holds a whole body."""
+        return make_event(on_one_line(body))
 
 
 DIALECT = OpenAIChat()

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from ..._core.dialect import FactReader, Transformer, Whole
-from ..._core.http.sse import make_event
+from ..._core.http.sse import make_event, on_one_line
 from ..._core.provider.upstream import Upstream
 from ..._core.values.messages import ClientRequest
 from ..._core.values.operations import Operation
@@ -59,6 +59,10 @@ class OpenAIResponses:
             "sequence_number": position,
         }
         return make_event(msgspec.json.encode(told), name=b"error")
+
+    def body_event(self, body: bytes) -> bytes:
+        """Return the event that holds a whole body."""
+        return make_event(on_one_line(body))
 
 
 DIALECT = OpenAIResponses()
