@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+
 import pytest
 
-from llm_mesh_middleware.testing import Answer, Cut, Gate, Scripted, error_body
-from tests.contract.calling import seen
+from llm_mesh_middleware.testing import Answer, Cut, Gate, Scripted, Stream, error_body
+from tests.contract.calling import QUESTION, Ask, seen
 from tests.contract.conftest import World, rule
 from tests.resilience.meshes import FALLBACK, PRIMARY, key_of
 
@@ -165,3 +168,74 @@ def test_a_connection_is_used_again(world: World) -> None:
     for _ in range(3):
         assert world.ask().status == 200
     assert world.primary.accepted_connections == before + 1
+
+
+def not_found(world: World) -> None:
+    world.start(rule("none", matches=[{"model": {"exact": "nothing-else"}}]))
+
+
+def broken(world: World) -> None:
+    world.primary.always(Cut(how="reset"))
+    world.start(rule("only", retry={"attempts": 0}))
+
+
+OPENAI = {"/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses"}
+FAILURES = [(not_found, 404, "not_found_error"), (broken, 502, "api_error")]
+
+
+@pytest.mark.parametrize("path", sorted(OPENAI))
+@pytest.mark.parametrize(("start", "status", "_"), FAILURES)
+def test_the_meshs_errors_are_openais_for_clients_of_openai(
+    world: World, path: str, start: Callable[[World], None], status: int, _: str
+) -> None:
+    start(world)
+    answer = world.ask(path=path)
+    assert answer.status == status
+    assert answer.code
+
+
+@pytest.mark.parametrize(("start", "status", "type"), FAILURES)
+def test_the_meshs_errors_are_anthropics_for_clients_of_anthropic(
+    world: World, start: Callable[[World], None], status: int, type: str
+) -> None:
+    start(world)
+    answer = world.ask(path="/v1/messages")
+    made = answer.json()
+    assert (answer.status, made["error"]["type"]) == (status, type)
+    assert set(made) == {"type", "error", "request_id"}
+    assert set(made["error"]) == {"type", "message"}
+    assert answer.headers["content-type"] == "application/json"
+
+
+@pytest.mark.inbound
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions", "/v1/files"])
+def test_a_refused_body_is_an_error_of_the_clients_dialect(world: World, path: str) -> None:
+    world.start(max_request_bytes=100)
+    made = world.ask({"messages": ["x" * 200]}, path=path).json()
+    assert made.get("type", "openai") == ("error" if path == "/v1/messages" else "openai")
+
+
+@pytest.mark.inbound
+@pytest.mark.parametrize(
+    ("path", "begin"),
+    [
+        ("/v1/messages", b'event: error\ndata: {"type":"error","error":{"type":"api_error"'),
+        ("/v1/responses", b'event: error\ndata: {"type":"error","code":"upstream_'),
+        ("/v1/chat/completions", b'data: {"error":{"message":'),
+    ],
+)
+def test_an_error_after_the_first_comment_is_an_event_of_the_clients_dialect(
+    world: World, path: str, begin: bytes
+) -> None:
+    gate = Gate()
+    world.primary.always(Stream([gate], end="reset"))
+    world.start(rule("only", retry={"attempts": 0}), sse_keepalive=0.02)
+    call = world.call(Ask({**QUESTION, "stream": True}, path=path))
+    pieces = call.pieces()
+    assert next(pieces).startswith(b": keep-alive\n\n")
+    gate.open()
+    rest = b"".join(pieces)
+    while rest.startswith(b": keep-alive\n\n"):
+        rest = rest.removeprefix(b": keep-alive\n\n")
+    assert rest.startswith(begin)
+    assert json.loads(rest.partition(b"data: ")[2])
