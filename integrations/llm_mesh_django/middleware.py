@@ -144,13 +144,18 @@ def _of_environ(word: Word[T] | None) -> Callable[[Any], T] | None:
     """The project's callable, for one that has the environ."""
     if word is None:
         return None
-    called: Any = async_to_sync(word) if iscoroutinefunction(word) else word
+    called: Any = async_to_sync(word) if _is_coroutine_function(word) else word
     return lambda environ: called(environ[_REQUEST])
 
 
 def _as_async(word: Word[T] | None) -> Callable[[HttpRequest], Awaitable[T]] | None:
     """The project's callable as a coroutine function; a thread lets it use the database."""
     called: Any = word
-    if word is None or iscoroutinefunction(word):
+    if word is None or _is_coroutine_function(word):
         return called  # type: ignore[no-any-return]
     return sync_to_async(called, thread_sensitive=True)
+
+
+def _is_coroutine_function(word: Any) -> bool:
+    """Return whether calling it returns a coroutine, also if it is an object with `__call__`."""
+    return iscoroutinefunction(word) or iscoroutinefunction(getattr(word, "__call__", None))  # noqa: B004

@@ -37,6 +37,12 @@ def adapter(request: pytest.FixtureRequest) -> Iterator[Adapter]:
         yield ADAPTERS[request.param](stack)
 
 
+@pytest.fixture
+def adapter_name(request: pytest.FixtureRequest, adapter: Adapter) -> str:
+    """The name of the adapter in `ADAPTERS`."""
+    return next(name for name, kind in ADAPTERS.items() if type(adapter) is kind)
+
+
 @pytest.fixture(scope="module")
 def upstreams() -> Iterator[dict[str, FakeUpstream]]:
     with (
