@@ -144,7 +144,7 @@ def _of_environ(word: Word[T] | None) -> Callable[[Any], T] | None:
     """The project's callable, for one that has the environ."""
     if word is None:
         return None
-    called: Any = async_to_sync(word) if _is_coroutine_function(word) else word
+    called: Any = async_to_sync(word) if _is_coroutine_function(word) else word  # type: ignore[arg-type]  # checked
     return lambda environ: called(environ[_REQUEST])
 
 
