@@ -19,7 +19,7 @@ from .._engine.tasks.prompt import within
 from ..exceptions import AnswerableError, ClientDisconnected, ServerShutdown
 from ..inbound import Addressed, AsyncDelivery, Inbound, Reply, refusal
 from .body import GONE, read_body
-from .protocol import Receive, Scope, Send
+from .protocol import Message, Receive, Scope, Send
 from .scope import request_of
 
 __all__ = ["Responder"]
@@ -45,7 +45,7 @@ class Responder:
         self._addressed = addressed
         self._scope = scope
         self._receive = receive
-        self._send = send
+        self._send_now = send
         self._interrupts = interrupts
         self._settings = inbound.mesh.settings
         self._has_reply = False
@@ -71,7 +71,9 @@ class Responder:
                         last = refusal(ServerShutdown(), self._addressed.operation)
                         await self._send_whole(last)
             raise
-        except (ClientDisconnected, OSError):  # OSError: `send` to a client that is gone (ASGI 2.4)
+        except (ClientDisconnected, OSError):
+            # OSError: `send` to a client that is gone (ASGI 2.4). TimeoutError is one: a client
+            # that reads nothing, which must not hold a provider's connection.
             return
 
     async def _serve(self, interrupt: Interrupt) -> None:
@@ -93,16 +95,14 @@ class Responder:
             await delivery.aclose()
 
     async def _stream(self, delivery: AsyncDelivery, interrupt: Interrupt) -> None:
-        send, limit_s, has_started = self._send, self._settings.idle_timeout, False
+        send, limit_s, has_started = self._send_now, self._settings.idle_timeout, False
         try:
             await self._start(delivery.reply)
             has_started = True
             while data := await delivery.read():
                 message = {"type": "http.response.body", "body": data, "more_body": True}
                 await within(limit_s, send(message))
-            await send({"type": "http.response.body", "body": b""})
-        except TimeoutError:  # a client that reads nothing must not hold a provider's connection
-            raise ClientDisconnected("the client does not read its reply") from None
+            await self._send({"type": "http.response.body", "body": b""})
         except asyncio.CancelledError:
             if isinstance(interrupt.error, ClientDisconnected) or not has_started:
                 raise
@@ -116,6 +116,9 @@ class Responder:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WORDS_S):
                 await self._send({"type": "http.response.body", "body": last})
+
+    async def _send(self, message: Message) -> None:
+        await within(self._settings.idle_timeout, self._send_now(message))
 
     async def _send_whole(self, reply: Reply) -> None:
         await self._start(reply)

@@ -189,3 +189,31 @@ def test_an_event_of_our_own_holds_its_data(data: bytes) -> None:
 def test_the_events_before_the_last_are_whole_ones(part: bytes, count: int, left: int) -> None:
     events = [b"data: %d\n\n" % number for number in range(4)]
     assert before_last_events(b"".join(events) + part, count) == b"".join(events[:left])
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        b"\n" * 60_000,
+        b"\r" * 60_000,
+        b"\r\n" * 30_000,
+        b": ping\n" * 9_000,
+        b": a\r\n\r\n:\n\n" * 6_000,
+    ],
+    ids=["LF", "CR", "CR LF", "comments", "both"],
+)
+def test_a_flood_of_lines_without_events_is_one_piece(flood: bytes) -> None:
+    cutter = EventCutter(1000)
+    pieces = list(cutter.feed(flood))
+    assert len(pieces) == 1
+    assert b"".join(pieces) + cutter.rest() == flood
+    assert event_data(pieces[0]) == b""
+
+
+def test_an_event_behind_a_flood_is_found() -> None:
+    cutter = EventCutter(1000)
+    assert list(cutter.feed(b"\n\n: a\n: b\n\ndata: 1\n\n\n: c\n")) == [
+        b"\n\n: a\n: b\n\n",
+        b"data: 1\n\n",
+        b"\n: c\n",
+    ]
