@@ -9,6 +9,7 @@ called in this order:
     hook         what is known then       what is recorded
     -----------  -----------------------  ---------------------------------------------------------
     (created)    the request              active requests
+    understood   operation, body, model
     selected     route, rule
     sending      upstream, model          at the first: SERVER and CLIENT span begin; at each: trace
                                           headers, and the attempt's span if it has one

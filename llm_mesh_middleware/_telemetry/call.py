@@ -194,32 +194,36 @@ class CallObservation(Observation):
             context = trace.set_span_in_context(span)
             sinks.content.write(span, context, progress.request, progress.summary)
 
-    def _count(self, ending: Ending) -> None:
-        metrics, progress = self._sinks.metrics, self._progress
-        metrics.requests.add(1, self._request_labels(ending))
+    def _record(self, ending: Ending) -> None:
+        sinks, progress = self._sinks, self._progress
+        labels = self._labels(progress.summary.model if progress.summary is not None else None)
+        sinks.metrics.requests.add(1, self._request_labels(ending, labels))
         last = progress.last
         if last is not None and progress.is_fallback:
             hosts = (semconv.FALLBACK_FROM, last.preferred_host), (semconv.FALLBACK_TO, _host(last))
-            metrics.fallbacks.add(1, hosts)
+            sinks.metrics.fallbacks.add(1, hosts)
+        if labels is not None:
+            self._measure(ending, labels)
 
-    def _request_labels(self, ending: Ending) -> Labels:
-        progress = self._progress
-        selection, last = progress.selection, progress.last
-        labels: Labels = ((semconv.OPERATION, progress.operation),)
-        if ending.error_type is not None:
-            labels = ((semconv.ERROR_TYPE, ending.error_type), *labels)
-        if last is not None and (model := self._sinks.models.requested(last.model)) is not None:
-            labels = (*labels, (semconv.REQUEST_MODEL, model))
+    def _request_labels(self, ending: Ending, labels: CallLabels | None) -> Labels:
+        """Return what requests are counted by; what was refused early has less of it."""
+        selection = self._progress.selection
+        if labels is not None:
+            found = labels.request
+        else:
+            found = ((semconv.OPERATION, self._progress.operation),)
+            if selection is not None:
+                found = (*found, (semconv.ROUTE_NAME, selection.route))
         if selection is not None:
-            route, rule = (semconv.ROUTE_NAME, selection.route), (semconv.RULE_NAME, selection.rule)
-            labels = (*labels, route, rule)
-        return labels
+            found = (*found, (semconv.RULE_NAME, selection.rule))
+        if ending.error_type is not None:
+            found = (*found, (semconv.ERROR_TYPE, ending.error_type))
+        return found
 
-    def _record(self, ending: Ending) -> None:
+    def _measure(self, ending: Ending, labels: CallLabels) -> None:
         sinks, progress = self._sinks, self._progress
-        sent_at, operation = progress.sent_at, progress.operation
-        labels = self._labels(progress.summary.model if progress.summary is not None else None)
-        if labels is None or sent_at is None:
+        sent_at, operation = progress.sent_at, labels.plain[semconv.OPERATION]
+        if sent_at is None:
             return
         sinks.metrics.record(
             CallRecord(
@@ -264,7 +268,6 @@ _LAST_STEPS: tuple[Callable[[CallObservation, Ending], None], ...] = (
     CallObservation._end_attempts,
     CallObservation._end_span,
     CallObservation._end_server_span,
-    CallObservation._count,
     CallObservation._record,
     CallObservation._write_record,
 )
