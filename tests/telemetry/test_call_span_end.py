@@ -56,7 +56,7 @@ async def test_what_went_wrong_upstream_is_an_error(
     recorder: Recorder, upstream: FakeUpstream, answer: object, error_type: str, status: int
 ) -> None:
     upstream.always(answer)
-    settings = {"first_byte_timeout": 0.05 if status == 504 else 10.0}
+    settings = {"request_timeout": 0.1 if status == 504 else 10.0}
     rule = {"retry": {"attempts": 0}}
     async with calling(make_mesh(recorder, upstream, settings=settings, rule=rule)) as client:
         assert (await chat(client)).status_code == status
