@@ -1,0 +1,1 @@
+"""Limits: how much of what a caller may use in which time."""

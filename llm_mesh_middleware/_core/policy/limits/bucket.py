@@ -1,0 +1,59 @@
+"""A bucket that refills all the time and may be in debt, as one integer.
+
+The integer is `full_at`: the microsecond at which the bucket is full again. What is taken moves it
+ahead, what is given back moves it backwards, and time does the refilling.
+
+            now                full_at                  now + capacity
+    ---------|--------------------|---------------------------|-------->
+             |<---- missing ----->|<-------- left ----------->|
+
+`full_at` beyond `now + capacity` is debt; `full_at` in the past means full, as does no state at
+all. Amounts are converted to microseconds of refilling before they get here, so everything below
+adds and compares integers: a script in a store computes the same.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["Rate", "admit", "left_us", "settled"]
+
+
+class Rate(msgspec.Struct, frozen=True):
+    """`amount` units each `period_us`, of which up to `burst` may be used at once."""
+
+    amount: int
+    period_us: int
+    burst: int
+
+    @property
+    def capacity_us(self) -> int:
+        """How long an empty bucket takes to fill."""
+        return self.cost_us(self.burst)
+
+    def cost_us(self, units: int) -> int:
+        """Return how long the bucket takes to refill `units`, rounded up."""
+        return -(-units * self.period_us // self.amount)
+
+    def units(self, time_us: int) -> int:
+        """Return the whole units that are refilled in `time_us`."""
+        return time_us * self.amount // self.period_us
+
+
+def admit(full_at: int, now: int, need_us: int, capacity_us: int) -> int:
+    """Return how long to wait until `need_us` may be taken, 0 if now.
+
+    A need above the capacity is admitted when the bucket is full, and leaves a debt: else it would
+    never be admitted.
+    """
+    return max(0, max(full_at, now) - now + min(need_us, capacity_us) - capacity_us)
+
+
+def settled(full_at: int, now: int, change_us: int) -> int:
+    """Return the new `full_at` when so much more was used than reserved; negative for less."""
+    return max(now, max(full_at, now) + change_us)
+
+
+def left_us(full_at: int, now: int, capacity_us: int) -> int:
+    """Return what may be taken now; negative for a debt."""
+    return capacity_us - max(0, full_at - now)

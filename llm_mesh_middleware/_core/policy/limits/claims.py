@@ -1,0 +1,120 @@
+"""What the store of limits is asked: to reserve before a call, to settle after it.
+
+    Reserve   one claim for each bucket or set of slots that a request touches, all or nothing
+    Reserved  what became of each claim, in order
+    Settle    corrections of what was reserved, each applied once
+
+Keys hold hashes of what a client can choose. Amounts are microseconds of refilling (see `bucket`).
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+__all__ = [
+    "BucketChange",
+    "BucketClaim",
+    "Change",
+    "Claim",
+    "Outcome",
+    "Reserve",
+    "Reserved",
+    "Settle",
+    "SlotClaim",
+    "SlotRelease",
+    "Store",
+]
+
+
+class BucketClaim(msgspec.Struct, frozen=True, gc=False):
+    """Take `need_us` from a bucket. In shadow it is not taken where there is not enough."""
+
+    key: str
+    need_us: int
+    capacity_us: int
+    is_shadow: bool = False
+
+
+class SlotClaim(msgspec.Struct, frozen=True, gc=False):
+    """Take one of `slots`; it is free again after `hold_us` even if nobody gives it back."""
+
+    key: str
+    slots: int
+    hold_us: int
+    is_shadow: bool = False
+
+
+Claim = BucketClaim | SlotClaim
+
+
+class Reserve(msgspec.Struct, frozen=True):
+    """Grant all claims that are not in shadow, or none.
+
+    `is_local`: ask the memory of this process, because the shared store cannot be reached.
+    """
+
+    claims: tuple[Claim, ...]
+    is_local: bool = False
+
+
+class Outcome(msgspec.Struct, frozen=True, gc=False):
+    """What became of one claim: how long to wait, 0 for none, and what is left.
+
+    What is left is microseconds of refilling, or slots.
+    """
+
+    wait_us: int
+    left: int
+
+
+class Reserved(msgspec.Struct, frozen=True):
+    """The outcomes of the claims in order; `slot` names the slots that were taken."""
+
+    is_granted: bool
+    outcomes: tuple[Outcome, ...]
+    slot: str = ""
+
+
+class BucketChange(msgspec.Struct, frozen=True, gc=False):
+    """So much more was used than was reserved; negative for less."""
+
+    key: str
+    change_us: int
+
+
+class SlotRelease(msgspec.Struct, frozen=True, gc=False):
+    """Give a slot back."""
+
+    key: str
+    slot: str
+
+
+Change = BucketChange | SlotRelease
+
+
+class Settle(msgspec.Struct, frozen=True):
+    """Apply the changes, each on its own."""
+
+    changes: tuple[Change, ...]
+
+
+class Store(Protocol):
+    """The port of limits. It answers a `Reserve` with `Reserved`.
+
+    A `Reserve` that is given up while it is under way is undone by the store itself.
+    """
+
+    def ask(self, request: Reserve, until: float | None) -> Reserved:
+        """Reserve, in the thread of the exchange.
+
+        Raises:
+            PolicyUnavailable: the store cannot be reached in time.
+        """
+
+    async def aask(self, request: Reserve, until: float | None) -> Reserved:
+        """Do as `ask`, in the event loop of the exchange."""
+
+    def settle(self, request: Settle) -> None:
+        """Take the changes and return at once; the store sees to it that they are applied."""

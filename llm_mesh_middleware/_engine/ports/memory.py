@@ -1,0 +1,168 @@
+"""Limits in the memory of one process: exact under threads and tasks, and bounded.
+
+A bucket that is full needs no entry. When there are too many entries, full buckets go first and
+then those that are nearest to being full.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from heapq import nsmallest
+from itertools import count
+
+from ..._core.policy.limits import bucket
+from ..._core.policy.limits.claims import (
+    BucketChange,
+    BucketClaim,
+    Claim,
+    Outcome,
+    Reserve,
+    Reserved,
+    Settle,
+)
+from ..._forks import ForkLock, follow_forks
+
+__all__ = ["SLOT_WAIT_US", "MemoryStore"]
+
+_MAX_KEYS = 100_000
+# When a slot will be free is unknown; this is what the client is told.
+SLOT_WAIT_US = 1_000_000
+
+
+def _monotonic_us() -> int:
+    return time.monotonic_ns() // 1000
+
+
+class MemoryStore:
+    """Buckets and slots by key."""
+
+    def __init__(
+        self, *, clock_us: Callable[[], int] = _monotonic_us, max_keys: int = _MAX_KEYS
+    ) -> None:
+        """Begin with every bucket full.
+
+        Args:
+            clock_us: a monotonic clock, in microseconds.
+            max_keys: the most buckets, and the most sets of slots, that are remembered.
+        """
+        self._clock_us = clock_us
+        self._max_keys = max_keys
+        self._lock = ForkLock()
+        self._ids: Iterator[int] = count(1)
+        self._buckets: dict[str, int] = {}
+        self._slots: dict[str, dict[str, int]] = {}
+        follow_forks(self)
+
+    def __len__(self) -> int:
+        return len(self._buckets) + len(self._slots)
+
+    def ask(self, request: Reserve, until: float | None) -> Reserved:
+        """Reserve."""
+        with self._lock.of_process:
+            return self._reserve(request.claims)
+
+    async def aask(self, request: Reserve, until: float | None) -> Reserved:
+        """Reserve; nothing is waited for."""
+        return self.ask(request, until)
+
+    def settle(self, request: Settle) -> None:
+        """Apply the changes."""
+        with self._lock.of_process:
+            now = self._clock_us()
+            for change in request.changes:
+                if isinstance(change, BucketChange):
+                    self._change(change, now)
+                else:
+                    self._release(change.key, change.slot)
+
+    def left_us(self, key: str, capacity_us: int) -> int:
+        """Return what is left in a bucket."""
+        now = self._clock_us()
+        return bucket.left_us(self._buckets.get(key, now), now, capacity_us)
+
+    def taken(self, key: str) -> int:
+        """Return how many slots are taken."""
+        with self._lock.of_process:
+            return len(self._live_slots(key, self._clock_us()))
+
+    def drain(self) -> dict[str, int]:
+        """Forget the buckets, and return how many microseconds each of them lacks."""
+        with self._lock.of_process:
+            now, buckets = self._clock_us(), self._buckets
+            self._buckets = {}
+            return {key: full_at - now for key, full_at in buckets.items() if full_at > now}
+
+    def _begin_process(self) -> None:
+        """Begin anew in a forked child: what was reserved is settled by the parent."""
+        self._buckets, self._slots = {}, {}
+
+    def _reserve(self, claims: tuple[Claim, ...]) -> Reserved:
+        now = self._clock_us()
+        waits = [self._wait_us(claim, now) for claim in claims]
+        is_granted = not any(
+            wait and not claim.is_shadow for wait, claim in zip(waits, claims, strict=True)
+        )
+        slot = str(next(self._ids)) if is_granted else ""
+        if is_granted:
+            for claim, wait in zip(claims, waits, strict=True):
+                if not wait:
+                    self._take(claim, now, slot)
+        outcomes = [
+            Outcome(wait, self._left(claim, now)) for claim, wait in zip(claims, waits, strict=True)
+        ]
+        return Reserved(is_granted, tuple(outcomes), slot)
+
+    def _wait_us(self, claim: Claim, now: int) -> int:
+        if isinstance(claim, BucketClaim):
+            full_at = self._buckets.get(claim.key, now)
+            return bucket.admit(full_at, now, claim.need_us, claim.capacity_us)
+        return 0 if len(self._live_slots(claim.key, now)) < claim.slots else SLOT_WAIT_US
+
+    def _take(self, claim: Claim, now: int, slot: str) -> None:
+        if isinstance(claim, BucketClaim):
+            full_at = max(self._buckets.get(claim.key, now), now)
+            self._put(claim.key, full_at + claim.need_us, now)
+            return
+        slots = self._slots.get(claim.key)
+        if slots is None:
+            if len(self._slots) >= self._max_keys:
+                self._slots.pop(next(iter(self._slots)))
+            slots = self._slots[claim.key] = {}
+        slots[slot] = now + claim.hold_us
+
+    def _left(self, claim: Claim, now: int) -> int:
+        if isinstance(claim, BucketClaim):
+            return bucket.left_us(self._buckets.get(claim.key, now), now, claim.capacity_us)
+        return claim.slots - len(self._slots.get(claim.key, ()))
+
+    def _live_slots(self, key: str, now: int) -> dict[str, int]:
+        slots = self._slots.get(key)
+        if slots is None:
+            return {}
+        for slot in [slot for slot, until in slots.items() if until <= now]:
+            self._release(key, slot)
+        return slots
+
+    def _release(self, key: str, slot: str) -> None:
+        slots = self._slots.get(key)
+        if slots is not None:
+            slots.pop(slot, None)
+            if not slots:
+                del self._slots[key]
+
+    def _change(self, change: BucketChange, now: int) -> None:
+        full_at = bucket.settled(self._buckets.get(change.key, now), now, change.change_us)
+        if full_at > now:
+            self._put(change.key, full_at, now)
+        else:
+            self._buckets.pop(change.key, None)
+
+    def _put(self, key: str, full_at: int, now: int) -> None:
+        self._buckets[key] = full_at
+        if len(self._buckets) > self._max_keys:
+            kept = {key: full_at for key, full_at in self._buckets.items() if full_at > now}
+            if len(kept) > self._max_keys // 2:
+                for key in nsmallest(len(kept) - self._max_keys // 2, kept, key=kept.__getitem__):
+                    del kept[key]
+            self._buckets = kept
