@@ -5,6 +5,7 @@
     ├── RequestError                the client's request is at fault; 4xx, the text is safe to show
     │   ├── MalformedRequest        400  invalid_request
     │   │   └── InvalidJSON         400  invalid_json
+    │   ├── UnsupportedField        400  unsupported_field
     │   ├── InvalidClientKey        401  invalid_client_key
     │   ├── AccessDenied            403  access_denied
     │   ├── NoRouteMatched          404  route_not_found
@@ -59,6 +60,7 @@ __all__ = [
     "ServerShutdown",
     "StreamInterrupted",
     "UnsupportedEncoding",
+    "UnsupportedField",
     "UnsupportedOperation",
     "UpstreamConnectError",
     "UpstreamError",
@@ -145,6 +147,12 @@ class InvalidJSON(MalformedRequest):
     """The body is not one JSON object in UTF-8."""
 
     code = "invalid_json"
+
+
+class UnsupportedField(RequestError):
+    """The chosen provider's dialect cannot say what a field asks for; `param` names the field."""
+
+    code = "unsupported_field"
 
 
 class InvalidClientKey(RequestError):

@@ -1,0 +1,107 @@
+"""The two sides of a translation: how a client's dialect and a provider's are read and written.
+
+    client's body -> read_request -> Conversation -> write_request -> provider's body
+    client's body <- write_answer <- Answer       <- read_answer   <- provider's body
+    client's events <- EventWriter <- Delta       <- EventReader   <- provider's bytes
+    client's error  <- write_fault <- ProviderFault <- read_fault  <- provider's error
+
+One object can be both. A dialect that nobody's client speaks is a `ProviderSide` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from ...exceptions import AnswerableError
+from ..values.headers import Headers
+from ..values.messages import ClientRequest
+from ..values.operations import Operation
+from .answer import Answer, Delta
+from .fault import ErrorBody, ProviderFault
+from .request import Conversation
+from .writing import DialectOptions, Stamp, Written
+
+__all__ = ["ClientSide", "EventReader", "EventWriter", "ProviderSide"]
+
+
+class EventWriter(Protocol):
+    """Writes one answer's deltas as a client's events."""
+
+    def write(self, deltas: Iterable[Delta]) -> bytes:
+        """Return the events that the deltas allow to be sent now.
+
+        Raises:
+            UpstreamProtocolError: The deltas make no answer in this dialect.
+        """
+
+    def fail(self, error: AnswerableError) -> bytes:
+        """Return the events that end the stream with an error of the mesh."""
+
+
+class EventReader(Protocol):
+    """Reads a provider's stream, however its bytes are cut."""
+
+    def feed(self, data: bytes) -> Sequence[Delta]:
+        """Return the deltas that `data` completes.
+
+        Raises:
+            UpstreamProtocolError: The bytes are not what the dialect allows.
+        """
+
+    def finish(self) -> Sequence[Delta]:
+        """Return what the end of the bytes completes; without `End` the stream was cut off."""
+
+
+class ClientSide(Protocol):
+    """A dialect as clients speak it."""
+
+    def read_request(self, request: ClientRequest) -> Conversation:
+        """Return what a request asks for.
+
+        Raises:
+            MalformedRequest: It is not a request of this dialect.
+            UnsupportedField: It asks for what no translation carries.
+        """
+
+    def write_answer(self, answer: Answer, conversation: Conversation, stamp: Stamp) -> bytes:
+        """Return the whole body that tells of an answer.
+
+        Raises:
+            UpstreamProtocolError: It cannot be told in this dialect.
+        """
+
+    def event_writer(self, conversation: Conversation, stamp: Stamp) -> EventWriter:
+        """Return what writes one stream."""
+
+    def write_fault(self, fault: ProviderFault) -> ErrorBody:
+        """Return the error object for a provider's fault, and the status that fits it."""
+
+
+class ProviderSide(Protocol):
+    """A dialect as providers speak it."""
+
+    def target(self, target: str, operation: Operation, model: str | None, *, streams: bool) -> str:
+        """Return the request target; `target` is the one that the configuration gives."""
+
+    def write_request(
+        self, conversation: Conversation, options: DialectOptions, *, model: str, streams: bool
+    ) -> Written:
+        """Return a conversation as a request to this dialect.
+
+        Raises:
+            UnsupportedField: It asks for what this dialect cannot say.
+        """
+
+    def read_answer(self, body: bytes, stamp: Stamp) -> Answer:
+        """Return what a whole body says.
+
+        Raises:
+            UpstreamProtocolError: It is no answer of this dialect.
+        """
+
+    def event_reader(self, stamp: Stamp) -> EventReader:
+        """Return what reads one stream."""
+
+    def read_fault(self, status: int, headers: Headers, body: bytes) -> ProviderFault:
+        """Return what an error says; the status may be 200 where the body is an error."""

@@ -1,0 +1,119 @@
+"""What a writer of requests is given, and what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NoReturn
+
+import msgspec
+
+from ...exceptions import UnsupportedField
+from .request import Conversation
+
+__all__ = ["DialectOptions", "Losses", "Stamp", "Written"]
+
+# How many names of lost fields a client is told.
+_MAX_NAMED = 20
+
+_NO_BUDGETS: Mapping[str, int] = {}
+
+
+class DialectOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How one provider wants to be asked, apart from model and form.
+
+    Attributes:
+        rejects_unsupported: refuse a request rather than drop what the provider's dialect lacks.
+        max_tokens: the limit of requests that name none, where the dialect needs one.
+        max_tokens_field: what a chat provider calls the limit.
+        sends_reasoning: whether a chat provider wants its earlier reasoning back.
+        thinking: how a provider with budgets is asked to think.
+        budgets: tokens for an effort, where they differ from the usual ones.
+        betas: the names of `anthropic-beta` that may pass; None for all.
+        version: the version of the API, where the dialect names one.
+    """
+
+    rejects_unsupported: bool = False
+    max_tokens: int = 4096
+    max_tokens_field: str = "max_tokens"
+    sends_reasoning: bool = False
+    thinking: Literal["auto", "adaptive", "budget", "off"] = "auto"
+    budgets: Mapping[str, int] = _NO_BUDGETS
+    betas: frozenset[str] | None = None
+    version: str = ""
+
+
+class Stamp(msgspec.Struct, frozen=True):
+    """What an answer is marked with where its provider gives no mark: the time, and a unique token.
+
+    `model` is the model that was asked for.
+    """
+
+    created: int
+    token: str
+    model: str = ""
+
+    def id(self, prefix: str, number: int | None = None) -> str:
+        """Return an id that no other answer has; `number` tells several of one answer apart."""
+        return f"{prefix}{self.token}" + ("" if number is None else f"{number:02x}")
+
+
+class Written(msgspec.Struct, frozen=True):
+    """A request for a provider: the body's members, raw, and the names of what was dropped.
+
+    The members are merged with the configured defaults and encoded by the caller. `headers` are
+    fields that the dialect needs.
+    """
+
+    members: dict[str, msgspec.Raw]
+    dropped: tuple[str, ...] = ()
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Losses:
+    """Collects what a writer cannot say."""
+
+    __slots__ = ("_conversation", "_names", "_rejects", "_target")
+
+    def __init__(self, conversation: Conversation, options: DialectOptions, target: str) -> None:
+        """`target` is the provider's dialect, for the words of a refusal."""
+        self._conversation = conversation
+        self._rejects = options.rejects_unsupported
+        self._target = target
+        self._names: dict[str, None] = {}
+        for name in conversation.lost:
+            self._note(name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The client's names of what was dropped, in order."""
+        return tuple(self._names)[:_MAX_NAMED]
+
+    def drop(self, *fields: str) -> None:
+        """Note that fields are not sent, each by its neutral name; those that are unset are not."""
+        for field in fields:
+            if getattr(self._conversation, field, True) not in (None, (), False):
+                self._note(self._conversation.name_of(field))
+
+    def drop_named(self, name: str) -> None:
+        """Note that something is not sent, by the client's own name."""
+        self._note(name)
+
+    def drop_extra(self, known: frozenset[str] = frozenset()) -> None:
+        """Note what is in `extra` and is neither quiet nor `known` to the target."""
+        for name in self._conversation.extra:
+            if name not in known and name not in self._conversation.quiet:
+                self._note(name)
+
+    def refuse(self, name: str, why: str = "") -> NoReturn:
+        """Refuse the request for a field, by the client's name, that dropping would falsify.
+
+        Raises:
+            UnsupportedField: always.
+        """
+        reason = why or f"cannot be translated to {self._target}"
+        raise UnsupportedField(f"{name} {reason}", param=name)
+
+    def _note(self, name: str) -> None:
+        if self._rejects:
+            self.refuse(name)
+        self._names[name] = None
