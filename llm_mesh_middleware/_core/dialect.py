@@ -155,6 +155,13 @@ class Transformer(Protocol):
     wants_stream: bool
     added_usage: bool
 
+    @property
+    def target(self) -> str:
+        """The request target; it may depend on the model and on whether a stream is asked for."""
+
+    def headers(self, fields: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[bytes, bytes], ...]:
+        """Return the call's header fields, given the configured and the forwarded ones."""
+
     def body(self) -> bytes:
         """The request body for the upstream."""
 

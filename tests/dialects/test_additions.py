@@ -20,7 +20,7 @@ def transformer_of(body: str, *, path: str = "/v1/chat/completions") -> Transfor
     assert operation is not None
     upstream = upstream_of(table(provider(openai="{model: m}")), ACME)
     asked = replace(request(path=path), fields=decode_fields(body.encode()))
-    return operation.dialect.transformer(asked, operation, upstream)
+    return upstream.transformer(asked, operation)
 
 
 def sent(transformer: Transformer) -> dict[str, object]:

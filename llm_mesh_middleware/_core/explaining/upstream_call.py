@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..balance.backends import Backend
+from ..dialect import Transformer
 from ..flow.attempt import call_headers
 from ..http.forwarding import ForwardPolicy
 from ..provider.upstream import Upstream
@@ -38,7 +39,7 @@ def explain_call(
 ) -> BackendExplanation:
     """Explain what `backend` would be sent for `request`."""
     upstream = backend.upstream
-    transformer = operation.dialect.transformer(request, operation, upstream)
+    transformer = upstream.transformer(request, operation)
     sent = decode_fields(transformer.body()) if operation.has_body else {}
     return BackendExplanation(
         provider=upstream.provider,
@@ -49,9 +50,9 @@ def explain_call(
         is_sticky_choice=is_sticky_choice,
         model=transformer.model,
         method=operation.method,
-        url=_url(upstream, operation),
+        url=_url(upstream, transformer.target),
         connects_to=_connects_to(upstream),
-        headers=tuple(_headers(upstream, operation, request, forward, mask)),
+        headers=tuple(_headers(upstream, operation, request, transformer, forward, mask)),
         body=tuple(_changes(request.fields, sent, mask)),
     )
 
@@ -60,19 +61,20 @@ def _headers(
     upstream: Upstream,
     operation: Operation,
     request: ClientRequest,
+    transformer: Transformer,
     forward: ForwardPolicy,
     mask: Mask,
 ) -> Iterator[tuple[str, str]]:
     """Show configured headers by name alone, wherever their values come from."""
-    configured = len(upstream.headers)
-    fields = call_headers(upstream, request.headers, forward)
-    added = _credential_fields(upstream, operation, fields)
+    configured = frozenset(upstream.headers)
+    fields = transformer.headers(call_headers(upstream, request.headers, forward))
+    added = _credential_fields(upstream, operation, transformer.target, fields)
     overridden = {name for name, _ in added}
-    for index, field in enumerate(fields):
+    for field in fields:
         name, value = (text.decode("latin-1") for text in field)
         if field[0] in overridden:
             continue
-        if index >= configured:
+        if field not in configured:
             yield name, mask.value(name, value)
         else:
             yield name, value if name in _PLAIN_HEADERS else MASK
@@ -81,14 +83,16 @@ def _headers(
 
 
 def _credential_fields(
-    upstream: Upstream, operation: Operation, fields: tuple[tuple[bytes, bytes], ...]
+    upstream: Upstream,
+    operation: Operation,
+    target: str,
+    fields: tuple[tuple[bytes, bytes], ...],
 ) -> list[tuple[bytes, bytes]]:
     """Return the fields that the credential adds; none if it would have to fetch a token."""
     credential = upstream.credentials.get(operation)
     endpoint = next(iter(upstream.endpoints.now()), None)
     if credential is None or endpoint is None:
         return []
-    target = upstream.targets[operation]
     request = UpstreamRequest(endpoint, operation.method, target, fields, b"", 0.0)
     try:
         next(credential.apply(request, lambda: 0.0))
@@ -117,9 +121,9 @@ def _shown_member(name: str, value: bytes, mask: Mask) -> str:
     return text if len(text) <= _MAX_VALUE else f"{text[:_MAX_VALUE]}…"
 
 
-def _url(upstream: Upstream, operation: Operation) -> str:
+def _url(upstream: Upstream, target: str) -> str:
     """Return the URL by the provider's own name; a query may hold a key, so values are masked."""
-    path, mark, query = upstream.targets[operation].partition("?")
+    path, mark, query = target.partition("?")
     shown = [_shown_pair(pair) for pair in query.split("&")] if mark else []
     scheme = next((endpoint.scheme for endpoint in upstream.endpoints.now()), "https")
     return f"{scheme}://{_bracketed(upstream.host)}{path}{mark}{'&'.join(shown)}"

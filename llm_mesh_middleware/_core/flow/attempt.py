@@ -122,9 +122,7 @@ class Attempt:
         self._preferred_host = preferred_host
         self._health = candidate.health
         self._context = context
-        self._transformer: Transformer = context.operation.dialect.transformer(
-            context.request, context.operation, upstream
-        )
+        self._transformer: Transformer = upstream.transformer(context.request, context.operation)
         if self._health.refuses_additions:
             self._transformer.leave_addition_out()
         deadline = context.deadline.for_host(upstream.host)
@@ -303,19 +301,21 @@ class Attempt:
 
     def _request(self) -> UpstreamRequest:
         context, upstream, endpoint = self._context, self.upstream, self._endpoint
-        headers = call_headers(upstream, context.request.headers, context.forward)
+        transformer = self._transformer
+        fields = call_headers(upstream, context.request.headers, context.forward)
+        headers = transformer.headers(fields)
         hops = next_hops(context.request.headers, context.mesh_id, endpoint)
         return UpstreamRequest(
             endpoint=endpoint,
             method=context.operation.method,
-            target=upstream.targets[context.operation],
+            target=transformer.target,
             headers=headers if hops is None else (*headers, hops),
-            body=self._transformer.body(),
+            body=transformer.body(),
             connect_timeout_s=context.timeouts.connect,
             provider=upstream.provider,
-            model=self._transformer.model,
+            model=transformer.model,
             attempt=self.number,
-            added_usage=self._transformer.added_usage,
+            added_usage=transformer.added_usage,
             preferred_host=self._preferred_host,
         )
 

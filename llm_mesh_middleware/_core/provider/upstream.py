@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from ..values.messages import ClientRequest
 from ..values.operations import Operation
 from ..values.outlier_detection import OutlierDetection
 from ..values.provider_identity import ProviderIdentity
@@ -14,7 +16,12 @@ from .credential import Credential
 from .endpoints import EndpointSet
 from .secrets import Secrets
 
-__all__ = ["Upstream"]
+if TYPE_CHECKING:
+    from ..dialect import Transformer
+
+__all__ = ["Conversion", "Upstream"]
+
+Conversion = Callable[[ClientRequest, Operation, "Upstream"], "Transformer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +31,9 @@ class Upstream:
     `targets` maps each operation the provider can serve to a request target. `headers` are set on
     every call, Host among them; `credentials` add the key to the calls of each operation. `model`
     and `stream` replace what the client sent, `defaults` (encoded JSON) fill what it left out.
-    `asks_usage` allows asking for token counts in streams. `secrets` are the values that must never
-    be shown. `detection` and `max_concurrency` are the provider's, whichever rule it serves.
+    `asks_usage` allows asking for token counts in streams. `conversions` are for operations that
+    the provider serves in another form than their dialect has. `secrets` are the values that must
+    never be shown. `detection` and `max_concurrency` are the provider's, whichever rule it serves.
     """
 
     identity: ProviderIdentity
@@ -38,6 +46,7 @@ class Upstream:
     asks_usage: bool = True
     defaults: Mapping[str, msgspec.Raw] = field(default_factory=dict)
     credentials: Mapping[Operation, Credential] = field(default_factory=dict, repr=False)
+    conversions: Mapping[Operation, Conversion] = field(default_factory=dict, repr=False)
     secrets: Secrets = field(default=Secrets(), repr=False)
     detection: OutlierDetection = OutlierDetection()
     max_concurrency: int | None = None
@@ -51,6 +60,11 @@ class Upstream:
     def host(self) -> str:
         """The provider host, as manifests name it."""
         return self.identity.host
+
+    def transformer(self, request: ClientRequest, operation: Operation) -> Transformer:
+        """Return the conversion for one attempt."""
+        convert = self.conversions.get(operation) or operation.dialect.transformer
+        return convert(request, operation, self)
 
     def redact(self, data: bytes) -> bytes:
         """Return `data` without the secrets that a provider may have repeated in it."""

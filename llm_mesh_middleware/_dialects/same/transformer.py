@@ -50,6 +50,15 @@ class SameTransformer:
         self.model = self._model()
         self.wants_stream = read_bool(self._fields, "stream") is True
 
+    @property
+    def target(self) -> str:
+        """The operation's target, which depends on nothing else."""
+        return self._upstream.targets[self._operation]
+
+    def headers(self, fields: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[bytes, bytes], ...]:
+        """Return the fields as they are."""
+        return fields
+
     def body(self) -> bytes:
         """Return the client's members, those that the configuration sets written anew."""
         if not self._operation.has_body:
