@@ -204,7 +204,7 @@ def test_outlier_detection_is_read_field_by_field(spec: str, detection: OutlierD
         ("maxConcurrency: '5'", "maxConcurrency"),
         ("maxConcurrency: true", "maxConcurrency"),
         ("maxConcurency: 5", "maxConcurency"),
-        ("outlierDetection: {consecutiveFailures: 0}", "outlierDetection.consecutiveFailures"),
+        ("outlierDetection: {consecutiveFailures: -1}", "outlierDetection.consecutiveFailures"),
         ("outlierDetection: {halfOpenRequests: 0}", "outlierDetection.halfOpenRequests"),
         ("outlierDetection: {interval: 0s}", "outlierDetection.interval"),
         ("outlierDetection: {baseEjectionTime: never}", "outlierDetection.baseEjectionTime"),

@@ -62,6 +62,15 @@ def test_a_connection_that_stays_silent_after_the_end_is_no_failure() -> None:
     assert performed.notes.ends == [(200, None)]
 
 
+def test_what_still_comes_after_the_end_is_passed_on() -> None:
+    performed = begun(EVENT)
+    assert performed.read(STOP + DONE, b":", b" bye\n", b"\n", b"")[1:] == [
+        STOP + DONE,
+        b": bye\n",
+        b"\n",
+    ]
+
+
 def test_bytes_behind_the_end_are_dropped_with_their_connection() -> None:
     performed = begun(EVENT)
     broken = Failure(UpstreamProtocolError("bytes behind the last chunk"))

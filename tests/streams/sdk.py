@@ -162,19 +162,23 @@ def parse_stream(client: OpenAI) -> Any:
         return events, stream.get_final_completion().choices[0].message.parsed
 
 
-RAW = Answer(headers=[("x-request-id", "r-1"), ("x-odd", "a")], body=chat_completion("Hello"))
+RAW = Answer(headers=[("x-request-id", "r-1"), ("retry-after", "a")], body=chat_completion("Hello"))
 
 
 async def _raw_response(client: AsyncOpenAI) -> Any:
     raw = await client.chat.completions.with_raw_response.create(**ASKED)
-    shown = {name: raw.headers.get(name) for name in ("x-request-id", "x-odd", "content-type")}
+    shown = {
+        name: raw.headers.get(name) for name in ("x-request-id", "retry-after", "content-type")
+    }
     return raw.status_code, raw.request_id, shown, raw.text, raw.parse().to_dict()
 
 
 @use(RAW, _raw_response)
 def raw_response(client: OpenAI) -> Any:
     raw = client.chat.completions.with_raw_response.create(**ASKED)
-    shown = {name: raw.headers.get(name) for name in ("x-request-id", "x-odd", "content-type")}
+    shown = {
+        name: raw.headers.get(name) for name in ("x-request-id", "retry-after", "content-type")
+    }
     return raw.status_code, raw.request_id, shown, raw.text, raw.parse().to_dict()
 
 

@@ -30,7 +30,7 @@ from .observer import Observation
 __all__ = ["Flow", "Reply", "StreamEnd", "refusal", "stream_body"]
 
 # How long a connection is read on after the stream's own end, so that it can be used again.
-_DRAIN_S = 0.5
+_DRAIN_S = 0.9
 
 # A client that holds up a stream for so long may have made the provider give it up.
 _SLOW_S = 1.0
@@ -136,12 +136,14 @@ def stream_body(
             if passed:
                 since = clock()
                 yield passed
-                held_s = max(held_s, clock() - since)
+                if (took_s := clock() - since) > held_s:
+                    held_s = took_s
             if relay.is_over:
-                if relay.error is not None or read.idle_s is None:
+                if relay.error is not None:
                     break
-                # Nothing is missing: what is left is the end of the connection's framing.
-                read = Read(deadline.or_sooner(clock(), "idle", _DRAIN_S))
+                if read.idle_s is not None:
+                    # Nothing is missing: what is left is the end of the connection's framing.
+                    read = Read(deadline.or_sooner(clock(), "idle", _DRAIN_S))
             received = yield read
             if not received:
                 break

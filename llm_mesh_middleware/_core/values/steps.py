@@ -31,7 +31,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from ...exceptions import AnswerableError
+from ...exceptions import AnswerableError, UpstreamTimeout
 from .messages import Deadline, Failure, ResponseHead, UpstreamRequest
 
 __all__ = [
@@ -73,6 +73,12 @@ class Read(msgspec.Struct, frozen=True, gc=False):
 
     deadline: Deadline
     idle_s: float | None = None
+
+    def passed(self, since: float) -> UpstreamTimeout:
+        """Return the error of a wait that began at `since` and brought nothing in time."""
+        if self.idle_s is None:
+            return self.deadline.error()
+        return self.deadline.or_sooner(since, "idle", self.idle_s).error()
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,15 +150,13 @@ class AsyncDriver:
             return Failure(step.deadline.error())
 
     async def _read(self, step: Read) -> StepResult:
-        deadline, now = step.deadline, 0.0
-        at = deadline.at
+        alarm, at, now = self._alarm, step.deadline.at, 0.0
         if step.idle_s is not None:
-            now = self._alarm.time()
+            now = alarm.time()
             if now >= at:
-                return Failure(deadline.error())
+                return Failure(step.deadline.error())
             if now + step.idle_s < at:
                 at = now + step.idle_s
-        alarm = self._alarm
         alarm.arm(at)
         try:
             return await self._response.read()  # type: ignore[union-attr]  # a Send came first
@@ -167,9 +165,7 @@ class AsyncDriver:
         except asyncio.CancelledError:
             if not alarm.is_mine():
                 raise
-            if step.idle_s is not None:
-                deadline = deadline.or_sooner(now, "idle", step.idle_s)
-            return Failure(deadline.error())
+            return Failure(step.passed(now))
         finally:
             alarm.task = None
 

@@ -14,6 +14,8 @@ from types import TracebackType
 
 __all__ = ["Alarm"]
 
+_AHEAD_S = 5.0
+
 
 class Alarm:
     """What `asyncio.timeout_at` does, for one step after another: `with alarm.at(when): ...`.
@@ -52,7 +54,9 @@ class Alarm:
     def arm(self, when: float) -> None:
         """Limit what the running task waits for, until `task` is set to None."""
         self._at = when
-        self.task = asyncio.current_task(self._loop)
+        self.task = task = asyncio.current_task(self._loop)
+        # Others may have cancelled it before: theirs must not be taken for the alarm's.
+        self._cancelling = 0 if task is None else task.cancelling()
         if self._timer is None or when < self._fires_at:
             self.close()
             self._set(when)
@@ -92,9 +96,9 @@ class Alarm:
             self._set(self._at)
         else:
             self._has_fired = True
-            self._cancelling = self.task.cancelling()
             self.task.cancel()
 
     def _set(self, when: float) -> None:
-        self._fires_at = when
+        # Never far ahead: the next step's limit may be sooner, and would need a timer of its own.
+        self._fires_at = when = min(when, self._loop.time() + _AHEAD_S)
         self._timer = self._loop.call_at(when, self._look)
