@@ -20,7 +20,7 @@ from ._core.explaining.findings import (
     RuleExplanation,
     StickyKey,
 )
-from ._core.flow.retrying import RetryPolicy, Verdict
+from ._core.routing.retry_policy import RetryPolicy, Verdict
 from ._core.values.timeouts import Timeouts
 from .mesh import Mesh
 

@@ -16,29 +16,21 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace as struct_replace
 
-from ._attributes import (
-    attributes_for,
-    check_attributes,
-    source_for,
-    stated,
-    stated_by,
-)
 from ._core.explaining.explanation import Explanation
 from ._core.flow.exchange import ExchangePolicy, exchange
 from ._core.flow.observer import Observer
+from ._core.flow.policies import Policy
 from ._core.flow.reply import Flow
 from ._core.flow.serving import Addressed, Entrance, serve
 from ._core.flow.state import MeshState
 from ._core.http.forwarding import ForwardPolicy
 from ._core.policy.access import AccessPolicy
-from ._core.policy.chain import Policy
 from ._core.provider.health import ProviderStatus
 from ._core.routing.table import RoutingTable, VirtualHost
 from ._core.values.endpoint import TLSFiles
 from ._core.values.headers import Headers
 from ._core.values.messages import ClientRequest
 from ._core.values.steps import AsyncPort, Port
-from ._ejection_log import log_change
 from ._engine.drivers.async_driver import adrive
 from ._engine.drivers.delivery import AsyncDelivery, Delivery
 from ._engine.drivers.driver import drive
@@ -47,9 +39,17 @@ from ._engine.tasks.background import AsyncBackground, Background
 from ._engine.tasks.cancel_scope import CancelScope
 from ._engine.tls import TLSContexts
 from ._forks import follow_forks
-from ._live_config import LiveTable, MeshStatus, compile_source
-from ._notices import RefusedKeys
-from ._seldom import Seldom
+from ._mesh.attributes import (
+    attributes_for,
+    check_attributes,
+    source_for,
+    stated,
+    stated_by,
+)
+from ._mesh.ejection_log import log_change
+from ._mesh.live_config import LiveTable, MeshStatus, compile_source
+from ._mesh.notices import RefusedKeys
+from ._mesh.seldom import Seldom
 from ._telemetry.guard import GuardedObserver
 from ._telemetry.telemetry import Telemetry
 from .exceptions import (

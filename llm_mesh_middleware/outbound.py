@@ -14,7 +14,7 @@ from ._core.values.headers import Headers
 from ._core.values.messages import ClientRequest
 from ._engine.drivers.delivery import AsyncDelivery, Delivery
 from ._forks import ForkLock
-from ._notices import MisspeltHosts
+from ._mesh.notices import MisspeltHosts
 from .mesh import Config, Mesh
 from .settings import MeshSettings
 

@@ -16,8 +16,8 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 
 from ._compile import advise, explain_unserved
-from ._live_config import MeshStatus, compile_loaded, workload_of
 from ._manifest import Manifest, Resource
+from ._mesh.live_config import MeshStatus, compile_loaded, workload_of
 from .config import LLMProvider, used_extensions
 from .exceptions import Problem
 from .settings import MeshSettings

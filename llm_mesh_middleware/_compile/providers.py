@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
 from .._auth.static import StaticHeader, bearer_token
+from .._core.dialect import ServedOperation
 from .._core.explaining.redaction import is_credential
 from .._core.provider.credential import Credential
 from .._core.provider.endpoints import StaticEndpoints
+from .._core.provider.identity import ProviderIdentity
+from .._core.provider.outlier_detection import OutlierDetection
 from .._core.provider.secrets import Secrets
 from .._core.provider.upstream import Upstream
 from .._core.values.endpoint import Endpoint, TLSFiles
-from .._core.values.operations import Operation
-from .._core.values.outlier_detection import OutlierDetection
 from .._core.values.payload import raw
-from .._core.values.provider_identity import ProviderIdentity
 from .._dialects.anthropic import MESSAGES
 from .._dialects.openai_chat import CHAT
 from .._dialects.registry import OPERATIONS
@@ -254,8 +254,8 @@ def _detection(config: OutlierDetectionConfig | None) -> OutlierDetection:
 
 
 def _credentials(
-    key: str | None, operations: Iterable[Operation], headers: Collection[str]
-) -> Mapping[Operation, Credential]:
+    key: str | None, operations: Iterable[ServedOperation], headers: Collection[str]
+) -> Mapping[ServedOperation, Credential]:
     """Put the key into the field that the operation's dialect has for it.
 
     Where `headers` of the configuration set that field, the key is a Bearer token.
@@ -263,7 +263,7 @@ def _credentials(
     if key is None:
         return {}
     bearer = bearer_token(key)
-    credentials: dict[Operation, Credential] = {}
+    credentials: dict[ServedOperation, Credential] = {}
     for operation in operations:
         name = operation.dialect.key_field
         is_bearer = name == bearer.name or name.decode() in headers
@@ -289,7 +289,7 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _targets(path: str) -> Mapping[Operation, str]:
+def _targets(path: str) -> Mapping[ServedOperation, str]:
     """The request target of each operation: chat is `path` itself, the others stand beside it.
 
     Of what stands beside a path of Anthropic's, nothing is known.

@@ -12,9 +12,9 @@ from .._core.balance.backends import Backend, Backends
 from .._core.balance.balancer import Balancer
 from .._core.balance.sticky import Sticky
 from .._core.balance.weighted import Weighted
-from .._core.flow.retrying import RetryPolicy
 from .._core.routing.matching import Match
 from .._core.routing.regex import LinearPattern
+from .._core.routing.retry_policy import RetryPolicy
 from .._core.routing.table import RouteRule, RoutingTable, VirtualHost
 from .._core.values.timeouts import Timeouts
 from .._dialects.openai_chat import CHAT

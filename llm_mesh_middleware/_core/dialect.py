@@ -1,27 +1,29 @@
-"""What the core needs from a dialect; the dialects live in `_dialects`."""
+"""The interface of a dialect, and the operations it serves; the dialects live in `_dialects`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
-from ..exceptions import AnswerableError
+from ..exceptions import AnswerableError, MethodNotAllowed
+from .values.headers import Headers
 from .values.messages import ClientRequest, ResponseHead
 from .values.operations import Operation
 from .values.summary import AnswerSummary
 from .values.usage import Usage
-
-if TYPE_CHECKING:
-    from .provider.upstream import Upstream
 
 __all__ = [
     "BodyRelay",
     "Dialect",
     "EventKind",
     "FactReader",
+    "ServedOperation",
     "Transformer",
+    "UpstreamOptions",
     "Whole",
     "WholeAnswer",
 ]
@@ -198,6 +200,45 @@ class Transformer(Protocol):
         """
 
 
+class UpstreamOptions(Protocol):
+    """What a dialect may know of the provider that an attempt calls.
+
+    `model` and `stream` replace what the client sent, `defaults` (encoded JSON) fill what it left
+    out, `model_mapping` renames models. `asks_usage` allows asking for token counts in streams.
+    """
+
+    @property
+    def host(self) -> str:
+        """The provider host, as manifests name it."""
+
+    @property
+    def targets(self) -> Mapping[ServedOperation, str]:
+        """The configured request target of each operation."""
+
+    @property
+    def model(self) -> str | None:
+        """The configured model."""
+
+    @property
+    def model_mapping(self) -> Mapping[str, str]:
+        """The provider's names of models, by the client's."""
+
+    @property
+    def stream(self) -> bool | None:
+        """The configured form of responses."""
+
+    @property
+    def asks_usage(self) -> bool:
+        """Whether token counts may be requested in streams."""
+
+    @property
+    def defaults(self) -> Mapping[str, msgspec.Raw]:
+        """Members for generations that the client left out."""
+
+    def redact(self, data: bytes) -> bytes:
+        """Return `data` without the secrets that a provider may have repeated in it."""
+
+
 class Dialect(Protocol):
     """The form of one API on the wire. One object for each, without state.
 
@@ -213,7 +254,7 @@ class Dialect(Protocol):
         """The header field that carries the key, in lower case."""
 
     def transformer(
-        self, request: ClientRequest, operation: Operation, upstream: Upstream
+        self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
     ) -> Transformer:
         """Return the conversion for one attempt at `upstream`."""
 
@@ -242,3 +283,24 @@ class Dialect(Protocol):
 
         It is an error's, nearly always.
         """
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class ServedOperation(Operation):
+    """An operation with the dialect that its requests are in; `_dialects` defines all there are.
+
+    `write_models` makes the reply to a question about models from the request's headers, its path
+    and the known names. It returns None if the model that the path names is not among them.
+    """
+
+    dialect: Dialect
+    write_models: Callable[[Headers, str, Sequence[str]], bytes | None] | None = None
+
+    def check_method(self, method: str, *, allow_head: bool = True) -> None:
+        """Raise `MethodNotAllowed` unless the operation is served under `method`."""
+        if allow_head and method == "HEAD" and self.write_models is not None:
+            return
+        if method != self.method:
+            raise MethodNotAllowed(
+                f"{self.suffix} is served under {self.method}, not {method[:16]}", allow=self.method
+            )

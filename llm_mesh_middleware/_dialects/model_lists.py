@@ -11,8 +11,8 @@ from urllib.parse import unquote
 
 import msgspec
 
+from .._core.dialect import ServedOperation
 from .._core.values.headers import Headers
-from .._core.values.operations import Operation
 from . import anthropic, openai_chat
 
 __all__ = ["MODEL", "MODELS"]
@@ -46,5 +46,9 @@ def _write_one(headers: Headers, path: str, names: Sequence[str]) -> bytes | Non
     return msgspec.json.encode(_form(headers).write_model(name)) if name in names else None
 
 
-MODELS = Operation("models", _SUFFIX, openai_chat.DIALECT, method="GET", write_models=_write_all)
-MODEL = Operation("model", _SUFFIX, openai_chat.DIALECT, method="GET", write_models=_write_one)
+MODELS = ServedOperation(
+    "models", _SUFFIX, dialect=openai_chat.DIALECT, method="GET", write_models=_write_all
+)
+MODEL = ServedOperation(
+    "model", _SUFFIX, dialect=openai_chat.DIALECT, method="GET", write_models=_write_one
+)

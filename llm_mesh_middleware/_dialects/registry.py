@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .._core.values.operations import Operation
+from .._core.dialect import ServedOperation
 from . import anthropic, openai_chat, openai_responses
 from .model_lists import MODEL, MODELS
 from .openai_chat import CHAT
 
 __all__ = ["OPERATIONS", "OperationFinder"]
 
-OPERATIONS: tuple[Operation, ...] = (
+OPERATIONS: tuple[ServedOperation, ...] = (
     *openai_chat.OPERATIONS,
     *openai_responses.OPERATIONS,
     *anthropic.OPERATIONS,
@@ -29,10 +29,12 @@ class OperationFinder:
 
     __slots__ = ("_own",)
 
-    def __init__(self, own: Mapping[str, Operation] | None = None, root: Operation = CHAT) -> None:
+    def __init__(
+        self, own: Mapping[str, ServedOperation] | None = None, root: ServedOperation = CHAT
+    ) -> None:
         self._own = {**(own or {}), "": root, "/": root}
 
-    def __call__(self, path: str) -> Operation | None:
+    def __call__(self, path: str) -> ServedOperation | None:
         """Return the operation behind a client's path, or None."""
         if path[-1:] == "/" and path[-2:-1] not in ("", "/") and path not in self._own:
             path = path[:-1]

@@ -8,10 +8,10 @@ from llm_mesh_middleware._compile import Workload, compile_manifest
 from llm_mesh_middleware._core.balance.balancer import Balancer
 from llm_mesh_middleware._core.balance.sticky import Sticky
 from llm_mesh_middleware._core.balance.weighted import Weighted
-from llm_mesh_middleware._core.flow.retrying import RetryPolicy
+from llm_mesh_middleware._core.provider.outlier_detection import OutlierDetection
 from llm_mesh_middleware._core.provider.upstream import Upstream
+from llm_mesh_middleware._core.routing.retry_policy import RetryPolicy
 from llm_mesh_middleware._core.routing.table import RouteRule
-from llm_mesh_middleware._core.values.outlier_detection import OutlierDetection
 from llm_mesh_middleware._core.values.timeouts import Timeouts
 from tests.config.documents import only_problem, parse, provider, rules
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 
 from llm_mesh_middleware._core.provider.health import Lease, ProviderHealth
+from llm_mesh_middleware._core.provider.outlier_detection import OutlierDetection
 from llm_mesh_middleware._core.provider.outliers import Result
 from llm_mesh_middleware._core.provider.registry import HealthRegistry
 from llm_mesh_middleware._core.provider.upstream import Upstream
-from llm_mesh_middleware._core.values.outlier_detection import OutlierDetection
 
 
 def health(max_concurrency: int | None = None, **detection: float) -> ProviderHealth:

@@ -10,8 +10,8 @@ from typing import Any
 from llm_mesh_middleware._core.flow.exchange import ExchangePolicy, exchange
 from llm_mesh_middleware._core.flow.observer import Observation
 from llm_mesh_middleware._core.flow.reply import Flow, Reply
-from llm_mesh_middleware._core.flow.retrying import RetryPolicy
 from llm_mesh_middleware._core.flow.state import MeshState
+from llm_mesh_middleware._core.routing.retry_policy import RetryPolicy
 from llm_mesh_middleware._core.routing.table import RoutingTable
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import (

@@ -13,9 +13,9 @@ from llm_mesh_middleware._auth.static import StaticHeader, bearer_token
 from llm_mesh_middleware._core.balance.backends import Backend, Backends
 from llm_mesh_middleware._core.flow.exchange import ExchangePolicy, exchange
 from llm_mesh_middleware._core.flow.observer import Observation
-from llm_mesh_middleware._core.flow.retrying import RetryPolicy
 from llm_mesh_middleware._core.flow.state import MeshState
 from llm_mesh_middleware._core.provider.credential import Credential
+from llm_mesh_middleware._core.routing.retry_policy import RetryPolicy
 from llm_mesh_middleware._core.values.endpoint import Endpoint
 from llm_mesh_middleware._core.values.messages import UpstreamRequest
 from llm_mesh_middleware._core.values.steps import Send, Sleep, Step, StepResult

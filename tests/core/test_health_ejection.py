@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from llm_mesh_middleware._core.provider.health import ProviderHealth
+from llm_mesh_middleware._core.provider.outlier_detection import OutlierDetection
 from llm_mesh_middleware._core.provider.outliers import HealthChange, Result
-from llm_mesh_middleware._core.values.outlier_detection import OutlierDetection
 from tests.core.health import call, eject, health, taken
 
 

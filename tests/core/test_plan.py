@@ -13,10 +13,11 @@ from llm_mesh_middleware._core.balance.sticky import Sticky
 from llm_mesh_middleware._core.balance.weighted import Weighted
 from llm_mesh_middleware._core.flow.attempt import Outcome
 from llm_mesh_middleware._core.flow.plan import AttemptPlan, Choice
-from llm_mesh_middleware._core.flow.retrying import RetryBudget, RetryPolicy, Verdict
+from llm_mesh_middleware._core.flow.retrying import RetryBudget
 from llm_mesh_middleware._core.provider.health import ProviderHealth
 from llm_mesh_middleware._core.provider.outliers import Result
 from llm_mesh_middleware._core.provider.registry import HealthRegistry
+from llm_mesh_middleware._core.routing.retry_policy import RetryPolicy, Verdict
 from llm_mesh_middleware._core.routing.table import RouteRule
 from llm_mesh_middleware._core.values.operations import Operation
 from llm_mesh_middleware._dialects.openai_chat import CHAT, OPERATIONS

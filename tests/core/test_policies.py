@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from llm_mesh_middleware._core.flow.policies import Policy, Proceed, chain
 from llm_mesh_middleware._core.flow.reply import Flow, Reply
-from llm_mesh_middleware._core.policy.chain import Policy, Proceed, chain
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import ClientRequest
 from llm_mesh_middleware._core.values.steps import Ask, Body, Refused, ask

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_mesh_middleware._core.flow.retrying import RetryBudget, RetryPolicy, Verdict, retry_after_s
+from llm_mesh_middleware._core.flow.retrying import RetryBudget, retry_after_s
+from llm_mesh_middleware._core.routing.retry_policy import RetryPolicy, Verdict
 from llm_mesh_middleware._core.values.headers import Headers
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC).timestamp()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llm_mesh_middleware._seldom import Seldom
+from llm_mesh_middleware._mesh.seldom import Seldom
 
 
 def test_a_cause_is_allowed_once_a_minute() -> None:

@@ -14,7 +14,7 @@ import pytest
 import llm_mesh_httpx
 import llm_mesh_httpx.httpx2
 from llm_mesh_middleware import Mesh, MeshSettings
-from llm_mesh_middleware._notices import RefusedKeys
+from llm_mesh_middleware._mesh.notices import RefusedKeys
 from llm_mesh_middleware.config import LLMProvider
 from llm_mesh_middleware.settings import load_settings
 from tests.canaries import canary

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from ..dialect import ServedOperation
 from ..provider.upstream import Upstream
-from ..values.operations import Operation
 
 __all__ = ["Backend", "Backends", "Tiers"]
 
@@ -41,7 +41,7 @@ class Backends:
         )
         if not self.tiers or not all(self.tiers):
             raise ValueError("the weights of the backends of a priority add up to nothing")
-        self._serving: dict[Operation, Tiers] = {}
+        self._serving: dict[ServedOperation, Tiers] = {}
 
     def __iter__(self) -> Iterator[Backend]:
         for tier in self.tiers:
@@ -50,7 +50,7 @@ class Backends:
     def __len__(self) -> int:
         return sum(map(len, self.tiers))
 
-    def serving(self, operation: Operation) -> Tiers:
+    def serving(self, operation: ServedOperation) -> Tiers:
         """The tiers without the backends that know no path for `operation`."""
         tiers = self._serving.get(operation)
         if tiers is None:

@@ -14,6 +14,7 @@ from msgspec.structs import replace as struct_replace
 
 from ...exceptions import AnswerableError, NoRouteMatched
 from ..balance.sticky import Sticky
+from ..dialect import ServedOperation
 from ..flow.exchange import understand
 from ..flow.model_list import list_models
 from ..flow.observer import Observation
@@ -25,7 +26,6 @@ from ..routing.matching import Condition, Exact, Match, Prefix, Regex
 from ..routing.naming import known_models
 from ..routing.table import RouteRule, RoutingTable, VirtualHost
 from ..values.messages import ClientRequest
-from ..values.operations import Operation
 from ..values.subject import read_subject
 from .explanation import Explanation
 from .findings import BackendExplanation, Refusal, RuleExplanation, StickyKey
@@ -90,7 +90,8 @@ class _Explainer:
             request, operation = understand(host, request, Observation())
             self._request = request
             known["operation"] = operation.name
-            if operation.write_models is not None and list_models(host, request) is not None:
+            is_listed = operation.write_models is not None
+            if is_listed and list_models(host, operation, request) is not None:
                 known["models"] = known_models(host, request)
                 return _told(self._unexplained(), self._mask, **known)
             known["rules"] = self._rules()
@@ -162,7 +163,9 @@ class _Explainer:
         kind, name, value = balancer.kind, balancer.name, balancer.key(self._request)
         return StickyKey(f"{kind} {name}", self._mask.value(name, value) if value else value)
 
-    def _backends(self, rule: RouteRule, operation: Operation) -> Iterator[BackendExplanation]:
+    def _backends(
+        self, rule: RouteRule, operation: ServedOperation
+    ) -> Iterator[BackendExplanation]:
         """Explain the backends of each priority, as if every provider were healthy.
 
         Without a sticky key each has its share, and none is drawn.

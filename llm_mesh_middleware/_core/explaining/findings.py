@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ..flow.retrying import RetryPolicy
+from ..routing.retry_policy import RetryPolicy
 from ..values.timeouts import Timeouts
 
 __all__ = [

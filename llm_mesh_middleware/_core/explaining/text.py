@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ..flow.retrying import RetryPolicy
+from ..routing.retry_policy import RetryPolicy
 from ..values.timeouts import Timeouts
 from .findings import BackendExplanation, BodyChange, Findings, RuleExplanation
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..balance.backends import Backend
-from ..dialect import Transformer
+from ..dialect import ServedOperation, Transformer
 from ..flow.attempt import call_headers
 from ..http.forwarding import ForwardPolicy
 from ..provider.upstream import Upstream
 from ..values.messages import ClientRequest, UpstreamRequest
-from ..values.operations import Operation
 from ..values.payload import Fields, decode_fields
 from .findings import BackendExplanation, BodyChange
 from .redaction import MASK, Mask
@@ -29,7 +28,7 @@ _MAX_VALUE = 120
 
 def explain_call(
     backend: Backend,
-    operation: Operation,
+    operation: ServedOperation,
     request: ClientRequest,
     *,
     forward: ForwardPolicy,
@@ -59,7 +58,7 @@ def explain_call(
 
 def _headers(
     upstream: Upstream,
-    operation: Operation,
+    operation: ServedOperation,
     request: ClientRequest,
     transformer: Transformer,
     forward: ForwardPolicy,
@@ -84,7 +83,7 @@ def _headers(
 
 def _credential_fields(
     upstream: Upstream,
-    operation: Operation,
+    operation: ServedOperation,
     target: str,
     fields: tuple[tuple[bytes, bytes], ...],
 ) -> list[tuple[bytes, bytes]]:

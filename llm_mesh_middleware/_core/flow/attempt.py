@@ -15,20 +15,20 @@ from ...exceptions import (
     UpstreamTimeout,
 )
 from ..balance.balancer import Candidate
-from ..dialect import BodyRelay, Transformer, WholeAnswer
+from ..dialect import BodyRelay, ServedOperation, Transformer, WholeAnswer
 from ..http.forwarding import ForwardPolicy
 from ..http.hops import next_hops
 from ..provider.health import Lease
 from ..provider.outliers import Result
 from ..provider.upstream import Upstream
+from ..routing.retry_policy import Verdict
 from ..values.headers import Headers
 from ..values.messages import ClientRequest, Deadline, Failure, ResponseHead, UpstreamRequest
-from ..values.operations import Operation
 from ..values.steps import Read, Send, Step, StepResult
 from ..values.summary import AnswerSummary
 from ..values.timeouts import Timeouts
 from .observer import Observation
-from .retrying import Verdict, retry_after_s
+from .retrying import retry_after_s
 
 __all__ = ["Attempt", "CallContext", "Outcome", "call_headers"]
 
@@ -43,7 +43,7 @@ class CallContext(msgspec.Struct, frozen=True):
     """What all attempts of one request share."""
 
     request: ClientRequest
-    operation: Operation
+    operation: ServedOperation
     timeouts: Timeouts
     deadline: Deadline
     forward: ForwardPolicy

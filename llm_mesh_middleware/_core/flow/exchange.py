@@ -13,13 +13,12 @@ from functools import lru_cache
 from msgspec.structs import replace
 
 from ...exceptions import ClientDisconnected, UnsupportedOperation
-from ..dialect import BodyRelay
+from ..dialect import BodyRelay, ServedOperation
 from ..http.forwarding import ForwardPolicy
 from ..http.hops import check_hops
 from ..provider.health import Lease
 from ..routing.table import RouteRule, VirtualHost
 from ..values.messages import ClientRequest, Deadline, Failure, ResponseHead
-from ..values.operations import Operation
 from ..values.payload import Fields, decode_fields, read_bool, read_text
 from ..values.selection import Selection
 from ..values.steps import Await, Body, Race, Raced, Send, Sleep, Step, StepResult
@@ -92,7 +91,7 @@ def exchange(
     try:
         request, operation = understand(host, request, observation)
         check_hops(request.headers, policy.mesh_id)
-        if operation.write_models is not None and (listed := list_models(host, request)):
+        if operation.write_models is not None and (listed := list_models(host, operation, request)):
             observation.ended(listed.status, None, None)
             return _at_once(listed)
         rule = host.select(request)
@@ -152,7 +151,7 @@ def _end(observation: Observation, error: BaseException) -> None:
 
 def understand(
     host: VirtualHost, request: ClientRequest, observation: Observation
-) -> tuple[ClientRequest, Operation]:
+) -> tuple[ClientRequest, ServedOperation]:
     """Return the request with the members of its body and the model it names, and its operation.
 
     Args:

@@ -7,6 +7,7 @@ those names.
 from __future__ import annotations
 
 from ...exceptions import ModelNotFound
+from ..dialect import ServedOperation
 from ..routing.naming import has_one_provider, known_models
 from ..routing.table import VirtualHost
 from ..values.messages import ClientRequest
@@ -15,15 +16,16 @@ from .reply import Reply
 __all__ = ["list_models"]
 
 
-def list_models(host: VirtualHost, request: ClientRequest) -> Reply | None:
+def list_models(
+    host: VirtualHost, operation: ServedOperation, request: ClientRequest
+) -> Reply | None:
     """Return the reply; None if the host's models are those of its one provider.
 
     Raises:
         ModelNotFound: the request is about one model, and no rule knows it.
     """
-    operation = request.operation
     names = known_models(host, request)
-    if operation is None or operation.write_models is None:
+    if operation.write_models is None:
         return None
     if not names and has_one_provider(host):
         operation.check_method(request.method, allow_head=False)

@@ -16,12 +16,13 @@ from ...exceptions import (
 )
 from ..balance.backends import Backend, Backends
 from ..balance.balancer import Balancer, Candidate
+from ..dialect import ServedOperation
 from ..provider.health import ProviderHealth
 from ..provider.registry import HealthRegistry
+from ..routing.retry_policy import RetryPolicy, Verdict
 from ..values.messages import ClientRequest
-from ..values.operations import Operation
 from .attempt import Outcome
-from .retrying import RetryBudget, RetryPolicy, Verdict
+from .retrying import RetryBudget
 
 __all__ = ["AttemptPlan", "Choice"]
 
@@ -63,7 +64,7 @@ class AttemptPlan:
         backends: Backends,
         retry: RetryPolicy,
         *,
-        operation: Operation,
+        operation: ServedOperation,
         health: HealthRegistry,
         budget: RetryBudget,
         balancer: Balancer,

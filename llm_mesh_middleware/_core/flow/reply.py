@@ -17,13 +17,12 @@ from ...exceptions import (
     UpstreamError,
     UpstreamTimeout,
 )
-from ..dialect import BodyRelay
+from ..dialect import BodyRelay, ServedOperation
 from ..http.response_headers import NOSNIFF
 from ..provider.health import Lease
 from ..provider.outliers import Result
 from ..provider.secrets import Secrets
 from ..values.messages import Deadline, Failure, error_object
-from ..values.operations import Operation
 from ..values.steps import Body, Read, Step, StepResult
 from .observer import Observation
 
@@ -56,7 +55,7 @@ class Reply(msgspec.Struct, frozen=True):
 Flow = Generator[Step, StepResult, Reply]
 
 
-def refusal(error: AnswerableError, operation: Operation | None = None) -> Reply:
+def refusal(error: AnswerableError, operation: ServedOperation | None = None) -> Reply:
     """Return the mesh's own reply to a request that cannot be served.
 
     Args:

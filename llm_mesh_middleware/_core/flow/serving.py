@@ -16,11 +16,12 @@ import msgspec
 from msgspec.structs import replace
 
 from ...exceptions import AnswerableError
+from ..dialect import ServedOperation
 from ..http.request_head import check_body, check_hosts, too_large
 from ..routing.table import VirtualHost
 from ..values.messages import ClientRequest
-from ..values.operations import Operation
 from ..values.steps import AsyncPort, Port, ask
+from .policies import Policy
 from .reply import Flow, refusal
 
 __all__ = ["Addressed", "Entrance", "address", "serve"]
@@ -35,7 +36,7 @@ class Addressed(msgspec.Struct, frozen=True):
     path: str
 
     @property
-    def operation(self) -> Operation | None:
+    def operation(self) -> ServedOperation | None:
         """What the path names, if it is an operation."""
         return self.host.operation(self.path)
 
@@ -70,7 +71,7 @@ class Entrance:
     `proceed` is the exchange.
     """
 
-    access: Callable[[ClientRequest, Callable[[ClientRequest], Flow]], Flow] | None
+    access: Policy | None
     attributes: Port | AsyncPort | None
     max_request_bytes: int
     refused: Callable[[VirtualHost, ClientRequest, AnswerableError], None]

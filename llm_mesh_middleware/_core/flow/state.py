@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 
+from ..provider.identity import ProviderIdentity
 from ..provider.outliers import HealthChange
 from ..provider.registry import HealthRegistry, ignore_change
-from ..values.provider_identity import ProviderIdentity
 from .retrying import RetryBudget
 
 __all__ = ["MeshState"]

@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from ...exceptions import AccessDenied, InvalidClientKey
+from ..flow.policies import Proceed
 from ..flow.reply import Flow
 from ..http.peers import is_private_peer, is_proxied
 from ..values.headers import Headers
 from ..values.messages import ClientRequest
 from ..values.steps import AsyncPort, Port, Steps, ask
-from .chain import Proceed
 
 __all__ = ["AccessPolicy"]
 

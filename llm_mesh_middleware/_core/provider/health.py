@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
 
-from ..values.outlier_detection import OutlierDetection
+from .outlier_detection import OutlierDetection
 from .outliers import CallFailure, HealthChange, OutlierDetector, Result
 from .slots import Slots, Waiter, Wake
 

@@ -25,7 +25,7 @@ from typing import Literal
 
 import msgspec
 
-from ..values.outlier_detection import OutlierDetection
+from .outlier_detection import OutlierDetection
 
 __all__ = ["HealthChange", "OutlierDetector", "Result", "CallFailure"]
 

@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager
 from functools import partial
 
 from ..values.endpoint import Endpoint
-from ..values.provider_identity import ProviderIdentity
 from .health import ProviderHealth, ProviderStatus
+from .identity import ProviderIdentity
 from .outliers import HealthChange
 from .upstream import Upstream
 

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import msgspec
 
+from ..dialect import ServedOperation, Transformer
 from ..values.messages import ClientRequest
-from ..values.operations import Operation
-from ..values.outlier_detection import OutlierDetection
-from ..values.provider_identity import ProviderIdentity
 from .credential import Credential
 from .endpoints import EndpointSet
+from .identity import ProviderIdentity
+from .outlier_detection import OutlierDetection
 from .secrets import Secrets
-
-if TYPE_CHECKING:
-    from ..dialect import Transformer
 
 __all__ = ["Conversion", "Upstream"]
 
-Conversion = Callable[[ClientRequest, Operation, "Upstream"], "Transformer"]
+Conversion = Callable[[ClientRequest, ServedOperation, "Upstream"], Transformer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +34,15 @@ class Upstream:
 
     identity: ProviderIdentity
     endpoints: EndpointSet
-    targets: Mapping[Operation, str]
+    targets: Mapping[ServedOperation, str]
     headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
     model: str | None = None
     model_mapping: Mapping[str, str] = field(default_factory=dict)
     stream: bool | None = None
     asks_usage: bool = True
     defaults: Mapping[str, msgspec.Raw] = field(default_factory=dict)
-    credentials: Mapping[Operation, Credential] = field(default_factory=dict, repr=False)
-    conversions: Mapping[Operation, Conversion] = field(default_factory=dict, repr=False)
+    credentials: Mapping[ServedOperation, Credential] = field(default_factory=dict, repr=False)
+    conversions: Mapping[ServedOperation, Conversion] = field(default_factory=dict, repr=False)
     secrets: Secrets = field(default=Secrets(), repr=False)
     detection: OutlierDetection = OutlierDetection()
     max_concurrency: int | None = None
@@ -61,7 +57,7 @@ class Upstream:
         """The provider host, as manifests name it."""
         return self.identity.host
 
-    def transformer(self, request: ClientRequest, operation: Operation) -> Transformer:
+    def transformer(self, request: ClientRequest, operation: ServedOperation) -> Transformer:
         """Return the conversion for one attempt."""
         convert = self.conversions.get(operation) or operation.dialect.transformer
         return convert(request, operation, self)

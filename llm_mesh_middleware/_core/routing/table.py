@@ -9,12 +9,12 @@ from ...exceptions import NoRouteMatched
 from ..balance.backends import Backends
 from ..balance.balancer import Balancer
 from ..balance.weighted import Weighted
-from ..flow.retrying import RetryPolicy
+from ..dialect import ServedOperation
 from ..http.hosts import normalise_host
 from ..values.messages import ClientRequest
-from ..values.operations import Operation
 from ..values.timeouts import Timeouts
 from .matching import Exact, Match
+from .retry_policy import RetryPolicy
 
 __all__ = ["RouteRule", "RoutingTable", "VirtualHost"]
 
@@ -57,7 +57,7 @@ class VirtualHost:
     name: str
     route: str
     rules: tuple[RouteRule, ...]
-    operation: Callable[[str], Operation | None]
+    operation: Callable[[str], ServedOperation | None]
 
     def select(self, request: ClientRequest) -> RouteRule:
         """Return the first rule that holds.

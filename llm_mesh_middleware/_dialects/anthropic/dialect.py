@@ -7,11 +7,9 @@ from typing import Any
 
 import msgspec
 
-from ..._core.dialect import FactReader, Transformer, Whole
+from ..._core.dialect import FactReader, ServedOperation, Transformer, UpstreamOptions, Whole
 from ..._core.http.sse import make_event, on_one_line
-from ..._core.provider.upstream import Upstream
 from ..._core.values.messages import ClientRequest
-from ..._core.values.operations import Operation
 from ...exceptions import AnswerableError
 from ..objects import read_object
 from ..same import SameTransformer
@@ -41,7 +39,7 @@ class AnthropicMessages:
     key_field = b"x-api-key"
 
     def transformer(
-        self, request: ClientRequest, operation: Operation, upstream: Upstream
+        self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
     ) -> Transformer:
         """Return the conversion for one attempt at `upstream`."""
         return SameTransformer(request, operation, upstream)
@@ -88,6 +86,8 @@ class AnthropicMessages:
 DIALECT = AnthropicMessages()
 
 # The Assistants API has paths that end in `/messages` as well.
-MESSAGES = Operation("chat", "/messages", DIALECT, is_generation=True, asked_as="/v1/messages")
+MESSAGES = ServedOperation(
+    "chat", "/messages", dialect=DIALECT, is_generation=True, asked_as="/v1/messages"
+)
 
 OPERATIONS = (MESSAGES,)

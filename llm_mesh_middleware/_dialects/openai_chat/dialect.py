@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..._core.dialect import FactReader, Transformer, Whole
+from ..._core.dialect import FactReader, ServedOperation, Transformer, UpstreamOptions, Whole
 from ..._core.http.sse import make_event, on_one_line
-from ..._core.provider.upstream import Upstream
 from ..._core.values.messages import ClientRequest
-from ..._core.values.operations import Operation
 from ...exceptions import AnswerableError
 from ..objects import objects_in, read_object
 from ..openai_errors import error_body
@@ -27,7 +25,7 @@ class OpenAIChat:
     key_field = b"authorization"
 
     def transformer(
-        self, request: ClientRequest, operation: Operation, upstream: Upstream
+        self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
     ) -> Transformer:
         """Return the conversion for one attempt at `upstream`."""
         made = CompletionTransformer if operation.has_two_forms else SameTransformer
@@ -72,11 +70,15 @@ class OpenAIChat:
 
 DIALECT = OpenAIChat()
 
-CHAT = Operation("chat", "/chat/completions", DIALECT, is_generation=True, has_two_forms=True)
+CHAT = ServedOperation(
+    "chat", "/chat/completions", dialect=DIALECT, is_generation=True, has_two_forms=True
+)
 
 # The first whose suffix ends a path is meant, and `/chat/completions` ends with `/completions` too.
 OPERATIONS = (
     CHAT,
-    Operation("text_completion", "/completions", DIALECT, is_generation=True, has_two_forms=True),
-    Operation("embeddings", "/embeddings", DIALECT),
+    ServedOperation(
+        "text_completion", "/completions", dialect=DIALECT, is_generation=True, has_two_forms=True
+    ),
+    ServedOperation("embeddings", "/embeddings", dialect=DIALECT),
 )

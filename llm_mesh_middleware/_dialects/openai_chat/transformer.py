@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from ..._core.dialect import WholeAnswer
+from ..._core.dialect import ServedOperation, UpstreamOptions, WholeAnswer
 from ..._core.http.decoding import BodyDecoder
-from ..._core.provider.upstream import Upstream
 from ..._core.values.headers import Headers
 from ..._core.values.messages import ClientRequest, ResponseHead
-from ..._core.values.operations import Operation
 from ..._core.values.payload import Fields, raw, read_bool, read_fields
 from ..same import SameTransformer
 from ..same.fields import EVENTS, JSON, RawFields, with_length, with_type
@@ -34,7 +32,9 @@ _TRUE, _FALSE = raw(True), raw(False)
 class CompletionTransformer(SameTransformer):
     """Asks for the configured form and gives the client the one that it asked for."""
 
-    def __init__(self, request: ClientRequest, operation: Operation, upstream: Upstream) -> None:
+    def __init__(
+        self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
+    ) -> None:
         super().__init__(request, operation, upstream)
         asked = read_bool(self._fields, "stream")
         self._sends_stream = bool(asked if upstream.stream is None else upstream.stream)

@@ -6,11 +6,9 @@ from typing import Any
 
 import msgspec
 
-from ..._core.dialect import FactReader, Transformer, Whole
+from ..._core.dialect import FactReader, ServedOperation, Transformer, UpstreamOptions, Whole
 from ..._core.http.sse import make_event, on_one_line
-from ..._core.provider.upstream import Upstream
 from ..._core.values.messages import ClientRequest
-from ..._core.values.operations import Operation
 from ...exceptions import AnswerableError
 from ..objects import objects_in, read_object
 from ..openai_errors import error_body
@@ -27,7 +25,7 @@ class OpenAIResponses:
     key_field = b"authorization"
 
     def transformer(
-        self, request: ClientRequest, operation: Operation, upstream: Upstream
+        self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
     ) -> Transformer:
         """Return the conversion for one attempt at `upstream`."""
         return SameTransformer(request, operation, upstream)
@@ -67,4 +65,4 @@ class OpenAIResponses:
 
 DIALECT = OpenAIResponses()
 
-OPERATIONS = (Operation("responses", "/responses", DIALECT, is_generation=True),)
+OPERATIONS = (ServedOperation("responses", "/responses", dialect=DIALECT, is_generation=True),)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..._core.dialect import Dialect, EventKind, WholeAnswer
+from ..._core.dialect import Dialect, EventKind, UpstreamOptions, WholeAnswer
 from ..._core.http.decoding import BodyDecoder, DecodingError
 from ..._core.http.sse import (
     EventCutter,
@@ -26,7 +26,6 @@ from ..._core.http.sse import (
     make_event,
     plain_data,
 )
-from ..._core.provider.upstream import Upstream
 from ..._core.values.summary import AnswerSummary
 from ..._core.values.usage import Usage
 from ...exceptions import AnswerableError, StreamInterrupted, UpstreamProtocolError
@@ -68,7 +67,7 @@ class EventRelay:
 
     def __init__(
         self,
-        upstream: Upstream,
+        upstream: UpstreamOptions,
         dialect: Dialect,
         *,
         refuse: Callable[[bytes], WholeAnswer],

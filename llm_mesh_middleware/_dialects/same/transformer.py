@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..._core.dialect import BodyRelay, EventKind, Whole, WholeAnswer
+from ..._core.dialect import (
+    BodyRelay,
+    EventKind,
+    ServedOperation,
+    UpstreamOptions,
+    Whole,
+    WholeAnswer,
+)
 from ..._core.http.body_form import BodyForm, body_form
 from ..._core.http.decoding import DECODABLE, BodyDecoder, DecodingError
 from ..._core.http.response_headers import client_headers
 from ..._core.http.sse import event_data, event_name
-from ..._core.provider.upstream import Upstream
 from ..._core.values.messages import ClientRequest, ResponseHead
-from ..._core.values.operations import Operation
 from ..._core.values.payload import Fields, encode_fields, raw, read_bool, read_text
 from ..._core.values.summary import AnswerSummary
 from ...exceptions import UpstreamProtocolError
@@ -38,7 +43,9 @@ class SameTransformer:
 
     added_usage = False
 
-    def __init__(self, request: ClientRequest, operation: Operation, upstream: Upstream) -> None:
+    def __init__(
+        self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
+    ) -> None:
         self._operation = operation
         self._upstream = upstream
         self._keeps_content = request.keeps_content

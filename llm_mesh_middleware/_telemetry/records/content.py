@@ -16,6 +16,7 @@ from opentelemetry._logs import Logger, LogRecord, SeverityNumber
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
+from ..._core.dialect import ServedOperation
 from ..._core.values.messages import ClientRequest
 from ..._core.values.summary import AnswerSummary
 from .. import semconv
@@ -101,8 +102,9 @@ class ContentCapture:
         if semconv.TOOLS in found:
             found[semconv.TOOLS] = [self._redacted(tool) for tool in found[semconv.TOOLS]]
         operation = request.operation
-        if operation is not None and summary is not None and summary.body is not None:
-            messages = operation.dialect.read_messages(summary.body)
+        body = summary.body if summary is not None else None
+        if isinstance(operation, ServedOperation) and body is not None:
+            messages = operation.dialect.read_messages(body)
             found[semconv.OUTPUT_MESSAGES] = list(map(self._message, messages))
         return found
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Collection
 
 from ..._core.values.messages import error_object
-from ..._seldom import Seldom
+from ..._mesh.seldom import Seldom
 from ...asgi import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["OriginGuard"]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from ..._core.http.hosts import normalise_host
 from ..._core.values.messages import error_object
-from ..._seldom import Seldom
+from ..._mesh.seldom import Seldom
 from ...asgi import LLMMeshMiddleware, Receive, Scope, Send
 from ...inbound import Headers, split_target
 from ...mesh import Mesh, MeshStatus

@@ -23,7 +23,7 @@ from http import HTTPStatus
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..._core.values.messages import error_object
-from ..._seldom import Seldom
+from ..._mesh.seldom import Seldom
 
 __all__ = ["SidecarProtocol"]
 

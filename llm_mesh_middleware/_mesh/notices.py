@@ -7,8 +7,8 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 
-from ._core.http.hosts import normalise_host
-from ._seldom import Seldom
+from .._core.http.hosts import normalise_host
+from .seldom import Seldom
 
 __all__ = ["MisspeltHosts", "RefusedKeys"]
 

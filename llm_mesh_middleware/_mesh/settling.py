@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ._compile import Compiled
-from ._core.routing.table import RoutingTable
+from .._compile import Compiled
+from .._core.routing.table import RoutingTable
 
 __all__ = ["Held", "lost_parts", "settle_time"]
 

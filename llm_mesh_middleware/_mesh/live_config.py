@@ -26,16 +26,16 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ._compile import Compiled, Workload, compile_manifest
-from ._core.provider.health import ProviderStatus
-from ._core.routing.table import RoutingTable
-from ._core.values.timeouts import Timeouts
-from ._files import FileVersion, FileVersions, version_of
-from ._forks import ForkLock
-from ._settling import Held, lost_parts, settle_time
-from .exceptions import ConfigError, Problem
-from .settings import MeshSettings
-from .sources import ConfigSource, Manifest, ReportingSource
+from .._compile import Compiled, Workload, compile_manifest
+from .._core.provider.health import ProviderStatus
+from .._core.routing.table import RoutingTable
+from .._core.values.timeouts import Timeouts
+from .._files import FileVersion, FileVersions, version_of
+from .._forks import ForkLock
+from ..exceptions import ConfigError, Problem
+from ..settings import MeshSettings
+from ..sources import ConfigSource, Manifest, ReportingSource
+from .settling import Held, lost_parts, settle_time
 
 __all__ = ["LiveTable", "MeshStatus", "compile_loaded", "compile_source", "workload_of"]
 

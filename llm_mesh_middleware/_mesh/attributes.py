@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from types import MappingProxyType
 
-from ._core.values.steps import AsyncPort, Port
+from .._core.values.steps import AsyncPort, Port
 
 __all__ = ["Source", "attributes_for", "check_attributes", "source_for", "stated", "stated_by"]
 

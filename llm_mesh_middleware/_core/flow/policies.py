@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
-from ..flow.reply import Flow
 from ..values.messages import ClientRequest
+from .reply import Flow
 
 __all__ = ["Policy", "Proceed", "chain"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from ._core.provider.outliers import HealthChange
+from .._core.provider.outliers import HealthChange
 
 __all__ = ["log_change"]
 

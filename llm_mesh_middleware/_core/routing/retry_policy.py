@@ -1,0 +1,51 @@
+"""What is retried: `rules[].retry`, and what may follow an attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+__all__ = ["RetryPolicy", "Verdict"]
+
+_MAX_BACKOFF_S = 8.0
+
+
+class Verdict(Enum):
+    """What may follow an attempt."""
+
+    FINAL = "final"
+    ELSEWHERE = "elsewhere"  # at a backend that has not been tried
+    ANYWHERE = "anywhere"  # there, or at the same one after a pause
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """`rules[].retry`.
+
+    `attempts` are those beside the first. `codes` are status codes, `reasons` are codes or types of
+    a provider's error object (`context_length_exceeded`). A pause is drawn from nothing to
+    `backoff_s`, doubled with each attempt ("full jitter"). A provider's own wish to be left alone
+    is obeyed up to `max_retry_after_s`. `hedge_after_s` sends a slow call that is no stream to a
+    second backend too.
+    """
+
+    attempts: int = 2
+    codes: frozenset[int] = frozenset((429, 502, 503, 504))
+    reasons: frozenset[str] = frozenset()
+    backoff_s: float = 0.25
+    max_retry_after_s: float = 5.0
+    hedge_after_s: float | None = None
+
+    def verdict(self, status: int, reasons: frozenset[str]) -> Verdict:
+        """What may follow an answer, or a failure that would be answered with `status`.
+
+        A refusal of the request itself (a context too long) is the same at the same backend.
+        """
+        if status in self.codes:
+            return Verdict.ANYWHERE if status == 429 or status >= 500 else Verdict.ELSEWHERE
+        return Verdict.ELSEWHERE if self.reasons & reasons else Verdict.FINAL
+
+    def pause_s(self, attempt: int, random: Callable[[], float]) -> float:
+        """The pause before the attempt after number `attempt`, counted from 1."""
+        return random() * min(_MAX_BACKOFF_S, self.backoff_s * 2.0 ** (attempt - 1))

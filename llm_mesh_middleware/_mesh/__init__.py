@@ -1,0 +1,1 @@
+"""The parts that `Mesh` is composed of."""
