@@ -1,33 +1,28 @@
-"""The mesh itself: configuration made ready, shared by any number of adapters."""
+"""The mesh: one compiled configuration, its connections and state, for any number of adapters."""
 
 from __future__ import annotations
 
 import logging
 import random
-import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from functools import cache, partial
-from importlib.metadata import version
+from functools import partial
 from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace as struct_replace
 
 from ._core.explaining.explanation import Explanation
-from ._core.flow.exchange import ExchangePolicy, exchange
+from ._core.flow.exchange import exchange
 from ._core.flow.observer import Observer
 from ._core.flow.policies import Policy
 from ._core.flow.reply import Flow
 from ._core.flow.serving import Addressed, Entrance, serve
 from ._core.flow.state import MeshState
-from ._core.http.forwarding import ForwardPolicy
-from ._core.policy.access import AccessPolicy
 from ._core.provider.health import ProviderStatus
 from ._core.routing.table import RoutingTable, VirtualHost
-from ._core.values.endpoint import TLSFiles
 from ._core.values.headers import Headers
 from ._core.values.messages import ClientRequest
 from ._core.values.steps import AsyncPort, Port
@@ -39,6 +34,7 @@ from ._engine.tasks.background import AsyncBackground, Background
 from ._engine.tasks.cancel_scope import CancelScope
 from ._engine.tls import TLSContexts
 from ._forks import follow_forks
+from ._mesh import assembly
 from ._mesh.attributes import (
     attributes_for,
     check_attributes,
@@ -48,16 +44,12 @@ from ._mesh.attributes import (
 )
 from ._mesh.ejection_log import log_change
 from ._mesh.live_config import LiveTable, MeshStatus, compile_source
-from ._mesh.notices import RefusedKeys
 from ._mesh.seldom import Seldom
 from ._telemetry.guard import GuardedObserver
-from ._telemetry.telemetry import Telemetry
 from .exceptions import (
     AnswerableError,
     ClientDisconnected,
-    ConfigError,
     NoRouteMatched,
-    Problem,
 )
 from .settings import MeshSettings, load_settings
 from .sources import ClosableSource, Config, source_of
@@ -80,8 +72,8 @@ def _client_left() -> Exception:
 class Mesh:
     """Providers and routes of one configuration, and the connections to call them with.
 
-    Safe to share between adapters, threads and event loops, and to make before a fork: connections
-    are opened on first use, per process and event loop.
+    A mesh can be shared between adapters, threads and event loops, and created before a fork:
+    connections are opened on first use, per process and event loop.
     """
 
     def __init__(
@@ -102,27 +94,27 @@ class Mesh:
 
         Args:
             config: files or directories of manifests, `LLMProvider` and `LLMRoute` objects, or a
-                source of one's own; by default what `settings.config` names.
+                `ConfigSource`; by default what `settings.config` names.
             settings: by default read from `LLM_MESH_*`.
             transport: an httpx transport that carries every upstream call, such as a
-                `MockTransport` in a test; what it trusts and connects to is then its business. An
+                `MockTransport` in a test; it then decides what to trust and where to connect. An
                 asynchronous one serves `asend` only, a synchronous one `send` only.
-            observer: told of every exchange, beside the mesh's own telemetry.
+            observer: follows every exchange, in addition to the mesh's own telemetry.
             tracer_provider: where spans go; by default OpenTelemetry's global one.
             meter_provider: where metrics go; by default OpenTelemetry's global one.
             logger_provider: where events go; by default OpenTelemetry's global one.
-            redact: what each piece of content passes on its way into a record, where
-                `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` has content recorded.
-            environ: where `${NAME}` and `apiKeyFrom.env` are looked up; by default the process's
-                own environment. Settings, and a source of one's own, are not read from it.
-            rng: numbers in [0, 1) for weighted choices; give a seeded one to repeat a run.
+            redact: applied to each piece of content before it is recorded, where
+                `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` is set.
+            environ: where `${NAME}` and `apiKeyFrom.env` are looked up; by default the environment
+                of the process. Settings and a `ConfigSource` do not use it.
+            rng: returns numbers in [0, 1) for weighted draws; pass a seeded one to repeat a run.
 
         Raises:
             ConfigError: with everything that is wrong with manifests and settings.
         """
         self.settings = settings if settings is not None else load_settings()
-        self.access = _access(self.settings)
-        self._policy = _policy(self.settings)
+        self.access = assembly.make_access(self.settings)
+        self._policy = assembly.make_policy(self.settings)
         self._rng = rng
         self._warnings = Seldom()
         self._owner = object()  # of facts: a context that outlives the mesh must not keep it
@@ -139,10 +131,21 @@ class Mesh:
         source = source_of(config, self.settings, environ)
         self._own_source = source if source is not config else None
         self._live = LiveTable(
-            source, self.settings, environ=environ, adopt=self._adopt, told=self._record
+            source,
+            self.settings,
+            environ=environ,
+            adopt=self._adopt,
+            told=lambda status: assembly.record_load(self._telemetry, status),
         )
-        self._telemetry = self._make_telemetry(
-            tracer_provider, meter_provider, logger_provider, redact
+        self._telemetry = assembly.make_telemetry(
+            self.settings,
+            self._live,
+            health=self.health,
+            has_http_spans=self._has_http_spans,
+            tracer_provider=tracer_provider,
+            meter_provider=meter_provider,
+            logger_provider=logger_provider,
+            redact=redact,
         )
         observers = (self._telemetry,) if observer is None else (self._telemetry, observer)
         self._observer = GuardedObserver(observers)
@@ -151,49 +154,48 @@ class Mesh:
 
     @property
     def table(self) -> RoutingTable:
-        """The newest configuration that can be used; at most as old as the reload interval."""
-        return self._looked_after().table
+        """The newest valid configuration; at most as old as the reload interval."""
+        return self._live.current().table
 
     def find(self, host: bytes) -> VirtualHost | None:
-        """The virtual host that a raw Host value names; None if it is not the mesh's.
+        """Find the virtual host that a raw Host value names, or None.
 
-        What it returns belongs to one version of the configuration and stays usable.
+        The virtual host belongs to one version of the configuration and stays usable.
         """
-        live = self._live  # not by a call: this is run for every request of the application
+        live = self._live  # `current` inlined: this runs for every request of the application
         if monotonic() >= live.due_at:
             live.look()
         return live.table.find(host)
 
     def status(self) -> MeshStatus:
-        """Which configuration is in use, what is wrong with the newest, how the providers do."""
-        return replace(self._looked_after().status, providers=self.health())
+        """Return the configuration in use, the problems of the newest one, and provider states."""
+        return replace(self._live.current().status, providers=self.health())
 
     def reload(self) -> MeshStatus:
-        """Read the configuration now, changed or not.
+        """Reload the configuration now, changed or not.
 
-        Never raises for what is wrong with it: the last good one then stays in use, and the status
-        says so. May be called by any thread and by a signal handler.
+        An invalid configuration does not raise: the last valid one stays in use, and the status
+        says so. Can be called from any thread and from a signal handler.
         """
         self._live.reload()
         return self.status()
 
     def attributes(self, **facts: str) -> AbstractContextManager[None]:
-        """Facts about the calls that are made inside, for `attributes` of matches and telemetry.
+        """Set attributes of the calls made inside, for `attributes` matches and telemetry.
 
-        They hold where the context is carried: in this task or thread and those that copy its
-        context, as `asyncio` and `asyncio.to_thread` do. A `threading.Thread` begins without one
-        (but where Python's `thread_inherit_context` is set); give it
-        `contextvars.copy_context().run` as its target. Of nested ones the inner goes before, and
-        before both goes what an adapter knows of a request.
+        They follow the context: this task or thread and those that copy its context, as `asyncio`
+        and `asyncio.to_thread` do. A `threading.Thread` starts without it (unless Python's
+        `thread_inherit_context` is set); use `contextvars.copy_context().run` as its target. Inner
+        attributes override outer ones; what an adapter knows of a request overrides both.
 
         Raises:
-            TypeError: a fact is not text.
+            TypeError: a value is not a string.
         """
         check_attributes(facts)
         return stated(self._owner, facts)
 
     def stating(self, port: Port | AsyncPort, native: object) -> AbstractContextManager[None]:
-        """As `attributes`, but `port` is asked for them, with `native`, when a call is made.
+        """Like `attributes`, but ask `port` for them, with `native`, when a call is made.
 
         What `attributes` states inside overrides what the port returns. For adapters.
         """
@@ -206,12 +208,12 @@ class Mesh:
         *,
         why: Callable[[], Exception] = _client_left,
     ) -> AsyncDelivery:
-        """Serve a request that is addressed to `host`; the caller closes what it gets.
+        """Serve a request that is addressed to `host`; the caller closes the returned delivery.
 
         Args:
             host: what `find` returned.
             request: the client's request, its body complete.
-            why: returns the reason for a cancellation of the calling task; by default the client
+            why: returns the reason when the calling task is cancelled; by default, that the client
                 has left.
 
         Raises:
@@ -223,12 +225,12 @@ class Mesh:
     def send(
         self, host: VirtualHost, request: ClientRequest, *, scope: CancelScope | None = None
     ) -> Delivery:
-        """The synchronous twin of `asend`, in the calling thread and without an event loop.
+        """Serve like `asend`, in the calling thread and without an event loop.
 
         Args:
             host: as for `asend`.
             request: as for `asend`.
-            scope: cancel it from another thread, and the exchange ends as if the client had left.
+            scope: ends the exchange as if the client had left, when cancelled from another thread.
         """
         return self.run(self._exchange(host, request), scope=scope)
 
@@ -239,10 +241,10 @@ class Mesh:
         attributes: Port | AsyncPort | None = None,
         keepalive_s: float = 0.0,
     ) -> Entrance:
-        """Return what an adapter serves its requests with.
+        """Return the entrance through which an adapter serves its requests.
 
         Args:
-            access: decides who may use the mesh; None for calls of the application itself.
+            access: decides who may use the mesh; None for the application's own calls.
             attributes: returns the application's facts about a request.
             keepalive_s: the longest silence of a stream, 0 for no limit.
         """
@@ -255,7 +257,7 @@ class Mesh:
         )
 
     def outgoing(self, addressed: Addressed, request: ClientRequest) -> Flow:
-        """Return the flow of a call that the application itself makes; for adapters.
+        """Return the flow of one of the application's own calls; for adapters.
 
         Args:
             addressed: the virtual host, and every name that the request gives it.
@@ -279,7 +281,7 @@ class Mesh:
         return drive(flow, self._clients.of_process(), self._background, scope or CancelScope())
 
     def refuse(self, host: VirtualHost, request: ClientRequest, error: AnswerableError) -> None:
-        """Tell observers of a request that is refused before it is sent.
+        """Report to observers a request that is refused before it is sent.
 
         Args:
             host: the virtual host that it is addressed to.
@@ -289,7 +291,7 @@ class Mesh:
         self._observer(self._addressed(host, request)).ended(error.status, error, None)
 
     def _addressed(self, host: VirtualHost, request: ClientRequest) -> ClientRequest:
-        """The request with its host's name, and the facts that the context states."""
+        """Return the request with the name of its host and the attributes of the context."""
         stated = attributes_for(self._owner)
         attributes = {**stated, **request.attributes} if stated else request.attributes
         return struct_replace(
@@ -321,7 +323,7 @@ class Mesh:
             raise
 
     def health(self) -> Mapping[str, ProviderStatus]:
-        """How the providers are doing that this process has called, by provider host."""
+        """Return the states of the providers that this process has called, by provider host."""
         return self._state.health.statuses(monotonic())
 
     def explain(
@@ -334,141 +336,65 @@ class Mesh:
         body: bytes = b"{}",
         attributes: Mapping[str, str] | None = None,
     ) -> Explanation:
-        """Say how a request would be routed and what would be sent; nothing is.
+        """Explain how a request would be routed and what would be sent, without sending it.
 
         Args:
-            host: what the request calls, as in a Host field.
+            host: the host that it calls, as in a Host field.
             path: its path.
             method: its method; by default that of the operation which the path names.
-            headers: its fields. A client key among them names the consumer, as it does in earnest.
+            headers: its fields. A client key among them names the consumer, as in a real request.
             body: its JSON body.
-            attributes: what the application says of the client.
+            attributes: the application's attributes of the client.
         """
-        from ._core.explaining.explainer import explain_request  # imported only if needed
+        from ._core.explaining.explainer import explain_request  # a rare call: imported when needed
 
         fields = Headers([(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in headers])
-        facts = dict(attributes or {})
         consumer = self.access.consumer(fields)
-        if consumer is not None:
-            facts["consumer"] = consumer
+        facts = {**(attributes or {}), **({} if consumer is None else {"consumer": consumer})}
         path = path.partition("?")[0]
-        request = ClientRequest(method, path, fields, body, facts, host=host)
-        client_keys = [key.get_secret_value() for key in self.settings.client_keys.values()]
         return explain_request(
-            self.table, request, forward=self._policy.forward, secrets=client_keys
+            self.table,
+            ClientRequest(method, path, fields, body, facts, host=host),
+            forward=self._policy.forward,
+            secrets=[key.get_secret_value() for key in self.settings.client_keys.values()],
         )
 
     def warm_up(self) -> None:
-        """Import the HTTP library of `asend`, so that no request has to wait for it."""
+        """Import the HTTP library of `asend` now rather than in the first request."""
         self._clients.warm_up()
 
     async def aclose(self) -> None:
-        """Close the connections of the running event loop; the mesh can go on being used."""
+        """Close the connections of the running event loop; the mesh can still be used."""
         await self._async_background.aclose()
         await self._clients.aclose()
 
     def close(self) -> None:
         """Close the connections of `send`, and of event loops that no longer run.
 
-        `aclose` does its own loop's. A cluster that the mesh was told the name of is followed no
-        longer. The mesh can go on being used.
+        `aclose` closes those of its own loop. A cluster that the mesh connected to by name is no
+        longer watched. The mesh can still be used.
         """
         self._clients.close()
         if isinstance(self._own_source, ClosableSource):
             self._own_source.close()
 
-    def _looked_after(self) -> LiveTable:
-        if monotonic() >= self._live.due_at:
-            self._live.look()
-        return self._live
-
     def _adopt(self, table: RoutingTable) -> None:
-        """Make ready for `table`: read trust stores and certificates, forget what is gone.
-
-        A trust store takes a while to read, and a file may be wrong: better now than by a request.
-        """
-        upstreams = [
-            backend.upstream
-            for host in table.hosts
-            for rule in host.rules
-            for backend in rule.backends
-        ]
+        """Prepare for `table`: read its certificates, forget providers and routes that are gone."""
         if not self._clients.is_given:
-            try:
-                endpoints = [end for each in upstreams for end in each.endpoints.now()]
-                self._contexts.load({TLSFiles(), *(endpoint.tls for endpoint in endpoints)})
-            except OSError as exc:
-                file = self.settings.ca_file or "a certificate file"
-                message = f"{file} cannot be used: {exc.strerror or exc}"
-                raise ConfigError([Problem("LLM_MESH_CA_FILE", 0, 0, "", message)]) from None
+            assembly.load_certificates(self._contexts, table, self.settings.ca_file)
         self._state.keep(
-            providers={each.identity for each in upstreams},
+            providers={each.identity for each in assembly.upstreams(table)},
             routes={host.route for host in table.hosts},
         )
 
-    def _make_telemetry(
-        self,
-        tracer_provider: TracerProvider | None,
-        meter_provider: MeterProvider | None,
-        logger_provider: LoggerProvider | None,
-        redact: Callable[[str], str] | None,
-    ) -> Telemetry:
-        settings = self.settings
-        telemetry = Telemetry(
-            _version(),
-            known_models=lambda: self._live.table.models,
-            health=self.health,
-            workload=settings.labels.get("app", "unknown"),
-            namespace=settings.namespace,
-            attempt_spans=settings.attempt_spans,
-            http_client_spans=settings.http_client_spans,
-            has_spans=settings.spans,
-            has_metrics=settings.metrics,
-            has_asm_metrics=settings.asm_metrics,
-            has_chunk_metrics=settings.chunk_metrics,
-            tracer_provider=tracer_provider,
-            meter_provider=meter_provider,
-            logger_provider=logger_provider,
-            has_http_spans=self._has_http_spans,
-            redact=redact,
-        )
-        telemetry.metrics.in_use(self._live.status.generation, self._live.status.loaded_at)
-        return telemetry
-
-    def _record(self, status: MeshStatus) -> None:
-        is_success = status.state == "ok"
-        self._telemetry.metrics.reloaded(is_success)
-        if is_success:
-            self._telemetry.metrics.in_use(status.generation, status.loaded_at)
-
     def _has_http_spans(self) -> bool:
-        """Whether the HTTP client's own instrumentation makes a span of each attempt."""
+        """Return whether the HTTP client's own instrumentation makes a span of each attempt."""
         return self.settings.http_client_spans == "auto" and self._clients.make_spans()
 
     def _begin_process(self) -> None:
-        """Leave to the parent process what is its own: connections, and calls under way."""
+        """Start a forked process without its parent's connections and running calls."""
         self._live.begin_process()
         self._clients.forget()
         self._state = MeshState(threading.RLock, log_change)
         self._background = Background()
         self._async_background = AsyncBackground()
-
-
-def _access(settings: MeshSettings) -> AccessPolicy:
-    keys = {name: key.get_secret_value() for name, key in settings.client_keys.items()}
-    return AccessPolicy.of(settings.access, keys)
-
-
-def _policy(settings: MeshSettings) -> ExchangePolicy:
-    return ExchangePolicy(
-        max_response_bytes=settings.max_response_bytes,
-        forward=ForwardPolicy.extended(settings.forward_headers),
-        show_routing=settings.response_headers,
-        mesh_id=secrets.token_hex(8),
-        key_refused=RefusedKeys(),
-    )
-
-
-@cache  # to read it takes longer than to make the rest of a mesh
-def _version() -> str:
-    return version("llm-mesh-middleware")

@@ -104,6 +104,12 @@ class LiveTable:
             raise ConfigError(_errors(self.status.problems))
         self.due_at = time.monotonic() + self._interval_s
 
+    def current(self) -> LiveTable:
+        """Return itself, after a look for changes if that is due."""
+        if time.monotonic() >= self.due_at:
+            self.look()
+        return self
+
     def look(self) -> None:
         """Load if something has changed; to be called once the clock has passed `due_at`."""
         lock = self._lock.of_process
