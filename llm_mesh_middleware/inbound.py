@@ -119,7 +119,7 @@ class Inbound(Generic[Native]):
             body: asked for the body, with the most bytes it may have; None if `request` has it.
         """
         entrance = self._entrance or self._make_entrance()
-        return self.mesh.run(serve(entrance, addressed, request, body))
+        return self.mesh._serving.run(serve(entrance, addressed, request, body))
 
     async def aserve(
         self,
@@ -140,7 +140,8 @@ class Inbound(Generic[Native]):
         """
         entrance = self._entrance or self._make_entrance()
         flow = serve(entrance, addressed, request, body)
-        return await (self.mesh.arun(flow) if why is None else self.mesh.arun(flow, why=why))
+        serving = self.mesh._serving
+        return await (serving.arun(flow) if why is None else serving.arun(flow, why=why))
 
     def stating(self, native: Native) -> AbstractContextManager[None]:
         """Return a context in which calls through the mesh have the attributes of a request.
@@ -150,7 +151,7 @@ class Inbound(Generic[Native]):
         """
         if self._attributes is None:
             return nullcontext()
-        return self.mesh.stating(self._attributes, native)
+        return self.mesh._serving.attributes_from(self._attributes, native)
 
     def _make_mesh(self) -> Mesh:
         options = self._options
@@ -167,7 +168,7 @@ class Inbound(Generic[Native]):
 
     def _make_entrance(self) -> Entrance:
         mesh = self.mesh
-        self._entrance = mesh.entrance(
+        self._entrance = mesh._serving.entrance(
             access=replace(mesh.access, authorize=self._authorize),
             attributes=self._attributes,
             keepalive_s=mesh.settings.sse_keepalive,

@@ -55,14 +55,16 @@ def send(mesh: Mesh, host: VirtualHost, request: ClientRequest, *, authority: by
     Returns:
         The provider's response or the mesh's own error object; the caller closes it.
     """
-    return mesh.run(mesh.outgoing(_addressed(host, request, authority), request))
+    serving = mesh._serving
+    return serving.run(serving.outgoing(_addressed(host, request, authority), request))
 
 
 async def asend(
     mesh: Mesh, host: VirtualHost, request: ClientRequest, *, authority: bytes
 ) -> AsyncDelivery:
     """The asynchronous twin of `send`."""
-    return await mesh.arun(mesh.outgoing(_addressed(host, request, authority), request))
+    serving = mesh._serving
+    return await serving.arun(serving.outgoing(_addressed(host, request, authority), request))
 
 
 def _addressed(host: VirtualHost, request: ClientRequest, authority: bytes) -> Addressed:

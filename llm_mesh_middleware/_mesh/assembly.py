@@ -1,50 +1,193 @@
-"""Composition: what a mesh is made of, from its settings."""
+"""What a mesh is made of, put together.
+
+settings ─┬─> access, exchange policy
+          ├─> TLS contexts ──> HTTP clients ─┐
+source ───┴─> live configuration             ├──> serving
+              │ adopt: read certificates     │
+              └──> telemetry ──> observers ──┘
+"""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import version
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from .._core.flow.exchange import ExchangePolicy
+from .._core.flow.observer import Observer
+from .._core.flow.state import MeshState
 from .._core.http.forwarding import ForwardPolicy
 from .._core.policy.access import AccessPolicy
 from .._core.provider.health import ProviderStatus
-from .._core.provider.upstream import Upstream
 from .._core.routing.table import RoutingTable
 from .._core.values.endpoint import TLSFiles
+from .._engine.http.clients import UpstreamClients
 from .._engine.tls import TLSContexts
+from .._telemetry.guard import GuardedObserver
 from .._telemetry.telemetry import Telemetry
 from ..exceptions import ConfigError, Problem
 from ..settings import MeshSettings
+from ..sources import ClosableSource, Config, source_of
+from .ejection_log import log_change
 from .live_config import LiveTable, MeshStatus
 from .notices import RefusedKeys
+from .serving import Serving
 
 if TYPE_CHECKING:
+    import httpx
     from opentelemetry._logs import LoggerProvider
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
-__all__ = [
-    "load_certificates",
-    "make_access",
-    "make_policy",
-    "make_telemetry",
-    "record_load",
-    "upstreams",
-]
+__all__ = ["Assembly"]
 
 
-def make_access(settings: MeshSettings) -> AccessPolicy:
-    """Return the policy that decides who may use the mesh."""
+class Assembly:
+    """The parts of one mesh, and what ties them: a new configuration, a forked process."""
+
+    def __init__(
+        self,
+        config: Config | None,
+        settings: MeshSettings,
+        *,
+        transport: httpx.AsyncBaseTransport | httpx.BaseTransport | None,
+        observer: Observer | None,
+        tracer_provider: TracerProvider | None,
+        meter_provider: MeterProvider | None,
+        logger_provider: LoggerProvider | None,
+        redact: Callable[[str], str] | None,
+        environ: Mapping[str, str] | None,
+        rng: Callable[[], float],
+    ) -> None:
+        """As `Mesh`.
+
+        Raises:
+            ConfigError: with everything that is wrong with manifests and settings.
+        """
+        self._settings = settings
+        self._contexts = TLSContexts(settings.ca_file)
+        self._state = _make_state()
+        self._clients = UpstreamClients(
+            self._contexts,
+            uses_httpx=settings.upstream_client == "httpx",
+            trust_env=settings.trust_env,
+            transport=transport,
+        )
+        source = source_of(config, settings, environ)
+        self._own_source = source if source is not config else None
+        self.access = _access(settings)
+        self.live = LiveTable(
+            source, settings, environ=environ, adopt=self._adopt, told=self._record
+        )
+        self.telemetry = self._make_telemetry(
+            tracer_provider, meter_provider, logger_provider, redact
+        )
+        observers = (self.telemetry,) if observer is None else (self.telemetry, observer)
+        self.serving = Serving(
+            policy=_exchange_policy(settings),
+            state=self._state,
+            clients=self._clients,
+            observer=GuardedObserver(observers),
+            rng=rng,
+            keeps_content=self.telemetry.wants_content,
+            max_request_bytes=settings.max_request_bytes,
+        )
+
+    def health(self) -> Mapping[str, ProviderStatus]:
+        """Return the state of each provider that this process has called, by provider host."""
+        return self._state.health.statuses(monotonic())
+
+    def close(self) -> None:
+        """Close the connections of threads, and the source if the mesh made it."""
+        self.serving.close()
+        if isinstance(self._own_source, ClosableSource):
+            self._own_source.close()
+
+    def begin_process(self) -> None:
+        """Be usable in a forked child."""
+        self.live.begin_process()
+        self._state = _make_state()
+        self.serving.begin_process(self._state)
+
+    def _adopt(self, table: RoutingTable) -> None:
+        """Make ready for `table`: read trust stores and certificates, forget what is gone.
+
+        A trust store takes a while to read, and a file may be wrong: better now than by a request.
+        """
+        upstreams = [
+            backend.upstream
+            for host in table.hosts
+            for rule in host.rules
+            for backend in rule.backends
+        ]
+        if not self._clients.is_given:
+            try:
+                endpoints = [end for each in upstreams for end in each.endpoints.now()]
+                self._contexts.load({TLSFiles(), *(endpoint.tls for endpoint in endpoints)})
+            except OSError as exc:
+                file = self._settings.ca_file or "a certificate file"
+                message = f"{file} cannot be used: {exc.strerror or exc}"
+                raise ConfigError([Problem("LLM_MESH_CA_FILE", 0, 0, "", message)]) from None
+        self._state.keep(
+            providers={each.identity for each in upstreams},
+            routes={host.route for host in table.hosts},
+        )
+
+    def _make_telemetry(
+        self,
+        tracer_provider: TracerProvider | None,
+        meter_provider: MeterProvider | None,
+        logger_provider: LoggerProvider | None,
+        redact: Callable[[str], str] | None,
+    ) -> Telemetry:
+        settings = self._settings
+        telemetry = Telemetry(
+            _version(),
+            known_models=lambda: self.live.table.models,
+            health=self.health,
+            workload=settings.labels.get("app", "unknown"),
+            namespace=settings.namespace,
+            attempt_spans=settings.attempt_spans,
+            http_client_spans=settings.http_client_spans,
+            has_spans=settings.spans,
+            has_metrics=settings.metrics,
+            has_asm_metrics=settings.asm_metrics,
+            has_chunk_metrics=settings.chunk_metrics,
+            tracer_provider=tracer_provider,
+            meter_provider=meter_provider,
+            logger_provider=logger_provider,
+            has_http_spans=self._has_http_spans,
+            redact=redact,
+        )
+        telemetry.metrics.in_use(self.live.status.generation, self.live.status.loaded_at)
+        return telemetry
+
+    def _record(self, status: MeshStatus) -> None:
+        """Record a reload."""
+        is_success = status.state == "ok"
+        self.telemetry.metrics.reloaded(is_success)
+        if is_success:
+            self.telemetry.metrics.in_use(status.generation, status.loaded_at)
+
+    def _has_http_spans(self) -> bool:
+        """Return whether the HTTP client's own instrumentation makes a span of each attempt."""
+        return self._settings.http_client_spans == "auto" and self._clients.make_spans()
+
+
+def _make_state() -> MeshState:
+    return MeshState(threading.RLock, log_change)
+
+
+def _access(settings: MeshSettings) -> AccessPolicy:
     keys = {name: key.get_secret_value() for name, key in settings.client_keys.items()}
     return AccessPolicy.of(settings.access, keys)
 
 
-def make_policy(settings: MeshSettings) -> ExchangePolicy:
-    """Return what holds for every exchange, under a new random name for the mesh."""
+def _exchange_policy(settings: MeshSettings) -> ExchangePolicy:
     return ExchangePolicy(
         max_response_bytes=settings.max_response_bytes,
         forward=ForwardPolicy.extended(settings.forward_headers),
@@ -54,84 +197,6 @@ def make_policy(settings: MeshSettings) -> ExchangePolicy:
     )
 
 
-def make_telemetry(
-    settings: MeshSettings,
-    live: LiveTable,
-    *,
-    health: Callable[[], Mapping[str, ProviderStatus]],
-    has_http_spans: Callable[[], bool],
-    tracer_provider: TracerProvider | None,
-    meter_provider: MeterProvider | None,
-    logger_provider: LoggerProvider | None,
-    redact: Callable[[str], str] | None,
-) -> Telemetry:
-    """Return the mesh's own observer.
-
-    Args:
-        settings: what is recorded, and how.
-        live: the configuration in use.
-        health: returns the provider states, for gauges.
-        has_http_spans: whether the HTTP client's own instrumentation makes a span of each attempt.
-        tracer_provider: the application's, or None for the global one.
-        meter_provider: the same for metrics.
-        logger_provider: the same for events.
-        redact: applied to each piece of recorded content.
-    """
-    telemetry = Telemetry(
-        _version(),
-        known_models=lambda: live.table.models,
-        health=health,
-        workload=settings.labels.get("app", "unknown"),
-        namespace=settings.namespace,
-        attempt_spans=settings.attempt_spans,
-        http_client_spans=settings.http_client_spans,
-        has_spans=settings.spans,
-        has_metrics=settings.metrics,
-        has_asm_metrics=settings.asm_metrics,
-        has_chunk_metrics=settings.chunk_metrics,
-        tracer_provider=tracer_provider,
-        meter_provider=meter_provider,
-        logger_provider=logger_provider,
-        has_http_spans=has_http_spans,
-        redact=redact,
-    )
-    telemetry.metrics.in_use(live.status.generation, live.status.loaded_at)
-    return telemetry
-
-
-def record_load(telemetry: Telemetry, status: MeshStatus) -> None:
-    """Count an attempt to load the configuration, and record which one is in use."""
-    is_success = status.state == "ok"
-    telemetry.metrics.reloaded(is_success)
-    if is_success:
-        telemetry.metrics.in_use(status.generation, status.loaded_at)
-
-
-def load_certificates(contexts: TLSContexts, table: RoutingTable, ca_file: object) -> None:
-    """Read the trust stores and certificates of a table's providers.
-
-    A trust store takes a while to read, and a file may be wrong: it is better found out when a
-    configuration is loaded than by a request.
-
-    Raises:
-        ConfigError: a file cannot be used.
-    """
-    endpoints = [endpoint for each in upstreams(table) for endpoint in each.endpoints.now()]
-    try:
-        contexts.load({TLSFiles(), *(endpoint.tls for endpoint in endpoints)})
-    except OSError as exc:
-        message = f"{ca_file or 'a certificate file'} cannot be used: {exc.strerror or exc}"
-        raise ConfigError([Problem("LLM_MESH_CA_FILE", 0, 0, "", message)]) from None
-
-
-def upstreams(table: RoutingTable) -> Iterator[Upstream]:
-    """Yield every provider of a table, once for each rule that names it."""
-    for host in table.hosts:
-        for rule in host.rules:
-            for backend in rule.backends:
-                yield backend.upstream
-
-
-@cache  # reading it takes longer than making the rest of a mesh
+@cache  # to read it takes longer than to make the rest of a mesh
 def _version() -> str:
     return version("llm-mesh-middleware")

@@ -134,7 +134,7 @@ def _app(
     client: _Client, make: Callable[[Origin], LLMMeshMiddleware] = mesh_app.make
 ) -> LLMMeshMiddleware:
     app = make(Origin("http://127.0.0.1:9"))
-    app.mesh._clients = _Clients(client)
+    app.mesh._serving.clients = _Clients(client)
     return app
 
 

@@ -34,7 +34,7 @@ class Tape:
 
     def player(self, mesh: Mesh) -> Callable[[], None]:
         """What tells the observers of `mesh` the same once more."""
-        observer, request, told = mesh._observer, self._request, tuple(self._told)
+        observer, request, told = mesh._serving._observer, self._request, tuple(self._told)
         if request is None:
             raise LookupError("nothing was taped")
 

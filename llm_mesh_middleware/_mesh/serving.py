@@ -1,0 +1,187 @@
+"""Serving requests with what a mesh is made of: flows are made here and run by the drivers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+from time import monotonic, time
+
+from msgspec.structs import replace
+
+from .._core.flow.exchange import ExchangePolicy, exchange
+from .._core.flow.observer import Observer
+from .._core.flow.reply import Flow
+from .._core.flow.serving import Addressed, Entrance, serve
+from .._core.flow.state import MeshState
+from .._core.flow.policies import Policy
+from .._core.routing.table import VirtualHost
+from .._core.values.messages import ClientRequest
+from .._core.values.steps import AsyncPort, Port
+from .._engine.drivers.async_driver import adrive
+from .._engine.drivers.delivery import AsyncDelivery, Delivery
+from .._engine.drivers.driver import drive
+from .._engine.http.clients import UpstreamClients
+from .._engine.tasks.background import AsyncBackground, Background
+from .._engine.tasks.cancel_scope import CancelScope
+from ..exceptions import AnswerableError, ClientDisconnected, NoRouteMatched
+from .attributes import attributes_for, source_for, stated, stated_by
+from .seldom import Seldom
+
+__all__ = ["Serving"]
+
+logger = logging.getLogger("llm_mesh_middleware")
+
+
+def _client_left() -> Exception:
+    return ClientDisconnected("the client went away")
+
+
+class Serving:
+    """Makes the flows of requests, and runs them in a thread or an event loop.
+
+    `state` is replaced in a forked process, `policy` holds for every exchange.
+    """
+
+    def __init__(
+        self,
+        *,
+        policy: ExchangePolicy,
+        state: MeshState,
+        clients: UpstreamClients,
+        observer: Observer,
+        rng: Callable[[], float],
+        keeps_content: bool,
+        max_request_bytes: int,
+    ) -> None:
+        self.policy = policy
+        self.state = state
+        self.clients = clients
+        self._observer = observer
+        self._rng = rng
+        self._keeps_content = keeps_content
+        self._max_request_bytes = max_request_bytes
+        self._background = Background()
+        self._async_background = AsyncBackground()
+        self._warnings = Seldom()
+        self._owner = object()  # of attributes: a context that outlives the mesh must not keep it
+        self._outbound = self.entrance()
+
+    def attributes(self, attributes: dict[str, str]) -> AbstractContextManager[None]:
+        """Return a context in which calls have these attributes."""
+        return stated(self._owner, attributes)
+
+    def attributes_from(
+        self, port: Port | AsyncPort, native: object
+    ) -> AbstractContextManager[None]:
+        """Return a context in which `port` is asked for the attributes of a call, with `native`.
+
+        What `attributes` states inside overrides what the port returns.
+        """
+        return stated_by(self._owner, (port, native))
+
+    def entrance(
+        self,
+        *,
+        access: Policy | None = None,
+        attributes: Port | AsyncPort | None = None,
+        keepalive_s: float = 0.0,
+    ) -> Entrance:
+        """Return what an adapter serves its requests with.
+
+        Args:
+            access: decides who may use the mesh; None for calls of the application itself.
+            attributes: returns the application's facts about a request.
+            keepalive_s: the longest silence of a stream, 0 for no limit.
+        """
+        return Entrance(
+            access=access,
+            attributes=attributes,
+            max_request_bytes=self._max_request_bytes,
+            refused=self.refuse,
+            proceed=partial(self.exchange, keepalive_s=keepalive_s),
+        )
+
+    def outgoing(self, addressed: Addressed, request: ClientRequest) -> Flow:
+        """Return the flow of a call that the application itself makes.
+
+        Args:
+            addressed: the virtual host, and every name that the request gives it.
+            request: the request, its body complete.
+        """
+        source = source_for(self._owner)
+        if source is None:
+            return serve(self._outbound, addressed, request, None)
+        port, native = source
+        request = replace(request, native=native, attributes=attributes_for(self._owner))
+        return serve(self.entrance(attributes=port), addressed, request, None)
+
+    def exchange(
+        self, host: VirtualHost, request: ClientRequest, *, keepalive_s: float = 0.0
+    ) -> Flow:
+        """Return the flow of an admitted request.
+
+        Raises:
+            RequestError: the request is at fault.
+        """
+        request = self._addressed(host, request)
+        try:
+            return exchange(
+                host,
+                request,
+                self.policy,
+                self.state,
+                clock=monotonic,
+                wall_clock=time,
+                random=self._rng,
+                observation=self._observer(request),
+                keepalive_s=keepalive_s,
+            )
+        except NoRouteMatched as error:
+            if self._warnings.allows(host.name, monotonic()):
+                logger.warning("%s; `llm-mesh explain` says why", error.message)
+            raise
+
+    def refuse(self, host: VirtualHost, request: ClientRequest, error: AnswerableError) -> None:
+        """Tell observers of a request that is refused before it is sent."""
+        self._observer(self._addressed(host, request)).ended(error.status, error, None)
+
+    async def arun(
+        self, flow: Flow, *, why: Callable[[], Exception] = _client_left
+    ) -> AsyncDelivery:
+        """Run a flow in the running event loop.
+
+        Args:
+            flow: what `exchange`, `outgoing` or `serve` returned.
+            why: returns the reason for a cancellation of the calling task.
+        """
+        return await adrive(flow, self.clients.of_loop(), self._async_background, why)
+
+    def run(self, flow: Flow, *, scope: CancelScope | None = None) -> Delivery:
+        """Run a flow in the calling thread; `scope` ends it from another one."""
+        return drive(flow, self.clients.of_process(), self._background, scope or CancelScope())
+
+    async def aclose(self) -> None:
+        """End what runs in the background of the running event loop, and its connections."""
+        await self._async_background.aclose()
+        await self.clients.aclose()
+
+    def close(self) -> None:
+        """Close the connections of threads, and of event loops that no longer run."""
+        self.clients.close()
+
+    def begin_process(self, state: MeshState) -> None:
+        """Leave to the parent process what is its own: connections, and calls under way."""
+        self.clients.forget()
+        self.state = state
+        self._background = Background()
+        self._async_background = AsyncBackground()
+
+    def _addressed(self, host: VirtualHost, request: ClientRequest) -> ClientRequest:
+        """Return the request with its host's name, and the attributes that the context states."""
+        stated = attributes_for(self._owner)
+        attributes = {**stated, **request.attributes} if stated else request.attributes
+        return replace(
+            request, host=host.name, attributes=attributes, keeps_content=self._keeps_content
+        )
