@@ -12,10 +12,10 @@ from msgspec.structs import replace
 
 from .._core.flow.exchange import ExchangePolicy, exchange
 from .._core.flow.observer import Observer
+from .._core.flow.policies import Policy
 from .._core.flow.reply import Flow
 from .._core.flow.serving import Addressed, Entrance, serve
 from .._core.flow.state import MeshState
-from .._core.flow.policies import Policy
 from .._core.routing.table import VirtualHost
 from .._core.values.messages import ClientRequest
 from .._core.values.steps import AsyncPort, Port
