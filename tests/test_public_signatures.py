@@ -20,9 +20,9 @@ KNOWN = {
     "llm_mesh_middleware": MESH,
     "llm_mesh_middleware.asgi.responder": {"Interrupt"},
     "llm_mesh_middleware.cli.console": {"Section"},
-    "llm_mesh_middleware.inbound": {"AsyncDriver", "Driver", "ServedOperation", *STEPS},
+    "llm_mesh_middleware.inbound": {"AsyncBodyDriver", "BodyDriver", "ServedOperation", *STEPS},
     "llm_mesh_middleware.mesh": MESH,
-    "llm_mesh_middleware.outbound": {"AsyncDriver", "Driver", "RouteRule", *MESH},
+    "llm_mesh_middleware.outbound": {"AsyncBodyDriver", "BodyDriver", "RouteRule", *MESH},
     "llm_mesh_middleware.sources": {"Mapping", "Remnant", "Scalar", "Sequence"},
 }
 

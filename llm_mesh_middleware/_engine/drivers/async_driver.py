@@ -101,8 +101,8 @@ class AsyncDriver:
                 return None
         return item
 
-    async def end(self, steps: Steps | Body, reason: BaseException) -> bytes:
-        """Throw `reason` into `steps`, let them settle, and return their last bytes.
+    async def end(self, body: Steps | Body, reason: BaseException) -> bytes:
+        """Throw `reason` into a flow or a body, let it settle, and return its last bytes.
 
         Settling is not cancelled with the caller. What takes longer than a second goes on in the
         background.
@@ -110,11 +110,11 @@ class AsyncDriver:
         await self._end_watch()
         last: list[bytes] = []
         try:
-            item = steps.throw(reason)
+            item = body.throw(reason)
             while isinstance(item, bytes):
                 last.append(item)
-                item = next(steps)
-            await self._background.run(self._settle(steps, item, last), within_s=_SETTLE_S)
+                item = next(body)
+            await self._background.run(self._settle(body, item, last), within_s=_SETTLE_S)
         except StopIteration:
             pass
         except Exception as raised:

@@ -3,24 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ..._core.flow.reply import Reply
+from ..._core.values.steps import Body
 from ...exceptions import ClientDisconnected
 
-if TYPE_CHECKING:
-    from .async_driver import AsyncDriver
-    from .driver import Driver
+__all__ = ["AsyncBodyDriver", "AsyncDelivery", "BodyDriver", "Delivery"]
 
-__all__ = ["AsyncDelivery", "Delivery"]
+
+class AsyncBodyDriver(Protocol):
+    """The part of a driver that carries out the steps of a body."""
+
+    async def next(self, body: Body) -> bytes | None:
+        """Return the next bytes of `body`, None at its end."""
+
+    async def end(self, body: Body, reason: BaseException) -> bytes:
+        """Throw `reason` into `body`, let it settle, and return its last bytes."""
+
+    async def aclose(self) -> None:
+        """Close the connection of the last attempt."""
+
+
+class BodyDriver(Protocol):
+    """The synchronous twin of `AsyncBodyDriver`."""
+
+    def next(self, body: Body) -> bytes | None:
+        """Return the next bytes of `body`, None at its end."""
+
+    def end(self, body: Body, reason: BaseException) -> bytes:
+        """Throw `reason` into `body`, let it settle, and return its last bytes."""
+
+    def close(self) -> None:
+        """Close the connection of the last attempt."""
 
 
 class AsyncDelivery:
-    """`read` or iterate it for a stream's body, `take` a whole one; close it on every path."""
+    """A reply: `read` or iterate a stream, `take` a whole body; close it on every path."""
 
     __slots__ = ("_driver", "_has_begun", "_is_over", "reply")
 
-    def __init__(self, reply: Reply, driver: AsyncDriver | None = None) -> None:
+    def __init__(self, reply: Reply, driver: AsyncBodyDriver | None = None) -> None:
         """`driver` carries out the steps of the body; a whole body needs none."""
         self.reply = reply
         self._driver = driver
@@ -45,12 +68,12 @@ class AsyncDelivery:
         return data
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        """Yield all that `read` returns."""
+        """Yield what `read` returns, to the end."""
         while data := await self.read():
             yield data
 
     def take(self) -> bytes:
-        """Return the body of a reply that is no stream."""
+        """Return the body of a reply that is not a stream."""
         self._is_over = True
         body = self.reply.body
         if not isinstance(body, bytes):
@@ -58,7 +81,7 @@ class AsyncDelivery:
         return body
 
     async def end(self, reason: Exception) -> bytes:
-        """End a stream early; return what the client still gets, nothing if it has all of it."""
+        """End a stream early; return what the client still gets."""
         body, is_over = self.reply.body, self._is_over
         self._is_over = True
         if is_over or isinstance(body, bytes) or self._driver is None:
@@ -71,7 +94,7 @@ class AsyncDelivery:
         """Close the upstream connection, or keep it for the next call if it was read to the end.
 
         Args:
-            reason: why the body was not read whole; by default that the client has left.
+            reason: why the body was not read to its end; by default, that the client has left.
         """
         try:
             await self.end(reason or ClientDisconnected("the client went away"))
@@ -85,7 +108,7 @@ class Delivery:
 
     __slots__ = ("_driver", "_has_begun", "_is_over", "reply")
 
-    def __init__(self, reply: Reply, driver: Driver | None = None) -> None:
+    def __init__(self, reply: Reply, driver: BodyDriver | None = None) -> None:
         self.reply = reply
         self._driver = driver
         self._has_begun = False
@@ -104,7 +127,7 @@ class Delivery:
         self._is_over = True
 
     def take(self) -> bytes:
-        """As `AsyncDelivery.take`."""
+        """Return the body of a reply that is not a stream."""
         self._is_over = True
         body = self.reply.body
         if not isinstance(body, bytes):
@@ -112,7 +135,7 @@ class Delivery:
         return body
 
     def close(self, reason: Exception | None = None) -> None:
-        """As `AsyncDelivery.aclose`."""
+        """Close the upstream connection, or keep it if it was read to the end."""
         body, is_over = self.reply.body, self._is_over
         self._is_over = True
         if self._driver is None:

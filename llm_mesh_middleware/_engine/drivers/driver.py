@@ -105,16 +105,16 @@ class Driver:
                 return None
         return item
 
-    def end(self, steps: Steps | Body, reason: BaseException) -> bytes:
-        """Throw `reason` into `steps`, let them settle, and return their last bytes."""
+    def end(self, body: Steps | Body, reason: BaseException) -> bytes:
+        """Throw `reason` into a flow or a body, let it settle, and return its last bytes."""
         self._end_watch()
         last: list[bytes] = []
         try:
-            item = steps.throw(reason)
+            item = body.throw(reason)
             while isinstance(item, bytes):
                 last.append(item)
-                item = next(steps)
-            self._background.run(lambda: self._settle(steps, item, last), within_s=_SETTLE_S)
+                item = next(body)
+            self._background.run(lambda: self._settle(body, item, last), within_s=_SETTLE_S)
         except StopIteration:
             pass
         except Exception as raised:

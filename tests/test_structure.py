@@ -1,0 +1,172 @@
+"""The form of the product code: rules that hold for every module, and the map of the packages."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "llm_mesh_middleware"
+MODULES = sorted((*PACKAGE.rglob("*.py"), *(ROOT / "integrations").rglob("*.py")))
+
+LONGEST_MODULE = 400
+LONGEST_FUNCTIONS = 20  # nine of ten are shorter
+FULLEST_PACKAGE = 12
+FEWEST_COMMENTS = 3  # lines, for 100 lines of code
+
+# Names that vendors give to members of requests and responses. `Usage` has no name of a vendor's:
+# its `input_tokens` and `output_tokens` are the terms of OpenTelemetry's conventions.
+VENDORS_NAMES = re.compile(
+    r"\b(choices|prompt_tokens|completion_tokens|stop_reason|message_delta)\b|[\"']input_tokens[\"']"
+)
+MAY_NAME = (
+    "_dialects/",  # a dialect knows its vendor's members
+    "testing/",  # fake providers speak like their vendors
+    "_telemetry/semconv.py",  # conventions, and the metrics of ASM, name them so
+    "_telemetry/metrics/instruments.py",  # the same, as keys of the convention's tables
+    "_telemetry/spans/request_attributes.py",  # attributes of the convention, by member
+    "cli/demo.py",  # an ordinary client: it reads what a provider responds
+)
+# Members that only a package of one vendor may name, in `_dialects` too.
+OWN_NAMES = {
+    re.compile(r"\b(choices|prompt_tokens|completion_tokens)\b"): "openai_chat/",
+    re.compile(r"\b(stop_reason|message_delta)\b"): "anthropic/",
+}
+
+
+def _name(module: Path) -> str:
+    base = PACKAGE if PACKAGE in module.parents else ROOT / "integrations"
+    return module.relative_to(base).as_posix()
+
+
+@cache
+def _tree(module: Path) -> ast.Module:
+    return ast.parse(module.read_text())
+
+
+def _functions(module: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def test_no_module_is_too_long() -> None:
+    lengths = {_name(module): module.read_text().count("\n") for module in MODULES}
+    assert {name: lines for name, lines in lengths.items() if lines > LONGEST_MODULE} == {}
+
+
+def test_nine_of_ten_functions_are_short() -> None:
+    lengths = sorted(
+        (node.end_lineno or 0) - node.lineno + 1
+        for module in MODULES
+        for node in _functions(module)
+    )
+    assert lengths[len(lengths) * 9 // 10] <= LONGEST_FUNCTIONS
+
+
+def test_no_package_is_overfull() -> None:
+    sizes = Counter(
+        module.relative_to(ROOT).parent for module in MODULES if module.name != "__init__.py"
+    )
+    assert {str(p): size for p, size in sizes.items() if size > FULLEST_PACKAGE} == {}
+
+
+def _code_and_comments(source: str) -> tuple[int, int]:
+    """Count lines of code and of explanation.
+
+    Comments explain, and so do maps, which are indented or tabular lines of a module's docstring.
+    Comments for tools do not.
+    """
+    tree = ast.parse(source)
+    code: set[int] = set()
+    comments = 0
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            comments += re.match(r"#\s*(noqa|type:|pragma)", token.string) is None
+        elif token.type not in (tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT):
+            code.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(tree):
+        documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        if isinstance(node, documented) and ast.get_docstring(node) is not None:
+            code.difference_update(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    head = ast.get_docstring(tree, clean=False) or ""
+    return len(code), comments + sum(line.startswith(("    ", "|")) for line in head.splitlines())
+
+
+def test_lines_of_code_and_explanation_are_counted() -> None:
+    source = '"""One.\n\n    a -> b\n"""\n\n# why\nx = 1  # noqa: E1\ny = 2  # so\n'
+    assert _code_and_comments(source) == (3, 3)  # the end of the file counts as a line
+
+
+def test_code_is_explained() -> None:
+    counts = [_code_and_comments(module.read_text()) for module in MODULES]
+    code, comments = (sum(column) for column in zip(*counts, strict=True))
+    assert comments * 100 >= FEWEST_COMMENTS * code
+
+
+def _lines_with(pattern: re.Pattern[str], module: Path) -> list[str]:
+    """Return the lines of code that have a vendor's name; prose may mention it."""
+    prose = {
+        line
+        for node in ast.walk(_tree(module))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        for line in range(node.lineno, (node.end_lineno or 0) + 1)
+    }
+    return [
+        f"{_name(module)}:{number}: {line.strip()}"
+        for number, line in enumerate(module.read_text().splitlines(), 1)
+        if number not in prose and pattern.search(line.partition("  # ")[0])
+    ]
+
+
+def test_names_of_vendors_stay_in_their_dialects() -> None:
+    outside = [m for m in MODULES if not _name(m).startswith(MAY_NAME)]
+    assert [line for module in outside for line in _lines_with(VENDORS_NAMES, module)] == []
+
+
+@pytest.mark.parametrize("pattern", OWN_NAMES, ids=OWN_NAMES.get)
+def test_a_dialect_alone_knows_its_members(pattern: re.Pattern[str]) -> None:
+    others = [m for m in MODULES if _name(m).startswith("_dialects/")]
+    own = f"_dialects/{OWN_NAMES[pattern]}"
+    found = [_lines_with(pattern, m) for m in others if not _name(m).startswith(own)]
+    assert [line for lines in found for line in lines] == []
+
+
+def _imports(module: Path) -> Iterator[str]:
+    """Yield the modules that a module imports, at run time or for types, by dotted name."""
+    inside = module.relative_to(ROOT).with_suffix("").parts[:-1]
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = inside[: len(inside) - node.level + 1]
+            source = ".".join((*base, node.module)) if node.module else ".".join(base)
+            yield source
+            yield from (f"{source}.{alias.name}" for alias in node.names)
+
+
+def _cycles(graph: dict[str, set[str]]) -> list[str]:
+    """Return the modules that are left once all are taken away that import nothing of the rest."""
+    left = {name: set(imports) for name, imports in graph.items()}
+    while done := [name for name, imports in left.items() if not imports & left.keys() - {name}]:
+        for name in done:
+            del left[name]
+    return sorted(left)
+
+
+@pytest.mark.parametrize("package", ["_core", "_dialects", "_engine", "_telemetry", "_mesh"])
+def test_no_modules_import_each_other(package: str) -> None:
+    modules = [m for m in sorted((PACKAGE / package).rglob("*.py")) if m.name != "__init__.py"]
+    dotted = {".".join(m.relative_to(ROOT).with_suffix("").parts): m for m in modules}
+    graph = {name: set(_imports(m)) & dotted.keys() - {name} for name, m in dotted.items()}
+    assert _cycles(graph) == []
+
+
+def test_a_cycle_is_found() -> None:
+    assert _cycles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["a", "b", "c"]
