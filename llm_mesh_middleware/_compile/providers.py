@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
-from .._auth.static import StaticHeader, bearer_token
+from .._auth.static_key import StaticHeader, bearer_token
 from .._core.dialect import ServedOperation
 from .._core.explaining.redaction import is_credential
 from .._core.provider.credential import Credential

@@ -30,9 +30,10 @@ from ..exceptions import Problem
 from . import nodes
 from .json_text import read_text
 from .lists import unfold
-from .nodes import Entry, Node, Scalar, find, key_place, place
+from .nodes import Entry, Node, Scalar
 from .objects import document_of
 from .placeholders import substitute
+from .places import find, key_place, place
 from .reader import Document, Stream
 from .remnants import Remnant, remnant_of
 from .secrets import Secret, SecretName

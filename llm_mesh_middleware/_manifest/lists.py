@@ -6,7 +6,8 @@ Items of a `v1/List` say their kind; those of an `LLMProviderList` may leave it 
 from __future__ import annotations
 
 from .._schema.wording import Path
-from .nodes import Entry, Mapping, Node, Scalar, Sequence, find, place
+from .nodes import Entry, Mapping, Node, Scalar, Sequence
+from .places import find, place
 from .reader import Document, Flaw
 
 __all__ = ["unfold"]

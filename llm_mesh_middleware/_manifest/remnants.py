@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from .._schema.wording import Path, format_field
 from ..exceptions import Problem
-from .nodes import Mapping, Node, Scalar, Sequence, place
+from .nodes import Mapping, Node, Scalar, Sequence
+from .places import place
 
 __all__ = ["Remnant", "remnant_of"]
 

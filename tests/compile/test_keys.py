@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_mesh_middleware._auth.static import bearer_token
+from llm_mesh_middleware._auth.static_key import bearer_token
 from llm_mesh_middleware._dialects.openai_chat import CHAT
 from llm_mesh_middleware._manifest import Secret
 from llm_mesh_middleware.exceptions import Problem

@@ -9,7 +9,7 @@ from dataclasses import replace as replaced
 import pytest
 from msgspec.structs import replace
 
-from llm_mesh_middleware._auth.static import StaticHeader, bearer_token
+from llm_mesh_middleware._auth.static_key import StaticHeader, bearer_token
 from llm_mesh_middleware._core.balance.backends import Backend, Backends
 from llm_mesh_middleware._core.flow.exchange import ExchangePolicy, exchange
 from llm_mesh_middleware._core.flow.observer import Observation

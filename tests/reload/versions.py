@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from llm_mesh_middleware import Mesh
-from llm_mesh_middleware._auth.static import StaticHeader
+from llm_mesh_middleware._auth.static_key import StaticHeader
 from llm_mesh_middleware._core.provider.upstream import Upstream
 from tests.canaries import canary
 

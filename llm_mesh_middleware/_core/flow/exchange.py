@@ -27,8 +27,9 @@ from .keepalive import keep_alive
 from .model_list import list_models
 from .observer import Observation
 from .plan import AttemptPlan, Choice
-from .reply import Flow, Reply, StreamEnd, stream_body
+from .reply import Flow, Reply
 from .state import MeshState
+from .stream import StreamEnd, stream_body
 
 __all__ = ["ExchangePolicy", "exchange", "understand"]
 
