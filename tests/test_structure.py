@@ -6,6 +6,7 @@ import ast
 import io
 import re
 import tokenize
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -170,3 +171,56 @@ def test_no_modules_import_each_other(package: str) -> None:
 
 def test_a_cycle_is_found() -> None:
     assert _cycles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["a", "b", "c"]
+
+
+def _contract(id: str) -> dict[str, list[str]]:
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (found,) = (contract for contract in config["contracts"] if contract["id"] == id)
+    return dict(found)
+
+
+def _layers(id: str) -> list[list[str]]:
+    """Return the layers of a contract, top first; the order inside one says nothing."""
+    return [sorted(re.findall(r"\w+", layer)) for layer in _contract(id)["layers"]]
+
+
+def _drawn() -> list[list[list[str]]]:
+    """Return the layers of each picture in CONTRIBUTING.md."""
+    pictures = re.findall(
+        r"^```text\n(.*?)^```", (ROOT / "CONTRIBUTING.md").read_text(), re.M | re.S
+    )
+    names = [[re.split(r"  +", line)[0] for line in p.splitlines() if line] for p in pictures]
+    return [[sorted(line.split(" · ")) for line in lines] for lines in names]
+
+
+def test_the_maps_in_contributing_are_those_that_imports_follow() -> None:
+    packages, core, *_ = _drawn()
+    integrations = _layers("nothing-below-an-integration")
+    assert integrations.pop() == ["llm_mesh_middleware"]
+    assert packages == integrations + _layers("layers")
+    assert core == _layers("core-layers")
+
+
+def test_every_contract_is_counted_in_contributing() -> None:
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    numbers = ("eight", "nine", "ten", "eleven", "twelve")
+    number = numbers[len(config["contracts"]) - 8]
+    assert f"enforces {number} contracts" in (ROOT / "CONTRIBUTING.md").read_text()
+
+
+def test_every_file_that_contributing_names_exists() -> None:
+    named = re.findall(
+        r"`((?:llm_mesh_middleware|tests)/[\w/.]+)`", (ROOT / "CONTRIBUTING.md").read_text()
+    )
+    assert len(named) > 10
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+# Packages of `_dialects` that dialects share.
+SHARED = {"same"}
+
+
+def test_every_dialect_is_kept_apart_from_the_others() -> None:
+    folders = {path.parent.name for path in (PACKAGE / "_dialects").glob("*/__init__.py")}
+    apart = {name.rpartition(".")[2] for name in _contract("dialects")["modules"]}
+    assert apart == folders - SHARED
