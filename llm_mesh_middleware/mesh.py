@@ -163,6 +163,13 @@ class Mesh:
         """
         return self._serving.run(self._serving.exchange(host, request), scope=scope)
 
+    def observe(self, observer: Observer) -> None:
+        """Tell `observer`, too, of every exchange that begins from now on, for as long as it lives.
+
+        As `Mesh(observer=...)`, for what is made after the mesh.
+        """
+        self._parts.observer.add(observer)
+
     def refuse(self, host: VirtualHost, request: ClientRequest, error: AnswerableError) -> None:
         """Tell observers of a request that its adapter refuses with `error`, without `send`.
 

@@ -87,11 +87,12 @@ class Assembly:
             tracer_provider, meter_provider, logger_provider, redact
         )
         observers = (self.telemetry,) if observer is None else (self.telemetry, observer)
+        self.observer = GuardedObserver(observers)
         self.serving = Serving(
             policy=_exchange_policy(settings),
             state=self._state,
             clients=self._clients,
-            observer=GuardedObserver(observers),
+            observer=self.observer,
             rng=rng,
             keeps_content=self.telemetry.wants_content,
             max_request_bytes=settings.max_request_bytes,

@@ -23,6 +23,10 @@ class GuardedObserver:
         self._observers = tuple(observers)
         self._has_complained = False
 
+    def add(self, observer: Observer) -> None:
+        """Tell `observer`, too, of exchanges that begin from now on."""
+        self._observers = (*self._observers, observer)
+
     def __call__(self, request: ClientRequest) -> Observation:
         """Begin an observation with each."""
         heard: list[Observation] = []

@@ -22,19 +22,18 @@ from ..flow.plan import AttemptPlan
 from ..flow.retrying import RetryBudget
 from ..http.forwarding import ForwardPolicy
 from ..provider.registry import HealthRegistry
-from ..routing.matching import Condition, Exact, Match, Prefix, Regex
+from ..routing.matching import Condition, Match
 from ..routing.naming import known_models
 from ..routing.table import RouteRule, RoutingTable, VirtualHost
 from ..values.messages import ClientRequest
 from ..values.subject import read_subject
+from .condition_text import condition_text
 from .explanation import Explanation
 from .findings import BackendExplanation, Refusal, RuleExplanation, StickyKey
 from .redaction import Mask, known_secrets
 from .upstream_call import explain_call
 
 __all__ = ["explain_request"]
-
-_FIELDS = {"header": "headers", "attribute": "attributes"}
 
 
 def explain_request(
@@ -125,7 +124,7 @@ class _Explainer:
         """List the conditions that hold, or everything that keeps the rule from matching."""
         for index, match in enumerate(rule.matches):
             if match.holds(self._request):
-                held = ", ".join(map(self._wanted, match.conditions))
+                held = ", ".join(condition_text(each, self._mask) for each in match.conditions)
                 yield f"matches[{index}] holds: {held}" if held else "matches everything"
                 return
         for index, match in enumerate(rule.matches):
@@ -137,18 +136,8 @@ class _Explainer:
             return
         for condition in match.conditions:
             if not condition.holds(self._request):
-                yield f".{self._wanted(condition)}: the request has {self._actual(condition)}"
-
-    def _wanted(self, condition: Condition) -> str:
-        """Write a condition as the manifest has it: `headers.user-type.exact 'subscriber'`."""
-        field, test = _field(condition.kind, condition.key), condition.test
-        name = condition.key or condition.kind
-        match test:
-            case Exact(value) | Prefix(value):
-                return f"{field}.{type(test).__name__.lower()} {self._mask.quoted(name, value)}"
-            case Regex(pattern):
-                return f"{field}.regex {self._mask.quoted(name, pattern.pattern)}"
-        return f"{field} {{}}"
+                wanted = condition_text(condition, self._mask)
+                yield f".{wanted}: the request has {self._actual(condition)}"
 
     def _actual(self, condition: Condition) -> str:
         value = read_subject(condition.kind, condition.key, self._request)
@@ -197,10 +186,3 @@ class _Explainer:
                     share=share,
                     is_sticky_choice=is_choice,
                 )
-
-
-def _field(kind: str, key: str) -> str:
-    if kind not in _FIELDS:
-        return kind
-    is_plain = key.replace("-", "").replace("_", "").isalnum()
-    return f"{_FIELDS[kind]}.{key}" if is_plain else f"{_FIELDS[kind]}[{key!r}]"

@@ -1,0 +1,1 @@
+"""What viewers get: the reports of all workers as a snapshot, and what changes each second."""

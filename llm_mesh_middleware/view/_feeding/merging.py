@@ -1,0 +1,166 @@
+"""The reports of all workers as one snapshot."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from .._watching.series import quantile
+from ..values import (
+    Call,
+    ConfigStatus,
+    Edge,
+    Host,
+    ProviderReport,
+    ProviderState,
+    Report,
+    RuleTraffic,
+    Second,
+    Snapshot,
+    Traffic,
+    key_of,
+)
+
+__all__ = ["merge"]
+
+_RECENT_S = 5
+# From the best to the worst.
+_STATES = ("unknown", "healthy", "half_open", "rate_limited", "ejected")
+_RATE_LIMITED = "429"
+
+
+def merge(
+    reports: Sequence[Report],
+    *,
+    at: float,
+    second: int,
+    config: ConfigStatus,
+    hosts: dict[str, Host],
+    calls: list[Call],
+    trace_url: str | None = None,
+) -> Snapshot:
+    """Add the reports up.
+
+    Args:
+        reports: one of each worker.
+        at: the time, in seconds since the epoch.
+        second: the time on the monotonic clock.
+        config: the state of the configuration.
+        hosts: the configuration.
+        calls: the last calls of all workers.
+        trace_url: where a trace is shown, with `{trace_id}`.
+    """
+    by_key: defaultdict[tuple[str, ...], list[Traffic]] = defaultdict(list)
+    for report in reports:
+        for traffic in report.traffic:
+            by_key[traffic.key].append(traffic)
+    minutes: defaultdict[tuple[str, ...], int] = defaultdict(int)
+    for key, found in by_key.items():
+        if len(key) == 3:
+            minutes[key[:2]] += sum(each.minute for each in found)
+    return Snapshot(
+        at=round(at, 3),
+        second=second,
+        workers=len(reports),
+        config=config,
+        hosts=hosts,
+        rules={key_of(*key): _rule(found) for key, found in by_key.items() if len(key) < 3},
+        edges={
+            key_of(*key): _edge(found, minutes[key[:2]])
+            for key, found in by_key.items()
+            if len(key) == 3
+        },
+        providers=_providers(hosts, reports),
+        seconds=_seconds(reports),
+        calls=calls,
+        trace_url=trace_url,
+    )
+
+
+def _rates(found: Sequence[Traffic]) -> list[float]:
+    return [
+        round(sum(counts) / _RECENT_S, 2) for counts in zip(*(t.recent for t in found), strict=True)
+    ]
+
+
+def _rule(found: Sequence[Traffic]) -> RuleTraffic:
+    rate, error_rate, token_rate = _rates(found)
+    durations = _added(each.durations for each in found)
+    return RuleTraffic(
+        rate=rate,
+        error_rate=error_rate,
+        token_rate=token_rate,
+        calls=sum(each.five_minutes[0] for each in found),
+        errors=sum(each.five_minutes[1] for each in found),
+        p50_ms=_ms(durations, 0.5),
+        p99_ms=_ms(durations, 0.99),
+        sticky_missing=sum(each.sticky_missing for each in found),
+    )
+
+
+def _edge(found: Sequence[Traffic], of_rule: int) -> Edge:
+    rate, error_rate, token_rate = _rates(found)
+    durations = _added(each.durations for each in found)
+    minute = sum(each.minute for each in found)
+    return Edge(
+        rate=rate,
+        error_rate=error_rate,
+        token_rate=token_rate,
+        calls=sum(each.five_minutes[0] for each in found),
+        errors=sum(each.five_minutes[1] for each in found),
+        p50_ms=_ms(durations, 0.5),
+        p99_ms=_ms(durations, 0.99),
+        first_p50_ms=_ms(_added(each.firsts for each in found), 0.5),
+        in_flight=sum(each.in_flight for each in found),
+        open_streams=sum(each.open_streams for each in found),
+        seen_share=round(minute / of_rule, 3) if of_rule else None,
+    )
+
+
+def _added(histograms: Iterable[Sequence[int]]) -> list[int]:
+    filled = [each for each in histograms if each]
+    return [sum(counts) for counts in zip(*filled, strict=True)]
+
+
+def _ms(counts: Sequence[int], part: float) -> float | None:
+    seconds = quantile(counts, part)
+    return None if seconds is None else float(f"{seconds * 1000:.3g}")
+
+
+def _providers(hosts: Mapping[str, Host], reports: Sequence[Report]) -> dict[str, ProviderState]:
+    names = {
+        backend.host for host in hosts.values() for rule in host.rules for backend in rule.backends
+    }
+    return {
+        name: _provider([report.providers[name] for report in reports if name in report.providers])
+        for name in sorted(names)
+    }
+
+
+def _provider(found: Sequence[ProviderReport]) -> ProviderState:
+    states = [_state(each) for each in found]
+    # As long as one worker can call it, the longest wait is not what a viewer waits for.
+    waits = [each.ejected_for_s for each in found if each.state == "ejected"]
+    return ProviderState(
+        state=max(states, key=_STATES.index, default="unknown"),
+        ejected_for_s=max(waits, default=0.0),
+        ejected_in=len(waits),
+        failures=max((each.failures for each in found), default=0),
+        in_flight=sum(each.in_flight for each in found),
+        last_failure=next((each.last_failure for each in found if each.last_failure), None),
+    )
+
+
+def _state(report: ProviderReport) -> str:
+    if report.state == "ejected" and report.last_failure == _RATE_LIMITED:
+        return "rate_limited"
+    return report.state
+
+
+def _seconds(reports: Sequence[Report]) -> list[Second]:
+    totals: dict[int, Second] = {}
+    for report in reports:
+        for second, calls, errors, tokens in report.seconds:
+            _, *before = totals.get(second, (second, 0, 0, 0))
+            totals[second] = second, before[0] + calls, before[1] + errors, before[2] + tokens
+    return [totals[second] for second in sorted(totals)]

@@ -1,0 +1,182 @@
+"""One exchange as the view follows it.
+
+sending    an attempt begins; the one before it, if it is not over, was of no use
+answered   a failed attempt is counted at once, a good one when it is over
+replying   this attempt is the client's, and its stream is open
+ended      everything else is counted, and the record is kept
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..._core.dialect import ServedOperation
+from ..._core.flow.observer import Observation
+from ..._core.values.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
+from ..._core.values.selection import Selection
+from ..._core.values.summary import AnswerSummary
+from ..._core.values.usage import Usage
+from ...exceptions import AnswerableError, ClientDisconnected, UpstreamError
+from ..values import Call
+from .attempts import MadeAttempt, explain_attempts, made_attempt
+
+if TYPE_CHECKING:
+    from .hub import Hub
+
+__all__ = ["CallWatch"]
+
+_UNUSABLE = "an unusable response"
+_ABANDONED = "client_disconnect"
+_TRACE_DIGITS = 32
+
+
+class CallWatch(Observation):
+    """Follows one exchange for a hub."""
+
+    _selection: Selection | None = None
+    _served: MadeAttempt | None = None
+    _first_at: float | None = None
+    _summary: AnswerSummary | None = None
+    _trace_id: str | None = None
+
+    def __init__(self, hub: Hub, request: ClientRequest) -> None:
+        self._hub = hub
+        self._request = request
+        self._started_at = hub.clock()
+        self._at = hub.wall_clock()
+        self._made: list[MadeAttempt] = []
+        self._open: dict[int, MadeAttempt] = {}
+
+    def understood(self, request: ClientRequest) -> None:
+        self._request = request
+
+    def selected(self, selection: Selection) -> None:
+        self._selection = selection
+
+    def sending(self, request: UpstreamRequest) -> None:
+        hub = self._hub
+        for before in list(self._open.values()):
+            if before.answered_at is not None:
+                before.error, before.has_failed = before.error or _UNUSABLE, True
+                self._end(before, before.answered_at)
+        model = None if request.model is None else hub.shown.text(request.model)
+        made = made_attempt(request, model, hub.clock())
+        if not self._made:
+            self._trace_id = _trace_id(request.headers)
+        self._made.append(made)
+        self._open[made.number] = made
+        hub.begin_attempt(self._edge(made))
+
+    def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
+        made = self._open.get(attempt)
+        if made is None:
+            return
+        now = self._hub.clock()
+        made.answer(answer, now)
+        if made.has_failed:
+            self._end(made, now)
+
+    def replying(self, *, attempt: int, is_stream: bool) -> None:
+        self._served = next((each for each in self._made if each.number == attempt), None)
+        if is_stream and self._served is not None:
+            self._first_at = self._hub.clock()
+            self._served.is_streaming = True
+            self._hub.begin_stream(self._edge(self._served))
+
+    def summarised(self, summary: AnswerSummary) -> None:
+        self._summary = summary
+
+    def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
+        now = self._hub.clock()
+        tokens = 0 if usage is None else usage.input_tokens + usage.output_tokens
+        for made in list(self._open.values()):
+            if made is self._served:
+                if isinstance(error, UpstreamError):
+                    made.error, made.has_failed = error.code, True
+                self._end(made, now, tokens=tokens)
+            elif self._served is None and made.answered_at is not None:
+                made.error, made.has_failed = made.error or _code(error) or _UNUSABLE, True
+                self._end(made, made.answered_at)
+            else:
+                self._end(made, now, is_cancelled=True)
+        call = self._record(now, status, error, usage)
+        names = (call.host,) if call.rule is None else (call.host, call.rule)
+        self._hub.end_call(names, call, now - self._started_at)
+
+    def _end(
+        self, made: MadeAttempt, now: float, *, is_cancelled: bool = False, tokens: int = 0
+    ) -> None:
+        del self._open[made.number]
+        is_served = made is self._served
+        self._hub.end_attempt(
+            self._edge(made),
+            now - made.begun_at,
+            is_cancelled=is_cancelled,
+            failure=(made.error or _UNUSABLE) if made.has_failed else None,
+            host=made.host,
+            first_s=self._first_at - made.begun_at if is_served and self._first_at else None,
+            tokens=tokens,
+            was_streaming=made.is_streaming,
+        )
+
+    def _edge(self, made: MadeAttempt) -> tuple[str, str, str]:
+        rule = "" if self._selection is None else self._selection.rule
+        return self._request.host, rule, made.provider
+
+    def _record(
+        self, now: float, status: int | None, error: BaseException | None, usage: Usage | None
+    ) -> Call:
+        request, selection, summary = self._request, self._selection, self._summary
+        operation, hub, served = request.operation, self._hub, self._served
+        model = request.model if served is None else served.model
+        consumer = request.attributes.get("consumer")
+        first_at = self._first_at
+        code = _code(error)
+        if code is None and status is not None and status >= 400:
+            code = str(status)
+        return Call(
+            id=hub.next_id(),
+            at=round(self._at, 3),
+            host=request.host,
+            duration_ms=round((now - self._started_at) * 1000, 1),
+            route=None if selection is None else selection.route,
+            rule=None if selection is None else selection.rule,
+            operation=None if operation is None else operation.name,
+            path=None if operation is None else operation.asked_as or operation.suffix,
+            dialect=operation.dialect.name if isinstance(operation, ServedOperation) else None,
+            status=status,
+            error=code,
+            is_abandoned=code == _ABANDONED,
+            is_stream=first_at is not None,
+            first_ms=None if first_at is None else round((first_at - self._started_at) * 1000, 1),
+            events=0 if summary is None else summary.events,
+            input_tokens=0 if usage is None else usage.input_tokens,
+            output_tokens=0 if usage is None else usage.output_tokens,
+            model=None if model is None else hub.shown.text(model),
+            consumer=None if consumer is None else hub.shown.text(consumer),
+            lacks_sticky_key=selection is not None and selection.lacks_sticky_key,
+            trace_id=self._trace_id,
+            facts=hub.shown.facts(request),
+            attempts=explain_attempts(
+                self._made, None if served is None else served.number, self._started_at, now
+            ),
+        )
+
+
+def _code(error: BaseException | None) -> str | None:
+    if error is None:
+        return None
+    # GeneratorExit: the exchange was closed while it waited, because the client had left.
+    if isinstance(error, ClientDisconnected | GeneratorExit):
+        return _ABANDONED
+    return error.code if isinstance(error, AnswerableError) else type(error).__qualname__
+
+
+def _trace_id(headers: tuple[tuple[bytes, bytes], ...]) -> str | None:
+    """Return the trace id that telemetry has put into the request (W3C trace context)."""
+    for name, value in headers:
+        if name == b"traceparent":
+            digits = value[3 : 3 + _TRACE_DIGITS].decode("latin-1")
+            is_good = len(digits) == _TRACE_DIGITS and all(c in "0123456789abcdef" for c in digits)
+            return digits if is_good else None
+    return None

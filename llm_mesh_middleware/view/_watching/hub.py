@@ -1,0 +1,218 @@
+"""The hub: the observer behind the view, and what it remembers.
+
+    request ──> CallWatch   follows one exchange; nothing is done for a chunk
+    its end ──> Hub         counts it, and keeps its record among the last 500
+
+Bounded: 500 records of at most about 4 KB, 2,500 series of at most 12 KB (the quarter that was idle
+for the longest is dropped when there are more), so 32 MB where thousands of edges are in use and
+some 100 KB in a small mesh.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from os import getpid
+from time import monotonic, time
+
+from ..._core.flow.observer import Observation
+from ..._core.provider.health import ProviderStatus
+from ..._core.values.messages import ClientRequest
+from ..._forks import ForkLock, follow_forks
+from ...mesh import Mesh
+from ..values import Call, ProviderReport, Report, Traffic
+from .call_watch import CallWatch
+from .series import SECONDS, Ring, Series
+from .shown import Shown
+
+__all__ = ["Hub"]
+
+_MAX_CALLS = 500
+_MAX_SERIES = 2_500
+_MAX_HOSTS = 4_096
+_RECENT_S = 5
+_MINUTE_S = 60
+_MAX_TOKENS = 1 << 32
+
+
+class Hub:
+    """What one process has seen of the exchanges of a mesh. Safe between threads and forks."""
+
+    def __init__(
+        self,
+        mesh: Mesh,
+        *,
+        clock: Callable[[], float] = monotonic,
+        wall_clock: Callable[[], float] = time,
+    ) -> None:
+        """Begin with nothing.
+
+        Args:
+            mesh: whose exchanges it is told of.
+            clock: the monotonic clock.
+            wall_clock: seconds since the epoch.
+        """
+        self.clock = clock
+        self.wall_clock = wall_clock
+        self.shown = Shown(mesh)
+        self._health: Callable[[], Mapping[str, ProviderStatus]] = mesh.health
+        self._lock = ForkLock()
+        self._begin_process()
+        follow_forks(self)
+
+    def __call__(self, request: ClientRequest) -> Observation:
+        """Follow an exchange."""
+        return CallWatch(self, request)
+
+    def begin_attempt(self, key: tuple[str, ...]) -> None:
+        """Count an attempt that is sent."""
+        with self._lock.of_process:
+            self._of(key).in_flight += 1
+
+    def begin_stream(self, key: tuple[str, ...]) -> None:
+        """Count a stream that is open until its attempt ends."""
+        with self._lock.of_process:
+            self._of(key).open_streams += 1
+
+    def end_attempt(
+        self,
+        key: tuple[str, ...],
+        duration_s: float,
+        *,
+        is_cancelled: bool = False,
+        failure: str | None = None,
+        host: str = "",
+        first_s: float | None = None,
+        tokens: int = 0,
+        was_streaming: bool = False,
+    ) -> None:
+        """Count the end of an attempt.
+
+        Args:
+            key: the edge.
+            duration_s: from its sending to its end.
+            is_cancelled: whether another attempt or a client that left has ended it.
+            failure: what speaks against the provider.
+            host: that of the provider.
+            first_s: from its sending to the first event of a stream.
+            tokens: input and output of the response.
+            was_streaming: whether it was an open stream.
+        """
+        second = int(self.clock())
+        tokens = min(max(tokens, 0), _MAX_TOKENS)
+        with self._lock.of_process:
+            series = self._of(key)
+            series.in_flight = max(0, series.in_flight - 1)
+            if was_streaming:
+                series.open_streams = max(0, series.open_streams - 1)
+            if is_cancelled:
+                return
+            series.ring.add(second, calls=1, errors=failure is not None, tokens=tokens)
+            series.durations.add(second, duration_s)
+            if first_s is not None:
+                series.firsts.add(second, first_s)
+            if failure is not None and (host in self._failures or len(self._failures) < _MAX_HOSTS):
+                self._failures[host] = failure
+
+    def end_call(self, key: tuple[str, ...], call: Call, duration_s: float) -> None:
+        """Count a call and keep its record."""
+        second = int(self.clock())
+        is_error = call.error is not None and not call.is_abandoned
+        tokens = min(max(call.input_tokens + call.output_tokens, 0), _MAX_TOKENS)
+        with self._lock.of_process:
+            self._number += 1
+            self._calls.append(call)
+            series = self._of(key)
+            series.sticky_missing += call.lacks_sticky_key
+            series.durations.add(second, duration_s)
+            for ring in (series.ring, self._total):
+                ring.add(second, calls=1, errors=is_error, tokens=tokens)
+
+    def next_id(self) -> str:
+        """Return an id for a call, unlike those of other processes."""
+        with self._lock.of_process:
+            self._next += 1
+            return f"{self.worker}.{self._next}"
+
+    def report(self, *, after: int = 0, seconds: int = SECONDS) -> Report:
+        """Return what has been seen.
+
+        Args:
+            after: leave out the calls up to this number.
+            seconds: how many of the last seconds to report.
+        """
+        second = int(self.clock())
+        with self._lock.of_process:
+            number = self._number
+            count = min(max(number - after, 0), len(self._calls))
+            calls = list(self._calls)[len(self._calls) - count :]
+            rows = self._total.rows(second)[-seconds:]
+            used = [
+                (key, series)
+                for key, series in self._series.items()
+                if series.in_flight or second - series.used_at < SECONDS
+            ]
+        traffic = []
+        for key, series in used:  # one by one: calls that end in the meantime must not wait long
+            with self._lock.of_process:
+                traffic.append(_traffic(key, series, second))
+        return Report(
+            worker=self.worker,
+            last_number=number,
+            calls=calls,
+            traffic=traffic,
+            seconds=rows,
+            providers={
+                host: self._provider(host, status) for host, status in self._health().items()
+            },
+        )
+
+    def _provider(self, host: str, status: ProviderStatus) -> ProviderReport:
+        return ProviderReport(
+            state=status.state,
+            ejected_for_s=round(status.ejected_for_s, 1),
+            failures=status.consecutive_failures,
+            rate_limits=status.consecutive_rate_limits,
+            in_flight=status.in_flight,
+            last_failure=self._failures.get(host),
+        )
+
+    def _of(self, key: tuple[str, ...]) -> Series:
+        series = self._series.get(key)
+        if series is None:
+            if len(self._series) >= _MAX_SERIES:
+                self._drop_idle()
+            series = self._series[key] = Series()
+        series.used_at = int(self.clock())
+        return series
+
+    def _drop_idle(self) -> None:
+        by_age = sorted(self._series, key=lambda key: self._series[key].used_at)
+        for key in by_age[: _MAX_SERIES // 4]:
+            del self._series[key]
+
+    def _begin_process(self) -> None:
+        """Begin anew: a forked child has seen nothing yet."""
+        self.worker = getpid()
+        self._number = self._next = 0
+        self._calls: deque[Call] = deque(maxlen=_MAX_CALLS)
+        self._series: dict[tuple[str, ...], Series] = {}
+        self._failures: dict[str, str] = {}
+        self._total = Ring()
+
+
+def _traffic(key: tuple[str, ...], series: Series, second: int) -> Traffic:
+    ring = series.ring
+    calls, errors, _ = ring.sums(second, SECONDS - 1)
+    minute, _, _ = ring.sums(second, _MINUTE_S)
+    return Traffic(
+        key=key,
+        recent=ring.sums(second, _RECENT_S),
+        minute=minute,
+        five_minutes=(calls, errors),
+        durations=series.durations.counts(second),
+        firsts=series.firsts.counts(second),
+        in_flight=series.in_flight,
+        open_streams=series.open_streams,
+        sticky_missing=series.sticky_missing,
+    )

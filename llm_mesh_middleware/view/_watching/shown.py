@@ -1,0 +1,80 @@
+"""Texts of clients and providers, made fit to be shown: short, printable, without secrets.
+
+Model names, consumers and header values are chosen by others. A client may send a key as its model,
+and a provider may repeat one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..._core.explaining.redaction import Mask, known_secrets
+from ..._core.routing.table import RoutingTable, VirtualHost
+from ..._core.values.messages import ClientRequest
+from ..._core.values.subject import read_subject
+from ...mesh import Mesh
+
+__all__ = ["Shown"]
+
+_MAX_READ = 4096
+_MAX_SHOWN = 64
+_MAX_FACTS = 16
+_MAX_CACHED = 1024
+# What the record of a call has already.
+_TOLD_ELSEWHERE = frozenset(("model", "method", "path"))
+
+
+class Shown:
+    """What may be shown by the configuration that `mesh` uses now."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._mesh = mesh
+        self._table: RoutingTable | None = None
+        self._mask = Mask(())
+        self._texts: dict[str, str] = {}
+        self._subjects: Mapping[str, tuple[tuple[str, str], ...]] = {}
+
+    def text(self, text: str) -> str:
+        """Return `text` without secrets, cut, with unprintable characters escaped."""
+        known = self._texts.get(text)
+        if known is not None and self._mesh.table is self._table:
+            return known
+        # Masked before it is cut: a piece of a key is a secret too.
+        masked = self._newest_mask().text(text[:_MAX_READ])[:_MAX_SHOWN]
+        shown = masked if masked.isprintable() else repr(masked)[1:-1][:_MAX_SHOWN]
+        if len(text) <= _MAX_SHOWN:
+            if len(self._texts) >= _MAX_CACHED:
+                self._texts.clear()
+            self._texts[text] = shown
+        return shown
+
+    def facts(self, request: ClientRequest) -> tuple[tuple[str, str, str], ...]:
+        """Return the headers and attributes that the rules of the request's host look at."""
+        mask, found = self._newest_mask(), []
+        for kind, name in self._subjects.get(request.host, ()):
+            value = read_subject(kind, name, request)
+            if value is not None:
+                shown = self.text(mask.value(name, value[:_MAX_READ]))
+                found.append((kind, name, shown))
+        return tuple(found)
+
+    def _newest_mask(self) -> Mask:
+        table = self._mesh.table
+        if table is not self._table:
+            keys = self._mesh.settings.client_keys.values()
+            secrets = (*known_secrets(table), *(key.get_secret_value() for key in keys))
+            self._mask, self._texts = Mask(secrets), {}
+            self._subjects = {host.name: _subjects(host) for host in table.hosts}
+            self._table = table
+        return self._mask
+
+
+def _subjects(host: VirtualHost) -> tuple[tuple[str, str], ...]:
+    found = {
+        (condition.kind, condition.key): None
+        for rule in host.rules
+        for match in rule.matches
+        for condition in match.conditions
+        if condition.kind not in _TOLD_ELSEWHERE
+    }
+    return tuple(found)[:_MAX_FACTS]

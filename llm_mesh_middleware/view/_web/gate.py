@@ -1,0 +1,79 @@
+"""Who may see the view, and by which requests.
+
+Host        one of the names that the view is served under, or 421: a page of another site that
+            has its own name resolve to this machine (DNS rebinding) gets nothing
+authorize   True, or 403; asked before anything is said of what there is
+method      GET, and POST for `explain`, or 405
+Origin      of a POST: the view's own, or 403
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from ..._core.http.hosts import normalise_host
+from ..._engine.ports.callback import Decision
+from ...asgi import Scope
+
+__all__ = ["LOOPBACK", "Gate", "Refusal"]
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+_METHODS: Mapping[str, str] = {"/explain": "POST"}
+
+
+class Refusal(Exception):
+    """A request is refused; the text is for whoever sent it."""
+
+    def __init__(self, status: int, text: str, *, allow: str = "") -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+        self.allow = allow
+
+
+class Gate:
+    """Checks requests before anything is done for them."""
+
+    def __init__(self, authorize: Any, hosts: Collection[str]) -> None:
+        """Take what the view was made with.
+
+        Raises:
+            TypeError: `authorize` is not a function.
+        """
+        if not callable(authorize):
+            raise TypeError("authorize must be a function that decides who may see the view")
+        self._decision = Decision(authorize, "authorize")
+        self._hosts = frozenset(host.lower() for host in hosts)
+
+    async def check(self, scope: Scope, path: str) -> None:
+        """Let a request pass.
+
+        Args:
+            scope: the request's scope.
+            path: its path below the place where the view is mounted.
+
+        Raises:
+            Refusal: it may not.
+        """
+        named = [value for name, value in scope["headers"] if name == b"host"]
+        if len(named) != 1 or normalise_host(named[0]) not in self._hosts:
+            raise Refusal(421, "the view is not served under this host name")
+        if not await self._decision.aask(scope, None):
+            raise Refusal(403, "not authorised to see this mesh")
+        wanted = _METHODS.get(path, "GET")
+        if scope["method"] != wanted:
+            raise Refusal(405, "the view is read-only", allow=wanted)
+        if wanted == "POST":
+            _check_origin(scope, named[0])
+
+
+def _check_origin(scope: Scope, host: bytes) -> None:
+    """Compare authorities: behind a proxy that ends TLS the scheme is not known here."""
+    origins = [value for name, value in scope["headers"] if name == b"origin"]
+    sites = [value for name, value in scope["headers"] if name == b"sec-fetch-site"]
+    if len(origins) != 1 or origins[0].partition(b"://")[2].lower() != host.lower():
+        raise Refusal(403, "only the view's own page may ask this")
+    if any(site != b"same-origin" for site in sites):
+        raise Refusal(403, "only the view's own page may ask this")

@@ -1,0 +1,802 @@
+// The page of the view. It holds one state, the snapshot with every diff applied, and draws it.
+//
+//   events ──> state ──> draw, at most once a frame, and not at all while nobody can see it
+//
+// Text of the mesh reaches the page as text nodes alone. Nothing is asked of another origin.
+
+const SEPARATOR = "\x1f";
+const TABLES = ["hosts", "rules", "edges", "providers"];
+const MAX_CALLS = 500;
+const MAX_SECONDS = 300;
+const MAX_RULES = 40; // in the graph; the table has more
+const MAX_ROWS = 500;
+const STALE_MS = 4000;
+const STATES = {
+  healthy: { mark: "●", word: "healthy" },
+  failing: { mark: "▲", word: "failing" },
+  half_open: { mark: "◐", word: "being probed" },
+  rate_limited: { mark: "⏸", word: "rate-limited" },
+  ejected: { mark: "✕", word: "ejected" },
+  unknown: { mark: "○", word: "not called yet" },
+};
+const NOTHING = { rate: 0, error_rate: 0, token_rate: 0, calls: 0, errors: 0, in_flight: 0, open_streams: 0 };
+
+const $ = (id) => document.getElementById(id);
+const state = { snapshot: null, screen: "mesh", isTable: false, lit: null, pausedCalls: null, call: null, explained: null };
+
+// Text and elements
+
+function element(name, properties = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key === "class") made.className = value;
+    else if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else made.setAttribute(key, value);
+  }
+  made.append(...children.filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+function drawing(name, attributes) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+// Redraws must not take the focus or a selection away: only what differs is touched.
+function say(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+// Keep one child of `parent` for each item, in order; `fill` writes an item into its child.
+function keep(parent, items, key, make, fill) {
+  const old = new Map();
+  for (const child of [...parent.children]) if (child.dataset.key !== undefined) old.set(child.dataset.key, child);
+  let place = [...parent.children].find((child) => child.dataset.key !== undefined) ?? null;
+  for (const item of items) {
+    const name = key(item);
+    let child = old.get(name);
+    if (child) old.delete(name);
+    else {
+      child = make(item);
+      child.dataset.key = name;
+    }
+    if (child === place) place = place.nextElementSibling;
+    else parent.insertBefore(child, place);
+    fill(child, item);
+  }
+  for (const child of old.values()) child.remove();
+}
+
+const plain = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const number = (value) => (value >= 100 ? whole : plain).format(value);
+const percent = (part) => (part === null || part === undefined ? "–" : `${whole.format(part * 100)} %`);
+const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString([], { hour12: false });
+
+function duration(ms) {
+  if (ms === null || ms === undefined) return "–";
+  if (ms < 1000) return `${ms < 10 ? plain.format(ms) : whole.format(ms)} ms`;
+  return ms < 60_000 ? `${plain.format(ms / 1000)} s` : `${whole.format(ms / 60_000)} min`;
+}
+
+function age(seconds) {
+  if (seconds < 90) return `${whole.format(seconds)} s`;
+  if (seconds < 5400) return `${whole.format(seconds / 60)} min`;
+  return seconds < 129_600 ? `${whole.format(seconds / 3600)} h` : `${whole.format(seconds / 86_400)} days`;
+}
+
+// The state, and the events that change it
+
+function applyDiff(snapshot, diff) {
+  for (const table of TABLES) {
+    Object.assign(snapshot[table], diff[table]);
+    for (const key of diff.gone?.[table] ?? []) delete snapshot[table][key];
+  }
+  if (diff.hosts || diff.gone?.hosts) snapshot.version = (snapshot.version ?? 0) + 1;
+  if (diff.config) snapshot.config = diff.config;
+  snapshot.at = diff.at;
+  snapshot.second = diff.second;
+  snapshot.workers = diff.workers;
+  if (diff.seconds) {
+    const fresh = new Set(diff.seconds.map((row) => row[0]));
+    snapshot.seconds = [...snapshot.seconds.filter((row) => !fresh.has(row[0])), ...diff.seconds].slice(-MAX_SECONDS);
+  }
+  if (diff.calls) snapshot.calls = [...snapshot.calls, ...diff.calls].slice(-MAX_CALLS);
+}
+
+let source = null;
+let lastEventAt = 0;
+let retryMs = 1000;
+let openedAt = Date.now();
+
+function connect() {
+  source?.close();
+  source = new EventSource("events");
+  source.addEventListener("snapshot", (event) => {
+    state.snapshot = JSON.parse(event.data);
+    received();
+  });
+  source.addEventListener("diff", (event) => {
+    if (state.snapshot) applyDiff(state.snapshot, JSON.parse(event.data));
+    received();
+  });
+}
+
+function received() {
+  lastEventAt = Date.now();
+  retryMs = 1000;
+  schedule();
+}
+
+// The browser comes back by itself when a stream ends; not after a refusal, nor after a sleep in
+// which the connection has died without a word.
+function watchConnection() {
+  const isStale = Date.now() - lastEventAt > STALE_MS;
+  const isLost = isStale && (lastEventAt > 0 || Date.now() - openedAt > STALE_MS);
+  document.body.classList.toggle("is-old", isLost);
+  $("link").classList.toggle("is-lost", isLost);
+  const old = lastEventAt ? `no news since ${clock(lastEventAt / 1000)}` : "connecting";
+  say($("link-text"), isStale ? old : "live");
+  if (isStale && Date.now() - openedAt > retryMs) {
+    retryMs = Math.min(retryMs * 2, 10_000);
+    openedAt = Date.now();
+    connect();
+  }
+}
+
+let isScheduled = false;
+function schedule() {
+  if (isScheduled || document.hidden) return;
+  isScheduled = true;
+  requestAnimationFrame(() => {
+    isScheduled = false;
+    draw();
+  });
+}
+
+function draw() {
+  if (!state.snapshot) return;
+  const problems = state.snapshot.config.problems.length;
+  $("problem-count").hidden = problems === 0;
+  say($("problem-count"), String(problems));
+  if (state.screen === "mesh") drawMesh();
+  if (state.screen === "calls") drawCalls();
+  if (state.screen === "explain") drawHostNames();
+  if (state.screen === "config") drawConfig();
+}
+
+// The mesh
+
+const edgeKey = (host, rule, provider) => [host, rule, provider].join(SEPARATOR);
+const edgeOf = (key) => state.snapshot.edges[key] ?? NOTHING;
+const ruleOf = (host, rule) => state.snapshot.rules[[host, rule].join(SEPARATOR)] ?? NOTHING;
+const providerOf = (host) => state.snapshot.providers[host] ?? { state: "unknown", ejected_for_s: 0, in_flight: 0 };
+
+// A provider that is in service but fails now is worth a colour before it is ejected.
+function stateOf(providerHost, edge) {
+  const found = providerOf(providerHost).state;
+  if ((found === "healthy" || found === "unknown") && edge.error_rate > 0.2 * edge.rate) return "failing";
+  return found;
+}
+
+function stateText(providerHost, name) {
+  const provider = providerOf(providerHost);
+  const left = Math.max(0, provider.ejected_for_s);
+  const some = state.snapshot.workers > 1 && provider.ejected_in ? ` in ${provider.ejected_in} of ${state.snapshot.workers} workers` : "";
+  if (name === "ejected") return `ejected${some}, probe in ${Math.ceil(left)} s`;
+  if (name === "rate_limited") return `rate-limited until ${clock(state.snapshot.at + left)}`;
+  return STATES[name].word;
+}
+
+// Every backend of every rule that the filter lets through, the busiest rules first.
+function rows() {
+  const wanted = $("mesh-filter").value.trim().toLowerCase();
+  const found = [];
+  for (const host of Object.values(state.snapshot.hosts)) {
+    for (const rule of host.rules) {
+      for (const backend of rule.backends) {
+        const text = `${host.name}\n${rule.name}\n${backend.provider}\n${backend.host}`.toLowerCase();
+        if (wanted && !text.includes(wanted)) continue;
+        const key = edgeKey(host.name, rule.name, backend.provider);
+        const edge = edgeOf(key);
+        found.push({ key, host, rule, backend, edge, state: stateOf(backend.host, edge) });
+      }
+    }
+  }
+  return found;
+}
+
+// The rules that the graph has room for: while there are too many, the busiest.
+function inGraph(all) {
+  const rules = new Map();
+  for (const row of all) {
+    const key = [row.host.name, row.rule.name].join(SEPARATOR);
+    if (!rules.has(key)) rules.set(key, ruleOf(row.host.name, row.rule.name).calls ?? 0);
+  }
+  if (rules.size <= MAX_RULES) return { shown: all, rules: rules.size };
+  const busiest = [...rules].sort((a, b) => b[1] - a[1]).slice(0, MAX_RULES);
+  const kept = new Set(busiest.map(([key]) => key));
+  return { shown: all.filter((row) => kept.has([row.host.name, row.rule.name].join(SEPARATOR))), rules: rules.size };
+}
+
+function drawMesh() {
+  drawTotals();
+  const all = rows();
+  const { shown, rules: count } = inGraph(all);
+  $("graph").hidden = state.isTable;
+  $("table-box").classList.toggle("quiet", !state.isTable);
+  const isCut = count > MAX_RULES || all.length > MAX_ROWS;
+  $("cut").hidden = !isCut;
+  if (isCut) say($("cut"), `${whole.format(count)} rules; ${state.isTable ? `the first ${MAX_ROWS} backends are` : `the ${MAX_RULES} busiest rules are`} shown. Filter for others.`);
+  $("lit").hidden = state.lit === null;
+  if (state.lit) say($("lit").firstElementChild, `Lit: what takes the explained request to ${state.lit.host}.`);
+  drawTable(state.isTable ? all.slice(0, MAX_ROWS) : shown.slice(0, 100));
+  if (!state.isTable) drawGraph(shown);
+}
+
+function drawTotals() {
+  const { seconds, edges, second } = state.snapshot;
+  const recent = seconds.filter((row) => row[0] >= second - 5);
+  const rate = (column) => recent.reduce((sum, row) => sum + row[column], 0) / 5;
+  say($("total-rate"), number(rate(1)));
+  say($("total-errors"), number(rate(2)));
+  say($("total-tokens"), number(rate(3)));
+  say($("total-flight"), whole.format(Object.values(edges).reduce((sum, edge) => sum + edge.in_flight, 0)));
+  drawChart($("chart"), seconds, second);
+}
+
+function drawChart(canvas, seconds, now) {
+  const scale = window.devicePixelRatio || 1;
+  const width = canvas.clientWidth;
+  const height = canvas.clientHeight;
+  if (!width) return;
+  canvas.width = width * scale;
+  canvas.height = height * scale;
+  const context = canvas.getContext("2d");
+  context.scale(scale, scale);
+  const colours = getComputedStyle(document.documentElement);
+  const top = Math.max(4, ...seconds.map((row) => row[1]));
+  const x = (second) => width - ((now - second) / MAX_SECONDS) * width;
+  const y = (value) => height - 1 - (value / top) * (height - 4);
+  context.strokeStyle = colours.getPropertyValue("--line");
+  context.beginPath();
+  context.moveTo(0, height - 0.5);
+  context.lineTo(width, height - 0.5);
+  context.stroke();
+  context.fillStyle = colours.getPropertyValue("--red");
+  for (const row of seconds) if (row[2]) context.fillRect(x(row[0]), y(row[2]), Math.max(1.5, width / MAX_SECONDS), height - y(row[2]));
+  context.strokeStyle = colours.getPropertyValue("--blue");
+  context.lineWidth = 1.5;
+  context.lineJoin = "round";
+  context.beginPath();
+  for (const row of seconds) context.lineTo(x(row[0]), y(row[1]));
+  context.stroke();
+}
+
+function drawTable(shown) {
+  const body = $("edges").tBodies[0];
+  const cells = (row) => [
+    row.host.name, row.rule.name, row.backend.provider, `${STATES[row.state].mark} ${stateText(row.backend.host, row.state)}`,
+    number(row.edge.rate), wantedText(row.backend), percent(row.edge.seen_share), duration(row.edge.p50_ms), duration(row.edge.p99_ms),
+    duration(row.edge.first_p50_ms), number(row.edge.token_rate), whole.format(row.edge.errors), whole.format(row.edge.open_streams),
+  ];
+  const make = () => {
+    const row = element("tr");
+    for (let at = 0; at < 13; at++) row.append(element(at === 0 ? "th" : "td", at === 0 ? { scope: "row" } : at > 3 ? { class: "num" } : {}));
+    return row;
+  };
+  keep(body, shown, (row) => row.key, make, (line, row) => {
+    cells(row).forEach((text, at) => say(line.children[at], text));
+    line.children[3].className = `state is-${row.state}`;
+  });
+}
+
+function wantedText(backend) {
+  return backend.priority > 0 ? `fallback ${backend.priority}` : percent(backend.share);
+}
+
+function unique(items, key) {
+  return [...new Map(items.map((item) => [key(item), item])).values()];
+}
+
+function nodeButton(kind) {
+  const node = element("button", { type: "button", class: `node is-${kind}` });
+  node.append(element("span", { class: "rate" }), element("b"));
+  return node;
+}
+
+function lines(node, texts) {
+  const wanted = texts.filter(Boolean);
+  keep(node, wanted.map((text, at) => ({ text, at })), (line) => String(line.at), () => element("small"), (small, line) => say(small, line.text));
+}
+
+function drawGraph(shown) {
+  const hosts = unique(shown.map((row) => row.host), (host) => host.name);
+  const rules = unique(shown, (row) => [row.host.name, row.rule.name].join(SEPARATOR));
+  const providers = unique(shown, (row) => row.backend.host);
+  const focusOn = (rowsOf) => ({ rows: new Set(shown.filter(rowsOf).map((row) => row.key)) });
+  keep($("hosts"), hosts, (host) => host.name, () => nodeButton("host"), (node, host) => {
+    const rate = host.rules.reduce((sum, rule) => sum + ruleOf(host.name, rule.name).rate, 0);
+    say(node.children[0], `${number(rate)}/s`);
+    say(node.children[1], host.name);
+    lines(node, [host.route === host.name ? "" : `route ${host.route}`]);
+    node.focusOn = focusOn((row) => row.host.name === host.name);
+  });
+  keep($("rules"), rules, (row) => [row.host.name, row.rule.name].join(SEPARATOR), () => nodeButton("rule"), (node, row) => {
+    const traffic = ruleOf(row.host.name, row.rule.name);
+    say(node.children[0], `${number(traffic.rate)}/s`);
+    say(node.children[1], row.rule.name);
+    lines(node, [
+      row.rule.matches.join(" or "),
+      row.rule.sticky ? `sticky by ${row.rule.sticky}` : "",
+      traffic.sticky_missing ? `${whole.format(traffic.sticky_missing)} calls without the sticky key` : "",
+      traffic.calls ? `p50 ${duration(traffic.p50_ms)} · p99 ${duration(traffic.p99_ms)}` : "",
+    ]);
+    node.focusOn = focusOn((each) => each.host.name === row.host.name && each.rule.name === row.rule.name);
+    node.classList.toggle("is-lit", isLit(row));
+  });
+  keep($("providers"), providers, (row) => row.backend.host, () => {
+    const node = nodeButton("provider");
+    node.append(element("span", { class: "state" }, element("span", { class: "mark", "aria-hidden": "true" }), element("span")));
+    return node;
+  }, (node, row) => drawProvider(node, row.backend, shown, focusOn));
+  drawWires(shown);
+  applyFocus();
+}
+
+function drawProvider(node, backend, shown, focusOn) {
+  const own = shown.filter((row) => row.backend.host === backend.host);
+  const sum = (field) => own.reduce((total, row) => total + row.edge[field], 0);
+  const busiest = own.reduce((best, row) => (row.edge.rate > best.edge.rate ? row : best), own[0]);
+  const name = own.some((row) => row.state === "failing") ? "failing" : busiest.state;
+  node.className = `node is-provider is-${name}`;
+  say(node.children[0], `${number(sum("rate"))}/s`);
+  say(node.children[1], backend.host);
+  say(node.querySelector(".mark"), STATES[name].mark);
+  say(node.querySelector(".state").lastElementChild, stateText(backend.host, name));
+  const edge = busiest.edge;
+  const errors = sum("errors");
+  lines(node, [
+    edge.calls ? `p50 ${duration(edge.p50_ms)} · p99 ${duration(edge.p99_ms)}` : "",
+    edge.first_p50_ms ? `first token ${duration(edge.first_p50_ms)}` : "",
+    sum("token_rate") ? `${number(sum("token_rate"))} tokens/s` : "",
+    sum("open_streams") || sum("in_flight") ? `${whole.format(sum("in_flight"))} under way, ${whole.format(sum("open_streams"))} streams` : "",
+    errors ? `${whole.format(errors)} errors in 5 min, the last: ${providerOf(backend.host).last_failure ?? "–"}` : "",
+  ]);
+  node.focusOn = focusOn((row) => row.backend.host === backend.host);
+}
+
+const wires = new Map();
+
+function drawWires(shown) {
+  const board = $("graph");
+  const svg = board.querySelector(".wires");
+  const frame = board.getBoundingClientRect();
+  const boxes = new Map();
+  for (const column of ["hosts", "rules", "providers"]) {
+    for (const node of $(column).children) if (node.dataset.key !== undefined) boxes.set(column + node.dataset.key, node.getBoundingClientRect());
+  }
+  const seen = new Set();
+  const isNarrow = boxes.size && $("hosts").getBoundingClientRect().left === $("rules").getBoundingClientRect().left;
+  const isRoomy = shown.length <= 14 && !isNarrow;
+  const slots = new Map(); // wires that end at one node, side by side
+  for (const row of shown) slots.set(row.backend.host, (slots.get(row.backend.host) ?? 0) + 1);
+  const used = new Map();
+  for (const row of shown) {
+    const rule = [row.host.name, row.rule.name].join(SEPARATOR);
+    const from = boxes.get("rules" + rule);
+    const to = boxes.get("providers" + row.backend.host);
+    if (!from || !to) continue;
+    const nth = (used.get(row.backend.host) ?? 0) + 1;
+    used.set(row.backend.host, nth);
+    const end = to.top + (to.height * nth) / (slots.get(row.backend.host) + 1);
+    const path = curve(from.right - frame.left, from.top + from.height / 2 - frame.top, to.left - frame.left, end - frame.top);
+    wire(svg, `e${row.key}`, path, { state: row.state, rate: row.edge.rate, rows: [row.key], label: isRoomy ? edgeLabel(row) : "", to: [to.left - frame.left, end - frame.top] });
+    seen.add(`e${row.key}`);
+    const host = boxes.get("hosts" + row.host.name);
+    if (host && !isNarrow && !seen.has(`h${rule}`)) {
+      const inner = curve(host.right - frame.left, host.top + host.height / 2 - frame.top, from.left - frame.left, from.top + from.height / 2 - frame.top);
+      const rows = shown.filter((each) => each.host === row.host && each.rule === row.rule).map((each) => each.key);
+      wire(svg, `h${rule}`, inner, { state: "inner", rate: ruleOf(row.host.name, row.rule.name).rate, rows, label: "", to: [0, 0] });
+      seen.add(`h${rule}`);
+    }
+  }
+  for (const [key, group] of wires) if (!seen.has(key)) {
+    group.remove();
+    wires.delete(key);
+  }
+}
+
+function curve(x1, y1, x2, y2) {
+  const bend = (x2 - x1) * 0.5;
+  return `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
+}
+
+function edgeLabel(row) {
+  if (row.backend.priority > 0) return `fallback${row.edge.rate ? ` · ${number(row.edge.rate)}/s` : ""}`;
+  if (row.backend.share === 1) return row.edge.rate ? `${number(row.edge.rate)}/s` : "";
+  return `wanted ${percent(row.backend.share)} · seen ${percent(row.edge.seen_share)}`;
+}
+
+function wire(svg, key, path, { state: name, rate, rows, label, to }) {
+  let group = wires.get(key);
+  if (!group) {
+    group = drawing("g", {});
+    group.append(drawing("path", {}), drawing("path", { class: "flow" }), drawing("text", { class: "wire-label" }), drawing("text", { class: "wire-mark" }));
+    svg.append(group);
+    wires.set(key, group);
+  }
+  const [line, flow, text, mark] = group.children;
+  group.rows = rows;
+  line.setAttribute("class", `wire is-${name}${rate ? "" : " is-idle"}`);
+  for (const each of [line, flow]) if (each.getAttribute("d") !== path) each.setAttribute("d", path);
+  line.style.strokeWidth = rate ? `${Math.min(14, 2 + 2 * Math.log2(1 + rate))}px` : "";
+  const isFlowing = rate > 0 && name !== "ejected" && name !== "rate_limited";
+  flow.style.display = isFlowing ? "" : "none";
+  const pace = isFlowing ? `${Math.max(0.35, 2 - Math.log10(1 + rate) * 0.7).toFixed(1)}s` : "";
+  if (flow.style.animationDuration !== pace) flow.style.animationDuration = pace;
+  text.setAttribute("x", to[0] - 10);
+  text.setAttribute("y", to[1] - 11);
+  say(text, label);
+  mark.setAttribute("x", to[0] - 26);
+  mark.setAttribute("y", to[1]);
+  say(mark, name === "ejected" ? STATES.ejected.mark : "");
+}
+
+const isLit = (row) => state.lit !== null && row.host.name === state.lit.host && row.rule.name === state.lit.rule;
+
+// What belongs to the node under the pointer or with the focus, or to the explained request.
+let pointed = null;
+function applyFocus() {
+  const lit = state.lit === null ? null : { rows: new Set(rows().filter(isLit).map((row) => row.key)) };
+  const on = pointed?.isConnected ? pointed.focusOn : lit;
+  $("graph").classList.toggle("has-focus", Boolean(on));
+  const isOn = (keys) => !on || [...keys].some((key) => on.rows.has(key));
+  for (const group of wires.values()) group.classList.toggle("is-dim", !isOn(group.rows));
+  for (const node of $("graph").querySelectorAll(".node")) node.classList.toggle("is-dim", !isOn(node.focusOn.rows));
+}
+
+// The calls
+
+const servedBy = (call) => call.attempts?.find((each) => each.is_served) ?? call.attempts?.at(-1);
+
+function callMatches(call) {
+  const kind = $("calls-kind").value;
+  if (kind === "failed" && (!call.error || call.is_abandoned)) return false;
+  if (kind === "retried" && (call.attempts?.length ?? 0) < 2) return false;
+  if (kind === "streams" && !call.is_stream) return false;
+  const wanted = $("calls-filter").value.trim().toLowerCase();
+  if (!wanted) return true;
+  const texts = [call.host, call.rule, call.model, call.consumer, call.error, call.operation, String(call.status), ...(call.attempts ?? []).map((each) => each.provider)];
+  return texts.some((text) => text?.toLowerCase().includes(wanted));
+}
+
+const currentCalls = () => (state.pausedCalls ?? state.snapshot?.calls ?? []).filter(callMatches);
+
+function drawCalls() {
+  const calls = currentCalls().slice(-200).reverse();
+  $("calls-none").hidden = calls.length > 0;
+  say($("calls-none"), state.snapshot.calls.length ? "No call matches." : "No calls yet.");
+  const make = () => {
+    const classes = ["", "result", "wide", "", "", "wide", "wider", "num", "num wide", "num wide", "num wide"];
+    const row = element("tr", { tabindex: "0", "aria-selected": "false" }, ...classes.map((name) => element("td", { class: name })));
+    row.addEventListener("click", () => openCall(row.dataset.key));
+    row.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" || event.key === " ") {
+        event.preventDefault();
+        openCall(row.dataset.key);
+      }
+    });
+    return row;
+  };
+  keep($("call-table").tBodies[0], calls, (call) => call.id, make, (row, call) => {
+    const tokens = call.input_tokens || call.output_tokens ? `${whole.format(call.input_tokens ?? 0)} → ${whole.format(call.output_tokens ?? 0)}` : "–";
+    const texts = [clock(call.at), resultText(call), call.host, call.rule ?? "–", servedBy(call)?.provider ?? "–", call.model ?? "–", call.consumer ?? "–",
+      duration(call.duration_ms), duration(call.first_ms), tokens, String(call.attempts?.length ?? 0)];
+    texts.forEach((text, at) => say(row.children[at], text));
+    row.children[1].className = `result ${resultClass(call)}`;
+    row.setAttribute("aria-selected", String(call.id === state.call?.id));
+  });
+}
+
+function resultText(call) {
+  if (!call.error) return `✓ ${call.status}`;
+  const mark = call.is_abandoned ? "◌" : "✕";
+  const code = call.error === String(call.status) ? "" : call.error.replaceAll("_", " ");
+  return `${mark} ${call.status ?? ""} ${code}`.replace(/\s+/g, " ").trim();
+}
+
+const resultClass = (call) => (call.is_abandoned ? "is-left" : call.error ? "is-bad" : "");
+
+function openCall(id) {
+  const call = currentCalls().find((each) => each.id === id);
+  if (!call) return;
+  state.call = call;
+  drawCall(call);
+  drawCalls();
+}
+
+function closeCall() {
+  const id = state.call?.id;
+  state.call = null;
+  $("call").hidden = true;
+  drawCalls();
+  [...$("call-table").tBodies[0].rows].find((row) => row.dataset.key === id)?.focus();
+}
+
+function rhythm(call) {
+  if (!call.is_stream) return null;
+  const ms = call.duration_ms - (call.first_ms ?? 0);
+  const each = call.events > 1 ? `, one every ${duration(ms / (call.events - 1))}` : "";
+  return `${whole.format(call.events ?? 0)} events in ${duration(ms)}${each}`;
+}
+
+function drawCall(call) {
+  const box = $("call");
+  const facts = [
+    ["Result", resultText(call)],
+    ["Began", new Date(call.at * 1000).toLocaleString()],
+    ["Took", duration(call.duration_ms)],
+    ["Host", call.host],
+    ["Route, rule", call.route ? `${call.route}, ${call.rule}` : "none was chosen"],
+    ["Operation", call.operation ? `${call.operation} (${call.dialect})` : null],
+    ["Model", call.model],
+    ["Tokens", call.input_tokens || call.output_tokens ? `${whole.format(call.input_tokens ?? 0)} in, ${whole.format(call.output_tokens ?? 0)} out` : null],
+    ["First token", call.is_stream ? duration(call.first_ms) : null],
+    ["Rhythm", rhythm(call)],
+    ["Broke off", call.is_stream && call.error ? `after ${whole.format(call.events ?? 0)} events, ${duration(call.duration_ms)} after it began` : null],
+    ["Sticky key", call.lacks_sticky_key ? "missing: the backend was drawn at random" : null],
+    ["Consumer", call.consumer],
+    ...(call.facts ?? []).map(([kind, name, value]) => [`${kind} ${name}`, value]),
+  ];
+  const list = element("dl", { class: "facts" });
+  for (const [name, value] of facts) if (value) list.append(element("dt", {}, name), element("dd", {}, value));
+  const link = traceLink(call);
+  if (link) list.append(element("dt", {}, "Trace"), element("dd", {}, link));
+  box.replaceChildren(
+    element("h3", {}, element("span", {}, `Call ${call.id}`), element("button", { type: "button", onclick: closeCall, "aria-label": "Close the call" }, "✕")),
+    list,
+    element("h3", {}, call.attempts?.length ? "Attempts" : "No attempt was made"),
+    element("ol", { class: "attempts" }, ...(call.attempts ?? []).map((attempt) => attemptItem(call, attempt))),
+    element("button", { type: "button", onclick: () => likeCall(call) }, "Explain a call like this"),
+  );
+  box.hidden = false;
+}
+
+function attemptItem(call, attempt) {
+  const ending = attempt.is_cancelled ? "cancelled" : attempt.error ?? String(attempt.status ?? "");
+  const kind = attempt.is_cancelled ? "is-left" : attempt.error ? "is-bad" : "";
+  const bar = element("span", { class: `span ${kind}` });
+  const whole_ms = Math.max(call.duration_ms, 0.1);
+  bar.style.left = `${(100 * attempt.begun_ms) / whole_ms}%`;
+  bar.style.width = `${Math.max(0.5, (100 * attempt.took_ms) / whole_ms)}%`;
+  const track = element("div", { class: "track", role: "img", "aria-label": `from ${duration(attempt.begun_ms)}, for ${duration(attempt.took_ms)}` }, bar);
+  if (attempt.is_served && call.first_ms) {
+    const first = element("span", { class: "first", title: `first token after ${duration(call.first_ms)}` });
+    first.style.left = `${(100 * call.first_ms) / whole_ms}%`;
+    track.append(first);
+  }
+  const mark = attempt.is_cancelled ? "◌" : attempt.error ? "✕" : "✓";
+  return element("li", {},
+    element("p", {}, element("b", {}, `${attempt.number}. ${attempt.kind}: ${attempt.host}`), attempt.model ? `, ${attempt.model}` : ""),
+    track,
+    element("p", {}, element("span", { class: `result ${kind}` }, `${mark} ${ending.replaceAll("_", " ")}`), ` after ${duration(attempt.took_ms)}. Why: ${attempt.why}.`));
+}
+
+function traceLink(call) {
+  const template = state.snapshot.trace_url;
+  if (!call.trace_id) return null;
+  if (!template) return call.trace_id;
+  const url = template.replaceAll("{trace_id}", call.trace_id);
+  return /^https?:\/\//.test(url) ? element("a", { href: url, rel: "noopener noreferrer", target: "_blank" }, call.trace_id) : call.trace_id;
+}
+
+function togglePause() {
+  state.pausedCalls = state.pausedCalls ? null : [...(state.snapshot?.calls ?? [])];
+  $("pause").setAttribute("aria-pressed", String(state.pausedCalls !== null));
+  say($("pause"), state.pausedCalls ? "Go on" : "Pause");
+  schedule();
+}
+
+// Explain
+
+function drawHostNames() {
+  const names = Object.keys(state.snapshot.hosts).slice(0, 1000);
+  keep($("host-names"), names, (name) => name, (name) => element("option", { value: name }), () => {});
+  if (!$("form").elements.host.value && names.length) $("form").elements.host.value = names[0];
+}
+
+const formLines = (text) => text.split("\n").map((line) => line.trim()).filter(Boolean);
+
+function readForm() {
+  const { host, path, headers, attributes, body } = $("form").elements;
+  const split = (mark, what) => (line) => {
+    const at = line.indexOf(mark);
+    if (at < 1) throw new Error(`${what}, not: ${line}`);
+    return [line.slice(0, at).trim(), line.slice(at + 1).trim()];
+  };
+  return {
+    host: host.value.trim(),
+    path: path.value.trim() || "/",
+    headers: formLines(headers.value).map(split(":", "a header is written name: value")),
+    attributes: Object.fromEntries(formLines(attributes.value).map(split("=", "an attribute is written name=value"))),
+    body: body.value,
+  };
+}
+
+async function ask(event) {
+  event?.preventDefault();
+  try {
+    const asked = readForm();
+    const response = await fetch("explain", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(asked) });
+    if (!response.ok) throw new Error(await response.text());
+    $("form-error").hidden = true;
+    drawExplained(asked, await response.json());
+  } catch (error) {
+    say($("form-error"), error.message);
+    $("form-error").hidden = false;
+  }
+}
+
+function drawExplained(asked, told) {
+  const { explanation, copies } = told;
+  const box = $("explained");
+  const isServed = explanation.refusal === null;
+  const verdict = isServed ? `Rule ${explanation.rule} takes it` : `Refused: ${explanation.refusal.status} ${explanation.refusal.code}`;
+  const items = explanation.rules.map((rule) => element("li", { class: rule.outcome === "selected" ? "is-selected" : "" },
+    element("b", {}, `${rule.outcome === "selected" ? "✓ selected" : "– skipped"} ${rule.name}`), rule.reasons.join("; ")));
+  const backends = explanation.backends.map((each) => element("tr", {},
+    element("td", {}, String(each.priority)), element("td", { class: "num" }, percent(each.share)), element("td", {}, each.provider), element("td", {}, each.model ?? "–"), element("td", {}, each.is_sticky_choice ? "by its sticky key" : "")));
+  box.replaceChildren(
+    element("h3", {}, verdict),
+    isServed ? "" : element("p", {}, explanation.refusal.message),
+    element("ul", { class: "rules" }, ...items),
+    isServed ? element("button", { type: "button", onclick: () => light(explanation) }, "Show it in the graph") : "",
+    backends.length ? element("table", {}, element("caption", {}, "Backends"), element("thead", {}, element("tr", {}, ...["Priority", "Share", "Provider", "Model", ""].map((name) => element("th", { scope: "col" }, name)))), element("tbody", {}, ...backends)) : "",
+    element("pre", { id: "explained-text", tabindex: "0", "aria-label": "The explanation as text" }, told.text),
+    element("div", { class: "bar" }, element("span", { class: "hint" }, "Copy as"),
+      ...[["curl", "curl"], ["command", "llm-mesh explain"], ["pytest", "pytest test"]].map(([name, label]) =>
+        element("button", { type: "button", "data-copy": name, onclick: () => copy(copies[name]) }, label))),
+    element("pre", { id: "copied", tabindex: "0", hidden: "", "aria-label": "What was copied" }),
+  );
+}
+
+async function copy(text) {
+  const box = $("copied");
+  box.hidden = false;
+  say(box, text);
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    getSelection().selectAllChildren(box); // without a secure context: Ctrl+C does the rest
+  }
+}
+
+function light(explanation) {
+  state.lit = { host: explanation.virtual_host, rule: explanation.rule };
+  $("mesh-filter").value = "";
+  location.hash = "mesh";
+}
+
+function likeCall(call) {
+  const form = $("form").elements;
+  form.host.value = call.host;
+  form.path.value = call.path || "/v1/chat/completions";
+  const of = (kind, mark) => (call.facts ?? []).filter(([each]) => each === kind).map(([, name, value]) => `${name}${mark}${value}`).join("\n");
+  form.headers.value = of("header", ": ");
+  form.attributes.value = [of("attribute", "="), call.consumer ? `consumer=${call.consumer}` : ""].filter(Boolean).join("\n");
+  form.body.value = call.model ? JSON.stringify({ model: call.model }) : "{}";
+  location.hash = "explain";
+  ask();
+}
+
+// The configuration
+
+function drawConfig() {
+  const { config, at, workers, hosts } = state.snapshot;
+  say($("config-state"), config.state === "ok" ? "✓ in use" : "▲ stale");
+  say($("config-generation"), whole.format(config.generation));
+  say($("config-age"), age(Math.max(0, at - config.loaded_at)));
+  say($("config-workers"), whole.format(workers));
+  const drawn = JSON.stringify([config, snapshotVersion()]);
+  if ($("routes").dataset.drawn === drawn) return; // a selection in it must last
+  $("routes").dataset.drawn = drawn;
+  const stale = config.state === "ok" ? [] : [element("p", { class: "bad" }, "The newest configuration cannot be used; the last good one is.")];
+  const problems = config.problems.map((each) => element("p", { class: "problem" },
+    element("b", { class: each.severity === "error" ? "bad" : "" }, each.severity === "error" ? "✕ error " : "▲ warning "), element("code", {}, each.place), element("br"), each.text));
+  $("problems").replaceChildren(...stale, ...(problems.length ? problems : [element("p", { class: "hint" }, "None.")]));
+  const changes = config.changes.map((each) => element("p", { class: "change" }, element("b", {}, `Generation ${each.generation}, ${clock(each.at)}`),
+    ...[["added", each.added], ["removed", each.removed], ["changed", each.changed]].filter(([, names]) => names.length).flatMap(([word, names]) => [element("br"), `${word}: ${names.join(", ")}`])));
+  $("changes").replaceChildren(...(changes.length ? changes : [element("p", { class: "hint" }, "Nothing since this view began.")]));
+  const lines = Object.values(hosts).slice(0, MAX_ROWS).map((host) => element("tr", {}, element("th", { scope: "row" }, host.name), element("td", {}, host.route),
+    element("td", {}, ...host.rules.flatMap((rule, at) => [at ? element("br") : "", `${rule.name}: ${rule.matches.join(" or ")}`])),
+    element("td", {}, ...host.rules.flatMap((rule, at) => [at ? element("br") : "", rule.backends.map((each) => `${each.provider} ${wantedText(each)}`).join(", ")]))));
+  $("routes").replaceChildren(element("table", {}, element("thead", {}, element("tr", {}, ...["Host", "Route", "Rules", "Backends"].map((name) => element("th", { scope: "col" }, name)))), element("tbody", {}, ...lines)));
+}
+
+const snapshotVersion = () => [state.snapshot.version ?? 0, Object.keys(state.snapshot.hosts).length];
+
+// Screens, keys, and the beginning
+
+function show() {
+  const wanted = location.hash.slice(1);
+  state.screen = ["mesh", "calls", "explain", "config"].includes(wanted) ? wanted : "mesh";
+  for (const name of ["mesh", "calls", "explain", "config"]) {
+    $(name).hidden = name !== state.screen;
+    const link = document.querySelector(`nav a[data-screen="${name}"]`);
+    if (name === state.screen) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  pointed = null;
+  schedule();
+}
+
+function toggleTable(isTable) {
+  state.isTable = isTable;
+  $("as-graph").setAttribute("aria-pressed", String(!isTable));
+  $("as-table").setAttribute("aria-pressed", String(isTable));
+  schedule();
+}
+
+function step(by) {
+  const calls = currentCalls().slice(-200).reverse();
+  const at = calls.findIndex((call) => call.id === state.call?.id);
+  const next = calls[Math.max(0, Math.min(calls.length - 1, at < 0 ? 0 : at + by))];
+  if (next) openCall(next.id);
+}
+
+function pressed(event) {
+  if (event.key === "Escape" && state.call && !$("keys").open) return closeCall();
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog")) return undefined;
+  const screen = { 1: "mesh", 2: "calls", 3: "explain", 4: "config" }[event.key];
+  if (screen) location.hash = screen;
+  else if (event.key === "?") $("keys").showModal();
+  else if (event.key === "t" && state.screen === "mesh") toggleTable(!state.isTable);
+  else if (event.key === "p" && state.screen === "calls") togglePause();
+  else if (event.key === "j" && state.screen === "calls") step(1);
+  else if (event.key === "k" && state.screen === "calls") step(-1);
+  else if (event.key === "/") {
+    const filter = { mesh: "mesh-filter", calls: "calls-filter" }[state.screen];
+    if (!filter) return undefined;
+    event.preventDefault();
+    $(filter).focus();
+  }
+  return undefined;
+}
+
+function begin() {
+  for (const id of ["mesh-filter", "calls-filter", "calls-kind"]) $(id).addEventListener("input", schedule);
+  $("as-graph").addEventListener("click", () => toggleTable(false));
+  $("as-table").addEventListener("click", () => toggleTable(true));
+  $("pause").addEventListener("click", togglePause);
+  $("form").addEventListener("submit", ask);
+  $("like-last").addEventListener("click", () => {
+    const last = state.snapshot?.calls.at(-1);
+    if (last) likeCall(last);
+  });
+  $("lit").querySelector("button").addEventListener("click", () => {
+    state.lit = null;
+    schedule();
+  });
+  $("show-keys").addEventListener("click", () => $("keys").showModal());
+  const point = (event) => {
+    pointed = event.type === "mouseout" || event.type === "focusout" ? null : event.target.closest(".node");
+    applyFocus();
+  };
+  for (const kind of ["mouseover", "mouseout", "focusin", "focusout"]) $("graph").addEventListener(kind, point);
+  document.addEventListener("keydown", pressed);
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return;
+    watchConnection();
+    schedule();
+  });
+  new ResizeObserver(schedule).observe($("main"));
+  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", schedule);
+  window.addEventListener("hashchange", show);
+  setInterval(watchConnection, 1000);
+  show();
+  connect();
+}
+
+begin();

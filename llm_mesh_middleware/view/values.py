@@ -1,0 +1,279 @@
+"""What the view knows, as values: one worker's report, the snapshot of all of them, a diff.
+
+    Hub.report()   Report, one of each worker
+    merge          Snapshot: what a viewer gets first, and what `snapshot.json` is
+    Feed           Diff: what has changed since, once a second
+
+None of them holds a key, a message or a path: names of the configuration, counts, times, codes.
+Tables are keyed by names joined with `SEPARATOR`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = [
+    "SEPARATOR",
+    "Attempt",
+    "Backend",
+    "Call",
+    "Change",
+    "ConfigProblem",
+    "ConfigStatus",
+    "Diff",
+    "Edge",
+    "Host",
+    "ProviderReport",
+    "ProviderState",
+    "Report",
+    "Rule",
+    "RuleTraffic",
+    "Second",
+    "Snapshot",
+    "Traffic",
+    "key_of",
+]
+
+SEPARATOR = "\x1f"
+
+# The second on the monotonic clock, which all processes of a machine share; calls, errors, tokens.
+Second = tuple[int, int, int, int]
+
+
+def key_of(*names: str) -> str:
+    """Return the key of a row in a table."""
+    return SEPARATOR.join(names)
+
+
+class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One attempt of a call; times are milliseconds since the call began.
+
+    `kind` is first, retry, fallback or hedge, `why` says the same for people. `error` is a code or
+    a status, None if the attempt went well or was cancelled.
+    """
+
+    number: int
+    provider: str
+    host: str
+    kind: str
+    why: str
+    begun_ms: float
+    took_ms: float
+    model: str | None = None
+    status: int | None = None
+    error: str | None = None
+    is_served: bool = False
+    is_cancelled: bool = False
+
+
+class Call(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One exchange that has ended.
+
+    `facts` are the values of the request that the rules of its host look at, as
+    `(kind, name, value)`; a value that may be a credential is masked. `at` is when it began, in
+    seconds since the epoch.
+    """
+
+    id: str
+    at: float
+    host: str
+    duration_ms: float
+    route: str | None = None
+    rule: str | None = None
+    operation: str | None = None
+    path: str | None = None
+    dialect: str | None = None
+    status: int | None = None
+    error: str | None = None
+    is_abandoned: bool = False
+    is_stream: bool = False
+    first_ms: float | None = None
+    events: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    model: str | None = None
+    consumer: str | None = None
+    lacks_sticky_key: bool = False
+    trace_id: str | None = None
+    facts: tuple[tuple[str, str, str], ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+
+
+class Traffic(msgspec.Struct, frozen=True):
+    """What one worker has counted of a rule's calls, or of an edge's attempts.
+
+    `key` is (host, rule) or (host, rule, provider). Sums are over the window that their names say;
+    `durations` and `firsts` are the buckets of histograms over the last minute.
+    """
+
+    key: tuple[str, ...]
+    recent: tuple[int, int, int]
+    minute: int
+    five_minutes: tuple[int, int]
+    durations: list[int]
+    firsts: list[int]
+    in_flight: int
+    open_streams: int
+    sticky_missing: int
+
+
+class ProviderReport(msgspec.Struct, frozen=True):
+    """How one worker finds a provider; `state` is one of those of `Mesh.health()`."""
+
+    state: str
+    ejected_for_s: float
+    failures: int
+    rate_limits: int
+    in_flight: int
+    last_failure: str | None
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What one worker has seen; `calls` are those after the number that was asked for."""
+
+    worker: int
+    last_number: int
+    calls: list[Call]
+    traffic: list[Traffic]
+    seconds: list[Second]
+    providers: dict[str, ProviderReport]
+
+
+class Backend(msgspec.Struct, frozen=True):
+    """A backend of a rule; `share` is the part of its priority's requests that it should get."""
+
+    provider: str
+    host: str
+    model: str | None
+    priority: int
+    weight: int
+    share: float
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """A rule; `matches` are its conditions as text, one text for each alternative."""
+
+    name: str
+    matches: tuple[str, ...]
+    sticky: str | None
+    backends: tuple[Backend, ...]
+
+
+class Host(msgspec.Struct, frozen=True):
+    """A virtual host."""
+
+    name: str
+    route: str
+    rules: tuple[Rule, ...]
+
+
+class RuleTraffic(msgspec.Struct, frozen=True):
+    """The calls of a rule: rates over the last five seconds, counts over five minutes."""
+
+    rate: float
+    error_rate: float
+    token_rate: float
+    calls: int
+    errors: int
+    p50_ms: float | None
+    p99_ms: float | None
+    sticky_missing: int
+
+
+class Edge(msgspec.Struct, frozen=True):
+    """The attempts of one rule at one backend: as `RuleTraffic`, and what is under way.
+
+    `seen_share` is the part of the rule's attempts in the last minute.
+    """
+
+    rate: float
+    error_rate: float
+    token_rate: float
+    calls: int
+    errors: int
+    p50_ms: float | None
+    p99_ms: float | None
+    first_p50_ms: float | None
+    in_flight: int
+    open_streams: int
+    seen_share: float | None
+
+
+class ProviderState(msgspec.Struct, frozen=True):
+    """A provider over all workers; the worst state that one of them has found.
+
+    `state` is healthy, half_open, ejected or rate_limited, and unknown where none has called it.
+    `ejected_in` counts the workers that have ejected it.
+    """
+
+    state: str
+    ejected_for_s: float
+    ejected_in: int
+    failures: int
+    in_flight: int
+    last_failure: str | None
+
+
+class ConfigProblem(msgspec.Struct, frozen=True):
+    """A problem of the newest configuration."""
+
+    place: str
+    text: str
+    severity: str
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What one generation changed, compared with the one that was seen before it."""
+
+    generation: int
+    at: float
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+
+
+class ConfigStatus(msgspec.Struct, frozen=True):
+    """Which configuration is in use, and what is wrong with the newest."""
+
+    state: str
+    generation: int
+    loaded_at: float
+    problems: tuple[ConfigProblem, ...]
+    changes: tuple[Change, ...]
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """Everything that a viewer sees."""
+
+    at: float
+    second: int
+    workers: int
+    config: ConfigStatus
+    hosts: dict[str, Host]
+    rules: dict[str, RuleTraffic]
+    edges: dict[str, Edge]
+    providers: dict[str, ProviderState]
+    seconds: list[Second]
+    calls: list[Call]
+    trace_url: str | None = None
+
+
+class Diff(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What has changed since the snapshot or the diff before: rows that are new or different.
+
+    `gone` has the keys of removed rows by table. `calls` are new ones, the newest last; `skipped`
+    counts those that are left out because there were too many in one second.
+    """
+
+    at: float
+    second: int
+    workers: int
+    config: ConfigStatus | None = None
+    hosts: dict[str, Host] = {}
+    rules: dict[str, RuleTraffic] = {}
+    edges: dict[str, Edge] = {}
+    providers: dict[str, ProviderState] = {}
+    gone: dict[str, list[str]] = {}
+    seconds: list[Second] = []
+    calls: list[Call] = []
+    skipped: int = 0
