@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -167,6 +168,46 @@ def explain(config: tuple[str, ...], **request: Any) -> None:
     from .explain_command import report
 
     sys.exit(report(config, **request))
+
+
+@main.command()
+@click.argument("folder", default="mesh", type=click.Path(path_type=Path))
+def init(folder: Path) -> None:
+    """Write a commented starter folder of manifests.
+
+    FOLDER is made if it does not exist; files in it are never overwritten. Default: mesh.
+
+    Exit code 0 if the files were written, 1 if one of them exists or cannot be written.
+    """
+    from .init import write
+
+    write(folder)
+
+
+@main.command()
+@click.option(
+    "--config",
+    "-c",
+    multiple=True,
+    type=click.Path(),
+    help="Manifest or directory of manifests; may be repeated. Default: LLM_MESH_CONFIG.",
+)
+@click.option(
+    "--send", is_flag=True, help="Also send a short chat request to each model; it may be billed."
+)
+@click.option("--model", help="Model to send to a provider that is configured without one.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check(config: tuple[str, ...], send: bool, model: str | None, as_json: bool) -> None:
+    """Connect to each provider for real, and say what does not work.
+
+    Tries DNS, TCP, TLS, the key and the model, in this order; with --send also a first token.
+
+    Exit code 0 if nothing has failed, 1 if something has or the configuration cannot be used, 2 for
+    a wrong command line.
+    """
+    from .check import report
+
+    sys.exit(report(config, send=send, model=model, as_json=as_json))
 
 
 @main.command()
