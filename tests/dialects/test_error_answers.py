@@ -34,11 +34,9 @@ UNCHANGED = [
     b'{ "error" : "just text" ,\r\n "x": 1e2 }\n',
     b'{"error":{"message":"\\u4f60 \\/ \xe4\xbd\xa0"}}',
     b'{"code":"InvalidApiKey","message":"no","request_id":"r"}',
-    b'{"detail":"Not Found"}',
     b"{}",
-    b'["error"]',
-    b'[{"error":{"code":400,"message":"Cannot find field.","status":"INVALID_ARGUMENT"}}]\n',
-    b'"quota exceeded"',
+    b"[]",
+    b'{"id":"x","choices":[]}',
     b'{"message":"lone \\ud83d","limit":NaN}',
 ]
 
@@ -51,6 +49,61 @@ def test_an_error_keeps_status_body_and_fields(status: int, asked: str) -> None:
         assert (got[0], got[2]) == (status, body)
         assert got[1][b"content-type"] == b"application/json"
         assert (got[1][b"retry-after"], got[1][b"x-ratelimit-reset"]) == (b"7", b"1s")
+
+
+def told(reason: str) -> dict[str, object]:
+    """The members that tell an SDK the reason."""
+    members = {"message": reason, "type": "upstream_error", "param": None, "code": "upstream_error"}
+    return {"error": members}
+
+
+GEMINI = {"error": {"code": 400, "message": "Cannot find field.", "status": "INVALID_ARGUMENT"}}
+
+
+@pytest.mark.parametrize(
+    ("body", "made"),
+    [
+        ([GEMINI], GEMINI),
+        ("quota exceeded", told("quota exceeded")),
+        (["bad", "worse"], told('["bad","worse"]')),
+        ({"detail": "Not Found"}, {"detail": "Not Found", **told("Not Found")}),
+        (
+            {"detail": [{"msg": "field required"}], "x": 1},
+            {"detail": [{"msg": "field required"}], "x": 1, **told('[{"msg":"field required"}]')},
+        ),
+        (
+            {"title": "Too long", "status": 400},
+            {"title": "Too long", "status": 400, **told("Too long")},
+        ),
+        ("x" * 9999, told("x" * 500)),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+@pytest.mark.parametrize("asked", ["{}", '{"stream": true}'])
+def test_a_reason_is_put_where_sdks_look_for_it(body: object, made: object, asked: str) -> None:
+    status, headers, got = answer(400, json.dumps(body).encode(), JSON, asked=asked)
+    assert (status, json.loads(got)) == (400, made)
+    assert headers[b"content-type"] == b"application/json"
+
+
+@pytest.mark.parametrize("body", [b'{"id":"x","choices":null}', b'{"choices" : null}'])
+def test_a_completion_without_choices_is_no_success(body: bytes) -> None:
+    error = play(ROUTES, request(), *answers(200, body, JSON), host=ACME).error
+    assert error is not None
+    assert getattr(error, "status", None) == 502
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"id":"x","choices":[]}',
+        b'{"data":[{"embedding":[1]}]}',
+        b'{"choices":null,"output":[]}',
+        b'{"text":"the \\"choices\\" that we have"}',
+    ],
+)
+def test_what_is_no_completion_needs_no_choices(body: bytes) -> None:
+    assert answer(200, body, JSON)[2] == body
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from ...exceptions import AnswerableError
 from ..objects import objects_in, read_object
 from ..openai_errors import error_body
 from ..same import SameTransformer
-from .facts import ChatFacts, read_fields
+from .facts import ChatFacts, lacks_choices, read_fields
 from .transformer import CompletionTransformer
 
 __all__ = ["CHAT", "DIALECT", "OPERATIONS", "OpenAIChat"]
@@ -37,7 +37,8 @@ class OpenAIChat:
 
     def read_whole(self, body: bytes) -> Whole | None:
         """Return what a whole response says, or None if no SDK can read it."""
-        return read_fields(body)
+        fields = read_fields(body)
+        return None if fields is not None and lacks_choices(fields, body) else fields
 
     def read_messages(self, body: bytes) -> list[dict[str, Any]]:
         """Return the messages that a whole response holds, for a record of its content."""

@@ -19,7 +19,7 @@ from ..error_objects import tells_error
 from ..lenient import LenientDecoder
 from .usage import ChatUsage
 
-__all__ = ["DONE", "ChatFacts", "ChatFields", "read_fields", "without_usage"]
+__all__ = ["DONE", "ChatFacts", "ChatFields", "lacks_choices", "read_fields", "without_usage"]
 
 # The data of the event that ends a stream.
 DONE = b"[DONE]"
@@ -113,6 +113,21 @@ _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 # Members that hold a part of a response in one dialect or another.
 _CARRIERS = frozenset(("delta", "message", "output", "response", "content", "candidates"))
+
+
+def lacks_choices(fields: ChatFields, body: bytes) -> bool:
+    """Return whether a whole completion has null for its choices, and nothing in their place.
+
+    Gateways answer 200 with this when their own provider has failed; SDKs fail on it.
+    """
+    if fields.choices is not None or fields.is_error or b'"choices"' not in body:
+        return False
+    try:
+        members = _decode_members(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return bytes(members.get("choices", b"")) == b"null" and _CARRIERS.isdisjoint(members)
+
 
 # Members that each event of a stream repeats.
 _REPEATED = frozenset(

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import json
+
 from ..._core.dialect import Dialect
 from ..._core.http.body_form import BodyForm, body_form
 from ..._core.http.sse import EventCutter, event_data
+from ..._core.values.lenient_json import parse_json
 from ..._core.values.payload import is_json
 from ...exceptions import UpstreamError
 
-__all__ = ["error_body", "first_event"]
+__all__ = ["error_body", "first_event", "with_reason"]
 
 # How much of an error that is no JSON the client is shown.
 _MAX_SHOWN = 500
 
+# Where errors that are no error objects have their reason.
+_REASONS = ("detail", "error_description", "msg", "reason", "title")
+
 
 def error_body(dialect: Dialect, host: str, status: int, body: bytes) -> bytes:
-    """Return JSON of any shape as it is; the first event of a stream; else an object with the text.
+    """Return the JSON that tells an SDK why: nearly always the provider's own, as it is.
+
+    Of a stream it is the first event; what is no JSON becomes an object with its text.
 
     A page of HTML is not shown: it is written for people, and says nothing that an SDK could.
     """
     if body_form(body) is BodyForm.EVENTS:
         body = event_data(first_event(body)) or body
     if is_json(body):
-        return body
+        return with_reason(dialect, body)
     text = body.decode(errors="ignore").strip()[:_MAX_SHOWN]
     shown = "".join(char if char.isprintable() else " " for char in text)
     message = f"{host} answered {status} without an error object"
@@ -38,3 +46,33 @@ def first_event(body: bytes) -> bytes:
         if event_data(event):
             return event
     return cutter.rest()
+
+
+def with_reason(dialect: Dialect, body: bytes) -> bytes:
+    """Return a JSON error from which SDKs can read the reason; nothing that it says is lost.
+
+    They look into the `error` of an object, and for a `message`. Others write a list of one object,
+    a string, or the reason under another name.
+    """
+    try:
+        value = parse_json(body)
+    except ValueError:
+        return body
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):
+        value = value[0]
+        body = _encoded(value)
+    members = value if isinstance(value, dict) else {}
+    if "error" in members or isinstance(members.get("message"), str) or not value:
+        return body
+    reason = next((members[name] for name in _REASONS if members.get(name)), None)
+    if members and reason is None:
+        return body
+    reason = value if reason is None else reason
+    text = reason if isinstance(reason, str) else _encoded(reason).decode(errors="replace")
+    told = json.loads(dialect.write_error(UpstreamError(text[:_MAX_SHOWN])))
+    return _encoded({**members, **told})
+
+
+def _encoded(value: object) -> bytes:
+    """Return JSON; half a surrogate pair, which providers send, is written as an escape."""
+    return json.dumps(value, separators=(",", ":")).encode()
