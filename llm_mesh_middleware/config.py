@@ -13,15 +13,27 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.config import JsonDict
 
 from ._schema.base import EXTENSION, Name, Wire
-from ._schema.json_schema import make_schema
-from ._schema.provider import (
-    APIKeySource,
-    LLMProviderSpec,
+from ._schema.dialects import (
+    AnthropicConfig,
+    AzureOpenAIConfig,
+    BedrockConfig,
+    GeminiConfig,
     OpenAIConfig,
+    VertexConfig,
+)
+from ._schema.json_schema import make_schema
+from ._schema.keys import (
+    AmbientCredentials,
+    APIKeySource,
+    AWSCredentials,
+    GoogleCredentials,
+    SecretKeyRef,
+)
+from ._schema.provider import (
+    LLMProviderSpec,
     OutlierDetection,
     ProviderConfig,
     ProviderConfigs,
-    SecretKeyRef,
     UpstreamTLS,
     WorkloadSelector,
 )
@@ -40,7 +52,14 @@ from ._schema.wording import Path, format_field
 
 __all__ = [
     "APIKeySource",
+    "AWSCredentials",
+    "AmbientCredentials",
+    "AnthropicConfig",
+    "AzureOpenAIConfig",
     "BackendRef",
+    "BedrockConfig",
+    "GeminiConfig",
+    "GoogleCredentials",
     "InferencePoolRef",
     "LLMProvider",
     "LLMProviderSpec",
@@ -59,6 +78,7 @@ __all__ = [
     "StickyBy",
     "StringMatch",
     "UpstreamTLS",
+    "VertexConfig",
     "WorkloadSelector",
     "json_schema",
     "used_extensions",

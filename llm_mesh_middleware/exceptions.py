@@ -17,6 +17,7 @@
     │   └── UnsupportedEncoding     415  unsupported_content_encoding
     ├── UpstreamError               the provider is at fault; 5xx, generic text
     │   ├── UpstreamConnectError    502  upstream_connect_error
+    │   ├── CredentialUnavailable   502  upstream_credential_error
     │   ├── UpstreamProtocolError   502  upstream_protocol_error
     │   │   ├── RequestNotSent      502  upstream_protocol_error
     │   │   └── ResponseTooLarge    502  upstream_protocol_error
@@ -42,6 +43,7 @@ __all__ = [
     "AnswerableError",
     "ClientDisconnected",
     "ConfigError",
+    "CredentialUnavailable",
     "InvalidClientKey",
     "InvalidJSON",
     "LoopDetected",
@@ -242,6 +244,12 @@ class UpstreamConnectError(UpstreamError):
     def __init__(self, message: str, *, has_connected: bool = False) -> None:
         self.has_connected = has_connected
         super().__init__(message)
+
+
+class CredentialUnavailable(UpstreamError):
+    """The credential for a provider cannot be had: its source is away, or refuses."""
+
+    code = "upstream_credential_error"
 
 
 class UpstreamProtocolError(UpstreamError):

@@ -13,9 +13,12 @@ from .faults import APIFault
 
 __all__ = ["decode", "referred", "unread"]
 
+# The deepest: bedrockConfig, credentials, secretAccessKeyFrom, secretKeyRef.
+_DEPTH = 4
+
 
 def referred(providers: Iterable[Object]) -> frozenset[SecretName]:
-    """The Secrets that `apiKeyFrom.secretKeyRef` names, each in its provider's namespace.
+    """The Secrets that `secretKeyRef` names, each in its provider's namespace.
 
     The objects may be wrong in any way: whoever parses them will say so.
     """
@@ -28,10 +31,20 @@ def _referred(provider: Object) -> Iterator[SecretName]:
     specific = _at(configs, "routeSpecificConfigs")
     every = [_at(configs, "defaultConfig")]
     every += list(specific.values()) if isinstance(specific, Mapping) else []
-    for config in every:
-        name = _at(config, "openAIConfig", "apiKeyFrom", "secretKeyRef", "name")
+    for name in (name for config in every for name in _names(config, _DEPTH)):
         if isinstance(namespace, str) and isinstance(name, str) and _is_name(name):
             yield namespace, name
+
+
+def _names(value: object, depth: int) -> Iterator[object]:
+    """Yield the name in each `secretKeyRef` below a configuration, such as an `apiKeyFrom`."""
+    if not isinstance(value, Mapping) or not depth:
+        return
+    for key, inner in value.items():
+        if key == "secretKeyRef":
+            yield _at(inner, "name")
+        else:
+            yield from _names(inner, depth - 1)
 
 
 def _is_name(name: str) -> bool:

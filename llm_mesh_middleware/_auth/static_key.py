@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from .._core.values.messages import UpstreamRequest
+from .._core.values.messages import Deadline, UpstreamRequest
 from .._core.values.steps import Step, StepResult
 
 __all__ = ["StaticHeader", "bearer_token"]
@@ -21,7 +21,7 @@ class StaticHeader:
     value: bytes = field(repr=False)
 
     def apply(
-        self, request: UpstreamRequest, wall_clock: Callable[[], float]
+        self, request: UpstreamRequest, wall_clock: Callable[[], float], deadline: Deadline
     ) -> Generator[Step, StepResult, UpstreamRequest]:
         """Return the request with the key; nothing is waited for."""
         others = [field for field in request.headers if field[0] != self.name]

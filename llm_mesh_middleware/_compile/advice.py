@@ -12,7 +12,8 @@ from typing import Literal
 from .._core.explaining.redaction import is_credential
 from .._core.routing.matching import Exact, Prefix, Present, StringTest
 from .._manifest import Manifest, Resource
-from ..config import LLMProvider, LLMRoute, OpenAIConfig, RouteMatch
+from .._schema.dialects import DialectConfig
+from ..config import LLMProvider, LLMRoute, ProviderConfig, RouteMatch
 from ..config import RouteRule as RuleConfig
 from ..exceptions import Problem
 from .matches import string_test, subjects
@@ -20,6 +21,12 @@ from .matches import string_test, subjects
 __all__ = ["advise"]
 
 _Path = tuple[str | int, ...]
+_LITERAL_KEYS: tuple[tuple[str, ...], ...] = (
+    ("apiKey",),
+    ("credentials", "secretAccessKey"),
+    ("credentials", "sessionToken"),
+    ("vertex", "accessToken"),
+)
 _WARNING: Literal["warning"] = "warning"
 
 
@@ -122,10 +129,11 @@ def _blockers(
 
 def _provider_advice(resource: Resource, provider: LLMProvider) -> Iterator[Problem]:
     for place, config in _configs(provider):
-        key = (*place, "apiKey")
-        if resource.has_literal(key):
-            message = "contains a literal key; use ${NAME} or apiKeyFrom"
-            yield resource.problem(key, message, _WARNING)
+        for *inner, name in _LITERAL_KEYS:
+            key = (*place, *inner, name)
+            if resource.has_literal(key):
+                message = f"contains a literal key; use ${{NAME}} or {name}From"
+                yield resource.problem(key, message, _WARNING)
         for name in config.headers:
             header = (*place, "headers", name)
             if is_credential(name) and resource.has_literal(header):
@@ -133,11 +141,16 @@ def _provider_advice(resource: Resource, provider: LLMProvider) -> Iterator[Prob
                 yield resource.problem(header, message, _WARNING)
 
 
-def _configs(provider: LLMProvider) -> Iterator[tuple[_Path, OpenAIConfig]]:
-    """Yield every `openAIConfig` with its path."""
+def _configs(provider: LLMProvider) -> Iterator[tuple[_Path, DialectConfig]]:
+    """Yield the configuration of every dialect with its path."""
     configs, path = provider.spec.configs, ("spec", "configs")
-    if (default := configs.default_config.open_ai_config) is not None:
-        yield (*path, "defaultConfig", "openAIConfig"), default
+    yield from _dialects(configs.default_config, (*path, "defaultConfig"))
     for rule, specific in configs.route_specific_configs.items():
-        if specific.open_ai_config is not None:
-            yield (*path, "routeSpecificConfigs", rule, "openAIConfig"), specific.open_ai_config
+        yield from _dialects(specific, (*path, "routeSpecificConfigs", rule))
+
+
+def _dialects(config: ProviderConfig, path: _Path) -> Iterator[tuple[_Path, DialectConfig]]:
+    for name, field in type(config).model_fields.items():
+        inner = getattr(config, name)
+        if inner is not None:
+            yield (*path, field.alias or name), inner

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
@@ -18,19 +18,18 @@ from .._core.provider.secrets import Secrets
 from .._core.provider.upstream import Upstream
 from .._core.values.endpoint import Endpoint, TLSFiles
 from .._core.values.payload import raw
-from .._dialects.anthropic import MESSAGES
-from .._dialects.openai_chat import CHAT
-from .._dialects.registry import OPERATIONS
-from .._files import FileVersion, read_bounded, version_of
-from .._manifest import PYTHON, Resource, Secret, SecretName
-from ..config import LLMProvider, OpenAIConfig, SecretKeyRef
+from .._manifest import Resource, Secret, SecretName
+from .._schema.dialects import DialectConfig
+from ..config import AzureOpenAIConfig, LLMProvider, OpenAIConfig, ProviderConfig
 from ..config import OutlierDetection as OutlierDetectionConfig
-from ..exceptions import Problem
+from .admission import Admission, admit
+from .keys import KeyReader
+from .serving import Serving, lacks, serve
 
 __all__ = ["CompiledProvider"]
 
 _Path = tuple[str | int, ...]
-_DEFAULT: _Path = ("spec", "configs", "defaultConfig", "openAIConfig")
+_CONFIGS: _Path = ("spec", "configs")
 _PORTS = {"http": 80, "https": 443}
 _DETECTION_FIELDS = {
     "consecutive_failures": "consecutive_failures",
@@ -42,15 +41,15 @@ _DETECTION_FIELDS = {
 
 # A shorter header value is an ordinary word rather than a secret.
 _SECRET_LENGTH = 8
-_MAX_KEY_BYTES = 64 * 2**10
 
 
 @dataclass(frozen=True, slots=True)
 class _Settled:
-    """An `openAIConfig` after inheritance, its key at hand."""
+    """The configuration of a dialect after inheritance, with what opens the provider's door."""
 
-    config: OpenAIConfig
-    key: str | None
+    config: DialectConfig
+    admission: Admission
+    serving: Serving
 
 
 class CompiledProvider:
@@ -72,14 +71,12 @@ class CompiledProvider:
             raise TypeError(f"{resource.name} is no LLMProvider")
         self.resource = resource
         self.host = resource.model.spec.host.lower().rstrip(".")
-        self.problems: list[Problem] = []
-        self.files: dict[str, FileVersion] = {}
-        self._environ = environ
-        self._secrets = secrets
+        self._keys = KeyReader(resource, environ=environ, secrets=secrets)
+        self.problems = self._keys.problems
+        self.files = self._keys.files
         self._spec = resource.model.spec
         self._check_tls()
         self._endpoint = self._connect_to(endpoints.get(self.host) or self._spec.endpoint)
-        self._targets = _targets(self._spec.path)
         self._identity = ProviderIdentity(
             resource.namespace, resource.name, self.host, repr((self._spec, self._endpoint))
         )
@@ -98,25 +95,27 @@ class CompiledProvider:
         `model` and `host_rewrite` are those of the rule's backendRef.
         """
         settled = self._by_rule.get(rule or "", self._default)
-        config = settled.config
+        config, serving = settled.config, settled.serving
         own = {name: value.get_secret_value() for name, value in (config.headers or {}).items()}
         headers = [
             ("host", host_rewrite or _bracketed(self.host)),
             ("content-type", "application/json"),
         ]
         headers += [("accept-encoding", "identity"), *own.items()]
+        secrets = _secrets(settled.admission, own, self._spec.path)
         return Upstream(
             identity=self._identity,
             endpoints=StaticEndpoints((self._endpoint,)),
-            targets=self._targets,
+            targets=serving.targets,
             headers=tuple((name.encode(), value.encode("latin-1")) for name, value in headers),
-            model=model or config.model,
+            model=model or _model(config),
             model_mapping=dict(config.model_mapping or {}),
             stream=config.stream,
-            asks_usage=config.stream_usage is not False,
+            asks_usage=not isinstance(config, OpenAIConfig) or config.stream_usage is not False,
             defaults={name: raw(value) for name, value in (config.defaults or {}).items()},
-            credentials=_credentials(settled.key, self._targets, own),
-            secrets=_secrets(settled.key, own, self._spec.path),
+            credentials=_credentials(settled, own, secrets),
+            conversions=serving.conversions,
+            secrets=secrets,
             detection=_detection(self._spec.outlier_detection),
             max_concurrency=self._spec.max_concurrency,
         )
@@ -158,86 +157,36 @@ class CompiledProvider:
 
     def _settle_configs(self) -> tuple[_Settled, dict[str, _Settled]]:
         configs = self._spec.configs
-        base = (
-            configs and configs.default_config and configs.default_config.open_ai_config
-        ) or None
-        default = self._settle(base or OpenAIConfig(), _DEFAULT, None)
-        by_rule = {}
-        for rule, specific in ((configs and configs.route_specific_configs) or {}).items():
-            path: _Path = ("spec", "configs", "routeSpecificConfigs", rule, "openAIConfig")
-            by_rule[rule] = self._settle(specific.open_ai_config or OpenAIConfig(), path, default)
+        default = self._settle(configs.default_config, (*_CONFIGS, "defaultConfig"), None)
+        by_rule = {
+            rule: self._settle(specific, (*_CONFIGS, "routeSpecificConfigs", rule), default)
+            for rule, specific in configs.route_specific_configs.items()
+        }
         return default, by_rule
 
-    def _settle(self, config: OpenAIConfig, path: _Path, default: _Settled | None) -> _Settled:
-        """Inherit what is unset; a key and where it comes from are one field."""
+    def _settle(self, given: ProviderConfig, path: _Path, default: _Settled | None) -> _Settled:
+        """Inherit what is unset of the same dialect; all ways to a credential are one field."""
+        name, config = _dialect_of(given, None if default is None else default.config)
+        path = (*path, name)
         if config.model is not None and config.model_mapping:
             self._warn(
                 (*path, "modelMapping"), "has no effect beside `model`, which is always sent"
             )
-        key = self._key(config, path)
-        if default is None:
-            return _Settled(config, key)
-        inherited = {name: getattr(default.config, name) for name in type(config).model_fields}
-        own = {name: getattr(config, name) for name in config.model_fields_set}
-        own = {name: value for name, value in own.items() if value is not None}
-        return _Settled(OpenAIConfig.model_construct(**inherited | own), key or default.key)
-
-    def _key(self, config: OpenAIConfig, path: _Path) -> str | None:
-        if config.api_key is not None:
-            key = config.api_key.get_secret_value()
-            if self.resource.source != PYTHON or "${" not in key:
-                return key
-            self._complain((*path, "apiKey"), "is a placeholder; in Python give the key itself")
-            return None
-        source = config.api_key_from
-        if source is None:
-            return None
-        path = (*path, "apiKeyFrom")
-        if source.env is not None:
-            return self._key_text(self._environ.get(source.env), (*path, "env"), f"${source.env}")
-        if source.file is not None:
-            self._depend_on(source.file)
-            try:
-                text = read_bounded(source.file, _MAX_KEY_BYTES).decode("latin-1")
-            except OSError as exc:
-                self._complain((*path, "file"), f"cannot read {source.file}: {exc.strerror}")
-                return None
-            return self._key_text(text, (*path, "file"), source.file)
-        if source.secret_key_ref is not None:
-            return self._secret_text(source.secret_key_ref, (*path, "secretKeyRef"))
-        return None
-
-    def _secret_text(self, ref: SecretKeyRef, path: _Path) -> str | None:
-        if self._secrets is None:
-            message = "needs KubernetesSource, which has a cluster to read from; use env or file"
-            self._complain(path, message)
-            return None
-        name = f"Secret {self.resource.namespace}/{ref.name}"
-        secret = self._secrets.get((self.resource.namespace, ref.name))
-        if secret is None or secret.fault:
-            fault = secret.fault if secret is not None else "does not exist"
-            self._complain((*path, "name"), f"{name} {fault}")
-            return None
-        if ref.key not in secret.data:
-            self._complain((*path, "key"), f"{name} has no key {ref.key!r}")
-            return None
-        text = secret.data[ref.key].decode("latin-1")
-        return self._key_text(text, (*path, "key"), f"key {ref.key!r} of {name}")
-
-    def _key_text(self, text: str | None, path: _Path, origin: str) -> str | None:
-        """A key file ends with a line break as a rule; other control characters are no key."""
-        key = (text or "").strip()
-        if not key:
-            self._complain(path, f"{origin} is missing or empty")
-            return None
-        if not (key.isascii() and key.isprintable()):
-            self._complain(path, f"what {origin} holds is no key: control or non-ASCII characters")
-            return None
-        return key
+        admission = admit(config, path, self._keys, self.resource.name)
+        if default is not None and type(default.config) is type(config):
+            inherited = {name: getattr(default.config, name) for name in type(config).model_fields}
+            own = {name: getattr(config, name) for name in config.model_fields_set}
+            own = {name: value for name, value in own.items() if value is not None}
+            config = type(config).model_construct(**inherited | own)
+            admission = admission or default.admission
+        known = {} if default is None else dict(lacks(default.config))
+        for field, message in lacks(config):
+            if field not in known:
+                self._complain((*path, field), message)
+        return _Settled(config, admission or Admission(), serve(config, self._spec))
 
     def _depend_on(self, file: str) -> None:
-        """Called before the file is read: a change that comes between is then noticed later."""
-        self.files.setdefault(file, version_of(file))
+        self._keys.depend_on(file)
 
     def _complain(self, path: _Path, message: str) -> None:
         self.problems.append(self.resource.problem(path, message))
@@ -253,27 +202,44 @@ def _detection(config: OutlierDetectionConfig | None) -> OutlierDetection:
     return OutlierDetection(**{_DETECTION_FIELDS[name]: value for name, value in given.items()})
 
 
+def _dialect_of(given: ProviderConfig, default: DialectConfig | None) -> tuple[str, DialectConfig]:
+    """Return the one dialect that is set, with its field; without any, the default's, empty."""
+    for name, field in type(given).model_fields.items():
+        config = getattr(given, name)
+        if config is not None:
+            return field.alias or name, config
+    return "openAIConfig", OpenAIConfig() if default is None else type(default)()
+
+
+def _model(config: DialectConfig) -> str | None:
+    deployment = config.deployment if isinstance(config, AzureOpenAIConfig) else None
+    return deployment or config.model
+
+
 def _credentials(
-    key: str | None, operations: Iterable[ServedOperation], headers: Collection[str]
+    settled: _Settled, headers: Collection[str], secrets: Secrets
 ) -> Mapping[ServedOperation, Credential]:
-    """Put the key into the field that the operation's dialect has for it.
+    """Put the key into the field that the dialect has for it.
 
     Where `headers` of the configuration set that field, the key is a Bearer token.
     """
-    if key is None:
+    admission, serving = settled.admission, settled.serving
+    if admission.credential is not None:
+        return dict.fromkeys(serving.targets, admission.credential(settled.config, secrets))
+    if admission.key is None:
         return {}
-    bearer = bearer_token(key)
+    key, bearer = admission.key.encode("latin-1"), bearer_token(admission.key)
     credentials: dict[ServedOperation, Credential] = {}
-    for operation in operations:
-        name = operation.dialect.key_field
+    for operation in serving.targets:
+        name = serving.key_field or operation.dialect.key_field
         is_bearer = name == bearer.name or name.decode() in headers
-        credentials[operation] = bearer if is_bearer else StaticHeader(name, key.encode("latin-1"))
+        credentials[operation] = bearer if is_bearer else StaticHeader(name, key)
     return credentials
 
 
-def _secrets(key: str | None, headers: Mapping[str, str], path: str) -> Secrets:
-    """Collect the key, configured header values, and the key that a query may hold."""
-    keys = [key or ""]
+def _secrets(admission: Admission, headers: Mapping[str, str], path: str) -> Secrets:
+    """Collect the keys, configured header values, and the key that a query may hold."""
+    keys = list(admission.secrets)
     others: list[str] = []
     for name, value in headers.items():
         found = keys if is_credential(name) else others
@@ -287,21 +253,3 @@ def _secrets(key: str | None, headers: Mapping[str, str], path: str) -> Secrets:
 def _bracketed(host: str) -> str:
     """An IPv6 address as URLs and the Host field have it (RFC 3986 3.2.2)."""
     return f"[{host}]" if ":" in host else host
-
-
-def _targets(path: str) -> Mapping[ServedOperation, str]:
-    """The request target of each operation: chat is `path` itself, the others stand beside it.
-
-    Of what stands beside a path of Anthropic's, nothing is known.
-    """
-    bare, mark, query = path.partition("?")
-    targets = {}
-    if bare.endswith(MESSAGES.suffix):
-        return {MESSAGES: path}
-    for operation in OPERATIONS:
-        if bare.endswith(operation.suffix):
-            base = bare.removesuffix(operation.suffix)
-            targets = {other: base + other.suffix + mark + query for other in OPERATIONS}
-            break
-    targets[CHAT] = path
-    return targets

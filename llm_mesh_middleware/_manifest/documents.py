@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise, takewhile
 from typing import Literal, get_args
 
 from pydantic import ValidationError
@@ -34,6 +33,7 @@ from .nodes import Entry, Node, Scalar
 from .objects import document_of
 from .placeholders import substitute
 from .places import find, key_place, place
+from .private_fields import is_private, without_key
 from .reader import Document, Stream
 from .remnants import Remnant, remnant_of
 from .secrets import Secret, SecretName
@@ -51,11 +51,6 @@ _OTHER_KIND = "ASM"
 _HOST: Path = ("spec", "host")
 _KEPT_METADATA = ("name", "namespace")
 PYTHON = "<python>"
-
-# Pairs of a field and one below it whose value is never shown, whatever is wrong with it.
-_KEYS = {("openAIConfig", "apiKey"), ("openAIConfig", "apiKeyFrom")}
-_SECRETS = {*_KEYS, ("openAIConfig", "headers"), ("tls", "clientKeyFile")}
-_BELOW_KEYS = frozenset(("env", "file", "secretKeyRef", "name", "key"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,7 +340,7 @@ class _DocumentReader:
         message: str,
         severity: Literal["error", "warning"] = "error",
     ) -> None:
-        field = format_field(_without_secret(path))
+        field = format_field(without_key(path))
         self.problems.append(Problem(self._source, line, column, field, message, severity))
 
 
@@ -367,18 +362,6 @@ def _is_in_a_match(path: Path) -> bool:
     return len(path) > 4 and path[:2] == ("spec", "rules") and path[3] == "matches"
 
 
-def _is_secret(path: Path) -> bool:
-    return any(pair in _SECRETS for pair in pairwise(path))
-
-
-def _without_secret(path: Path) -> Path:
-    """Return the path without a part that may be a key, pasted one level too deep."""
-    for index, pair in enumerate(pairwise(path), start=2):
-        if pair in _KEYS:
-            return path[:index] + tuple(takewhile(_BELOW_KEYS.__contains__, path[index:]))
-    return path
-
-
 def _given(node: Node, path: Path = ()) -> Given:
     """Describe a node as it was written, before substitution."""
     if isinstance(node, nodes.Mapping):
@@ -387,8 +370,8 @@ def _given(node: Node, path: Path = ()) -> Given:
         return Given("a list")
     if node.value is None:
         return Given("nothing")
-    is_private = _is_secret(path) or "@" in node.text  # user information of a URL
+    is_hidden = is_private(path) or "@" in node.text  # user information of a URL
     if isinstance(node.value, str):
-        return Given("a string", None if is_private else shown(node.text))
+        return Given("a string", None if is_hidden else shown(node.text))
     kind = "a boolean" if isinstance(node.value, bool) else "a number"
-    return Given(kind, None if is_private else node.text)
+    return Given(kind, None if is_hidden else node.text)

@@ -25,7 +25,7 @@ FileName = Annotated[str, AfterValidator(check_file_name)]
 
 
 def _to_camel(name: str) -> str:
-    return to_camel(name).replace("openAi", "openAI")
+    return to_camel(name).replace("openAi", "openAI").replace("OpenAi", "OpenAI")
 
 
 class Wire(BaseModel):

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from .._core.provider.upstream import Upstream
 from .._core.values.endpoint import Endpoint
-from .._core.values.messages import UpstreamRequest
+from .._core.values.messages import Deadline, UpstreamRequest
 from .._dialects.model_lists import MODELS
 from .._engine.tls import TLSContexts
 
@@ -169,7 +169,10 @@ class Probe:
         credential = self._upstream.credentials.get(MODELS)
         if credential is None:
             return request
-        flow = credential.apply(request, time.time)
+        deadline = Deadline(
+            time.monotonic() + self._timeout_s, "request", self._timeout_s, self._upstream.host
+        )
+        flow = credential.apply(request, time.time, deadline)
         try:
             next(flow)
         except StopIteration as done:

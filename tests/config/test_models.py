@@ -230,6 +230,14 @@ def test_the_json_schema_is_camel_case_and_marks_extensions() -> None:
         "defaults",
         "headers",
         "streamUsage",
+        "apis",
+        "maxTokensField",
+        "sendReasoning",
+        "unsupportedFields",
+    }
+    siblings = schema["$defs"]["ProviderConfig"]["properties"]
+    assert {name for name, field in siblings.items() if not field.get("x-extension")} == {
+        "openAIConfig"
     }
 
 

@@ -17,7 +17,7 @@ from llm_mesh_middleware._core.flow.state import MeshState
 from llm_mesh_middleware._core.provider.credential import Credential
 from llm_mesh_middleware._core.routing.retry_policy import RetryPolicy
 from llm_mesh_middleware._core.values.endpoint import Endpoint
-from llm_mesh_middleware._core.values.messages import UpstreamRequest
+from llm_mesh_middleware._core.values.messages import Deadline, UpstreamRequest
 from llm_mesh_middleware._core.values.steps import Send, Sleep, Step, StepResult
 from tests.canaries import canary
 from tests.core.tables import ACME, provider, request, table, virtual_host
@@ -25,12 +25,13 @@ from tests.core.tables import ACME, provider, request, table, virtual_host
 KEY = canary("credential")
 ROUTES = table(provider(openai=f"{{apiKey: {KEY}}}"))
 HERE = Endpoint(ACME, "https", ACME, 443, ACME)
+DEADLINE = Deadline(0.0, "first_byte", 1.0, ACME)
 BARE = UpstreamRequest(HERE, "POST", "/", ((b"host", b"acme.example"),), b"{}", 1.0)
 
 
 def applied(credential: Credential, made: UpstreamRequest) -> UpstreamRequest:
     with pytest.raises(StopIteration) as stopped:
-        next(credential.apply(made, lambda: 0.0))
+        next(credential.apply(made, lambda: 0.0, DEADLINE))
     result: UpstreamRequest = stopped.value.value
     return result
 
@@ -103,7 +104,7 @@ class Fetched:
     """A credential that waits before it signs."""
 
     def apply(
-        self, request: UpstreamRequest, wall_clock: Callable[[], float]
+        self, request: UpstreamRequest, wall_clock: Callable[[], float], deadline: Deadline
     ) -> Generator[Step, StepResult, UpstreamRequest]:
         yield Sleep(0.25)
         return replace(request, headers=(*request.headers, (b"x-date", b"%d" % wall_clock())))

@@ -49,7 +49,27 @@ spec:
         modelMapping: {a: b}
         defaults: {temperature: 0.5, stop: [a, b], tool: {type: x}}
         headers: {x-team: a}
-    routeSpecificConfigs: {vip: {openAIConfig: {apiKey: k}}}
+        unsupportedFields: reject
+        apis: [chat, responses]
+        maxTokensField: max_tokens
+        sendReasoning: true
+    routeSpecificConfigs:
+      vip: {openAIConfig: {apiKey: k}}
+      claude:
+        anthropicConfig:
+          {maxTokens: 8, version: a, betas: [a], thinking: budget, reasoning: {low: 1},
+           vertex: {project: a, location: b, publisher: c, accessTokenFrom: {env: A}}}
+      adc: {anthropicConfig: {vertex: {project: a, location: b, credentialsFrom: {file: k}}}}
+      token: {anthropicConfig: {vertex: {project: a, location: b, accessToken: k}}}
+      aws:
+        bedrockConfig:
+          region: a
+          api: invoke
+          credentials:
+            {accessKeyIdFrom: {env: A}, secretAccessKeyFrom: {env: A}, sessionTokenFrom: {env: A}}
+      key: {bedrockConfig: {credentials: {accessKeyId: a, secretAccessKey: b, sessionToken: c}}}
+      chain: {bedrockConfig: {credentialsFrom: {default: true}}}
+      azure: {azureOpenAIConfig: {deployment: a, apiVersion: b}}
 ---
 apiVersion: istio.alibabacloud.com/v1beta1
 kind: LLMRoute

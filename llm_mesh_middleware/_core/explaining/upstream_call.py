@@ -9,7 +9,7 @@ from ..dialect import ServedOperation, Transformer
 from ..flow.attempt import call_headers
 from ..http.forwarding import ForwardPolicy
 from ..provider.upstream import Upstream
-from ..values.messages import ClientRequest, UpstreamRequest
+from ..values.messages import ClientRequest, Deadline, UpstreamRequest
 from ..values.payload import Fields, decode_fields
 from .findings import BackendExplanation, BodyChange
 from .redaction import MASK, Mask
@@ -94,7 +94,7 @@ def _credential_fields(
         return []
     request = UpstreamRequest(endpoint, operation.method, target, fields, b"", 0.0)
     try:
-        next(credential.apply(request, lambda: 0.0))
+        next(credential.apply(request, lambda: 0.0, Deadline(0.0, "request", 0.0, upstream.host)))
     except StopIteration as stop:
         with_key: UpstreamRequest = stop.value
         return [field for field in with_key.headers if field not in fields]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator
 import msgspec
 
 from ...exceptions import (
+    CredentialUnavailable,
     RequestNotSent,
     ResponseTooLarge,
     UpstreamConnectError,
@@ -82,7 +83,7 @@ class Outcome(msgspec.Struct, frozen=True):
             return "rate_limited"
         if _is_unreachable(self.error):
             return "unreachable"
-        if isinstance(self.error, _OUR_REFUSALS):
+        if isinstance(self.error, (*_OUR_REFUSALS, CredentialUnavailable)):
             return "cancelled"
         return "failure" if self.error is not None or self.status >= 500 else "success"
 
@@ -148,15 +149,21 @@ class Attempt:
         """Whether the mesh adds a credential to the call."""
         return self._context.operation in self.upstream.credentials
 
-    def prepare(self) -> Generator[Step, StepResult, Send]:
-        """Return the step that makes the call; the credential may have to wait for a token."""
+    def prepare(self) -> Generator[Step, StepResult, Send | Failure]:
+        """Return the step that makes the call; the credential may have to wait for a token.
+
+        A credential that cannot be had is a failure of this attempt alone.
+        """
         context = self._context
         request = self._request()
         # An observer may add the trace context of its span.
         request = context.observation.sending(request) or request
         credential = self.upstream.credentials.get(context.operation)
         if credential is not None:
-            request = yield from credential.apply(request, context.wall_clock)
+            try:
+                request = yield from credential.apply(request, context.wall_clock, self._first_byte)
+            except UpstreamError as error:
+                return Failure(error)
         return Send(request, self._first_byte)
 
     def prepare_now(self) -> Send | None:
@@ -165,8 +172,8 @@ class Attempt:
         try:
             next(preparing)
         except StopIteration as stop:
-            ready: Send = stop.value
-            return ready
+            ready: Send | Failure = stop.value
+            return ready if isinstance(ready, Send) else None
         preparing.close()
         return None
 
@@ -205,8 +212,11 @@ class Attempt:
             return (yield from self._read_whole(head, begun))
         except UpstreamError as error:
             secrets.redact_error(error)
-            is_ours = isinstance(error, _OUR_REFUSALS)
-            may_follow = Verdict.FINAL if is_ours else Verdict.ANYWHERE
+            may_follow = Verdict.ANYWHERE
+            if isinstance(error, _OUR_REFUSALS):
+                may_follow = Verdict.FINAL
+            elif isinstance(error, CredentialUnavailable):
+                may_follow = Verdict.ELSEWHERE
             return Outcome(error.status, [], error=error, may_follow=may_follow)
 
     def _is_stream(

@@ -259,7 +259,8 @@ class _Exchange:
         if hedge_after_s is not None and not attempt.is_for_stream:
             choice, attempt, head = yield from self._race(choice, attempt, hedge_after_s)
         else:
-            head = yield (yield from attempt.prepare())
+            send = yield from attempt.prepare()
+            head = (yield send) if isinstance(send, Send) else send
         return choice, attempt, (yield from attempt.receive(head))
 
     def _race(
@@ -282,7 +283,10 @@ class _Exchange:
                 calls.append((hedge, attempt))
             return send
 
-        raced: Raced = yield Race((yield from first.prepare()), second, after_s, self._is_good)
+        send = yield from first.prepare()
+        if isinstance(send, Failure):
+            return choice, first, send
+        raced: Raced = yield Race(send, second, after_s, self._is_good)
         won = calls.pop(raced.winner)
         head = raced.results[raced.winner]
         assert head is not None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zlib
+from typing import Protocol
 
-__all__ = ["DECODABLE", "BodyDecoder", "DecodingError"]
+__all__ = ["DECODABLE", "BodyDecoder", "DecodingError", "StreamDecoder"]
 
 # zlib's window argument for each content coding (RFC 9110 8.4.1); 16 more means a gzip header.
 _WINDOW = {"gzip": zlib.MAX_WBITS + 16, "x-gzip": zlib.MAX_WBITS + 16, "deflate": zlib.MAX_WBITS}
@@ -21,7 +22,22 @@ _MIN_CONTENT = 128
 
 
 class DecodingError(ValueError):
-    """The compressed bytes are broken, or grow beyond the limit."""
+    """The bytes are broken, or grow beyond the limit; `decoded` is what precedes the fault."""
+
+    def __init__(self, message: str, decoded: bytes = b"") -> None:
+        super().__init__(message)
+        self.decoded = decoded
+
+
+class StreamDecoder(Protocol):
+    """Turns the bytes of a stream into server-sent events, piece by piece."""
+
+    def feed(self, data: bytes) -> bytes:
+        """Decode the next bytes.
+
+        Raises:
+            DecodingError: They cannot be decoded.
+        """
 
 
 class BodyDecoder:

@@ -33,6 +33,7 @@ __all__ = ["MASK", "Secrets"]
 MASK = b"***"
 
 _FACTS = AnswerSummary.__struct_fields__
+_MAX_LEARNT = 3
 _WORD = 8
 _UNLIKELY, _UNLIKELY_WITHOUT_DIGIT = 16, 24
 
@@ -44,14 +45,30 @@ _ESCAPED_LETTERS = b'bfnrtu"/\\'
 
 
 class Secrets:
-    """`keys` are credentials; `others` are configured header values, which may be ordinary text."""
+    """`keys` are credentials; `others` are configured header values, which may be ordinary text.
 
-    __slots__ = ("_all", "_content", "_keys", "_literals", "_pattern")
+    Tokens that are fetched later are learnt; the last few are kept, as calls that used one may
+    still be under way. They have no part in equality.
+    """
+
+    __slots__ = ("_all", "_configured", "_content", "_keys", "_learnt", "_literals", "_pattern")
 
     def __init__(self, keys: Iterable[bytes] = (), others: Iterable[bytes] = ()) -> None:
-        found = tuple(filter(None, keys))
+        self._configured = (tuple(filter(None, keys)), tuple(filter(None, others)))
+        self._learnt: tuple[bytes, ...] = ()
+        self._prepare()
+
+    def learn(self, key: bytes) -> None:
+        """Take a key that was fetched for the provider."""
+        if key not in self._all:
+            self._learnt = (*self._learnt[-_MAX_LEARNT:], key)
+            self._prepare()
+
+    def _prepare(self) -> None:
+        keys, others = self._configured
+        found = (*keys, *self._learnt)
         # One secret may be a piece of another.
-        self._all = tuple(sorted({*found, *filter(None, others)}, key=len, reverse=True))
+        self._all = tuple(sorted({*found, *others}, key=len, reverse=True))
         self._keys = tuple(key.decode("latin-1") for key in found if len(key) >= _WORD)
         self._content = tuple(
             spelling for key in found if _is_unlikely(key) for spelling in _spellings(key)
@@ -66,10 +83,10 @@ class Secrets:
         return bool(self._all)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secrets) and (self._all, self._keys) == (other._all, other._keys)
+        return isinstance(other, Secrets) and self._configured == other._configured
 
     def __hash__(self) -> int:
-        return hash(self._all)
+        return hash(self._configured)
 
     def __repr__(self) -> str:
         return f"<{len(self._all)} secrets>"

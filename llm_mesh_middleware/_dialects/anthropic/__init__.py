@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from .dialect import DIALECT, MESSAGES, OPERATIONS
+from .hosting import Hosting
 
-__all__ = ["DIALECT", "MESSAGES", "OPERATIONS"]
+__all__ = ["DIALECT", "MESSAGES", "OPERATIONS", "Hosting"]

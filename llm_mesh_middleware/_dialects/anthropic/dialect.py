@@ -5,31 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
 from ..._core.dialect import FactReader, ServedOperation, Transformer, UpstreamOptions, Whole
 from ..._core.http.sse import make_event, on_one_line
 from ..._core.values.messages import ClientRequest
 from ...exceptions import AnswerableError
 from ..objects import read_object
 from ..same import SameTransformer
+from .errors import error_object
 from .facts import MessageFacts, read_message
 
 __all__ = ["DIALECT", "MESSAGES", "OPERATIONS", "AnthropicMessages"]
-
-# The API's own word for each status; the rest are the request's fault or the server's.
-_TYPES = {
-    401: "authentication_error",
-    402: "billing_error",
-    403: "permission_error",
-    404: "not_found_error",
-    408: "timeout_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    503: "overloaded_error",
-    504: "timeout_error",
-    529: "overloaded_error",
-}
 
 
 class AnthropicMessages:
@@ -59,9 +44,7 @@ class AnthropicMessages:
 
     def write_error(self, error: AnswerableError) -> bytes:
         """Return an error object. The mesh gives no ids to requests, so `request_id` is null."""
-        other = "api_error" if error.status >= 500 else "invalid_request_error"
-        told = {"type": _TYPES.get(error.status, other), "message": error.message}
-        return msgspec.json.encode({"type": "error", "error": told, "request_id": None})
+        return error_object(error.status, error.message)
 
     def write_model(self, name: str) -> dict[str, object]:
         """Return a model object."""

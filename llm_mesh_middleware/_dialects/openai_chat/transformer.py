@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..._core.dialect import ServedOperation, UpstreamOptions, WholeAnswer
-from ..._core.http.decoding import BodyDecoder
+from ..._core.http.decoding import StreamDecoder
 from ..._core.values.headers import Headers
 from ..._core.values.messages import ClientRequest, ResponseHead
 from ..._core.values.payload import Fields, raw, read_bool, read_fields
@@ -89,7 +89,7 @@ class CompletionTransformer(SameTransformer):
         headers = with_length(with_type(headers, JSON), whole)
         return WholeAnswer(head.status, headers, whole, summary)
 
-    def _relay(self, headers: RawFields, decoder: BodyDecoder | None) -> EventRelay:
+    def _relay(self, headers: RawFields, decoder: StreamDecoder | None) -> EventRelay:
         return EventRelay(
             self._upstream,
             self._operation.dialect,

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..._core.dialect import Dialect, EventKind, UpstreamOptions, WholeAnswer
-from ..._core.http.decoding import BodyDecoder, DecodingError
+from ..._core.http.decoding import DecodingError, StreamDecoder
 from ..._core.http.sse import (
     EventCutter,
     EventTooLong,
@@ -72,7 +72,7 @@ class EventRelay:
         *,
         refuse: Callable[[bytes], WholeAnswer],
         strip_usage: Callable[[bytes], bytes] | None = None,
-        decoder: BodyDecoder | None = None,
+        decoder: StreamDecoder | None = None,
         join: Callable[[bytes], bytes | None] | None = None,
     ) -> None:
         """Relay one stream.
@@ -83,7 +83,7 @@ class EventRelay:
             refuse: Makes the data of an error event the whole response that it amounts to.
             strip_usage: Takes the token counts out of the data of an event that the client did not
                 ask for; what is left is passed on.
-            decoder: Decompresses the stream.
+            decoder: Turns the bytes into events, where they are compressed or framed.
             join: Makes a whole response of events, for a record of its content.
         """
         self._upstream = upstream
@@ -120,10 +120,19 @@ class EventRelay:
     def feed(self, data: bytes, /) -> bytes:
         """Return the events that `data` completes."""
         passed: list[bytes] = []
-        try:
-            if self._decoder is not None:
+        fault: DecodingError | None = None
+        if self._decoder is not None:
+            try:
                 data = self._decoder.feed(data)
-            if self._cutter.is_between and not self._was_dropped and self._kept is None:
+            except DecodingError as exc:
+                data, fault = exc.decoded, exc
+        try:
+            if (
+                fault is None
+                and self._cutter.is_between
+                and not self._was_dropped
+                and self._kept is None
+            ):
                 if self._are_deltas(data):
                     return data
                 deltas = before_last_events(data, _LAST_EVENTS)
@@ -134,10 +143,10 @@ class EventRelay:
                 self._take(event, passed)
         except EventTooLong:
             passed.append(self._break(f"sent an event of more than {_MAX_EVENT_BYTES} bytes"))
-        except DecodingError as exc:
-            passed.append(self._break(f"sent a stream that cannot be read: {exc}"))
         except _NotAnEvent as exc:
             passed.append(self._break(str(exc)))
+        if fault is not None and self.error is None:
+            passed.append(self._break(f"sent a stream that cannot be read: {fault}"))
         self.is_over = self.error is not None or self._facts.is_done
         return passed[0] if len(passed) == 1 else b"".join(passed)
 

@@ -13,7 +13,7 @@ from ..._core.dialect import (
     WholeAnswer,
 )
 from ..._core.http.body_form import BodyForm, body_form
-from ..._core.http.decoding import DECODABLE, BodyDecoder, DecodingError
+from ..._core.http.decoding import DECODABLE, BodyDecoder, DecodingError, StreamDecoder
 from ..._core.http.response_headers import client_headers
 from ..._core.http.sse import event_data, event_name
 from ..._core.values.messages import ClientRequest, ResponseHead
@@ -21,6 +21,7 @@ from ..._core.values.payload import Fields, encode_fields, raw, read_bool, read_
 from ..._core.values.summary import AnswerSummary
 from ...exceptions import UpstreamProtocolError
 from ..error_objects import read_fault
+from ..targets import fill
 from .errors import error_body, first_event
 from .fields import EVENTS, JSON, RawFields, coding, media_type, with_length, with_type
 from .relay import EventRelay
@@ -59,8 +60,8 @@ class SameTransformer:
 
     @property
     def target(self) -> str:
-        """The operation's target, which depends on nothing else."""
-        return self._upstream.targets[self._operation]
+        """The operation's target, with the model in it if it has a place for one."""
+        return fill(self._upstream.targets[self._operation], self.model)
 
     def headers(self, fields: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[bytes, bytes], ...]:
         """Return the fields as they are."""
@@ -128,7 +129,7 @@ class SameTransformer:
             headers = with_type(headers, EVENTS)
         return headers, self._relay(headers, decoder)
 
-    def _relay(self, headers: RawFields, decoder: BodyDecoder | None) -> EventRelay:
+    def _relay(self, headers: RawFields, decoder: StreamDecoder | None) -> EventRelay:
         return EventRelay(
             self._upstream,
             self._operation.dialect,

@@ -1,0 +1,1 @@
+"""Credentials of the environment, through the libraries of those who issue them."""

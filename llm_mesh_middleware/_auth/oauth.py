@@ -1,0 +1,30 @@
+"""Bearer tokens that must be fetched, and fetched again before they expire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+
+from .._core.provider.secrets import Secrets
+from .._core.values.messages import Deadline, UpstreamRequest
+from .._core.values.steps import Step, StepResult
+from .renewed import Renewed
+from .static_key import bearer_token
+
+__all__ = ["FetchedToken"]
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedToken:
+    """Sends the token that is valid now; `secrets` learn it, so that it is cut out of responses."""
+
+    token: Renewed[str]
+    secrets: Secrets = field(repr=False)
+
+    def apply(
+        self, request: UpstreamRequest, wall_clock: Callable[[], float], deadline: Deadline
+    ) -> Generator[Step, StepResult, UpstreamRequest]:
+        """Return the request with the token."""
+        token = yield from self.token.get(wall_clock, deadline)
+        self.secrets.learn(token.encode("latin-1"))
+        return (yield from bearer_token(token).apply(request, wall_clock, deadline))

@@ -1,0 +1,143 @@
+"""AWS Signature Version 4: a signature over method, target, some header fields and the body.
+
+canonical request -> string to sign -> signature <- key of day, region and service <- secret key
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from hashlib import sha256
+from hmac import digest
+from typing import Protocol
+from urllib.parse import quote
+
+from msgspec.structs import replace
+
+from .._core.provider.secrets import Secrets
+from .._core.values.messages import Deadline, UpstreamRequest
+from .._core.values.steps import Step, StepResult
+
+__all__ = ["AccessKey", "AccessKeySource", "SigV4", "StaticAccessKey"]
+
+_ALGORITHM = "AWS4-HMAC-SHA256"
+_TOKEN = b"x-amz-security-token"
+_OWN = frozenset((b"authorization", b"x-amz-date", b"x-amz-content-sha256", _TOKEN))
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """What requests are signed with; `session_token` belongs to temporary keys."""
+
+    id: str
+    secret: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+
+
+class AccessKeySource(Protocol):
+    """Where the access key comes from."""
+
+    def get(
+        self, wall_clock: Callable[[], float], deadline: Deadline
+    ) -> Generator[Step, StepResult, AccessKey]:
+        """Return the key that is valid now; may wait for it.
+
+        Raises:
+            CredentialUnavailable: there is none.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class StaticAccessKey:
+    """A key that is configured."""
+
+    key: AccessKey
+
+    def get(
+        self, wall_clock: Callable[[], float], deadline: Deadline
+    ) -> Generator[Step, StepResult, AccessKey]:
+        """Return the key; nothing is waited for."""
+        return self.key
+        yield  # a generator, like the sources that must ask first
+
+
+@dataclass(frozen=True, slots=True)
+class SigV4:
+    """Signs the host, the date, the session token and the `x-amz-*` fields of each request.
+
+    `secrets` learn the session token, so that it is cut out of responses.
+    """
+
+    source: AccessKeySource
+    region: str
+    secrets: Secrets = field(repr=False)
+    service: str = "bedrock"
+
+    def apply(
+        self, request: UpstreamRequest, wall_clock: Callable[[], float], deadline: Deadline
+    ) -> Generator[Step, StepResult, UpstreamRequest]:
+        """Return the request with its signature."""
+        key = yield from self.source.get(wall_clock, deadline)
+        date = datetime.fromtimestamp(wall_clock(), UTC).strftime("%Y%m%dT%H%M%SZ")
+        fields = [field for field in request.headers if field[0] not in _OWN]
+        fields.append((b"x-amz-date", date.encode()))
+        if key.session_token is not None:
+            token = key.session_token.encode("latin-1")
+            self.secrets.learn(token)
+            fields.append((_TOKEN, token))
+        fields.append((b"authorization", self._authorization(request, fields, key, date)))
+        return replace(request, headers=tuple(fields))
+
+    def _authorization(
+        self,
+        request: UpstreamRequest,
+        fields: list[tuple[bytes, bytes]],
+        key: AccessKey,
+        date: str,
+    ) -> bytes:
+        signed = _signed_fields(fields)
+        names = ";".join(signed)
+        scope = f"{date[:8]}/{self.region}/{self.service}/aws4_request"
+        canonical = _canonical(request, signed, names)
+        to_sign = "\n".join((_ALGORITHM, date, scope, sha256(canonical.encode()).hexdigest()))
+        derived = _derived_key(key.secret, date[:8], self.region, self.service)
+        signature = digest(derived, to_sign.encode(), "sha256").hex()
+        return (
+            f"{_ALGORITHM} Credential={key.id}/{scope}, SignedHeaders={names}, "
+            f"Signature={signature}"
+        ).encode("latin-1")
+
+
+def _signed_fields(fields: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return the fields that are signed, by name in order; white space counts once."""
+    found: dict[str, list[str]] = {}
+    for name, value in fields:
+        if name == b"host" or name.startswith(b"x-amz-"):
+            text = " ".join(value.decode("latin-1").split())
+            found.setdefault(name.decode("latin-1"), []).append(text)
+    return {name: ",".join(found[name]) for name in sorted(found)}
+
+
+def _canonical(request: UpstreamRequest, signed: dict[str, str], names: str) -> str:
+    path, _, query = request.target.partition("?")
+    lines = [request.method, quote(path or "/", safe="/-_.~"), _canonical_query(query)]
+    lines += [f"{name}:{value}" for name, value in signed.items()]
+    lines += ["", names, sha256(request.body).hexdigest()]
+    return "\n".join(lines)
+
+
+def _canonical_query(query: str) -> str:
+    """Return the pairs of a query, which is encoded already, in their order."""
+    pairs = [pair.partition("=") for pair in query.split("&") if pair]
+    return "&".join(f"{name}={value}" for name, _, value in sorted(pairs))
+
+
+# The key of a day serves all requests of that day; a handful of keys and regions at most.
+@lru_cache(maxsize=32)
+def _derived_key(secret: str, day: str, region: str, service: str) -> bytes:
+    key = f"AWS4{secret}".encode("latin-1")
+    for part in (day, region, service, "aws4_request"):
+        key = digest(key, part.encode(), "sha256")
+    return key

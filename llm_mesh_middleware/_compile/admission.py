@@ -1,0 +1,159 @@
+"""What a provider is entered with: a key, a token, or what requests are signed with."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import msgspec
+
+from .._ambient import aws, google
+from .._auth.google import ServiceAccount
+from .._auth.oauth import FetchedToken
+from .._auth.renewed import Fetching, Renewed
+from .._auth.sigv4 import AccessKey, AccessKeySource, SigV4, StaticAccessKey
+from .._auth.static_key import bearer_token
+from .._core.provider.credential import Credential
+from .._core.provider.secrets import Secrets
+from .._core.values.endpoint import Endpoint
+from .._schema.dialects import DialectConfig
+from ..config import (
+    AnthropicConfig,
+    AWSCredentials,
+    BedrockConfig,
+    GeminiConfig,
+    GoogleCredentials,
+    VertexConfig,
+)
+from .keys import KeyReader
+
+__all__ = ["Admission", "admit"]
+
+_Path = tuple[str | int, ...]
+
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What opens the door: a `key` for the dialect's own field, or a credential made of more.
+
+    `secrets` are what must never be shown.
+    """
+
+    key: str | None = None
+    credential: Callable[[DialectConfig, Secrets], Credential] | None = field(
+        default=None, repr=False
+    )
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+
+def admit(config: DialectConfig, path: _Path, keys: KeyReader, owner: str) -> Admission | None:
+    """Return what the configuration at `path` has, None if it has nothing or nothing of use.
+
+    Args:
+        config: the configuration as it was written.
+        path: where that is.
+        keys: reads keys, and notes what is wrong with them.
+        owner: the provider's name, for errors.
+    """
+    if isinstance(config, BedrockConfig):
+        if config.credentials is not None:
+            return _access_key(config.credentials, (*path, "credentials"), keys)
+        if config.credentials_from is not None:
+            return _ambient_keys((*path, "credentialsFrom"), keys, owner)
+    if isinstance(config, AnthropicConfig | GeminiConfig) and config.vertex is not None:
+        admission = _vertex(config.vertex, (*path, "vertex"), keys, owner)
+        if admission is not None:
+            return admission
+    key = keys.read(config, "api_key", path)
+    return None if key is None else Admission(key, secrets=(key,))
+
+
+def _access_key(credentials: AWSCredentials, path: _Path, keys: KeyReader) -> Admission | None:
+    key_id = keys.read(credentials, "access_key_id", path)
+    secret = keys.read(credentials, "secret_access_key", path)
+    token = keys.read(credentials, "session_token", path)
+    if key_id is None or secret is None:
+        return None
+    source = StaticAccessKey(AccessKey(key_id, secret, token))
+    return Admission(credential=_signer(source), secrets=tuple(filter(None, (secret, token))))
+
+
+def _ambient_keys(path: _Path, keys: KeyReader, owner: str) -> Admission | None:
+    if not aws.is_installed():
+        keys.complain(path, "needs botocore: pip install 'llm-mesh-middleware[bedrock]'")
+        return None
+    return Admission(credential=_signer(Renewed(aws.access_keys(owner), threading.Lock())))
+
+
+def _signer(source: AccessKeySource) -> Callable[[DialectConfig, Secrets], Credential]:
+    def made(config: DialectConfig, secrets: Secrets) -> Credential:
+        region = config.region if isinstance(config, BedrockConfig) else None
+        return SigV4(source, region or "", secrets)
+
+    return made
+
+
+def _vertex(vertex: VertexConfig, path: _Path, keys: KeyReader, owner: str) -> Admission | None:
+    token = keys.read(vertex, "access_token", path)
+    if token is not None:
+        credential = bearer_token(token)
+        return Admission(credential=lambda config, secrets: credential, secrets=(token,))
+    source = vertex.credentials_from
+    if source is None:
+        return None
+    fetch = _google(source, (*path, "credentialsFrom"), keys, owner)
+    if fetch is None:
+        return None
+    renewed = Renewed(fetch, threading.Lock())
+    return Admission(credential=lambda config, secrets: FetchedToken(renewed, secrets))
+
+
+def _google(
+    source: GoogleCredentials, path: _Path, keys: KeyReader, owner: str
+) -> Fetching[str] | None:
+    if source.file is not None:
+        return _service_account(source.file, (*path, "file"), keys, owner)
+    if google.is_installed():
+        return google.access_tokens(owner)
+    keys.complain(path, "needs google-auth: pip install 'llm-mesh-middleware[vertex]'")
+    return None
+
+
+class _KeyFile(msgspec.Struct):
+    client_email: str
+    private_key: str
+    private_key_id: str = ""
+    token_uri: str = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
+
+
+_read_key_file = msgspec.json.Decoder(_KeyFile).decode
+
+
+def _service_account(file: str, path: _Path, keys: KeyReader, owner: str) -> Fetching[str] | None:
+    text = keys.text(file, path)
+    if text is None:
+        return None
+    if not google.can_sign():
+        keys.complain(path, "needs cryptography: pip install 'llm-mesh-middleware[vertex]'")
+        return None
+    try:
+        account = _read_key_file(text)
+        sign = google.rs256(account.private_key.encode())
+        url = urlsplit(account.token_uri)
+        host, port = url.hostname or "", url.port or _PORTS[url.scheme]
+    except (ValueError, KeyError, msgspec.MsgspecError):
+        keys.complain(path, f"{file} is not the key file of a service account")
+        return None
+    return ServiceAccount(
+        email=account.client_email,
+        key_id=account.private_key_id,
+        endpoint=Endpoint(host, url.scheme, host, port, host),
+        target=url.path or "/",
+        audience=account.token_uri,
+        sign=sign,
+        owner=owner,
+    )

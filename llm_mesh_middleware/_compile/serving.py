@@ -1,0 +1,178 @@
+"""How a provider of each dialect is called: its targets, its envelope, the field of its key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from msgspec.structs import replace as struct_replace
+
+from .._core.conversation.writing import DialectOptions
+from .._core.dialect import ServedOperation
+from .._core.provider.upstream import Conversion
+from .._dialects.anthropic import MESSAGES, Hosting
+from .._dialects.model_lists import MODELS
+from .._dialects.openai_chat import CHAT
+from .._dialects.registry import OPERATIONS
+from .._dialects.targets import PLACE
+from .._schema.dialects import DialectConfig, ThinkingConfig, bedrock_credentials
+from ..config import (
+    AnthropicConfig,
+    AzureOpenAIConfig,
+    BedrockConfig,
+    LLMProviderSpec,
+    OpenAIConfig,
+    VertexConfig,
+)
+
+__all__ = ["Serving", "lacks", "serve"]
+
+_OPENAI = "api.openai.com"
+_FOUNDRY = ".services.ai.azure.com"
+_VERTEX_VERSION, _BEDROCK_VERSION = "vertex-2023-10-16", "bedrock-2023-05-31"
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What follows from a dialect.
+
+    `key_field` is the field of the key, None for that of each operation's dialect. `options` say
+    how the provider wants to be asked by those who speak another dialect.
+    """
+
+    targets: Mapping[ServedOperation, str]
+    conversions: Mapping[ServedOperation, Conversion] = field(default_factory=dict)
+    key_field: bytes | None = None
+    options: DialectOptions = DialectOptions()
+
+
+def serve(config: DialectConfig, spec: LLMProviderSpec) -> Serving:
+    """Return how the provider of `spec` is called where `config` applies."""
+    serving = _SERVINGS[type(config)](config, spec)
+    return replace(serving, options=_options(config, spec.host))
+
+
+def _options(config: DialectConfig, host: str) -> DialectOptions:
+    options = DialectOptions(rejects_unsupported=config.unsupported_fields == "reject")
+    if isinstance(config, OpenAIConfig):
+        usual = "max_completion_tokens" if host == _OPENAI else options.max_tokens_field
+        return struct_replace(
+            options,
+            max_tokens_field=config.max_tokens_field or usual,
+            sends_reasoning=bool(config.send_reasoning),
+        )
+    if isinstance(config, AzureOpenAIConfig):
+        return struct_replace(options, max_tokens_field="max_completion_tokens")
+    if isinstance(config, ThinkingConfig):
+        options = struct_replace(
+            options, thinking=config.thinking or options.thinking, budgets=dict(config.reasoning)
+        )
+    if isinstance(config, AnthropicConfig | BedrockConfig):
+        options = struct_replace(options, max_tokens=config.max_tokens or options.max_tokens)
+    return options
+
+
+def lacks(config: DialectConfig) -> Iterator[tuple[str, str]]:
+    """Yield the fields that a configuration must have and has not, each with what to say of it."""
+    if isinstance(config, BedrockConfig):
+        if config.region is None:
+            yield "region", "is missing: requests are signed for a region"
+        if not bedrock_credentials(config):
+            yield (
+                "credentialsFrom",
+                "is missing: set one of apiKey, apiKeyFrom, credentials and credentialsFrom",
+            )
+    elif isinstance(config, AzureOpenAIConfig):
+        names = (config.deployment, config.model, config.model_mapping)
+        if config.api_version is not None and not any(names):
+            yield "deployment", "is missing: with apiVersion it is part of the path"
+
+
+def _openai(config: OpenAIConfig, spec: LLMProviderSpec) -> Serving:
+    return Serving(_beside(spec.path))
+
+
+def _anthropic(config: AnthropicConfig, spec: LLMProviderSpec) -> Serving:
+    betas = None if config.betas is None else frozenset(config.betas)
+    if config.vertex is not None:
+        base = _own_path(spec) or _vertex_base(config.vertex, "anthropic")
+        hosting = Hosting(
+            stream_target=f"{base}/{PLACE}:streamRawPredict",
+            body_version=config.version or _VERTEX_VERSION,
+            betas=betas,
+        )
+        targets = {MESSAGES: f"{base}/{PLACE}:rawPredict"}
+        return Serving(targets, {MESSAGES: hosting}, b"x-goog-api-key")
+    is_foundry = spec.host.endswith(_FOUNDRY)
+    path = _own_path(spec) or ("/anthropic/v1/messages" if is_foundry else "/v1/messages")
+    hosting = Hosting(version=config.version, betas=betas)
+    targets = {MESSAGES: path, **_models(path, MESSAGES.suffix)}
+    return Serving(targets, {MESSAGES: hosting}, b"api-key" if is_foundry else b"x-api-key")
+
+
+def _bedrock(config: BedrockConfig, spec: LLMProviderSpec) -> Serving:
+    base = _own_path(spec) or "/model"
+    hosting = Hosting(
+        stream_target=f"{base}/{PLACE}/invoke-with-response-stream",
+        body_version=_BEDROCK_VERSION,
+        betas=frozenset(config.betas or ()),
+        has_frames=True,
+    )
+    targets = {MESSAGES: f"{base}/{PLACE}/invoke"}
+    return Serving(targets, {MESSAGES: hosting}, b"authorization")
+
+
+def _azure(config: AzureOpenAIConfig, spec: LLMProviderSpec) -> Serving:
+    base = _own_path(spec) or "/openai"
+    if config.api_version is None:
+        return Serving(_beside(f"{base}/v1{CHAT.suffix}"), key_field=b"api-key")
+    query = f"?api-version={config.api_version}"
+    targets = {
+        operation: f"{base}/deployments/{PLACE}{operation.suffix}{query}"
+        for operation in OPERATIONS
+        if operation.dialect is CHAT.dialect and operation.has_body
+    }
+    return Serving(targets, key_field=b"api-key")
+
+
+_SERVINGS: Mapping[type[DialectConfig], Callable[..., Serving]] = {
+    OpenAIConfig: _openai,
+    AnthropicConfig: _anthropic,
+    BedrockConfig: _bedrock,
+    AzureOpenAIConfig: _azure,
+}
+
+
+def _own_path(spec: LLMProviderSpec) -> str | None:
+    """Return the configured path; the default is that of OpenAI's dialect."""
+    return spec.path if "path" in spec.model_fields_set else None
+
+
+def _vertex_base(vertex: VertexConfig, publisher: str) -> str:
+    place = f"/v1/projects/{vertex.project}/locations/{vertex.location}"
+    return f"{place}/publishers/{vertex.publisher or publisher}/models"
+
+
+def _beside(path: str) -> Mapping[ServedOperation, str]:
+    """Return the target of each operation: chat is `path` itself, the others stand beside it.
+
+    Of what stands beside a path of Anthropic's, nothing is known.
+    """
+    bare, mark, query = path.partition("?")
+    targets = {}
+    if bare.endswith(MESSAGES.suffix):
+        return {MESSAGES: path}
+    for operation in OPERATIONS:
+        if bare.endswith(operation.suffix):
+            base = bare.removesuffix(operation.suffix)
+            targets = {other: base + other.suffix + mark + query for other in OPERATIONS}
+            break
+    targets[CHAT] = path
+    return targets
+
+
+def _models(path: str, suffix: str) -> Mapping[ServedOperation, str]:
+    bare, mark, query = path.partition("?")
+    if not bare.endswith(suffix):
+        return {}
+    return {MODELS: bare.removesuffix(suffix) + MODELS.suffix + mark + query}

@@ -1,0 +1,87 @@
+"""The frames of Bedrock's InvokeModelWithResponseStream, as the events that are in them."""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+
+import msgspec
+
+from ..._core.http.decoding import DecodingError
+from ..._core.http.eventstream import Frame, FrameCutter, FrameError
+from ..._core.http.sse import make_event, on_one_line
+from .errors import error_object
+
+__all__ = ["FrameDecoder"]
+
+_STATUSES = {
+    "internalServerException": 500,
+    "modelStreamErrorException": 500,
+    "modelTimeoutException": 504,
+    "serviceUnavailableException": 503,
+    "throttlingException": 429,
+    "validationException": 400,
+}
+
+
+class _Chunk(msgspec.Struct):
+    bytes: str = ""
+
+
+class _Type(msgspec.Struct):
+    type: str = ""
+
+
+class _Told(msgspec.Struct):
+    message: str = ""
+
+
+_read_chunk = msgspec.json.Decoder(_Chunk).decode
+_read_type = msgspec.json.Decoder(_Type).decode
+_read_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_read_told = msgspec.json.Decoder(_Told).decode
+
+_METRICS = "amazon-bedrock-invocationMetrics"  # of the last event; the API itself has no such
+_METRICS_BYTES = _METRICS.encode()
+
+
+class FrameDecoder:
+    """Turns frames into server-sent events, byte for byte what the model's own API sends."""
+
+    __slots__ = ("_cutter",)
+
+    def __init__(self) -> None:
+        self._cutter = FrameCutter()
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the events of the frames that `data` completes.
+
+        Raises:
+            DecodingError: The bytes are no frames, or a frame holds no event.
+        """
+        events: list[bytes] = []
+        try:
+            for frame in self._cutter.feed(data):
+                events.append(_event(frame))  # noqa: PERF401 - what precedes a fault is kept
+        except FrameError as exc:
+            raise DecodingError(str(exc), b"".join(events)) from exc
+        except (msgspec.MsgspecError, binascii.Error) as exc:
+            raise DecodingError("a frame holds no event", b"".join(events)) from exc
+        return b"".join(events)
+
+
+def _event(frame: Frame) -> bytes:
+    kind = frame.headers.get(":message-type")
+    if kind == "event":
+        if frame.headers.get(":event-type") != "chunk":
+            return b""
+        data = b64decode(_read_chunk(frame.payload).bytes)
+        if _METRICS_BYTES in data:
+            members = _read_members(data)
+            members.pop(_METRICS, None)
+            data = msgspec.json.encode(members)
+        return make_event(on_one_line(data), name=_read_type(data).type.encode())
+    name = frame.headers.get(":exception-type") or frame.headers.get(":error-code", "")
+    message = frame.headers.get(":error-message") or _read_told(frame.payload or b"{}").message
+    status = _STATUSES.get(name[:1].lower() + name[1:], 500)
+    return make_event(error_object(status, message or name), name=b"error")

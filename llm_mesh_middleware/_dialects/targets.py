@@ -1,0 +1,33 @@
+"""Request targets that name the model: `{model}` in a configured path stands for it."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from ..exceptions import MalformedRequest
+
+__all__ = ["PLACE", "fill"]
+
+PLACE = "{model}"
+
+
+def fill(target: str, model: str | None) -> str:
+    """Return a target with the model in it, if it has a place for one.
+
+    The model is percent-encoded as one segment: an ARN has slashes, and a client must not be able
+    to address another resource by the name of a model.
+
+    Raises:
+        MalformedRequest: the target needs a model and there is none.
+    """
+    if PLACE not in target:
+        return target
+    if not model:
+        raise MalformedRequest(
+            "the request names no model, and its provider needs one", param="model"
+        )
+    if model in (".", ".."):
+        raise MalformedRequest(
+            "the request names a model that cannot be part of a path", param="model"
+        )
+    return target.replace(PLACE, quote(model, safe=""))

@@ -1,0 +1,125 @@
+"""Where credentials are written, or kept."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from .base import FileName, Wire
+from .values import check_name, check_secret_key, check_secret_name, check_variable_name
+
+__all__ = [
+    "APIKeySource",
+    "AWSCredentials",
+    "AmbientCredentials",
+    "GoogleCredentials",
+    "SecretKeyRef",
+    "SecretText",
+]
+
+
+def _check_secret(value: SecretStr) -> SecretStr:
+    check_name(value.get_secret_value())
+    return value
+
+
+SecretText = Annotated[SecretStr, AfterValidator(_check_secret)]
+
+
+class SecretKeyRef(Wire):
+    """One key of a Kubernetes Secret in the document's namespace."""
+
+    name: Annotated[str, AfterValidator(check_secret_name)] = Field(
+        description="Name of the Secret."
+    )
+    key: Annotated[str, AfterValidator(check_secret_key)] = Field(description="Key in its data.")
+
+
+class APIKeySource(Wire):
+    """Where an API key is kept: exactly one of the fields."""
+
+    env: Annotated[str, AfterValidator(check_variable_name)] | None = Field(
+        default=None, description="Environment variable that holds the key. Default: none."
+    )
+    file: FileName | None = Field(
+        default=None,
+        description="File that holds the key; read again when it changes. Default: none.",
+    )
+    secret_key_ref: SecretKeyRef | None = Field(
+        default=None,
+        description="Kubernetes Secret that holds the key, in the document's namespace; for a mesh"
+        " that is configured from the cluster. Default: none.",
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> APIKeySource:
+        if sum(source is not None for source in (self.env, self.file, self.secret_key_ref)) != 1:
+            raise ValueError("must have exactly one of env, file and secretKeyRef")
+        return self
+
+
+class AmbientCredentials(Wire):
+    """Credentials of the environment: profiles, roles and identities of the machine."""
+
+    default: Literal[True] = Field(
+        description="Use the provider's default chain; needs the extra that brings its library."
+    )
+
+
+class GoogleCredentials(Wire):
+    """Where Google credentials are found: exactly one of the fields."""
+
+    default: Literal[True] | None = Field(
+        default=None,
+        description="Use Application Default Credentials; needs the extra `vertex`."
+        " Default: they are not used.",
+    )
+    file: FileName | None = Field(
+        default=None,
+        description="Key file of a service account; needs the extra `vertex`. Default: none.",
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> GoogleCredentials:
+        if (self.default is None) == (self.file is None):
+            raise ValueError("must have exactly one of default and file")
+        return self
+
+
+class AWSCredentials(Wire):
+    """An AWS access key; each value is written here or read from elsewhere."""
+
+    access_key_id: SecretText | None = Field(
+        default=None, description="Access key ID. Default: that of accessKeyIdFrom."
+    )
+    access_key_id_from: APIKeySource | None = Field(
+        default=None, description="Where to read the access key ID. Default: nowhere."
+    )
+    secret_access_key: SecretText | None = Field(
+        default=None, description="Secret access key. Default: that of secretAccessKeyFrom."
+    )
+    secret_access_key_from: APIKeySource | None = Field(
+        default=None, description="Where to read the secret access key. Default: nowhere."
+    )
+    session_token: SecretText | None = Field(
+        default=None, description="Token of a temporary access key. Default: none."
+    )
+    session_token_from: APIKeySource | None = Field(
+        default=None, description="Where to read the session token. Default: nowhere."
+    )
+
+    @model_validator(mode="after")
+    def _each_once(self) -> AWSCredentials:
+        for name, is_required in (
+            ("access_key_id", True),
+            ("secret_access_key", True),
+            ("session_token", False),
+        ):
+            given = [getattr(self, name), getattr(self, f"{name}_from")]
+            alias = type(self).model_fields[name].alias
+            if None not in given:
+                raise ValueError(f"must not have both {alias} and {alias}From; keep one")
+            if is_required and given == [None, None]:
+                raise ValueError(f"must have {alias} or {alias}From")
+        return self
