@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._telemetry.setup import setup_telemetry
 from .asgi import LLMMeshMiddleware
-from .config import LLMProvider, LLMRoute
+from .config import LLMPolicy, LLMProvider, LLMRoute
 from .exceptions import (
     AccessDenied,
     AnswerableError,
@@ -53,6 +53,7 @@ __all__ = [
     "LLMMeshMiddleware",
     "LLMMeshWSGIMiddleware",
     "LLMProvider",
+    "LLMPolicy",
     "LLMRoute",
     "LoopDetected",
     "MalformedRequest",

@@ -1,4 +1,4 @@
-"""Models of the documents that a user writes: `LLMProvider` and `LLMRoute`, as in ASM and beyond.
+"""Models of the documents that a user writes: those of ASM and beyond, and `LLMPolicy`.
 
 Attributes are snake_case, YAML is camelCase. A model that exists is valid in itself; references to
 other documents, files and the environment are checked when documents are compiled.
@@ -29,6 +29,7 @@ from ._schema.keys import (
     GoogleCredentials,
     SecretKeyRef,
 )
+from ._schema.policy import LimitItem, LimitOverride, LLMPolicySpec, TargetRef, TokenWeights
 from ._schema.provider import (
     LLMProviderSpec,
     OutlierDetection,
@@ -60,11 +61,16 @@ __all__ = [
     "BedrockConfig",
     "GeminiConfig",
     "GoogleCredentials",
+    "Document",
     "InferencePoolRef",
+    "LLMPolicy",
+    "LLMPolicySpec",
     "LLMProvider",
     "LLMProviderSpec",
     "LLMRoute",
     "LLMRouteSpec",
+    "LimitItem",
+    "LimitOverride",
     "ObjectMeta",
     "OpenAIConfig",
     "OutlierDetection",
@@ -77,6 +83,8 @@ __all__ = [
     "SecretKeyRef",
     "StickyBy",
     "StringMatch",
+    "TargetRef",
+    "TokenWeights",
     "UpstreamTLS",
     "VertexConfig",
     "WorkloadSelector",
@@ -124,18 +132,31 @@ class LLMRoute(_Document):
     spec: LLMRouteSpec = Field(description="The route.")
 
 
-def json_schema(
-    model: type[LLMProvider] | type[LLMRoute] | None = None,
-) -> dict[str, JsonValue]:
-    """Return the JSON Schema (2020-12) of one kind of document, or of either kind.
+class LLMPolicy(_Document):
+    """How much the requests of routes and to providers may use."""
+
+    api_version: Literal["llm-mesh.dev/v1alpha1"] = Field(  # type: ignore[assignment]
+        default="llm-mesh.dev/v1alpha1", description="Version of the format."
+    )
+    kind: Literal["LLMPolicy"] = Field(default="LLMPolicy", description="The kind.")
+    spec: LLMPolicySpec = Field(description="The policy.")
+
+
+Document = LLMProvider | LLMRoute | LLMPolicy
+
+
+def json_schema(model: type[Document] | None = None) -> dict[str, JsonValue]:
+    """Return the JSON Schema (2020-12) of one kind of document, or of any kind.
 
     Field names are those of YAML; fields that ASM does not know have `x-extension: true`.
     """
-    return make_schema((LLMProvider, LLMRoute) if model is None else (model,))
+    return make_schema((LLMProvider, LLMRoute, LLMPolicy) if model is None else (model,))
 
 
-def used_extensions(model: LLMProvider | LLMRoute) -> tuple[str, ...]:
+def used_extensions(model: Document) -> tuple[str, ...]:
     """Return the fields of a document that ASM ignores, such as `spec.endpoint`."""
+    if isinstance(model, LLMPolicy):
+        return ("spec",)
     return tuple(format_field(path) for path in _extensions(model, ()))
 
 

@@ -14,7 +14,8 @@
     │   ├── MethodNotAllowed        405  method_not_allowed
     │   ├── RequestTimeout          408  request_timeout
     │   ├── RequestTooLarge         413  request_too_large
-    │   └── UnsupportedEncoding     415  unsupported_content_encoding
+    │   ├── UnsupportedEncoding     415  unsupported_content_encoding
+    │   └── RateLimitExceeded       429  rate_limit_exceeded
     ├── UpstreamError               the provider is at fault; 5xx, generic text
     │   ├── UpstreamConnectError    502  upstream_connect_error
     │   ├── CredentialUnavailable   502  upstream_credential_error
@@ -25,6 +26,7 @@
     │   ├── NoBackendAvailable      503  no_healthy_upstream
     │   ├── UpstreamTimeout         504  upstream_timeout
     │   └── LoopDetected            508  loop_detected
+    ├── PolicyUnavailable           503  policy_unavailable; the store of limits cannot be reached
     ├── ServerShutdown              503  server_shutdown; the process ends before the answer
     └── ClientDisconnected          the client went away; nobody is left to answer
 
@@ -53,7 +55,9 @@ __all__ = [
     "ModelNotFound",
     "NoBackendAvailable",
     "NoRouteMatched",
+    "PolicyUnavailable",
     "Problem",
+    "RateLimitExceeded",
     "RequestError",
     "RequestNotSent",
     "RequestTimeout",
@@ -225,6 +229,14 @@ class UnsupportedEncoding(RequestError):
     code = "unsupported_content_encoding"
 
 
+class RateLimitExceeded(RequestError):
+    """A limit of the mesh is used up; the fields say how long to wait."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+
+
 class UpstreamError(AnswerableError):
     """The provider failed; the text names the provider host and nothing behind it."""
 
@@ -295,6 +307,16 @@ class UpstreamTimeout(UpstreamError):
     def __init__(self, message: str, *, phase: str) -> None:
         self.phase = phase
         super().__init__(message)
+
+
+class PolicyUnavailable(AnswerableError):
+    """A policy cannot decide, and its configuration says that nothing passes without it."""
+
+    status = 503
+    code = "policy_unavailable"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, headers={"retry-after": "1"})
 
 
 class ServerShutdown(AnswerableError):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ._core.explaining.explanation import Explanation
 from ._core.flow.observer import Observer
+from ._core.limiting.claims import Store
 from ._core.provider.health import ProviderStatus
 from ._core.routing.table import RoutingTable, VirtualHost
 from ._core.values.headers import Headers
@@ -54,12 +55,13 @@ class Mesh:
         redact: Callable[[str], str] | None = None,
         environ: Mapping[str, str] | None = None,
         rng: Callable[[], float] = random.random,
+        store: Store | None = None,
     ) -> None:
         """Read and compile the configuration.
 
         Args:
-            config: files or directories of manifests, `LLMProvider` and `LLMRoute` objects, or a
-                source of one's own; by default what `settings.config` names.
+            config: files or directories of manifests, `LLMProvider`, `LLMRoute` and `LLMPolicy`
+                objects, or a source of one's own; by default what `settings.config` names.
             settings: by default read from `LLM_MESH_*`.
             transport: an httpx transport that carries every upstream call, such as a
                 `MockTransport` in a test; what it trusts and connects to is then its business. An
@@ -73,6 +75,7 @@ class Mesh:
             environ: where `${NAME}` and `apiKeyFrom.env` are looked up; by default the process's
                 own environment. Settings, and a source of one's own, are not read from it.
             rng: numbers in [0, 1) for weighted choices; give a seeded one to repeat a run.
+            store: where limits are kept; by default in the memory of the process.
 
         Raises:
             ConfigError: with everything that is wrong with manifests and settings.
@@ -89,6 +92,7 @@ class Mesh:
             redact=redact,
             environ=environ,
             rng=rng,
+            store=store,
         )
         self.access = self._parts.access
         self._live = self._parts.live

@@ -23,7 +23,7 @@ from ._manifest import (
     parse_object,
 )
 from ._schema.wording import shown
-from .config import LLMProvider, LLMRoute
+from .config import Document, LLMPolicy, LLMProvider, LLMRoute
 from .exceptions import ConfigError, Problem
 from .settings import KUBERNETES, MeshSettings
 
@@ -88,11 +88,9 @@ class ClosableSource(Protocol):
 
 
 class ModelSource:
-    """`LLMProvider` and `LLMRoute` objects made in Python."""
+    """`LLMProvider`, `LLMRoute` and `LLMPolicy` objects made in Python."""
 
-    def __init__(
-        self, models: Iterable[LLMProvider | LLMRoute], *, default_namespace: str = "default"
-    ) -> None:
+    def __init__(self, models: Iterable[Document], *, default_namespace: str = "default") -> None:
         self._resources = tuple(
             Resource.of(model, default_namespace=default_namespace) for model in models
         )
@@ -188,12 +186,7 @@ class FileSource:
         return replace(manifest, may_be_cut=not text.endswith("\n"))
 
 
-Config = (
-    str
-    | os.PathLike[str]
-    | ConfigSource
-    | Sequence[str | os.PathLike[str] | LLMProvider | LLMRoute]
-)
+Config = str | os.PathLike[str] | ConfigSource | Sequence[str | os.PathLike[str] | Document]
 
 
 def source_of(
@@ -210,7 +203,7 @@ def source_of(
         return config
     if isinstance(config, str | os.PathLike):
         config = (config,)
-    models = [item for item in config if isinstance(item, LLMProvider | LLMRoute)]
+    models = [item for item in config if isinstance(item, LLMProvider | LLMRoute | LLMPolicy)]
     if models:
         return ModelSource(models, default_namespace=settings.namespace)
     paths = [os.fspath(item) for item in config if isinstance(item, str | os.PathLike)]

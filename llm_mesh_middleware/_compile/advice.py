@@ -59,6 +59,8 @@ def advise(manifest: Manifest) -> tuple[Problem, ...]:
             _route_advice(resource, resource.model)
             if isinstance(resource.model, LLMRoute)
             else _provider_advice(resource, resource.model)
+            if isinstance(resource.model, LLMProvider)
+            else ()
         )
     )
 

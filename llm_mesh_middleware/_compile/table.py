@@ -21,11 +21,20 @@ from .._dialects.openai_chat import CHAT
 from .._dialects.registry import OperationFinder
 from .._files import FileVersion
 from .._manifest import Manifest, Resource
-from ..config import BackendRef, LLMProvider, LLMRoute, RouteMatch, RuleTimeouts, StickyBy
+from ..config import (
+    BackendRef,
+    LLMPolicy,
+    LLMProvider,
+    LLMRoute,
+    RouteMatch,
+    RuleTimeouts,
+    StickyBy,
+)
 from ..config import RetryPolicy as RetryConfig
 from ..config import RouteRule as RuleConfig
 from ..exceptions import Problem
 from .matches import Workload, compile_match, in_gateways
+from .policies import Policies
 from .providers import CompiledProvider
 
 __all__ = ["Compiled", "Workload", "compile_manifest", "explain_unserved"]
@@ -72,7 +81,7 @@ def compile_manifest(
     compiler.add_providers(endpoints, environ)
     hosts = compiler.virtual_hosts()
     compiler.check_remnants()
-    problems = (*manifest.problems, *compiler.problems)
+    problems = (*manifest.problems, *compiler.problems, *compiler.policies.problems)
     if any(problem.severity == "error" for problem in problems):
         return Compiled(None, problems, compiler.files)
     table = RoutingTable(hosts, compiler.aliases)
@@ -85,6 +94,8 @@ def explain_unserved(manifest: Manifest, workload: Workload) -> tuple[Problem, .
 
 
 def _unserved(resource: Resource, workload: Workload) -> Problem:
+    if isinstance(resource.model, LLMPolicy):
+        return resource.problem((), "limits nothing that this process serves", severity="warning")
     if isinstance(resource.model, LLMRoute):
         message = "names no gateway of this process (LLM_MESH_GATEWAYS)"
         return resource.problem(("spec", "gateways"), message)
@@ -108,6 +119,7 @@ class _Compiler:
         self._manifest = manifest
         self._workload = workload
         self._timeouts = timeouts
+        self.policies = Policies(manifest, workload)
         self._providers: dict[str, CompiledProvider] = {}
         self._elsewhere: dict[str, str] = {}
         self.aliases: dict[str, str] = {}
@@ -160,7 +172,7 @@ class _Compiler:
         for provider in self._providers.values():
             self._warn_of_unknown_rules(provider, rule_names)
             if provider.host not in hosts:
-                hosts[provider.host] = (provider.resource, _direct_host(provider, self._timeouts))
+                hosts[provider.host] = (provider.resource, self._direct_host(provider))
         for resource, host in hosts.values():
             self._add_aliases(resource, host.name)
         return [host for _, host in hosts.values()]
@@ -196,8 +208,11 @@ class _Compiler:
                 name = rule.name or f"rules[{index}]"
                 timeouts = _rule_timeouts(rule.timeouts, self._timeouts)
                 retry, balancer = _retry(rule.retry), _balancer(rule.sticky_by)
+                policies = self.policies.of_rule(resource, rule.name or "")
                 rules.append(
-                    RouteRule(name, matches, Backends(backends), timeouts, retry, balancer)
+                    RouteRule(
+                        name, matches, Backends(backends), timeouts, retry, balancer, policies
+                    )
                 )
         return _virtual_host(route.spec.host.lower().rstrip("."), resource.name, tuple(rules))
 
@@ -228,9 +243,24 @@ class _Compiler:
                     rule.name, model=ref.model, host_rewrite=ref.host_rewrite
                 )
                 weight = ref.weight or 0 if ref.priority in weighted else 1
-                backends.append(Backend(upstream, weight, ref.priority))
+                policy = self.policies.of_backend(resource, rule.name or "", provider.resource)
+                backends.append(Backend(upstream, weight, ref.priority, policy))
         # Some are missing: there will be no table, and what is left may add up to no weight.
         return backends if len(backends) == len(rule.backend_refs) else []
+
+    def _direct_host(self, provider: CompiledProvider) -> VirtualHost:
+        """A provider without a route is called by its own host (what ASM's first example does)."""
+        resource = provider.resource
+        policy = self.policies.of_backend(resource, "", resource)
+        backends = Backends([Backend(provider.upstream(), 1, policy=policy)])
+        rule = RouteRule(
+            "default",
+            (Match(),),
+            backends,
+            self._timeouts,
+            policies=self.policies.of_rule(resource, ""),
+        )
+        return _virtual_host(provider.host, resource.name, (rule,))
 
     def _provider(
         self, resource: Resource, ref: BackendRef, path: _Path
@@ -299,13 +329,6 @@ def _balancer(own: StickyBy | None) -> Balancer:
     if own.header is not None:
         return Sticky("header", own.header)
     return Sticky("attribute", own.attribute or "")
-
-
-def _direct_host(provider: CompiledProvider, timeouts: Timeouts) -> VirtualHost:
-    """Return the host of a provider without a route, which is called by its own name, as in ASM."""
-    backends = Backends([Backend(provider.upstream(), 1)])
-    rule = RouteRule("default", (Match(),), backends, timeouts)
-    return _virtual_host(provider.host, provider.resource.name, (rule,))
 
 
 def _virtual_host(name: str, route: str, rules: tuple[RouteRule, ...]) -> VirtualHost:

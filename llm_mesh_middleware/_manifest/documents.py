@@ -24,7 +24,8 @@ from .._schema.wording import (
     shown,
     suggest,
 )
-from ..config import LLMProvider, LLMRoute
+from ..config import Document as Model
+from ..config import LLMPolicy, LLMProvider, LLMRoute
 from ..exceptions import Problem
 from . import nodes
 from .json_text import read_text
@@ -40,12 +41,15 @@ from .secrets import Secret, SecretName
 
 __all__ = ["Manifest", "Resource", "parse_manifest", "parse_object"]
 
-_KINDS: dict[str, type[LLMProvider] | type[LLMRoute]] = {
+_KINDS: dict[str, type[Model]] = {
     "LLMProvider": LLMProvider,
     "LLMRoute": LLMRoute,
+    "LLMPolicy": LLMPolicy,
 }
-_VERSIONS: tuple[str, ...] = get_args(LLMProvider.model_fields["api_version"].annotation)
-_GROUP = _VERSIONS[0].partition("/")[0] + "/"
+_VERSIONS: dict[str, tuple[str, ...]] = {
+    name: get_args(model.model_fields["api_version"].annotation) for name, model in _KINDS.items()
+}
+_GROUPS = tuple({versions[0].partition("/")[0] + "/" for versions in _VERSIONS.values()})
 # Kinds of the same group that a mesh on Kubernetes has and this one does without.
 _OTHER_KIND = "ASM"
 _HOST: Path = ("spec", "host")
@@ -57,7 +61,7 @@ PYTHON = "<python>"
 class Resource:
     """A document that is valid in itself, with the place of everything in it."""
 
-    model: LLMProvider | LLMRoute
+    model: Model
     namespace: str
     name: str
     source: str = field(default=PYTHON, compare=False)
@@ -67,7 +71,7 @@ class Resource:
     @classmethod
     def of(
         cls,
-        model: LLMProvider | LLMRoute,
+        model: Model,
         *,
         default_namespace: str = "default",
         source: str = PYTHON,
@@ -206,7 +210,7 @@ class _DocumentReader:
         self._environ = environ
         self._unresolved: set[Path] = set()
 
-    def read(self) -> LLMProvider | LLMRoute | None:
+    def read(self) -> Model | None:
         """Return the model, or None if the document is of another kind or faulty."""
         kind = self._kind()
         if kind is None:
@@ -266,12 +270,12 @@ class _DocumentReader:
             return None
         if kind not in _KINDS:
             self.ignored_kind = kind
-            if version is not None and version.startswith(_GROUP):
+            if version is not None and version.startswith(_GROUPS):
                 self._reject_kind(kind)
             return None
-        if version not in _VERSIONS:
+        if version not in _VERSIONS[kind]:
             got = "" if version is None else f", got {shown(version)}"
-            self._complain(("apiVersion",), f"must be {' or '.join(_VERSIONS)}{got}")
+            self._complain(("apiVersion",), f"must be {' or '.join(_VERSIONS[kind])}{got}")
             return None
         return kind
 
@@ -307,7 +311,7 @@ class _DocumentReader:
             self._unresolved.add(path)
         return text
 
-    def _report(self, model: type[LLMProvider] | type[LLMRoute], error: ErrorDetails) -> None:
+    def _report(self, model: type[Model], error: ErrorDetails) -> None:
         path = field_path(error)
         node = find(self._root, path)
         if path in self._unresolved:
@@ -321,7 +325,7 @@ class _DocumentReader:
         line, column = (key_place if is_about_a_key(error) else place)(self._root, path)
         self._add(line, column, path, say(error, given))
 
-    def _report_unknown(self, model: type[LLMProvider] | type[LLMRoute], path: Path) -> None:
+    def _report_unknown(self, model: type[Model], path: Path) -> None:
         known = known_fields(model, path[:-1])
         line, column = key_place(self._root, path)
         self._add(line, column, path, f"unknown field; {suggest(str(path[-1]), known)}")
@@ -359,6 +363,8 @@ def _without_ignored(root: Node) -> Node:
 
 
 def _is_in_a_match(path: Path) -> bool:
+    if path[:2] == ("spec", "limits"):
+        return "when" in path[3:-1] or "match" in path[3:-1]
     return len(path) > 4 and path[:2] == ("spec", "rules") and path[3] == "matches"
 
 

@@ -13,7 +13,7 @@ from .reader import Document, Flaw
 __all__ = ["unfold"]
 
 _ITEMS: Path = ("items",)
-_TYPED = ("LLMProviderList", "LLMRouteList")
+_TYPED = ("LLMProviderList", "LLMRouteList", "LLMPolicyList")
 _SUFFIX = "List"
 
 

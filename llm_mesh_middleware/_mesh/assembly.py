@@ -21,11 +21,13 @@ from .._core.flow.exchange import ExchangePolicy
 from .._core.flow.observer import Observer
 from .._core.flow.state import MeshState
 from .._core.http.forwarding import ForwardPolicy
+from .._core.limiting.claims import Store
 from .._core.policy.access import AccessPolicy
 from .._core.provider.health import ProviderStatus
 from .._core.routing.table import RoutingTable
 from .._core.values.endpoint import TLSFiles
 from .._engine.http.clients import UpstreamClients
+from .._engine.ports.memory import MemoryStore
 from .._engine.tls import TLSContexts
 from .._telemetry.guard import GuardedObserver
 from .._telemetry.telemetry import Telemetry
@@ -62,6 +64,7 @@ class Assembly:
         redact: Callable[[str], str] | None,
         environ: Mapping[str, str] | None,
         rng: Callable[[], float],
+        store: Store | None,
     ) -> None:
         """As `Mesh`.
 
@@ -70,7 +73,8 @@ class Assembly:
         """
         self._settings = settings
         self._contexts = TLSContexts(settings.ca_file)
-        self._state = _make_state()
+        self._store = MemoryStore() if store is None else store
+        self._state = self._make_state()
         self._clients = UpstreamClients(
             self._contexts,
             uses_httpx=settings.upstream_client == "httpx",
@@ -111,8 +115,11 @@ class Assembly:
     def begin_process(self) -> None:
         """Be usable in a forked child."""
         self.live.begin_process()
-        self._state = _make_state()
+        self._state = self._make_state()
         self.serving.begin_process(self._state)
+
+    def _make_state(self) -> MeshState:
+        return MeshState(threading.RLock, log_change, self._store)
 
     def _adopt(self, table: RoutingTable) -> None:
         """Make ready for `table`: read trust stores and certificates, forget what is gone.
@@ -177,10 +184,6 @@ class Assembly:
     def _has_http_spans(self) -> bool:
         """Return whether the HTTP client's own instrumentation makes a span of each attempt."""
         return self._settings.http_client_spans == "auto" and self._clients.make_spans()
-
-
-def _make_state() -> MeshState:
-    return MeshState(threading.RLock, log_change)
 
 
 def _access(settings: MeshSettings) -> AccessPolicy:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from .._core.flow.observer import Observation, Observer
+from .._core.values.decision import Decision
 from .._core.values.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
 from .._core.values.selection import Selection
 from .._core.values.summary import AnswerSummary
@@ -72,6 +73,18 @@ class _Guarded(Observation):
         except Exception:
             self._complain()
 
+    def decided(self, decision: Decision) -> None:
+        try:
+            self._observation.decided(decision)
+        except Exception:
+            self._complain()
+
+    def settled(self, decision: Decision, reserved: int, used: int) -> None:
+        try:
+            self._observation.settled(decision, reserved, used)
+        except Exception:
+            self._complain()
+
     def sending(self, request: UpstreamRequest) -> UpstreamRequest | None:
         try:
             return self._observation.sending(request)
@@ -124,6 +137,14 @@ class _Several(Observation):
     def selected(self, selection: Selection) -> None:
         for each in self._observations:
             each.selected(selection)
+
+    def decided(self, decision: Decision) -> None:
+        for each in self._observations:
+            each.decided(decision)
+
+    def settled(self, decision: Decision, reserved: int, used: int) -> None:
+        for each in self._observations:
+            each.settled(decision, reserved, used)
 
     def sending(self, request: UpstreamRequest) -> UpstreamRequest:
         for each in self._observations:

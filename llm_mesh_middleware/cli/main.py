@@ -211,7 +211,7 @@ def check(config: tuple[str, ...], send: bool, model: str | None, as_json: bool)
 
 
 @main.command()
-@click.argument("kind", required=False, type=click.Choice(["LLMProvider", "LLMRoute"]))
+@click.argument("kind", required=False, type=click.Choice(["LLMProvider", "LLMRoute", "LLMPolicy"]))
 def schema(kind: str | None) -> None:
     """Print the JSON Schema of manifests, for editors.
 

@@ -6,13 +6,14 @@ import json
 
 import click
 
-from ..config import LLMProvider, LLMRoute, json_schema
+from ..config import Document, LLMPolicy, LLMProvider, LLMRoute, json_schema
 
 __all__ = ["report"]
 
-_KINDS: dict[str, type[LLMProvider] | type[LLMRoute]] = {
+_KINDS: dict[str, type[Document]] = {
     "LLMProvider": LLMProvider,
     "LLMRoute": LLMRoute,
+    "LLMPolicy": LLMPolicy,
 }
 
 

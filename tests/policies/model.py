@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from random import Random
 
-from llm_mesh_middleware._core.policy.limits.bucket import Rate
+from llm_mesh_middleware._core.limiting.bucket import Rate
 
 # Rates of which one unit takes a whole number of microseconds: then nothing is rounded.
 EXACT_RATES = (

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from llm_mesh_middleware._core.policy.limits.bucket import Rate, admit, left_us, settled
+from llm_mesh_middleware._core.limiting.bucket import Rate, admit, left_us, settled
 from tests.policies.model import EXACT_RATES, ModelBucket, operations
 
 MINUTE = 60_000_000

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from llm_mesh_middleware._core.policy.limits.claims import (
+from llm_mesh_middleware._core.limiting.claims import (
     BucketChange,
     BucketClaim,
     Claim,

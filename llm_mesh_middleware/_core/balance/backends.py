@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 from ..dialect import ServedOperation
 from ..provider.upstream import Upstream
+from ..values.steps import Steps
 
-__all__ = ["Backend", "Backends", "Tiers"]
+__all__ = ["Backend", "Backends", "Gate", "Tiers"]
+
+# What is asked about a call before an attempt (`flow.call.AttemptPolicy`).
+Gate = Callable[[Any, str], Steps]
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A weighted pointer to an upstream; `priority` 0 is served first."""
+    """A weighted pointer to an upstream; `priority` 0 is served first.
+
+    `policy` is asked before each attempt.
+    """
 
     upstream: Upstream
     weight: int
     priority: int = 0
+    policy: Gate | None = None
 
 
 Tiers = tuple[tuple[Backend, ...], ...]

@@ -10,31 +10,31 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from msgspec.structs import replace
-
-from ...exceptions import ClientDisconnected, UnsupportedOperation
-from ..dialect import BodyRelay, ServedOperation
+from ...exceptions import ClientDisconnected, RateLimitExceeded
+from ..dialect import BodyRelay
 from ..http.forwarding import ForwardPolicy
 from ..http.hops import check_hops
 from ..provider.health import Lease
 from ..routing.table import RouteRule, VirtualHost
 from ..values.messages import ClientRequest, Deadline, Failure, ResponseHead
-from ..values.payload import Fields, decode_fields, read_bool, read_text
+from ..values.payload import read_bool
 from ..values.selection import Selection
 from ..values.steps import Await, Body, Race, Raced, Send, Sleep, Step, StepResult
 from .attempt import Attempt, CallContext, Outcome
+from .call import Account, Call, Held
 from .keepalive import keep_alive
 from .model_list import list_models
 from .observer import Observation
 from .plan import AttemptPlan, Choice
+from .policies import chain
 from .reply import Flow, Reply
 from .state import MeshState
 from .stream import StreamEnd, stream_body
+from .understanding import understand
 
-__all__ = ["ExchangePolicy", "exchange", "understand"]
+__all__ = ["ExchangePolicy", "exchange"]
 
 _MAX_SHOWN = 256
-_NO_FIELDS: Fields = {}
 # What official SDKs retry on their own unless they are told not to.
 _SDK_RETRIES = frozenset((408, 409, 429))
 _REFUSED_KEY = frozenset((401, 403))
@@ -98,7 +98,10 @@ def exchange(
         rule = host.select(request)
         lacks_key = rule.balancer.lacks_key(request)
         observation.selected(Selection(host.route, rule.name, lacks_key))
-        timeouts = rule.timeouts
+        timeouts, call = rule.timeouts, None
+        if rule.policies:
+            call = _call(host, rule, request, state, observation)
+            observation = call.account
         context = CallContext(
             request,
             operation,
@@ -124,10 +127,28 @@ def exchange(
     except BaseException as error:
         _end(observation, error)
         raise
-    flow = _observed(_Exchange(context, plan, host.route, rule, policy).run(), observation)
+    attempts = _Exchange(context, plan, host.route, rule, policy, call)
+    if call is None:
+        flow = _observed(attempts.run(), observation)
+    else:
+        flow = _observed(chain(rule.policies, attempts.proceed)(call), observation)
     if keepalive_s and read_bool(request.fields, "stream") is True:
         return keep_alive(flow, operation.dialect, interval_s=keepalive_s, clock=clock)
     return flow
+
+
+def _call(
+    host: VirtualHost,
+    rule: RouteRule,
+    request: ClientRequest,
+    state: MeshState,
+    observation: Observation,
+) -> Call:
+    """Return the request as the rule's policies see it."""
+    if state.store is None:
+        raise RuntimeError("policies need a store")
+    account, timeout_s = Account(observation), rule.timeouts.request
+    return Call(request, host.route, rule.name, timeout_s, state.store, state.learned, account)
 
 
 def _at_once(reply: Reply) -> Flow:
@@ -150,34 +171,6 @@ def _end(observation: Observation, error: BaseException) -> None:
     observation.ended(getattr(error, "status", None), error, None)
 
 
-def understand(
-    host: VirtualHost, request: ClientRequest, observation: Observation
-) -> tuple[ClientRequest, ServedOperation]:
-    """Return the request with the members of its body and the model it names, and its operation.
-
-    Args:
-        host: the virtual host that it addresses.
-        request: the request, its body complete.
-        observation: told of what was understood, also if the request cannot be served.
-
-    Raises:
-        RequestError: the path names no operation, or the method or the body is not one of it.
-    """
-    operation, fields = host.operation(request.path), _NO_FIELDS
-    try:
-        if operation is None:
-            raise UnsupportedOperation("the path names no operation that this LLM mesh serves")
-        operation.check_method(request.method)
-        if operation.has_body:
-            fields = decode_fields(request.body)
-    finally:
-        request = replace(
-            request, operation=operation, fields=fields, model=read_text(fields, "model")
-        )
-        observation.understood(request)
-    return request, operation
-
-
 class _Exchange:
     """The attempts of one request, one after another, up to the answer for the client."""
 
@@ -188,13 +181,21 @@ class _Exchange:
         route: str,
         rule: RouteRule,
         policy: ExchangePolicy,
+        call: Call | None = None,
     ) -> None:
+        self._call = call
+        self._held: Held | None = None
+        self._refused: RateLimitExceeded | None = None
         self._context = context
         self._plan = plan
         self._route = route
         self._rule = rule
         self._policy = policy
         self._leases: list[Lease] = []
+
+    def proceed(self, call: Call) -> Flow:
+        """Run inside policies."""
+        return self.run()
 
     def run(self) -> Flow:
         """Try until there is an answer, or nothing is left to try."""
@@ -209,7 +210,8 @@ class _Exchange:
                     continue
                 if choice.pause_s and not (yield from self._pause(choice.pause_s)):
                     break
-                lease = yield from self._lease(choice)
+                is_admitted = choice.backend.policy is None or (yield from self._admit(choice))
+                lease = (yield from self._lease(choice)) if is_admitted else None
                 if lease is None:
                     choice = self._plan.instead(choice, clock())
                     continue
@@ -223,7 +225,7 @@ class _Exchange:
                 if best is None or best[1].relay is None or lease is not best[0].lease:
                     lease.end("cancelled", clock())
         if best is None:
-            raise self._plan.unavailable(clock())
+            raise self._refused or self._plan.unavailable(clock())
         return self._reply(*best)
 
     def _pause(self, seconds: float) -> Generator[Step, StepResult, bool]:
@@ -231,6 +233,19 @@ class _Exchange:
         if self._context.clock() + seconds >= self._context.deadline.at:
             return False
         yield Sleep(seconds)
+        return True
+
+    def _admit(self, choice: Choice) -> Generator[Step, StepResult, bool]:
+        """Ask the backend's policy; what an earlier attempt has reserved is given back before."""
+        policy, call = choice.backend.policy, self._call
+        if self._held is not None:
+            self._held.release()
+        if policy is not None and call is not None:
+            try:
+                self._held = yield from policy(call, choice.backend.upstream.provider)
+            except RateLimitExceeded as refused:
+                self._refused = refused
+                return False
         return True
 
     def _lease(self, choice: Choice) -> Generator[Step, StepResult, Lease | None]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..values.decision import Decision
 from ..values.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
 from ..values.selection import Selection
 from ..values.summary import AnswerSummary
@@ -29,6 +30,12 @@ class Observation:
 
     def selected(self, selection: Selection) -> None:
         """Routing has chosen a rule."""
+
+    def decided(self, decision: Decision) -> None:
+        """An item of a policy has decided; called for each that applies to the request."""
+
+    def settled(self, decision: Decision, reserved: int, used: int) -> None:
+        """A limit of tokens has been settled: what was reserved, and what was used."""
 
     def sending(self, request: UpstreamRequest) -> UpstreamRequest | None:
         """An attempt is about to be made; a returned request takes the place of this one."""

@@ -176,7 +176,9 @@ class AttemptPlan:
         if self._has_hedged or self.made > self._retry.attempts:
             return None
         choice = self.untried(now)
-        if choice is None or not choice.health.has_free_slot() or not self._budget.spend(now):
+        if choice is None or choice.backend.policy is not None:
+            return None  # a policy may have to wait
+        if not choice.health.has_free_slot() or not self._budget.spend(now):
             return None
         self._has_hedged = True
         return choice

@@ -11,14 +11,15 @@ client gets.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from ..values.messages import ClientRequest
 from .reply import Flow
 
 __all__ = ["Policy", "Proceed", "chain"]
 
+# A client's request, or the call that routing has made of it.
+Subject = TypeVar("Subject")
 Proceed = Callable[[ClientRequest], Flow]
 
 
@@ -33,8 +34,18 @@ class Policy(Protocol):
         """
 
 
-def chain(policies: Sequence[Policy], proceed: Proceed) -> Proceed:
+def chain(
+    policies: Sequence[Callable[[Subject, Callable[[Subject], Flow]], Flow]],
+    proceed: Callable[[Subject], Flow],
+) -> Callable[[Subject], Flow]:
     """Return `proceed` inside `policies`, of which the first is the outermost."""
     for policy in reversed(policies):
-        proceed = partial(policy, proceed=proceed)
+        proceed = _around(policy, proceed)
     return proceed
+
+
+def _around(
+    policy: Callable[[Subject, Callable[[Subject], Flow]], Flow],
+    proceed: Callable[[Subject], Flow],
+) -> Callable[[Subject], Flow]:
+    return lambda subject: policy(subject, proceed)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 
+from ..limiting.claims import Store
+from ..limiting.estimate import Learned
 from ..provider.identity import ProviderIdentity
 from ..provider.outliers import HealthChange
 from ..provider.registry import HealthRegistry, ignore_change
@@ -14,16 +16,28 @@ __all__ = ["MeshState"]
 
 
 class MeshState:
-    """The health of the providers, and each route's budget for retries."""
+    """The health of the providers, each route's budget for retries, and what limits go by.
 
-    __slots__ = ("_budgets", "health")
+    `store` holds the limits, `learned` helps to estimate what a call will use.
+    """
+
+    __slots__ = ("_budgets", "health", "learned", "store")
 
     def __init__(
         self,
         make_lock: Callable[[], AbstractContextManager[object]],
         on_change: Callable[[str, HealthChange], None] = ignore_change,
+        store: Store | None = None,
     ) -> None:
-        """Begin with nothing; the arguments are those of `HealthRegistry`."""
+        """Begin with nothing.
+
+        Args:
+            make_lock: as for `HealthRegistry`.
+            on_change: as for `HealthRegistry`.
+            store: holds the limits; a configuration without policies needs none.
+        """
+        self.store = store
+        self.learned = Learned()
         self.health = HealthRegistry(make_lock, on_change)
         self._budgets: dict[str, RetryBudget] = {}
 

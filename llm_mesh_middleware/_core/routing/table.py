@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ...exceptions import NoRouteMatched
 from ..balance.backends import Backends
@@ -12,11 +13,15 @@ from ..balance.weighted import Weighted
 from ..dialect import ServedOperation
 from ..http.hosts import normalise_host
 from ..values.messages import ClientRequest
+from ..values.steps import Steps
 from ..values.timeouts import Timeouts
 from .matching import Exact, Match
 from .retry_policy import RetryPolicy
 
-__all__ = ["RouteRule", "RoutingTable", "VirtualHost"]
+__all__ = ["Layer", "RouteRule", "RoutingTable", "VirtualHost"]
+
+# A policy: what it takes and how it goes on is the flow's business (`flow.call.CallPolicy`).
+Layer = Callable[[Any, Any], Steps]
 
 # Raw Host values seen lately: at most 1,024 of 272 bytes, as clients choose them. A DNS name has up
 # to 253 characters; a longer value is looked up each time.
@@ -28,7 +33,8 @@ _MAX_CACHED_HOST = 272
 class RouteRule:
     """One entry of a route; it takes a request that any of its matches takes.
 
-    `balancer` chooses among its backends of one priority.
+    `balancer` chooses among its backends of one priority. `policies` are layers around the attempts
+    of a request, the first is the outermost.
     """
 
     name: str
@@ -37,6 +43,7 @@ class RouteRule:
     timeouts: Timeouts = Timeouts()
     retry: RetryPolicy = RetryPolicy()
     balancer: Balancer = Weighted()
+    policies: tuple[Layer, ...] = ()
 
     def holds(self, request: ClientRequest) -> bool:
         """Whether any match holds."""

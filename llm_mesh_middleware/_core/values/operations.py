@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from .payload import Fields
+
 __all__ = ["Operation"]
+
+
+def _no_output_limit(fields: Fields) -> int | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -16,7 +23,8 @@ class Operation:
     configured model and defaults apply; an embedding model is never replaced by a chat model.
     `has_two_forms` says that a response can be converted from JSON to events and back, so that a
     configured `stream` applies too. `asked_as` is the end of the client's path where that is more
-    than the suffix.
+    than the suffix. `output_limit` reads the most tokens that a request's members allow the
+    response.
     """
 
     name: str
@@ -25,6 +33,7 @@ class Operation:
     is_generation: bool = False
     has_two_forms: bool = False
     asked_as: str = ""
+    output_limit: Callable[[Fields], int | None] = _no_output_limit
 
     @property
     def has_body(self) -> bool:

@@ -21,6 +21,7 @@ __all__ = [
     "is_json",
     "raw",
     "read_bool",
+    "read_count",
     "read_fields",
     "read_text",
 ]
@@ -108,6 +109,13 @@ def read_bool(fields: Mapping[str, msgspec.Raw], name: str) -> bool | None:
     if value is None:
         return None
     return _BOOLEANS.get(bytes(value))
+
+
+def read_count(fields: Mapping[str, msgspec.Raw], name: str) -> int | None:
+    """The member as a whole number of 0 or more; None if it is absent or anything else."""
+    value = fields.get(name)
+    text = b"" if value is None else bytes(value)
+    return int(text) if text.isdigit() and len(text) < 16 else None
 
 
 def read_fields(fields: Mapping[str, msgspec.Raw], name: str) -> Fields:

@@ -8,6 +8,7 @@ from typing import Any
 from ..._core.dialect import FactReader, ServedOperation, Transformer, UpstreamOptions, Whole
 from ..._core.http.sse import make_event, on_one_line
 from ..._core.values.messages import ClientRequest
+from ..._core.values.payload import Fields, read_count
 from ...exceptions import AnswerableError
 from ..objects import read_object
 from ..same import SameTransformer
@@ -68,9 +69,20 @@ class AnthropicMessages:
 
 DIALECT = AnthropicMessages()
 
+
+def output_limit(fields: Fields) -> int | None:
+    """Return the most tokens that the response may have, None if the request does not say."""
+    return read_count(fields, "max_tokens")
+
+
 # The Assistants API has paths that end in `/messages` as well.
 MESSAGES = ServedOperation(
-    "chat", "/messages", dialect=DIALECT, is_generation=True, asked_as="/v1/messages"
+    "chat",
+    "/messages",
+    dialect=DIALECT,
+    is_generation=True,
+    asked_as="/v1/messages",
+    output_limit=output_limit,
 )
 
 OPERATIONS = (MESSAGES,)

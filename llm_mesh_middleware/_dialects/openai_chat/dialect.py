@@ -8,6 +8,7 @@ from typing import Any
 from ..._core.dialect import FactReader, ServedOperation, Transformer, UpstreamOptions, Whole
 from ..._core.http.sse import make_event, on_one_line
 from ..._core.values.messages import ClientRequest
+from ..._core.values.payload import Fields, read_count
 from ...exceptions import AnswerableError
 from ..objects import objects_in, read_object
 from ..openai_errors import error_body
@@ -71,15 +72,34 @@ class OpenAIChat:
 
 DIALECT = OpenAIChat()
 
+
+def output_limit(fields: Fields) -> int | None:
+    """Return the most tokens of all choices together, None if the request does not say."""
+    limit = read_count(fields, "max_completion_tokens")
+    if limit is None:
+        limit = read_count(fields, "max_tokens")
+    return None if limit is None else limit * min(128, max(1, read_count(fields, "n") or 1))
+
+
 CHAT = ServedOperation(
-    "chat", "/chat/completions", dialect=DIALECT, is_generation=True, has_two_forms=True
+    "chat",
+    "/chat/completions",
+    dialect=DIALECT,
+    is_generation=True,
+    has_two_forms=True,
+    output_limit=output_limit,
 )
 
 # The first whose suffix ends a path is meant, and `/chat/completions` ends with `/completions` too.
 OPERATIONS = (
     CHAT,
     ServedOperation(
-        "text_completion", "/completions", dialect=DIALECT, is_generation=True, has_two_forms=True
+        "text_completion",
+        "/completions",
+        dialect=DIALECT,
+        is_generation=True,
+        has_two_forms=True,
+        output_limit=output_limit,
     ),
     ServedOperation("embeddings", "/embeddings", dialect=DIALECT),
 )

@@ -9,6 +9,7 @@ import msgspec
 from ..._core.dialect import FactReader, ServedOperation, Transformer, UpstreamOptions, Whole
 from ..._core.http.sse import make_event, on_one_line
 from ..._core.values.messages import ClientRequest
+from ..._core.values.payload import Fields, read_count
 from ...exceptions import AnswerableError
 from ..objects import objects_in, read_object
 from ..openai_errors import error_body
@@ -65,4 +66,18 @@ class OpenAIResponses:
 
 DIALECT = OpenAIResponses()
 
-OPERATIONS = (ServedOperation("responses", "/responses", dialect=DIALECT, is_generation=True),)
+
+def output_limit(fields: Fields) -> int | None:
+    """Return the most tokens that the response may have, None if the request does not say."""
+    return read_count(fields, "max_output_tokens")
+
+
+OPERATIONS = (
+    ServedOperation(
+        "responses",
+        "/responses",
+        dialect=DIALECT,
+        is_generation=True,
+        output_limit=output_limit,
+    ),
+)

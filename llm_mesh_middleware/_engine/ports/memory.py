@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from heapq import nsmallest
 from itertools import count
 
-from ..._core.policy.limits import bucket
-from ..._core.policy.limits.claims import (
+from ..._core.limiting import bucket
+from ..._core.limiting.claims import (
     BucketChange,
     BucketClaim,
     Claim,

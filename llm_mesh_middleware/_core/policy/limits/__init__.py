@@ -1,1 +1,7 @@
-"""Limits: how much of what a caller may use in which time."""
+"""Limits as a policy: a layer around a call, and a question before each attempt."""
+
+from __future__ import annotations
+
+from .policy import AttemptLimits, CallLimits
+
+__all__ = ["AttemptLimits", "CallLimits"]

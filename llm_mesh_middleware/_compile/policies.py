@@ -1,0 +1,218 @@
+"""`LLMPolicy` documents as limits, and which of them hold where.
+
+targets LLMRoute, a rule of one, or nothing     around the attempts of each rule
+targets LLMProvider, or counts by provider      before each attempt at a backend
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from .._core.limiting.bucket import Rate
+from .._core.limiting.limit import Limit, Override, Part, Weights
+from .._core.policy.limits import AttemptLimits, CallLimits
+from .._core.routing.matching import Match
+from .._manifest import Manifest, Resource
+from .._schema.wording import suggest
+from ..config import (
+    LimitItem,
+    LimitOverride,
+    LLMPolicy,
+    LLMProvider,
+    LLMRoute,
+    RouteMatch,
+    TargetRef,
+)
+from ..exceptions import Problem
+from .matches import Workload, compile_match
+
+__all__ = ["Policies"]
+
+_Path = tuple[str | int, ...]
+_MINUTE_S = 60.0
+
+_COUNTS = {
+    "total": Weights(),
+    "input": Weights(output=0, reasoning=0),
+    "output": Weights(input=0, cache_read=0, cache_write=0),
+    "uncached": Weights(cache_read=0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Attached:
+    """The limits of one policy, and what they are for: no targets are the whole namespace."""
+
+    namespace: str
+    targets: tuple[TargetRef, ...]
+    limits: tuple[Limit, ...]
+
+    def of_rule(self, route: Resource, rule: str) -> bool:
+        if not self.targets:
+            return route.namespace == self.namespace
+        return any(
+            _is_meant(target, route, self.namespace) and target.section_name in (None, rule)
+            for target in self.targets
+        )
+
+    def of_provider(self, provider: Resource) -> bool:
+        return any(_is_meant(target, provider, self.namespace) for target in self.targets)
+
+
+class Policies:
+    """The policies of a manifest; `problems` has what is wrong with them."""
+
+    def __init__(self, manifest: Manifest, workload: Workload) -> None:
+        self.problems: list[Problem] = []
+        self._manifest = manifest
+        self._workload = workload
+        resources = sorted(manifest.resources, key=lambda each: (each.namespace, each.name))
+        self._attached = [
+            self._attach(resource, resource.model)
+            for resource in resources
+            if isinstance(resource.model, LLMPolicy)
+        ]
+
+    def of_rule(self, route: Resource, rule: str) -> tuple[CallLimits, ...]:
+        """Return the layers around the attempts of a rule; none if no policy concerns it.
+
+        A rule whose attempts alone are limited gets a layer too: it makes the account.
+        """
+        held = [each for each in self._attached if each.of_rule(route, rule)]
+        limits = tuple(limit for each in held for limit in each.limits)
+        whole = tuple(limit for limit in limits if not limit.is_of_attempts)
+        return (CallLimits(whole),) if self._attached else ()
+
+    def of_backend(self, route: Resource, rule: str, provider: Resource) -> AttemptLimits | None:
+        """Return what is asked before each attempt at a provider by a rule."""
+        limits = [
+            limit
+            for each in self._attached
+            for limit in each.limits
+            if each.of_provider(provider) or (limit.is_of_attempts and each.of_rule(route, rule))
+        ]
+        return AttemptLimits(tuple(limits)) if limits else None
+
+    def _attach(self, resource: Resource, policy: LLMPolicy) -> _Attached:
+        for index, target in enumerate(policy.spec.target_refs):
+            self._check_target(resource, target, ("spec", "targetRefs", index))
+        limits = [
+            limit
+            for index, item in enumerate(policy.spec.limits)
+            for limit in self._limits(resource, item, ("spec", "limits", index))
+        ]
+        return _Attached(resource.namespace, policy.spec.target_refs, tuple(limits))
+
+    def _check_target(self, resource: Resource, target: TargetRef, path: _Path) -> None:
+        manifest, namespace = self._manifest, target.namespace or resource.namespace
+        kind = LLMRoute if target.kind == "LLMRoute" else LLMProvider
+        of_kind = [each for each in manifest.resources if isinstance(each.model, kind)]
+        known = [each.name for each in of_kind if each.namespace == namespace]
+        if target.name not in known:
+            # A faulty document has become no resource; its own fault is reported.
+            if not (manifest.remnants or manifest.broken_hosts):
+                advice = suggest(target.name, known) if known else "there is none"
+                message = f"no {target.kind} {target.name!r} in namespace {namespace!r}; {advice}"
+                self.problems.append(resource.problem((*path, "name"), message))
+            return
+        (found,) = (each for each in of_kind if _is_meant(target, each, resource.namespace))
+        if target.section_name is None or not isinstance(found.model, LLMRoute):
+            return
+        rules = [rule.name for rule in found.model.spec.rules if rule.name is not None]
+        if target.section_name not in rules:
+            advice = suggest(target.section_name, rules) if rules else "its rules have no names"
+            message = f"no rule of LLMRoute {target.name!r} is named {target.section_name!r}"
+            self.problems.append(resource.problem((*path, "sectionName"), f"{message}; {advice}"))
+
+    def _limits(self, resource: Resource, item: LimitItem, path: _Path) -> Iterator[Limit]:
+        """Return a limit for each number of an item."""
+        when = tuple(
+            self._match(resource, match, (*path, "when", index))
+            for index, match in enumerate(item.when)
+        )
+        overrides = [
+            (override, self._match(resource, override.match, (*path, "overrides", index, "match")))
+            for index, override in enumerate(item.overrides)
+        ]
+
+        def limit(kind: str, **fields: object) -> Limit:
+            return Limit(
+                f"{resource.namespace}/{resource.name}",
+                item.name,
+                kind,  # type: ignore[arg-type]
+                tuple(map(_part, item.by)),
+                when=when,
+                overrides=tuple(_overrides(item, overrides, kind, is_rate="rate" in fields)),
+                on_missing=item.on_missing or "share",
+                on_store_failure=item.on_store_failure or "local",
+                is_shadow=item.shadow,
+                **fields,  # type: ignore[arg-type]
+            )
+
+        if item.concurrency is not None:
+            yield limit("concurrency", slots=item.concurrency)
+        if item.requests is not None:
+            yield limit("requests", rate=_rate(item, item.requests))
+        if item.tokens is not None:
+            yield limit(
+                "tokens",
+                rate=_rate(item, item.tokens),
+                rate_from=(item.tokens_from or "").partition(":")[2],
+                weights=_weights(item),
+                reserve=item.reserve or "auto",
+            )
+
+    def _match(self, resource: Resource, match: RouteMatch, path: _Path) -> Match:
+        """Return the match; of gateways it names none but its own."""
+        return compile_match(
+            resource,
+            match,
+            path,
+            workload=self._workload,
+            route_gateways=tuple(self._workload.gateways),
+            problems=self.problems,
+        )
+
+
+def _is_meant(target: TargetRef, resource: Resource, namespace: str) -> bool:
+    return (target.kind, target.name, target.namespace or namespace) == (
+        resource.model.kind,
+        resource.name,
+        resource.namespace,
+    )
+
+
+def _part(text: str) -> Part:
+    kind, _, name = text.partition(":")
+    return Part("attribute", "consumer") if kind == "consumer" else Part(kind, name)  # type: ignore[arg-type]
+
+
+def _rate(item: LimitItem, amount: int) -> Rate:
+    period_us = round((item.per or _MINUTE_S) * 1_000_000)
+    return Rate(amount, period_us, item.burst or amount)
+
+
+def _overrides(
+    item: LimitItem,
+    overrides: Iterable[tuple[LimitOverride, Match]],
+    kind: str,
+    *,
+    is_rate: bool,
+) -> Iterator[Override]:
+    for override, match in overrides:
+        amount: int | None = getattr(override, kind)
+        if amount is None:
+            continue
+        if is_rate:
+            burst = amount if item.burst is None else item.burst
+            yield Override(match, Rate(amount, _rate(item, amount).period_us, burst))
+        else:
+            yield Override(match, slots=amount)
+
+
+def _weights(item: LimitItem) -> Weights:
+    if item.weights is None:
+        return _COUNTS[item.count or "total"]
+    stated = item.weights.model_dump(exclude_none=True)
+    return Weights(**{name: round(1000 * weight) for name, weight in stated.items()})

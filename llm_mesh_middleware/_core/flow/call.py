@@ -1,0 +1,153 @@
+"""One request as the policies of its rule see it, between routing and the first attempt.
+
+observation  <──  Account  <──  exchange
+                     └──> whoever asked to be called at the end: exactly once, on every path
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from ...exceptions import ClientDisconnected, ServerShutdown
+from ..limiting.claims import Store
+from ..limiting.estimate import Learned
+from ..values.decision import Decision
+from ..values.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
+from ..values.selection import Selection
+from ..values.steps import Steps
+from ..values.summary import AnswerSummary
+from ..values.usage import Usage
+from .observer import Observation
+from .reply import Flow
+
+__all__ = ["Account", "AttemptPolicy", "Call", "CallPolicy", "Ending", "Held"]
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """How a call ended, as far as it says what was used.
+
+    `events` are those of a stream. `has_reply`: the client was sent a response that is no error.
+    `is_cut_off`: a provider may have worked on a call whose response nobody waited for.
+    """
+
+    usage: Usage | None
+    events: int | None = None
+    has_reply: bool = False
+    is_cut_off: bool = False
+
+
+class Account(Observation):
+    """An observation that passes on everything, and settles accounts when the exchange ends."""
+
+    def __init__(self, observation: Observation) -> None:
+        """`observation` is told of everything first."""
+        self._observation = observation
+        self.wants_chunks = observation.wants_chunks
+        self._at_end: list[Callable[[Ending], None]] = []
+        self._waiting = 0
+        self._is_stream: bool | None = None
+        self._events = 0
+
+    def at_end(self, settle: Callable[[Ending], None]) -> None:
+        """Have `settle` called when the exchange has ended, whatever ends it."""
+        self._at_end.append(settle)
+
+    def understood(self, request: ClientRequest) -> None:
+        """Pass on."""
+        self._observation.understood(request)
+
+    def selected(self, selection: Selection) -> None:
+        """Pass on."""
+        self._observation.selected(selection)
+
+    def decided(self, decision: Decision) -> None:
+        """Pass on."""
+        self._observation.decided(decision)
+
+    def settled(self, decision: Decision, reserved: int, used: int) -> None:
+        """Pass on."""
+        self._observation.settled(decision, reserved, used)
+
+    def sending(self, request: UpstreamRequest) -> UpstreamRequest | None:
+        """Note that a provider begins to work."""
+        self._waiting += 1
+        return self._observation.sending(request)
+
+    def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
+        """Note that a provider has answered."""
+        self._waiting -= 1
+        self._observation.answered(attempt, answer)
+
+    def replying(self, *, attempt: int, is_stream: bool) -> None:
+        """Note that the client gets a response."""
+        self._is_stream = is_stream
+        self._observation.replying(attempt=attempt, is_stream=is_stream)
+
+    def chunks(self, count: int) -> None:
+        """Pass on."""
+        self._observation.chunks(count)
+
+    def summarised(self, summary: AnswerSummary) -> None:
+        """Note how many events there were."""
+        self._events = summary.events
+        self._observation.summarised(summary)
+
+    def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
+        """Settle."""
+        try:
+            self._observation.ended(status, error, usage)
+        finally:
+            has_reply = self._is_stream is not None and status is not None and status < 400
+            has_left = isinstance(error, ClientDisconnected | ServerShutdown)
+            ending = Ending(
+                usage,
+                self._events if self._is_stream else None,
+                has_reply,
+                is_cut_off=has_left and self._waiting > 0,
+            )
+            for settle in self._at_end:
+                settle(ending)
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A request whose rule is known. `timeout_s` is the longest that it may take."""
+
+    request: ClientRequest
+    route: str
+    rule: str
+    timeout_s: float
+    store: Store
+    learned: Learned
+    account: Account
+
+
+class CallPolicy(Protocol):
+    """A layer around the attempts of a call; immutable, its state is behind the store."""
+
+    def __call__(self, call: Call, proceed: Callable[[Call], Flow]) -> Flow:
+        """Serve `call` by way of `proceed`, refuse it by raising, or answer it.
+
+        Raises:
+            AnswerableError: the policy refuses the call.
+        """
+
+
+class Held(Protocol):
+    """What was reserved for one attempt."""
+
+    def release(self) -> None:
+        """Give it back: the attempt came to nothing. Does nothing after the end of the call."""
+
+
+class AttemptPolicy(Protocol):
+    """What must agree before a backend is called; immutable."""
+
+    def __call__(self, call: Call, provider: str) -> Steps:
+        """Return `Held`, or None if nothing was reserved.
+
+        Raises:
+            AnswerableError: the backend may not be called now.
+        """

@@ -1,0 +1,44 @@
+"""What a request asks for: its operation, the members of its body, the model it names."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from ...exceptions import UnsupportedOperation
+from ..dialect import ServedOperation
+from ..routing.table import VirtualHost
+from ..values.messages import ClientRequest
+from ..values.payload import Fields, decode_fields, read_text
+from .observer import Observation
+
+__all__ = ["understand"]
+
+_NO_FIELDS: Fields = {}
+
+
+def understand(
+    host: VirtualHost, request: ClientRequest, observation: Observation
+) -> tuple[ClientRequest, ServedOperation]:
+    """Return the request with the members of its body and the model it names, and its operation.
+
+    Args:
+        host: the virtual host that it addresses.
+        request: the request, its body complete.
+        observation: told of what was understood, also if the request cannot be served.
+
+    Raises:
+        RequestError: the path names no operation, or the method or the body is not one of it.
+    """
+    operation, fields = host.operation(request.path), _NO_FIELDS
+    try:
+        if operation is None:
+            raise UnsupportedOperation("the path names no operation that this LLM mesh serves")
+        operation.check_method(request.method)
+        if operation.has_body:
+            fields = decode_fields(request.body)
+    finally:
+        request = replace(
+            request, operation=operation, fields=fields, model=read_text(fields, "model")
+        )
+        observation.understood(request)
+    return request, operation

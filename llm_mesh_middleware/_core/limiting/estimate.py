@@ -1,0 +1,114 @@
+"""How many tokens a request will take, before anybody has counted them.
+
+A tokenizer would have to be that of the provider's model, and most fetch their tables from the
+network. Bytes are counted instead, and what providers then report corrects the count.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from ..values.messages import ClientRequest
+from ..values.usage import Usage
+
+__all__ = ["Estimate", "Learned", "estimate_input", "estimate_tokens"]
+
+_ASCII = bytes(range(128))
+# An image or a recording in base64: a text of the same length would be far more tokens.
+_BINARY = re.compile(rb'[",][A-Za-z0-9+/=]{400,}"')
+_BINARY_MARKS = (b"base64", b'"data"', b'_data"')
+_BINARY_TOKENS = 500
+
+_FIRST_OUTPUT = 256
+_UNKNOWN_OUTPUT = 4096
+_SHARE = 0.1  # of the newest call in what was learnt
+_MAX_LEARNED = 4096
+
+
+class Estimate(msgspec.Struct, frozen=True, gc=False):
+    """Tokens of a request: its input, the expected output, and the most that it may have.
+
+    `uncorrected` is the input by its bytes alone.
+    """
+
+    input: int
+    output: int
+    max_output: int
+    uncorrected: int = 0
+
+
+def estimate_input(body: bytes) -> int:
+    """Return about how many tokens the text of a JSON body is.
+
+    Four bytes of ASCII are a token; one and a half of other characters, escaped or not.
+    """
+    binaries = 0
+    if len(body) > 1024 and any(mark in body for mark in _BINARY_MARKS):
+        body, binaries = _BINARY.subn(b"", body)
+    characters = body.count(b"\\u")
+    ascii_bytes = len(body) - 6 * characters
+    if not body.isascii():
+        others = len(body.translate(None, _ASCII))
+        ascii_bytes -= others
+        characters += others // 3
+    return max(0, ascii_bytes) // 4 + characters * 2 // 3 + binaries * _BINARY_TOKENS
+
+
+class _Calls:
+    """Averages over the calls of one kind: real input by estimated, and output."""
+
+    __slots__ = ("deviation", "factor", "output")
+
+    def __init__(self, factor: float, output: float) -> None:
+        self.factor = factor
+        self.output = output
+        self.deviation = output / 2
+
+
+class Learned:
+    """What earlier calls have used, by rule and model; each process learns for itself.
+
+    Threads may lose each other's updates, which makes an average no worse.
+    """
+
+    def __init__(self) -> None:
+        self._calls: dict[tuple[str, str], _Calls] = {}
+
+    def factor(self, key: tuple[str, str]) -> float:
+        """Return what an estimate of input is multiplied by."""
+        calls = self._calls.get(key)
+        return 1.0 if calls is None else min(2.0, max(0.5, calls.factor))
+
+    def output(self, key: tuple[str, str]) -> int:
+        """Return how much output is to be expected: the average and one deviation."""
+        calls = self._calls.get(key)
+        return _FIRST_OUTPUT if calls is None else int(calls.output + calls.deviation) + 1
+
+    def learn(self, key: tuple[str, str], estimate: Estimate, usage: Usage) -> None:
+        """Take the counts of a call of which this was the estimate."""
+        factor = usage.input_tokens / max(1, estimate.uncorrected)
+        calls = self._calls.get(key)
+        if calls is None:
+            if len(self._calls) >= _MAX_LEARNED:
+                self._calls.clear()
+            self._calls[key] = _Calls(factor, usage.output_tokens)
+            return
+        calls.factor += _SHARE * (factor - calls.factor)
+        error = usage.output_tokens - calls.output
+        calls.output += _SHARE * error
+        calls.deviation += _SHARE * (abs(error) - calls.deviation)
+
+
+def estimate_tokens(request: ClientRequest, learned: Learned, key: tuple[str, str]) -> Estimate:
+    """Return the estimate for a request; `key` says which earlier calls are like it."""
+    uncorrected = estimate_input(request.body)
+    tokens = int(uncorrected * learned.factor(key))
+    operation = request.operation
+    if operation is None or not operation.is_generation:
+        return Estimate(tokens, 0, 0, uncorrected)
+    expected, wanted = learned.output(key), operation.output_limit(request.fields)
+    if wanted is None:
+        return Estimate(tokens, expected, _UNKNOWN_OUTPUT, uncorrected)
+    return Estimate(tokens, min(wanted, expected), wanted, uncorrected)

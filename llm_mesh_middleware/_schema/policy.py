@@ -1,0 +1,235 @@
+"""The models below `LLMPolicy.spec`."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from .base import Count, ListOf, Name, Wire
+from .duration import Duration
+from .quantity import Quantity
+from .route import RouteMatch
+from .values import check_header_name, check_name
+from .wording import fault_at
+
+__all__ = ["LLMPolicySpec", "LimitItem", "LimitOverride", "TargetRef", "TokenWeights"]
+
+_PLAIN_PARTS = ("consumer", "model", "provider", "host")
+_PARTS = "must be consumer, model, provider, host, attribute:NAME or header:NAME"
+_PART_PATTERN = "^(?:consumer|model|provider|host|attribute:.+|header:.+)$"
+_ITEM_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+
+
+def _check_part(part: str) -> str:
+    kind, colon, name = part.partition(":")
+    if part in _PLAIN_PARTS:
+        return part
+    if not colon or kind not in ("attribute", "header"):
+        raise ValueError(_PARTS)
+    (check_header_name if kind == "header" else check_name)(name)
+    return part
+
+
+def _check_item_name(name: str) -> str:
+    if not _ITEM_NAME.fullmatch(name):
+        raise ValueError("must be letters, digits, -, _ and . (at most 63), with no mark at an end")
+    return name
+
+
+def _check_attribute(source: str) -> str:
+    kind, _, name = source.partition(":")
+    if kind != "attribute":
+        raise ValueError("must be attribute:NAME: a header would let clients choose their limit")
+    check_name(name)
+    return source
+
+
+_Part = Annotated[
+    str, AfterValidator(_check_part), Field(json_schema_extra={"pattern": _PART_PATTERN})
+]
+_ItemName = Annotated[str, AfterValidator(_check_item_name)]
+_Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
+
+
+class TargetRef(Wire):
+    """One document that a policy is for, or one rule of it."""
+
+    kind: Literal["LLMRoute", "LLMProvider"] = Field(description="Kind of the document.")
+    name: Name = Field(description="Name of the document.")
+    section_name: Name | None = Field(
+        default=None, description="Name of one rule of an LLMRoute. Default: all of its rules."
+    )
+    namespace: Name | None = Field(
+        default=None, description="Namespace of the document. Default: the policy's."
+    )
+
+    @model_validator(mode="after")
+    def _rules_are_of_routes(self) -> TargetRef:
+        if self.section_name is not None and self.kind != "LLMRoute":
+            raise fault_at(("sectionName",), "is the name of a rule, which only an LLMRoute has")
+        return self
+
+
+class TokenWeights(Wire):
+    """How much a token of each class counts."""
+
+    input: _Weight | None = Field(
+        default=None, description="Input that is in no cache. Default: 1."
+    )
+    cache_read: _Weight | None = Field(
+        default=None, description="Input read from a cache. Default: 1."
+    )
+    cache_write: _Weight | None = Field(
+        default=None, description="Input written to a cache. Default: 1."
+    )
+    output: _Weight | None = Field(default=None, description="Output but reasoning. Default: 1.")
+    reasoning: _Weight | None = Field(default=None, description="Reasoning. Default: 1.")
+
+
+class LimitOverride(Wire):
+    """Other numbers for requests that match."""
+
+    match: RouteMatch = Field(description="The requests that this is for.")
+    tokens: Quantity | None = Field(default=None, description="Tokens. Default: the limit's.")
+    requests: Quantity | None = Field(default=None, description="Requests. Default: the limit's.")
+    concurrency: Count | None = Field(
+        default=None, description="Requests at a time. Default: the limit's."
+    )
+
+
+class LimitItem(Wire):
+    """How much each of those who are told apart by `by` may use."""
+
+    name: _ItemName = Field(description="Name of the limit, unique in its policy.")
+    by: ListOf[_Part] = Field(
+        default=(),
+        description="What has a limit of its own: consumer, model, provider, host, attribute:NAME,"
+        " header:NAME. Default: nothing, all share one.",
+    )
+    when: ListOf[RouteMatch] = Field(
+        default=(), description="The requests that are counted. Default: all."
+    )
+    tokens: Quantity | None = Field(default=None, description="Tokens per `per`. Default: any.")
+    requests: Quantity | None = Field(default=None, description="Requests per `per`. Default: any.")
+    per: Duration | None = Field(
+        default=None, description="The time in which so much may be used. Default: 1m."
+    )
+    burst: Quantity | None = Field(
+        default=None, description="How much may be used at once. Default: all of a `per`."
+    )
+    concurrency: Count | None = Field(
+        default=None, description="Requests at a time. Default: any number."
+    )
+    tokens_from: Annotated[str, AfterValidator(_check_attribute)] | None = Field(
+        default=None,
+        description="attribute:NAME of a whole number that overrides `tokens`. Default: none.",
+    )
+    count: Literal["total", "input", "output", "uncached"] | None = Field(
+        default=None,
+        description="Which tokens count; uncached leaves out input read from a cache."
+        " Default: total.",
+    )
+    weights: TokenWeights | None = Field(
+        default=None, description="How much a token of each class counts. Default: 1 each."
+    )
+    reserve: Literal["auto", "max", "none"] | None = Field(
+        default=None,
+        description="What is taken before a call, to be corrected after it. auto: what earlier"
+        " calls used, at most what the request allows; max: what it allows; none: nothing, so"
+        " that requests in flight may exceed the limit. Default: auto.",
+    )
+    overrides: ListOf[LimitOverride] = Field(
+        default=(), description="Other numbers, the first that matches holds. Default: none."
+    )
+    on_missing: Literal["share", "deny", "skip"] | None = Field(
+        default=None,
+        description="What happens to requests without a value to count by. share: they share one"
+        " limit; deny: 403; skip: they are not counted. Default: share.",
+    )
+    on_store_failure: Literal["local", "allow", "deny"] | None = Field(
+        default=None,
+        description="What happens while the store is away. local: each process counts for itself;"
+        " allow: nothing is counted; deny: 503. Default: local.",
+    )
+    trust_headers: bool = Field(
+        default=False,
+        description="Whether `by` may have headers, which a client can choose. Default: false.",
+    )
+    shadow: bool = Field(
+        default=False, description="Whether to count and tell, but refuse nobody. Default: false."
+    )
+
+    @model_validator(mode="after")
+    def _is_sensible(self) -> LimitItem:
+        for field, message in _faults(self):
+            raise fault_at((field,) if field else (), message)
+        for index, override in enumerate(self.overrides):
+            for field in ("tokens", "requests", "concurrency"):
+                if getattr(override, field) is not None and getattr(self, field) is None:
+                    message = f"overrides nothing: the limit has no {field}"
+                    raise fault_at(("overrides", index, field), message)
+        for index, part in enumerate(self.by):
+            if part.startswith("header:") and not self.trust_headers:
+                message = "is a header, which a client can choose; set trustHeaders: true if it may"
+                raise fault_at(("by", index), message)
+        return self
+
+
+def _faults(item: LimitItem) -> list[tuple[str, str]]:
+    has_rate = item.tokens is not None or item.requests is not None
+    faults = []
+    if not has_rate and item.concurrency is None:
+        faults.append(("", "must have at least one of tokens, requests and concurrency"))
+    if not has_rate and item.per is not None:
+        faults.append(("per", "needs tokens or requests"))
+    if not has_rate and item.burst is not None:
+        faults.append(("burst", "needs tokens or requests"))
+    if item.burst is not None and item.tokens is not None and item.requests is not None:
+        faults.append(("burst", "is of tokens or of requests; write two limits"))
+    if item.tokens is None:
+        faults += [
+            (name, "needs tokens")
+            for name, value in (
+                ("tokensFrom", item.tokens_from),
+                ("count", item.count),
+                ("weights", item.weights),
+                ("reserve", item.reserve),
+            )
+            if value is not None
+        ]
+    if item.count is not None and item.weights is not None:
+        faults.append(("weights", "must not be together with count"))
+    if item.weights is not None and all(weight == 0 for _, weight in item.weights):
+        faults.append(("weights", "count nothing"))
+    return faults
+
+
+class LLMPolicySpec(Wire):
+    """What is limited, and for which routes and providers."""
+
+    target_refs: ListOf[TargetRef] = Field(
+        default=(),
+        description="What the policy is for. Default: every route of its namespace.",
+    )
+    limits: ListOf[LimitItem] = Field(
+        default=(), description="The limits; each must admit a request. Default: none."
+    )
+
+    @field_validator("limits")
+    @classmethod
+    def _distinct_names(cls, limits: tuple[LimitItem, ...]) -> tuple[LimitItem, ...]:
+        seen: dict[str, int] = {}
+        for index, limit in enumerate(limits):
+            if limit.name in seen:
+                message = f"is the name of limits[{seen[limit.name]}] too; names must differ"
+                raise fault_at((index, "name"), message)
+            seen[limit.name] = index
+        return limits
+
+    @model_validator(mode="after")
+    def _has_items(self) -> LLMPolicySpec:
+        if not self.limits:
+            raise ValueError("must have limits")
+        return self

@@ -1,0 +1,41 @@
+"""Amounts as manifests write them: `60`, `100k`, `1M`, `2G`."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+__all__ = ["Quantity", "read_quantity"]
+
+_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
+_PATTERN = r"[0-9]{1,12}(?:k|M|G)?"
+_QUANTITY = re.compile(r"([0-9]{1,12})(k|M|G)?")
+_MOST = 10**12
+
+
+def read_quantity(value: object) -> object:
+    """A whole number from 1; what is neither text nor a whole number is left to the type check."""
+    if isinstance(value, str):
+        match = _QUANTITY.fullmatch(value)
+        if match is None:
+            raise ValueError("must be a whole number, perhaps with k, M or G behind it")
+        value = int(match[1]) * _UNITS[match[2] or ""]
+    if isinstance(value, int) and not isinstance(value, bool) and not 1 <= value <= _MOST:
+        raise ValueError("must be at least 1 and at most 1000G: nothing else could ever be used")
+    return value
+
+
+Quantity = Annotated[
+    int,
+    BeforeValidator(read_quantity),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1},
+                {"type": "string", "pattern": f"^{_PATTERN}$"},
+            ]
+        }
+    ),
+]

@@ -1,0 +1,37 @@
+"""Stores of limits: where buckets and slots are kept, and what a store of one's own is asked.
+
+`Mesh(store=...)` takes any object with the methods of `Store`. By default it is the one that
+`LLM_MESH_STORE` names.
+"""
+
+from __future__ import annotations
+
+from ._core.limiting.claims import (
+    BucketChange,
+    BucketClaim,
+    Change,
+    Claim,
+    Outcome,
+    Reserve,
+    Reserved,
+    Settle,
+    SlotClaim,
+    SlotRelease,
+    Store,
+)
+from ._engine.ports.memory import MemoryStore
+
+__all__ = [
+    "BucketChange",
+    "BucketClaim",
+    "Change",
+    "Claim",
+    "MemoryStore",
+    "Outcome",
+    "Reserve",
+    "Reserved",
+    "Settle",
+    "SlotClaim",
+    "SlotRelease",
+    "Store",
+]
