@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from .._core.balance.backends import Backend
 from .._core.limiting.bucket import Rate
 from .._core.limiting.limit import Limit, Override, Part, Weights
 from .._core.policy.limits import AttemptLimits, CallLimits
@@ -74,15 +75,18 @@ class Policies:
             if isinstance(resource.model, LLMPolicy)
         ]
 
-    def of_rule(self, route: Resource, rule: str) -> tuple[CallLimits, ...]:
+    def of_rule(
+        self, route: Resource, rule: str, backends: Iterable[Backend]
+    ) -> tuple[CallLimits, ...]:
         """Return the layers around the attempts of a rule; none if no policy concerns it.
 
-        A rule whose attempts alone are limited gets a layer too: it makes the account.
+        A rule whose attempts alone are limited gets one too: it has the call keep an account.
         """
         held = [each for each in self._attached if each.of_rule(route, rule)]
         limits = tuple(limit for each in held for limit in each.limits)
         whole = tuple(limit for limit in limits if not limit.is_of_attempts)
-        return (CallLimits(whole),) if self._attached else ()
+        is_limited = whole or any(backend.policy is not None for backend in backends)
+        return (CallLimits(whole),) if is_limited else ()
 
     def of_backend(self, route: Resource, rule: str, provider: Resource) -> AttemptLimits | None:
         """Return what is asked before each attempt at a provider by a rule."""

@@ -208,7 +208,7 @@ class _Compiler:
                 name = rule.name or f"rules[{index}]"
                 timeouts = _rule_timeouts(rule.timeouts, self._timeouts)
                 retry, balancer = _retry(rule.retry), _balancer(rule.sticky_by)
-                policies = self.policies.of_rule(resource, rule.name or "")
+                policies = self.policies.of_rule(resource, rule.name or "", backends)
                 rules.append(
                     RouteRule(
                         name, matches, Backends(backends), timeouts, retry, balancer, policies
@@ -258,7 +258,7 @@ class _Compiler:
             (Match(),),
             backends,
             self._timeouts,
-            policies=self.policies.of_rule(resource, ""),
+            policies=self.policies.of_rule(resource, "", backends),
         )
         return _virtual_host(provider.host, resource.name, (rule,))
 

@@ -187,7 +187,7 @@ def test_a_completion_script_is_one_of_its_shell(shell: str) -> None:
     [
         ("llm-mesh ", ["completion", "demo", "explain", "schema", "serve", "validate"]),
         ("llm-mesh sch", ["schema"]),
-        ("llm-mesh schema ", ["LLMProvider", "LLMRoute"]),
+        ("llm-mesh schema ", ["LLMProvider", "LLMRoute", "LLMPolicy"]),
         ("llm-mesh explain --ho", ["--host"]),
         ("llm-mesh serve --log-format ", ["text", "json"]),
     ],

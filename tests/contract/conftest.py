@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from llm_mesh_middleware import LLMProvider, LLMRoute, Mesh, MeshSettings
+from llm_mesh_middleware import LLMPolicy, LLMProvider, LLMRoute, Mesh, MeshSettings
+from llm_mesh_middleware.stores import Store
 from llm_mesh_middleware.testing import FakeUpstream
 from tests.contract.adapters import ADAPTERS, Adapter
 from tests.contract.calling import HOST, Ask, Call, Caller, Seen, seen
@@ -73,21 +74,25 @@ class World:
         spec: dict[str, object] | None = None,
         words: dict[str, object] | None = None,
         rng: Callable[[], float] = lambda: 0.0,
+        policies: Sequence[LLMPolicy] = (),
+        store: Store | None = None,
         **settings: object,
     ) -> Mesh:
         """Serve a route of `rules`; `spec` is the primary's, `words` are the application's."""
         given = {"rules": list(rules or (rule("only"),)), "host": HOST}
         document = {"apiVersion": API, "kind": "LLMRoute", "metadata": {"name": "chat"}}
-        documents: tuple[LLMProvider | LLMRoute, ...] = (
+        documents: tuple[LLMProvider | LLMRoute | LLMPolicy, ...] = (
             provider("primary", self.primary, **(spec or {})),
             provider("fallback", self.fallback),
             LLMRoute.model_validate({**document, "spec": given}),
+            *policies,
         )
         mesh = Mesh(
             documents,
             settings=MeshSettings(**settings),  # type: ignore[arg-type]
             observer=self.ledger,
             rng=rng,
+            store=store,
         )
         self._caller = self.serve(mesh, **(words or {}))
         return mesh

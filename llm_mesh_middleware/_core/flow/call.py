@@ -77,8 +77,9 @@ class Account(Observation):
         return self._observation.sending(request)
 
     def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
-        """Note that a provider has answered."""
-        self._waiting -= 1
+        """Note that a provider has failed, and so works no more."""
+        if isinstance(answer, Failure) or answer.status >= 400:
+            self._waiting -= 1
         self._observation.answered(attempt, answer)
 
     def replying(self, *, attempt: int, is_stream: bool) -> None:
