@@ -122,10 +122,17 @@ def _signed_fields(fields: list[tuple[bytes, bytes]]) -> dict[str, str]:
 
 def _canonical(request: UpstreamRequest, signed: dict[str, str], names: str) -> str:
     path, _, query = request.target.partition("?")
-    lines = [request.method, quote(path or "/", safe="/-_.~"), _canonical_query(query)]
+    lines = [request.method, _canonical_path(path), _canonical_query(query)]
     lines += [f"{name}:{value}" for name, value in signed.items()]
     lines += ["", names, sha256(request.body).hexdigest()]
     return "\n".join(lines)
+
+
+def _canonical_path(path: str) -> str:
+    """Return the path with its percent-encoding encoded once more: only S3 wants it as it is."""
+    segments = [segment for segment in path.split("/") if segment]
+    end = "/" if segments and path.endswith("/") else ""
+    return "/" + quote("/".join(segments), safe="/-_.~") + end
 
 
 def _canonical_query(query: str) -> str:

@@ -12,9 +12,9 @@ __all__ = ["chunk", "event", "exception", "frame"]
 
 
 def frame(headers: Mapping[str, str], payload: bytes) -> bytes:
+    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
     block = b"".join(
-        pack("!B", len(name)) + name.encode() + pack("!BH", 7, len(value)) + value.encode()
-        for name, value in headers.items()
+        pack("!B", len(name)) + name + pack("!BH", 7, len(value)) + value for name, value in encoded
     )
     lengths = pack("!II", 16 + len(block) + len(payload), len(block))
     body = lengths + pack("!I", crc32(lengths)) + block + payload
