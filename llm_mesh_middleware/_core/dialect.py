@@ -30,10 +30,10 @@ __all__ = [
 
 
 class WholeAnswer(msgspec.Struct, frozen=True):
-    """A response as the client gets it at once.
+    """A whole response, as the client gets it.
 
-    `status` is not the provider's where that is 200 and the body an error object, but what the
-    error's code means. `reasons` are the code and the type of an error object.
+    `status` is the provider's; if that is 200 but the body is an error object, it is the status
+    that the error's code means. `reasons` are the code and the type of an error object.
     """
 
     status: int
@@ -44,32 +44,32 @@ class WholeAnswer(msgspec.Struct, frozen=True):
 
     @property
     def usage(self) -> Usage | None:
-        """The token counts, if the answer has any."""
+        """The token counts, if the response has any."""
         return self.summary.usage if self.summary is not None else None
 
 
 class Whole(Protocol):
-    """A whole response, read on the side."""
+    """A whole response whose facts were read."""
 
     @property
     def is_error(self) -> bool:
         """Whether it is an error object, whatever its status."""
 
     def summary(self, body: bytes | None) -> AnswerSummary:
-        """What it says of itself; `body` is kept with it."""
+        """Return its facts; `body` is kept with them."""
 
 
 class EventKind(Enum):
-    """What one event of a stream is to a relay."""
+    """The kinds of events that a relay distinguishes."""
 
-    CONTENT = "content"  # whatever is not one of the others
-    USAGE = "usage"  # token counts and nothing that an SDK takes for a part of the response
+    CONTENT = "content"  # everything else
+    USAGE = "usage"  # token counts only
     ERROR = "error"
     UNREADABLE = "unreadable"  # no SDK can read it
 
 
 class FactReader(Protocol):
-    """Reads on the side what the events of one stream say; they are passed on unread otherwise."""
+    """Reads the facts of one stream's events, which are otherwise passed on unread."""
 
     @property
     def usage(self) -> Usage | None:
@@ -77,80 +77,80 @@ class FactReader(Protocol):
 
     @property
     def events(self) -> int:
-        """How many events were read; the mark of the end is none."""
+        """The number of events read, without an end marker."""
 
     @property
     def is_done(self) -> bool:
-        """Whether the stream has said that nothing follows."""
+        """Whether the stream has signalled its end."""
 
     @property
     def has_failed(self) -> bool:
-        """Whether an event told of an error."""
+        """Whether an event reported an error."""
 
     @property
     def is_complete(self) -> bool:
         """Whether the stream may end here."""
 
     def read(self, data: bytes, name: bytes = b"") -> EventKind:
-        """Take the data of an event, and the event's name if it has one."""
+        """Read the data of an event, and its name if it has one."""
 
     def read_deltas(self, events: bytes, count: int) -> bool:
-        """Take `count` events, a JSON array, if each is a mere delta; else take none of them."""
+        """Read `count` events, a JSON array, if all are plain deltas; otherwise read none."""
 
     def summary(self, *, body: bytes | None = None) -> AnswerSummary:
-        """What the events say of the response so far; `body` is kept with it."""
+        """Return the facts of the response so far; `body` is kept with them."""
 
 
 class BodyRelay(Protocol):
-    """Turns upstream bytes into client bytes, however they are split.
+    """Converts the provider's bytes to the client's, however they are split.
 
-    Exactly one of `finish` and `abort` ends it. Once `error` is set the rest of the upstream's
-    bytes is of no use; the client has been told.
+    Exactly one of `finish` and `abort` ends it. Once `error` is set, the rest of the stream is not
+    needed; the client has got the error.
     """
 
     @property
     def error(self) -> Exception | None:
-        """Why the client's body is not complete, if it is not."""
+        """The reason if the client's body is incomplete."""
 
     @property
     def is_over(self) -> bool:
-        """Whether the stream has come to its own end, or to an error: nothing more is missing."""
+        """Whether the stream has ended or failed, so that nothing is missing."""
 
     @property
     def events(self) -> int:
-        """How many events were seen so far; `[DONE]` is none."""
+        """The number of events so far, without `[DONE]`."""
 
     @property
     def summary(self) -> AnswerSummary:
-        """What was seen of the answer so far."""
+        """The facts of the response so far."""
 
     @property
     def has_event(self) -> bool:
-        """Whether what was passed on holds an event: comments and blank lines are none."""
+        """Whether an event was passed on; comments and blank lines do not count."""
 
     @property
     def refusal(self) -> WholeAnswer | None:
-        """The response as a whole one, if an error is all that its stream has told so far."""
+        """The response as a whole one, if the stream so far is just an error."""
 
     def feed(self, data: bytes, /) -> bytes:
-        """Take upstream bytes, return what the client gets now."""
+        """Take bytes of the provider, and return those that the client gets now."""
 
     def finish(self) -> bytes:
-        """The upstream body ended; return what the client still gets."""
+        """End the body, and return the client's last bytes."""
 
     def abort(self, error: Exception) -> bytes:
-        """The upstream broke off; return what the client still gets."""
+        """End a body that broke off, and return the client's last bytes."""
 
 
 class Transformer(Protocol):
-    """One attempt's conversion between what its client speaks and what its upstream speaks.
+    """The conversion of one attempt between the dialects of its client and its provider.
 
-    Made anew for each attempt, so nothing of an earlier one can be in it. `model` is the model that
-    the upstream is asked for, `wants_stream` whether the client is to get a stream, `added_usage`
-    whether the body that was made asks for token counts that the client did not ask for.
+    Each attempt has its own, so nothing carries over. `model` is the requested model,
+    `wants_stream` whether the client gets a stream, `added_usage` whether the body requests token
+    counts that the client did not ask for.
 
-    Some providers refuse a request for what they do not know: `is_refusal_of_addition` recognises
-    that, and after `leave_addition_out` the body asks only for what the client did.
+    Some providers reject unknown members: `is_refusal_of_addition` recognises that, and after
+    `leave_addition_out` the body has only the client's members.
     """
 
     model: str | None
@@ -159,41 +159,41 @@ class Transformer(Protocol):
 
     @property
     def target(self) -> str:
-        """The request target; it may depend on the model and on whether a stream is asked for."""
+        """The request target; it may depend on the model and on streaming."""
 
     def headers(self, fields: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[bytes, bytes], ...]:
-        """Return the call's header fields, given the configured and the forwarded ones."""
+        """Return the header fields of the call from the configured and forwarded ones."""
 
     def body(self) -> bytes:
-        """The request body for the upstream."""
+        """Return the request body for the provider."""
 
     def leave_addition_out(self) -> None:
-        """Add nothing to later bodies that only the mesh wants."""
+        """Omit the mesh's own additions from later bodies."""
 
     def is_refusal_of_addition(self, answer: WholeAnswer) -> bool:
-        """Return whether an error refuses what only the mesh added to the body."""
+        """Return whether an error rejects the mesh's own additions to the body."""
 
     def is_stream(self, head: ResponseHead, begin: bytes = b"") -> bool | None:
-        """Whether the response is passed on as it arrives rather than as a whole.
+        """Return whether the response is passed on as it arrives rather than as a whole.
 
-        Its label may be wrong, so its first bytes decide; None says that more of them are needed.
-        Without any bytes the label decides.
+        Its media type may be wrong, so its first bytes decide; None means that more are needed.
+        Without any bytes the media type decides.
         """
 
     def whole(self, head: ResponseHead, body: bytes, *, max_bytes: int) -> WholeAnswer:
-        """What the client gets for an answer read to its end.
+        """Return the client's response for one that was read to its end.
 
         Args:
-            head: the answer's head.
-            body: its body, as it came.
-            max_bytes: what the body may grow to if it is compressed.
+            head: the response's head.
+            body: its body, as received.
+            max_bytes: the limit for a decompressed body.
 
         Raises:
-            UpstreamProtocolError: the answer is not what its head promises.
+            UpstreamProtocolError: the body contradicts the head.
         """
 
     def relay(self, head: ResponseHead) -> tuple[list[tuple[bytes, bytes]], BodyRelay]:
-        """The client's header fields and the relay for a streamed answer.
+        """Return the client's header fields and the relay for a streamed response.
 
         Raises:
             UpstreamProtocolError: the stream cannot be read.
@@ -201,7 +201,7 @@ class Transformer(Protocol):
 
 
 class UpstreamOptions(Protocol):
-    """What a dialect may know of the provider that an attempt calls.
+    """The properties of a provider that a dialect uses.
 
     `model` and `stream` replace what the client sent, `defaults` (encoded JSON) fill what it left
     out, `model_mapping` renames models. `asks_usage` allows asking for token counts in streams.
@@ -233,14 +233,14 @@ class UpstreamOptions(Protocol):
 
     @property
     def defaults(self) -> Mapping[str, msgspec.Raw]:
-        """Members for generations that the client left out."""
+        """Members of generations to add where the client omitted them."""
 
     def redact(self, data: bytes) -> bytes:
         """Return `data` without the secrets that a provider may have repeated in it."""
 
 
 class Dialect(Protocol):
-    """The form of one API on the wire. One object for each, without state.
+    """The wire form of one API; a stateless object.
 
     `key_field` is the header field that carries the provider's key.
     """
@@ -259,35 +259,35 @@ class Dialect(Protocol):
         """Return the conversion for one attempt at `upstream`."""
 
     def facts(self) -> FactReader:
-        """Return what reads the events of one stream."""
+        """Return a reader for the events of one stream."""
 
     def read_whole(self, body: bytes) -> Whole | None:
-        """Return what a whole response says, or None if no SDK can read it."""
+        """Read a whole response; return None if no SDK can read it."""
 
     def read_messages(self, body: bytes) -> list[dict[str, Any]]:
-        """Return the messages that a whole response holds, for a record of its content."""
+        """Return the messages of a whole response, for content records."""
 
     def write_error(self, error: AnswerableError) -> bytes:
-        """Return the body of the mesh's own error: a JSON object as this dialect has it."""
+        """Return the body for the mesh's own error: a JSON object in the form of this dialect."""
 
     def error_event(self, error: AnswerableError, *, position: int = 0) -> bytes:
-        """Return the event that tells a stream's reader of an error.
+        """Return the event that reports an error in a stream.
 
         Args:
-            error: what the stream ends with.
-            position: how many events precede it, for dialects that number them.
+            error: the error that ends the stream.
+            position: the number of events before it, for dialects that number them.
         """
 
     def body_event(self, body: bytes) -> bytes:
-        """Return the event that holds a whole body, for a stream begun before the body was known.
+        """Return the event with a whole body, for a stream that began before the body was known.
 
-        It is an error's, nearly always.
+        The body is nearly always an error.
         """
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class ServedOperation(Operation):
-    """An operation with the dialect that its requests are in; `_dialects` defines all there are.
+    """An operation with its dialect; `_dialects` defines all of them.
 
     `write_models` makes the reply to a question about models from the request's headers, its path
     and the known names. It returns None if the model that the path names is not among them.

@@ -146,9 +146,9 @@ def test_a_rules_own_timeouts_go_before_those_of_the_mesh(
 @pytest.mark.parametrize(
     ("phase", "words"),
     [
-        ("first_byte", "sent no first byte of its answer within 10 s"),
-        ("idle", "sent no further byte of its answer within 5 s"),
-        ("request", "did not finish its answer within 60 s"),
+        ("first_byte", "sent no first byte of its response within 10 s"),
+        ("idle", "sent no further byte of its response within 5 s"),
+        ("request", "did not finish its response within 60 s"),
     ],
 )
 def test_a_missed_deadline_is_an_error_that_names_its_phase(phase: str, words: str) -> None:

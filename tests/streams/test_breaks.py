@@ -146,7 +146,7 @@ def test_a_first_token_that_never_comes_is_a_504_at_the_first_byte_timeout(
     took = time.monotonic() - began
     assert answer.status == 504
     assert answer.error()["code"] == "upstream_timeout"
-    assert f"{PLAIN} sent no first byte of its answer within 0.1 s" in answer.error()["message"]
+    assert f"{PLAIN} sent no first byte of its response within 0.1 s" in answer.error()["message"]
     assert 0.1 <= took < 1.5
     assert upstream.requests[-1].wait_disconnected()
 
@@ -163,7 +163,7 @@ def test_a_rules_idle_timeout_ends_a_stalled_stream(site: Site, upstream: FakeUp
     upstream.always(Stream(CONTENT, end="stall"))
     began = time.monotonic()
     error = interruption(site.ask("timed", "limit: idle", stream=True), *CONTENT)
-    assert error["message"] == f"{PLAIN} sent no further byte of its answer within 0.2 s"
+    assert error["message"] == f"{PLAIN} sent no further byte of its response within 0.2 s"
     assert 0.2 <= time.monotonic() - began < 1.5
     assert upstream.requests[0].wait_disconnected()
 
@@ -201,7 +201,7 @@ def test_the_request_timeout_ends_a_stream_that_keeps_moving(
         answer = client.ask(chat("timed", "limit: request", stream=True))
     count = answer.body.count(CONTENT[1])
     error = interruption(answer, *[CONTENT[1]] * count)
-    assert error["message"] == f"{PLAIN} did not finish its answer within 0.25 s"
+    assert error["message"] == f"{PLAIN} did not finish its response within 0.25 s"
     assert 0.25 <= time.monotonic() - began < 1.5
     assert count >= 2
     assert upstream.requests[-1].wait_disconnected()
@@ -226,7 +226,7 @@ def test_the_request_timeout_holds_while_the_client_is_slower_than_the_stream(
             received += len(piece)
             time.sleep(0.002)
             last = piece
-    assert b"did not finish its answer within 0.25 s" in last
+    assert b"did not finish its response within 0.25 s" in last
     assert 0.25 <= time.monotonic() - began < 2
 
 
@@ -240,7 +240,7 @@ def test_a_body_that_is_no_stream_has_the_same_limits(site: Site, upstream: Fake
     upstream.always(Drip(Answer(body={"choices": [], "x": "x" * 500}), interval=0.01))
     answer = site.ask("timed", "limit: request")
     assert answer.status == 504
-    assert "did not finish its answer within 0.25 s" in answer.error()["message"]
+    assert "did not finish its response within 0.25 s" in answer.error()["message"]
 
 
 def test_a_stream_that_ends_before_it_begins_is_no_answer(

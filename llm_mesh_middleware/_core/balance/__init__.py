@@ -1,1 +1,1 @@
-"""Choosing one backend out of several."""
+"""Choose one of several backends."""

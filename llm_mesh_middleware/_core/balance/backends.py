@@ -36,8 +36,8 @@ Tiers = tuple[tuple[Backend, ...], ...]
 class Backends:
     """The backends of one rule in tiers of the same priority.
 
-    Weights are proportions within a tier, not per cent. A tier of one takes everything whatever its
-    weight, as in Istio; weight 0 beside others is never picked.
+    Weights are proportions within a tier, not per cent. The only backend of a tier gets everything
+    whatever its weight, as in Istio; among several, weight 0 is never picked.
     """
 
     __slots__ = ("_serving", "tiers")
@@ -60,7 +60,7 @@ class Backends:
         return sum(map(len, self.tiers))
 
     def serving(self, operation: ServedOperation) -> Tiers:
-        """The tiers without the backends that know no path for `operation`."""
+        """Return the tiers without backends that cannot serve `operation`."""
         tiers = self._serving.get(operation)
         if tiers is None:
             able = (

@@ -1,4 +1,4 @@
-"""What the core needs from a balancer: one of several candidates."""
+"""The interface of a balancer, which picks one of several candidates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Balancer", "Candidate"]
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """One endpoint of one backend, and how it is doing."""
+    """One endpoint of one backend, and its health."""
 
     backend: Backend
     endpoint: Endpoint
@@ -24,18 +24,18 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class Balancer(Protocol):
-    """Picks the candidate that a call goes to. Immutable, and shared by all calls of a rule."""
+    """Picks the candidate for a call. Immutable, and shared by all calls of a rule."""
 
     def pick(
         self, candidates: Sequence[Candidate], call: ClientRequest, random: Callable[[], float]
     ) -> Candidate:
-        """Return one of `candidates`, which are of one priority and at least one.
+        """Return one of `candidates`, which is not empty and of one priority.
 
         Args:
-            candidates: all may be called.
-            call: what is asked.
-            random: numbers in [0, 1).
+            candidates: all are available.
+            call: the request.
+            random: returns numbers in [0, 1).
         """
 
     def lacks_key(self, call: ClientRequest) -> bool:
-        """Return whether calls are kept together by a key that `call` does not have."""
+        """Return whether this balancer needs a sticky key that `call` does not have."""

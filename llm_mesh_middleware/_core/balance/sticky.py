@@ -1,4 +1,4 @@
-"""Balancing by weight, with requests of the same key kept together."""
+"""Sticky balancing: requests with the same key go to the same backend."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _WEIGHTED = Weighted()
 
 @dataclass(frozen=True, slots=True)
 class Sticky:
-    """Requests with the same key get the same backend, and endpoint, while it is a candidate.
+    """Picks the same backend and endpoint for the same key while it is a candidate.
 
     The key is the request's subject `name` of the kind `kind` (header, attribute). When a weight
-    changes, only as many keys move as the change demands (weighted rendezvous hashing). A request
+    changes, only the necessary keys move (weighted rendezvous hashing). A request
     without a key is balanced by weight.
     """
 
@@ -51,9 +51,9 @@ class Sticky:
 
 
 def _score(backend: Backend, key: str) -> float:
-    """The logarithmic method: the probability of the highest score is in proportion to weights."""
+    """Return a logarithmic score: its chance to be the highest is proportional to the weight."""
     identity = backend.upstream.identity
-    # 52 bits and a half: more would be rounded, at the upper end to 1, which has no score.
+    # 52 bits and a half: with more, the largest would round to 1, whose logarithm is 0.
     drawn = _hash(f"{identity.namespace}/{identity.name}\0{key}") >> 12
     return -max(backend.weight, 1) / math.log((drawn + 0.5) / 2.0**52)
 

@@ -1,4 +1,4 @@
-"""Balancing by weight alone."""
+"""Weighted balancing: a draw in proportion to the weights."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["Weighted"]
 
 @dataclass(frozen=True, slots=True)
 class Weighted:
-    """Backends in proportion to their weights; the endpoints of one backend share its weight."""
+    """Draws backends in proportion to their weights; endpoints of one backend share its weight."""
 
     def pick(
         self, candidates: Sequence[Candidate], call: ClientRequest, random: Callable[[], float]
     ) -> Candidate:
-        """Return a candidate by chance."""
+        """Draw a candidate."""
         if len(candidates) == 1:
             return candidates[0]
         endpoints = Counter(id(each.backend) for each in candidates)

@@ -1,1 +1,1 @@
-"""How a request would be routed, and why, without sending it."""
+"""Explain how a request would be routed, without sending it."""

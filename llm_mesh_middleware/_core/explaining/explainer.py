@@ -43,13 +43,13 @@ def explain_request(
     forward: ForwardPolicy,
     secrets: Iterable[str] = (),
 ) -> Explanation:
-    """Explain what the routing table decides about a request.
+    """Explain how the routing table would route a request.
 
     Args:
         table: the routing table.
         request: the request; `host` is what it calls. A method of "" is the operation's own.
         forward: which of its headers are forwarded.
-        secrets: texts that must not be shown, in addition to the keys of the table.
+        secrets: secrets to mask, in addition to the keys of the table.
     """
     mask = Mask((*known_secrets(table), *secrets))
     host = table.find(request.host.encode("utf-8", "replace"))
@@ -82,7 +82,7 @@ class _Explainer:
         self._mask = mask
 
     def explain(self) -> Explanation:
-        """Collect what is decided, up to the point where the request would be refused."""
+        """Collect the decisions, up to the point where the request would be refused."""
         host, request = self._host, self._request
         known: dict[str, Any] = {"virtual_host": host.name, "route": host.route}
         try:

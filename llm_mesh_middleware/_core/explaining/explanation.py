@@ -14,7 +14,7 @@ __all__ = ["Explanation"]
 class Explanation(Findings):
     """How a request would be routed if every provider were healthy.
 
-    What comes after the point where a request is refused is empty.
+    Fields beyond the point where a request is refused are empty.
     """
 
     @property

@@ -1,6 +1,6 @@
-"""The values that an explanation consists of.
+"""The values of an explanation.
 
-None of them holds a secret: keys and the like are replaced by `***` before they get here.
+They contain no secrets: keys and the like are replaced by `***` first.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class StickyKey:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The error that the mesh itself would reply with."""
+    """The mesh's own error reply."""
 
     status: int
     code: str
@@ -91,8 +91,8 @@ class Refusal:
 class Findings:
     """How a request would be routed if every provider were healthy.
 
-    What comes after the point where a request is refused is empty. `models` is the reply to a
-    client that asks which there are.
+    Fields beyond the point where a request is refused are empty. `models` is the reply to `GET
+    /models`.
     """
 
     method: str

@@ -1,4 +1,4 @@
-"""Redaction for `explain`: by place, and as a second net by search.
+"""Redaction for `explain`: by place, and in addition by search.
 
 Places where a secret belongs (a configured header, a query, a header called `x-api-key`) are masked
 whatever they hold. Elsewhere long secrets are searched for, as a client key pasted into a path. A
@@ -19,12 +19,12 @@ MASK = "***"
 
 _MAX_SHOWN = 60
 _SHORTEST_SEARCHED = 16
-# A header or attribute with any of these in its name may hold what opens a door.
+# A header or attribute with any of these in its name may be a credential.
 _CREDENTIAL_WORDS = ("auth", "cookie", "credential", "key", "passw", "secret", "session", "token")
 
 
 def is_credential(name: str) -> bool:
-    """Whether a header or attribute of this name may hold a credential."""
+    """Return whether a header or attribute of this name may be a credential."""
     return any(word in name.lower() for word in _CREDENTIAL_WORDS)
 
 
@@ -55,7 +55,7 @@ class Mask:
         return text
 
     def value(self, name: str, value: str) -> str:
-        """Return the value of a header or attribute, if it may be shown."""
+        """Return the value of a header or attribute, masked unless it may be shown."""
         return MASK if is_credential(name) or value.strip() in self._secrets else self.text(value)
 
     def quoted(self, name: str, value: str) -> str:

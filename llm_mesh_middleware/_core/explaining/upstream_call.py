@@ -1,4 +1,4 @@
-"""The call that a backend would get, with its secrets masked."""
+"""The upstream call that would be made, with its secrets masked."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from .redaction import MASK, Mask
 __all__ = ["explain_call"]
 
 _PORTS = {"http": 80, "https": 443}
-# Fields of a call that the mesh fills in itself, with nothing private in them.
+# Fields that the mesh sets itself, with nothing private in them.
 _PLAIN_HEADERS = frozenset(("accept-encoding", "content-type", "host"))
-# Members of a body that are shown as they are; any other text may be private.
+# Members that are shown unmasked; any other text may be private.
 _PLAIN_MEMBERS = frozenset(("model", "stream", "stream_options"))
 _PLAIN_QUERY = frozenset(("api-version",))
 _SCALARS = (b"true", b"false", b"null")
@@ -87,7 +87,7 @@ def _credential_fields(
     target: str,
     fields: tuple[tuple[bytes, bytes], ...],
 ) -> list[tuple[bytes, bytes]]:
-    """Return the fields that the credential adds; none if it would have to fetch a token."""
+    """Return the fields that the credential adds; none if it needs to fetch a token."""
     credential = upstream.credentials.get(operation)
     endpoint = next(iter(upstream.endpoints.now()), None)
     if credential is None or endpoint is None:

@@ -1,4 +1,4 @@
-"""One call to one upstream: a request made from nothing, an answer read up to the commit point."""
+"""One call to one upstream: build the request, and read the response up to the commit point."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from .retrying import retry_after_s
 __all__ = ["Attempt", "CallContext", "Outcome", "call_headers"]
 
 
-# How much of a body is looked at to tell what it is.
+# How much of a body is read to detect its form.
 _MAX_LOOKED_AT = 4096
-# How many bytes of comments are held back: they commit to nothing, unlike events.
+# How many bytes of comments are held back: unlike events, they do not commit.
 _MAX_HELD_BACK = 65_536
 
 
 class CallContext(msgspec.Struct, frozen=True):
-    """What all attempts of one request share."""
+    """Values shared by all attempts of one request."""
 
     request: ClientRequest
     operation: ServedOperation
@@ -56,12 +56,12 @@ class CallContext(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What an attempt brought: an answer, ready for the client, or an error.
+    """The result of an attempt: a response, ready for the client, or an error.
 
-    `reasons` are the code and the type of a provider's error object. A stream's `relay` has taken
-    the first bytes already; what became of them is `body`. `may_follow` is the most that may follow
-    it. One that `is_disguised` is an error with the status 200, one that
-    `is_refused_addition` refuses what only the mesh has added to the request.
+    `reasons` are the code and the type of a provider's error object. A stream's `relay` has
+    consumed the first bytes and converted them to `body`. `may_follow` limits what can follow.
+    `is_disguised` marks an error with status 200, `is_refused_addition` one that rejects the mesh's
+    own additions to the request.
     """
 
     status: int
@@ -78,7 +78,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
     @property
     def result(self) -> Result:
-        """What it says of the provider: a refused request is not the provider's failure."""
+        """The result for the provider's health: a rejected request is not its failure."""
         if self.status == 429:
             return "rate_limited"
         if _is_unreachable(self.error):
@@ -89,11 +89,11 @@ class Outcome(msgspec.Struct, frozen=True):
 
     @property
     def cause(self) -> str:
-        """What went wrong, for people."""
+        """What went wrong, for logs."""
         return f"answered {self.status}" if self.error is None else self.error.message
 
 
-# Errors that say nothing of the provider, and would be the same at any other.
+# Errors that say nothing about the provider and would recur at any other.
 _OUR_REFUSALS = (RequestNotSent, ResponseTooLarge)
 
 
@@ -104,7 +104,7 @@ def _is_unreachable(error: UpstreamError | None) -> bool:
 
 
 class Attempt:
-    """A call in the making. Nothing of an earlier attempt is in it: headers, key, path, model."""
+    """One call. It shares no headers, key, path or model with earlier attempts."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class Attempt:
         number: int,
         preferred_host: str,
     ) -> None:
-        """`preferred_host` is the provider that the rule would have had serve the request."""
+        """Create an attempt; `preferred_host` is the provider host that the rule prefers."""
         self.upstream = upstream = candidate.backend.upstream
         self.lease = lease
         self.number = number
@@ -131,17 +131,17 @@ class Attempt:
             deadline = deadline.or_sooner(
                 context.clock(), "first_byte", context.timeouts.first_byte
             )
-        # A whole response begins when the model has finished, however long it thinks.
+        # A whole response only begins when the model has finished.
         self._first_byte = deadline
 
     @property
     def model(self) -> str | None:
-        """The model that the upstream is asked for."""
+        """The requested model."""
         return self._transformer.model
 
     @property
     def is_for_stream(self) -> bool:
-        """Whether the client is to get a stream."""
+        """Whether the client gets a stream."""
         return self._transformer.wants_stream
 
     @property
@@ -150,13 +150,13 @@ class Attempt:
         return self._context.operation in self.upstream.credentials
 
     def prepare(self) -> Generator[Step, StepResult, Send | Failure]:
-        """Return the step that makes the call; the credential may have to wait for a token.
+        """Return the step that makes the call, after the credential has got its token.
 
         A credential that cannot be had is a failure of this attempt alone.
         """
         context = self._context
         request = self._request()
-        # An observer may add the trace context of its span.
+        # An observer may add trace context.
         request = context.observation.sending(request) or request
         credential = self.upstream.credentials.get(context.operation)
         if credential is not None:
@@ -167,7 +167,7 @@ class Attempt:
         return Send(request, self._first_byte)
 
     def prepare_now(self) -> Send | None:
-        """Do as `prepare`, but return None if something would have to be waited for."""
+        """Prepare without waiting; return None if the credential needs to wait."""
         preparing = self.prepare()
         try:
             next(preparing)
@@ -178,7 +178,7 @@ class Attempt:
         return None
 
     def drop(self, answer: ResponseHead | Failure | None) -> None:
-        """Go no further: another attempt has won, whatever this one has brought so far."""
+        """Drop the attempt, because another one has won."""
         if answer is None:
             self.lease.end("cancelled", self._context.clock())
             return
@@ -191,10 +191,10 @@ class Attempt:
         self.lease.end(outcome.result, self._context.clock(), cause=outcome.cause)
 
     def receive(self, head: ResponseHead | Failure) -> Generator[Step, StepResult, Outcome]:
-        """Read the answer as far as it takes to know what it is.
+        """Read the response until it is known what it is.
 
-        A provider may repeat its key: everything that leaves here, for the client and for
-        observers, is without it.
+        A provider may repeat its key, so everything for the client and for observers is redacted
+        here.
         """
         secrets = self.upstream.secrets
         head = secrets.redact_answer(head)
@@ -222,7 +222,8 @@ class Attempt:
     def _is_stream(
         self, head: ResponseHead, begun: list[bytes]
     ) -> Generator[Step, StepResult, bool]:
-        """Return what the response is, adding to `begun` what it takes to know that."""
+        """Return whether the response is a stream; bytes read to decide that are added to
+        `begun`."""
         is_stream = self._transformer.is_stream(head, begun[0])
         while is_stream is None and begun[-1] and sum(map(len, begun)) < _MAX_LOOKED_AT:
             begun.append((yield from _read(self._first_byte)))
@@ -232,7 +233,7 @@ class Attempt:
     def _begin_stream(
         self, head: ResponseHead, begun: list[bytes]
     ) -> Generator[Step, StepResult, Outcome]:
-        """Read up to the first event; until then another attempt can be made."""
+        """Read up to the first event; until then another attempt is possible."""
         try:
             headers, relay = self._transformer.relay(head)
         except UpstreamProtocolError as error:
@@ -268,7 +269,7 @@ class Attempt:
         return self._whole_outcome(head, answer)
 
     def _unreadable(self, error: UpstreamError) -> Outcome:
-        """Return the outcome of a response that was paid for and would be no better next time."""
+        """Return the outcome of an unreadable response, which a retry would only pay for again."""
         self.upstream.secrets.redact_error(error)
         return Outcome(error.status, [], error=error, may_follow=Verdict.ELSEWHERE)
 
@@ -333,7 +334,7 @@ class Attempt:
 def call_headers(
     upstream: Upstream, headers: Headers, forward: ForwardPolicy
 ) -> tuple[tuple[bytes, bytes], ...]:
-    """Return the fields of a call but for its key: the configured and the forwarded ones."""
+    """Return the header fields of a call without its key: the configured and the forwarded ones."""
     own = dict(upstream.headers)
     forwarded = forward.select(headers)
     return (*upstream.headers, *[field for field in forwarded if field[0] not in own])

@@ -1,7 +1,7 @@
-"""One client request from arrival to answer, as a generator that decides and never does I/O.
+"""One client request from arrival to reply, as a generator that decides and never does I/O.
 
-It yields steps, is sent what they brought, and returns a `Reply`. The first byte of the reply is
-the commit point: until then everything can be decided anew, afterwards nothing is tried again.
+It yields steps, receives their results, and returns a `Reply`. The first byte of the reply is the
+commit point: before it any attempt can follow, after it nothing is retried.
 """
 
 from __future__ import annotations
@@ -35,17 +35,18 @@ from .understanding import understand
 __all__ = ["ExchangePolicy", "exchange"]
 
 _MAX_SHOWN = 256
-# What official SDKs retry on their own unless they are told not to.
+# The statuses that official SDKs retry by default.
 _SDK_RETRIES = frozenset((408, 409, 429))
 _REFUSED_KEY = frozenset((401, 403))
 
 
 @dataclass(frozen=True, slots=True)
 class ExchangePolicy:
-    """What holds for every exchange of a mesh.
+    """Settings of all exchanges of a mesh.
 
-    `show_routing` adds the `x-llm-mesh-*` fields to answers. `mesh_id` names the mesh in
-    `x-llm-mesh-hops`; without it no loop is noticed. `key_refused` is called with the provider's
+    `show_routing` adds the `x-llm-mesh-*` fields to replies. `mesh_id` names the mesh in
+    `x-llm-mesh-hops`; without it loops are not detected. `key_refused` is called with the
+    provider's
     host and the status if a provider refuses the configured key.
     """
 
@@ -70,19 +71,19 @@ def exchange(
 ) -> Flow:
     """Return the flow that serves `request`, which is addressed to the virtual host `host`.
 
-    Whatever needs no waiting is decided before it is returned.
+    Everything that needs no waiting is decided before the flow is returned.
 
     Args:
-        host: the virtual host of the routing table that this request sees to its end.
+        host: the virtual host, of the routing table that this request uses to its end.
         request: the client's request, its body complete.
         policy: limits.
-        state: what is known of the providers, and what may be spent on retries.
+        state: the health of the providers, and the retry budgets.
         clock: a monotonic clock, in seconds; the deadlines of the steps are on it.
         wall_clock: seconds since the epoch, for dates that providers send.
         random: numbers in [0, 1).
-        observation: told of what happens; ended exactly once, by the flow or by the reply's body.
-        keepalive_s: after so many seconds of silence a client that waits for a stream is sent a
-            comment; 0 for never.
+        observation: notified of events; ended exactly once, by the flow or by the reply's body.
+        keepalive_s: the seconds of silence after which a client that waits for a stream gets a
+        comment; 0 for never.
 
     Raises:
         RequestError: the request is at fault; nothing was sent upstream.
@@ -166,13 +167,13 @@ def _observed(flow: Flow, observation: Observation) -> Flow:
 
 
 def _end(observation: Observation, error: BaseException) -> None:
-    if isinstance(error, GeneratorExit):  # the driver gave up, and it does so for one reason only
+    if isinstance(error, GeneratorExit):  # the driver closes a flow only if the client has left
         error = ClientDisconnected("the client went away")
     observation.ended(getattr(error, "status", None), error, None)
 
 
 class _Exchange:
-    """The attempts of one request, one after another, up to the answer for the client."""
+    """The attempts of one request, one after another, up to the reply."""
 
     def __init__(
         self,
@@ -198,7 +199,7 @@ class _Exchange:
         return self.run()
 
     def run(self) -> Flow:
-        """Try until there is an answer, or nothing is left to try."""
+        """Make attempts until one is final or nothing is left to try."""
         clock = self._context.clock
         choice: Choice | None = self._plan.first(clock())
         best: tuple[Attempt, Outcome] | None = None
@@ -217,8 +218,8 @@ class _Exchange:
                     continue
                 choice, attempt, outcome = yield from self._attempt(choice, lease)
                 if outcome.error is None or best is None or best[1].error is not None:
-                    best = attempt, outcome  # a real answer is not masked by a later failure
-                self._tell(attempt, outcome)  # before the plan looks at the provider's health
+                    best = attempt, outcome  # a later failure does not replace a real response
+                self._tell(attempt, outcome)  # before the plan checks the provider's health
                 choice = self._plan.after(choice, outcome, clock())
         finally:
             for lease in self._leases:
@@ -229,7 +230,7 @@ class _Exchange:
         return self._reply(*best)
 
     def _pause(self, seconds: float) -> Generator[Step, StepResult, bool]:
-        """Wait, unless the request's time would be over before that."""
+        """Wait, unless the request's deadline would pass; return whether it waited."""
         if self._context.clock() + seconds >= self._context.deadline.at:
             return False
         yield Sleep(seconds)
@@ -249,7 +250,7 @@ class _Exchange:
         return True
 
     def _lease(self, choice: Choice) -> Generator[Step, StepResult, Lease | None]:
-        """The right to call; waiting for a free slot is part of getting a connection."""
+        """Acquire a lease; waiting for a slot counts as connecting."""
         clock, health = self._context.clock, choice.health
         body, is_forced = self._context.request.body, choice.is_forced
         lease = health.lease(clock(), body=body, is_forced=is_forced)
@@ -281,7 +282,7 @@ class _Exchange:
     def _race(
         self, choice: Choice, first: Attempt, after_s: float
     ) -> Generator[Step, StepResult, tuple[Choice, Attempt, ResponseHead | Failure]]:
-        """A second attempt beside a slow first; the first good head wins, the other is dropped."""
+        """Race a slow attempt against a second one; the first good head wins."""
         calls = [(choice, first)]
 
         def second() -> Send | None:
@@ -293,7 +294,7 @@ class _Exchange:
                 return None
             self._leases.append(lease)
             attempt = self._begin(hedge, lease)
-            send = attempt.prepare_now()  # the first call is under way: this one must not wait
+            send = attempt.prepare_now()  # the first call is running: this one must not wait
             if send is not None:
                 calls.append((hedge, attempt))
             return send
@@ -320,7 +321,7 @@ class _Exchange:
         )
 
     def _tell(self, attempt: Attempt, outcome: Outcome) -> None:
-        """How the attempt went; a stream keeps its lease, and its end is yet to be seen."""
+        """Report how the attempt went; a stream keeps its lease until it ends."""
         now, lease = self._context.clock(), attempt.lease
         if outcome.status in _REFUSED_KEY and attempt.has_key:
             self._policy.key_refused(attempt.upstream.host, outcome.status)
@@ -386,11 +387,11 @@ class _Exchange:
 
 
 def _shown(text: str) -> bytes:
-    """Return `text` as a field value: a model name may come from a client and hold anything."""
+    """Return `text` as a field value; a model name from a client may contain anything."""
     return _as_field(text[:_MAX_SHOWN])
 
 
-# At most 1,024 texts of 256 characters: a client may choose them.
+# Clients may choose the text: at most 1,024 of 256 characters are cached.
 @lru_cache(maxsize=1024)
 def _as_field(text: str) -> bytes:
     if text.isascii() and text.isprintable():

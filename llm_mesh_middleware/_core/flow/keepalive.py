@@ -1,6 +1,6 @@
 """Comments that keep a waiting client's connection open (`LLM_MESH_SSE_KEEPALIVE`).
 
-Load balancers cut connections that are silent for a minute; reasoning models are silent for longer.
+Load balancers close connections after a minute of silence; reasoning models take longer.
 
     flow   ── step takes too long ──> Reply 200 with a stream, although there is no response yet:
                                       COMMENT, COMMENT, ... then what the flow returns or raises,
@@ -29,7 +29,7 @@ Clock = Callable[[], float]
 
 
 def keep_alive(flow: Flow, dialect: Dialect, *, interval_s: float, clock: Clock) -> Flow:
-    """Run `flow`, whose client waits for a stream; whenever it waits too long, it gets a comment.
+    """Run `flow`, and send its client a comment whenever it has waited too long.
 
     The first comment commits to status 200.
 
@@ -52,7 +52,7 @@ def keep_alive(flow: Flow, dialect: Dialect, *, interval_s: float, clock: Clock)
                 continue
             try:
                 advance, value = opening.send, (yield item)
-            except BaseException as reason:  # for the flow to deal with
+            except BaseException as reason:  # for the flow to handle
                 advance, value, is_ended = opening.throw, reason, True
     except StopIteration as stop:
         reply: Reply = stop.value
@@ -67,7 +67,7 @@ def _opened(
     interval_s: float,
     clock: Clock,
 ) -> Body:
-    """Yield comments until there is a reply; whatever it is then, it must be events."""
+    """Yield comments until there is a reply, then the reply as events."""
     yield COMMENT
     try:
         reply = yield from opening
@@ -85,7 +85,7 @@ def _opened(
 def _watched(
     steps: Generator[Any, StepResult, Result], interval_s: float, clock: Clock
 ) -> Generator[Step | bytes, StepResult, Result]:
-    """Pass the steps on under watch, with a comment for each interval that one takes."""
+    """Yield the steps under watch, and a comment for each interval that one takes."""
     advance, value = steps.send, None
     while True:
         try:
@@ -102,5 +102,5 @@ def _watched(
                     yield COMMENT
                     value = yield Watch(None, clock() + interval_s)
             advance = steps.send
-        except BaseException as reason:  # for the steps to deal with
+        except BaseException as reason:  # for the steps to handle
             advance, value = steps.throw, reason

@@ -1,7 +1,6 @@
-"""The reply to a client that asks which models there are, made from the configuration.
+"""The reply to `GET /models`, made from the configuration.
 
-A provider that happens to be drawn would list its own, whatever the rules of the route make of
-those names.
+A provider would list its own models, whatever the rules of the route do with their names.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ __all__ = ["list_models"]
 def list_models(
     host: VirtualHost, operation: ServedOperation, request: ClientRequest
 ) -> Reply | None:
-    """Return the reply; None if the host's models are those of its one provider.
+    """Return the reply; None to forward the request to the host's only provider.
 
     Raises:
-        ModelNotFound: the request is about one model, and no rule knows it.
+        ModelNotFound: the request names one model, and no rule knows it.
     """
     names = known_models(host, request)
     if operation.write_models is None:

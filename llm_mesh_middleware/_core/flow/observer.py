@@ -1,6 +1,6 @@
-"""What the mesh tells about an exchange while it happens.
+"""The hooks that follow an exchange.
 
-The hooks are plain calls in the request's path: an implementation must be quick and must not raise.
+Hooks are plain calls on the request path: they must be fast and must not raise.
 """
 
 from __future__ import annotations
@@ -17,19 +17,18 @@ __all__ = ["Observation", "Observer"]
 
 
 class Observation:
-    """One exchange as an observer follows it; every hook does nothing here.
+    """Follows one exchange; the hooks of this class do nothing.
 
-    `chunks` is called only where `wants_chunks` says so when the reply begins: most want nothing
-    done for each of them.
+    `chunks` is called only if `wants_chunks` is true when the reply begins.
     """
 
     wants_chunks = False
 
     def understood(self, request: ClientRequest) -> None:
-        """The request's operation and body are known; `request` replaces the first one."""
+        """Handle the parsed request, with its operation and body; it replaces the earlier one."""
 
     def selected(self, selection: Selection) -> None:
-        """Routing has chosen a rule."""
+        """Handle the selection of a rule."""
 
     def decided(self, decision: Decision) -> None:
         """An item of a policy has decided; called for each that applies to the request."""
@@ -38,27 +37,26 @@ class Observation:
         """A limit of tokens has been settled: what was reserved, and what was used."""
 
     def sending(self, request: UpstreamRequest) -> UpstreamRequest | None:
-        """An attempt is about to be made; a returned request takes the place of this one."""
+        """Handle an attempt before it is sent; a returned request replaces this one."""
         return None
 
     def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
-        """The attempt of that number brought an answer's head, or failed."""
+        """Handle the response head, or the failure, of the attempt with this number."""
 
     def replying(self, *, attempt: int, is_stream: bool) -> None:
-        """An attempt's answer is the client's; of a stream the first bytes are there."""
+        """Handle the choice of an attempt for the reply; a stream's first bytes have arrived."""
 
     def chunks(self, count: int) -> None:
-        """So many more chunks of a stream are there, the first of them with its first bytes."""
+        """Handle so many more chunks of a stream, the first ones with its first bytes."""
 
     def summarised(self, summary: AnswerSummary) -> None:
-        """What the answer said of itself; told just before `ended`."""
+        """Handle the facts of the response, just before `ended`."""
 
     def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
-        """The exchange is over; called exactly once.
+        """Handle the end of the exchange; called exactly once.
 
-        `status` is the one the client got, None if it got none. `error` is what went wrong: also
-        set beside a status 200 when a stream broke off later, and `ClientDisconnected` if whoever
-        asked stopped waiting.
+        `status` is the client's, None if it got none. `error` is also set with status 200 if a
+        stream broke off later, and is `ClientDisconnected` if the client stopped waiting.
         """
 
 

@@ -30,8 +30,8 @@ __all__ = ["AttemptPlan", "Choice"]
 class Choice(msgspec.Struct, frozen=True):
     """The backend of the next attempt, and the pause before it.
 
-    One that `is_on_trial` must not be called before there is news of it. One that `is_forced` is
-    called although it is ejected, because no other can serve.
+    If it `is_on_trial`, wait for news of it before calling. If it `is_forced`, it is called
+    although it is ejected, because no other can serve.
     """
 
     candidate: Candidate
@@ -46,16 +46,17 @@ class Choice(msgspec.Struct, frozen=True):
 
     @property
     def health(self) -> ProviderHealth:
-        """How that backend is doing."""
+        """The health of that backend."""
         return self.candidate.health
 
 
 class AttemptPlan:
-    """One request's way through those backends of a rule that can serve its operation.
+    """The order in which one request tries the backends that can serve its operation.
 
-    Another backend of the same priority comes first, then the next priority; but a provider that
-    asks for a short pause gets it, once, before a lower tier is bothered. The same backend comes
-    again only when there is no other. `made` counts the attempts; `preferred_host` is the provider
+    A fallback goes to another backend of the same priority first, then to the next priority; but if
+    a provider asks for a short pause, it is retried after that, once, before a lower tier is tried.
+    Otherwise the same backend is retried only if there is no other. `made` counts the attempts;
+    `preferred_host` is the provider
     host that the rule prefers, once `first` was called.
     """
 
@@ -71,7 +72,7 @@ class AttemptPlan:
         call: ClientRequest,
         random: Callable[[], float],
     ) -> None:
-        """Raises UnsupportedOperation if no backend can serve the operation."""
+        """Create the plan; raise `UnsupportedOperation` if no backend can serve the operation."""
         self._tiers = backends.serving(operation)
         if not self._tiers:
             raise UnsupportedOperation(
@@ -92,14 +93,14 @@ class AttemptPlan:
         budget.earn()
 
     def first(self, now: float) -> Choice:
-        """Return the backend to begin with: the preferred one, if it is in service and free.
+        """Return the first backend: the preferred one if it is available and free.
 
-        It is preferred whatever its health, so that a fallback can be told from a choice. Drawing
-        again among the others, if it cannot serve, gives each the share that its weight says. If
-        every one is ejected, the choice is made as if none were.
+        It is drawn regardless of health, so that a fallback can be recognised. If it is not
+        available, the draw is repeated among the others, by weight. If all are ejected, the draw
+        ignores ejections.
 
         Raises:
-            NoBackendAvailable: no backend would answer.
+            NoBackendAvailable: no backend can be called.
         """
         if candidates := self._candidates(self._tiers[0]):
             preferred = self._pick(candidates)
@@ -114,7 +115,7 @@ class AttemptPlan:
     def untried(
         self, now: float, tiers: Iterable[tuple[Backend, ...]] | None = None
     ) -> Choice | None:
-        """A backend in service that was not tried yet, of the best priority that has one."""
+        """Return an available backend that was not tried yet, of the best priority that has one."""
         for tier in self._tiers if tiers is None else tiers:
             available = [
                 each
@@ -129,23 +130,23 @@ class AttemptPlan:
         return None
 
     def instead(self, choice: Choice, now: float) -> Choice | None:
-        """Return what follows a backend that had no slot, or was ejected while one was awaited."""
+        """Return the choice after a backend that had no slot, or was ejected meanwhile."""
         if choice.is_forced or choice.health.is_available(now):
             self.skips(choice.candidate)
         return self.untried(now) or (self._forced(now) if self.made == 0 else None)
 
     def tries(self, candidate: Candidate) -> None:
-        """An attempt at `candidate` is made."""
+        """Record an attempt at `candidate`."""
         self.made += 1
         self.skips(candidate)
 
     def skips(self, candidate: Candidate) -> None:
-        """Nothing came of `candidate`; it is not chosen again while there is another."""
+        """Skip `candidate`; it is not chosen again while there is another."""
         if candidate not in self._tried:
             self._tried.append(candidate)
 
     def after(self, choice: Choice, outcome: Outcome, now: float) -> Choice | None:
-        """What follows an attempt that is not the last word; None if it is."""
+        """Return the choice after an attempt, or None if the attempt is final."""
         if outcome.is_refused_addition:  # the next attempt leaves it out
             return replace(choice, pause_s=0.0)
         if choice.is_forced:
@@ -159,19 +160,19 @@ class AttemptPlan:
         return None if following is None else self.afforded(following, now)
 
     def afforded(self, choice: Choice, now: float) -> Choice | None:
-        """`choice` as far as the budget allows; a backend known to be good costs nothing.
+        """Return `choice` if the budget allows; a backend known to be healthy costs nothing.
 
-        Others may be finding out just now how the backend does. Then it is waited for what they
-        find: a fallback that nobody has used for hours must not fail those who come all at once.
+        If other calls are just probing the backend, the choice waits for their result: when many
+        requests fall back at once to a backend unused for hours, they must not all fail.
         """
         if choice.health.is_known_good(now) or self._budget.spend(now):
             return replace(choice, is_on_trial=False)
         return replace(choice, is_on_trial=True) if choice.health.is_on_trial(now) else None
 
     def hedge(self, now: float) -> Choice | None:
-        """A second backend for a call that is slow, if there is one that needs no waiting.
+        """Return a second backend for a slow call, if one is free.
 
-        Once for a request; and it counts as an attempt.
+        At most once per request; it counts as an attempt.
         """
         if self._has_hedged or self.made > self._retry.attempts:
             return None
@@ -184,7 +185,7 @@ class AttemptPlan:
         return choice
 
     def unavailable(self, now: float) -> NoBackendAvailable:
-        """The answer when no backend can be called."""
+        """Return the error for when no backend can be called."""
         candidates = [each for tier in self._tiers for each in self._candidates(tier)]
         waits = [each.health.opens_in_s(now) for each in candidates if each.health.is_closed(now)]
         hosts = _hosts(backend for tier in self._tiers for backend in tier)
@@ -194,7 +195,7 @@ class AttemptPlan:
         )
 
     def _forced(self, now: float) -> Choice | None:
-        """Return a backend of the best priority that would answer, although it is ejected."""
+        """Return an ejected backend of the best priority that may still respond."""
         for tier in self._tiers:
             candidates = [
                 each
@@ -207,7 +208,7 @@ class AttemptPlan:
         return None
 
     def _verdict(self, outcome: Outcome) -> Verdict:
-        """Return what may follow; an error in disguise is tried elsewhere whatever it means."""
+        """Return what may follow; an error in disguise always falls back."""
         verdict = self._retried(outcome)
         if verdict is Verdict.FINAL and outcome.is_disguised:
             verdict = Verdict.ELSEWHERE
@@ -216,7 +217,7 @@ class AttemptPlan:
         return verdict if outcome.may_follow is Verdict.ANYWHERE else outcome.may_follow
 
     def _retried(self, outcome: Outcome) -> Verdict:
-        """A provider that was waited for in vain is not waited for a second time."""
+        """Return the policy's verdict; a provider that timed out is not retried."""
         error = outcome.error
         phase = error.phase if isinstance(error, UpstreamTimeout) else None
         if isinstance(error, UpstreamConnectError) or phase == "connect":
@@ -242,10 +243,10 @@ class AttemptPlan:
         return self._as_wished(choice, wished_s, now) or lower
 
     def _as_wished(self, choice: Choice, wished_s: float, now: float) -> Choice | None:
-        """The same backend, when it wants to be asked again and will be in service then."""
+        """Return the same backend after its Retry-After, if it will be available then."""
         if wished_s > self._retry.max_retry_after_s:
             return None
-        # A little more than asked for, so that all who were sent away do not come at once.
+        # A little longer than requested, so that waiting calls do not all return at once.
         pause_s = max(
             wished_s * (1 + 0.1 * self._random()), self._retry.pause_s(self.made, self._random)
         )
@@ -255,7 +256,7 @@ class AttemptPlan:
         return Choice(choice.candidate, pause_s)
 
     def _again(self, now: float) -> Choice | None:
-        """A backend that was tried before, after a pause."""
+        """Return a backend that was tried before, after a pause."""
         pause_s = self._retry.pause_s(self.made, self._random)
         for tier in self._tiers:
             available = [

@@ -24,10 +24,10 @@ Proceed = Callable[[ClientRequest], Flow]
 
 
 class Policy(Protocol):
-    """One layer; immutable, its state is behind a port."""
+    """One layer; immutable, with its state behind a port."""
 
     def __call__(self, request: ClientRequest, proceed: Proceed) -> Flow:
-        """Serve `request`, as a rule by way of `proceed`.
+        """Serve `request`, usually by calling `proceed`.
 
         Raises:
             RequestError: the policy refuses the request.
@@ -38,7 +38,7 @@ def chain(
     policies: Sequence[Callable[[Subject, Callable[[Subject], Flow]], Flow]],
     proceed: Callable[[Subject], Flow],
 ) -> Callable[[Subject], Flow]:
-    """Return `proceed` inside `policies`, of which the first is the outermost."""
+    """Wrap `proceed` in `policies`, the first outermost."""
     for policy in reversed(policies):
         proceed = _around(policy, proceed)
     return proceed

@@ -1,7 +1,7 @@
 """The reply to a client: a whole body, or a stream that is a generator.
 
-A reply with a whole body is over when it is returned: everything about it has been recorded. A
-stream keeps its provider's lease until its body ends, because how it ends is how the provider did.
+A reply with a whole body is complete when it is returned, and everything is recorded. A stream
+keeps its provider's lease until its body ends, because its end decides the provider's result.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ __all__ = ["Flow", "Reply", "refusal"]
 class Reply(msgspec.Struct, frozen=True):
     """Status and header fields, and the body: bytes, or a `Body` that yields them.
 
-    A `Body` may not have been started. Whoever ends it early starts it before throwing into it,
-    since a generator that was not started cannot catch anything.
+    A `Body` may not have been started. To end it early, start it first, then throw into it: a
+    generator that was not started cannot catch anything.
     """
 
     status: int
@@ -43,9 +43,9 @@ def refusal(error: AnswerableError, operation: ServedOperation | None = None) ->
     """Return the mesh's own reply to a request that cannot be served.
 
     Args:
-        error: why.
-        operation: what the client asked for; the error is in that dialect's form, and in OpenAI's
-            where it is unknown.
+        error: the reason.
+        operation: the requested operation; the error has the form of its dialect, or OpenAI's if it
+            is unknown.
     """
     if operation is None:
         body = error_object(error.message, type=error.type, code=error.code, param=error.param)

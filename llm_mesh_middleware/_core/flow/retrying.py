@@ -14,10 +14,10 @@ __all__ = ["RetryBudget", "retry_after_s"]
 
 
 class RetryBudget:
-    """Keeps extra attempts below a share of a route's live traffic, so that no storm feeds itself.
+    """Limits extra attempts to a share of a route's requests, to prevent retry storms.
 
-    Each request earns `share` of an attempt, up to `max_earned` of them; beside that, `reserve`
-    attempts in any second are free, so that a route with little traffic is retried too.
+    Each request earns `share` of an attempt, up to `max_earned`; in addition, `reserve` attempts
+    per second are free, so that routes with little traffic can retry too.
     """
 
     __slots__ = ("_free", "_requests", "max_earned", "reserve", "share")
@@ -26,15 +26,15 @@ class RetryBudget:
         self.share = share
         self.reserve = reserve
         self.max_earned = max_earned
-        self._requests = 0.0  # whose share is not spent
+        self._requests = 0.0  # requests whose share is not spent
         self._free: deque[float] = deque(maxlen=reserve)  # when the last free ones were taken
 
     def earn(self) -> None:
-        """A request has come."""
+        """Record a request."""
         self._requests = min(self.max_earned / self.share, self._requests + 1.0)
 
     def spend(self, now: float) -> bool:
-        """Take one attempt, if there is one left at `now`."""
+        """Spend one attempt, if one is left at `now`; return whether it was."""
         price = 1.0 / self.share
         if self._requests >= price:
             self._requests -= price
@@ -45,7 +45,7 @@ class RetryBudget:
         return False
 
 
-# OpenAI's spelling of a time until a limit is reset: `1s`, `6m0s`, `20ms`, `1h2m3.5s`.
+# OpenAI's format of the time until a limit is reset: `1s`, `6m0s`, `20ms`, `1h2m3.5s`.
 _RESET = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
 _MAX_HEADER = 64
 _REMAINING = ("x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens")
@@ -53,10 +53,10 @@ _RESETS = ("x-ratelimit-reset-requests", "x-ratelimit-reset-tokens")
 
 
 def retry_after_s(headers: Headers, wall_clock: Callable[[], float]) -> float | None:
-    """How long the provider wants to be left alone, in seconds; None if it does not say.
+    """Return how many seconds the provider asks to wait; None if it does not say.
 
-    `retry-after-ms` goes before `retry-after` (seconds or a date, RFC 9110 10.2.3), that before the
-    resets of exhausted rate limits.
+    `retry-after-ms` overrides `retry-after` (seconds or a date, RFC 9110 10.2.3), which overrides
+    the resets of exhausted rate limits.
     """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
@@ -86,7 +86,7 @@ def _until(date: str | None, wall_clock: Callable[[], float]) -> float | None:
         return None
     try:
         moment = parsedate_to_datetime(date)
-        if moment.tzinfo is None:  # asctime's form, and -0000: UTC all the same
+        if moment.tzinfo is None:  # asctime's format and -0000 also mean UTC
             moment = moment.replace(tzinfo=UTC)
         return max(0.0, moment.timestamp() - wall_clock())
     except (ValueError, OverflowError):

@@ -1,10 +1,10 @@
-"""A request from the moment an adapter has read its head: who it is for, whether it is served.
+"""A request from its head to its reply: address, admit, read, serve.
 
     address   which virtual host a request head names, if any
     serve     hosts agree -> access -> body's length -> attributes -> body -> exchange
               whatever goes wrong becomes a reply in the client's form
 
-Every adapter does this and nothing else: they differ in how they read and write.
+All adapters do exactly this; they differ in how they read and write.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["Addressed", "Entrance", "address", "serve"]
 
 
 class Addressed(msgspec.Struct, frozen=True):
-    """A request head that names a virtual host: every name it gives, and the path."""
+    """A request head that names a virtual host: all host names it contains, and the path."""
 
     host: VirtualHost
     hosts: Sequence[bytes]
@@ -37,7 +37,7 @@ class Addressed(msgspec.Struct, frozen=True):
 
     @property
     def operation(self) -> ServedOperation | None:
-        """What the path names, if it is an operation."""
+        """The operation that the path names, if any."""
         return self.host.operation(self.path)
 
 
@@ -64,11 +64,11 @@ def address(
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """What an adapter has for all of its requests.
+    """What an adapter serves all of its requests with.
 
-    `access` is the first policy, None for calls of the application itself. `attributes` returns the
-    application's facts about a request. `refused` is told of a request that gets no further, and
-    `proceed` is the exchange.
+    `access` is the first policy, None for the application's own calls. `attributes` returns the
+    application's attributes of a request. `refused` is notified of a refused request, and `proceed`
+    is the exchange.
     """
 
     access: Policy | None
@@ -87,7 +87,7 @@ def serve(
         entrance: the adapter's.
         addressed: what `address` returned for the request.
         request: what is known of it before its body is read.
-        body: returns the body, given the most bytes it may have; None if `request` has it.
+        body: returns the body, given its maximum size; None if `request` has it.
     """
     return _Serving(entrance, addressed, body).run(request)
 
@@ -109,7 +109,7 @@ class _Serving:
                 return (yield from self._admitted(request))
             return (yield from access(request, self._admitted))
         except AnswerableError as error:
-            if not self._has_begun:  # else the exchange has told its observers
+            if not self._has_begun:  # otherwise the exchange has notified observers
                 self._entrance.refused(addressed.host, request, error)
             return refusal(error, addressed.operation)
 
@@ -118,7 +118,7 @@ class _Serving:
         check_body(request.headers, max_bytes)
         if self._entrance.attributes is not None:
             facts = yield from ask(self._entrance.attributes, request.native)
-            # The consumer is what the client key says, whatever the application says.
+            # The consumer of the client key overrides the application's attributes.
             request = replace(request, attributes={**facts, **request.attributes})
         if self._body is not None:
             request = replace(request, body=(yield from ask(self._body, max_bytes)))

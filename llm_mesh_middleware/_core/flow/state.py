@@ -1,4 +1,4 @@
-"""What a process remembers between requests. It outlives every version of the configuration."""
+"""The state of a process between requests; it survives reloads."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class MeshState:
         self._budgets: dict[str, RetryBudget] = {}
 
     def budget(self, route: str) -> RetryBudget:
-        """The budget of the route of that name."""
+        """Return the retry budget of a route."""
         budget = self._budgets.get(route)
         return self._budgets.setdefault(route, RetryBudget()) if budget is None else budget
 
     def keep(self, *, providers: Collection[ProviderIdentity], routes: Collection[str]) -> None:
-        """Forget all other providers and routes: the configuration has them no more."""
+        """Drop all other providers and routes, which are no longer configured."""
         self.health.keep(providers)
         self._budgets = {route: kept for route, kept in self._budgets.items() if route in routes}

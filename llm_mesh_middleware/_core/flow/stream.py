@@ -26,18 +26,17 @@ from .observer import Observation
 
 __all__ = ["StreamEnd", "stream_body"]
 
-# How long a connection is read on after the stream's own end, so that it can be used again.
+# How long to drain a connection after the stream's own end, so that it can be reused.
 _DRAIN_S = 0.9
 
-# A client that holds up a stream for so long may have made the provider give it up.
+# A client that blocks a stream for so long may have caused the provider to drop it.
 _SLOW_S = 1.0
 
 
 class StreamEnd(msgspec.Struct, frozen=True):
-    """What the end of a stream is recorded with.
+    """Records the end of a stream.
 
-    `status` is what the client was sent, `lease` the provider's, `secrets` are cut out of whatever
-    observers are told.
+    `status` is the client's, `lease` the provider's; `secrets` are redacted for observers.
     """
 
     status: int
@@ -47,11 +46,11 @@ class StreamEnd(msgspec.Struct, frozen=True):
     observation: Observation
 
     def settle(self, relay: BodyRelay, reason: Exception | None, held_s: float) -> bytes:
-        """Record the end of a stream; return what the client still gets.
+        """Record the end of a stream; return the client's last bytes.
 
-        The relay knows whether anything is missing: a stream that has come to its own end is whole,
-        also if the client or the provider then hangs up. `held_s` is the longest that the client
-        took to accept some bytes.
+        The relay knows whether anything is missing: a stream that has reached its own end is
+        complete, even if the client or the provider then disconnects. `held_s` is the longest that
+        the client took to accept bytes.
         """
         secrets = self.secrets
         last = secrets.redact_content(relay.finish() if reason is None else relay.abort(reason))
@@ -72,8 +71,8 @@ def stream_body(
     """Yield a response's bytes for the client as they come, and record how the stream ended.
 
     Args:
-        relay: turns the provider's bytes into the client's; it has taken the first ones already.
-        first: what became of those.
+        relay: converts the provider's bytes to the client's; it has consumed the first ones.
+        first: those bytes, converted.
         end: records the end of the stream.
         deadline: that of the whole request.
         idle_s: how long the provider may be silent.
@@ -98,7 +97,7 @@ def stream_body(
                 if relay.error is not None:
                     break
                 if read.idle_s is not None:
-                    # Nothing is missing: what is left is the end of the connection's framing.
+                    # The stream is complete: only the end of the connection's framing is left.
                     read = Read(deadline.or_sooner(clock(), "idle", _DRAIN_S))
             received = yield read
             if not received:
@@ -109,7 +108,7 @@ def stream_body(
             passed = redact(relay.feed(received))
     except (ClientDisconnected, ServerShutdown) as thrown:
         reason = thrown
-    except GeneratorExit:  # nobody reads on, and nobody has said why
+    except GeneratorExit:  # closed by garbage collection or shutdown, without a reason
         end.settle(relay, ClientDisconnected("the client went away"), held_s)
         raise
     if last := end.settle(relay, reason, held_s):
@@ -117,9 +116,9 @@ def stream_body(
 
 
 def _result(error: Exception | None, held_s: float) -> Result:
-    """Return what the end of a stream says of the provider: what others cause says nothing.
+    """Return the result for the provider's health; causes outside it do not count.
 
-    The request's own limit ends streams that are merely long, and a provider gives up a client that
+    The request's deadline ends streams that are merely long, and a provider may drop a client that
     reads too slowly.
     """
     if error is None:

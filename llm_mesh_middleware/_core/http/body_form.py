@@ -1,4 +1,4 @@
-"""Tells the form of a body by its first bytes: labels are wrong too often."""
+"""Detect the form of a body from its first bytes: media types are wrong too often."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["BodyForm", "body_form"]
 
 
 class BodyForm(Enum):
-    """What a body is."""
+    """The form of a body."""
 
     EVENTS = "events"
     JSON = "json"
@@ -17,7 +17,7 @@ class BodyForm(Enum):
 
 _BOM = b"\xef\xbb\xbf"
 
-# What a line of an event stream may begin with (WHATWG HTML 9.2.6).
+# Possible beginnings of a line in an event stream (WHATWG HTML 9.2.6).
 _FIELDS = (b"data", b"event", b"id", b"retry")
 _JSON_STARTS = b'{["'
 

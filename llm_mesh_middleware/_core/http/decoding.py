@@ -1,4 +1,4 @@
-"""Decompressing an answer that came compressed although `identity` was asked for."""
+"""Decompress a response that is compressed although `identity` was requested."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["DECODABLE", "BodyDecoder", "DecodingError", "StreamDecoder"]
 _WINDOW = {"gzip": zlib.MAX_WBITS + 16, "x-gzip": zlib.MAX_WBITS + 16, "deflate": zlib.MAX_WBITS}
 DECODABLE = frozenset(_WINDOW)
 
-# zlib hands back a copy of what it has not read whenever a member ends, so that many short members
-# in one long piece would cost the square of its length.
+# zlib copies its unread input whenever a member ends, so many short members in one long piece would
+# take quadratic time.
 _SLICE = 4096
 
-# A member costs as much as 10 KB of content, even if it has none. So many are free; those beyond
-# must have some content on average, as when each event of a stream is a member.
+# A member costs as much as 10 KB of content, even if it is empty. So many are free; further ones
+# need some content on average, as when each event of a stream is a member.
 _FREE_MEMBERS = 1024
 _MIN_CONTENT = 128
 
@@ -41,11 +41,10 @@ class StreamDecoder(Protocol):
 
 
 class BodyDecoder:
-    """Decodes `gzip` or `deflate` piece by piece; one piece never becomes more than `max_bytes`.
+    """Decodes `gzip` or `deflate` piece by piece, each to at most `max_bytes`.
 
-    Gzip may come in several members (RFC 1952 2.2), deflate also without the header that
-    RFC 9110 8.4.1.2 wants: many servers leave it out. Time is linear in the compressed bytes and
-    those they become.
+    Gzip may have several members (RFC 1952 2.2). Deflate may lack the header that RFC 9110 8.4.1.2
+    requires, as many servers omit it. Time is linear in the sizes of input and output.
     """
 
     __slots__ = ("_decoder", "_max_bytes", "_members", "_size", "_window")
@@ -55,13 +54,13 @@ class BodyDecoder:
         self._decoder: zlib._Decompress | None = None
         self._max_bytes = max_bytes
         self._members = 0
-        self._size = 0  # of all that was decoded
+        self._size = 0  # of everything decoded
 
     def feed(self, data: bytes) -> bytes:
         """Decode the next bytes.
 
         Raises:
-            DecodingError: They are corrupt, have too many members, or become more than `max_bytes`.
+            DecodingError: they are corrupt, have too many members, or exceed `max_bytes`.
         """
         decoded = bytearray()
         for begin in range(0, len(data), _SLICE):

@@ -1,8 +1,8 @@
-"""Which header fields of a client's request go upstream.
+"""The header fields of a client's request that are forwarded upstream.
 
-An allow-list: what nobody listed stays here. What belongs to the client's own connection, what is
-its credential and what says who it is never goes, whatever the settings say. What chooses the
-account that pays goes only if the settings name it.
+An allow-list: unlisted fields are dropped. Fields of the client's connection, its credentials and
+its identity are never forwarded, whatever the settings say. Fields that choose the paying account
+are forwarded only if the settings name them.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ HOP_BY_HOP = frozenset(
     )
 )
 
-# What belongs to the client's own hop, or would say to a provider who the client is.
+# Fields of the client's own hop, and fields that identify the client.
 NEVER_FORWARDED = HOP_BY_HOP | frozenset(
     (
-        b"accept-encoding",  # the mesh asks for what it can read
+        b"accept-encoding",  # the mesh requests what it can decode
         b"api-key",
         b"authorization",
         b"content-encoding",
@@ -44,7 +44,7 @@ NEVER_FORWARDED = HOP_BY_HOP | frozenset(
         b"via",
         b"x-api-key",
         b"x-goog-api-key",
-        b"x-llm-mesh-hops",  # written anew by each mesh
+        b"x-llm-mesh-hops",  # each mesh writes its own
         b"x-original-url",
         b"x-real-ip",
         b"x-rewrite-url",
@@ -69,8 +69,8 @@ _COMMON_FAMILIES = (
     b"x-dashscope-",
     b"x-stainless-",
 )
-# A member of a family with one of these in its name says who pays (`openai-organization`,
-# `openai-project`, `x-dashscope-workspace`) or is a credential: the owner's choice.
+# A field of a known family with one of these in its name chooses the paying account
+# (`openai-organization`, `openai-project`, `x-dashscope-workspace`) or is a credential: opt-in.
 _ACCOUNT_WORDS = (
     b"account",
     b"auth",
@@ -87,14 +87,14 @@ _MAX_CACHED_NAME = 64
 
 
 def is_forbidden(name: bytes) -> bool:
-    """Return whether the field may never go upstream, whatever the settings say."""
+    """Return whether the field is never forwarded, whatever the settings say."""
     return name in NEVER_FORWARDED or name.startswith(_NEVER_PREFIXES)
 
 
-# At most 1,024 names of 64 bytes, as clients choose them; a longer name is nobody's.
+# Clients choose names: at most 1,024 of 64 bytes are cached; longer ones are not forwarded.
 @lru_cache(maxsize=1024)
 def _is_common(name: bytes) -> bool:
-    """Return whether the field goes upstream without the owner's doing."""
+    """Return whether the field is forwarded by default."""
     if name in _COMMON:
         return True
     if is_forbidden(name) or not name.startswith(_COMMON_FAMILIES):
@@ -104,9 +104,9 @@ def _is_common(name: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ForwardPolicy:
-    """Which request fields go upstream: the built-in list, and the owner's `names` and `prefixes`.
+    """The forwarded fields: a built-in list, plus `names` and `prefixes` of the settings.
 
-    The owner's win over everything but `is_forbidden`.
+    The settings override everything but `is_forbidden`.
     """
 
     names: frozenset[bytes] = frozenset()
@@ -124,7 +124,7 @@ class ForwardPolicy:
         return cls(frozenset(names), tuple(prefixes))
 
     def select(self, headers: Headers) -> list[tuple[bytes, bytes]]:
-        """Return the client's fields that may go upstream, in their order."""
+        """Return the client's fields that are forwarded, in their order."""
         named = headers.connection_options()
         common = [
             field

@@ -1,12 +1,12 @@
-"""`x-llm-mesh-hops`: the meshes that a call has passed, so that none of them serves it twice.
+"""`x-llm-mesh-hops`: the meshes that a call has passed, to stop loops.
 
-    client -> mesh 1 -> mesh 2 -> provider    a chain: mesh 2 hears of "1", the provider of nothing
+    client -> mesh 1 -> mesh 2 -> provider    a chain: mesh 2 gets "1", the provider gets no field
     client -> mesh 1 -> mesh 2 -> mesh 1      a loop: mesh 1 finds itself, 508
-    client -> worker 1 -> worker 2 -> ...     a loop over workers or replicas, each a mesh of its
-                                              own: it ends with the ninth, 508
+    client -> worker 1 -> worker 2 -> ...     a loop over workers or replicas, each with its own
+    mesh: the ninth refuses, 508
 
-A mesh can only be behind plain HTTP, on this host or in a private network, so that the field goes
-nowhere else: it is nobody's business at a provider.
+A mesh can only be behind plain HTTP, on this host or in a private network, so the field is sent
+nowhere else: providers do not need it.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _PRIVATE_NAMES = (".localhost", ".local", ".internal", ".lan", ".svc", ".home.ar
 
 
 def check_hops(headers: Headers, mesh_id: str) -> None:
-    """Refuse a call that this mesh handles already, or that too many have handled.
+    """Refuse a call that has passed this mesh before, or too many meshes.
 
     Raises:
-        LoopDetected: it comes back, because a provider leads to the mesh itself.
+        LoopDetected: a provider's address leads back to the mesh.
     """
     if HOPS not in headers.names() or not mesh_id:
         return
     hops = headers.get("x-llm-mesh-hops") or ""
-    # A client may write anything: at most so much of it is looked at.
+    # A client may send anything: only this much of it is read.
     seen = [hop.strip() for hop in hops[: (_MAX_HOPS + 1) * (_MAX_ID + 2)].split(",")]
     if mesh_id in seen or len(seen) >= _MAX_HOPS:
         raise LoopDetected(
@@ -46,7 +46,7 @@ def check_hops(headers: Headers, mesh_id: str) -> None:
 
 
 def next_hops(headers: Headers, mesh_id: str, endpoint: Endpoint) -> tuple[bytes, bytes] | None:
-    """Return the field for a call to `endpoint`, or None where no mesh can be behind it."""
+    """Return the field for a call to `endpoint`, or None if no mesh can be there."""
     if not mesh_id or not _may_be_a_mesh(endpoint.scheme, endpoint.address):
         return None
     if HOPS not in headers.names():  # as nearly always

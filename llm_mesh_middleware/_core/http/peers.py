@@ -1,8 +1,8 @@
-"""Who is at the other end of a connection: this host, a private network, or a proxy for strangers.
+"""The peer of a connection: this host, a private network, or a proxy for unknown clients.
 
-The networks are listed here. `ipaddress` changes its mind about `is_private` between releases, and
-counts networks as private that anybody may come from: Teredo, 6to4, benchmarking (198.18.0.0/15),
-the reserved 240.0.0.0/4.
+The networks are listed here because `ipaddress.is_private` differs between releases and includes
+networks that anyone can come from: Teredo, 6to4, benchmarking (198.18.0.0/15), the reserved
+240.0.0.0/4.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _NETWORKS_V4 = tuple(
 )
 _NETWORKS_V6 = tuple(IPv6Network(each) for each in ("::1/128", "fc00::/7", "fe80::/10"))
 
-# An IPv6 address with an embedded IPv4 one and a zone is shorter. `--proxy-headers` of a server
-# puts the client's own text here.
+# The longest address, IPv6 with an embedded IPv4 and a zone, is shorter. A server's
+# `--proxy-headers` puts text of the client here.
 _MAX_ADDRESS = 64
 
-# Any of these says that the peer is a proxy and the client somebody else.
+# Any of these means that the peer is a proxy for another client.
 _FORWARDING = frozenset(
     name.encode()
     for name in (
@@ -120,16 +120,16 @@ _FORWARDING = frozenset(
 
 
 def is_proxied(headers: Headers) -> bool:
-    """Return whether a field says that the peer forwards for somebody else."""
+    """Return whether a field shows that the peer is a proxy."""
     return not _FORWARDING.isdisjoint(headers.names())
 
 
 def is_private_peer(peer: str) -> bool:
-    """Return whether the address is of this host or of a private network."""
+    """Return whether the address belongs to this host or to a private network."""
     return len(peer) <= _MAX_ADDRESS and _is_private(peer)
 
 
-# At most 1,024 texts of 64 characters: a client may choose them.
+# Clients may choose the text: at most 1,024 of 64 characters are cached.
 @lru_cache(maxsize=1024)
 def _is_private(peer: str) -> bool:
     try:

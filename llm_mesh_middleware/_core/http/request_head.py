@@ -1,4 +1,4 @@
-"""What a client's request line and header fields say it is after, and whether they agree."""
+"""Checks of a request line and header fields: target, host, body length."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CLOSE = {"connection": "close"}
 
 
 def split_target(method: str, target: str) -> tuple[bytes | None, str]:
-    """The authority and the path of a request target (RFC 9112 3.2).
+    """Return the authority and the path of a request target (RFC 9112 3.2).
 
     An origin-form target has no authority. Clients behind `http_proxy` send the absolute form,
     CONNECT the authority form.
@@ -37,7 +37,7 @@ def check_hosts(hosts: Sequence[bytes], authority: bytes | None) -> None:
 
 
 def check_body(headers: Headers, max_bytes: int) -> None:
-    """Refuse a body by what its header fields say, before any of it is read.
+    """Refuse a body by its header fields, before any of it is read.
 
     Raises:
         MalformedRequest: two lengths, or a length beside Transfer-Encoding (RFC 9112 6.3).

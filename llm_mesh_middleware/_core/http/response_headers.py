@@ -1,10 +1,9 @@
-"""Which header fields of a provider's response reach the client.
+"""The header fields of a provider's response that reach the client.
 
-An allow-list. The client believes to speak to the mesh's own host, so a provider's field about its
-origin or connection (`set-cookie`, `strict-transport-security`, `access-control-*`, `location`,
-`x-accel-redirect`, ...) would take effect on a host that the provider does not own. What passes
-describes the response itself: its type, what the limits leave, when to retry, which request it was
-and how long it took.
+An allow-list. To the client the response comes from the mesh's host, so a provider's field about
+its origin or connection (`set-cookie`, `strict-transport-security`, `access-control-*`, `location`,
+`x-accel-redirect`, ...) would take effect on a host that the provider does not own. Allowed fields
+describe the response itself: type, remaining limits, when to retry, request id, duration.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from ..values.headers import Headers
 
 __all__ = ["NOSNIFF", "client_headers", "safe_media_type"]
 
-# A browser takes the body for what `content-type` says, and for nothing that it could run.
+# A browser must not sniff the body for anything that it could run.
 NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 _OCTETS = b"application/octet-stream"
@@ -89,7 +88,7 @@ _FAMILIES = (
     b"x-ratelimit-",
     b"x-together-",
 )
-# Of `cache-control` only what forbids to keep the response; nobody may be told to keep it.
+# Only directives that forbid caching pass; a provider must not enable caching.
 _UNCACHED = frozenset(
     (b"max-age=0", b"must-revalidate", b"no-cache", b"no-store", b"no-transform", b"private")
 )
@@ -100,12 +99,12 @@ def _passes(name: bytes) -> bool:
     return name in _NAMES or name.startswith(_FAMILIES)
 
 
-# At most 1,024 names of 64 bytes: providers choose them. Longer ones do not pass.
+# Providers choose names: at most 1,024 of 64 bytes are cached; longer ones are dropped.
 _is_allowed = lru_cache(maxsize=1024)(_passes)
 
 
 def client_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
-    """Return the fields of a provider's response for the client, with `nosniff` after them."""
+    """Return the fields that the client gets, with `nosniff` appended."""
     named = headers.connection_options()
     found: list[tuple[bytes, bytes]] = []
     for field in headers.raw:
@@ -127,7 +126,7 @@ def client_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
 
 
 def safe_media_type(value: bytes) -> bytes:
-    """Return `value` if it is JSON, events, audio or octets, else the type of octets."""
+    """Return `value` if it is JSON, events, audio or octets, else `application/octet-stream`."""
     bare = value.partition(b";")[0].strip().lower()
     is_safe = (
         bare in _MEDIA_TYPES

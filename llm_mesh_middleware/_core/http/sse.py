@@ -1,6 +1,6 @@
 """Server-sent events by bytes (WHATWG HTML 9.2.6): cutting a stream into events, reading one.
 
-Events are cut out, never put together anew, so whatever is passed on is the provider's own bytes.
+Events are cut out, never reassembled, so the client gets the provider's own bytes.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _EVENT_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BOM = b"\xef\xbb\xbf"
 
-# A line that starts with one of these is whole by itself: a comment, an empty line.
+# A line that starts with one of these stands alone: a comment, an empty line.
 _LONE = b":\r\n"
 
-# A run of such lines, as one piece: a flood of empty lines must not cost an event for each.
+# A run of such lines is one piece: a flood of empty lines must not cost one event each.
 _LONE_LINES = re.compile(rb"(?>(?>:[^\r\n]*)?(?>\r\n|\n|\r))+")
 
 
@@ -35,14 +35,14 @@ _LONE_BEGINNINGS = frozenset((b":", b"\r", b"\n"))
 
 
 class EventTooLong(ValueError):
-    """An event has no end within the bytes that are held for it."""
+    """An event exceeds the size limit without ending."""
 
 
 class EventCutter:
     """Cuts a stream into whole events, each with the empty line that ends it.
 
-    Comments and empty lines between events are given out as they come: they are what keeps a silent
-    connection open. The LF of a CR LF that two pieces share is given out by itself.
+    Comments and empty lines between events are returned immediately, because they keep a silent
+    connection open. If two pieces split a CR LF, the LF is returned by itself.
     """
 
     __slots__ = ("_ended_in_cr", "_held", "_max_bytes", "_searched")
@@ -55,11 +55,11 @@ class EventCutter:
 
     @property
     def is_between(self) -> bool:
-        """Whether the next byte begins an event."""
+        """Return whether the next byte begins an event."""
         return not (self._held or self._ended_in_cr)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The events that `data` completes.
+        """Return the events that `data` completes.
 
         Raises:
             EventTooLong: more than `max_bytes` without an end.
@@ -89,12 +89,12 @@ class EventCutter:
             self._hold()
 
     def rest(self) -> bytes:
-        """What came after the last whole event; the cutter is empty afterwards."""
+        """Return the bytes after the last whole event, and empty the cutter."""
         held, self._held, self._searched = bytes(self._held), bytearray(), 0
         return held
 
     def _has_end(self) -> bool:
-        """Whether an end is in what is held; looks only at what it has not looked at before."""
+        """Return whether the buffer has an end of event; only new bytes are searched."""
         end = _LINE_END if self._held[0] in _LONE else _EVENT_END
         return end.search(self._held, max(0, self._searched - 3)) is not None
 
@@ -105,8 +105,8 @@ class EventCutter:
 
 
 def _end(data: bytes, begin: int, *, has_cr: bool) -> int:
-    """Where the event or comment ends that starts at `begin`; 0 if its end is not there yet."""
-    if data.startswith(_BOM, begin):  # by itself, so that it does not go with an event that goes
+    """Return the end of the event or comment that starts at `begin`; 0 if it has not arrived."""
+    if data.startswith(_BOM, begin):  # returned alone, so that dropping an event does not drop it
         return begin + len(_BOM)
     if data[begin] in _LONE:
         match = _LONE_LINES.match(data, begin)
@@ -119,8 +119,8 @@ def _end(data: bytes, begin: int, *, has_cr: bool) -> int:
 
 
 def event_data(event: bytes) -> bytes:
-    """The value of the event's `data` fields, joined by LF; empty if it has none."""
-    if event[:1] in _LONE_BEGINNINGS:  # comments and empty lines are cut by themselves
+    """Return the event's `data` fields, joined by LF; empty if it has none."""
+    if event[:1] in _LONE_BEGINNINGS:  # comments and empty lines are pieces of their own
         return b""
     if event.startswith(b"data: "):  # one line of data, as nearly every provider writes it
         size, lf, cr = len(event), event.find(b"\n"), event.find(b"\r")
@@ -149,9 +149,9 @@ def event_name(event: bytes) -> bytes:
 
 
 def plain_data(data: bytes) -> bytes | None:
-    """The data of the events as one JSON array, if `data` is events of one `data: {...}` line each.
+    """Return events of one `data: {...}` line each as one JSON array of their data, else None.
 
-    The short way for what nearly every piece of a stream is; None says to take the long way.
+    The fast path for nearly every piece of a stream.
     """
     if not data.startswith(b"data: {") or not data.endswith(b"}\n\n") or b"\r" in data:
         return None
@@ -160,7 +160,7 @@ def plain_data(data: bytes) -> bytes | None:
 
 
 def before_last_events(data: bytes, count: int) -> bytes:
-    """The events that come before the last `count` whole ones and a part of another."""
+    """Return the events before the last `count` whole ones and a partial one."""
     end = len(data)
     for _ in range(count + 1):
         end = data.rfind(b"\n\n", 0, end)
@@ -170,10 +170,10 @@ def before_last_events(data: bytes, count: int) -> bytes:
 
 
 def make_event(data: bytes, name: bytes = b"") -> bytes:
-    """An event of one line of data, and of a name if it has one."""
+    """Return an event with one line of data, and a name if given."""
     return (b"event: " + name + b"\n" if name else b"") + b"data: " + data + b"\n\n"
 
 
 def on_one_line(json: bytes) -> bytes:
-    """Return a JSON text without line ends, which within it can only stand between tokens."""
+    """Return a JSON text without line ends; in JSON they only occur between tokens."""
     return json.replace(b"\r", b"").replace(b"\n", b"")

@@ -1,1 +1,1 @@
-"""Decisions about a request before it is sent."""
+"""Policies: decisions around an exchange; each module is independent of the others."""

@@ -1,7 +1,7 @@
-"""Who may use the mesh: the first policy of every request that comes over a network.
+"""Access: the first policy of every request that comes over a network.
 
-A request that reaches a virtual host spends the owner's key, so the default admits only peers that
-cannot be a stranger behind a reverse proxy.
+A request to a virtual host uses the owner's API keys, so by default only peers are admitted that
+cannot be an unknown client behind a reverse proxy.
 
     valid client key                          admitted, as that consumer
     otherwise, `authorize` given              it decides: True admits, anything else refuses
@@ -28,7 +28,7 @@ from ..values.steps import AsyncPort, Port, Steps, ask
 
 __all__ = ["AccessPolicy"]
 
-# Where SDKs put a key that is no Bearer token.
+# Fields in which SDKs send a key other than a Bearer token.
 _KEY_FIELDS = ("x-api-key", "api-key", "x-goog-api-key")
 
 
@@ -38,10 +38,10 @@ def _digest(key: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class AccessPolicy:
-    """`private`, `keys` or `open`, the client keys by SHA-256 digest, and the application's word.
+    """The mode (`private`, `keys` or `open`), the client keys by digest, and `authorize`.
 
-    Keys are looked up by digest, so how long a look-up takes says nothing about a key: nobody can
-    choose a digest, and the table's own hash of it is seeded anew in each process.
+    Keys are looked up by SHA-256 digest, so the duration of a lookup reveals nothing about a key:
+    digests cannot be chosen, and Python seeds the table's hash in each process.
     """
 
     mode: str = "private"
@@ -54,11 +54,11 @@ class AccessPolicy:
         return cls(mode, {_digest(key.encode()): name for name, key in client_keys.items()})
 
     def __call__(self, request: ClientRequest, proceed: Proceed) -> Flow:
-        """Refuse a request that may not use the mesh; name the consumer of one that may.
+        """Refuse a request that is not admitted; otherwise add the name of its consumer.
 
         Raises:
-            InvalidClientKey: a key was needed and is missing or unknown.
-            AccessDenied: the application refuses, or in mode `private` the peer is not near.
+            InvalidClientKey: the client key is required and missing, or unknown.
+            AccessDenied: the application refuses, or mode `private` does not admit the peer.
         """
         consumer = self.consumer(request.headers)
         if consumer is not None:
@@ -69,7 +69,7 @@ class AccessPolicy:
         return (yield from proceed(request))
 
     def consumer(self, headers: Headers) -> str | None:
-        """Return the name of the client key that the fields hold, None if there is none."""
+        """Return the consumer of the client key in the header fields, or None."""
         if not self.keys:
             return None
         scheme, _, key = (headers.get("authorization") or "").partition(" ")
@@ -82,7 +82,7 @@ class AccessPolicy:
         return None
 
     def is_open_to(self, peer: str | None, headers: Headers) -> bool:
-        """Return whether a client may use the mesh where no application decides."""
+        """Return whether a client is admitted if no `authorize` decides."""
         return (
             self.mode == "open"
             or (self.mode == "private" and _is_near(peer, headers))
@@ -90,7 +90,7 @@ class AccessPolicy:
         )
 
     def _admit(self, request: ClientRequest) -> Steps:
-        """Admit a client without a key, or raise."""
+        """Admit a client without a valid key, or raise."""
         if self.authorize is not None:
             if (yield from ask(self.authorize, request.native)) is True:
                 return

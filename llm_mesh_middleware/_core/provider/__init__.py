@@ -1,1 +1,1 @@
-"""A provider as the mesh calls it, and how healthy it is."""
+"""Providers: what the mesh calls, with which credential, and their health."""

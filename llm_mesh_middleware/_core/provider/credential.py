@@ -1,4 +1,4 @@
-"""What the core needs from a credential; the credentials live in `_auth`."""
+"""The interface of a credential; the credentials live in `_auth`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ __all__ = ["Credential"]
 
 
 class Credential(Protocol):
-    """Makes a provider accept a call. Immutable; it may be used by any number of calls at once."""
+    """Authenticates calls to a provider. Immutable; concurrent calls share it."""
 
     def apply(
         self, request: UpstreamRequest, wall_clock: Callable[[], float], deadline: Deadline
     ) -> Generator[Step, StepResult, UpstreamRequest]:
         """Return `request` as the provider accepts it; may wait for a token until `deadline`.
 
-        It is the last to change a request, and does so for each attempt: whoever observes requests
-        never sees a key, and a signature covers everything that is sent.
+        It is applied last and once per attempt, so observers never see a key, and a signature
+        covers everything that is sent.
 
         Raises:
             UpstreamError: the credential cannot be had.

@@ -1,7 +1,7 @@
-"""The health of one endpoint of one provider, learnt from the calls to it.
+"""The health of one endpoint of one provider, judged by the calls to it.
 
     call      lease(now), or queue() and later lease(now)     takes a slot; None while ejected
-    response  Lease.vouch(now) when it begins                  wakes those that wait for news
+    response  Lease.vouch(now) when it begins                  wakes waiters for news
     end       Lease.end(result, now)                           frees the slot, judges the provider
 
 `slots` counts calls and queues them, `outliers` judges. Both are guarded by the lock of this
@@ -38,7 +38,7 @@ class ProviderStatus:
 
 
 class Lease:
-    """The right to make one call; `end` gives it back, once, and reports how the call went."""
+    """The right to make one call; `end` returns it, once, and reports the result."""
 
     __slots__ = ("_body", "_epoch", "_health", "_is_open", "_is_undecided", "is_probe")
 
@@ -53,7 +53,7 @@ class Lease:
         self.is_probe = is_probe
 
     def vouch(self, now: float) -> None:
-        """Report that the response has begun; it speaks for the provider until its end is known."""
+        """Report that the response has begun; until it ends that counts for the provider."""
         if self._is_undecided:
             self._is_undecided = False
             self._health._vouched(self._epoch, now)
@@ -61,12 +61,12 @@ class Lease:
     def end(
         self, result: Result, now: float, *, retry_after_s: float = 0.0, cause: str = ""
     ) -> None:
-        """Give the lease back; only the first call counts.
+        """End the lease; only the first call counts.
 
         Args:
             result: how the call went; a cancelled one says nothing about the provider.
             now: the time.
-            retry_after_s: how long the provider wants to be left alone.
+            retry_after_s: how long the provider asks not to be called.
             cause: what went wrong, for people.
         """
         if not self._is_open:
@@ -75,7 +75,7 @@ class Lease:
         if result == "success" or result == "cancelled":
             self._health._ended(self, result, now)
             return
-        # Digested here and not before, as few calls fail.
+        # Hashed only here, as few calls fail.
         request = None if self._body is None else hash(self._body)
         self._health._ended(self, CallFailure(result, retry_after_s, request, cause), now)
 
@@ -100,11 +100,11 @@ class Place:
     def lease(
         self, now: float, *, body: bytes | None = None, is_forced: bool = False
     ) -> Lease | None:
-        """Use the slot; None if it has not come, or the provider was ejected in the meantime."""
+        """Use the slot; None if there is none yet, or the provider was ejected meanwhile."""
         return self._health._redeem(self._waiter, now, body, is_forced)
 
     def leave(self) -> None:
-        """Leave the queue; a slot that was not used goes to the next."""
+        """Leave the queue; an unused slot goes to the next waiter."""
         self._health._left(self._waiter)
 
 
@@ -122,7 +122,7 @@ class ProviderHealth:
         lock: AbstractContextManager[object],
         on_change: Callable[[HealthChange], None] = _ignore,
     ) -> None:
-        # Some providers refuse what the mesh alone adds to a request; then it is left out.
+        # Some providers reject additions of the mesh to a request; then they are omitted.
         self.refuses_additions = False
         self._lock = lock
         self._on_change = on_change
@@ -140,11 +140,11 @@ class ProviderHealth:
         return self._slots.has_free
 
     def is_known_good(self, now: float) -> bool:
-        """Return whether it has served lately and has not failed since."""
+        """Return whether it has succeeded recently and not failed since."""
         return self._detector.is_known_good(now)
 
     def is_on_trial(self, now: float) -> bool:
-        """Return whether calls are under way that will tell more, and nothing speaks against it."""
+        """Return whether pending calls will decide, and nothing has failed yet."""
         detector = self._detector
         return detector.is_healthy and self._undecided > 0 and not detector.has_failed(now)
 
@@ -157,15 +157,15 @@ class ProviderHealth:
         wake()
 
     def available_in_s(self, now: float) -> float:
-        """Return how long until it is worth asking again; 0 if it is now."""
+        """Return how long until a call is worth trying; 0 for now."""
         return self._detector.admitted_in_s(now)
 
     def is_closed(self, now: float) -> bool:
-        """Return whether the provider is ejected and would not even answer a forced call."""
+        """Return whether the provider is ejected and even a forced call would fail."""
         return self._detector.is_closed(now)
 
     def opens_in_s(self, now: float) -> float:
-        """Return how long until a closed provider takes calls again."""
+        """Return how long until a closed provider can be called again."""
         return self._detector.opens_in_s(now)
 
     def lease(
@@ -175,7 +175,7 @@ class ProviderHealth:
 
         Args:
             now: the time.
-            body: what is sent; if the provider fails, the body may be to blame.
+            body: what is sent; if the call fails, the body may be the cause.
             is_forced: whether the call is made even if the provider is ejected.
         """
         with self._lock:
@@ -185,7 +185,7 @@ class ProviderHealth:
             return self._leased(now, body)
 
     def queue(self) -> Place:
-        """Join the queue for a slot; the place must be left in the end."""
+        """Join the queue for a slot; the caller must leave the place."""
         with self._lock:
             return Place(self, self._slots.join())
 

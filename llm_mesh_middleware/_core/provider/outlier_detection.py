@@ -11,9 +11,9 @@ __all__ = ["OutlierDetection"]
 class OutlierDetection:
     """`LLMProvider.spec.outlierDetection`: when a provider is ejected, and for how long.
 
-    `consecutive_failures` in a row, none further than `interval_s` from the next, eject the
-    provider for `base_ejection_s`, doubled with each ejection that follows closely, up to
-    `max_ejection_s`. A provider that only limits the rate is skipped for as long as its
+    `consecutive_failures` in a row, none more than `interval_s` apart, eject the provider for
+    `base_ejection_s`, doubled with each ejection in close succession, up to `max_ejection_s`. A
+    provider that only limits the rate is skipped for as long as its
     Retry-After says. Then `half_open_requests` calls may probe it; if all succeed it is back.
     """
 

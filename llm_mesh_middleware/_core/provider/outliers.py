@@ -6,16 +6,15 @@
     half-open  every one of `half_open_requests` succeeds    healthy
                one of them fails                             ejected, for longer
 
-Each ejection and each return begins an epoch. A call belongs to the epoch it was begun in; what it
-brings later says nothing about a newer one, so that one wave of failures is one ejection.
+Each ejection and each return begins an epoch. A call belongs to the epoch in which it began; its
+result does not count in a later one, so one wave of failures is one ejection.
 
-A row counts only if at least two different requests are in it: what one client's request provokes
-again and again says nothing about the requests of others. A failed connection does, whatever was to
-be sent.
+A row counts only if it has at least two different requests: failures of one request that is
+repeated say nothing about other requests. A failed connection counts in any case.
 
 While no other backend can serve, calls are forced through an ejection. They neither lengthen nor
-end it. Only two things refuse them too, because the provider would not answer: the last result was
-a failed connection, or its Retry-After is not over (`is_closed`).
+end it. Even those are refused while the provider would not respond: its last result was a failed
+connection, or its Retry-After has not passed (`is_closed`).
 """
 
 from __future__ import annotations
@@ -31,10 +30,10 @@ __all__ = ["HealthChange", "OutlierDetector", "Result", "CallFailure"]
 
 Result = Literal["success", "failure", "unreachable", "rate_limited", "cancelled"]
 
-# A provider that is dead for days is ejected a thousand times, and a float has an end.
+# A provider that is down for days is ejected a thousand times; avoid a float overflow.
 _MAX_DOUBLINGS = 64
 
-# How long a success vouches for a provider: a fallback to it then needs no retry budget.
+# For how long a success counts: a fallback to the provider then needs no retry budget.
 _GOOD_FOR_S = 10.0
 _NEVER = float("-inf")
 
@@ -42,7 +41,7 @@ _NEVER = float("-inf")
 class CallFailure(msgspec.Struct, frozen=True):
     """How a call failed.
 
-    `request` is a digest of its body, None if the body is not to blame. `cause` is for people.
+    `request` is a hash of its body, None if the body cannot be the cause. `cause` is for logs.
     """
 
     result: Result
@@ -53,7 +52,7 @@ class CallFailure(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class HealthChange:
-    """An ejection of `seconds`, or a return after so many, and why."""
+    """An ejection for `seconds`, or a return after that time, with the reason."""
 
     is_ejected: bool
     seconds: float
@@ -84,7 +83,7 @@ class _Row:
 
 
 class OutlierDetector:
-    """One provider's failures and ejections; its owner holds a lock around what changes it."""
+    """One provider's failures and ejections; the owner holds a lock around changes."""
 
     __slots__ = (
         "_back_since",
@@ -145,7 +144,7 @@ class OutlierDetector:
         return 0.0 if self._ejected_until is None else max(0.0, self._ejected_until - now)
 
     def is_closed(self, now: float) -> bool:
-        """Return whether an ejected provider would not even answer calls that are forced."""
+        """Return whether even a forced call to an ejected provider would fail."""
         is_ejected = self._ejected_until is not None
         return is_ejected and (self._is_unreachable or now < self._closed_until)
 
@@ -156,28 +155,28 @@ class OutlierDetector:
         return max(0.0, self._closed_until - now)
 
     def is_known_good(self, now: float) -> bool:
-        """Return whether the provider has served lately and has not failed since."""
+        """Return whether the provider has succeeded recently and not failed since."""
         return now - self._good_at < _GOOD_FOR_S
 
     def has_failed(self, now: float) -> bool:
-        """Return whether a failure counts that is younger than the interval."""
+        """Return whether a failure within the interval counts."""
         return any(
             row.count and now - row.last_at <= self._detection.interval_s
             for row in (self._failures, self._rate_limits)
         )
 
     def begin_call(self, now: float) -> bool:
-        """Note that a call begins; return whether it is a probe."""
+        """Record that a call begins; return whether it is a probe."""
         is_probe = self._ejected_until is not None and self.admits(now)
         self._probes += is_probe
         return is_probe
 
     def vouch(self, now: float) -> None:
-        """Note that a response has begun."""
+        """Record that a response has begun."""
         self._good_at = now
 
     def succeed(self, is_probe: bool, now: float) -> HealthChange | None:
-        """Take the success of a call that was begun in this epoch."""
+        """Record the success of a call from this epoch."""
         self._good_at = now
         self._is_unreachable, self._closed_until = False, _NEVER
         self._forget_rows()
@@ -186,15 +185,15 @@ class OutlierDetector:
             if self._proved == self._detection.half_open_requests:
                 return self._return(now)
         elif self.is_healthy and self.ejections and now - self._back_since > self._ejection_s:
-            self.ejections = 0  # back for longer than it was out: the past is forgotten
+            self.ejections = 0  # healthy for longer than the last ejection: reset
         return None
 
     def cancel(self, is_probe: bool) -> None:
-        """Take the end of a call that says nothing about the provider."""
+        """Record the end of a call that says nothing about the provider."""
         self._probes -= is_probe
 
     def fail(self, is_probe: bool, failure: CallFailure, now: float) -> HealthChange | None:
-        """Take the failure of a call that was begun in this epoch."""
+        """Record the failure of a call from this epoch."""
         self._good_at = _NEVER
         self._is_unreachable = failure.result == "unreachable"
         limit, wish_s = self._detection.consecutive_failures, failure.retry_after_s
@@ -203,7 +202,7 @@ class OutlierDetector:
         )
         if is_probe:
             return self._eject(failure, now, f"a probe failed: {failure.cause}")
-        if limit == 0 or not self.is_healthy:  # ejection is off, or the call was forced
+        if limit == 0 or not self.is_healthy:  # ejection is disabled, or the call was forced
             return None
         row = self._add(failure, now)
         if row.count < limit or not row.is_of_several:

@@ -1,6 +1,6 @@
 """The health of every provider that a process has called.
 
-It belongs to the provider and its endpoint, not to a rule or to one version of the configuration.
+Health is kept by provider and endpoint, across rules and versions of the configuration.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ __all__ = ["HealthRegistry", "ignore_change"]
 
 
 def ignore_change(host: str, change: HealthChange) -> None:
-    """Do nothing with a change."""
+    """Ignore a change."""
 
 
 class HealthRegistry:
-    """Makes a provider's health when it is first asked for."""
+    """Creates the health of a provider on first use."""
 
     def __init__(
         self,
         make_lock: Callable[[], AbstractContextManager[object]],
         on_change: Callable[[str, HealthChange], None] = ignore_change,
     ) -> None:
-        """Begin with no provider.
+        """Create an empty registry.
 
         Args:
-            make_lock: makes locks, as calls may come from several threads.
-            on_change: told the provider host of each ejection and each return.
+            make_lock: creates locks; calls may come from several threads.
+            on_change: called with the provider host for each ejection and each return.
         """
         self._make_lock = make_lock
         self._on_change = on_change
@@ -59,13 +59,13 @@ class HealthRegistry:
         return health
 
     def keep(self, identities: Collection[ProviderIdentity]) -> None:
-        """Forget all others; calls to them that are under way end as they would have."""
+        """Drop all other providers; running calls to them are not affected."""
         with self._lock:
             self._providers = {
                 key: health for key, health in self._providers.items() if key[0] in identities
             }
 
     def statuses(self, now: float) -> Mapping[str, ProviderStatus]:
-        """Return the state of every provider that was called, by provider host."""
+        """Return the state of every provider called so far, by provider host."""
         providers = list(self._providers.items())  # another thread may add one
         return {identity.host: health.status(now) for (identity, _), health in providers}

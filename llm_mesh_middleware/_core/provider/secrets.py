@@ -1,16 +1,17 @@
-"""The secrets that one provider is called with, and what they are cut out of.
+"""The secrets of one provider, and their redaction from everything that it returns.
 
-A provider may repeat its key anywhere. Three strengths, by what a search may cost and destroy:
+A provider may repeat its key anywhere. How thorough a search is depends on its cost and on what it
+could damage:
 
     what                          searched for                        spellings
     response headers              every secret                        all
     error bodies, error events    every secret                        all
     facts for observers           keys                                as text
-    an answer's content           keys that no text has by chance     those of JSON writers
+    response content keys unlikely to occur by chance those of JSON writers
 
-A secret of fewer than eight characters (`ollama`, `none`) is an ordinary word, so it is cut out
-only behind `Bearer`. Content is searched only for keys of 16 characters with a digit among them, or
-of 24: `not-needed` is a key that documentation recommends, and an answer may well contain it.
+A secret of fewer than eight characters (`ollama`, `none`) is an ordinary word, so it is redacted
+only after `Bearer`. Content is searched only for keys of 16 characters including a digit, or of 24:
+documentation recommends keys such as `not-needed`, which content may well contain.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _UNLIKELY, _UNLIKELY_WITHOUT_DIGIT = 16, 24
 _ESCAPES = (b"\\", b"%", b"&")  # of JSON, of URLs, of HTML
 _UNSAFE = "\"&'+<=>\\`"
 _NAMED = {b'"': b"quot", b"&": b"amp", b"'": b"apos", b"<": b"lt", b">": b"gt"}
-# Letters that are an escape sequence in JSON behind a backslash.
+# Letters that form an escape sequence in JSON after a backslash.
 _ESCAPED_LETTERS = b'bfnrtu"/\\'
 
 
@@ -67,7 +68,7 @@ class Secrets:
     def _prepare(self) -> None:
         keys, others = self._configured
         found = (*keys, *self._learnt)
-        # One secret may be a piece of another.
+        # A secret may contain another; replace the longest first.
         self._all = tuple(sorted({*found, *others}, key=len, reverse=True))
         self._keys = tuple(key.decode("latin-1") for key in found if len(key) >= _WORD)
         self._content = tuple(
@@ -96,14 +97,14 @@ class Secrets:
         return self._compiled().sub(MASK, data) if self._may_be_in(data) else data
 
     def redact_content(self, data: bytes) -> bytes:
-        """Return a piece of an answer without the keys; nearly always that is `data` itself."""
+        """Return a piece of content without the keys; nearly always `data` itself."""
         for spelling in self._content:
             if spelling in data:
                 return self._compiled().sub(MASK, data)
         return data
 
     def redact_answer(self, answer: ResponseHead | Failure) -> ResponseHead | Failure:
-        """Return what an attempt brought without any secret, also in the names of fields."""
+        """Return the result of an attempt without any secret, also in the names of fields."""
         if isinstance(answer, Failure):
             self.redact_error(answer.error)
             return answer
@@ -114,21 +115,21 @@ class Secrets:
         return answer if kept == list(fields) else replace(answer, headers=Headers(kept))
 
     def redact_error(self, error: UpstreamError) -> None:
-        """Take the secrets out of what an error says."""
+        """Redact the message of an error in place."""
         text = self._without_all(error.message)
         if text != error.message:
             error.message = text
             error.args = (text,)
 
     def redact_summary(self, summary: AnswerSummary) -> AnswerSummary:
-        """Return what an answer says of itself without the keys."""
+        """Return the facts of a response without the keys."""
         if not self._is_in(summary):
             return summary
         cleaned = {name: self._clean(getattr(summary, name)) for name in _FACTS}
         return replace(summary, **cleaned)
 
     def _is_in(self, summary: AnswerSummary) -> bool:
-        """Return whether a fact has a key: quick, as it is asked for each response."""
+        """Return whether a fact contains a key; fast, as it runs for every response."""
         for value in astuple(summary):
             kind = type(value)
             if kind is str:
@@ -162,7 +163,7 @@ class Secrets:
         return self.redact(data).decode("utf-8", "surrogatepass")
 
     def _may_be_in(self, data: bytes) -> bool:
-        """Return whether the pattern, which is slow, has to be asked."""
+        """Return whether the slow pattern has to be tried."""
         for literal in self._literals:
             if literal in data:
                 return True
@@ -172,7 +173,7 @@ class Secrets:
         return False
 
     def _compiled(self) -> re.Pattern[bytes]:
-        """Return the pattern for all secrets, made by the first response that needs it."""
+        """Return the pattern for all secrets, compiled on first use."""
         if self._pattern is None:
             alternatives = [each for secret in self._all for each in _alternatives(secret)]
             self._pattern = re.compile(b"|".join(alternatives))
@@ -180,15 +181,15 @@ class Secrets:
 
 
 def _is_unlikely(key: bytes) -> bool:
-    """Return whether no ordinary text has the key by chance."""
+    """Return whether ordinary text is unlikely to contain the key by chance."""
     has_digit = any(digit in key for digit in b"0123456789")
     return len(key) >= (_UNLIKELY if has_digit else _UNLIKELY_WITHOUT_DIGIT)
 
 
 def _spellings(key: bytes) -> Iterator[bytes]:
-    """Yield the key as writers of JSON spell it: with as few escapes as can be, or as many.
+    """Yield the key as JSON writers spell it, from the fewest escapes to the most.
 
-    Some escape slashes, some what means something in HTML or in a URL, some everything.
+    Some escape slashes, some the special characters of HTML or URLs, some everything.
     """
     text = key.decode("latin-1")
     plain = text.replace("\\", "\\\\").replace('"', '\\"')
@@ -204,11 +205,11 @@ def _escaped(char: str, digits: str) -> str:
 
 
 def _literals(secret: bytes) -> Iterator[bytes]:
-    """Yield the byte strings of which one is in a text that has the secret without escapes."""
+    """Yield byte strings of which a text with the unescaped secret contains at least one."""
     if len(secret) < _WORD:
         yield secret
         return
-    # Names of header fields are in lower case.
+    # Header names are in lower case.
     yield from dict.fromkeys((secret, secret.lower(), secret.decode("latin-1").encode()))
     yield from _base64(secret)
 
@@ -236,15 +237,15 @@ def _any_spelling(char: str) -> bytes:
     ]
     if raw in _NAMED:
         ways.append(b"&%b;" % _NAMED[raw])
-    if raw in _ESCAPED_LETTERS:  # a backslash may not be left over: `\*` is not JSON
+    if raw in _ESCAPED_LETTERS:  # include the backslash: a leftover `\*` is not JSON
         ways.append(rb"\\{1,16}" + re.escape(raw))
     return b"(?:" + b"|".join(ways) + b")"
 
 
 def _base64(secret: bytes) -> list[bytes]:
-    """Return what base64 makes of the secret in the midst of other bytes, in both alphabets."""
+    """Return the base64 forms of the secret between other bytes, in both alphabets."""
     found = []
-    for shift, unsure in ((0, 0), (1, 2), (2, 3)):  # characters that the bytes before have part in
+    for shift, unsure in ((0, 0), (1, 2), (2, 3)):  # characters shared with the bytes before
         whole = (shift + len(secret)) * 8 // 6
         text = b64encode(b"\0" * shift + secret)[unsure:whole]
         found += [text, text.translate(bytes.maketrans(b"+/", b"-_"))]

@@ -1,7 +1,6 @@
 """The slots of `maxConcurrency`, and the queue for them: first come, first served.
 
-A slot that comes free belongs to the first waiter from that moment on, so that no later call can
-take it.
+A free slot is assigned to the first waiter immediately, so that no later call can take it.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ Wake = Callable[[], None]
 
 
 def wake_nobody() -> None:
-    """Do nothing: nobody waits, or not yet."""
+    """Do nothing: there is no waiter yet."""
 
 
 class Waiter:
-    """One that waits for a slot, or has one that it has not used yet."""
+    """A waiter for a slot, or the holder of one that is not used yet."""
 
     __slots__ = ("has_slot", "wake")
 
@@ -29,7 +28,7 @@ class Waiter:
 
 
 class Slots:
-    """Counts calls. Whoever owns it holds a lock around each call, and wakes outside of it."""
+    """Counts calls. The owner holds a lock around each method, and wakes waiters outside of it."""
 
     __slots__ = ("_limit", "_queue", "in_flight")
 
@@ -40,7 +39,7 @@ class Slots:
 
     @property
     def has_free(self) -> bool:
-        """Whether a call could be made without waiting for another to end."""
+        """Whether a call could start without waiting for another to end."""
         return self._limit is None or self.in_flight < self._limit
 
     def take(self) -> None:
@@ -57,7 +56,7 @@ class Slots:
         return waiter
 
     def free(self) -> Wake:
-        """Hand a slot to the first in the queue; return what wakes it."""
+        """Pass a slot to the first waiter; return the callback that wakes it."""
         if not self._queue:
             self.in_flight -= 1
             return wake_nobody
@@ -66,7 +65,7 @@ class Slots:
         return waiter.wake
 
     def leave(self, waiter: Waiter) -> Wake:
-        """Remove a waiter; a slot it has not used goes to the next, whom the result wakes."""
+        """Remove a waiter; its unused slot goes to the next, which the returned callback wakes."""
         if waiter.has_slot:
             waiter.has_slot = False
             return self.free()

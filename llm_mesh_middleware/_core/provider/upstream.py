@@ -1,4 +1,4 @@
-"""The resolved thing that the mesh calls: one provider as one rule uses it."""
+"""A provider as one rule calls it, fully resolved."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Upstream:
     every call, Host among them; `credentials` add the key to the calls of each operation. `model`
     and `stream` replace what the client sent, `defaults` (encoded JSON) fill what it left out.
     `asks_usage` allows asking for token counts in streams. `conversions` are for operations that
-    the provider serves in another form than their dialect has. `secrets` are the values that must
+    the provider serves in another dialect. `secrets` are the values that must
     never be shown. `detection` and `max_concurrency` are the provider's, whichever rule it serves.
     """
 

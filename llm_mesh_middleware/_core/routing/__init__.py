@@ -1,1 +1,1 @@
-"""The compiled configuration: virtual hosts, rules, conditions."""
+"""The compiled configuration: virtual hosts, rules, matches."""

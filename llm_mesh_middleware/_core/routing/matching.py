@@ -1,4 +1,4 @@
-"""Conditions of route rules: what is read from a request, and the test it must pass."""
+"""Matches of route rules: conditions on headers, paths, methods, models and attributes."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class Prefix:
 
 @dataclass(frozen=True, slots=True)
 class Regex:
-    """The whole value against a linear-time pattern; a value over 8 KiB never matches.
+    """The whole value against a linear-time pattern; a value longer than 8 KiB never matches.
 
-    Linear is not free: a model name in a body may be as long as the body.
+    Linear time still needs a bound: a model name in a body may be as long as the body.
     """
 
     pattern: LinearPattern
@@ -56,7 +56,7 @@ class Regex:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """Any value, the empty one included; what ASM writes as `{}`."""
+    """Any value, including the empty one; ASM writes it as `{}`."""
 
     def __call__(self, text: str) -> bool:
         return True
@@ -80,7 +80,7 @@ class Condition:
         return f"Condition({self.kind!r}, {self.key!r}, {self.test!r})"
 
     def holds(self, request: ClientRequest) -> bool:
-        """Whether the request has the subject and it passes the test."""
+        """Return whether the request has the subject and it passes the test."""
         value = self._read(request, self.key)
         return value is not None and self.test(value)
 
@@ -89,15 +89,15 @@ class Condition:
 class Match:
     """Conditions that must all hold.
 
-    `excluded` says why this workload can never satisfy the match (its labels or gateways are not
-    the ones asked for); such a match is kept so that it can be explained.
+    `excluded` is the reason if this workload can never satisfy the match (other labels or
+    gateways); the match is kept so that it can be explained.
     """
 
     conditions: tuple[Condition, ...] = ()
     excluded: str | None = None
 
     def holds(self, request: ClientRequest) -> bool:
-        """Whether every condition holds."""
+        """Return whether every condition holds."""
         if self.excluded is not None:
             return False
         for condition in self.conditions:  # noqa: SIM110 - as in `RouteRule.holds`

@@ -1,4 +1,4 @@
-"""The models that a client may name on a virtual host, as far as the configuration knows them."""
+"""The models that a client can name on a virtual host, as far as the configuration lists them."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from .table import RouteRule, VirtualHost
 
 __all__ = ["known_models", "has_one_provider"]
 
-# What a request for the list has in common with the calls that follow it.
+# The subjects that a request for the list shares with later calls.
 _LASTING = frozenset(("header", "attribute"))
 
 
 def known_models(host: VirtualHost, request: ClientRequest) -> tuple[str, ...]:
-    """Return the models that rules for this client name, in the order of the rules.
+    """Return the models named by rules that apply to this client, in the order of the rules.
 
-    A backend without a configured model passes any name on, so there may be more.
+    A backend without a configured model accepts any name, so there may be more.
     """
     return tuple(dict.fromkeys(_names(host, request)))
 
 
 def has_one_provider(host: VirtualHost) -> bool:
-    """Whether every request to the host goes to one provider, whose list is the host's."""
+    """Return whether all requests to the host go to one provider, whose list applies."""
     backends = (backend for rule in host.rules for backend in rule.backends)
     return len({backend.upstream.identity for backend in backends}) == 1
 
@@ -34,7 +34,7 @@ def _names(host: VirtualHost, request: ClientRequest) -> Iterator[str]:
             if match.excluded is None and _is_for(match, request):
                 yield from _named(rule, match)
                 if all(condition.kind in _LASTING for condition in match.conditions):
-                    return  # it takes every call of this client
+                    return  # it matches every call of this client
 
 
 def _is_for(match: Match, request: ClientRequest) -> bool:

@@ -1,10 +1,13 @@
 """Full-match regular expressions in time linear in the value, whatever the pattern.
 
-Route rules follow RE2, and the values come from clients nobody knows, so the backtracking matcher
-of the standard library is out; only its parser is used. A pattern becomes a Thompson automaton
-once. A value is walked through sets of its nodes, and the sets met so far are kept as a lazily
-built deterministic automaton of bounded size. As in RE2, `\\d`, `\\w`, `\\s` and `\\b` know ASCII
-only, and `$` is the very end.
+Route rules use RE2 syntax, and values come from untrusted clients, so the backtracking matcher of
+the standard library is not an option; only its parser is used.
+
+    pattern      parsed once, and made a Thompson automaton
+    value        moves through sets of its nodes
+    seen sets    cached as a lazily built deterministic automaton of bounded size
+
+As in RE2, `\\d`, `\\w`, `\\s` and `\\b` are ASCII-only, and `$` matches only at the very end.
 """
 
 from __future__ import annotations
@@ -19,14 +22,14 @@ from typing import Any
 __all__ = ["MAX_MOVES", "MAX_NODES", "MAX_REPEAT", "MAX_STATES", "LinearPattern"]
 
 MAX_REPEAT = 1000  # the highest count in `{n,m}`, nested ones multiplied, as in RE2
-MAX_NODES = 4000  # parts of a pattern when its repetition is written out
+MAX_NODES = 4000  # parts of a pattern once repetitions are expanded
 MAX_STATES = 512  # deterministic states kept for one pattern
 MAX_MOVES = 128  # characters remembered for one such state
 _MAX_CELLS = 100_000  # nodes in all kept states: large patterns keep fewer states
 
-_Items = Sequence[tuple[Any, Any]]  # what the parser returns: (operation, argument) pairs
+_Items = Sequence[tuple[Any, Any]]  # the parser's result: (operation, argument) pairs
 _Spans = tuple[tuple[int, int], ...]  # inclusive ranges of code points
-_Test = Callable[[int, int], bool]  # an anchor, asked about the sides before and after it
+_Test = Callable[[int, int], bool]  # an anchor, given the sides before and after it
 
 # Tokens that matter before parsing, for two reasons: the parse tree has no positions, and the
 # parser warns where we must refuse. Catching the warning is no way: `warnings.catch_warnings`
@@ -61,7 +64,7 @@ _REFUSED = {
 _AMBIGUOUS = re.compile(r"\[\^?\[|\[[:.=]|--|&&|~~|\|\|")
 
 _ACCEPT = 0  # the node that ends every match
-_EDGE, _NEWLINE, _WORD_CHAR, _OTHER = range(4)  # what may stand beside a place in the value
+_EDGE, _NEWLINE, _WORD_CHAR, _OTHER = range(4)  # the kinds of neighbours of a position in the value
 _TEXT_ANCHORS: dict[str, _Test] = {
     "AT_BEGINNING": lambda before, after: before == _EDGE,
     "AT_BEGINNING_STRING": lambda before, after: before == _EDGE,
@@ -83,14 +86,14 @@ def _outside(spans: _Spans) -> _Spans:
 
 _CATEGORIES: dict[str, _Spans] = {
     "DIGIT": ((48, 57),),
-    "SPACE": ((9, 10), (12, 13), (32, 32)),  # RE2 leaves the vertical tab out
+    "SPACE": ((9, 10), (12, 13), (32, 32)),  # RE2 excludes the vertical tab
     "WORD": ((48, 57), (65, 90), (95, 95), (97, 122)),
 }
 _CATEGORIES |= {f"NOT_{name}": _outside(spans) for name, spans in _CATEGORIES.items()}
 
 
 def _fold(char: str) -> str:
-    """The one character that stands for `char` in all its cases (Unicode simple folding)."""
+    """Return the character that represents all cases of `char` (Unicode simple folding)."""
     return next((form for form in (char.casefold(), char.lower()) if len(form) == 1), char)
 
 
@@ -114,7 +117,7 @@ class _Chars:
 
 
 def _chars(name: str, argument: Any, flags: int) -> _Chars:
-    """The characters that one consuming operation of the parse tree stands for."""
+    """Return the characters that one consuming operation of the parse tree matches."""
     if name == "ANY":
         return _Chars(() if flags & re.DOTALL else ((10, 10),), negated=True)
     items = argument if name == "IN" else [(name, argument)]
@@ -139,7 +142,7 @@ def _side(char: str) -> int:
 
 
 def _inspect(pattern: str) -> str:
-    """Refuse by position what is not supported, and spell RE2's `\\z` as the parser knows it."""
+    """Reject unsupported syntax with its position, and translate RE2's `\\z`."""
     verbose, place = False, 0
     while token := _TOKEN.search(pattern, place):
         kind, text, start, place = str(token.lastgroup), token[0], token.start(), token.end()
@@ -158,7 +161,7 @@ def _inspect(pattern: str) -> str:
 
 
 def _parse(pattern: str) -> tuple[_Items, int]:
-    """Parse with the standard library's parser, which is private: nothing else may touch it."""
+    """Parse with the private parser of the standard library; only this function uses it."""
     parser: Any = importlib.import_module("re._parser")
     try:
         tree = parser.parse(_inspect(pattern))
@@ -214,10 +217,10 @@ class _Automaton:
             case "SUBPATTERN":
                 _, added, removed, body = argument
                 return self._sequence(body.data, (flags | added) & ~removed, after)
-            case "MAX_REPEAT" | "MIN_REPEAT":  # greedy or lazy: the same language
+            case "MAX_REPEAT" | "MIN_REPEAT":  # greedy or lazy: they match the same values
                 low, high, body = argument
                 return self._repeat(low, high, body.data, flags, after)
-        raise ValueError(f"{name} {_NOT_LINEAR}")  # operations later Pythons may add
+        raise ValueError(f"{name} {_NOT_LINEAR}")  # operations of later Python versions
 
     def _fork(self, targets: tuple[int, ...], test: _Test | None = None) -> int:
         node = self._node()
@@ -238,7 +241,7 @@ class _Automaton:
             entry = loop = self._node()
             first = self._sequence(body, flags, loop)
             self.empty[loop] = (None, (first, after))
-            if low:  # one copy is the loop itself, or nested '+' would double at each level
+            if low:  # the loop itself is one copy; otherwise nested '+' would double at each level
                 entry, low = first, low - 1
         else:
             for _ in range(high - low):
@@ -249,7 +252,7 @@ class _Automaton:
         return entry
 
     def reach(self, nodes: frozenset[int], before: int, after: int) -> set[int]:
-        """Add what the nodes lead to without a character, between these two sides."""
+        """Add the nodes reachable without a character, between these two sides."""
         reached, pending = set(nodes), list(nodes & self.forks)
         while pending:
             test, targets = self.empty[pending.pop()]
@@ -268,7 +271,7 @@ class _Automaton:
 
 
 class _State:
-    """A deterministic state: the nodes just entered and, for anchors, the side before them."""
+    """A deterministic state: the nodes just entered and the side before them, for anchors."""
 
     __slots__ = ("accepts", "before", "moves", "nodes")
 
@@ -284,12 +287,12 @@ class LinearPattern:
     """A regular expression of RE2's kind, matched against whole values in linear time.
 
     Raises:
-        ValueError: The pattern is wrong, too large, or needs what cannot be matched in linear time.
+        ValueError: the pattern is invalid, too large, or cannot be matched in linear time.
     """
 
-    # Safe between threads without a lock (which a fork could leave held): the automaton never
-    # changes, what the cache holds follows from it alone, and each change of the cache is one dict
-    # operation. A race repeats work, or exceeds the bounds by an entry for each thread.
+    # Thread-safe without a lock (which a fork could leave held): the automaton never changes, the
+    # cache is derived from it alone, and each change of the cache is one dict operation. A race
+    # repeats work, or exceeds the bounds by an entry for each thread.
     pattern: str
     _automaton: _Automaton = field(init=False, repr=False, compare=False)
     _states: dict[tuple[frozenset[int], int], _State] = field(init=False, repr=False, compare=False)
@@ -307,12 +310,12 @@ class LinearPattern:
 
     @property
     def cached(self) -> tuple[int, int]:
-        """How many states and moves are kept at this moment."""
+        """The number of states and moves in the cache."""
         states = self._states.copy().values()
         return len(states), sum(len(state.moves) for state in states)
 
     def fullmatch(self, value: str) -> bool:
-        """Whether the whole value matches."""
+        """Return whether the whole value matches."""
         state = self._state(self._automaton.start, _EDGE)
         for char in value:
             following = state.moves.get(char)
@@ -339,6 +342,6 @@ class LinearPattern:
             return state
         if len(self._states) >= min(MAX_STATES, max(8, _MAX_CELLS // self._automaton.size)):
             for old in self._states.copy().values():
-                old.moves.clear()  # or the cycles among states would wait for the collector
+                old.moves.clear()  # break cycles among states, which would wait for the collector
             self._states.clear()
         return self._states.setdefault((nodes, before), _State(nodes, before))

@@ -1,4 +1,4 @@
-"""What is retried: `rules[].retry`, and what may follow an attempt."""
+"""The retry policy, `rules[].retry`: whether a retry or a fallback may follow an attempt."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Verdict(Enum):
 class RetryPolicy:
     """`rules[].retry`.
 
-    `attempts` are those beside the first. `codes` are status codes, `reasons` are codes or types of
-    a provider's error object (`context_length_exceeded`). A pause is drawn from nothing to
-    `backoff_s`, doubled with each attempt ("full jitter"). A provider's own wish to be left alone
-    is obeyed up to `max_retry_after_s`. `hedge_after_s` sends a slow call that is no stream to a
+    `attempts` are those after the first. `codes` are status codes, `reasons` are codes or types of
+    a provider's error object (`context_length_exceeded`). A pause is drawn between 0 and
+    `backoff_s`, doubled with each attempt ("full jitter"). A provider's Retry-After is respected up
+    to `max_retry_after_s`. After `hedge_after_s`, a slow call that is not a stream is sent to a
     second backend too.
     """
 
@@ -38,14 +38,14 @@ class RetryPolicy:
     hedge_after_s: float | None = None
 
     def verdict(self, status: int, reasons: frozenset[str]) -> Verdict:
-        """What may follow an answer, or a failure that would be answered with `status`.
+        """Return what may follow a response, or a failure whose reply would have `status`.
 
-        A refusal of the request itself (a context too long) is the same at the same backend.
+        A rejection of the request itself (context too long) would repeat at the same backend.
         """
         if status in self.codes:
             return Verdict.ANYWHERE if status == 429 or status >= 500 else Verdict.ELSEWHERE
         return Verdict.ELSEWHERE if self.reasons & reasons else Verdict.FINAL
 
     def pause_s(self, attempt: int, random: Callable[[], float]) -> float:
-        """The pause before the attempt after number `attempt`, counted from 1."""
+        """Return the pause after attempt number `attempt`, counted from 1."""
         return random() * min(_MAX_BACKOFF_S, self.backoff_s * 2.0 ** (attempt - 1))

@@ -23,17 +23,17 @@ __all__ = ["Layer", "RouteRule", "RoutingTable", "VirtualHost"]
 # A policy: what it takes and how it goes on is the flow's business (`flow.call.CallPolicy`).
 Layer = Callable[[Any, Any], Steps]
 
-# Raw Host values seen lately: at most 1,024 of 272 bytes, as clients choose them. A DNS name has up
-# to 253 characters; a longer value is looked up each time.
+# A cache of raw Host values, which clients choose: at most 1,024 of 272 bytes. A DNS name has up to
+# 253 characters; a longer value is looked up each time.
 _MAX_CACHED_HOSTS = 1024
 _MAX_CACHED_HOST = 272
 
 
 @dataclass(frozen=True, slots=True)
 class RouteRule:
-    """One entry of a route; it takes a request that any of its matches takes.
+    """One entry of a route; it applies to a request if any of its matches does.
 
-    `balancer` chooses among its backends of one priority. `policies` are layers around the attempts
+    `balancer` picks among its backends of one priority. `policies` are layers around the attempts
     of a request, the first is the outermost.
     """
 
@@ -46,7 +46,7 @@ class RouteRule:
     policies: tuple[Layer, ...] = ()
 
     def holds(self, request: ClientRequest) -> bool:
-        """Whether any match holds."""
+        """Return whether any match holds."""
         for match in self.matches:  # noqa: SIM110 - a generator takes longer than a match
             if match.holds(request):
                 return True
@@ -55,7 +55,7 @@ class RouteRule:
 
 @dataclass(frozen=True, slots=True)
 class VirtualHost:
-    """A host the mesh answers for.
+    """A host name that the mesh serves.
 
     `route` names its LLMRoute, or its LLMProvider without one. `operation` finds the operation
     behind a client's path.
@@ -103,7 +103,7 @@ class RoutingTable:
         self._cache: dict[bytes, VirtualHost | None] = {}
 
     def find(self, host: bytes) -> VirtualHost | None:
-        """The virtual host that a raw Host value names, or None if it is not the mesh's."""
+        """Find the virtual host that a raw Host value names, or None."""
         try:
             return self._cache[host]
         except KeyError:
@@ -126,7 +126,7 @@ class RoutingTable:
 
 
 def _models(hosts: Iterable[VirtualHost]) -> Iterator[str]:
-    """Every model that the configuration names: what a record may call by its name."""
+    """Yield every model that the configuration names; only those are named in metrics."""
     for rule in (rule for host in hosts for rule in host.rules):
         for backend in rule.backends:
             upstream = backend.upstream

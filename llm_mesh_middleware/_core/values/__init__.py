@@ -1,1 +1,1 @@
-"""Values that everything else passes around; no behaviour beyond reading themselves."""
+"""Values that every other package passes around: requests, responses, headers, steps."""

@@ -20,7 +20,7 @@ class TLSFiles:
 class Endpoint:
     """Where to connect, and whose name the certificate must carry.
 
-    `provider_host` is for messages: the address behind an override is nobody's business.
+    `provider_host` is the name in messages; the address of an override is not disclosed.
     """
 
     provider_host: str
@@ -31,5 +31,6 @@ class Endpoint:
     tls: TLSFiles = TLSFiles()
 
     def __hash__(self) -> int:
-        # Each attempt looks up the health of an endpoint; all fields would take five times as long.
+        # Every attempt looks up an endpoint's health; hashing all fields would take five times as
+        # long.
         return hash((self.address, self.port))

@@ -20,7 +20,7 @@ def _split(value: bytes) -> frozenset[bytes]:
     return frozenset(name.strip().lower() for name in value.split(b","))
 
 
-# The value is one of a few, for all but odd clients; those cannot make the cache large.
+# Ordinary clients send one of a few values; odd ones cannot make the cache large.
 _options = lru_cache(maxsize=64)(_split)
 
 
@@ -49,7 +49,7 @@ class Headers:
         return self._last.keys()
 
     def get_all(self, name: bytes) -> Sequence[bytes]:
-        """Every value of the field, in order."""
+        """Return every value of the field, in order."""
         if name not in self._last:
             return ()
         if self._has_duplicates:
@@ -57,7 +57,7 @@ class Headers:
         return (self._last[name],)
 
     def get(self, name: str) -> str | None:
-        """The field's values, trimmed and joined by `, ` (RFC 9110 5.2); None if absent."""
+        """Return the values, trimmed and joined by `, ` (RFC 9110 5.2); None if absent."""
         key = name.encode("latin-1")
         last = self._last.get(key)
         if last is None:
@@ -67,7 +67,7 @@ class Headers:
         return ", ".join(value.decode("latin-1").strip(" \t") for value in self.get_all(key))
 
     def connection_options(self) -> frozenset[bytes]:
-        """The field names that `Connection` declares to be of this hop only."""
+        """Return the field names that `Connection` limits to this hop."""
         if b"connection" not in self._last:
             return _NO_NAMES
         value = b",".join(self.get_all(b"connection"))

@@ -1,7 +1,7 @@
 """JSON as the official SDKs read it: Python's own parser decides what is broken.
 
-It takes what msgspec refuses: NaN and Infinity, a byte order mark, and lone halves of a surrogate
-pair. Only what msgspec has refused comes here.
+It accepts what msgspec rejects: NaN and Infinity, a byte order mark, and lone surrogates. Only
+texts that msgspec has rejected get here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["member_texts", "parse_json"]
 _MAX_CHARACTERS = 8 * 2**20
 _MAX_BRACKETS = 2**19
 
-# Counts and codes are short; a longer number is of no interest, and costs a quadratic conversion.
+# Counts and codes are short. A longer number is not needed, and its conversion is quadratic.
 _MAX_DIGITS = 20
 
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -33,7 +33,7 @@ def parse_json(data: bytes) -> object:
     """Return the value of one JSON text.
 
     Raises:
-        ValueError: No SDK can read it either, or it is longer than is decoded here.
+        ValueError: no SDK can read it either, or it exceeds the size limit.
     """
     text = data.decode("utf-8-sig")
     _check_size(text)
@@ -47,8 +47,8 @@ def member_texts(text: str) -> Iterator[tuple[str, str]]:
     """Yield the name and the unchanged text of each member of a JSON object.
 
     Raises:
-        ValueError: The text is no JSON object, the name of a member is no Unicode text, or the text
-            is longer than is decoded here.
+        ValueError: the text is not a JSON object, a name is not valid Unicode, or it exceeds the
+        size limit.
     """
     _check_size(text)
     at = _after(text, _skip(text, 0), "{")
@@ -85,7 +85,7 @@ def _value(text: str, at: int) -> tuple[object, int]:
 
 
 def _after(text: str, at: int, mark: str) -> int:
-    """Return where the text goes on after a mark and white space."""
+    """Return the position after a delimiter and white space."""
     if text[at : at + 1] != mark:
         raise ValueError(f"expected {mark!r} at character {at}")
     return _skip(text, at + 1)

@@ -1,7 +1,7 @@
-"""What goes in and out of an exchange: requests, response heads, failures, deadlines.
+"""The input and output of an exchange: requests, response heads, failures, deadlines.
 
-Those that every exchange or every read makes anew are msgspec structs: a frozen dataclass takes
-five times as long to make.
+Values created for every exchange or read are msgspec structs: a frozen dataclass takes five times
+as long to create.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class ClientRequest(msgspec.Struct, frozen=True):
-    """What a client asked of a virtual host, as far as routing may look at it.
+    """A client's request to a virtual host, as routing and observers see it.
 
-    Frozen: what is learnt on the way (its body, its operation, who the consumer is) makes a new
-    value. `attributes` come from the application or the client key, never from a header. `host` is
+    Frozen: each later finding (the body, the operation, the consumer) makes a new value.
+    `attributes` come from the application or the client key, never from a header. `host` is
     the virtual host's name. `operation`, `fields` (the members of the JSON body, still raw) and
-    `model` are set once the body has been read. `is_inbound` says that the request came over the
-    network and that nobody else records a span for it, `keeps_content` that the response is wanted
-    for a record. `native` is the request as the framework has it, for the application's callables.
+    `model` are set once the body has been read. `is_inbound` means that it came over the network
+    and has no span of the framework's, `keeps_content` that the response is to be recorded.
+    `native` is the framework's request object, for the application's callables.
     """
 
     method: str
@@ -63,12 +63,12 @@ class ClientRequest(msgspec.Struct, frozen=True):
 
 
 class UpstreamRequest(msgspec.Struct, frozen=True):
-    """One attempt, complete: nothing of an earlier attempt is in it.
+    """The complete request of one attempt; it contains nothing from earlier attempts.
 
     `target` is the origin-form request target. `headers` and `body` hold keys and prompts and are
-    left out of the `repr`. `attempt` counts from 1. `added_usage`: it asks for token counts that
-    the client did not ask for. `preferred_host` is the provider host that the rule prefers for the
-    request, in service or not. `scope` must surround the call, in the task that makes it.
+    left out of the `repr`. `attempt` counts from 1. `added_usage`: the mesh added a request for
+    token counts. `preferred_host` is the provider host that the rule prefers, available or not.
+    `scope` must surround the call, in the task that makes it.
     """
 
     endpoint: Endpoint
@@ -90,7 +90,7 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
 
 
 class ResponseHead(msgspec.Struct, frozen=True, gc=False):
-    """Status and header fields of a provider's answer; the names are lower-case."""
+    """Status and header fields of a provider's response; names are in lower case."""
 
     status: int
     headers: Headers
@@ -103,7 +103,7 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Deadline(msgspec.Struct, frozen=True, gc=False):
-    """A point on the monotonic clock that the exchange was given, and what it means to reach it.
+    """A point on the exchange's monotonic clock, and what it means to reach it.
 
     `phase` is one of connect, first_byte, idle, request.
     """
@@ -114,29 +114,29 @@ class Deadline(msgspec.Struct, frozen=True, gc=False):
     host: str
 
     def or_sooner(self, now: float, phase: str, limit_s: float) -> Deadline:
-        """The deadline of a phase that begins at `now`, or this one if it comes first."""
+        """Return the deadline of a phase that begins at `now`, or this one if it is earlier."""
         at = now + limit_s
         return Deadline(at, phase, limit_s, self.host) if at < self.at else self
 
     def for_host(self, host: str) -> Deadline:
-        """The same moment, in the name of the provider that is being waited for."""
+        """Return the same moment for the provider that is being waited for."""
         return Deadline(self.at, self.phase, self.limit_s, host)
 
     def error(self) -> UpstreamTimeout:
-        """The error of having reached the deadline."""
+        """Return the timeout error for this deadline."""
         what = _PHASES[self.phase]
         return UpstreamTimeout(f"{self.host} {what} within {self.limit_s:g} s", phase=self.phase)
 
 
 _PHASES = {
     "connect": "accepted no connection",
-    "first_byte": "sent no first byte of its answer",
-    "idle": "sent no further byte of its answer",
-    "request": "did not finish its answer",
+    "first_byte": "sent no first byte of its response",
+    "idle": "sent no further byte of its response",
+    "request": "did not finish its response",
 }
 
 
 def error_object(message: str, *, type: str, code: str, param: str | None = None) -> bytes:
-    """An OpenAI error object, all four members present."""
+    """Return an OpenAI error object with all four members."""
     error = {"message": message, "type": type, "param": param, "code": code}
     return msgspec.json.encode({"error": error})

@@ -1,7 +1,7 @@
-"""JSON bodies, edited without being understood.
+"""JSON bodies, edited member by member without decoding the values.
 
 Members stay raw bytes, so numbers keep their spelling and messages their escapes; only members that
-the configuration sets are written anew. The object is always re-encoded, also when nothing was set:
+the configuration sets are rewritten. The object is always re-encoded, even when nothing was set:
 a body with the same key twice must not mean one thing to the router and another to the provider.
 """
 
@@ -36,12 +36,12 @@ encode_fields = msgspec.json.Encoder().encode
 _BOOLEANS = {b"true": True, b"false": False}
 
 # The longest number that CPython reads by default (sys.int_info.default_max_str_digits). A longer
-# one is no quantity but an attempt to make some parser behind the mesh work.
+# one is not a quantity but an attack on a parser behind the mesh.
 _MAX_DIGITS = 4300
 
 
 def decode_fields(body: bytes) -> Fields:
-    """The members of a JSON object, each still raw.
+    """Return the members of a JSON object, each still raw.
 
     Raises:
         InvalidJSON: the body is not one JSON object in UTF-8.
@@ -64,7 +64,7 @@ def decode_fields(body: bytes) -> Fields:
 
 
 def _decode_leniently(text: str, *, reason: str) -> Fields:
-    """Decode what msgspec refuses and Python's parser takes; the provider has the last word."""
+    """Decode what msgspec rejects and Python's parser accepts; the provider has the final say."""
     try:
         return {name: msgspec.Raw(value.encode()) for name, value in member_texts(text)}
     except ValueError:
@@ -88,12 +88,12 @@ def is_json(body: bytes) -> bool:
 
 
 def raw(value: object) -> msgspec.Raw:
-    """`value` as JSON, ready to be placed in a body."""
+    """Return `value` as JSON, ready to be placed in a body."""
     return msgspec.Raw(msgspec.json.encode(value))
 
 
 def read_text(fields: Mapping[str, msgspec.Raw], name: str) -> str | None:
-    """The member as text; None if it is absent or of another type."""
+    """Return the member as text; None if it is absent or of another type."""
     value = fields.get(name)
     if value is None:
         return None
@@ -104,7 +104,7 @@ def read_text(fields: Mapping[str, msgspec.Raw], name: str) -> str | None:
 
 
 def read_bool(fields: Mapping[str, msgspec.Raw], name: str) -> bool | None:
-    """The member as a boolean; None if it is absent or of another type."""
+    """Return the member as a boolean; None if it is absent or of another type."""
     value = fields.get(name)
     if value is None:
         return None
@@ -119,7 +119,7 @@ def read_count(fields: Mapping[str, msgspec.Raw], name: str) -> int | None:
 
 
 def read_fields(fields: Mapping[str, msgspec.Raw], name: str) -> Fields:
-    """The member's own members; none if it is absent or no object."""
+    """Return the member's own members; none if it is absent or not an object."""
     value = fields.get(name)
     if value is None:
         return {}

@@ -1,4 +1,4 @@
-"""The rule that takes a request, as observers see it."""
+"""The rule selected for a request, as observers see it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ __all__ = ["Selection"]
 
 
 class Selection(msgspec.Struct, frozen=True, gc=False):
-    """What routing decided for one request: the names of the route and of its rule.
+    """The routing decision for one request: the names of the route and of its rule.
 
-    `lacks_sticky_key`: the rule keeps requests of the same key together, and this one has no key.
+    `lacks_sticky_key`: the rule is sticky, and this request has no key.
     """
 
     route: str

@@ -1,4 +1,4 @@
-"""The steps of a flow: what the core asks a driver for, and what it is given in return.
+"""The steps of a flow: what the core asks a driver to do, and the result of each.
 
 A flow serves one request as a generator that never does I/O. It yields steps, is sent their
 results, and returns a `Reply`. A streamed reply's body is such a generator too; it yields bytes for
@@ -12,11 +12,11 @@ the client between its steps.
 | Send    | an upstream call                             | ResponseHead, Failure             |
 | Read    | the response's next bytes                    | bytes (empty at the end), Failure |
 | Race    | a call, and a second one if it is slow       | Raced                             |
-| Ask     | I/O that is no upstream call                 | the port's value, Refused         |
+| Ask     | I/O other than an upstream call              | the port's value, Refused         |
 | Await   | a signal, or a deadline                      | None                              |
 | Sleep   | a pause                                      | None                              |
-| Spawn   | another flow, run beside this one            | None                              |
-| Watch   | a step, but word after a while if it is slow | the step's result, SILENCE        |
+| Spawn   | another flow, in the background              | None                              |
+| Watch   | a step, with a notice if it is slow          | the step's result, SILENCE        |
 
 A driver ends a flow or a body early by throwing the reason into it: `ClientDisconnected` or
 `ServerShutdown`. It may then still yield steps, to settle what it has reserved, and a body may
@@ -67,15 +67,15 @@ class Send(msgspec.Struct, frozen=True):
 class Read(msgspec.Struct, frozen=True, gc=False):
     """Read the next bytes of the response.
 
-    `idle_s` limits this one wait, besides `deadline`. A stream makes one such step and yields it
-    again and again.
+    `idle_s` limits this one wait, in addition to `deadline`. A stream creates one such step and
+    yields it repeatedly.
     """
 
     deadline: Deadline
     idle_s: float | None = None
 
     def passed(self, since: float) -> UpstreamTimeout:
-        """Return the error of a wait that began at `since` and brought nothing in time."""
+        """Return the error of a wait that began at `since` and timed out."""
         if self.idle_s is None:
             return self.deadline.error()
         return self.deadline.or_sooner(since, "idle", self.idle_s).error()
@@ -90,9 +90,9 @@ class Sleep:
 
 @dataclass(frozen=True, slots=True)
 class Await:
-    """Wait until `signal` calls what it is given, or for the deadline.
+    """Wait until `signal` calls its callback, or for the deadline.
 
-    The call may come at once, and from another thread.
+    The callback may be called immediately, and from another thread.
     """
 
     signal: Callable[[Callable[[], None]], None]
@@ -101,7 +101,7 @@ class Await:
 
 @dataclass(frozen=True, slots=True)
 class Race:
-    """Make the call `first`, and if it takes longer than `after_s` the one of `second` as well.
+    """Make the call `first`; if it takes longer than `after_s`, make the call of `second` too.
 
     The first head that `is_good` accepts wins; the other call is cancelled.
     """
@@ -114,14 +114,14 @@ class Race:
 
 @dataclass(frozen=True, slots=True)
 class Raced:
-    """What each call of a `Race` returned (None for a cancelled one), and which is read on."""
+    """The result of each call of a `Race` (None for a cancelled one), and which one won."""
 
     results: tuple[ResponseHead | Failure | None, ...]
     winner: int
 
 
 class Port(Protocol):
-    """A way out of the core for I/O that is no upstream call: a store, a callback, a body.
+    """A way out of the core for I/O other than upstream calls: a store, a callback, a body.
 
     An `AnswerableError` that it raises is returned as `Refused`; any other exception ends the flow.
     """
@@ -131,25 +131,26 @@ class Port(Protocol):
 
         Args:
             request: what the port understands.
-            until: when to stop waiting, on the monotonic clock; None where the port itself knows.
+            until: when to stop waiting, on the monotonic clock; None if the port has its own
+                timeout.
         """
 
 
 class AsyncPort(Protocol):
-    """The asynchronous twin of `Port`; an object may be both."""
+    """The asynchronous form of `Port`; an object may be both."""
 
     async def aask(self, request: Any, until: float | None) -> Any:
         """Return the answer to `request`; called in the event loop of the exchange."""
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """What a port raised; the error is returned as a value."""
+    """An error that a port raised, returned as a value."""
 
     error: AnswerableError
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """Ask `port`, which must be of the driver's kind."""
+    """Ask `port`, which must match the driver: synchronous or asynchronous."""
 
     port: Port | AsyncPort
     request: Any
@@ -158,9 +159,9 @@ class Ask(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Spawn:
-    """Run `flow` beside this one; it is cancelled when the mesh is closed.
+    """Run `flow` in the background; it is cancelled when the mesh is closed.
 
-    Its number is bounded by the driver: beyond that it is dropped, which is logged.
+    The driver limits how many run at once; further ones are dropped and logged.
     """
 
     flow: Steps
@@ -184,7 +185,7 @@ class Silence:
 SILENCE: Final = Silence()
 
 Step = Send | Read | Sleep | Await | Race | Ask | Spawn | Watch
-StepResult = Any  # by the step, as the table above says; each place that yields one knows which
+StepResult = Any  # depends on the step, see the table above
 Steps = Generator[Step, StepResult, Any]
 Body = Generator[Step | bytes, StepResult, None]
 

@@ -1,4 +1,4 @@
-"""The subjects of a request: what a match can test and what a request can stick by."""
+"""The subjects of a request: what a match can test and a sticky key can be read from."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ SUBJECTS: Mapping[str, Callable[[ClientRequest, str], str | None]] = {
 
 
 def read_subject(kind: str, key: str, request: ClientRequest) -> str | None:
-    """Return what a request has of a subject: a header, path, method, model or attribute."""
+    """Return the value of a subject: a header, path, method, model or attribute."""
     return SUBJECTS[kind](request, key)

@@ -1,4 +1,4 @@
-"""What an answer says of itself, for whoever keeps records: never its content unless asked to."""
+"""The facts of a response for records; its content only where that is recorded."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["AnswerSummary"]
 
 
 class AnswerSummary(msgspec.Struct, frozen=True, gc=False):
-    """One answer in short.
+    """The facts of one response.
 
     `finish_reasons` has one per choice, in order; None for a choice that has none yet. `events`
-    counts those of a stream. `body` is the whole answer as JSON, kept only where content is
+    counts those of a stream. `body` is the whole response as JSON, kept only where content is
     recorded.
     """
 

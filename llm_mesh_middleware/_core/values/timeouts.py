@@ -1,4 +1,4 @@
-"""How long each phase of an upstream call may take."""
+"""Time limits for the phases of an upstream call."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ __all__ = ["Timeouts"]
 class Timeouts:
     """Seconds for each phase.
 
-    `first_byte` counts from sending the request to the first byte of the answer's body, `idle`
-    between any two reads after it, `request` for everything, attempts included.
+    `first_byte` counts from sending the request to the first byte of the response body, `idle`
+    between two reads after it, `request` covers everything, all attempts included.
     """
 
     connect: float = 5.0

@@ -1,4 +1,4 @@
-"""Token counts of one call, brought to one meaning."""
+"""Token counts of one call, with one meaning for all dialects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     """Tokens of one call.
 
     `input_tokens` includes `cache_read_tokens` and `cache_write_tokens`; `output_tokens` includes
-    `reasoning_tokens`. `modalities` has the part that is of one kind, where the provider says so,
+    `reasoning_tokens`. `modalities` has the counts by kind of content, where the provider reports
+    them,
     such as `("audio.input_tokens", 7)`.
     """
 
@@ -23,9 +24,9 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     modalities: tuple[tuple[str, int], ...] = ()
 
     def after(self, earlier: Usage | None) -> Usage:
-        """Return the counts of a response of which `earlier` counts are known.
+        """Return these counts merged with `earlier` ones of the same response.
 
-        Counts only grow; a zero is what a provider writes that does not count again.
+        Counts only grow; a later zero means that the provider did not count again.
         """
         if earlier is None or earlier == self:
             return self
