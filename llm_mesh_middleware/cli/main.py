@@ -142,7 +142,7 @@ def validate(paths: tuple[str, ...], no_env: bool, as_json: bool) -> None:
     Exit code 0 if a mesh can use them (there may be warnings), 1 if it cannot or would serve
     nothing, 2 for a wrong command line.
     """
-    from .validate import report
+    from .commands.validate import report
 
     sys.exit(report(paths, as_json=as_json, needs_keys=not no_env))
 
@@ -165,7 +165,7 @@ def explain(config: tuple[str, ...], **request: Any) -> None:
     Exit code 0 if the request would be sent to a provider, 1 if it would be refused or the
     configuration cannot be used, 2 for a wrong command line.
     """
-    from .explain_command import report
+    from .commands.explain import report
 
     sys.exit(report(config, **request))
 
@@ -179,7 +179,7 @@ def init(folder: Path) -> None:
 
     Exit code 0 if the files were written, 1 if one of them exists or cannot be written.
     """
-    from .init import write
+    from .commands.init import write
 
     write(folder)
 
@@ -205,7 +205,7 @@ def check(config: tuple[str, ...], send: bool, model: str | None, as_json: bool)
     Exit code 0 if nothing has failed, 1 if something has or the configuration cannot be used, 2 for
     a wrong command line.
     """
-    from .check import report
+    from .commands.check import report
 
     sys.exit(report(config, send=send, model=model, as_json=as_json))
 
@@ -217,7 +217,7 @@ def schema(kind: str | None) -> None:
 
     For one KIND of document, or for either by default.
     """
-    from .schema import report
+    from .commands.schema import report
 
     report(kind)
 
@@ -226,7 +226,7 @@ def schema(kind: str | None) -> None:
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the script that completes llm-mesh in a SHELL."""
-    from .completion import report
+    from .commands.completion import report
 
     report(main, shell)
 

@@ -185,7 +185,10 @@ def test_a_completion_script_is_one_of_its_shell(shell: str) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("llm-mesh ", ["completion", "demo", "explain", "schema", "serve", "validate"]),
+        (
+            "llm-mesh ",
+            ["check", "completion", "demo", "explain", "init", "schema", "serve", "validate"],
+        ),
         ("llm-mesh sch", ["schema"]),
         ("llm-mesh schema ", ["LLMProvider", "LLMRoute", "LLMPolicy"]),
         ("llm-mesh explain --ho", ["--host"]),

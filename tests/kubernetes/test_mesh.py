@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from llm_mesh_middleware import ConfigError, Mesh, MeshSettings
+from llm_mesh_middleware.cli.commands.validate import report
 from llm_mesh_middleware.cli.serve import _check_config
-from llm_mesh_middleware.cli.validate import report
 from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream
 from llm_mesh_middleware.wsgi import LLMMeshWSGIMiddleware
 from tests.canaries import canary

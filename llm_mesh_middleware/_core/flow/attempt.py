@@ -222,8 +222,7 @@ class Attempt:
     def _is_stream(
         self, head: ResponseHead, begun: list[bytes]
     ) -> Generator[Step, StepResult, bool]:
-        """Return whether the response is a stream; bytes read to decide that are added to
-        `begun`."""
+        """Return whether the response is a stream; add the bytes read for that to `begun`."""
         is_stream = self._transformer.is_stream(head, begun[0])
         while is_stream is None and begun[-1] and sum(map(len, begun)) < _MAX_LOOKED_AT:
             begun.append((yield from _read(self._first_byte)))

@@ -7,7 +7,7 @@ could damage:
     response headers              every secret                        all
     error bodies, error events    every secret                        all
     facts for observers           keys                                as text
-    response content keys unlikely to occur by chance those of JSON writers
+    response content              keys unlikely to occur by chance    those of JSON writers
 
 A secret of fewer than eight characters (`ollama`, `none`) is an ordinary word, so it is redacted
 only after `Bearer`. Content is searched only for keys of 16 characters including a digit, or of 24:

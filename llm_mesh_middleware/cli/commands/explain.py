@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from .._core.explaining.text import make_sections
-from ..explain import ask, to_json
-from ..mesh import Mesh
-from ..settings import load_settings
-from .console import make_console, print_sections
+from ..._core.explaining.text import make_sections
+from ...explain import ask, to_json
+from ...mesh import Mesh
+from ...settings import load_settings
+from ..console import make_console, print_sections
 
 __all__ = ["report"]
 

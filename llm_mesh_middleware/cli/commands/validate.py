@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import click
 from rich.text import Text
 
-from ..exceptions import Problem
-from ..settings import load_settings
-from ..validation import Report, validate
-from .console import make_console
+from ...exceptions import Problem
+from ...settings import load_settings
+from ...validation import Report, validate
+from ..console import make_console
 
 __all__ = ["report"]
 

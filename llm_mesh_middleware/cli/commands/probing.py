@@ -17,11 +17,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from .._core.provider.upstream import Upstream
-from .._core.values.endpoint import Endpoint
-from .._core.values.messages import Deadline, UpstreamRequest
-from .._dialects.model_lists import MODELS
-from .._engine.tls import TLSContexts
+from ..._core.provider.upstream import Upstream
+from ..._core.values.endpoint import Endpoint
+from ..._core.values.messages import Deadline, UpstreamRequest
+from ..._dialects.model_lists import MODELS
+from ..._engine.tls import TLSContexts
 
 __all__ = ["Finding", "Probe", "error_text"]
 

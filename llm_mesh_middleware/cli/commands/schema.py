@@ -6,7 +6,7 @@ import json
 
 import click
 
-from ..config import Document, LLMPolicy, LLMProvider, LLMRoute, json_schema
+from ...config import Document, LLMPolicy, LLMProvider, LLMRoute, json_schema
 
 __all__ = ["report"]
 

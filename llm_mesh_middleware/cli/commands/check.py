@@ -11,24 +11,24 @@ from dataclasses import asdict
 import click
 from rich.text import Text
 
-from .._core.balance.backends import Backend, Backends
-from .._core.dialect import ServedOperation
-from .._core.provider.upstream import Upstream
-from .._core.routing.matching import Match
-from .._core.routing.retry_policy import RetryPolicy
-from .._core.routing.table import RouteRule, VirtualHost
-from .._core.values.headers import Headers
-from .._core.values.messages import ClientRequest
-from .._core.values.timeouts import Timeouts
-from .._dialects.anthropic import MESSAGES
-from .._dialects.openai_chat import CHAT
-from .._dialects.registry import OperationFinder
-from .._engine.http.proxy import env_proxy
-from .._engine.tls import TLSContexts
-from ..exceptions import AnswerableError
-from ..mesh import Mesh
-from ..settings import MeshSettings, load_settings
-from .console import make_console
+from ..._core.balance.backends import Backend, Backends
+from ..._core.dialect import ServedOperation
+from ..._core.provider.upstream import Upstream
+from ..._core.routing.matching import Match
+from ..._core.routing.retry_policy import RetryPolicy
+from ..._core.routing.table import RouteRule, VirtualHost
+from ..._core.values.headers import Headers
+from ..._core.values.messages import ClientRequest
+from ..._core.values.timeouts import Timeouts
+from ..._dialects.anthropic import MESSAGES
+from ..._dialects.openai_chat import CHAT
+from ..._dialects.registry import OperationFinder
+from ..._engine.http.proxy import env_proxy
+from ..._engine.tls import TLSContexts
+from ...exceptions import AnswerableError
+from ...mesh import Mesh
+from ...settings import MeshSettings, load_settings
+from ..console import make_console
 from .probing import Finding, Probe, error_text
 
 __all__ = ["report"]

@@ -31,7 +31,7 @@ def write(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in NAMES:
-            text = (files(__package__) / "starter" / name).read_text("utf-8")
+            text = (files("llm_mesh_middleware.cli") / "starter" / name).read_text("utf-8")
             (folder / name).write_text(text, "utf-8")
             click.echo(f"wrote {folder / name}")
     except OSError as exc:
