@@ -8,6 +8,7 @@
     │   ├── UnsupportedField        400  unsupported_field
     │   ├── InvalidClientKey        401  invalid_client_key
     │   ├── AccessDenied            403  access_denied
+    │   ├── ContentBlocked          403  content_blocked
     │   ├── NoRouteMatched          404  route_not_found
     │   ├── ModelNotFound           404  model_not_found
     │   ├── UnsupportedOperation    404  unsupported_operation
@@ -45,6 +46,7 @@ __all__ = [
     "AnswerableError",
     "ClientDisconnected",
     "ConfigError",
+    "ContentBlocked",
     "CredentialUnavailable",
     "InvalidClientKey",
     "InvalidJSON",
@@ -175,6 +177,17 @@ class AccessDenied(RequestError):
     status = 403
     type = "permission_error"
     code = "access_denied"
+
+
+class ContentBlocked(RequestError):
+    """A guard denies what the request or its response says; the text never repeats it."""
+
+    status = 403
+    code = "content_blocked"
+
+    def __init__(self, message: str, *, status: int = 403) -> None:
+        self.status = status
+        super().__init__(message)
 
 
 class NoRouteMatched(RequestError):

@@ -324,9 +324,44 @@ class LinearPattern:
             if not following.nodes:
                 return False
             state = following
-        if state.accepts is None:
-            state.accepts = _ACCEPT in self._automaton.reach(state.nodes, state.before, _EDGE)
-        return state.accepts
+        return self._accepts(state, _EDGE)
+
+    def match_at(self, text: str, start: int, longest: int, *, is_final: bool) -> tuple[int, bool]:
+        """Return the end of the longest match that begins at `start`, -1 if there is none.
+
+        The second value says whether more text could make a match, or a longer one.
+
+        Args:
+            text: the text; what is before `start` decides about anchors.
+            start: where a match must begin.
+            longest: the most characters of a match.
+            is_final: whether nothing follows the text.
+        """
+        automaton = self._automaton
+        has_anchors = automaton.has_anchors
+        before = _side(text[start - 1]) if has_anchors and start else _EDGE
+        state, end, size = self._state(automaton.start, before), -1, len(text)
+        stop = min(size, start + longest)
+        for at in range(start, stop + 1):
+            if at < size or is_final:
+                after = _side(text[at]) if has_anchors and at < size else _EDGE
+                if self._accepts(state, after):
+                    end = at
+            if at == stop:
+                break
+            following = state.moves.get(text[at]) or self._move(state, text[at])
+            if not following.nodes:
+                return end, False
+            state = following
+        return end, not is_final and stop == size
+
+    def _accepts(self, state: _State, after: int) -> bool:
+        if after == _EDGE and state.accepts is not None:
+            return state.accepts
+        accepts = _ACCEPT in self._automaton.reach(state.nodes, state.before, after)
+        if after == _EDGE:
+            state.accepts = accepts
+        return accepts
 
     def _move(self, state: _State, char: str) -> _State:
         nodes = self._automaton.step(state.nodes, state.before, char)

@@ -14,6 +14,7 @@ from ..objects import read_object
 from ..same import SameTransformer
 from .errors import error_object
 from .facts import MessageFacts, read_message
+from .texts import AnthropicTexts
 
 __all__ = ["DIALECT", "MESSAGES", "OPERATIONS", "AnthropicMessages"]
 
@@ -23,6 +24,7 @@ class AnthropicMessages:
 
     name = "anthropic.messages"
     key_field = b"x-api-key"
+    texts = AnthropicTexts()
 
     def transformer(
         self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions

@@ -14,6 +14,7 @@ from ..objects import objects_in, read_object
 from ..openai_errors import error_body
 from ..same import SameTransformer
 from .facts import ChatFacts, lacks_choices, read_fields
+from .texts import ChatTexts
 from .transformer import CompletionTransformer
 
 __all__ = ["CHAT", "DIALECT", "OPERATIONS", "OpenAIChat"]
@@ -24,6 +25,7 @@ class OpenAIChat:
 
     name = "openai.chat"
     key_field = b"authorization"
+    texts = ChatTexts()
 
     def transformer(
         self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions

@@ -15,6 +15,7 @@ from ..objects import objects_in, read_object
 from ..openai_errors import error_body
 from ..same import SameTransformer
 from .facts import ResponseFacts, read_response
+from .texts import ResponsesTexts
 
 __all__ = ["DIALECT", "OPERATIONS", "OpenAIResponses"]
 
@@ -24,6 +25,7 @@ class OpenAIResponses:
 
     name = "openai.responses"
     key_field = b"authorization"
+    texts = ResponsesTexts()
 
     def transformer(
         self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions

@@ -1,0 +1,86 @@
+"""Card numbers: issuers' first digits and lengths, and Luhn's check digit.
+
+Not cards: numbers that are part of longer ones, of names or of versions, and the numbers of
+anything else, of which one in ten has a valid check digit but few an issuer's first digits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ..finding import Finding
+
+__all__ = ["Card", "digit_run_start", "has_luhn_digit"]
+
+_LONGEST = 32
+_NUMBER = re.compile(
+    r"(?<![\w+#])(?<!\w[-./:#])(?:"
+    r"(?P<plain>[2-6]\d{12,18})"
+    r"|(?P<fours>[2-6]\d{3}([ -])\d{4}\3\d{4}\3\d{4}(?:\3\d{3}(?!\d))?)"
+    r"|(?P<amex>3\d{3}([ -])\d{6}\5\d{4,5})"
+    r")(?![\w]|[-./]\w|[ -]\d{4})",
+    re.ASCII,
+)
+# (first digits, lengths): Visa, Mastercard, American Express, Discover, Diners, JCB, UnionPay,
+# Maestro
+_ISSUERS = re.compile(
+    r"4(?:\d{12}|\d{15}|\d{18})"
+    r"|5[1-5]\d{14}"
+    r"|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}"
+    r"|3[47]\d{13}"
+    r"|6(?:011|4[4-9]\d|5\d\d)\d{12}(?:\d{3})?"
+    r"|3(?:0[0-5]|[689]\d)\d{11}"
+    r"|35(?:2[89]|[3-8]\d)\d{12}"
+    r"|62\d{14}(?:\d{1,3})?"
+    r"|(?:50[18]\d|5[6-8]\d\d|6[37]\d\d)\d{8,15}"
+)
+
+
+def has_luhn_digit(digits: str) -> bool:
+    """Return whether the last digit is the check digit of the others (ISO/IEC 7812-1)."""
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        value = ord(digit) - 48
+        if place % 2:
+            value = value * 2 - 9 if value > 4 else value * 2
+        total += value
+    return total % 10 == 0
+
+
+def digit_run_start(text: str, chars: str, longest: int, *, starts: str = "") -> int:
+    """Return where the run of digits and `chars` begins that ends the text.
+
+    Args:
+        text: the text so far.
+        chars: what belongs to a run besides digits.
+        longest: how far to look back.
+        starts: those of `chars` with which a run may begin, besides digits.
+    """
+    at = end = len(text)
+    lowest = max(0, end - longest)
+    start = end
+    while at > lowest:
+        char = text[at - 1]
+        is_digit = "0" <= char <= "9"
+        if not is_digit and char not in chars:
+            break
+        at -= 1
+        if is_digit or char in starts:
+            start = at
+    return start
+
+
+class Card:
+    """Thirteen to nineteen digits, together or in the groups that are printed on cards."""
+
+    def find(self, text: str, *, is_final: bool = True) -> Iterator[Finding]:
+        """Yield each card number."""
+        for match in _NUMBER.finditer(text):
+            digits = match[0].replace(" ", "").replace("-", "")
+            if _ISSUERS.fullmatch(digits) and has_luhn_digit(digits) and len(set(digits)) > 1:
+                yield Finding(match.start(), match.end(), "CREDIT_CARD")
+
+    def held_from(self, text: str) -> int:
+        """Return where the last digits begin; what follows them decides."""
+        return digit_run_start(text, " -./", _LONGEST)

@@ -1,0 +1,48 @@
+"""E-mail addresses.
+
+Not addresses: a package with its version (`react@18.2.0`), an image's resolution (`logo@2x.png`), a
+repository (`git@host:team/repo`), the password in a URL (`https://user:pass@host`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ..finding import Finding, run_start
+
+__all__ = ["Email"]
+
+_LONGEST = 330  # 64 characters, @, 254 characters, and what follows
+_LETTERS = "A-Za-z\u00c0-\u024f"
+_WORD = f"{_LETTERS}0-9_"
+_LOCAL = re.compile(rf"(?<![{_WORD}.%+'-])[{_WORD}%+][{_WORD}.%+'-]{{0,63}}\Z")
+_DOMAIN = re.compile(
+    rf"(?:[{_LETTERS}0-9][{_LETTERS}0-9-]{{0,62}}\.){{1,8}}[{_LETTERS}]{{2,24}}"
+    rf"(?![{_WORD}-]|\.[{_WORD}]|:[{_WORD}/])"
+)
+_RESOLUTION = re.compile(r"\d+x\.")
+_URL_PASSWORD = re.compile(r"://[^\s/@]*:\Z")
+_CHARS = frozenset("._%+'-@:/")
+
+
+class Email:
+    """`local@domain`, the domain with a name of letters at its end."""
+
+    def find(self, text: str, *, is_final: bool = True) -> Iterator[Finding]:
+        """Yield the address around each @."""
+        at = text.find("@")
+        while at >= 0:
+            domain = _DOMAIN.match(text, at + 1)
+            if domain is not None and not _RESOLUTION.match(text, at + 1):
+                begin = max(0, at - 66)
+                local = _LOCAL.search(text[begin:at])
+                if local is not None:
+                    start = begin + local.start()
+                    if not _URL_PASSWORD.search(text[max(0, start - 80) : start]):
+                        yield Finding(start, domain.end(), "EMAIL")
+            at = text.find("@", at + 1)
+
+    def held_from(self, text: str) -> int:
+        """Return where the last word begins."""
+        return run_start(text, _CHARS, _LONGEST)

@@ -1,0 +1,147 @@
+"""A stream of events as guards let it pass.
+
+    event ── no text ──────────────> passed on, behind those that are held
+          ── text, all decided ────> passed on: its own bytes, or masked
+          ── text, may go on ──────> held, and all events behind it, until it is decided
+    finding of a guard that denies > `ContentBlocked`; what is held is dropped
+
+Events keep their order, and the bytes of those without a mask are the provider's.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from ...exceptions import ContentBlocked
+from ..dialect import TextForm, TextPlace
+from ..http.sse import EventCutter, event_data, event_name, make_event
+from .window import Inspection, Window, inspect
+
+__all__ = ["MAX_HELD_BYTES", "GuardedStream"]
+
+# The most that one stream holds back; a longer one is refused.
+MAX_HELD_BYTES = 4 * 2**20
+_MAX_EVENT_BYTES = 16 * 2**20
+# A text that has not gone on for so many events has ended: some dialects do not say so.
+_MAX_BEHIND = 64
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.encode
+
+
+class _Held(msgspec.Struct):
+    """An event, and the places in it that are parts of texts."""
+
+    event: bytes
+    name: bytes = b""
+    value: object = None
+    parts: list[tuple[Window, int, TextPlace]] = []
+    is_changed: bool = False
+
+    @property
+    def is_decided(self) -> bool:
+        return all(window.decided >= start + len(place.text) for window, start, place in self.parts)
+
+
+class GuardedStream:
+    """Takes the bytes of a client's stream, and returns those that may be sent."""
+
+    def __init__(self, texts: TextForm, inspection: Inspection) -> None:
+        """Inspect the texts that `texts` finds in events."""
+        self._texts = texts
+        self._inspection = inspection
+        self._cutter = EventCutter(_MAX_EVENT_BYTES)
+        self._windows: dict[object, Window] = {}
+        self._grown: dict[object, int] = {}
+        self._held: deque[_Held] = deque()
+        self._held_bytes = 0
+        self._count = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what may be sent now.
+
+        Raises:
+            ContentBlocked: a guard denies what follows.
+        """
+        out: list[bytes] = []
+        for event in self._cutter.feed(data):
+            self._take(event)
+            self._release(out)
+        return b"".join(out)
+
+    def finish(self) -> bytes:
+        """Return the rest; every text has ended."""
+        out: list[bytes] = []
+        rest = self._cutter.rest()
+        if rest:
+            self._take(rest)
+        self._end_texts(lambda key: True)
+        self._release(out)
+        return b"".join(out)
+
+    def _take(self, event: bytes) -> None:
+        held = _Held(event)
+        data = event_data(event)
+        if data:
+            self._count += 1
+            try:
+                held.value = _decode(data)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                if data.strip() != b"[DONE]":
+                    held.value = data.decode("utf-8", "replace")
+                    self._check_unread(held.value)
+                self._end_texts(lambda key: True)
+            else:
+                self._read(held, event_name(event))
+        self._held.append(held)
+        self._held_bytes += len(event)
+        if self._held_bytes > MAX_HELD_BYTES:
+            raise ContentBlocked("the response holds more than can be checked while it is streamed")
+
+    def _check_unread(self, text: str) -> None:
+        """Inspect an event that is not JSON; nothing in it can be masked."""
+        if inspect(text, self._inspection) != text:
+            raise ContentBlocked("the response has an event that cannot be masked")
+
+    def _read(self, held: _Held, name: bytes) -> None:
+        held.name = name
+        event = self._texts.read_event(held.value)
+        for key, place in event.parts:
+            window = self._windows.get(key)
+            if window is None:
+                window = self._windows[key] = Window(self._inspection, is_json=place.is_json)
+            held.parts.append((window, window.size, place))
+            window.feed(place.text)
+            self._grown[key] = self._count
+        for place in event.wholes:
+            text = inspect(place.text, self._inspection, is_json=place.is_json)
+            if text != place.text:
+                place.put(text)
+                held.is_changed = True
+        if event.ends is not None:
+            self._end_texts(event.ends)
+        if len(self._grown) > 1:
+            oldest = self._count - _MAX_BEHIND
+            self._end_texts(lambda key: self._grown.get(key, oldest) < oldest)
+
+    def _end_texts(self, is_ended: Callable[[object], bool]) -> None:
+        for key, window in self._windows.items():
+            if window.decided < window.size and is_ended(key):
+                window.feed("", is_final=True)
+
+    def _release(self, out: list[bytes]) -> None:
+        """Move what has been decided from the front of what is held to `out`."""
+        while self._held and self._held[0].is_decided:
+            held = self._held.popleft()
+            self._held_bytes -= len(held.event)
+            for window, start, place in held.parts:
+                text = window.left_of(start, place.text)
+                if text != place.text:
+                    place.put(text)
+                    held.is_changed = True
+            out.append(
+                make_event(_encode(held.value), held.name) if held.is_changed else held.event
+            )

@@ -1,0 +1,50 @@
+"""The texts of the Messages API."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from typing import Any
+
+from ..._core.dialect import EventTexts, TextPlace
+from ..texts import texts_in, texts_of_turns
+
+__all__ = ["AnthropicTexts"]
+
+
+class AnthropicTexts:
+    """Each string of a block's deltas is a part of the block's text of that name."""
+
+    def read_request(
+        self, members: dict[str, Any], roles: Container[str] | None
+    ) -> Iterator[TextPlace]:
+        """Yield the texts of the system prompt and of the messages."""
+        others = {"system": "system"}
+        return texts_of_turns(members, roles, turns="messages", others=others, kinds={})
+
+    def read_response(self, value: Any) -> Iterator[TextPlace]:
+        """Yield the texts of every block, and whatever else there is."""
+        return texts_in(value) if isinstance(value, dict | list) else iter(())
+
+    def read_event(self, value: Any) -> EventTexts:
+        """Return the delta of a block; the block's end ends its texts."""
+        if not isinstance(value, dict):
+            return EventTexts()
+        kind, number = value.get("type"), value.get("index")
+        if kind == "content_block_stop":
+            return EventTexts(ends=lambda key: key[0] == number)
+        if kind in ("message_delta", "message_stop", "error"):
+            return EventTexts((), texts_in(value), ends=lambda key: True)
+        member = {"content_block_delta": "delta", "content_block_start": "content_block"}
+        part = value.get(member.get(str(kind), ""))
+        if not isinstance(part, dict):
+            return EventTexts((), texts_in(value))
+        places = list(texts_in(value))
+        is_part = [place.container is part and place.key != "name" for place in places]
+        return EventTexts(
+            [
+                ((number, place.key), place)
+                for place, yes in zip(places, is_part, strict=True)
+                if yes
+            ],
+            [place for place, yes in zip(places, is_part, strict=True) if not yes],
+        )

@@ -1,0 +1,75 @@
+"""The texts of chat completions, and of the operations beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from typing import Any
+
+from ..._core.dialect import EventTexts, TextPlace
+from ..objects import objects_in
+from ..texts import texts_in, texts_of_turns
+
+__all__ = ["ChatTexts"]
+
+
+class ChatTexts:
+    """Each string of a choice's delta is a part of the text that has its place in the choice."""
+
+    def read_request(
+        self, members: dict[str, Any], roles: Container[str] | None
+    ) -> Iterator[TextPlace]:
+        """Yield the texts of the messages, of a prompt, of inputs."""
+        others = {"prompt": "user", "input": "user"}
+        return texts_of_turns(members, roles, turns="messages", others=others, kinds={})
+
+    def read_response(self, value: Any) -> Iterator[TextPlace]:
+        """Yield the texts of every choice, and whatever else there is."""
+        return texts_in(value) if isinstance(value, dict | list) else iter(())
+
+    def read_event(self, value: Any) -> EventTexts:
+        """Return the deltas of the choices.
+
+        A finish reason ends the texts of its choice, and one member of a delta ends the others:
+        after the reasoning comes the content.
+        """
+        if not isinstance(value, dict):
+            return EventTexts()
+        parts: list[tuple[Any, TextPlace]] = []
+        wholes = list(texts_in({name: value[name] for name in value if name != "choices"}))
+        finished, going_on = set(), dict[Any, set[Any]]()
+        for choice in objects_in(value.get("choices")):
+            number = choice.get("index", 0)
+            if isinstance(choice.get("text"), str):
+                parts.append(((number, "text"), TextPlace(choice, "text")))
+            for path, place in _deltas(choice.get("delta")):
+                if place.key == "name":  # no provider sends half of one
+                    wholes.append(place)
+                else:
+                    parts.append(((number, *path), place))
+                going_on.setdefault(number, set()).add(path[0])
+            wholes += texts_in({n: choice[n] for n in choice if n not in ("delta", "text")})
+            if choice.get("finish_reason"):
+                finished.add(number)
+        if not finished and not going_on:
+            return EventTexts(parts, wholes)
+
+        def is_ended(key: Any) -> bool:
+            number, member = key[:2]
+            return number in finished or member not in going_on.get(number, (member,))
+
+        return EventTexts(parts, wholes, is_ended)
+
+
+def _deltas(delta: Any) -> Iterator[tuple[tuple[Any, ...], TextPlace]]:
+    """Yield the texts of a delta with the path to each; items of lists go by their `index`."""
+    pending: list[tuple[tuple[Any, ...], Any]] = [((), delta)]
+    while pending:
+        path, here = pending.pop()
+        if not isinstance(here, dict | list):
+            continue
+        for place in texts_in(here):
+            if place.container is here:
+                yield (*path, place.key), place
+        for key, item in here.items() if isinstance(here, dict) else enumerate(here):
+            step = item.get("index", key) if isinstance(item, dict) else key
+            pending.append(((*path, step), item))

@@ -1,0 +1,115 @@
+"""Where texts are in JSON: everywhere, but for members that are known to be something else.
+
+A member that is not known is taken for a text: what a guard does not see it cannot stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping
+from typing import Any
+
+from .._core.dialect import TextPlace
+
+__all__ = ["texts_in", "texts_of_turns"]
+
+# Members that are no text in any dialect: names, references, opaque proofs, encoded media.
+_OPAQUE = frozenset(
+    (
+        "b64_json",
+        "call_id",
+        "embedding",
+        "encrypted_content",
+        "file_data",
+        "file_id",
+        "finish_reason",
+        "format",
+        "id",
+        "item_id",
+        "media_type",
+        "mime_type",
+        "model",
+        "obfuscation",
+        "object",
+        "previous_response_id",
+        "role",
+        "service_tier",
+        "signature",
+        "status",
+        "stop_reason",
+        "system_fingerprint",
+        "tool_call_id",
+        "tool_use_id",
+        "type",
+    )
+)
+_JSON = frozenset(("arguments", "partial_json"))
+# Objects whose members have the names that tools and clients gave them.
+_FREE = frozenset(("args", "arguments", "input", "metadata", "parameters", "schema"))
+_MEDIA = frozenset(("file_data", "image_url", "url"))
+
+
+def texts_in(value: Any) -> Iterator[TextPlace]:
+    """Yield every text below an object or an array; the names of members are not among them."""
+    pending = [(value, False)]
+    while pending:
+        here, is_free = pending.pop()
+        nested: list[tuple[Any, bool]] = []
+        for key, item in list(here.items() if isinstance(here, dict) else enumerate(here)):
+            if isinstance(item, str):
+                if item and (is_free or _is_text(here, key, item)):
+                    yield TextPlace(here, key, key in _JSON)
+            elif isinstance(item, dict):
+                nested.append((item, is_free or key in _FREE))
+            elif isinstance(item, list):
+                nested.append((item, is_free))
+        pending += reversed(nested)
+
+
+def _is_text(container: Any, key: Any, item: str) -> bool:
+    if key == "data":  # base64, unless a document says that it is text
+        return bool(container.get("type") == "text")
+    return key not in _OPAQUE and not (key in _MEDIA and item.startswith("data:"))
+
+
+def texts_of_turns(
+    members: dict[str, Any],
+    roles: Container[str] | None,
+    *,
+    turns: str,
+    others: Mapping[str, str],
+    kinds: Mapping[str, str],
+) -> Iterator[TextPlace]:
+    """Yield the texts of a request.
+
+    Args:
+        members: the decoded members of the body.
+        roles: the roles whose texts are wanted; None for every text.
+        turns: the member that holds the turns.
+        others: the roles of other members.
+        kinds: the roles of turns that have a `type` and no role.
+    """
+    if roles is None:
+        yield from texts_in(members)
+        return
+    for name, role in others.items():
+        if name in members and role in roles:
+            yield from _below(members, name)
+    held = members.get(turns)
+    if isinstance(held, str):
+        if "user" in roles:
+            yield from _below(members, turns)
+        return
+    for index, turn in enumerate(held if isinstance(held, list) else ()):
+        role = "user"
+        if isinstance(turn, dict):
+            role = turn.get("role") or kinds.get(str(turn.get("type")), "user")
+        if role in roles:
+            yield from _below(held, index)
+
+
+def _below(container: Any, key: Any) -> Iterator[TextPlace]:
+    value = container[key]
+    if isinstance(value, str):
+        yield TextPlace(container, key)
+    elif isinstance(value, dict | list):
+        yield from texts_in(value)

@@ -1,0 +1,125 @@
+"""What recognisers find, and that a text in pieces is judged as the whole one is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+import pytest
+
+from llm_mesh_middleware._core.guarding.finding import Recogniser
+from llm_mesh_middleware._core.guarding.guard import Guard
+from llm_mesh_middleware._core.guarding.keywords import Keywords
+from llm_mesh_middleware._core.guarding.patterns import Patterns
+from llm_mesh_middleware._core.guarding.scanner import ENTITIES, Scanner
+from llm_mesh_middleware._core.guarding.window import Inspection, Window, inspect
+from tests.guards.corpus import corpus, score
+
+FEWEST = {"EMAIL": 0.99, "CREDIT_CARD": 0.99, "IBAN": 0.99, "PHONE": 0.97, "IP_ADDRESS": 0.98}
+
+
+def guard(scanner: Recogniser, action: str = "mask") -> Guard:
+    sides = frozenset(("request", "response"))
+    return Guard(policy="default/p", name="g", scanner=scanner, action=action, sides=sides)  # type: ignore[arg-type]
+
+
+def inspection(*scanners: Recogniser) -> Inspection:
+    guards = [guard(scanner) for scanner in scanners]
+    return Inspection(guards, lambda each, entity: None, lambda each, entity, value: f"[{entity}]")
+
+
+def masked_in_pieces(text: str, cuts: Sequence[int], inspected: Inspection) -> tuple[str, int]:
+    """Return what is left of the pieces, and the most characters that were ever held."""
+    window, pieces, held = Window(inspected), [], 0
+    for begin, end in zip([0, *cuts], [*cuts, len(text)], strict=True):
+        pieces.append((begin, text[begin:end]))
+        window.feed(text[begin:end])
+        held = max(held, window.size - window.decided)
+    window.feed("", is_final=True)
+    return "".join(window.left_of(begin, piece) for begin, piece in pieces), held
+
+
+@pytest.mark.parametrize("entity", ENTITIES)
+def test_a_recogniser_finds_its_entity_and_not_what_looks_like_it(entity: str) -> None:
+    texts = corpus(entity, seed=7)
+    found = score(entity, texts)
+
+    assert len(texts) >= 300
+    assert found.precision >= FEWEST.get(entity, 0.99)
+    assert found.recall >= FEWEST.get(entity, 0.99)
+
+
+@pytest.mark.parametrize("entity", ENTITIES)
+def test_a_text_in_pieces_is_masked_as_the_whole_one(entity: str) -> None:
+    random, inspected = Random(entity), inspection(Scanner.of_entities(tuple(ENTITIES)))
+    texts = [text for text, _ in corpus(entity, seed=3)]
+    for _ in range(50):
+        text = random.choice((" ", "", ", ")).join(random.choices(texts, k=random.randint(1, 3)))
+        whole = inspect(text, inspected)
+        one_by_one = range(1, len(text))
+        some = sorted(random.sample(one_by_one, min(len(text) - 1, random.randint(0, 9))))
+
+        assert masked_in_pieces(text, one_by_one, inspected)[0] == whole
+        assert masked_in_pieces(text, some, inspected)[0] == whole
+
+
+@pytest.mark.parametrize(
+    ("recogniser", "text", "masked"),
+    [
+        (Keywords(["bluebird"], entity="K"), "a bluebird, Bluebird", "a [K], Bluebird"),
+        (Keywords(["bluebird"], entity="K", ignore_case=True), "BLUEbirds", "[K]s"),
+        (Keywords(["ab", "abc", "bcd"], entity="K"), "xabcd ab", "x[K]d [K]"),
+        (Keywords(["straße"], entity="K", ignore_case=True), "İ STRAßE", "İ [K]"),
+        (Patterns(["proj-[0-9]+"], entity="P", longest=20), "x proj-12 proj-", "x [P] proj-"),
+        (Patterns([r"\bcat\b"], entity="P", longest=20), "cat concat cat", "[P] concat [P]"),
+        (Patterns(["a+$"], entity="P", longest=20), "aab aa", "aab [P]"),
+        (Patterns(["a{3}", "b"], entity="P", longest=20), "aaaab", "[P]a[P]"),
+        (Patterns(["x*"], entity="P", longest=5), "xxxxxxxy", "[P][P]y"),
+    ],
+)
+def test_words_and_patterns_are_found_whole_and_in_pieces(
+    recogniser: Recogniser, text: str, masked: str
+) -> None:
+    inspected = inspection(recogniser)
+
+    assert inspect(text, inspected) == masked
+    assert masked_in_pieces(text, range(1, len(text)), inspected)[0] == masked
+    for cut in range(1, len(text)):
+        assert masked_in_pieces(text, [cut], inspected)[0] == masked
+
+
+@pytest.mark.parametrize("char", ["a", "1", "-", "a@", "1 ", "[", ".", "é", "中", "eyJa."])
+def test_what_is_held_back_is_bounded(char: str) -> None:
+    inspected = inspection(Scanner.of_entities(tuple(ENTITIES)))
+    text = char * (12_000 // len(char))
+
+    assert masked_in_pieces(text, range(100, len(text), 100), inspected)[1] <= 4200
+
+
+@pytest.mark.parametrize("text", ["Plain words. ", "今天天气很好，我们去公园吧。", "a = b[3]; "])
+def test_complete_words_are_not_held_back(text: str) -> None:
+    window = Window(inspection(Scanner.of_entities(tuple(ENTITIES))))
+    window.feed(text)
+
+    assert window.decided == len(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ('{"to": "a\\nb@example.com"}', '{"to": "a\\n[EMAIL]"}'),
+        ('{"card": 4111111111111111}', '{"card": "[CREDIT_CARD]"}'),
+        ('{"card": "4111111111111111"}', '{"card": "[CREDIT_CARD]"}'),
+        ('{"a": "\\\\b@example.com"}', '{"a": "\\\\[EMAIL]"}'),
+        ('{"a": "\\u00e9b@example.com"}', '{"a": "\\u00e9[EMAIL]"}'),
+    ],
+)
+def test_a_mask_in_json_text_leaves_it_valid(text: str, masked: str) -> None:
+    inspected = inspection(Scanner.of_entities(("EMAIL", "CREDIT_CARD")))
+
+    assert inspect(text, inspected, is_json=True) == masked
+    for cut in range(1, len(text)):
+        window = Window(inspected, is_json=True)
+        window.feed(text[:cut])
+        window.feed(text[cut:], is_final=True)
+        assert window.left_of(0, text[:cut]) + window.left_of(cut, text[cut:]) == masked
