@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from ...exceptions import ClientDisconnected, RateLimitExceeded
 from ..dialect import BodyRelay
 from ..http.forwarding import ForwardPolicy
 from ..http.hops import check_hops
 from ..provider.health import Lease
+from ..provider.identity import ProviderIdentity
 from ..routing.table import RouteRule, VirtualHost
 from ..values.messages import ClientRequest, Deadline, Failure, ResponseHead
 from ..values.payload import read_bool
 from ..values.selection import Selection
 from ..values.steps import Await, Body, Race, Raced, Send, Sleep, Step, StepResult
+from ..values.summary import AnswerSummary
+from .affinity import Affinity
 from .attempt import Attempt, CallContext, Outcome
 from .call import Account, Call, Held
 from .keepalive import keep_alive
@@ -124,11 +127,12 @@ def exchange(
             health=state.health,
             budget=state.budget(host.route),
             random=random,
+            affine_to=_continued(request, operation, host.route, state, clock),
         )
     except BaseException as error:
         _end(observation, error)
         raise
-    attempts = _Exchange(context, plan, host.route, rule, policy, call)
+    attempts = _Exchange(context, plan, host.route, rule, policy, state.affinity, call)
     if call is None:
         flow = _observed(attempts.run(), observation)
     else:
@@ -150,6 +154,20 @@ def _call(
         raise RuntimeError("policies need a store")
     account, timeout_s = Account(observation), rule.timeouts.request
     return Call(request, host.route, rule.name, timeout_s, state.store, state.learned, account)
+
+
+def _continued(
+    request: ClientRequest,
+    operation: ServedOperation,
+    route: str,
+    state: MeshState,
+    clock: Callable[[], float],
+) -> ProviderIdentity | None:
+    """Return the provider that keeps the response which the request continues."""
+    if not operation.continues_by:
+        return None
+    earlier = read_text(request.fields, operation.continues_by)
+    return None if earlier is None else state.affinity.recall(route, earlier, clock())
 
 
 def _at_once(reply: Reply) -> Flow:
@@ -182,6 +200,7 @@ class _Exchange:
         route: str,
         rule: RouteRule,
         policy: ExchangePolicy,
+        affinity: Affinity,
         call: Call | None = None,
     ) -> None:
         self._call = call
@@ -192,6 +211,7 @@ class _Exchange:
         self._route = route
         self._rule = rule
         self._policy = policy
+        self._affinity = affinity
         self._leases: list[Lease] = []
 
     def proceed(self, call: Call) -> Flow:
@@ -355,9 +375,16 @@ class _Exchange:
             return Reply(outcome.status, headers, self._body(attempt, outcome, relay))
         summary = outcome.summary
         if summary is not None:
+            self._remember(attempt, summary)
             observation.summarised(summary)
         observation.ended(outcome.status, None, None if summary is None else summary.usage)
         return Reply(outcome.status, headers, outcome.body)
+
+    def _remember(self, attempt: Attempt, summary: AnswerSummary) -> None:
+        """Take note of a response that a later request may continue."""
+        if summary.id is not None and self._context.operation.continues_by:
+            provider, now = attempt.upstream.identity, self._context.clock()
+            self._affinity.remember(self._route, summary.id, provider, now)
 
     def _body(self, attempt: Attempt, outcome: Outcome, relay: BodyRelay) -> Body:
         context = self._context
@@ -367,6 +394,7 @@ class _Exchange:
             attempt.upstream.secrets,
             context.clock,
             context.observation,
+            partial(self._remember, attempt),
         )
         return stream_body(
             relay,

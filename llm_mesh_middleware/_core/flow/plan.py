@@ -18,6 +18,7 @@ from ..balance.backends import Backend, Backends
 from ..balance.balancer import Balancer, Candidate
 from ..dialect import ServedOperation
 from ..provider.health import ProviderHealth
+from ..provider.identity import ProviderIdentity
 from ..provider.registry import HealthRegistry
 from ..routing.retry_policy import RetryPolicy, Verdict
 from ..values.messages import ClientRequest
@@ -71,8 +72,24 @@ class AttemptPlan:
         balancer: Balancer,
         call: ClientRequest,
         random: Callable[[], float],
+        affine_to: ProviderIdentity | None = None,
     ) -> None:
-        """Create the plan; raise `UnsupportedOperation` if no backend can serve the operation."""
+        """Plan the attempts of `call`.
+
+        Args:
+            backends: those of its rule.
+            retry: the rule's.
+            operation: what the backends must serve.
+            health: of all providers.
+            budget: the route's.
+            balancer: the rule's.
+            call: the request.
+            random: numbers in [0, 1).
+            affine_to: the provider that the request continues a response of.
+
+        Raises:
+            UnsupportedOperation: no backend can serve the operation.
+        """
         self._tiers = backends.serving(operation)
         if not self._tiers:
             raise UnsupportedOperation(
@@ -83,6 +100,7 @@ class AttemptPlan:
         self._health = health
         self._budget = budget
         self._random = random
+        self._affine_to = affine_to
         self._balancer = balancer
         self._call = call
         self._tried: list[Candidate] = []
@@ -102,8 +120,9 @@ class AttemptPlan:
         Raises:
             NoBackendAvailable: no backend can be called.
         """
-        if candidates := self._candidates(self._tiers[0]):
-            preferred = self._pick(candidates)
+        candidates = self._candidates(self._tiers[0])
+        preferred = self._affine() or (self._pick(candidates) if candidates else None)
+        if preferred is not None:
             self.preferred_host = preferred.backend.upstream.host
             if preferred.health.is_available(now) and preferred.health.has_free_slot():
                 return Choice(preferred)
@@ -111,6 +130,16 @@ class AttemptPlan:
         if choice is None:
             raise self.unavailable(now)
         return choice
+
+    def _affine(self) -> Candidate | None:
+        """Return the backend that the request must go to, if the rule has it."""
+        if self._affine_to is None:
+            return None
+        for tier in self._tiers:
+            for candidate in self._candidates(tier):
+                if self._affine_to.is_same_provider(candidate.backend.upstream.identity):
+                    return candidate
+        return None
 
     def untried(
         self, now: float, tiers: Iterable[tuple[Backend, ...]] | None = None

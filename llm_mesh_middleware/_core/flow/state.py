@@ -10,6 +10,7 @@ from ..limiting.estimate import Learned
 from ..provider.identity import ProviderIdentity
 from ..provider.outliers import HealthChange
 from ..provider.registry import HealthRegistry, ignore_change
+from .affinity import Affinity
 from .retrying import RetryBudget
 
 __all__ = ["MeshState"]
@@ -18,10 +19,11 @@ __all__ = ["MeshState"]
 class MeshState:
     """The health of the providers, each route's budget for retries, and what limits go by.
 
-    `store` holds the limits, `learned` helps to estimate what a call will use.
+    `store` holds the limits, `learned` helps to estimate what a call will use, `affinity` knows which
+    provider keeps which response.
     """
 
-    __slots__ = ("_budgets", "health", "learned", "store")
+    __slots__ = ("_budgets", "affinity", "health", "learned", "store")
 
     def __init__(
         self,
@@ -39,6 +41,7 @@ class MeshState:
         self.store = store
         self.learned = Learned()
         self.health = HealthRegistry(make_lock, on_change)
+        self.affinity = Affinity()
         self._budgets: dict[str, RetryBudget] = {}
 
     def budget(self, route: str) -> RetryBudget:

@@ -22,6 +22,7 @@ from ..provider.outliers import Result
 from ..provider.secrets import Secrets
 from ..values.messages import Deadline, Failure
 from ..values.steps import Body, Read
+from ..values.summary import AnswerSummary
 from .observer import Observation
 
 __all__ = ["StreamEnd", "stream_body"]
@@ -36,7 +37,8 @@ _SLOW_S = 1.0
 class StreamEnd(msgspec.Struct, frozen=True):
     """Records the end of a stream.
 
-    `status` is the client's, `lease` the provider's; `secrets` are redacted for observers.
+    `status` is the client's, `lease` the provider's; `secrets` are redacted for observers;
+    `remember` is called with the summary.
     """
 
     status: int
@@ -44,6 +46,7 @@ class StreamEnd(msgspec.Struct, frozen=True):
     secrets: Secrets
     clock: Callable[[], float]
     observation: Observation
+    remember: Callable[[AnswerSummary], None]
 
     def settle(self, relay: BodyRelay, reason: Exception | None, held_s: float) -> bytes:
         """Record the end of a stream; return the client's last bytes.
@@ -60,6 +63,7 @@ class StreamEnd(msgspec.Struct, frozen=True):
         cause = "" if error is None else f"a stream ended early: {error}"
         self.lease.end(_result(error, held_s), self.clock(), cause=cause)
         summary = secrets.redact_summary(relay.summary)
+        self.remember(summary)
         self.observation.summarised(summary)
         self.observation.ended(self.status, error, summary.usage)
         return last

@@ -18,3 +18,7 @@ class ProviderIdentity:
     name: str
     host: str
     fingerprint: str = field(repr=False)
+
+    def is_same_provider(self, other: ProviderIdentity) -> bool:
+        """Return whether both name one document, whatever has changed in it."""
+        return (self.namespace, self.name) == (other.namespace, other.name)

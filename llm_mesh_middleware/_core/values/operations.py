@@ -24,7 +24,8 @@ class Operation:
     `has_two_forms` says that a response can be converted from JSON to events and back, so that a
     configured `stream` applies too. `asked_as` is the end of the client's path where that is more
     than the suffix. `output_limit` reads the most tokens that a request's members allow the
-    response.
+    response. `continues_by` is the member by which a request continues an earlier response that its
+    provider keeps.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Operation:
     has_two_forms: bool = False
     asked_as: str = ""
     output_limit: Callable[[Fields], int | None] = _no_output_limit
+    continues_by: str = ""
 
     @property
     def has_body(self) -> bool:

@@ -81,5 +81,6 @@ OPERATIONS = (
         dialect=DIALECT,
         is_generation=True,
         output_limit=output_limit,
+        continues_by="previous_response_id",
     ),
 )

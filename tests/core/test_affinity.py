@@ -1,0 +1,122 @@
+"""A request that continues a response goes to the provider that keeps it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+
+import pytest
+
+from llm_mesh_middleware._core.flow.affinity import Affinity
+from llm_mesh_middleware._core.flow.exchange import ExchangePolicy, exchange
+from llm_mesh_middleware._core.flow.state import MeshState
+from llm_mesh_middleware._core.provider.identity import ProviderIdentity
+from llm_mesh_middleware._core.values.messages import Failure
+from llm_mesh_middleware._core.values.steps import StepResult
+from llm_mesh_middleware.exceptions import UpstreamConnectError
+from tests.core.scripted import JSON, SSE, Clock, Notes, Play, head
+from tests.core.tables import ACME, GLOBEX, provider, request, route, table, virtual_host
+
+HALVES = f"""
+- backendRefs:
+  - {{providerHost: {ACME}, weight: 50}}
+  - {{providerHost: {GLOBEX}, weight: 50}}
+"""
+ROUTES = table(provider(ACME), provider(GLOBEX), route(HALVES))
+TO_ACME, TO_GLOBEX = 0.0, 0.9
+
+
+@dataclass
+class Process:
+    """What remembers between requests."""
+
+    state: MeshState = field(default_factory=lambda: MeshState(threading.Lock))
+    clock: Clock = field(default_factory=Clock)
+
+    def ask(
+        self, *answers: StepResult, chance: float, path: str = "/v1/responses", **body: object
+    ) -> Play:
+        """One request; `chance` is what the weights are drawn with."""
+        steps = exchange(
+            virtual_host(ROUTES),
+            request(path=path, body=json.dumps({"input": "hi", **body})),
+            ExchangePolicy(),
+            self.state,
+            clock=self.clock,
+            wall_clock=self.clock,
+            random=lambda: chance,
+            observation=Notes(),
+        )
+        return Play(steps, self.clock, Notes()).perform(*answers)
+
+    def goes_to(self, chance: float, **body: object) -> str:
+        return self.ask(chance=chance, **body).sent.endpoint.provider_host
+
+
+def whole(name: str) -> list[StepResult]:
+    body = {"id": name, "object": "response", "status": "completed", "output": []}
+    return [head(200, JSON), json.dumps(body).encode(), b""]
+
+
+def events(name: str) -> list[bytes]:
+    response = {"id": name, "object": "response", "output": []}
+    told = [
+        {"type": kind, "response": response} for kind in ("response.created", "response.completed")
+    ]
+    return [f"event: {each['type']}\ndata: {json.dumps(each)}\n\n".encode() for each in told]
+
+
+@pytest.mark.parametrize("first", [TO_ACME, TO_GLOBEX])
+@pytest.mark.parametrize("then", [TO_ACME, TO_GLOBEX])
+def test_a_follow_up_goes_where_a_whole_response_came_from(first: float, then: float) -> None:
+    process = Process()
+    begun = process.ask(*whole("resp_1"), chance=first)
+    assert begun.reply is not None
+    assert process.goes_to(then, previous_response_id="resp_1") == begun.sent.endpoint.provider_host
+
+
+def test_a_follow_up_goes_where_a_stream_came_from() -> None:
+    process, (created, completed) = Process(), events("resp_2")
+    begun = process.ask(head(200, SSE), created, chance=TO_GLOBEX, stream=True)
+    begun.read(completed, b"")
+    assert process.goes_to(TO_ACME, previous_response_id="resp_2") == GLOBEX
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"previous_response_id": "resp_9"}, {"previous_response_id": 1}]
+)
+def test_other_requests_are_drawn_by_weight(body: dict[str, object]) -> None:
+    process = Process()
+    process.ask(*whole("resp_1"), chance=TO_GLOBEX)
+    assert process.goes_to(TO_ACME, **body) == ACME
+
+
+def test_a_response_is_forgotten_after_a_day() -> None:
+    process = Process()
+    process.ask(*whole("resp_1"), chance=TO_GLOBEX)
+    process.clock.now += 24 * 3600 + 1
+    assert process.goes_to(TO_ACME, previous_response_id="resp_1") == ACME
+
+
+def test_where_its_provider_is_down_there_is_a_fallback() -> None:
+    process = Process()
+    process.ask(*whole("resp_1"), chance=TO_GLOBEX)
+    down = Failure(UpstreamConnectError(f"{GLOBEX}: refused"))
+    played = process.ask(down, chance=TO_ACME, previous_response_id="resp_1")
+    hosts = [
+        step.request.endpoint.provider_host for step in played.taken if hasattr(step, "request")
+    ]
+    assert hosts == [GLOBEX, ACME]
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    affinity, acme = Affinity(), ProviderIdentity("default", "acme", ACME, "")
+    for number in range(20_000):
+        affinity.remember("route", f"resp_{number}", acme, 0.0)
+    affinity.remember("route", "x" * 10**6, acme, 0.0)
+    assert len(affinity._responses) == 16 * 1024
+    assert max(len(name) for _, name in affinity._responses) == 128
+    assert affinity.recall("route", "resp_0", 1.0) is None
+    assert affinity.recall("route", "resp_19999", 1.0) is acme
+    assert affinity.recall("other", "resp_19999", 1.0) is None
