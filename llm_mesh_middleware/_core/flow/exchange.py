@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 
 from ...exceptions import ClientDisconnected, RateLimitExceeded
-from ..dialect import BodyRelay
+from ..dialect import BodyRelay, ServedOperation
 from ..http.forwarding import ForwardPolicy
 from ..http.hops import check_hops
 from ..provider.health import Lease
 from ..provider.identity import ProviderIdentity
 from ..routing.table import RouteRule, VirtualHost
 from ..values.messages import ClientRequest, Deadline, Failure, ResponseHead
-from ..values.payload import read_bool
+from ..values.payload import read_bool, read_text
 from ..values.selection import Selection
 from ..values.steps import Await, Body, Race, Raced, Send, Sleep, Step, StepResult
 from ..values.summary import AnswerSummary

@@ -19,8 +19,8 @@ __all__ = ["MeshState"]
 class MeshState:
     """The health of the providers, each route's budget for retries, and what limits go by.
 
-    `store` holds the limits, `learned` helps to estimate what a call will use, `affinity` knows which
-    provider keeps which response.
+    `store` holds the limits, `learned` helps to estimate what a call will use, `affinity` knows
+    which provider keeps which response.
     """
 
     __slots__ = ("_budgets", "affinity", "health", "learned", "store")
