@@ -217,7 +217,7 @@ def test_every_file_that_contributing_names_exists() -> None:
 
 
 # Packages of `_dialects` that dialects share.
-SHARED = {"same"}
+SHARED = {"same", "translation"}
 
 
 def test_every_dialect_is_kept_apart_from_the_others() -> None:

@@ -25,6 +25,7 @@ from ..config import OutlierDetection as OutlierDetectionConfig
 from .admission import Admission, admit
 from .keys import KeyReader
 from .serving import Serving, lacks, serve
+from .translating import asked_operation
 
 __all__ = ["CompiledProvider"]
 
@@ -231,7 +232,8 @@ def _credentials(
     key, bearer = admission.key.encode("latin-1"), bearer_token(admission.key)
     credentials: dict[ServedOperation, Credential] = {}
     for operation in serving.targets:
-        name = serving.key_field or operation.dialect.key_field
+        asked = asked_operation(operation, serving.conversions.get(operation))
+        name = serving.key_field or asked.dialect.key_field
         is_bearer = name == bearer.name or name.decode() in headers
         credentials[operation] = bearer if is_bearer else StaticHeader(name, key)
     return credentials

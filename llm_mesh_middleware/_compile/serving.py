@@ -24,6 +24,7 @@ from ..config import (
     OpenAIConfig,
     VertexConfig,
 )
+from .translating import own_targets, translate
 
 __all__ = ["Serving", "lacks", "serve"]
 
@@ -49,7 +50,9 @@ class Serving:
 def serve(config: DialectConfig, spec: LLMProviderSpec) -> Serving:
     """Return how the provider of `spec` is called where `config` applies."""
     serving = _SERVINGS[type(config)](config, spec)
-    return replace(serving, options=_options(config, spec.host))
+    options = _options(config, spec.host)
+    targets, conversions = translate(serving.targets, serving.conversions, options)
+    return replace(serving, targets=targets, conversions=conversions, options=options)
 
 
 def _options(config: DialectConfig, host: str) -> DialectOptions:
@@ -89,7 +92,7 @@ def lacks(config: DialectConfig) -> Iterator[tuple[str, str]]:
 
 
 def _openai(config: OpenAIConfig, spec: LLMProviderSpec) -> Serving:
-    return Serving(_beside(spec.path))
+    return Serving(own_targets(_beside(spec.path), config.apis or ()))
 
 
 def _anthropic(config: AnthropicConfig, spec: LLMProviderSpec) -> Serving:
@@ -125,7 +128,7 @@ def _bedrock(config: BedrockConfig, spec: LLMProviderSpec) -> Serving:
 def _azure(config: AzureOpenAIConfig, spec: LLMProviderSpec) -> Serving:
     base = _own_path(spec) or "/openai"
     if config.api_version is None:
-        return Serving(_beside(f"{base}/v1{CHAT.suffix}"), key_field=b"api-key")
+        return Serving(own_targets(_beside(f"{base}/v1{CHAT.suffix}"), ()), key_field=b"api-key")
     query = f"?api-version={config.api_version}"
     targets = {
         operation: f"{base}/deployments/{PLACE}{operation.suffix}{query}"

@@ -36,6 +36,7 @@ from ..exceptions import Problem
 from .matches import Workload, compile_match, in_gateways
 from .policies import Policies
 from .providers import CompiledProvider
+from .translating import served_itself
 
 __all__ = ["Compiled", "Workload", "compile_manifest", "explain_unserved"]
 
@@ -337,7 +338,8 @@ def _virtual_host(name: str, route: str, rules: tuple[RouteRule, ...]) -> Virtua
         target.partition("?")[0]: operation
         for upstream in upstreams
         for operation, target in upstream.targets.items()
+        if operation in served_itself(upstream)
     }
-    speaks_chat = not upstreams or any(CHAT in upstream.targets for upstream in upstreams)
+    speaks_chat = not upstreams or any(CHAT in served_itself(one) for one in upstreams)
     root = CHAT if speaks_chat else next(iter(upstreams[0].targets))
     return VirtualHost(name, route, rules, OperationFinder(own, root))

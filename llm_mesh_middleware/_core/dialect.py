@@ -158,7 +158,10 @@ class Transformer(Protocol):
 
     model: str | None
     wants_stream: bool
-    added_usage: bool
+
+    @property
+    def added_usage(self) -> bool:
+        """Whether the body asks for token counts that only the mesh wants."""
 
     @property
     def target(self) -> str:
@@ -217,6 +220,10 @@ class UpstreamOptions(Protocol):
     @property
     def targets(self) -> Mapping[ServedOperation, str]:
         """The configured request target of each operation."""
+
+    @property
+    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """The configured header fields."""
 
     @property
     def model(self) -> str | None:

@@ -33,10 +33,10 @@ TARGETS = [
     ("/v1/chat/completions", "/v1/completions", "/v1/completions"),
     ("/v1/chat/completions", "/v1/responses", "/v1/responses"),
     ("/chat/completions", "/v1/embeddings", "/embeddings"),
-    # Anthropic's too, by the end that its SDK gives it
-    ("/v1/chat/completions", "/v1/messages", "/v1/messages"),
-    (DASHSCOPE_PATH, "/v1/messages", "/compatible-mode/v1/messages"),
-    (DASHSCOPE_PATH, "/anthropic/v1/messages", "/compatible-mode/v1/messages"),
+    # Anthropic's is translated, by the end that its SDK gives it
+    ("/v1/chat/completions", "/v1/messages", "/v1/chat/completions"),
+    (DASHSCOPE_PATH, "/v1/messages", DASHSCOPE_PATH),
+    (DASHSCOPE_PATH, "/anthropic/v1/messages", DASHSCOPE_PATH),
     ("/apps/anthropic/v1/messages", "/v1/messages", "/apps/anthropic/v1/messages"),
     # a query belongs to all of them
     (AZURE_PATH, "/", AZURE_PATH),
@@ -50,8 +50,8 @@ TARGETS = [
     # of what stands beside either.
     ("/v1/messages", "/", "/v1/messages"),
     ("/v1/messages", "", "/v1/messages"),
-    ("/v1/messages", "/v1/chat/completions", REFUSED),
-    ("/v1/messages", "/chat/completions", REFUSED),
+    ("/v1/messages", "/v1/chat/completions", "/v1/messages"),
+    ("/v1/messages", "/chat/completions", "/v1/messages"),
     ("/anthropic/messages", "/", "/anthropic/messages"),
     ("/anthropic/messages", "/anthropic/messages", "/anthropic/messages"),
     ("/anthropic/messages?beta=true", "/v1/messages", "/anthropic/messages?beta=true"),
@@ -108,7 +108,7 @@ def test_the_target_is_the_configured_one_of_the_operation(
             sent(routes, request(path=asked), host=ACME)
         assert (caught.value.status, caught.value.code) == (404, "unsupported_operation")
         return
-    upstream = sent(routes, request(path=asked), host=ACME)
+    upstream = sent(routes, request(path=asked, body='{"messages": []}'), host=ACME)
     assert upstream.target == target
     assert upstream.endpoint.address == ACME
 

@@ -68,7 +68,7 @@ def test_a_refusal_of_what_was_added_is_recognised(
     assert not transformer.is_refusal_of_addition(answer)
 
 
-@pytest.mark.parametrize("path", ["/v1/responses", "/v1/messages", "/v1/embeddings"])
+@pytest.mark.parametrize("path", ["/v1/responses", "/v1/embeddings"])
 def test_other_dialects_add_nothing(path: str) -> None:
     transformer = transformer_of('{"stream": true}', path=path)
     transformer.body()

@@ -54,7 +54,14 @@ class EventReader(Protocol):
 
 
 class ClientSide(Protocol):
-    """A dialect as clients speak it."""
+    """A dialect as clients speak it.
+
+    `request_id_field` is the header field in which its SDK looks for the id of a request.
+    """
+
+    @property
+    def request_id_field(self) -> bytes:
+        """The name of the field, in lower case."""
 
     def read_request(self, request: ClientRequest) -> Conversation:
         """Return what a request asks for.
@@ -85,13 +92,21 @@ class ProviderSide(Protocol):
         """Return the request target; `target` is the one that the configuration gives."""
 
     def write_request(
-        self, conversation: Conversation, options: DialectOptions, *, model: str, streams: bool
+        self,
+        conversation: Conversation,
+        options: DialectOptions,
+        *,
+        model: str | None,
+        streams: bool,
     ) -> Written:
         """Return a conversation as a request to this dialect.
 
         Raises:
             UnsupportedField: It asks for what this dialect cannot say.
         """
+
+    def is_error(self, body: bytes) -> bool:
+        """Return whether a whole body that came with a success is an error object."""
 
     def read_answer(self, body: bytes, stamp: Stamp) -> Answer:
         """Return what a whole body says.

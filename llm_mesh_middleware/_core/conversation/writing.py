@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 import msgspec
 
@@ -58,13 +58,13 @@ class Stamp(msgspec.Struct, frozen=True):
 
 
 class Written(msgspec.Struct, frozen=True):
-    """A request for a provider: the body's members, raw, and the names of what was dropped.
+    """A request for a provider: the members of its body, and the names of what was dropped.
 
     The members are merged with the configured defaults and encoded by the caller. `headers` are
     fields that the dialect needs.
     """
 
-    members: dict[str, msgspec.Raw]
+    members: dict[str, Any]
     dropped: tuple[str, ...] = ()
     headers: tuple[tuple[bytes, bytes], ...] = ()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 
 import msgspec
+from msgspec.structs import replace
 
 from ...exceptions import (
     CredentialUnavailable,
@@ -53,6 +54,15 @@ class CallContext(msgspec.Struct, frozen=True):
     clock: Callable[[], float]
     wall_clock: Callable[[], float]
     observation: Observation
+    random: Callable[[], float]
+
+    def request_for(self, upstream: Upstream) -> ClientRequest:
+        """Return the request, marked if answers to it have to be made."""
+        if self.operation not in upstream.conversions:
+            return self.request
+        # 24 digits, as ids of answers have them.
+        token = "".join(f"{int(self.random() * 2**48):012x}" for _ in range(2))
+        return replace(self.request, mark=(int(self.wall_clock()), token))
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -123,7 +133,9 @@ class Attempt:
         self._preferred_host = preferred_host
         self._health = candidate.health
         self._context = context
-        self._transformer: Transformer = upstream.transformer(context.request, context.operation)
+        self._transformer: Transformer = upstream.transformer(
+            context.request_for(upstream), context.operation
+        )
         if self._health.refuses_additions:
             self._transformer.leave_addition_out()
         deadline = context.deadline.for_host(upstream.host)

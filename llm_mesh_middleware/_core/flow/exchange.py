@@ -117,6 +117,7 @@ def exchange(
             clock,
             wall_clock,
             observation,
+            random,
         )
         plan = AttemptPlan(
             rule.backends,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from ..dialect import ServedOperation, Transformer
+from ..dialect import ServedOperation, Transformer, UpstreamOptions
 from ..values.messages import ClientRequest
 from .credential import Credential
 from .endpoints import EndpointSet
@@ -17,7 +17,7 @@ from .secrets import Secrets
 
 __all__ = ["Conversion", "Upstream"]
 
-Conversion = Callable[[ClientRequest, ServedOperation, "Upstream"], Transformer]
+Conversion = Callable[[ClientRequest, ServedOperation, UpstreamOptions], Transformer]
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ class ClientRequest(msgspec.Struct, frozen=True):
     `model` are set once the body has been read. `is_inbound` means that it came over the network
     and has no span of the framework's, `keeps_content` that the response is to be recorded.
     `native` is the framework's request object, for the application's callables.
+    `mark` is the time in seconds and a unique text, for ids that the mesh must make.
     """
 
     method: str
@@ -56,6 +57,7 @@ class ClientRequest(msgspec.Struct, frozen=True):
     fields: Fields = {}
     model: str | None = None
     native: object = None
+    mark: tuple[int, str] = (0, "")
 
     def __repr__(self) -> str:
         # Headers, body and attributes may hold credentials and prompts.

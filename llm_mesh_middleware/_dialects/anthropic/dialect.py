@@ -5,16 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..._core.conversation.answer import Answer
+from ..._core.conversation.fault import ErrorBody, ProviderFault
+from ..._core.conversation.request import Conversation
+from ..._core.conversation.sides import EventReader, EventWriter
+from ..._core.conversation.writing import DialectOptions, Stamp, Written
 from ..._core.dialect import FactReader, ServedOperation, Transformer, UpstreamOptions, Whole
 from ..._core.http.sse import make_event, on_one_line
+from ..._core.values.headers import Headers
 from ..._core.values.messages import ClientRequest
+from ..._core.values.operations import Operation
 from ..._core.values.payload import Fields, read_count
 from ...exceptions import AnswerableError
 from ..objects import read_object
 from ..same import SameTransformer
+from ..translation.faults import fault_of
 from .errors import error_object
 from .facts import MessageFacts, read_message
 from .texts import AnthropicTexts
+from .translation.answers import read_answer, write_answer, write_fault
+from .translation.event_reader import event_reader
+from .translation.event_writer import MessageEventWriter
+from .translation.request_reader import read_request
+from .translation.request_writer import write_request
 
 __all__ = ["DIALECT", "MESSAGES", "OPERATIONS", "AnthropicMessages"]
 
@@ -25,6 +38,7 @@ class AnthropicMessages:
     name = "anthropic.messages"
     key_field = b"x-api-key"
     texts = AnthropicTexts()
+    request_id_field = b"request-id"
 
     def transformer(
         self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
@@ -67,6 +81,54 @@ class AnthropicMessages:
     def body_event(self, body: bytes) -> bytes:
         """Return the event that holds a whole body: an error event, as no other holds one."""
         return make_event(on_one_line(body), name=b"error")
+
+    def read_request(self, request: ClientRequest) -> Conversation:
+        """Return what a request asks for."""
+        return read_request(request.fields)
+
+    def write_request(
+        self,
+        conversation: Conversation,
+        options: DialectOptions,
+        *,
+        model: str | None,
+        streams: bool,
+    ) -> Written:
+        """Return a conversation as a request."""
+        return write_request(conversation, options, model=model, streams=streams)
+
+    def target(self, target: str, operation: Operation, model: str | None, *, streams: bool) -> str:
+        """Return the configured target: model and form are told in the body."""
+        return target
+
+    def is_error(self, body: bytes) -> bool:
+        """Return whether a whole body is an error object."""
+        whole = self.read_whole(body)
+        return whole is not None and whole.is_error
+
+    def read_answer(self, body: bytes, stamp: Stamp) -> Answer:
+        """Return what a whole body says."""
+        return read_answer(body, stamp)
+
+    def write_answer(self, answer: Answer, conversation: Conversation, stamp: Stamp) -> bytes:
+        """Return the whole body that tells of an answer."""
+        return write_answer(answer, conversation, stamp)
+
+    def event_reader(self, stamp: Stamp) -> EventReader:
+        """Return what reads one stream."""
+        return event_reader(stamp)
+
+    def event_writer(self, conversation: Conversation, stamp: Stamp) -> EventWriter:
+        """Return what writes one stream."""
+        return MessageEventWriter(conversation, stamp, self.error_event)
+
+    def read_fault(self, status: int, headers: Headers, body: bytes) -> ProviderFault:
+        """Return what an error says."""
+        return fault_of(status, body)
+
+    def write_fault(self, fault: ProviderFault) -> ErrorBody:
+        """Return a provider's fault as an error object."""
+        return write_fault(fault)
 
 
 DIALECT = AnthropicMessages()

@@ -19,7 +19,6 @@ from ..._core.values.messages import ClientRequest, ResponseHead
 from ..._core.values.payload import Fields, raw
 from ..same import SameTransformer
 from ..same.fields import RawFields, media_type
-from ..same.relay import EventRelay
 from ..targets import fill
 from .errors import as_error_object
 from .frames import FrameDecoder
@@ -117,15 +116,9 @@ class AnthropicTransformer(SameTransformer):
             if self._betas:
                 fields["anthropic_beta"] = raw(self._betas)
 
-    def _relay(self, headers: RawFields, decoder: StreamDecoder | None) -> EventRelay:
-        if not self._hosting.has_frames:
-            return super()._relay(headers, decoder)
-        return EventRelay(
-            self._upstream,
-            self._operation.dialect,
-            refuse=lambda body: self._refusal(headers, body),
-            decoder=FrameDecoder(),
-        )
+    def decoder(self, head: ResponseHead) -> StreamDecoder | None:
+        """Return what makes events of frames, or of compressed events."""
+        return FrameDecoder() if self._hosting.has_frames else super().decoder(head)
 
     def _error(
         self, status: int, headers: RawFields, body: bytes, *, is_readable: bool

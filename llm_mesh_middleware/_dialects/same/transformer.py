@@ -119,15 +119,25 @@ class SameTransformer:
 
     def relay(self, head: ResponseHead) -> tuple[RawFields, BodyRelay]:
         """Return the events as they are; a compressed stream is decoded, to be able to end it."""
-        coded_as = coding(head.headers)
-        decoder = BodyDecoder(coded_as, _MAX_DECODED_PIECE) if coded_as in DECODABLE else None
-        if coded_as and decoder is None:
-            raise self._broken("sent a stream in a coding that was not asked for")
+        decoder = self.decoder(head)
         dropped = (b"content-length", b"content-encoding")
         headers = [field for field in client_headers(head.headers) if field[0] not in dropped]
         if media_type(head.headers) != EVENTS:
             headers = with_type(headers, EVENTS)
         return headers, self._relay(headers, decoder)
+
+    def decoder(self, head: ResponseHead) -> StreamDecoder | None:
+        """Return what makes events of a stream's bytes; None if they are events already.
+
+        Raises:
+            UpstreamProtocolError: the stream cannot be read.
+        """
+        coded_as = coding(head.headers)
+        if not coded_as:
+            return None
+        if coded_as not in DECODABLE:
+            raise self._broken("sent a stream in a coding that was not asked for")
+        return BodyDecoder(coded_as, _MAX_DECODED_PIECE)
 
     def _relay(self, headers: RawFields, decoder: StreamDecoder | None) -> EventRelay:
         return EventRelay(

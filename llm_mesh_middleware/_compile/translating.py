@@ -1,0 +1,101 @@
+"""Which operations a provider serves by translation, and through which of its own.
+
+client asks for       the provider serves it itself ──► it passes, byte for byte
+chat, responses       else ──► translated to the first of chat, responses and messages that it
+or messages                    serves, in the order of `apis` if that is set
+anything else         else ──► 404
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from .._core.conversation.sides import ClientSide, ProviderSide
+from .._core.conversation.writing import DialectOptions
+from .._core.dialect import ServedOperation
+from .._core.provider.upstream import Conversion, Upstream
+from .._dialects import anthropic, openai_chat
+from .._dialects.anthropic import MESSAGES
+from .._dialects.openai_chat import CHAT
+from .._dialects.registry import OPERATIONS
+from .._dialects.translation.transformer import Translation
+
+__all__ = ["Targets", "asked_operation", "own_targets", "served_itself", "translate"]
+
+Targets = Mapping[ServedOperation, str]
+Conversions = Mapping[ServedOperation, Conversion]
+
+# What `apis` calls the operations.
+_NAMES = {
+    operation.suffix.removesuffix("/completions").strip("/") or "completions": operation
+    for operation in OPERATIONS
+    if operation.has_body
+}
+_CLIENTS: Mapping[ServedOperation, ClientSide] = {
+    CHAT: openai_chat.DIALECT,
+    MESSAGES: anthropic.DIALECT,
+}
+_PROVIDERS: Mapping[ServedOperation, ProviderSide] = {
+    CHAT: openai_chat.DIALECT,
+    MESSAGES: anthropic.DIALECT,
+}
+
+
+def own_targets(targets: Targets, apis: Sequence[str]) -> Targets:
+    """Return the targets of what an OpenAI-compatible provider serves itself.
+
+    Args:
+        targets: those that follow from its path.
+        apis: what the configuration says that it serves; nothing if it says nothing.
+    """
+    if not apis:
+        return targets if CHAT not in targets else _without(targets, MESSAGES)
+    own = [_NAMES[name] for name in apis]
+    listed = {operation: targets[operation] for operation in own if operation in targets}
+    bodiless = {op: target for op, target in targets.items() if not op.has_body}
+    return listed | bodiless
+
+
+def translate(
+    targets: Targets, own: Conversions, options: DialectOptions
+) -> tuple[Targets, Conversions]:
+    """Return the targets with those of translated operations, and all conversions.
+
+    Args:
+        targets: those of what the provider serves itself, the preferred ones first.
+        own: the conversions of those; a translation goes through them.
+        options: how the provider wants to be asked.
+    """
+    through = next((operation for operation in targets if operation in _PROVIDERS), None)
+    if through is None:
+        return targets, own
+    added, conversions = dict(targets), dict(own)
+    for operation, client in _CLIENTS.items():
+        if operation not in targets:
+            added[operation] = targets[through]
+            conversions[operation] = Translation(
+                client,
+                _PROVIDERS[through],
+                through,
+                options,
+                envelope=own.get(through) or through.dialect.transformer,
+            )
+    return added, conversions
+
+
+def served_itself(upstream: Upstream) -> frozenset[ServedOperation]:
+    """Return the operations that a provider serves in their own dialect."""
+    return frozenset(
+        operation
+        for operation in upstream.targets
+        if not isinstance(upstream.conversions.get(operation), Translation)
+    )
+
+
+def asked_operation(operation: ServedOperation, conversion: Conversion | None) -> ServedOperation:
+    """Return the operation that a provider is asked for where a client asks for `operation`."""
+    return conversion.operation if isinstance(conversion, Translation) else operation
+
+
+def _without(targets: Targets, operation: ServedOperation) -> Targets:
+    return {other: target for other, target in targets.items() if other is not operation}

@@ -1,0 +1,214 @@
+"""Whole messages and errors, from and to the neutral form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from ...._core.conversation.answer import Answer, FinishReason
+from ...._core.conversation.fault import ErrorBody, FaultKind, ProviderFault
+from ...._core.conversation.parts import (
+    Citation,
+    Part,
+    Proof,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+)
+from ...._core.conversation.request import Conversation
+from ...._core.conversation.writing import Stamp
+from ...._core.values.usage import Usage
+from ....exceptions import UpstreamProtocolError
+from ...translation.proofs import seal
+from ...translation.texts import arguments_of, json_object
+from ..usage import MessageUsage
+
+__all__ = ["FINISHES", "read_answer", "stop_reason", "write_answer", "write_fault", "write_usage"]
+
+FINISHES: dict[str, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "refused",
+    "pause_turn": "paused",
+}
+_WORDS: dict[FinishReason, str] = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "refused": "refusal",
+    "paused": "pause_turn",
+}
+# Kind -> the status of a client's reply where it is not the provider's, and the type.
+_ERRORS: dict[FaultKind, tuple[int | None, str]] = {
+    "bad_request": (None, "invalid_request_error"),
+    "authentication": (None, "authentication_error"),
+    "billing": (None, "billing_error"),
+    "permission": (None, "permission_error"),
+    "not_found": (None, "not_found_error"),
+    "conflict": (None, "invalid_request_error"),
+    "too_large": (None, "request_too_large"),
+    "unprocessable": (None, "invalid_request_error"),
+    "rate_limit": (None, "rate_limit_error"),
+    "timeout": (None, "timeout_error"),
+    "server": (None, "api_error"),
+    "overloaded": (529, "overloaded_error"),
+}
+
+
+class _CitationMember(msgspec.Struct):
+    url: str | None = None
+    title: str | None = None
+    cited_text: str | None = None
+
+
+class _Block(msgspec.Struct):
+    type: str = ""
+    text: str | None = None
+    id: str | None = None
+    name: str | None = None
+    input: msgspec.Raw = msgspec.Raw(b"{}")
+    thinking: str | None = None
+    signature: str | None = None
+    data: str | None = None
+    citations: list[_CitationMember] | None = None
+
+
+class _Message(msgspec.Struct):
+    id: str | None = None
+    type: str | None = None
+    model: str | None = None
+    content: list[_Block] | None = None
+    stop_reason: str | None = None
+    stop_sequence: str | None = None
+    usage: MessageUsage | None = None
+
+
+_decode = msgspec.json.Decoder(_Message).decode
+
+
+def read_answer(body: bytes, stamp: Stamp) -> Answer:
+    """Return what a message says.
+
+    Raises:
+        UpstreamProtocolError: It is no message.
+    """
+    try:
+        message = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise UpstreamProtocolError("answered without a message") from None
+    if message.content is None:
+        raise UpstreamProtocolError("answered without a message")
+    parts = tuple(_parts(message.content, stamp))
+    finish = FINISHES.get(message.stop_reason or "", "stop")
+    return Answer(
+        id=message.id or "",
+        model=message.model or "",
+        parts=parts,
+        finish=finish,
+        stop_sequence=message.stop_sequence,
+        usage=None if message.usage is None else message.usage.counted(),
+    )
+
+
+def _parts(blocks: list[_Block], stamp: Stamp) -> Iterator[Part]:
+    for number, block in enumerate(blocks):
+        match block.type:
+            case "text" if block.text:
+                yield Text(block.text, citations=tuple(_citations(block)))
+            case "thinking":
+                signature = block.signature
+                yield Reasoning(block.thinking or "", Proof("a", signature) if signature else None)
+            case "redacted_thinking":
+                yield Reasoning("", Proof("a", block.data or ""), is_redacted=True)
+            case "tool_use":
+                id = block.id or stamp.id("toolu_", number)
+                yield ToolCall(id, block.name or "", bytes(block.input).decode())
+
+
+def _citations(block: _Block) -> Iterator[Citation]:
+    for cited in block.citations or ():
+        if cited.url:
+            yield Citation(cited.url, cited.title or "", cited.cited_text or "")
+
+
+def write_answer(answer: Answer, conversation: Conversation, stamp: Stamp) -> bytes:
+    """Return a message that tells of an answer.
+
+    Raises:
+        UpstreamProtocolError: A call's arguments are no JSON object.
+    """
+    message = {
+        "id": answer.id or stamp.id("msg_"),
+        "type": "message",
+        "role": "assistant",
+        "model": answer.model or stamp.model,
+        "content": [*_blocks(answer)],
+        "stop_reason": stop_reason(answer.finish or "stop", answer.stop_sequence),
+        "stop_sequence": answer.stop_sequence,
+        "usage": write_usage(answer.usage or Usage(0, 0)),
+    }
+    return msgspec.json.encode(message)
+
+
+def _blocks(answer: Answer) -> Iterator[dict[str, Any]]:
+    for part in answer.parts:
+        match part:
+            case Text() | Refusal():
+                if part.text:
+                    yield {"type": "text", "text": part.text, "citations": None}
+            case Reasoning(is_redacted=True):
+                sealed = seal(part.proof, native="a", is_redacted=True)
+                yield {"type": "redacted_thinking", "data": sealed}
+            case Reasoning():
+                sealed = seal(part.proof, native="a")
+                yield {"type": "thinking", "thinking": part.text, "signature": sealed}
+            case ToolCall():
+                if part.proof is not None:
+                    sealed = seal(part.proof, native="a")
+                    yield {"type": "thinking", "thinking": "", "signature": sealed}
+                yield _call(part, answer)
+
+
+def _call(call: ToolCall, answer: Answer) -> dict[str, Any]:
+    input = json_object(arguments_of(call))
+    if input is None:
+        if answer.finish != "length":
+            raise UpstreamProtocolError(
+                f"called {call.name!r} with arguments that are not a JSON object"
+            )
+        input = msgspec.Raw(b"{}")
+    return {"type": "tool_use", "id": call.id, "name": call.name, "input": input}
+
+
+def stop_reason(finish: FinishReason, stop_sequence: str | None) -> str:
+    """Return why a message ends."""
+    is_sequence = finish == "stop" and stop_sequence is not None
+    return "stop_sequence" if is_sequence else _WORDS[finish]
+
+
+def write_usage(usage: Usage) -> dict[str, Any]:
+    """Return token counts: those of the input lack what a cache took."""
+    cached = usage.cache_read_tokens + usage.cache_write_tokens
+    counts: dict[str, Any] = {
+        "input_tokens": max(0, usage.input_tokens - cached),
+        "output_tokens": usage.output_tokens,
+        "cache_creation_input_tokens": usage.cache_write_tokens,
+        "cache_read_input_tokens": usage.cache_read_tokens,
+    }
+    if usage.reasoning_tokens:
+        counts["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
+    return counts
+
+
+def write_fault(fault: ProviderFault) -> ErrorBody:
+    """Return a provider's fault as an error object."""
+    status, type = _ERRORS[fault.kind]
+    told = {"type": type, "message": fault.message}
+    body = {"type": "error", "error": told, "request_id": None}
+    return ErrorBody(status or fault.status, msgspec.json.encode(body))

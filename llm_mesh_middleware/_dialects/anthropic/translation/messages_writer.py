@@ -1,0 +1,166 @@
+"""Turns as messages: roles alternate, the user begins, results precede the rest of a turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ...._core.conversation.parts import (
+    Audio,
+    Document,
+    Image,
+    Part,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+    ToolResult,
+)
+from ...._core.conversation.request import Conversation
+from ...._core.conversation.writing import Losses
+from ...translation.texts import arguments_of, json_object, safe_id, without_none
+
+__all__ = ["MessageWriter", "cache_mark"]
+
+Block = dict[str, Any]
+
+# What a conversation that the assistant begins is preceded by: the API wants the user's word first.
+_OPENING = "(The conversation begins.)"
+
+
+def cache_mark(cache: str | None) -> dict[str, Any]:
+    """Return the member that marks a cache, if any."""
+    if cache is None:
+        return {}
+    return {"cache_control": {"type": "ephemeral"} | without_none(ttl=cache or None)}
+
+
+class MessageWriter:
+    """Writes the turns of one conversation."""
+
+    def __init__(self, conversation: Conversation, losses: Losses) -> None:
+        self._conversation = conversation
+        self._losses = losses
+
+    def messages(self) -> list[dict[str, Any]]:
+        """Return the messages. Neighbours of one role are one message."""
+        conversation = self._conversation
+        messages: list[dict[str, Any]] = []
+        if not conversation.turns:
+            blocks = [*self._blocks(conversation.system)]
+            return [{"role": "user", "content": blocks}]
+        for turn in conversation.turns:
+            role = "assistant" if turn.role == "assistant" else "user"
+            blocks = list(self._blocks(turn.parts))
+            if not blocks:
+                continue
+            if messages and messages[-1]["role"] == role:
+                messages[-1]["content"] += blocks
+            else:
+                messages.append({"role": role, "content": blocks})
+        if messages and messages[0]["role"] == "assistant":
+            opening = {"type": "text", "text": _OPENING}
+            messages.insert(0, {"role": "user", "content": [opening]})
+        for message in messages:
+            message["content"] = _in_order(message["content"])
+        _trim_end(messages)
+        return messages
+
+    def _blocks(self, parts: Iterable[Part]) -> Iterator[Block]:
+        for part in parts:
+            if (block := self._block(part)) is not None:
+                yield block
+
+    def _block(self, part: Part) -> Block | None:
+        """Return a part as a block; None if it would be an empty one, or one that is not ours."""
+        match part:
+            case Text():
+                text = {"type": "text", "text": part.text} | cache_mark(part.cache)
+                return text if part.text.strip() else None
+            case Refusal(text):
+                return {"type": "text", "text": text} if text.strip() else None
+            case ToolCall():
+                return self._call(part)
+            case ToolResult():
+                return self._result(part)
+            case Reasoning():
+                return _reasoning(part)
+            case Image():
+                return {"type": "image", "source": self._image(part)} | cache_mark(part.cache)
+            case Document():
+                return self._document(part)
+            case Audio():
+                self._losses.refuse("input_audio")
+
+    def _call(self, call: ToolCall) -> Block:
+        input = json_object(arguments_of(call))
+        if input is None:
+            self._losses.refuse(
+                self._conversation.name_of("turns"),
+                f"has a call of {call.name!r} whose arguments are not a JSON object",
+            )
+        block = {"type": "tool_use", "id": safe_id(call.id), "name": call.name, "input": input}
+        return block | cache_mark(call.cache)
+
+    def _result(self, result: ToolResult) -> Block:
+        block: Block = {"type": "tool_result", "tool_use_id": safe_id(result.call_id)}
+        if content := list(self._blocks(result.parts)):
+            is_text = len(content) == 1 and content[0].keys() == {"type", "text"}
+            block["content"] = content[0]["text"] if is_text else content
+        if result.is_error:
+            block["is_error"] = True
+        return block | cache_mark(result.cache)
+
+    def _image(self, image: Image) -> dict[str, Any]:
+        if image.file_id:
+            self._losses.refuse("file_id", "is an id of another provider's account")
+        if image.url:
+            return {"type": "url", "url": image.url}
+        media_type = "image/jpeg" if image.media_type == "image/jpg" else image.media_type
+        return {"type": "base64", "media_type": media_type, "data": image.data}
+
+    def _document(self, document: Document) -> Block:
+        if document.file_id:
+            self._losses.refuse("file_id", "is an id of another provider's account")
+        source: dict[str, Any]
+        if document.parts:
+            source = {"type": "content", "content": list(self._blocks(document.parts))}
+        elif document.text:
+            source = {"type": "text", "media_type": "text/plain", "data": document.text}
+        elif document.url:
+            source = {"type": "url", "url": document.url}
+        else:
+            if document.media_type != "application/pdf":
+                self._losses.refuse("file", f"of the type {document.media_type} is no PDF")
+            source = {"type": "base64", "media_type": document.media_type, "data": document.data}
+        return without_none(
+            type="document",
+            source=source,
+            title=document.title or None,
+            context=document.context or None,
+            citations={"enabled": True} if document.has_citations else None,
+        ) | cache_mark(document.cache)
+
+
+def _reasoning(part: Reasoning) -> Block | None:
+    """Return reasoning that Anthropic can verify; a foreign signature would be refused."""
+    if part.proof is None or part.proof.dialect != "a":
+        return None
+    if part.is_redacted:
+        return {"type": "redacted_thinking", "data": part.proof.value}
+    return {"type": "thinking", "thinking": part.text, "signature": part.proof.value}
+
+
+def _in_order(blocks: list[Block]) -> list[Block]:
+    """Return the blocks of one message, results first."""
+    results = [block for block in blocks if block["type"] == "tool_result"]
+    return results + [block for block in blocks if block["type"] != "tool_result"]
+
+
+def _trim_end(messages: list[dict[str, Any]]) -> None:
+    """Take the white space off a text that the model is to continue; the API refuses it."""
+    if not messages or messages[-1]["role"] != "assistant":
+        return
+    last = messages[-1]["content"][-1]
+    if last["type"] == "text":
+        last["text"] = last["text"].rstrip()

@@ -1,0 +1,276 @@
+"""A client's Messages request, in the neutral form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, cast
+
+import msgspec
+
+from ...._core.conversation.parts import (
+    Document,
+    Image,
+    Part,
+    Reasoning,
+    Text,
+    ToolCall,
+    ToolResult,
+)
+from ...._core.conversation.request import (
+    Conversation,
+    OutputFormat,
+    Thinking,
+    Tool,
+    ToolChoice,
+    Turn,
+)
+from ...._core.values.payload import Fields
+from ...translation.proofs import open_proof
+from ...translation.requests import BodyDecoder, malformed, unsupported
+from .shapes import Block, CacheControl, Choice, Message, Request, Source, ToolMember
+
+__all__ = ["read_request"]
+
+_decode = BodyDecoder(Request)
+
+_NAMES = {
+    "output": "output_config",
+    "stop": "stop_sequences",
+    "turns": "messages",
+    "user": "metadata",
+    "parallel_tool_calls": "tool_choice",
+}
+_QUIET = frozenset(("cache_control", "user_profile_id"))
+_MODES: dict[str, Literal["auto", "required", "none", "tool"]] = {
+    "auto": "auto",
+    "any": "required",
+    "none": "none",
+    "tool": "tool",
+}
+_ROLES = ("user", "assistant", "system")
+_TIERS = {"standard_only": "default"}
+# Tools that run at the client, by names that only Anthropic's models know.
+_SCHEMALESS = ("bash_", "computer_", "text_editor_")
+# Blocks of tools that ran at the provider; nothing of them can be told to another one.
+_OF_SERVER_TOOLS = ("_tool_result", "server_tool_use", "mcp_tool_use", "container_upload")
+
+
+def read_request(fields: Fields) -> Conversation:
+    """Return what a request asks for.
+
+    Raises:
+        MalformedRequest: It is no Messages request.
+        UnsupportedField: It asks for what no translation carries.
+    """
+    asked, extra = _decode(fields)
+    for name in ("container", "mcp_servers", "context_management"):
+        if _raw(getattr(asked, name)):
+            raise unsupported(name, "cannot be translated")
+    lost: list[str] = []
+    tools = tuple(_read_tools(asked.tools or [], lost))
+    choice = asked.tool_choice
+    thinking = _read_thinking(asked)
+    return Conversation(
+        dialect="anthropic.messages",
+        model=asked.model,
+        stream=asked.stream is True,
+        include_usage=True,
+        system=tuple(_read_system(asked.system)),
+        turns=tuple(_read_turns(asked.messages, lost)),
+        tools=tools,
+        tool_choice=None if choice is None else _read_choice(choice),
+        parallel_tool_calls=False if choice and choice.disable_parallel_tool_use else None,
+        max_tokens=asked.max_tokens,
+        temperature=asked.temperature,
+        top_p=asked.top_p,
+        top_k=asked.top_k,
+        stop=tuple(asked.stop_sequences or ()),
+        output=_read_output(asked),
+        thinking=thinking,
+        service_tier=_TIERS.get(asked.service_tier or "", asked.service_tier),
+        user=None if asked.metadata is None else asked.metadata.user_id,
+        extra=extra,
+        quiet=_QUIET,
+        names=_NAMES,
+        lost=tuple(dict.fromkeys(lost)),
+    )
+
+
+def _raw(member: msgspec.Raw | msgspec.UnsetType) -> bytes:
+    """Return the JSON of a member; nothing if it is absent or says nothing."""
+    given = b"" if member is msgspec.UNSET else bytes(member)
+    return b"" if given in (b"null", b"[]") else given
+
+
+def _cache(mark: CacheControl | None) -> str | None:
+    return None if mark is None else mark.ttl or ""
+
+
+def _read_system(system: str | list[Block] | None) -> Iterator[Text]:
+    if isinstance(system, str):
+        yield Text(system)
+        return
+    for block in system or ():
+        yield Text(block.text, _cache(block.cache_control))
+
+
+def _read_turns(messages: list[Message], lost: list[str]) -> Iterator[Turn]:
+    names: dict[str, str] = {}
+    for index, message in enumerate(messages):
+        where = f"messages[{index}]"
+        if message.role not in _ROLES:
+            raise malformed(f"{where}.role", f"{message.role!r} is not a role that is translated")
+        role = cast(Literal["user", "assistant", "system"], message.role)
+        content = message.content
+        if isinstance(content, str):
+            yield Turn(role, (Text(content),))
+            continue
+        parts = list(_read_blocks(content, f"{where}.content", names, lost))
+        if role == "assistant":
+            parts = list(_with_proofs(parts))
+        results = [part for part in parts if isinstance(part, ToolResult)]
+        if results:
+            parts = results + [part for part in parts if not isinstance(part, ToolResult)]
+        yield Turn(role, tuple(parts))
+
+
+def _with_proofs(parts: Sequence[Part]) -> Iterator[Part]:
+    """Give a call the proof that its own dialect had on it.
+
+    It travelled as a block of reasoning without a text before the call.
+    """
+    held: Reasoning | None = None
+    for part in parts:
+        is_carrier = isinstance(part, Reasoning) and not part.text and not part.is_redacted
+        if isinstance(part, Reasoning) and is_carrier and part.proof and part.proof.dialect == "g":
+            held = part
+            continue
+        if held is not None:
+            if isinstance(part, ToolCall):
+                part = msgspec.structs.replace(part, proof=held.proof)
+            else:
+                yield held
+            held = None
+        yield part
+
+
+def _read_blocks(
+    blocks: Sequence[Block], where: str, names: dict[str, str], lost: list[str]
+) -> Iterator[Part]:
+    for index, block in enumerate(blocks):
+        if block.type.endswith(_OF_SERVER_TOOLS) and block.type != "tool_result":
+            lost.append("messages")
+            continue
+        yield _read_block(block, f"{where}[{index}]", names, lost)
+
+
+def _read_block(block: Block, where: str, names: dict[str, str], lost: list[str]) -> Part:
+    cache = _cache(block.cache_control)
+    match block.type:
+        case "text":
+            return Text(block.text, cache)
+        case "tool_use":
+            names[block.id] = block.name
+            arguments = _raw(block.input).decode() or "{}"
+            return ToolCall(block.id, block.name, arguments, cache=cache)
+        case "tool_result":
+            content = block.content
+            parts: tuple[Part, ...] = (
+                (Text(content),)
+                if isinstance(content, str)
+                else tuple(_read_blocks(content or (), f"{where}.content", names, lost))
+            )
+            name = names.get(block.tool_use_id, "")
+            is_error = block.is_error is True
+            return ToolResult(block.tool_use_id, parts, name, is_error, cache=cache)
+        case "thinking":
+            proof, is_redacted = open_proof(block.signature or "", native="a")
+            return Reasoning(block.thinking, proof, is_redacted)
+        case "redacted_thinking":
+            proof, _ = open_proof(block.data, native="a")
+            return Reasoning("", proof, is_redacted=True)
+        case "image" if isinstance(block.source, Source):
+            source = block.source
+            return Image(source.media_type, source.data, source.url, source.file_id, cache=cache)
+        case "document" if isinstance(block.source, Source):
+            return _read_document(block, block.source, where, names, lost)
+        case "search_result":
+            found = tuple(_read_blocks(_list(block.content), f"{where}.content", names, lost))
+            return Document(parts=found, title=block.title or "", cache=cache)
+    raise unsupported(where, f"of the type {block.type!r} cannot be translated")
+
+
+def _read_document(
+    block: Block, source: Source, where: str, names: dict[str, str], lost: list[str]
+) -> Document:
+    parts: tuple[Part, ...] = ()
+    text = source.data if source.type == "text" else ""
+    if source.type == "content":
+        if isinstance(source.content, str):
+            text = source.content
+        else:
+            parts = tuple(_read_blocks(source.content, f"{where}.source.content", names, lost))
+    citations = block.citations
+    return Document(
+        media_type=source.media_type or "application/pdf",
+        data="" if text else source.data,
+        text=text,
+        url=source.url,
+        file_id=source.file_id,
+        parts=parts,
+        title=block.title or "",
+        context=block.context or "",
+        has_citations=not isinstance(citations, list) and citations is not None,
+        cache=_cache(block.cache_control),
+    )
+
+
+def _list(content: str | list[Block] | None) -> list[Block]:
+    return content if isinstance(content, list) else []
+
+
+def _read_tools(tools: list[ToolMember], lost: list[str]) -> Iterator[Tool]:
+    """Yield the client's own tools; one that runs at the provider may go if others are left."""
+    is_own = [tool.type in (None, "custom") for tool in tools]
+    for index, tool in enumerate(tools):
+        if is_own[index]:
+            yield Tool(
+                tool.name,
+                tool.description or "",
+                _raw(tool.input_schema),
+                tool.strict,
+                cache=_cache(tool.cache_control),
+            )
+        elif (tool.type or "").startswith(_SCHEMALESS) or not any(is_own):
+            raise unsupported(f"tools[{index}]", f"of the type {tool.type!r} cannot be translated")
+        else:
+            lost.append(f"tools.{tool.name or tool.type}")
+
+
+def _read_choice(choice: Choice) -> ToolChoice:
+    mode = _MODES.get(choice.type)
+    if mode is None:
+        raise malformed("tool_choice.type", f"{choice.type!r} is none of {', '.join(_MODES)}")
+    return ToolChoice(mode, choice.name)
+
+
+def _read_thinking(asked: Request) -> Thinking | None:
+    thinking, config = asked.thinking, asked.output_config
+    effort = None if config is None else config.effort
+    if thinking is None:
+        return None if effort is None else Thinking(effort=effort)
+    if thinking.type == "disabled":
+        return Thinking(budget=0)
+    return Thinking(
+        effort=effort,
+        budget=thinking.budget_tokens if thinking.type == "enabled" else None,
+        is_adaptive=thinking.type == "adaptive",
+        shows=thinking.display != "omitted",
+    )
+
+
+def _read_output(asked: Request) -> OutputFormat | None:
+    form = (asked.output_config and asked.output_config.format) or asked.output_format
+    if form is None:
+        return None
+    return OutputFormat(_raw(form.schema) or b"{}")

@@ -1,0 +1,1 @@
+"""Chat completions in the neutral form, and back."""

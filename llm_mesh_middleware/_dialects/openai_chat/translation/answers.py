@@ -1,0 +1,255 @@
+"""Whole chat completions and errors, from and to the neutral form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from ...._core.conversation.answer import Answer, FinishReason
+from ...._core.conversation.fault import ErrorBody, FaultKind, ProviderFault
+from ...._core.conversation.parts import Citation, Part, Reasoning, Refusal, Text, ToolCall
+from ...._core.conversation.request import Conversation
+from ...._core.conversation.writing import Stamp
+from ...._core.values.usage import Usage
+from ....exceptions import UpstreamProtocolError
+from ...lenient import LenientDecoder
+from ...translation.proofs import seal
+from ...translation.texts import arguments_of, without_none
+from ..usage import ChatUsage
+
+__all__ = [
+    "WORDS",
+    "finish_of",
+    "read_answer",
+    "thinking_block",
+    "write_answer",
+    "write_fault",
+    "write_usage",
+]
+
+_FINISHES: dict[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "refused",
+}
+WORDS: dict[FinishReason, str] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "refused": "content_filter",
+    "paused": "stop",
+}
+
+# Kind -> the status of a client's reply where it is not the provider's, the type, the code.
+_ERRORS: dict[FaultKind, tuple[int | None, str, str | None]] = {
+    "bad_request": (None, "invalid_request_error", None),
+    "authentication": (None, "authentication_error", "invalid_api_key"),
+    "billing": (None, "insufficient_quota", "insufficient_quota"),
+    "permission": (None, "permission_error", None),
+    "not_found": (None, "invalid_request_error", "model_not_found"),
+    "conflict": (None, "invalid_request_error", None),
+    "too_large": (None, "invalid_request_error", "request_too_large"),
+    "unprocessable": (None, "invalid_request_error", None),
+    "rate_limit": (None, "rate_limit_error", "rate_limit_exceeded"),
+    "timeout": (None, "timeout", None),
+    "server": (None, "server_error", None),
+    "overloaded": (503, "server_error", "overloaded"),
+}
+
+
+class _Function(msgspec.Struct):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _Call(msgspec.Struct):
+    id: str | None = None
+    function: _Function | None = None
+
+
+class _URLCitation(msgspec.Struct):
+    url: str | None = None
+    title: str | None = None
+
+
+class _Annotation(msgspec.Struct):
+    url_citation: _URLCitation | None = None
+
+
+class _Message(msgspec.Struct):
+    content: str | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    tool_calls: list[_Call] | None = None
+    annotations: list[_Annotation] | None = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Message | None = None
+    finish_reason: str | None = None
+
+
+class _Completion(msgspec.Struct):
+    id: str | None = None
+    model: str | None = None
+    created: int | None = None
+    service_tier: str | None = None
+    choices: list[_Choice] | None = None
+    usage: ChatUsage | None = None
+
+
+_decode = LenientDecoder(_Completion)
+
+
+def finish_of(reason: str | None, *, has_calls: bool) -> FinishReason | None:
+    """Return why the answer ended; several servers say `stop` for a call."""
+    if not reason:
+        return None
+    finish = _FINISHES.get(reason, "stop")
+    return "tool_calls" if has_calls and finish == "stop" else finish
+
+
+def read_answer(body: bytes, stamp: Stamp) -> Answer:
+    """Return what a completion says.
+
+    Raises:
+        UpstreamProtocolError: It is no completion, or one that was cut off.
+    """
+    completion = _decode(body)
+    choice = completion.choices[0] if completion is not None and completion.choices else None
+    if completion is None or choice is None or choice.message is None:
+        raise UpstreamProtocolError("answered without a completion")
+    parts = tuple(_parts(choice.message, stamp))
+    has_calls = any(isinstance(part, ToolCall) for part in parts)
+    finish = finish_of(choice.finish_reason, has_calls=has_calls)
+    if finish is None:
+        raise UpstreamProtocolError("answered with a completion that was cut off")
+    return Answer(
+        id=completion.id or "",
+        model=completion.model or "",
+        parts=parts,
+        finish=finish,
+        usage=None if completion.usage is None else completion.usage.counted(),
+        created=completion.created,
+        service_tier=completion.service_tier,
+    )
+
+
+def _parts(message: _Message, stamp: Stamp) -> Iterator[Part]:
+    if thought := message.reasoning_content or message.reasoning:
+        yield Reasoning(thought)
+    if message.content:
+        yield Text(message.content, citations=tuple(_citations(message)))
+    if message.refusal:
+        yield Refusal(message.refusal)
+    for number, call in enumerate(message.tool_calls or ()):
+        if call.function is not None and call.function.name:
+            id = call.id or stamp.id("call_", number)
+            yield ToolCall(id, call.function.name, call.function.arguments or "{}")
+
+
+def _citations(message: _Message) -> Iterator[Citation]:
+    for annotation in message.annotations or ():
+        if (cited := annotation.url_citation) is not None and cited.url:
+            yield Citation(cited.url, cited.title or "")
+
+
+def write_answer(answer: Answer, conversation: Conversation, stamp: Stamp) -> bytes:
+    """Return a completion that tells of an answer."""
+    refusal = "".join(part.text for part in answer.parts if isinstance(part, Refusal))
+    text = "".join(part.text for part in answer.parts if isinstance(part, Text))
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": text or None,
+        "refusal": refusal or None,
+    }
+    reasoning = [part for part in answer.parts if isinstance(part, Reasoning)]
+    if any(part.text for part in reasoning):
+        message["reasoning_content"] = text_of_reasoning(reasoning)
+    if blocks := [block for part in reasoning if (block := thinking_block(part))]:
+        message["thinking_blocks"] = blocks
+    if annotations := list(_annotations(answer.parts)):
+        message["annotations"] = annotations
+    if calls := [_call(part) for part in answer.parts if isinstance(part, ToolCall)]:
+        message["tool_calls"] = calls
+    reason = WORDS[answer.finish or "stop"]
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
+    completion: dict[str, Any] = {
+        "id": answer.id or stamp.id("chatcmpl-"),
+        "object": "chat.completion",
+        "created": answer.created or stamp.created,
+        "model": answer.model or stamp.model,
+        "choices": [choice],
+    }
+    if answer.usage is not None:
+        completion["usage"] = write_usage(answer.usage)
+    return msgspec.json.encode(completion)
+
+
+def text_of_reasoning(parts: list[Reasoning]) -> str:
+    """Return what the model thought."""
+    return "".join(part.text for part in parts)
+
+
+def thinking_block(part: Reasoning) -> dict[str, str] | None:
+    """Return reasoning with its proof, as clients send it back; None without a proof."""
+    if part.proof is None:
+        return None
+    sealed = seal(part.proof, native="a", is_redacted=part.is_redacted)
+    if part.is_redacted:
+        return {"type": "redacted_thinking", "data": sealed}
+    return {"type": "thinking", "thinking": part.text, "signature": sealed}
+
+
+def _annotations(parts: tuple[Part, ...]) -> Iterator[dict[str, Any]]:
+    """Yield the citations of URLs; each is of the whole text before it."""
+    end = 0
+    for part in parts:
+        if isinstance(part, Text):
+            begin, end = end, end + len(part.text)
+            for cited in part.citations:
+                if cited.url:
+                    place = {"start_index": begin, "end_index": end}
+                    told = {"url": cited.url, "title": cited.title} | place
+                    yield {"type": "url_citation", "url_citation": told}
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    if call.is_custom:
+        custom = {"name": call.name, "input": call.arguments}
+        return {"id": call.id, "type": "custom", "custom": custom}
+    function = {"name": call.name, "arguments": arguments_of(call) or "{}"}
+    written: dict[str, Any] = {"id": call.id, "type": "function", "function": function}
+    if call.proof is not None:
+        written["extra_content"] = {"google": {"thought_signature": seal(call.proof, native="g")}}
+    return written
+
+
+def write_usage(usage: Usage) -> dict[str, Any]:
+    """Return token counts: those of the input include what a cache took."""
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cache_read_tokens}
+        | without_none(cache_write_tokens=usage.cache_write_tokens or None),
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+    }
+
+
+def write_fault(fault: ProviderFault) -> ErrorBody:
+    """Return a provider's fault as an error object."""
+    status, type, code = _ERRORS[fault.kind]
+    told = {
+        "message": fault.message,
+        "type": type,
+        "param": fault.param,
+        "code": fault.code or code,
+    }
+    return ErrorBody(status or fault.status, msgspec.json.encode({"error": told}))

@@ -1,0 +1,153 @@
+"""Reads chunks of a chat completion as deltas.
+
+chunk ─► error? ──► Failed, and nothing after it
+      ├► reasoning, content, refusal ──► their deltas; an empty one is nothing
+      ├► tool_calls[i] ──► ToolStart once id and name are known, then ToolArguments
+      ├► finish_reason ──► remembered: a usage may follow, and several servers repeat it
+      └► usage ──► Usage, the last one holds
+[DONE], or the end of the bytes after a finish_reason ──► Finish, End
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from ...._core.conversation.answer import (
+    Delta,
+    End,
+    Failed,
+    Finish,
+    ReasoningDelta,
+    RefusalDelta,
+    Start,
+    TextDelta,
+    ToolArguments,
+    ToolStart,
+)
+from ...._core.conversation.writing import Stamp
+from ....exceptions import UpstreamProtocolError
+from ...error_objects import tells_error
+from ...lenient import LenientDecoder
+from ...translation.events import ServerSentReader
+from ...translation.faults import fault_of
+from ..usage import ChatUsage
+from .answers import finish_of
+from .calls import CallPiece, OpenCall, OpenCalls
+
+__all__ = ["event_reader"]
+
+_DONE = b"[DONE]"
+
+
+class _Delta(msgspec.Struct, gc=False):
+    content: str | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    tool_calls: list[CallPiece] | None = None
+
+
+class _Choice(msgspec.Struct, gc=False):
+    index: int | None = None
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+    usage: ChatUsage | None = None  # Moonshot
+
+
+class _Chunk(msgspec.Struct, gc=False):
+    id: str | None = None
+    model: str | None = None
+    type: str | None = None
+    choices: list[_Choice] | None = None
+    usage: ChatUsage | None = None
+    error: object = None
+
+
+_decode = LenientDecoder(_Chunk)
+
+
+class _ChunkReader:
+    def __init__(self, stamp: Stamp) -> None:
+        self._stamp = stamp
+        self._has_started = False
+        self._is_over = False
+        self._calls = OpenCalls()
+        self._reason: str | None = None
+
+    def read(self, data: bytes, name: bytes, deltas: list[Delta]) -> None:
+        """Add the deltas of one event."""
+        if self._is_over:
+            return
+        if data.strip() == _DONE:
+            self.close(deltas)
+            return
+        chunk = _decode(data)
+        if chunk is None:
+            raise UpstreamProtocolError("sent an event that is not JSON")
+        if name == b"error" or tells_error(
+            chunk.error, chunk.type, has_content=bool(chunk.choices)
+        ):
+            self._is_over = True
+            deltas.append(Failed(fault_of(200, data)))
+            return
+        if not self._has_started and (chunk.id or chunk.choices):
+            self._has_started = True
+            deltas.append(Start(chunk.id or "", chunk.model or ""))
+        for choice in chunk.choices or ():
+            if not choice.index:
+                self._read_choice(choice, deltas)
+        if chunk.usage is not None and (usage := chunk.usage.counted()) is not None:
+            deltas.append(usage)
+
+    def close(self, deltas: list[Delta]) -> None:
+        """Add the end, if the stream has said why it ends."""
+        reason = finish_of(self._reason, has_calls=bool(self._calls.all))
+        if self._is_over or reason is None:
+            return
+        self._is_over = True
+        for call in self._calls.all:
+            self._start_call(call, deltas)
+        deltas.append(Finish(reason))
+        deltas.append(End())
+
+    def _read_choice(self, choice: _Choice, deltas: list[Delta]) -> None:
+        delta = choice.delta
+        if delta is not None:
+            if thought := delta.reasoning_content or delta.reasoning:
+                deltas.append(ReasoningDelta(thought))
+            if delta.content:
+                deltas.append(TextDelta(delta.content))
+            if delta.refusal:
+                deltas.append(RefusalDelta(delta.refusal))
+            for position, piece in enumerate(delta.tool_calls or ()):
+                self._read_call(piece, position, deltas)
+        self._reason = choice.finish_reason or self._reason
+        if choice.usage is not None and (usage := choice.usage.counted()) is not None:
+            deltas.append(usage)
+
+    def _read_call(self, piece: CallPiece, position: int, deltas: list[Delta]) -> None:
+        call = self._calls.take(piece, position)
+        if not call.is_started and call.id and call.name:
+            self._start_call(call, deltas)
+        arguments = piece.function.arguments if piece.function is not None else None
+        if not arguments:
+            return
+        if call.is_started:
+            deltas.append(ToolArguments(call.key, arguments))
+        else:
+            call.held.append(arguments)
+
+    def _start_call(self, call: OpenCall, deltas: list[Delta]) -> None:
+        if call.is_started or not call.name:
+            return
+        call.is_started = True
+        id = call.id or self._stamp.id("call_", call.key)
+        deltas.append(ToolStart(call.key, id, call.name))
+        if call.held:
+            deltas.append(ToolArguments(call.key, "".join(call.held)))
+
+
+def event_reader(stamp: Stamp) -> ServerSentReader:
+    """Return what reads one stream of chunks."""
+    reader = _ChunkReader(stamp)
+    return ServerSentReader(reader.read, reader.close)

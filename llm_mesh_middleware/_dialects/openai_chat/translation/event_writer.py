@@ -1,0 +1,164 @@
+"""Writes deltas as chunks of a chat completion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from ...._core.conversation.answer import (
+    CitationDelta,
+    Delta,
+    End,
+    Failed,
+    Finish,
+    ReasoningDelta,
+    ReasoningEnd,
+    RefusalDelta,
+    Start,
+    TextDelta,
+    ToolArguments,
+    ToolStart,
+    Usage,
+)
+from ...._core.conversation.parts import Reasoning
+from ...._core.conversation.request import Conversation
+from ...._core.conversation.writing import Stamp
+from ...._core.http.sse import make_event
+from ....exceptions import AnswerableError
+from ...openai_errors import error_body
+from ...translation.proofs import seal
+from .answers import WORDS, thinking_block, write_fault, write_usage
+
+__all__ = ["ChunkWriter"]
+
+_encode = msgspec.json.Encoder().encode
+
+
+class ChunkWriter:
+    """Writes one answer. Calls may interleave here, as they do in what is read."""
+
+    def __init__(self, conversation: Conversation, stamp: Stamp) -> None:
+        self._stamp = stamp
+        self._includes_usage = conversation.include_usage
+        self._head = b""
+        # The key of a call -> its index, and the keys of those whose arguments have begun.
+        self._indexes: dict[int, int] = {}
+        self._begun: set[int] = set()
+        self._custom: set[int] = set()
+        self._thoughts: list[str] = []
+        self._finish: Finish | None = None
+        self._usage: Usage | None = None
+        self._is_over = False
+
+    def write(self, deltas: Iterable[Delta]) -> bytes:
+        """Return the chunks of deltas."""
+        out: list[bytes] = []
+        for delta in deltas:
+            if self._is_over:
+                break
+            self._write(delta, out)
+        return b"".join(out)
+
+    def fail(self, error: AnswerableError) -> bytes:
+        """Return an event with an error object; no `[DONE]` follows it."""
+        self._is_over = True
+        return make_event(error_body(error))
+
+    def _write(self, delta: Delta, out: list[bytes]) -> None:
+        match delta:
+            case TextDelta(text):
+                out.append(self._chunk({"content": text}))
+            case ToolArguments(key, text):
+                if key in self._indexes and text:
+                    self._begun.add(key)
+                    out.append(self._call(key, {"arguments": text}))
+            case ReasoningDelta(text):
+                self._thoughts.append(text)
+                out.append(self._chunk({"reasoning_content": text}))
+            case ReasoningEnd():
+                self._end_reasoning(delta, out)
+            case RefusalDelta(text):
+                out.append(self._chunk({"refusal": text}))
+            case ToolStart():
+                self._start_call(delta, out)
+            case CitationDelta(citation):
+                if citation.url:
+                    told = {"url": citation.url, "title": citation.title}
+                    told |= {"start_index": 0, "end_index": 0}  # type: ignore[dict-item]
+                    note = {"type": "url_citation", "url_citation": told}
+                    out.append(self._chunk({"annotations": [note]}))
+            case Start():
+                self._begin(delta)
+                self._usage = delta.usage or self._usage
+                out.append(self._chunk({"role": "assistant", "content": ""}))
+            case Usage():
+                self._usage = delta.after(self._usage)
+            case Finish():
+                self._finish = delta
+            case Failed(fault):
+                self._is_over = True
+                out.append(make_event(write_fault(fault).body))
+            case End():
+                self._end(out)
+            case _:
+                pass
+
+    def _begin(self, start: Start) -> None:
+        stamp = self._stamp
+        head = {
+            "id": start.id or stamp.id("chatcmpl-"),
+            "object": "chat.completion.chunk",
+            "created": stamp.created,
+            "model": start.model or stamp.model,
+        }
+        self._head = b"data: " + _encode(head)[:-1]
+
+    def _chunk(self, delta: dict[str, Any], reason: str | None = None) -> bytes:
+        if not self._head:
+            self._begin(Start())
+        return b'%b,"choices":[{"index":0,"delta":%b,"finish_reason":%b}]}\n\n' % (
+            self._head,
+            _encode(delta),
+            _encode(reason),
+        )
+
+    def _call(self, key: int, function: dict[str, Any]) -> bytes:
+        if key in self._custom:
+            custom = {"index": self._indexes[key], "custom": {"input": function["arguments"]}}
+            return self._chunk({"tool_calls": [custom]})
+        call = {"index": self._indexes[key], "function": function}
+        return self._chunk({"tool_calls": [call]})
+
+    def _start_call(self, start: ToolStart, out: list[bytes]) -> None:
+        index = self._indexes[start.key] = len(self._indexes)
+        call: dict[str, Any] = {"index": index, "id": start.id}
+        if start.is_custom:
+            self._custom.add(start.key)
+            call |= {"type": "custom", "custom": {"name": start.name, "input": ""}}
+        else:
+            call |= {"type": "function", "function": {"name": start.name, "arguments": ""}}
+        if start.proof is not None:
+            sealed = seal(start.proof, native="g")
+            call["extra_content"] = {"google": {"thought_signature": sealed}}
+        out.append(self._chunk({"tool_calls": [call]}))
+
+    def _end_reasoning(self, end: ReasoningEnd, out: list[bytes]) -> None:
+        """Give the whole block once: clients append what they find in such a list."""
+        text = "" if end.is_redacted else "".join(self._thoughts)
+        self._thoughts.clear()
+        block = thinking_block(Reasoning(text, end.proof, end.is_redacted))
+        if block is not None:
+            out.append(self._chunk({"thinking_blocks": [block]}))
+
+    def _end(self, out: list[bytes]) -> None:
+        self._is_over = True
+        silent = self._indexes.keys() - self._begun - self._custom
+        # Clients parse the arguments that they got.
+        out += [self._call(key, {"arguments": "{}"}) for key in sorted(silent)]
+        out.append(self._chunk({}, WORDS[self._finish.reason if self._finish else "stop"]))
+        if self._includes_usage and self._usage is not None:
+            usage = _encode(write_usage(self._usage))
+            out.append(b'%b,"choices":[],"usage":%b}\n\n' % (self._head, usage))
+        out.append(b"data: [DONE]\n\n")

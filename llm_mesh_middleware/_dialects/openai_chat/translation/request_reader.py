@@ -1,0 +1,286 @@
+"""A client's chat completion request, in the neutral form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, cast
+
+import msgspec
+
+from ...._core.conversation.parts import (
+    Audio,
+    Document,
+    Image,
+    Part,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+    ToolResult,
+)
+from ...._core.conversation.request import (
+    Conversation,
+    OutputFormat,
+    Thinking,
+    Tool,
+    ToolChoice,
+    Turn,
+)
+from ...._core.values.payload import Fields
+from ...translation.proofs import open_proof
+from ...translation.requests import BodyDecoder, malformed, unsupported
+from ...translation.texts import json_object, read_data_url
+from .shapes import Call, Content, Message, PartMember, Request, ToolMember
+
+__all__ = ["read_request"]
+
+_decode = BodyDecoder(Request)
+
+_SYSTEM = ("system", "developer")
+# Members without an effect that a client could see.
+_QUIET = frozenset(
+    (
+        "metadata",
+        "prediction",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "store",
+        "stream_options",
+        "user",
+    )
+)
+_NAMES = {
+    "output": "response_format",
+    "thinking": "reasoning_effort",
+    "turns": "messages",
+}
+
+
+def read_request(fields: Fields) -> Conversation:
+    """Return what a request asks for.
+
+    Raises:
+        MalformedRequest: It is no chat completion request.
+        UnsupportedField: It asks for what no translation carries.
+    """
+    asked, extra = _decode(fields)
+    _refuse_untranslatable(asked)
+    system, turns = _read_messages(asked.messages)
+    names = dict(_NAMES)
+    if asked.max_completion_tokens is not None:
+        names["max_tokens"] = "max_completion_tokens"
+    stop = (asked.stop,) if isinstance(asked.stop, str) else tuple(asked.stop or ())
+    effort = asked.reasoning_effort
+    return Conversation(
+        dialect="openai.chat",
+        model=asked.model,
+        stream=asked.stream is True,
+        include_usage=asked.stream_options is not None
+        and asked.stream_options.include_usage is True,
+        system=system,
+        turns=turns,
+        tools=tuple(_read_tools(asked.tools)),
+        tool_choice=_read_choice(asked),
+        parallel_tool_calls=asked.parallel_tool_calls,
+        max_tokens=asked.max_completion_tokens or asked.max_tokens,
+        temperature=asked.temperature,
+        top_p=asked.top_p,
+        top_k=asked.top_k,
+        stop=stop,
+        seed=asked.seed,
+        frequency_penalty=asked.frequency_penalty,
+        presence_penalty=asked.presence_penalty,
+        logit_bias=fields["logit_bias"] if asked.logit_bias else None,
+        n=asked.n,
+        logprobs=asked.logprobs,
+        top_logprobs=asked.top_logprobs,
+        output=_read_output(asked),
+        thinking=None if effort is None else Thinking(effort=effort, shows=True),
+        verbosity=asked.verbosity,
+        service_tier=asked.service_tier,
+        user=asked.safety_identifier or asked.user,
+        metadata=fields["metadata"] if asked.metadata else None,
+        extra=extra,
+        quiet=_QUIET,
+        names=names,
+    )
+
+
+def _refuse_untranslatable(asked: Request) -> None:
+    for name in ("functions", "function_call"):
+        if _is_given(getattr(asked, name)):
+            raise unsupported(name, "cannot be translated; use tools")
+    for name in ("audio", "web_search_options"):
+        if _is_given(getattr(asked, name)):
+            raise unsupported(name, "cannot be translated")
+    if any(modality != "text" for modality in asked.modalities or ()):
+        raise unsupported("modalities", "can be translated for text only")
+
+
+def _is_given(member: msgspec.Raw | msgspec.UnsetType) -> bool:
+    return member is not msgspec.UNSET and bytes(member) not in (b"null", b"[]")
+
+
+def _raw(member: msgspec.Raw | msgspec.UnsetType) -> bytes:
+    return bytes(cast(msgspec.Raw, member)) if _is_given(member) else b""
+
+
+def _read_messages(messages: list[Message]) -> tuple[tuple[Text, ...], tuple[Turn, ...]]:
+    """Return the leading instructions, and the turns after them."""
+    system: list[Text] = []
+    turns: list[Turn] = []
+    results: list[Part] = []
+    names: dict[str, tuple[str, bool]] = {}
+    for index, message in enumerate(messages):
+        where = f"messages[{index}]"
+        if message.role == "tool":
+            results.append(_read_result(message, names, where))
+            continue
+        parts = tuple(_read_content(message.content, where))
+        if results and message.role != "user":
+            turns.append(Turn("user", tuple(results)))
+            results = []
+        if message.role in _SYSTEM:
+            if turns:
+                turns.append(Turn("system", parts))
+            else:
+                system += [part for part in parts if isinstance(part, Text)]
+        elif message.role == "user":
+            turns.append(Turn("user", (*results, *parts)))
+            results = []
+        elif message.role == "assistant":
+            turns.append(Turn("assistant", tuple(_read_assistant(message, parts, names, where))))
+        else:
+            raise malformed(f"{where}.role", f"{message.role!r} is not a role that is translated")
+    if results:
+        turns.append(Turn("user", tuple(results)))
+    return tuple(system), tuple(turns)
+
+
+def _read_result(message: Message, names: dict[str, tuple[str, bool]], where: str) -> ToolResult:
+    call_id = message.tool_call_id
+    if not call_id:
+        raise malformed(f"{where}.tool_call_id", "is required of a tool's message")
+    name, is_custom = names.get(call_id, ("", False))
+    parts = tuple(_read_content(message.content, where))
+    return ToolResult(call_id, parts, name, is_custom=is_custom)
+
+
+def _read_assistant(
+    message: Message, parts: tuple[Part, ...], names: dict[str, tuple[str, bool]], where: str
+) -> Iterator[Part]:
+    if _is_given(message.function_call):
+        raise unsupported(f"{where}.function_call", "cannot be translated; use tool_calls")
+    yield from _read_reasoning(message)
+    yield from parts
+    if message.refusal:
+        yield Refusal(message.refusal)
+    for index, call in enumerate(message.tool_calls or ()):
+        read = _read_call(call, f"{where}.tool_calls[{index}]")
+        names[read.id] = (read.name, read.is_custom)
+        yield read
+
+
+def _read_reasoning(message: Message) -> Iterator[Part]:
+    for block in message.thinking_blocks or ():
+        sealed = block.data or block.signature or ""
+        proof, is_redacted = open_proof(sealed, native="a")
+        yield Reasoning(block.thinking, proof, is_redacted or bool(block.data))
+    if message.reasoning_content and not message.thinking_blocks:
+        yield Reasoning(message.reasoning_content)
+
+
+def _read_call(call: Call, where: str) -> ToolCall:
+    extra = call.extra_content and call.extra_content.google
+    proof = None
+    if extra and extra.thought_signature:
+        proof, _ = open_proof(extra.thought_signature, native="g")
+    if call.custom is not None:
+        return ToolCall(call.id, call.custom.name, call.custom.input, True, proof)
+    if call.function is None:
+        raise malformed(f"{where}.function", "is required")
+    arguments = call.function.arguments or "{}"
+    if json_object(arguments) is None:
+        raise malformed(f"{where}.function.arguments", "is not a JSON object")
+    return ToolCall(call.id, call.function.name, arguments, False, proof)
+
+
+def _read_content(content: Content, where: str) -> Iterator[Part]:
+    if content is None:
+        return
+    if isinstance(content, str):
+        yield Text(content)
+        return
+    for index, part in enumerate(content):
+        yield _read_part(part, f"{where}.content[{index}]")
+
+
+def _read_part(part: PartMember, where: str) -> Part:
+    cache = None if part.cache_control is None else part.cache_control.ttl or ""
+    match part.type:
+        case "text":
+            return Text(part.text, cache)
+        case "refusal":
+            return Refusal(part.refusal)
+        case "image_url" if part.image_url is not None:
+            given = part.image_url
+            url, detail = (given, None) if isinstance(given, str) else (given.url, given.detail)
+            if (found := read_data_url(url)) is not None:
+                return Image(*found, detail=detail, cache=cache)
+            return Image(url=url, detail=detail, cache=cache)
+        case "input_audio" if part.input_audio is not None:
+            return Audio(part.input_audio.format, part.input_audio.data, cache)
+        case "file" if part.file is not None:
+            file = part.file
+            found = read_data_url(file.file_data or "") or ("application/pdf", file.file_data or "")
+            id, title = file.file_id or "", file.filename or ""
+            return Document(*found, file_id=id, title=title, cache=cache)
+    raise malformed(where, f"{part.type!r} is not a part that is translated")
+
+
+def _read_tools(tools: list[ToolMember] | None) -> Iterator[Tool]:
+    for index, tool in enumerate(tools or ()):
+        cache = None if tool.cache_control is None else tool.cache_control.ttl or ""
+        if tool.function is not None:
+            function = tool.function
+            schema = _raw(function.parameters)
+            description = function.description or ""
+            yield Tool(function.name, description, schema, function.strict, cache=cache)
+        elif tool.custom is not None:
+            custom = tool.custom
+            grammar = _raw(custom.format)
+            yield Tool(custom.name, custom.description or "", is_custom=True, grammar=grammar)
+        else:
+            raise malformed(f"tools[{index}]", "is neither a function nor a custom tool")
+
+
+def _read_choice(asked: Request) -> ToolChoice | None:
+    choice = asked.tool_choice
+    if choice is None:
+        return None
+    if isinstance(choice, str):
+        if choice not in ("auto", "required", "none"):
+            raise malformed("tool_choice", f"{choice!r} is none of auto, required, none")
+        return ToolChoice(cast(Literal["auto", "required", "none"], choice))
+    if choice.allowed_tools is not None:
+        mode: Literal["auto", "required"] = (
+            "required" if choice.allowed_tools.mode == "required" else "auto"
+        )
+        named: list[Any] = [tool.function or tool.custom for tool in choice.allowed_tools.tools]
+        return ToolChoice(mode, allowed=tuple(tool.name for tool in named if tool))
+    name = choice.function or choice.custom
+    if name is None:
+        raise malformed("tool_choice", "names no tool")
+    return ToolChoice("tool", name.name)
+
+
+def _read_output(asked: Request) -> OutputFormat | None:
+    form = asked.response_format
+    if form is None or form.type == "text":
+        return None
+    schema = form.json_schema
+    if form.type == "json_schema" and schema is not None:
+        given = _raw(schema.schema) or b"{}"
+        return OutputFormat(given, schema.name, schema.description or "", schema.strict)
+    return OutputFormat()

@@ -1,0 +1,234 @@
+"""A conversation as a chat completion request to a provider."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from ...._core.conversation.parts import (
+    Audio,
+    Document,
+    Image,
+    Part,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+    ToolResult,
+)
+from ...._core.conversation.request import Conversation, Tool, Turn
+from ...._core.conversation.writing import DialectOptions, Losses, Written
+from ...translation.texts import (
+    CUSTOM_SCHEMA,
+    arguments_of,
+    data_url,
+    document_text,
+    flat_parts,
+    text_of,
+    without_none,
+)
+from ...translation.thinking import effort_of, is_off
+
+__all__ = ["write_request"]
+
+_NO_SCHEMA = msgspec.Raw(b'{"type":"object","properties":{}}')
+# The longest name of a user that OpenAI takes.
+_MAX_USER = 64
+
+
+def write_request(
+    conversation: Conversation, options: DialectOptions, *, model: str | None, streams: bool
+) -> Written:
+    """Return a conversation as the members of a chat completion request.
+
+    Raises:
+        UnsupportedField: It asks for what chat completions cannot say.
+    """
+    losses = Losses(conversation, options, "chat completions")
+    if conversation.n is not None and conversation.n > 1:
+        losses.refuse(conversation.name_of("n"))
+    if conversation.logprobs:
+        losses.refuse(conversation.name_of("logprobs"))
+    losses.drop("top_k")
+    losses.drop_extra()
+    writer = _MessageWriter(options, losses)
+    members = without_none(
+        model=model,
+        messages=list(writer.messages(conversation)),
+        temperature=conversation.temperature,
+        top_p=conversation.top_p,
+        stop=list(conversation.stop) or None,
+        seed=conversation.seed,
+        frequency_penalty=conversation.frequency_penalty,
+        presence_penalty=conversation.presence_penalty,
+        logit_bias=conversation.logit_bias,
+        verbosity=conversation.verbosity,
+        service_tier=conversation.service_tier,
+        user=None if conversation.user is None else _short(conversation.user),
+        reasoning_effort=_effort(conversation, options, losses),
+        response_format=_output(conversation),
+        **{options.max_tokens_field: conversation.max_tokens},
+    )
+    members |= _tools(conversation)
+    if streams:
+        members["stream"] = True
+    return Written(members, losses.names)
+
+
+class _MessageWriter:
+    """Writes turns as messages."""
+
+    def __init__(self, options: DialectOptions, losses: Losses) -> None:
+        self._sends_reasoning = options.sends_reasoning
+        self._losses = losses
+
+    def messages(self, conversation: Conversation) -> Iterator[dict[str, Any]]:
+        if text := text_of(conversation.system, "\n\n"):
+            yield {"role": "system", "content": text}
+        for turn in conversation.turns:
+            if turn.role == "assistant":
+                yield self._assistant(turn)
+            elif turn.role == "system":
+                yield {"role": "system", "content": text_of(turn.parts, "\n\n")}
+            else:
+                yield from self._user(turn)
+
+    def _user(self, turn: Turn) -> Iterator[dict[str, Any]]:
+        """Results come first, each a message of text; what else they hold follows the last."""
+        rest: list[Part] = []
+        for part in turn.parts:
+            if isinstance(part, ToolResult):
+                content, others = _result(part)
+                yield {"role": "tool", "tool_call_id": part.call_id, "content": content}
+                rest += others
+        rest += [part for part in turn.parts if not isinstance(part, ToolResult)]
+        if rest or not turn.parts:
+            yield {"role": "user", "content": self._content(rest)}
+
+    def _assistant(self, turn: Turn) -> dict[str, Any]:
+        text = text_of(turn.parts)
+        calls = [_call(part) for part in turn.parts if isinstance(part, ToolCall)]
+        message: dict[str, Any] = {"role": "assistant", "content": text or (None if calls else "")}
+        if calls:
+            message["tool_calls"] = calls
+        if self._sends_reasoning:
+            thoughts = [part.text for part in turn.parts if isinstance(part, Reasoning)]
+            if any(thoughts):
+                message["reasoning_content"] = "".join(thoughts)
+        return message
+
+    def _content(self, parts: Sequence[Part]) -> str | list[dict[str, Any]]:
+        if len(parts) == 1 and isinstance(parts[0], Text):
+            return parts[0].text
+        return [self._part(part) for part in flat_parts(parts)]
+
+    def _part(self, part: Part) -> dict[str, Any]:
+        match part:
+            case Text() | Refusal():
+                return {"type": "text", "text": part.text}
+            case Image():
+                if part.file_id:
+                    self._losses.refuse("file_id", "is an id of another provider's account")
+                url = part.url or data_url(part.media_type, part.data)
+                return {"type": "image_url", "image_url": without_none(url=url, detail=part.detail)}
+            case Audio():
+                data = {"data": part.data, "format": part.format}
+                return {"type": "input_audio", "input_audio": data}
+            case Document():
+                return self._document(part)
+        raise TypeError(f"{type(part).__name__} is no part of a user's message")
+
+    def _document(self, part: Document) -> dict[str, Any]:
+        if part.text:
+            return {"type": "text", "text": document_text(part)}
+        if part.file_id:
+            self._losses.refuse("file_id", "is an id of another provider's account")
+        if part.url:
+            self._losses.refuse("document", "by URL cannot be translated to chat completions")
+        file = {"filename": part.title or "document.pdf"}
+        return {"type": "file", "file": file | {"file_data": data_url(part.media_type, part.data)}}
+
+
+def _result(result: ToolResult) -> tuple[str, list[Part]]:
+    """Return a result as text, and its parts that a tool's message cannot hold."""
+    texts: list[str] = []
+    others: list[Part] = []
+    for part in flat_parts(result.parts):
+        if isinstance(part, Text | Refusal):
+            texts.append(part.text)
+        elif isinstance(part, Document) and part.text:
+            texts.append(document_text(part))
+        else:
+            others.append(part)
+    text = "\n".join(texts)
+    if result.is_error and not text.lower().startswith("error"):
+        text = f"[tool error] {text}"
+    return text, others
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    function = {"name": call.name, "arguments": arguments_of(call) or "{}"}
+    return {"id": call.id, "type": "function", "function": function}
+
+
+def _tools(conversation: Conversation) -> dict[str, Any]:
+    choice = conversation.tool_choice
+    tools = conversation.tools
+    if choice is not None and choice.allowed:
+        tools = tuple(tool for tool in tools if tool.name in choice.allowed)
+    if not tools:
+        return {}
+    members: dict[str, Any] = {"tools": list(map(_tool, tools))}
+    if choice is not None:
+        named = {"type": "function", "function": {"name": choice.name}}
+        members["tool_choice"] = named if choice.mode == "tool" else choice.mode
+    if conversation.parallel_tool_calls is not None:
+        members["parallel_tool_calls"] = conversation.parallel_tool_calls
+    return members
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    schema = msgspec.Raw(tool.schema) if tool.schema else _NO_SCHEMA
+    description = tool.description
+    if tool.is_custom:
+        schema = msgspec.Raw(CUSTOM_SCHEMA)
+        if tool.grammar:
+            description += f"\nThe input has this form: {tool.grammar.decode()}"
+    function = without_none(
+        name=tool.name, description=description or None, parameters=schema, strict=tool.strict
+    )
+    return {"type": "function", "function": function}
+
+
+def _effort(conversation: Conversation, options: DialectOptions, losses: Losses) -> str | None:
+    thinking = conversation.thinking
+    if thinking is None:
+        return None
+    if options.thinking == "off":
+        if not is_off(thinking):
+            losses.drop("thinking")
+        return None
+    return effort_of(thinking)
+
+
+def _output(conversation: Conversation) -> dict[str, Any] | None:
+    output = conversation.output
+    if output is None:
+        return None
+    if not output.schema:
+        return {"type": "json_object"}
+    schema = without_none(
+        name=output.name or "output",
+        description=output.description or None,
+        schema=msgspec.Raw(output.schema),
+        strict=output.strict,
+    )
+    return {"type": "json_schema", "json_schema": schema}
+
+
+def _short(user: str) -> str:
+    """Return a name that OpenAI takes: a longer one stands for itself by its hash."""
+    return user if len(user) <= _MAX_USER else sha256(user.encode()).hexdigest()

@@ -1,0 +1,60 @@
+"""Reads a stream of server-sent events as deltas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..._core.conversation.answer import Delta, End
+from ..._core.http.sse import EventCutter, EventTooLong, event_data, event_name
+from ...exceptions import UpstreamProtocolError
+
+__all__ = ["ServerSentReader"]
+
+# As for events that are passed on: longer than any with an image in it.
+_MAX_EVENT_BYTES = 16 * 2**20
+
+ReadEvent = Callable[[bytes, bytes, list[Delta]], None]
+
+
+class ServerSentReader:
+    """Cuts the events out of bytes; `read` adds the deltas of one to a list, given data and name.
+
+    `close` is called at the end of the bytes: it adds what the dialect allows to be left unsaid.
+    """
+
+    __slots__ = ("_close", "_cutter", "_read")
+
+    def __init__(self, read: ReadEvent, close: Callable[[list[Delta]], None]) -> None:
+        self._read = read
+        self._close = close
+        self._cutter = EventCutter(_MAX_EVENT_BYTES)
+
+    def feed(self, data: bytes) -> list[Delta]:
+        """Return the deltas that `data` completes.
+
+        Raises:
+            UpstreamProtocolError: An event is too long, or cannot be read.
+        """
+        deltas: list[Delta] = []
+        try:
+            for event in self._cutter.feed(data):
+                if said := event_data(event):
+                    self._read(said, event_name(event), deltas)
+        except EventTooLong:
+            raise UpstreamProtocolError(
+                f"sent an event of more than {_MAX_EVENT_BYTES} bytes"
+            ) from None
+        return deltas
+
+    def finish(self) -> list[Delta]:
+        """Return what the end completes; half an event is nothing."""
+        deltas: list[Delta] = []
+        rest = self._cutter.rest()
+        if rest and (said := event_data(rest)):
+            try:
+                self._read(said, event_name(rest), deltas)
+            except UpstreamProtocolError:
+                deltas.clear()
+        if not (deltas and isinstance(deltas[-1], End)):
+            self._close(deltas)
+        return deltas

@@ -1,0 +1,93 @@
+"""Reads error objects of any form into the neutral form; providers mix the forms of dialects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..._core.conversation.fault import FaultKind, ProviderFault, kind_of_status
+from ..._core.values.lenient_json import parse_json
+from ..error_objects import read_fault
+
+__all__ = ["fault_of"]
+
+# How much of an error that is no JSON is shown, and of the words of one that is.
+_MAX_SHOWN = 500
+_MAX_MESSAGE = 8192
+
+# Words that say more than the status that they come with.
+_KINDS: dict[str, FaultKind] = {
+    "overloaded": "overloaded",
+    "overloaded_error": "overloaded",
+    "unavailable": "overloaded",
+    "billing_error": "billing",
+}
+# How providers say that the input is longer than their model takes; clients match on the code.
+_TOO_LONG = (
+    "prompt is too long",
+    "input is too long",
+    "exceeds the maximum number of tokens",
+    "maximum context length",
+    "context window",
+)
+
+
+def fault_of(status: int, body: bytes) -> ProviderFault:
+    """Return what an error says; the words decide on the status where that is a success."""
+    said = read_fault(body)
+    if status < 400:
+        status = said.status
+    error = _error_in(body)
+    if error is None:
+        return ProviderFault(
+            kind=kind_of_status(status), status=status, message=_shown(body) or f"status {status}"
+        )
+    message = error.get("message")
+    words = {word.lower() for word in said.reasons}
+    kind = next((_KINDS[word] for word in words if word in _KINDS), kind_of_status(status))
+    text = message if isinstance(message, str) and message else f"status {status}"
+    return ProviderFault(
+        kind=kind,
+        status=status,
+        message=text[:_MAX_MESSAGE],
+        code=_code(error, text),
+        param=_text(error.get("param")),
+        reasons=said.reasons,
+    )
+
+
+def _error_in(body: bytes) -> dict[str, Any] | None:
+    """Return the members of the error object, wherever the body has it."""
+    try:
+        value = parse_json(body)
+    except ValueError:
+        return None
+    if isinstance(value, list) and value:
+        value = value[0]
+    if not isinstance(value, dict):
+        return None
+    error = value.get("error")
+    if isinstance(error, str):
+        return {"message": error}
+    if isinstance(error, dict):
+        return error
+    if "message" not in value and isinstance(value.get("detail"), str):
+        return {"message": value["detail"]}
+    return value
+
+
+def _code(error: dict[str, Any], message: str) -> str | None:
+    code = _text(error.get("code"))
+    if code is None and any(words in message.lower() for words in _TOO_LONG):
+        return "context_length_exceeded"
+    return code
+
+
+def _text(value: object) -> str | None:
+    return value[:256] if isinstance(value, str) and value else None
+
+
+def _shown(body: bytes) -> str:
+    """Return the beginning of an error in plain text; a page of HTML says nothing to a program."""
+    text = body.decode(errors="ignore").strip()[:_MAX_SHOWN]
+    shown = "".join(char if char.isprintable() else " " for char in text)
+    return "" if shown.startswith("<") else shown

@@ -1,0 +1,55 @@
+"""Proofs of reasoning, carried through clients that know only those of their own dialect.
+
+A client keeps a text that it cannot read and sends it back. In its place it is given an envelope,
+
+    llm-mesh. + base64url(one letter for the dialect that can verify the proof + the proof)
+
+the letter in upper case where the reasoning is redacted. A proof of the client's own dialect needs
+no envelope. What comes back is opened; a provider is sent its own proofs only, never a foreign one.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+
+from ..._core.conversation.parts import Proof
+
+__all__ = ["open_proof", "seal"]
+
+_MARK = "llm-mesh."
+# Reasoning that its provider gave no proof of; the client's dialect demands one all the same.
+_UNPROVED = "n"
+
+
+def seal(proof: Proof | None, *, native: str, is_redacted: bool = False) -> str:
+    """Return the text that a client is given for a proof, or for the lack of one.
+
+    Args:
+        proof: the provider's proof.
+        native: the letter of the client's own dialect.
+        is_redacted: whether the proof is all there is of the reasoning.
+    """
+    if proof is not None and proof.dialect == native:
+        return proof.value
+    letter, value = (_UNPROVED, "") if proof is None else (proof.dialect, proof.value)
+    inside = (letter.upper() if is_redacted else letter) + value
+    return _MARK + urlsafe_b64encode(inside.encode()).decode()
+
+
+def open_proof(text: str, *, native: str) -> tuple[Proof | None, bool]:
+    """Return the proof in what a client sent back, and whether its reasoning is redacted.
+
+    A text without the mark is a proof of the client's own dialect.
+    """
+    if not text:
+        return None, False
+    if not text.startswith(_MARK):
+        return Proof(native, text), False
+    try:
+        inside = urlsafe_b64decode(text.removeprefix(_MARK)).decode()
+    except ValueError:  # damaged on its way: nobody could verify it
+        return None, False
+    letter, value = inside[:1], inside[1:]
+    if letter in ("", _UNPROVED):
+        return None, False
+    return Proof(letter.lower(), value), letter.isupper()

@@ -1,0 +1,166 @@
+"""A provider's stream translated into a client's events.
+
+bytes ─► decoder ─► reader ─► deltas ─► writer ─► events
+                                │
+                                ├─ Failed, and no event was written ─► the response is refused
+                                └─ the bytes end without End ─► an error event, never an end
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..._core.conversation.answer import (
+    Delta,
+    End,
+    Failed,
+    Finish,
+    FinishReason,
+    Start,
+    Usage,
+)
+from ..._core.conversation.fault import ProviderFault
+from ..._core.conversation.sides import EventReader, EventWriter
+from ..._core.dialect import WholeAnswer
+from ..._core.http.decoding import DecodingError, StreamDecoder
+from ..._core.values.summary import AnswerSummary
+from ...exceptions import AnswerableError, StreamInterrupted, UpstreamProtocolError
+from .whole import Accumulator
+
+__all__ = ["REASONS", "TranslatingRelay"]
+
+# The neutral reasons by the words that OpenTelemetry's examples have.
+REASONS: dict[FinishReason | None, str | None] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "refused": "content_filter",
+    "paused": "pause_turn",
+    None: None,
+}
+
+
+class TranslatingRelay:
+    """Translates one stream."""
+
+    def __init__(
+        self,
+        host: str,
+        reader: EventReader,
+        writer: EventWriter,
+        *,
+        refuse: Callable[[ProviderFault], WholeAnswer],
+        decoder: StreamDecoder | None = None,
+        keep: Callable[[Accumulator], bytes | None] | None = None,
+    ) -> None:
+        """Translate the stream of a provider.
+
+        Args:
+            host: The provider's host, for what is said of its errors.
+            reader: Reads the provider's bytes.
+            writer: Writes the client's events.
+            refuse: Makes a whole response of an error that the stream begins with.
+            decoder: Decompresses the stream.
+            keep: Writes the answer as a whole, for a record of its content.
+        """
+        self._host = host
+        self._reader = reader
+        self._writer = writer
+        self._refuse = refuse
+        self._decoder = decoder
+        self._keep = keep
+        self._kept = Accumulator() if keep is not None else None
+        self._start = Start()
+        self._usage: Usage | None = None
+        self._finish: FinishReason | None = None
+        self._has_ended = False
+        self.events = 0
+        self.has_event = False
+        self.refusal: WholeAnswer | None = None
+        self.error: Exception | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the stream has come to its own end, or to an error."""
+        return self._has_ended or self.error is not None
+
+    @property
+    def summary(self) -> AnswerSummary:
+        """What was seen of the answer so far."""
+        body = self._keep(self._kept) if self._keep is not None and self._kept is not None else None
+        return AnswerSummary(
+            id=self._start.id or None,
+            model=self._start.model or None,
+            finish_reasons=(REASONS[self._finish],),
+            usage=self._usage,
+            events=self.events,
+            body=body,
+        )
+
+    def feed(self, data: bytes, /) -> bytes:
+        """Return the events that `data` makes for the client."""
+        if self.is_over:
+            return b""
+        try:
+            if self._decoder is not None:
+                data = self._decoder.feed(data)
+            return self._write(self._reader.feed(data))
+        except DecodingError as exc:
+            return self._break(f"sent a stream that cannot be read: {exc}")
+        except UpstreamProtocolError as exc:
+            return self._break(exc.message)
+
+    def finish(self) -> bytes:
+        """Return what the end of the stream makes; an error event if it was cut off."""
+        if self.is_over:
+            return b""
+        try:
+            passed = self._write(self._reader.finish())
+        except UpstreamProtocolError as exc:
+            return self._break(exc.message)
+        if not self.is_over:
+            passed += self._break("ended its stream too early")
+        return passed
+
+    def abort(self, error: Exception) -> bytes:
+        """Return an event that tells of the error."""
+        if self._has_ended:
+            return b""
+        self.error = self.error or error
+        message = error.message if isinstance(error, AnswerableError) else "the stream broke off"
+        return self._writer.fail(StreamInterrupted(message))
+
+    def _write(self, deltas: Sequence[Delta]) -> bytes:
+        if not deltas:
+            return b""
+        for delta in deltas:
+            self._note(delta)
+        if self._kept is not None:
+            self._kept.add(deltas)
+        if self.refusal is not None:
+            return b""
+        passed = self._writer.write(deltas)
+        self.has_event = self.has_event or bool(passed)
+        return passed
+
+    def _note(self, delta: Delta) -> None:
+        """Take what a delta says of the answer as a whole."""
+        if isinstance(delta, Usage):
+            self._usage = delta.after(self._usage)
+            return
+        self.events += 1
+        if isinstance(delta, Start):
+            self._start = delta
+            self._usage = delta.usage or self._usage
+        elif isinstance(delta, Finish):
+            self._finish = delta.reason
+        elif isinstance(delta, End):
+            self._has_ended = True
+        elif isinstance(delta, Failed):
+            self.error = UpstreamProtocolError(f"{self._host} told of an error")
+            if not self.has_event:
+                self.refusal = self._refuse(delta.fault)
+
+    def _break(self, what: str) -> bytes:
+        self._has_ended = False
+        return self.abort(UpstreamProtocolError(f"{self._host} {what}"))

@@ -1,0 +1,51 @@
+"""Decodes a client's body for translation, and says in the client's terms what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+from ..._core.values.payload import Fields, encode_fields
+from ...exceptions import MalformedRequest, UnsupportedField
+
+__all__ = ["BodyDecoder", "malformed", "unsupported"]
+
+Members = TypeVar("Members", bound=msgspec.Struct)
+
+
+class BodyDecoder(Generic[Members]):
+    """Decodes a body to a struct; the members that the struct does not know are returned raw."""
+
+    __slots__ = ("_decode", "_known")
+
+    def __init__(self, kind: type[Members]) -> None:
+        self._decode = msgspec.json.Decoder(kind).decode
+        self._known = frozenset(field.encode_name for field in msgspec.structs.fields(kind))
+
+    def __call__(self, fields: Fields) -> tuple[Members, Fields]:
+        """Return the members that are known, and the others.
+
+        Raises:
+            MalformedRequest: A member is of another type than its dialect allows.
+        """
+        try:
+            members = self._decode(encode_fields(fields))
+        except msgspec.ValidationError as exc:
+            what, _, path = str(exc).partition(" - at `$")
+            path = path.rstrip("`").lstrip(".")
+            raise malformed(path or "body", what) from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+            raise MalformedRequest(f"the body cannot be translated: {exc}") from None
+        known = self._known
+        return members, {name: value for name, value in fields.items() if name not in known}
+
+
+def malformed(param: str, what: str) -> MalformedRequest:
+    """Return the error for a member that is not what its dialect says."""
+    return MalformedRequest(f"{param}: {what[:1].lower()}{what[1:]}", param=param)
+
+
+def unsupported(param: str, why: str) -> UnsupportedField:
+    """Return the error for a member that no translation carries."""
+    return UnsupportedField(f"{param} {why}", param=param)

@@ -1,0 +1,119 @@
+"""Small conversions that several dialects share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from ..._core.conversation.parts import Document, Part, Refusal, Text, ToolCall
+
+__all__ = [
+    "CUSTOM_SCHEMA",
+    "arguments_of",
+    "custom_arguments",
+    "custom_input",
+    "data_url",
+    "document_text",
+    "flat_parts",
+    "json_object",
+    "read_data_url",
+    "safe_id",
+    "text_of",
+    "without_none",
+]
+
+_ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+_ID_LENGTH = 64
+
+# What a custom tool looks like to a provider that knows functions only.
+CUSTOM_SCHEMA = b'{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}'
+
+_decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class _Input(msgspec.Struct):
+    input: str
+
+
+_decode_input = msgspec.json.Decoder(_Input).decode
+
+
+def safe_id(id: str) -> str:
+    """Return an id of letters, digits, `_` and `-`, at most 64 of them.
+
+    The same id gives the same one again, so that a call and its result agree without a record.
+    """
+    if id and len(id) <= _ID_LENGTH and _ID_CHARACTERS.issuperset(id):
+        return id
+    return "call_" + sha256(id.encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def json_object(text: str) -> msgspec.Raw | None:
+    """Return the JSON object in a text, unchanged; an empty one for no text; None for another."""
+    if text.strip() in ("", "null"):
+        return msgspec.Raw(b"{}")
+    try:
+        _decode_object(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return msgspec.Raw(text.encode())
+
+
+def custom_arguments(input: str) -> str:
+    """Return the arguments by which a function is given the free text of a custom tool."""
+    return msgspec.json.encode({"input": input}).decode()
+
+
+def custom_input(arguments: str) -> str:
+    """Return the free text in a function's arguments; all of them if they hold none."""
+    try:
+        return _decode_input(arguments).input
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return arguments
+
+
+def read_data_url(url: str) -> tuple[str, str] | None:
+    """Return media type and base64 data of a `data:` URL, or None for another URL."""
+    if not url.startswith("data:"):
+        return None
+    head, _, data = url.partition(",")
+    media_type, _, coding = head.removeprefix("data:").partition(";")
+    return (media_type.lower(), data) if coding.endswith("base64") else None
+
+
+def data_url(media_type: str, data: str) -> str:
+    """Return base64 data as a URL."""
+    return f"data:{media_type};base64,{data}"
+
+
+def text_of(parts: Iterable[Part], separator: str = "") -> str:
+    """Return the texts among the parts, joined."""
+    return separator.join(part.text for part in parts if isinstance(part, Text | Refusal))
+
+
+def flat_parts(parts: Iterable[Part]) -> Iterator[Part]:
+    """Yield the parts, those of a document in its place."""
+    for part in parts:
+        if isinstance(part, Document) and part.parts:
+            yield from flat_parts(part.parts)
+        else:
+            yield part
+
+
+def document_text(document: Document) -> str:
+    """Return a plain document as text that shows where it begins and ends."""
+    title = f" title={msgspec.json.encode(document.title).decode()}" if document.title else ""
+    return f"<document{title}>\n{document.text}\n</document>"
+
+
+def arguments_of(call: ToolCall) -> str:
+    """Return a call's arguments as JSON text, also those of a custom call."""
+    return custom_arguments(call.arguments) if call.is_custom else call.arguments
+
+
+def without_none(**members: Any) -> dict[str, Any]:
+    """Return the members that are not None."""
+    return {name: value for name, value in members.items() if value is not None}

@@ -1,0 +1,318 @@
+"""One attempt at a provider of another dialect than the client's.
+
+    client's request ─► Conversation ─► provider's request
+    client's answer  ◄─ Answer or deltas ◄─ provider's answer
+
+The two forms of an answer, JSON and events, convert into each other on the way: whether the
+provider streams need not be what the client asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from ..._core.conversation.answer import Answer, Failed
+from ..._core.conversation.fault import ProviderFault
+from ..._core.conversation.sides import ClientSide, ProviderSide
+from ..._core.conversation.writing import DialectOptions, Stamp
+from ..._core.dialect import (
+    BodyRelay,
+    ServedOperation,
+    Transformer,
+    UpstreamOptions,
+    WholeAnswer,
+)
+from ..._core.http.body_form import BodyForm, body_form
+from ..._core.http.decoding import DECODABLE, BodyDecoder, DecodingError, StreamDecoder
+from ..._core.http.response_headers import client_headers
+from ..._core.values.headers import Headers
+from ..._core.values.messages import ClientRequest, ResponseHead
+from ..._core.values.payload import Fields, encode_fields, raw
+from ..._core.values.summary import AnswerSummary
+from ...exceptions import UpstreamProtocolError
+from ..same import SameTransformer
+from ..same.fields import EVENTS, JSON, RawFields, coding, media_type, with_length, with_type
+from .relay import REASONS, TranslatingRelay
+from .whole import Accumulator, deltas_of
+
+__all__ = ["TranslatingTransformer", "Translation"]
+
+_AWS_EVENTS = "application/vnd.amazon.eventstream"
+_MAX_DECODED_PIECE = 16 * 2**20
+_MAX_HEADER = 1024
+
+# Fields of one vendor, which mean nothing to another or are refused by it.
+_VENDORS_FIELDS = (b"anthropic-", b"openai-", b"x-dashscope-", b"x-stainless-")
+# Where providers put the id of a request, best first.
+_REQUEST_IDS = (b"request-id", b"x-request-id", b"x-amzn-requestid", b"apim-request-id")
+
+_NONE = Headers(())
+
+
+Conversion = Callable[[ClientRequest, ServedOperation, UpstreamOptions], Transformer]
+
+
+class Translation:
+    """A client's dialect and a provider's, ready to make the conversion of each attempt."""
+
+    def __init__(
+        self,
+        client: ClientSide,
+        provider: ProviderSide,
+        operation: ServedOperation,
+        options: DialectOptions,
+        *,
+        envelope: Conversion | None = None,
+    ) -> None:
+        """Translate between two dialects.
+
+        Args:
+            client: The client's.
+            provider: The provider's.
+            operation: What the provider is asked for.
+            options: How the provider wants to be asked.
+            envelope: The conversion of the provider's own dialect: it sets what is configured for
+                the provider. Without it the provider's side says all that is to be sent.
+        """
+        self.client = client
+        self.provider = provider
+        self.operation = operation
+        self.options = options
+        self.envelope = envelope
+
+    def __call__(
+        self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
+    ) -> TranslatingTransformer:
+        """Return the conversion for one attempt at `upstream`."""
+        return TranslatingTransformer(self, request, operation, upstream)
+
+
+class TranslatingTransformer:
+    """Asks in the provider's dialect, and tells the client of the answer in its own.
+
+    Raises:
+        RequestError: The request cannot be translated.
+    """
+
+    def __init__(
+        self,
+        translation: Translation,
+        request: ClientRequest,
+        operation: ServedOperation,
+        upstream: UpstreamOptions,
+    ) -> None:
+        self._client, self._provider = translation.client, translation.provider
+        self._upstream = upstream
+        self._keeps_content = request.keeps_content
+        conversation = self._conversation = self._client.read_request(request)
+        self.wants_stream = conversation.stream
+        streams = self.wants_stream if upstream.stream is None else upstream.stream
+        self.model = self._model()
+        has_envelope = translation.envelope is not None
+        written = self._provider.write_request(
+            conversation,
+            translation.options,
+            model=conversation.model if has_envelope else self.model,
+            streams=streams,
+        )
+        self._headers = written.headers
+        self.dropped = written.dropped
+        self._members: Fields = {name: raw(value) for name, value in written.members.items()}
+        self._inner: Transformer | None = None
+        if translation.envelope is not None:
+            self._inner = translation.envelope(
+                replace(
+                    request, operation=translation.operation, fields=self._members, headers=_NONE
+                ),
+                translation.operation,
+                upstream,
+            )
+            self.model = self._inner.model
+        else:
+            self._members = {**upstream.defaults, **self._members}
+        created, token = request.mark
+        self._stamp = Stamp(created, token, self.model or "")
+        self._target = self._provider.target(
+            upstream.targets[operation], translation.operation, self.model, streams=streams
+        )
+
+    @property
+    def target(self) -> str:
+        """The provider's request target."""
+        return self._target if self._inner is None else self._inner.target
+
+    @property
+    def added_usage(self) -> bool:
+        """Whether the body asks for token counts that only the mesh wants."""
+        return self._inner is not None and self._inner.added_usage
+
+    def headers(self, fields: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[bytes, bytes], ...]:
+        """Return the fields without the client's vendor's, and with those of the dialect."""
+        configured = frozenset(self._upstream.headers)
+        kept = tuple(
+            field
+            for field in fields
+            if field in configured or not field[0].startswith(_VENDORS_FIELDS)
+        )
+        if self._inner is not None:
+            kept = self._inner.headers(kept)
+        names = {name for name, _ in kept}
+        return (*kept, *[field for field in self._headers if field[0] not in names])
+
+    def body(self) -> bytes:
+        """Return the provider's request."""
+        return encode_fields(self._members) if self._inner is None else self._inner.body()
+
+    def leave_addition_out(self) -> None:
+        """Do not ask for token counts in a stream."""
+        if self._inner is not None:
+            self._inner.leave_addition_out()
+
+    def is_refusal_of_addition(self, answer: WholeAnswer) -> bool:
+        """Return whether an error names the member that asks for token counts."""
+        return self._inner is not None and self._inner.is_refusal_of_addition(answer)
+
+    def is_stream(self, head: ResponseHead, begin: bytes = b"") -> bool | None:
+        """Return whether the provider sends events to a client that wants them."""
+        if not self.wants_stream or head.status >= 300:
+            return False
+        return _is_events(head, begin)
+
+    def whole(self, head: ResponseHead, body: bytes, *, max_bytes: int) -> WholeAnswer:
+        """Return the client's form of a whole answer, or of an error."""
+        body = self._decoded(head, body, max_bytes)
+        headers = self._client_headers(head)
+        if head.status >= 400:
+            return self._refusal(head, headers, body)
+        try:
+            if _is_events(head, body):
+                return self._joined(head, headers, body)
+            if self._provider.is_error(body):
+                return self._refusal(head, headers, body)
+            answer = self._provider.read_answer(body, self._stamp)
+            return self._told(head, headers, answer)
+        except UpstreamProtocolError as exc:
+            raise self._broken(exc.message) from exc
+
+    def relay(self, head: ResponseHead) -> tuple[RawFields, BodyRelay]:
+        """Return the client's fields, and what translates the events."""
+        headers = self._client_headers(head)
+        relay = TranslatingRelay(
+            self._upstream.host,
+            self._provider.event_reader(self._stamp),
+            self._client.event_writer(self._conversation, self._stamp),
+            refuse=lambda fault: self._fault_answer(headers, fault),
+            decoder=self._decoder(head),
+            keep=self._kept if self._keeps_content else None,
+        )
+        return with_type(headers, EVENTS), relay
+
+    def _model(self) -> str | None:
+        """The configured model, else the client's under the name that the provider has for it."""
+        if self._upstream.model is not None:
+            return self._upstream.model
+        asked = self._conversation.model
+        return None if asked is None else self._upstream.model_mapping.get(asked, asked)
+
+    def _told(self, head: ResponseHead, headers: RawFields, answer: Answer) -> WholeAnswer:
+        """Return an answer in the form that the client asked for."""
+        whole = self._client.write_answer(answer, self._conversation, self._stamp)
+        summary = AnswerSummary(
+            id=answer.id or None,
+            model=answer.model or None,
+            service_tier=answer.service_tier,
+            finish_reasons=(REASONS[answer.finish],),
+            usage=answer.usage,
+            body=whole if self._keeps_content else None,
+        )
+        body, media = whole, JSON
+        if self.wants_stream:
+            writer = self._client.event_writer(self._conversation, self._stamp)
+            body, media = writer.write(deltas_of(answer)), EVENTS
+        return WholeAnswer(head.status, with_length(with_type(headers, media), body), body, summary)
+
+    def _joined(self, head: ResponseHead, headers: RawFields, body: bytes) -> WholeAnswer:
+        """Return the answer that a stream amounts to, for a client that wants a whole one."""
+        reader, collected = self._provider.event_reader(self._stamp), Accumulator()
+        if media_type(head.headers) == _AWS_EVENTS and (decoder := self._decoder(head)) is not None:
+            body = decoder.feed(body)
+        deltas = [*reader.feed(body), *reader.finish()]
+        failed = next((delta for delta in deltas if isinstance(delta, Failed)), None)
+        if failed is not None:
+            return self._fault_answer(headers, failed.fault)
+        collected.add(deltas)
+        answer = collected.answer
+        if answer.finish is None:
+            raise UpstreamProtocolError("ended its stream too early")
+        return self._told(head, headers, answer)
+
+    def _refusal(self, head: ResponseHead, headers: RawFields, body: bytes) -> WholeAnswer:
+        """Return a provider's error; its key is cut out before the text is cut short."""
+        body = self._upstream.redact(body)
+        fault = self._provider.read_fault(head.status, head.headers, body)
+        return self._fault_answer(headers, fault)
+
+    def _fault_answer(self, headers: RawFields, fault: ProviderFault) -> WholeAnswer:
+        error = self._client.write_fault(fault)
+        headers = with_length(with_type(headers, JSON), error.body)
+        return WholeAnswer(error.status, headers, error.body, reasons=fault.reasons)
+
+    def _client_headers(self, head: ResponseHead) -> RawFields:
+        """Return the provider's fields that describe the answer, under the client's names."""
+        gone = (b"content-length", b"content-encoding", b"content-type")
+        fields = [field for field in client_headers(head.headers) if field[0] not in gone]
+        own = self._client.request_id_field
+        known = dict(fields)
+        id = next((known[name] for name in _REQUEST_IDS if name in known), None)
+        if id is not None and own not in known:
+            fields.append((own, id))
+        if self.dropped:
+            named = ", ".join(self.dropped).encode("ascii", "replace")[:_MAX_HEADER]
+            fields.append((b"x-llm-mesh-dropped", named))
+        return fields
+
+    def _kept(self, collected: Accumulator) -> bytes | None:
+        try:
+            return self._client.write_answer(collected.answer, self._conversation, self._stamp)
+        except UpstreamProtocolError:  # of an answer that was cut off
+            return None
+
+    def _decoder(self, head: ResponseHead) -> StreamDecoder | None:
+        """Return what makes the provider's events of its bytes, if anything has to."""
+        if isinstance(self._inner, SameTransformer):
+            return self._inner.decoder(head)
+        coded_as = coding(head.headers)
+        if not coded_as:
+            return None
+        if coded_as not in DECODABLE:
+            raise self._broken("sent a stream in a coding that was not asked for")
+        return BodyDecoder(coded_as, _MAX_DECODED_PIECE)
+
+    def _decoded(self, head: ResponseHead, body: bytes, max_bytes: int) -> bytes:
+        coded_as = coding(head.headers)
+        if not coded_as:
+            return body
+        if coded_as not in DECODABLE:
+            raise self._broken("answered in a coding that was not asked for")
+        decoder = BodyDecoder(coded_as, max_bytes)
+        try:
+            decoded = decoder.feed(body)
+            decoder.finish()
+        except DecodingError as exc:
+            raise self._broken(f"cannot be read: {exc}") from exc
+        return decoded
+
+    def _broken(self, what: str) -> UpstreamProtocolError:
+        return UpstreamProtocolError(f"{self._upstream.host} {what}")
+
+
+def _is_events(head: ResponseHead, begin: bytes) -> bool | None:
+    """Whether a body is events: by its first bytes, or by its label if they do not tell."""
+    form: BodyForm | None = BodyForm.OTHER
+    if begin and not coding(head.headers):
+        form = body_form(begin)
+    if form is BodyForm.OTHER:
+        return media_type(head.headers) in (EVENTS, _AWS_EVENTS)
+    return None if form is None else form is BodyForm.EVENTS

@@ -1,0 +1,149 @@
+"""Between the two forms of an answer: deltas, and the whole that they amount to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ..._core.conversation.answer import (
+    Answer,
+    CitationDelta,
+    Delta,
+    End,
+    Finish,
+    ReasoningDelta,
+    ReasoningEnd,
+    RefusalDelta,
+    Start,
+    TextDelta,
+    ToolArguments,
+    ToolStart,
+    Usage,
+)
+from ..._core.conversation.parts import (
+    Citation,
+    Part,
+    Proof,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+)
+
+__all__ = ["Accumulator", "deltas_of"]
+
+
+class Accumulator:
+    """Collects deltas; `answer` is what they amount to so far."""
+
+    def __init__(self) -> None:
+        self._start = Start()
+        self._parts: list[_Open] = []
+        self._calls: dict[int, _Open] = {}
+        self._finish: Finish | None = None
+        self._usage: Usage | None = None
+
+    def add(self, deltas: Iterable[Delta]) -> None:
+        """Take deltas, in their order."""
+        for delta in deltas:
+            match delta:
+                case TextDelta(text):
+                    self._last("text").pieces.append(text)
+                case ToolArguments(key, text):
+                    if key in self._calls:
+                        self._calls[key].pieces.append(text)
+                case ReasoningDelta(text):
+                    self._last("reasoning").pieces.append(text)
+                case ReasoningEnd(proof, is_redacted):
+                    self._end_reasoning(proof, is_redacted=is_redacted)
+                case RefusalDelta(text):
+                    self._last("refusal").pieces.append(text)
+                case ToolStart(key):
+                    self._calls[key] = call = _Open("call", delta)
+                    self._parts.append(call)
+                case CitationDelta(citation):
+                    self._last("text").citations.append(citation)
+                case Start():
+                    self._start = delta
+                    self._usage = delta.usage or self._usage
+                case Finish():
+                    self._finish = delta
+                case Usage():
+                    self._usage = delta.after(self._usage)
+                case _:
+                    pass
+
+    @property
+    def answer(self) -> Answer:
+        """The answer so far."""
+        finish = self._finish
+        return Answer(
+            id=self._start.id,
+            model=self._start.model,
+            parts=tuple(part.made() for part in self._parts),
+            finish=None if finish is None else finish.reason,
+            stop_sequence=None if finish is None else finish.stop_sequence,
+            usage=self._usage,
+        )
+
+    def _last(self, kind: str) -> _Open:
+        """Return the part that the next delta of this kind continues."""
+        if not self._parts or self._parts[-1].kind != kind or self._parts[-1].is_closed:
+            self._parts.append(_Open(kind))
+        return self._parts[-1]
+
+    def _end_reasoning(self, proof: Proof | None, *, is_redacted: bool) -> None:
+        if is_redacted:
+            self._parts.append(_Open("reasoning"))
+        part = self._last("reasoning")
+        part.proof, part.is_redacted, part.is_closed = proof, is_redacted, True
+
+
+class _Open:
+    """A part that may grow."""
+
+    __slots__ = ("citations", "is_closed", "is_redacted", "kind", "pieces", "proof", "start")
+
+    def __init__(self, kind: str, start: ToolStart | None = None) -> None:
+        self.kind = kind
+        self.start = start
+        self.pieces: list[str] = []
+        self.citations: list[Citation] = []
+        self.proof: Proof | None = None
+        self.is_redacted = False
+        self.is_closed = False
+
+    def made(self) -> Part:
+        text, start = "".join(self.pieces), self.start
+        if start is not None:
+            return ToolCall(start.id, start.name, text, start.is_custom, start.proof)
+        if self.kind == "reasoning":
+            return Reasoning(text, self.proof, self.is_redacted)
+        if self.kind == "refusal":
+            return Refusal(text)
+        return Text(text, citations=tuple(self.citations))
+
+
+def deltas_of(answer: Answer) -> Iterator[Delta]:
+    """Yield the deltas that amount to an answer; the last is missing if it has no reason to end."""
+    yield Start(answer.id, answer.model, answer.usage)
+    for key, part in enumerate(answer.parts):
+        match part:
+            case Text():
+                yield TextDelta(part.text)
+                yield from map(CitationDelta, part.citations)
+            case Refusal(text):
+                yield RefusalDelta(text)
+            case Reasoning():
+                if part.text:
+                    yield ReasoningDelta(part.text)
+                yield ReasoningEnd(part.proof, part.is_redacted)
+            case ToolCall():
+                yield ToolStart(key, part.id, part.name, part.is_custom, part.proof)
+                yield ToolArguments(key, part.arguments)
+            case _:
+                pass
+    if answer.usage is not None:
+        yield answer.usage
+    if answer.finish is not None:
+        yield Finish(answer.finish, answer.stop_sequence)
+        yield End()
