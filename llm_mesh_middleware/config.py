@@ -30,6 +30,7 @@ from ._schema.keys import (
     SecretKeyRef,
 )
 from ._schema.policy import LimitItem, LimitOverride, LLMPolicySpec, TargetRef, TokenWeights
+from ._schema.price import ModelPrices, PriceTier, TokenPrices
 from ._schema.provider import (
     LLMProviderSpec,
     OutlierDetection,
@@ -71,9 +72,11 @@ __all__ = [
     "LLMRouteSpec",
     "LimitItem",
     "LimitOverride",
+    "ModelPrices",
     "ObjectMeta",
     "OpenAIConfig",
     "OutlierDetection",
+    "PriceTier",
     "ProviderConfig",
     "ProviderConfigs",
     "RetryPolicy",
@@ -85,6 +88,7 @@ __all__ = [
     "StringMatch",
     "TargetRef",
     "TokenWeights",
+    "TokenPrices",
     "UpstreamTLS",
     "VertexConfig",
     "WorkloadSelector",

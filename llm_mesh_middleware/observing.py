@@ -13,6 +13,7 @@ quick and must not wait. What it raises is logged, once, and changes nothing for
 from __future__ import annotations
 
 from ._core.flow.observer import Observation, Observer
+from ._core.pricing.charge import Charge
 from ._core.values.decision import Decision
 from ._core.values.endpoint import Endpoint, TLSFiles
 from ._core.values.headers import Headers
@@ -24,6 +25,7 @@ from ._core.values.usage import Usage
 
 __all__ = [
     "AnswerSummary",
+    "Charge",
     "ClientRequest",
     "Decision",
     "Endpoint",

@@ -282,6 +282,22 @@ class MeshSettings(BaseSettings):
         " Default: true.",
     )
 
+    prices: Annotated[str, BeforeValidator(read_path), AfterValidator(check_file_name)] = Field(
+        default="none",
+        description="Prices of providers whose manifests have none: none, genai-prices (the extra"
+        " prices), or a file with a mapping of provider hosts to lists as in spec.prices."
+        " Default: none.",
+    )
+    cost_header: bool = Field(
+        default=False,
+        description="Whether replies that are not streams carry x-llm-mesh-cost. Default: false.",
+    )
+    cost_attributes: Annotated[tuple[_Name, ...], NoDecode, _Words] = Field(
+        default=(),
+        description="Attributes of the caller that llm_mesh.cost is counted by, separated by"
+        " commas. Default: none.",
+    )
+
     @classmethod
     def settings_customise_sources(
         cls,

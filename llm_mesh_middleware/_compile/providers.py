@@ -24,6 +24,8 @@ from ..config import AzureOpenAIConfig, LLMProvider, OpenAIConfig, ProviderConfi
 from ..config import OutlierDetection as OutlierDetectionConfig
 from .admission import Admission, admit
 from .keys import KeyReader
+from .price_book import PriceBook
+from .prices import compile_prices
 from .serving import Serving, lacks, serve
 from .translating import asked_operation
 
@@ -66,6 +68,7 @@ class CompiledProvider:
         *,
         endpoints: Mapping[str, str],
         environ: Mapping[str, str],
+        prices: PriceBook,
         secrets: Mapping[SecretName, Secret] | None = None,
     ) -> None:
         if not isinstance(resource.model, LLMProvider):
@@ -79,9 +82,14 @@ class CompiledProvider:
         self._check_tls()
         self._endpoint = self._connect_to(endpoints.get(self.host) or self._spec.endpoint)
         self._identity = ProviderIdentity(
-            resource.namespace, resource.name, self.host, repr((self._spec, self._endpoint))
+            resource.namespace,
+            resource.name,
+            self.host,
+            repr((self._spec.model_copy(update={"prices": ()}), self._endpoint)),
         )
         self._default, self._by_rule = self._settle_configs()
+        own = compile_prices(self._spec.prices, self._complain_of_price)
+        self._prices = prices.of(self.host, own)
 
     @property
     def rule_names(self) -> tuple[str, ...]:
@@ -119,6 +127,7 @@ class CompiledProvider:
             secrets=secrets,
             detection=_detection(self._spec.outlier_detection),
             max_concurrency=self._spec.max_concurrency,
+            prices=self._prices,
         )
 
     def _connect_to(self, url: str | None) -> Endpoint:
@@ -188,6 +197,9 @@ class CompiledProvider:
 
     def _depend_on(self, file: str) -> None:
         self._keys.depend_on(file)
+
+    def _complain_of_price(self, index: int, message: str) -> None:
+        self._complain(("spec", "prices", index, "model", "regex"), message)
 
     def _complain(self, path: _Path, message: str) -> None:
         self.problems.append(self.resource.problem(path, message))

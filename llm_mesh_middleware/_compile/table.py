@@ -35,6 +35,7 @@ from ..config import RouteRule as RuleConfig
 from ..exceptions import Problem
 from .matches import Workload, compile_match, in_gateways
 from .policies import Policies
+from .price_book import PriceBook, open_price_book
 from .providers import CompiledProvider
 from .translating import served_itself
 
@@ -68,6 +69,7 @@ def compile_manifest(
     endpoints: Mapping[str, str],
     timeouts: Timeouts,
     environ: Mapping[str, str],
+    prices: str = "none",
 ) -> Compiled:
     """Resolve a manifest for one workload.
 
@@ -77,9 +79,10 @@ def compile_manifest(
         endpoints: provider host -> base URL to connect to instead.
         timeouts: defaults for rules without timeouts.
         environ: where `apiKeyFrom.env` is looked up.
+        prices: `LLM_MESH_PRICES`.
     """
     compiler = _Compiler(manifest, workload, timeouts)
-    compiler.add_providers(endpoints, environ)
+    compiler.add_providers(endpoints, environ, open_price_book(prices))
     hosts = compiler.virtual_hosts()
     compiler.check_remnants()
     problems = (*manifest.problems, *compiler.problems, *compiler.policies.problems)
@@ -127,7 +130,11 @@ class _Compiler:
         self.files: dict[str, FileVersion] = {}
         self.problems: list[Problem] = []
 
-    def add_providers(self, endpoints: Mapping[str, str], environ: Mapping[str, str]) -> None:
+    def add_providers(
+        self, endpoints: Mapping[str, str], environ: Mapping[str, str], prices: PriceBook
+    ) -> None:
+        self.problems += prices.problems
+        self.files |= prices.files
         for resource in self._manifest.resources:
             if not isinstance(resource.model, LLMProvider):
                 continue
@@ -139,6 +146,7 @@ class _Compiler:
                 resource,
                 endpoints=endpoints,
                 environ=environ,
+                prices=prices,
                 secrets=self._manifest.secrets,
             )
             first = self._providers.setdefault(provider.host, provider)

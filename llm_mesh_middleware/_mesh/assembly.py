@@ -165,6 +165,7 @@ class Assembly:
             has_metrics=settings.metrics,
             has_asm_metrics=settings.asm_metrics,
             has_chunk_metrics=settings.chunk_metrics,
+            cost_attributes=settings.cost_attributes,
             tracer_provider=tracer_provider,
             meter_provider=meter_provider,
             logger_provider=logger_provider,
@@ -196,6 +197,7 @@ def _exchange_policy(settings: MeshSettings) -> ExchangePolicy:
         max_response_bytes=settings.max_response_bytes,
         forward=ForwardPolicy.extended(settings.forward_headers),
         show_routing=settings.response_headers,
+        show_cost=settings.cost_header,
         mesh_id=secrets.token_hex(8),
         key_refused=RefusedKeys(),
     )

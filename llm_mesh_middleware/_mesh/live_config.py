@@ -278,6 +278,7 @@ def compile_loaded(
         endpoints=settings.endpoints,
         timeouts=_timeouts(settings),
         environ=os.environ if environ is None else environ,
+        prices=settings.prices,
     )
 
 

@@ -6,9 +6,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from .base import EXTENSION, Count, FileName, Host, Wire
+from .base import EXTENSION, Count, FileName, Host, ListOf, Wire
 from .dialects import AnthropicConfig, AzureOpenAIConfig, BedrockConfig, OpenAIConfig
 from .duration import Duration
+from .price import ModelPrices
 from .values import check_base_url, check_path
 from .wording import fault_at
 
@@ -170,6 +171,12 @@ class LLMProviderSpec(Wire):
         default=None,
         description="Calls under way at once, from this process; more wait as long as a connection"
         " may take, then go to another backend. Default: no limit.",
+        json_schema_extra=EXTENSION,
+    )
+    prices: ListOf[ModelPrices] = Field(
+        default=(),
+        description="What the models cost; the first entry that matches counts. Default: those of"
+        " LLM_MESH_PRICES.",
         json_schema_extra=EXTENSION,
     )
     tls: UpstreamTLS | None = Field(

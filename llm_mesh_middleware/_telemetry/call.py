@@ -10,6 +10,7 @@ from opentelemetry import trace
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
 
 from .._core.flow.observer import Observation
+from .._core.pricing.charge import Charge
 from .._core.values.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
 from .._core.values.selection import Selection
 from .._core.values.summary import AnswerSummary
@@ -130,6 +131,9 @@ class CallObservation(Observation):
         if self._chunk_labels is not None:
             self._sinks.metrics.record_chunks(seconds, self._chunk_labels)
 
+    def charged(self, charge: Charge) -> None:
+        self._progress.charges += (charge,)
+
     def summarised(self, summary: AnswerSummary) -> None:
         self._progress.summary = summary
 
@@ -202,8 +206,27 @@ class CallObservation(Observation):
         if last is not None and progress.is_fallback:
             hosts = (semconv.FALLBACK_FROM, last.preferred_host), (semconv.FALLBACK_TO, _host(last))
             sinks.metrics.fallbacks.add(1, hosts)
+        for charge in progress.charges:
+            self._record_cost(charge)
         if labels is not None:
             self._measure(ending, labels)
+
+    def _record_cost(self, charge: Charge) -> None:
+        sinks, attributes = self._sinks, self._progress.request.attributes
+        model = sinks.models.requested(charge.model)
+        labels: Labels = ((semconv.PROVIDER_NAME, charge.provider),)
+        if model is not None:
+            labels = (*labels, (semconv.REQUEST_MODEL, model))
+        if charge.amount is None or charge.currency is None:
+            sinks.metrics.unpriced.add(1, labels)
+            return
+        labels = (*labels, (semconv.COST_CURRENCY, charge.currency))
+        if "consumer" in attributes:
+            labels = (*labels, (semconv.CONSUMER, clean(attributes["consumer"])))
+        for name in sinks.cost_attributes:
+            if name in attributes:
+                labels = (*labels, (semconv.ATTRIBUTE_PREFIX + name, clean(attributes[name])))
+        sinks.metrics.cost.add(charge.amount, labels)
 
     def _request_labels(self, ending: Ending, labels: CallLabels | None) -> Labels:
         """Return what requests are counted by; what was refused early has less of it."""

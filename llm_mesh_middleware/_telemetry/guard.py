@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from .._core.flow.observer import Observation, Observer
+from .._core.pricing.charge import Charge
 from .._core.values.decision import Decision
 from .._core.values.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
 from .._core.values.selection import Selection
@@ -110,6 +111,12 @@ class _Guarded(Observation):
         except Exception:
             self._complain()
 
+    def charged(self, charge: Charge) -> None:
+        try:
+            self._observation.charged(charge)
+        except Exception:
+            self._complain()
+
     def summarised(self, summary: AnswerSummary) -> None:
         try:
             self._observation.summarised(summary)
@@ -163,6 +170,10 @@ class _Several(Observation):
         for each in self._observations:
             if each.wants_chunks:
                 each.chunks(count)
+
+    def charged(self, charge: Charge) -> None:
+        for each in self._observations:
+            each.charged(charge)
 
     def summarised(self, summary: AnswerSummary) -> None:
         for each in self._observations:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from .._core.pricing.charge import Charge, add_up
 from .._core.values.messages import ClientRequest, UpstreamRequest
 from .._core.values.selection import Selection
 from .._core.values.summary import AnswerSummary
@@ -30,6 +31,7 @@ class CallProgress(msgspec.Struct):
     is_stream: bool = False
     summary: AnswerSummary | None = None
     attempts: int = 0
+    charges: tuple[Charge, ...] = ()
     upstream_request_id: str | None = None
 
     @property
@@ -48,6 +50,14 @@ class CallProgress(msgspec.Struct):
         """Whether the last attempt was not at the provider that the rule prefers."""
         last = self.last
         return last is not None and last.endpoint.provider_host != last.preferred_host
+
+    @property
+    def cost(self) -> tuple[str, int] | None:
+        """The currency and the nano-units of the whole call, or None.
+
+        Where attempts were billed in several currencies, it is what the last one is in.
+        """
+        return next(reversed(add_up(self.charges).items()), None)
 
     @property
     def first_chunk_s(self) -> float | None:

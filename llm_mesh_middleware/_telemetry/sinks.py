@@ -22,7 +22,8 @@ __all__ = ["Sinks"]
 class Sinks:
     """Made once per mesh. Without an SDK these are the API's own no-operations.
 
-    `workload` and `namespace` label ASM's counters; `has_asm_metrics` is whether they are wanted.
+    `workload` and `namespace` label ASM's counters; `has_asm_metrics` is whether they are wanted,
+    and `cost_attributes` name those of the caller that label costs.
     `has_http_spans` returns whether the HTTP client makes a span per attempt, so that we do not.
     """
 
@@ -37,5 +38,6 @@ class Sinks:
     namespace: str
     has_asm_metrics: bool
     has_chunk_metrics: bool
+    cost_attributes: tuple[str, ...]
     events: Events
     content: ContentCapture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from opentelemetry import _logs, metrics, trace
@@ -49,6 +49,7 @@ class Telemetry:
         has_metrics: bool = True,
         has_asm_metrics: bool = True,
         has_chunk_metrics: bool = False,
+        cost_attributes: Sequence[str] = (),
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
         logger_provider: LoggerProvider | None = None,
@@ -73,6 +74,7 @@ class Telemetry:
             namespace=namespace,
             has_asm_metrics=has_asm_metrics,
             has_chunk_metrics=has_chunk_metrics and has_metrics,
+            cost_attributes=tuple(cost_attributes),
             events=Events(logger),
             content=ContentCapture(wanted_capture(), logger, redact, emits=is_event_wanted()),
         )

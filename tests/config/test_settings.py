@@ -49,12 +49,19 @@ DEFAULTS: dict[str, object] = {
     "asm_metrics": True,
     "chunk_metrics": False,
     "response_headers": True,
+    "prices": "none",
+    "cost_header": False,
+    "cost_attributes": (),
 }
 
 GOOD = [
     ("CONFIG", f"a.yaml{os.pathsep}b", ("a.yaml", "b")),
     ("CONFIG", '["a:b.yaml", "c"]', ("a:b.yaml", "c")),
     ("CONFIG", "mesh.yaml", ("mesh.yaml",)),
+    ("PRICES", "prices.yaml", "prices.yaml"),
+    ("PRICES", "genai-prices", "genai-prices"),
+    ("COST_HEADER", "true", True),
+    ("COST_ATTRIBUTES", "team, feature", ("team", "feature")),
     ("CONFIG", "kubernetes:", ("kubernetes:",)),
     ("CONFIG", "kubernetes:team", ("kubernetes:team",)),
     ("CONFIG", '["kubernetes:*"]', ("kubernetes:*",)),

@@ -34,6 +34,15 @@ spec:
   path: /v1/chat/completions
   endpoint: http://10.0.0.1:8000
   maxConcurrency: 8
+  prices:
+    - model: {prefix: m}
+      currency: CNY
+      perRequest: "0.01"
+      perMillion:
+        {input: "3", output: "6", cacheRead: "0.3", cacheWrite: "3.75", reasoning: "9",
+         inputAudio: "40", inputImage: "5", cacheReadAudio: "0.4", outputAudio: "80",
+         outputImage: "60"}
+      tiers: [{aboveInput: 128k, input: "6"}]
   workloadSelector: {labels: {app: web}}
   tls: {caFile: a, serverName: b, clientCertFile: c, clientKeyFile: d}
   outlierDetection:

@@ -59,6 +59,8 @@ async def test_a_call_is_one_record_with_asms_names_and_the_meshs(
         "request_cached_tokens": 8,
         "request_cache_write_tokens": 0,
         "request_reasoning_tokens": 4,
+        "cost": None,
+        "currency": None,
         "authority": "llm",
         "method": "POST",
         "path": "/v1/chat/completions",

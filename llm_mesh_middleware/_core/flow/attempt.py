@@ -20,6 +20,7 @@ from ..balance.balancer import Candidate
 from ..dialect import BodyRelay, ServedOperation, Transformer, WholeAnswer
 from ..http.forwarding import ForwardPolicy
 from ..http.hops import next_hops
+from ..pricing.charge import Charge
 from ..provider.health import Lease
 from ..provider.outliers import Result
 from ..provider.upstream import Upstream
@@ -189,6 +190,24 @@ class Attempt:
         preparing.close()
         return None
 
+    def bill(self, summary: AnswerSummary | None) -> Charge | None:
+        """Return what the attempt has cost, telling the observation; None without prices."""
+        prices = self.upstream.prices
+        if summary is None or summary.usage is None or not prices:
+            return None
+        price = prices.find(self.model, summary.model)
+        amount = None if price is None else price.amount(summary.usage)
+        charge = Charge(
+            attempt=self.number,
+            provider=self.upstream.provider,
+            model=self.model or summary.model,
+            usage=summary.usage,
+            amount=amount,
+            currency=None if price is None or amount is None else price.currency,
+        )
+        self._context.observation.charged(charge)
+        return charge
+
     def drop(self, answer: ResponseHead | Failure | None) -> None:
         """Drop the attempt, because another one has won."""
         if answer is None:
@@ -256,9 +275,9 @@ class Attempt:
             held.append(secrets.redact_content(passed))
             size += len(held[-1])
             if relay.refusal is not None:
-                return self._whole_outcome(head, relay.refusal)
+                return self._whole_outcome(head, relay.refusal, relay.summary)
             if isinstance(relay.error, UpstreamError) and not relay.has_event:
-                return self._unreadable(relay.error)
+                return self._unreadable(relay.error, relay.summary)
             if relay.has_event or not received or size > _MAX_HELD_BACK:
                 break
             received = yield from _read(self._first_byte)
@@ -279,15 +298,22 @@ class Attempt:
             return self._unreadable(error)
         return self._whole_outcome(head, answer)
 
-    def _unreadable(self, error: UpstreamError) -> Outcome:
+    def _unreadable(self, error: UpstreamError, summary: AnswerSummary | None = None) -> Outcome:
         """Return the outcome of an unreadable response, which a retry would only pay for again."""
         self.upstream.secrets.redact_error(error)
-        return Outcome(error.status, [], error=error, may_follow=Verdict.ELSEWHERE)
+        if summary is not None:
+            summary = self.upstream.secrets.redact_summary(summary)
+        return Outcome(error.status, [], summary=summary, error=error, may_follow=Verdict.ELSEWHERE)
 
-    def _whole_outcome(self, head: ResponseHead, answer: WholeAnswer) -> Outcome:
+    def _whole_outcome(
+        self, head: ResponseHead, answer: WholeAnswer, seen: AnswerSummary | None = None
+    ) -> Outcome:
+        """Return the outcome of a whole response, or of the `seen` beginning of a stream."""
         secrets, is_error = self.upstream.secrets, answer.status >= 400
         body = secrets.redact(answer.body) if is_error else secrets.redact_content(answer.body)
         headers, summary = answer.headers, answer.summary
+        if summary is None and seen is not None and seen.usage is not None:
+            summary = seen
         if len(body) != len(answer.body):
             headers = [field for field in headers if field[0] != b"content-length"]
             headers.append((b"content-length", b"%d" % len(body)))

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 
 from ...exceptions import ClientDisconnected, RateLimitExceeded
 from ..dialect import BodyRelay, ServedOperation
 from ..http.forwarding import ForwardPolicy
 from ..http.hops import check_hops
+from ..http.response_headers import shown
+from ..pricing.charge import Charge, format_costs
 from ..provider.health import Lease
 from ..provider.identity import ProviderIdentity
 from ..routing.table import RouteRule, VirtualHost
@@ -37,7 +39,6 @@ from .understanding import understand
 
 __all__ = ["ExchangePolicy", "exchange"]
 
-_MAX_SHOWN = 256
 # The statuses that official SDKs retry by default.
 _SDK_RETRIES = frozenset((408, 409, 429))
 _REFUSED_KEY = frozenset((401, 403))
@@ -47,15 +48,15 @@ _REFUSED_KEY = frozenset((401, 403))
 class ExchangePolicy:
     """Settings of all exchanges of a mesh.
 
-    `show_routing` adds the `x-llm-mesh-*` fields to replies. `mesh_id` names the mesh in
-    `x-llm-mesh-hops`; without it loops are not detected. `key_refused` is called with the
-    provider's
-    host and the status if a provider refuses the configured key.
+    `show_routing` adds the `x-llm-mesh-*` fields to replies, `show_cost` what they have cost.
+    `mesh_id` names the mesh in `x-llm-mesh-hops`; without it loops are not detected. `key_refused`
+    is called with the provider's host and the status if a provider refuses the configured key.
     """
 
     max_response_bytes: int = 64 * 2**20
     forward: ForwardPolicy = ForwardPolicy()
     show_routing: bool = True
+    show_cost: bool = False
     mesh_id: str = ""
     key_refused: Callable[[str, int], None] = lambda host, status: None
 
@@ -214,6 +215,7 @@ class _Exchange:
         self._policy = policy
         self._affinity = affinity
         self._leases: list[Lease] = []
+        self._charges: list[Charge] = []
 
     def proceed(self, call: Call) -> Flow:
         """Run inside policies."""
@@ -347,6 +349,8 @@ class _Exchange:
         if outcome.status in _REFUSED_KEY and attempt.has_key:
             self._policy.key_refused(attempt.upstream.host, outcome.status)
         if outcome.relay is None:
+            if (charge := attempt.bill(outcome.summary)) is not None:
+                self._charges.append(charge)
             retry_after_s = outcome.retry_after_s or 0.0
             lease.end(outcome.result, now, retry_after_s=retry_after_s, cause=outcome.cause)
         else:
@@ -374,12 +378,19 @@ class _Exchange:
         observation.replying(attempt=attempt.number, is_stream=relay is not None)
         if relay is not None:
             return Reply(outcome.status, headers, self._body(attempt, outcome, relay))
+        if self._policy.show_cost and (cost := format_costs(self._charges)):
+            headers.append((b"x-llm-mesh-cost", cost.encode()))
         summary = outcome.summary
         if summary is not None:
             self._remember(attempt, summary)
             observation.summarised(summary)
         observation.ended(outcome.status, None, None if summary is None else summary.usage)
         return Reply(outcome.status, headers, outcome.body)
+
+    def _conclude(self, attempt: Attempt, summary: AnswerSummary) -> None:
+        """Use what the end of a stream says of the response."""
+        attempt.bill(summary)
+        self._remember(attempt, summary)
 
     def _remember(self, attempt: Attempt, summary: AnswerSummary) -> None:
         """Take note of a response that a later request may continue."""
@@ -395,7 +406,7 @@ class _Exchange:
             attempt.upstream.secrets,
             context.clock,
             context.observation,
-            partial(self._remember, attempt),
+            partial(self._conclude, attempt),
         )
         return stream_body(
             relay,
@@ -407,23 +418,9 @@ class _Exchange:
 
     def _routing_headers(self, attempt: Attempt) -> list[tuple[bytes, bytes]]:
         return [
-            (b"x-llm-mesh-provider", _shown(attempt.upstream.provider)),
-            (b"x-llm-mesh-route", _shown(self._route)),
-            (b"x-llm-mesh-rule", _shown(self._rule.name)),
-            (b"x-llm-mesh-model", _shown(attempt.model or "")),
+            (b"x-llm-mesh-provider", shown(attempt.upstream.provider)),
+            (b"x-llm-mesh-route", shown(self._route)),
+            (b"x-llm-mesh-rule", shown(self._rule.name)),
+            (b"x-llm-mesh-model", shown(attempt.model or "")),
             (b"x-llm-mesh-attempts", b"%d" % self._plan.made),
         ]
-
-
-def _shown(text: str) -> bytes:
-    """Return `text` as a field value; a model name from a client may contain anything."""
-    return _as_field(text[:_MAX_SHOWN])
-
-
-# Clients may choose the text: at most 1,024 of 256 characters are cached.
-@lru_cache(maxsize=1024)
-def _as_field(text: str) -> bytes:
-    if text.isascii() and text.isprintable():
-        return text.encode("ascii")
-    cleaned = "".join(char if char.isprintable() else "?" for char in text)
-    return cleaned.encode("ascii", "replace")

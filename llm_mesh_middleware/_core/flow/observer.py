@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..pricing.charge import Charge
 from ..values.decision import Decision
 from ..values.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
 from ..values.selection import Selection
@@ -48,6 +49,12 @@ class Observation:
 
     def chunks(self, count: int) -> None:
         """Handle so many more chunks of a stream, the first ones with its first bytes."""
+
+    def charged(self, charge: Charge) -> None:
+        """An attempt at a provider with prices was billed for tokens; told before `ended`.
+
+        Also of an attempt that has failed, if its response counts tokens.
+        """
 
     def summarised(self, summary: AnswerSummary) -> None:
         """Handle the facts of the response, just before `ended`."""

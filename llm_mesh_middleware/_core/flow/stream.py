@@ -38,7 +38,7 @@ class StreamEnd(msgspec.Struct, frozen=True):
     """Records the end of a stream.
 
     `status` is the client's, `lease` the provider's; `secrets` are redacted for observers;
-    `remember` is called with the summary.
+    `conclude` is called with the summary.
     """
 
     status: int
@@ -46,7 +46,7 @@ class StreamEnd(msgspec.Struct, frozen=True):
     secrets: Secrets
     clock: Callable[[], float]
     observation: Observation
-    remember: Callable[[AnswerSummary], None]
+    conclude: Callable[[AnswerSummary], None]
 
     def settle(self, relay: BodyRelay, reason: Exception | None, held_s: float) -> bytes:
         """Record the end of a stream; return the client's last bytes.
@@ -63,7 +63,7 @@ class StreamEnd(msgspec.Struct, frozen=True):
         cause = "" if error is None else f"a stream ended early: {error}"
         self.lease.end(_result(error, held_s), self.clock(), cause=cause)
         summary = secrets.redact_summary(relay.summary)
-        self.remember(summary)
+        self.conclude(summary)
         self.observation.summarised(summary)
         self.observation.ended(self.status, error, summary.usage)
         return last

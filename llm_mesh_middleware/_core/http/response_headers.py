@@ -12,11 +12,12 @@ from functools import lru_cache
 
 from ..values.headers import Headers
 
-__all__ = ["NOSNIFF", "client_headers", "safe_media_type"]
+__all__ = ["NOSNIFF", "client_headers", "safe_media_type", "shown"]
 
 # A browser must not sniff the body for anything that it could run.
 NOSNIFF = (b"x-content-type-options", b"nosniff")
 
+_MAX_SHOWN = 256
 _OCTETS = b"application/octet-stream"
 _MEDIA_TYPES = frozenset(
     (
@@ -134,3 +135,17 @@ def safe_media_type(value: bytes) -> bytes:
         or (bare.startswith(b"application/") and bare.endswith(b"+json"))
     )
     return value if is_safe else _OCTETS
+
+
+def shown(text: str) -> bytes:
+    """Return `text` as a field value: a model name may come from a client and hold anything."""
+    return _as_field(text[:_MAX_SHOWN])
+
+
+# At most 1,024 texts of 256 characters: a client may choose them.
+@lru_cache(maxsize=1024)
+def _as_field(text: str) -> bytes:
+    if text.isascii() and text.isprintable():
+        return text.encode("ascii")
+    cleaned = "".join(char if char.isprintable() else "?" for char in text)
+    return cleaned.encode("ascii", "replace")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from ..dialect import ServedOperation, Transformer, UpstreamOptions
+from ..pricing.prices import NO_PRICES, PriceList
 from ..values.messages import ClientRequest
 from .credential import Credential
 from .endpoints import EndpointSet
@@ -28,8 +29,8 @@ class Upstream:
     every call, Host among them; `credentials` add the key to the calls of each operation. `model`
     and `stream` replace what the client sent, `defaults` (encoded JSON) fill what it left out.
     `asks_usage` allows asking for token counts in streams. `conversions` are for operations that
-    the provider serves in another dialect. `secrets` are the values that must
-    never be shown. `detection` and `max_concurrency` are the provider's, whichever rule it serves.
+    the provider serves in another dialect. `secrets` are the values that must never be shown.
+    `detection`, `max_concurrency` and `prices` are the provider's, whichever rule it serves.
     """
 
     identity: ProviderIdentity
@@ -46,6 +47,7 @@ class Upstream:
     secrets: Secrets = field(default=Secrets(), repr=False)
     detection: OutlierDetection = OutlierDetection()
     max_concurrency: int | None = None
+    prices: PriceList = NO_PRICES
 
     @property
     def provider(self) -> str:

@@ -19,9 +19,20 @@ class Tally:
     """An observable counter; an attribute set that is always given in one order is one."""
 
     def __init__(
-        self, meter: Meter, name: str, unit: str, about: str = "", *, can_fall: bool = False
+        self,
+        meter: Meter,
+        name: str,
+        unit: str,
+        about: str = "",
+        *,
+        can_fall: bool = False,
+        scale: float | None = None,
     ) -> None:
-        """`can_fall` is for what is going on, rather than for what has been."""
+        """`can_fall` is for what is going on, rather than for what has been.
+
+        The sum is exact, and multiplied by `scale` when it is read.
+        """
+        self._scale = scale
         self._sums: dict[Labels, int] = {}
         self._lock = ForkLock()
         create = (
@@ -43,7 +54,11 @@ class Tally:
     def _observe(self, _: CallbackOptions) -> Iterable[Observation]:
         with self._lock.of_process:
             sums = list(self._sums.items())
-        return [Observation(value, dict(labels)) for labels, value in sums]
+        scale = self._scale
+        return [
+            Observation(value if scale is None else value * scale, dict(labels))
+            for labels, value in sums
+        ]
 
 
 class Tallies:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from opentelemetry import trace
 from opentelemetry.trace import SpanContext
 
+from ..._core.pricing.charge import format_amount
 from ..ending import Ending
 from ..progress import CallProgress
 from .access_log import Value, clean
@@ -19,6 +20,7 @@ def access_record(progress: CallProgress, ending: Ending, span: SpanContext) -> 
 
     Token counts and models have the names of ASM's access log.
     """
+    cost = progress.cost
     last, selection, usage = progress.last, progress.selection, ending.usage
     request, summary = progress.request, progress.summary
     sent, first, started = progress.sent_at, progress.first_chunk_s, progress.started_at
@@ -30,6 +32,8 @@ def access_record(progress: CallProgress, ending: Ending, span: SpanContext) -> 
         "request_cached_tokens": usage.cache_read_tokens if usage is not None else None,
         "request_cache_write_tokens": usage.cache_write_tokens if usage is not None else None,
         "request_reasoning_tokens": usage.reasoning_tokens if usage is not None else None,
+        "cost": format_amount(cost[1]) if cost is not None else None,
+        "currency": cost[0] if cost is not None else None,
         "authority": request.host,
         "method": clean(request.method),
         "path": clean(request.path),

@@ -83,6 +83,9 @@ def end_attributes(progress: CallProgress, ending: Ending) -> dict[str, Attribut
             found[semconv.RESPONSE_TIME_TO_FIRST_CHUNK] = seconds
     if ending.usage is not None:
         add_usage(found, ending.usage, has_output=progress.operation != "embeddings")
+    if (cost := progress.cost) is not None:
+        found[semconv.COST_CURRENCY], amount = cost
+        found[semconv.COST_AMOUNT] = amount / 1e9
     if progress.summary is not None:
         add_summary(found, progress.summary, is_whole=ending.error is None)
     return found
