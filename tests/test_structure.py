@@ -34,7 +34,7 @@ MAY_NAME = (
     "_telemetry/semconv.py",  # conventions, and the metrics of ASM, name them so
     "_telemetry/metrics/instruments.py",  # the same, as keys of the convention's tables
     "_telemetry/spans/request_attributes.py",  # attributes of the convention, by member
-    "cli/demo.py",  # an ordinary client: it reads what a provider responds
+    "cli/demos/scenarios.py",  # an ordinary client: it reads what a provider responds
 )
 # Members that only a package of one vendor may name, in `_dialects` too.
 OWN_NAMES = {

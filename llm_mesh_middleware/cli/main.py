@@ -11,7 +11,7 @@ import click
 
 from .. import __version__
 from ..exceptions import ConfigError
-from .options import explain_options, validate_options
+from .options import explain_options, read_address, validate_options, view_options
 
 __all__ = ["main"]
 
@@ -96,6 +96,22 @@ def main() -> None:
     help="How many client connections each worker has at most; more are answered 503. 0 for no"
     " limit.",
 )
+@click.option(
+    "--view",
+    metavar="HOST:PORT",
+    callback=read_address,
+    help="Show the mesh live in a browser, on a listener of its own, such as 127.0.0.1:15002.",
+)
+@click.option(
+    "--view-host",
+    "view_hosts",
+    multiple=True,
+    help="Host name that the view is served under, besides those of this machine; may be repeated.",
+)
+@click.option(
+    "--view-trace-url",
+    help="Where the view links to for a trace, with {trace_id} in it.",
+)
 def serve(
     config: tuple[str, ...],
     host: str,
@@ -105,6 +121,9 @@ def serve(
     grace: float,
     log_format: str,
     limit_connections: int,
+    view: tuple[str, int] | None,
+    view_hosts: tuple[str, ...],
+    view_trace_url: str | None,
 ) -> None:
     """Run the mesh as a sidecar, for programs in any language.
 
@@ -128,6 +147,9 @@ def serve(
         grace=grace,
         log_format=log_format,
         limit_connections=limit_connections,
+        view=view,
+        view_hosts=view_hosts,
+        view_trace_url=view_trace_url,
     )
 
 
@@ -232,13 +254,86 @@ def completion(shell: str) -> None:
 
 
 @main.command()
-def demo() -> None:
+@view_options
+def status(url: str, headers: tuple[str, ...], as_json: bool) -> None:
+    """Print the state of a running mesh.
+
+    Hosts, rules, providers, their health and traffic.
+
+    Read from the view at URL, which `llm-mesh serve --view 127.0.0.1:15002` and `MeshView` serve.
+
+    Exit code 0 if all is well, 1 if the configuration is stale, a provider is out of service, or
+    there is no view at URL.
+    """
+    from .watching.commands import show_status
+    from .watching.reading import ViewReader
+
+    sys.exit(show_status(ViewReader(url, headers), as_json=as_json))
+
+
+@main.command()
+@view_options
+def top(url: str, headers: tuple[str, ...], as_json: bool) -> None:
+    """Show the state of a running mesh, live.
+
+    It is updated each second; Ctrl+C ends it.
+
+    With --json, one line each second.
+    """
+    from .watching.commands import show_top
+    from .watching.reading import ViewReader
+
+    sys.exit(show_top(ViewReader(url, headers), as_json=as_json))
+
+
+@main.command()
+@view_options
+@click.option("--host", help="Calls to this virtual host alone.")
+@click.option("--rule", help="Calls that this rule took.")
+@click.option("--status", help="Calls with this status; 5xx stands for all that begin with 5.")
+@click.option("--consumer", help="Calls of this consumer.")
+@click.option(
+    "--lines",
+    "-n",
+    default=10,
+    show_default=True,
+    type=click.IntRange(0),
+    help="How many at first.",
+)
+def tail(url: str, headers: tuple[str, ...], as_json: bool, lines: int, **wanted: Any) -> None:
+    """Print the last calls of a running mesh.
+
+    Then those that follow, until Ctrl+C. Attempts that failed are listed below their call. With
+    --json, one call a line.
+    """
+    from .watching.commands import Wanted, show_tail
+    from .watching.reading import ViewReader
+
+    sys.exit(show_tail(ViewReader(url, headers), Wanted(**wanted), lines=lines, as_json=as_json))
+
+
+@main.command()
+@click.option("--view", "has_view", is_flag=True, help="Show a mesh live in a browser instead.")
+@click.option(
+    "--port",
+    default=15002,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port of the view; 0 for a free one.",
+)
+def demo(has_view: bool, port: int) -> None:
     """Run the scenarios of the manifests, without a key or a network.
 
-    Two embedded providers, real sockets and TLS, and the manifests of each scenario.
+    Two embedded providers, real sockets and TLS, and the manifests of each scenario. With --view,
+    both have steady traffic instead, which is shown in a browser; keys kill, slow, rate-limit and
+    heal them.
 
     Exit code 0 if every request was served as the manifests say, else 1.
     """
-    from .demo import run
+    if has_view:
+        from .demos.live import run as run_live
+
+        sys.exit(run_live(port))
+    from .demos.scenarios import run
 
     sys.exit(run())

@@ -12,7 +12,7 @@ import click
 
 from ..explain import OPTIONS, Option
 
-__all__ = ["explain_options", "validate_options"]
+__all__ = ["explain_options", "read_address", "validate_options", "view_options"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -36,6 +36,38 @@ def validate_options(command: Command) -> Command:
     ):
         command = decorate(command)
     return command
+
+
+def view_options(command: Command) -> Command:
+    """Give a click command what it takes to read a view."""
+    for decorate in (
+        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+        click.option(
+            "--header",
+            "-H",
+            "headers",
+            multiple=True,
+            help="Header for a login in front of the view, 'name: value'; may be repeated.",
+        ),
+        click.argument("url", default="http://127.0.0.1:15002/"),
+    ):
+        command = decorate(command)
+    return command
+
+
+def read_address(
+    context: click.Context, option: click.Parameter, text: str | None
+) -> tuple[str, int] | None:
+    """Read HOST:PORT, or PORT alone for one of this machine."""
+    if text is None:
+        return None
+    host, _, port = text.rpartition(":")
+    if not (port.isascii() and port.isdigit() and int(port) <= _LAST_PORT):
+        raise click.BadParameter("expected HOST:PORT, such as 127.0.0.1:15002")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+_LAST_PORT = 65535
 
 
 def _click_option(option: Option) -> Callable[[Command], Command]:

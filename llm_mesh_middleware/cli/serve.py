@@ -7,19 +7,21 @@ import json
 import logging
 import math
 import os
+import shutil
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 import click
+import msgspec
 import uvicorn
 
 from .._schema.wording import suggest
 from .._telemetry.records.access_log import JSONFormatter, LineFormatter
 from .._telemetry.setup import NO_METRICS, setup_telemetry
-from ..asgi import LLMMeshMiddleware
+from ..asgi import ASGIApp, LLMMeshMiddleware
 from ..exceptions import ConfigError, Problem
 from ..mesh import Mesh
 from ..settings import KUBERNETES, MeshSettings, load_settings
@@ -35,6 +37,7 @@ __all__ = ["create_app", "run"]
 # From the command to its workers.
 _LOG_FORMAT = "_LLM_MESH_LOG_FORMAT"
 _GRACE = "_LLM_MESH_GRACE"
+_VIEW = "_LLM_MESH_VIEW"
 
 
 def run(
@@ -46,6 +49,9 @@ def run(
     grace: float,
     log_format: str,
     limit_connections: int,
+    view: tuple[str, int] | None = None,
+    view_hosts: tuple[str, ...] = (),
+    view_trace_url: str | None = None,
 ) -> None:
     """Serve until the process is told to end."""
     if workers > 1 and "prometheus" in os.environ.get("OTEL_METRICS_EXPORTER", ""):
@@ -83,14 +89,39 @@ def run(
         server_header=False,
         timeout_graceful_shutdown=math.ceil(grace) + MARGIN_S,
     )
-    if workers > 1:
-        Supervisor(server, sockets=[server.bind_socket()]).run()
+    if view is None:
+        _run(server, [server.bind_socket()] if workers > 1 else None)
+        return
+    with _viewed(view, view_hosts, view_trace_url, workers) as listener:
+        _run(server, [server.bind_socket(), listener])
+
+
+def _run(server: uvicorn.Config, sockets: list[socket.socket] | None) -> None:
+    if server.workers > 1 and sockets is not None:
+        Supervisor(server, sockets=sockets).run()
         return
     with contextlib.suppress(KeyboardInterrupt):  # SIGINT, raised anew
-        uvicorn.Server(server).run()
+        uvicorn.Server(server).run(sockets)
 
 
-def create_app() -> OriginGuard:
+@contextlib.contextmanager
+def _viewed(
+    address: tuple[str, int], names: tuple[str, ...], trace_url: str | None, workers: int
+) -> Iterator[socket.socket]:
+    """Bind the view's listener, and tell workers of it, for as long as they run."""
+    from .serving.view_listener import bind_view
+
+    listener, options = bind_view(address, names, trace_url, workers=workers)
+    os.environ[_VIEW] = msgspec.json.encode(options).decode()
+    try:
+        yield listener
+    finally:
+        listener.close()
+        if options.folder is not None:
+            shutil.rmtree(options.folder, ignore_errors=True)
+
+
+def create_app() -> ASGIApp:
     """The sidecar's application, from `LLM_MESH_*`."""
     _log_calls(os.environ.get(_LOG_FORMAT, "text"))
     try:
@@ -101,7 +132,13 @@ def create_app() -> OriginGuard:
     grace_s = float(os.environ.get(_GRACE, "0"))
     own = OwnApp(end_telemetry, grace_s=grace_s, default_host=settings.default_host)
     own.middleware = LLMMeshMiddleware(own, settings=settings)
-    return OriginGuard(own.middleware, settings.origins)
+    app = OriginGuard(own.middleware, settings.origins)
+    if _VIEW not in os.environ:
+        return app
+    from .serving.view_listener import ViewListener, ViewOptions
+
+    options = msgspec.json.decode(os.environ[_VIEW], type=ViewOptions)
+    return ViewListener(app, own.middleware, options)
 
 
 def _log_calls(log_format: str) -> None:

@@ -16,6 +16,19 @@ from llm_mesh_middleware.config import json_schema
 from tests.canaries import canary, leaks
 from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, DEMO, MANIFESTS, MOONSHOT, MOONSHOT_KEY
 
+COMMANDS = [
+    "check",
+    "completion",
+    "demo",
+    "explain",
+    "init",
+    "schema",
+    "serve",
+    "status",
+    "tail",
+    "top",
+    "validate",
+]
 CONSUMER = """\
 apiVersion: istio.alibabacloud.com/v1beta1
 kind: LLMProvider
@@ -185,10 +198,7 @@ def test_a_completion_script_is_one_of_its_shell(shell: str) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (
-            "llm-mesh ",
-            ["check", "completion", "demo", "explain", "init", "schema", "serve", "validate"],
-        ),
+        ("llm-mesh ", COMMANDS),
         ("llm-mesh sch", ["schema"]),
         ("llm-mesh schema ", ["LLMProvider", "LLMRoute", "LLMPolicy"]),
         ("llm-mesh explain --ho", ["--host"]),

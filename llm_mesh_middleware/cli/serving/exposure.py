@@ -8,14 +8,14 @@ import click
 
 from ...settings import MeshSettings
 
-__all__ = ["warn_if_exposed"]
+__all__ = ["is_loopback", "warn_if_exposed"]
 
 _REMEDY = "set LLM_MESH_CLIENT_KEYS and LLM_MESH_ACCESS=keys"
 
 
 def warn_if_exposed(settings: MeshSettings, host: str) -> None:
     """Warn if strangers can spend the owner's keys; it may be meant, so nothing is refused."""
-    if _is_loopback(host):
+    if is_loopback(host):
         return
     where = f"LLM_MESH_ACCESS={settings.access} on {host or 'every address'}"
     if settings.access == "open":
@@ -30,7 +30,8 @@ def warn_if_exposed(settings: MeshSettings, host: str) -> None:
     click.echo(f"warning: {where}: {who}; {_REMEDY}", err=True)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether an address to listen on is reached from this machine alone."""
     try:
         return ip_address(host.partition("%")[0].strip("[]")).is_loopback
     except ValueError:

@@ -15,7 +15,7 @@ from uvicorn.supervisors import Multiprocess
 
 from ...asgi import LLMMeshMiddleware
 
-__all__ = ["MARGIN_S", "Supervisor", "handle_signals", "ignore_hangup"]
+__all__ = ["MARGIN_S", "Supervisor", "add_handler", "handle_signals", "ignore_hangup"]
 
 # How much longer than the grace period the server waits: for the last words to be sent.
 MARGIN_S = 2
@@ -39,13 +39,13 @@ def handle_signals(middleware: LLMMeshMiddleware, *, grace_s: float) -> None:
         loop.call_later(grace_s, middleware.interrupt)
 
     for signum in (signal.SIGTERM, signal.SIGINT):
-        _add_handler(signum, loop, end)
+        add_handler(signum, loop, end)
 
 
-def _add_handler(
+def add_handler(
     signum: signal.Signals, loop: asyncio.AbstractEventLoop, end: Callable[[], None]
 ) -> None:
-    """Have `end` called beside what the server does about the signal."""
+    """Have `end` called in the loop, besides what the server does about the signal."""
     servers = signal.getsignal(signum)
 
     def handle(signum: int, frame: FrameType | None) -> None:

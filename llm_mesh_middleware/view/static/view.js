@@ -303,6 +303,7 @@ function unique(items, key) {
 function nodeButton(kind) {
   const node = element("button", { type: "button", class: `node is-${kind}` });
   node.append(element("span", { class: "rate" }), element("b"));
+  if (kind === "rule") node.append(element("small", { class: "of" })); // where there is no column of hosts
   return node;
 }
 
@@ -327,6 +328,7 @@ function drawGraph(shown) {
     const traffic = ruleOf(row.host.name, row.rule.name);
     say(node.children[0], `${number(traffic.rate)}/s`);
     say(node.children[1], row.rule.name);
+    say(node.querySelector(".of"), `of ${row.host.name}`);
     lines(node, [
       row.rule.matches.join(" or "),
       row.rule.sticky ? `sticky by ${row.rule.sticky}` : "",
@@ -361,7 +363,7 @@ function drawProvider(node, backend, shown, focusOn) {
     edge.calls ? `p50 ${duration(edge.p50_ms)} · p99 ${duration(edge.p99_ms)}` : "",
     edge.first_p50_ms ? `first token ${duration(edge.first_p50_ms)}` : "",
     sum("token_rate") ? `${number(sum("token_rate"))} tokens/s` : "",
-    sum("open_streams") || sum("in_flight") ? `${whole.format(sum("in_flight"))} under way, ${whole.format(sum("open_streams"))} streams` : "",
+    sum("open_streams") || sum("in_flight") ? `${whole.format(sum("in_flight"))} under way, ${whole.format(sum("open_streams"))} streaming` : "",
     errors ? `${whole.format(errors)} errors in 5 min, the last: ${providerOf(backend.host).last_failure ?? "–"}` : "",
   ]);
   node.focusOn = focusOn((row) => row.backend.host === backend.host);
@@ -378,7 +380,7 @@ function drawWires(shown) {
     for (const node of $(column).children) if (node.dataset.key !== undefined) boxes.set(column + node.dataset.key, node.getBoundingClientRect());
   }
   const seen = new Set();
-  const isNarrow = boxes.size && $("hosts").getBoundingClientRect().left === $("rules").getBoundingClientRect().left;
+  const isNarrow = $("hosts").offsetParent === null;
   const isRoomy = shown.length <= 14 && !isNarrow;
   const slots = new Map(); // wires that end at one node, side by side
   for (const row of shown) slots.set(row.backend.host, (slots.get(row.backend.host) ?? 0) + 1);
@@ -402,8 +404,9 @@ function drawWires(shown) {
       seen.add(`h${rule}`);
     }
   }
-  for (const [key, group] of wires) if (!seen.has(key)) {
+  for (const [key, { group, labels }] of wires) if (!seen.has(key)) {
     group.remove();
+    labels.remove();
     wires.delete(key);
   }
 }
@@ -420,15 +423,18 @@ function edgeLabel(row) {
 }
 
 function wire(svg, key, path, { state: name, rate, rows, label, to }) {
-  let group = wires.get(key);
-  if (!group) {
-    group = drawing("g", {});
-    group.append(drawing("path", {}), drawing("path", { class: "flow" }), drawing("text", { class: "wire-label" }), drawing("text", { class: "wire-mark" }));
-    svg.append(group);
-    wires.set(key, group);
+  let made = wires.get(key);
+  if (!made) {
+    made = { group: drawing("g", {}), labels: drawing("g", {}) }; // labels lie above every wire
+    made.group.append(drawing("path", {}), drawing("path", { class: "flow" }));
+    made.labels.append(drawing("text", { class: "wire-label" }), drawing("text", { class: "wire-mark" }));
+    svg.children[0].append(made.group);
+    svg.children[1].append(made.labels);
+    wires.set(key, made);
   }
-  const [line, flow, text, mark] = group.children;
-  group.rows = rows;
+  const [line, flow] = made.group.children;
+  const [text, mark] = made.labels.children;
+  made.rows = rows;
   line.setAttribute("class", `wire is-${name}${rate ? "" : " is-idle"}`);
   for (const each of [line, flow]) if (each.getAttribute("d") !== path) each.setAttribute("d", path);
   line.style.strokeWidth = rate ? `${Math.min(14, 2 + 2 * Math.log2(1 + rate))}px` : "";
@@ -453,7 +459,7 @@ function applyFocus() {
   const on = pointed?.isConnected ? pointed.focusOn : lit;
   $("graph").classList.toggle("has-focus", Boolean(on));
   const isOn = (keys) => !on || [...keys].some((key) => on.rows.has(key));
-  for (const group of wires.values()) group.classList.toggle("is-dim", !isOn(group.rows));
+  for (const { group, labels, rows: own } of wires.values()) for (const each of [group, labels]) each.classList.toggle("is-dim", !isOn(own));
   for (const node of $("graph").querySelectorAll(".node")) node.classList.toggle("is-dim", !isOn(node.focusOn.rows));
 }
 
@@ -479,7 +485,7 @@ function drawCalls() {
   $("calls-none").hidden = calls.length > 0;
   say($("calls-none"), state.snapshot.calls.length ? "No call matches." : "No calls yet.");
   const make = () => {
-    const classes = ["", "result", "wide", "", "", "wide", "wider", "num", "num wide", "num wide", "num wide"];
+    const classes = ["", "result", "wide", "", "", "wide spare", "wider", "num", "num wide spare", "num wide spare", "num wide"];
     const row = element("tr", { tabindex: "0", "aria-selected": "false" }, ...classes.map((name) => element("td", { class: name })));
     row.addEventListener("click", () => openCall(row.dataset.key));
     row.addEventListener("keydown", (event) => {
@@ -492,7 +498,7 @@ function drawCalls() {
   };
   keep($("call-table").tBodies[0], calls, (call) => call.id, make, (row, call) => {
     const tokens = call.input_tokens || call.output_tokens ? `${whole.format(call.input_tokens ?? 0)} → ${whole.format(call.output_tokens ?? 0)}` : "–";
-    const texts = [clock(call.at), resultText(call), call.host, call.rule ?? "–", servedBy(call)?.provider ?? "–", call.model ?? "–", call.consumer ?? "–",
+    const texts = [clock(call.at + call.duration_ms / 1000), resultText(call), call.host, call.rule ?? "–", servedBy(call)?.provider ?? "–", call.model ?? "–", call.consumer ?? "–",
       duration(call.duration_ms), duration(call.first_ms), tokens, String(call.attempts?.length ?? 0)];
     texts.forEach((text, at) => say(row.children[at], text));
     row.children[1].className = `result ${resultClass(call)}`;

@@ -10,25 +10,23 @@ import json
 import os
 import secrets
 import tempfile
-import threading
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
 import httpx
-import uvicorn
 from rich import box
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from ..asgi import LLMMeshMiddleware, Receive, Scope, Send
-from ..settings import MeshSettings
-from ..testing import CertificateAuthority, FakeUpstream, RecordedRequest
+from ...asgi import LLMMeshMiddleware, Receive, Scope, Send
+from ...settings import MeshSettings
+from ...testing import CertificateAuthority, FakeUpstream, RecordedRequest
+from ..serving.background import serving
 
 __all__ = ["run"]
 
@@ -36,7 +34,6 @@ _DASHSCOPE, _MOONSHOT, _DEMO = "dashscope.aliyuncs.com", "api.moonshot.cn", "dem
 _KEYS = {_DASHSCOPE: "YOUR_DASHSCOPE_API_KEY", _MOONSHOT: "YOUR_MOONSHOT_API_KEY"}
 _SPLIT_REQUESTS = 40
 _COLUMNS = (("request to", ""), ("rule", "magenta"), ("provider", "cyan"), ("model", "green"))
-_START_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +104,7 @@ def run() -> int:
         for host, upstream in upstreams.items():
             console.print(f"   [bold]{host}[/] at {upstream.url}", highlight=False)
         endpoints = {host: upstream.url for host, upstream in upstreams.items()}
-        manifests = stack.enter_context(as_file(files(__package__) / "manifests"))
+        manifests = stack.enter_context(as_file(files("llm_mesh_middleware.cli") / "manifests"))
         applied: list[Path] = []
         is_good = True
         for number, step in enumerate(STEPS, start=1):
@@ -118,8 +115,8 @@ def run() -> int:
             console.print(f"\n[bold]{number}. {step.title}[/]")
             for name in step.manifests:
                 console.print(f"   apply {name}", highlight=False)
-            with _serving(LLMMeshMiddleware(_own_app, settings=settings)) as url:
-                is_good &= _play(console, step, url, upstreams)
+            with serving(LLMMeshMiddleware(_own_app, settings=settings)) as port:
+                is_good &= _play(console, step, f"http://127.0.0.1:{port}", upstreams)
     verdict = "Everything was served as the manifests say." if is_good else "Something was not."
     console.print(f"\n{verdict}", style="bold green" if is_good else "bold red")
     return 0 if is_good else 1
@@ -132,24 +129,6 @@ async def _own_app(scope: Scope, receive: Receive, send: Send) -> None:
     headers = [(b"content-type", b"text/plain")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"the application itself"})
-
-
-@contextmanager
-def _serving(app: LLMMeshMiddleware) -> Iterator[str]:
-    config = uvicorn.Config(app, port=0, log_level="warning")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, name="demo-server", daemon=True)
-    thread.start()
-    deadline = time.monotonic() + _START_SECONDS
-    while not server.started:
-        if not thread.is_alive() or time.monotonic() > deadline:
-            raise RuntimeError("the demo's own server did not start")
-        time.sleep(0.01)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(_START_SECONDS)
 
 
 def _play(console: Console, step: Step, url: str, upstreams: dict[str, FakeUpstream]) -> bool:

@@ -1,0 +1,1 @@
+"""`llm-mesh demo`: embedded providers, real sockets and TLS, no key and no network."""

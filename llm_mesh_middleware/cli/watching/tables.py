@@ -1,0 +1,143 @@
+"""A snapshot as tables for the terminal: providers and their states, rules and their backends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from ...view.values import Backend, Call, Edge, ProviderState, Rule, Snapshot, key_of
+
+__all__ = ["call_line", "call_row", "state_text", "summary", "view_of"]
+
+# A mark and a word beside the colour: not everybody sees it, and not every terminal shows it.
+_STATES = {
+    "healthy": ("●", "green"),
+    "half_open": ("◐", "yellow"),
+    "rate_limited": ("⏸", "magenta"),
+    "ejected": ("✕", "bold red"),
+    "unknown": ("○", "dim"),
+}
+
+
+def view_of(snapshot: Snapshot) -> Group:
+    """Return what `status` and `top` show."""
+    return Group(summary(snapshot), "", _providers(snapshot), "", _edges(snapshot))
+
+
+def summary(snapshot: Snapshot) -> Text:
+    """Return one line on the configuration and the traffic, and one for each problem."""
+    config = snapshot.config
+    recent = [row for row in snapshot.seconds if row[0] >= snapshot.second - 5]
+    rate = sum(row[1] for row in recent) / 5
+    parts = [
+        f"configuration {config.state}, generation {config.generation}",
+        f"{len(snapshot.hosts)} hosts",
+        f"{rate:.1f} requests/s",
+        f"{sum(row[3] for row in recent) / 5:.0f} tokens/s",
+    ]
+    if snapshot.workers > 1:
+        parts.append(f"{snapshot.workers} workers")
+    text = Text("; ".join(parts))
+    for problem in config.problems:
+        style = "bold red" if problem.severity == "error" else "yellow"
+        text.append(f"\n{problem.severity}: {problem.place}: {problem.text}", style)
+    return text
+
+
+def state_text(state: ProviderState) -> Text:
+    """Return the state of a provider with its mark, and for how long it lasts."""
+    mark, style = _STATES[state.state]
+    word = state.state.replace("_", "-")
+    if state.ejected_for_s:
+        word += f", probe in {state.ejected_for_s:.0f} s"
+    return Text(f"{mark} {word}", style)
+
+
+def call_row(call: Call) -> tuple[str, ...]:
+    """Return a call as cells: time, result, host, rule, provider, how long, attempts."""
+    served = next((each for each in call.attempts if each.is_served), None)
+    last = served or (call.attempts[-1] if call.attempts else None)
+    result = str(call.status or "-")
+    if call.error is not None and call.error != result:
+        result = f"{result} {call.error}"
+    tokens = f"{call.input_tokens}/{call.output_tokens}"
+    return (
+        datetime.fromtimestamp(call.at).strftime("%H:%M:%S"),
+        result,
+        call.host,
+        call.rule or "-",
+        last.provider if last is not None else "-",
+        call.model or "-",
+        _ms(call.duration_ms),
+        tokens,
+        call.consumer or "-",
+    )
+
+
+def call_line(call: Call) -> Text:
+    """Return a call as one line, and a line for each attempt that was not served."""
+    style = "red" if call.error and not call.is_abandoned else ""
+    text = Text("  ".join(call_row(call)), style)
+    for attempt in call.attempts:
+        if not attempt.is_served and attempt.error:
+            how = f"{attempt.error} after {_ms(attempt.took_ms)}"
+            text.append(f"\n          attempt {attempt.number} at {attempt.host}: {how}", "yellow")
+    return text
+
+
+def _table(*columns: str, numbers: int) -> Table:
+    """Return a table whose last `numbers` columns are aligned to the right; fits 80 columns."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for index, column in enumerate(columns):
+        if index < len(columns) - numbers:
+            table.add_column(column, overflow="fold")
+        else:
+            table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def _providers(snapshot: Snapshot) -> Table:
+    table = _table("provider", "state", "last failure", "under way", numbers=1)
+    for host, state in snapshot.providers.items():
+        table.add_row(host, state_text(state), state.last_failure or "-", str(state.in_flight))
+    return table
+
+
+def _edges(snapshot: Snapshot) -> Table:
+    names = ("host: rule", "backend", "wanted", "seen", "req/s", "p50", "p99", "errors")
+    table = _table(*names, numbers=6)
+    before: tuple[str, str] | None = None
+    for host, rule, backend in _backends(snapshot):
+        edge = snapshot.edges.get(key_of(host, rule.name, backend.provider))
+        shown = "" if before == (host, rule.name) else f"{host}: {rule.name}"
+        before = host, rule.name
+        table.add_row(shown, backend.provider, _wanted(backend), *_numbers(edge))
+    return table
+
+
+def _backends(snapshot: Snapshot) -> Iterator[tuple[str, Rule, Backend]]:
+    for host in snapshot.hosts.values():
+        for rule in host.rules:
+            for backend in rule.backends:
+                yield host.name, rule, backend
+
+
+def _wanted(backend: Backend) -> str:
+    return f"prio {backend.priority}" if backend.priority else f"{100 * backend.share:.0f} %"
+
+
+def _numbers(edge: Edge | None) -> tuple[str, ...]:
+    if edge is None:
+        return "-", "0", "-", "-", "0"
+    seen = "-" if edge.seen_share is None else f"{100 * edge.seen_share:.0f} %"
+    return seen, f"{edge.rate:.1f}", _ms(edge.p50_ms), _ms(edge.p99_ms), str(edge.errors)
+
+
+def _ms(milliseconds: float | None) -> str:
+    if milliseconds is None:
+        return "-"
+    return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
