@@ -21,7 +21,7 @@ from ._core.explaining.findings import (
     StickyKey,
 )
 from ._core.routing.retry_policy import RetryPolicy, Verdict
-from ._core.values.timeouts import Timeouts
+from ._core.routing.timeouts import Timeouts
 from .mesh import Mesh
 
 __all__ = [

@@ -23,7 +23,7 @@ from ._core.values.messages import ClientRequest
 from ._core.values.steps import AsyncPort, Port
 from ._engine.drivers.delivery import AsyncDelivery, Delivery
 from ._engine.ports.callback import Callback, Decision
-from ._forks import ForkLock
+from ._process.forks import ForkLock
 from ._schema.wording import suggest
 from .exceptions import ConfigError, Problem
 from .mesh import Config, Mesh

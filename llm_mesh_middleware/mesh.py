@@ -18,10 +18,10 @@ from ._core.values.headers import Headers
 from ._core.values.messages import ClientRequest
 from ._engine.drivers.delivery import AsyncDelivery, Delivery
 from ._engine.tasks.cancel_scope import CancelScope
-from ._forks import follow_forks
 from ._mesh.assembly import Assembly
 from ._mesh.attributes import check_attributes
 from ._mesh.live_config import LiveTable, MeshStatus, compile_source
+from ._process.forks import follow_forks
 from .exceptions import AnswerableError
 from .settings import MeshSettings, load_settings
 from .sources import Config

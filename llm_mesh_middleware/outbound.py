@@ -13,8 +13,8 @@ from ._core.routing.table import VirtualHost
 from ._core.values.headers import Headers
 from ._core.values.messages import ClientRequest
 from ._engine.drivers.delivery import AsyncDelivery, Delivery
-from ._forks import ForkLock
 from ._mesh.notices import MisspeltHosts
+from ._process.forks import ForkLock
 from .mesh import Config, Mesh
 from .settings import MeshSettings
 

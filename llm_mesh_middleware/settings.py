@@ -23,20 +23,20 @@ from pydantic_settings import (
 )
 
 from ._core.http.forwarding import NEVER_FORWARDED, is_forbidden
-from ._schema.values import (
-    check_base_url,
-    check_file_name,
-    check_header_name,
-    check_host,
-    check_name,
-)
-from ._schema.variables import (
+from ._schema.spelling.variables import (
     KUBERNETES,
     read_labels,
     read_object,
     read_path,
     read_paths,
     read_words,
+)
+from ._schema.values import (
+    check_base_url,
+    check_file_name,
+    check_header_name,
+    check_host,
+    check_name,
 )
 from ._schema.wording import (
     Given,

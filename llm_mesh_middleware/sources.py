@@ -13,7 +13,6 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
-from ._files import FileVersions, read_bounded
 from ._manifest import (
     Manifest,
     Resource,
@@ -22,6 +21,7 @@ from ._manifest import (
     parse_manifest,
     parse_object,
 )
+from ._process.files import FileVersions, read_bounded
 from ._schema.wording import shown
 from .config import Document, LLMPolicy, LLMProvider, LLMRoute
 from .exceptions import ConfigError, Problem

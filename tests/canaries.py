@@ -14,7 +14,7 @@ from weakref import WeakSet
 
 import pytest
 
-from llm_mesh_middleware._forks import _owners
+from llm_mesh_middleware._process.forks import _owners
 from llm_mesh_middleware.mesh import Mesh
 
 __all__ = ["canary", "leaks", "pytest_runtest_makereport", "watched"]

@@ -135,7 +135,8 @@ def test_names_of_vendors_stay_in_their_dialects() -> None:
 
 @pytest.mark.parametrize("pattern", OWN_NAMES, ids=OWN_NAMES.get)
 def test_a_dialect_alone_knows_its_members(pattern: re.Pattern[str]) -> None:
-    others = [m for m in MODULES if _name(m).startswith("_dialects/")]
+    # `texts` lists names that are opaque to guards, whatever the dialect.
+    others = [m for m in MODULES if _name(m).startswith("_dialects/") and m.stem != "texts"]
     own = f"_dialects/{OWN_NAMES[pattern]}"
     found = [_lines_with(pattern, m) for m in others if not _name(m).startswith(own)]
     assert [line for lines in found for line in lines] == []

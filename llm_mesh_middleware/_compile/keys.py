@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, SecretStr
 
-from .._files import FileVersion, read_bounded, version_of
 from .._manifest import PYTHON, Resource, Secret, SecretName
+from .._process.files import FileVersion, read_bounded, version_of
 from ..config import APIKeySource, SecretKeyRef
 from ..exceptions import Problem
 

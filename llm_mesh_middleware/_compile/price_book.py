@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from .._core.pricing.prices import ModelPrice, Price, PriceList
-from .._files import FileVersion, read_bounded, version_of
+from .._process.files import FileVersion, read_bounded, version_of
 from ..exceptions import Problem
 from .price_file import parse_prices
 from .prices import compile_prices

@@ -16,11 +16,11 @@ from .._core.routing.matching import Match
 from .._core.routing.regex import LinearPattern
 from .._core.routing.retry_policy import RetryPolicy
 from .._core.routing.table import RouteRule, RoutingTable, VirtualHost
-from .._core.values.timeouts import Timeouts
+from .._core.routing.timeouts import Timeouts
 from .._dialects.openai_chat import CHAT
 from .._dialects.registry import OperationFinder
-from .._files import FileVersion
 from .._manifest import Manifest, Resource
+from .._process.files import FileVersion
 from ..config import (
     BackendRef,
     LLMPolicy,

@@ -1,1 +1,1 @@
-"""The I/O: drivers that carry out an exchange's steps, and the HTTP clients they do it with."""
+"""I/O: the drivers that carry out the steps of an exchange, HTTP clients, ports and tasks."""

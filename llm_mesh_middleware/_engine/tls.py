@@ -8,17 +8,17 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from .._core.values.endpoint import TLSFiles
-from .._files import FileVersion, version_of
+from .._process.files import FileVersion, version_of
 
 __all__ = ["TLSContexts"]
 
 
-# Where OpenSSL looks for the system's authorities, if these say so.
+# Environment variables for OpenSSL's certificate authorities.
 _SYSTEM = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 class TLSContexts:
-    """One context per set of files, in the versions that were loaded last."""
+    """One context per set of files, in the versions loaded last."""
 
     def __init__(self, ca_file: str | None = None) -> None:
         """Trust `ca_file` (`LLM_MESH_CA_FILE`) in addition to the system's authorities."""
@@ -32,24 +32,24 @@ class TLSContexts:
             OSError: a file cannot be read or holds no certificate.
         """
         context = self._contexts.get(files)
-        # gevent and truststore replace the class, perhaps after the configuration was loaded; a
+        # gevent and truststore replace the class, possibly after the configuration was loaded; a
         # context of the old class cannot wrap their sockets.
         if context is None or type(context) is not ssl.SSLContext:
             context = self._contexts[files] = self._make(files)
         return context
 
     def load(self, wanted: Iterable[TLSFiles]) -> None:
-        """Read what has changed of the `wanted` files, and forget all others.
+        """Reload the `wanted` files that have changed, and drop all others.
 
-        A context whose files are as they were stays the same, and so do its connections.
+        A context whose files have not changed is kept, and so are its connections.
 
         Raises:
-            OSError: a file cannot be used; then everything stays as it was.
+            OSError: a file cannot be used; nothing is changed.
         """
         self._contexts = {files: self._make(files) for files in wanted}
 
     def uses(self, context: ssl.SSLContext) -> bool:
-        """Whether `context` was made from the versions of its files that were loaded last."""
+        """Return whether `context` uses the versions of its files loaded last."""
         return any(context is used for used in self._contexts.values())
 
     def _make(self, files: TLSFiles) -> ssl.SSLContext:
@@ -59,7 +59,7 @@ class TLSContexts:
 
 
 def _version(name: str | None) -> FileVersion:
-    """Return what changes when the file `name` does."""
+    """Return a value that changes when the file `name` does."""
     return None if name is None else version_of(name)
 
 
@@ -72,7 +72,7 @@ def _create(
     key_file: str | None,
     *_versions: object,
 ) -> ssl.SSLContext:
-    """Make a context; meshes of one process share it, because a trust store takes 20 ms to read."""
+    """Create a context, shared by the meshes of a process: a trust store takes 20 ms to read."""
     context = ssl.create_default_context()
     context.set_alpn_protocols(["http/1.1"])
     for name in (ca_file, own_ca_file):

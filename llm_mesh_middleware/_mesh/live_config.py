@@ -29,9 +29,9 @@ from typing import Literal
 from .._compile import Compiled, Workload, compile_manifest
 from .._core.provider.health import ProviderStatus
 from .._core.routing.table import RoutingTable
-from .._core.values.timeouts import Timeouts
-from .._files import FileVersion, FileVersions, version_of
-from .._forks import ForkLock
+from .._core.routing.timeouts import Timeouts
+from .._process.files import FileVersion, FileVersions, version_of
+from .._process.forks import ForkLock
 from ..exceptions import ConfigError, Problem
 from ..settings import MeshSettings
 from ..sources import ConfigSource, Manifest, ReportingSource

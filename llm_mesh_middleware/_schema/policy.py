@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from .base import Count, ListOf, Name, Wire
-from .duration import Duration
-from .quantity import Quantity
 from .route import RouteMatch
+from .spelling.duration import Duration
+from .spelling.quantity import Quantity
 from .values import check_header_name, check_name
 from .wording import fault_at
 

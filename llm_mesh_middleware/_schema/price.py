@@ -9,8 +9,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from .base import ListOf, Wire
-from .quantity import Quantity
 from .route import StringMatch
+from .spelling.quantity import Quantity
 
 __all__ = ["ModelPrices", "PriceTier", "TokenPrices"]
 

@@ -8,8 +8,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from .base import EXTENSION, Count, FileName, Host, ListOf, Wire
 from .dialects import AnthropicConfig, AzureOpenAIConfig, BedrockConfig, OpenAIConfig
-from .duration import Duration
 from .price import ModelPrices
+from .spelling.duration import Duration
 from .values import check_base_url, check_path
 from .wording import fault_at
 

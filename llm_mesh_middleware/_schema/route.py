@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from .base import EXTENSION, Host, ListOf, Name, Wire
-from .duration import Duration
+from .spelling.duration import Duration
 from .values import check_header_name, check_host_and_port, check_name, check_route_host
 from .wording import fault_at
 

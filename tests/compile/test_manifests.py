@@ -10,7 +10,7 @@ import pytest
 
 from llm_mesh_middleware._compile import Workload, compile_manifest
 from llm_mesh_middleware._core.routing.table import RoutingTable
-from llm_mesh_middleware._core.values.timeouts import Timeouts
+from llm_mesh_middleware._core.routing.timeouts import Timeouts
 from llm_mesh_middleware.sources import FileSource
 from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, DEMO, MANIFESTS, MOONSHOT, MOONSHOT_KEY
 from tests.core.scripted import sent

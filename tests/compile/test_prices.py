@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from llm_mesh_middleware._compile import Compiled, Workload, compile_manifest
-from llm_mesh_middleware._core.values.timeouts import Timeouts
+from llm_mesh_middleware._core.routing.timeouts import Timeouts
 from llm_mesh_middleware._core.values.usage import Usage
 from llm_mesh_middleware._manifest import parse_manifest
 from tests.core.tables import ACME, compiled, provider, upstream_of

@@ -12,7 +12,7 @@ from llm_mesh_middleware._core.provider.outlier_detection import OutlierDetectio
 from llm_mesh_middleware._core.provider.upstream import Upstream
 from llm_mesh_middleware._core.routing.retry_policy import RetryPolicy
 from llm_mesh_middleware._core.routing.table import RouteRule
-from llm_mesh_middleware._core.values.timeouts import Timeouts
+from llm_mesh_middleware._core.routing.timeouts import Timeouts
 from tests.config.documents import only_problem, parse, provider, rules
 
 

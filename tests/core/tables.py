@@ -17,11 +17,11 @@ from llm_mesh_middleware._core.balance.weighted import Weighted
 from llm_mesh_middleware._core.provider.registry import HealthRegistry
 from llm_mesh_middleware._core.provider.upstream import Upstream
 from llm_mesh_middleware._core.routing.table import RoutingTable, VirtualHost
+from llm_mesh_middleware._core.routing.timeouts import Timeouts
 from llm_mesh_middleware._core.values.endpoint import Endpoint
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import ClientRequest
 from llm_mesh_middleware._core.values.payload import decode_fields, read_text
-from llm_mesh_middleware._core.values.timeouts import Timeouts
 from llm_mesh_middleware._manifest import Secret, SecretName, parse_manifest
 
 ACME, GLOBEX = "acme.example", "globex.example"

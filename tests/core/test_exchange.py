@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from llm_mesh_middleware._core.flow.exchange import ExchangePolicy
+from llm_mesh_middleware._core.routing.timeouts import Timeouts
 from llm_mesh_middleware._core.values.messages import Failure, ResponseHead
 from llm_mesh_middleware._core.values.steps import Read, Send, StepResult
-from llm_mesh_middleware._core.values.timeouts import Timeouts
 from llm_mesh_middleware.exceptions import (
     ClientDisconnected,
     InvalidJSON,

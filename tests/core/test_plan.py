@@ -11,9 +11,9 @@ import pytest
 
 from llm_mesh_middleware._core.balance.sticky import Sticky
 from llm_mesh_middleware._core.balance.weighted import Weighted
-from llm_mesh_middleware._core.flow.attempt import Outcome
-from llm_mesh_middleware._core.flow.plan import AttemptPlan, Choice
-from llm_mesh_middleware._core.flow.retrying import RetryBudget
+from llm_mesh_middleware._core.flow.attempts.attempt import Outcome
+from llm_mesh_middleware._core.flow.attempts.plan import AttemptPlan, Choice
+from llm_mesh_middleware._core.flow.attempts.retrying import RetryBudget
 from llm_mesh_middleware._core.provider.health import ProviderHealth
 from llm_mesh_middleware._core.provider.outliers import Result
 from llm_mesh_middleware._core.provider.registry import HealthRegistry

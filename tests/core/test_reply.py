@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from llm_mesh_middleware._core.routing.timeouts import Timeouts
 from llm_mesh_middleware._core.values.messages import Failure
 from llm_mesh_middleware._core.values.steps import Read
-from llm_mesh_middleware._core.values.timeouts import Timeouts
 from llm_mesh_middleware.exceptions import (
     ClientDisconnected,
     ServerShutdown,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_mesh_middleware._core.flow.retrying import RetryBudget, retry_after_s
+from llm_mesh_middleware._core.flow.attempts.retrying import RetryBudget, retry_after_s
 from llm_mesh_middleware._core.routing.retry_policy import RetryPolicy, Verdict
 from llm_mesh_middleware._core.values.headers import Headers
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from llm_mesh_middleware._core.flow.attempt import call_headers
+from llm_mesh_middleware._core.flow.attempts.attempt import call_headers
 from llm_mesh_middleware._core.flow.exchange import ExchangePolicy, exchange
 from llm_mesh_middleware._core.flow.state import MeshState
 from llm_mesh_middleware._core.http.forwarding import ForwardPolicy

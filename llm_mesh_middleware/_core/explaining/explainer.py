@@ -15,10 +15,10 @@ from msgspec.structs import replace as struct_replace
 from ...exceptions import AnswerableError, NoRouteMatched
 from ..balance.sticky import Sticky
 from ..dialect import ServedOperation
+from ..flow.attempts.plan import AttemptPlan
+from ..flow.attempts.retrying import RetryBudget
 from ..flow.model_list import list_models
 from ..flow.observer import Observation
-from ..flow.plan import AttemptPlan
-from ..flow.retrying import RetryBudget
 from ..flow.understanding import understand
 from ..http.forwarding import ForwardPolicy
 from ..provider.registry import HealthRegistry

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..routing.retry_policy import RetryPolicy
-from ..values.timeouts import Timeouts
+from ..routing.timeouts import Timeouts
 
 __all__ = [
     "BackendExplanation",

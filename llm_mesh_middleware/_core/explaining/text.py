@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..routing.retry_policy import RetryPolicy
-from ..values.timeouts import Timeouts
+from ..routing.timeouts import Timeouts
 from .findings import BackendExplanation, BodyChange, Findings, RuleExplanation
 
 __all__ = ["Row", "Section", "make_sections", "render"]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..balance.backends import Backend
 from ..dialect import ServedOperation, Transformer
-from ..flow.attempt import call_headers
+from ..flow.attempts.attempt import call_headers
 from ..http.forwarding import ForwardPolicy
 from ..provider.upstream import Upstream
 from ..values.messages import ClientRequest, Deadline, UpstreamRequest

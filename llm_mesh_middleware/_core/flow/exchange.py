@@ -25,12 +25,12 @@ from ..values.selection import Selection
 from ..values.steps import Await, Body, Race, Raced, Send, Sleep, Step, StepResult
 from ..values.summary import AnswerSummary
 from .affinity import Affinity
-from .attempt import Attempt, CallContext, Outcome
+from .attempts.attempt import Attempt, CallContext, Outcome
+from .attempts.plan import AttemptPlan, Choice
 from .call import Account, Call, Held
 from .keepalive import keep_alive
 from .model_list import list_models
 from .observer import Observation
-from .plan import AttemptPlan, Choice
 from .policies import chain
 from .reply import Flow, Reply
 from .state import MeshState

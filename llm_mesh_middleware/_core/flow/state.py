@@ -11,7 +11,7 @@ from ..provider.identity import ProviderIdentity
 from ..provider.outliers import HealthChange
 from ..provider.registry import HealthRegistry, ignore_change
 from .affinity import Affinity
-from .retrying import RetryBudget
+from .attempts.retrying import RetryBudget
 
 __all__ = ["MeshState"]
 

@@ -14,9 +14,9 @@ from ..dialect import ServedOperation
 from ..http.hosts import normalise_host
 from ..values.messages import ClientRequest
 from ..values.steps import Steps
-from ..values.timeouts import Timeouts
 from .matching import Exact, Match
 from .retry_policy import RetryPolicy
+from .timeouts import Timeouts
 
 __all__ = ["Layer", "RouteRule", "RoutingTable", "VirtualHost"]
 

@@ -40,7 +40,7 @@ from .delivery import AsyncDelivery
 
 __all__ = ["AsyncDriver", "adrive"]
 
-# How long an exchange that was given up may take to settle; then it goes on in the background.
+# How long the end of a cancelled exchange may take; then it continues in the background.
 _SETTLE_S = 1.0
 
 
@@ -56,7 +56,7 @@ async def adrive(
         flow: the exchange.
         client: makes its calls.
         background: runs what it spawns.
-        why: returns the reason for a cancellation of the calling task, if there is one.
+        why: returns the reason when the calling task is cancelled.
 
     Raises:
         MeshError: what the flow raises; then no connection is left open.
@@ -104,8 +104,7 @@ class AsyncDriver:
     async def end(self, body: Steps | Body, reason: BaseException) -> bytes:
         """Throw `reason` into a flow or a body, let it settle, and return its last bytes.
 
-        Settling is not cancelled with the caller. What takes longer than a second goes on in the
-        background.
+        Settling is not cancelled with the caller. It continues in the background after a second.
         """
         await self._end_watch()
         last: list[bytes] = []
@@ -118,12 +117,12 @@ class AsyncDriver:
         except StopIteration:
             pass
         except Exception as raised:
-            if raised is not reason:  # which is how it ends where nothing is to be settled
+            if raised is not reason:  # raised through if there is nothing to settle
                 raise
         return b"".join(last)
 
     async def aclose(self) -> None:
-        """Close the connection of the last attempt; it is kept if its response was read whole."""
+        """Close the last attempt's connection, or keep it if its response was read whole."""
         self._alarm.close()
         await self._end_watch()
         await self._drop()
@@ -190,7 +189,7 @@ class AsyncDriver:
         loop, called = asyncio.get_running_loop(), asyncio.Event()
 
         def wake() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits
+            with contextlib.suppress(RuntimeError):  # the loop has ended: there is no waiter
                 loop.call_soon_threadsafe(called.set)
 
         step.signal(wake)

@@ -1,4 +1,4 @@
-"""Two upstream calls for one request: the second starts late, the first good answer wins."""
+"""A race of two upstream calls: the second starts late, the first good response wins."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def arace(
     """Carry out `race`; the loser's connection is closed before this returns.
 
     Returns:
-        What each call brought, and the winner's response if it has one.
+        The result of each call, and the winner's response if it has one.
     """
     calls = [_Call.start(race.first, client)]
     try:
@@ -29,7 +29,7 @@ async def arace(
         winner = await _winner(calls, race)
         answers = tuple(call.answer for call in calls)
         await _give_up([call for call in calls if call is not calls[winner]])
-    except BaseException:  # the winner too: nobody will get its response
+    except BaseException:  # the winner too: its response has no reader
         await _give_up(calls)
         raise
     return Raced(answers, winner), calls[winner].response
@@ -47,7 +47,7 @@ async def _winner(calls: list[_Call], race: Race) -> int:
 
 
 def _least_bad(calls: list[_Call]) -> int:
-    """No answer is good: the last one, but one of the provider goes before a failure."""
+    """Return the winner if no response is good: the last one, but a response before a failure."""
     return max(range(len(calls)), key=lambda i: (isinstance(calls[i].answer, ResponseHead), i))
 
 
@@ -77,8 +77,8 @@ class _Call:
 
 
 async def _give_up(calls: list[_Call]) -> None:
-    """Cancel what runs, and close what a call has brought all the same."""
-    for call in calls:  # all of them, before anything can interrupt the waiting
+    """Cancel running calls, and close the responses of those that finished nevertheless."""
+    for call in calls:  # all of them, before a cancellation can interrupt the wait
         call.task.cancel()
     for call in calls:
         await asyncio.wait((call.task,))

@@ -1,4 +1,4 @@
-"""The synchronous driver: the twin of `async_driver`, in the calling thread, without a loop."""
+"""The synchronous driver: the form of `async_driver` for the calling thread, without a loop."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def drive(
         flow: the exchange.
         client: makes its calls.
         background: runs what it spawns.
-        scope: cancel it from another thread to end the exchange as if the client had left.
+        scope: ends the exchange as if the client had left, when cancelled from another thread.
 
     Raises:
         MeshError: what the flow raises; then no connection is left open.
@@ -118,12 +118,12 @@ class Driver:
         except StopIteration:
             pass
         except Exception as raised:
-            if raised is not reason:  # which is how it ends where nothing is to be settled
+            if raised is not reason:  # raised through if there is nothing to settle
                 raise
         return b"".join(last)
 
     def close(self) -> None:
-        """Close the connection of the last attempt; it is kept if its response was read whole."""
+        """Close the last attempt's connection, or keep it if its response was read whole."""
         self._end_watch()
         self._drop()
 

@@ -1,6 +1,6 @@
-"""Two upstream calls for one request in two threads: the synchronous twin of `race`.
+"""A race of two upstream calls in two threads: the synchronous form of `async_race`.
 
-Threads are made for hedged calls only, and only for these.
+Only hedged calls start threads.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ __all__ = ["race"]
 def race(
     step: Race, client: UpstreamClient, scope: CancelScope
 ) -> tuple[Raced, UpstreamResponse | None]:
-    """Carry out `step`; the loser is cut off, and closes what it still gets by itself.
+    """Carry out `step`; the loser is cancelled, and closes its response by itself.
 
     Returns:
-        What each call brought, and the winner's response if it has one.
+        The result of each call, and the winner's response if it has one.
     """
     news = threading.Condition()
     calls = [_Call(step.first, client, scope.child(), news)]
@@ -38,7 +38,7 @@ def race(
             winner = _winner(calls, step)
             answers = tuple(call.answer for call in calls)
         _give_up([call for call in calls if call is not calls[winner]])
-    except BaseException:  # the winner too: nobody will get its response
+    except BaseException:  # the winner too: its response has no reader
         _give_up(calls)
         raise
     return Raced(answers, winner), calls[winner].response
@@ -104,7 +104,7 @@ def _is_decided(calls: Sequence[_Call], step: Race) -> bool:
 
 
 def _winner(calls: Sequence[_Call], step: Race) -> int:
-    """The first good answer; else the last one, but one of the provider goes before a failure."""
+    """Return the first good response; else the last one, but a response before a failure."""
     for index, call in enumerate(calls):
         if call.has_won(step):
             return index

@@ -1,4 +1,4 @@
-"""A thread that carries out steps for another one, which may look up from waiting meanwhile."""
+"""A thread that carries out steps, so that the waiting thread can act in the meantime."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class StepThread:
         self._thread.start()
 
     def start(self, step: Step) -> None:
-        """Have `step` carried out."""
+        """Start `step` in the thread."""
         self.is_busy = True
         self._steps.put(step)
 

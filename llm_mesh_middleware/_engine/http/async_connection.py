@@ -1,12 +1,12 @@
-"""A connection of an event loop, and where it goes to.
+"""An asynchronous connection, and its destination.
 
-aiohttp opens connections: names, addresses, TLS and proxies are its business. The transport is then
-taken over, because an aiohttp session spends two thirds of a call on what a mesh does not need:
-URLs and headers made from text, cookies and redirects.
+aiohttp opens connections: it handles names, addresses, TLS and proxies. The transport is then taken
+over, because an aiohttp session spends two thirds of a call on things a mesh does not need: parsing
+URLs and headers, cookies, redirects.
 
     the transport calls    data_received, connection_lost
     a call uses            send, receive until the response is over
-    the pool asks          is_stale: closed, or holding bytes that no call asked for
+    the pool checks        is_stale: closed, or holding unexpected bytes
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from .proxy import Proxy
 
 __all__ = ["AsyncConnection", "AsyncConnector", "AsyncDestination"]
 
-# Connecting is limited as a whole, the later phases by the driver.
+# Connecting has one limit; the driver limits later phases.
 _NO_TIMEOUTS = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 
-# With more unread, the socket is no longer read, so that a slow client slows the provider down.
+# With more unread, reading pauses, so that a slow client slows the provider down.
 _MAX_UNREAD_BYTES = 64 * 1024
 
 
@@ -50,21 +50,21 @@ class AsyncConnection(asyncio.Protocol):
     )
 
     def __init__(self, transport: asyncio.Transport) -> None:
-        """Take over `transport` from the protocol that it had."""
+        """Take over `transport` from its protocol."""
         self._loop = asyncio.get_running_loop()
         self._transport = transport
         self._pieces: list[bytes] = []
         self._unread = 0
         self._is_paused = False
         self._is_lost = False
-        self._is_over = False  # lost, or closed from here
+        self._is_over = False  # lost, or closed by us
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._closed: asyncio.Future[None] | None = None
         transport.set_protocol(self)
 
     def send(self, head: bytes, body: bytes) -> None:
-        """Send a request; the transport keeps what the socket does not take at once."""
+        """Send a request; the transport buffers what the socket does not accept."""
         if len(body) <= MAX_JOINED_BYTES:
             self._transport.write(head + body)
         else:
@@ -72,7 +72,7 @@ class AsyncConnection(asyncio.Protocol):
             self._transport.write(body)
 
     async def receive(self) -> bytes:
-        """Return the bytes that have come; empty at the end. A failure comes after the last bytes.
+        """Return the received bytes; empty at the end. A failure is raised after the last bytes.
 
         Raises:
             ConnectionResetError: the connection is broken.
@@ -98,23 +98,23 @@ class AsyncConnection(asyncio.Protocol):
         return data
 
     def is_sent(self) -> bool:
-        """Whether the whole request has left; some providers answer before they have read it."""
+        """Whether the whole request was sent; some providers respond before they have read it."""
         return self._is_over or not self._transport.get_write_buffer_size()
 
     def is_stale(self) -> bool:
-        """Whether it was closed while it was idle, or has brought what nobody asked for."""
+        """Whether it was closed while idle, or has unexpected bytes."""
         if self._is_over or self._pieces or self._transport.is_closing():
             return True
-        return is_readable(self._transport.get_extra_info("socket"))  # the loop has not seen it yet
+        return is_readable(self._transport.get_extra_info("socket"))  # the loop has not noticed yet
 
     def close(self) -> None:
-        """Close it after the goodbye of TLS, which may take a while."""
+        """Close it after the TLS shutdown, which may take a while."""
         if not self._is_over:
             self._is_over = True
             self._transport.close()
 
     def abort(self) -> None:
-        """Close it at once, and drop whatever is still on its way."""
+        """Close it immediately, and drop unsent bytes."""
         if not self._is_lost:
             self._is_over = True
             self._transport.abort()
@@ -147,7 +147,7 @@ class AsyncConnection(asyncio.Protocol):
 
 
 class AsyncDestination:
-    """An endpoint, what is needed to connect to it, and the idle connections to it."""
+    """An endpoint, its connection settings, and the idle connections to it."""
 
     __slots__ = ("_forwards", "address", "context", "pool")
 
@@ -157,11 +157,11 @@ class AsyncDestination:
         """Prepare to connect.
 
         Raises:
-            UpstreamConnectError: the URL of the proxy cannot be read.
+            UpstreamConnectError: the URL of the proxy is invalid.
         """
         proxy = Proxy.parse(proxy_url, endpoint) if proxy_url is not None else None
         host = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
-        # To aiohttp's connector a request is an address; this one is never sent.
+        # aiohttp's connector takes the address from a request; this one is never sent.
         self.address = aiohttp.ClientRequest(
             "GET",
             URL(f"{endpoint.scheme}://{host}:{endpoint.port}", encoded=True),
@@ -178,7 +178,7 @@ class AsyncDestination:
         """Return the head of `request` on the wire.
 
         Raises:
-            RequestNotSent: a field cannot be sent as it is.
+            RequestNotSent: a field is not valid in HTTP/1.1.
         """
         if self._forwards is not None:
             return self._forwards.forwarded_head(request)
@@ -186,21 +186,22 @@ class AsyncDestination:
 
 
 class AsyncConnector(aiohttp.TCPConnector):
-    """Opens connections, as many as are needed."""
+    """Opens connections, without a limit on their number."""
 
     async def open(self, destination: AsyncDestination, connect_s: float) -> AsyncConnection:
         """Return a new connection to `destination`, taken over from aiohttp.
 
         Raises:
             TimeoutError: it took longer than `connect_s` seconds, tunnel and TLS included.
-            aiohttp.ClientError: nobody accepts, or the certificate is not valid.
+            aiohttp.ClientError: the connection is refused, or the certificate is invalid.
         """
         if self.closed:
             raise aiohttp.ClientConnectionError
         async with asyncio.timeout(connect_s):
             opened = await self._create_connection(destination.address, [], _NO_TIMEOUTS)
         transport = opened.transport
-        if transport is None or opened.should_close:  # gone already, or it has spoken first
+        if transport is None or opened.should_close:  # closed already, or the server has sent bytes
+            # first
             opened.close()
             raise aiohttp.ServerDisconnectedError
         return AsyncConnection(transport)

@@ -29,7 +29,7 @@ __all__ = ["AsyncPooledClient"]
 _MAX_DESTINATIONS = 256
 _CLOSING_S = 1.0
 
-# What a kept connection that the provider was closing fails with.
+# The errors of a reused connection that the provider was closing.
 _STALE_ERRORS = (NoResponse, ConnectionResetError)
 _FAULTS = (aiohttp.ClientError, NotHTTP, OSError)
 
@@ -44,7 +44,7 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.ClientProxyConnectionError, "the proxy refused the connection"),
     (aiohttp.ClientConnectorError, "the connection was refused"),
 )
-# The same for connections that were made.
+# The same for connections that were established.
 _LOSSES: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.ClientOSError, "the connection was reset"),
     (ConnectionResetError, "the connection was reset"),
@@ -55,12 +55,12 @@ _LOSSES: tuple[tuple[type[Exception], str], ...] = (
 
 
 class AsyncPooledClient:
-    """A pool of connections for each destination, made in the event loop that uses it."""
+    """A pool of connections for each destination, for one event loop."""
 
     def __init__(
         self, contexts: TLSContexts, *, trust_env: bool = False, has_httpx_spans: bool = False
     ) -> None:
-        """Open nothing yet.
+        """Create the client without opening connections.
 
         Args:
             contexts: the TLS contexts of the mesh.
@@ -73,7 +73,7 @@ class AsyncPooledClient:
         self._loop = asyncio.get_running_loop()
         self._connector = AsyncConnector()
         self._destinations: dict[tuple[object, ...], AsyncDestination] = {}
-        # An open connection is held by its transport.
+        # An open connection is referenced by its transport.
         self._connections: WeakSet[AsyncConnection] = WeakSet()
         self._sweep: asyncio.TimerHandle | None = None
 
@@ -90,7 +90,7 @@ class AsyncPooledClient:
             raise _map(exc, request) from exc
 
     async def _open(self, request: UpstreamRequest) -> AsyncPooledResponse:
-        """Replace a kept connection that the provider was closing as the request came, once."""
+        """Open a call; replace, once, a reused connection that the provider was closing."""
         destination = self._destination(request.endpoint)
         head = destination.head(request)
         has_replaced = False
@@ -120,7 +120,7 @@ class AsyncPooledClient:
     def keep(self, connection: AsyncConnection, destination: AsyncDestination) -> None:
         """Keep a connection for the next call to `destination`."""
         destination.pool.give_back(connection)
-        if self._sweep is None and destination.pool:  # else it is closed already
+        if self._sweep is None and destination.pool:  # otherwise it is closed already
             self._sweep = self._loop.call_later(KEEPALIVE_S, self._drop_old)
 
     async def aclose(self) -> None:
@@ -151,9 +151,9 @@ class AsyncPooledClient:
         return found
 
     def _close_outdated(self) -> None:
-        """Close the idle connections that were opened with certificates from before a reload.
+        """Close the idle connections that use certificates from before a reload.
 
-        Those to endpoints that a reload has removed are too old soon.
+        Those to endpoints removed by a reload soon exceed their idle time.
         """
         for key, destination in list(self._destinations.items()):
             context = destination.context
@@ -163,7 +163,7 @@ class AsyncPooledClient:
                 destination.pool.close()
 
     def _drop_old(self) -> None:
-        """Close what has been idle for long."""
+        """Close the connections that exceeded their idle time."""
         self._sweep = None
         pools = [destination.pool for destination in self._destinations.values()]
         for pool in pools:
@@ -173,7 +173,7 @@ class AsyncPooledClient:
 
 
 class AsyncPooledResponse:
-    """A response whose head has come, and the connection that brings the rest."""
+    """A response whose head has arrived, and the connection for the rest."""
 
     __slots__ = ("_answer", "_client", "_destination", "_host", "_rest", "_connection", "head")
 
@@ -186,10 +186,10 @@ class AsyncPooledResponse:
         rest: bytes,
         host: str,
     ) -> None:
-        """`rest` is what came of the body together with the head.
+        """Create a response; `rest` is the part of the body that arrived with the head.
 
         Raises:
-            UpstreamProtocolError: the head cannot be passed on.
+            UpstreamProtocolError: the head is invalid.
         """
         self.head = response_head(host, answer.status, answer.fields)
         self._client = client
@@ -240,6 +240,6 @@ def _map(exc: Exception, request: UpstreamRequest) -> UpstreamError:
             return connect_failure(host, reason, has_connected=True)
     if isinstance(exc, aiohttp.ClientError | NotHTTP):
         return UpstreamProtocolError(f"{host} answered something that is not HTTP")
-    # What is left is ours: a CA or certificate file that cannot be used.
+    # Otherwise the cause is local: a CA or certificate file that cannot be used.
     reason = exc.strerror or type(exc).__name__ if isinstance(exc, OSError | ssl.SSLError) else ""
     return connect_failure(host, f"the TLS files for it cannot be used ({reason})")

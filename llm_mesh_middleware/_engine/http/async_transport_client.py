@@ -1,4 +1,4 @@
-"""Upstream calls from an event loop on an httpx transport that the mesh's owner gave."""
+"""Asynchronous upstream calls on an httpx transport given to `Mesh`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .transport_client import extensions_of, fields_of, map_error
 
 __all__ = ["AsyncTransportClient"]
 
-# How long the cancellation of a call waits for its connection, so that it can be closed.
+# How long the cancellation of a call waits for its connection, in order to close it.
 _CONNECT_GRACE_S = 0.02
 
 
 class AsyncTransportClient:
-    """Every call is the transport's: connections, trust and proxies are its own business."""
+    """Makes every call with the transport, which handles connections, trust and proxies."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport | httpx.BaseTransport) -> None:
         if not isinstance(transport, httpx.AsyncBaseTransport):
@@ -32,7 +32,7 @@ class AsyncTransportClient:
     async def open(self, request: UpstreamRequest) -> AsyncTransportResponse:
         """Send `request`; see `AsyncUpstreamClient`.
 
-        A kept connection that the provider was closing when the request came is replaced, once.
+        A reused connection that the provider was closing is replaced, once.
         """
         clock = asyncio.get_running_loop().time
         sent_at, wire = clock(), _Wire()
@@ -58,32 +58,32 @@ class AsyncTransportClient:
         return await run_interruptible(call, wire.interrupt, httpx.Response.aclose)
 
     async def aclose(self) -> None:
-        """Close nothing: the transport is its owner's."""
+        """Do nothing: the transport belongs to the application."""
 
 
 class _Wire:
-    """The connection of one call, as httpcore's trace shows it.
+    """The connection of one call, as reported by httpcore's trace.
 
     httpcore 1.0 loses track of a connection if it is cancelled between two of its steps: the socket
-    stays open, or the pool counts it as used for ever. It cleans up after a network that fails, so
+    stays open, or the pool counts it as used for ever. It does clean up after a network failure, so
     a call on a new connection is ended by closing its socket.
     """
 
     __slots__ = ("_has_sent", "_is_interrupted", "_is_new", "_stream")
 
     def __init__(self) -> None:
-        self._stream: Any = None  # a network stream of httpcore's
+        self._stream: Any = None  # a network stream of httpcore
         self._is_new = False
         self._has_sent = False
         self._is_interrupted = False
 
     @property
     def is_reused(self) -> bool:
-        """Whether the request went out on a connection that had served another before."""
+        """Whether the request was sent on a reused connection."""
         return self._has_sent and not self._is_new
 
     async def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Called by httpcore with each of its steps."""
+        """Called by httpcore with each step of a call."""
         if event == "connection.connect_tcp.started":
             self._is_new = True
         elif event == "connection.connect_tcp.complete":
@@ -94,7 +94,7 @@ class _Wire:
             self._has_sent = True
 
     async def interrupt(self, call: asyncio.Task[httpx.Response]) -> None:
-        """End `call`: at once, or as soon as there is a connection to close."""
+        """End `call`, immediately or as soon as there is a connection to close."""
         self._is_interrupted = True
         if self._stream is None and self._is_new:  # connecting, which rarely takes longer
             await asyncio.wait((call,), timeout=_CONNECT_GRACE_S)
@@ -105,7 +105,7 @@ class _Wire:
 
 
 class AsyncTransportResponse:
-    """A response of the transport; the bytes are the network's, never decoded."""
+    """A response of the transport, with the undecoded bytes of the network."""
 
     __slots__ = ("_chunks", "_host", "_response", "head")
 
@@ -142,11 +142,12 @@ class AsyncTransportResponse:
             await stream.aclose()
 
     async def _close(self) -> None:
-        if isinstance(self._chunks, AsyncGenerator):  # else a task of the collector would do it
+        if isinstance(self._chunks, AsyncGenerator):  # otherwise garbage collection would do it in
+            # a task
             await self._chunks.aclose()
         await self._response.aclose()
 
 
 def _is_closed(exc: Exception) -> bool:
-    """Whether the connection ended; what answers something that is not HTTP is there."""
+    """Return whether the connection ended; a server that sends other bytes than HTTP is there."""
     return isinstance(exc, httpx.ReadError) or "disconnected" in str(exc)

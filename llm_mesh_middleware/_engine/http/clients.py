@@ -4,7 +4,7 @@
     no                 AsyncPooledClient           PooledClient
     yes                AsyncTransportClient        TransportClient
 
-Each is made on first use, so that a mesh can be made before a fork and outside of any loop.
+Each is created on first use, so a mesh can be created before a fork and outside any loop.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import warnings
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from ..._forks import ForkLock
+from ..._process.forks import ForkLock
 from ..event_loop import running_loop
 from ..tls import TLSContexts
 from .httpx_spans import is_instrumented
@@ -28,7 +28,7 @@ __all__ = ["UpstreamClients"]
 
 
 class UpstreamClients:
-    """Makes and keeps the clients; a library is imported only by the client that uses it."""
+    """Creates and keeps the clients; an HTTP library is imported only when it is used."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class UpstreamClients:
         trust_env: bool = False,
         transport: httpx.AsyncBaseTransport | httpx.BaseTransport | None = None,
     ) -> None:
-        """Open nothing yet.
+        """Create no client yet.
 
         Args:
             contexts: the TLS contexts of the mesh.
@@ -58,7 +58,7 @@ class UpstreamClients:
 
     @property
     def is_given(self) -> bool:
-        """Whether there is a transport that carries every call."""
+        """Whether the application gave a transport."""
         return self._transport is not None
 
     def of_loop(self) -> AsyncUpstreamClient:
@@ -81,11 +81,11 @@ class UpstreamClients:
         importlib.import_module(name, __package__)
 
     def of_process(self) -> UpstreamClient:
-        """Return the synchronous client, which threads share."""
+        """Return the synchronous client, shared by all threads."""
         return self._sync or self._make_sync()
 
     def make_spans(self) -> bool:
-        """Whether OpenTelemetry's instrumentation of httpx makes a span of each call."""
+        """Return whether OpenTelemetry's instrumentation of httpx makes a span of each call."""
         if self._transport is None:
             return self._uses_httpx and is_instrumented()
         from .transport_client import has_spans
@@ -111,16 +111,16 @@ class UpstreamClients:
                 loop.run_until_complete(async_client.aclose())
 
     def forget(self) -> None:
-        """Drop the connections without closing them: in a forked process they are the parent's."""
+        """Drop the connections without closing them: after a fork they belong to the parent."""
         with warnings.catch_warnings():
-            # To close them takes locks of the pool's; dropped, they are closed for this process.
+            # Closing takes locks of the pool; dropping them closes them in this process only.
             warnings.simplefilter("ignore", ResourceWarning)
             self._sync = None
 
     def _drop_closed_loops(self) -> None:
-        """Drop the clients of closed loops: a program may make a loop for each call.
+        """Drop the clients of closed loops: a program may create a loop for each call.
 
-        Nothing can be closed in them any more; their connections go when nothing holds them.
+        Closing is no longer possible in those; their connections are garbage-collected.
         """
         for loop in list(self._by_loop):
             if loop.is_closed():

@@ -1,6 +1,6 @@
-"""A blocking connection, and where it goes to.
+"""A blocking connection, and its destination.
 
-Each step takes its time limit from the `CancelScope` of the call, which can also end it:
+Each step gets its timeout from the `CancelScope` of the call, which can also cancel it:
 
     connect   TCP to the provider or its proxy        until the connect deadline
     tunnel    CONNECT, if the proxy carries TLS       until the connect deadline
@@ -34,11 +34,11 @@ _READ_BYTES = 64 * 1024
 
 
 class ProxyRefused(Exception):
-    """A proxy opened no tunnel; the message says why."""
+    """A proxy refused the tunnel; the message has the reason."""
 
 
 class Destination:
-    """An endpoint, what is needed to connect to it, and the idle connections to it."""
+    """An endpoint, its connection settings, and the idle connections to it."""
 
     __slots__ = ("context", "endpoint", "pool", "proxy", "proxy_context")
 
@@ -59,7 +59,7 @@ class Destination:
         """Return the head of `request` on the wire.
 
         Raises:
-            RequestNotSent: a field cannot be sent as it is.
+            RequestNotSent: a field is not valid in HTTP/1.1.
         """
         if self.proxy is not None and self.context is None:
             return self.proxy.forwarded_head(request)
@@ -67,7 +67,7 @@ class Destination:
 
 
 class Connection:
-    """A connection to one destination; it outlives the call that opened it and serves others."""
+    """A connection to one destination; later calls can reuse it."""
 
     __slots__ = ("_is_nested", "_socket", "_stream")
 
@@ -75,7 +75,7 @@ class Connection:
         """Connect.
 
         Raises:
-            httpcore.ConnectError: nobody accepts, or the certificate is not valid.
+            httpcore.ConnectError: the connection is refused, or the certificate is invalid.
             httpcore.ConnectTimeout: it took longer than the connect deadline.
             ProxyRefused: the proxy opened no tunnel.
         """
@@ -101,13 +101,13 @@ class Connection:
         sock = stream.get_extra_info("socket")
         self._socket: Any = _NestedSocket(stream) if self._is_nested else sock
         if isinstance(sock, ssl.SSLSocket):
-            # Else a reset would pass for the end of a body that only the connection's end delimits.
+            # Otherwise a reset would look like the end of a body without a length.
             sock.suppress_ragged_eofs = False  # type: ignore[attr-defined]  # not in typeshed
 
     def send(self, head: bytes, body: bytes, scope: CancelScope) -> bool:
         """Send a request; return whether all of it could be sent.
 
-        A server that closes early may have said why before, so a failure is not an error yet.
+        A server that closes early may have sent a response first, so a failure is not yet an error.
 
         Raises:
             TimeoutError: it took too long.
@@ -126,7 +126,7 @@ class Connection:
         return True
 
     def receive(self, scope: CancelScope) -> bytes:
-        """Return the bytes that have come; empty at the end.
+        """Return the received bytes; empty at the end.
 
         Raises:
             httpcore.ReadError: the connection is broken.
@@ -142,8 +142,8 @@ class Connection:
         return data
 
     def is_stale(self) -> bool:
-        """Whether it was closed while it was idle, or has brought what nobody asked for."""
-        if self._is_nested:  # what waits inside of two TLS sessions cannot be seen
+        """Return whether it was closed while idle, or has unexpected bytes."""
+        if self._is_nested:  # bytes inside two TLS sessions cannot be detected
             return True
         if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
             return True
@@ -162,7 +162,7 @@ class Connection:
 
 
 class _NestedSocket:
-    """The socket of a TLS session within another one, which httpcore runs."""
+    """The socket of a TLS session inside another one, which httpcore runs."""
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
@@ -214,5 +214,5 @@ def _open_tunnel(stream: httpcore.NetworkStream, head: bytes, scope: CancelScope
         raise ProxyRefused("the proxy broke the connection off") from exc
     if not 200 <= answer.status < 300:
         raise ProxyRefused(refusal(answer.status))
-    if rest:  # the provider speaks after us
+    if rest:  # the client sends first
         raise ProxyRefused("the proxy sent data of its own through the tunnel")

@@ -1,8 +1,8 @@
-"""Read an HTTP/1.1 response out of the bytes that a connection brings; sans-IO.
+"""Read an HTTP/1.1 response from the bytes of a connection; sans-IO.
 
-Both engines use it: h11, or aiohttp's parser with the objects that it fills, takes longer than all
-else in a call. It refuses whatever h11 refuses, since a client that is misled about the length of a
-body (RFC 9112 6.3) takes one response for another.
+Both drivers use it, because h11 or aiohttp's parser would take longer than the rest of a call. It
+rejects everything that h11 rejects: a client that is misled about the length of a body (RFC 9112
+6.3) mistakes one response for another.
 
     state        expects                                 next state
     head         fields up to a blank line               body; head again after 1xx
@@ -14,9 +14,8 @@ body (RFC 9112 6.3) takes one response for another.
     trailer      field CRLF                              trailer
     trailer      CRLF                                    over
 
-The work is linear in the bytes, however they are cut: the start of a line that is not complete is
-extended in place and looked at again only when its end has come. Heads, lines and trailers are
-limited in size.
+Time is linear in the bytes, however they are cut: an incomplete line is extended in place and
+parsed once it is complete. Heads, lines and trailers have size limits.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ __all__ = ["NoResponse", "NotHTTP", "ResponseReader"]
 
 Fields = list[tuple[bytes, bytes]]
 
-# Of all heads up to the final one; separators are not counted where a head is limited.
+# For all heads up to the final one; separators do not count.
 _MAX_HEADS_BYTES = 2 * MAX_HEAD_BYTES
 _MAX_LINE_BYTES = 16 * 1024
 _MAX_TRAILER_BYTES = 16 * 1024
@@ -38,7 +37,7 @@ _MAX_TRAILERS = 128
 _MAX_LENGTH_DIGITS = 18
 
 _BLANK_LINE = re.compile(rb"\n\r?\n")
-# Some servers leave the reason out, and the space before it.
+# Some servers omit the reason, and the space before it.
 _STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: [^\n]*|\r)?\n")
 _FOLD = re.compile(rb"\r?\n[ \t]+")  # RFC 9112 5.2: a client reads it as a space
 
@@ -48,7 +47,7 @@ _UNTIL_CLOSED = -1
 
 
 class _Line(NamedTuple):
-    """A kind of line within a chunked body; what does not begin like it never becomes one."""
+    """A kind of line in a chunked body, and how one must begin."""
 
     whole: re.Pattern[bytes]
     beginning: re.Pattern[bytes]  # of the first two bytes
@@ -69,7 +68,7 @@ _TRAILER = _Line(
 
 
 class NotHTTP(Exception):
-    """The connection brought something that is not an HTTP response, or only a part of one."""
+    """The received bytes are not an HTTP response, or only part of one."""
 
 
 class NoResponse(NotHTTP):
@@ -77,11 +76,10 @@ class NoResponse(NotHTTP):
 
 
 class ResponseReader:
-    """Reads one response; feed it what the connection brings, and empty bytes for its end.
+    """Reads one response; feed it received bytes, and empty bytes at the end of the connection.
 
-    `status` and `fields` are set when `feed_head` returns bytes. `is_over` says that nothing more
-    can be read: the body is complete, or `error` says why not. `keeps` says whether the connection
-    can carry another call after that.
+    `status` and `fields` are set when `feed_head` returns bytes. `is_over` means that the body is
+    complete, or that `error` is set. `keeps` is whether the connection can be reused after that.
     """
 
     __slots__ = (
@@ -108,14 +106,14 @@ class ResponseReader:
         self._spent = 0  # bytes of the heads, then of the trailers
         self._left = 0  # of the body, or of the current chunk
         self._is_chunked = False
-        self._line = _CHUNK_SIZE  # the next one within a chunked body
+        self._line = _CHUNK_SIZE  # the next line of a chunked body
         self._trailers = 0
 
     def feed_head(self, data: bytes) -> bytes | None:
-        """Take bytes of the head.
+        """Feed bytes of the head.
 
         Returns:
-            None as long as the head is not complete; then the first bytes of the body, to be fed.
+            None until the head is complete; then the first bytes of the body, to feed next.
 
         Raises:
             NoResponse: the connection ended before the head did.
@@ -135,7 +133,7 @@ class ResponseReader:
                 break
             self._read_head(data[start:head_end] if held is None else bytes(held[start:head_end]))
             start = at
-            if self.status >= 200:  # before it there may be informational ones
+            if self.status >= 200:  # informational ones may precede it
                 self._held, self._spent = None, 0
                 rest = data[start:] if held is None else bytes(held[start:])
                 if self.is_over and rest:
@@ -148,7 +146,7 @@ class ResponseReader:
         return None
 
     def feed(self, data: bytes) -> bytes:
-        """Take bytes, return those of the body; there may be none yet.
+        """Feed bytes; return those of the body, possibly none.
 
         Raises:
             NotHTTP: the body is incomplete, or its framing is broken. Bytes of the body that came
@@ -169,7 +167,7 @@ class ResponseReader:
         self.is_over = True
         if self._left == 0:
             return data
-        self.keeps = False  # nobody asked for the rest
+        self.keeps = False  # unexpected bytes
         return data[: self._left]
 
     def _read_head(self, head: bytes) -> None:
@@ -181,7 +179,7 @@ class ResponseReader:
             raise _wrong("status line")
         self.status = int(begin[2])
         self.fields = _fields(head[begin.end() : -1]) if len(head) > begin.end() else []
-        if self.status == 101:  # nobody asked for another protocol
+        if self.status == 101:  # no upgrade was requested
             raise _wrong("status")
         self._read_framing(dict(self.fields), is_keeping=begin[1] != b"0")
 
@@ -196,7 +194,7 @@ class ResponseReader:
         self.keeps = (
             is_keeping
             and (has_length or is_chunked or self.status in _NO_BODY)
-            and not (has_length and is_chunked)  # one of them is a lie
+            and not (has_length and is_chunked)  # they contradict each other
             and (b"connection" not in last or b"close" not in self._listed(b"connection", last))
         )
         if self.status in _NO_BODY:
@@ -214,14 +212,14 @@ class ResponseReader:
         return int(length)
 
     def _listed(self, name: bytes, last: dict[bytes, bytes]) -> list[bytes]:
-        """Return the members of the list that the fields of that name are (RFC 9110 5.6.1)."""
+        """Return the list members of all fields with that name (RFC 9110 5.6.1)."""
         value = last[name]
         if len(last) < len(self.fields):  # some field is repeated
             value = b",".join([value for field, value in self.fields if field == name])
         return [member.strip() for member in value.lower().split(b",")]
 
     def _feed_whole_chunk(self, data: bytes) -> bytes | None:
-        """Read `data` the short way if it is exactly one chunk."""
+        """Read `data` on the fast path if it is exactly one chunk."""
         begin = _CHUNK_SIZE.whole.match(data)
         if begin is None or self._held is not None or not (size := int(begin[1], 16)):
             return None
@@ -241,7 +239,7 @@ class ResponseReader:
                     continue
                 end = at + self._left
                 pieces.append(data[at:end])
-                while (next_ := _NEXT_CHUNK.match(data, end)) is not None:  # the short way again
+                while (next_ := _NEXT_CHUNK.match(data, end)) is not None:  # the fast path again
                     at = next_.end()
                     if at - end > _MAX_LINE_BYTES:
                         raise _wrong("size of the line")
@@ -254,11 +252,11 @@ class ResponseReader:
             if not pieces:
                 raise
         if at < size:
-            self.keeps = False  # nobody asked for the rest
+            self.keeps = False  # unexpected bytes
         return b"".join(pieces)
 
     def _feed_line(self, data: bytes, at: int) -> int:
-        """Read the next line, or hold what has come of it; return where to go on in `data`."""
+        """Read the next line, or buffer its beginning; return the next position in `data`."""
         line, held = self._line, self._held
         if held is None:
             match = line.whole.match(data, at)

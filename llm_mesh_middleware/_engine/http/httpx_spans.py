@@ -1,4 +1,4 @@
-"""Spans of OpenTelemetry's httpx instrumentation for calls that httpx does not make.
+"""Run the mesh's own calls under OpenTelemetry's httpx instrumentation.
 
 The instrumentation wraps `handle_request` of httpx's transports: it makes a span, adds the fields
 of the propagators to the request, and looks at the response's head and at what is raised. It is
@@ -24,7 +24,7 @@ __all__ = ["atraced", "is_instrumented", "make_request", "traced"]
 
 _METHODS = (("AsyncHTTPTransport", "handle_async_request"), ("HTTPTransport", "handle_request"))
 
-# httpx adds these by itself; the mesh writes its own.
+# httpx adds these by default; the mesh sets its own.
 _FRAMING = (b"content-length", b"transfer-encoding")
 
 
@@ -36,7 +36,7 @@ Response = TypeVar("Response", bound=_Response)
 
 
 def is_instrumented() -> bool:
-    """Whether the transports of httpx are wrapped; httpx is not imported for it."""
+    """Return whether the transports of httpx are instrumented, without importing httpx."""
     httpx = sys.modules.get("httpx")
     if httpx is None:
         return False
@@ -47,7 +47,7 @@ def is_instrumented() -> bool:
 
 
 def traced(send: Callable[[UpstreamRequest], Response], request: UpstreamRequest) -> Response:
-    """Return what `send` returns for `request`, within the instrumentation's span.
+    """Call `send` with `request` inside the instrumentation's span.
 
     Raises:
         Exception: what `send` raises.
@@ -59,7 +59,7 @@ def traced(send: Callable[[UpstreamRequest], Response], request: UpstreamRequest
     transport._pool = pool  # type: ignore[assignment]
     try:
         transport.handle_request(make_request(request))
-    except BaseException:  # perhaps of a hook, after the response had come
+    except BaseException:  # possibly raised by a hook, after the response
         if pool.response is not None:
             pool.response.close()
         raise
@@ -69,7 +69,7 @@ def traced(send: Callable[[UpstreamRequest], Response], request: UpstreamRequest
 async def atraced(
     send: Callable[[UpstreamRequest], Awaitable[Response]], request: UpstreamRequest
 ) -> Response:
-    """Do as `traced` in an event loop."""
+    """Call `send` like `traced`, in an event loop."""
     import httpx
 
     pool = _AsyncPool(send, request)
@@ -102,7 +102,7 @@ def make_request(
 
 
 class _Pool:
-    """What httpx takes for the connections of a transport."""
+    """The connection pool as httpx sees it."""
 
     response: Any = None
 

@@ -1,14 +1,14 @@
 """Idle connections to one destination.
 
-httpcore's own pool looks at every connection for every request, twice; aiohttp's makes an object
-for each. Here a call takes the connection that was used last, and gives it back; threads share
-nothing but a deque, without a lock.
+httpcore's pool checks every connection for every request, twice; aiohttp's creates an object for
+each. Here a call takes the most recently used connection and returns it; threads share only a
+deque, without a lock.
 
-    take        from the right: the latest; one that is too old or stale is closed
+    take        from the right: the latest; a too old or stale one is closed
     give_back   to the right; closes one that is too old at the left
     drop_old    closes all that are too old at the left
 
-A connection that holds unread bytes is stale: they would pass for the next response.
+A connection with unread bytes is stale: they would be taken for the next response.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class _Socket(Protocol):
 
 
 def is_readable(sock: _Socket) -> bool:
-    """Whether `sock` has bytes to read, or was closed by the other end."""
+    """Return whether `sock` has bytes to read, or was closed by the peer."""
     if not hasattr(select, "poll"):  # Windows
         return bool(select.select([sock], [], [], 0)[0])
     poll = select.poll()
@@ -39,7 +39,7 @@ def is_readable(sock: _Socket) -> bool:
 
 class _Connection(Protocol):
     def is_stale(self) -> bool:
-        """Whether it was closed or brought something after its last call."""
+        """Whether it was closed or received bytes after its last call."""
 
     def close(self) -> None: ...
 
@@ -51,7 +51,7 @@ class Pool(Generic[Kept]):
     """Idle connections, each usable for `KEEPALIVE_S` after its last call."""
 
     def __init__(self) -> None:
-        # The latest last, each with the time when it is too old.
+        # Most recent last, each with the time when it expires.
         self._idle: deque[tuple[Kept, float]] = deque()
         self._is_closed = False
 
@@ -59,11 +59,11 @@ class Pool(Generic[Kept]):
         return len(self._idle)
 
     def take(self) -> Kept | None:
-        """Return a connection for one call, or None if none can be used."""
+        """Return an idle connection, or None if none can be used."""
         while self._idle:
             try:
                 connection, too_old_at = self._idle.pop()
-            except IndexError:  # another thread was quicker
+            except IndexError:  # another thread was faster
                 break
             if time.monotonic() < too_old_at and not connection.is_stale():
                 return connection
@@ -71,13 +71,14 @@ class Pool(Generic[Kept]):
         return None
 
     def give_back(self, connection: Kept) -> None:
-        """Keep a connection whose call is over."""
+        """Return a connection after its call."""
         if self._is_closed:
             connection.close()
             return
         now = time.monotonic()
         self._idle.append((connection, now + KEEPALIVE_S))
-        if self._is_closed or self._oldest_until() < now:  # one too many is closed at a time
+        if self._is_closed or self._oldest_until() < now:  # close one at a time if there are too
+            # many
             self._drop_oldest()
 
     def drop_old(self) -> None:
@@ -87,7 +88,7 @@ class Pool(Generic[Kept]):
             self._drop_oldest()
 
     def close(self) -> None:
-        """Close what is idle now, and what is in use when its call is over."""
+        """Close idle connections now, and used ones when their call ends."""
         self._is_closed = True
         while self._idle:
             self._drop_oldest()
@@ -101,6 +102,6 @@ class Pool(Generic[Kept]):
     def _drop_oldest(self) -> None:
         try:
             connection, _ = self._idle.popleft()
-        except IndexError:  # another thread was quicker
+        except IndexError:  # another thread was faster
             return
         connection.close()

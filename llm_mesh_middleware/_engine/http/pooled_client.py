@@ -1,4 +1,4 @@
-"""Blocking upstream calls on the mesh's own connections."""
+"""Synchronous upstream calls on the mesh's own connections."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .proxy import Proxy, env_proxy
 
 __all__ = ["PooledClient", "PooledResponse"]
 
-# What a kept connection fails with that the provider was closing.
+# The errors of a reused connection that the provider was closing.
 _STALE_ERRORS = (NotHTTP, httpcore.ReadError)
 _BROKEN = (NotHTTP, ProxyRefused, httpcore.NetworkError, httpcore.TimeoutException, OSError)
 
@@ -45,8 +45,8 @@ _REASONS: tuple[tuple[_Kinds, str], ...] = (
 class PooledClient:
     """A pool of connections for each destination; threads share it.
 
-    httpx and its pool are not used: they take longer than all that the mesh does, and httpx gives a
-    connection that holds unread bytes to the next call.
+    httpx and its pool are not used: they take longer than everything else in a call, and httpx
+    reuses a connection that has unread bytes.
     """
 
     def __init__(self, contexts: TLSContexts, *, trust_env: bool = False) -> None:
@@ -72,13 +72,13 @@ class PooledClient:
         return send(request)
 
     def close(self) -> None:
-        """Close what is idle now, and what is in use when its call is over."""
+        """Close idle connections now, and used ones when their call ends."""
         destinations, self._destinations = self._destinations, {}
         for destination in destinations.values():
             destination.pool.close()
 
     def _open(self, request: UpstreamRequest, scope: CancelScope) -> PooledResponse:
-        """Replace a kept connection that the provider was closing as the request came, once."""
+        """Open a call; replace, once, a reused connection that the provider was closing."""
         destination = self._destination(request.endpoint)
         head = destination.head(request)
         sent_at = time.monotonic()
@@ -120,7 +120,7 @@ class PooledClient:
         return found
 
     def _close_outdated(self) -> None:
-        """Close the connections that were opened with certificates from before a reload."""
+        """Close the connections that use certificates from before a reload."""
         for key, destination in list(self._destinations.items()):
             context = destination.context
             is_outdated = context is not None and not self._contexts.uses(context)
@@ -129,7 +129,7 @@ class PooledClient:
 
 
 class PooledResponse:
-    """A response whose head has come, and the connection that brings the rest."""
+    """A response whose head has arrived, and the connection for the rest."""
 
     __slots__ = ("_answer", "_connection", "_destination", "_host", "_rest", "_scope", "head")
 
@@ -142,10 +142,10 @@ class PooledResponse:
         host: str,
         scope: CancelScope,
     ) -> None:
-        """`rest` is what came of the body together with the head.
+        """Create a response; `rest` is the part of the body that arrived with the head.
 
         Raises:
-            UpstreamProtocolError: the head cannot be passed on.
+            UpstreamProtocolError: the head is invalid.
         """
         self.head = response_head(host, answer.status, answer.fields)
         self._destination = destination
@@ -199,7 +199,7 @@ def _map(exc: Exception, request: UpstreamRequest) -> UpstreamError:
             return connect_failure(host, reason, has_connected=has_connected)
     if isinstance(exc, NotHTTP):
         return UpstreamProtocolError(f"{host} answered something that is not HTTP")
-    # What is left is ours: a CA or certificate file that cannot be used.
+    # Otherwise the cause is local: a CA or certificate file that cannot be used.
     return connect_failure(host, "the TLS files for it cannot be used")
 
 
@@ -215,7 +215,7 @@ def _connect_reason(exc: Exception) -> str | None:
 
 
 def _causes(exc: BaseException | None) -> Iterator[BaseException]:
-    """Return what lies beneath `exc`: httpcore wraps what the socket raised."""
+    """Yield the causes of `exc`: httpcore wraps the socket's errors."""
     while exc is not None:
         exc = exc.__cause__ or exc.__context__
         if exc is not None:

@@ -1,4 +1,4 @@
-"""The seam between the mesh and its HTTP clients, and what all of them send and check.
+"""The interface of HTTP clients, and what all of them send and check.
 
 client.open(request)  ->  response.read() ... b""  ->  response.close()
 """
@@ -41,19 +41,18 @@ _MAX_FIELDS = 256
 # A body up to this size is sent together with the head: one packet, one system call.
 MAX_JOINED_BYTES = 64 * 1024
 
-# A kept connection that is found closed is found so at once; later, the provider had the request.
+# A closed connection fails at once; a later failure means that the provider got the request.
 STALE_S = 1.0
 
-# No field value may hold these (RFC 9110 5.5), and servers end the connection rather than send
-# them.
+# Not allowed in field values (RFC 9110 5.5); servers close the connection rather than send them.
 _CONTROLS = bytes((*range(0x09), *range(0x0A, 0x20), 0x7F))
 
-# What the name of a field is made of (RFC 9110 5.6.2).
+# The characters of a field name (RFC 9110 5.6.2).
 TOKEN_BYTES = b"!#$%&'*+-.^_`|~" + (string.ascii_letters + string.digits).encode()
 
 
 class AsyncUpstreamResponse(Protocol):
-    """A response whose head has come; its body is read piece by piece."""
+    """A response whose head has arrived; its body is read piece by piece."""
 
     head: ResponseHead
 
@@ -65,7 +64,7 @@ class AsyncUpstreamResponse(Protocol):
         """
 
     async def aclose(self) -> None:
-        """Keep the connection if the body was read to its end, else close it at once."""
+        """Keep the connection if the body was read to its end, otherwise close it immediately."""
 
 
 class AsyncUpstreamClient(Protocol):
@@ -83,7 +82,7 @@ class AsyncUpstreamClient(Protocol):
 
 
 class UpstreamResponse(Protocol):
-    """The synchronous twin of `AsyncUpstreamResponse`."""
+    """The synchronous form of `AsyncUpstreamResponse`."""
 
     head: ResponseHead
 
@@ -99,7 +98,7 @@ class UpstreamResponse(Protocol):
         """
 
     def close(self) -> None:
-        """Do as `AsyncUpstreamResponse.aclose`."""
+        """Keep the connection if the body was read to its end, otherwise close it."""
 
 
 class UpstreamClient(Protocol):
@@ -111,7 +110,7 @@ class UpstreamClient(Protocol):
         Args:
             request: what to send.
             until: when to stop waiting, on the monotonic clock.
-            scope: its deadline is set for the call; another thread may cancel it.
+            scope: gets the deadline of the call; another thread may cancel it.
 
         Raises:
             TimeoutError: there was no response until then.
@@ -127,14 +126,14 @@ def connect_failure(host: str, reason: str, *, has_connected: bool = False) -> U
 
     Args:
         host: the provider host.
-        reason: what went wrong; names no address behind `host`.
-        has_connected: whether there was a connection, which was then lost.
+        reason: what went wrong, without the address behind `host`.
+        has_connected: whether a connection was established and then lost.
     """
     return UpstreamConnectError(f"{host}: {reason}", has_connected=has_connected)
 
 
 def torn(host: str) -> UpstreamError:
-    """Return the error for a response that ended before its end."""
+    """Return the error for a response that broke off."""
     return UpstreamProtocolError(f"{host} broke off in the middle of its answer")
 
 
@@ -158,15 +157,15 @@ def request_head(
 
 
 def are_names(names: Sequence[bytes]) -> bool:
-    """Whether each of `names` can be the name of a field."""
+    """Return whether each of `names` is a valid field name."""
     return b"" not in names and not b"".join(names).translate(None, TOKEN_BYTES)
 
 
 def response_head(host: str, status: int, fields: Sequence[tuple[bytes, bytes]]) -> ResponseHead:
-    """Return status and fields, whose names are in lower case, as the core takes them.
+    """Return the head for the core, with names in lower case.
 
     Raises:
-        UpstreamProtocolError: the status is not one of HTTP's, or the fields are too large.
+        UpstreamProtocolError: the status is not valid in HTTP, or the fields are too large.
     """
     if not 200 <= status <= 599:  # servers fail on others
         raise UpstreamProtocolError(f"{host} answered with the status {status}")

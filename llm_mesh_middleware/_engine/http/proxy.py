@@ -1,4 +1,4 @@
-"""The proxy that the process's environment names, and what is sent to a proxy only; sans-IO.
+"""The proxy of the environment, and the requests that only a proxy gets; sans-IO.
 
 endpoint   the proxy gets                           the provider gets
 http       the whole request, with an absolute      what the proxy forwards
@@ -41,7 +41,7 @@ def env_proxy(endpoint: Endpoint) -> str | None:
 
 
 def refusal(status: int) -> str:
-    """Return why a proxy that answered CONNECT with `status` opened no tunnel."""
+    """Return the reason why a proxy responded to CONNECT with `status`."""
     if status == 407:
         return "the proxy requires credentials; set valid ones in the proxy's URL"
     return f"the proxy refused the connection with status {status}"
@@ -61,7 +61,7 @@ class Proxy:
         """Read the URL of the proxy for `endpoint`.
 
         Raises:
-            UpstreamConnectError: there is no host in it, or its port is not a number.
+            UpstreamConnectError: it has no host, or an invalid port.
         """
         try:
             parts = urlsplit(url)
@@ -73,7 +73,7 @@ class Proxy:
         return cls(host, port, parts.scheme == "https", _authorization(parts))
 
     def forwarded_head(self, request: UpstreamRequest) -> bytes:
-        """Return the head of a plain `request` that the proxy is to forward.
+        """Return the head of a plain `request` for the proxy to forward.
 
         Raises:
             RequestNotSent: a field cannot be sent as it is.

@@ -1,4 +1,4 @@
-"""Blocking upstream calls on an httpx transport that the mesh's owner gave."""
+"""Synchronous upstream calls on an httpx transport given to `Mesh`."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _BROKEN = (httpx.TransportError, OSError)
 
 
 class TransportClient:
-    """Every call is the transport's: connections, trust, proxies and limits are its own business.
+    """Makes every call with the transport, which handles connections, trust and proxies.
 
-    It knows nothing of a `CancelScope`; each of its reads is at least limited in time.
+    It does not support a `CancelScope`, but each read has a timeout.
     """
 
     def __init__(self, transport: httpx.AsyncBaseTransport | httpx.BaseTransport) -> None:
@@ -52,11 +52,11 @@ class TransportClient:
             raise
 
     def close(self) -> None:
-        """Close nothing: the transport is its owner's."""
+        """Do nothing: the transport belongs to the application."""
 
 
 class TransportResponse:
-    """A response of the transport; the bytes are the network's, never decoded."""
+    """A response of the transport, with the undecoded bytes of the network."""
 
     __slots__ = ("_chunks", "_host", "_response", "_scope", "head")
 
@@ -83,13 +83,13 @@ class TransportResponse:
         return data
 
     def close(self) -> None:
-        """Close; what the transport does with an unread body is its own business."""
+        """Close the response; the transport decides whether to keep the connection."""
         with contextlib.suppress(*_BROKEN):
             self._response.stream.close()  # type: ignore[union-attr]  # checked above
 
 
 def has_spans(transport: httpx.AsyncBaseTransport | httpx.BaseTransport) -> bool:
-    """Whether OpenTelemetry's instrumentation makes a span of each call on `transport`.
+    """Return whether OpenTelemetry's instrumentation makes a span of each call on `transport`.
 
     It wraps the method of httpx's own transports, or is a transport itself.
     """
@@ -106,12 +106,12 @@ def extensions_of(
     read_s: float | None = None,
     trace: Callable[..., Any] | None = None,
 ) -> dict[str, Any]:
-    """Return what httpx is told about `request`.
+    """Return the httpx extensions for `request`.
 
     Args:
         request: what is sent.
         read_s: limits each single read and write.
-        trace: is called with the steps of the call.
+        trace: called with the steps of the call.
     """
     extensions: dict[str, Any] = {
         "timeout": {
@@ -141,7 +141,7 @@ _REASONS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] 
 
 
 def map_error(exc: Exception, request: UpstreamRequest) -> UpstreamError:
-    """Return what `exc` means for the exchange: there was no response, or none in HTTP."""
+    """Return the exchange's error for `exc`: no response, or not an HTTP response."""
     host = request.endpoint.provider_host
     if isinstance(exc, httpx.ConnectTimeout):
         return Deadline(0.0, "connect", request.connect_timeout_s, host).error()
@@ -163,7 +163,7 @@ def map_error(exc: Exception, request: UpstreamRequest) -> UpstreamError:
 
 
 def _causes(exc: BaseException | None) -> Iterator[BaseException]:
-    """Return what lies beneath `exc`: httpx and httpcore each wrap what the socket raised."""
+    """Yield the causes of `exc`: httpx and httpcore each wrap the socket's errors."""
     while exc is not None:
         exc = exc.__cause__ or exc.__context__
         if exc is not None:

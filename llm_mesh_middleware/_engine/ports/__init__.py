@@ -1,1 +1,1 @@
-"""Ports: I/O that the core asks for and that is no upstream call."""
+"""Ports: I/O for the core other than upstream calls."""

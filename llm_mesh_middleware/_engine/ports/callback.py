@@ -15,19 +15,19 @@ logger = logging.getLogger("llm_mesh_middleware")
 class Callback:
     """A plain function, a coroutine function, or anything else that may return an awaitable.
 
-    Only an asynchronous adapter can wait. In a synchronous one an awaitable is an error: taken for
-    the answer itself, it would be true.
+    Only an asynchronous adapter can await. In a synchronous one an awaitable is an error: used as
+    the result, it would be true.
     """
 
     __slots__ = ("_function", "_name")
 
     def __init__(self, function: Callable[[Any], Any], name: str) -> None:
-        """`name` is what errors call it."""
+        """Wrap a function; `name` is used in errors."""
         self._function = function
         self._name = name
 
     def ask(self, request: Any, until: float | None) -> Any:
-        """Return the function's answer.
+        """Return the function's result.
 
         Raises:
             TypeError: the function returned an awaitable.
@@ -36,14 +36,14 @@ class Callback:
         if not inspect.isawaitable(answer):
             return answer
         if inspect.iscoroutine(answer):
-            answer.close()  # else Python warns that it was never awaited
+            answer.close()  # otherwise Python warns that it was never awaited
         raise TypeError(
             f"{self._name} returned an awaitable, which a synchronous adapter cannot wait for; "
             "give it a plain function"
         )
 
     async def aask(self, request: Any, until: float | None) -> Any:
-        """Return the function's answer, awaited where that is needed."""
+        """Return the function's result, awaited if necessary."""
         answer = self._function(request)
         while inspect.isawaitable(answer):
             answer = await answer
@@ -56,9 +56,9 @@ class Callback:
 
 
 class Decision(Callback):
-    """A function that says yes or no: only True is a yes.
+    """A function that decides: only True is a yes.
 
-    Whatever else is true, such as a generator, is more likely a mistake, and must not open a door.
+    Any other true value, such as a generator, is probably a mistake and must not grant access.
     """
 
     __slots__ = ("_has_warned",)

@@ -21,7 +21,7 @@ from ..._core.limiting.claims import (
     Reserved,
     Settle,
 )
-from ..._forks import ForkLock, follow_forks
+from ..._process.forks import ForkLock, follow_forks
 
 __all__ = ["SLOT_WAIT_US", "MemoryStore"]
 

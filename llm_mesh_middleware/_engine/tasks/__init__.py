@@ -1,1 +1,1 @@
-"""Timeouts, cancellation and interruption of tasks and threads."""
+"""Timeouts, cancellation and background work of tasks and threads."""

@@ -1,4 +1,4 @@
-"""A time limit for one step after another, at the price of one timer for all of them.
+"""Timeouts for one step after another with a single timer.
 
     at(t1) enter ... exit    at(t2) enter ... exit      t1 < t2: the timer of t1 stays set
            |                        |
@@ -18,10 +18,10 @@ _AHEAD_S = 5.0
 
 
 class Alarm:
-    """What `asyncio.timeout_at` does, for one step after another: `with alarm.at(when): ...`.
+    """A cheaper `asyncio.timeout_at` for consecutive steps: `with alarm.at(when): ...`.
 
-    The steps may be in different tasks, but never two at a time. A step that is made for every
-    chunk of a stream saves the context manager's calls:
+    The steps may be in different tasks, but never concurrent. A step for every chunk of a stream
+    avoids the context manager's calls:
 
         alarm.arm(when)
         try:
@@ -41,28 +41,28 @@ class Alarm:
         self.task: asyncio.Task[object] | None = None
         self._cancelling = 0
         self._at = 0.0
-        # uvloop does not tell `when` of a timer whose moment has passed.
+        # uvloop has no `when` of an expired timer.
         self._fires_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._has_fired = False
 
     def at(self, when: float) -> Alarm:
-        """Set the limit of the next step, on the loop's clock."""
+        """Set the deadline of the next step, on the loop's clock."""
         self._at = when
         return self
 
     def arm(self, when: float) -> None:
-        """Limit what the running task waits for, until `task` is set to None."""
+        """Limit the waits of the running task, until `task` is set to None."""
         self._at = when
         self.task = task = asyncio.current_task(self._loop)
-        # Others may have cancelled it before: theirs must not be taken for the alarm's.
+        # Count earlier cancellations, so that they are not attributed to the alarm.
         self._cancelling = 0 if task is None else task.cancelling()
         if self._timer is None or when < self._fires_at:
             self.close()
             self._set(when)
 
     def is_mine(self) -> bool:
-        """Return whether a cancellation of the step was the alarm's, and nobody else's too."""
+        """Return whether a cancellation came from the alarm alone."""
         if not self._has_fired or self.task is None:
             return False
         self._has_fired = False
@@ -99,6 +99,6 @@ class Alarm:
             self.task.cancel()
 
     def _set(self, when: float) -> None:
-        # Never far ahead: the next step's limit may be sooner, and would need a timer of its own.
+        # Never far ahead: the next step's deadline may be sooner, and would need its own timer.
         self._fires_at = when = min(when, self._loop.time() + _AHEAD_S)
         self._timer = self._loop.call_at(when, self._look)

@@ -1,4 +1,4 @@
-"""Work that goes on beside the requests: bounded, and cancelled when the mesh is closed."""
+"""Background work: bounded, and cancelled when the mesh is closed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_THREADS = 32
 
 
 class AsyncBackground:
-    """Tasks, each of the event loop that was running when it was started."""
+    """Background tasks, each in the event loop that started it."""
 
     def __init__(self, max_tasks: int = _MAX_TASKS) -> None:
         self._max_tasks = max_tasks
@@ -36,9 +36,9 @@ class AsyncBackground:
         return task
 
     async def run(self, work: Coroutine[Any, Any, object], *, within_s: float) -> None:
-        """Wait for `work` for so long at most; it goes on when the time is up.
+        """Run `work`, and wait for it at most `within_s`; after that it continues.
 
-        A cancellation of the caller is raised when the wait is over.
+        A cancellation of the caller is raised after the wait.
         """
         task = self.start(work)
         if task is None:
@@ -69,7 +69,7 @@ class AsyncBackground:
 
 
 class Background:
-    """Threads of one process; they are daemons, so that none keeps the process from ending."""
+    """Background threads; daemons, so that they do not keep the process from exiting."""
 
     def __init__(self, max_threads: int = _MAX_THREADS) -> None:
         self._slots = threading.BoundedSemaphore(max_threads)
@@ -85,7 +85,7 @@ class Background:
         ).start()
 
     def run(self, work: Callable[[], object], *, within_s: float) -> None:
-        """Wait for `work` for so long at most; it goes on when the time is up."""
+        """Run `work`, and wait for it at most `within_s`; after that it continues."""
         done = threading.Event()
 
         def then_tell() -> None:
@@ -99,7 +99,7 @@ class Background:
     def _run(self, work: Callable[[], object]) -> None:
         try:
             work()
-        except Exception:  # there is nobody to raise it to
+        except Exception:  # there is no caller to raise it to
             logger.exception("background work failed")
         finally:
             self._slots.release()

@@ -1,8 +1,7 @@
 """Deadlines and cancellation of blocking calls.
 
-A blocking read can be given a timeout only where it is made, deep in the HTTP code, and another
-thread can end it only by shutting its socket down. So the exchange, its calls and its connections
-share one `CancelScope`:
+A blocking read gets its timeout deep in the HTTP code, and another thread can end it only by
+shutting down its socket. So the exchange, its calls and its connections share one `CancelScope`:
 
     the driver      sets the deadline of each step, and checks for a cancellation after it
     a connection    attaches its socket, and asks how long the next wait may take
@@ -23,7 +22,7 @@ from ...exceptions import ClientDisconnected
 
 __all__ = ["CancelScope"]
 
-# Zero would mean a non-blocking socket: what has already arrived is still read.
+# Not zero, which would mean a non-blocking socket: bytes that have arrived are still read.
 _LEAST_S = 0.0001
 
 
@@ -66,13 +65,13 @@ class CancelScope:
         return max(until - time.monotonic(), _LEAST_S)
 
     def attach(self, sock: _Socket) -> None:
-        """Have a cancellation shut `sock` down, and no other socket any more."""
+        """Let a cancellation shut down `sock` instead of an earlier socket."""
         self._socket = sock
         if self._is_cancelled:
             self.cancel()
 
     def child(self) -> CancelScope:
-        """Make a scope for a call in another thread that is cancelled together with this one."""
+        """Create a scope for a call in another thread, cancelled together with this one."""
         child = CancelScope()
         self._children += (child,)
         if self._is_cancelled:
@@ -89,7 +88,7 @@ class CancelScope:
     def check(self) -> None:
         """Raise `ClientDisconnected` if the scope is cancelled.
 
-        A call that fails then did not fail because of the provider.
+        If it is cancelled, a failed call is not the provider's failure.
         """
         if self._is_cancelled:
             raise ClientDisconnected("the client went away")

@@ -1,4 +1,4 @@
-"""Ending what a task is doing because of something that happens outside it."""
+"""Interrupt a task because of an event outside it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["Interrupt"]
 class Interrupt:
     """Raises an error in the task that entered it, when `fire` is called from elsewhere.
 
-    What `asyncio.timeout` does for a clock, for any event: the task is cancelled, and the
-    cancellation becomes the error on the way out; `error` is set from the moment it is on its way.
-    A cancellation from somebody else passes unchanged.
+    It works like `asyncio.timeout`, for any event: the task is cancelled, and the cancellation
+    becomes the error at the exit; `error` is set as soon as it fires. Other cancellations pass
+    unchanged.
     """
 
     __slots__ = ("_cancelling", "_is_armed", "_loop", "_task", "error")
@@ -35,7 +35,7 @@ class Interrupt:
             self._task.cancel()
 
     def disarm(self) -> None:
-        """Fire no more: what the task does next must not be broken off."""
+        """Stop firing: what the task does next must not be interrupted."""
         self._is_armed = False
 
     def __enter__(self) -> Interrupt:
@@ -48,7 +48,7 @@ class Interrupt:
         return self
 
     def start_beside(self, watch: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run `watch`, which may fire, in a task beside the one that entered."""
+        """Run `watch`, which may fire, in another task."""
         return self._loop.create_task(watch)  # asyncio's own `create_task` looks the loop up
 
     def __exit__(

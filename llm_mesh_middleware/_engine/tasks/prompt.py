@@ -1,4 +1,4 @@
-"""Awaiting what nearly always need not wait, under a limit that costs nothing until it does."""
+"""Await something that rarely waits, with a timeout that costs nothing until it does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 
 async def within(seconds: float, awaitable: Awaitable[Result]) -> Result:
-    """Await it; if it has to wait, for at most `seconds` from then on.
+    """Await it, for at most `seconds` once it has to wait.
 
     Raises:
         TimeoutError: the time is up.
@@ -30,12 +30,12 @@ async def within(seconds: float, awaitable: Awaitable[Result]) -> Result:
 
 @types.coroutine
 def _go_on(steps: Generator[Any, Any, Result], awaited: object) -> Generator[Any, Any, Result]:
-    """Return what `steps` return, which were started by hand and wait for `awaited`."""
+    """Continue `steps`, which were started manually and wait for `awaited`."""
     while True:
         failure: BaseException | None = None
         try:
             yield awaited
-        except BaseException as exc:  # the task was cancelled: that is for `steps` to know
+        except BaseException as exc:  # the task was cancelled: pass it to `steps`
             failure = exc
         try:
             awaited = next(steps) if failure is None else steps.throw(failure)

@@ -1,7 +1,7 @@
 """Run a coroutine to completion even if the caller is cancelled.
 
-Some libraries leave a connection open, or count it as used for ever, if a cancellation reaches them
-between two of their steps.
+Some libraries leave a connection open, or count it as used for ever, if they are cancelled between
+two of their steps.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ async def run_interruptible(
     interrupt: Interrupt,
     discard: Callable[[Result], Awaitable[object]] | None = None,
 ) -> Result:
-    """Return the result of `coroutine`, which runs in a task of its own.
+    """Run `coroutine` in a task of its own, and return its result.
 
     Args:
         coroutine: never sees a cancellation of the caller.

@@ -9,7 +9,7 @@ from weakref import WeakSet
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from ..._core.provider.health import ProviderStatus
-from ..._forks import ForkLock
+from ..._process.forks import ForkLock
 from .. import semconv
 
 __all__ = ["Ejections"]

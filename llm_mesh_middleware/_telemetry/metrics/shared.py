@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from opentelemetry import metrics
 from opentelemetry.metrics import MeterProvider
 
-from ..._forks import ForkLock
+from ..._process.forks import ForkLock
 from .instruments import MeshMetrics, wanted_generations
 
 __all__ = ["SCOPE", "shared_metrics"]

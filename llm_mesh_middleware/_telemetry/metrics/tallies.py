@@ -8,7 +8,7 @@ from functools import partial
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
-from ..._forks import ForkLock, follow_forks
+from ..._process.forks import ForkLock, follow_forks
 
 __all__ = ["Labels", "Tallies", "Tally"]
 

@@ -17,9 +17,9 @@ from ..._core.provider.upstream import Upstream
 from ..._core.routing.matching import Match
 from ..._core.routing.retry_policy import RetryPolicy
 from ..._core.routing.table import RouteRule, VirtualHost
+from ..._core.routing.timeouts import Timeouts
 from ..._core.values.headers import Headers
 from ..._core.values.messages import ClientRequest
-from ..._core.values.timeouts import Timeouts
 from ..._dialects.anthropic import MESSAGES
 from ..._dialects.openai_chat import CHAT
 from ..._dialects.registry import OperationFinder

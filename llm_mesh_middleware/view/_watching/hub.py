@@ -18,7 +18,7 @@ from time import monotonic, time
 from ..._core.flow.observer import Observation
 from ..._core.provider.health import ProviderStatus
 from ..._core.values.messages import ClientRequest
-from ..._forks import ForkLock, follow_forks
+from ..._process.forks import ForkLock, follow_forks
 from ...mesh import Mesh
 from ..values import Call, ProviderReport, Report, Traffic
 from .call_watch import CallWatch

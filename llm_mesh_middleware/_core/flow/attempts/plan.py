@@ -8,20 +8,20 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 from msgspec.structs import replace
 
-from ...exceptions import (
+from ....exceptions import (
     NoBackendAvailable,
     UnsupportedOperation,
     UpstreamConnectError,
     UpstreamTimeout,
 )
-from ..balance.backends import Backend, Backends
-from ..balance.balancer import Balancer, Candidate
-from ..dialect import ServedOperation
-from ..provider.health import ProviderHealth
-from ..provider.identity import ProviderIdentity
-from ..provider.registry import HealthRegistry
-from ..routing.retry_policy import RetryPolicy, Verdict
-from ..values.messages import ClientRequest
+from ...balance.backends import Backend, Backends
+from ...balance.balancer import Balancer, Candidate
+from ...dialect import ServedOperation
+from ...provider.health import ProviderHealth
+from ...provider.identity import ProviderIdentity
+from ...provider.registry import HealthRegistry
+from ...routing.retry_policy import RetryPolicy, Verdict
+from ...values.messages import ClientRequest
 from .attempt import Outcome
 from .retrying import RetryBudget
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from ..values.headers import Headers
+from ...values.headers import Headers
 
 __all__ = ["RetryBudget", "retry_after_s"]
 

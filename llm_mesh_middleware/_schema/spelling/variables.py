@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..values import check_file_name
 from .labels import read_label_file, read_label_list
-from .values import check_file_name
 
 __all__ = ["KUBERNETES", "read_labels", "read_object", "read_path", "read_paths", "read_words"]
 

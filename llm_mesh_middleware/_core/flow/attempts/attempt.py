@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 import msgspec
 from msgspec.structs import replace
 
-from ...exceptions import (
+from ....exceptions import (
     CredentialUnavailable,
     RequestNotSent,
     ResponseTooLarge,
@@ -16,21 +16,21 @@ from ...exceptions import (
     UpstreamProtocolError,
     UpstreamTimeout,
 )
-from ..balance.balancer import Candidate
-from ..dialect import BodyRelay, ServedOperation, Transformer, WholeAnswer
-from ..http.forwarding import ForwardPolicy
-from ..http.hops import next_hops
-from ..pricing.charge import Charge
-from ..provider.health import Lease
-from ..provider.outliers import Result
-from ..provider.upstream import Upstream
-from ..routing.retry_policy import Verdict
-from ..values.headers import Headers
-from ..values.messages import ClientRequest, Deadline, Failure, ResponseHead, UpstreamRequest
-from ..values.steps import Read, Send, Step, StepResult
-from ..values.summary import AnswerSummary
-from ..values.timeouts import Timeouts
-from .observer import Observation
+from ...balance.balancer import Candidate
+from ...dialect import BodyRelay, ServedOperation, Transformer, WholeAnswer
+from ...http.forwarding import ForwardPolicy
+from ...http.hops import next_hops
+from ...pricing.charge import Charge
+from ...provider.health import Lease
+from ...provider.outliers import Result
+from ...provider.upstream import Upstream
+from ...routing.retry_policy import Verdict
+from ...routing.timeouts import Timeouts
+from ...values.headers import Headers
+from ...values.messages import ClientRequest, Deadline, Failure, ResponseHead, UpstreamRequest
+from ...values.steps import Read, Send, Step, StepResult
+from ...values.summary import AnswerSummary
+from ..observer import Observation
 from .retrying import retry_after_s
 
 __all__ = ["Attempt", "CallContext", "Outcome", "call_headers"]

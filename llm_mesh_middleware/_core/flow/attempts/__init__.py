@@ -1,0 +1,1 @@
+"""The attempts of one exchange: their order, retries, and the call that each one makes."""

@@ -1,0 +1,1 @@
+"""The spelling of single values in manifests and variables: durations, quantities, labels."""
