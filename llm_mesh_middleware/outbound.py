@@ -36,11 +36,17 @@ __all__ = [
 
 
 def outgoing(
-    method: str, path: str, fields: Iterable[tuple[bytes, bytes]], body: bytes, *, scheme: str
+    method: str,
+    path: str,
+    fields: Iterable[tuple[bytes, bytes]],
+    body: bytes,
+    *,
+    scheme: str,
+    query: str = "",
 ) -> ClientRequest:
     """Return a request as the application has made it, its field names in any case."""
     headers = Headers([(name.lower(), value) for name, value in fields])
-    return ClientRequest(method, path, headers, body, scheme=scheme)
+    return ClientRequest(method, path, headers, body, scheme=scheme, query=query)
 
 
 def send(mesh: Mesh, host: VirtualHost, request: ClientRequest, *, authority: bytes) -> Delivery:

@@ -36,6 +36,8 @@ class _URL(Protocol):
     def netloc(self) -> bytes: ...
     @property
     def path(self) -> str: ...
+    @property
+    def query(self) -> bytes: ...
 
 
 class _Headers(Protocol):
@@ -194,4 +196,11 @@ class AsyncRouting(_Shared[Request, Response]):
 
 def _client_request(request: _Request, body: bytes) -> ClientRequest:
     url = request.url
-    return outgoing(request.method, url.path, request.headers.raw, body, scheme=url.scheme)
+    return outgoing(
+        request.method,
+        url.path,
+        request.headers.raw,
+        body,
+        scheme=url.scheme,
+        query=url.query.decode("latin-1"),
+    )

@@ -10,6 +10,7 @@ from msgspec.structs import replace as struct_replace
 from .._core.conversation.writing import DialectOptions
 from .._core.dialect import ServedOperation
 from .._core.provider.upstream import Conversion
+from .._dialects import gemini
 from .._dialects.anthropic import MESSAGES, Hosting
 from .._dialects.model_lists import MODELS
 from .._dialects.openai_chat import CHAT
@@ -20,6 +21,7 @@ from ..config import (
     AnthropicConfig,
     AzureOpenAIConfig,
     BedrockConfig,
+    GeminiConfig,
     LLMProviderSpec,
     OpenAIConfig,
     VertexConfig,
@@ -27,6 +29,9 @@ from ..config import (
 from .translating import own_targets, translate
 
 __all__ = ["Serving", "lacks", "serve"]
+
+# Operations whose paths stand beside one another; those of others end in a model.
+_BESIDE = tuple(operation for operation in OPERATIONS if operation.suffix.startswith("/"))
 
 _OPENAI = "api.openai.com"
 _FOUNDRY = ".services.ai.azure.com"
@@ -113,6 +118,16 @@ def _anthropic(config: AnthropicConfig, spec: LLMProviderSpec) -> Serving:
     return Serving(targets, {MESSAGES: hosting}, b"api-key" if is_foundry else b"x-api-key")
 
 
+def _gemini(config: GeminiConfig, spec: LLMProviderSpec) -> Serving:
+    base = _own_path(spec) or "/v1beta/models"
+    if config.vertex is not None:
+        base = _own_path(spec) or _vertex_base(config.vertex, "google")
+    targets = {operation: f"{base}/{PLACE}{operation.suffix}" for operation in gemini.OPERATIONS}
+    if config.vertex is None and base.endswith(MODELS.suffix):
+        targets[MODELS] = base
+    return Serving(targets, key_field=gemini.DIALECT.key_field)
+
+
 def _bedrock(config: BedrockConfig, spec: LLMProviderSpec) -> Serving:
     base = _own_path(spec) or "/model"
     hosting = Hosting(
@@ -141,6 +156,7 @@ def _azure(config: AzureOpenAIConfig, spec: LLMProviderSpec) -> Serving:
 _SERVINGS: Mapping[type[DialectConfig], Callable[..., Serving]] = {
     OpenAIConfig: _openai,
     AnthropicConfig: _anthropic,
+    GeminiConfig: _gemini,
     BedrockConfig: _bedrock,
     AzureOpenAIConfig: _azure,
 }
@@ -165,10 +181,10 @@ def _beside(path: str) -> Mapping[ServedOperation, str]:
     targets = {}
     if bare.endswith(MESSAGES.suffix):
         return {MESSAGES: path}
-    for operation in OPERATIONS:
+    for operation in _BESIDE:
         if bare.endswith(operation.suffix):
             base = bare.removesuffix(operation.suffix)
-            targets = {other: base + other.suffix + mark + query for other in OPERATIONS}
+            targets = {other: base + other.suffix + mark + query for other in _BESIDE}
             break
     targets[CHAT] = path
     return targets

@@ -29,7 +29,7 @@ Conversions = Mapping[ServedOperation, Conversion]
 _NAMES = {
     operation.suffix.removesuffix("/completions").strip("/") or "completions": operation
     for operation in OPERATIONS
-    if operation.has_body
+    if operation.has_body and operation.suffix.startswith("/")
 }
 _CLIENTS: Mapping[ServedOperation, ClientSide] = {
     CHAT: openai_chat.DIALECT,

@@ -13,6 +13,7 @@ from ..exceptions import AnswerableError, MethodNotAllowed
 from .values.headers import Headers
 from .values.messages import ClientRequest, ResponseHead
 from .values.operations import Operation
+from .values.payload import Fields, read_bool, read_text
 from .values.summary import AnswerSummary
 from .values.usage import Usage
 
@@ -354,10 +355,25 @@ class ServedOperation(Operation):
 
     `write_models` makes the reply to a question about models from the request's headers, its path
     and the known names. It returns None if the model that the path names is not among them.
+    `streams` says whether responses are streams, where the operation decides that and not the
+    request's body. `read_path` is for paths that name the model: it returns that model, and the
+    members of the body, completed by it where they have a place for it.
     """
 
     dialect: Dialect
     write_models: Callable[[Headers, str, Sequence[str]], bytes | None] | None = None
+    streams: bool | None = None
+    read_path: Callable[[str, Fields], tuple[str | None, Fields]] | None = None
+
+    def wants_stream(self, fields: Fields) -> bool:
+        """Return whether a request with these members asks for a stream."""
+        return read_bool(fields, "stream") is True if self.streams is None else self.streams
+
+    def model_of(self, path: str, fields: Fields) -> tuple[str | None, Fields]:
+        """Return the model that a request names, and the members of its body."""
+        if self.read_path is None:
+            return read_text(fields, "model"), fields
+        return self.read_path(path, fields)
 
     def check_method(self, method: str, *, allow_head: bool = True) -> None:
         """Raise `MethodNotAllowed` unless the operation is served under `method`."""

@@ -13,7 +13,7 @@ import msgspec
 
 from .._core.dialect import ServedOperation
 from .._core.values.headers import Headers
-from . import anthropic, openai_chat
+from . import anthropic, gemini, openai_chat
 
 __all__ = ["MODEL", "MODELS"]
 
@@ -26,7 +26,10 @@ class _Form(Protocol):
     def write_models(self, names: Sequence[str]) -> dict[str, object]: ...
 
 
-_FORMS: tuple[tuple[str, _Form], ...] = (("anthropic-version", anthropic.DIALECT),)
+_FORMS: tuple[tuple[str, _Form], ...] = (
+    ("anthropic-version", anthropic.DIALECT),
+    ("x-goog-api-key", gemini.DIALECT),
+)
 
 
 def _form(headers: Headers) -> _Form:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .._core.dialect import ServedOperation
-from . import anthropic, openai_chat, openai_responses
+from . import anthropic, gemini, openai_chat, openai_responses
 from .model_lists import MODEL, MODELS
 from .openai_chat import CHAT
 
@@ -15,6 +15,7 @@ OPERATIONS: tuple[ServedOperation, ...] = (
     *openai_chat.OPERATIONS,
     *openai_responses.OPERATIONS,
     *anthropic.OPERATIONS,
+    *gemini.OPERATIONS,
     MODELS,
 )
 

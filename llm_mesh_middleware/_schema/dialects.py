@@ -33,7 +33,7 @@ _OWNED_HEADERS = {name.decode() for name in HOP_BY_HOP} | {
     "host",
     "proxy-authorization",
 }
-_CLIENT_OWNED = ("messages", "prompt", "input")
+_CLIENT_OWNED = ("contents", "messages", "prompt", "input")
 
 
 def _check_header_secret(value: SecretStr) -> SecretStr:

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from .base import EXTENSION, Count, FileName, Host, ListOf, Wire
-from .dialects import AnthropicConfig, AzureOpenAIConfig, BedrockConfig, OpenAIConfig
+from .dialects import AnthropicConfig, AzureOpenAIConfig, BedrockConfig, GeminiConfig, OpenAIConfig
 from .price import ModelPrices
 from .spelling.duration import Duration
 from .values import check_base_url, check_path
@@ -32,6 +32,11 @@ class ProviderConfig(Wire):
     anthropic_config: AnthropicConfig | None = Field(
         default=None,
         description="Settings of a provider of Anthropic's Messages API. Default: none.",
+        json_schema_extra=EXTENSION,
+    )
+    gemini_config: GeminiConfig | None = Field(
+        default=None,
+        description="Settings of a provider of Gemini models. Default: none.",
         json_schema_extra=EXTENSION,
     )
     bedrock_config: BedrockConfig | None = Field(

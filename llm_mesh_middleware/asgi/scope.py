@@ -36,4 +36,5 @@ def request_of(addressed: Addressed, scope: Mapping[str, Any], native: object) -
         scheme=scope.get("scheme", "http"),
         is_inbound="starlette.opentelemetry" not in scope,
         native=native,
+        query=scope.get("query_string", b"").decode("latin-1"),
     )

@@ -58,6 +58,7 @@ def request_of(addressed: Addressed, environ: Environ) -> ClientRequest:
         scheme=environ.get("wsgi.url_scheme", "http"),
         is_inbound=True,
         native=environ,
+        query=environ.get("QUERY_STRING", ""),
     )
 
 

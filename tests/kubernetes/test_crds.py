@@ -78,6 +78,7 @@ spec:
             {accessKeyIdFrom: {env: A}, secretAccessKeyFrom: {env: A}, sessionTokenFrom: {env: A}}
       key: {bedrockConfig: {credentials: {accessKeyId: a, secretAccessKey: b, sessionToken: c}}}
       chain: {bedrockConfig: {credentialsFrom: {default: true}}}
+      gemini: {geminiConfig: {model: a}}
       azure: {azureOpenAIConfig: {deployment: a, apiVersion: b}}
 ---
 apiVersion: istio.alibabacloud.com/v1beta1

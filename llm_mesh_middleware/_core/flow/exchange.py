@@ -20,7 +20,7 @@ from ..provider.health import Lease
 from ..provider.identity import ProviderIdentity
 from ..routing.table import RouteRule, VirtualHost
 from ..values.messages import ClientRequest, Deadline, Failure, ResponseHead
-from ..values.payload import read_bool, read_text
+from ..values.payload import read_text
 from ..values.selection import Selection
 from ..values.steps import Await, Body, Race, Raced, Send, Sleep, Step, StepResult
 from ..values.summary import AnswerSummary
@@ -139,7 +139,7 @@ def exchange(
         flow = _observed(attempts.run(), observation)
     else:
         flow = _observed(chain(rule.policies, attempts.proceed)(call), observation)
-    if keepalive_s and read_bool(request.fields, "stream") is True:
+    if keepalive_s and operation.wants_stream(request.fields):
         return keep_alive(flow, operation.dialect, interval_s=keepalive_s, clock=clock)
     return flow
 

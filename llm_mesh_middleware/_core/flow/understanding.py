@@ -8,7 +8,7 @@ from ...exceptions import UnsupportedOperation
 from ..dialect import ServedOperation
 from ..routing.table import VirtualHost
 from ..values.messages import ClientRequest
-from ..values.payload import Fields, decode_fields, read_text
+from ..values.payload import Fields, decode_fields
 from .observer import Observation
 
 __all__ = ["understand"]
@@ -29,16 +29,15 @@ def understand(
     Raises:
         RequestError: the path names no operation, or the method or the body is not one of it.
     """
-    operation, fields = host.operation(request.path), _NO_FIELDS
+    operation, fields, model = host.operation(request.path), _NO_FIELDS, None
     try:
         if operation is None:
             raise UnsupportedOperation("the path names no operation that this LLM mesh serves")
         operation.check_method(request.method)
         if operation.has_body:
             fields = decode_fields(request.body)
+            model, fields = operation.model_of(request.path, fields)
     finally:
-        request = replace(
-            request, operation=operation, fields=fields, model=read_text(fields, "model")
-        )
+        request = replace(request, operation=operation, fields=fields, model=model)
         observation.understood(request)
     return request, operation

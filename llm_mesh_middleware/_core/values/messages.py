@@ -58,6 +58,7 @@ class ClientRequest(msgspec.Struct, frozen=True):
     model: str | None = None
     native: object = None
     mark: tuple[int, str] = (0, "")
+    query: str = ""
 
     def __repr__(self) -> str:
         # Headers, body and attributes may hold credentials and prompts.

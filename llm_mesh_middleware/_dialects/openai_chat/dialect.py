@@ -15,7 +15,7 @@ from ..._core.http.sse import make_event, on_one_line
 from ..._core.values.headers import Headers
 from ..._core.values.messages import ClientRequest
 from ..._core.values.operations import Operation
-from ..._core.values.payload import Fields, read_count
+from ..._core.values.payload import Fields, raw, read_count, read_text
 from ...exceptions import AnswerableError
 from ..objects import objects_in, read_object
 from ..openai_errors import error_body
@@ -136,6 +136,19 @@ class OpenAIChat:
 
 DIALECT = OpenAIChat()
 
+_DEPLOYMENTS = "/openai/deployments/"
+
+
+def _read_path(path: str, fields: Fields) -> tuple[str | None, Fields]:
+    """Return the model of the body, or the deployment that a path of Azure's names instead."""
+    asked = read_text(fields, "model")
+    if _DEPLOYMENTS not in path:
+        return asked, fields
+    named = path.partition(_DEPLOYMENTS)[2].partition("/")[0]
+    if not named or named == asked:
+        return asked, fields
+    return named, {**fields, "model": raw(named)}
+
 
 def output_limit(fields: Fields) -> int | None:
     """Return the most tokens of all choices together, None if the request does not say."""
@@ -152,6 +165,7 @@ CHAT = ServedOperation(
     is_generation=True,
     has_two_forms=True,
     output_limit=output_limit,
+    read_path=_read_path,
 )
 
 # The first whose suffix ends a path is meant, and `/chat/completions` ends with `/completions` too.
@@ -164,6 +178,7 @@ OPERATIONS = (
         is_generation=True,
         has_two_forms=True,
         output_limit=output_limit,
+        read_path=_read_path,
     ),
-    ServedOperation("embeddings", "/embeddings", dialect=DIALECT),
+    ServedOperation("embeddings", "/embeddings", dialect=DIALECT, read_path=_read_path),
 )

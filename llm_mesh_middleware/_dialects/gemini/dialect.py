@@ -1,0 +1,115 @@
+"""The dialect of `generateContent`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..._core.dialect import FactReader, ServedOperation, Transformer, UpstreamOptions, Whole
+from ..._core.http.sse import make_event, on_one_line
+from ..._core.values.messages import ClientRequest
+from ..._core.values.payload import Fields, read_count, read_fields
+from ...exceptions import AnswerableError
+from ..objects import objects_in, read_object
+from .errors import error_object
+from .facts import GeminiFacts, read_response
+from .texts import GeminiTexts
+from .transformer import GeminiTransformer
+
+__all__ = ["COUNT", "DIALECT", "GENERATE", "OPERATIONS", "STREAM", "Gemini"]
+
+_METHODS = ["generateContent", "countTokens"]
+
+
+class Gemini:
+    """Generated content; the path names model and form."""
+
+    name = "gcp.gemini"
+    key_field = b"x-goog-api-key"
+    texts = GeminiTexts()
+
+    def transformer(
+        self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
+    ) -> Transformer:
+        """Return the conversion for one attempt at `upstream`."""
+        return GeminiTransformer(request, operation, upstream)
+
+    def facts(self) -> FactReader:
+        """Return what reads the events of one stream."""
+        return GeminiFacts()
+
+    def read_whole(self, body: bytes) -> Whole | None:
+        """Return what a whole response says, or None if no SDK can read it."""
+        return read_response(body)
+
+    def read_messages(self, body: bytes) -> list[dict[str, Any]]:
+        """Return the messages that a whole response holds, for a record of its content."""
+        found = []
+        for candidate in objects_in(read_object(body).get("candidates")):
+            content = candidate.get("content")
+            found.append(content if isinstance(content, dict) else {})
+        return found
+
+    def write_error(self, error: AnswerableError) -> bytes:
+        """Return an error object."""
+        return error_object(error.status, error.message)
+
+    def write_model(self, name: str) -> dict[str, object]:
+        """Return a model object."""
+        return {
+            "name": f"models/{name}",
+            "displayName": name,
+            "supportedGenerationMethods": _METHODS,
+        }
+
+    def write_models(self, names: Sequence[str]) -> dict[str, object]:
+        """Return a page of models that is the whole list."""
+        return {"models": list(map(self.write_model, names))}
+
+    def error_event(self, error: AnswerableError, *, position: int = 0) -> bytes:
+        """Return an error object as an event without a name."""
+        return make_event(self.write_error(error))
+
+    def body_event(self, body: bytes) -> bytes:
+        """Return the event that holds a whole body."""
+        return make_event(on_one_line(body))
+
+
+def _read_path(path: str, fields: Fields) -> tuple[str | None, Fields]:
+    """Return the model of `.../models/{model}:method`."""
+    return path.rpartition("/")[2].rpartition(":")[0] or None, fields
+
+
+def _output_limit(fields: Fields) -> int | None:
+    """Return the most tokens of all candidates together, None if the request does not say."""
+    config = read_fields(fields, "generationConfig") or read_fields(fields, "generation_config")
+    limit = read_count(config, "maxOutputTokens") or read_count(config, "max_output_tokens")
+    count = read_count(config, "candidateCount") or read_count(config, "candidate_count") or 1
+    return None if limit is None else limit * min(8, max(1, count))
+
+
+DIALECT = Gemini()
+
+GENERATE = ServedOperation(
+    "generate_content",
+    ":generateContent",
+    dialect=DIALECT,
+    is_generation=True,
+    output_limit=_output_limit,
+    streams=False,
+    read_path=_read_path,
+)
+STREAM = ServedOperation(
+    "generate_content",
+    ":streamGenerateContent",
+    dialect=DIALECT,
+    is_generation=True,
+    output_limit=_output_limit,
+    streams=True,
+    read_path=_read_path,
+)
+COUNT = ServedOperation(
+    "count_tokens", ":countTokens", dialect=DIALECT, streams=False, read_path=_read_path
+)
+
+OPERATIONS = (GENERATE, STREAM, COUNT)

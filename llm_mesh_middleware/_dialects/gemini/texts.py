@@ -1,0 +1,64 @@
+"""The texts of the Gemini API."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from typing import Any
+
+from ..._core.dialect import EventTexts, TextPlace
+from ..texts import texts_in, texts_of_turns
+
+__all__ = ["GeminiTexts"]
+
+_SYSTEM = {"systemInstruction": "system", "system_instruction": "system"}
+
+
+class GeminiTexts:
+    """A candidate's parts of a stream continue its text, or its thoughts."""
+
+    def read_request(
+        self, members: dict[str, Any], roles: Container[str] | None
+    ) -> Iterator[TextPlace]:
+        """Yield the texts of the system instruction and of the contents."""
+        if roles is not None and "assistant" in roles:
+            roles = _Roles(roles)
+        return texts_of_turns(members, roles, turns="contents", others=_SYSTEM, kinds={})
+
+    def read_response(self, value: Any) -> Iterator[TextPlace]:
+        """Yield the texts of every candidate, and whatever else there is."""
+        return texts_in(value) if isinstance(value, dict | list) else iter(())
+
+    def read_event(self, value: Any) -> EventTexts:
+        """Return the texts of the parts; a reason to end ends those of its candidate."""
+        if not isinstance(value, dict):
+            return EventTexts()
+        places = list(texts_in(value))
+        parts: list[tuple[Any, TextPlace]] = []
+        ended: set[Any] = set()
+        found: set[int] = set()
+        for candidate in _objects(value.get("candidates")):
+            number = candidate.get("index", 0)
+            if candidate.get("finishReason"):
+                ended.add(number)
+            content = candidate.get("content")
+            for part in _objects(content.get("parts") if isinstance(content, dict) else None):
+                for place in places:
+                    if place.container is part and place.key == "text":
+                        parts.append(((number, bool(part.get("thought"))), place))
+                        found.add(id(place))
+        wholes = [place for place in places if id(place) not in found]
+        return EventTexts(parts, wholes, ends=(lambda key: key[0] in ended) if ended else None)
+
+
+class _Roles:
+    """Roles under the names that contents have: the assistant is called the model."""
+
+    def __init__(self, roles: Container[str]) -> None:
+        self._roles = roles
+
+    def __contains__(self, role: object) -> bool:
+        return role == "model" or role in self._roles
+
+
+def _objects(items: Any) -> list[dict[str, Any]]:
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []

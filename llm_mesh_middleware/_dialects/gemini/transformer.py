@@ -1,0 +1,41 @@
+"""Generated content passed on: model and form are parts of the path, not of the body."""
+
+from __future__ import annotations
+
+from ..._core.dialect import ServedOperation, UpstreamOptions
+from ..._core.values.messages import ClientRequest
+from ..._core.values.payload import encode_fields
+from ..same import SameTransformer
+from ..targets import fill
+
+__all__ = ["GeminiTransformer", "wants_events"]
+
+_EVENTS = "alt=sse"
+
+
+def wants_events(request: ClientRequest, operation: ServedOperation) -> bool:
+    """Return whether the client wants a stream of events rather than one JSON value."""
+    return operation.streams is True and _EVENTS in request.query.split("&")
+
+
+class GeminiTransformer(SameTransformer):
+    """Sets the model in the path; the body is the client's."""
+
+    def __init__(
+        self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
+    ) -> None:
+        super().__init__(request, operation, upstream)
+        asked = request.model
+        mapped = None if asked is None else upstream.model_mapping.get(asked, asked)
+        self.model = upstream.model or mapped
+        self.wants_stream = wants_events(request, operation)
+
+    @property
+    def target(self) -> str:
+        """The operation's target for the model, in the form that the client asked for."""
+        target = fill(self._upstream.targets[self._operation], self.model)
+        return f"{target}?{_EVENTS}" if self.wants_stream else target
+
+    def body(self) -> bytes:
+        """Return the client's members, and the defaults that it left out."""
+        return encode_fields(self._fields)
