@@ -72,4 +72,4 @@ async def test_the_stream_ends_as_the_clients_doing(
     assert {status.state for status in mesh.health().values()} == {"healthy"}
     assert mesh.health()[DASHSCOPE].in_flight == 0
     await mesh.aclose()
-    assert await asyncio.to_thread(providers.dashscope.wait_closed, 5.0)
+    assert await asyncio.to_thread(providers.dashscope.requests[-1].wait_disconnected, 5.0)

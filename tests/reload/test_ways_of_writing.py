@@ -20,7 +20,7 @@ from llm_mesh_middleware.testing import Answer, FakeUpstream, RecordedRequest
 from tests.conftest import running
 from tests.reload.versions import HOST, key_of, manifest, model_in_use, model_of, save
 
-INTERVAL_S = 0.02
+INTERVAL_S = 0.06
 STALL_S = 0.04
 CALLERS = 3
 OTHER = """\
