@@ -41,6 +41,7 @@ from ._schema.provider import (
 )
 from ._schema.route import (
     BackendRef,
+    Balance,
     InferencePoolRef,
     LLMRouteSpec,
     RetryPolicy,
@@ -59,6 +60,7 @@ __all__ = [
     "AnthropicConfig",
     "AzureOpenAIConfig",
     "BackendRef",
+    "Balance",
     "BedrockConfig",
     "GeminiConfig",
     "GoogleCredentials",

@@ -219,7 +219,12 @@ class Mesh:
         request = ClientRequest(method, path, fields, body, facts, host=host)
         client_keys = [key.get_secret_value() for key in self.settings.client_keys.values()]
         return explain_request(
-            self.table, request, forward=self._serving.policy.forward, secrets=client_keys
+            self.table,
+            request,
+            forward=self._serving.policy.forward,
+            secrets=client_keys,
+            health=self._serving.state.health,
+            now=monotonic(),
         )
 
     def warm_up(self) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from .._core.balance.backends import Backend, Backends
 from .._core.balance.balancer import Balancer
+from .._core.balance.scored import WARMUP_S, Scored
 from .._core.balance.sticky import Sticky
 from .._core.balance.weighted import Weighted
 from .._core.routing.matching import Match
@@ -28,7 +29,6 @@ from ..config import (
     LLMRoute,
     RouteMatch,
     RuleTimeouts,
-    StickyBy,
 )
 from ..config import RetryPolicy as RetryConfig
 from ..config import RouteRule as RuleConfig
@@ -216,7 +216,7 @@ class _Compiler:
             if backends:
                 name = rule.name or f"rules[{index}]"
                 timeouts = _rule_timeouts(rule.timeouts, self._timeouts)
-                retry, balancer = _retry(rule.retry), _balancer(rule.sticky_by)
+                retry, balancer = _retry(rule.retry), _balancer(rule)
                 policies = self.policies.of_rule(resource, rule.name or "", backends)
                 rules.append(
                     RouteRule(
@@ -332,12 +332,16 @@ def _retry(own: RetryConfig | None) -> RetryPolicy:
     )
 
 
-def _balancer(own: StickyBy | None) -> Balancer:
-    if own is None:
-        return Weighted()
-    if own.header is not None:
-        return Sticky("header", own.header)
-    return Sticky("attribute", own.attribute or "")
+def _balancer(rule: RuleConfig) -> Balancer:
+    balance, sticky = rule.balance, rule.sticky_by
+    balancer: Balancer = Weighted()
+    if balance is not None and balance.policy != "weighted":
+        balancer = Scored(balance.policy, balance.warmup or WARMUP_S)
+    if sticky is None:
+        return balancer
+    if sticky.header is not None:
+        return Sticky("header", sticky.header, balancer)
+    return Sticky("attribute", sticky.attribute or "", balancer)
 
 
 def _virtual_host(name: str, route: str, rules: tuple[RouteRule, ...]) -> VirtualHost:

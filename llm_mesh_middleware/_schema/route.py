@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +20,7 @@ from .wording import fault_at
 
 __all__ = [
     "BackendRef",
+    "Balance",
     "InferencePoolRef",
     "LLMRouteSpec",
     "RetryPolicy",
@@ -249,6 +250,23 @@ class StickyBy(Wire):
         return self
 
 
+class Balance(Wire):
+    """How requests are distributed among the backends of one priority."""
+
+    policy: Literal["weighted", "latency", "leastBusy", "cost", "headroom"] = Field(
+        default="weighted",
+        description="weighted: by weight alone. The others take the better of two backends that are"
+        " drawn by weight, a weight of 0 being never drawn. latency: time to the first byte."
+        " leastBusy: calls under way. cost: the cheapest by spec.prices. headroom: what providers"
+        " leave of their rate limits, by their x-ratelimit-* headers. Default: weighted.",
+    )
+    warmup: Duration | None = Field(
+        default=None,
+        description="How long a backend gets fewer requests after an ejection; not with weighted."
+        " Default: 10s.",
+    )
+
+
 class RouteRule(Wire):
     """Where requests go that satisfy any of the matches."""
 
@@ -267,6 +285,11 @@ class RouteRule(Wire):
     retry: RetryPolicy | None = Field(
         default=None,
         description="What is retried. Default: two more attempts.",
+        json_schema_extra=EXTENSION,
+    )
+    balance: Balance | None = Field(
+        default=None,
+        description="How requests are distributed among backends. Default: by weight.",
         json_schema_extra=EXTENSION,
     )
     sticky_by: StickyBy | None = Field(

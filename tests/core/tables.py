@@ -130,7 +130,7 @@ def picked(
         for backend in tier
         for endpoint in backend.upstream.endpoints.now()
     ]
-    return balancer.pick(candidates, asked, draw)
+    return balancer.pick(candidates, asked, draw, 0.0)
 
 
 class Routed(NamedTuple):

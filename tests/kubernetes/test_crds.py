@@ -102,6 +102,7 @@ spec:
         {attempts: 3, codes: [429, 503, context_length_exceeded], backoff: 250ms,
          maxRetryAfter: 5s, hedgeAfter: 2s}
       stickyBy: {attribute: tenant}
+      balance: {policy: latency, warmup: 20s}
       backendRefs:
         - {providerHost: acme.example, weight: 1, priority: 1, model: m, hostRewrite: "b:80"}
 """

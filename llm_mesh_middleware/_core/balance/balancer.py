@@ -26,8 +26,16 @@ class Candidate(msgspec.Struct, frozen=True):
 class Balancer(Protocol):
     """Picks the candidate for a call. Immutable, and shared by all calls of a rule."""
 
+    @property
+    def reads_quota(self) -> bool:
+        """Whether what providers say of their rate limits counts."""
+
     def pick(
-        self, candidates: Sequence[Candidate], call: ClientRequest, random: Callable[[], float]
+        self,
+        candidates: Sequence[Candidate],
+        call: ClientRequest,
+        random: Callable[[], float],
+        now: float,
     ) -> Candidate:
         """Return one of `candidates`, which is not empty and of one priority.
 
@@ -35,6 +43,7 @@ class Balancer(Protocol):
             candidates: all are available.
             call: the request.
             random: returns numbers in [0, 1).
+            now: the time.
         """
 
     def lacks_key(self, call: ClientRequest) -> bool:

@@ -10,12 +10,10 @@ from hashlib import blake2b
 from ..values.messages import ClientRequest
 from ..values.subject import read_subject
 from .backends import Backend
-from .balancer import Candidate
+from .balancer import Balancer, Candidate
 from .weighted import Weighted
 
 __all__ = ["Sticky"]
-
-_WEIGHTED = Weighted()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +22,17 @@ class Sticky:
 
     The key is the request's subject `name` of the kind `kind` (header, attribute). When a weight
     changes, only the necessary keys move (weighted rendezvous hashing). A request
-    without a key is balanced by weight.
+    without a key is balanced by `otherwise`.
     """
 
     kind: str
     name: str
+    otherwise: Balancer = Weighted()
+
+    @property
+    def reads_quota(self) -> bool:
+        """Whether the balancer of requests without a key does so."""
+        return self.otherwise.reads_quota
 
     def key(self, call: ClientRequest) -> str | None:
         """Return the key of a request, or None."""
@@ -39,14 +43,18 @@ class Sticky:
         return self.key(call) is None
 
     def pick(
-        self, candidates: Sequence[Candidate], call: ClientRequest, random: Callable[[], float]
+        self,
+        candidates: Sequence[Candidate],
+        call: ClientRequest,
+        random: Callable[[], float],
+        now: float,
     ) -> Candidate:
         """Return the candidate of the request's key."""
         if len(candidates) == 1:
             return candidates[0]
         key = self.key(call)
         if key is None:
-            return _WEIGHTED.pick(candidates, call, random)
+            return self.otherwise.pick(candidates, call, random, now)
         return max(candidates, key=lambda each: (_score(each.backend, key), _rank(each, key)))
 
 

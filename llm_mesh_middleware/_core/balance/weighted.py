@@ -18,8 +18,17 @@ __all__ = ["Weighted"]
 class Weighted:
     """Draws backends in proportion to their weights; endpoints of one backend share its weight."""
 
+    @property
+    def reads_quota(self) -> bool:
+        """False: what providers say does not count."""
+        return False
+
     def pick(
-        self, candidates: Sequence[Candidate], call: ClientRequest, random: Callable[[], float]
+        self,
+        candidates: Sequence[Candidate],
+        call: ClientRequest,
+        random: Callable[[], float],
+        now: float,
     ) -> Candidate:
         """Draw a candidate."""
         if len(candidates) == 1:

@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
+from math import isfinite
 from typing import Any
 
 from msgspec.structs import replace as struct_replace
 
 from ...exceptions import AnswerableError, NoRouteMatched
+from ..balance.backends import Backend
+from ..balance.balancer import Balancer, Candidate
+from ..balance.scored import Scored
 from ..balance.sticky import Sticky
 from ..dialect import ServedOperation
 from ..flow.attempts.plan import AttemptPlan
@@ -42,6 +46,8 @@ def explain_request(
     *,
     forward: ForwardPolicy,
     secrets: Iterable[str] = (),
+    health: HealthRegistry | None = None,
+    now: float = 0.0,
 ) -> Explanation:
     """Explain how the routing table would route a request.
 
@@ -50,6 +56,8 @@ def explain_request(
         request: the request; `host` is what it calls. A method of "" is the operation's own.
         forward: which of its headers are forwarded.
         secrets: secrets to mask, in addition to the keys of the table.
+        health: what is known of the providers, for the scores of `balance`.
+        now: the time on the clock of `health`.
     """
     mask = Mask((*known_secrets(table), *secrets))
     host = table.find(request.host.encode("utf-8", "replace"))
@@ -62,7 +70,8 @@ def explain_request(
     if not request.method:
         operation = host.operation(request.path)
         request = struct_replace(request, method=operation.method if operation else "POST")
-    return _Explainer(host, request, forward, mask).explain()
+    explainer = _Explainer(host, request, forward, mask, health or HealthRegistry(nullcontext), now)
+    return explainer.explain()
 
 
 def _told(explained: Explanation, mask: Mask, **changes: Any) -> Explanation:
@@ -74,12 +83,20 @@ class _Explainer:
     """One request to one virtual host."""
 
     def __init__(
-        self, host: VirtualHost, request: ClientRequest, forward: ForwardPolicy, mask: Mask
+        self,
+        host: VirtualHost,
+        request: ClientRequest,
+        forward: ForwardPolicy,
+        mask: Mask,
+        health: HealthRegistry,
+        now: float,
     ) -> None:
         self._host = host
         self._request = request
         self._forward = forward
         self._mask = mask
+        self._health = health
+        self._now = now
 
     def explain(self) -> Explanation:
         """Collect the decisions, up to the point where the request would be refused."""
@@ -152,6 +169,24 @@ class _Explainer:
         kind, name, value = balancer.kind, balancer.name, balancer.key(self._request)
         return StickyKey(f"{kind} {name}", self._mask.value(name, value) if value else value)
 
+    def _scores(self, balancer: Balancer, tier: tuple[Backend, ...]) -> dict[int, float]:
+        """Return the best score of an endpoint of each backend."""
+        if isinstance(balancer, Sticky):
+            balancer = balancer.otherwise
+        if not isinstance(balancer, Scored) or len(tier) < 2:
+            return {}
+        candidates = [
+            Candidate(backend, endpoint, self._health.of(backend.upstream, endpoint))
+            for backend in tier
+            for endpoint in backend.upstream.endpoints.now()
+        ]
+        scores: dict[int, float] = {}
+        found = balancer.scores(candidates, self._request, self._now)
+        for each, (score, _) in zip(candidates, found, strict=True):
+            if isfinite(score):
+                scores[id(each.backend)] = min(score, scores.get(id(each.backend), score))
+        return scores
+
     def _backends(
         self, rule: RouteRule, operation: ServedOperation
     ) -> Iterator[BackendExplanation]:
@@ -174,6 +209,7 @@ class _Explainer:
         for tier in rule.backends.serving(operation):
             chosen = plan.untried(0.0, (tier,)) if is_kept else None
             total = sum(backend.weight for backend in tier)
+            scores = self._scores(balancer, tier)
             for backend in tier:
                 share = 1.0 if len(tier) == 1 else backend.weight / total
                 is_choice = chosen is not None and backend is chosen.backend and len(tier) > 1
@@ -184,5 +220,6 @@ class _Explainer:
                     forward=self._forward,
                     mask=self._mask,
                     share=share,
+                    score=scores.get(id(backend)),
                     is_sticky_choice=is_choice,
                 )

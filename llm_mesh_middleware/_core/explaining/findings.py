@@ -52,6 +52,7 @@ class BackendExplanation:
 
     Attributes:
         share: its part of the requests that reach its priority, from 0 to 1.
+        score: what `balance` compares it by, lower is better; None where it goes by weight.
         is_sticky_choice: whether the sticky key sends this very request there.
         connects_to: the address that is used instead of the provider's own.
     """
@@ -61,6 +62,7 @@ class BackendExplanation:
     priority: int
     weight: int
     share: float
+    score: float | None
     is_sticky_choice: bool
     model: str | None
     method: str

@@ -86,6 +86,8 @@ def _rule_rows(rule: RuleExplanation) -> Iterator[Row]:
 def _backend_rows(findings: Findings) -> Iterator[Row]:
     for backend in findings.backends:
         facts = [f"weight {backend.weight}"] if backend.share < 1 else []
+        if backend.score is not None:
+            facts.append(f"score {backend.score:.4g}")
         if backend.is_sticky_choice and findings.sticky is not None:
             facts.append(f"selected by {findings.sticky.field} {findings.sticky.value!r}")
         if backend.priority != findings.backends[0].priority:

@@ -34,6 +34,7 @@ def explain_call(
     forward: ForwardPolicy,
     mask: Mask,
     share: float,
+    score: float | None,
     is_sticky_choice: bool,
 ) -> BackendExplanation:
     """Explain what `backend` would be sent for `request`."""
@@ -46,6 +47,7 @@ def explain_call(
         priority=backend.priority,
         weight=backend.weight,
         share=share,
+        score=score,
         is_sticky_choice=is_sticky_choice,
         model=transformer.model,
         method=operation.method,

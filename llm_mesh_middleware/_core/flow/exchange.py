@@ -300,6 +300,9 @@ class _Exchange:
         else:
             send = yield from attempt.prepare()
             head = (yield send) if isinstance(send, Send) else send
+        if self._rule.balancer.reads_quota and isinstance(head, ResponseHead):
+            context = self._context
+            choice.health.quota.learn(head.headers, context.clock(), context.wall_clock)
         return choice, attempt, (yield from attempt.receive(head))
 
     def _race(

@@ -15,8 +15,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
 
+from .latency import PeakLatency
 from .outlier_detection import OutlierDetection
 from .outliers import CallFailure, HealthChange, OutlierDetector, Result
+from .quota import Quota
 from .slots import Slots, Waiter, Wake
 
 __all__ = ["Lease", "Place", "ProviderHealth", "ProviderStatus"]
@@ -40,13 +42,27 @@ class ProviderStatus:
 class Lease:
     """The right to make one call; `end` returns it, once, and reports the result."""
 
-    __slots__ = ("_body", "_epoch", "_health", "_is_open", "_is_undecided", "is_probe")
+    __slots__ = (
+        "_began_at",
+        "_body",
+        "_epoch",
+        "_health",
+        "_is_open",
+        "_is_undecided",
+        "is_probe",
+    )
 
     def __init__(
-        self, health: ProviderHealth, epoch: int, is_probe: bool, body: bytes | None
+        self,
+        health: ProviderHealth,
+        epoch: int,
+        is_probe: bool,
+        body: bytes | None,
+        began_at: float,
     ) -> None:
         self._health = health
         self._body = body
+        self._began_at = began_at
         self._epoch = epoch
         self._is_open = True
         self._is_undecided = True
@@ -56,7 +72,7 @@ class Lease:
         """Report that the response has begun; until it ends that counts for the provider."""
         if self._is_undecided:
             self._is_undecided = False
-            self._health._vouched(self._epoch, now)
+            self._health._vouched(self._epoch, now - self._began_at, now)
 
     def end(
         self, result: Result, now: float, *, retry_after_s: float = 0.0, cause: str = ""
@@ -126,10 +142,21 @@ class ProviderHealth:
         self.refuses_additions = False
         self._lock = lock
         self._on_change = on_change
+        self.latency = PeakLatency()
+        self.quota = Quota()
         self._slots = Slots(max_concurrency)
         self._detector = OutlierDetector(detection)
         self._listeners: list[Wake] = []
         self._undecided = 0  # calls whose response has not begun
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls are under way."""
+        return self._slots.in_flight
+
+    def warmth(self, now: float, warmup_s: float) -> float:
+        """Return how much of its share it gets: 1, or less for `warmup_s` after a return."""
+        return self._detector.warmth(now, warmup_s)
 
     def is_available(self, now: float) -> bool:
         """Return whether a call may be made: the provider is healthy, or may be probed."""
@@ -202,8 +229,9 @@ class ProviderHealth:
             in_flight=self._slots.in_flight,
         )
 
-    def _vouched(self, epoch: int, now: float) -> None:
+    def _vouched(self, epoch: int, seconds: float, now: float) -> None:
         with self._lock:
+            self.latency.add(seconds, now)
             self._undecided -= 1
             if epoch == self._detector.epoch:
                 self._detector.vouch(now)
@@ -218,6 +246,7 @@ class ProviderHealth:
         detector, is_probe = self._detector, lease.is_probe
         with self._lock:
             self._undecided -= lease._is_undecided
+            self._measure(lease, result, now)
             if lease._epoch != detector.epoch:
                 pass  # from before an ejection or a return
             elif result == "success":
@@ -232,13 +261,23 @@ class ProviderHealth:
         if change is not None:
             self._on_change(change)
 
+    def _measure(
+        self, lease: Lease, result: CallFailure | Literal["success", "cancelled"], now: float
+    ) -> None:
+        """Add the time of a call; that of a stream was added when its response began."""
+        seconds = now - lease._began_at
+        if isinstance(result, CallFailure):
+            self.latency.add_failure(seconds, now)
+        elif result == "success" and lease._is_undecided:
+            self.latency.add(seconds, now)
+
     def _take_listeners(self) -> list[Wake]:
         listeners, self._listeners = self._listeners, []
         return listeners
 
     def _leased(self, now: float, body: bytes | None) -> Lease:
         self._undecided += 1
-        return Lease(self, self._detector.epoch, self._detector.begin_call(now), body)
+        return Lease(self, self._detector.epoch, self._detector.begin_call(now), body, now)
 
     def _redeem(
         self, waiter: Waiter, now: float, body: bytes | None, is_forced: bool

@@ -37,6 +37,9 @@ _MAX_DOUBLINGS = 64
 _GOOD_FOR_S = 10.0
 _NEVER = float("-inf")
 
+# The share of its calls that a provider gets at the moment of its return.
+_COLD = 0.1
+
 
 class CallFailure(msgspec.Struct, frozen=True):
     """How a call failed.
@@ -112,7 +115,7 @@ class OutlierDetector:
         self._ejected_at = 0.0
         self._ejected_until: float | None = None
         self._ejection_s = 0.0
-        self._back_since = 0.0
+        self._back_since = _NEVER
         self._probes = 0  # under way or succeeded since the ejection ended
         self._proved = 0
         self._is_unreachable = False
@@ -157,6 +160,11 @@ class OutlierDetector:
     def is_known_good(self, now: float) -> bool:
         """Return whether the provider has succeeded recently and not failed since."""
         return now - self._good_at < _GOOD_FOR_S
+
+    def warmth(self, now: float, warmup_s: float) -> float:
+        """Return how much of its share a provider gets, which grows to 1 after a return."""
+        elapsed = now - self._back_since
+        return 1.0 if elapsed >= warmup_s else max(_COLD, elapsed / warmup_s)
 
     def has_failed(self, now: float) -> bool:
         """Return whether a failure within the interval counts."""

@@ -121,7 +121,7 @@ class AttemptPlan:
             NoBackendAvailable: no backend can be called.
         """
         candidates = self._candidates(self._tiers[0])
-        preferred = self._affine() or (self._pick(candidates) if candidates else None)
+        preferred = self._affine() or (self._pick(candidates, now) if candidates else None)
         if preferred is not None:
             self.preferred_host = preferred.backend.upstream.host
             if preferred.health.is_available(now) and preferred.health.has_free_slot():
@@ -153,7 +153,7 @@ class AttemptPlan:
             ]
             if len(available) > 1:
                 free = [each for each in available if each.health.has_free_slot()]
-                return Choice(self._pick(free or available))
+                return Choice(self._pick(free or available, now))
             if available:
                 return Choice(available[0])
         return None
@@ -233,7 +233,7 @@ class AttemptPlan:
             ]
             if candidates:
                 free = [each for each in candidates if each.health.has_free_slot()]
-                return Choice(self._pick(free or candidates), is_forced=True)
+                return Choice(self._pick(free or candidates, now), is_forced=True)
         return None
 
     def _verdict(self, outcome: Outcome) -> Verdict:
@@ -292,7 +292,7 @@ class AttemptPlan:
                 each for each in self._candidates(tier) if each.health.is_available(now + pause_s)
             ]
             if available:
-                return Choice(self._pick(available), pause_s)
+                return Choice(self._pick(available, now), pause_s)
         return None
 
     def _candidates(self, tier: Iterable[Backend]) -> list[Candidate]:
@@ -302,8 +302,8 @@ class AttemptPlan:
             for endpoint in backend.upstream.endpoints.now()
         ]
 
-    def _pick(self, candidates: Sequence[Candidate]) -> Candidate:
-        return self._balancer.pick(candidates, self._call, self._random)
+    def _pick(self, candidates: Sequence[Candidate], now: float) -> Candidate:
+        return self._balancer.pick(candidates, self._call, self._random, now)
 
 
 def _hosts(backends: Iterable[Backend]) -> str:

@@ -1,0 +1,103 @@
+"""Balancing by score: the better of two backends that are drawn by weight.
+
+Two choices rather than the best of all: processes that know the same do not all pick the same. The
+price of a call is the exception, as it does not change with what is picked.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from ..values.messages import ClientRequest
+from .balancer import Candidate
+from .scores import POLICIES, Score
+
+__all__ = ["WARMUP_S", "Scored"]
+
+WARMUP_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Balances by `policy`, a name in `POLICIES`.
+
+    A backend that has returned from an ejection is left out of some draws for `warmup_s`, of fewer
+    and fewer.
+    """
+
+    policy: str
+    warmup_s: float = WARMUP_S
+
+    @property
+    def reads_quota(self) -> bool:
+        """Whether what providers say of their rate limits counts."""
+        return self.policy == "headroom"
+
+    def pick(
+        self,
+        candidates: Sequence[Candidate],
+        call: ClientRequest,
+        random: Callable[[], float],
+        now: float,
+    ) -> Candidate:
+        """Return the better of two candidates; the cheapest of all by cost."""
+        if len(candidates) > 1:
+            candidates = self._warm(candidates, random, now)
+        if len(candidates) == 1:
+            return candidates[0]
+        weights = _weights(candidates)
+        drawn = _draw_two(weights, random)
+        if self.policy == "cost":
+            drawn = (*drawn, *(i for i in range(len(candidates)) if i not in drawn))
+        among = [candidates[index] for index in drawn]
+        scores = POLICIES[self.policy](among, [weights[i] for i in drawn], call, now)
+        return among[min(range(len(among)), key=scores.__getitem__)]
+
+    def lacks_key(self, call: ClientRequest) -> bool:
+        """Return False: there is no key."""
+        return False
+
+    def scores(
+        self, candidates: Sequence[Candidate], call: ClientRequest, now: float
+    ) -> list[Score]:
+        """Return the scores of candidates of one priority."""
+        return POLICIES[self.policy](candidates, _weights(candidates), call, now)
+
+    def _warm(
+        self, candidates: Sequence[Candidate], random: Callable[[], float], now: float
+    ) -> Sequence[Candidate]:
+        warmth = [each.health.warmth(now, self.warmup_s) for each in candidates]
+        if min(warmth) == 1.0:
+            return candidates
+        drawn = [
+            each
+            for each, share in zip(candidates, warmth, strict=True)
+            if share == 1.0 or random() < share
+        ]
+        return drawn or candidates
+
+
+def _weights(candidates: Sequence[Candidate]) -> list[float]:
+    """Return weights; the endpoints of one backend share its weight.
+
+    A backend alone at its priority may have the weight 0, which then means nothing.
+    """
+    endpoints = Counter(id(each.backend) for each in candidates)
+    return [(each.backend.weight or 1) / endpoints[id(each.backend)] for each in candidates]
+
+
+def _draw_two(weights: Sequence[float], random: Callable[[], float]) -> tuple[int, ...]:
+    first = _draw(weights, random)
+    others = [index for index in range(len(weights)) if index != first]
+    return first, others[_draw([weights[index] for index in others], random)]
+
+
+def _draw(weights: Sequence[float], random: Callable[[], float]) -> int:
+    if len(weights) == 1:
+        return 0
+    bounds = tuple(accumulate(weights))
+    return bisect_right(bounds, random() * bounds[-1])
