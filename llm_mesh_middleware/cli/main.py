@@ -232,6 +232,30 @@ def check(config: tuple[str, ...], send: bool, model: str | None, as_json: bool)
     sys.exit(report(config, send=send, model=model, as_json=as_json))
 
 
+@main.group()
+def convert() -> None:
+    """Convert the configuration of another proxy into manifests."""
+
+
+@convert.command("litellm")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--host", default="llm", show_default=True, help="Virtual host that clients will call."
+)
+def convert_litellm(file: Path, host: str) -> None:
+    """Convert a LiteLLM config.yaml.
+
+    Prints manifests, and on standard error each setting that has no twin. No key is copied: a
+    literal one becomes a variable to set.
+
+    Exit code 0 if there are manifests, 1 if there are none or FILE cannot be read, 2 for a wrong
+    command line.
+    """
+    from .convert.command import report
+
+    sys.exit(report(file, host))
+
+
 @main.command()
 @click.argument("kind", required=False, type=click.Choice(["LLMProvider", "LLMRoute", "LLMPolicy"]))
 def schema(kind: str | None) -> None:

@@ -1,0 +1,1 @@
+"""`llm-mesh convert`: manifests from the configuration of another proxy."""

@@ -1,0 +1,37 @@
+"""`llm-mesh convert litellm`: manifests on standard output, remarks on standard error."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+import yaml
+
+from .litellm import convert
+
+__all__ = ["report"]
+
+
+def report(file: Path, host: str) -> int:
+    """Print the manifests of a LiteLLM configuration; 0 if there are any, else 1."""
+    try:
+        config = yaml.safe_load(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else "is not UTF-8"
+        raise click.ClickException(f"cannot read {file}: {reason}") from None
+    except yaml.YAMLError as exc:
+        mark = getattr(exc, "problem_mark", None)
+        place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else str(file)
+        raise click.ClickException(f"{place}: is not YAML") from None
+    if not isinstance(config, dict):
+        raise click.ClickException(f"{file}: is not a mapping, so no configuration of LiteLLM")
+    found = convert(config, host=host, environ=os.environ)
+    if found.documents:
+        click.echo(f"# Converted from {file.name} by llm-mesh convert litellm.")
+        text = yaml.safe_dump_all(found.documents, sort_keys=False, allow_unicode=True)
+        click.echo(text, nl=False)
+    for remark in found.remarks:
+        click.echo(f"{file}: {remark}", err=True)
+    click.echo(f"{len(found.documents)} documents, {len(found.remarks)} remarks", err=True)
+    return 0 if found.documents else 1
