@@ -112,16 +112,22 @@ def mesh_commands(script: str) -> list[list[str]]:
 
 def command_problem(arguments: list[str]) -> str | None:
     """Ask click's own parser whether the command line can be right; nothing is run."""
+    command: click.Command = main
+    name: str | None = "llm-mesh"
+    rest = list(arguments)
+    context: click.Context | None = None
     try:
-        with click.Context(main, info_name="llm-mesh") as context:
-            _, rest, _ = main.make_parser(context).parse_args(list(arguments))
+        while isinstance(command, click.Group):
+            context = click.Context(command, info_name=name, parent=context)
+            _, rest, _ = command.make_parser(context).parse_args(rest)
             if not rest:
                 return None
-            name, command, rest = main.resolve_command(context, rest)
-        assert command is not None
-        with click.Context(command, info_name=name, parent=context) as inner:
-            values, extra, _ = command.make_parser(inner).parse_args(list(rest))
-            asks_for_help = not set(rest).isdisjoint(command.get_help_option_names(inner))
+            name, found, rest = command.resolve_command(context, rest)
+            assert found is not None
+            command = found
+        inner = click.Context(command, info_name=name, parent=context)
+        values, extra, _ = command.make_parser(inner).parse_args(list(rest))
+        asks_for_help = not set(rest).isdisjoint(command.get_help_option_names(inner))
     except click.UsageError as error:
         return error.format_message()
     if asks_for_help:
@@ -316,6 +322,9 @@ def test_mesh_commands_are_found_in_a_script(script: str, expected: list[list[st
         (["serve", "--port"], False),
         (["demo", "twice"], False),
         (["bake"], False),
+        (["convert", "litellm", "config.yaml"], True),
+        (["convert", "bread", "config.yaml"], False),
+        (["convert", "litellm"], False),
     ],
 )
 def test_a_wrong_command_line_is_noticed(arguments: list[str], *, fits: bool) -> None:

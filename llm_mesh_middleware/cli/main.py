@@ -256,6 +256,43 @@ def convert_litellm(file: Path, host: str) -> None:
     sys.exit(report(file, host))
 
 
+@main.group()
+def export() -> None:
+    """Export manifests for another proxy."""
+
+
+@export.command("envoy")
+@click.option(
+    "--config",
+    "-c",
+    multiple=True,
+    type=click.Path(),
+    help="Manifest or directory of manifests; may be repeated. Default: LLM_MESH_CONFIG.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address Envoy listens on.")
+@click.option(
+    "--port",
+    default=15001,
+    show_default=True,
+    type=click.IntRange(1, 65535),
+    help="Port Envoy listens on.",
+)
+@click.option("--partial", is_flag=True, help="Print a bootstrap even if something is left out.")
+def export_envoy(config: tuple[str, ...], host: str, port: int, partial: bool) -> None:
+    """Print an Envoy bootstrap that does the same for ASM's own fields.
+
+    Hosts, header matches, weights, keys, paths, models, TLS and the access log with token counts.
+    Keys are references to environment variables. What Envoy would not do is listed on standard
+    error.
+
+    Exit code 0 if all was exported, or with --partial, 1 if something was not or the configuration
+    cannot be used, 2 for a wrong command line.
+    """
+    from .commands.export import report
+
+    sys.exit(report(config, address=host, port=port, partial=partial))
+
+
 @main.command()
 @click.argument("kind", required=False, type=click.Choice(["LLMProvider", "LLMRoute", "LLMPolicy"]))
 def schema(kind: str | None) -> None:

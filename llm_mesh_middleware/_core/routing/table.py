@@ -114,6 +114,10 @@ class RoutingTable:
             found = self._cache[host] = self._find(normalise_host(host))
             return found
 
+    def names(self, host: VirtualHost) -> frozenset[str]:
+        """Return the names that lead to `host`: its own, and those that Kubernetes gives it."""
+        return frozenset((host.name, *(name for name, each in self._exact.items() if each is host)))
+
     def _find(self, host: str | None) -> VirtualHost | None:
         if host is None:
             return None
