@@ -132,7 +132,8 @@ def command_problem(arguments: list[str]) -> str | None:
         return error.format_message()
     if asks_for_help:
         return None
-    missing = [one.name for one in command.params if one.required and not values.get(one.name)]
+    given = {name for name, value in values.items() if isinstance(value, str | tuple) and value}
+    missing = [one.name for one in command.params if one.required and one.name not in given]
     return f"missing {missing}, left over {extra}" if missing or extra else None
 
 

@@ -81,7 +81,11 @@ def pair_of_the_session(
         settings = MeshSettings(config=(str(MANIFESTS),), endpoints=endpoints, ca_file=ca_file)
         with (
             _running(program, folder, port) as log,
-            httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as envoy,
+            httpx.Client(
+                base_url=f"http://127.0.0.1:{port}",
+                trust_env=False,
+                limits=httpx.Limits(max_keepalive_connections=0),  # after a refusal Envoy closes
+            ) as envoy,
             httpx.Client(
                 base_url="http://unused",
                 transport=MeshTransport(Mesh(settings=settings, environ=KEYS)),
