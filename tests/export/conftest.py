@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,7 +80,9 @@ def pair_of_the_session(
         assert exported.exit_code == 0, exported.output
         (folder / "envoy.yaml").write_text(exported.stdout)
         settings = MeshSettings(config=(str(MANIFESTS),), endpoints=endpoints, ca_file=ca_file)
+        mesh_itself = Mesh(settings=settings, environ=KEYS)
         with (
+            closing(mesh_itself),
             _running(program, folder, port) as log,
             httpx.Client(
                 base_url=f"http://127.0.0.1:{port}",
@@ -88,7 +91,7 @@ def pair_of_the_session(
             ) as envoy,
             httpx.Client(
                 base_url="http://unused",
-                transport=MeshTransport(Mesh(settings=settings, environ=KEYS)),
+                transport=MeshTransport(mesh_itself),
             ) as mesh,
         ):
             yield Pair(envoy, mesh, dashscope, moonshot, log, settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -144,7 +145,7 @@ def test_a_split_sends_each_provider_what_the_mesh_sends(pair: Pair) -> None:
     from_mesh, from_envoy = {}, {}
     for draw in (0.0, 0.99):
         mesh = Mesh(settings=pair.settings, environ=KEYS, rng=lambda draw=draw: draw)  # type: ignore[misc]
-        with httpx.Client(transport=MeshTransport(mesh)) as client:
+        with closing(mesh), httpx.Client(transport=MeshTransport(mesh)) as client:
             call(client, DEMO, "/v1/chat/completions", json=CHAT)
     for host, upstream in upstreams.items():
         from_mesh[host] = seen(upstream.requests[0])
