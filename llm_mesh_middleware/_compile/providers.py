@@ -24,8 +24,8 @@ from ..config import AzureOpenAIConfig, LLMProvider, OpenAIConfig, ProviderConfi
 from ..config import OutlierDetection as OutlierDetectionConfig
 from .admission import Admission, admit
 from .keys import KeyReader
-from .price_book import PriceBook
-from .prices import compile_prices
+from .pricing.book import PriceBook
+from .pricing.prices import compile_prices
 from .serving import Serving, lacks, serve
 from .translating import asked_operation
 

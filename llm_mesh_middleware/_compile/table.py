@@ -1,6 +1,12 @@
 """Compile all documents together: check that hosts are unique, resolve references, order rules.
 
 Problems of every document are collected; a table is made only if none is an error.
+
+    LLMProvider ──> CompiledProvider    its keys and files are read once, for all rules
+    LLMRoute ─────> RouteRule           matches of other workloads are marked, not dropped
+                    VirtualHost         one for each host of a route, and for each provider
+                                        without a route
+                    RoutingTable        only if no problem is an error
 """
 
 from __future__ import annotations
@@ -35,7 +41,7 @@ from ..config import RouteRule as RuleConfig
 from ..exceptions import Problem
 from .matches import Workload, compile_match, in_gateways
 from .policies import Policies
-from .price_book import PriceBook, open_price_book
+from .pricing.book import PriceBook, open_price_book
 from .providers import CompiledProvider
 from .translating import served_itself
 

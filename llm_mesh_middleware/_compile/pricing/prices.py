@@ -7,9 +7,9 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from .._core.pricing.prices import ModelPrice, Price, Rates
-from ..config import ModelPrices, TokenPrices
-from .matches import string_test
+from ..._core.pricing.prices import ModelPrice, Price, Rates
+from ...config import ModelPrices, TokenPrices
+from ..matches import string_test
 
 __all__ = ["compile_price", "compile_prices", "nano"]
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from .._core.pricing.prices import ModelPrice, Price, PriceList
-from .._process.files import FileVersion, read_bounded, version_of
-from ..exceptions import Problem
-from .price_file import parse_prices
+from ..._core.pricing.prices import ModelPrice, Price, PriceList
+from ..._process.files import FileVersion, read_bounded, version_of
+from ...exceptions import Problem
+from .file import parse_prices
 from .prices import compile_prices
 
 __all__ = ["PriceBook", "open_price_book"]
@@ -50,7 +50,7 @@ def open_price_book(setting: str) -> PriceBook:
 
 def _open_library() -> PriceBook:
     try:
-        from .price_library import look_up  # an extra, and slow to import
+        from .library import look_up  # an extra, and slow to import
     except ImportError:
         message = "genai-prices needs the extra prices: pip install 'llm-mesh-middleware[prices]'"
         return PriceBook(problems=(Problem(_VARIABLE, 0, 0, "", message),))

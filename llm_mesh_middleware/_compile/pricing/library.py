@@ -11,7 +11,7 @@ from genai_prices.types import ModelPrice as LibraryPrice
 from genai_prices.types import Provider, TieredPrices
 from msgspec.structs import replace
 
-from .._core.pricing.prices import Price, Rates
+from ..._core.pricing.prices import Price, Rates
 from .prices import nano
 
 __all__ = ["look_up"]

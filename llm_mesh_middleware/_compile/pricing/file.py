@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 from pydantic import TypeAdapter, ValidationError
 
-from .._manifest import nodes
-from .._manifest.json_text import read_text
-from .._manifest.nodes import Node
-from .._manifest.places import place
-from .._schema.base import Host, ListOf
-from .._schema.wording import Path, field_path, format_field, say
-from ..config import ModelPrices
-from ..exceptions import Problem
+from ..._manifest import nodes
+from ..._manifest.json_text import read_text
+from ..._manifest.nodes import Node
+from ..._manifest.places import place
+from ..._schema.base import Host, ListOf
+from ..._schema.wording import Path, field_path, format_field, say
+from ...config import ModelPrices
+from ...exceptions import Problem
 
 __all__ = ["ParsedPrices", "parse_prices"]
 

@@ -1,0 +1,295 @@
+"""The attempts of one request, one after another, up to the reply.
+
+the choice is on trial       wait for news of the provider, then ask the plan again
+it has a pause               sleep, unless the deadline would pass
+its policy does not admit    the plan chooses another
+there is no slot             until the connect deadline; then the plan chooses another
+otherwise                    an attempt, or a race of two if it is slow
+
+the outcome is final         it becomes the reply
+it is not                    the plan chooses: a retry, a fallback, or nothing
+nothing is left              the best outcome becomes the reply: a response before an error
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from functools import partial
+
+from ....exceptions import RateLimitExceeded
+from ...dialect import BodyRelay
+from ...http.forwarding import ForwardPolicy
+from ...http.response_headers import shown
+from ...pricing.charge import Charge, format_costs
+from ...provider.health import Lease
+from ...routing.table import RouteRule
+from ...values.messages import Failure, ResponseHead
+from ...values.steps import Await, Body, Race, Raced, Send, Sleep, Step, StepResult
+from ...values.summary import AnswerSummary
+from ..affinity import Affinity
+from ..call import Call, Held
+from ..reply import Flow, Reply
+from ..stream import StreamEnd, stream_body
+from .attempt import Attempt, CallContext, Outcome
+from .plan import AttemptPlan, Choice
+
+__all__ = ["AttemptSequence", "ExchangePolicy"]
+
+# The statuses that official SDKs retry by default.
+_SDK_RETRIES = frozenset((408, 409, 429))
+_REFUSED_KEY = frozenset((401, 403))
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangePolicy:
+    """Settings of all exchanges of a mesh.
+
+    `show_routing` adds the `x-llm-mesh-*` fields to replies, `show_cost` what they have cost.
+    `mesh_id` names the mesh in `x-llm-mesh-hops`; without it loops are not detected. `key_refused`
+    is called with the provider's host and the status if a provider refuses the configured key.
+    """
+
+    max_response_bytes: int = 64 * 2**20
+    forward: ForwardPolicy = ForwardPolicy()
+    show_routing: bool = True
+    show_cost: bool = False
+    mesh_id: str = ""
+    key_refused: Callable[[str, int], None] = lambda host, status: None
+
+
+class AttemptSequence:
+    """The attempts of one request, one after another, up to the reply."""
+
+    def __init__(
+        self,
+        context: CallContext,
+        plan: AttemptPlan,
+        route: str,
+        rule: RouteRule,
+        policy: ExchangePolicy,
+        affinity: Affinity,
+        call: Call | None = None,
+    ) -> None:
+        self._call = call
+        self._held: Held | None = None
+        self._refused: RateLimitExceeded | None = None
+        self._context = context
+        self._plan = plan
+        self._route = route
+        self._rule = rule
+        self._policy = policy
+        self._affinity = affinity
+        self._leases: list[Lease] = []
+        self._charges: list[Charge] = []
+
+    def proceed(self, call: Call) -> Flow:
+        """Run inside policies."""
+        return self.run()
+
+    def run(self) -> Flow:
+        """Make attempts until one is final or nothing is left to try."""
+        clock = self._context.clock
+        choice: Choice | None = self._plan.first(clock())
+        best: tuple[Attempt, Outcome] | None = None
+        try:
+            while choice is not None and clock() < self._context.deadline.at:
+                if choice.is_on_trial:
+                    yield Await(choice.health.on_news, self._context.deadline)
+                    choice = self._plan.afforded(choice, clock())
+                    continue
+                if choice.pause_s and not (yield from self._pause(choice.pause_s)):
+                    break
+                is_admitted = choice.backend.policy is None or (yield from self._admit(choice))
+                lease = (yield from self._lease(choice)) if is_admitted else None
+                if lease is None:
+                    choice = self._plan.instead(choice, clock())
+                    continue
+                choice, attempt, outcome = yield from self._attempt(choice, lease)
+                if outcome.error is None or best is None or best[1].error is not None:
+                    best = attempt, outcome  # a later failure does not replace a real response
+                self._tell(attempt, outcome)  # before the plan checks the provider's health
+                choice = self._plan.after(choice, outcome, clock())
+        finally:
+            for lease in self._leases:
+                if best is None or best[1].relay is None or lease is not best[0].lease:
+                    lease.end("cancelled", clock())
+        if best is None:
+            raise self._refused or self._plan.unavailable(clock())
+        return self._reply(*best)
+
+    def _pause(self, seconds: float) -> Generator[Step, StepResult, bool]:
+        """Wait, unless the request's deadline would pass; return whether it waited."""
+        if self._context.clock() + seconds >= self._context.deadline.at:
+            return False
+        yield Sleep(seconds)
+        return True
+
+    def _admit(self, choice: Choice) -> Generator[Step, StepResult, bool]:
+        """Ask the backend's policy; what an earlier attempt has reserved is given back before."""
+        policy, call = choice.backend.policy, self._call
+        if self._held is not None:
+            self._held.release()
+        if policy is not None and call is not None:
+            try:
+                self._held = yield from policy(call, choice.backend.upstream.provider)
+            except RateLimitExceeded as refused:
+                self._refused = refused
+                return False
+        return True
+
+    def _lease(self, choice: Choice) -> Generator[Step, StepResult, Lease | None]:
+        """Acquire a lease; waiting for a slot counts as connecting."""
+        clock, health = self._context.clock, choice.health
+        body, is_forced = self._context.request.body, choice.is_forced
+        lease = health.lease(clock(), body=body, is_forced=is_forced)
+        if lease is None and (is_forced or health.is_available(clock())):
+            connect_s = self._context.timeouts.connect
+            deadline = self._context.deadline.or_sooner(clock(), "connect", connect_s)
+            place = health.queue()
+            try:
+                yield Await(place.on_slot, deadline)
+                lease = place.lease(clock(), body=body, is_forced=is_forced)
+            finally:
+                place.leave()
+        if lease is not None:
+            self._leases.append(lease)
+        return lease
+
+    def _attempt(
+        self, choice: Choice, lease: Lease
+    ) -> Generator[Step, StepResult, tuple[Choice, Attempt, Outcome]]:
+        attempt = self._begin(choice, lease)
+        hedge_after_s = self._rule.retry.hedge_after_s
+        if hedge_after_s is not None and not attempt.is_for_stream:
+            choice, attempt, head = yield from self._race(choice, attempt, hedge_after_s)
+        else:
+            send = yield from attempt.prepare()
+            head = (yield send) if isinstance(send, Send) else send
+        if self._rule.balancer.reads_quota and isinstance(head, ResponseHead):
+            context = self._context
+            choice.health.quota.learn(head.headers, context.clock(), context.wall_clock)
+        return choice, attempt, (yield from attempt.receive(head))
+
+    def _race(
+        self, choice: Choice, first: Attempt, after_s: float
+    ) -> Generator[Step, StepResult, tuple[Choice, Attempt, ResponseHead | Failure]]:
+        """Race a slow attempt against a second one; the first good head wins."""
+        calls = [(choice, first)]
+
+        def second() -> Send | None:
+            now = self._context.clock()
+            hedge = self._plan.hedge(now)
+            body = self._context.request.body
+            lease = hedge.health.lease(now, body=body) if hedge is not None else None
+            if hedge is None or lease is None:
+                return None
+            self._leases.append(lease)
+            attempt = self._begin(hedge, lease)
+            send = attempt.prepare_now()  # the first call is running: this one must not wait
+            if send is not None:
+                calls.append((hedge, attempt))
+            return send
+
+        send = yield from first.prepare()
+        if isinstance(send, Failure):
+            return choice, first, send
+        raced: Raced = yield Race(send, second, after_s, self._is_good)
+        won = calls.pop(raced.winner)
+        head = raced.results[raced.winner]
+        assert head is not None
+        for _, lost in calls:
+            lost.drop(raced.results[1 - raced.winner])
+        return *won, head
+
+    def _begin(self, choice: Choice, lease: Lease) -> Attempt:
+        self._plan.tries(choice.candidate)
+        return Attempt(
+            self._context,
+            choice.candidate,
+            lease,
+            number=self._plan.made,
+            preferred_host=self._plan.preferred_host,
+        )
+
+    def _tell(self, attempt: Attempt, outcome: Outcome) -> None:
+        """Report how the attempt went; a stream keeps its lease until it ends."""
+        now, lease = self._context.clock(), attempt.lease
+        if outcome.status in _REFUSED_KEY and attempt.has_key:
+            self._policy.key_refused(attempt.upstream.host, outcome.status)
+        if outcome.relay is None:
+            if (charge := attempt.bill(outcome.summary)) is not None:
+                self._charges.append(charge)
+            retry_after_s = outcome.retry_after_s or 0.0
+            lease.end(outcome.result, now, retry_after_s=retry_after_s, cause=outcome.cause)
+        else:
+            lease.vouch(now)
+
+    def _is_good(self, head: ResponseHead) -> bool:
+        return head.status not in self._rule.retry.codes
+
+    def _reply(self, attempt: Attempt, outcome: Outcome) -> Reply:
+        has_retried = self._plan.made > 1
+        if outcome.error is not None:
+            error = outcome.error
+            told = dict(error.headers) | ({"x-should-retry": "false"} if has_retried else {})
+            if self._policy.show_routing:
+                told |= {k.decode(): v.decode() for k, v in self._routing_headers(attempt)}
+            error.headers = told
+            raise error
+        headers = outcome.headers
+        if has_retried and (outcome.status >= 500 or outcome.status in _SDK_RETRIES):
+            headers = [field for field in headers if field[0] != b"x-should-retry"]
+            headers.append((b"x-should-retry", b"false"))
+        if self._policy.show_routing:
+            headers += self._routing_headers(attempt)
+        observation, relay = self._context.observation, outcome.relay
+        observation.replying(attempt=attempt.number, is_stream=relay is not None)
+        if relay is not None:
+            return Reply(outcome.status, headers, self._body(attempt, outcome, relay))
+        if self._policy.show_cost and (cost := format_costs(self._charges)):
+            headers.append((b"x-llm-mesh-cost", cost.encode()))
+        summary = outcome.summary
+        if summary is not None:
+            self._remember(attempt, summary)
+            observation.summarised(summary)
+        observation.ended(outcome.status, None, None if summary is None else summary.usage)
+        return Reply(outcome.status, headers, outcome.body)
+
+    def _conclude(self, attempt: Attempt, summary: AnswerSummary) -> None:
+        """Use what the end of a stream says of the response."""
+        attempt.bill(summary)
+        self._remember(attempt, summary)
+
+    def _remember(self, attempt: Attempt, summary: AnswerSummary) -> None:
+        """Take note of a response that a later request may continue."""
+        if summary.id is not None and self._context.operation.continues_by:
+            provider, now = attempt.upstream.identity, self._context.clock()
+            self._affinity.remember(self._route, summary.id, provider, now)
+
+    def _body(self, attempt: Attempt, outcome: Outcome, relay: BodyRelay) -> Body:
+        context = self._context
+        end = StreamEnd(
+            outcome.status,
+            attempt.lease,
+            attempt.upstream.secrets,
+            context.clock,
+            context.observation,
+            partial(self._conclude, attempt),
+        )
+        return stream_body(
+            relay,
+            outcome.body,
+            end,
+            deadline=context.deadline.for_host(attempt.upstream.host),
+            idle_s=context.timeouts.idle,
+        )
+
+    def _routing_headers(self, attempt: Attempt) -> list[tuple[bytes, bytes]]:
+        return [
+            (b"x-llm-mesh-provider", shown(attempt.upstream.provider)),
+            (b"x-llm-mesh-route", shown(self._route)),
+            (b"x-llm-mesh-rule", shown(self._rule.name)),
+            (b"x-llm-mesh-model", shown(attempt.model or "")),
+            (b"x-llm-mesh-attempts", b"%d" % self._plan.made),
+        ]
