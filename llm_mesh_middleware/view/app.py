@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from time import monotonic
@@ -89,7 +90,7 @@ class MeshView:
         self._hub = Hub(mesh)
         source = Source(mesh, self._hub, peers=peers, trace_url=trace_url)
         self._feed = Feed(source.take)
-        self._streams: set[asyncio.Event] = set()
+        self._streams: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
         self._is_ending = False
         mesh.observe(self._hub)
 
@@ -98,10 +99,11 @@ class MeshView:
         return self._hub.report(after=after)
 
     def end(self) -> None:
-        """End every stream: the server is shutting down. Called in its event loop."""
+        """End every stream, as the server is shutting down; may be called by any thread."""
         self._is_ending = True
-        for over in self._streams:
-            over.set()
+        for over, loop in list(self._streams.items()):
+            with suppress(RuntimeError):  # the loop is closed, and its streams are over
+                loop.call_soon_threadsafe(over.set)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection scope (ASGI 3.0)."""
@@ -150,14 +152,14 @@ class MeshView:
         if len(self._streams) >= _MAX_VIEWERS or self._is_ending:
             raise Refusal(503, "there are as many viewers as there may be")
         over = asyncio.Event()
-        self._streams.add(over)
+        self._streams[over] = asyncio.get_running_loop()
         watch = asyncio.create_task(_watch(receive, over))
         try:
             await self._send_events(_last_event_id(scope), send, over)
         except (OSError, TimeoutError):  # a viewer that is gone, or reads nothing
             return
         finally:
-            self._streams.discard(over)
+            del self._streams[over]
             watch.cancel()
 
     async def _send_events(self, position: str | None, send: Send, over: asyncio.Event) -> None:

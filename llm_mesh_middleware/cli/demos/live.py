@@ -66,6 +66,7 @@ def run(port: int) -> int:
         stack.callback(mesh.close)
         view = MeshView(mesh, authorize=lambda scope: True)  # on loopback alone
         view_port = stack.enter_context(serving(view, port=port))
+        stack.callback(view.end)
         mesh_port = stack.enter_context(serving(LLMMeshMiddleware(_no_app, mesh=mesh)))
         counted = itertools.count(1)
 

@@ -17,7 +17,7 @@ __all__ = ["call_line", "call_row", "state_text", "summary", "view_of"]
 _STATES = {
     "healthy": ("●", "green"),
     "half_open": ("◐", "yellow"),
-    "rate_limited": ("⏸", "magenta"),
+    "rate_limited": ("‖", "magenta"),
     "ejected": ("✕", "bold red"),
     "unknown": ("○", "dim"),
 }

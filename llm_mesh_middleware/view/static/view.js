@@ -15,7 +15,7 @@ const STATES = {
   healthy: { mark: "●", word: "healthy" },
   failing: { mark: "▲", word: "failing" },
   half_open: { mark: "◐", word: "being probed" },
-  rate_limited: { mark: "⏸", word: "rate-limited" },
+  rate_limited: { mark: "‖", word: "rate-limited" },
   ejected: { mark: "✕", word: "ejected" },
   unknown: { mark: "○", word: "not called yet" },
 };
@@ -225,6 +225,7 @@ function drawMesh() {
   const all = rows();
   const { shown, rules: count } = inGraph(all);
   $("graph").hidden = state.isTable;
+  $("legend").hidden = state.isTable;
   $("table-box").classList.toggle("quiet", !state.isTable);
   const isCut = count > MAX_RULES || all.length > MAX_ROWS;
   $("cut").hidden = !isCut;
