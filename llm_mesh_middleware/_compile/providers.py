@@ -18,6 +18,7 @@ from .._core.provider.secrets import Secrets
 from .._core.provider.upstream import Upstream
 from .._core.values.endpoint import Endpoint, TLSFiles
 from .._core.values.payload import raw
+from .._dialects.pairs import asked_operation
 from .._manifest import Resource, Secret, SecretName
 from .._schema.dialects import DialectConfig
 from ..config import AzureOpenAIConfig, LLMProvider, OpenAIConfig, ProviderConfig
@@ -27,7 +28,6 @@ from .keys import KeyReader
 from .pricing.book import PriceBook
 from .pricing.prices import compile_prices
 from .serving import Serving, lacks, serve
-from .translating import asked_operation
 
 __all__ = ["CompiledProvider"]
 

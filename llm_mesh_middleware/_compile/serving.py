@@ -14,6 +14,7 @@ from .._dialects import gemini
 from .._dialects.anthropic import MESSAGES, Hosting
 from .._dialects.model_lists import MODELS
 from .._dialects.openai_chat import CHAT
+from .._dialects.pairs import own_targets, translate
 from .._dialects.registry import OPERATIONS
 from .._dialects.targets import PLACE
 from .._schema.dialects import DialectConfig, ThinkingConfig, bedrock_credentials
@@ -26,7 +27,6 @@ from ..config import (
     OpenAIConfig,
     VertexConfig,
 )
-from .translating import own_targets, translate
 
 __all__ = ["Serving", "lacks", "serve"]
 

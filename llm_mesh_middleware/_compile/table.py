@@ -25,6 +25,7 @@ from .._core.routing.retry_policy import RetryPolicy
 from .._core.routing.table import RouteRule, RoutingTable, VirtualHost
 from .._core.routing.timeouts import Timeouts
 from .._dialects.openai_chat import CHAT
+from .._dialects.pairs import served_itself
 from .._dialects.registry import OperationFinder
 from .._manifest import Manifest, Resource
 from .._process.files import FileVersion
@@ -43,7 +44,6 @@ from .matches import Workload, compile_match, in_gateways
 from .policies import Policies
 from .pricing.book import PriceBook, open_price_book
 from .providers import CompiledProvider
-from .translating import served_itself
 
 __all__ = ["Compiled", "Workload", "compile_manifest", "explain_unserved"]
 

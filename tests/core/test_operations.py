@@ -58,7 +58,7 @@ TARGETS = [
     ("/v1/messages", "/v1/messages", "/v1/messages"),
     ("/v1/messages", "/v1/embeddings", REFUSED),
     ("/v1/messages", "/v1/completions", REFUSED),
-    ("/v1/messages", "/v1/responses", REFUSED),
+    ("/v1/messages", "/v1/responses", "/v1/messages"),
     ("/llm?path=/v1/chat/completions", "/v1/embeddings", REFUSED),
     ("/llm?path=/v1/chat/completions", "/llm", "/llm?path=/v1/chat/completions"),
     # no operation

@@ -18,13 +18,13 @@ from ..._core.values.operations import Operation
 from ..._core.values.payload import Fields, raw, read_count, read_text
 from ...exceptions import AnswerableError
 from ..objects import objects_in, read_object
-from ..openai_errors import error_body
+from ..openai_errors import error_body, write_fault
 from ..same import SameTransformer
 from ..translation.faults import fault_of
 from .facts import ChatFacts, lacks_choices, read_fields
 from .texts import ChatTexts
 from .transformer import CompletionTransformer
-from .translation.answers import read_answer, write_answer, write_fault
+from .translation.answers import read_answer, write_answer
 from .translation.event_reader import event_reader
 from .translation.event_writer import ChunkWriter
 from .translation.request_reader import read_request

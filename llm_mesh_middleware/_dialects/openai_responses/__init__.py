@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .dialect import DIALECT, OPERATIONS
+from .dialect import DIALECT, OPERATIONS, RESPONSES
 
-__all__ = ["DIALECT", "OPERATIONS"]
+__all__ = ["DIALECT", "OPERATIONS", "RESPONSES"]

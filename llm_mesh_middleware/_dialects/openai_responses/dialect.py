@@ -6,18 +6,31 @@ from typing import Any
 
 import msgspec
 
+from ..._core.conversation.answer import Answer
+from ..._core.conversation.fault import ErrorBody, ProviderFault
+from ..._core.conversation.request import Conversation
+from ..._core.conversation.sides import EventReader, EventWriter
+from ..._core.conversation.writing import DialectOptions, Stamp, Written
 from ..._core.dialect import FactReader, ServedOperation, Transformer, UpstreamOptions, Whole
 from ..._core.http.sse import make_event, on_one_line
+from ..._core.values.headers import Headers
 from ..._core.values.messages import ClientRequest
+from ..._core.values.operations import Operation
 from ..._core.values.payload import Fields, read_count
 from ...exceptions import AnswerableError
 from ..objects import objects_in, read_object
-from ..openai_errors import error_body
+from ..openai_errors import error_body, write_fault
 from ..same import SameTransformer
+from ..translation.faults import fault_of
 from .facts import ResponseFacts, read_response
 from .texts import ResponsesTexts
+from .translation.answers import has_failed, read_answer, write_answer
+from .translation.event_reader import event_reader
+from .translation.event_writer import ResponseEventWriter
+from .translation.request_reader import read_request
+from .translation.request_writer import write_request
 
-__all__ = ["DIALECT", "OPERATIONS", "OpenAIResponses"]
+__all__ = ["DIALECT", "OPERATIONS", "RESPONSES", "OpenAIResponses"]
 
 
 class OpenAIResponses:
@@ -25,6 +38,7 @@ class OpenAIResponses:
 
     name = "openai.responses"
     key_field = b"authorization"
+    request_id_field = b"x-request-id"
     texts = ResponsesTexts()
 
     def transformer(
@@ -65,6 +79,54 @@ class OpenAIResponses:
         """Return the event that holds a whole body."""
         return make_event(on_one_line(body))
 
+    def read_request(self, request: ClientRequest) -> Conversation:
+        """Return what a request asks for."""
+        return read_request(request.fields)
+
+    def write_request(
+        self,
+        conversation: Conversation,
+        options: DialectOptions,
+        *,
+        model: str | None,
+        streams: bool,
+    ) -> Written:
+        """Return a conversation as a request."""
+        return write_request(conversation, options, model=model, streams=streams)
+
+    def target(self, target: str, operation: Operation, model: str | None, *, streams: bool) -> str:
+        """Return the configured target: model and form are told in the body."""
+        return target
+
+    def is_error(self, body: bytes) -> bool:
+        """Return whether a whole body is an error object."""
+        whole = self.read_whole(body)
+        return whole is not None and (whole.is_error or has_failed(body))
+
+    def read_answer(self, body: bytes, stamp: Stamp) -> Answer:
+        """Return what a whole body says."""
+        return read_answer(body, stamp)
+
+    def write_answer(self, answer: Answer, conversation: Conversation, stamp: Stamp) -> bytes:
+        """Return the whole body that tells of an answer."""
+        return write_answer(answer, conversation, stamp)
+
+    def event_reader(self, stamp: Stamp) -> EventReader:
+        """Return what reads one stream."""
+        return event_reader(stamp)
+
+    def event_writer(self, conversation: Conversation, stamp: Stamp) -> EventWriter:
+        """Return what writes one stream."""
+        return ResponseEventWriter(conversation, stamp)
+
+    def read_fault(self, status: int, headers: Headers, body: bytes) -> ProviderFault:
+        """Return what an error says."""
+        return fault_of(status, body)
+
+    def write_fault(self, fault: ProviderFault) -> ErrorBody:
+        """Return a provider's fault as an error object."""
+        return write_fault(fault)
+
 
 DIALECT = OpenAIResponses()
 
@@ -74,13 +136,13 @@ def output_limit(fields: Fields) -> int | None:
     return read_count(fields, "max_output_tokens")
 
 
-OPERATIONS = (
-    ServedOperation(
-        "responses",
-        "/responses",
-        dialect=DIALECT,
-        is_generation=True,
-        output_limit=output_limit,
-        continues_by="previous_response_id",
-    ),
+RESPONSES = ServedOperation(
+    "responses",
+    "/responses",
+    dialect=DIALECT,
+    is_generation=True,
+    output_limit=output_limit,
+    continues_by="previous_response_id",
 )
+
+OPERATIONS = (RESPONSES,)

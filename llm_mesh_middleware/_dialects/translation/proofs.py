@@ -11,10 +11,13 @@ no envelope. What comes back is opened; a provider is sent its own proofs only, 
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterator, Sequence
 
-from ..._core.conversation.parts import Proof
+from msgspec.structs import replace
 
-__all__ = ["open_proof", "seal"]
+from ..._core.conversation.parts import Part, Proof, Reasoning, ToolCall
+
+__all__ = ["attach_proofs", "open_proof", "seal"]
 
 _MARK = "llm-mesh."
 # Reasoning that its provider gave no proof of; the client's dialect demands one all the same.
@@ -53,3 +56,29 @@ def open_proof(text: str, *, native: str) -> tuple[Proof | None, bool]:
     if letter in ("", _UNPROVED):
         return None, False
     return Proof(letter.lower(), value), letter.isupper()
+
+
+def attach_proofs(parts: Sequence[Part]) -> Iterator[Part]:
+    """Give calls the proofs that their own dialect had on them.
+
+    Such a proof travelled as reasoning without a text, before the call.
+    """
+    held: Reasoning | None = None
+    for part in parts:
+        if held is not None:
+            if isinstance(part, ToolCall):
+                part = replace(part, proof=held.proof)
+            else:
+                yield held
+            held = None
+        if isinstance(part, Reasoning) and _is_carrier(part):
+            held = part
+        else:
+            yield part
+    if held is not None:
+        yield held
+
+
+def _is_carrier(part: Reasoning) -> bool:
+    """Return whether reasoning is nothing but the proof of a call, as Gemini has it."""
+    return not part.text and part.proof is not None and part.proof.dialect == "g"

@@ -9,24 +9,29 @@ from typing import Any
 import msgspec
 
 from ..._core.conversation.parts import Document, Part, Refusal, Text, ToolCall
+from ..._core.conversation.request import Conversation
 
 __all__ = [
     "CUSTOM_SCHEMA",
     "arguments_of",
     "custom_arguments",
     "custom_input",
+    "custom_names",
     "data_url",
     "document_text",
     "flat_parts",
     "json_object",
     "read_data_url",
     "safe_id",
+    "short_user",
     "text_of",
     "without_none",
 ]
 
 _ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 _ID_LENGTH = 64
+# The longest name of a user that OpenAI takes.
+_MAX_USER = 64
 
 # What a custom tool looks like to a provider that knows functions only.
 CUSTOM_SCHEMA = b'{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}'
@@ -75,6 +80,11 @@ def custom_input(arguments: str) -> str:
         return arguments
 
 
+def custom_names(conversation: Conversation) -> frozenset[str]:
+    """Return the names of the client's custom tools: their calls have a form of their own."""
+    return frozenset(tool.name for tool in conversation.tools if tool.is_custom)
+
+
 def read_data_url(url: str) -> tuple[str, str] | None:
     """Return media type and base64 data of a `data:` URL, or None for another URL."""
     if not url.startswith("data:"):
@@ -117,3 +127,8 @@ def arguments_of(call: ToolCall) -> str:
 def without_none(**members: Any) -> dict[str, Any]:
     """Return the members that are not None."""
     return {name: value for name, value in members.items() if value is not None}
+
+
+def short_user(user: str) -> str:
+    """Return a name that OpenAI takes: a longer one stands for itself by its hash."""
+    return user if len(user) <= _MAX_USER else sha256(user.encode("utf-8", "replace")).hexdigest()

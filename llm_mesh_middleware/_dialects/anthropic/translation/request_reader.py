@@ -1,4 +1,12 @@
-"""A client's Messages request, in the neutral form."""
+"""A client's Messages request, in the neutral form.
+
+| block | part |
+|---|---|
+| text, image, document, search_result | the part of that kind |
+| tool_use, tool_result | a call and its result; results are moved before the rest of their turn |
+| thinking, redacted_thinking | reasoning, its proof taken out of the envelope |
+| of tools that ran at the provider | nothing; the loss is named |
+"""
 
 from __future__ import annotations
 
@@ -25,7 +33,7 @@ from ...._core.conversation.request import (
     Turn,
 )
 from ...._core.values.payload import Fields
-from ...translation.proofs import open_proof
+from ...translation.proofs import attach_proofs, open_proof
 from ...translation.requests import BodyDecoder, malformed, unsupported
 from .shapes import Block, CacheControl, Choice, Message, Request, Source, ToolMember
 
@@ -127,31 +135,11 @@ def _read_turns(messages: list[Message], lost: list[str]) -> Iterator[Turn]:
             continue
         parts = list(_read_blocks(content, f"{where}.content", names, lost))
         if role == "assistant":
-            parts = list(_with_proofs(parts))
+            parts = list(attach_proofs(parts))
         results = [part for part in parts if isinstance(part, ToolResult)]
         if results:
             parts = results + [part for part in parts if not isinstance(part, ToolResult)]
         yield Turn(role, tuple(parts))
-
-
-def _with_proofs(parts: Sequence[Part]) -> Iterator[Part]:
-    """Give a call the proof that its own dialect had on it.
-
-    It travelled as a block of reasoning without a text before the call.
-    """
-    held: Reasoning | None = None
-    for part in parts:
-        is_carrier = isinstance(part, Reasoning) and not part.text and not part.is_redacted
-        if isinstance(part, Reasoning) and is_carrier and part.proof and part.proof.dialect == "g":
-            held = part
-            continue
-        if held is not None:
-            if isinstance(part, ToolCall):
-                part = msgspec.structs.replace(part, proof=held.proof)
-            else:
-                yield held
-            held = None
-        yield part
 
 
 def _read_blocks(

@@ -1,4 +1,17 @@
-"""A conversation as a Messages request to a provider."""
+"""A conversation as a Messages request to a provider.
+
+| asked for | sent |
+|---|---|
+| no limit of tokens | `max_tokens` as configured: the API needs one |
+| a temperature above 1 | 1; named as dropped |
+| any JSON object | a sentence among the instructions; named as dropped |
+| one call at a time | `disable_parallel_tool_use` on the tool choice |
+| no tools, but calls in the history | the tools that the history names, and the choice of none |
+| an effort | adaptive thinking with that effort, or a budget if so configured |
+| a budget | enabled thinking; the limit of tokens is raised above the budget |
+| thinking and a forced tool | no thinking: the API refuses both together |
+| thinking after calls without proved reasoning | no thinking, where it takes a budget |
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from ...._core.conversation.answer import Answer, FinishReason
-from ...._core.conversation.fault import ErrorBody, FaultKind, ProviderFault
 from ...._core.conversation.parts import Citation, Part, Reasoning, Refusal, Text, ToolCall
 from ...._core.conversation.request import Conversation
 from ...._core.conversation.writing import Stamp
@@ -16,7 +15,7 @@ from ...._core.values.usage import Usage
 from ....exceptions import UpstreamProtocolError
 from ...lenient import LenientDecoder
 from ...translation.proofs import seal
-from ...translation.texts import arguments_of, without_none
+from ...translation.texts import arguments_of, custom_input, custom_names, without_none
 from ..usage import ChatUsage
 
 __all__ = [
@@ -25,7 +24,6 @@ __all__ = [
     "read_answer",
     "thinking_block",
     "write_answer",
-    "write_fault",
     "write_usage",
 ]
 
@@ -43,22 +41,6 @@ WORDS: dict[FinishReason, str] = {
     "tool_calls": "tool_calls",
     "refused": "content_filter",
     "paused": "stop",
-}
-
-# Kind -> the status of a client's reply where it is not the provider's, the type, the code.
-_ERRORS: dict[FaultKind, tuple[int | None, str, str | None]] = {
-    "bad_request": (None, "invalid_request_error", None),
-    "authentication": (None, "authentication_error", "invalid_api_key"),
-    "billing": (None, "insufficient_quota", "insufficient_quota"),
-    "permission": (None, "permission_error", None),
-    "not_found": (None, "invalid_request_error", "model_not_found"),
-    "conflict": (None, "invalid_request_error", None),
-    "too_large": (None, "invalid_request_error", "request_too_large"),
-    "unprocessable": (None, "invalid_request_error", None),
-    "rate_limit": (None, "rate_limit_error", "rate_limit_exceeded"),
-    "timeout": (None, "timeout", None),
-    "server": (None, "server_error", None),
-    "overloaded": (503, "server_error", "overloaded"),
 }
 
 
@@ -176,7 +158,8 @@ def write_answer(answer: Answer, conversation: Conversation, stamp: Stamp) -> by
         message["thinking_blocks"] = blocks
     if annotations := list(_annotations(answer.parts)):
         message["annotations"] = annotations
-    if calls := [_call(part) for part in answer.parts if isinstance(part, ToolCall)]:
+    custom = custom_names(conversation)
+    if calls := [_call(part, custom) for part in answer.parts if isinstance(part, ToolCall)]:
         message["tool_calls"] = calls
     reason = WORDS[answer.finish or "stop"]
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
@@ -220,10 +203,10 @@ def _annotations(parts: tuple[Part, ...]) -> Iterator[dict[str, Any]]:
                     yield {"type": "url_citation", "url_citation": told}
 
 
-def _call(call: ToolCall) -> dict[str, Any]:
-    if call.is_custom:
-        custom = {"name": call.name, "input": call.arguments}
-        return {"id": call.id, "type": "custom", "custom": custom}
+def _call(call: ToolCall, custom: frozenset[str]) -> dict[str, Any]:
+    if call.is_custom or call.name in custom:
+        input = call.arguments if call.is_custom else custom_input(call.arguments)
+        return {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": input}}
     function = {"name": call.name, "arguments": arguments_of(call) or "{}"}
     written: dict[str, Any] = {"id": call.id, "type": "function", "function": function}
     if call.proof is not None:
@@ -241,15 +224,3 @@ def write_usage(usage: Usage) -> dict[str, Any]:
         | without_none(cache_write_tokens=usage.cache_write_tokens or None),
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
     }
-
-
-def write_fault(fault: ProviderFault) -> ErrorBody:
-    """Return a provider's fault as an error object."""
-    status, type, code = _ERRORS[fault.kind]
-    told = {
-        "message": fault.message,
-        "type": type,
-        "param": fault.param,
-        "code": fault.code or code,
-    }
-    return ErrorBody(status or fault.status, msgspec.json.encode({"error": told}))

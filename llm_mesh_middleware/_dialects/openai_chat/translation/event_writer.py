@@ -27,9 +27,10 @@ from ...._core.conversation.request import Conversation
 from ...._core.conversation.writing import Stamp
 from ...._core.http.sse import make_event
 from ....exceptions import AnswerableError
-from ...openai_errors import error_body
+from ...openai_errors import error_body, write_fault
 from ...translation.proofs import seal
-from .answers import WORDS, thinking_block, write_fault, write_usage
+from ...translation.texts import custom_input, custom_names
+from .answers import WORDS, thinking_block, write_usage
 
 __all__ = ["ChunkWriter"]
 
@@ -46,7 +47,9 @@ class ChunkWriter:
         # The key of a call -> its index, and the keys of those whose arguments have begun.
         self._indexes: dict[int, int] = {}
         self._begun: set[int] = set()
-        self._custom: set[int] = set()
+        self._custom_names = custom_names(conversation)
+        # The key of a custom call -> whether it has its input as it is, and the text so far.
+        self._custom: dict[int, tuple[bool, list[str]]] = {}
         self._thoughts: list[str] = []
         self._finish: Finish | None = None
         self._usage: Usage | None = None
@@ -71,7 +74,9 @@ class ChunkWriter:
             case TextDelta(text):
                 out.append(self._chunk({"content": text}))
             case ToolArguments(key, text):
-                if key in self._indexes and text:
+                if key in self._custom:
+                    self._custom[key][1].append(text)
+                elif key in self._indexes and text:
                     self._begun.add(key)
                     out.append(self._call(key, {"arguments": text}))
             case ReasoningDelta(text):
@@ -125,17 +130,14 @@ class ChunkWriter:
         )
 
     def _call(self, key: int, function: dict[str, Any]) -> bytes:
-        if key in self._custom:
-            custom = {"index": self._indexes[key], "custom": {"input": function["arguments"]}}
-            return self._chunk({"tool_calls": [custom]})
         call = {"index": self._indexes[key], "function": function}
         return self._chunk({"tool_calls": [call]})
 
     def _start_call(self, start: ToolStart, out: list[bytes]) -> None:
         index = self._indexes[start.key] = len(self._indexes)
         call: dict[str, Any] = {"index": index, "id": start.id}
-        if start.is_custom:
-            self._custom.add(start.key)
+        if start.is_custom or start.name in self._custom_names:
+            self._custom[start.key] = (start.is_custom, [])
             call |= {"type": "custom", "custom": {"name": start.name, "input": ""}}
         else:
             call |= {"type": "function", "function": {"name": start.name, "arguments": ""}}
@@ -154,7 +156,12 @@ class ChunkWriter:
 
     def _end(self, out: list[bytes]) -> None:
         self._is_over = True
-        silent = self._indexes.keys() - self._begun - self._custom
+        for key, (is_input, pieces) in self._custom.items():
+            text = "".join(pieces)
+            input = {"input": text if is_input else custom_input(text)}
+            call = {"index": self._indexes[key], "custom": input}
+            out.append(self._chunk({"tool_calls": [call]}))
+        silent = self._indexes.keys() - self._begun - self._custom.keys()
         # Clients parse the arguments that they got.
         out += [self._call(key, {"arguments": "{}"}) for key in sorted(silent)]
         out.append(self._chunk({}, WORDS[self._finish.reason if self._finish else "stop"]))

@@ -1,4 +1,12 @@
-"""A client's chat completion request, in the neutral form."""
+"""A client's chat completion request, in the neutral form.
+
+| message | turn |
+|---|---|
+| system, developer before all others | instructions |
+| system, developer later | a turn of its own |
+| tool, one or several | results at the beginning of the user's next turn |
+| assistant | its reasoning, texts and calls, in this order |
+"""
 
 from __future__ import annotations
 

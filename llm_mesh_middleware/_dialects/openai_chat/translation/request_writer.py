@@ -1,9 +1,18 @@
-"""A conversation as a chat completion request to a provider."""
+"""A conversation as a chat completion request to a provider.
+
+| in a turn | sent |
+|---|---|
+| texts of the assistant between calls | one content before the calls: the API has no other order |
+| a result of a tool | a message of the tool, its texts joined |
+| a result that is an error | the same, marked by its first words: the API has no flag |
+| an image in a result | a message of the user after the last result |
+| reasoning | nothing, or `reasoning_content` if so configured |
+| a custom tool | a function with one text, `input` |
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -27,6 +36,7 @@ from ...translation.texts import (
     data_url,
     document_text,
     flat_parts,
+    short_user,
     text_of,
     without_none,
 )
@@ -35,8 +45,6 @@ from ...translation.thinking import effort_of, is_off
 __all__ = ["write_request"]
 
 _NO_SCHEMA = msgspec.Raw(b'{"type":"object","properties":{}}')
-# The longest name of a user that OpenAI takes.
-_MAX_USER = 64
 
 
 def write_request(
@@ -67,7 +75,7 @@ def write_request(
         logit_bias=conversation.logit_bias,
         verbosity=conversation.verbosity,
         service_tier=conversation.service_tier,
-        user=None if conversation.user is None else _short(conversation.user),
+        user=None if conversation.user is None else short_user(conversation.user),
         reasoning_effort=_effort(conversation, options, losses),
         response_format=_output(conversation),
         **{options.max_tokens_field: conversation.max_tokens},
@@ -227,8 +235,3 @@ def _output(conversation: Conversation) -> dict[str, Any] | None:
         strict=output.strict,
     )
     return {"type": "json_schema", "json_schema": schema}
-
-
-def _short(user: str) -> str:
-    """Return a name that OpenAI takes: a longer one stands for itself by its hash."""
-    return user if len(user) <= _MAX_USER else sha256(user.encode()).hexdigest()

@@ -14,11 +14,12 @@ from .._core.conversation.sides import ClientSide, ProviderSide
 from .._core.conversation.writing import DialectOptions
 from .._core.dialect import ServedOperation
 from .._core.provider.upstream import Conversion, Upstream
-from .._dialects import anthropic, openai_chat
-from .._dialects.anthropic import MESSAGES
-from .._dialects.openai_chat import CHAT
-from .._dialects.registry import OPERATIONS
-from .._dialects.translation.transformer import Translation
+from . import anthropic, openai_chat, openai_responses
+from .anthropic import MESSAGES
+from .openai_chat import CHAT
+from .openai_responses import RESPONSES
+from .registry import OPERATIONS
+from .translation.transformer import Translation
 
 __all__ = ["Targets", "asked_operation", "own_targets", "served_itself", "translate"]
 
@@ -33,10 +34,12 @@ _NAMES = {
 }
 _CLIENTS: Mapping[ServedOperation, ClientSide] = {
     CHAT: openai_chat.DIALECT,
+    RESPONSES: openai_responses.DIALECT,
     MESSAGES: anthropic.DIALECT,
 }
 _PROVIDERS: Mapping[ServedOperation, ProviderSide] = {
     CHAT: openai_chat.DIALECT,
+    RESPONSES: openai_responses.DIALECT,
     MESSAGES: anthropic.DIALECT,
 }
 

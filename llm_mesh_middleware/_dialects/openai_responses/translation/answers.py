@@ -1,0 +1,320 @@
+"""Whole responses, from and to the neutral form.
+
+| item | part |
+|---|---|
+| message | its texts and refusals |
+| function_call, custom_tool_call | a call; its id is `call_id`, not the item's |
+| reasoning | reasoning; its proof is `encrypted_content` |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from ...._core.conversation.answer import Answer, FinishReason
+from ...._core.conversation.parts import (
+    Citation,
+    Part,
+    Proof,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+)
+from ...._core.conversation.request import Conversation
+from ...._core.conversation.writing import Stamp
+from ...._core.values.usage import Usage
+from ....exceptions import UpstreamProtocolError
+from ...lenient import LenientDecoder
+from ...translation.proofs import seal
+from ...translation.texts import arguments_of, custom_input, custom_names
+from ..usage import ResponseUsage
+from .request_reader import WANTS_PROOFS
+
+__all__ = [
+    "ItemMember",
+    "ResponseMember",
+    "citation_of",
+    "finish_of",
+    "has_failed",
+    "read_answer",
+    "response_object",
+    "wants_proofs",
+    "write_answer",
+]
+
+# Why a response is incomplete.
+_INCOMPLETE: dict[str, FinishReason] = {
+    "max_output_tokens": "length",
+    "content_filter": "refused",
+}
+_REASONS = {"length": "max_output_tokens", "refused": "content_filter"}
+
+# What a response repeats of a request that says nothing of it.
+_DEFAULTS: dict[str, Any] = {
+    "instructions": None,
+    "max_output_tokens": None,
+    "metadata": {},
+    "parallel_tool_calls": True,
+    "reasoning": {"effort": None, "summary": None},
+    "temperature": None,
+    "text": {"format": {"type": "text"}},
+    "tool_choice": "auto",
+    "tools": [],
+    "top_p": None,
+    "truncation": "disabled",
+}
+
+
+class URLCitation(msgspec.Struct, gc=False):
+    """A source of a text."""
+
+    url: str | None = None
+    title: str | None = None
+
+
+class PartMember(msgspec.Struct):
+    """One part of a message or of reasoning."""
+
+    type: str = ""
+    text: str | None = None
+    refusal: str | None = None
+    annotations: list[URLCitation] | None = None
+
+
+class ItemMember(msgspec.Struct):
+    """One item of the output."""
+
+    type: str = ""
+    id: str | None = None
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str | None = None
+    input: str | None = None
+    content: list[PartMember] | None = None
+    summary: list[PartMember] | None = None
+    encrypted_content: str | None = None
+
+
+class _Details(msgspec.Struct):
+    reason: str | None = None
+
+
+class ResponseMember(msgspec.Struct):
+    """A response."""
+
+    id: str | None = None
+    model: str | None = None
+    created_at: int | float | None = None
+    status: str | None = None
+    service_tier: str | None = None
+    incomplete_details: _Details | None = None
+    output: list[ItemMember] | None = None
+    usage: ResponseUsage | None = None
+
+
+_decode = LenientDecoder(ResponseMember)
+
+
+def has_failed(body: bytes) -> bool:
+    """Return whether a response tells of its own failure."""
+    response = _decode(body)
+    return response is not None and response.status in ("failed", "cancelled")
+
+
+def finish_of(response: ResponseMember, *, has_calls: bool) -> FinishReason | None:
+    """Return why a response ended; None if it did not."""
+    if response.status == "incomplete":
+        details = response.incomplete_details
+        return _INCOMPLETE.get((details and details.reason) or "", "length")
+    if response.status not in ("completed", None):
+        return None
+    return "tool_calls" if has_calls else "stop"
+
+
+def read_answer(body: bytes, stamp: Stamp) -> Answer:
+    """Return what a response says.
+
+    Raises:
+        UpstreamProtocolError: It is no response, or one that did not end.
+    """
+    response = _decode(body)
+    if response is None or response.output is None:
+        raise UpstreamProtocolError("answered without a response")
+    parts = tuple(_parts(response.output, stamp))
+    has_calls = any(isinstance(part, ToolCall) for part in parts)
+    finish = finish_of(response, has_calls=has_calls)
+    if finish is None:
+        raise UpstreamProtocolError(f"answered with a response that is {response.status}")
+    return Answer(
+        id=response.id or "",
+        model=response.model or "",
+        parts=parts,
+        finish=finish,
+        usage=None if response.usage is None else response.usage.counted(),
+        created=None if response.created_at is None else int(response.created_at),
+        service_tier=response.service_tier,
+    )
+
+
+def _parts(items: list[ItemMember], stamp: Stamp) -> Iterator[Part]:
+    for number, item in enumerate(items):
+        match item.type:
+            case "message":
+                yield from _message_parts(item)
+            case "function_call":
+                id = item.call_id or stamp.id("call_", number)
+                yield ToolCall(id, item.name or "", item.arguments or "{}")
+            case "custom_tool_call":
+                id = item.call_id or stamp.id("call_", number)
+                yield ToolCall(id, item.name or "", item.input or "", is_custom=True)
+            case "reasoning":
+                texts = item.summary or item.content or ()
+                text = "\n\n".join(part.text for part in texts if part.text)
+                sealed = item.encrypted_content
+                if text or sealed:
+                    proof = Proof("r", sealed) if sealed else None
+                    yield Reasoning(text, proof, is_summary=True, id=item.id or "")
+
+
+def _message_parts(item: ItemMember) -> Iterator[Part]:
+    for part in item.content or ():
+        if part.refusal:
+            yield Refusal(part.refusal)
+        elif part.text:
+            cited = tuple(citation_of(one) for one in part.annotations or () if one.url)
+            yield Text(part.text, citations=cited)
+
+
+def citation_of(cited: URLCitation) -> Citation:
+    """Return the source that an annotation names."""
+    return Citation(cited.url or "", cited.title or "")
+
+
+def wants_proofs(conversation: Conversation) -> bool:
+    """Return whether the client keeps the proofs of reasoning, because nothing is stored."""
+    return WANTS_PROOFS in conversation.echo
+
+
+def response_object(
+    conversation: Conversation,
+    stamp: Stamp,
+    *,
+    id: str,
+    model: str,
+    created: int | None = None,
+    output: list[Any] | None = None,
+    finish: FinishReason | None = None,
+    usage: Usage | None = None,
+) -> dict[str, Any]:
+    """Return a response; one without a reason to finish is in progress."""
+    reason = _REASONS.get(finish or "")
+    echo = {name: value for name, value in conversation.echo.items() if name != WANTS_PROOFS}
+    status = "in_progress" if finish is None else "incomplete" if reason else "completed"
+    return {
+        "id": id or stamp.id("resp_"),
+        "object": "response",
+        "created_at": created or stamp.created,
+        "status": status,
+        "background": False,
+        "error": None,
+        "incomplete_details": {"reason": reason} if reason else None,
+        "model": model or stamp.model,
+        "output": output or [],
+        "previous_response_id": None,
+        "store": False,
+        **_DEFAULTS,
+        **echo,
+        "usage": None if usage is None else write_usage(usage),
+    }
+
+
+def write_answer(answer: Answer, conversation: Conversation, stamp: Stamp) -> bytes:
+    """Return a response that tells of an answer."""
+    writer = _ItemWriter(conversation, stamp)
+    response = response_object(
+        conversation,
+        stamp,
+        id=answer.id,
+        model=answer.model,
+        created=answer.created,
+        output=[*writer.items(answer.parts)],
+        finish=answer.finish or "stop",
+        usage=answer.usage,
+    )
+    return msgspec.json.encode(response)
+
+
+class _ItemWriter:
+    """Writes parts as items of an output."""
+
+    def __init__(self, conversation: Conversation, stamp: Stamp) -> None:
+        self._stamp = stamp
+        self._custom = custom_names(conversation)
+        self._wants_proofs = wants_proofs(conversation)
+        self._number = 0
+
+    def items(self, parts: tuple[Part, ...]) -> Iterator[dict[str, Any]]:
+        content: list[dict[str, Any]] = []
+        for part in parts:
+            if isinstance(part, Text | Refusal):
+                content.append(_content(part))
+                continue
+            if content:
+                yield self._message(content)
+                content = []
+            if isinstance(part, Reasoning):
+                yield self._reasoning(part)
+            elif isinstance(part, ToolCall):
+                if part.proof is not None:
+                    yield self._reasoning(Reasoning("", part.proof))
+                yield self._call(part)
+        if content:
+            yield self._message(content)
+
+    def _id(self, prefix: str) -> str:
+        self._number += 1
+        return self._stamp.id(prefix, self._number)
+
+    def _message(self, content: list[dict[str, Any]]) -> dict[str, Any]:
+        head = {"id": self._id("msg_"), "type": "message", "role": "assistant"}
+        return head | {"status": "completed", "content": content}
+
+    def _reasoning(self, part: Reasoning) -> dict[str, Any]:
+        summary = [{"type": "summary_text", "text": part.text}] if part.text else []
+        item = {"id": self._id("rs_"), "type": "reasoning", "summary": summary}
+        if self._wants_proofs and part.proof is not None:
+            item["encrypted_content"] = seal(part.proof, native="r", is_redacted=part.is_redacted)
+        return item
+
+    def _call(self, call: ToolCall) -> dict[str, Any]:
+        if call.is_custom or call.name in self._custom:
+            input = call.arguments if call.is_custom else custom_input(call.arguments)
+            item = {"id": self._id("ctc_"), "type": "custom_tool_call", "call_id": call.id}
+            return item | {"name": call.name, "input": input}
+        item = {"id": self._id("fc_"), "type": "function_call", "call_id": call.id}
+        arguments = arguments_of(call) or "{}"
+        return item | {"name": call.name, "arguments": arguments, "status": "completed"}
+
+
+def _content(part: Text | Refusal) -> dict[str, Any]:
+    if isinstance(part, Refusal):
+        return {"type": "refusal", "refusal": part.text}
+    place = {"type": "url_citation", "start_index": 0, "end_index": len(part.text)}
+    notes = [place | {"url": c.url, "title": c.title} for c in part.citations if c.url]
+    return {"type": "output_text", "text": part.text, "annotations": notes, "logprobs": []}
+
+
+def write_usage(usage: Usage) -> dict[str, Any]:
+    """Return token counts: those of the input include what a cache took."""
+    cached = {"cached_tokens": usage.cache_read_tokens}
+    return {
+        "input_tokens": usage.input_tokens,
+        "input_tokens_details": cached | {"cache_write_tokens": usage.cache_write_tokens},
+        "output_tokens": usage.output_tokens,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+    }

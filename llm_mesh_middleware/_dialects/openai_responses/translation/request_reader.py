@@ -1,0 +1,296 @@
+"""A client's Responses request, in the neutral form.
+
+input items                                     turns
+message of a user                               user
+message of the assistant, reasoning, calls      assistant: neighbours are one turn
+outputs of calls                                user: before what the user says next
+message of system or developer                  the first ones are instructions; later ones turns
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+from ...._core.conversation.parts import (
+    Document,
+    Image,
+    Part,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+    ToolResult,
+)
+from ...._core.conversation.request import (
+    Conversation,
+    OutputFormat,
+    Thinking,
+    Tool,
+    ToolChoice,
+    Turn,
+)
+from ...._core.values.payload import Fields
+from ...translation.proofs import attach_proofs, open_proof
+from ...translation.requests import BodyDecoder, malformed, unsupported
+from ...translation.texts import read_data_url
+from .shapes import Item, PartMember, Request, ToolChoiceMember, ToolMember
+
+__all__ = ["WANTS_PROOFS", "read_request"]
+
+_decode = BodyDecoder(Request)
+
+_SYSTEM = ("system", "developer")
+_QUIET = frozenset(
+    (
+        "client_metadata",
+        "include",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "store",
+        "stream_options",
+        "truncation",
+    )
+)
+_NAMES = {
+    "max_tokens": "max_output_tokens",
+    "output": "text",
+    "thinking": "reasoning",
+    "turns": "input",
+    "verbosity": "text",
+}
+# Members that a response repeats.
+_ECHOED = (
+    "instructions",
+    "max_output_tokens",
+    "metadata",
+    "parallel_tool_calls",
+    "reasoning",
+    "temperature",
+    "text",
+    "tool_choice",
+    "tools",
+    "top_p",
+    "truncation",
+)
+# A mark among what is repeated: the client wants proofs of reasoning, to send them back.
+WANTS_PROOFS = "include"
+
+
+def read_request(fields: Fields) -> Conversation:
+    """Return what a request asks for.
+
+    Raises:
+        MalformedRequest: It is no Responses request.
+        UnsupportedField: It asks for what no translation carries.
+    """
+    asked, extra = _decode(fields)
+    _refuse_stateful(asked)
+    lost: list[str] = []
+    system, turns = _Items(lost).read(asked)
+    text, reasoning = asked.text, asked.reasoning
+    echo = {name: fields[name] for name in _ECHOED if name in fields}
+    if asked.store is False or "reasoning.encrypted_content" in (asked.include or ()):
+        echo[WANTS_PROOFS] = msgspec.Raw(b"true")
+    return Conversation(
+        dialect="openai.responses",
+        model=asked.model,
+        stream=asked.stream is True,
+        include_usage=True,
+        system=system,
+        turns=turns,
+        tools=tuple(_read_tools(asked.tools or [], lost)),
+        tool_choice=_read_choice(asked.tool_choice),
+        parallel_tool_calls=asked.parallel_tool_calls,
+        max_tokens=asked.max_output_tokens,
+        temperature=asked.temperature,
+        top_p=asked.top_p,
+        logprobs=True if asked.top_logprobs else None,
+        top_logprobs=asked.top_logprobs,
+        output=_read_output(asked),
+        thinking=None
+        if reasoning is None or reasoning.effort is None
+        else Thinking(effort=reasoning.effort, shows=reasoning.summary is not None),
+        verbosity=None if text is None else text.verbosity,
+        service_tier=asked.service_tier,
+        user=asked.safety_identifier or asked.user,
+        metadata=fields["metadata"] if asked.metadata else None,
+        extra=extra,
+        quiet=_QUIET,
+        names=_NAMES | {"logprobs": "top_logprobs"},
+        echo=echo,
+        lost=tuple(dict.fromkeys(lost)),
+    )
+
+
+def _refuse_stateful(asked: Request) -> None:
+    for name in ("previous_response_id", "conversation", "prompt"):
+        member = getattr(asked, name)
+        if isinstance(member, str) or _raw(member):
+            raise unsupported(
+                name, "cannot be translated: nothing is stored; send all of the input"
+            )
+    if asked.background:
+        raise unsupported("background", "cannot be translated: nothing is stored")
+
+
+def _raw(member: msgspec.Raw | msgspec.UnsetType | None) -> bytes:
+    given = bytes(member) if isinstance(member, msgspec.Raw) else b""
+    return b"" if given == b"null" else given
+
+
+class _Items:
+    """Collects turns from items."""
+
+    def __init__(self, lost: list[str]) -> None:
+        self._lost = lost
+        self._system: list[Text] = []
+        self._turns: list[Turn] = []
+        self._said: list[Part] = []  # of the assistant
+        self._results: list[Part] = []
+        self._calls: dict[str, tuple[str, bool]] = {}
+
+    def read(self, asked: Request) -> tuple[tuple[Text, ...], tuple[Turn, ...]]:
+        if asked.instructions:
+            self._system.append(Text(asked.instructions))
+        if isinstance(asked.input, str):
+            return tuple(self._system), (Turn("user", (Text(asked.input),)),)
+        for index, item in enumerate(asked.input):
+            self._take(item, f"input[{index}]")
+        self._end_assistant()
+        self._end_results()
+        return tuple(self._system), tuple(self._turns)
+
+    def _take(self, item: Item, where: str) -> None:
+        match item.type:
+            case "message":
+                self._take_message(item, where)
+            case "function_call" | "custom_tool_call":
+                self._end_results()
+                is_custom = item.type == "custom_tool_call"
+                self._calls[item.call_id] = (item.name, is_custom)
+                arguments = item.input if is_custom else item.arguments
+                self._said.append(ToolCall(item.call_id, item.name, arguments, is_custom))
+            case "function_call_output" | "custom_tool_call_output":
+                self._end_assistant()
+                name, is_custom = self._calls.get(item.call_id, ("", False))
+                parts = tuple(_read_content(item.output, f"{where}.output"))
+                self._results.append(ToolResult(item.call_id, parts, name, is_custom=is_custom))
+            case "reasoning":
+                self._end_results()
+                self._said.append(_read_reasoning(item))
+            case "item_reference":
+                raise unsupported(where, "refers to what is stored elsewhere; send the item itself")
+            case _:  # history of tools that ran at the provider
+                self._lost.append("input")
+
+    def _take_message(self, item: Item, where: str) -> None:
+        parts = tuple(_read_content(item.content, f"{where}.content"))
+        if item.role == "assistant":
+            self._end_results()
+            self._said += parts
+            return
+        self._end_assistant()
+        if item.role == "user":
+            self._turns.append(Turn("user", (*self._results, *parts)))
+            self._results.clear()
+        elif item.role in _SYSTEM:
+            self._end_results()
+            if self._turns:
+                self._turns.append(Turn("system", parts))
+            else:
+                self._system += [part for part in parts if isinstance(part, Text)]
+        else:
+            raise malformed(f"{where}.role", f"{item.role!r} is not a role that is translated")
+
+    def _end_assistant(self) -> None:
+        if self._said:
+            self._turns.append(Turn("assistant", tuple(attach_proofs(self._said))))
+            self._said.clear()
+
+    def _end_results(self) -> None:
+        if self._results:
+            self._turns.append(Turn("user", tuple(self._results)))
+            self._results.clear()
+
+
+def _read_reasoning(item: Item) -> Reasoning:
+    texts = item.summary or (item.content if isinstance(item.content, list) else None) or ()
+    proof, is_redacted = open_proof(item.encrypted_content or "", native="r")
+    text = "\n\n".join(part.text for part in texts if part.text)
+    return Reasoning(text, proof, is_redacted, is_summary=bool(item.summary), id=item.id or "")
+
+
+def _read_content(content: str | list[PartMember] | None, where: str) -> Iterator[Part]:
+    if isinstance(content, str):
+        yield Text(content)
+        return
+    for index, part in enumerate(content or ()):
+        yield _read_part(part, f"{where}[{index}]")
+
+
+def _read_part(part: PartMember, where: str) -> Part:
+    match part.type:
+        case "input_text" | "output_text" | "text" | "summary_text":
+            return Text(part.text)
+        case "refusal":
+            return Refusal(part.refusal)
+        case "input_image":
+            url = part.image_url or ""
+            if (found := read_data_url(url)) is not None:
+                return Image(*found, detail=part.detail)
+            return Image(url=url, file_id=part.file_id or "", detail=part.detail)
+        case "input_file":
+            given = part.file_data or ""
+            found = read_data_url(given) or ("application/pdf", given)
+            return Document(
+                *found,
+                url=part.file_url or "",
+                file_id=part.file_id or "",
+                title=part.filename or "",
+            )
+    raise malformed(where, f"{part.type!r} is not a part that is translated")
+
+
+def _read_tools(tools: list[ToolMember], lost: list[str]) -> Iterator[Tool]:
+    """Yield the client's own tools; those of the provider go, as clients send some unasked."""
+    for tool in tools:
+        description = tool.description or ""
+        if tool.type == "function":
+            yield Tool(tool.name, description, _raw(tool.parameters), tool.strict)
+        elif tool.type == "custom":
+            yield Tool(tool.name, description, is_custom=True, grammar=_raw(tool.format))
+        else:
+            lost.append(f"tools.{tool.type}")
+
+
+def _read_choice(choice: str | ToolChoiceMember | None) -> ToolChoice | None:
+    modes: dict[str, Literal["auto", "required", "none"]] = {
+        "auto": "auto",
+        "required": "required",
+        "none": "none",
+    }
+    if choice is None:
+        return None
+    if isinstance(choice, str):
+        if choice not in modes:
+            raise malformed("tool_choice", f"{choice!r} is none of {', '.join(modes)}")
+        return ToolChoice(modes[choice])
+    if choice.type == "allowed_tools":
+        names = tuple(tool.name for tool in choice.tools)
+        return ToolChoice("required" if choice.mode == "required" else "auto", allowed=names)
+    if choice.type not in ("function", "custom"):
+        raise unsupported("tool_choice", f"of the type {choice.type!r} cannot be translated")
+    return ToolChoice("tool", choice.name)
+
+
+def _read_output(asked: Request) -> OutputFormat | None:
+    form = None if asked.text is None else asked.text.format
+    if form is None or form.type == "text":
+        return None
+    if form.type == "json_object":
+        return OutputFormat()
+    return OutputFormat(_raw(form.schema) or b"{}", form.name, form.description or "", form.strict)

@@ -1,0 +1,233 @@
+"""A conversation as a Responses request to a provider.
+
+| in a turn | sent |
+|---|---|
+| instructions | `instructions` |
+| texts of a turn | a message |
+| a call, a result | an item of its own |
+| reasoning with a proof of OpenAI's | a reasoning item |
+| other reasoning | nothing: the API could not verify it |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from ...._core.conversation.parts import (
+    Audio,
+    Document,
+    Image,
+    Part,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+    ToolResult,
+)
+from ...._core.conversation.request import Conversation, Tool, Turn
+from ...._core.conversation.writing import DialectOptions, Losses, Written
+from ...translation.texts import (
+    data_url,
+    document_text,
+    flat_parts,
+    short_user,
+    text_of,
+    without_none,
+)
+from ...translation.thinking import effort_of, is_off
+
+__all__ = ["write_request"]
+
+_NO_SCHEMA = msgspec.Raw(b'{"type":"object","properties":{}}')
+
+Item = dict[str, Any]
+
+
+def write_request(
+    conversation: Conversation, options: DialectOptions, *, model: str | None, streams: bool
+) -> Written:
+    """Return a conversation as the members of a Responses request.
+
+    Nothing is stored at the provider, so each request has all of the input.
+
+    Raises:
+        UnsupportedField: It asks for what the Responses API cannot say.
+    """
+    losses = Losses(conversation, options, "the Responses API")
+    if conversation.n is not None and conversation.n > 1:
+        losses.refuse(conversation.name_of("n"))
+    if conversation.logprobs:
+        losses.refuse(conversation.name_of("logprobs"))
+    losses.drop("top_k", "stop", "seed", "frequency_penalty", "presence_penalty", "logit_bias")
+    losses.drop_extra()
+    reasoning = _reasoning(conversation, options, losses)
+    members = without_none(
+        model=model,
+        instructions=text_of(conversation.system, "\n\n") or None,
+        input=[*_Writer(losses).items(conversation)],
+        max_output_tokens=conversation.max_tokens,
+        temperature=conversation.temperature,
+        top_p=conversation.top_p,
+        text=_text(conversation),
+        reasoning=reasoning,
+        include=["reasoning.encrypted_content"] if reasoning else None,
+        service_tier=conversation.service_tier,
+        user=None if conversation.user is None else short_user(conversation.user),
+        metadata=conversation.metadata,
+        store=False,
+    )
+    members |= _tools(conversation)
+    if streams:
+        members["stream"] = True
+    return Written(members, losses.names)
+
+
+class _Writer:
+    """Writes turns as items."""
+
+    def __init__(self, losses: Losses) -> None:
+        self._losses = losses
+
+    def items(self, conversation: Conversation) -> Iterator[Item]:
+        for turn in conversation.turns:
+            if turn.role == "assistant":
+                yield from self._assistant(turn)
+            elif turn.role == "system":
+                yield {"role": "developer", "content": text_of(turn.parts, "\n\n")}
+            else:
+                yield from self._user(turn)
+
+    def _user(self, turn: Turn) -> Iterator[Item]:
+        for part in turn.parts:
+            if isinstance(part, ToolResult):
+                kind = "custom_tool_call_output" if part.is_custom else "function_call_output"
+                yield {"type": kind, "call_id": part.call_id, "output": self._output(part)}
+        rest = [part for part in turn.parts if not isinstance(part, ToolResult)]
+        if len(rest) == 1 and isinstance(rest[0], Text):
+            yield {"role": "user", "content": rest[0].text}
+        elif rest:
+            yield {"role": "user", "content": [self._part(part) for part in flat_parts(rest)]}
+
+    def _output(self, result: ToolResult) -> str | list[Item]:
+        parts = [*flat_parts(result.parts)]
+        if all(isinstance(part, Text | Refusal) for part in parts):
+            text = text_of(parts, "\n")
+            is_marked = result.is_error and not text.lower().startswith("error")
+            return f"[tool error] {text}" if is_marked else text
+        return [self._part(part) for part in parts]
+
+    def _assistant(self, turn: Turn) -> Iterator[Item]:
+        for part in turn.parts:
+            match part:
+                case Text() | Refusal():
+                    if part.text:
+                        yield {"role": "assistant", "content": part.text}
+                case ToolCall(is_custom=True):
+                    call = {"call_id": part.id, "name": part.name, "input": part.arguments}
+                    yield {"type": "custom_tool_call", **call}
+                case ToolCall():
+                    arguments = part.arguments or "{}"
+                    call = {"call_id": part.id, "name": part.name, "arguments": arguments}
+                    yield {"type": "function_call", **call}
+                case Reasoning():
+                    if (item := _reasoning_item(part)) is not None:
+                        yield item
+                case _:
+                    pass
+
+    def _part(self, part: Part) -> Item:
+        match part:
+            case Text() | Refusal():
+                return {"type": "input_text", "text": part.text}
+            case Image():
+                if part.file_id:
+                    self._losses.refuse("file_id", "is an id of another provider's account")
+                url = part.url or data_url(part.media_type, part.data)
+                return {"type": "input_image", "image_url": url, "detail": part.detail or "auto"}
+            case Document():
+                return self._document(part)
+            case Audio():
+                self._losses.refuse("input_audio")
+        raise TypeError(f"{type(part).__name__} is no part of a user's message")
+
+    def _document(self, part: Document) -> Item:
+        if part.text:
+            return {"type": "input_text", "text": document_text(part)}
+        if part.file_id:
+            self._losses.refuse("file_id", "is an id of another provider's account")
+        if part.url:
+            return {"type": "input_file", "file_url": part.url}
+        data = data_url(part.media_type, part.data)
+        return {"type": "input_file", "filename": part.title or "document.pdf", "file_data": data}
+
+
+def _reasoning_item(part: Reasoning) -> Item | None:
+    """Return reasoning that OpenAI can verify; a foreign proof would be refused."""
+    if part.proof is None or part.proof.dialect != "r":
+        return None
+    id = part.id or "rs_" + sha256(part.proof.value.encode()).hexdigest()[:32]
+    summary = [{"type": "summary_text", "text": part.text}] if part.text else []
+    sealed = part.proof.value
+    return {"type": "reasoning", "id": id, "summary": summary, "encrypted_content": sealed}
+
+
+def _reasoning(
+    conversation: Conversation, options: DialectOptions, losses: Losses
+) -> dict[str, Any] | None:
+    thinking = conversation.thinking
+    if thinking is None or (is_off(thinking) and thinking.effort is None):
+        return None
+    if options.thinking == "off":
+        losses.drop("thinking")
+        return None
+    summary = "auto" if thinking.shows else None
+    return without_none(effort=effort_of(thinking), summary=summary) or None
+
+
+def _text(conversation: Conversation) -> dict[str, Any] | None:
+    output = conversation.output
+    form: dict[str, Any] | None = None
+    if output is not None and output.schema:
+        form = without_none(
+            type="json_schema",
+            name=output.name or "output",
+            description=output.description or None,
+            schema=msgspec.Raw(output.schema),
+            strict=output.strict,
+        )
+    elif output is not None:
+        form = {"type": "json_object"}
+    return without_none(format=form, verbosity=conversation.verbosity) or None
+
+
+def _tools(conversation: Conversation) -> dict[str, Any]:
+    choice, tools = conversation.tool_choice, conversation.tools
+    if choice is not None and choice.allowed:
+        tools = tuple(tool for tool in tools if tool.name in choice.allowed)
+    if not tools:
+        return {}
+    members: dict[str, Any] = {"tools": list(map(_tool, tools))}
+    if choice is not None:
+        custom = {tool.name for tool in tools if tool.is_custom}
+        kind = "custom" if choice.name in custom else "function"
+        named = {"type": kind, "name": choice.name}
+        members["tool_choice"] = named if choice.mode == "tool" else choice.mode
+    if conversation.parallel_tool_calls is not None:
+        members["parallel_tool_calls"] = conversation.parallel_tool_calls
+    return members
+
+
+def _tool(tool: Tool) -> Item:
+    description = tool.description or None
+    if tool.is_custom:
+        grammar = msgspec.Raw(tool.grammar) if tool.grammar else None
+        return without_none(type="custom", name=tool.name, description=description, format=grammar)
+    schema = msgspec.Raw(tool.schema) if tool.schema else _NO_SCHEMA
+    strict = tool.strict is True  # the API's own default is strict, which refuses many schemas
+    return without_none(
+        type="function", name=tool.name, description=description, parameters=schema, strict=strict
+    )
