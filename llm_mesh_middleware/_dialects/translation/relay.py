@@ -133,6 +133,8 @@ class TranslatingRelay:
     def _write(self, deltas: Sequence[Delta]) -> bytes:
         if not deltas:
             return b""
+        if isinstance(failed := deltas[-1], Failed) and self._is_first(deltas):
+            self.refusal = self._refuse(failed.fault)
         for delta in deltas:
             self._note(delta)
         if self._kept is not None:
@@ -158,8 +160,10 @@ class TranslatingRelay:
             self._has_ended = True
         elif isinstance(delta, Failed):
             self.error = UpstreamProtocolError(f"{self._host} told of an error")
-            if not self.has_event:
-                self.refusal = self._refuse(delta.fault)
+
+    def _is_first(self, deltas: Sequence[Delta]) -> bool:
+        """Return whether nothing of an answer precedes the last of the deltas."""
+        return not self.has_event and all(isinstance(delta, Start) for delta in deltas[:-1])
 
     def _break(self, what: str) -> bytes:
         self._has_ended = False
