@@ -233,7 +233,7 @@ class Mesh:
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop; the mesh can go on being used."""
-        await self._serving.aclose()
+        await self._parts.aclose()
 
     def close(self) -> None:
         """Close the connections of `send`, and of event loops that no longer run.

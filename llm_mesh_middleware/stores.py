@@ -20,6 +20,7 @@ from ._core.limiting.claims import (
     Store,
 )
 from ._engine.ports.memory import MemoryStore
+from ._engine.ports.opening import open_store
 
 __all__ = [
     "BucketChange",
@@ -34,4 +35,5 @@ __all__ = [
     "SlotClaim",
     "SlotRelease",
     "Store",
+    "open_store",
 ]

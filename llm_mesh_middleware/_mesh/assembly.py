@@ -27,7 +27,7 @@ from .._core.provider.health import ProviderStatus
 from .._core.routing.table import RoutingTable
 from .._core.values.endpoint import TLSFiles
 from .._engine.http.clients import UpstreamClients
-from .._engine.ports.memory import MemoryStore
+from .._engine.ports.opening import ClosableStore, open_store
 from .._engine.tls import TLSContexts
 from .._telemetry.guard import GuardedObserver
 from .._telemetry.telemetry import Telemetry
@@ -73,7 +73,8 @@ class Assembly:
         """
         self._settings = settings
         self._contexts = TLSContexts(settings.ca_file)
-        self._store = MemoryStore() if store is None else store
+        self._own_store = _open_store(settings) if store is None else None
+        self._store = store or self._own_store
         self._state = self._make_state()
         self._clients = UpstreamClients(
             self._contexts,
@@ -109,8 +110,16 @@ class Assembly:
     def close(self) -> None:
         """Close the connections of threads, and the source if the mesh made it."""
         self.serving.close()
+        if isinstance(self._own_store, ClosableStore):
+            self._own_store.close()
         if isinstance(self._own_source, ClosableSource):
             self._own_source.close()
+
+    async def aclose(self) -> None:
+        """Close what belongs to the running event loop."""
+        await self.serving.aclose()
+        if isinstance(self._own_store, ClosableStore):
+            await self._own_store.aclose()
 
     def begin_process(self) -> None:
         """Be usable in a forked child."""
@@ -185,6 +194,11 @@ class Assembly:
     def _has_http_spans(self) -> bool:
         """Return whether the HTTP client's own instrumentation makes a span of each attempt."""
         return self._settings.http_client_spans == "auto" and self._clients.make_spans()
+
+
+def _open_store(settings: MeshSettings) -> Store:
+    url = settings.store.get_secret_value()
+    return open_store(url, timeout_s=settings.store_timeout, prefix=settings.store_prefix)
 
 
 def _access(settings: MeshSettings) -> AccessPolicy:

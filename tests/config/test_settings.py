@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from llm_mesh_middleware.exceptions import ConfigError
 from llm_mesh_middleware.settings import MeshSettings, load_settings
@@ -48,6 +48,9 @@ DEFAULTS: dict[str, object] = {
     "metrics": True,
     "asm_metrics": True,
     "chunk_metrics": False,
+    "store": SecretStr("memory:"),
+    "store_timeout": 0.05,
+    "store_prefix": "llm-mesh",
     "response_headers": True,
     "prices": "none",
     "cost_header": False,

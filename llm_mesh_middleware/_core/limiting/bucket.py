@@ -18,6 +18,9 @@ import msgspec
 
 __all__ = ["Rate", "admit", "left_us", "settled"]
 
+# A century and a half, which a store's double precision holds exactly beside the time of day.
+_LONGEST_US = 2**52
+
 
 class Rate(msgspec.Struct, frozen=True):
     """`amount` units each `period_us`, of which up to `burst` may be used at once."""
@@ -33,7 +36,7 @@ class Rate(msgspec.Struct, frozen=True):
 
     def cost_us(self, units: int) -> int:
         """Return how long the bucket takes to refill `units`, rounded up."""
-        return -(-units * self.period_us // self.amount)
+        return min(_LONGEST_US, -(-units * self.period_us // self.amount))
 
     def units(self, time_us: int) -> int:
         """Return the whole units that are refilled in `time_us`."""

@@ -70,11 +70,15 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
 
 
 class Reserved(msgspec.Struct, frozen=True):
-    """The outcomes of the claims in order; `slot` names the slots that were taken."""
+    """The outcomes of the claims in order; `slot` names the slots that were taken.
+
+    `is_local`: it was reserved in the memory of this process.
+    """
 
     is_granted: bool
     outcomes: tuple[Outcome, ...]
     slot: str = ""
+    is_local: bool = False
 
 
 class BucketChange(msgspec.Struct, frozen=True, gc=False):
@@ -95,9 +99,10 @@ Change = BucketChange | SlotRelease
 
 
 class Settle(msgspec.Struct, frozen=True):
-    """Apply the changes, each on its own."""
+    """Apply the changes, each on its own. `is_local` is that of the reservation."""
 
     changes: tuple[Change, ...]
+    is_local: bool = False
 
 
 class Store(Protocol):

@@ -160,7 +160,7 @@ def _reserve(limits: Sequence[Limit], call: Call, provider: str) -> Steps:
     if not reserved.is_granted:
         raise refusal_of(shown)
     taken = [each for each, outcome in outcomes if not outcome.wait_us]
-    return _Reservation(call, kind, estimate, taken, shown, reserved.slot)
+    return _Reservation(call, kind, estimate, taken, shown, reserved)
 
 
 def _without_store(wanted: list[Applied], call: Call) -> list[Applied]:
@@ -182,7 +182,17 @@ def _without_store(wanted: list[Applied], call: Call) -> list[Applied]:
 class _Reservation:
     """What one call or attempt has taken; it is settled once."""
 
-    __slots__ = ("_account", "_estimate", "_kind", "_learned", "_slot", "_store", "_taken", "shown")
+    __slots__ = (
+        "_account",
+        "_estimate",
+        "_is_local",
+        "_kind",
+        "_learned",
+        "_slot",
+        "_store",
+        "_taken",
+        "shown",
+    )
 
     def __init__(
         self,
@@ -191,7 +201,7 @@ class _Reservation:
         estimate: Estimate,
         taken: list[Applied],
         shown: list[tuple[Limit, Rate | None, Outcome]],
-        slot: str,
+        reserved: Reserved,
     ) -> None:
         self._store: Store = call.store
         self._account = call.account
@@ -199,7 +209,7 @@ class _Reservation:
         self._kind = kind
         self._estimate = estimate
         self._taken = taken
-        self._slot = slot
+        self._slot, self._is_local = reserved.slot, reserved.is_local
         self.shown = shown
 
     def settle(self, ending: Ending) -> None:
@@ -218,7 +228,7 @@ class _Reservation:
         if taken and ending.usage is not None and self._estimate is not _NO_TOKENS:
             self._learned.learn(self._kind, self._estimate, ending.usage)
         if changes:
-            self._store.settle(Settle(tuple(changes)))
+            self._store.settle(Settle(tuple(changes), self._is_local))
 
     def release(self) -> None:
         """Give everything back: the attempt came to nothing."""

@@ -1,0 +1,63 @@
+"""Keeps requests from waiting for a store that is away: one tries again each second.
+
+closed  --failure-->  open for a second  -->  one may try  --success-->  closed
+                           ^                      |
+                           +------- failure ------+
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from time import monotonic
+
+__all__ = ["Breaker"]
+
+logger = logging.getLogger("llm_mesh_middleware")
+
+WINDOW_S = 1.0
+
+
+class Breaker:
+    """Of one process; both ways to the store share it."""
+
+    def __init__(self, returned: Callable[[], None]) -> None:
+        """`returned` is called when the store is back."""
+        self._returned = returned
+        self._lock = threading.Lock()
+        self._is_open = False
+        self._next_at = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the store is away, as far as is known."""
+        return self._is_open
+
+    def allows(self) -> bool:
+        """Return whether the store may be asked now; of those who come at once one may try."""
+        if not self._is_open:
+            return True
+        with self._lock:
+            now = monotonic()
+            if now < self._next_at:
+                return False
+            self._next_at = now + WINDOW_S
+            return True
+
+    def succeeded(self) -> None:
+        """The store has answered."""
+        if self._is_open:
+            with self._lock:
+                was_open, self._is_open = self._is_open, False
+            if was_open:
+                logger.info("the store of limits is back")
+                self._returned()
+
+    def failed(self, error: BaseException) -> None:
+        """The store has not answered. Its errors may hold its URL, so their kind alone is told."""
+        with self._lock:
+            was_open, self._is_open = self._is_open, True
+            self._next_at = monotonic() + WINDOW_S
+        if not was_open:
+            logger.warning("the store of limits cannot be used: %s", type(error).__name__)

@@ -1,0 +1,105 @@
+"""Settlements on their way to the store, in a thread of their own.
+
+A settlement must not delay the client and must outlive it, whatever ends the request: a stream
+that is closed by the garbage collector, an event loop that is gone, a server that shuts down.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from time import monotonic
+from weakref import WeakMethod
+
+from ...._core.limiting.claims import Change
+
+__all__ = ["Outbox"]
+
+logger = logging.getLogger("llm_mesh_middleware")
+
+_MAX_CHANGES = 100_000
+_BATCH = 200
+_LINGER_S = 0.002  # so that what comes together goes together
+_FLUSH_S = 1.0
+
+
+class Outbox:
+    """A bounded queue; its thread begins with the first settlement and is a daemon."""
+
+    def __init__(
+        self,
+        send: Callable[[Sequence[Change], str], bool],
+        make_name: Callable[[], str],
+        retry_s: float,
+    ) -> None:
+        """Begin with nothing.
+
+        Args:
+            send: applies changes, once by each name; returns False if the store is away, and is
+                then called again.
+            make_name: makes those names.
+            retry_s: how long to wait before that.
+        """
+        self._send = send
+        self._make_name = make_name
+        self._retry_s = retry_s
+        self._changes: deque[Change] = deque()
+        self._has_work = threading.Condition()
+        self._is_sending = self._is_urgent = self._has_warned = False
+        self._thread: threading.Thread | None = None
+
+    def put(self, changes: tuple[Change, ...]) -> None:
+        """Queue changes; never waits for the store."""
+        with self._has_work:
+            room = _MAX_CHANGES - len(self._changes)
+            self._changes.extend(changes[:room])
+            if room < len(changes) and not self._has_warned:
+                self._has_warned = True
+                logger.warning("settlements are dropped: %d wait for the store", _MAX_CHANGES)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="llm-mesh-outbox")
+                self._thread.daemon = True
+                self._thread.start()
+                at_exit = WeakMethod(self.flush)
+                atexit.register(lambda: (flush := at_exit()) and flush())
+            if not self._is_sending:
+                self._has_work.notify()
+
+    def wake(self) -> None:
+        """Try again at once: the store is back."""
+        with self._has_work:
+            self._is_urgent = True
+            self._has_work.notify()
+
+    def flush(self, within_s: float = _FLUSH_S) -> None:
+        """Wait until everything is settled, for so long at most."""
+        until = monotonic() + within_s
+        while (self._changes or self._is_sending) and monotonic() < until:
+            self.wake()
+            threading.Event().wait(_LINGER_S)
+
+    def _run(self) -> None:
+        while True:
+            with self._has_work:
+                while not self._changes:
+                    self._has_work.wait()
+            threading.Event().wait(_LINGER_S)
+            self._is_sending = True
+            batch = [self._changes.popleft() for _ in range(min(_BATCH, len(self._changes)))]
+            name = self._make_name()
+            while not self._is_sent(batch, name):
+                with self._has_work:
+                    if not self._is_urgent:
+                        self._has_work.wait(self._retry_s)
+                    self._is_urgent = False
+            self._is_sending = False
+
+    def _is_sent(self, batch: Sequence[Change], name: str) -> bool:
+        try:
+            return self._send(batch, name)
+        except Exception:  # such as a script that the server refuses
+            logger.exception("settlements were lost")
+            return True

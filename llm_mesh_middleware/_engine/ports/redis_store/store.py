@@ -1,0 +1,244 @@
+"""The store in Redis or Valkey.
+
+    ask      in the calling thread, a connection of a pool
+    aask     all reservations of one turn of an event loop in one pipeline
+    settle   into the outbox, whose thread sends them together
+
+While the store is away nobody waits for it (`breaker`), and what is counted locally is kept in
+memory. When it is back, what the local buckets lack is taken from those of the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+from weakref import WeakKeyDictionary
+
+import redis
+import redis.asyncio
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+from redis.retry import Retry
+
+from ...._core.limiting.claims import (
+    BucketChange,
+    Change,
+    Reserve,
+    Reserved,
+    Settle,
+    SlotRelease,
+)
+from ...._forks import follow_forks
+from ....exceptions import PolicyUnavailable
+from ..memory import MemoryStore
+from .breaker import WINDOW_S, Breaker
+from .outbox import Outbox
+from .pipeline import Pipeline
+from .scripts import RESERVE, SETTLE, Script, read_reserved, reserve_call, settle_call
+
+__all__ = ["RedisStore"]
+
+_AWAY = "the store of limits cannot be reached"
+_FAILURES = (RedisError, OSError, TimeoutError)
+
+
+class RedisStore:
+    """Buckets and slots on a server; keys begin with `prefix`."""
+
+    def __init__(self, url: str, *, timeout_s: float = 0.05, prefix: str = "llm-mesh") -> None:
+        """Connect to nothing yet.
+
+        Args:
+            url: `redis://`, `rediss://`, `unix://`; it may hold a password, and is shown nowhere.
+            timeout_s: the longest that a request waits for the store.
+            prefix: begins every key.
+        """
+        parts = urlsplit(url)
+        scheme, _, rest = parts.scheme.partition("+")
+        self._is_cluster = rest == "cluster"
+        self._url = urlunsplit(parts._replace(scheme=scheme)) if rest else url
+        self._timeout_s = timeout_s
+        self._prefix = prefix
+        self._begin_process()
+        follow_forks(self)
+
+    def __repr__(self) -> str:
+        return "RedisStore()"
+
+    def ask(self, request: Reserve, until: float | None) -> Reserved:
+        """Reserve, in this thread."""
+        if request.is_local:
+            return self._reserve_locally(request)
+        self._check_breaker()
+        try:
+            if self._is_cluster:
+                reserved = self._reserve_each(request)
+            else:
+                slot = self._slot()
+                answer = self._evaluate(RESERVE, reserve_call(request.claims, self._prefix, slot))
+                reserved = read_reserved(answer, request, slot)
+        except _FAILURES as error:
+            self._breaker.failed(error)
+            raise PolicyUnavailable(_AWAY) from None
+        self._breaker.succeeded()
+        return reserved
+
+    async def aask(self, request: Reserve, until: float | None) -> Reserved:
+        """Reserve, in the running event loop."""
+        if request.is_local:
+            return self._reserve_locally(request)
+        self._check_breaker()
+        if self._is_cluster:
+            return await asyncio.to_thread(self.ask, request, until)
+        loop = asyncio.get_running_loop()
+        pipeline = self._pipelines.get(loop)
+        if pipeline is None:
+            client = redis.asyncio.Redis.from_url(self._url, **_options(self._timeout_s, _ARetry))
+            pipeline = self._pipelines[loop] = Pipeline(
+                client, self._breaker, self._timeout_s, self._undo
+            )
+        slot = self._slot()
+        call = reserve_call(request.claims, self._prefix, slot)
+        answer = await pipeline.reserve(call, (request, slot))
+        if answer is None:
+            raise PolicyUnavailable(_AWAY)
+        return read_reserved(answer, request, slot)
+
+    def settle(self, request: Settle) -> None:
+        """Queue the changes; those of local reservations go where these are now."""
+        if request.is_local:
+            with self._local_lock:
+                if self._is_local:
+                    self._local.settle(request)
+                    return
+        self._outbox.put(request.changes)
+
+    def flush(self, within_s: float = 1.0) -> None:
+        """Wait until what is queued has been settled, for so long at most."""
+        self._outbox.flush(within_s)
+
+    def close(self) -> None:
+        """Flush, and close the connections of threads."""
+        self.flush()
+        self._client.close()
+
+    async def aclose(self) -> None:
+        """Flush, and close the connections of the running event loop."""
+        await asyncio.to_thread(self.flush)
+        pipeline = self._pipelines.pop(asyncio.get_running_loop(), None)
+        if pipeline is not None:
+            await pipeline.aclose()
+
+    def _begin_process(self) -> None:
+        """Begin anew in a forked child: the connections are the parent's."""
+        options = _options(self._timeout_s, Retry)
+        made: Any = redis.RedisCluster if self._is_cluster else redis.Redis
+        self._client_lock = threading.Lock()
+        self._make_client: Callable[[], Any] = lambda: made.from_url(self._url, **options)
+        self._made_client: Any = None
+        self._pipelines: WeakKeyDictionary[asyncio.AbstractEventLoop, Pipeline]
+        self._pipelines = WeakKeyDictionary()
+        self._process, self._numbers = secrets.token_hex(6), count(1)
+        self._local, self._local_lock, self._is_local = MemoryStore(), threading.Lock(), False
+        self._outbox = Outbox(self._send, self._slot, WINDOW_S)
+        self._breaker = Breaker(self._move_local)
+
+    @property
+    def _client(self) -> Any:
+        """The client of threads; one of a cluster connects when it is made."""
+        with self._client_lock:
+            if self._made_client is None:
+                self._made_client = self._make_client()
+            return self._made_client
+
+    def _slot(self) -> str:
+        return f"{self._process}-{next(self._numbers)}"
+
+    def _check_breaker(self) -> None:
+        if not self._breaker.allows():
+            raise PolicyUnavailable(_AWAY)
+
+    def _evaluate(self, script: Script, arguments: Sequence[str | int]) -> Any:
+        client = self._client
+        try:
+            return client.evalsha(script.digest, *arguments)
+        except NoScriptError:
+            return client.eval(script.text, *arguments)
+
+    def _reserve_each(self, request: Reserve) -> Reserved:
+        """Reserve one after another, as their nodes differ; what was taken in vain is given back.
+
+        So a request may be refused that would have passed, but none passes that should not.
+        """
+        slot, parts = self._slot(), []
+        for claim in request.claims:
+            answer = self._evaluate(RESERVE, reserve_call((claim,), self._prefix, slot))
+            parts.append(read_reserved(answer, Reserve((claim,)), slot))
+        is_granted = all(part.is_granted for part in parts)
+        reserved = Reserved(
+            is_granted, tuple(part.outcomes[0] for part in parts), slot if is_granted else ""
+        )
+        if not is_granted:
+            claims = [c for c, part in zip(request.claims, parts, strict=True) if part.is_granted]
+            self._undo(Reserve(tuple(claims)), Reserved(True, (), slot))
+        return reserved
+
+    def _undo(self, request: Reserve, reserved: Reserved) -> None:
+        """Give back what was reserved for nobody."""
+        waits = [outcome.wait_us for outcome in reserved.outcomes] or [0] * len(request.claims)
+        changes: list[Change] = []
+        for claim, wait in zip(request.claims, waits, strict=True):
+            if wait:
+                continue
+            if hasattr(claim, "need_us"):
+                changes.append(BucketChange(claim.key, -claim.need_us))
+            else:
+                changes.append(SlotRelease(claim.key, reserved.slot))
+        self._outbox.put(tuple(changes))
+
+    def _reserve_locally(self, request: Reserve) -> Reserved:
+        with self._local_lock:
+            self._is_local = self._is_local or self._breaker.is_open
+            reserved = self._local.ask(request, None)
+        return Reserved(reserved.is_granted, reserved.outcomes, reserved.slot, is_local=True)
+
+    def _move_local(self) -> None:
+        """Take from the store's buckets what the local ones lack."""
+        with self._local_lock:
+            lacking = self._local.drain() if self._is_local else {}
+            self._is_local = False
+        self._outbox.put(tuple(BucketChange(key, lack) for key, lack in lacking.items()))
+        self._outbox.wake()
+
+    def _send(self, changes: Sequence[Change], name: str) -> bool:
+        """Apply changes; return False if the store is away."""
+        if not self._breaker.allows():
+            return False
+        try:
+            parts = [[change] for change in changes] if self._is_cluster else [changes]
+            for index, part in enumerate(parts):
+                self._evaluate(SETTLE, settle_call(part, self._prefix, f"{name}-{index}"))
+        except _FAILURES as error:
+            self._breaker.failed(error)
+            return False
+        self._breaker.succeeded()
+        return True
+
+
+_ARetry = redis.asyncio.retry.Retry
+
+
+def _options(timeout_s: float, retry: Any) -> dict[str, Any]:
+    """Return options of a client that never waits longer, and never tries twice."""
+    return {
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
+        "retry": retry(NoBackoff(), 0),
+        "health_check_interval": 0,
+        "decode_responses": False,
+    }

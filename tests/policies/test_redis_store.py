@@ -1,0 +1,231 @@
+"""The store in Redis: as exact as the one in memory, and no obstacle when the server is away."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from random import Random
+
+import pytest
+
+from llm_mesh_middleware._core.limiting.bucket import Rate
+from llm_mesh_middleware._core.limiting.claims import (
+    BucketChange,
+    BucketClaim,
+    Claim,
+    Reserve,
+    Settle,
+    SlotClaim,
+    SlotRelease,
+)
+from llm_mesh_middleware._engine.ports.memory import MemoryStore
+from llm_mesh_middleware._engine.ports.redis_store import RedisStore
+from llm_mesh_middleware._engine.ports.redis_store.scripts import (
+    RESERVE,
+    SETTLE,
+    read_reserved,
+    reserve_call,
+    settle_call,
+)
+from llm_mesh_middleware.exceptions import PolicyUnavailable
+from tests.policies.model import EXACT_RATES, operations
+from tests.policies.servers import Server
+
+Open = Callable[..., RedisStore]
+HOUR = 3_600_000_000
+SLOW = BucketClaim("{b}:t", HOUR // 10, HOUR)  # refills so slowly that time does not matter
+
+ONE = Reserve((SLOW,))
+
+
+def reserve(store: RedisStore, *claims: Claim, is_local: bool = False) -> bool:
+    return store.ask(Reserve(claims, is_local), None).is_granted
+
+
+def until(holds: Callable[[], bool], within_s: float = 4) -> None:
+    deadline = time.monotonic() + within_s
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert holds()
+
+
+def by_clock_key(text: str) -> str:
+    """Return the script with a clock that is a key, so that it stands still."""
+    begin, _, rest = text.partition("local time")
+    clock = "local now = tonumber(redis.call('GET', 'clock'))\n"
+    return begin + clock + rest.partition("1000000 + time[2]\n")[2]
+
+
+@pytest.mark.parametrize("rate", EXACT_RATES)
+@pytest.mark.parametrize("count", [60, pytest.param(20_000, marks=pytest.mark.slow)])
+def test_the_script_answers_as_the_memory_does(server: Server, rate: Rate, count: int) -> None:
+    random, client = Random(str(rate)), server.client
+    reserving, settling = by_clock_key(RESERVE.text), by_clock_key(SETTLE.text)
+    now = 50_000_000_000_000
+    memory = MemoryStore(clock_us=lambda: now)
+    for run in range(count):
+        key, calls, expected = f"{{{run}}}:t", client.pipeline(transaction=False), []
+        for number, operation in enumerate(operations(random, rate, 20)):
+            now += operation.pause_us
+            calls.set("clock", now)
+            if operation.is_settlement:
+                change = rate.cost_us(abs(operation.units))
+                changes = (BucketChange(key, change if operation.units > 0 else -change),)
+                memory.settle(Settle(changes))
+                calls.eval(settling, *settle_call(changes, "p", str(number)))
+                expected.append(None)
+            else:
+                bucket = BucketClaim(
+                    key, rate.cost_us(operation.units), rate.capacity_us, random.random() < 0.2
+                )
+                request = Reserve((bucket, SlotClaim(f"{{{run}}}:c", 3, rate.capacity_us)))
+                expected.append(memory.ask(request, None))
+                calls.eval(reserving, *reserve_call(request.claims, "p", str(number)))
+        for answer, wanted in zip(calls.execute()[1::2], expected, strict=True):
+            if wanted is not None:
+                told = read_reserved(answer, Reserve(()), "")
+                assert (told.is_granted, told.outcomes) == (wanted.is_granted, wanted.outcomes)
+
+
+def test_the_server_forgets_buckets_when_they_are_full(server: Server, open_store: Open) -> None:
+    store = open_store(server)
+    assert reserve(store, BucketClaim("{a}:t", 1000, 10_000), SlotClaim("{a}:c", 1, 1000))
+    assert sorted(server.client.keys()) == [b"llm-mesh:{a}:c", b"llm-mesh:{a}:t"]
+    until(lambda: server.client.keys() == [])
+
+
+def test_what_is_settled_is_applied_once(server: Server, open_store: Open) -> None:
+    store = open_store(server, prefix="other")
+    answer = store.ask(Reserve((SLOW, SlotClaim("{b}:c", 1, HOUR))), None)
+    assert server.client.zcard("other:{b}:c") == 1
+    changes = (BucketChange("{b}:t", -HOUR // 20), SlotRelease("{b}:c", answer.slot))
+    store.settle(Settle(changes))
+    store.flush()
+    assert server.client.zcard("other:{b}:c") == 0
+    left = store.ask(Reserve((BucketClaim("{b}:t", 0, HOUR),)), None).outcomes[0].left
+    assert abs(left - HOUR * 19 // 20) < 5_000_000
+    for _ in range(3):  # a settlement whose answer was lost
+        store._send(changes, "again")
+    left = store.ask(Reserve((BucketClaim("{b}:t", 0, HOUR),)), None).outcomes[0].left
+    assert left >= HOUR - 5_000_000
+
+
+async def test_tasks_admit_exactly_what_the_limit_says(server: Server, open_store: Open) -> None:
+    store = open_store(server, timeout_s=2)
+    answers = await asyncio.gather(*(store.aask(Reserve((SLOW,)), None) for _ in range(200)))
+    assert sum(answer.is_granted for answer in answers) == 10
+    before = server.client.info("stats")["total_reads_processed"]
+    await asyncio.gather(*(store.aask(Reserve((SLOW,)), None) for _ in range(100)))
+    assert server.client.info("stats")["total_reads_processed"] - before < 20  # they went together
+    await store.aclose()
+
+
+async def test_a_reservation_that_nobody_waits_for_is_given_back(
+    server: Server, open_store: Open
+) -> None:
+    store = open_store(server, timeout_s=2)
+    await store.aask(Reserve((BucketClaim("{x}:t", 0, 1),)), None)
+    server.hang()
+    task = asyncio.create_task(store.aask(Reserve((SLOW, SlotClaim("{b}:c", 1, HOUR))), None))
+    await asyncio.sleep(0.02)
+    task.cancel()
+    server.go_on()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await store.aclose()
+    until(lambda: server.client.keys("*}:[tc]") == [])
+
+
+def test_a_server_that_lost_its_scripts_gets_them_again(server: Server, open_store: Open) -> None:
+    store = open_store(server)
+    assert reserve(store, SLOW)
+    server.client.script_flush()
+    assert reserve(store, SLOW)
+    store.settle(Settle((BucketChange("{b}:t", -2 * SLOW.need_us),)))
+    store.flush()
+    assert server.client.get("llm-mesh:{b}:t") is None
+
+
+@pytest.fixture
+def own_server(program: str) -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.stop()
+
+
+def refused(server: Server) -> None:
+    server.stop()
+
+
+def hung(server: Server) -> None:
+    server.hang()
+
+
+def read_only(server: Server) -> None:
+    server.client.replicaof("127.0.0.1", "1")
+
+
+def out_of_memory(server: Server) -> None:
+    server.client.config_set("maxmemory", "1")
+
+
+@pytest.mark.parametrize("fault", [refused, hung, read_only, out_of_memory])
+async def test_a_server_that_is_away_costs_one_timeout_a_second(
+    own_server: Server, open_store: Open, fault: Callable[[Server], None]
+) -> None:
+    store = open_store(own_server)
+    assert reserve(store, SLOW)
+    fault(own_server)
+    began = time.monotonic()
+    for number in range(50):
+        with pytest.raises(PolicyUnavailable):
+            await (store.aask(ONE, None) if number % 2 else asyncio.to_thread(store.ask, ONE, None))
+    assert time.monotonic() - began < 0.5
+    assert [reserve(store, SLOW, is_local=True) for _ in range(11)] == [True] * 10 + [False]
+
+
+def test_when_it_is_back_it_is_used_and_knows_what_was_reserved_locally(
+    own_server: Server, open_store: Open
+) -> None:
+    store = open_store(own_server)
+    assert reserve(store, SLOW)
+    own_server.stop()
+    with pytest.raises(PolicyUnavailable):
+        reserve(store, SLOW)
+    local = store.ask(Reserve((SLOW,), is_local=True), None)
+    assert local.is_local
+    for _ in range(3):
+        reserve(store, SLOW, is_local=True)
+    store.settle(Settle((BucketChange("{b}:t", -SLOW.need_us),), local.is_local))
+    own_server.start()
+
+    def is_back() -> bool:
+        try:
+            store.ask(Reserve((BucketClaim("{other}:t", 0, 1),)), None)
+        except PolicyUnavailable:
+            return False
+        return True
+
+    until(is_back, within_s=2)
+    store.flush()
+    left = store.ask(Reserve((BucketClaim("{b}:t", 0, HOUR),)), None).outcomes[0].left
+    assert abs(left - HOUR * 7 // 10) < 10_000_000  # three were kept, as the server came up empty
+
+
+def test_settlements_wait_for_a_server_that_hangs(own_server: Server, open_store: Open) -> None:
+    store = open_store(own_server)
+    assert reserve(store, SLOW)
+    own_server.hang()
+    store.settle(Settle((BucketChange("{b}:t", -SLOW.need_us),)))
+    store.flush(0.1)
+    own_server.go_on()
+    until(lambda: own_server.client.get("llm-mesh:{b}:t") is None)
+
+
+def test_a_password_is_shown_nowhere(caplog: pytest.LogCaptureFixture) -> None:
+    store = RedisStore("redis://:hunter2@127.0.0.1:1/0")
+    with pytest.raises(PolicyUnavailable) as raised:
+        reserve(store, SLOW)
+    assert "hunter2" not in f"{raised.value} {store!r} {caplog.text}"
+    store.close()
