@@ -137,6 +137,27 @@ async def test_a_reservation_that_nobody_waits_for_is_given_back(
     until(lambda: server.client.keys("*}:[tc]") == [])
 
 
+async def test_a_cancellation_that_comes_with_the_answer_gives_it_back(
+    server: Server, open_store: Open
+) -> None:
+    store = open_store(server, timeout_s=2)
+    for turn in range(60):
+        request = Reserve((BucketClaim(f"{{{turn}}}:t", HOUR, HOUR), SlotClaim("{b}:c", 99, HOUR)))
+        task = asyncio.create_task(store.aask(request, None))
+        for _ in range(turn % 12):
+            await asyncio.sleep(0.0001)
+        task.cancel()
+        await asyncio.wait((task,))
+        if not task.cancelled():
+            changes = (
+                BucketChange(f"{{{turn}}}:t", -HOUR),
+                SlotRelease("{b}:c", task.result().slot),
+            )
+            store.settle(Settle(changes))
+    await store.aclose()
+    assert server.client.keys("*}:[tc]") == []
+
+
 def test_a_server_that_lost_its_scripts_gets_them_again(server: Server, open_store: Open) -> None:
     store = open_store(server)
     assert reserve(store, SLOW)

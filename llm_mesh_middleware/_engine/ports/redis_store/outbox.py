@@ -53,6 +53,8 @@ class Outbox:
 
     def put(self, changes: tuple[Change, ...]) -> None:
         """Queue changes; never waits for the store."""
+        if not changes:
+            return
         with self._has_work:
             room = _MAX_CHANGES - len(self._changes)
             self._changes.extend(changes[:room])

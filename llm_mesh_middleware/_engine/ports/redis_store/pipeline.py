@@ -44,7 +44,12 @@ class Pipeline:
         if not self._waiting:
             loop.call_soon(self._start)
         self._waiting.append((call, answer, subject))
-        return await answer
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if not answer.cancelled():  # the answer was there when the cancellation came
+                self._give_back(answer.result(), subject)
+            raise
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -71,13 +76,16 @@ class Pipeline:
             raise
         else:
             self._breaker.succeeded()
-        for answer, (_, future, (request, slot)) in zip(answers, waiting, strict=True):
+        for answer, (_, future, subject) in zip(answers, waiting, strict=True):
             if not future.done():
                 future.set_result(answer)
-            elif answer is not None:  # its request was given up meanwhile
-                reserved = read_reserved(answer, request, slot)
-                if reserved.is_granted:
-                    self._undo(request, reserved)
+            else:  # its request was given up meanwhile
+                self._give_back(answer, subject)
+
+    def _give_back(self, answer: list[int] | None, subject: tuple[Reserve, str]) -> None:
+        if answer is not None:
+            request, slot = subject
+            self._undo(request, read_reserved(answer, request, slot))
 
     async def _evaluate(self, calls: list[list[str | int]]) -> list[Any]:
         answers = await self._run(calls, "evalsha", RESERVE.digest)

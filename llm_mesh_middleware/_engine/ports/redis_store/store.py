@@ -27,10 +27,12 @@ from redis.retry import Retry
 
 from ...._core.limiting.claims import (
     BucketChange,
+    BucketClaim,
     Change,
     Reserve,
     Reserved,
     Settle,
+    SlotClaim,
     SlotRelease,
 )
 from ...._forks import follow_forks
@@ -75,15 +77,16 @@ class RedisStore:
         if request.is_local:
             return self._reserve_locally(request)
         self._check_breaker()
+        slot = self._slot()
         try:
             if self._is_cluster:
-                reserved = self._reserve_each(request)
+                reserved = self._reserve_each(request, slot)
             else:
-                slot = self._slot()
                 answer = self._evaluate(RESERVE, reserve_call(request.claims, self._prefix, slot))
                 reserved = read_reserved(answer, request, slot)
         except _FAILURES as error:
             self._breaker.failed(error)
+            self._release_slots(request, slot)
             raise PolicyUnavailable(_AWAY) from None
         self._breaker.succeeded()
         return reserved
@@ -94,7 +97,7 @@ class RedisStore:
             return self._reserve_locally(request)
         self._check_breaker()
         if self._is_cluster:
-            return await asyncio.to_thread(self.ask, request, until)
+            return await self._ask_in_thread(request, until)
         loop = asyncio.get_running_loop()
         pipeline = self._pipelines.get(loop)
         if pipeline is None:
@@ -106,6 +109,7 @@ class RedisStore:
         call = reserve_call(request.claims, self._prefix, slot)
         answer = await pipeline.reserve(call, (request, slot))
         if answer is None:
+            self._release_slots(request, slot)
             raise PolicyUnavailable(_AWAY)
         return read_reserved(answer, request, slot)
 
@@ -170,12 +174,24 @@ class RedisStore:
         except NoScriptError:
             return client.eval(script.text, *arguments)
 
-    def _reserve_each(self, request: Reserve) -> Reserved:
+    async def _ask_in_thread(self, request: Reserve, until: float | None) -> Reserved:
+        asked = asyncio.ensure_future(asyncio.to_thread(self.ask, request, until))
+        try:
+            return await asyncio.shield(asked)
+        except asyncio.CancelledError:
+            asked.add_done_callback(lambda done: self._undo_asked(request, done))
+            raise
+
+    def _undo_asked(self, request: Reserve, asked: asyncio.Future[Reserved]) -> None:
+        if not asked.cancelled() and asked.exception() is None:
+            self._undo(request, asked.result())
+
+    def _reserve_each(self, request: Reserve, slot: str) -> Reserved:
         """Reserve one after another, as their nodes differ; what was taken in vain is given back.
 
         So a request may be refused that would have passed, but none passes that should not.
         """
-        slot, parts = self._slot(), []
+        parts = []
         for claim in request.claims:
             answer = self._evaluate(RESERVE, reserve_call((claim,), self._prefix, slot))
             parts.append(read_reserved(answer, Reserve((claim,)), slot))
@@ -190,16 +206,26 @@ class RedisStore:
 
     def _undo(self, request: Reserve, reserved: Reserved) -> None:
         """Give back what was reserved for nobody."""
+        if not reserved.is_granted:
+            return
         waits = [outcome.wait_us for outcome in reserved.outcomes] or [0] * len(request.claims)
         changes: list[Change] = []
         for claim, wait in zip(request.claims, waits, strict=True):
             if wait:
                 continue
-            if hasattr(claim, "need_us"):
+            if isinstance(claim, BucketClaim):
                 changes.append(BucketChange(claim.key, -claim.need_us))
             else:
                 changes.append(SlotRelease(claim.key, reserved.slot))
         self._outbox.put(tuple(changes))
+
+    def _release_slots(self, request: Reserve, slot: str) -> None:
+        """Give back slots that may have been taken by a reservation without an answer.
+
+        What it may have taken from buckets comes back by itself.
+        """
+        slots = [claim for claim in request.claims if isinstance(claim, SlotClaim)]
+        self._outbox.put(tuple(SlotRelease(claim.key, slot) for claim in slots))
 
     def _reserve_locally(self, request: Reserve) -> Reserved:
         with self._local_lock:
