@@ -35,7 +35,7 @@ from ...._core.limiting.claims import (
     SlotClaim,
     SlotRelease,
 )
-from ...._forks import follow_forks
+from ...._process.forks import follow_forks
 from ....exceptions import PolicyUnavailable
 from ..memory import MemoryStore
 from .breaker import WINDOW_S, Breaker
