@@ -30,7 +30,7 @@ DEPENDENCIES = {
     "pyyaml",
     "starlette",
 }
-EXTRAS = {"cli", "dev", "django", "flask", "httpx2", "kubernetes", "otlp", "redis"}
+EXTRAS = {"cli", "dev", "django", "flask", "httpx2", "kubernetes", "otlp"}
 
 # Frameworks, the SDK and what only the command needs: a user's import must not pay for them.
 NOT_IMPORTED = (
