@@ -59,7 +59,7 @@ async def test_when_everything_is_down_attempts_stay_within_the_budget(
         began = time.monotonic()
 
         async def caller() -> None:
-            while time.monotonic() - began < 1.0:
+            for _ in range(5):
                 answers[(await ask(mesh)).status] += 1
 
         await asyncio.gather(*(caller() for _ in range(CALLERS)))
@@ -68,7 +68,7 @@ async def test_when_everything_is_down_attempts_stay_within_the_budget(
     requests = len(ledger.entries)
     assert attempts == ledger.sent
     assert set(answers) == {status}
-    assert requests > CALLERS
+    assert requests == 5 * CALLERS
     assert attempts <= 1.2 * requests + 3 * math.ceil(seconds)
     assert attempts > 1.1 * requests  # the budget is used
 
