@@ -30,7 +30,10 @@ DEPENDENCIES = {
     "pyyaml",
     "starlette",
 }
-EXTRAS = {"cli", "dev", "django", "flask", "httpx2", "kubernetes", "otlp"}
+EXTRAS = {
+    *("bedrock", "cli", "dev", "django", "flask", "httpx2", "kubernetes", "otlp", "prices"),
+    "vertex",
+}
 
 # Frameworks, the SDK and what only the command needs: a user's import must not pay for them.
 NOT_IMPORTED = (
