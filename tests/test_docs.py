@@ -6,6 +6,7 @@ A comment before a block says what is special about it: `<!-- skip: reason -->` 
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import shlex
@@ -22,12 +23,12 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from llm_mesh_middleware import MeshSettings
+from llm_mesh_middleware import MeshSettings, exceptions
 from llm_mesh_middleware._manifest import parse_manifest
 from llm_mesh_middleware.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = sorted(ROOT.glob("*.md"))
+DOCUMENTS = sorted((*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")))
 README = ROOT / "README.md"
 
 FENCE = re.compile(r"^( *)(`{3,})(\S*)")
@@ -76,6 +77,27 @@ def read_blocks(document: Path) -> Iterator[Block]:
 
 
 BLOCKS = [block for document in DOCUMENTS for block in read_blocks(document)]
+
+
+def write_files(document: Path) -> None:
+    """Write the files that documents show into the folder; those of `document` itself count."""
+    for block in sorted(BLOCKS, key=lambda block: block.document == document):
+        if block.note == "file":
+            Path(block.detail).write_text(block.text, "utf-8")
+
+
+def generated_pages() -> dict[str, str]:
+    """The pages that MkDocs is given by `docs/generate.py`."""
+    folder = str(ROOT / "docs")
+    sys.path.insert(0, folder)
+    try:
+        pages: dict[str, str] = importlib.import_module("generate").pages()
+    finally:
+        sys.path.remove(folder)
+    return pages
+
+
+GENERATED = generated_pages()
 
 
 def blocks_in(language: str) -> list[Block]:
@@ -178,13 +200,12 @@ def test_python_blocks_run_in_order_and_leave_no_thread_behind(
     document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours = [block for block in BLOCKS if block.document == document and block.note != "skip"]
-    module = ModuleType(document.stem.lower())
+    module = ModuleType(f"document_{document.stem.lower()}")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.chdir(tmp_path)
-    for block in ours:
-        if block.note == "file":
-            Path(block.detail).write_text(block.text, "utf-8")
-        for name in VARIABLE.findall(block.text) if block.language == "yaml" else ():
+    write_files(document)
+    for block in blocks_in("yaml"):
+        for name in VARIABLE.findall(block.text):
             monkeypatch.setenv(name, "not-a-real-key")
 
     threads = threading.enumerate()
@@ -237,11 +258,9 @@ def test_an_output_is_what_the_command_before_it_prints(
     before: Block, block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for one in BLOCKS:
-        if one.document == block.document and one.note == "file":
-            Path(one.detail).write_text(one.text, "utf-8")
-            for name in VARIABLE.findall(one.text):
-                monkeypatch.setenv(name, "not-a-real-key")
+    write_files(block.document)
+    for name in (name for one in blocks_in("yaml") for name in VARIABLE.findall(one.text)):
+        monkeypatch.setenv(name, "not-a-real-key")
 
     (arguments,) = mesh_commands(before.text)
     result = CliRunner().invoke(main, arguments)
@@ -249,11 +268,10 @@ def test_an_output_is_what_the_command_before_it_prints(
     assert (result.stdout, result.exit_code) == (block.text, 0)
 
 
-def test_every_subcommand_is_shown_in_the_readme() -> None:
+def test_every_subcommand_is_shown_in_a_document() -> None:
     shown = {
         arguments[0]
         for block in blocks_in("sh")
-        if block.document == README
         for arguments in mesh_commands(block.text)
         if arguments
     }
@@ -261,12 +279,29 @@ def test_every_subcommand_is_shown_in_the_readme() -> None:
     assert set(main.commands) <= shown
 
 
-def test_the_settings_table_and_the_settings_are_the_same_list() -> None:
-    rows = [line for line in README.read_text("utf-8").splitlines() if line.startswith("|")]
-    documented = {name for row in rows for name in SETTING.findall(row.split("|")[1])}
-    fields = {f"LLM_MESH_{name.upper()}" for name in MeshSettings.model_fields}
+def test_the_reference_has_every_setting_field_command_and_error() -> None:
+    assert set(SETTING.findall(GENERATED["reference/settings.md"])) >= {
+        f"LLM_MESH_{name.upper()}" for name in MeshSettings.model_fields
+    }
+    assert "`spec.rules[].backendRefs[].providerHost`" in GENERATED["reference/LLMRoute.md"]
+    assert "`spec.endpoint` +" in GENERATED["reference/LLMProvider.md"]
+    for name in main.commands:
+        assert f"## llm-mesh {name}\n" in GENERATED["reference/commands.md"]
+    assert "`gen_ai.client.token.usage` | histogram" in GENERATED["reference/metrics.md"]
+    for name in exceptions.__all__:
+        code = getattr(getattr(exceptions, name), "code", None)
+        if isinstance(code, str):
+            assert f"# {code}\n" in GENERATED[f"reference/errors/{code}.md"]
 
-    assert documented == fields
+
+@pytest.mark.slow
+def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir"]
+
+    done = subprocess.run([*command, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "reference" / "errors" / "route_not_found" / "index.html").is_file()
 
 
 def test_no_document_names_a_setting_that_is_none() -> None:
@@ -287,7 +322,9 @@ def test_relative_links_lead_somewhere(document: Path) -> None:
         name, _, anchor = target.partition("#")
         if ":" in name:
             continue
-        page = document.parent / name if name else document
+        page = (document.parent / name).resolve() if name else document
+        if page.is_relative_to(ROOT / "docs") and str(page.relative_to(ROOT / "docs")) in GENERATED:
+            continue
         if not page.exists():
             broken.append(target)
         elif anchor and page.suffix == ".md":

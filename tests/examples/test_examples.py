@@ -127,4 +127,5 @@ def test_an_example_is_short(folder: Path) -> None:
     assert 0 < len([line for line in lines if line and not line.startswith("#")]) < 60
     assert len(readme) <= 40
     assert (folder / "mesh.yaml").is_file()
-    assert f"](examples/{folder.name}/README.md)" in (ROOT / "README.md").read_text("utf-8")
+    page = ROOT / "docs" / "how-to" / "examples.md"
+    assert f"| `{folder.name}` |" in page.read_text("utf-8")

@@ -1,4 +1,4 @@
-"""Each framework's application on uvicorn, with the mesh put before it as the README says."""
+"""Each framework's application on uvicorn, with the mesh put before it as the documents say."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.frameworks.applications import APPLICATIONS, Login
 
 __all__ = ["kept_providers", "providers"]
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "frameworks.md"
 HEADING = "| framework | the one line |"
 
 PROVIDER = LLMProvider.model_validate(
@@ -51,20 +51,20 @@ ROUTE = LLMRoute.model_validate(
 )
 
 
-def lines_of_the_readme() -> Mapping[str, str]:
-    """What the README's table tells the users of each framework to write."""
-    _, _, table = README.read_text("utf-8").partition(HEADING)
+def lines_of_the_page() -> Mapping[str, str]:
+    """What the page's table tells the users of each framework to write."""
+    _, _, table = PAGE.read_text("utf-8").partition(HEADING)
     rows = re.findall(r"^\| (\w[^|]*?) \| `([^`]+)`", table.partition("\n\n")[0], re.MULTILINE)
     return {name: line for names, line in rows for name in names.split(", ")}
 
 
 def with_mesh(framework: str, mesh: Mesh) -> Any:
-    """The framework's application after the README's line has been run on it."""
+    """The framework's application after the page's line has been run on it."""
     namespace: dict[str, Any] = {
         "app": APPLICATIONS[framework](),
         "LLMMeshMiddleware": functools.partial(LLMMeshMiddleware, mesh=mesh, attributes=facts),
     }
-    exec(lines_of_the_readme()[framework], namespace)  # noqa: S102  what a reader would do
+    exec(lines_of_the_page()[framework], namespace)  # noqa: S102  what a reader would do
     return namespace["app"]
 
 

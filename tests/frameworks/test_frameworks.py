@@ -18,13 +18,13 @@ from llm_mesh_middleware.testing import (
 from tests.adapters.wire import CHAT, QUESTION, STREAMED_CHAT, Client, request_bytes
 from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, Providers, running
 from tests.frameworks.applications import APPLICATIONS, LIFE, Login
-from tests.frameworks.conftest import PROVIDER, ROUTE, lines_of_the_readme, with_mesh
+from tests.frameworks.conftest import PROVIDER, ROUTE, lines_of_the_page, with_mesh
 
 EVENTS = chat_stream(["Good ", "morning"], include_usage=False)
 
 
 def test_the_readme_has_a_line_for_every_framework() -> None:
-    assert set(APPLICATIONS) <= set(lines_of_the_readme())
+    assert set(APPLICATIONS) <= set(lines_of_the_page())
 
 
 @pytest.mark.parametrize("target", ["/", "/v1/chat/completions"])

@@ -210,12 +210,12 @@ def test_who_uses_no_fixture_pays_for_none(
     inner.runpytest_subprocess("-p", NAME).assert_outcomes(passed=1)
 
 
-def test_the_readme_s_test_passes(inner: pytest.Pytester) -> None:
-    for marker, language, file in (
-        ("<!-- file: subscribers.yaml -->", "yaml", "subscribers.yaml"),
-        ("## Testing your routes", "python", "test_readme.py"),
+def test_the_test_of_the_documents_passes(inner: pytest.Pytester) -> None:
+    for page, marker, language, file in (
+        ("routing.md", "<!-- file: subscribers.yaml -->", "yaml", "subscribers.yaml"),
+        ("testing.md", "# Testing your routes", "python", "test_page.py"),
     ):
-        rest = (ROOT / "README.md").read_text("utf-8").partition(marker)[2]
+        rest = (ROOT / "docs" / "how-to" / page).read_text("utf-8").partition(marker)[2]
         block = rest.partition(f"```{language}\n")[2].partition("```")[0]
         Path(inner.path, file).write_text(block, "utf-8")
     inner.makeconftest(NO_SOCKETS)
