@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from msgspec.structs import replace as struct_replace
 
+from .._core.conversation.sides import ProviderSide
 from .._core.conversation.writing import DialectOptions
 from .._core.dialect import ServedOperation
 from .._core.provider.upstream import Conversion
-from .._dialects import gemini
+from .._dialects import bedrock, gemini
 from .._dialects.anthropic import MESSAGES, Hosting
 from .._dialects.model_lists import MODELS
 from .._dialects.openai_chat import CHAT
@@ -43,20 +44,29 @@ class Serving:
     """What follows from a dialect.
 
     `key_field` is the field of the key, None for that of each operation's dialect. `options` say
-    how the provider wants to be asked by those who speak another dialect.
+    how the provider wants to be asked by those who speak another dialect; everything is translated
+    to a `foreign` one that no client speaks, at the target `base`.
     """
 
     targets: Mapping[ServedOperation, str]
     conversions: Mapping[ServedOperation, Conversion] = field(default_factory=dict)
     key_field: bytes | None = None
     options: DialectOptions = DialectOptions()
+    foreign: ProviderSide | None = None
+    base: str = ""
 
 
 def serve(config: DialectConfig, spec: LLMProviderSpec) -> Serving:
     """Return how the provider of `spec` is called where `config` applies."""
     serving = _SERVINGS[type(config)](config, spec)
     options = _options(config, spec.host)
-    targets, conversions = translate(serving.targets, serving.conversions, options)
+    targets, conversions = translate(
+        serving.targets,
+        serving.conversions,
+        options,
+        foreign=serving.foreign,
+        base=serving.base,
+    )
     return replace(serving, targets=targets, conversions=conversions, options=options)
 
 
@@ -130,6 +140,9 @@ def _gemini(config: GeminiConfig, spec: LLMProviderSpec) -> Serving:
 
 def _bedrock(config: BedrockConfig, spec: LLMProviderSpec) -> Serving:
     base = _own_path(spec) or "/model"
+    if config.api != "invoke":
+        target = f"{base}/{PLACE}/converse"
+        return Serving({}, key_field=b"authorization", foreign=bedrock.DIALECT, base=target)
     hosting = Hosting(
         stream_target=f"{base}/{PLACE}/invoke-with-response-stream",
         body_version=_BEDROCK_VERSION,

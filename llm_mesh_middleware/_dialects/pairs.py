@@ -14,7 +14,7 @@ from .._core.conversation.sides import ClientSide, ProviderSide
 from .._core.conversation.writing import DialectOptions
 from .._core.dialect import ServedOperation
 from .._core.provider.upstream import Conversion, Upstream
-from . import anthropic, openai_chat, openai_responses
+from . import anthropic, gemini, openai_chat, openai_responses
 from .anthropic import MESSAGES
 from .openai_chat import CHAT
 from .openai_responses import RESPONSES
@@ -41,7 +41,10 @@ _PROVIDERS: Mapping[ServedOperation, ProviderSide] = {
     CHAT: openai_chat.DIALECT,
     RESPONSES: openai_responses.DIALECT,
     MESSAGES: anthropic.DIALECT,
+    gemini.GENERATE: gemini.DIALECT,
 }
+# Their sides say all that is to be sent: model and form are not in the body.
+_WITHOUT_ENVELOPE = (gemini.DIALECT,)
 
 
 def own_targets(targets: Targets, apis: Sequence[str]) -> Targets:
@@ -60,7 +63,12 @@ def own_targets(targets: Targets, apis: Sequence[str]) -> Targets:
 
 
 def translate(
-    targets: Targets, own: Conversions, options: DialectOptions
+    targets: Targets,
+    own: Conversions,
+    options: DialectOptions,
+    *,
+    foreign: ProviderSide | None = None,
+    base: str = "",
 ) -> tuple[Targets, Conversions]:
     """Return the targets with those of translated operations, and all conversions.
 
@@ -68,11 +76,20 @@ def translate(
         targets: those of what the provider serves itself, the preferred ones first.
         own: the conversions of those; a translation goes through them.
         options: how the provider wants to be asked.
+        foreign: a dialect that no client speaks, which everything is translated to.
+        base: the target of that dialect.
     """
+    if foreign is not None:
+        translations = {
+            operation: Translation(client, foreign, operation, options)
+            for operation, client in _CLIENTS.items()
+        }
+        return dict.fromkeys(_CLIENTS, base), translations
     through = next((operation for operation in targets if operation in _PROVIDERS), None)
     if through is None:
         return targets, own
     added, conversions = dict(targets), dict(own)
+    is_enveloped = through.dialect not in _WITHOUT_ENVELOPE
     for operation, client in _CLIENTS.items():
         if operation not in targets:
             added[operation] = targets[through]
@@ -81,7 +98,7 @@ def translate(
                 _PROVIDERS[through],
                 through,
                 options,
-                envelope=own.get(through) or through.dialect.transformer,
+                envelope=own.get(through) or through.dialect.transformer if is_enveloped else None,
             )
     return added, conversions
 

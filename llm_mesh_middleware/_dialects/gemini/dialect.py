@@ -5,19 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..._core.conversation.answer import Answer
+from ..._core.conversation.fault import ProviderFault
+from ..._core.conversation.request import Conversation
+from ..._core.conversation.sides import EventReader
+from ..._core.conversation.writing import DialectOptions, Stamp, Written
 from ..._core.dialect import FactReader, ServedOperation, Transformer, UpstreamOptions, Whole
 from ..._core.http.sse import make_event, on_one_line
+from ..._core.values.headers import Headers
 from ..._core.values.messages import ClientRequest
+from ..._core.values.operations import Operation
 from ..._core.values.payload import Fields, read_count, read_fields
 from ...exceptions import AnswerableError
 from ..objects import objects_in, read_object
+from ..targets import fill
+from ..translation.faults import fault_of
 from .errors import error_object
 from .facts import GeminiFacts, read_response
 from .texts import GeminiTexts
 from .transformer import GeminiTransformer
+from .translation.answers import read_answer
+from .translation.event_reader import event_reader
+from .translation.request_writer import write_request
 
 __all__ = ["COUNT", "DIALECT", "GENERATE", "OPERATIONS", "STREAM", "Gemini"]
 
+_WHOLE, _STREAM = ":generateContent", ":streamGenerateContent?alt=sse"
 _METHODS = ["generateContent", "countTokens"]
 
 
@@ -73,6 +86,40 @@ class Gemini:
     def body_event(self, body: bytes) -> bytes:
         """Return the event that holds a whole body."""
         return make_event(on_one_line(body))
+
+    def target(self, target: str, operation: Operation, model: str | None, *, streams: bool) -> str:
+        """Return the target for the model, in the form that is wanted."""
+        if streams:
+            target = target.removesuffix(_WHOLE) + _STREAM
+        return fill(target, model)
+
+    def write_request(
+        self,
+        conversation: Conversation,
+        options: DialectOptions,
+        *,
+        model: str | None,
+        streams: bool,
+    ) -> Written:
+        """Return a conversation as a request."""
+        return write_request(conversation, options)
+
+    def is_error(self, body: bytes) -> bool:
+        """Return whether a whole body is an error object."""
+        whole = self.read_whole(body)
+        return whole is not None and whole.is_error
+
+    def read_answer(self, body: bytes, stamp: Stamp) -> Answer:
+        """Return what a whole body says."""
+        return read_answer(body, stamp)
+
+    def event_reader(self, stamp: Stamp) -> EventReader:
+        """Return what reads one stream."""
+        return event_reader(stamp)
+
+    def read_fault(self, status: int, headers: Headers, body: bytes) -> ProviderFault:
+        """Return what an error says."""
+        return fault_of(status, body)
 
 
 def _read_path(path: str, fields: Fields) -> tuple[str | None, Fields]:

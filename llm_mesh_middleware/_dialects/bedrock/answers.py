@@ -1,0 +1,198 @@
+"""Whole answers and errors of the Converse API, in the neutral form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from ..._core.conversation.answer import Answer, FinishReason
+from ..._core.conversation.fault import FaultKind, ProviderFault, kind_of_status
+from ..._core.conversation.parts import Part, Proof, Reasoning, Text, ToolCall
+from ..._core.conversation.writing import Stamp
+from ..._core.values.headers import Headers
+from ..._core.values.usage import Usage
+from ...exceptions import UpstreamProtocolError
+from ..lenient import Count
+from ..objects import read_object
+
+__all__ = ["LETTER", "ConverseUsage", "fault", "finish_of", "read_answer", "read_fault"]
+
+# The letter of its proofs.
+LETTER = "b"
+
+_FINISHES: dict[str, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "guardrail_intervened": "refused",
+    "content_filtered": "refused",
+}
+_MALFORMED = frozenset(("malformed_model_output", "malformed_tool_use"))
+
+# Exceptions by name, in whatever case they come: kind, and the status where none is sent with it.
+_FAULTS: dict[str, tuple[FaultKind, int]] = {
+    "accessdeniedexception": ("permission", 403),
+    "expiredtokenexception": ("permission", 403),
+    "internalserverexception": ("server", 500),
+    "modelerrorexception": ("server", 502),
+    "modelnotreadyexception": ("rate_limit", 429),
+    "modelstreamerrorexception": ("server", 502),
+    "modeltimeoutexception": ("timeout", 504),
+    "resourcenotfoundexception": ("not_found", 404),
+    "servicequotaexceededexception": ("bad_request", 400),
+    "serviceunavailableexception": ("overloaded", 503),
+    "throttlingexception": ("rate_limit", 429),
+    "unrecognizedclientexception": ("permission", 403),
+    "validationexception": ("bad_request", 400),
+}
+_TOO_LONG = "input is too long"
+_MODEL_FAILED = 424  # a status that no SDK has a class for
+_MAX_MESSAGE = 8192
+
+
+class ConverseUsage(msgspec.Struct, rename="camel", gc=False):
+    """`usage`: the input lacks what a cache took."""
+
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    cache_read_input_tokens: Count | None = None
+    cache_write_input_tokens: Count | None = None
+
+    def counted(self) -> Usage:
+        """Return the counts."""
+        read, written = self.cache_read_input_tokens or 0, self.cache_write_input_tokens or 0
+        asked = (self.input_tokens or 0) + read + written
+        return Usage(asked, self.output_tokens or 0, read, written)
+
+
+class _ToolUse(msgspec.Struct, rename="camel"):
+    tool_use_id: str = ""
+    name: str = ""
+    input: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _ReasoningText(msgspec.Struct):
+    text: str = ""
+    signature: str | None = None
+
+
+class _Reasoning(msgspec.Struct, rename="camel"):
+    reasoning_text: _ReasoningText | None = None
+    redacted_content: str | None = None
+
+
+class _Cited(msgspec.Struct):
+    text: str = ""
+
+
+class _Citations(msgspec.Struct):
+    content: list[_Cited] | None = None
+
+
+class _Block(msgspec.Struct, rename="camel"):
+    text: str | None = None
+    tool_use: _ToolUse | None = None
+    reasoning_content: _Reasoning | None = None
+    citations_content: _Citations | None = None
+
+
+class _Message(msgspec.Struct):
+    content: list[_Block] = []
+
+
+class _Output(msgspec.Struct):
+    message: _Message | None = None
+
+
+class _Answer(msgspec.Struct, rename="camel"):
+    output: _Output | None = None
+    stop_reason: str = ""
+    usage: ConverseUsage | None = None
+
+
+_decode = msgspec.json.Decoder(_Answer).decode
+
+
+def read_answer(body: bytes, stamp: Stamp) -> Answer:
+    """Return what a whole answer says. It has neither id nor model.
+
+    Raises:
+        UpstreamProtocolError: It is no answer, or the model's output was malformed.
+    """
+    try:
+        answer = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        answer = _Answer()
+    if answer.output is None or answer.output.message is None:
+        raise UpstreamProtocolError("answered without a message")
+    parts = tuple(_parts(answer.output.message.content, stamp))
+    has_calls = any(isinstance(part, ToolCall) for part in parts)
+    return Answer(
+        parts=parts,
+        finish=finish_of(answer.stop_reason, has_calls=has_calls),
+        usage=None if answer.usage is None else answer.usage.counted(),
+    )
+
+
+def _parts(blocks: list[_Block], stamp: Stamp) -> Iterator[Part]:
+    for number, block in enumerate(blocks):
+        if block.text:
+            yield Text(block.text)
+        elif block.tool_use is not None:
+            call = block.tool_use
+            id = call.tool_use_id or stamp.id("tooluse_", number)
+            yield ToolCall(id, call.name, bytes(call.input).decode())
+        elif block.reasoning_content is not None:
+            yield _reasoning(block.reasoning_content)
+        elif block.citations_content is not None:
+            text = "".join(cited.text for cited in block.citations_content.content or ())
+            if text:
+                yield Text(text)
+
+
+def _reasoning(block: _Reasoning) -> Reasoning:
+    if block.redacted_content is not None:
+        return Reasoning("", Proof(LETTER, block.redacted_content), is_redacted=True)
+    said = block.reasoning_text or _ReasoningText()
+    return Reasoning(said.text, Proof(LETTER, said.signature) if said.signature else None)
+
+
+def finish_of(reason: str, *, has_calls: bool) -> FinishReason:
+    """Return why an answer ends.
+
+    Raises:
+        UpstreamProtocolError: The model's output was malformed: an answer would look complete.
+    """
+    if reason in _MALFORMED:
+        raise UpstreamProtocolError(f"ended an answer by {reason}")
+    finish = _FINISHES.get(reason, "stop")
+    return "tool_calls" if has_calls and finish == "stop" else finish
+
+
+def read_fault(status: int, headers: Headers, body: bytes) -> ProviderFault:
+    """Return what an error says: a field of the header or a member names the exception."""
+    members = read_object(body)
+    named = headers.get("x-amzn-errortype") or members.get("__type") or ""
+    name = str(named).partition(":")[0].rpartition("#")[2]
+    message = members.get("message") or members.get("Message")
+    return fault(name, message if isinstance(message, str) else "", status)
+
+
+def fault(name: str, message: str, status: int = 0) -> ProviderFault:
+    """Return the fault that an exception is; `status` is the one that came with it, if any did."""
+    kind, usual = _FAULTS.get(name.lower(), (None, 500))
+    if status < 400:
+        status = usual
+    if status == _MODEL_FAILED:
+        status = 502
+    is_too_long = _TOO_LONG in message.lower()
+    return ProviderFault(
+        kind=kind or kind_of_status(status),
+        status=status,
+        message=message[:_MAX_MESSAGE] or name or f"status {status}",
+        code="context_length_exceeded" if is_too_long else None,
+        reasons=frozenset((name,)) if name else frozenset(),
+    )

@@ -1,0 +1,179 @@
+"""Reads the frames of ConverseStream as deltas.
+
+messageStart ──► Start
+contentBlockStart ──► ToolStart: text and reasoning begin without one
+contentBlockDelta ──► the deltas of that block; its index is a call's key
+contentBlockStop ──► ToolEnd, ReasoningEnd
+messageStop ──► its reason is remembered
+metadata, or the end of the bytes after a messageStop ──► usage, Finish, End
+an exception, an error, or what is no frame ──► Failed, and nothing after it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from ..._core.conversation.answer import (
+    Delta,
+    End,
+    Failed,
+    Finish,
+    ReasoningDelta,
+    ReasoningEnd,
+    Start,
+    TextDelta,
+    ToolArguments,
+    ToolEnd,
+    ToolStart,
+)
+from ..._core.conversation.fault import ProviderFault
+from ..._core.conversation.parts import Proof
+from ..._core.conversation.writing import Stamp
+from ..._core.http.eventstream import Frame, FrameCutter, FrameError
+from ...exceptions import UpstreamProtocolError
+from ..objects import read_object
+from .answers import LETTER, ConverseUsage, fault, finish_of
+
+__all__ = ["ConverseEventReader"]
+
+
+class _ToolUseStart(msgspec.Struct, rename="camel", gc=False):
+    tool_use_id: str = ""
+    name: str = ""
+
+
+class _Start(msgspec.Struct, rename="camel", gc=False):
+    tool_use: _ToolUseStart | None = None
+
+
+class _ToolUseDelta(msgspec.Struct, gc=False):
+    input: str = ""
+
+
+class _ReasoningDelta(msgspec.Struct, rename="camel", gc=False):
+    text: str | None = None
+    signature: str | None = None
+    redacted_content: str | None = None
+
+
+class _Delta(msgspec.Struct, rename="camel", gc=False):
+    text: str | None = None
+    tool_use: _ToolUseDelta | None = None
+    reasoning_content: _ReasoningDelta | None = None
+
+
+class _Event(msgspec.Struct, rename="camel", gc=False):
+    content_block_index: int = 0
+    start: _Start | None = None
+    delta: _Delta | None = None
+    stop_reason: str = ""
+    usage: ConverseUsage | None = None
+
+
+_decode = msgspec.json.Decoder(_Event).decode
+
+
+class ConverseEventReader:
+    """Reads one stream."""
+
+    __slots__ = ("_calls", "_cutter", "_is_over", "_reason", "_signatures", "_stamp")
+
+    def __init__(self, stamp: Stamp) -> None:
+        self._stamp = stamp
+        self._cutter = FrameCutter()
+        self._calls: set[int] = set()
+        self._signatures: dict[int, str] = {}  # of blocks of reasoning that are open
+        self._reason: str | None = None
+        self._is_over = False
+
+    def feed(self, data: bytes) -> Sequence[Delta]:
+        """Return the deltas of the frames that `data` completes."""
+        deltas: list[Delta] = []
+        try:
+            for frame in self._cutter.feed(data):
+                if not self._is_over:
+                    self._read(frame, deltas)
+        except (FrameError, UpstreamProtocolError) as exc:
+            self._fail(f"the stream cannot be read: {exc}", deltas)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self._fail("the stream cannot be read: a frame holds no event", deltas)
+        return deltas
+
+    def finish(self) -> Sequence[Delta]:
+        """Return what the end of the bytes completes."""
+        deltas: list[Delta] = []
+        self._end(deltas)
+        return deltas
+
+    def _read(self, frame: Frame, deltas: list[Delta]) -> None:
+        headers = frame.headers
+        if headers.get(":message-type") != "event":
+            name = headers.get(":exception-type") or headers.get(":error-code", "")
+            said = headers.get(":error-message") or read_object(frame.payload).get("message")
+            self._is_over = True
+            deltas.append(Failed(fault(name, said if isinstance(said, str) else "")))
+            return
+        event, kind = _decode(frame.payload), headers.get(":event-type")
+        index = event.content_block_index
+        match kind:
+            case "contentBlockDelta":
+                if event.delta is not None:
+                    self._read_delta(index, event.delta, deltas)
+            case "contentBlockStart":
+                if event.start is not None and event.start.tool_use is not None:
+                    call = event.start.tool_use
+                    self._calls.add(index)
+                    id = call.tool_use_id or self._stamp.id("tooluse_", index)
+                    deltas.append(ToolStart(index, id, call.name))
+            case "contentBlockStop":
+                if index in self._signatures:
+                    self._end_reasoning(index, deltas)
+                elif index in self._calls:
+                    deltas.append(ToolEnd(index))
+            case "messageStart":
+                deltas.append(Start())
+            case "messageStop":
+                finish_of(event.stop_reason, has_calls=False)  # a malformed one is told at once
+                self._reason = event.stop_reason
+            case "metadata":
+                if event.usage is not None:
+                    deltas.append(event.usage.counted())
+                self._end(deltas)
+
+    def _read_delta(self, index: int, delta: _Delta, deltas: list[Delta]) -> None:
+        if delta.text:
+            deltas.append(TextDelta(delta.text))
+        elif delta.tool_use is not None:
+            if delta.tool_use.input:
+                deltas.append(ToolArguments(index, delta.tool_use.input))
+        elif delta.reasoning_content is not None:
+            thought = delta.reasoning_content
+            if thought.redacted_content is not None:
+                proof = Proof(LETTER, thought.redacted_content)
+                deltas.append(ReasoningEnd(proof, is_redacted=True))
+                return
+            if thought.text:
+                deltas.append(ReasoningDelta(thought.text))
+            known = self._signatures.get(index, "")
+            self._signatures[index] = known + (thought.signature or "")
+
+    def _end_reasoning(self, index: int, deltas: list[Delta]) -> None:
+        signature = self._signatures.pop(index)
+        deltas.append(ReasoningEnd(Proof(LETTER, signature) if signature else None))
+
+    def _end(self, deltas: list[Delta]) -> None:
+        """Add the end, if the stream has said why it ends."""
+        if self._is_over or self._reason is None:
+            return
+        self._is_over = True
+        for index in list(self._signatures):
+            self._end_reasoning(index, deltas)
+        deltas.append(Finish(finish_of(self._reason, has_calls=bool(self._calls))))
+        deltas.append(End())
+
+    def _fail(self, message: str, deltas: list[Delta]) -> None:
+        """What precedes it in the same bytes is delivered, so it is told as the last delta."""
+        self._is_over = True
+        deltas.append(Failed(ProviderFault(kind="server", status=502, message=message)))

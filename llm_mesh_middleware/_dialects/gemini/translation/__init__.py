@@ -1,0 +1,1 @@
+"""Gemini, from and to the neutral form."""

@@ -1,0 +1,169 @@
+"""Turns as contents: every call of a content is answered in the one content after it."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from ...._core.conversation.parts import (
+    Audio,
+    Document,
+    Image,
+    Part,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+    ToolResult,
+)
+from ...._core.conversation.request import Conversation
+from ...._core.conversation.writing import Losses
+from ...translation.texts import (
+    arguments_of,
+    document_text,
+    flat_parts,
+    json_object,
+    text_of,
+    without_none,
+)
+from .answers import LETTER
+
+__all__ = ["ContentWriter"]
+
+Block = dict[str, Any]
+
+# What stands in for the signature of a call that another model has made.
+_STAND_IN = b64encode(b"skip_thought_signature_validator").decode()
+
+
+class ContentWriter:
+    """Writes the turns of one conversation."""
+
+    def __init__(self, conversation: Conversation, losses: Losses) -> None:
+        self._conversation = conversation
+        self._losses = losses
+
+    def contents(self) -> list[Block]:
+        """Return the contents. Neighbours of one role are one content."""
+        conversation = self._conversation
+        if not conversation.turns:
+            return [{"role": "user", "parts": list(self._parts(conversation.system))}]
+        contents: list[Block] = []
+        for turn in conversation.turns:
+            role = "model" if turn.role == "assistant" else "user"
+            results = [part for part in turn.parts if isinstance(part, ToolResult)]
+            others = [part for part in turn.parts if not isinstance(part, ToolResult)]
+            if results:
+                # Nothing may stand beside the responses: their number must be that of the calls.
+                self._add(contents, role, [self._response(result) for result in results])
+                contents.append({"role": role, "parts": list(self._parts(_media(results)))})
+                contents[-1]["parts"] += self._parts(others)
+            else:
+                self._add(contents, role, list(self._parts(others)))
+        return [content for content in contents if content["parts"]]
+
+    def _add(self, contents: list[Block], role: str, parts: list[Block]) -> None:
+        is_response = bool(parts) and "functionResponse" in parts[0]
+        last = contents[-1] if contents else None
+        if last is not None and last["role"] == role and last["parts"]:
+            was_response = "functionResponse" in last["parts"][0]
+            if was_response == is_response:
+                last["parts"] += parts
+                return
+        contents.append({"role": role, "parts": parts})
+
+    def _parts(self, parts: Iterable[Part]) -> Iterator[Block]:
+        has_call = False
+        for part in flat_parts(parts):
+            if isinstance(part, ToolCall):
+                yield self._call(part, is_first=not has_call)
+                has_call = True
+            elif (block := self._part(part)) is not None:
+                yield block
+
+    def _part(self, part: Part) -> Block | None:
+        match part:
+            case Text(text) | Refusal(text):
+                return {"text": text} if text else None
+            case Reasoning():
+                return _thought(part)
+            case Image():
+                return self._image(part)
+            case Document():
+                return self._document(part)
+            case Audio():
+                return _inline(f"audio/{part.format}", part.data)
+        return None
+
+    def _call(self, call: ToolCall, *, is_first: bool) -> Block:
+        """Return a call. The first of a step needs a signature, if only the stand-in."""
+        args = json_object(arguments_of(call))
+        if args is None:
+            self._losses.refuse(
+                self._conversation.name_of("turns"),
+                f"has a call of {call.name!r} whose arguments are not a JSON object",
+            )
+        block: Block = {"functionCall": {"name": call.name, "args": args}}
+        if call.proof is not None and call.proof.dialect == LETTER:
+            block["thoughtSignature"] = call.proof.value
+        elif is_first:
+            block["thoughtSignature"] = _STAND_IN
+        return block
+
+    def _response(self, result: ToolResult) -> Block:
+        parts = flat_parts(result.parts)
+        text = text_of(
+            (Text(document_text(p)) if isinstance(p, Document) and p.text else p for p in parts),
+            "\n",
+        )
+        response: Any
+        if result.is_error:
+            response = {"error": text}
+        else:
+            response = json_object(text) if text.strip().startswith("{") else None
+            response = {"output": text} if response is None else response
+        return {"functionResponse": {"name": result.name or "unknown", "response": response}}
+
+    def _image(self, image: Image) -> Block:
+        if image.file_id:
+            self._losses.refuse("file_id", "is an id of another provider's account")
+        if image.url:
+            return _file(image.url, image.media_type)
+        return _inline(image.media_type, image.data)
+
+    def _document(self, document: Document) -> Block:
+        if document.file_id:
+            self._losses.refuse("file_id", "is an id of another provider's account")
+        if document.text:
+            return {"text": document_text(document)}
+        if document.url:
+            return _file(document.url, document.media_type or "application/pdf")
+        return _inline(document.media_type, document.data)
+
+
+def _media(results: list[ToolResult]) -> list[Part]:
+    """Return what cannot be part of a response; it follows in the next content."""
+    parts = (part for result in results for part in flat_parts(result.parts))
+    return [
+        part
+        for part in parts
+        if isinstance(part, Image | Audio) or (isinstance(part, Document) and not part.text)
+    ]
+
+
+def _thought(part: Reasoning) -> Block | None:
+    """Return reasoning that Gemini can verify."""
+    if part.proof is None or part.proof.dialect != LETTER:
+        return None
+    return {"text": part.text, "thought": True, "thoughtSignature": part.proof.value}
+
+
+def _inline(media_type: str, data: str) -> Block:
+    return {"inlineData": {"mimeType": media_type, "data": msgspec.Raw(msgspec.json.encode(data))}}
+
+
+def _file(url: str, media_type: str) -> Block:
+    return {"fileData": without_none(fileUri=url, mimeType=media_type or None)}

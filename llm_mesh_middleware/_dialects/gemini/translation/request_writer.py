@@ -1,0 +1,158 @@
+"""A conversation as a `generateContent` request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ...._core.conversation.request import Conversation, Tool
+from ...._core.conversation.writing import DialectOptions, Losses, Written
+from ...translation.texts import CUSTOM_SCHEMA, without_none
+from ...translation.thinking import budget_of, effort_of, is_off
+from .contents import ContentWriter
+
+__all__ = ["write_request"]
+
+_MAX_STOPS = 5
+_NO_SCHEMA = b'{"type":"object","properties":{}}'
+_MODES = {"auto": "AUTO", "required": "ANY", "none": "NONE", "tool": "ANY"}
+_TIERS = {"default": "standard", "flex": "flex", "priority": "priority"}
+_BUDGETS = {
+    "minimal": 512,
+    "low": 1024,
+    "medium": 8192,
+    "high": 24_576,
+    "xhigh": 32_768,
+    "max": 32_768,
+}
+_LEVELS = {
+    "minimal": "MINIMAL",
+    "low": "LOW",
+    "medium": "MEDIUM",
+    "high": "HIGH",
+    "xhigh": "HIGH",
+    "max": "HIGH",
+}
+
+
+def write_request(conversation: Conversation, options: DialectOptions) -> Written:
+    """Return a conversation as the members of a request.
+
+    Raises:
+        UnsupportedField: It asks for what the Gemini API cannot say.
+    """
+    losses = Losses(conversation, options, "the Gemini API")
+    if conversation.n is not None and conversation.n > 1:
+        losses.refuse(conversation.name_of("n"))
+    if conversation.logprobs:
+        losses.refuse(conversation.name_of("logprobs"))
+    losses.drop("logit_bias", "verbosity")
+    losses.drop_extra()
+    if conversation.parallel_tool_calls is False:
+        losses.drop_named(conversation.name_of("parallel_tool_calls"))
+    members = without_none(
+        systemInstruction=_system(conversation),
+        contents=ContentWriter(conversation, losses).contents(),
+        tools=_tools(conversation),
+        toolConfig=_tool_config(conversation),
+        generationConfig=_generation_config(conversation, options, losses) or None,
+        serviceTier=_tier(conversation, losses),
+    )
+    return Written(members, losses.names)
+
+
+def _system(conversation: Conversation) -> dict[str, Any] | None:
+    parts = [{"text": text.text} for text in conversation.system if text.text]
+    if not parts or not conversation.turns:  # then they are the first turn
+        return None
+    return {"parts": parts}
+
+
+def _tools(conversation: Conversation) -> list[dict[str, Any]] | None:
+    """Return the tools, all in one object: several are refused."""
+    if not conversation.tools:
+        return None
+    return [{"functionDeclarations": list(map(_tool, conversation.tools))}]
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    description = tool.description
+    if tool.is_custom and tool.grammar:
+        description += f"\nThe input has this form: {tool.grammar.decode()}"
+    schema = CUSTOM_SCHEMA if tool.is_custom else tool.schema or _NO_SCHEMA
+    return without_none(
+        name=tool.name,
+        description=description or None,
+        parametersJsonSchema=msgspec.Raw(schema),
+    )
+
+
+def _tool_config(conversation: Conversation) -> dict[str, Any] | None:
+    choice = conversation.tool_choice
+    if choice is None or not conversation.tools:
+        return None
+    mode = _MODES[choice.mode]
+    names = [choice.name] if choice.mode == "tool" else list(choice.allowed)
+    if names and mode == "AUTO":
+        mode = "VALIDATED"
+    return {"functionCallingConfig": without_none(mode=mode, allowedFunctionNames=names or None)}
+
+
+def _generation_config(
+    conversation: Conversation, options: DialectOptions, losses: Losses
+) -> dict[str, Any]:
+    config = without_none(
+        maxOutputTokens=conversation.max_tokens,
+        temperature=conversation.temperature,
+        topP=conversation.top_p,
+        topK=conversation.top_k,
+        stopSequences=_stop(conversation, losses),
+        seed=conversation.seed,
+        frequencyPenalty=conversation.frequency_penalty,
+        presencePenalty=conversation.presence_penalty,
+        thinkingConfig=_thinking(conversation, options, losses),
+    )
+    output = conversation.output
+    if output is not None:
+        config["responseMimeType"] = "application/json"
+        if output.schema:
+            config["responseJsonSchema"] = msgspec.Raw(output.schema)
+    return config
+
+
+def _stop(conversation: Conversation, losses: Losses) -> list[str] | None:
+    usable = [stop for stop in conversation.stop if stop][:_MAX_STOPS]
+    if len(usable) < len(conversation.stop):
+        losses.drop("stop")
+    return usable or None
+
+
+def _thinking(
+    conversation: Conversation, options: DialectOptions, losses: Losses
+) -> dict[str, Any] | None:
+    """Return how much to think: tokens, which all versions take, or a level if that is wanted."""
+    thinking = conversation.thinking
+    if thinking is None:
+        return None
+    if options.thinking == "off":
+        losses.drop("thinking")
+        return None
+    if is_off(thinking):
+        return {"thinkingBudget": 0}
+    config: dict[str, Any] = {"includeThoughts": thinking.shows is not False}
+    if options.thinking == "adaptive":
+        level = _LEVELS.get(effort_of(thinking) or "")
+        return config | ({"thinkingLevel": level} if level else {})
+    budget = budget_of(thinking, _BUDGETS | dict(options.budgets))
+    return config | ({"thinkingBudget": budget} if budget else {})
+
+
+def _tier(conversation: Conversation, losses: Losses) -> str | None:
+    asked = conversation.service_tier
+    if asked in (None, "auto"):
+        return None
+    if asked not in _TIERS:
+        losses.drop("service_tier")
+        return None
+    return _TIERS[asked]

@@ -1,0 +1,56 @@
+"""What is read of generated content."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..usage import GeminiUsage
+
+__all__ = ["Candidate", "Content", "Feedback", "FunctionCall", "Part", "Response"]
+
+
+class FunctionCall(msgspec.Struct, gc=False):
+    """A call; its arguments come whole."""
+
+    name: str = ""
+    id: str | None = None
+    args: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class Part(msgspec.Struct, rename="camel", gc=False):
+    """A part of what the model says."""
+
+    text: str | None = None
+    thought: bool | None = None
+    thought_signature: str | None = None
+    function_call: FunctionCall | None = None
+
+
+class Content(msgspec.Struct, gc=False):
+    """What the model says."""
+
+    parts: list[Part] | None = None
+
+
+class Candidate(msgspec.Struct, rename="camel", gc=False):
+    """One answer."""
+
+    content: Content | None = None
+    finish_reason: str | None = None
+
+
+class Feedback(msgspec.Struct, rename="camel", gc=False):
+    """Why a prompt was refused."""
+
+    block_reason: str | None = None
+
+
+class Response(msgspec.Struct, rename="camel", gc=False):
+    """A whole answer, or one event of it."""
+
+    response_id: str | None = None
+    model_version: str | None = None
+    candidates: list[Candidate] | None = None
+    prompt_feedback: Feedback | None = None
+    usage_metadata: GeminiUsage | None = None
+    error: object = None
