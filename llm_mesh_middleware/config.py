@@ -30,6 +30,7 @@ from ._schema.keys import (
     SecretKeyRef,
 )
 from ._schema.policy import LimitItem, LimitOverride, LLMPolicySpec, TargetRef, TokenWeights
+from ._schema.pool import InferencePoolSpec, TargetPort
 from ._schema.price import ModelPrices, PriceTier, TokenPrices
 from ._schema.provider import (
     LLMProviderSpec,
@@ -65,7 +66,9 @@ __all__ = [
     "GeminiConfig",
     "GoogleCredentials",
     "Document",
+    "InferencePool",
     "InferencePoolRef",
+    "InferencePoolSpec",
     "LLMPolicy",
     "LLMPolicySpec",
     "LLMProvider",
@@ -88,6 +91,7 @@ __all__ = [
     "SecretKeyRef",
     "StickyBy",
     "StringMatch",
+    "TargetPort",
     "TargetRef",
     "TokenWeights",
     "TokenPrices",
@@ -138,6 +142,19 @@ class LLMRoute(_Document):
     spec: LLMRouteSpec = Field(description="The route.")
 
 
+_PoolVersion = Literal["inference.networking.k8s.io/v1", "inference.networking.x-k8s.io/v1alpha2"]
+
+
+class InferencePool(_Document):
+    """A pool of model servers, which a backendRef names."""
+
+    api_version: _PoolVersion = Field(  # type: ignore[assignment]
+        default="inference.networking.k8s.io/v1", description="Version of the format."
+    )
+    kind: Literal["InferencePool"] = Field(default="InferencePool", description="The kind.")
+    spec: InferencePoolSpec = Field(description="The pool.")
+
+
 class LLMPolicy(_Document):
     """How much the requests of routes and to providers may use."""
 
@@ -148,7 +165,7 @@ class LLMPolicy(_Document):
     spec: LLMPolicySpec = Field(description="The policy.")
 
 
-Document = LLMProvider | LLMRoute | LLMPolicy
+Document = LLMProvider | LLMRoute | LLMPolicy | InferencePool
 
 
 def json_schema(model: type[Document] | None = None) -> dict[str, JsonValue]:
@@ -156,7 +173,9 @@ def json_schema(model: type[Document] | None = None) -> dict[str, JsonValue]:
 
     Field names are those of YAML; fields that ASM does not know have `x-extension: true`.
     """
-    return make_schema((LLMProvider, LLMRoute, LLMPolicy) if model is None else (model,))
+    return make_schema(
+        (LLMProvider, LLMRoute, LLMPolicy, InferencePool) if model is None else (model,)
+    )
 
 
 def used_extensions(model: Document) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from .._core.balance.balancer import Balancer
 from .._core.balance.scored import WARMUP_S, Scored
 from .._core.balance.sticky import Sticky
 from .._core.balance.weighted import Weighted
+from .._core.provider.upstream import Upstream
 from .._core.routing.matching import Match
 from .._core.routing.regex import LinearPattern
 from .._core.routing.retry_policy import RetryPolicy
@@ -31,6 +32,7 @@ from .._manifest import Manifest, Resource
 from .._process.files import FileVersion
 from ..config import (
     BackendRef,
+    InferencePool,
     LLMPolicy,
     LLMProvider,
     LLMRoute,
@@ -42,6 +44,7 @@ from ..config import RouteRule as RuleConfig
 from ..exceptions import Problem
 from .matches import Workload, compile_match, in_gateways
 from .policies import Policies
+from .pools import Pools
 from .pricing.book import PriceBook, open_price_book
 from .providers import CompiledProvider
 
@@ -104,6 +107,8 @@ def explain_unserved(manifest: Manifest, workload: Workload) -> tuple[Problem, .
 
 
 def _unserved(resource: Resource, workload: Workload) -> Problem:
+    if isinstance(resource.model, InferencePool):
+        return resource.problem((), "is named by no route that this process serves")
     if isinstance(resource.model, LLMPolicy):
         return resource.problem((), "limits nothing that this process serves", severity="warning")
     if isinstance(resource.model, LLMRoute):
@@ -141,6 +146,8 @@ class _Compiler:
     ) -> None:
         self.problems += prices.problems
         self.files |= prices.files
+        self._pools = Pools(self._manifest, prices)
+        self.problems += self._pools.problems
         for resource in self._manifest.resources:
             if not isinstance(resource.model, LLMProvider):
                 continue
@@ -252,13 +259,12 @@ class _Compiler:
         weighted = {ref.priority for ref in rule.backend_refs if ref.weight is not None}
         backends = []
         for index, ref in enumerate(rule.backend_refs):
-            provider = self._provider(resource, ref, (*path, "backendRefs", index))
-            if provider is not None:
-                upstream = provider.upstream(
-                    rule.name, model=ref.model, host_rewrite=ref.host_rewrite
-                )
+            place = (*path, "backendRefs", index)
+            target = self._target(resource, ref, rule.name, place)
+            if target is not None:
+                upstream, owner = target
                 weight = ref.weight or 0 if ref.priority in weighted else 1
-                policy = self.policies.of_backend(resource, rule.name or "", provider.resource)
+                policy = self.policies.of_backend(resource, rule.name or "", owner)
                 backends.append(Backend(upstream, weight, ref.priority, policy))
         # Some are missing: there will be no table, and what is left may add up to no weight.
         return backends if len(backends) == len(rule.backend_refs) else []
@@ -276,6 +282,24 @@ class _Compiler:
             policies=self.policies.of_rule(resource, "", backends),
         )
         return _virtual_host(provider.host, resource.name, (rule,))
+
+    def _target(
+        self, resource: Resource, ref: BackendRef, rule: str | None, path: _Path
+    ) -> tuple[Upstream, Resource] | None:
+        """Return what a reference points at, and the document that policies name it by."""
+        if ref.backend_ref is not None:
+            pool = self._pools.find(ref.backend_ref, resource.namespace)
+            if isinstance(pool, str):
+                self._complain(resource, (*path, "backendRef"), pool)
+                return None
+            port, rewrite = ref.backend_ref.port, ref.host_rewrite
+            upstream = pool.upstream(rule, model=ref.model, host_rewrite=rewrite, port=port)
+            return upstream, pool.resource
+        provider = self._provider(resource, ref, path)
+        if provider is None:
+            return None
+        upstream = provider.upstream(rule, model=ref.model, host_rewrite=ref.host_rewrite)
+        return upstream, provider.resource
 
     def _provider(
         self, resource: Resource, ref: BackendRef, path: _Path

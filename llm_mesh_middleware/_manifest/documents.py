@@ -25,7 +25,7 @@ from .._schema.wording import (
     suggest,
 )
 from ..config import Document as Model
-from ..config import LLMPolicy, LLMProvider, LLMRoute
+from ..config import InferencePool, LLMPolicy, LLMProvider, LLMRoute
 from ..exceptions import Problem
 from . import nodes
 from .json_text import read_text
@@ -45,11 +45,19 @@ _KINDS: dict[str, type[Model]] = {
     "LLMProvider": LLMProvider,
     "LLMRoute": LLMRoute,
     "LLMPolicy": LLMPolicy,
+    "InferencePool": InferencePool,
 }
 _VERSIONS: dict[str, tuple[str, ...]] = {
     name: get_args(model.model_fields["api_version"].annotation) for name, model in _KINDS.items()
 }
-_GROUPS = tuple({versions[0].partition("/")[0] + "/" for versions in _VERSIONS.values()})
+# Of the group of pools, other kinds are none of the mesh's.
+_GROUPS = tuple(
+    {
+        versions[0].partition("/")[0] + "/"
+        for kind, versions in _VERSIONS.items()
+        if kind != "InferencePool"
+    }
+)
 # Kinds of the same group that a mesh on Kubernetes has and this one does without.
 _OTHER_KIND = "ASM"
 _HOST: Path = ("spec", "host")

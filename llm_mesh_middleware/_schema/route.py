@@ -120,7 +120,7 @@ class RouteMatch(Wire):
 
 
 class InferencePoolRef(Wire):
-    """A pool of model servers in the cluster. Understood, not yet supported."""
+    """A pool of model servers, by its InferencePool document."""
 
     group: str | None = Field(
         default=None, description="API group. Default: that of InferencePool."
@@ -139,7 +139,8 @@ class BackendRef(Wire):
     """One provider of a rule and its share of the requests."""
 
     provider_host: Host | None = Field(
-        default=None, description="The spec.host of an LLMProvider. Required."
+        default=None,
+        description="The spec.host of an LLMProvider; required without backendRef. Default: none.",
     )
     weight: int | None = Field(
         default=None,
@@ -150,7 +151,7 @@ class BackendRef(Wire):
     )
     backend_ref: InferencePoolRef | None = Field(
         default=None,
-        description="Pool in the cluster, not a provider; not supported yet. Default: none.",
+        description="Pool of model servers, instead of providerHost. Default: none.",
     )
     host_rewrite: Annotated[str, AfterValidator(check_host_and_port)] | None = Field(
         default=None, description="Host header for the provider. Default: the provider host."
@@ -174,12 +175,9 @@ class BackendRef(Wire):
     def _one_target(self) -> BackendRef:
         if self.provider_host is None and self.backend_ref is None:
             raise ValueError("needs a providerHost")
-        if self.backend_ref is None:
-            return self
-        if self.provider_host is not None:
-            raise ValueError("must not have both providerHost and backendRef; keep providerHost")
-        message = "backendRef (InferencePool) is not supported yet; use providerHost"
-        raise fault_at(("backendRef",), message)
+        if self.backend_ref is not None and self.provider_host is not None:
+            raise ValueError("must not have both providerHost and backendRef; keep one")
+        return self
 
 
 class RuleTimeouts(Wire):

@@ -294,7 +294,11 @@ def export_envoy(config: tuple[str, ...], host: str, port: int, partial: bool) -
 
 
 @main.command()
-@click.argument("kind", required=False, type=click.Choice(["LLMProvider", "LLMRoute", "LLMPolicy"]))
+@click.argument(
+    "kind",
+    required=False,
+    type=click.Choice(["LLMProvider", "LLMRoute", "LLMPolicy", "InferencePool"]),
+)
 def schema(kind: str | None) -> None:
     """Print the JSON Schema of manifests, for editors.
 

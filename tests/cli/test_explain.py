@@ -200,7 +200,7 @@ def test_a_completion_script_is_one_of_its_shell(shell: str) -> None:
     [
         ("llm-mesh ", COMMANDS),
         ("llm-mesh sch", ["schema"]),
-        ("llm-mesh schema ", ["LLMProvider", "LLMRoute", "LLMPolicy"]),
+        ("llm-mesh schema ", ["LLMProvider", "LLMRoute", "LLMPolicy", "InferencePool"]),
         ("llm-mesh explain --ho", ["--host"]),
         ("llm-mesh serve --log-format ", ["text", "json"]),
     ],

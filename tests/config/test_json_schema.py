@@ -113,5 +113,6 @@ def test_only_plain_defaults_are_told() -> None:
     assert given == {
         *("istio.alibabacloud.com/v1beta1", "LLMProvider", "LLMRoute"),
         *("llm-mesh.dev/v1alpha1", "LLMPolicy"),
+        *("inference.networking.k8s.io/v1", "InferencePool"),
         *("/v1/chat/completions", 0, "USD", "weighted"),
     }

@@ -100,10 +100,6 @@ MISTAKES = [
         *(9, 7, f"{RULE}.backendRefs[0]", "both providerHost and backendRef"),
     ),
     (
-        rules("- backendRefs:\n  - backendRef: {name: b}"),
-        *(9, 19, f"{RULE}.backendRefs[0].backendRef", "not supported yet; use providerHost"),
-    ),
-    (
         rules("- backendRefs:\n  - {providerHost: a, weight: -1}"),
         *(9, 33, f"{RULE}.backendRefs[0].weight", "at least 0, got -1"),
     ),

@@ -14,6 +14,7 @@ import msgspec
 from ...exceptions import ClientDisconnected, ServerShutdown
 from ..limiting.claims import Store
 from ..limiting.estimate import Learned
+from ..pricing.charge import Charge
 from ..values.decision import Decision
 from ..values.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
 from ..values.selection import Selection
@@ -90,6 +91,10 @@ class Account(Observation):
     def chunks(self, count: int) -> None:
         """Pass on."""
         self._observation.chunks(count)
+
+    def charged(self, charge: Charge) -> None:
+        """Pass on."""
+        self._observation.charged(charge)
 
     def summarised(self, summary: AnswerSummary) -> None:
         """Note how many events there were."""

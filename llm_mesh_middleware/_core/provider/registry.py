@@ -5,6 +5,7 @@ Health is kept by provider and endpoint, across rules and versions of the config
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
@@ -66,6 +67,13 @@ class HealthRegistry:
             }
 
     def statuses(self, now: float) -> Mapping[str, ProviderStatus]:
-        """Return the state of every provider called so far, by provider host."""
+        """Return the state of every provider called so far, by provider host; where a provider has
+        several endpoints, by host and address."""
         providers = list(self._providers.items())  # another thread may add one
-        return {identity.host: health.status(now) for (identity, _), health in providers}
+        counted = Counter(identity for (identity, _), _ in providers)
+        return {
+            identity.host
+            if counted[identity] == 1
+            else f"{identity.host}/{end.address}:{end.port}": health.status(now)
+            for (identity, end), health in providers
+        }

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from ...config import Document, LLMPolicy, LLMProvider, LLMRoute, json_schema
+from ...config import Document, InferencePool, LLMPolicy, LLMProvider, LLMRoute, json_schema
 
 __all__ = ["report"]
 
@@ -14,6 +14,7 @@ _KINDS: dict[str, type[Document]] = {
     "LLMProvider": LLMProvider,
     "LLMRoute": LLMRoute,
     "LLMPolicy": LLMPolicy,
+    "InferencePool": InferencePool,
 }
 
 

@@ -1,0 +1,94 @@
+"""`InferencePool` documents as backends: one provider with an endpoint for each server.
+
+A server is called over plain HTTP by the paths of OpenAI. Health, ejection and retries are those of
+each endpoint, as for any provider that has several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from .._core.provider.endpoints import StaticEndpoints
+from .._core.provider.upstream import Upstream
+from .._core.values.endpoint import Endpoint
+from .._manifest import Manifest, Resource
+from ..config import (
+    InferencePool,
+    InferencePoolRef,
+    InferencePoolSpec,
+    LLMProvider,
+    LLMProviderSpec,
+    ObjectMeta,
+)
+from ..exceptions import Problem
+from .pricing.book import PriceBook
+from .providers import CompiledProvider
+
+__all__ = ["CompiledPool", "Pools"]
+
+_GROUPS = ("inference.networking.k8s.io", "inference.networking.x-k8s.io")
+
+
+class CompiledPool:
+    """A pool ready to be pointed at."""
+
+    def __init__(self, resource: Resource, spec: InferencePoolSpec, prices: PriceBook) -> None:
+        self.host = f"{resource.name}.{resource.namespace}"
+        self._spec = spec
+        metadata = ObjectMeta(name=resource.name, namespace=resource.namespace)
+        model = LLMProvider(metadata=metadata, spec=LLMProviderSpec(host=self.host))
+        self._provider = CompiledProvider(
+            replace(resource, model=model), endpoints={}, environ={}, prices=prices
+        )
+        self.resource = self._provider.resource
+
+    def upstream(
+        self, rule: str | None, *, model: str | None, host_rewrite: str | None, port: int | None
+    ) -> Upstream:
+        """Return the pool as a rule uses it, with the endpoints of `port` or of all ports."""
+        made = self._provider.upstream(rule, model=model, host_rewrite=host_rewrite)
+        ports = self._spec.ports if port is None else (port,)
+        endpoints = dict.fromkeys(self._endpoints(ports))
+        return replace(made, endpoints=StaticEndpoints(tuple(endpoints)))
+
+    def _endpoints(self, ports: Iterable[int]) -> Iterator[Endpoint]:
+        for text in self._spec.endpoints:
+            parts = urlsplit(f"//{text}")
+            for port in ports if parts.port is None else (parts.port,):
+                yield Endpoint(self.host, "http", parts.hostname or text, port, self.host)
+
+
+class Pools:
+    """The pools of a manifest by namespace and name."""
+
+    def __init__(self, manifest: Manifest, prices: PriceBook) -> None:
+        self.problems: list[Problem] = []
+        self._pools: dict[tuple[str, str], CompiledPool] = {}
+        for resource in manifest.resources:
+            if not isinstance(resource.model, InferencePool):
+                continue
+            spec = resource.model.spec
+            self._pools[resource.namespace, resource.name] = CompiledPool(resource, spec, prices)
+            if not spec.endpoints:
+                message = "has no endpoints, and no cluster is asked for them: it serves nothing"
+                self.problems.append(resource.problem(("spec",), message, severity="warning"))
+
+    def find(self, ref: InferencePoolRef, namespace: str) -> CompiledPool | str:
+        """Return the pool that a backendRef of a route in `namespace` names, or why there is none.
+
+        Args:
+            ref: the reference.
+            namespace: that of the route.
+        """
+        if ref.kind not in (None, "InferencePool"):
+            return f"kind {ref.kind!r} is not supported; expected InferencePool"
+        if ref.group not in (None, *_GROUPS):
+            return f"group {ref.group!r} is not supported; expected {_GROUPS[0]}"
+        name = f"{ref.namespace or namespace}/{ref.name}"
+        pool = self._pools.get((ref.namespace or namespace, ref.name))
+        if pool is not None:
+            return pool
+        known = ", ".join(sorted("/".join(key) for key in self._pools)) or "none"
+        return f"no InferencePool is named {name}; known pools: {known}"

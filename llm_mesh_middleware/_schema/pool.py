@@ -1,0 +1,60 @@
+"""The models below `InferencePool.spec`: the Gateway API inference extension's, read leniently.
+
+What a picker in the cluster needs is ignored here; `endpoints` is the mesh's own.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
+
+from .base import EXTENSION, ListOf, Wire
+from .values import check_host_and_port
+
+__all__ = ["InferencePoolSpec", "TargetPort"]
+
+_HIGHEST_PORT = 65535
+_Port = Annotated[int, Field(ge=1, le=_HIGHEST_PORT)]
+
+
+class TargetPort(Wire):
+    """A port of the pool's servers; each port is an endpoint of its own."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    number: _Port = Field(description="Port number. Required.")
+
+
+class InferencePoolSpec(Wire):
+    """A pool of model servers that serve the same models."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    selector: JsonValue = Field(
+        default=None, description="Labels of the pods; for the cluster. Default: none."
+    )
+    target_ports: ListOf[TargetPort] = Field(
+        default=(), description="Ports of each server. Default: targetPortNumber."
+    )
+    target_port_number: _Port | None = Field(
+        default=None, description="Port of each server, as v1alpha2 has it. Default: none."
+    )
+    endpoints: ListOf[Annotated[str, AfterValidator(check_host_and_port)]] = Field(
+        default=(),
+        description="Addresses of the servers, with or without a port, where there is no cluster to"
+        " ask. Default: none.",
+        json_schema_extra=EXTENSION,
+    )
+
+    @model_validator(mode="after")
+    def _some_port(self) -> InferencePoolSpec:
+        if not self.target_ports and self.target_port_number is None:
+            raise ValueError("must have targetPorts, or targetPortNumber in v1alpha2")
+        return self
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The ports of each server."""
+        named = tuple(port.number for port in self.target_ports)
+        return named or (() if self.target_port_number is None else (self.target_port_number,))
