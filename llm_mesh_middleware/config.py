@@ -1,6 +1,6 @@
 """Models of the documents that a user writes: those of ASM and beyond, and `LLMPolicy`.
 
-Attributes are snake_case, YAML is camelCase. A model that exists is valid in itself; references to
+Attributes are snake_case, YAML is camelCase. A model is validated when it is created; references to
 other documents, files and the environment are checked when documents are compiled.
 """
 
@@ -171,7 +171,7 @@ Document = LLMProvider | LLMRoute | LLMPolicy | InferencePool
 def json_schema(model: type[Document] | None = None) -> dict[str, JsonValue]:
     """Return the JSON Schema (2020-12) of one kind of document, or of any kind.
 
-    Field names are those of YAML; fields that ASM does not know have `x-extension: true`.
+    Field names are those of YAML; fields unknown to ASM have `x-extension: true`.
     """
     return make_schema(
         (LLMProvider, LLMRoute, LLMPolicy, InferencePool) if model is None else (model,)

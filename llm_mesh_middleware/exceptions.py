@@ -28,11 +28,11 @@
     │   ├── UpstreamTimeout         504  upstream_timeout
     │   └── LoopDetected            508  loop_detected
     ├── PolicyUnavailable           503  policy_unavailable; the store of limits cannot be reached
-    ├── ServerShutdown              503  server_shutdown; the process ends before the answer
-    └── ClientDisconnected          the client went away; nobody is left to answer
+    ├── ServerShutdown              503  server_shutdown; the process ends before the response
+    └── ClientDisconnected          the client went away; there is no reply
 
-`status`, `type` and `code` are what a client sees in the OpenAI error object; they live on the
-class so that an adapter has nothing to decide.
+`status`, `type` and `code` appear in the client's error object; each class has its own, so that
+adapters need not choose.
 """
 
 from __future__ import annotations
@@ -78,16 +78,16 @@ __all__ = [
 
 
 class MeshError(Exception):
-    """Base of everything the mesh raises on purpose."""
+    """Base of all exceptions of the mesh."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with the configuration, and where.
+    """One problem of the configuration, and its place.
 
-    `line` and `column` count from 1; 0 means the place is not in a file. `field` is the path of the
-    field as one would write it (`spec.rules[0].backendRefs`). `message` never holds a secret. Only
-    problems of severity `error` keep a configuration from being used.
+    `line` and `column` count from 1; 0 means that the place is not in a file. `field` is the path
+    of the field (`spec.rules[0].backendRefs`). `message` never holds a secret. Only problems of
+    severity `error` make a configuration unusable.
     """
 
     source: str
@@ -99,12 +99,12 @@ class Problem:
 
     @property
     def place(self) -> str:
-        """`file:line:column`, as compilers write it and editors follow it."""
+        """The place as `file:line:column`, which editors can follow."""
         return f"{self.source}:{self.line}:{self.column}" if self.line else self.source
 
     @property
     def text(self) -> str:
-        """The field and what is wrong with it."""
+        """The field and the message."""
         return f"{self.field}: {self.message}" if self.field else self.message
 
     def __str__(self) -> str:
@@ -112,7 +112,7 @@ class Problem:
 
 
 class ConfigError(MeshError):
-    """Raised when manifests or settings cannot be used; `problems` holds all of them at once."""
+    """Manifests or settings cannot be used; `problems` has all problems at once."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -120,7 +120,7 @@ class ConfigError(MeshError):
 
 
 class AnswerableError(MeshError):
-    """An error that has an HTTP answer: what `RequestError` and `UpstreamError` share."""
+    """An error with an HTTP reply: the base of `RequestError` and `UpstreamError`."""
 
     status = 500
     type = "server_error"
@@ -140,7 +140,7 @@ class AnswerableError(MeshError):
 
 
 class RequestError(AnswerableError):
-    """The client's request cannot be served as it is; the message is written for the client."""
+    """The client's request cannot be served as it is; the message is for the client."""
 
     status = 400
     type = "invalid_request_error"
@@ -148,7 +148,7 @@ class RequestError(AnswerableError):
 
 
 class MalformedRequest(RequestError):
-    """The request is ambiguous or broken HTTP: two Hosts, two lengths, a Host that disagrees."""
+    """The request is ambiguous or invalid HTTP: two Hosts, two lengths, contradictory hosts."""
 
 
 class InvalidJSON(MalformedRequest):
@@ -164,7 +164,7 @@ class UnsupportedField(RequestError):
 
 
 class InvalidClientKey(RequestError):
-    """A client key was needed and is missing or unknown."""
+    """The client key is required and missing, or unknown."""
 
     status = 401
     type = "authentication_error"
@@ -198,14 +198,14 @@ class NoRouteMatched(RequestError):
 
 
 class ModelNotFound(RequestError):
-    """The client asks for a model that no rule of the virtual host knows."""
+    """The client asked for a model that no rule of the virtual host knows."""
 
     status = 404
     code = "model_not_found"
 
 
 class UnsupportedOperation(RequestError):
-    """The path is none the mesh knows, or none the chosen provider can serve."""
+    """The path is unknown to the mesh, or the selected provider cannot serve it."""
 
     status = 404
     code = "unsupported_operation"
@@ -222,7 +222,7 @@ class MethodNotAllowed(RequestError):
 
 
 class RequestTimeout(RequestError):
-    """The client did not deliver its body in time."""
+    """The client did not send its body in time."""
 
     status = 408
     code = "request_timeout"
@@ -236,7 +236,7 @@ class RequestTooLarge(RequestError):
 
 
 class UnsupportedEncoding(RequestError):
-    """The body came with a `Content-Encoding`; the mesh reads plain JSON only."""
+    """The body has a `Content-Encoding`; the mesh only reads plain JSON."""
 
     status = 415
     code = "unsupported_content_encoding"
@@ -251,7 +251,7 @@ class RateLimitExceeded(RequestError):
 
 
 class UpstreamError(AnswerableError):
-    """The provider failed; the text names the provider host and nothing behind it."""
+    """The provider failed; the text names the provider host, not the address behind it."""
 
     status = 502
     type = "upstream_error"
@@ -259,9 +259,9 @@ class UpstreamError(AnswerableError):
 
 
 class UpstreamConnectError(UpstreamError):
-    """No connection: refused, reset, name not found, TLS not trusted, closed before an answer.
+    """No connection: refused, reset, name not found, TLS not trusted, closed before a response.
 
-    `has_connected` says that there was one, and that it was lost before the response.
+    `has_connected`: it was established, and lost before the response.
     """
 
     code = "upstream_connect_error"
@@ -278,34 +278,34 @@ class CredentialUnavailable(UpstreamError):
 
 
 class UpstreamProtocolError(UpstreamError):
-    """The answer cannot be passed on: broken framing, half a body, a redirect."""
+    """The response cannot be passed on: broken framing, half a body, a redirect."""
 
     code = "upstream_protocol_error"
 
 
 class RequestNotSent(UpstreamProtocolError):
-    """A header field of the request cannot be sent as it is; the provider was not asked."""
+    """A header field of the request cannot be sent; the provider was not called."""
 
 
 class ResponseTooLarge(UpstreamProtocolError):
-    """The response is longer than `LLM_MESH_MAX_RESPONSE_BYTES`; no other backend is asked."""
+    """The response is longer than `LLM_MESH_MAX_RESPONSE_BYTES`; there is no fallback."""
 
 
 class StreamInterrupted(UpstreamError):
-    """A stream that was begun cannot be completed; its last event says so."""
+    """A stream that has begun cannot be completed; its last event reports that."""
 
     code = "stream_interrupted"
 
 
 class NoBackendAvailable(UpstreamError):
-    """Every backend that could serve the request is out of service."""
+    """Every backend that could serve the request is ejected or busy."""
 
     status = 503
     code = "no_healthy_upstream"
 
 
 class LoopDetected(UpstreamError):
-    """The call has come back: the endpoint of a provider leads to the mesh itself."""
+    """The call has come back: the endpoint of a provider leads to the mesh."""
 
     status = 508
     code = "loop_detected"
@@ -333,7 +333,7 @@ class PolicyUnavailable(AnswerableError):
 
 
 class ServerShutdown(AnswerableError):
-    """The process is ending, and its patience with open answers is over: nobody's fault."""
+    """The process is shutting down, and its grace period for open replies is over."""
 
     status = 503
     code = "server_shutdown"
@@ -344,4 +344,4 @@ class ServerShutdown(AnswerableError):
 
 
 class ClientDisconnected(MeshError):
-    """The client is gone: a reason to stop, neither the provider's fault nor the request's."""
+    """The client has disconnected: neither the provider nor the request is at fault."""

@@ -1,4 +1,4 @@
-"""`Mesh.explain` for commands: its result, its options, and how they are written.
+"""`Mesh.explain` for commands: its result, its options, and their spelling.
 
 The spelling is curl's, so that a call can be pasted. For writers of adapters; applications use
 `Mesh.explain`, `llm-mesh explain`, `flask llm-mesh explain` and `manage.py llm_mesh_explain`.
@@ -46,7 +46,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """An option of a command, for whatever parses its command line."""
+    """An option of a command, independent of the library that parses the command line."""
 
     name: str
     help: str
@@ -90,7 +90,7 @@ def ask(
     """Explain the request that a command line describes.
 
     Raises:
-        ValueError: an option is not written as its help says; the message repeats no value.
+        ValueError: an option is malformed; the message repeats no value.
     """
     try:
         body = read_body(data)
@@ -115,7 +115,7 @@ def read_header(line: str) -> tuple[str, str]:
     """Split `name: value`.
 
     Raises:
-        ValueError: it is written otherwise. The message does not repeat it.
+        ValueError: it is malformed; the message does not repeat it.
     """
     name, colon, value = line.partition(":")
     if not colon or not name.strip():
@@ -132,7 +132,7 @@ def read_attribute(text: str) -> tuple[str, str]:
     """Split `name=value`.
 
     Raises:
-        ValueError: it is written otherwise.
+        ValueError: it is malformed.
     """
     name, equals, value = text.partition("=")
     if not equals or not name:
@@ -141,7 +141,7 @@ def read_attribute(text: str) -> tuple[str, str]:
 
 
 def read_body(data: str | None) -> bytes:
-    """Return the body that curl's `-d` means: text, `@file`, `-` or `@-` for standard input.
+    """Return the body of curl's `-d`: text, `@file`, `-` or `@-` for standard input.
 
     Raises:
         OSError: the file cannot be read.

@@ -1,4 +1,4 @@
-"""What every inbound adapter has in common: its mesh, who may use it, and how it serves a request.
+"""The common part of inbound adapters: the mesh, access, and how a request is served.
 
 For writers of adapters; applications use the adapters themselves. An adapter reads the head of a
 request, asks `address` whether it is for the mesh, and if so has `serve` or `aserve` make the
@@ -57,9 +57,9 @@ Native = TypeVar("Native")
 
 
 class AdapterOptions(TypedDict, Generic[Native], total=False):
-    """The keywords that every inbound adapter takes; without any, all is read from `LLM_MESH_*`.
+    """The keywords of every inbound adapter; by default everything is read from `LLM_MESH_*`.
 
-    `Native` is what the framework calls a request: a scope, an environ, an object.
+    `Native` is the framework's request: a scope, an environ, an object.
     """
 
     config: Config | None
@@ -83,10 +83,10 @@ class AdapterOptions(TypedDict, Generic[Native], total=False):
 
 
 class Inbound(Generic[Native]):
-    """The mesh behind an adapter, and the application's own word on a request."""
+    """The mesh behind an adapter, with the application's callables."""
 
     def __init__(self, options: AdapterOptions[Native]) -> None:
-        """Take an adapter's options; nothing is read yet.
+        """Store an adapter's options; nothing is read yet.
 
         `has_attributes` says whether `attributes` is among them: it is asked for each request of
         the application.
@@ -101,7 +101,7 @@ class Inbound(Generic[Native]):
 
     @property
     def mesh(self) -> Mesh:
-        """The mesh, made on first use.
+        """The mesh, created on first use.
 
         Raises:
             ConfigError: the configuration cannot be used.
@@ -111,12 +111,12 @@ class Inbound(Generic[Native]):
     def serve(
         self, addressed: Addressed, request: ClientRequest, body: Port | AsyncPort | None = None
     ) -> Delivery:
-        """Serve a request in the calling thread; the caller closes what it gets.
+        """Serve a request in the calling thread; the caller closes the returned delivery.
 
         Args:
-            addressed: what `address` returned for it.
+            addressed: the result of `address`.
             request: what is known of it before its body is read.
-            body: asked for the body, with the most bytes it may have; None if `request` has it.
+            body: returns the body, given its maximum size; None if `request` has it.
         """
         entrance = self._entrance or self._make_entrance()
         return self.mesh._serving.run(serve(entrance, addressed, request, body))
@@ -146,8 +146,8 @@ class Inbound(Generic[Native]):
     def stating(self, native: Native) -> AbstractContextManager[None]:
         """Return a context in which calls through the mesh have the attributes of a request.
 
-        The adapter's `attributes` is called when such a call is made, not before: by then the
-        application may know more of its client.
+        The adapter's `attributes` is called when such a call is made, not earlier: by then the
+        application may know more about its client.
         """
         if self._attributes is None:
             return nullcontext()
@@ -179,15 +179,15 @@ class Inbound(Generic[Native]):
 def read_settings(
     options: Mapping[str, object], *, spelling: str, beside: Collection[str] = ()
 ) -> MeshSettings:
-    """The settings that a framework's own configuration holds, over the environment.
+    """Return the settings of a framework's configuration, over those of the environment.
 
     Args:
-        options: values by the names of `MeshSettings` in capitals; None is as good as absent.
-        spelling: how a user writes such a name, with `{}` in its place.
-        beside: names that may be there too, and mean something to the adapter.
+        options: values by the names of `MeshSettings` in capitals; None counts as absent.
+        spelling: the user's spelling of a name, with `{}` for the name.
+        beside: further names, which the adapter itself uses.
 
     Raises:
-        ConfigError: with one problem for each name that is unknown and each value that is wrong.
+        ConfigError: has one problem for each unknown name and each invalid value.
     """
     known = [name.upper() for name in MeshSettings.model_fields]
     names = [*known, *beside]
@@ -202,7 +202,7 @@ def read_settings(
             source = spelling.format(name) if name.lower() in given else problem.source
             problems.append(replace(problem, source=source))
     if settings is None or problems:
-        # Outside the handler: the chain of exceptions would hold every input.
+        # Outside the handler: a chained exception would hold every input.
         raise ConfigError(problems)
     return settings
 

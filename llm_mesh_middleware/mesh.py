@@ -1,4 +1,4 @@
-"""The mesh itself: configuration made ready, shared by any number of adapters."""
+"""The mesh: one compiled configuration, shared by any number of adapters."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ __all__ = ["Config", "Mesh", "MeshStatus", "ProviderStatus", "compile_source"]
 class Mesh:
     """Providers and routes of one configuration, and the connections to call them with.
 
-    Safe to share between adapters, threads and event loops, and to make before a fork: connections
-    are opened on first use, per process and event loop.
+    A mesh can be shared between adapters, threads and event loops, and created before a fork:
+    connections are opened on first use, per process and event loop.
     """
 
     def __init__(
@@ -64,17 +64,17 @@ class Mesh:
                 objects, or a source of one's own; by default what `settings.config` names.
             settings: by default read from `LLM_MESH_*`.
             transport: an httpx transport that carries every upstream call, such as a
-                `MockTransport` in a test; what it trusts and connects to is then its business. An
+                `MockTransport` in a test; it then decides what to trust and where to connect. An
                 asynchronous one serves `asend` only, a synchronous one `send` only.
-            observer: told of every exchange, beside the mesh's own telemetry.
+            observer: follows every exchange, in addition to the mesh's own telemetry.
             tracer_provider: where spans go; by default OpenTelemetry's global one.
             meter_provider: where metrics go; by default OpenTelemetry's global one.
             logger_provider: where events go; by default OpenTelemetry's global one.
-            redact: what each piece of content passes on its way into a record, where
-                `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` has content recorded.
-            environ: where `${NAME}` and `apiKeyFrom.env` are looked up; by default the process's
-                own environment. Settings, and a source of one's own, are not read from it.
-            rng: numbers in [0, 1) for weighted choices; give a seeded one to repeat a run.
+            redact: applied to each piece of content before it is recorded, where
+            `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` is set.
+            environ: where `${NAME}` and `apiKeyFrom.env` are looked up; by default the environment
+                of the process. Settings and a `ConfigSource` do not use it.
+            rng: returns numbers in [0, 1) for weighted draws; pass a seeded one to repeat a run.
             store: where limits are kept; by default in the memory of the process.
 
         Raises:
@@ -101,13 +101,13 @@ class Mesh:
 
     @property
     def table(self) -> RoutingTable:
-        """The newest configuration that can be used; at most as old as the reload interval."""
+        """The newest valid configuration; at most as old as the reload interval."""
         return self._looked_after().table
 
     def find(self, host: bytes) -> VirtualHost | None:
-        """The virtual host that a raw Host value names; None if it is not the mesh's.
+        """Find the virtual host that a raw Host value names, or None.
 
-        What it returns belongs to one version of the configuration and stays usable.
+        The virtual host belongs to one version of the configuration and stays usable.
         """
         live = self._live  # not by a call: this is run for every request of the application
         if monotonic() >= live.due_at:
@@ -115,35 +115,34 @@ class Mesh:
         return live.table.find(host)
 
     def status(self) -> MeshStatus:
-        """Which configuration is in use, what is wrong with the newest, how the providers do."""
+        """Return the configuration in use, the problems of the newest one, and provider states."""
         return replace(self._looked_after().status, providers=self.health())
 
     def reload(self) -> MeshStatus:
-        """Read the configuration now, changed or not.
+        """Reload the configuration now, changed or not.
 
-        Never raises for what is wrong with it: the last good one then stays in use, and the status
-        says so. May be called by any thread and by a signal handler.
+        An invalid configuration does not raise: the last valid one stays in use, and the status
+        says so. Can be called from any thread and from a signal handler.
         """
         self._live.reload()
         return self.status()
 
     def attributes(self, **facts: str) -> AbstractContextManager[None]:
-        """Facts about the calls that are made inside, for `attributes` of matches and telemetry.
+        """Set attributes of the calls made inside, for `attributes` matches and telemetry.
 
-        They hold where the context is carried: in this task or thread and those that copy its
-        context, as `asyncio` and `asyncio.to_thread` do. A `threading.Thread` begins without one
-        (but where Python's `thread_inherit_context` is set); give it
-        `contextvars.copy_context().run` as its target. Of nested ones the inner goes before, and
-        before both goes what an adapter knows of a request.
+        They follow the context: this task or thread and those that copy its context, as `asyncio`
+        and `asyncio.to_thread` do. A `threading.Thread` starts without it (unless Python's
+        `thread_inherit_context` is set); use `contextvars.copy_context().run` as its target. Inner
+        attributes override outer ones; what an adapter knows of a request overrides both.
 
         Raises:
-            TypeError: a fact is not text.
+            TypeError: a value is not a string.
         """
         check_attributes(facts)
         return self._serving.attributes(facts)
 
     async def asend(self, host: VirtualHost, request: ClientRequest) -> AsyncDelivery:
-        """Serve a request that is addressed to `host`; the caller closes what it gets.
+        """Serve a request that is addressed to `host`; the caller closes the returned delivery.
 
         Args:
             host: what `find` returned.
@@ -158,12 +157,12 @@ class Mesh:
     def send(
         self, host: VirtualHost, request: ClientRequest, *, scope: CancelScope | None = None
     ) -> Delivery:
-        """The synchronous twin of `asend`, in the calling thread and without an event loop.
+        """Serve like `asend`, in the calling thread and without an event loop.
 
         Args:
             host: as for `asend`.
             request: as for `asend`.
-            scope: cancel it from another thread, and the exchange ends as if the client had left.
+            scope: ends the exchange as if the client had left, when cancelled from another thread.
         """
         return self._serving.run(self._serving.exchange(host, request), scope=scope)
 
@@ -185,7 +184,7 @@ class Mesh:
         self._serving.refuse(host, request, error)
 
     def health(self) -> Mapping[str, ProviderStatus]:
-        """How the providers are doing that this process has called, by provider host."""
+        """Return the states of the providers that this process has called, by provider host."""
         return self._parts.health()
 
     def explain(
@@ -198,15 +197,15 @@ class Mesh:
         body: bytes = b"{}",
         attributes: Mapping[str, str] | None = None,
     ) -> Explanation:
-        """Say how a request would be routed and what would be sent; nothing is.
+        """Explain how a request would be routed and what would be sent, without sending it.
 
         Args:
-            host: what the request calls, as in a Host field.
+            host: the host that it calls, as in a Host field.
             path: its path.
             method: its method; by default that of the operation which the path names.
-            headers: its fields. A client key among them names the consumer, as it does in earnest.
+            headers: its fields. A client key among them names the consumer, as in a real request.
             body: its JSON body.
-            attributes: what the application says of the client.
+            attributes: the application's attributes of the client.
         """
         from ._core.explaining.explainer import explain_request  # imported only if needed
 
@@ -228,18 +227,18 @@ class Mesh:
         )
 
     def warm_up(self) -> None:
-        """Import the HTTP library of `asend`, so that no request has to wait for it."""
+        """Import the HTTP library of `asend` now rather than in the first request."""
         self._serving.clients.warm_up()
 
     async def aclose(self) -> None:
-        """Close the connections of the running event loop; the mesh can go on being used."""
+        """Close the connections of the running event loop; the mesh can still be used."""
         await self._parts.aclose()
 
     def close(self) -> None:
         """Close the connections of `send`, and of event loops that no longer run.
 
-        `aclose` does its own loop's. A cluster that the mesh was told the name of is followed no
-        longer. The mesh can go on being used.
+        `aclose` closes those of its own loop. A cluster that the mesh connected to by name is no
+        longer watched. The mesh can still be used.
         """
         self._parts.close()
 
@@ -249,5 +248,5 @@ class Mesh:
         return self._live
 
     def _begin_process(self) -> None:
-        """Leave to the parent process what is its own."""
+        """Start a forked process without its parent's connections and running calls."""
         self._parts.begin_process()

@@ -6,8 +6,8 @@
     mesh = Mesh("mesh.yaml", observer=lambda request: Latency())
 
 `Mesh(observer=...)` calls the observer with each request, and the hooks of the `Observation` that
-it returns while the exchange goes on. A hook is a plain call in the request's path: it must be
-quick and must not wait. What it raises is logged, once, and changes nothing for the request.
+it returns while the exchange goes on. A hook is a plain call on the request path: it must be fast
+and must not block. An exception in it is logged once and does not affect the request.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What every outbound adapter has in common: a call that the application itself makes.
+"""The common part of outbound adapters: the application's own calls.
 
 For writers of adapters; applications use the adapters themselves. The caller is this process, so
-there is no access to check.
+access is not checked.
 """
 
 from __future__ import annotations
@@ -44,22 +44,22 @@ def outgoing(
     scheme: str,
     query: str = "",
 ) -> ClientRequest:
-    """Return a request as the application has made it, its field names in any case."""
+    """Return the request for the application's call; field names may be in any case."""
     headers = Headers([(name.lower(), value) for name, value in fields])
     return ClientRequest(method, path, headers, body, scheme=scheme, query=query)
 
 
 def send(mesh: Mesh, host: VirtualHost, request: ClientRequest, *, authority: bytes) -> Delivery:
-    """Serve `request` in the calling thread; an error is a reply too.
+    """Serve `request` in the calling thread; an error becomes a reply.
 
     Args:
         mesh: the mesh that found `host`.
-        host: the virtual host that the request is for.
+        host: the virtual host that the request addresses.
         request: the request, its body complete.
-        authority: host and port as the request's URL has them.
+        authority: host and port of the request's URL.
 
     Returns:
-        The provider's response or the mesh's own error object; the caller closes it.
+        The reply to deliver; the caller closes it.
     """
     serving = mesh._serving
     return serving.run(serving.outgoing(_addressed(host, request, authority), request))

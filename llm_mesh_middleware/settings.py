@@ -1,6 +1,6 @@
 """`MeshSettings`: the settings of a process, from `LLM_MESH_*` or keywords.
 
-Manifests say how requests are routed; settings say how this process takes part in it.
+Manifests define how requests are routed; settings configure this process.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _SECRET_FIELDS = frozenset(("client_keys", "store"))
 _STORE = re.compile(r"memory:|(?:rediss?(?:\+cluster)?|unix)://[^\s]+")
 _MIB = 2**20
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
-# What Kubernetes sets in every pod beside a Service called llm-mesh.
+# Variables that Kubernetes sets in every pod if a Service is named llm-mesh.
 _OF_A_SERVICE = re.compile(r"LLM_MESH_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\w+)?)")
 _NAMESPACE = re.compile(r"|\*|[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -84,7 +84,7 @@ def _check_store(url: SecretStr) -> SecretStr:
 
 
 def _check_forwarded(pattern: str) -> str:
-    """A header name, or the beginning of names with `-*` behind it."""
+    """Check a header name, or a prefix of names followed by `-*`."""
     pattern = pattern.lower()
     stem = pattern.removesuffix("*")
     check_header_name(stem)
@@ -98,7 +98,7 @@ def _check_forwarded(pattern: str) -> str:
 
 
 def _check_origin(origin: str) -> str:
-    """An origin as browsers send it (RFC 6454 7)."""
+    """Check an origin as browsers send it (RFC 6454 7)."""
     origin = origin.lower()
     if origin != "*" and not _ORIGIN.fullmatch(origin):
         raise ValueError("must be an origin such as https://app.example, without a path, or *")
@@ -106,7 +106,7 @@ def _check_origin(origin: str) -> str:
 
 
 def _is_near_forbidden(prefix: bytes) -> bool:
-    """Whether a prefix takes in a whole forbidden family: `x-*` does, of `x-forwarded-*`."""
+    """Return whether a prefix includes a forbidden family: `x-*` includes `x-forwarded-*`."""
     return any(
         is_forbidden(family) and family.startswith(prefix)
         for family in (b"proxy-", b"x-forwarded-")
@@ -133,7 +133,7 @@ _File = Annotated[str, BeforeValidator(read_path), AfterValidator(check_file_nam
 
 
 class MeshSettings(BaseSettings):
-    """Every field is also an environment variable: its name in capitals behind `LLM_MESH_`.
+    """The settings; each can be set by the variable `LLM_MESH_` plus its name in capitals.
 
     A keyword overrides the environment. An empty variable counts as unset.
     """
@@ -144,7 +144,7 @@ class MeshSettings(BaseSettings):
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
-        defer_build=True,  # on first use: importing the package stays cheap
+        defer_build=True,  # built on first use, to keep the import fast
     )
 
     config: Annotated[
@@ -328,7 +328,7 @@ class MeshSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read keywords and the environment alone: looking for other files takes as long."""
+        """Read only keywords and the environment: looking for other files takes as long."""
         return init_settings, env_settings
 
 
@@ -336,7 +336,7 @@ def load_settings(**overrides: Any) -> MeshSettings:
     """Read the settings of this process; keywords override the environment.
 
     Raises:
-        ConfigError: with one problem for each variable that is wrong, by its name.
+        ConfigError: has one problem for each invalid variable.
     """
     _warn_of_unknown_variables(frozenset(name for name in os.environ if name.startswith(_PREFIX)))
     problems = [_unknown(name) for name in overrides if name not in MeshSettings.model_fields]
@@ -345,7 +345,7 @@ def load_settings(**overrides: Any) -> MeshSettings:
     except ValidationError as exc:
         problems += map(_problem, exc.errors(include_url=False))
     if problems:
-        # Outside the handler: the chain of exceptions would hold every input.
+        # Outside the handler: a chained exception would hold every input.
         raise ConfigError(problems)
     return settings
 

@@ -52,38 +52,39 @@ _SUFFIXES = (".yaml", ".yml", ".json")
 
 @runtime_checkable
 class ConfigSource(Protocol):
-    """Anything that can return the configuration of this moment."""
+    """Anything that can load the current configuration."""
 
     def load(self) -> Manifest:
         """Read everything; problems are returned, not raised."""
         ...
 
     def fingerprint(self) -> Hashable:
-        """Return a value that differs whenever `load` would return something else.
+        """Return a value that changes whenever the result of `load` would.
 
-        Called every reload interval; must be cheap and not raise, as requests wait for it.
+        It is called every reload interval. It must be fast and must not raise: requests wait for
+        it.
         """
         ...
 
 
 @runtime_checkable
 class ReportingSource(Protocol):
-    """A source that wants to know what became of what it has loaded."""
+    """A source that is notified of the result of each load."""
 
     def report(self, problems: tuple[Problem, ...]) -> None:
-        """Take all problems of a load, including those of the source itself.
+        """Handle all problems of a load, including those of the source itself.
 
-        What was loaded is in use unless one of them is an error. Must not block.
+        The configuration is in use unless one of them is an error. It must not block.
         """
         ...
 
 
 @runtime_checkable
 class ClosableSource(Protocol):
-    """A source that holds something open, such as a connection to a cluster."""
+    """A source with open resources, such as a connection to a cluster."""
 
     def close(self) -> None:
-        """Close it; the next `load` opens it again."""
+        """Close it; the next `load` reopens it."""
         ...
 
 
@@ -131,7 +132,7 @@ class FileSource:
         return self._versions.of(files), tuple(unlisted)
 
     def load(self) -> Manifest:
-        """Read the paths in order, directories in file-name order, and apply what they hold."""
+        """Read the paths in order, directories in file-name order, and apply their documents."""
         parts = [part for path in self._paths for part in self._load_path(path)]
         problems = [problem for part in parts for problem in part.problems]
         resources = apply(resource for part in parts for resource in part.resources)
@@ -146,7 +147,7 @@ class FileSource:
         )
 
     def _nothing_found(self, parts: Iterable[Manifest]) -> Iterator[Problem]:
-        """Say what there is instead of documents of the mesh: a file may be the wrong one."""
+        """Report that no document was found, and what was found instead."""
         kinds = Counter(kind for part in parts for kind in part.ignored_kinds)
         found = ", ".join(f"{count} {shown(kind)}" for kind, count in kinds.most_common(5))
         message = f"no LLMProvider or LLMRoute in it, found {found or 'no document at all'}"
@@ -192,10 +193,10 @@ Config = str | os.PathLike[str] | ConfigSource | Sequence[str | os.PathLike[str]
 def source_of(
     config: Config | None, settings: MeshSettings, environ: Mapping[str, str] | None = None
 ) -> ConfigSource:
-    """Return the source that `config` stands for; None stands for that of the settings.
+    """Return the source for `config`; None means that of the settings.
 
     Raises:
-        ConfigError: it is a cluster, and the library for that is not installed.
+        ConfigError: it is a cluster, and the library for Kubernetes is not installed.
     """
     if config is None:
         config = settings.config
@@ -223,7 +224,7 @@ def source_of(
 
 def _cluster_source(config: str) -> ConfigSource:
     try:
-        # Imported by name: nothing here depends on an integration.
+        # Imported by name: this package does not depend on integrations.
         module = importlib.import_module("llm_mesh_kubernetes")
     except ModuleNotFoundError as exc:
         if exc.name not in ("llm_mesh_kubernetes", "kubernetes_asyncio"):

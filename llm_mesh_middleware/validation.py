@@ -53,7 +53,7 @@ class Report:
 
     @property
     def is_usable(self) -> bool:
-        """Whether a mesh would serve something with these manifests."""
+        """Whether a mesh could serve requests with these manifests."""
         return bool(self.hosts)
 
     def lines(self) -> Iterator[str]:
@@ -71,7 +71,7 @@ class Report:
         return json.dumps(told, indent=2)
 
     def summary(self) -> str:
-        """Say in one line what was found."""
+        """Summarise the report in one line."""
         counts = Counter(problem.severity for problem in self.problems)
         parts = [f"{count} {name}{'s' * (count > 1)}" for name, count in sorted(counts.items())]
         if self.hosts is not None:
@@ -93,7 +93,7 @@ def validate(
         config: as `Mesh` takes it.
         settings: what this process is: its labels, namespace and gateways.
         environ: where `${NAME}` is looked up; by default the environment of the process.
-        needs_keys: False treats unset variables, key files and Secrets as if they were there.
+        needs_keys: False treats unset variables, missing key files and Secrets as if they existed.
     """
     environ = os.environ if environ is None else environ
     if not needs_keys:
@@ -120,7 +120,7 @@ def validate(
 
 
 def report_status(status: MeshStatus) -> Report:
-    """Report the configuration of a mesh that exists."""
+    """Report on the configuration of an existing mesh."""
     return Report(
         status.problems, None if status.state == "stale" else status.hosts, len(status.hosts)
     )
@@ -156,7 +156,7 @@ class _Unset(Mapping[str, str]):
 
 
 def _keyless(manifest: Manifest) -> tuple[Problem, ...]:
-    """Give advice on a manifest whose keys were replaced: on routes alone."""
+    """Give advice on the routes of a manifest whose keys were replaced."""
     routes = tuple(each for each in manifest.resources if not isinstance(each.model, LLMProvider))
     return advise(replace(manifest, resources=routes))
 
@@ -166,7 +166,7 @@ def _without_keys(resource: Resource) -> Resource:
 
 
 def _with_key(value: Any) -> Any:
-    """Replace each `apiKeyFrom` below a model by a key that is there."""
+    """Replace each `apiKeyFrom` below a model by a placeholder key."""
     if isinstance(value, tuple):
         return tuple(map(_with_key, value))
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What a mesh is made of, put together.
+"""The parts of a mesh, put together.
 
 settings ─┬─> access, exchange policy
           ├─> TLS contexts ──> HTTP clients ─┐
@@ -122,7 +122,7 @@ class Assembly:
             await self._own_store.aclose()
 
     def begin_process(self) -> None:
-        """Be usable in a forked child."""
+        """Reset per-process state in a forked child."""
         self.live.begin_process()
         self._state = self._make_state()
         self.serving.begin_process(self._state)
@@ -131,9 +131,10 @@ class Assembly:
         return MeshState(threading.RLock, log_change, self._store)
 
     def _adopt(self, table: RoutingTable) -> None:
-        """Make ready for `table`: read trust stores and certificates, forget what is gone.
+        """Prepare for `table`: read trust stores and certificates, drop removed providers and
+        routes.
 
-        A trust store takes a while to read, and a file may be wrong: better now than by a request.
+        A trust store takes a while to read, and a file may be invalid: requests must not find out.
         """
         upstreams = [
             backend.upstream

@@ -1,4 +1,4 @@
-"""What the application says of the calls it is about to make, in the context that makes them."""
+"""The application's attributes of its calls, kept in the context that makes them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NONE: Attributes = MappingProxyType({})
 _NOBODY: Mapping[object, Attributes] = MappingProxyType({})
 _NO_SOURCE: Mapping[object, Source] = MappingProxyType({})
 
-# By mesh: one that is used inside another's context has attributes of its own.
+# By mesh: one that is used inside the context of another has its own attributes.
 _stated: ContextVar[Mapping[object, Attributes]] = ContextVar(
     "llm_mesh_attributes", default=_NOBODY
 )
@@ -37,20 +37,20 @@ def check_attributes(attributes: Mapping[str, object]) -> None:
 
 @contextlib.contextmanager
 def stated(owner: object, attributes: Attributes) -> Iterator[None]:
-    """Inside, `attributes` hold for the calls of `owner`; they override those of the outside."""
+    """Set attributes of the calls of `owner` made inside; they override outer ones."""
     outer = _stated.get()
     token = _stated.set({**outer, owner: {**outer.get(owner, _NONE), **attributes}})
     try:
         yield
     finally:
-        # A generator that is closed elsewhere ends in another context, which never had them.
+        # A generator may be closed in another context, which never had them.
         with contextlib.suppress(ValueError):
             _stated.reset(token)
 
 
 @contextlib.contextmanager
 def stated_by(owner: object, source: Source) -> Iterator[None]:
-    """Inside, calls of `owner` ask `source`, a port and what it is asked, for attributes."""
+    """Let calls of `owner` made inside ask `source`, a port and its request, for attributes."""
     token = _sources.set({**_sources.get(), owner: source})
     try:
         yield
@@ -60,10 +60,10 @@ def stated_by(owner: object, source: Source) -> Iterator[None]:
 
 
 def attributes_for(owner: object) -> Attributes:
-    """Return the attributes that are stated here and now."""
+    """Return the attributes of the current context."""
     return _stated.get().get(owner, _NONE)
 
 
 def source_for(owner: object) -> Source | None:
-    """Return whom to ask for attributes here and now, if anybody."""
+    """Return the source of attributes of the current context, if any."""
     return _sources.get().get(owner)

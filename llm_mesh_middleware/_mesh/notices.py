@@ -1,4 +1,4 @@
-"""Warnings about what goes wrong in silence, each logged once or once a minute."""
+"""Warnings about silent failures, each logged once or once a minute."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NEAR = 0.85
 
 
 class RefusedKeys:
-    """Logs that a provider refuses the configured key: to the client it looks like its own fault.
+    """Logs that a provider rejects the configured key, which the client would blame on itself.
 
     At most once a minute a provider.
     """
@@ -29,7 +29,7 @@ class RefusedKeys:
         self._warnings = Seldom()
 
     def __call__(self, host: str, status: int) -> None:
-        """Take note of a response with status 401 or 403."""
+        """Log a response with status 401 or 403."""
         if not self._warnings.allows(host, self._clock()):
             return
         logger.warning(
@@ -41,13 +41,13 @@ class RefusedKeys:
 
 
 class MisspeltHosts:
-    """Logs once that a host is called directly whose name is nearly that of a virtual host."""
+    """Logs once if a host that is called directly looks like a misspelt virtual host."""
 
     def __init__(self) -> None:
         self._seen: set[bytes] = set()
 
     def check(self, authority: bytes, known: Callable[[], Iterable[str]]) -> None:
-        """Take note of a call to a host that is not a virtual host."""
+        """Check a call to a host that is not a virtual host."""
         if authority in self._seen or len(self._seen) >= _MAX_HOSTS:
             return
         self._seen.add(authority)

@@ -1,4 +1,4 @@
-"""Log lines that many requests may cause, once a minute for each cause."""
+"""Limits log lines that many requests can cause to one a minute for each cause."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ _MAX_TEXT = 128
 
 
 class Seldom:
-    """Allows something once a minute for each cause; of two threads both may be allowed."""
+    """Allows something once a minute for each cause; a race of two threads may allow both."""
 
     def __init__(self) -> None:
         self._last: dict[str, float] = {}
 
     def allows(self, cause: str, now: float) -> bool:
-        """Return whether the last time for `cause` is long enough ago; `now` is in seconds."""
+        """Return whether `cause` was not allowed within the last minute; `now` is in seconds."""
         cause = cause[:_MAX_TEXT]
         last = self._last.get(cause)
         if last is not None and now - last < _EVERY_S:
             return False
         if len(self._last) >= _MAX_CAUSES:
             self._last = {each: at for each, at in list(self._last.items()) if now - at < _EVERY_S}
-            if len(self._last) >= _MAX_CAUSES:  # whoever makes up causes hears no more of it
+            if len(self._last) >= _MAX_CAUSES:  # a client that invents causes is no longer logged
                 return False
         self._last[cause] = now
         return True

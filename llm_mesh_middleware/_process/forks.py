@@ -1,6 +1,6 @@
-"""What a forked child begins anew: it has its parent's locks, but not the threads that hold them.
+"""State that a forked child resets: it has its parent's locks, but not the threads that hold them.
 
-Whatever may be held, open or under way while a process forks is told of here, and nowhere else.
+Everything that may be held, open or running during a fork is registered here.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ __all__ = ["ForkLock", "follow_forks"]
 
 
 class Owner(Protocol):
-    """Somebody with something that is one process's own."""
+    """An object with per-process state."""
 
     def _begin_process(self) -> None:
-        """In a forked child, before anything else happens: leave to the parent what is its own."""
+        """Reset per-process state, in a forked child before anything else runs."""
 
 
 def follow_forks(owner: Owner) -> None:
-    """Have `owner` begin anew in every forked child, for as long as there is anybody to hold it."""
+    """Reset `owner` in every forked child, for as long as it is referenced."""
     _owners.add(owner)
 
 
 class ForkLock:
-    """`with lock.of_process:` for a lock that is free in a child, whoever held it in the parent.
+    """A lock that is free in a child, even if it was held in the parent: `with lock.of_process:`.
 
-    Reentrant, as a signal handler or a finalizer may come in the midst of what it guards. Whoever
-    is inside while it forks by itself leaves the lock that it has entered.
+    Reentrant, because a signal handler or a finalizer may interrupt guarded code. A holder that
+    forks itself releases the lock that it has entered.
     """
 
     __slots__ = ("__weakref__", "of_process")
