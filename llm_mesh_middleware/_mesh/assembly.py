@@ -74,7 +74,7 @@ class Assembly:
         self._settings = settings
         self._contexts = TLSContexts(settings.ca_file)
         self._own_store = _open_store(settings) if store is None else None
-        self._store = store or self._own_store
+        self._store = self._own_store if store is None else store
         self._state = self._make_state()
         self._clients = UpstreamClients(
             self._contexts,
