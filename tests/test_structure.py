@@ -38,8 +38,8 @@ MAY_NAME = (
 )
 # Members that only a package of one vendor may name, in `_dialects` too.
 OWN_NAMES = {
-    re.compile(r"\b(choices|prompt_tokens|completion_tokens)\b"): "openai_chat/",
-    re.compile(r"\b(stop_reason|message_delta)\b"): "anthropic/",
+    re.compile(r"\b(choices|prompt_tokens|completion_tokens)\b"): ("openai_chat/",),
+    re.compile(r"\b(stop_reason|message_delta)\b"): ("anthropic/", "bedrock/"),  # the same models
 }
 
 
@@ -80,10 +80,14 @@ def test_no_package_is_overfull() -> None:
     assert {str(p): size for p, size in sizes.items() if size > FULLEST_PACKAGE} == {}
 
 
+# A line of a map: indented, of a table, or with arrows.
+_DRAWN = re.compile(r"^(    |\|)|[─│┌└├▼►]|-->")
+
+
 def _code_and_comments(source: str) -> tuple[int, int]:
     """Count lines of code and of explanation.
 
-    Comments explain, and so do maps, which are indented or tabular lines of a module's docstring.
+    Comments explain, and so do maps, which are the drawn lines of a module's docstring.
     Comments for tools do not.
     """
     tree = ast.parse(source)
@@ -99,7 +103,7 @@ def _code_and_comments(source: str) -> tuple[int, int]:
         if isinstance(node, documented) and ast.get_docstring(node) is not None:
             code.difference_update(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
     head = ast.get_docstring(tree, clean=False) or ""
-    return len(code), comments + sum(line.startswith(("    ", "|")) for line in head.splitlines())
+    return len(code), comments + sum(_DRAWN.search(line) is not None for line in head.splitlines())
 
 
 def test_lines_of_code_and_explanation_are_counted() -> None:
@@ -133,11 +137,11 @@ def test_names_of_vendors_stay_in_their_dialects() -> None:
     assert [line for module in outside for line in _lines_with(VENDORS_NAMES, module)] == []
 
 
-@pytest.mark.parametrize("pattern", OWN_NAMES, ids=OWN_NAMES.get)
+@pytest.mark.parametrize("pattern", OWN_NAMES, ids=lambda pattern: OWN_NAMES[pattern][0])
 def test_a_dialect_alone_knows_its_members(pattern: re.Pattern[str]) -> None:
     # `texts` lists names that are opaque to guards, whatever the dialect.
     others = [m for m in MODULES if _name(m).startswith("_dialects/") and m.stem != "texts"]
-    own = f"_dialects/{OWN_NAMES[pattern]}"
+    own = tuple(f"_dialects/{package}" for package in OWN_NAMES[pattern])
     found = [_lines_with(pattern, m) for m in others if not _name(m).startswith(own)]
     assert [line for lines in found for line in lines] == []
 

@@ -1,4 +1,4 @@
-"""Warnings about what is allowed in manifests but rarely meant; for validation, not for serving.
+"""Warnings about valid but probably unintended manifests; for validation, not for serving.
 
 Nothing here depends on the workload: a rule that hides another does so everywhere.
 """
@@ -32,14 +32,14 @@ _WARNING: Literal["warning"] = "warning"
 
 @dataclass(frozen=True, slots=True)
 class _Reach:
-    """The requests that a match takes: from which workloads, with what in them."""
+    """The requests that a match covers: from which workloads, with which properties."""
 
     conditions: Mapping[tuple[str, str], StringTest]
     labels: Mapping[str, str]
     gateways: frozenset[str]
 
     def covers(self, other: _Reach) -> bool:
-        """Whether it certainly takes every request that `other` takes."""
+        """Return whether it certainly matches every request that `other` matches."""
         return (
             self.labels.items() <= other.labels.items()
             and self.gateways >= other.gateways
@@ -51,7 +51,7 @@ class _Reach:
 
 
 def advise(manifest: Manifest) -> tuple[Problem, ...]:
-    """Warn of rules that are never reached, routes that leave requests over, and literal keys."""
+    """Warn of unreachable rules, routes that do not cover all requests, and literal keys."""
     return tuple(
         problem
         for resource in manifest.resources
@@ -66,7 +66,7 @@ def advise(manifest: Manifest) -> tuple[Problem, ...]:
 
 
 def _implies(special: StringTest, general: StringTest) -> bool:
-    """Whether every text that passes `special` passes `general`."""
+    """Return whether every text that passes `special` passes `general`."""
     if isinstance(general, Present) or special == general:
         return True
     if isinstance(special, Exact):
@@ -117,7 +117,7 @@ def _reach(match: RouteMatch, gateways: frozenset[str]) -> _Reach:
 def _blockers(
     reaches: tuple[_Reach, ...], earlier: list[tuple[str, tuple[_Reach, ...]]]
 ) -> list[str]:
-    """Return the earlier rules that together match everything it does, or none."""
+    """Return the earlier rules that together match everything that it does, or none."""
     names: dict[str, None] = {}
     for reach in reaches:
         taker = next(

@@ -1,4 +1,4 @@
-"""Compile `RouteMatch` to conditions; labels and gateways are decided here, once."""
+"""Compile `RouteMatch` to conditions; labels and gateways are evaluated here, once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Workload", "compile_match", "in_gateways", "string_test", "subjects"
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """This process as manifests see it: its labels, namespace and gateway names."""
+    """This process as a workload: its labels, namespace and gateway names."""
 
     labels: Mapping[str, str]
     namespace: str = "default"
@@ -80,7 +80,7 @@ def subjects(match: RouteMatch) -> Iterator[tuple[str, str, tuple[str, ...], Str
 
 
 def string_test(wanted: StringMatch) -> StringTest:
-    """Return the test that the manifest asks for.
+    """Return the test of a manifest's string match.
 
     Raises:
         ValueError: its regular expression cannot be used.

@@ -1,4 +1,4 @@
-"""Compile all documents together: check that hosts are unique, resolve references, order rules.
+"""Compile all documents together: check for unique hosts, resolve references, order rules.
 
 Problems of every document are collected; a table is made only if none is an error.
 
@@ -83,7 +83,7 @@ def compile_manifest(
     """Resolve a manifest for one workload.
 
     Args:
-        manifest: documents as they were read and applied, with the problems found so far.
+        manifest: the documents as read and applied, with the problems found so far.
         workload: what selectors, source labels and gateways are matched against.
         endpoints: provider host -> base URL to connect to instead.
         timeouts: defaults for rules without timeouts.
@@ -102,7 +102,7 @@ def compile_manifest(
 
 
 def explain_unserved(manifest: Manifest, workload: Workload) -> tuple[Problem, ...]:
-    """Say of each document why a process that serves none of them does not serve it."""
+    """Report for each document why this process does not serve it, if it serves none."""
     return tuple(_unserved(resource, workload) for resource in manifest.resources)
 
 
@@ -213,7 +213,7 @@ class _Compiler:
                     self.problems.append(remnant.problem(path, message))
 
     def _concerns_us(self, resource: Resource, route: LLMRoute) -> bool:
-        """Whether a gateway of the route, or of a match that overrides them, is this process's."""
+        """Return whether the route, or a match's override, names a gateway of this process."""
         named = [route.spec.gateways]
         named += [
             match.gateways for rule in route.spec.rules for match in rule.matches if match.gateways
@@ -266,7 +266,7 @@ class _Compiler:
                 weight = ref.weight or 0 if ref.priority in weighted else 1
                 policy = self.policies.of_backend(resource, rule.name or "", owner)
                 backends.append(Backend(upstream, weight, ref.priority, policy))
-        # Some are missing: there will be no table, and what is left may add up to no weight.
+        # Some are missing: there will be no table, and the weights left may add up to 0.
         return backends if len(backends) == len(rule.backend_refs) else []
 
     def _direct_host(self, provider: CompiledProvider) -> VirtualHost:
@@ -331,7 +331,7 @@ class _Compiler:
                 )
 
     def _add_aliases(self, resource: Resource, host: str) -> None:
-        """Make a short name reachable by the names that Kubernetes gives a Service."""
+        """Make a short name reachable by the DNS names of a Kubernetes Service."""
         if "." in host or host == "*":
             return
         for tail in ("", ".svc", ".svc.cluster.local"):

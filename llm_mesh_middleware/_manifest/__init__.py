@@ -1,4 +1,4 @@
-"""From YAML text to models that know where they were written."""
+"""Parse YAML text to models that know their places."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ _GROUPS = tuple(
         if kind != "InferencePool"
     }
 )
-# Kinds of the same group that a mesh on Kubernetes has and this one does without.
+# Kinds of the same API group that this mesh ignores.
 _OTHER_KIND = "ASM"
 _HOST: Path = ("spec", "host")
 _KEPT_METADATA = ("name", "namespace")
@@ -73,7 +73,7 @@ class Resource:
     namespace: str
     name: str
     source: str = field(default=PYTHON, compare=False)
-    # What is compared and shown is the model; the nodes hold the text of its keys.
+    # Only the model is compared and shown; the nodes hold the text of API keys.
     root: Node | None = field(default=None, repr=False, compare=False)
 
     @classmethod
@@ -85,7 +85,7 @@ class Resource:
         source: str = PYTHON,
         root: Node | None = None,
     ) -> Resource:
-        """Return a model as a resource; one made in Python has no source and no nodes."""
+        """Return a resource for a model made in Python, without source and nodes."""
         metadata = model.metadata
         return cls(model, metadata.namespace or default_namespace, metadata.name, source, root)
 
@@ -104,7 +104,7 @@ class Resource:
         return Problem(self.source, line, column, format_field(path), message, severity)
 
     def has_literal(self, path: Path) -> bool:
-        """Whether a file has literal text at the path, without `${NAME}`."""
+        """Return whether a file has literal text at the path, without `${NAME}`."""
         node = None if self.root is None else find(self.root, path)
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
             return False
@@ -226,7 +226,7 @@ class _DocumentReader:
         for flaw in self._document.flaws:
             self._add(flaw.line, flaw.column, flaw.path, flaw.message)
         if not self._document.is_complete:
-            return None  # what is missing now would be reported as missing in the text
+            return None  # fields missing now would be reported as missing in the text
         data = self._value(_without_ignored(self._root), ())
         model = None
         try:
@@ -308,7 +308,7 @@ class _DocumentReader:
         if isinstance(node, nodes.Sequence):
             return [self._value(item, (*path, index)) for index, item in enumerate(node.items)]
         if node.value is None and _is_in_a_match(path):
-            # Elsewhere null is as good as absent. Here it would make a condition disappear.
+            # Elsewhere null means absent. Here it would make a condition disappear.
             self._complain(path, "has no value; write {} for a header that must only be present")
             self._unresolved.add(path)
         if not isinstance(node.value, str):
@@ -325,7 +325,7 @@ class _DocumentReader:
         if path in self._unresolved:
             return
         if error["type"] == "too_short" and isinstance(node, nodes.Sequence) and node.items:
-            return  # its items are at fault, and reported
+            return  # the problems of its items are reported
         if error["type"] == "extra_forbidden":
             self._report_unknown(model, path)
             return

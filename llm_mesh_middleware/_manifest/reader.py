@@ -65,8 +65,8 @@ def read(text: str) -> Stream:
     try:
         loader = yaml.SafeLoader(text)
     except ReaderError as exc:
-        # It looks for bad characters in the whole text first. What ends before them is still good;
-        # the last document of that part may have been cut.
+        # It first checks the whole text for bad characters. Documents that end before them are
+        # still valid; the last one may have been cut.
         before = text[: exc.position]
         message = f"the character U+{exc.character:04X} is not allowed in YAML"
         return Stream(read(before).documents[:-1], Flaw(*_place(before), message))
@@ -92,7 +92,7 @@ def _place(text: str) -> tuple[int, int]:
 
 def _syntax_flaw(error: yaml.MarkedYAMLError) -> Flaw:
     mark = error.problem_mark or error.context_mark
-    # The one message of PyYAML with a piece of the text in it, which may be a key without quotes.
+    # The only message of PyYAML that quotes the text, which may be a key without quotes.
     undefined_tag = "tag handle" in (error.problem or "")
     problem = "YAML tags are not supported" if undefined_tag else error.problem
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -117,7 +117,7 @@ def _documents(loader: yaml.SafeLoader) -> Iterator[Document]:
 
 @dataclass(slots=True)
 class _Frame:
-    """A list or mapping that is not complete yet."""
+    """An incomplete list or mapping."""
 
     line: int
     column: int
@@ -186,7 +186,7 @@ class _Builder:
         self._frames.append(_Frame(line, column, event.anchor, is_mapping))
 
     def _alias(self, anchor: str | None, line: int, column: int) -> Node:
-        """Return the node of an alias, at the place of the alias; what is below is shared."""
+        """Return the node of an alias, at the place of the alias; its content is shared."""
         target = self._anchors.get(anchor or "")
         self._expanded += 0 if target is None else target.size
         if target is not None and self._expanded <= _MAX_EXPANDED_NODES:
@@ -240,7 +240,7 @@ class _Builder:
             message = f"a key must be a string{advice}"
         elif key.value in entries:
             first = entries[key.value].line
-            # The first one stands, so nothing is missing.
+            # The first one is kept, so nothing is missing.
             message = f"the key is given twice: in line {first} and again in line {key.line}"
             self._note(key.line, key.column, message)
             return

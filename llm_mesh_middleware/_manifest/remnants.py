@@ -1,7 +1,7 @@
-"""What can still be checked of a route that is faulty: its patterns and references.
+"""The parts of a faulty route that can still be checked: its patterns and references.
 
-A misspelt field must not hide a bad regular expression or an unknown provider beside it, or a user
-needs one run for each.
+A misspelt field must not hide a bad regular expression or an unknown provider next to it: a user
+would need one run for each.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Remnant:
 def remnant_of(root: Node, source: str, *, skip: Callable[[Path], bool]) -> Remnant:
     """Collect what can be checked below the rules of a document.
 
-    `skip` says of a path whether something is wrong with it already.
+    `skip` returns whether a path already has a problem.
     """
     patterns: list[tuple[Path, str]] = []
     hosts: list[tuple[Path, str]] = []

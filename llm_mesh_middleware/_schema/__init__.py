@@ -1,3 +1,3 @@
-"""What configuration is made of: the models below `spec`, checks of values, wording of faults."""
+"""The schema of documents: the models below `spec`, checks of values, wording of problems."""
 
 from __future__ import annotations

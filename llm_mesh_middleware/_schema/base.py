@@ -1,4 +1,4 @@
-"""What all models of the documents share: strictness, camelCase, types that occur often."""
+"""The base of all models of documents: strictness, camelCase, common types."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _to_camel(name: str) -> str:
 
 
 class Wire(BaseModel):
-    """A mapping in a document: nothing unknown, nothing converted, never changed."""
+    """A mapping in a document: no unknown fields, no conversions, immutable."""
 
     model_config = ConfigDict(
         alias_generator=_to_camel,
@@ -38,5 +38,5 @@ class Wire(BaseModel):
         frozen=True,
         strict=True,
         hide_input_in_errors=True,
-        defer_build=True,  # on first use: importing the package stays cheap
+        defer_build=True,  # built on first use, to keep the import fast
     )

@@ -1,6 +1,6 @@
 """JSON Schema (2020-12) of the documents, for editors and for Kubernetes.
 
-What a schema cannot say (references, exactly one of several fields) is left to `validate`.
+A schema cannot express everything: `validate` checks references, and exactly one of several fields.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Messages for faults in configuration: the field, the value as written, the advice.
+"""Messages of configuration problems: the field, the value as written, the advice.
 
-pydantic finds the faults. Its own messages are written for programmers and may repeat the input, so
-a user sees one only for a kind of fault that no table here covers.
+pydantic finds the problems. Its own messages are for programmers and may repeat the input, so a
+user only sees one if no table here covers the kind of problem.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def format_field(path: Path) -> str:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Suggest the name that was meant, or list the choices; for the end of a sentence."""
+    """Suggest a similar name, or list the valid ones; for the end of a sentence."""
     by_letters = {_letters(candidate): candidate for candidate in known}
     near = difflib.get_close_matches(_letters(name), by_letters, n=1)
     if near:
@@ -97,7 +97,7 @@ def _letters(name: str) -> str:
 
 
 def fault_at(path: Path, message: str) -> PydanticCustomError:
-    """Return an error for a validator, at a path below the value that is being checked."""
+    """Return an error for a validator, at a path below the checked value."""
     return PydanticCustomError("mesh_fault", "{message}", {"message": message, "below": path})
 
 
@@ -109,12 +109,12 @@ def field_path(error: ErrorDetails) -> Path:
 
 
 def is_about_a_key(error: ErrorDetails) -> bool:
-    """Whether the last key of the path is wrong rather than its value."""
+    """Return whether the last key of the path is wrong rather than its value."""
     return error["type"] == "extra_forbidden" or error["loc"][-1:] == (_KEY_MARK,)
 
 
 def say(error: ErrorDetails, given: Given | None = None) -> str:
-    """Return the message for an error of pydantic."""
+    """Return the message for a pydantic error."""
     kind, context = error["type"], error.get("ctx", {})
     if kind == "missing":
         return "is missing"

@@ -1,4 +1,4 @@
-"""A request's body, read whole under limits of size and time."""
+"""Read a request body, within limits of size and time."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ GONE = "the client went away"
 
 
 async def read_body(receive: Receive, *, max_bytes: int, timeout_s: float) -> bytes:
-    """Return the whole body; the time limit is on all of it, so a dripped one ends too.
+    """Return the whole body; the timeout covers all of it, so a slow one ends too.
 
-    The clock starts when the body has to be waited for, which is rare.
+    The timeout starts when the body has to be waited for, which is rare.
 
     Raises:
-        ClientDisconnected: the client did not wait.
-        RequestTooLarge: there is more than `max_bytes` of it.
-        RequestTimeout: it was not there in time.
+        ClientDisconnected: the client disconnected.
+        RequestTooLarge: it is longer than `max_bytes`.
+        RequestTimeout: it did not arrive in time.
     """
     try:
         return await within(timeout_s, _read(receive, max_bytes))

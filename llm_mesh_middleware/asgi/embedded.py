@@ -30,7 +30,7 @@ async def aserve_scope(
         inbound: the adapter's.
         addressed: what `address_scope` returned.
         scope: the request's scope.
-        native: the request as the framework has it, for the application's callables.
+        native: the framework's request, for the application's callables.
         read: returns at most so many bytes of the body.
     """
     request = request_of(addressed, scope, native)
@@ -38,7 +38,7 @@ async def aserve_scope(
 
 
 class BodyReader:
-    """The port to a body that the framework has read, or reads without waiting."""
+    """The port for a body that the framework has read, or reads without waiting."""
 
     __slots__ = ("_read",)
 

@@ -11,15 +11,15 @@ from .protocol import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["Lifespan"]
 
-# However short the reload interval is, an idle process does not look more often.
+# An idle process checks at most this often, however short the reload interval is.
 _SHORTEST_S = 0.05
 
 
 class Lifespan:
     """The app's own lifespan, with the mesh's connections closed before it ends.
 
-    An app that takes no part in it, or refuses the scope outright as Django's handler does, has it
-    completed here: the server would else never tell that it is shutting down.
+    For an app that ignores it, or rejects the scope as Django's handler does, it is completed here:
+    otherwise the server would not send its shutdown.
     """
 
     def __init__(self, mesh: Mesh, receive: Receive, send: Send) -> None:
@@ -39,7 +39,7 @@ class Lifespan:
         try:
             await app(scope, self._receive, self._send)
         except Exception:
-            if self._phase is not None:  # a start-up that failed, not a scope that is refused
+            if self._phase is not None:  # a failed start-up rather than a rejected scope
                 raise
         while not self._has_answered:
             phase = self._phase or (await self._server_receive())["type"]
@@ -63,7 +63,7 @@ class Lifespan:
 
 @contextmanager
 def _followed(mesh: Mesh) -> Iterator[None]:
-    """Reload changed manifests while no request comes, so that a revoked key is not kept in use.
+    """Reload changed manifests without requests too, so that a revoked key does not stay in use.
 
     A thread rather than a task: reading files and compiling must not hold up the event loop.
     """

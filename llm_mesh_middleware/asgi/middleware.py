@@ -1,4 +1,4 @@
-"""The middleware itself: whose request is it?"""
+"""The ASGI middleware: it serves virtual hosts, and passes everything else to the app."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class LLMMeshMiddleware:
 
         Args:
             app: the ASGI application.
-            **options: see `AdapterOptions`; its callables are given the scope.
+            **options: see `AdapterOptions`; its callables get the scope.
         """
         self.app = app
         self._inbound: Inbound[Scope] = Inbound(options)
@@ -37,10 +37,10 @@ class LLMMeshMiddleware:
 
     @property
     def mesh(self) -> Mesh:
-        """The mesh behind this middleware, made on first use.
+        """The mesh behind this middleware, created on first use.
 
-        Not made by the constructor: Starlette calls that inside the lifespan, where servers take an
-        exception for an app without lifespan and start all the same.
+        The constructor does not create it: Starlette calls that inside the lifespan, where servers
+        mistake an exception for an app without lifespan, and start anyway.
 
         Raises:
             ConfigError: the configuration cannot be used.
@@ -77,9 +77,9 @@ class LLMMeshMiddleware:
             await responder.respond()
 
     def interrupt(self) -> None:
-        """End what is under way: a stream with its `error` event, anything else with 503.
+        """End running requests: a stream with an `error` event, anything else with 503.
 
-        For a server that is shutting down and has waited long enough; called in its event loop.
+        For a server at the end of its grace period; called in its event loop.
         """
         for interrupt in list(self._interrupts):
             interrupt.fire(ServerShutdown())

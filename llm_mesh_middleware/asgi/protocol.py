@@ -1,4 +1,4 @@
-"""The ASGI specification's own types, spelled out: a framework is not imported for them."""
+"""The types of the ASGI specification, without importing a framework."""
 
 from __future__ import annotations
 

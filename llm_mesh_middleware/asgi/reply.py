@@ -9,14 +9,14 @@ from ..inbound import AsyncDelivery
 
 __all__ = ["AsyncReply"]
 
-# The server's own business, and no field at all in HTTP/2 (RFC 9113 8.2.2).
+# The server sets these itself, and HTTP/2 does not have them (RFC 9113 8.2.2).
 _SERVERS_OWN = frozenset((b"connection",))
 
 
 class AsyncReply:
-    """Iterate it once, and close it on every path: `aclose` closes the upstream connection.
+    """A reply: iterate it once, and close it on every path, to close the upstream connection.
 
-    An iteration that ends, fails or is cancelled has closed it already.
+    An iteration that ends, fails or is cancelled closes it.
     """
 
     __slots__ = ("_delivery", "headers", "is_closed", "is_stream", "status")

@@ -2,10 +2,9 @@
 
     respond   read body ─> serve ──────> send head ─> send pieces ─> end
     client    ············ watched: a client that leaves interrupts ·····
-    server    may interrupt (graceful shutdown) or cancel (end of its patience)
+    server    may interrupt (graceful shutdown) or cancel (end of its grace period)
 
-An interrupt before the head becomes a reply of its own, one in the midst of a stream its last
-event.
+An interrupt before the head becomes an error reply, one during a stream its last event.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from .scope import request_of
 
 __all__ = ["Responder"]
 
-# How long a client that does not read may keep a process from ending, when told that it ends.
+# How long a client that does not read may delay the end of a process.
 _LAST_WORDS_S = 1.0
 
 
@@ -52,7 +51,7 @@ class Responder:
         self._watch: asyncio.Task[None] | None = None
 
     async def respond(self) -> None:
-        """Answer, or fall silent if the client goes away."""
+        """Send the reply, or stop if the client disconnects."""
         try:
             with Interrupt() as interrupt:
                 self._interrupts.add(interrupt)
@@ -64,7 +63,7 @@ class Responder:
                         self._watch.cancel()
         except AnswerableError as error:
             await self._send_whole(refusal(error, self._addressed.operation))
-        except asyncio.CancelledError:  # by the server, at the end of its patience
+        except asyncio.CancelledError:  # by the server, at the end of its grace period
             if not self._has_reply:
                 with contextlib.suppress(TimeoutError, OSError):
                     async with asyncio.timeout(_LAST_WORDS_S):
@@ -91,7 +90,8 @@ class Responder:
             else:
                 await self._send_whole(delivery.reply)
         finally:
-            interrupt.disarm()  # a client that leaves after its reply must not leave a connection
+            interrupt.disarm()  # a client that leaves after its reply must not leave an open
+            # connection
             await delivery.aclose()
 
     async def _stream(self, delivery: AsyncDelivery, interrupt: Interrupt) -> None:
@@ -111,7 +111,7 @@ class Responder:
                 raise
 
     async def _break_off(self, delivery: AsyncDelivery) -> None:
-        """The server ends before the stream does, and a silent end would pass for a whole one."""
+        """Send a last event: without it, a stream cut by a shutdown would look complete."""
         last = await delivery.end(ServerShutdown())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WORDS_S):
@@ -132,7 +132,7 @@ class Responder:
         await self._send(message)
 
     async def read_body(self, max_bytes: int, interrupt: Interrupt) -> bytes:
-        """Return the body; from then on a client that leaves interrupts."""
+        """Return the body; after that, a client that disconnects interrupts."""
         body = await read_body(
             self._receive, max_bytes=max_bytes, timeout_s=self._settings.request_timeout
         )
@@ -140,7 +140,7 @@ class Responder:
         return body
 
     async def _watch_client(self, interrupt: Interrupt) -> None:
-        """After the body, the only thing left to receive is that the client is gone."""
+        """Wait for the client to disconnect, the only message after the body."""
         try:
             while (await self._receive())["type"] != "http.disconnect":
                 pass

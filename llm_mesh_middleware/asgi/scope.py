@@ -1,4 +1,4 @@
-"""What an ASGI scope says of a request."""
+"""Read requests from ASGI scopes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def address_scope(
     hosts = [value for name, value in scope["headers"] if name == b"host"]
     if len(hosts) == 1 and scope["path"][:1] == "/" and find(hosts[0]) is None:
         return None
-    # Servers put `root_path` before an absolute target too.
+    # Servers prepend `root_path` to an absolute target too.
     target = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
     authority, path = split_target(scope.get("method", "GET"), target)
     return address(find, hosts, authority, path)

@@ -10,36 +10,13 @@ from typing import Any
 import click
 
 from .. import __version__
-from ..exceptions import ConfigError
 from .options import explain_options, read_address, validate_options, view_options
+from .user_errors import UserErrors
 
 __all__ = ["main"]
 
 
-_INSTALL = "install llm-mesh-middleware[cli]"
-_EXTRA = ("httptools", "rich", "trustme", "uvicorn")
-
-
-class _Group(click.Group):
-    """Ends with exit code 1, without a traceback, for errors that a user can fix.
-
-    These are a bad configuration, whose problems are printed one a line, and a missing library.
-    """
-
-    def invoke(self, ctx: click.Context) -> object:
-        try:
-            return super().invoke(ctx)
-        except ConfigError as exc:
-            click.echo(exc, err=True)
-            sys.exit(1)
-        except ModuleNotFoundError as exc:
-            name = (exc.name or "").partition(".")[0]
-            if name not in _EXTRA:
-                raise
-            raise click.ClickException(f"{name} is missing: {_INSTALL}") from exc
-
-
-@click.group(cls=_Group)
+@click.group(cls=UserErrors)
 @click.version_option(__version__, prog_name="llm-mesh")
 def main() -> None:
     """A service mesh for LLM traffic: routes, keys and HTTPS behind plain HTTP."""

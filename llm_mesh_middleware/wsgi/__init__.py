@@ -1,4 +1,4 @@
-"""The WSGI adapter: the middleware, what it reads from an environ, and what it answers with."""
+"""The WSGI adapter: the middleware, requests from environs, and replies."""
 
 from __future__ import annotations
 

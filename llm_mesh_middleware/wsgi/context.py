@@ -1,7 +1,7 @@
 """An application's response, iterated in the context that its request was served in.
 
-A server iterates a response after the application has returned, in its own context; what the mesh
-states for the calls of a request would be lost to a streamed response.
+A server iterates a response after the application has returned, in its own context; a streamed
+response would lose the attributes of its request.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["in_this_context"]
 
 
 def in_this_context(response: Iterable[bytes]) -> Iterable[bytes]:
-    """Return `response`, or if it is made piece by piece, an equal one bound to this context."""
+    """Return `response`, bound to this context if it is generated piece by piece."""
     if isinstance(response, list | tuple):
         return response
     return _Bound(response)
@@ -34,7 +34,7 @@ class _Bound:
         return self._context.run(next, self._pieces)
 
     def close(self) -> None:
-        """As PEP 3333 wants it: called on every path, if the response has it."""
+        """Close the response, as PEP 3333 requires on every path."""
         close = getattr(self._response, "close", None)
         if close is not None:
             self._context.run(close)

@@ -1,4 +1,4 @@
-"""What an environ says of a request (PEP 3333), on servers that each say it their own way."""
+"""Read requests from WSGI environs (PEP 3333), with the differences between servers."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ __all__ = [
 
 Environ = Mapping[str, Any]
 
-# Servers wait until a piece is whole. If no piece is longer than all before it, then one that drips
-# in takes no longer than they did, and the time limit is overrun by that much at most.
+# Servers wait until a piece is complete. If no piece is longer than all before it together, a slow
+# one takes about as long as they did, which bounds how far the timeout is exceeded.
 _FIRST_PIECE_BYTES, _PIECE_BYTES = 16, 64 * 1024
 _WITHOUT_PREFIX = (("CONTENT_TYPE", b"content-type"), ("CONTENT_LENGTH", b"content-length"))
 
@@ -33,8 +33,8 @@ def address_environ(
 ) -> Addressed | None:
     """Find the virtual host that an environ addresses, or None.
 
-    Some servers leave an absolute target whole in `PATH_INFO`, others keep only its path there and
-    the whole in `RAW_URI` or `REQUEST_URI`; two Host fields are joined by a comma.
+    Some servers put an absolute target in `PATH_INFO`, others only its path, with the target in
+    `RAW_URI` or `REQUEST_URI`; two Host fields are joined by a comma.
     """
     method = environ["REQUEST_METHOD"]
     path = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace")
@@ -63,7 +63,7 @@ def request_of(addressed: Addressed, environ: Environ) -> ClientRequest:
 
 
 class BodyReader:
-    """The port to the body of an environ."""
+    """The port for the body of an environ."""
 
     __slots__ = ("_environ", "_limit_s")
 
@@ -77,15 +77,15 @@ class BodyReader:
 
 
 def raw_target(environ: Environ) -> str:
-    """The request target as it was sent, where the server tells."""
+    """Return the request target as sent, if the server provides it."""
     target: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
     return target
 
 
 def read_headers(environ: Environ) -> Headers:
-    """The request's fields.
+    """Return the header fields of the request.
 
-    A field that was sent twice the server has joined already, by a comma and perhaps a space.
+    The server has already joined repeated fields, by a comma and perhaps a space.
     """
     fields = [
         (name[5:].replace("_", "-").lower().encode("latin-1"), value.encode("latin-1"))
@@ -99,9 +99,9 @@ def read_headers(environ: Environ) -> Headers:
 
 
 def read_body(environ: Environ, max_bytes: int, limit_s: float) -> bytes:
-    """The whole body; `limit_s` is looked at between two reads.
+    """Return the whole body; `limit_s` is checked between reads.
 
-    A client that sends nothing at all any more is the server's to end: it has the socket.
+    The server, which has the socket, must time out a client that stops sending.
 
     Raises:
         MalformedRequest: it ended before its length, or broke off.
@@ -110,10 +110,10 @@ def read_body(environ: Environ, max_bytes: int, limit_s: float) -> bytes:
     """
     length = environ.get("CONTENT_LENGTH")
     if length:
-        left = int(length)  # a number, and within the limit: that was looked at before
+        left = int(length)  # a number within the limit, as was checked before
     elif environ.get("wsgi.input_terminated"):
         left = max_bytes + 1
-    else:  # without either there is no way to know where a body would end
+    else:  # without either, the end of a body cannot be known
         return b""
     until = time.monotonic() + limit_s
     read, chunks, size = environ["wsgi.input"].read, [], _FIRST_PIECE_BYTES

@@ -22,11 +22,11 @@ class LLMMeshWSGIMiddleware:
     """Serves requests whose Host is a virtual LLM host; the app never sees them.
 
     All other traffic reaches the app with the very same `environ` and `start_response`. Upstream
-    calls are made in the thread of the request, without an event loop. A configuration that cannot
-    be used is raised by the constructor, which is where servers load an application.
+    calls are made in the thread of the request, without an event loop. The constructor raises if
+    the configuration cannot be used, so that servers fail to load the application.
 
-    One limit is WSGI's own: that a client has gone shows only when something is written to it.
-    Until then its upstream call goes on, for at most `LLM_MESH_IDLE_TIMEOUT` after the last byte.
+    WSGI has one limit: a disconnected client is only noticed when something is written to it. Until
+    then its upstream call continues, for at most `LLM_MESH_IDLE_TIMEOUT` after the last byte.
     """
 
     def __init__(self, app: WSGIApp, **options: Unpack[AdapterOptions[Environ]]) -> None:
@@ -53,7 +53,7 @@ class LLMMeshWSGIMiddleware:
             with self._inbound.stating(environ):
                 return in_this_context(self.app(environ, start_response))
         start_response(reply.status_line, reply.headers)
-        if environ["REQUEST_METHOD"] == "HEAD":  # not every server leaves the body out (RFC 9110)
+        if environ["REQUEST_METHOD"] == "HEAD":  # not every server omits the body (RFC 9110)
             reply.close()
             return []
         return reply
@@ -63,7 +63,7 @@ class LLMMeshWSGIMiddleware:
         return self._inbound.stating(environ)
 
     def handle(self, environ: Environ) -> WSGIReply | None:
-        """Return the reply to a request for a virtual host, None if the request is not the mesh's.
+        """Return the reply to a request for a virtual host, or None for other requests.
 
         For adapters of frameworks: the reply must be closed on every path.
         """
@@ -79,7 +79,7 @@ class LLMMeshWSGIMiddleware:
 
 
 def _is_plain(environ: Environ, host: str) -> bool:
-    """Whether the Host field alone says whom the request is for, as nearly always."""
+    """Return whether the Host field alone names the host, as it nearly always does."""
     return (
         "," not in host
         and raw_target(environ)[:1] in ("/", "")

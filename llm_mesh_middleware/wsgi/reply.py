@@ -1,4 +1,4 @@
-"""A reply of the mesh as WSGI wants it: a status line, text fields, and an iterable body."""
+"""A reply of the mesh in WSGI's form: a status line, text fields, and an iterable body."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from ..inbound import Delivery
 
 __all__ = ["WSGIReply"]
 
-# An application must not set hop-by-hop fields (PEP 3333): the connection is the server's.
+# PEP 3333: an application must not set hop-by-hop fields.
 _SERVERS_OWN = frozenset((b"connection",))
 
 
 class WSGIReply:
-    """Iterate it once, and close it on every path: `close` closes the upstream connection."""
+    """A reply: iterate it once, and close it on every path, to close the upstream connection."""
 
     def __init__(self, delivery: Delivery) -> None:
         reply = delivery.reply
@@ -30,11 +30,11 @@ class WSGIReply:
             self._body = iter(delivery)
         else:
             self._body = iter((delivery.take(),))
-            delivery.close()  # a whole body needs no connection any more
+            delivery.close()  # a whole body no longer needs its connection
 
     @property
     def status_line(self) -> str:
-        """The status with its phrase, which PEP 3333 insists on."""
+        """The status with its phrase, which PEP 3333 requires."""
         try:
             phrase = HTTPStatus(self.status).phrase
         except ValueError:

@@ -1,4 +1,11 @@
-"""One call to one upstream: build the request, and read the response up to the commit point."""
+"""One call to one upstream: build the request, and read the response up to the commit point.
+
+prepare    configured and forwarded fields, body of the transformer, observers, credential
+receive    no head          a failure
+           an error         read whole, redacted
+           a whole body     read whole, converted
+           a stream         read up to its first event: the commit point
+"""
 
 from __future__ import annotations
 

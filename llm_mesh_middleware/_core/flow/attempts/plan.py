@@ -1,4 +1,14 @@
-"""The order in which one request tries the backends of its rule."""
+"""The order in which one request tries the backends of its rule.
+
+    first             drawn by the balancer; if it is not available, another one, by priority
+    after a failure   another backend of the same priority
+                      the same one, if it asks for a short pause, once
+                      the next priority
+                      any backend again, after a pause
+    all ejected       one that may still respond, although it is ejected
+
+Each attempt after the first is paid from the retry budget of the route.
+"""
 
 from __future__ import annotations
 
