@@ -79,6 +79,21 @@ def test_what_envoy_would_not_do_is_listed(tmp_path: Path, parts: dict[str, str]
     assert yaml.safe_load(result.stdout)["static_resources"]["listeners"]
 
 
+def test_a_policy_is_not_exported(tmp_path: Path) -> None:
+    policy = """\
+---
+apiVersion: llm-mesh.dev/v1alpha1
+kind: LLMPolicy
+metadata: {name: few}
+spec: {limits: [{name: all, requests: 5}]}
+"""
+
+    result = export(tmp_path, CONFIG="}}}\n" + policy + "#")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "not exported: LLMPolicy few" in result.stderr
+
+
 def test_a_match_that_cannot_be_tested_takes_nothing(tmp_path: Path) -> None:
     """To leave out a condition would send requests where they must not go."""
     result = export(tmp_path, "--partial", RULE="matches: [{model: {exact: m}}]")

@@ -31,6 +31,9 @@ def field_gaps(manifest: Manifest) -> Iterator[str]:
     """Yield each field that is not exported, with its document."""
     for resource in manifest.resources:
         model = resource.model
+        if model.kind not in ("LLMProvider", "LLMRoute"):
+            yield f"{model.kind} {resource.name}"
+            continue
         for name in used_extensions(model):
             if not name.endswith(_EXPORTED):
                 yield f"{model.kind} {resource.name}: {name}"

@@ -181,6 +181,8 @@ def _context(upstream: Upstream) -> dict[str, Any]:
                     "streams": operation.has_two_forms,
                 }
                 for operation, target in _targets(upstream.targets).items()
+                # Envoy translates nothing: it refuses what the provider does not serve itself.
+                if operation not in upstream.conversions
             ],
         }
     }
