@@ -176,7 +176,7 @@ def _trace_id(headers: tuple[tuple[bytes, bytes], ...]) -> str | None:
     """Return the trace id that telemetry has put into the request (W3C trace context)."""
     for name, value in headers:
         if name == b"traceparent":
-            digits = value[3 : 3 + _TRACE_DIGITS].decode("latin-1")
-            is_good = len(digits) == _TRACE_DIGITS and all(c in "0123456789abcdef" for c in digits)
-            return digits if is_good else None
+            digits = value[3 : 3 + _TRACE_DIGITS]
+            is_good = len(digits) == _TRACE_DIGITS and not digits.strip(b"0123456789abcdef")
+            return digits.decode() if is_good else None
     return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..._core.explaining.redaction import Mask, known_secrets
+from ..._core.explaining.redaction import MASK, Mask, is_credential, known_secrets
 from ..._core.routing.table import RoutingTable, VirtualHost
 from ..._core.values.messages import ClientRequest
 from ..._core.values.subject import read_subject
@@ -32,7 +32,8 @@ class Shown:
         self._table: RoutingTable | None = None
         self._mask = Mask(())
         self._texts: dict[str, str] = {}
-        self._subjects: Mapping[str, tuple[tuple[str, str], ...]] = {}
+        self._secrets: frozenset[str] = frozenset()
+        self._subjects: Mapping[str, tuple[tuple[str, str, bool], ...]] = {}
 
     def text(self, text: str) -> str:
         """Return `text` without secrets, cut, with unprintable characters escaped."""
@@ -50,13 +51,18 @@ class Shown:
 
     def facts(self, request: ClientRequest) -> tuple[tuple[str, str, str], ...]:
         """Return the headers and attributes that the rules of the request's host look at."""
-        mask, found = self._newest_mask(), []
-        for kind, name in self._subjects.get(request.host, ()):
+        self._newest_mask()
+        found = []
+        for kind, name, is_secret in self._subjects.get(request.host, ()):
             value = read_subject(kind, name, request)
             if value is not None:
-                shown = self.text(mask.value(name, value[:_MAX_READ]))
-                found.append((kind, name, shown))
+                found.append((kind, name, MASK if is_secret else self._fact(value)))
         return tuple(found)
+
+    def _fact(self, value: str) -> str:
+        """Return the value of a header or attribute; even a short key is masked where it is all."""
+        shown = self.text(value)
+        return MASK if shown.strip() in self._secrets else shown
 
     def _newest_mask(self) -> Mask:
         table = self._mesh.table
@@ -64,14 +70,16 @@ class Shown:
             keys = self._mesh.settings.client_keys.values()
             secrets = (*known_secrets(table), *(key.get_secret_value() for key in keys))
             self._mask, self._texts = Mask(secrets), {}
+            self._secrets = frozenset(secrets)
             self._subjects = {host.name: _subjects(host) for host in table.hosts}
             self._table = table
         return self._mask
 
 
-def _subjects(host: VirtualHost) -> tuple[tuple[str, str], ...]:
+def _subjects(host: VirtualHost) -> tuple[tuple[str, str, bool], ...]:
+    """Return kind and name of what rules look at, and whether it may be a credential."""
     found = {
-        (condition.kind, condition.key): None
+        (condition.kind, condition.key, is_credential(condition.key)): None
         for rule in host.rules
         for match in rule.matches
         for condition in match.conditions
