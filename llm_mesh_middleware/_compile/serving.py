@@ -12,7 +12,7 @@ from .._core.conversation.writing import DialectOptions
 from .._core.dialect import ServedOperation
 from .._core.provider.upstream import Conversion
 from .._dialects import bedrock, gemini
-from .._dialects.anthropic import MESSAGES, Hosting
+from .._dialects.anthropic import COUNT_TOKENS, MESSAGES, Hosting
 from .._dialects.model_lists import MODELS
 from .._dialects.openai_chat import CHAT
 from .._dialects.pairs import own_targets, translate
@@ -124,7 +124,7 @@ def _anthropic(config: AnthropicConfig, spec: LLMProviderSpec) -> Serving:
     is_foundry = spec.host.endswith(_FOUNDRY)
     path = _own_path(spec) or ("/anthropic/v1/messages" if is_foundry else "/v1/messages")
     hosting = Hosting(version=config.version, betas=betas)
-    targets = {MESSAGES: path, **_models(path, MESSAGES.suffix)}
+    targets = {MESSAGES: path, **_counting(path), **_models(path, MESSAGES.suffix)}
     return Serving(targets, {MESSAGES: hosting}, b"api-key" if is_foundry else b"x-api-key")
 
 
@@ -193,7 +193,7 @@ def _beside(path: str) -> Mapping[ServedOperation, str]:
     bare, mark, query = path.partition("?")
     targets = {}
     if bare.endswith(MESSAGES.suffix):
-        return {MESSAGES: path}
+        return {MESSAGES: path, **_counting(path)}
     for operation in _BESIDE:
         if bare.endswith(operation.suffix):
             base = bare.removesuffix(operation.suffix)
@@ -201,6 +201,14 @@ def _beside(path: str) -> Mapping[ServedOperation, str]:
             break
     targets[CHAT] = path
     return targets
+
+
+def _counting(path: str) -> Mapping[ServedOperation, str]:
+    """Return the target for counts of tokens, which stands below that of messages."""
+    bare, mark, query = path.partition("?")
+    if not bare.endswith(MESSAGES.suffix):
+        return {}
+    return {COUNT_TOKENS: bare.removesuffix(MESSAGES.suffix) + COUNT_TOKENS.suffix + mark + query}
 
 
 def _models(path: str, suffix: str) -> Mapping[ServedOperation, str]:

@@ -357,13 +357,15 @@ class ServedOperation(Operation):
     and the known names. It returns None if the model that the path names is not among them.
     `streams` says whether responses are streams, where the operation decides that and not the
     request's body. `read_path` is for paths that name the model: it returns that model, and the
-    members of the body, completed by it where they have a place for it.
+    members of the body, completed by it where they have a place for it. `write_estimate` makes the
+    reply where no provider can be asked.
     """
 
     dialect: Dialect
     write_models: Callable[[Headers, str, Sequence[str]], bytes | None] | None = None
     streams: bool | None = None
     read_path: Callable[[str, Fields], tuple[str | None, Fields]] | None = None
+    write_estimate: Callable[[ClientRequest], bytes] | None = None
 
     def wants_stream(self, fields: Fields) -> bool:
         """Return whether a request with these members asks for a stream."""

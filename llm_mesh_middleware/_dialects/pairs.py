@@ -15,7 +15,7 @@ from .._core.conversation.writing import DialectOptions
 from .._core.dialect import ServedOperation
 from .._core.provider.upstream import Conversion, Upstream
 from . import anthropic, gemini, openai_chat, openai_responses
-from .anthropic import MESSAGES
+from .anthropic import COUNT_TOKENS, MESSAGES
 from .openai_chat import CHAT
 from .openai_responses import RESPONSES
 from .registry import OPERATIONS
@@ -55,7 +55,7 @@ def own_targets(targets: Targets, apis: Sequence[str]) -> Targets:
         apis: what the configuration says that it serves; nothing if it says nothing.
     """
     if not apis:
-        return targets if CHAT not in targets else _without(targets, MESSAGES)
+        return targets if CHAT not in targets else _without(targets, MESSAGES, COUNT_TOKENS)
     own = [_NAMES[name] for name in apis]
     listed = {operation: targets[operation] for operation in own if operation in targets}
     bodiless = {op: target for op, target in targets.items() if not op.has_body}
@@ -117,5 +117,5 @@ def asked_operation(operation: ServedOperation, conversion: Conversion | None) -
     return conversion.operation if isinstance(conversion, Translation) else operation
 
 
-def _without(targets: Targets, operation: ServedOperation) -> Targets:
-    return {other: target for other, target in targets.items() if other is not operation}
+def _without(targets: Targets, *gone: ServedOperation) -> Targets:
+    return {operation: target for operation, target in targets.items() if operation not in gone}

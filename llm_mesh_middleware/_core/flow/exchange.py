@@ -29,6 +29,7 @@ from .attempts.attempt import CallContext
 from .attempts.plan import AttemptPlan
 from .attempts.sequence import AttemptSequence, ExchangePolicy
 from .call import Account, Call
+from .estimating import estimate
 from .keepalive import keep_alive
 from .model_list import list_models
 from .observer import Observation
@@ -82,6 +83,9 @@ def exchange(
         rule = host.select(request)
         lacks_key = rule.balancer.lacks_key(request)
         observation.selected(Selection(host.route, rule.name, lacks_key))
+        if operation.write_estimate and (estimated := estimate(rule, operation, request)):
+            observation.ended(estimated.status, None, None)
+            return _at_once(estimated)
         timeouts, call = rule.timeouts, None
         if rule.policies:
             call = _call(host, rule, request, state, observation)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .dialect import DIALECT, MESSAGES, OPERATIONS
+from .dialect import COUNT_TOKENS, DIALECT, MESSAGES, OPERATIONS
 from .hosting import Hosting
 
-__all__ = ["DIALECT", "MESSAGES", "OPERATIONS", "Hosting"]
+__all__ = ["COUNT_TOKENS", "DIALECT", "MESSAGES", "OPERATIONS", "Hosting"]

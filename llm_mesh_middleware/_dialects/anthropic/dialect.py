@@ -20,6 +20,7 @@ from ...exceptions import AnswerableError
 from ..objects import read_object
 from ..same import SameTransformer
 from ..translation.faults import fault_of
+from .counting import CountTransformer, estimate_tokens
 from .errors import error_object
 from .facts import MessageFacts, read_message
 from .texts import AnthropicTexts
@@ -29,7 +30,7 @@ from .translation.event_writer import MessageEventWriter
 from .translation.request_reader import read_request
 from .translation.request_writer import write_request
 
-__all__ = ["DIALECT", "MESSAGES", "OPERATIONS", "AnthropicMessages"]
+__all__ = ["COUNT_TOKENS", "DIALECT", "MESSAGES", "OPERATIONS", "AnthropicMessages"]
 
 
 class AnthropicMessages:
@@ -44,7 +45,8 @@ class AnthropicMessages:
         self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
     ) -> Transformer:
         """Return the conversion for one attempt at `upstream`."""
-        return SameTransformer(request, operation, upstream)
+        made = SameTransformer if operation.is_generation else CountTransformer
+        return made(request, operation, upstream)
 
     def facts(self) -> FactReader:
         """Return what reads the events of one stream."""
@@ -149,4 +151,12 @@ MESSAGES = ServedOperation(
     output_limit=output_limit,
 )
 
-OPERATIONS = (MESSAGES,)
+COUNT_TOKENS = ServedOperation(
+    "count_tokens",
+    "/messages/count_tokens",
+    dialect=DIALECT,
+    asked_as="/v1/messages/count_tokens",
+    write_estimate=estimate_tokens,
+)
+
+OPERATIONS = (MESSAGES, COUNT_TOKENS)
