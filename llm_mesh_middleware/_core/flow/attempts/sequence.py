@@ -3,6 +3,7 @@
 the choice is on trial       wait for news of the provider, then ask the plan again
 it has a pause               sleep, unless the deadline would pass
 its policy does not admit    the plan chooses another
+its dialect lacks a field    the plan chooses another
 there is no slot             until the connect deadline; then the plan chooses another
 otherwise                    an attempt, or a race of two if it is slow
 
@@ -17,7 +18,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 
-from ....exceptions import RateLimitExceeded
+from ....exceptions import RateLimitExceeded, UnsupportedField
 from ...dialect import BodyRelay
 from ...http.forwarding import ForwardPolicy
 from ...http.response_headers import shown
@@ -74,6 +75,7 @@ class AttemptSequence:
         self._call = call
         self._held: Held | None = None
         self._refused: RateLimitExceeded | None = None
+        self._unsaid: UnsupportedField | None = None
         self._context = context
         self._plan = plan
         self._route = route
@@ -105,7 +107,12 @@ class AttemptSequence:
                 if lease is None:
                     choice = self._plan.instead(choice, clock())
                     continue
-                choice, attempt, outcome = yield from self._attempt(choice, lease)
+                try:
+                    choice, attempt, outcome = yield from self._attempt(choice, lease)
+                except UnsupportedField as refused:  # another provider's dialect may have it
+                    self._unsaid = self._unsaid or refused
+                    choice = self._plan.untried(clock())
+                    continue
                 if outcome.error is None or best is None or best[1].error is not None:
                     best = attempt, outcome  # a later failure does not replace a real response
                 self._tell(attempt, outcome)  # before the plan checks the provider's health
@@ -115,7 +122,7 @@ class AttemptSequence:
                 if best is None or best[1].relay is None or lease is not best[0].lease:
                     lease.end("cancelled", clock())
         if best is None:
-            raise self._refused or self._plan.unavailable(clock())
+            raise self._refused or self._unsaid or self._plan.unavailable(clock())
         return self._reply(*best)
 
     def _pause(self, seconds: float) -> Generator[Step, StepResult, bool]:
