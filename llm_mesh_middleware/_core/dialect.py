@@ -358,14 +358,14 @@ class ServedOperation(Operation):
     `streams` says whether responses are streams, where the operation decides that and not the
     request's body. `read_path` is for paths that name the model: it returns that model, and the
     members of the body, completed by it where they have a place for it. `write_estimate` makes the
-    reply where no provider can be asked.
+    reply where no provider can be asked, and names the member of it that is estimated.
     """
 
     dialect: Dialect
     write_models: Callable[[Headers, str, Sequence[str]], bytes | None] | None = None
     streams: bool | None = None
     read_path: Callable[[str, Fields], tuple[str | None, Fields]] | None = None
-    write_estimate: Callable[[ClientRequest], bytes] | None = None
+    write_estimate: Callable[[ClientRequest], tuple[bytes, bytes]] | None = None
 
     def wants_stream(self, fields: Fields) -> bool:
         """Return whether a request with these members asks for a stream."""

@@ -21,8 +21,8 @@ from ..balance.sticky import Sticky
 from ..dialect import ServedOperation
 from ..flow.attempts.plan import AttemptPlan
 from ..flow.attempts.retrying import RetryBudget
-from ..flow.model_list import list_models
 from ..flow.observer import Observation
+from ..flow.own_replies import list_models
 from ..flow.understanding import understand
 from ..http.forwarding import ForwardPolicy
 from ..provider.registry import HealthRegistry

@@ -29,10 +29,9 @@ from .attempts.attempt import CallContext
 from .attempts.plan import AttemptPlan
 from .attempts.sequence import AttemptSequence, ExchangePolicy
 from .call import Account, Call
-from .estimating import estimate
 from .keepalive import keep_alive
-from .model_list import list_models
 from .observer import Observation
+from .own_replies import estimate, list_models
 from .policies import chain
 from .reply import Flow, Reply
 from .state import MeshState

@@ -32,8 +32,8 @@ class CountTransformer(SameTransformer):
         return self._upstream.model or super()._model()
 
 
-def estimate_tokens(request: ClientRequest) -> bytes:
-    """Return the reply to a question for a count that no provider answers.
+def estimate_tokens(request: ClientRequest) -> tuple[bytes, bytes]:
+    """Return the reply to a question for a count that no provider answers, and what it estimates.
 
     Raises:
         MalformedRequest: The request is none of the Messages API.
@@ -48,7 +48,8 @@ def estimate_tokens(request: ClientRequest) -> bytes:
         for part in turn.parts:
             inside, beside = _sizes(part)
             size, tokens = size + inside, tokens + beside
-    return msgspec.json.encode({"input_tokens": int(size / _BYTES) + tokens})
+    counted = {"input_tokens": int(size / _BYTES) + tokens}
+    return msgspec.json.encode(counted), b"input_tokens"
 
 
 def _sizes(part: Part) -> tuple[int, int]:

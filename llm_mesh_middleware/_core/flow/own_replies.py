@@ -1,6 +1,8 @@
-"""The reply to `GET /models`, made from the configuration.
+"""Replies to questions that no provider is asked.
 
-A provider would list its own models, whatever the rules of the route do with their names.
+GET /models ──► from the configuration: a provider would list its own models, whatever the rules
+                of the route do with their names
+a count of tokens ──► estimated, if no provider of the rule can count
 """
 
 from __future__ import annotations
@@ -8,11 +10,11 @@ from __future__ import annotations
 from ...exceptions import ModelNotFound
 from ..dialect import ServedOperation
 from ..routing.naming import has_one_provider, known_models
-from ..routing.table import VirtualHost
+from ..routing.table import RouteRule, VirtualHost
 from ..values.messages import ClientRequest
 from .reply import Reply
 
-__all__ = ["list_models"]
+__all__ = ["estimate", "list_models"]
 
 
 def list_models(
@@ -34,3 +36,20 @@ def list_models(
         raise ModelNotFound(f"no rule of route {host.route!r} knows this model")
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     return Reply(200, headers, b"" if request.method == "HEAD" else body)
+
+
+def estimate(rule: RouteRule, operation: ServedOperation, request: ClientRequest) -> Reply | None:
+    """Return a reply that says it is an estimate; None if a provider can be asked.
+
+    Raises:
+        RequestError: the request cannot be read.
+    """
+    if operation.write_estimate is None or rule.backends.serving(operation):
+        return None
+    body, member = operation.write_estimate(request)
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-llm-mesh-estimated", member),
+    ]
+    return Reply(200, headers, body)
