@@ -9,6 +9,7 @@ __all__ = ["ADVICE"]
 ADVICE: Mapping[str, str] = {
     "access_denied": "The caller's address is not private, or `authorize` said no. Give callers"
     " keys (`LLM_MESH_CLIENT_KEYS`, `LLM_MESH_ACCESS=keys`), or check why `authorize` refuses.",
+    "cache_miss": "Nothing is cached for the request. Leave out `Cache-Control: only-if-cached`.",
     "content_blocked": "A guard of an `LLMPolicy` denies the content. Change the request, or the"
     " guard; with `shadow: true` a guard only counts.",
     "insufficient_quota": "A budget of an `LLMPolicy` is used up. It is free again when its period"

@@ -8,6 +8,7 @@ from .config import LLMPolicy, LLMProvider, LLMRoute
 from .exceptions import (
     AccessDenied,
     AnswerableError,
+    CacheMiss,
     ClientDisconnected,
     ConfigError,
     ContentBlocked,
@@ -47,6 +48,7 @@ from .wsgi import LLMMeshWSGIMiddleware
 __all__ = [
     "AccessDenied",
     "AnswerableError",
+    "CacheMiss",
     "ClientDisconnected",
     "ConfigError",
     "ContentBlocked",

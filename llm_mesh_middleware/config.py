@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.config import JsonDict
 
 from ._schema.base import EXTENSION, Name, Wire
+from ._schema.caches import CacheItem
 from ._schema.dialects import (
     AnthropicConfig,
     AzureOpenAIConfig,
@@ -20,6 +21,16 @@ from ._schema.dialects import (
     GeminiConfig,
     OpenAIConfig,
     VertexConfig,
+)
+from ._schema.guards import (
+    GuardAction,
+    GuardDeny,
+    GuardItem,
+    GuardKeywords,
+    GuardLog,
+    GuardMask,
+    GuardPII,
+    GuardRegex,
 )
 from ._schema.json_schema import make_schema
 from ._schema.keys import (
@@ -75,6 +86,15 @@ __all__ = [
     "LLMProviderSpec",
     "LLMRoute",
     "LLMRouteSpec",
+    "CacheItem",
+    "GuardAction",
+    "GuardDeny",
+    "GuardItem",
+    "GuardKeywords",
+    "GuardLog",
+    "GuardMask",
+    "GuardPII",
+    "GuardRegex",
     "LimitItem",
     "LimitOverride",
     "ModelPrices",

@@ -8,6 +8,7 @@
     │   ├── UnsupportedField        400  unsupported_field
     │   ├── InvalidClientKey        401  invalid_client_key
     │   ├── AccessDenied            403  access_denied
+    │   ├── CacheMiss               504  cache_miss
     │   ├── ContentBlocked          403  content_blocked
     │   ├── NoRouteMatched          404  route_not_found
     │   ├── ModelNotFound           404  model_not_found
@@ -44,6 +45,7 @@ from typing import Literal
 __all__ = [
     "AccessDenied",
     "AnswerableError",
+    "CacheMiss",
     "ClientDisconnected",
     "ConfigError",
     "ContentBlocked",
@@ -177,6 +179,13 @@ class AccessDenied(RequestError):
     status = 403
     type = "permission_error"
     code = "access_denied"
+
+
+class CacheMiss(RequestError):
+    """The client wants a cached response only (`Cache-Control: only-if-cached`)."""
+
+    status = 504
+    code = "cache_miss"
 
 
 class ContentBlocked(RequestError):

@@ -1,22 +1,29 @@
-"""`LLMPolicy` documents as limits, and which of them hold where.
+"""`LLMPolicy` documents as limits and guards, and which of them hold where.
 
 targets LLMRoute, a rule of one, or nothing     around the attempts of each rule
 targets LLMProvider, or counts by provider      before each attempt at a backend
+
+Guards see a whole call, so one for an LLMProvider is around each rule that may call it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .._core.balance.backends import Backend
+from .._core.guarding.guard import Guard
 from .._core.limiting.bucket import Rate
 from .._core.limiting.limit import Limit, Override, Part, Weights
+from .._core.policy.cache import CachePolicy
+from .._core.policy.guards import RequestGuards, ResponseGuards
 from .._core.policy.limits import AttemptLimits, CallLimits
 from .._core.routing.matching import Match
 from .._manifest import Manifest, Resource
 from .._schema.wording import suggest
 from ..config import (
+    CacheItem,
+    GuardItem,
     LimitItem,
     LimitOverride,
     LLMPolicy,
@@ -26,6 +33,8 @@ from ..config import (
     TargetRef,
 )
 from ..exceptions import Problem
+from .caches import compile_cache
+from .guards import compile_guard
 from .matches import Workload, compile_match
 
 __all__ = ["Policies"]
@@ -43,11 +52,15 @@ _COUNTS = {
 
 @dataclass(frozen=True, slots=True)
 class _Attached:
-    """The limits of one policy, and what they are for: no targets are the whole namespace."""
+    """The items of one policy, and what they are for: no targets are the whole namespace."""
 
     namespace: str
     targets: tuple[TargetRef, ...]
     limits: tuple[Limit, ...]
+    guards: tuple[Guard, ...] = ()
+    resource: Resource | None = None
+    cache: CacheItem | None = None
+    cache_when: tuple[Match, ...] = ()
 
     def of_rule(self, route: Resource, rule: str) -> bool:
         if not self.targets:
@@ -56,6 +69,20 @@ class _Attached:
             _is_meant(target, route, self.namespace) and target.section_name in (None, rule)
             for target in self.targets
         )
+
+    def rank(self, route: Resource, rule: str, providers: Container[str]) -> int | None:
+        """Return how specific the targets are for a rule, None if they do not concern it."""
+        meant = [each for each in self.targets if _is_meant(each, route, self.namespace)]
+        if any(each.section_name == rule for each in meant if each.section_name is not None):
+            return 3
+        if any(each.section_name is None for each in meant):
+            return 2
+        if self.names_provider(providers):
+            return 1
+        return 0 if not self.targets and route.namespace == self.namespace else None
+
+    def names_provider(self, names: Container[str]) -> bool:
+        return any(each.kind == "LLMProvider" and each.name in names for each in self.targets)
 
     def of_provider(self, provider: Resource) -> bool:
         return any(_is_meant(target, provider, self.namespace) for target in self.targets)
@@ -76,8 +103,8 @@ class Policies:
         ]
 
     def of_rule(
-        self, route: Resource, rule: str, backends: Iterable[Backend]
-    ) -> tuple[CallLimits, ...]:
+        self, route: Resource, rule: str, backends: Sequence[Backend]
+    ) -> tuple[CachePolicy | CallLimits | RequestGuards | ResponseGuards, ...]:
         """Return the layers around the attempts of a rule; none if no policy concerns it.
 
         A rule whose attempts alone are limited gets one too: it has the call keep an account.
@@ -86,7 +113,21 @@ class Policies:
         limits = tuple(limit for each in held for limit in each.limits)
         whole = tuple(limit for limit in limits if not limit.is_of_attempts)
         is_limited = whole or any(backend.policy is not None for backend in backends)
-        return (CallLimits(whole),) if is_limited else ()
+        providers = {backend.upstream.provider for backend in backends}
+        guards = [
+            guard
+            for each in self._attached
+            if each in held or each.names_provider(providers)
+            for guard in each.guards
+        ]
+        on_request = tuple(guard for guard in guards if "request" in guard.sides)
+        on_response = tuple(guard for guard in guards if "response" in guard.sides)
+        return (
+            *([RequestGuards(on_request)] if on_request else ()),
+            *([CallLimits(whole)] if is_limited else ()),
+            *self._cache(route, rule, backends, guards),
+            *([ResponseGuards(on_response)] if on_response else ()),
+        )
 
     def of_backend(self, route: Resource, rule: str, provider: Resource) -> AttemptLimits | None:
         """Return what is asked before each attempt at a provider by a rule."""
@@ -106,7 +147,20 @@ class Policies:
             for index, item in enumerate(policy.spec.limits)
             for limit in self._limits(resource, item, ("spec", "limits", index))
         ]
-        return _Attached(resource.namespace, policy.spec.target_refs, tuple(limits))
+        guards = [
+            guard
+            for index, item in enumerate(policy.spec.guards)
+            if (guard := self._guard(resource, item, ("spec", "guards", index))) is not None
+        ]
+        targets = policy.spec.target_refs
+        cache = policy.spec.cache
+        cache_when = tuple(
+            self._match(resource, match, ("spec", "cache", "when", index))
+            for index, match in enumerate(cache.when if cache is not None else ())
+        )
+        return _Attached(
+            resource.namespace, targets, tuple(limits), tuple(guards), resource, cache, cache_when
+        )
 
     def _check_target(self, resource: Resource, target: TargetRef, path: _Path) -> None:
         manifest, namespace = self._manifest, target.namespace or resource.namespace
@@ -128,6 +182,37 @@ class Policies:
             advice = suggest(target.section_name, rules) if rules else "its rules have no names"
             message = f"no rule of LLMRoute {target.name!r} is named {target.section_name!r}"
             self.problems.append(resource.problem((*path, "sectionName"), f"{message}; {advice}"))
+
+    def _cache(
+        self, route: Resource, rule: str, backends: Sequence[Backend], guards: Sequence[Guard]
+    ) -> Iterator[CachePolicy]:
+        """Yield the cache of the most specific policy that has one for the rule."""
+        providers = {backend.upstream.provider for backend in backends}
+        ranked = [
+            (rank, each)
+            for each in self._attached
+            if each.cache is not None and (rank := each.rank(route, rule, providers)) is not None
+        ]
+        if not ranked:
+            return
+        highest = max(rank for rank, _ in ranked)
+        first, *others = (each for rank, each in ranked if rank == highest)
+        for other in others:
+            if other.resource is not None and first.resource is not None:
+                message = f"LLMPolicy {first.resource.name!r} has a cache for the same rule too"
+                problem = other.resource.problem(("spec", "cache"), message)
+                if problem not in self.problems:
+                    self.problems.append(problem)
+        if first.cache is not None and first.resource is not None:
+            name = f"{first.resource.namespace}/{first.resource.name}"
+            yield compile_cache(name, first.cache, first.cache_when, backends, guards)
+
+    def _guard(self, resource: Resource, item: GuardItem, path: _Path) -> Guard | None:
+        when = [
+            self._match(resource, match, (*path, "when", index))
+            for index, match in enumerate(item.when)
+        ]
+        return compile_guard(resource, item, when, path, self.problems)
 
     def _limits(self, resource: Resource, item: LimitItem, path: _Path) -> Iterator[Limit]:
         """Return a limit for each number of an item."""

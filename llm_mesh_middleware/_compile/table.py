@@ -279,7 +279,7 @@ class _Compiler:
             (Match(),),
             backends,
             self._timeouts,
-            policies=self.policies.of_rule(resource, "", backends),
+            policies=self.policies.of_rule(resource, "", tuple(backends)),
         )
         return _virtual_host(provider.host, resource.name, (rule,))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import msgspec
 
 from ..exceptions import AnswerableError, MethodNotAllowed
+from .texts import Answers, EventTexts, TextForm, TextPlace
 from .values.headers import Headers
 from .values.messages import ClientRequest, ResponseHead
 from .values.operations import Operation
@@ -18,6 +19,7 @@ from .values.summary import AnswerSummary
 from .values.usage import Usage
 
 __all__ = [
+    "Answers",
     "BodyRelay",
     "Dialect",
     "EventKind",
@@ -250,55 +252,6 @@ class UpstreamOptions(Protocol):
         """Return `data` without the secrets that a provider may have repeated in it."""
 
 
-class TextPlace(msgspec.Struct, frozen=True):
-    """One text in a decoded JSON value.
-
-    `container` is the object or array that holds it. `is_json` says that the text is JSON itself,
-    as the arguments of a tool call are.
-    """
-
-    container: Any
-    key: str | int
-    is_json: bool = False
-
-    @property
-    def text(self) -> str:
-        """The text."""
-        found: str = self.container[self.key]
-        return found
-
-    def put(self, text: str) -> None:
-        """Replace the text."""
-        self.container[self.key] = text
-
-
-class EventTexts(msgspec.Struct, frozen=True):
-    """The texts of one event.
-
-    `parts` continue the texts of their keys, `wholes` are complete. `ends` says of which keys
-    nothing follows; None for none of them.
-    """
-
-    parts: Sequence[tuple[Any, TextPlace]] = ()
-    wholes: Iterable[TextPlace] = ()
-    ends: Callable[[Any], bool] | None = None
-
-
-class TextForm(Protocol):
-    """Finds every text of a dialect that a model reads or writes."""
-
-    def read_request(
-        self, members: dict[str, Any], roles: Container[str] | None
-    ) -> Iterator[TextPlace]:
-        """Yield the texts of a request; with `roles`, only those of such turns."""
-
-    def read_response(self, value: Any) -> Iterator[TextPlace]:
-        """Yield the texts of a whole response."""
-
-    def read_event(self, value: Any) -> EventTexts:
-        """Return the texts of the data of one event."""
-
-
 class Dialect(Protocol):
     """The wire form of one API; a stateless object.
 
@@ -312,6 +265,10 @@ class Dialect(Protocol):
     @property
     def texts(self) -> TextForm:
         """What finds the texts of requests, responses and events."""
+
+    @property
+    def answers(self) -> Answers:
+        """What knows which responses may be repeated."""
 
     @property
     def key_field(self) -> bytes:

@@ -35,7 +35,6 @@ _OPAQUE = frozenset(
         "service_tier",
         "signature",
         "status",
-        "stop_reason",
         "system_fingerprint",
         "tool_call_id",
         "tool_use_id",

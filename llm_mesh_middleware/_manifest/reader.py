@@ -235,17 +235,20 @@ class _Builder:
                 self._note(mapping.line, mapping.column, message, is_lossy=True)
 
     def _add_entry(self, entries: dict[str, Entry], key: Node, value: Node) -> None:
-        if not isinstance(key, Scalar) or not isinstance(key.value, str):
+        name = key.value if isinstance(key, Scalar) else None
+        if isinstance(key, Scalar) and name is True and key.text == "on":
+            name = "on"  # a field's name, which only YAML 1.1 takes for a truth value
+        if not isinstance(name, str):
             advice = "; put it in quotes" if isinstance(key, Scalar) and key.text else ""
             message = f"a key must be a string{advice}"
-        elif key.value in entries:
-            first = entries[key.value].line
+        elif name in entries:
+            first = entries[name].line
             # The first one is kept, so nothing is missing.
             message = f"the key is given twice: in line {first} and again in line {key.line}"
             self._note(key.line, key.column, message)
             return
         else:
-            entries[key.value] = Entry(key.line, key.column, value)
+            entries[name] = Entry(key.line, key.column, value)
             return
         self._note(key.line, key.column, message, is_lossy=True)
 

@@ -27,6 +27,7 @@ from .._core.provider.health import ProviderStatus
 from .._core.routing.table import RoutingTable
 from .._core.values.endpoint import TLSFiles
 from .._engine.http.clients import UpstreamClients
+from .._engine.ports.memory_cache import MemoryCache
 from .._engine.ports.opening import ClosableStore, open_store
 from .._engine.tls import TLSContexts
 from .._telemetry.guard import GuardedObserver
@@ -75,6 +76,7 @@ class Assembly:
         self._contexts = TLSContexts(settings.ca_file)
         self._own_store = _open_store(settings) if store is None else None
         self._store = self._own_store if store is None else store
+        self._cache = MemoryCache()
         self._state = self._make_state()
         self._clients = UpstreamClients(
             self._contexts,
@@ -128,7 +130,7 @@ class Assembly:
         self.serving.begin_process(self._state)
 
     def _make_state(self) -> MeshState:
-        return MeshState(threading.RLock, log_change, self._store)
+        return MeshState(threading.RLock, log_change, self._store, self._cache)
 
     def _adopt(self, table: RoutingTable) -> None:
         """Prepare for `table`: read trust stores and certificates, drop removed providers and

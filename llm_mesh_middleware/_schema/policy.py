@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from .base import Count, ListOf, Name, Wire
+from .caches import CacheItem
+from .guards import GuardItem
 from .route import RouteMatch
 from .spelling.duration import Duration
+from .spelling.item_name import ItemName
 from .spelling.quantity import Quantity
 from .values import check_header_name, check_name
 from .wording import fault_at
@@ -19,7 +21,6 @@ __all__ = ["LLMPolicySpec", "LimitItem", "LimitOverride", "TargetRef", "TokenWei
 _PLAIN_PARTS = ("consumer", "model", "provider", "host")
 _PARTS = "must be consumer, model, provider, host, attribute:NAME or header:NAME"
 _PART_PATTERN = "^(?:consumer|model|provider|host|attribute:.+|header:.+)$"
-_ITEM_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 
 def _check_part(part: str) -> str:
@@ -30,12 +31,6 @@ def _check_part(part: str) -> str:
         raise ValueError(_PARTS)
     (check_header_name if kind == "header" else check_name)(name)
     return part
-
-
-def _check_item_name(name: str) -> str:
-    if not _ITEM_NAME.fullmatch(name):
-        raise ValueError("must be letters, digits, -, _ and . (at most 63), with no mark at an end")
-    return name
 
 
 def _check_attribute(source: str) -> str:
@@ -49,7 +44,6 @@ def _check_attribute(source: str) -> str:
 _Part = Annotated[
     str, AfterValidator(_check_part), Field(json_schema_extra={"pattern": _PART_PATTERN})
 ]
-_ItemName = Annotated[str, AfterValidator(_check_item_name)]
 _Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 
 
@@ -102,7 +96,7 @@ class LimitOverride(Wire):
 class LimitItem(Wire):
     """How much each of those who are told apart by `by` may use."""
 
-    name: _ItemName = Field(description="Name of the limit, unique in its policy.")
+    name: ItemName = Field(description="Name of the limit, unique in its policy.")
     by: ListOf[_Part] = Field(
         default=(),
         description="What has a limit of its own: consumer, model, provider, host, attribute:NAME,"
@@ -206,8 +200,11 @@ def _faults(item: LimitItem) -> list[tuple[str, str]]:
     return faults
 
 
+_Named = LimitItem | GuardItem
+
+
 class LLMPolicySpec(Wire):
-    """What is limited, and for which routes and providers."""
+    """What is limited and guarded, and for which routes and providers."""
 
     target_refs: ListOf[TargetRef] = Field(
         default=(),
@@ -217,19 +214,29 @@ class LLMPolicySpec(Wire):
         default=(), description="The limits; each must admit a request. Default: none."
     )
 
-    @field_validator("limits")
+    guards: ListOf[GuardItem] = Field(
+        default=(), description="What must not be said, in order. Default: none."
+    )
+
+    cache: CacheItem | None = Field(
+        default=None,
+        description="Answers from the cache; of several policies the most specific one's holds."
+        " Default: none.",
+    )
+
+    @field_validator("limits", "guards")
     @classmethod
-    def _distinct_names(cls, limits: tuple[LimitItem, ...]) -> tuple[LimitItem, ...]:
+    def _distinct_names(cls, items: tuple[_Named, ...], info: ValidationInfo) -> tuple[_Named, ...]:
         seen: dict[str, int] = {}
-        for index, limit in enumerate(limits):
-            if limit.name in seen:
-                message = f"is the name of limits[{seen[limit.name]}] too; names must differ"
-                raise fault_at((index, "name"), message)
-            seen[limit.name] = index
-        return limits
+        for index, item in enumerate(items):
+            if item.name in seen:
+                first = f"{info.field_name}[{seen[item.name]}]"
+                raise fault_at((index, "name"), f"is the name of {first} too; names must differ")
+            seen[item.name] = index
+        return items
 
     @model_validator(mode="after")
     def _has_items(self) -> LLMPolicySpec:
-        if not self.limits:
-            raise ValueError("must have limits")
+        if not (self.limits or self.guards or self.cache):
+            raise ValueError("must have limits, guards or a cache")
         return self

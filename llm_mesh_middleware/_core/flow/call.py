@@ -12,11 +12,13 @@ from typing import Protocol
 import msgspec
 
 from ...exceptions import ClientDisconnected, ServerShutdown
+from ..caching.entry import CacheStore
+from ..caching.flights import Flights
 from ..limiting.claims import Store
 from ..limiting.estimate import Learned
 from ..pricing.charge import Charge
 from ..values.decision import Decision
-from ..values.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
+from ..values.messages import ClientRequest, Deadline, Failure, ResponseHead, UpstreamRequest
 from ..values.selection import Selection
 from ..values.steps import Steps
 from ..values.summary import AnswerSummary
@@ -51,6 +53,7 @@ class Account(Observation):
         self._waiting = 0
         self._is_stream: bool | None = None
         self._events = 0
+        self._has_ended = False
 
     def at_end(self, settle: Callable[[Ending], None]) -> None:
         """Have `settle` called when the exchange has ended, whatever ends it."""
@@ -67,6 +70,10 @@ class Account(Observation):
     def decided(self, decision: Decision) -> None:
         """Pass on."""
         self._observation.decided(decision)
+
+    def charged(self, charge: Charge) -> None:
+        """Pass on."""
+        self._observation.charged(charge)
 
     def settled(self, decision: Decision, reserved: int, used: int) -> None:
         """Pass on."""
@@ -102,7 +109,10 @@ class Account(Observation):
         self._observation.summarised(summary)
 
     def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
-        """Settle."""
+        """Settle, once: a layer may fail when the exchange has ended."""
+        if self._has_ended:
+            return
+        self._has_ended = True
         try:
             self._observation.ended(status, error, usage)
         finally:
@@ -119,7 +129,10 @@ class Account(Observation):
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A request whose rule is known. `timeout_s` is the longest that it may take."""
+    """A request whose rule is known. `timeout_s` is the longest that it may take.
+
+    `clock` is the one of `deadline`; `cache` keeps responses, `flights` are the calls under way.
+    """
 
     request: ClientRequest
     route: str
@@ -128,6 +141,10 @@ class Call(msgspec.Struct, frozen=True):
     store: Store
     learned: Learned
     account: Account
+    deadline: Deadline
+    clock: Callable[[], float]
+    flights: Flights
+    cache: CacheStore | None
 
 
 class CallPolicy(Protocol):

@@ -87,7 +87,7 @@ def exchange(
             return _at_once(estimated)
         timeouts, call = rule.timeouts, None
         if rule.policies:
-            call = _call(host, rule, request, state, observation)
+            call = _call(host, rule, request, state, observation, clock)
             observation = call.account
         context = CallContext(
             request,
@@ -132,12 +132,25 @@ def _call(
     request: ClientRequest,
     state: MeshState,
     observation: Observation,
+    clock: Callable[[], float],
 ) -> Call:
     """Return the request as the rule's policies see it."""
     if state.store is None:
         raise RuntimeError("policies need a store")
     account, timeout_s = Account(observation), rule.timeouts.request
-    return Call(request, host.route, rule.name, timeout_s, state.store, state.learned, account)
+    return Call(
+        request,
+        host.route,
+        rule.name,
+        timeout_s,
+        state.store,
+        state.learned,
+        account,
+        Deadline(clock() + timeout_s, "request", timeout_s, host.name),
+        clock,
+        state.flights,
+        state.cache,
+    )
 
 
 def _continued(

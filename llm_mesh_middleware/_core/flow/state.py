@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 
+from ..caching.entry import CacheStore
+from ..caching.flights import Flights
 from ..limiting.claims import Store
 from ..limiting.estimate import Learned
 from ..provider.identity import ProviderIdentity
@@ -23,13 +25,14 @@ class MeshState:
     which provider keeps which response.
     """
 
-    __slots__ = ("_budgets", "affinity", "health", "learned", "store")
+    __slots__ = ("_budgets", "affinity", "health", "learned", "store", "cache", "flights")
 
     def __init__(
         self,
         make_lock: Callable[[], AbstractContextManager[object]],
         on_change: Callable[[str, HealthChange], None] = ignore_change,
         store: Store | None = None,
+        cache: CacheStore | None = None,
     ) -> None:
         """Begin with nothing.
 
@@ -37,8 +40,11 @@ class MeshState:
             make_lock: as for `HealthRegistry`.
             on_change: as for `HealthRegistry`.
             store: holds the limits; a configuration without policies needs none.
+            cache: keeps responses; a configuration without caches needs none.
         """
         self.store = store
+        self.cache = cache
+        self.flights = Flights(make_lock)
         self.learned = Learned()
         self.health = HealthRegistry(make_lock, on_change)
         self.affinity = Affinity()

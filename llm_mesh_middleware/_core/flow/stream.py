@@ -15,7 +15,13 @@ from collections.abc import Callable
 
 import msgspec
 
-from ...exceptions import ClientDisconnected, ServerShutdown, UpstreamError, UpstreamTimeout
+from ...exceptions import (
+    ClientDisconnected,
+    ContentBlocked,
+    ServerShutdown,
+    UpstreamError,
+    UpstreamTimeout,
+)
 from ..dialect import BodyRelay
 from ..provider.health import Lease
 from ..provider.outliers import Result
@@ -110,7 +116,7 @@ def stream_body(
                 reason = received.error
                 break
             passed = redact(relay.feed(received))
-    except (ClientDisconnected, ServerShutdown) as thrown:
+    except (ClientDisconnected, ContentBlocked, ServerShutdown) as thrown:
         reason = thrown
     except GeneratorExit:  # closed by garbage collection or shutdown, without a reason
         end.settle(relay, ClientDisconnected("the client went away"), held_s)
@@ -128,5 +134,5 @@ def _result(error: Exception | None, held_s: float) -> Result:
     if error is None:
         return "success"
     is_limit = isinstance(error, UpstreamTimeout) and error.phase == "request"
-    is_others = is_limit or isinstance(error, ClientDisconnected | ServerShutdown)
+    is_others = is_limit or isinstance(error, ClientDisconnected | ContentBlocked | ServerShutdown)
     return "cancelled" if is_others or held_s > _SLOW_S else "failure"

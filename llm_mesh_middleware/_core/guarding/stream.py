@@ -60,6 +60,11 @@ class GuardedStream:
         self._held_bytes = 0
         self._count = 0
 
+    @property
+    def events(self) -> int:
+        """How many events have been read."""
+        return self._count
+
     def feed(self, data: bytes) -> bytes:
         """Return what may be sent now.
 

@@ -29,6 +29,7 @@ from .translation.event_reader import event_reader
 from .translation.event_writer import MessageEventWriter
 from .translation.request_reader import read_request
 from .translation.request_writer import write_request
+from .whole import AnthropicAnswers
 
 __all__ = ["COUNT_TOKENS", "DIALECT", "MESSAGES", "OPERATIONS", "AnthropicMessages"]
 
@@ -39,6 +40,7 @@ class AnthropicMessages:
     name = "anthropic.messages"
     key_field = b"x-api-key"
     texts = AnthropicTexts()
+    answers = AnthropicAnswers()
     request_id_field = b"request-id"
 
     def transformer(

@@ -17,6 +17,7 @@ from ..._core.values.messages import ClientRequest
 from ..._core.values.operations import Operation
 from ..._core.values.payload import Fields, read_count, read_fields
 from ...exceptions import AnswerableError
+from ..keeping import NotRepeated
 from ..objects import objects_in, read_object
 from ..targets import fill
 from ..translation.faults import fault_of
@@ -40,6 +41,7 @@ class Gemini:
     name = "gcp.gemini"
     key_field = b"x-goog-api-key"
     texts = GeminiTexts()
+    answers = NotRepeated()
 
     def transformer(
         self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions

@@ -21,6 +21,7 @@ from ..objects import objects_in, read_object
 from ..openai_errors import error_body, write_fault
 from ..same import SameTransformer
 from ..translation.faults import fault_of
+from .answers import ChatAnswers
 from .facts import ChatFacts, lacks_choices, read_fields
 from .texts import ChatTexts
 from .transformer import CompletionTransformer
@@ -39,6 +40,7 @@ class OpenAIChat:
     name = "openai.chat"
     key_field = b"authorization"
     texts = ChatTexts()
+    answers = ChatAnswers()
     request_id_field = b"x-request-id"
 
     def transformer(

@@ -22,6 +22,7 @@ from ..objects import objects_in, read_object
 from ..openai_errors import error_body, write_fault
 from ..same import SameTransformer
 from ..translation.faults import fault_of
+from .answers import ResponsesAnswers
 from .facts import ResponseFacts, read_response
 from .texts import ResponsesTexts
 from .translation.answers import has_failed, read_answer, write_answer
@@ -40,6 +41,7 @@ class OpenAIResponses:
     key_field = b"authorization"
     request_id_field = b"x-request-id"
     texts = ResponsesTexts()
+    answers = ResponsesAnswers()
 
     def transformer(
         self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions

@@ -18,6 +18,8 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 
+from msgspec.structs import replace
+
 from ....exceptions import RateLimitExceeded, UnsupportedField
 from ...dialect import BodyRelay
 from ...http.forwarding import ForwardPolicy
@@ -86,7 +88,9 @@ class AttemptSequence:
         self._charges: list[Charge] = []
 
     def proceed(self, call: Call) -> Flow:
-        """Run inside policies."""
+        """Run inside policies, which may have changed the request."""
+        if call.request is not self._context.request:
+            self._context = replace(self._context, request=call.request)
         return self.run()
 
     def run(self) -> Flow:

@@ -1,0 +1,72 @@
+"""Caches of `LLMPolicy` documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from .._core.balance.backends import Backend
+from .._core.caching.key import key_of
+from .._core.guarding.guard import Guard
+from .._core.limiting.limit import Part
+from .._core.policy.cache import CachePolicy
+from .._core.routing.matching import Match
+from ..config import CacheItem
+
+__all__ = ["compile_cache"]
+
+_HOUR_S = 3600.0
+_MAX_ENTRY_BYTES = 2**20
+
+
+def compile_cache(
+    policy: str,
+    item: CacheItem,
+    when: Sequence[Match],
+    backends: Iterable[Backend],
+    guards: Iterable[Guard],
+) -> CachePolicy:
+    """Return the cache of one rule.
+
+    Args:
+        policy: namespace and name of the policy.
+        item: the cache as it is written.
+        when: its compiled matches.
+        backends: those of the rule; what they are configured to do is in the key.
+        guards: those of the rule, in the key too.
+    """
+    return CachePolicy(
+        policy=policy,
+        rule=key_of(part for each in backends for part in _configured(each)).encode(),
+        guards=key_of(guard.digest for guard in guards).encode(),
+        vary=tuple(map(_part, item.vary)),
+        ttl_s=item.ttl or _HOUR_S,
+        when=tuple(when),
+        ignore=frozenset(item.ignore),
+        keeps_tool_calls=item.tool_calls,
+        max_temperature=item.max_temperature,
+        max_entry_bytes=item.max_entry_bytes or _MAX_ENTRY_BYTES,
+    )
+
+
+def _configured(backend: Backend) -> Iterable[bytes | str | None]:
+    upstream = backend.upstream
+    yield upstream.provider
+    yield upstream.host
+    yield upstream.model
+    yield repr(upstream.stream)
+    for name, model in sorted(upstream.model_mapping.items()):
+        yield name
+        yield model
+    for name, default in sorted(upstream.defaults.items()):
+        yield name
+        yield bytes(default)
+    for operation, target in upstream.targets.items():
+        yield operation.name
+        yield target
+    for field in upstream.headers:
+        yield from field
+
+
+def _part(text: str) -> Part:
+    kind, _, name = text.partition(":")
+    return Part("attribute", "consumer") if kind == "consumer" else Part(kind, name)  # type: ignore[arg-type]

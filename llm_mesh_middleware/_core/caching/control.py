@@ -1,0 +1,40 @@
+"""What a client asks of the cache: the request directives of `Cache-Control` (RFC 9111 5.2.1).
+
+They can make the cache do less, never more: no directive reaches another scope, or an entry older
+than its policy allows.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["Control", "read_control"]
+
+
+class Control(msgspec.Struct, frozen=True):
+    """`max_age_s` is the greatest age of an entry that is good enough."""
+
+    may_read: bool = True
+    may_store: bool = True
+    max_age_s: float | None = None
+    is_only_cached: bool = False
+
+
+_NONE = Control()
+
+
+def read_control(value: str | None) -> Control:
+    """Return what the field says; what is not understood is ignored."""
+    if not value:
+        return _NONE
+    found: dict[str, str] = {}
+    for directive in value.split(","):
+        name, _, argument = directive.strip().partition("=")
+        found.setdefault(name.strip().lower(), argument.strip().strip('"'))
+    max_age = found.get("max-age", "")
+    return Control(
+        may_read="no-cache" not in found and "no-store" not in found,
+        may_store="no-store" not in found,
+        max_age_s=float(max_age) if max_age.isascii() and max_age.isdigit() else None,
+        is_only_cached="only-if-cached" in found,
+    )

@@ -1,0 +1,79 @@
+"""What is kept of a response, and the port that keeps it."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Protocol
+
+import msgspec
+
+__all__ = ["CacheStore", "Entry", "Found", "Lookup", "Save", "pack", "unpack"]
+
+# The first byte of an entry; one of another version is as good as none.
+_PLAIN, _PACKED = b"\x01", b"\x02"
+_WORTH_PACKING = 2048
+_MAX_BYTES = 64 * 2**20
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A whole response in its JSON form, or a stream where its dialect has no other form."""
+
+    body: bytes
+    is_stream: bool = False
+    provider: str = ""
+    tokens: int = 0
+
+
+class Lookup(msgspec.Struct, frozen=True):
+    """Return what is kept under a key: `Found`, or None."""
+
+    key: str
+
+
+class Save(msgspec.Struct, frozen=True):
+    """Keep packed data for so many seconds."""
+
+    key: str
+    data: bytes
+    ttl_s: float
+
+
+class Found(msgspec.Struct, frozen=True):
+    """Packed data, and for how long it has been kept."""
+
+    data: bytes
+    age_s: float
+
+
+class CacheStore(Protocol):
+    """The port of the cache. An error of it is a miss."""
+
+    def ask(self, request: Lookup | Save, until: float | None) -> Found | None:
+        """Look up or save, in the thread of the exchange."""
+
+    async def aask(self, request: Lookup | Save, until: float | None) -> Found | None:
+        """Do as `ask`, in the event loop of the exchange."""
+
+
+def pack(entry: Entry) -> bytes:
+    """Return an entry as bytes, compressed if it is large."""
+    data = msgspec.msgpack.encode(entry)
+    if len(data) < _WORTH_PACKING:
+        return _PLAIN + data
+    return _PACKED + zlib.compress(data, 1)
+
+
+def unpack(data: bytes) -> Entry | None:
+    """Return the entry, None if it is not one of this version."""
+    kind, rest = data[:1], data[1:]
+    try:
+        if kind == _PACKED:
+            unpacker = zlib.decompressobj()
+            rest = unpacker.decompress(rest, _MAX_BYTES)
+            if unpacker.unconsumed_tail:
+                return None
+        elif kind != _PLAIN:
+            return None
+        return msgspec.msgpack.decode(rest, type=Entry)
+    except (zlib.error, msgspec.MsgspecError):
+        return None

@@ -1,0 +1,34 @@
+"""What a client is told of the cache."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from ...flow.reply import Reply
+from ...http.response_headers import NOSNIFF
+
+__all__ = ["told", "whole_reply"]
+
+_RESULT = b"x-llm-mesh-cache"
+# No cache between the mesh and its client may keep what belongs to one scope.
+_PRIVATE = (b"cache-control", b"private, no-store")
+
+
+def told(reply: Reply, result: str) -> Reply:
+    """Return a reply that says what the cache had to do with it."""
+    headers = [*reply.headers, (_RESULT, result.encode())]
+    if not any(name == b"cache-control" for name, _ in headers):
+        headers.append(_PRIVATE)
+    return replace(reply, headers=headers)
+
+
+def whole_reply(body: bytes, *, is_stream: bool, age_s: float) -> Reply:
+    """Return the reply that a kept response makes."""
+    kind = b"text/event-stream" if is_stream else b"application/json"
+    headers = [
+        (b"content-type", kind),
+        (b"content-length", b"%d" % len(body)),
+        NOSNIFF,
+        (b"age", b"%d" % max(0, int(age_s))),
+    ]
+    return told(Reply(200, headers, body), "hit")

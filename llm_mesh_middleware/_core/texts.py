@@ -1,0 +1,88 @@
+"""What a dialect knows of the texts in its JSON, and of whole responses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from .values.payload import Fields
+from .values.usage import Usage
+
+__all__ = ["Answers", "EventTexts", "TextForm", "TextPlace"]
+
+
+class TextPlace(msgspec.Struct, frozen=True):
+    """One text in a decoded JSON value.
+
+    `container` is the object or array that holds it. `is_json` says that the text is JSON itself,
+    as the arguments of a tool call are.
+    """
+
+    container: Any
+    key: str | int
+    is_json: bool = False
+
+    @property
+    def text(self) -> str:
+        """The text."""
+        found: str = self.container[self.key]
+        return found
+
+    def put(self, text: str) -> None:
+        """Replace the text."""
+        self.container[self.key] = text
+
+
+class EventTexts(msgspec.Struct, frozen=True):
+    """The texts of one event.
+
+    `parts` continue the texts of their keys, `wholes` are complete. `ends` says of which keys
+    nothing follows; None for none of them.
+    """
+
+    parts: Sequence[tuple[Any, TextPlace]] = ()
+    wholes: Iterable[TextPlace] = ()
+    ends: Callable[[Any], bool] | None = None
+
+
+class TextForm(Protocol):
+    """Finds every text of a dialect that a model reads or writes."""
+
+    def read_request(
+        self, members: dict[str, Any], roles: Container[str] | None
+    ) -> Iterator[TextPlace]:
+        """Yield the texts of a request; with `roles`, only those of such turns."""
+
+    def read_response(self, value: Any) -> Iterator[TextPlace]:
+        """Yield the texts of a whole response."""
+
+    def read_event(self, value: Any) -> EventTexts:
+        """Return the texts of the data of one event."""
+
+
+class Answers(Protocol):
+    """Knows which whole responses may be repeated, and their two forms."""
+
+    def may_repeat_request(self, fields: Fields) -> bool:
+        """Return whether a response to such a request may answer another one."""
+
+    def may_repeat(self, body: bytes, *, tool_calls: bool) -> bool:
+        """Return whether a whole response is complete and has succeeded.
+
+        Args:
+            body: the response, or what `join` returned.
+            tool_calls: whether calls of the client's tools may be repeated.
+        """
+
+    def join(self, events: bytes, usage: Usage | None) -> bytes | None:
+        """Return what a stream amounts to as a whole response; None if it is not complete.
+
+        Args:
+            events: the stream as the client got it.
+            usage: the token counts, which the client may not have asked for.
+        """
+
+    def split(self, body: bytes, *, include_usage: bool) -> bytes:
+        """Return a whole response as a stream, where the dialect has both forms."""

@@ -1,0 +1,75 @@
+"""Which completions may be repeated, and their two forms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..._core.values.payload import Fields, decode_fields, encode_fields, raw
+from ..._core.values.usage import Usage
+from ..keeping import asks_for_more_than_text, is_true
+from ..objects import objects_in, read_object
+from .bridge import (
+    BrokenStream,
+    ConversionLimit,
+    NoCompletion,
+    completion_to_events,
+    events_to_completion,
+)
+
+__all__ = ["ChatAnswers"]
+
+_ENDS = frozenset(("stop",))
+_CALLS = frozenset(("tool_calls", "function_call"))
+
+
+class ChatAnswers:
+    """Completions and embeddings."""
+
+    def may_repeat_request(self, fields: Fields) -> bool:
+        """Return whether nothing but a text is asked for, and nothing is to be kept."""
+        return not (asks_for_more_than_text(fields) or is_true(fields, "store"))
+
+    def may_repeat(self, body: bytes, *, tool_calls: bool) -> bool:
+        """Return whether every choice has come to its end."""
+        value = read_object(body)
+        if value.get("error"):
+            return False
+        if value.get("object") == "list" and value.get("data"):
+            return True
+        choices = objects_in(value.get("choices"))
+        ends = _ENDS | _CALLS if tool_calls else _ENDS
+        return bool(choices) and all(_has_ended(choice, ends) for choice in choices)
+
+    def join(self, events: bytes, usage: Usage | None) -> bytes | None:
+        """Return the completion that a stream amounts to, with its token counts."""
+        if not events.rstrip().endswith(b"data: [DONE]"):
+            return None
+        try:
+            whole = events_to_completion(events)
+        except (BrokenStream, ConversionLimit):
+            return None
+        if usage is None or read_object(whole).get("usage"):
+            return whole
+        counts = {
+            "prompt_tokens": usage.input_tokens,
+            "completion_tokens": usage.output_tokens,
+            "total_tokens": usage.input_tokens + usage.output_tokens,
+        }
+        return encode_fields({**decode_fields(whole), "usage": raw(counts)})
+
+    def split(self, body: bytes, *, include_usage: bool) -> bytes:
+        """Return a completion as a stream."""
+        try:
+            return completion_to_events(body, include_usage=include_usage)
+        except (NoCompletion, ConversionLimit):
+            return body
+
+
+def _has_ended(choice: dict[str, Any], ends: frozenset[str]) -> bool:
+    message = choice.get("message")
+    is_call = isinstance(message, dict) and (
+        message.get("tool_calls") or message.get("function_call")
+    )
+    if is_call and not ends & _CALLS:
+        return False
+    return choice.get("finish_reason") in ends

@@ -1,0 +1,52 @@
+"""Which responses may be repeated."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..._core.http.sse import EventCutter, event_data
+from ..._core.values.payload import Fields
+from ..._core.values.usage import Usage
+from ..keeping import asks_for_more_than_text, is_true
+from ..objects import objects_in, read_object
+
+__all__ = ["ResponsesAnswers"]
+
+_TEXTS = frozenset(("message", "reasoning"))
+_CALLS = frozenset(("function_call", "custom_tool_call"))
+_MAX_EVENT_BYTES = 16 * 2**20
+
+
+class ResponsesAnswers:
+    """Responses; a stream of one stays a stream."""
+
+    def may_repeat_request(self, fields: Fields) -> bool:
+        """Return whether nothing is to be kept, and nothing that is kept is continued.
+
+        A provider keeps responses unless it is told not to, and a client may continue one by its
+        id; a repeated one has the id of the first.
+        """
+        continues = any(name in fields for name in ("previous_response_id", "conversation"))
+        is_kept = is_true(fields, "store") or is_true(fields, "background")
+        return not (continues or is_kept or asks_for_more_than_text(fields))
+
+    def may_repeat(self, body: bytes, *, tool_calls: bool) -> bool:
+        """Return whether the response is complete."""
+        value = read_object(body)
+        known = _TEXTS | _CALLS if tool_calls else _TEXTS
+        items = objects_in(value.get("output"))
+        is_known = all(item.get("type") in known for item in items)
+        return value.get("status") == "completed" and not value.get("error") and is_known
+
+    def join(self, events: bytes, usage: Usage | None) -> bytes | None:
+        """Return the response that the last event repeats."""
+        found = None
+        for event in EventCutter(_MAX_EVENT_BYTES).feed(events):
+            value = read_object(event_data(event))
+            if value.get("type") == "response.completed":
+                found = value.get("response")
+        return None if found is None else msgspec.json.encode(found)
+
+    def split(self, body: bytes, *, include_usage: bool) -> bytes:
+        """Return the body: streams are kept as streams."""
+        return body

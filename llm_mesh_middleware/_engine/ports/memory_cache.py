@@ -1,0 +1,86 @@
+"""Cached responses in the memory of one process, bounded in bytes; the least used go first."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from ..._core.caching.entry import Found, Lookup, Save
+from ..._process.forks import ForkLock, follow_forks
+
+__all__ = ["MemoryCache"]
+
+_MAX_BYTES = 64 * 2**20
+# What an entry takes besides its key and its data.
+_OVERHEAD = 400
+
+
+class MemoryCache:
+    """Entries by key, each with the time at which it is over."""
+
+    def __init__(
+        self, *, clock: Callable[[], float] = time.monotonic, max_bytes: int = _MAX_BYTES
+    ) -> None:
+        """Begin empty.
+
+        Args:
+            clock: a monotonic clock, in seconds.
+            max_bytes: what all entries may take.
+        """
+        self._clock = clock
+        self._max_bytes = max_bytes
+        self._lock = ForkLock()
+        self._entries: OrderedDict[str, tuple[bytes, float, float]] = OrderedDict()
+        self.size = 0
+        follow_forks(self)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def ask(self, request: Lookup | Save, until: float | None) -> Found | None:
+        """Look up or save."""
+        with self._lock.of_process:
+            if isinstance(request, Save):
+                self._save(request)
+                return None
+            return self._look_up(request.key)
+
+    async def aask(self, request: Lookup | Save, until: float | None) -> Found | None:
+        """Look up or save; nothing is waited for."""
+        return self.ask(request, until)
+
+    def _look_up(self, key: str) -> Found | None:
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        data, kept_at, ends_at = entry
+        now = self._clock()
+        if now >= ends_at:
+            self._drop(key)
+            return None
+        self._entries.move_to_end(key)
+        return Found(data, now - kept_at)
+
+    def _save(self, request: Save) -> None:
+        self._drop(request.key)
+        size = _size(request.key, request.data)
+        if size > self._max_bytes:
+            return
+        now = self._clock()
+        self._entries[request.key] = request.data, now, now + request.ttl_s
+        self.size += size
+        while self.size > self._max_bytes:
+            self._drop(next(iter(self._entries)))
+
+    def _drop(self, key: str) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self.size -= _size(key, entry[0])
+
+    def _begin_process(self) -> None:
+        """Go on with the parent's entries in a forked child: nobody else changes this copy."""
+
+
+def _size(key: str, data: bytes) -> int:
+    return len(key) + len(data) + _OVERHEAD

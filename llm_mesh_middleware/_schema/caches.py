@@ -1,0 +1,67 @@
+"""The model of `LLMPolicy.spec.cache`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from .base import Count, ListOf, Wire
+from .route import RouteMatch
+from .spelling.duration import Duration
+from .values import check_name
+
+__all__ = ["CacheItem"]
+
+_PLAIN_PARTS = ("consumer", "model", "host")
+
+
+def _check_part(part: str) -> str:
+    kind, colon, name = part.partition(":")
+    if part in _PLAIN_PARTS:
+        return part
+    if not colon or kind != "attribute":
+        message = "must be consumer, model, host or attribute:NAME"
+        raise ValueError(f"{message}: a client could choose anything else")
+    check_name(name)
+    return part
+
+
+_Part = Annotated[
+    str,
+    AfterValidator(_check_part),
+    Field(json_schema_extra={"pattern": "^(?:consumer|model|host|attribute:.+)$"}),
+]
+
+
+class CacheItem(Wire):
+    """Which responses are kept, for how long, and who shares them."""
+
+    ttl: Duration | None = Field(
+        default=None, description="For how long a response is kept. Default: 1h."
+    )
+    vary: ListOf[_Part] = Field(
+        default=("consumer",),
+        description="What separates those who may not share a response: consumer, model, host,"
+        " attribute:NAME. A request without such a value is not cached; an empty list has everybody"
+        " share. Default: consumer.",
+    )
+    when: ListOf[RouteMatch] = Field(
+        default=(), description="The requests that are cached. Default: all."
+    )
+    ignore: ListOf[Annotated[str, Field(min_length=1)]] = Field(
+        default=(),
+        description="Members of the body that make no difference to the response. Default: none.",
+    )
+    tool_calls: bool = Field(
+        default=False,
+        description="Whether responses that call the client's tools are kept. Default: false.",
+    )
+    max_temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="The highest temperature that a cached request may ask for; one that asks for"
+        " none is not cached then. Default: any.",
+    )
+    max_entry_bytes: Count | None = Field(
+        default=None, description="The largest response that is kept. Default: 1048576."
+    )

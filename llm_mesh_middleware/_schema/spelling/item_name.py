@@ -1,0 +1,21 @@
+"""The names of the items of a policy, which are part of metrics and of keys."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+__all__ = ["ItemName"]
+
+_ITEM_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+
+
+def _check_item_name(name: str) -> str:
+    if not _ITEM_NAME.fullmatch(name):
+        raise ValueError("must be letters, digits, -, _ and . (at most 63), with no mark at an end")
+    return name
+
+
+ItemName = Annotated[str, AfterValidator(_check_item_name)]

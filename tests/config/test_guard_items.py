@@ -1,0 +1,67 @@
+"""`LLMPolicy.spec.guards`: what is right, and what is refused, where and with which advice."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.config.documents import only_problem, parse
+from tests.config.test_policies import policy
+from tests.core.tables import compiled, provider
+
+
+def guard(text: str) -> str:
+    """A policy of one guard, whose fields stand in line 6 from column 6 on, in flow style."""
+    return policy(f"guards:\n- {{name: one, {text}}}")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "pii: {}",
+        "pii: {entities: [PHONE, IP_ADDRESS]}, on: [request, response], action: {mask: {}}",
+        "pii: {}, action: {mask: {unmask: true}}, roles: [user, tool], shadow: true",
+        "keywords: {deny: [bluebird], ignoreCase: true}, action: {deny: {status: 451}}",
+        "regex: {deny: ['proj-[0-9]+'], maxMatch: 40}, action: {log: {}}",
+    ],
+)
+def test_a_guard_that_is_right(fields: str) -> None:
+    assert parse(guard(fields)).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "message"),
+    [
+        ("shadow: true", None, "must have one of pii, keywords and regex"),
+        ("pii: {}, regex: {deny: [a]}", None, "must have one of pii, keywords and regex"),
+        ("pii: {entities: []}", "pii.entities", "must have at least 1 item"),
+        ("pii: {entities: [NAME]}", "pii.entities[0]", "must be one of"),
+        ("keywords: {deny: []}", "keywords.deny", "must have at least 1 item"),
+        ("keywords: {deny: ['']}", "keywords.deny[0]", "at least 1"),
+        ("regex: {deny: [a], maxMatch: 5000}", "regex.maxMatch", "4096"),
+        ("pii: {}, action: {deny: {status: 200}}", "action.deny.status", "400"),
+        ("pii: {}, action: {}", "action", "must have one of deny, mask and log"),
+        ("pii: {}, on: []", "on", "must have at least 1 item"),
+        ("pii: {}, roles: []", "roles", "must have at least 1 item"),
+        (
+            "pii: {}, on: [response], action: {mask: {unmask: true}}",
+            "action.mask.unmask",
+            "`on` must have request",
+        ),
+    ],
+)
+def test_a_guard_that_is_refused(fields: str, field: str | None, message: str) -> None:
+    problem = only_problem(parse(guard(fields)))
+    place = "spec.guards[0]" + (f".{field}" if field else "")
+
+    assert problem.field == place
+    assert message in problem.message
+    assert problem.line == 6
+
+
+@pytest.mark.parametrize("pattern", ["(?>a)", "(?=a)b", "["])
+def test_an_expression_that_is_not_linear_is_an_error(pattern: str) -> None:
+    text = guard(f'regex: {{deny: [good, "{pattern}"]}}')
+    (problem,) = compiled(provider(), text).problems
+
+    assert problem.field == "spec.guards[0].regex.deny[1]"
+    assert problem.severity == "error"

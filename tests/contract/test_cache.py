@@ -1,0 +1,270 @@
+"""The cache: what is answered from it, for whom, and what is never kept."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from llm_mesh_middleware import LLMPolicy
+from llm_mesh_middleware.testing import (
+    Answer,
+    Cut,
+    Gate,
+    RecordedRequest,
+    Stream,
+    chat_completion,
+    chat_stream,
+    error_body,
+    token_usage,
+)
+from tests.contract.calling import Ask
+from tests.contract.conftest import World, rule
+from tests.resilience.meshes import FALLBACK, PRIMARY
+
+ASKED: dict[str, Any] = {"messages": [{"role": "user", "content": "What is a mesh?"}]}
+STREAMED = ASKED | {"stream": True}
+WHOLE = Answer(body=chat_completion("A net.", usage=token_usage(4, 6)))
+EVENTS = chat_stream(["A ", "net", "."], usage=token_usage(4, 6), include_usage=True)
+
+
+def policy(cache: dict[str, Any] | None = None, name: str = "team", **spec: Any) -> LLMPolicy:
+    spec = {"cache": {"vary": [], **(cache or {})}, **spec}
+    return LLMPolicy.model_validate({"metadata": {"name": name}, "spec": spec})
+
+
+def content(body: bytes) -> str:
+    return str(json.loads(body)["choices"][0]["message"]["content"])
+
+
+def streamed(body: bytes) -> str:
+    events = [json.loads(line[6:]) for line in body.splitlines() if line.startswith(b"data: {")]
+    return "".join(
+        choice["delta"].get("content") or "" for event in events for choice in event["choices"]
+    )
+
+
+def results(world: World, *bodies: dict[str, Any], **ask: Any) -> list[str]:
+    return [world.ask(body, **ask).headers["x-llm-mesh-cache"] for body in bodies]
+
+
+def test_the_same_request_is_answered_once(world: World) -> None:
+    world.primary.always(WHOLE)
+    world.start(policies=[policy()])
+
+    first, second = world.ask(ASKED), world.ask(ASKED)
+
+    assert (first.headers["x-llm-mesh-cache"], second.headers["x-llm-mesh-cache"]) == (
+        "miss",
+        "hit",
+    )
+    assert second.body == first.body
+    assert second.headers["age"] == "0"
+    assert second.headers["cache-control"] == first.headers["cache-control"] == "private, no-store"
+    assert len(world.primary.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"messages": [*ASKED["messages"], {"role": "user", "content": "more"}]},
+        {"messages": [{"role": "system", "content": "Be brief."}, *ASKED["messages"]]},
+        ASKED | {"temperature": 0.5},
+        ASKED | {"tools": [{"type": "function", "function": {"name": "f"}}]},
+        ASKED | {"unknown": 1},
+        ASKED | {"model": "other"},
+    ],
+)
+def test_another_request_is_not(world: World, other: dict[str, Any]) -> None:
+    world.primary.always(WHOLE)
+    world.start(policies=[policy()])
+
+    assert results(world, ASKED, other, ASKED, other) == ["miss", "miss", "hit", "hit"]
+
+
+def test_spelling_and_who_asks_make_no_difference(world: World) -> None:
+    world.primary.always(WHOLE)
+    world.start(policies=[policy({"ignore": ["trace"]})])
+    one = b'{"messages": [{"role": "user", "content": "\\u00e9"}], "temperature": 1}'
+    two = '{"user":"b","trace":7,"temperature":1.0,"messages":[{"content":"é","role":"user"}]}'
+
+    assert world.ask(one).headers["x-llm-mesh-cache"] == "miss"
+    assert world.ask(two.encode()).headers["x-llm-mesh-cache"] == "hit"
+
+
+def test_one_entry_serves_json_and_stream(world: World) -> None:
+    world.primary.always(WHOLE)
+    world.start(policies=[policy()])
+    world.ask(ASKED)
+    stream = world.ask(STREAMED)
+    assert stream.headers["x-llm-mesh-cache"] == "hit"
+    assert stream.headers["content-type"].startswith("text/event-stream")
+    assert streamed(stream.body) == "A net."
+    assert stream.body.endswith(b"data: [DONE]\n\n")
+
+    world.primary.always(Stream(EVENTS))
+    world.start(policies=[policy()])
+    assert streamed(world.ask(STREAMED).body) == "A net."
+    whole = world.ask(ASKED)
+    assert whole.headers["x-llm-mesh-cache"] == "hit"
+    assert content(whole.body) == "A net."
+    assert whole.json()["usage"]["total_tokens"] == 10
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(500, body=error_body("broken")),
+        Answer(400, body=error_body("bad")),
+        Answer(body=chat_completion("cut", finish_reason="length")),
+        Answer(body=chat_completion("no", finish_reason="content_filter")),
+        Answer(body=error_body("overloaded")),
+        Stream(EVENTS[:2], end="fin"),
+        Stream(EVENTS[:2], end="reset"),
+        Cut(),
+    ],
+)
+def test_what_is_not_complete_and_good_is_never_kept(world: World, answer: Any) -> None:
+    world.primary.always(answer)
+    world.start(rule("only", retry={"attempts": 1}), policies=[policy()])
+    body = STREAMED if isinstance(answer, Stream) else ASKED
+    world.ask(body)
+    world.primary.always(WHOLE)
+
+    assert world.ask(ASKED).headers["x-llm-mesh-cache"] == "miss"
+
+
+@pytest.mark.inbound
+def test_consumers_do_not_share_unless_they_are_told_to(world: World) -> None:
+    world.primary.always(WHOLE)
+    keys = {"a": "key-of-a-123456", "b": "key-of-b-123456"}
+    world.start(policies=[policy({"vary": ["consumer"]})], client_keys=keys, access="keys")
+
+    told = [
+        world.ask(ASKED, headers=[("authorization", f"Bearer {keys[name]}")]).headers[
+            "x-llm-mesh-cache"
+        ]
+        for name in ("a", "b", "a", "b")
+    ]
+
+    assert told == ["miss", "miss", "hit", "hit"]
+
+
+def test_without_what_separates_them_requests_are_not_cached(world: World) -> None:
+    world.primary.always(WHOLE)
+    world.start(policies=[policy({"vary": ["attribute:team"]})])
+
+    assert results(world, ASKED, ASKED) == ["bypass", "bypass"]
+
+
+@pytest.mark.parametrize(
+    ("directive", "expected"),
+    [
+        ("no-cache", ["miss", "miss", "hit"]),
+        ("no-store", ["bypass", "bypass", "miss"]),
+        ("max-age=60", ["miss", "hit", "hit"]),
+        ("nonsense, max-age=x", ["miss", "hit", "hit"]),
+    ],
+)
+def test_a_client_may_ask_for_less(world: World, directive: str, expected: list[str]) -> None:
+    world.primary.always(WHOLE)
+    world.start(policies=[policy()])
+    asked = results(world, ASKED, ASKED, headers=[("cache-control", directive)])
+
+    assert [*asked, *results(world, ASKED)] == expected
+
+
+def test_only_if_cached_never_calls(world: World) -> None:
+    world.primary.always(WHOLE)
+    world.start(policies=[policy()])
+    only = [("cache-control", "only-if-cached")]
+
+    assert world.ask(ASKED, headers=only).code == "cache_miss"
+    world.ask(ASKED)
+    assert world.ask(ASKED, headers=only).status == 200
+    assert len(world.primary.requests) == 1
+
+
+def test_tool_calls_are_kept_only_where_that_is_said(world: World) -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+    world.primary.always(Answer(body=json.dumps({"id": "c", "choices": [choice]}).encode()))
+    world.start(policies=[policy()])
+    assert results(world, ASKED, ASKED) == ["miss", "miss"]
+
+    world.start(policies=[policy({"toolCalls": True})])
+    assert results(world, ASKED, ASKED) == ["miss", "hit"]
+
+
+def test_equal_requests_at_once_make_one_call(world: World) -> None:
+    gate = Gate()
+    world.primary.always(Stream([*EVENTS[:1], gate, *EVENTS[1:]]))
+    world.start(policies=[policy()])
+    with ThreadPoolExecutor(20) as pool:
+        asking = [pool.submit(world.ask, STREAMED if n % 2 else ASKED) for n in range(20)]
+        assert gate.wait_reached(5)
+        gate.open()
+        told = sorted(each.result().headers["x-llm-mesh-cache"] for each in asking)
+
+    assert len(world.primary.requests) == 1
+    assert told == ["hit"] * 19 + ["miss"]
+
+
+def test_a_masked_value_is_not_kept_and_not_shared(world: World) -> None:
+    def echo(request: RecordedRequest) -> Answer:
+        return Answer(body=chat_completion(f"Hello {request.json()['messages'][0]['content']}"))
+
+    world.primary.always(echo)
+    pii = {"name": "pii", "pii": {}, "action": {"mask": {"unmask": True}}}
+    world.start(policies=[policy(guards=[pii])])
+    anna, bob = (
+        world.ask({"messages": [{"role": "user", "content": f"{name}@example.com"}]})
+        for name in ("anna", "bob")
+    )
+
+    assert (content(anna.body), content(bob.body)) == (
+        "Hello anna@example.com",
+        "Hello bob@example.com",
+    )
+    assert bob.headers["x-llm-mesh-cache"] == "hit"
+    assert len(world.primary.requests) == 1
+
+
+def test_a_hit_costs_no_tokens(world: World) -> None:
+    world.primary.always(WHOLE)
+    limits = [{"name": "few", "tokens": 1000, "reserve": "max"}]
+    world.start(policies=[policy(limits=limits)])
+    body = ASKED | {"max_tokens": 900}
+
+    assert [world.ask(body).status for _ in range(5)] == [200] * 5
+    assert len(world.primary.requests) == 1
+
+
+def test_rules_do_not_share(world: World) -> None:
+    world.primary.always(WHOLE)
+    world.fallback.always(Answer(body=chat_completion("Another.")))
+    big = [{"headers": {"x-size": {"exact": "big"}}}]
+    world.start(rule("big", FALLBACK, matches=big), rule("small", PRIMARY), policies=[policy()])
+
+    assert content(world.ask(ASKED).body) == "A net."
+    assert content(world.ask(ASKED, headers=[("x-size", "big")]).body) == "Another."
+
+
+def test_a_leader_that_leaves_makes_room_for_another(world: World) -> None:
+    gate = Gate()
+    world.primary.script(Stream([*EVENTS[:1], gate, *EVENTS[1:]]))
+    world.primary.always(WHOLE)
+    world.start(policies=[policy()])
+    leader = world.call(Ask(STREAMED))
+    next(iter(leader.pieces()))
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(world.ask, ASKED) for _ in range(4)]
+        leader.leave()
+        gate.open()
+        replies = [each.result() for each in asking]
+
+    assert [content(reply.body) for reply in replies] == ["A net."] * 4
+    assert len(world.primary.requests) <= 2
