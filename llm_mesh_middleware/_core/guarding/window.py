@@ -20,6 +20,7 @@ from .placeholders import Placeholders
 
 __all__ = ["Inspection", "Window", "inspect"]
 
+# A finding must not begin in the middle of an escape of JSON.
 _ESCAPE = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|.)", re.DOTALL)
 _encode_text = msgspec.json.encode
 

@@ -14,6 +14,7 @@ from ..finding import Finding
 __all__ = ["Card", "digit_run_start", "has_luhn_digit"]
 
 _LONGEST = 32
+# Groups have one separator throughout, and no fifth group of four behind them.
 _NUMBER = re.compile(
     r"(?<![\w+#])(?<!\w[-./:#])(?:"
     r"(?P<plain>[2-6]\d{12,18})"

@@ -14,6 +14,7 @@ from ..finding import Finding, run_start
 __all__ = ["Email"]
 
 _LONGEST = 330  # 64 characters, @, 254 characters, and what follows
+# ASCII and Latin: text without spaces, as in Chinese, must not count as part of an address.
 _LETTERS = "A-Za-z\u00c0-\u024f"
 _WORD = f"{_LETTERS}0-9_"
 _LOCAL = re.compile(rf"(?<![{_WORD}.%+'-])[{_WORD}%+][{_WORD}.%+'-]{{0,63}}\Z")

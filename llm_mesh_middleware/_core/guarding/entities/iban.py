@@ -33,8 +33,10 @@ _LENGTHS = {
     }.items()
     for name in names.split()
 }
+# 34 characters, in groups of four.
 _LONGEST = 44
 _BEGIN = re.compile(r"(?<![^\W_])[A-Za-z]{2}\d\d(?=[ -]?[A-Za-z0-9])", re.ASCII)
+# What may still become a number: a country, check digits, and groups behind them.
 _HELD = re.compile(
     r"(?<![^\W_])[A-Za-z](?:[A-Za-z](?:\d(?:\d(?:[ -]?[A-Za-z0-9]){0,31}[ -]?)?)?)?\Z", re.ASCII
 )

@@ -16,7 +16,9 @@ __all__ = ["IPAddress"]
 _LONGEST = 64
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _V4 = re.compile(rf"(?<![\w./\\-])(?:{_OCTET}\.){{3}}{_OCTET}(?![\w-]|\.\w)", re.ASCII)
+# Roughly; the standard library decides.
 _V6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:]|\.\w)", re.ASCII)
+# Words before four numbers that make a version of them.
 _VERSION = re.compile(
     r"(?i:\b(?:version|ver|v|release|build|firmware|driver|section|chapter|clause|rev|revision)"
     r"[.:]? ?(?:is |to |number |no\.? )?)\Z",

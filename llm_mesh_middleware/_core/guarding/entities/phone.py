@@ -14,9 +14,11 @@ from .card import digit_run_start
 __all__ = ["Phone"]
 
 _LONGEST = 56
+# One digit after another, so that a number is found in one way only and in linear time.
 _INTERNATIONAL = re.compile(
     r"(?<![\w+])\+[1-9](?:[ .()-]{0,2}\d){7,14}(?![\w+]|[./-]\d|,\d)", re.ASCII
 )
+# Neither an area code nor an exchange begins with 0 or 1 (North American Numbering Plan).
 _AMERICAN = re.compile(
     r"(?<![\w+./-])(?:\([2-9]\d\d\) ?|[2-9]\d\d([-.]))[2-9]\d\d[-.]\d{4}(?![\w+]|[./-]\d)", re.ASCII
 )

@@ -12,6 +12,7 @@ from ..finding import Finding, run_start
 
 __all__ = ["Secret"]
 
+# A private key has about 3,300 characters; more than this is not held back for anything.
 _LONGEST = 4096
 _TOKEN = re.compile(
     r"(?<![\w-])(?:"
@@ -30,6 +31,7 @@ _TOKEN = re.compile(
     r")(?![\w-])",
     re.ASCII,
 )
+# Only the password: the rest of the URL says which server is meant.
 _URL = re.compile(
     r"(?<![\w+.-])[a-z][a-z0-9+.-]{1,15}://[^\s/:@\"'<>]{0,64}:(?P<secret>[^\s/:@\"'<>]{3,128})@(?=[\w\[])",
     re.ASCII,

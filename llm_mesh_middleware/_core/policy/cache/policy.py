@@ -35,6 +35,7 @@ from .told import told, whole_reply
 
 __all__ = ["CachePolicy"]
 
+# The longest that a request waits for an equal one before it makes a call of its own.
 _WAIT_S = 30.0
 
 
