@@ -38,7 +38,8 @@ MISTAKES = [
     (provider("<<: [{host: a}, b]"), 6, 19, "spec['<<']", "must be a mapping"),
     (provider("'<<': {host: a}"), 6, 3, "spec['<<']", "unknown field"),
     (config("1: a"), 10, 9, OPENAI, "a key must be a string"),
-    (config("on: a"), 10, 9, OPENAI, "a key must be a string"),
+    (config("yes: a"), 10, 9, OPENAI, "a key must be a string"),
+    (config("on: a"), 10, 9, f"{OPENAI}.on", "unknown field"),
     (config("? [a]\n: b"), 10, 11, OPENAI, "a key must be a string"),
     (config("model: *nowhere"), 10, 16, f"{OPENAI}.model", "alias"),
     # the provider
