@@ -71,10 +71,6 @@ class Account(Observation):
         """Pass on."""
         self._observation.decided(decision)
 
-    def charged(self, charge: Charge) -> None:
-        """Pass on."""
-        self._observation.charged(charge)
-
     def settled(self, decision: Decision, reserved: int, used: int) -> None:
         """Pass on."""
         self._observation.settled(decision, reserved, used)
