@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.config import JsonDict
 
 from ._schema.base import EXTENSION, Name, Wire
-from ._schema.caches import CacheItem
 from ._schema.dialects import (
     AnthropicConfig,
     AzureOpenAIConfig,
@@ -21,16 +20,6 @@ from ._schema.dialects import (
     GeminiConfig,
     OpenAIConfig,
     VertexConfig,
-)
-from ._schema.guards import (
-    GuardAction,
-    GuardDeny,
-    GuardItem,
-    GuardKeywords,
-    GuardLog,
-    GuardMask,
-    GuardPII,
-    GuardRegex,
 )
 from ._schema.json_schema import make_schema
 from ._schema.keys import (
@@ -40,7 +29,18 @@ from ._schema.keys import (
     GoogleCredentials,
     SecretKeyRef,
 )
-from ._schema.policy import LimitItem, LimitOverride, LLMPolicySpec, TargetRef, TokenWeights
+from ._schema.policy.caches import CacheItem
+from ._schema.policy.guards import (
+    GuardAction,
+    GuardDeny,
+    GuardItem,
+    GuardKeywords,
+    GuardLog,
+    GuardMask,
+    GuardPII,
+    GuardRegex,
+)
+from ._schema.policy.spec import LimitItem, LimitOverride, LLMPolicySpec, TargetRef, TokenWeights
 from ._schema.pool import InferencePoolSpec, TargetPort
 from ._schema.price import ModelPrices, PriceTier, TokenPrices
 from ._schema.provider import (

@@ -19,6 +19,7 @@ MESH = {"CancelScope", "Entrance", "Policy", "RoutingTable", "ServedOperation", 
 KNOWN = {
     "llm_mesh_middleware": MESH,
     "llm_mesh_middleware.asgi.responder": {"Interrupt"},
+    "llm_mesh_middleware.cli.commands.probing": {"TLSContexts", "Upstream"},
     "llm_mesh_middleware.cli.console": {"Section"},
     "llm_mesh_middleware.inbound": {"AsyncBodyDriver", "BodyDriver", "ServedOperation", *STEPS},
     "llm_mesh_middleware.mesh": MESH,

@@ -23,6 +23,7 @@ from tests.corpus.responses import Case, Json
 
 ASKED: Json = {"model": "any", "messages": [{"role": "user", "content": "Hi"}]}
 # Hosts, by the form that the configuration makes their provider answer in.
+APIS = ["chat", "completions", "responses", "messages"]
 FORMS: dict[str, Json] = {"any": {}, "events": {"stream": True}, "json": {"stream": False}}
 
 
@@ -93,7 +94,7 @@ class Bench:
 
 
 def provider(upstream: FakeUpstream, form: str, config: Json) -> LLMProvider:
-    options = {"apiKey": canary("corpus"), **config}
+    options = {"apiKey": canary("corpus"), "apis": APIS, **config}
     spec = {
         "host": f"{form}.example",
         "endpoint": upstream.url,

@@ -46,7 +46,8 @@ async def test_the_counts_of_a_provider_are_read(
     expected = golden["expected"]
     upstream.script(scripted(golden))
     body = {**CHAT, "input": "Good morning", "stream": "events" in golden}
-    async with calling(make_mesh(recorder, upstream)) as client:
+    config = {"apis": ["chat", "completions", "embeddings", "responses", "messages"]}
+    async with calling(make_mesh(recorder, upstream, config=config)) as client:
         assert (await client.post(golden["path"], json=body)).status_code == 200
     told = {name: recorder.call.attributes.get(_SPAN[name], 0) for name in expected}
     counted = {name: recorder.total(_COUNTERS[name]) for name in expected}

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from .base import Count, ListOf, Wire
-from .route import RouteMatch
-from .spelling.item_name import ItemName
-from .wording import fault_at
+from ..base import Count, ListOf, Wire
+from ..route import RouteMatch
+from ..spelling.item_name import ItemName
+from ..wording import fault_at
 
 __all__ = [
     "GuardAction",

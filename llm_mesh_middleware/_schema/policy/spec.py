@@ -6,15 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from .base import Count, ListOf, Name, Wire
+from ..base import Count, ListOf, Name, Wire
+from ..route import RouteMatch
+from ..spelling.duration import Duration
+from ..spelling.item_name import ItemName
+from ..spelling.quantity import Quantity
+from ..values import check_header_name, check_name
+from ..wording import fault_at
 from .caches import CacheItem
 from .guards import GuardItem
-from .route import RouteMatch
-from .spelling.duration import Duration
-from .spelling.item_name import ItemName
-from .spelling.quantity import Quantity
-from .values import check_header_name, check_name
-from .wording import fault_at
 
 __all__ = ["LLMPolicySpec", "LimitItem", "LimitOverride", "TargetRef", "TokenWeights"]
 

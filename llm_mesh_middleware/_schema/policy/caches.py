@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from .base import Count, ListOf, Wire
-from .route import RouteMatch
-from .spelling.duration import Duration
-from .values import check_name
+from ..base import Count, ListOf, Wire
+from ..route import RouteMatch
+from ..spelling.duration import Duration
+from ..values import check_name
 
 __all__ = ["CacheItem"]
 

@@ -1,0 +1,1 @@
+"""The models of `LLMPolicy`: its limits, its guards and its caches."""
