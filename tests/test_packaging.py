@@ -32,7 +32,7 @@ DEPENDENCIES = {
 }
 EXTRAS = {
     *("bedrock", "cli", "dev", "django", "flask", "httpx2", "kubernetes", "otlp", "prices"),
-    "vertex",
+    *("redis", "vertex"),
 }
 
 # Frameworks, the SDK and what only the command needs: a user's import must not pay for them.

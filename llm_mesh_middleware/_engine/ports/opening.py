@@ -35,6 +35,6 @@ def open_store(url: str, *, timeout_s: float, prefix: str) -> Store:
     except ModuleNotFoundError as exc:
         if (exc.name or "").partition(".")[0] != "redis":
             raise
-        message = "redis is missing: install redis[hiredis]"
+        message = "redis is missing: install llm-mesh-middleware[redis]"
         raise ConfigError([Problem("LLM_MESH_STORE", 0, 0, "", message)]) from None
     return RedisStore(url, timeout_s=timeout_s, prefix=prefix)
