@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import socket
 import threading
 from collections.abc import Callable, Generator, Iterator
@@ -71,7 +72,11 @@ def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The manifests' keys, and nothing of the machine's own proxies."""
+    """The manifests' keys, and none of the machine's own settings and proxies."""
+    # `serve` leaves settings in the environment for its workers, and some tests run it in here.
+    for name in [name for name in os.environ if name.startswith("LLM_MESH_")]:
+        if not name.startswith("LLM_MESH_TEST_"):
+            monkeypatch.delenv(name)
     monkeypatch.setenv("YOUR_DASHSCOPE_API_KEY", DASHSCOPE_KEY)
     monkeypatch.setenv("YOUR_MOONSHOT_API_KEY", MOONSHOT_KEY)
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
