@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,13 +17,23 @@ from tests.telemetry.e2e.dashboard import queries
 
 pytestmark = pytest.mark.slow
 
+_PRICES = f"""\
+{PRIMARY}: [{{perMillion: {{input: "1", output: "2"}}}}]
+{BACKUP}: [{{model: {{exact: another}}, perMillion: {{input: "1"}}}}]
+"""
+
 
 @pytest.fixture
-def scraped(start: Start, prometheus: Prometheus | None) -> tuple[str, httpx.Client]:
+def scraped(
+    start: Start, prometheus: Prometheus | None, tmp_path: Path
+) -> tuple[str, httpx.Client]:
     """The sidecar's URL, and a client of the Prometheus that scrapes it."""
     if prometheus is None:
         pytest.skip("prometheus is not installed (Debian's package has this name)")
+    prices = tmp_path / "prices.yaml"
+    prices.write_text(_PRICES, "utf-8")
     _, url = start(
+        LLM_MESH_PRICES=str(prices),
         OTEL_METRICS_EXPORTER="prometheus",
         OTEL_EXPORTER_PROMETHEUS_HOST="127.0.0.1",
         OTEL_EXPORTER_PROMETHEUS_PORT=str(prometheus.target_port),
