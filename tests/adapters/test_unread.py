@@ -53,6 +53,7 @@ async def ask(mesh: Mesh, *, reads: int, stream: bool) -> None:
 async def test_a_whole_reply_is_given_up_too(providers: Providers, reads: int) -> None:
     mesh = Mesh(settings=providers.settings(idle_timeout=0.05))
     await ask(mesh, reads=reads, stream=False)
+    assert mesh.health()[DASHSCOPE].in_flight == 0
     await mesh.aclose()
 
 
