@@ -77,14 +77,12 @@ def exchange(
         request, operation = understand(host, request, observation)
         check_hops(request.headers, policy.mesh_id)
         if operation.write_models is not None and (listed := list_models(host, operation, request)):
-            observation.ended(listed.status, None, None)
-            return _at_once(listed)
+            return _at_once(listed, observation)
         rule = host.select(request)
         lacks_key = rule.balancer.lacks_key(request)
         observation.selected(Selection(host.route, rule.name, lacks_key))
         if operation.write_estimate and (estimated := estimate(rule, operation, request)):
-            observation.ended(estimated.status, None, None)
-            return _at_once(estimated)
+            return _at_once(estimated, observation)
         timeouts, call = rule.timeouts, None
         if rule.policies:
             call = _call(host, rule, request, state, observation, clock)
@@ -117,10 +115,8 @@ def exchange(
         _end(observation, error)
         raise
     attempts = AttemptSequence(context, plan, host.route, rule, policy, state.affinity, call)
-    if call is None:
-        flow = _observed(attempts.run(), observation)
-    else:
-        flow = _observed(chain(rule.policies, attempts.proceed)(call), observation)
+    run = attempts.run() if call is None else chain(rule.policies, attempts.proceed)(call)
+    flow = _observed(run, observation)
     if keepalive_s and operation.wants_stream(request.fields):
         return keep_alive(flow, operation.dialect, interval_s=keepalive_s, clock=clock)
     return flow
@@ -167,7 +163,9 @@ def _continued(
     return None if earlier is None else state.affinity.recall(route, earlier, clock())
 
 
-def _at_once(reply: Reply) -> Flow:
+def _at_once(reply: Reply, observation: Observation) -> Flow:
+    """Return the flow of a reply that no provider is asked for."""
+    observation.ended(reply.status, None, None)
     return reply
     yield  # a generator without a step
 
