@@ -61,6 +61,7 @@ async def ask_all(port: int, host: str, texts: list[str], connections: int) -> l
     return [answers[number] for number in range(len(texts))]
 
 
+@pytest.mark.slow
 async def test_a_thousand_requests_are_split_in_half(serve: Serve, providers: Providers) -> None:
     # Chance alone would miss three points once in twenty runs.
     mesh = Mesh(settings=providers.settings(), rng=random.Random(2024).random)
@@ -117,6 +118,7 @@ async def test_each_half_has_its_own_key_path_model_and_form(
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("server", "count"),
     [

@@ -228,6 +228,7 @@ def test_a_bad_certificate_fails_at_tls(
 
 
 def test_plain_http_where_tls_was_expected_fails_at_tls(check: Check) -> None:
+    check.environ.setenv("LLM_MESH_CONNECT_TIMEOUT", "0.5")  # the server waits for a head
     with FakeUpstream(tls=False) as upstream:
         result = check(upstream.url.replace("http:", "https:"))
 

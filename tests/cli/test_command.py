@@ -91,6 +91,7 @@ def test_without_click_there_is_no_command_but_a_sentence() -> None:
     assert done.stderr == "click is missing: install llm-mesh-middleware[cli]\n"
 
 
+@pytest.mark.slow
 def test_a_missing_library_is_told_with_the_extra_to_install() -> None:
     serve = ["serve", "--config", str(MANIFESTS)]
     cases = [("uvicorn", serve), ("httptools", serve), ("rich", ["demo"])]

@@ -268,6 +268,7 @@ def test_healthz_is_the_provider_s_business_on_a_virtual_host(sidecar: Sidecar) 
     assert (status, json.loads(body)["error"]["code"]) == (404, "unsupported_operation")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("own_sidecar", [["--default-host", DASHSCOPE]], indirect=True)
 def test_with_a_default_host_a_base_url_is_enough(own_sidecar: Sidecar) -> None:
     base_url = f"http://127.0.0.1:{own_sidecar.port}"

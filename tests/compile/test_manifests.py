@@ -88,6 +88,7 @@ def test_moonshot_is_asked_for_its_model_and_no_stream(step: int) -> None:
     assert dict(made.headers)[b"authorization"] == f"Bearer {MOONSHOT_KEY}".encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "host", [DEMO, f"{DEMO}:80", f"{DEMO}.default.svc.cluster.local", "DEMO-llm-server.default"]
 )

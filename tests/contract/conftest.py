@@ -16,6 +16,9 @@ from tests.contract.adapters import ADAPTERS, Adapter
 from tests.contract.calling import HOST, Ask, Call, Caller, Seen, seen
 from tests.resilience.meshes import API, PRIMARY, Ledger, key_of, provider
 
+# Twins of other adapters, whose tests repeat what those prove.
+TWINS = ("httpx2", "httpx2-async")
+
 # Tests put a case to every adapter, or by one of these marks to those it means something to.
 WHERE: dict[str, Callable[[Any], bool]] = {
     "inbound": lambda adapter: adapter.is_inbound,
@@ -28,8 +31,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     marks = {mark.name for mark in metafunc.definition.iter_markers()}
     wanted = [is_meant for mark, is_meant in WHERE.items() if mark in marks]
-    names = [name for name, kind in ADAPTERS.items() if all(is_meant(kind) for is_meant in wanted)]
-    metafunc.parametrize("adapter", names, indirect=True, scope="module")
+    meant = [
+        pytest.param(name, marks=[pytest.mark.slow] if name in TWINS else [])
+        for name, kind in ADAPTERS.items()
+        if all(is_meant(kind) for is_meant in wanted)
+    ]
+    metafunc.parametrize("adapter", meant, indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module")

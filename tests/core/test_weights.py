@@ -43,6 +43,7 @@ def refs(weights: tuple[int | None, ...]) -> str:
     return f"- backendRefs: [{', '.join(lines)}]"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("weights", "shares"), WEIGHTS)
 def test_ten_thousand_picks_come_within_a_point_of_the_proportions(
     weights: tuple[int | None, ...], shares: tuple[float, ...]

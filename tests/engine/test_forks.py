@@ -18,6 +18,7 @@ PROGRAM = Path(__file__).with_name("forking.py")
 WAYS = ("asgi", "wsgi", "httpx", "other host", "django", "reload")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.parametrize("moment", ["after use", *slow("before use")])
 def test_a_child_of_a_process_that_holds_every_lock_serves(tmp_path: Path, moment: str) -> None:

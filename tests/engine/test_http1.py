@@ -170,6 +170,7 @@ def test_what_has_no_end_is_given_up_at_its_limit(begin: bytes, more: bytes, lim
     assert taken <= limit + len(more)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("begin", "more"), [each[:2] for each in ENDLESS.values()], ids=ENDLESS)
 def test_twice_the_bytes_are_at_most_twice_the_work(begin: bytes, more: bytes) -> None:
     """Work is function calls, and the bytes that are copied or searched again in each of them."""

@@ -141,6 +141,7 @@ def forked() -> Iterator[Forked]:
         yield Forked(json.loads(done.stdout), seen)
 
 
+@pytest.mark.slow
 def test_a_child_calls_on_connections_of_its_own_and_the_parent_keeps_its(forked: Forked) -> None:
     assert (forked.told["warm"], forked.told["idle"], forked.told["parent"]) == (True, True, True)
     assert forked.seen[:4] == [("warm", 1), ("child", 2), ("child", 3), ("parent", 1)]

@@ -192,6 +192,7 @@ def test_no_spelling_of_a_name_gets_round_the_model(pair: Pair, text: str) -> No
     assert (response.status_code, pair.dashscope.requests) == (400, [])
 
 
+@pytest.mark.slow
 def test_the_access_log_has_the_three_fields_of_tokens(pair: Pair) -> None:
     call(pair.envoy, DASHSCOPE, "/", json=CHAT, headers=SUBSCRIBER)
 

@@ -81,6 +81,7 @@ def test_a_loop_ends_where_it_began(
     assert sum(app.calls for app in apps) == size + 1
 
 
+@pytest.mark.slow
 def test_a_loop_over_many_meshes_ends_too(
     ring: Callable[[int], tuple[list[Late], int]],
 ) -> None:

@@ -66,6 +66,7 @@ def delivered(played: Play, rest: list[bytes], *, torn: bool) -> bytes:
     return b"".join(played.read(*rest, end))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table_", [PLAIN, TO_JSON, TO_EVENTS], ids=["plain", "to JSON", "to SSE"])
 @pytest.mark.parametrize("asks_stream", [True, False])
 def test_whatever_a_provider_sends_the_client_has_an_answer_or_is_told(

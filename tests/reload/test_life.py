@@ -138,6 +138,7 @@ os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_child_that_is_forked_in_the_midst_of_a_reload_can_reload(file: Path) -> None:
     done = subprocess.run(

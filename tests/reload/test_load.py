@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.reload.load import reload_under_load
 
 RELOADS = 120
 
 
+@pytest.mark.slow
 def test_reloads_under_load_are_not_noticed_by_anybody(file: Path) -> None:
     figures = reload_under_load(file, RELOADS, pause_s=0.005)
     assert figures.reloads == RELOADS

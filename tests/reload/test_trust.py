@@ -64,6 +64,7 @@ async def make_mesh(engine: str, file: Path, trusted: Path) -> AsyncIterator[Cal
         await mesh.aclose()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["manifest", "setting"])
 async def test_a_rotated_authority_is_trusted_for_new_connections(
     make_mesh: Callable[..., Mesh],

@@ -276,6 +276,7 @@ def until(is_true: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["file", "folder"])
 @pytest.mark.parametrize("name", WAYS)
 def test_no_request_is_lost_while_a_manifest_is_written(

@@ -38,6 +38,7 @@ def balanced(
     return table(*providers, route(*refs, balance={"policy": policy}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every_s", [0.05, 1.0])
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("names", ["ab", "abcd"])
@@ -50,6 +51,7 @@ def test_a_backend_of_three_times_the_latency_gets_less_than_15_per_cent(
     assert 0 < simulation.share("a", 5 * every_s, 1e9) < 0.15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slow_s", [0.6, 2.0, 6.0])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_backend_that_recovers_has_its_share_within_three_time_constants(

@@ -173,6 +173,7 @@ MENU: tuple[Scripted, ...] = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("engine", "count", "seed"),
     [

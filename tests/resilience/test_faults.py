@@ -115,6 +115,7 @@ def world(adapter: Adapter, primary: FakeUpstream, fallback: FakeUpstream) -> It
 CASES = [(fault, form) for fault in FAULTS for form in fault.forms]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "form"), CASES, ids=[f"{fault.name}, {form}" for fault, form in CASES]
 )

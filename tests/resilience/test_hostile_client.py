@@ -51,6 +51,7 @@ async def hostile(mesh: Mesh, numbers: Callable[[], int], *, repeats: bool, stre
     await ask(mesh, messages=messages, stream=stream)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("repeats", [True, False])
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
 async def test_a_good_client_is_served_whatever_another_provokes(

@@ -149,6 +149,7 @@ def test_an_answer_that_is_too_long_is_not_held_whole(
         assert resident_bytes(pid) - before < 8 * limit
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_client_that_reads_nothing_holds_the_provider_back(
     site: Site, upstream: FakeUpstream

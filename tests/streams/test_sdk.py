@@ -109,6 +109,7 @@ def test_a_stream_that_is_cut_short_is_an_exception(
     assert error.code == "stream_interrupted"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("answer", [Cut(how="stall"), Stream([Gate()])])
 def test_a_provider_that_says_nothing_is_what_its_status_says(
@@ -122,6 +123,7 @@ def test_a_provider_that_says_nothing_is_what_its_status_says(
     assert (error.status_code, error.code) == (504, "upstream_timeout")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_provider_that_is_not_there_is_what_its_status_says(
     site: Site, upstream: FakeUpstream, stream: bool

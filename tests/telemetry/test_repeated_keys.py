@@ -135,6 +135,7 @@ def _shown(response: httpx.Response) -> str:
     return (fields + b"\n" + response.content).decode("utf-8", "replace")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["aiohttp", "httpx"])
 @pytest.mark.parametrize(("body", "make"), PLACES)
 async def test_a_repeated_key_is_nowhere(

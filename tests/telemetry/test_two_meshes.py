@@ -102,6 +102,7 @@ LATE = """
 """
 
 
+@pytest.mark.slow
 def test_a_mesh_made_before_the_sdk_counts_with_one_made_after_it() -> None:
     run = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(LATE)], capture_output=True, text=True, check=True

@@ -91,6 +91,7 @@ def passed(client: str, provider: str, *pieces: bytes) -> bytes:
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("client", "provider"), PAIRS)
 def test_every_cut_gives_the_same_events(client: str, provider: str) -> None:
     stream = b"".join(events(*STREAMS[provider]))
