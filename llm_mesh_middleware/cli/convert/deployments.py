@@ -6,32 +6,32 @@ model_list[]  ->  Deployment  --same settings-->  one LLMProvider
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Any
-from urllib.parse import urlsplit
 
+from .specs import BODY, READ, read_spec
+from .variables import Entry, Note
 from .vendors import UNSUPPORTED, VENDORS, split_model
 
-__all__ = ["Deployment", "Note", "read_deployment", "seconds"]
+__all__ = ["Deployment", "read_deployment", "seconds"]
 
-Note = Callable[[str, str], None]
 Settings = Mapping[str, Any]
 
-_ENVIRONMENT = "os.environ/"
-_NO_KEY = ("", "none", "null", "empty", "dummy", "fake-key", "not-needed")
-_BODY = frozenset(
-    ("frequency_penalty", "logit_bias", "max_completion_tokens", "max_tokens", "n",
-     "parallel_tool_calls", "presence_penalty", "reasoning_effort", "response_format", "seed",
-     "service_tier", "stop", "temperature", "tool_choice", "tools", "top_k", "top_p", "user")
-)  # fmt: skip
 _READ = frozenset(
-    ("api_base", "api_key", "api_version", "base_url", "custom_llm_provider", "extra_headers",
-     "headers", "max_parallel_requests", "max_retries", "model", "order", "organization", "rpm",
-     "stream_timeout", "timeout", "tpm", "weight")
+    ("custom_llm_provider", "max_retries", "model", "order", "rpm", "stream_timeout", "timeout",
+     "tpm", "weight")
 )  # fmt: skip
-_AZURE_VERSION = "2024-10-21"
+# LiteLLM's names of what a token costs, and the mesh's.
+_PRICES = {
+    "input_cost_per_token": "input",
+    "output_cost_per_token": "output",
+    "cache_read_input_token_cost": "cacheRead",
+    "cache_creation_input_token_cost": "cacheWrite",
+    "output_cost_per_reasoning_token": "reasoning",
+}
+_HOW_TO_CALL = ("converse/", "invoke/")  # may stand before a model of Bedrock
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ class Deployment:
     """Where a request for `name` can go.
 
     `spec` is the LLMProvider's without its host; `hostname` is whose name it has towards the
-    network. Deployments that are equal in both share a provider.
+    network. Deployments that are equal in both share a provider. `rates` are requests and tokens a
+    minute.
     """
 
     name: str
@@ -47,6 +48,8 @@ class Deployment:
     label: str
     hostname: str
     spec: dict[str, Any]
+    prices: dict[str, Any] | None = None
+    rates: tuple[int | None, int | None] = (None, None)
     weight: int | None = None
     order: int = 0
     request_s: float | None = None
@@ -56,55 +59,43 @@ class Deployment:
 
 
 def read_deployment(
-    entry: Settings, place: str, note: Note, environ: Mapping[str, str]
+    listed: Settings, number: int, note: Note, environ: Mapping[str, str]
 ) -> Deployment | None:
     """Return the deployment, or None if the mesh cannot serve it; `note` is told why."""
-    name, params = entry.get("model_name"), entry.get("litellm_params")
+    name, params = listed.get("model_name"), listed.get("litellm_params")
     if not isinstance(name, str) or not isinstance(params, dict):
-        note(place, "has no model_name or no litellm_params")
+        note(f"model_list[{number}]", "has no model_name or no litellm_params")
         return None
-    place = f"{place}.litellm_params"
+    entry = Entry(params, number, note, environ)
     vendor, model = split_model(str(params.get("model", name)))
     vendor = params.get("custom_llm_provider") or vendor
-    base = params.get("api_base") or params.get("base_url")
     if vendor in UNSUPPORTED or vendor not in VENDORS:
-        note(f"{place}.model", f"{vendor} has no OpenAI-compatible API that the mesh knows of")
+        entry.remark("model", f"{vendor} has no API that the mesh knows of")
         return None
-    if isinstance(base, str) and base.startswith(_ENVIRONMENT):
-        variable = base.removeprefix(_ENVIRONMENT)
-        base = environ.get(variable)
-        if not base:
-            note(
-                f"{place}.api_base", f"set {variable} and convert again: a manifest names the host"
-            )
-            return None
-    base = base or VENDORS[vendor].base_url
-    if not isinstance(base, str) or not _hostname(base):
-        note(f"{place}.api_base", f"{vendor} needs a URL here")
+    wildcard = _check_wildcard(name, model, entry)
+    found = None if wildcard is False else read_spec(vendor, model, entry)
+    if found is None:
         return None
-    if vendor in ("ollama", "ollama_chat") and not base.rstrip("/").endswith("/v1"):
-        base = base.rstrip("/") + "/v1"
-    wildcard = _check_wildcard(name, model, place, note)
-    if wildcard is False:
-        return None
-    for key in sorted(params.keys() - _READ - _BODY):
-        note(f"{place}.{key}", "has no twin and was left out")
-    for key in ("rpm", "tpm"):
-        if key in params:
-            note(f"{place}.{key}", "is only the share of a split; limit it by an LLMPolicy")
-    info = entry.get("model_info")
+    known = _READ | BODY | READ[VENDORS[vendor].form] | _PRICES.keys()
+    for key in sorted(params.keys() - known):
+        entry.remark(key, "has no twin and was left out")
+    info = listed.get("model_info")
+    info = info if isinstance(info, dict) else {}
+    model = _bare(vendor, model)
     return Deployment(
         name=name,
         model=None if wildcard else model,
         label=vendor.replace("_", "-"),
-        hostname=_hostname(base),
-        spec=_spec(vendor, model, base, params, place, note),
+        hostname=found[0],
+        spec=found[1],
+        prices=_prices(model, {**info, **params}),
+        rates=(_whole(params, "rpm"), _whole(params, "tpm")),
         weight=_weight(params),
-        order=params["order"] if isinstance(params.get("order"), int) else 0,
+        order=_whole(params, "order") or 0,
         request_s=seconds(params.get("timeout")),
         stream_s=seconds(params.get("stream_timeout")),
-        retries=params["max_retries"] if isinstance(params.get("max_retries"), int) else None,
-        is_embedding=isinstance(info, dict) and info.get("mode") == "embedding",
+        retries=_whole(params, "max_retries"),
+        is_embedding=info.get("mode") == "embedding",
     )
 
 
@@ -113,79 +104,42 @@ def seconds(value: object) -> float | None:
     return float(value) if isinstance(value, (int, float)) and value > 0 else None
 
 
-def _check_wildcard(name: str, model: str, place: str, note: Note) -> bool | None:
+def _check_wildcard(name: str, model: str, entry: Entry) -> bool | None:
     """Whether requests name the model themselves; False if the mesh cannot pass on that name."""
     if "*" not in name and "*" not in model:
         return None
     if name in ("*", model) and name.find("*") == len(name) - 1:
         return True
-    note(f"{place}.model", f"{name!r} would have to be renamed to {model!r} for each request")
+    entry.remark("model", f"{name!r} would have to be renamed to {model!r} for each request")
     return False
 
 
-def _spec(
-    vendor: str, model: str, base: str, params: Settings, place: str, note: Note
-) -> dict[str, Any]:
-    config: dict[str, Any] = {}
-    headers = dict(params.get("extra_headers") or {}) | dict(params.get("headers") or {})
-    headers = {str(key).lower(): _variable(str(value)) or "" for key, value in headers.items()}
-    if headers.pop("authorization", None) is not None:
-        note(f"{place}.extra_headers", "authorization is set by api_key and was left out")
-    if params.get("organization"):
-        headers["openai-organization"] = _variable(str(params["organization"])) or ""
-    key = _key(params.get("api_key"), vendor, base, place, note)
-    path = urlsplit(base).path.rstrip("/")
-    if vendor == "azure":
-        version = params.get("api_version") or _AZURE_VERSION
-        path = f"{path}/openai/deployments/{model}/chat/completions?api-version={version}"
-        if key is not None:
-            headers["api-key"] = f"${{{key}}}"
-    else:
-        path = f"{path}/chat/completions"
-        if key is not None:
-            config["apiKeyFrom"] = {"env": key}
-    defaults = {key: value for key, value in params.items() if key in _BODY}
-    if defaults:
-        config["defaults"] = defaults
-    if headers:
-        config["headers"] = headers
-    spec: dict[str, Any] = {"path": path}
-    parts = urlsplit(base)
-    if parts.scheme != "https" or parts.port is not None:
-        spec["endpoint"] = f"{parts.scheme}://{parts.netloc}"
-    if isinstance(params.get("max_parallel_requests"), int):
-        spec["maxConcurrency"] = params["max_parallel_requests"]
-    if config:
-        spec["configs"] = {"defaultConfig": {"openAIConfig": config}}
-    return spec
+def _bare(vendor: str, model: str) -> str:
+    """Return a model without the words that only tell LiteLLM how to call it."""
+    if VENDORS[vendor].form == "bedrock":
+        for prefix in _HOW_TO_CALL:
+            model = model.removeprefix(prefix)
+    return model
 
 
-def _key(given: object, vendor: str, base: str, place: str, note: Note) -> str | None:
-    """Return the variable that holds the key, None if there is none; a key is never copied."""
-    text = given if isinstance(given, str) else ""
-    if text.startswith(_ENVIRONMENT):
-        return text.removeprefix(_ENVIRONMENT)
-    if text.lower() in _NO_KEY:
-        is_public = base == VENDORS[vendor].base_url or vendor == "azure"
-        return VENDORS[vendor].variable if is_public and not text else None
-    variable = VENDORS[vendor].variable or f"{re.sub('[^A-Z0-9]', '_', vendor.upper())}_API_KEY"
-    index = re.search(r"\[(\d+)\]", place)
-    variable = f"{variable}_{index[1]}" if index else variable
-    note(f"{place}.api_key", f"is a literal key and was not copied; set {variable}")
-    return variable
+def _prices(model: str, settings: Settings) -> dict[str, Any] | None:
+    """Return what the model costs, which LiteLLM states for one token."""
+    found = {}
+    for theirs, ours in _PRICES.items():
+        # `5e-7` without a point is a text in YAML.
+        try:
+            amount = Decimal(str(settings.get(theirs))) * 10**6
+        except InvalidOperation:
+            continue
+        if amount.is_finite() and amount >= 0:
+            text = format(round(amount, 9), "f")
+            found[ours] = text.rstrip("0").rstrip(".") if "." in text else text
+    return {"model": {"exact": model}, "perMillion": found} if found else None
 
 
-def _variable(value: object) -> str | None:
-    """Return a text with LiteLLM's `os.environ/NAME` as the mesh has it."""
-    if not isinstance(value, str) or not value:
-        return None
-    if value.startswith(_ENVIRONMENT):
-        return f"${{{value.removeprefix(_ENVIRONMENT)}}}"
-    return value
-
-
-def _hostname(base: str) -> str:
-    return (urlsplit(base).hostname or "").lower()
+def _whole(settings: Settings, key: str) -> int | None:
+    value = settings.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _weight(params: Settings) -> int | None:

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-__all__ = ["UNSUPPORTED", "VENDORS", "Vendor", "split_model"]
+__all__ = ["Form", "UNSUPPORTED", "VENDORS", "Vendor", "split_model"]
+
+Form = Literal["openai", "anthropic", "azure", "gemini", "bedrock", "vertex"]
 
 
 @dataclass(frozen=True, slots=True)
 class Vendor:
-    """An API that speaks OpenAI's dialect.
+    """An API, by default one that speaks OpenAI's dialect.
 
-    `base_url` is None where a configuration must name it. `variable` is the environment variable
-    that LiteLLM reads the key from if the configuration has none.
+    `base_url` is None where a configuration must name it, or its place. `variable` is the
+    environment variable that LiteLLM reads the key from if the configuration has none.
     """
 
     base_url: str | None
     variable: str | None = None
+    form: Form = "openai"
 
 
 VENDORS: Mapping[str, Vendor] = {
-    "anthropic": Vendor("https://api.anthropic.com/v1", "ANTHROPIC_API_KEY"),
-    "azure": Vendor(None, "AZURE_API_KEY"),
+    "anthropic": Vendor("https://api.anthropic.com", "ANTHROPIC_API_KEY", "anthropic"),
+    "azure": Vendor(None, "AZURE_API_KEY", "azure"),
+    "bedrock": Vendor(None, form="bedrock"),
     "cerebras": Vendor("https://api.cerebras.ai/v1", "CEREBRAS_API_KEY"),
     "dashscope": Vendor(
         "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", "DASHSCOPE_API_KEY"
@@ -30,7 +35,7 @@ VENDORS: Mapping[str, Vendor] = {
     "deepinfra": Vendor("https://api.deepinfra.com/v1/openai", "DEEPINFRA_API_KEY"),
     "deepseek": Vendor("https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"),
     "fireworks_ai": Vendor("https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY"),
-    "gemini": Vendor("https://generativelanguage.googleapis.com/v1beta/openai", "GEMINI_API_KEY"),
+    "gemini": Vendor("https://generativelanguage.googleapis.com", "GEMINI_API_KEY", "gemini"),
     "groq": Vendor("https://api.groq.com/openai/v1", "GROQ_API_KEY"),
     "hosted_vllm": Vendor(None),
     "lm_studio": Vendor(None),
@@ -43,14 +48,14 @@ VENDORS: Mapping[str, Vendor] = {
     "openrouter": Vendor("https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
     "perplexity": Vendor("https://api.perplexity.ai", "PERPLEXITYAI_API_KEY"),
     "together_ai": Vendor("https://api.together.xyz/v1", "TOGETHERAI_API_KEY"),
+    "vertex_ai": Vendor(None, form="vertex"),
     "xai": Vendor("https://api.x.ai/v1", "XAI_API_KEY"),
 }
 
-# APIs with a form of their own, whose credentials a manifest of OpenAI's dialect cannot state.
+# APIs with a form of their own that the mesh has no dialect for.
 UNSUPPORTED = frozenset(
-    ("bedrock", "cohere", "databricks", "huggingface", "replicate", "sagemaker", "vertex_ai",
-     "vertex_ai_beta", "watsonx")
-)  # fmt: skip
+    ("cohere", "databricks", "huggingface", "replicate", "sagemaker", "vertex_ai_beta", "watsonx")
+)
 
 
 def split_model(name: str) -> tuple[str, str]:

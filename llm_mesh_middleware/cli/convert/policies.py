@@ -1,0 +1,64 @@
+"""The `LLMPolicy` documents of a LiteLLM configuration: limits and a cache.
+
+max_parallel_requests           requests at a time of each consumer
+global_max_parallel_requests    requests at a time of all
+cache, cache_params.ttl         responses that are kept
+rpm, tpm                        limits of a provider, where LiteLLM is told to enforce them
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .deployments import Deployment, seconds
+from .spelling import duration, match, slug
+
+__all__ = ["POLICY_SETTINGS", "are_rates_limits", "read_cache", "read_limits", "read_rates"]
+
+# Settings that become policies; the advice on the rest leaves them out.
+POLICY_SETTINGS = frozenset(
+    ("cache", "cache_params", "global_max_parallel_requests", "max_parallel_requests")
+)
+_ENFORCED = "enforce_model_rate_limits"
+
+
+def read_limits(general: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the limits on the proxy's callers."""
+    limits: list[dict[str, Any]] = []
+    for key, name, by in (
+        ("max_parallel_requests", "per-consumer", ["consumer"]),
+        ("global_max_parallel_requests", "all-callers", []),
+    ):
+        if isinstance(general.get(key), int):
+            limits.append({"name": name, "by": by, "concurrency": general[key]})
+    return [{key: value for key, value in each.items() if value != []} for each in limits]
+
+
+def read_cache(settings: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return which responses are kept, None if none is."""
+    if settings.get("cache") is not True:
+        return None
+    params = settings.get("cache_params")
+    ttl = seconds(params.get("ttl")) if isinstance(params, dict) else None
+    return {} if ttl is None else {"ttl": duration(ttl)}
+
+
+def are_rates_limits(router: Mapping[str, Any]) -> bool:
+    """Whether LiteLLM refuses what is over `rpm` and `tpm`; otherwise they are only shares."""
+    checks = router.get("optional_pre_call_checks")
+    strategy = str(router.get("routing_strategy") or "")
+    is_asked = isinstance(checks, list) and _ENFORCED in checks
+    return is_asked or strategy.startswith("usage-based-routing")
+
+
+def read_rates(members: Iterable[Deployment]) -> list[dict[str, Any]]:
+    """Return the limits on the deployments of one provider."""
+    limits = []
+    for each in members:
+        condition = match(each.name)
+        for number, field in zip(each.rates, ("requests", "tokens"), strict=True):
+            if number is not None:
+                limit = {"name": f"{slug(each.name)}-{field}", field: number, "per": "1m"}
+                limits.append(limit | ({"when": [{"model": condition}]} if condition else {}))
+    return limits
