@@ -140,7 +140,7 @@ class Inbound(Generic[Native]):
         """
         entrance = self._entrance or self._make_entrance()
         flow = serve(entrance, addressed, request, body)
-        serving = self.mesh._serving
+        serving = (self._mesh or self.mesh)._serving
         return await (serving.arun(flow) if why is None else serving.arun(flow, why=why))
 
     def stating(self, native: Native) -> AbstractContextManager[None]:

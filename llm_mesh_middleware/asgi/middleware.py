@@ -53,7 +53,8 @@ class LLMMeshMiddleware:
         if kind == "lifespan":
             await self._lifespan(scope, receive, send)
             return
-        find = self._inbound.mesh.find
+        inbound = self._inbound
+        find = inbound.mesh.find
         host, hosts_seen = b"", 0
         for name, value in scope["headers"]:
             if name == b"host":
@@ -65,15 +66,15 @@ class LLMMeshMiddleware:
         else:
             addressed = address_scope(find, scope)
         if addressed is None:
-            if not self._inbound.has_attributes:
+            if not inbound.has_attributes:
                 await self.app(scope, receive, send)
                 return
-            with self._inbound.stating(scope):
+            with inbound.stating(scope):
                 await self.app(scope, receive, send)
         elif kind == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "no WebSocket here"})
         else:
-            responder = Responder(self._inbound, addressed, scope, receive, send, self._interrupts)
+            responder = Responder(inbound, addressed, scope, receive, send, self._interrupts)
             await responder.respond()
 
     def interrupt(self) -> None:

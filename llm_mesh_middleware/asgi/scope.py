@@ -16,11 +16,13 @@ def address_scope(
 ) -> Addressed | None:
     """Find the virtual host that a scope addresses, or None."""
     hosts = [value for name, value in scope["headers"] if name == b"host"]
-    if len(hosts) == 1 and scope["path"][:1] == "/" and find(hosts[0]) is None:
-        return None
     # Servers prepend `root_path` to an absolute target too.
     target = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
-    authority, path = split_target(scope.get("method", "GET"), target)
+    method = scope.get("method", "GET")
+    if len(hosts) == 1 and target[:1] == "/" and method != "CONNECT":  # as nearly always
+        host = find(hosts[0])
+        return None if host is None else Addressed(host, hosts, None, target)
+    authority, path = split_target(method, target)
     return address(find, hosts, authority, path)
 
 

@@ -16,8 +16,8 @@ from tests.benchmarks.in_memory import (
 
 # About 15 % over what CPython 3.11 counts; later releases count less.
 MAX_OTHERS = 5
-MAX_UNARY = 540
-MAX_CHUNK = 35
+MAX_UNARY = 500
+MAX_CHUNK = 34
 MAX_JOINED_CHUNK = 2
 MAX_HEAD_READING = 60
 MAX_CHUNK_READING = 7

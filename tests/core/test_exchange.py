@@ -78,21 +78,14 @@ def test_the_upstream_request_is_complete_in_the_first_step() -> None:
     assert made.connect_timeout_s == TIMES.connect
 
 
-@pytest.mark.parametrize(
-    ("seconds", "wanted"),
-    [
-        # the whole request's up to the first byte; then one for each gap
-        (0, [("request", 60), ("request", 60), ("idle", 5), ("idle", 5)]),
-        (3, [("request", 60), ("request", 60), ("idle", 11), ("idle", 14)]),
-        # the whole request's own where it comes first
-        (28, [("request", 60), ("request", 60), ("request", 60), ("request", 60)]),
-    ],
-)
-def test_each_step_has_the_deadline_of_its_phase(
-    seconds: float, wanted: list[tuple[str, float]]
+@pytest.mark.parametrize("seconds", [0, 3, 28])
+def test_each_read_has_the_deadline_of_the_request_and_a_later_one_the_idle_limit_too(
+    seconds: float,
 ) -> None:
     performed = perform(head(200, JSON), b"{", b"}", seconds=seconds)
-    assert phases(performed) == wanted
+    assert phases(performed) == [("request", 60)] * 4
+    limits = [step.idle_s for step in performed.taken if isinstance(step, Read)]
+    assert limits == [None, TIMES.idle, TIMES.idle]
 
 
 @pytest.mark.parametrize("seconds", [0, 3, 4.9])
@@ -152,13 +145,12 @@ def test_a_rules_own_timeouts_go_before_those_of_the_mesh(
     ],
 )
 def test_a_missed_deadline_is_an_error_that_names_its_phase(phase: str, words: str) -> None:
-    seconds = 28 if phase == "request" else 0
-    whole, stream = (head(200, JSON), b"{", b"}"), (head(200, SSE), EVENT)
-    performed = perform(*whole, seconds=seconds)
-    if phase == "first_byte":
-        performed = perform(*stream, body=STREAMING)
-    (deadline, *_) = [s.deadline for s in performed.taken if s.deadline.phase == phase]
-    error = deadline.error()
+    whole, stream = perform(head(200, JSON), b"{"), perform(head(200, SSE), body=STREAMING)
+    waits = {"first_byte": stream, "request": whole, "idle": whole}
+    step = waits[phase].taken[-1]
+    assert isinstance(step, Read)
+    since = START + (57 if phase == "request" else 0)
+    error = step.passed(since)
     assert isinstance(error, UpstreamTimeout)
     assert (error.status, error.code, error.phase) == (504, "upstream_timeout", phase)
     assert error.message == f"{ACME} {words}"

@@ -20,7 +20,7 @@ from ..dialect import ServedOperation
 from ..http.request_head import check_body, check_hosts, too_large
 from ..routing.table import VirtualHost
 from ..values.messages import ClientRequest
-from ..values.steps import AsyncPort, Port, ask
+from ..values.steps import Ask, AsyncPort, Port, Refused, ask
 from .policies import Policy
 from .reply import Flow, refusal
 
@@ -121,7 +121,10 @@ class _Serving:
             # The consumer of the client key overrides the application's attributes.
             request = replace(request, attributes={**facts, **request.attributes})
         if self._body is not None:
-            request = replace(request, body=(yield from ask(self._body, max_bytes)))
+            body = yield Ask(self._body, max_bytes)  # not by `ask`: every request comes this way
+            if body.__class__ is Refused:
+                raise body.error
+            request = replace(request, body=body)
         if len(request.body) > max_bytes:
             raise too_large(max_bytes)
         self._has_begun = True

@@ -53,7 +53,8 @@ def check_body(headers: Headers, max_bytes: int) -> None:
         raise MalformedRequest("the Content-Length field is not a number", headers=_CLOSE)
     if lengths and (len(lengths[0]) > 18 or int(lengths[0]) > max_bytes):
         raise too_large(max_bytes, int(lengths[0][:18]))
-    if headers.get("content-encoding") not in (None, "", "identity"):
+    coded = headers.get_all(b"content-encoding")
+    if coded and headers.get("content-encoding") not in ("", "identity"):
         raise UnsupportedEncoding("send the body without Content-Encoding", headers=_CLOSE)
 
 

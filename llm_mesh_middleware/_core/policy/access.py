@@ -24,7 +24,7 @@ from ..flow.reply import Flow
 from ..http.peers import is_private_peer, is_proxied
 from ..values.headers import Headers
 from ..values.messages import ClientRequest
-from ..values.steps import AsyncPort, Port, Steps, ask
+from ..values.steps import AsyncPort, Port, ask
 
 __all__ = ["AccessPolicy"]
 
@@ -63,10 +63,12 @@ class AccessPolicy:
         consumer = self.consumer(request.headers)
         if consumer is not None:
             attributes = {**request.attributes, "consumer": consumer}
-            request = replace(request, attributes=attributes)
-        else:
-            yield from self._admit(request)
-        return (yield from proceed(request))
+            return proceed(replace(request, attributes=attributes))
+        if self.authorize is not None:
+            return self._asked(self.authorize, request, proceed)
+        if not self._admits(request.peer, request.headers):
+            raise self._refusal(request.headers)
+        return proceed(request)
 
     def consumer(self, headers: Headers) -> str | None:
         """Return the consumer of the client key in the header fields, or None."""
@@ -83,30 +85,28 @@ class AccessPolicy:
 
     def is_open_to(self, peer: str | None, headers: Headers) -> bool:
         """Return whether a client is admitted if no `authorize` decides."""
-        return (
-            self.mode == "open"
-            or (self.mode == "private" and _is_near(peer, headers))
-            or self.consumer(headers) is not None
-        )
+        return self._admits(peer, headers) or self.consumer(headers) is not None
 
-    def _admit(self, request: ClientRequest) -> Steps:
-        """Admit a client without a valid key, or raise."""
-        if self.authorize is not None:
-            if (yield from ask(self.authorize, request.native)) is True:
-                return
-        elif self.mode == "open" or (
-            self.mode == "private" and _is_near(request.peer, request.headers)
-        ):
-            return
-        has_token = bool(self.keys) and "authorization" in request.headers
+    def _admits(self, peer: str | None, headers: Headers) -> bool:
+        """Return whether the mode admits a client without a valid key."""
+        return self.mode == "open" or (self.mode == "private" and _is_near(peer, headers))
+
+    def _asked(self, authorize: Port | AsyncPort, request: ClientRequest, proceed: Proceed) -> Flow:
+        """Admit a client without a valid key if the application does."""
+        if (yield from ask(authorize, request.native)) is not True:
+            raise self._refusal(request.headers)
+        return (yield from proceed(request))
+
+    def _refusal(self, headers: Headers) -> InvalidClientKey | AccessDenied:
+        has_token = bool(self.keys) and "authorization" in headers
         if self.mode == "keys" or has_token:
-            raise InvalidClientKey(
+            return InvalidClientKey(
                 "the client key is missing or unknown; send `Authorization: Bearer <client key>`",
                 headers={"www-authenticate": "Bearer"},
             )
         if self.authorize is not None:
-            raise AccessDenied("the application does not admit this request to its LLM mesh")
-        raise AccessDenied(
+            return AccessDenied("the application does not admit this request to its LLM mesh")
+        return AccessDenied(
             "this LLM mesh serves clients of its own host or private network only "
             "(LLM_MESH_ACCESS=private); use a client key or ask its owner"
         )

@@ -166,6 +166,10 @@ class ProviderHealth:
         """Return whether a call could be made without waiting for another to end."""
         return self._slots.has_free
 
+    def is_free(self, now: float) -> bool:
+        """Return whether a call may be made, and without waiting for another to end."""
+        return self._detector.admits(now) and self._slots.has_free
+
     def is_known_good(self, now: float) -> bool:
         """Return whether it has succeeded recently and not failed since."""
         return self._detector.is_known_good(now)
@@ -255,7 +259,9 @@ class ProviderHealth:
                 change = detector.fail(is_probe, result, now)
             else:
                 detector.cancel(is_probe)
-            listeners: list[Wake] = [self._slots.free(), *self._take_listeners()]
+            listeners: list[Wake] = [self._slots.free()]
+            if self._listeners:
+                listeners += self._take_listeners()
         for wake in listeners:
             wake()
         if change is not None:

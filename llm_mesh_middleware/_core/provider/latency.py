@@ -28,12 +28,14 @@ class PeakLatency:
 
     def add(self, seconds: float, now: float) -> None:
         """Add a response."""
-        known = self.at(now)
-        if known is None or seconds > known:
+        elapsed, average = (now - self._at) / TIME_CONSTANT_S, self._average
+        if average is None or elapsed > _FORGOTTEN_AFTER:
             self._average = seconds
         else:
-            weight = 1.0 - exp((self._at - now) / TIME_CONSTANT_S)
-            self._average = known + (seconds - known) * weight
+            left = exp(-elapsed)
+            known = average * left
+            slower = seconds > known
+            self._average = seconds if slower else known + (seconds - known) * (1.0 - left)
         self._at = now
 
     def add_failure(self, seconds: float, now: float) -> None:

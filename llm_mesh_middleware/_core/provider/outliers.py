@@ -251,8 +251,10 @@ class OutlierDetector:
         return HealthChange(False, now - self._ejected_at, "its probes succeeded")
 
     def _forget_rows(self) -> None:
-        self._failures.clear()
-        self._rate_limits.clear()
+        if self._failures.count:
+            self._failures.clear()
+        if self._rate_limits.count:
+            self._rate_limits.clear()
 
     def _begin_epoch(self) -> None:
         self.epoch += 1

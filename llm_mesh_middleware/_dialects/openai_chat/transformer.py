@@ -42,7 +42,10 @@ class CompletionTransformer(SameTransformer):
         self.wants_stream = (
             self._sends_stream and _accepts_events(request.headers) if asked is None else asked
         )
-        self._asked_usage = read_bool(self._stream_options(), "include_usage") is True
+        self._asked_usage = (
+            "stream_options" in self._fields
+            and read_bool(self._stream_options(), "include_usage") is True
+        )
         self._may_ask_usage = upstream.asks_usage
 
     def leave_addition_out(self) -> None:

@@ -18,6 +18,8 @@ def media_type(headers: Headers) -> str:
 
 def coding(headers: Headers) -> str:
     """Return the content coding, empty for none."""
+    if not headers.get_all(b"content-encoding"):  # as nearly always
+        return ""
     coded_as = (headers.get("content-encoding") or "").strip().lower()
     return "" if coded_as == "identity" else coded_as
 

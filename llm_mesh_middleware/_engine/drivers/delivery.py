@@ -58,10 +58,10 @@ class AsyncDelivery:
         if self._is_over:
             return b""
         body = self.reply.body
-        if isinstance(body, bytes):
+        if type(body) is bytes:
             return self.take()
         self._has_begun = True
-        data = await self._driver.next(body)  # type: ignore[union-attr]  # a stream has a driver
+        data = await self._driver.next(body)  # type: ignore[union-attr,arg-type]  # it is a stream
         if data is None:
             self._is_over = True
             return b""

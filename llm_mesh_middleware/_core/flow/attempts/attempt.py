@@ -95,6 +95,11 @@ class Outcome(msgspec.Struct, frozen=True):
     is_refused_addition: bool = False
 
     @property
+    def is_good(self) -> bool:
+        """Whether it is a response that is no error, as nearly always."""
+        return self.error is None and self.status < 400 and self.may_follow is Verdict.ANYWHERE
+
+    @property
     def result(self) -> Result:
         """The result for the provider's health: a rejected request is not its failure."""
         if self.status == 429:
@@ -146,7 +151,7 @@ class Attempt:
         )
         if self._health.refuses_additions:
             self._transformer.leave_addition_out()
-        deadline = context.deadline.for_host(upstream.host)
+        self._whole = deadline = context.deadline.for_host(upstream.host)
         if self._transformer.wants_stream:
             deadline = deadline.or_sooner(
                 context.clock(), "first_byte", context.timeouts.first_byte
@@ -244,8 +249,14 @@ class Attempt:
                 raise UpstreamProtocolError(
                     f"{self.upstream.host} answered with a redirect; none is followed"
                 )
-            begun = [(yield from _read(self._first_byte))]
-            if (yield from self._is_stream(head, begun)):
+            received = yield Read(self._first_byte)
+            if received.__class__ is Failure:
+                raise received.error
+            begun = [received]
+            is_stream = self._transformer.is_stream(head, received)
+            if is_stream is None:
+                is_stream = yield from self._look_further(head, begun)
+            if is_stream:
                 return (yield from self._begin_stream(head, begun))
             return (yield from self._read_whole(head, begun))
         except UpstreamError as error:
@@ -257,11 +268,11 @@ class Attempt:
                 may_follow = Verdict.ELSEWHERE
             return Outcome(error.status, [], error=error, may_follow=may_follow)
 
-    def _is_stream(
+    def _look_further(
         self, head: ResponseHead, begun: list[bytes]
     ) -> Generator[Step, StepResult, bool]:
         """Return whether the response is a stream; add the bytes read for that to `begun`."""
-        is_stream = self._transformer.is_stream(head, begun[0])
+        is_stream = None
         while is_stream is None and begun[-1] and sum(map(len, begun)) < _MAX_LOOKED_AT:
             begun.append((yield from _read(self._first_byte)))
             is_stream = self._transformer.is_stream(head, b"".join(begun))
@@ -297,10 +308,20 @@ class Attempt:
     def _read_whole(
         self, head: ResponseHead, begun: list[bytes]
     ) -> Generator[Step, StepResult, Outcome]:
-        received = yield from self._read_all(begun)
-        limit = self._context.max_response_bytes
+        context, chunk, size = self._context, begun[-1], sum(map(len, begun))
+        limit = context.max_response_bytes
+        read = Read(self._whole, context.timeouts.idle)
+        while chunk and size <= limit:
+            chunk = yield read
+            if chunk.__class__ is Failure:
+                raise chunk.error
+            begun.append(chunk)
+            size += len(chunk)
+        if size > limit:
+            host = self.upstream.host
+            raise ResponseTooLarge(f"{host} answered with more than {limit} bytes")
         try:
-            answer = self._transformer.whole(head, received, max_bytes=limit)
+            answer = self._transformer.whole(head, b"".join(begun), max_bytes=limit)
         except UpstreamProtocolError as error:
             return self._unreadable(error)
         return self._whole_outcome(head, answer)
@@ -338,21 +359,6 @@ class Attempt:
             is_disguised=is_error and head.status < 300,
             is_refused_addition=is_refused_addition,
         )
-
-    def _read_all(self, chunks: list[bytes]) -> Generator[Step, StepResult, bytes]:
-        context = self._context
-        limit, whole = context.max_response_bytes, context.deadline.for_host(self.upstream.host)
-        chunk, size = chunks[-1], sum(map(len, chunks))
-        while chunk and size <= limit:
-            chunk = yield from _read(
-                whole.or_sooner(context.clock(), "idle", context.timeouts.idle)
-            )
-            chunks.append(chunk)
-            size += len(chunk)
-        if size > limit:
-            host = self.upstream.host
-            raise ResponseTooLarge(f"{host} answered with more than {limit} bytes")
-        return b"".join(chunks)
 
     def _request(self) -> UpstreamRequest:
         context, upstream, endpoint = self._context, self.upstream, self._endpoint

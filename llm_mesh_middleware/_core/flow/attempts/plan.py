@@ -134,7 +134,7 @@ class AttemptPlan:
         preferred = self._affine() or (self._pick(candidates, now) if candidates else None)
         if preferred is not None:
             self.preferred_host = preferred.backend.upstream.host
-            if preferred.health.is_available(now) and preferred.health.has_free_slot():
+            if preferred.health.is_free(now):
                 return Choice(preferred)
         choice = self.untried(now) or self._forced(now)
         if choice is None:

@@ -112,7 +112,8 @@ class AttemptSequence:
                     choice = self._plan.instead(choice, clock())
                     continue
                 try:
-                    choice, attempt, outcome = yield from self._attempt(choice, lease)
+                    choice, attempt, head = yield from self._call_out(choice, lease)
+                    outcome = yield from attempt.receive(head)
                 except UnsupportedField as refused:  # another provider's dialect may have it
                     self._unsaid = self._unsaid or refused
                     choice = self._plan.untried(clock())
@@ -120,7 +121,7 @@ class AttemptSequence:
                 if outcome.error is None or best is None or best[1].error is not None:
                     best = attempt, outcome  # a later failure does not replace a real response
                 self._tell(attempt, outcome)  # before the plan checks the provider's health
-                choice = self._plan.after(choice, outcome, clock())
+                choice = None if outcome.is_good else self._plan.after(choice, outcome, clock())
         finally:
             for lease in self._leases:
                 if best is None or best[1].relay is None or lease is not best[0].lease:
@@ -167,9 +168,10 @@ class AttemptSequence:
             self._leases.append(lease)
         return lease
 
-    def _attempt(
+    def _call_out(
         self, choice: Choice, lease: Lease
-    ) -> Generator[Step, StepResult, tuple[Choice, Attempt, Outcome]]:
+    ) -> Generator[Step, StepResult, tuple[Choice, Attempt, ResponseHead | Failure]]:
+        """Make an attempt, or race two; return what answered, of which choice."""
         attempt = self._begin(choice, lease)
         hedge_after_s = self._rule.retry.hedge_after_s
         if hedge_after_s is not None and not attempt.is_for_stream:
@@ -180,7 +182,7 @@ class AttemptSequence:
         if self._rule.balancer.reads_quota and isinstance(head, ResponseHead):
             context = self._context
             choice.health.quota.learn(head.headers, context.clock(), context.wall_clock)
-        return choice, attempt, (yield from attempt.receive(head))
+        return choice, attempt, head
 
     def _race(
         self, choice: Choice, first: Attempt, after_s: float
@@ -231,6 +233,9 @@ class AttemptSequence:
         if outcome.relay is None:
             if (charge := attempt.bill(outcome.summary)) is not None:
                 self._charges.append(charge)
+            if outcome.is_good:
+                lease.end("success", now)
+                return
             retry_after_s = outcome.retry_after_s or 0.0
             lease.end(outcome.result, now, retry_after_s=retry_after_s, cause=outcome.cause)
         else:
