@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, TypedDict, TypeVar
 
-from ._core.flow.reply import Reply, refusal
+from ._core.flow.reply import Reply
 from ._core.flow.serving import Addressed, Entrance, address, serve
 from ._core.http.request_head import split_target, too_large
 from ._core.values.headers import Headers
@@ -48,7 +48,6 @@ __all__ = [
     "Reply",
     "address",
     "read_settings",
-    "refusal",
     "split_target",
     "too_large",
 ]

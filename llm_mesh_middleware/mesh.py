@@ -17,10 +17,9 @@ from ._core.routing.table import RoutingTable, VirtualHost
 from ._core.values.headers import Headers
 from ._core.values.messages import ClientRequest
 from ._engine.drivers.delivery import AsyncDelivery, Delivery
-from ._engine.tasks.cancel_scope import CancelScope
 from ._mesh.assembly import Assembly
 from ._mesh.attributes import check_attributes
-from ._mesh.live_config import LiveTable, MeshStatus, compile_source
+from ._mesh.live_config import LiveTable, MeshStatus
 from ._process.forks import follow_forks
 from .exceptions import AnswerableError
 from .settings import MeshSettings, load_settings
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
-__all__ = ["Config", "Mesh", "MeshStatus", "ProviderStatus", "compile_source"]
+__all__ = ["Config", "Mesh", "MeshStatus", "ProviderStatus"]
 
 
 class Mesh:
@@ -100,9 +99,9 @@ class Mesh:
         follow_forks(self)
 
     @property
-    def table(self) -> RoutingTable:
-        """The newest valid configuration; at most as old as the reload interval."""
-        return self._looked_after().table
+    def hosts(self) -> tuple[VirtualHost, ...]:
+        """The virtual hosts of the newest valid configuration."""
+        return self._table.hosts
 
     def find(self, host: bytes) -> VirtualHost | None:
         """Find the virtual host that a raw Host value names, or None.
@@ -154,17 +153,14 @@ class Mesh:
         """
         return await self._serving.arun(self._serving.exchange(host, request))
 
-    def send(
-        self, host: VirtualHost, request: ClientRequest, *, scope: CancelScope | None = None
-    ) -> Delivery:
+    def send(self, host: VirtualHost, request: ClientRequest) -> Delivery:
         """Serve like `asend`, in the calling thread and without an event loop.
 
         Args:
             host: as for `asend`.
             request: as for `asend`.
-            scope: ends the exchange as if the client had left, when cancelled from another thread.
         """
-        return self._serving.run(self._serving.exchange(host, request), scope=scope)
+        return self._serving.run(self._serving.exchange(host, request))
 
     def observe(self, observer: Observer) -> None:
         """Tell `observer`, too, of every exchange that begins from now on, for as long as it lives.
@@ -218,7 +214,7 @@ class Mesh:
         request = ClientRequest(method, path, fields, body, facts, host=host)
         client_keys = [key.get_secret_value() for key in self.settings.client_keys.values()]
         return explain_request(
-            self.table,
+            self._table,
             request,
             forward=self._serving.policy.forward,
             secrets=client_keys,
@@ -241,6 +237,11 @@ class Mesh:
         longer watched. The mesh can still be used.
         """
         self._parts.close()
+
+    @property
+    def _table(self) -> RoutingTable:
+        """The newest valid configuration, for this package; at most a reload interval old."""
+        return self._looked_after().table
 
     def _looked_after(self) -> LiveTable:
         if monotonic() >= self._live.due_at:

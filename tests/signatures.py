@@ -12,9 +12,9 @@ import inspect
 import pkgutil
 import sys
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import cache
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 
 __all__ = ["DISTRIBUTION", "exports", "is_public", "leaks", "public_modules"]
 
@@ -53,11 +53,17 @@ def exports(modules: Iterable[ModuleType]) -> dict[int, str]:
     }
 
 
-def leaks(module: ModuleType, exported: Mapping[int, str]) -> dict[str, set[str]]:
+Handles = Mapping[str, set[str]]
+"""The members that a caller may use, of classes that only the mesh makes."""
+
+
+def leaks(
+    module: ModuleType, exported: Mapping[int, str], handles: Handles = MappingProxyType({})
+) -> dict[str, set[str]]:
     """Return the signatures of a module that name types of ours which no public module exports."""
     found: dict[str, set[str]] = {}
     for name in getattr(module, "__all__", ()):
-        for where, texts, home in _signatures(name, getattr(module, name), module):
+        for where, texts, home in _signatures(name, getattr(module, name), module, handles):
             private = {
                 each.__qualname__
                 for text in texts
@@ -70,12 +76,12 @@ def leaks(module: ModuleType, exported: Mapping[int, str]) -> dict[str, set[str]
 
 
 def _signatures(
-    name: str, value: object, module: ModuleType
+    name: str, value: object, module: ModuleType, handles: Handles
 ) -> Iterator[tuple[str, list[object], str]]:
     """Give each signature of an exported value: its name, its annotations, their module."""
     if inspect.isclass(value):
         if _is_ours(value):
-            yield from _class_signatures(name, value)
+            yield from _class_signatures(name, value, handles.get(name))
     elif inspect.isfunction(inspect.unwrap(value) if callable(value) else value):
         function = inspect.unwrap(value)  # type: ignore[arg-type]
         yield name, list(inspect.get_annotations(function).values()), function.__module__
@@ -83,15 +89,22 @@ def _signatures(
         yield name, [value], module.__name__
 
 
-def _class_signatures(name: str, cls: type) -> Iterator[tuple[str, list[object], str]]:
+def _class_signatures(
+    name: str, cls: type, offered: Container[str] | None
+) -> Iterator[tuple[str, list[object], str]]:
+    def is_offered(member: str) -> bool:
+        if offered is not None:
+            return member in offered
+        return not member.startswith("_") or member in ("__init__", "__call__", "__enter__")
+
     for base in cls.__mro__:
         if not _is_ours(base):
             continue
         home = _home(base)
         fields = inspect.get_annotations(base).items()
-        yield name, [text for field, text in fields if not field.startswith("_")], home
+        yield name, [text for field, text in fields if is_offered(field)], home
         for member, value in vars(base).items():
-            if member.startswith("_") and member not in ("__init__", "__call__", "__enter__"):
+            if not is_offered(member):
                 continue
             function = getattr(value, "fget", None) or getattr(value, "__func__", None) or value
             function = getattr(function, "func", function)  # a cached_property

@@ -121,7 +121,7 @@ class _Shared(Generic[Request, Response]):
         self._misspelt = MisspeltHosts()
 
     def _known_hosts(self) -> list[str]:
-        return [host.name for host in self.mesh.table.hosts]
+        return [host.name for host in self.mesh.hosts]
 
     def _other(self) -> Any:
         """The ordinary transport; made when it is needed, for it reads a trust store."""

@@ -8,9 +8,9 @@ from .._engine.tasks.interrupt import Interrupt
 from ..exceptions import ConfigError, ServerShutdown
 from ..inbound import AdapterOptions, Inbound
 from ..mesh import Mesh
+from ._responder import Responder
 from .lifespan import Lifespan
 from .protocol import ASGIApp, Receive, Scope, Send
-from .responder import Responder
 from .scope import address_scope
 
 __all__ = ["LLMMeshMiddleware"]

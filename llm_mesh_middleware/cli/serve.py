@@ -157,9 +157,9 @@ def _check_config(settings: MeshSettings) -> None:
     try:
         mesh = Mesh(settings=settings, meter_provider=NO_METRICS)
         mesh.close()
-        if not mesh.table.hosts and not settings.config[0].startswith(KUBERNETES):
+        if not mesh.hosts and not settings.config[0].startswith(KUBERNETES):
             raise ConfigError(validate(None, settings).problems)
-        if settings.default_host is not None and mesh.table.hosts:
+        if settings.default_host is not None and mesh.hosts:
             _check_default_host(settings.default_host, mesh)
     finally:
         logging.disable(logging.NOTSET)
@@ -167,7 +167,7 @@ def _check_config(settings: MeshSettings) -> None:
 
 def _check_default_host(name: str, mesh: Mesh) -> None:
     if mesh.find(name.encode()) is None:
-        known = suggest(name, [host.name for host in mesh.table.hosts])
+        known = suggest(name, [host.name for host in mesh.hosts])
         message = f"no virtual host {name!r}; {known}"
         raise ConfigError([Problem("LLM_MESH_DEFAULT_HOST", 0, 0, "", message)])
 

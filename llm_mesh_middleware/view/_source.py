@@ -31,7 +31,7 @@ class Source:
         self._topology = Topology()
         self._known: dict[int, int] = {}
         self._calls: deque[Call] = deque(maxlen=_MAX_CALLS)
-        self._topology.follow(mesh.table, mesh.status())
+        self._topology.follow(mesh._table, mesh.status())
 
     def take(self) -> Snapshot:
         """Make a snapshot of this moment."""
@@ -41,7 +41,7 @@ class Source:
         self._known = {report.worker: report.last_number for report in reports}
         fresh = [call for report in reports for call in report.calls]
         self._calls.extend(sorted(fresh, key=lambda call: call.at + call.duration_ms / 1000))
-        table = self._mesh.table
+        table = self._mesh._table
         config = self._topology.follow(table, self._mesh.status())
         return merge(
             reports,

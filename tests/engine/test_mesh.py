@@ -82,7 +82,7 @@ def test_without_an_argument_the_settings_say_where_it_is(monkeypatch: pytest.Mo
 
 def test_an_argument_goes_before_the_settings() -> None:
     mesh = Mesh([provider()], settings=MeshSettings(config=("/nowhere/mesh.yaml",)))
-    assert [host.name for host in mesh.table.hosts] == [HOST]
+    assert [host.name for host in mesh.hosts] == [HOST]
 
 
 def test_a_bad_configuration_is_told_whole(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import yaml
 
 from llm_mesh_kubernetes import KubernetesSource
 from llm_mesh_middleware import MeshSettings
+from llm_mesh_middleware._mesh.live_config import compile_source
 from llm_mesh_middleware.exceptions import Problem
-from llm_mesh_middleware.mesh import compile_source
 from tests.conftest import MANIFESTS
 from tests.kubernetes.apiserver import APIServer
 from tests.kubernetes.clusters import Cluster, eventually, key_from, provider, route, secret

@@ -78,7 +78,7 @@ def two_tiers(
 
 def table(*documents: LLMProvider | LLMRoute, **settings: object) -> RoutingTable:
     """The documents compiled."""
-    return Mesh(documents, settings=MeshSettings(**settings)).table  # type: ignore[arg-type]
+    return Mesh(documents, settings=MeshSettings(**settings))._table  # type: ignore[arg-type]
 
 
 class Ledger:

@@ -16,13 +16,12 @@ import msgspec
 from msgspec.structs import replace
 
 from ...exceptions import AnswerableError
-from ..dialect import ServedOperation
 from ..http.request_head import check_body, check_hosts, too_large
 from ..routing.table import VirtualHost
 from ..values.messages import ClientRequest
 from ..values.steps import Ask, AsyncPort, Port, Refused, ask
 from .policies import Policy
-from .reply import Flow, refusal
+from .reply import Flow, Reply, refusal
 
 __all__ = ["Addressed", "Entrance", "address", "serve"]
 
@@ -35,10 +34,9 @@ class Addressed(msgspec.Struct, frozen=True):
     authority: bytes | None
     path: str
 
-    @property
-    def operation(self) -> ServedOperation | None:
-        """The operation that the path names, if any."""
-        return self.host.operation(self.path)
+    def refusal(self, error: AnswerableError) -> Reply:
+        """Return the reply to a request that is not served, in the form that its path names."""
+        return refusal(error, self.host.operation(self.path))
 
 
 def address(
@@ -111,7 +109,7 @@ class _Serving:
         except AnswerableError as error:
             if not self._has_begun:  # otherwise the exchange has notified observers
                 self._entrance.refused(addressed.host, request, error)
-            return refusal(error, addressed.operation)
+            return addressed.refusal(error)
 
     def _admitted(self, request: ClientRequest) -> Flow:
         max_bytes = self._entrance.max_request_bytes

@@ -72,7 +72,7 @@ def report(config: Sequence[str], *, send: bool, model: str | None, as_json: boo
 def _upstreams(mesh: Mesh) -> Iterator[Upstream]:
     """Yield each provider once for each model and key that a rule uses it with."""
     seen: list[tuple[object, ...]] = []
-    for host in mesh.table.hosts:
+    for host in mesh.hosts:
         for rule in host.rules:
             for backend in rule.backends:
                 upstream = backend.upstream

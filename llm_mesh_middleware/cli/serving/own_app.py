@@ -122,7 +122,7 @@ def _shown(host: bytes | str) -> str:
 
 
 def _listed(mesh: Mesh) -> str:
-    names = [host.name for host in mesh.table.hosts]
+    names = [host.name for host in mesh.hosts]
     more = f" and {len(names) - _MAX_HOSTS} more" if len(names) > _MAX_HOSTS else ""
     return (", ".join(names[:_MAX_HOSTS]) or "none") + more
 

@@ -38,7 +38,7 @@ class Shown:
     def text(self, text: str) -> str:
         """Return `text` without secrets, cut, with unprintable characters escaped."""
         known = self._texts.get(text)
-        if known is not None and self._mesh.table is self._table:
+        if known is not None and self._mesh._table is self._table:
             return known
         # Masked before it is cut: a piece of a key is a secret too.
         masked = self._newest_mask().text(text[:_MAX_READ])[:_MAX_SHOWN]
@@ -65,7 +65,7 @@ class Shown:
         return MASK if shown.strip() in self._secrets else shown
 
     def _newest_mask(self) -> Mask:
-        table = self._mesh.table
+        table = self._mesh._table
         if table is not self._table:
             keys = self._mesh.settings.client_keys.values()
             secrets = (*known_secrets(table), *(key.get_secret_value() for key in keys))

@@ -16,7 +16,7 @@ from typing import Any
 from .._engine.tasks.interrupt import Interrupt
 from .._engine.tasks.prompt import within
 from ..exceptions import AnswerableError, ClientDisconnected, ServerShutdown
-from ..inbound import Addressed, AsyncDelivery, Inbound, Reply, refusal
+from ..inbound import Addressed, AsyncDelivery, Inbound, Reply
 from .body import GONE, read_body
 from .protocol import Message, Receive, Scope, Send
 from .scope import request_of
@@ -62,12 +62,12 @@ class Responder:
                     if self._watch is not None:
                         self._watch.cancel()
         except AnswerableError as error:
-            await self._send_whole(refusal(error, self._addressed.operation))
+            await self._send_whole(self._addressed.refusal(error))
         except asyncio.CancelledError:  # by the server, at the end of its grace period
             if not self._has_reply:
                 with contextlib.suppress(TimeoutError, OSError):
                     async with asyncio.timeout(_LAST_WORDS_S):
-                        last = refusal(ServerShutdown(), self._addressed.operation)
+                        last = self._addressed.refusal(ServerShutdown())
                         await self._send_whole(last)
             raise
         except (ClientDisconnected, OSError):
