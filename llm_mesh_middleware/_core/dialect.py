@@ -313,7 +313,8 @@ class ServedOperation(Operation):
     `write_models` makes the reply to a question about models from the request's headers, its path
     and the known names. It returns None if the model that the path names is not among them.
     `streams` says whether responses are streams, where the operation decides that and not the
-    request's body. `read_path` is for paths that name the model: it returns that model, and the
+    request's body; `events_by` is the part of the query without which such a stream is not events,
+    but one JSON value. `read_path` is for paths that name the model: it returns that model, and the
     members of the body, completed by it where they have a place for it. `write_estimate` makes the
     reply where no provider can be asked, and names the member of it that is estimated.
     """
@@ -321,12 +322,15 @@ class ServedOperation(Operation):
     dialect: Dialect
     write_models: Callable[[Headers, str, Sequence[str]], bytes | None] | None = None
     streams: bool | None = None
+    events_by: str = ""
     read_path: Callable[[str, Fields], tuple[str | None, Fields]] | None = None
     write_estimate: Callable[[ClientRequest], tuple[bytes, bytes]] | None = None
 
-    def wants_stream(self, fields: Fields) -> bool:
-        """Return whether a request with these members asks for a stream."""
-        return read_bool(fields, "stream") is True if self.streams is None else self.streams
+    def wants_stream(self, request: ClientRequest) -> bool:
+        """Return whether a request asks for a stream of events."""
+        if self.streams is None:
+            return read_bool(request.fields, "stream") is True
+        return self.streams and (not self.events_by or self.events_by in request.query.split("&"))
 
     def model_of(self, path: str, fields: Fields) -> tuple[str | None, Fields]:
         """Return the model that a request names, and the members of its body."""

@@ -1,8 +1,8 @@
 """Which operations a provider serves by translation, and through which of its own.
 
 client asks for       the provider serves it itself ──► it passes, byte for byte
-chat, responses       else ──► translated to the first of chat, responses and messages that it
-or messages                    serves, in the order of `apis` if that is set
+chat, responses,      else ──► translated to the first of chat, responses, messages and generated
+messages, content              content that it serves, in the order of `apis` if that is set
 anything else         else ──► 404
 """
 
@@ -36,6 +36,8 @@ _CLIENTS: Mapping[ServedOperation, ClientSide] = {
     CHAT: openai_chat.DIALECT,
     RESPONSES: openai_responses.DIALECT,
     MESSAGES: anthropic.DIALECT,
+    gemini.GENERATE: gemini.DIALECT,
+    gemini.STREAM: gemini.DIALECT,
 }
 _PROVIDERS: Mapping[ServedOperation, ProviderSide] = {
     CHAT: openai_chat.DIALECT,

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import anthropic
+import httpx
 import httpx2
 import openai
 
+from llm_mesh_httpx import MeshTransport as ClassicTransport
 from llm_mesh_httpx.httpx2 import MeshTransport
 from llm_mesh_middleware import LLMProvider, LLMRoute, Mesh, MeshSettings
 from llm_mesh_middleware.testing import Answer, FakeUpstream, Stream
@@ -42,6 +44,7 @@ class World:
 
     upstream: FakeUpstream
     client: httpx2.Client
+    httpx_client: httpx.Client
 
     @property
     def anthropic(self) -> anthropic.Anthropic:
@@ -97,6 +100,9 @@ def make_world(upstream: FakeUpstream, path: str, **config: Any) -> Iterator[Wor
         {"metadata": {"name": "llm"}, "spec": {"host": "llm", "rules": rules}}
     )
     mesh = Mesh([provider, route], settings=MeshSettings())
-    with httpx2.Client(transport=MeshTransport(mesh)) as client:
-        yield World(upstream, client)
+    with (
+        httpx2.Client(transport=MeshTransport(mesh)) as client,
+        httpx.Client(transport=ClassicTransport(mesh)) as httpx_client,
+    ):
+        yield World(upstream, client, httpx_client)
     mesh.close()

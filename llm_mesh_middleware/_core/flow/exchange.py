@@ -117,7 +117,7 @@ def exchange(
     attempts = AttemptSequence(context, plan, host.route, rule, policy, state.affinity, call)
     run = attempts.run() if call is None else chain(rule.policies, attempts.proceed)(call)
     flow = _observed(run, observation)
-    if keepalive_s and operation.wants_stream(request.fields):
+    if keepalive_s and operation.wants_stream(request):
         return keep_alive(flow, operation.dialect, interval_s=keepalive_s, clock=clock)
     return flow
 

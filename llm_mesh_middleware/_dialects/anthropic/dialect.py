@@ -20,7 +20,7 @@ from ...exceptions import AnswerableError
 from ..objects import read_object
 from ..same import SameTransformer
 from ..translation.faults import fault_of
-from .counting import CountTransformer, estimate_tokens
+from .counting import CountTransformer, write_estimate
 from .errors import error_object
 from .facts import MessageFacts, read_message
 from .texts import AnthropicTexts
@@ -158,7 +158,7 @@ COUNT_TOKENS = ServedOperation(
     "/messages/count_tokens",
     dialect=DIALECT,
     asked_as="/v1/messages/count_tokens",
-    write_estimate=estimate_tokens,
+    write_estimate=write_estimate,
 )
 
 OPERATIONS = (MESSAGES, COUNT_TOKENS)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..._core.conversation.answer import Answer
-from ..._core.conversation.fault import ProviderFault
+from ..._core.conversation.fault import ErrorBody, ProviderFault
 from ..._core.conversation.request import Conversation
-from ..._core.conversation.sides import EventReader
+from ..._core.conversation.sides import EventReader, EventWriter
 from ..._core.conversation.writing import DialectOptions, Stamp, Written
 from ..._core.dialect import FactReader, ServedOperation, Transformer, UpstreamOptions, Whole
 from ..._core.http.sse import make_event, on_one_line
@@ -21,17 +21,20 @@ from ..keeping import NotRepeated
 from ..objects import objects_in, read_object
 from ..targets import fill
 from ..translation.faults import fault_of
+from .counting import write_estimate
 from .errors import error_object
 from .facts import GeminiFacts, read_response
 from .texts import GeminiTexts
-from .transformer import GeminiTransformer
-from .translation.answers import read_answer
+from .transformer import EVENTS, GeminiTransformer
+from .translation.answers import read_answer, write_answer, write_fault
 from .translation.event_reader import event_reader
+from .translation.event_writer import ContentEventWriter
+from .translation.request_reader import read_request
 from .translation.request_writer import write_request
 
 __all__ = ["COUNT", "DIALECT", "GENERATE", "OPERATIONS", "STREAM", "Gemini"]
 
-_WHOLE, _STREAM = ":generateContent", ":streamGenerateContent?alt=sse"
+_WHOLE, _STREAM = ":generateContent", f":streamGenerateContent?{EVENTS}"
 _METHODS = ["generateContent", "countTokens"]
 
 
@@ -42,6 +45,7 @@ class Gemini:
     key_field = b"x-goog-api-key"
     texts = GeminiTexts()
     answers = NotRepeated()
+    request_id_field = b"x-request-id"
 
     def transformer(
         self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
@@ -95,6 +99,10 @@ class Gemini:
             target = target.removesuffix(_WHOLE) + _STREAM
         return fill(target, model)
 
+    def read_request(self, request: ClientRequest) -> Conversation:
+        """Return what a request asks for; its path and its query say model and form."""
+        return read_request(request)
+
     def write_request(
         self,
         conversation: Conversation,
@@ -115,13 +123,25 @@ class Gemini:
         """Return what a whole body says."""
         return read_answer(body, stamp)
 
+    def write_answer(self, answer: Answer, conversation: Conversation, stamp: Stamp) -> bytes:
+        """Return the whole body that tells of an answer."""
+        return write_answer(answer, conversation, stamp)
+
     def event_reader(self, stamp: Stamp) -> EventReader:
         """Return what reads one stream."""
         return event_reader(stamp)
 
+    def event_writer(self, conversation: Conversation, stamp: Stamp) -> EventWriter:
+        """Return what writes one stream."""
+        return ContentEventWriter(stamp)
+
     def read_fault(self, status: int, headers: Headers, body: bytes) -> ProviderFault:
         """Return what an error says."""
         return fault_of(status, body)
+
+    def write_fault(self, fault: ProviderFault) -> ErrorBody:
+        """Return a provider's fault as an error object."""
+        return write_fault(fault)
 
 
 def _read_path(path: str, fields: Fields) -> tuple[str | None, Fields]:
@@ -155,10 +175,16 @@ STREAM = ServedOperation(
     is_generation=True,
     output_limit=_output_limit,
     streams=True,
+    events_by=EVENTS,
     read_path=_read_path,
 )
 COUNT = ServedOperation(
-    "count_tokens", ":countTokens", dialect=DIALECT, streams=False, read_path=_read_path
+    "count_tokens",
+    ":countTokens",
+    dialect=DIALECT,
+    streams=False,
+    read_path=_read_path,
+    write_estimate=write_estimate,
 )
 
 OPERATIONS = (GENERATE, STREAM, COUNT)

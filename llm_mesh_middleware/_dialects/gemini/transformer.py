@@ -8,14 +8,10 @@ from ..._core.values.payload import encode_fields
 from ..same import SameTransformer
 from ..targets import fill
 
-__all__ = ["GeminiTransformer", "wants_events"]
+__all__ = ["EVENTS", "GeminiTransformer"]
 
-_EVENTS = "alt=sse"
-
-
-def wants_events(request: ClientRequest, operation: ServedOperation) -> bool:
-    """Return whether the client wants a stream of events rather than one JSON value."""
-    return operation.streams is True and _EVENTS in request.query.split("&")
+# What a client adds to its query to get a stream as events.
+EVENTS = "alt=sse"
 
 
 class GeminiTransformer(SameTransformer):
@@ -28,13 +24,13 @@ class GeminiTransformer(SameTransformer):
         asked = request.model
         mapped = None if asked is None else upstream.model_mapping.get(asked, asked)
         self.model = upstream.model or mapped
-        self.wants_stream = wants_events(request, operation)
+        self.wants_stream = operation.wants_stream(request)
 
     @property
     def target(self) -> str:
         """The operation's target for the model, in the form that the client asked for."""
         target = fill(self._upstream.targets[self._operation], self.model)
-        return f"{target}?{_EVENTS}" if self.wants_stream else target
+        return f"{target}?{EVENTS}" if self.wants_stream else target
 
     def body(self) -> bytes:
         """Return the client's members, and the defaults that it left out."""

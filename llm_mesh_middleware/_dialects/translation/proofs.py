@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from ..._core.conversation.parts import Part, Proof, Reasoning, ToolCall
 
-__all__ = ["attach_proofs", "open_proof", "seal"]
+__all__ = ["attach_proofs", "is_sealed", "open_proof", "seal"]
 
 _MARK = "llm-mesh."
 # Reasoning that its provider gave no proof of; the client's dialect demands one all the same.
@@ -39,6 +39,11 @@ def seal(proof: Proof | None, *, native: str, is_redacted: bool = False) -> str:
     return _MARK + urlsafe_b64encode(inside.encode()).decode()
 
 
+def is_sealed(text: str) -> bool:
+    """Return whether a text is an envelope."""
+    return text.startswith(_MARK)
+
+
 def open_proof(text: str, *, native: str) -> tuple[Proof | None, bool]:
     """Return the proof in what a client sent back, and whether its reasoning is redacted.
 
@@ -46,7 +51,7 @@ def open_proof(text: str, *, native: str) -> tuple[Proof | None, bool]:
     """
     if not text:
         return None, False
-    if not text.startswith(_MARK):
+    if not is_sealed(text):
         return Proof(native, text), False
     try:
         inside = urlsafe_b64decode(text.removeprefix(_MARK)).decode()

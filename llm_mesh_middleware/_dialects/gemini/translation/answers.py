@@ -1,22 +1,27 @@
-"""Whole answers, in the neutral form."""
+"""Whole answers and errors, from and to the neutral form."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import msgspec
 
-from ...._core.conversation.answer import Answer, FinishReason
+from ...._core.conversation.answer import Answer, FinishReason, Usage
+from ...._core.conversation.fault import ErrorBody, ProviderFault
 from ...._core.conversation.parts import Part as NeutralPart
-from ...._core.conversation.parts import Proof, Reasoning, Text, ToolCall
+from ...._core.conversation.parts import Proof, Reasoning, Refusal, Text, ToolCall
+from ...._core.conversation.request import Conversation
 from ...._core.conversation.writing import Stamp
 from ....exceptions import UpstreamProtocolError
+from ...translation.texts import arguments_of, json_object
+from ..errors import error_object
+from ..usage import write_usage
+from .request_reader import IN_ARRAY
 from .shapes import Part, Response
+from .signatures import LETTER, write_signature
 
-__all__ = ["LETTER", "finish_of", "read_answer"]
-
-# The letter of its proofs.
-LETTER = "g"
+__all__ = ["finish_of", "read_answer", "write_answer", "write_call", "write_event", "write_fault"]
 
 _FINISHES: dict[str, FinishReason] = {
     "STOP": "stop",
@@ -38,6 +43,16 @@ _MALFORMED = frozenset(
         *("MISSING_THOUGHT_SIGNATURE", "MALFORMED_RESPONSE"),
     )
 )
+
+_WORDS: dict[FinishReason, str] = {
+    "stop": "STOP",
+    "length": "MAX_TOKENS",
+    "tool_calls": "STOP",
+    "refused": "SAFETY",
+    "paused": "STOP",
+}
+# A status that only one vendor has, and what it is elsewhere.
+_OVERLOADED, _UNAVAILABLE = 529, 503
 
 _decode = msgspec.json.Decoder(Response).decode
 
@@ -101,3 +116,74 @@ def _parts(parts: list[Part], stamp: Stamp) -> Iterator[NeutralPart]:
                 yield Reasoning("", proof)
             if part.text:
                 yield Text(part.text)
+
+
+def write_answer(answer: Answer, conversation: Conversation, stamp: Stamp) -> bytes:
+    """Return the whole answer; a stream without events is an array of answers.
+
+    Raises:
+        UpstreamProtocolError: A call's arguments are no JSON object.
+    """
+    finish = answer.finish or "stop"
+    whole = write_event(
+        list(_written_parts(answer, finish)),
+        id=answer.id or stamp.id(""),
+        model=answer.model or stamp.model,
+        finish=finish,
+        usage=answer.usage or Usage(0, 0),
+    )
+    return msgspec.json.encode([whole] if IN_ARRAY in conversation.echo else whole)
+
+
+def write_event(
+    parts: Sequence[dict[str, Any]],
+    *,
+    id: str,
+    model: str,
+    finish: FinishReason | None = None,
+    usage: Usage | None = None,
+) -> dict[str, Any]:
+    """Return an answer, or the part of it that one event tells."""
+    candidate: dict[str, Any] = {"content": {"role": "model", "parts": parts}, "index": 0}
+    if finish is not None:
+        candidate["finishReason"] = _WORDS[finish]
+    event: dict[str, Any] = {"candidates": [candidate]}
+    if usage is not None:
+        event["usageMetadata"] = write_usage(usage)
+    return event | {"modelVersion": model, "responseId": id}
+
+
+def write_call(call: ToolCall, finish: FinishReason) -> dict[str, Any]:
+    """Return a call; one that was cut off by the limit of tokens has no arguments.
+
+    Raises:
+        UpstreamProtocolError: Its arguments are no JSON object.
+    """
+    args = json_object(arguments_of(call))
+    if args is None:
+        if finish != "length":
+            raise UpstreamProtocolError(
+                f"called {call.name!r} with arguments that are not a JSON object"
+            )
+        args = msgspec.Raw(b"{}")
+    made = {"functionCall": {"id": call.id, "name": call.name, "args": args}}
+    return made | write_signature(call.proof)
+
+
+def write_fault(fault: ProviderFault) -> ErrorBody:
+    """Return a provider's fault as an error object."""
+    status = _UNAVAILABLE if fault.status == _OVERLOADED else fault.status
+    return ErrorBody(status, error_object(status, fault.message))
+
+
+def _written_parts(answer: Answer, finish: FinishReason) -> Iterator[dict[str, Any]]:
+    for part in answer.parts:
+        match part:
+            case Text(text) | Refusal(text):
+                if text:
+                    yield {"text": text}
+            case Reasoning():
+                signature = write_signature(part.proof, is_redacted=part.is_redacted)
+                yield {"text": part.text, "thought": True} | signature
+            case ToolCall():
+                yield write_call(part, finish)

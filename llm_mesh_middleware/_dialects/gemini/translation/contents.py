@@ -29,7 +29,7 @@ from ...translation.texts import (
     text_of,
     without_none,
 )
-from .answers import LETTER
+from .signatures import LETTER
 
 __all__ = ["ContentWriter"]
 

@@ -29,8 +29,9 @@ from ....exceptions import UpstreamProtocolError
 from ...lenient import LenientDecoder
 from ...translation.events import ServerSentReader
 from ...translation.faults import fault_of
-from .answers import LETTER, finish_of
+from .answers import finish_of
 from .shapes import Part, Response
+from .signatures import LETTER
 
 __all__ = ["event_reader"]
 

@@ -1,0 +1,119 @@
+"""Writes deltas as the events that clients of the Gemini API read.
+
+a text, a thought ──► an event at once
+a call ──► held until its arguments are whole: they have no pieces in this dialect
+Finish ──► the calls that are still held; the reason is remembered
+Usage ──► counts up
+End ──► the last event, with reason and counts
+Failed ──► an event with an error object
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from ...._core.conversation.answer import (
+    Delta,
+    End,
+    Failed,
+    Finish,
+    FinishReason,
+    ReasoningDelta,
+    ReasoningEnd,
+    RefusalDelta,
+    Start,
+    TextDelta,
+    ToolArguments,
+    ToolEnd,
+    ToolStart,
+    Usage,
+)
+from ...._core.conversation.parts import ToolCall
+from ...._core.conversation.writing import Stamp
+from ...._core.http.sse import make_event
+from ....exceptions import AnswerableError
+from ..errors import error_object
+from .answers import write_call, write_event, write_fault
+from .signatures import write_signature
+
+__all__ = ["ContentEventWriter"]
+
+
+class ContentEventWriter:
+    """Writes one answer."""
+
+    def __init__(self, stamp: Stamp) -> None:
+        self._id = stamp.id("")
+        self._model = stamp.model
+        self._calls: dict[int, tuple[ToolStart, list[str]]] = {}
+        self._usage: Usage | None = None
+        self._finish: FinishReason = "stop"
+
+    def write(self, deltas: Iterable[Delta]) -> bytes:
+        """Return the events of deltas.
+
+        Raises:
+            UpstreamProtocolError: A call's arguments are no JSON object.
+        """
+        out: list[bytes] = []
+        for delta in deltas:
+            self._write(delta, out)
+        return b"".join(out)
+
+    def fail(self, error: AnswerableError) -> bytes:
+        """Return an event with an error object."""
+        return make_event(error_object(error.status, error.message))
+
+    def _write(self, delta: Delta, out: list[bytes]) -> None:
+        match delta:
+            case TextDelta(text) | RefusalDelta(text):
+                out.append(self._event([{"text": text}]))
+            case ReasoningDelta(text):
+                out.append(self._event([{"text": text, "thought": True}]))
+            case ReasoningEnd(proof, is_redacted) if proof is not None:
+                signature = write_signature(proof, is_redacted=is_redacted)
+                out.append(self._event([{"text": "", "thought": True} | signature]))
+            case ToolStart(key):
+                self._calls[key] = (delta, [])
+            case ToolArguments(key, text) if key in self._calls:
+                self._calls[key][1].append(text)
+            case ToolEnd(key):
+                self._end_call(key, "stop", out)
+            case Start():
+                self._id = delta.id or self._id
+                self._model = delta.model or self._model
+                self._usage = delta.usage or self._usage
+            case Usage():
+                self._usage = delta.after(self._usage)
+            case Finish(reason):
+                self._finish = reason
+                for key in list(self._calls):
+                    self._end_call(key, reason, out)
+            case Failed(fault):
+                out.append(make_event(write_fault(fault).body))
+            case End():
+                usage = self._usage or Usage(0, 0)
+                out.append(self._event([{"text": ""}], finish=self._finish, usage=usage))
+            case _:
+                pass
+
+    def _end_call(self, key: int, finish: FinishReason, out: list[bytes]) -> None:
+        if key not in self._calls:
+            return
+        start, pieces = self._calls.pop(key)
+        text = "".join(pieces)
+        call = ToolCall(start.id, start.name, text, start.is_custom, start.proof)
+        out.append(self._event([write_call(call, finish)]))
+
+    def _event(
+        self,
+        parts: list[dict[str, Any]],
+        *,
+        finish: FinishReason | None = None,
+        usage: Usage | None = None,
+    ) -> bytes:
+        event = write_event(parts, id=self._id, model=self._model, finish=finish, usage=usage)
+        return make_event(msgspec.json.encode(event))

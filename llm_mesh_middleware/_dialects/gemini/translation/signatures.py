@@ -1,0 +1,48 @@
+"""Bytes as clients of the Gemini API write them: base64, in either of its two alphabets.
+
+The SDKs decode what they are given, so an envelope with a foreign proof is encoded once more.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+
+from ...._core.conversation.parts import Proof
+from ...translation.proofs import is_sealed, open_proof, seal
+
+__all__ = ["LETTER", "open_signature", "standard_base64", "write_signature"]
+
+# The letter of Gemini's proofs.
+LETTER = "g"
+
+_STANDARD = str.maketrans("-_", "+/")
+
+
+def standard_base64(text: str) -> str:
+    """Return base64 in the alphabet that other dialects have, with its padding."""
+    if "-" in text or "_" in text:
+        text = text.translate(_STANDARD)
+    return text + "=" * (-len(text) % 4)
+
+
+def open_signature(text: str | None) -> tuple[Proof | None, bool]:
+    """Return the proof in a signature, and whether its reasoning is redacted."""
+    if not text:
+        return None, False
+    try:
+        inside = b64decode(standard_base64(text), validate=True).decode()
+    except ValueError:
+        inside = ""
+    if is_sealed(inside):
+        return open_proof(inside, native=LETTER)
+    return Proof(LETTER, text), False
+
+
+def write_signature(proof: Proof | None, *, is_redacted: bool = False) -> dict[str, str]:
+    """Return the member that carries a proof, if there is one."""
+    if proof is None:
+        return {}
+    sealed = seal(proof, native=LETTER, is_redacted=is_redacted)
+    if proof.dialect != LETTER:
+        sealed = b64encode(sealed.encode()).decode()
+    return {"thoughtSignature": sealed}

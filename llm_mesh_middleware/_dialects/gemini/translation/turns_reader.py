@@ -1,0 +1,170 @@
+"""A client's contents, in the neutral form.
+
+Google's calls need no ids: a response belongs to the call of its id, else to the first call of its
+name that has no response yet. A call without an id gets one by its place, the same in every request
+of a conversation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from ...._core.conversation.parts import (
+    Audio,
+    Document,
+    Image,
+    Part,
+    Reasoning,
+    Text,
+    ToolCall,
+    ToolResult,
+)
+from ...._core.conversation.request import Turn
+from ...translation.requests import malformed, unsupported
+from . import request_shapes as shapes
+from .signatures import open_signature, standard_base64
+
+__all__ = ["read_system", "read_turns"]
+
+_ROLES = (None, "user", "model", "function")
+
+_decode_response = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_text = msgspec.json.Decoder(str).decode
+
+
+def read_system(content: shapes.Content | None) -> Iterator[Text]:
+    """Yield the instructions."""
+    for part in (content.parts or ()) if content is not None else ():
+        if part.text:
+            yield Text(part.text)
+
+
+def read_turns(contents: Iterable[shapes.Content]) -> Iterator[Turn]:
+    """Yield the turns.
+
+    Raises:
+        MalformedRequest: A role is unknown.
+        UnsupportedField: A part is of a kind that no other dialect has.
+    """
+    calls = _Calls()
+    for index, content in enumerate(contents):
+        where = f"contents[{index}]"
+        if content.role not in _ROLES:
+            raise malformed(f"{where}.role", f"{content.role!r} is neither user nor model")
+        parts: list[Part] = []
+        for at, part in enumerate(content.parts or ()):
+            parts += _read(part, f"{where}.parts[{at}]", calls)
+        results = [part for part in parts if isinstance(part, ToolResult)]
+        others = [part for part in parts if not isinstance(part, ToolResult)]
+        yield Turn("assistant" if content.role == "model" else "user", (*results, *others))
+
+
+class _Calls:
+    """The calls so far that have no response."""
+
+    def __init__(self) -> None:
+        self._open: list[tuple[str, str]] = []
+        self._count = 0
+
+    def add(self, call: shapes.Call) -> str:
+        """Return the id of a call."""
+        self._count += 1
+        id = call.id or f"call_{self._count}"
+        self._open.append((id, call.name))
+        return id
+
+    def answer(self, result: shapes.Result) -> tuple[str, str]:
+        """Return id and name of the call that a response belongs to."""
+        by_id = (call for call in self._open if call[0] == result.id)
+        by_name = (call for call in self._open if call[1] == result.name and not result.id)
+        found = next(by_id, None) or next(by_name, None)
+        if found is None:
+            return result.id or f"call_of_{result.name}", result.name
+        self._open.remove(found)
+        return found
+
+
+def _read(part: shapes.Part, where: str, calls: _Calls) -> Iterator[Part]:
+    proof, is_redacted = open_signature(part.thought_signature)
+    if part.function_call is not None:
+        call = part.function_call
+        arguments = "{}" if call.args is msgspec.UNSET else bytes(call.args).decode()
+        yield ToolCall(calls.add(call), call.name, arguments, proof=proof)
+        return
+    if part.function_response is not None:
+        yield _result(part.function_response, where, calls)
+        return
+    if part.thought:
+        yield Reasoning(part.text or "", proof, is_redacted)
+        return
+    if proof is not None:
+        yield Reasoning("", proof, is_redacted)
+    if part.text is not None:
+        yield Text(part.text)
+    elif (medium := _medium(part, where)) is not None:
+        yield medium
+    elif proof is None:
+        raise unsupported(where, "is of a kind that cannot be translated")
+
+
+def _medium(part: shapes.Part | shapes.ResultPart, where: str) -> Part | None:
+    if part.inline_data is not None:
+        return _inline(part.inline_data, where)
+    if part.file_data is None:
+        return None
+    media_type, url = part.file_data.mime_type, part.file_data.file_uri
+    if media_type.startswith(("application/", "text/")):
+        return Document(media_type, url=url)
+    if media_type.startswith(("audio/", "video/")):
+        raise unsupported(f"{where}.fileData", f"of the type {media_type!r} cannot be translated")
+    return Image(media_type, url=url)
+
+
+def _inline(blob: shapes.Blob, where: str) -> Part:
+    kind, _, form = blob.mime_type.partition("/")
+    data = standard_base64(blob.data)
+    match kind:
+        case "image":
+            return Image(blob.mime_type, data)
+        case "audio":
+            return Audio(form, data)
+        case "application" | "text":
+            return Document(blob.mime_type, data)
+    raise unsupported(f"{where}.inlineData", f"of the type {blob.mime_type!r} cannot be translated")
+
+
+def _result(result: shapes.Result, where: str, calls: _Calls) -> ToolResult:
+    id, name = calls.answer(result)
+    text, is_error = _read_response(result.response)
+    parts: list[Part] = [Text(text)]
+    for at, part in enumerate(result.parts or ()):
+        place = f"{where}.functionResponse.parts[{at}]"
+        if (medium := _medium(part, place)) is None:
+            raise unsupported(place, "is of a kind that cannot be translated")
+        parts.append(medium)
+    return ToolResult(id, tuple(parts), name, is_error)
+
+
+def _read_response(response: shapes.Raw) -> tuple[str, bool]:
+    """Return a response as text, and whether it is an error.
+
+    By Google's convention the one member `output` or `error` stands for the whole. All else is
+    given to the model as the JSON that it is.
+    """
+    if response is msgspec.UNSET:
+        return "", False
+    raw = bytes(response)
+    try:
+        members = _decode_response(raw)
+    except msgspec.DecodeError:
+        return raw.decode(), False
+    is_error = members.keys() == {"error"}
+    if not is_error and members.keys() != {"output"}:
+        return raw.decode(), False
+    (value,) = members.values()
+    try:
+        return _decode_text(value), is_error
+    except msgspec.DecodeError:
+        return bytes(value).decode(), is_error
