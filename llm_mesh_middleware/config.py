@@ -29,6 +29,7 @@ from ._schema.keys import (
     GoogleCredentials,
     SecretKeyRef,
 )
+from ._schema.mirror import Mirror
 from ._schema.policy.caches import CacheItem
 from ._schema.policy.guards import (
     GuardAction,
@@ -75,6 +76,7 @@ __all__ = [
     "Balance",
     "BedrockConfig",
     "GeminiConfig",
+    "Mirror",
     "GoogleCredentials",
     "Document",
     "InferencePool",

@@ -16,6 +16,7 @@ from ._core.explaining.explanation import Explanation
 from ._core.explaining.findings import (
     BackendExplanation,
     BodyChange,
+    MirrorExplanation,
     Refusal,
     RuleExplanation,
     StickyKey,
@@ -29,6 +30,7 @@ __all__ = [
     "BackendExplanation",
     "BodyChange",
     "Explanation",
+    "MirrorExplanation",
     "Option",
     "Refusal",
     "RetryPolicy",

@@ -12,6 +12,7 @@ and must not block. An exception in it is logged once and does not affect the re
 
 from __future__ import annotations
 
+from ._core.flow.mirrors.outcome import MirrorLeg, MirrorOutcome, MirrorResult
 from ._core.flow.observer import Observation, Observer
 from ._core.pricing.charge import Charge
 from ._core.values.decision import Decision
@@ -31,6 +32,9 @@ __all__ = [
     "Endpoint",
     "Failure",
     "Headers",
+    "MirrorLeg",
+    "MirrorOutcome",
+    "MirrorResult",
     "Observation",
     "Observer",
     "Operation",

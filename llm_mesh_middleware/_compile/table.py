@@ -11,18 +11,14 @@ Problems of every document are collected; a table is made only if none is an err
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from .._core.balance.backends import Backend, Backends
-from .._core.balance.balancer import Balancer
-from .._core.balance.scored import WARMUP_S, Scored
-from .._core.balance.sticky import Sticky
-from .._core.balance.weighted import Weighted
 from .._core.provider.upstream import Upstream
 from .._core.routing.matching import Match
+from .._core.routing.mirror import Mirror
 from .._core.routing.regex import LinearPattern
-from .._core.routing.retry_policy import RetryPolicy
 from .._core.routing.table import RouteRule, RoutingTable, VirtualHost
 from .._core.routing.timeouts import Timeouts
 from .._dialects.openai_chat import CHAT
@@ -37,9 +33,7 @@ from ..config import (
     LLMProvider,
     LLMRoute,
     RouteMatch,
-    RuleTimeouts,
 )
-from ..config import RetryPolicy as RetryConfig
 from ..config import RouteRule as RuleConfig
 from ..exceptions import Problem
 from .matches import Workload, compile_match, in_gateways
@@ -47,6 +41,13 @@ from .policies import Policies
 from .pools import Pools
 from .pricing.book import PriceBook, open_price_book
 from .providers import CompiledProvider
+from .rules import (
+    compile_balancer,
+    compile_mirror,
+    compile_retry,
+    compile_timeouts,
+    mirrors_itself,
+)
 
 __all__ = ["Compiled", "Workload", "compile_manifest", "explain_unserved"]
 
@@ -228,12 +229,16 @@ class _Compiler:
             backends = self._backends(resource, rule, path)
             if backends:
                 name = rule.name or f"rules[{index}]"
-                timeouts = _rule_timeouts(rule.timeouts, self._timeouts)
-                retry, balancer = _retry(rule.retry), _balancer(rule)
-                policies = self.policies.of_rule(resource, rule.name or "", backends)
                 rules.append(
                     RouteRule(
-                        name, matches, Backends(backends), timeouts, retry, balancer, policies
+                        name,
+                        matches,
+                        Backends(backends),
+                        compile_timeouts(rule.timeouts, self._timeouts),
+                        compile_retry(rule.retry),
+                        compile_balancer(rule),
+                        self.policies.of_rule(resource, rule.name or "", backends),
+                        tuple(self._mirrors(resource, rule, path, backends)),
                     )
                 )
         return _virtual_host(route.spec.host.lower().rstrip("."), resource.name, tuple(rules))
@@ -269,6 +274,20 @@ class _Compiler:
         # Some are missing: there will be no table, and the weights left may add up to 0.
         return backends if len(backends) == len(rule.backend_refs) else []
 
+    def _mirrors(
+        self, resource: Resource, rule: RuleConfig, path: _Path, backends: list[Backend]
+    ) -> Iterator[Mirror]:
+        for index, config in enumerate(rule.mirrors):
+            place = (*path, "mirrors", index)
+            provider = self._provider(resource, config.provider_host, place)
+            if provider is None:
+                continue
+            upstream = provider.upstream(rule.name, model=config.model)
+            if mirrors_itself(upstream, backends):
+                message = "is a backend of this rule with the same model: it would mirror itself"
+                self._complain(resource, (*place, "providerHost"), message)
+            yield compile_mirror(config, upstream)
+
     def _direct_host(self, provider: CompiledProvider) -> VirtualHost:
         """A provider without a route is called by its own host (what ASM's first example does)."""
         resource = provider.resource
@@ -295,16 +314,14 @@ class _Compiler:
             port, rewrite = ref.backend_ref.port, ref.host_rewrite
             upstream = pool.upstream(rule, model=ref.model, host_rewrite=rewrite, port=port)
             return upstream, pool.resource
-        provider = self._provider(resource, ref, path)
+        provider = self._provider(resource, ref.provider_host or "", path)
         if provider is None:
             return None
         upstream = provider.upstream(rule, model=ref.model, host_rewrite=ref.host_rewrite)
         return upstream, provider.resource
 
-    def _provider(
-        self, resource: Resource, ref: BackendRef, path: _Path
-    ) -> CompiledProvider | None:
-        host = (ref.provider_host or "").lower().rstrip(".")
+    def _provider(self, resource: Resource, host: str, path: _Path) -> CompiledProvider | None:
+        host = host.lower().rstrip(".")
         message = self._why_unknown(host)
         if message is not None:
             self._complain(resource, (*path, "providerHost"), message)
@@ -339,39 +356,6 @@ class _Compiler:
 
     def _complain(self, resource: Resource, path: _Path, message: str) -> None:
         self.problems.append(resource.problem(path, message))
-
-
-def _rule_timeouts(own: RuleTimeouts | None, default: Timeouts) -> Timeouts:
-    if own is None:
-        return default
-    return replace(default, **own.model_dump(exclude_none=True))
-
-
-def _retry(own: RetryConfig | None) -> RetryPolicy:
-    default = RetryPolicy()
-    if own is None:
-        return default
-    codes = own.codes
-    return RetryPolicy(
-        attempts=default.attempts if own.attempts is None else own.attempts,
-        codes=default.codes if codes is None else frozenset(c for c in codes if type(c) is int),
-        reasons=frozenset(c for c in codes or () if isinstance(c, str)),
-        backoff_s=own.backoff or default.backoff_s,
-        max_retry_after_s=own.max_retry_after or default.max_retry_after_s,
-        hedge_after_s=own.hedge_after,
-    )
-
-
-def _balancer(rule: RuleConfig) -> Balancer:
-    balance, sticky = rule.balance, rule.sticky_by
-    balancer: Balancer = Weighted()
-    if balance is not None and balance.policy != "weighted":
-        balancer = Scored(balance.policy, balance.warmup or WARMUP_S)
-    if sticky is None:
-        return balancer
-    if sticky.header is not None:
-        return Sticky("header", sticky.header, balancer)
-    return Sticky("attribute", sticky.attribute or "", balancer)
 
 
 def _virtual_host(name: str, route: str, rules: tuple[RouteRule, ...]) -> VirtualHost:

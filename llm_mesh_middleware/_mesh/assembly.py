@@ -138,12 +138,8 @@ class Assembly:
 
         A trust store takes a while to read, and a file may be invalid: requests must not find out.
         """
-        upstreams = [
-            backend.upstream
-            for host in table.hosts
-            for rule in host.rules
-            for backend in rule.backends
-        ]
+        rules = [rule for host in table.hosts for rule in host.rules]
+        upstreams = [upstream for rule in rules for upstream in rule.upstreams]
         if not self._clients.is_given:
             try:
                 endpoints = [end for each in upstreams for end in each.endpoints.now()]
@@ -155,6 +151,7 @@ class Assembly:
         self._state.keep(
             providers={each.identity for each in upstreams},
             routes={host.route for host in table.hosts},
+            mirrors=[mirror for rule in rules for mirror in rule.mirrors],
         )
 
     def _make_telemetry(

@@ -168,7 +168,11 @@ class Serving:
         await self.clients.aclose()
 
     def close(self) -> None:
-        """Close the connections of threads, and of event loops that no longer run."""
+        """Cancel what runs in threads in the background, and close the connections of threads.
+
+        Those of event loops that no longer run are closed too.
+        """
+        self._background.close()
         self.clients.close()
 
     def begin_process(self, state: MeshState) -> None:

@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from .base import EXTENSION, Host, ListOf, Name, Wire
+from .mirror import Mirror
 from .spelling.duration import Duration
 from .values import check_header_name, check_host_and_port, check_name, check_route_host
 from .wording import fault_at
@@ -293,6 +294,12 @@ class RouteRule(Wire):
     sticky_by: StickyBy | None = Field(
         default=None,
         description="What keeps a client with one backend of a split. Default: nothing.",
+        json_schema_extra=EXTENSION,
+    )
+    mirrors: ListOf[Mirror] = Field(
+        default=(),
+        description="Providers that get copies of requests; clients notice nothing of them."
+        " Default: none.",
         json_schema_extra=EXTENSION,
     )
     timeouts: RuleTimeouts | None = Field(

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from opentelemetry import trace
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
 
+from .._core.flow.mirrors.outcome import MirrorOutcome
 from .._core.flow.observer import Observation
 from .._core.pricing.charge import Charge
 from .._core.values.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
@@ -17,9 +18,11 @@ from .._core.values.summary import AnswerSummary
 from .._core.values.usage import Usage
 from . import semconv
 from .ending import Ending
+from .metrics.costs import record_cost
 from .metrics.instruments import CallRecord
 from .metrics.labels import CallLabels, call_labels
 from .metrics.tallies import Labels
+from .mirrors import MirrorObservation, record_outcome
 from .progress import CallProgress
 from .records.access_log import clean
 from .records.access_record import access_record
@@ -134,6 +137,13 @@ class CallObservation(Observation):
     def charged(self, charge: Charge) -> None:
         self._progress.charges += (charge,)
 
+    def mirroring(self, request: ClientRequest) -> Observation:
+        origin = (self._span or trace.INVALID_SPAN).get_span_context()
+        return MirrorObservation(self._sinks, request, self._progress.selection, origin)
+
+    def mirrored(self, outcome: MirrorOutcome) -> None:
+        record_outcome(self._sinks, self._progress.selection, outcome)
+
     def summarised(self, summary: AnswerSummary) -> None:
         self._progress.summary = summary
 
@@ -213,20 +223,13 @@ class CallObservation(Observation):
 
     def _record_cost(self, charge: Charge) -> None:
         sinks, attributes = self._sinks, self._progress.request.attributes
-        model = sinks.models.requested(charge.model)
-        labels: Labels = ((semconv.PROVIDER_NAME, charge.provider),)
-        if model is not None:
-            labels = (*labels, (semconv.REQUEST_MODEL, model))
-        if charge.amount is None or charge.currency is None:
-            sinks.metrics.unpriced.add(1, labels)
-            return
-        labels = (*labels, (semconv.COST_CURRENCY, charge.currency))
+        labels: Labels = ()
         if "consumer" in attributes:
             labels = (*labels, (semconv.CONSUMER, clean(attributes["consumer"])))
         for name in sinks.cost_attributes:
             if name in attributes:
                 labels = (*labels, (semconv.ATTRIBUTE_PREFIX + name, clean(attributes[name])))
-        sinks.metrics.cost.add(charge.amount, labels)
+        record_cost(sinks.metrics, sinks.models, charge, labels)
 
     def _request_labels(self, ending: Ending, labels: CallLabels | None) -> Labels:
         """Return what requests are counted by; what was refused early has less of it."""

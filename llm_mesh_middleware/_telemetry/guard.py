@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from .._core.flow.mirrors.outcome import MirrorOutcome
 from .._core.flow.observer import Observation, Observer
 from .._core.pricing.charge import Charge
 from .._core.values.decision import Decision
@@ -58,7 +59,7 @@ class _Guarded(Observation):
     """One observation; each hook guards for itself, as calls by way of another cost more."""
 
     def __init__(self, observer: GuardedObserver, observation: Observation) -> None:
-        self._complain = observer.complain
+        self._observer, self._complain = observer, observer.complain
         self._observation = observation
         self.wants_chunks = observation.wants_chunks
 
@@ -114,6 +115,19 @@ class _Guarded(Observation):
     def charged(self, charge: Charge) -> None:
         try:
             self._observation.charged(charge)
+        except Exception:
+            self._complain()
+
+    def mirroring(self, request: ClientRequest) -> Observation:
+        try:
+            return _Guarded(self._observer, self._observation.mirroring(request))
+        except Exception:
+            self._complain()
+            return _UNHEARD
+
+    def mirrored(self, outcome: MirrorOutcome) -> None:
+        try:
+            self._observation.mirrored(outcome)
         except Exception:
             self._complain()
 
@@ -174,6 +188,13 @@ class _Several(Observation):
     def charged(self, charge: Charge) -> None:
         for each in self._observations:
             each.charged(charge)
+
+    def mirroring(self, request: ClientRequest) -> Observation:
+        return _Several([each.mirroring(request) for each in self._observations])
+
+    def mirrored(self, outcome: MirrorOutcome) -> None:
+        for each in self._observations:
+            each.mirrored(outcome)
 
     def summarised(self, summary: AnswerSummary) -> None:
         for each in self._observations:

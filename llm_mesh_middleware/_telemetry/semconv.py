@@ -85,6 +85,8 @@ COST_AMOUNT: Final = "llm_mesh.cost.amount"
 COST_CURRENCY: Final = "llm_mesh.cost.currency"
 ATTEMPT_OUTCOME: Final = "llm_mesh.attempt.outcome"
 FALLBACK_FROM: Final = "llm_mesh.fallback.from"
+IS_MIRROR: Final = "llm_mesh.mirror"
+MIRROR_RESULT: Final = "llm_mesh.mirror.result"
 FALLBACK_TO: Final = "llm_mesh.fallback.to"
 RELOAD_RESULT: Final = "result"
 
@@ -92,6 +94,7 @@ RELOAD_RESULT: Final = "result"
 EVENT_DETAILS: Final = "gen_ai.client.inference.operation.details"
 EVENT_EXCEPTION: Final = "gen_ai.client.operation.exception"
 EVENT_REQUEST: Final = "llm_mesh.request"
+EVENT_MIRROR: Final = "llm_mesh.mirror"
 
 # Metrics: the generation that most back ends know, and the newest.
 OPERATION_DURATION: Final = "gen_ai.client.operation.duration"
@@ -121,6 +124,8 @@ MESH_GENERATION: Final = "llm_mesh.config.generation"
 MESH_LOADED_AT: Final = "llm_mesh.config.last_success"
 MESH_COST: Final = "llm_mesh.cost"
 MESH_UNPRICED: Final = "llm_mesh.cost.unpriced"
+MESH_MIRRORS: Final = "llm_mesh.mirror.requests"
+MESH_MIRROR_DURATION: Final = "llm_mesh.mirror.duration"
 MESH_WITHOUT_USAGE: Final = "llm_mesh.requests.without_usage"
 
 # Usage counters by the field of `Usage` that they add up.

@@ -103,6 +103,9 @@ spec:
          maxRetryAfter: 5s, hedgeAfter: 2s}
       stickyBy: {attribute: tenant}
       balance: {policy: latency, warmup: 20s}
+      mirrors:
+        - {providerHost: b.example, model: n, percent: 2.5, maxConcurrency: 2, maxBodyBytes: 9,
+           timeout: 5s, compareContent: true}
       backendRefs:
         - {providerHost: acme.example, weight: 1, priority: 1, model: m, hostRewrite: "b:80"}
 """

@@ -21,6 +21,7 @@ from ..balance.sticky import Sticky
 from ..dialect import ServedOperation
 from ..flow.attempts.plan import AttemptPlan
 from ..flow.attempts.retrying import RetryBudget
+from ..flow.mirrors.layer import may_be_copied
 from ..flow.observer import Observation
 from ..flow.own_replies import list_models
 from ..flow.understanding import understand
@@ -33,7 +34,13 @@ from ..values.messages import ClientRequest
 from ..values.subject import read_subject
 from .condition_text import condition_text
 from .explanation import Explanation
-from .findings import BackendExplanation, Refusal, RuleExplanation, StickyKey
+from .findings import (
+    BackendExplanation,
+    MirrorExplanation,
+    Refusal,
+    RuleExplanation,
+    StickyKey,
+)
 from .redaction import Mask, known_secrets
 from .upstream_call import explain_call
 
@@ -115,6 +122,7 @@ class _Explainer:
             known |= {"rule": rule.name, "retry": rule.retry, "timeouts": rule.timeouts}
             known["sticky"] = self._sticky(rule)
             known["backends"] = tuple(self._backends(rule, operation))
+            known["mirrors"] = tuple(self._mirrors(rule, operation))
         except AnswerableError as error:
             known["refusal"] = Refusal(error.status, error.code, error.message)
         return _told(self._unexplained(), self._mask, **known)
@@ -168,6 +176,22 @@ class _Explainer:
             return None
         kind, name, value = balancer.kind, balancer.name, balancer.key(self._request)
         return StickyKey(f"{kind} {name}", self._mask.value(name, value) if value else value)
+
+    def _mirrors(self, rule: RouteRule, operation: ServedOperation) -> Iterator[MirrorExplanation]:
+        for mirror in rule.mirrors:
+            upstream, obstacle = mirror.upstream, None
+            if operation not in upstream.targets:
+                obstacle = f"cannot serve {operation.suffix}"
+            elif not may_be_copied(operation, self._request):
+                obstacle = "such a request has effects, and is not copied"
+            elif len(self._request.body) > mirror.max_body_bytes:
+                obstacle = f"the body is longer than {mirror.max_body_bytes} bytes"
+            model = None
+            if obstacle is None:
+                model = upstream.transformer(self._request, operation).model
+            yield MirrorExplanation(
+                upstream.provider, upstream.host, model, mirror.percent, obstacle
+            )
 
     def _scores(self, balancer: Balancer, tier: tuple[Backend, ...]) -> dict[int, float]:
         """Return the best score of an endpoint of each backend."""

@@ -73,6 +73,20 @@ class BackendExplanation:
 
 
 @dataclass(frozen=True, slots=True)
+class MirrorExplanation:
+    """A provider that gets copies of some requests.
+
+    `obstacle` says why this request is never copied to it.
+    """
+
+    provider: str
+    host: str
+    model: str | None
+    percent: float
+    obstacle: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StickyKey:
     """What keeps requests with one backend, and the value in this request; None if it has none."""
 
@@ -106,6 +120,7 @@ class Findings:
     rule: str | None = None
     rules: tuple[RuleExplanation, ...] = ()
     backends: tuple[BackendExplanation, ...] = ()
+    mirrors: tuple[MirrorExplanation, ...] = ()
     sticky: StickyKey | None = None
     retry: RetryPolicy | None = None
     timeouts: Timeouts | None = None

@@ -34,8 +34,8 @@ def known_secrets(table: RoutingTable) -> frozenset[str]:
         secret.decode("latin-1")
         for host in table.hosts
         for rule in host.rules
-        for backend in rule.backends
-        for secret in backend.upstream.secrets
+        for upstream in rule.upstreams
+        for secret in upstream.secrets
     )
 
 

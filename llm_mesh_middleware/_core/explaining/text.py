@@ -31,6 +31,7 @@ def make_sections(findings: Findings) -> tuple[Section, ...]:
         Section("request", tuple(_request_rows(findings))),
         Section("rules", tuple(row for rule in findings.rules for row in _rule_rows(rule))),
         Section("backends", tuple(_backend_rows(findings))),
+        Section("mirrors", tuple(_mirror_rows(findings))),
         *(
             Section(f"call to {backend.provider}", tuple(_call_rows(backend)))
             for backend in findings.backends
@@ -95,6 +96,12 @@ def _backend_rows(findings: Findings) -> Iterator[Row]:
         share = f"{100 * backend.share:.4g} %"
         model = backend.model or "-"
         yield f"priority {backend.priority}", share, backend.provider, model, ", ".join(facts)
+
+
+def _mirror_rows(findings: Findings) -> Iterator[Row]:
+    for mirror in findings.mirrors:
+        why = mirror.obstacle or "a copy; its response is thrown away"
+        yield "mirror", f"{mirror.percent:.4g} %", mirror.provider, mirror.model or "-", why
 
 
 def _call_rows(backend: BackendExplanation) -> Iterator[Row]:

@@ -23,6 +23,7 @@ from ..values.selection import Selection
 from ..values.steps import Steps
 from ..values.summary import AnswerSummary
 from ..values.usage import Usage
+from .mirrors.outcome import MirrorOutcome
 from .observer import Observation
 from .reply import Flow
 
@@ -33,13 +34,20 @@ class Ending(msgspec.Struct, frozen=True):
     """How a call ended, as far as it says what was used.
 
     `events` are those of a stream. `has_reply`: the client was sent a response that is no error.
-    `is_cut_off`: a provider may have worked on a call whose response nobody waited for.
+    `is_cut_off`: a provider may have worked on a call whose response nobody waited for. `provider`
+    and `model` are those of the attempt that the reply is from, or of the last one.
     """
 
     usage: Usage | None
     events: int | None = None
     has_reply: bool = False
     is_cut_off: bool = False
+    status: int | None = None
+    error: BaseException | None = None
+    summary: AnswerSummary | None = None
+    charges: tuple[Charge, ...] = ()
+    provider: str = ""
+    model: str | None = None
 
 
 class Account(Observation):
@@ -52,7 +60,10 @@ class Account(Observation):
         self._at_end: list[Callable[[Ending], None]] = []
         self._waiting = 0
         self._is_stream: bool | None = None
-        self._events = 0
+        self._summary: AnswerSummary | None = None
+        self._charges: tuple[Charge, ...] = ()
+        self._called: dict[int, tuple[str, str | None]] = {}
+        self._shown = 0
         self._has_ended = False
 
     def at_end(self, settle: Callable[[Ending], None]) -> None:
@@ -78,6 +89,8 @@ class Account(Observation):
     def sending(self, request: UpstreamRequest) -> UpstreamRequest | None:
         """Note that a provider begins to work."""
         self._waiting += 1
+        self._called[request.attempt] = request.provider, request.model
+        self._shown = request.attempt
         return self._observation.sending(request)
 
     def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
@@ -89,6 +102,7 @@ class Account(Observation):
     def replying(self, *, attempt: int, is_stream: bool) -> None:
         """Note that the client gets a response."""
         self._is_stream = is_stream
+        self._shown = attempt
         self._observation.replying(attempt=attempt, is_stream=is_stream)
 
     def chunks(self, count: int) -> None:
@@ -96,12 +110,21 @@ class Account(Observation):
         self._observation.chunks(count)
 
     def charged(self, charge: Charge) -> None:
-        """Pass on."""
+        """Note what was billed."""
+        self._charges += (charge,)
         self._observation.charged(charge)
 
+    def mirroring(self, request: ClientRequest) -> Observation:
+        """Pass on."""
+        return self._observation.mirroring(request)
+
+    def mirrored(self, outcome: MirrorOutcome) -> None:
+        """Pass on."""
+        self._observation.mirrored(outcome)
+
     def summarised(self, summary: AnswerSummary) -> None:
-        """Note how many events there were."""
-        self._events = summary.events
+        """Note the facts of the response."""
+        self._summary = summary
         self._observation.summarised(summary)
 
     def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
@@ -112,16 +135,27 @@ class Account(Observation):
         try:
             self._observation.ended(status, error, usage)
         finally:
-            has_reply = self._is_stream is not None and status is not None and status < 400
-            has_left = isinstance(error, ClientDisconnected | ServerShutdown)
-            ending = Ending(
-                usage,
-                self._events if self._is_stream else None,
-                has_reply,
-                is_cut_off=has_left and self._waiting > 0,
-            )
+            ending = self._ending(status, error, usage)
             for settle in self._at_end:
                 settle(ending)
+
+    def _ending(
+        self, status: int | None, error: BaseException | None, usage: Usage | None
+    ) -> Ending:
+        summary, (provider, model) = self._summary, self._called.get(self._shown, ("", None))
+        has_left = isinstance(error, ClientDisconnected | ServerShutdown)
+        return Ending(
+            usage,
+            (summary.events if summary else 0) if self._is_stream else None,
+            has_reply=self._is_stream is not None and status is not None and status < 400,
+            is_cut_off=has_left and self._waiting > 0,
+            status=status,
+            error=error,
+            summary=summary,
+            charges=self._charges,
+            provider=provider,
+            model=model,
+        )
 
 
 class Call(msgspec.Struct, frozen=True):

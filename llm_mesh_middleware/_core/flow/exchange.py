@@ -9,6 +9,7 @@ commit point: before it any attempt can follow, after it nothing is retried.
     select         the first rule that matches
     AttemptPlan    the order in which its backends are tried
     chain          the rule's policies, around:
+                   Mirroring, which copies requests
                    AttemptSequence, the attempts themselves
     keep_alive     comments for a client that waits for a stream, around everything
 """
@@ -30,6 +31,7 @@ from .attempts.plan import AttemptPlan
 from .attempts.sequence import AttemptSequence, ExchangePolicy
 from .call import Account, Call
 from .keepalive import keep_alive
+from .mirrors.layer import Mirroring
 from .observer import Observation
 from .own_replies import estimate, list_models
 from .policies import chain
@@ -84,7 +86,7 @@ def exchange(
         if operation.write_estimate and (estimated := estimate(rule, operation, request)):
             return _at_once(estimated, observation)
         timeouts, call = rule.timeouts, None
-        if rule.policies:
+        if rule.policies or rule.mirrors:
             call = _call(host, rule, request, state, observation, clock)
             observation = call.account
         context = CallContext(
@@ -115,7 +117,13 @@ def exchange(
         _end(observation, error)
         raise
     attempts = AttemptSequence(context, plan, host.route, rule, policy, state.affinity, call)
-    run = attempts.run() if call is None else chain(rule.policies, attempts.proceed)(call)
+    if call is None:
+        run = attempts.run()
+    else:
+        layers = rule.policies
+        if rule.mirrors:
+            layers = (*layers, Mirroring(rule.mirrors, context, state.mirrors))
+        run = chain(layers, attempts.proceed)(call)
     flow = _observed(run, observation)
     if keepalive_s and operation.wants_stream(request):
         return keep_alive(flow, operation.dialect, interval_s=keepalive_s, clock=clock)

@@ -13,6 +13,7 @@ from ..values.messages import ClientRequest, Failure, ResponseHead, UpstreamRequ
 from ..values.selection import Selection
 from ..values.summary import AnswerSummary
 from ..values.usage import Usage
+from .mirrors.outcome import MirrorOutcome
 
 __all__ = ["Observation", "Observer"]
 
@@ -56,6 +57,13 @@ class Observation:
         Also of an attempt that has failed, if its response counts tokens.
         """
 
+    def mirroring(self, request: ClientRequest) -> Observation:
+        """Return what follows a copy of the request, which is sent to a mirror."""
+        return _UNHEARD
+
+    def mirrored(self, outcome: MirrorOutcome) -> None:
+        """Handle what came of a copy; also called after `ended`, and from another thread."""
+
     def summarised(self, summary: AnswerSummary) -> None:
         """Handle the facts of the response, just before `ended`."""
 
@@ -66,5 +74,7 @@ class Observation:
         stream broke off later, and is `ClientDisconnected` if the client stopped waiting.
         """
 
+
+_UNHEARD = Observation()
 
 Observer = Callable[[ClientRequest], Observation]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager
 
 from ..caching.entry import CacheStore
@@ -12,8 +12,10 @@ from ..limiting.estimate import Learned
 from ..provider.identity import ProviderIdentity
 from ..provider.outliers import HealthChange
 from ..provider.registry import HealthRegistry, ignore_change
+from ..routing.mirror import Mirror
 from .affinity import Affinity
 from .attempts.retrying import RetryBudget
+from .mirrors.state import MirrorStates
 
 __all__ = ["MeshState"]
 
@@ -22,10 +24,19 @@ class MeshState:
     """The health of the providers, each route's budget for retries, and what limits go by.
 
     `store` holds the limits, `learned` helps to estimate what a call will use, `affinity` knows
-    which provider keeps which response.
+    which provider keeps which response, `mirrors` what copies are under way.
     """
 
-    __slots__ = ("_budgets", "affinity", "health", "learned", "store", "cache", "flights")
+    __slots__ = (
+        "_budgets",
+        "affinity",
+        "health",
+        "learned",
+        "store",
+        "cache",
+        "flights",
+        "mirrors",
+    )
 
     def __init__(
         self,
@@ -48,6 +59,7 @@ class MeshState:
         self.learned = Learned()
         self.health = HealthRegistry(make_lock, on_change)
         self.affinity = Affinity()
+        self.mirrors = MirrorStates(make_lock)
         self._budgets: dict[str, RetryBudget] = {}
 
     def budget(self, route: str) -> RetryBudget:
@@ -55,7 +67,14 @@ class MeshState:
         budget = self._budgets.get(route)
         return self._budgets.setdefault(route, RetryBudget()) if budget is None else budget
 
-    def keep(self, *, providers: Collection[ProviderIdentity], routes: Collection[str]) -> None:
-        """Drop all other providers and routes, which are no longer configured."""
+    def keep(
+        self,
+        *,
+        providers: Collection[ProviderIdentity],
+        routes: Collection[str],
+        mirrors: Iterable[Mirror] = (),
+    ) -> None:
+        """Drop all other providers, routes and mirrors, which are no longer configured."""
         self.health.keep(providers)
+        self.mirrors.keep(mirrors)
         self._budgets = {route: kept for route, kept in self._budgets.items() if route in routes}

@@ -12,9 +12,11 @@ from ..balance.balancer import Balancer
 from ..balance.weighted import Weighted
 from ..dialect import ServedOperation
 from ..http.hosts import normalise_host
+from ..provider.upstream import Upstream
 from ..values.messages import ClientRequest
 from ..values.steps import Steps
 from .matching import Exact, Match
+from .mirror import Mirror
 from .retry_policy import RetryPolicy
 from .timeouts import Timeouts
 
@@ -34,7 +36,7 @@ class RouteRule:
     """One entry of a route; it applies to a request if any of its matches does.
 
     `balancer` picks among its backends of one priority. `policies` are layers around the attempts
-    of a request, the first is the outermost.
+    of a request, the first is the outermost. `mirrors` get copies of some requests.
     """
 
     name: str
@@ -44,6 +46,13 @@ class RouteRule:
     retry: RetryPolicy = RetryPolicy()
     balancer: Balancer = Weighted()
     policies: tuple[Layer, ...] = ()
+    mirrors: tuple[Mirror, ...] = ()
+
+    @property
+    def upstreams(self) -> Iterator[Upstream]:
+        """Every provider that its requests may go to, copies included."""
+        yield from (backend.upstream for backend in self.backends)
+        yield from (mirror.upstream for mirror in self.mirrors)
 
     def holds(self, request: ClientRequest) -> bool:
         """Return whether any match holds."""
@@ -132,8 +141,7 @@ class RoutingTable:
 def _models(hosts: Iterable[VirtualHost]) -> Iterator[str]:
     """Yield every model that the configuration names; only those are named in metrics."""
     for rule in (rule for host in hosts for rule in host.rules):
-        for backend in rule.backends:
-            upstream = backend.upstream
+        for upstream in rule.upstreams:
             if upstream.model is not None:
                 yield upstream.model
             yield from upstream.model_mapping

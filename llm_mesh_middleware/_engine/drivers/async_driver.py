@@ -198,7 +198,15 @@ class AsyncDriver:
                 await called.wait()
 
     async def _spawn(self, step: Spawn) -> None:
-        self._background.start(_run(step.flow, self._client, self._background))
+        flow = step.flow
+        first = next(flow, None)  # a flow that has begun reaches its end, even if it is dropped
+        if first is None:
+            return
+        task = self._background.start(_run(flow, first, self._client, self._background))
+        if task is None:
+            flow.close()
+        else:
+            task.add_done_callback(lambda _: flow.close())
 
     async def _watch(self, step: Watch) -> StepResult:
         if step.step is not None:
@@ -237,14 +245,15 @@ _PERFORM: dict[type, Callable[[AsyncDriver, Any], Coroutine[Any, Any, StepResult
 }
 
 
-async def _run(steps: Steps, client: AsyncUpstreamClient, background: AsyncBackground) -> None:
-    """Run a spawned flow to its end, without a client."""
-    driver, result = AsyncDriver(client, background), None
+async def _run(
+    steps: Steps, step: Any, client: AsyncUpstreamClient, background: AsyncBackground
+) -> None:
+    """Run a spawned flow from its first step to its end, without a client."""
+    driver = AsyncDriver(client, background)
     try:
         with contextlib.suppress(StopIteration):
             while True:
-                step = steps.send(result)
-                result = await _PERFORM[step.__class__](driver, step)
+                step = steps.send(await _PERFORM[step.__class__](driver, step))
     finally:
         steps.close()
         await driver.aclose()

@@ -24,7 +24,7 @@ from ..._core.values.steps import (
     Steps,
     Watch,
 )
-from ...exceptions import AnswerableError, UpstreamError
+from ...exceptions import AnswerableError, ClientDisconnected, UpstreamError
 from ..http.protocols import UpstreamClient, UpstreamResponse
 from ..tasks.background import Background
 from ..tasks.cancel_scope import CancelScope
@@ -184,8 +184,12 @@ class Driver:
         self._scope.wait(called, max(0.0, step.deadline.at - time.monotonic()))
 
     def _spawn(self, step: Spawn) -> None:
-        client, background = self._client, self._background
-        background.start(lambda: _run(step.flow, client, background))
+        flow, client, background = step.flow, self._client, self._background
+        first = next(flow, None)  # a flow that has begun reaches its end, even if it is dropped
+        if first is None:
+            return
+        if not background.start(lambda scope: _run(flow, first, client, background, scope)):
+            flow.close()
 
     def _watch(self, step: Watch) -> StepResult:
         if self._thread is None:
@@ -220,13 +224,15 @@ _PERFORM: dict[type, Callable[[Driver, Any], StepResult]] = {
 }
 
 
-def _run(steps: Steps, client: UpstreamClient, background: Background) -> None:
-    """Run a spawned flow to its end, without a client."""
-    driver, result = Driver(client, background, CancelScope()), None
+def _run(
+    steps: Steps, step: Any, client: UpstreamClient, background: Background, scope: CancelScope
+) -> None:
+    """Run a spawned flow from its first step to its end, without a client."""
+    driver = Driver(client, background, scope)
     try:
-        with contextlib.suppress(StopIteration):
+        with contextlib.suppress(StopIteration, ClientDisconnected):  # or until it is cancelled
             while True:
-                result = driver.perform(steps.send(result))
+                step = steps.send(driver.perform(step))
     finally:
         steps.close()
         driver.close()

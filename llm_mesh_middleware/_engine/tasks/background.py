@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from .cancel_scope import CancelScope
+
 __all__ = ["AsyncBackground", "Background"]
 
 logger = logging.getLogger("llm_mesh_middleware")
@@ -74,32 +76,46 @@ class Background:
     def __init__(self, max_threads: int = _MAX_THREADS) -> None:
         self._slots = threading.BoundedSemaphore(max_threads)
         self._max_threads = max_threads
+        self._scopes: set[CancelScope] = set()
 
-    def start(self, work: Callable[[], object]) -> None:
-        """Run `work` in a thread, or drop it if there are too many."""
+    def start(self, work: Callable[[CancelScope], object]) -> bool:
+        """Run `work` in a thread, with the scope that `close` cancels.
+
+        Returns:
+            Whether it was started: it is dropped if there are too many.
+        """
         if not self._slots.acquire(blocking=False):
             logger.warning("background work was dropped: %d threads are running", self._max_threads)
-            return
+            return False
+        scope = CancelScope()
+        self._scopes.add(scope)
         threading.Thread(
-            target=self._run, args=(work,), name="llm-mesh-background", daemon=True
+            target=self._run, args=(work, scope), name="llm-mesh-background", daemon=True
         ).start()
+        return True
 
     def run(self, work: Callable[[], object], *, within_s: float) -> None:
         """Run `work`, and wait for it at most `within_s`; after that it continues."""
         done = threading.Event()
 
-        def then_tell() -> None:
+        def then_tell(_: CancelScope) -> None:
             with contextlib.ExitStack() as stack:
                 stack.callback(done.set)
                 work()
 
-        self.start(then_tell)
-        done.wait(within_s)
+        if self.start(then_tell):
+            done.wait(within_s)
 
-    def _run(self, work: Callable[[], object]) -> None:
+    def close(self) -> None:
+        """Cancel what is running, except what settles an exchange; do not wait for it."""
+        for scope in list(self._scopes):
+            scope.cancel()
+
+    def _run(self, work: Callable[[CancelScope], object], scope: CancelScope) -> None:
         try:
-            work()
+            work(scope)
         except Exception:  # there is no caller to raise it to
             logger.exception("background work failed")
         finally:
+            self._scopes.discard(scope)
             self._slots.release()

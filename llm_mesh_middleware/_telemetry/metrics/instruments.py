@@ -108,6 +108,8 @@ class MeshMetrics:
         self.fallbacks = Tally(meter, semconv.MESH_FALLBACKS, "{fallback}")
         self.cost = Tally(meter, semconv.MESH_COST, "{currency}", scale=1e-9)
         self.unpriced = Tally(meter, semconv.MESH_UNPRICED, "{attempt}")
+        self.mirrors = Tally(meter, semconv.MESH_MIRRORS, "{request}")
+        self.mirror_duration = seconds(semconv.MESH_MIRROR_DURATION)
         self._without_usage = Tally(meter, semconv.MESH_WITHOUT_USAGE, "{request}")
         self._reloads = meter.create_counter(semconv.MESH_RELOADS, "{reload}")
         self._generation = meter.create_gauge(semconv.MESH_GENERATION, "{generation}")

@@ -11,14 +11,22 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-__all__ = ["JSONFormatter", "LineFormatter", "Value", "access_logger", "clean", "log_call"]
+__all__ = [
+    "FIELDS",
+    "JSONFormatter",
+    "LineFormatter",
+    "Value",
+    "access_logger",
+    "clean",
+    "log_call",
+]
 
 access_logger = logging.getLogger("llm_mesh.access")
 
 Value: TypeAlias = str | int | float | bool | None | list[str]
 
 _MAX_TEXT = 256
-_FIELDS = "llm_mesh"
+FIELDS = "llm_mesh"
 
 
 def clean(text: str) -> str:
@@ -29,7 +37,7 @@ def clean(text: str) -> str:
 
 def log_call(fields: Mapping[str, Value]) -> None:
     """Write the record; formatters find the fields on it."""
-    access_logger.info("llm call", extra={_FIELDS: fields})
+    access_logger.info("llm call", extra={FIELDS: fields})
 
 
 class JSONFormatter(logging.Formatter):
@@ -43,7 +51,7 @@ class JSONFormatter(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
         }
-        fields = getattr(record, _FIELDS, None)
+        fields = getattr(record, FIELDS, None)
         if fields is not None:
             line |= fields
         else:
@@ -58,7 +66,7 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        fields = getattr(record, _FIELDS, None)
+        fields = getattr(record, FIELDS, None)
         if fields is None:
             return super().format(record)
         shown = " ".join(f"{k}={_word(v)}" for k, v in fields.items() if v not in (None, [], ""))

@@ -11,7 +11,8 @@ from opentelemetry.context import Context
 from ...exceptions import AnswerableError
 from .. import semconv
 from ..ending import Ending
-from .access_log import Value, access_logger, log_call
+from .access_log import FIELDS, Value, access_logger, log_call
+from .mirror_record import mirror_logger
 
 __all__ = ["Events", "is_enabled"]
 
@@ -41,6 +42,25 @@ class Events:
             )
         if access_logger.isEnabledFor(logging.INFO):
             log_call(fields)
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether events reach anybody."""
+        return is_enabled(self._logger)
+
+    def emit_mirror(self, fields: Mapping[str, Value]) -> None:
+        """The comparison of a copy with the client's call."""
+        if is_enabled(self._logger):
+            known = {name: value for name, value in fields.items() if value is not None}
+            self._logger.emit(
+                LogRecord(
+                    event_name=semconv.EVENT_MIRROR,
+                    severity_number=SeverityNumber.INFO,
+                    attributes=known,
+                )
+            )
+        if mirror_logger.isEnabledFor(logging.INFO):
+            mirror_logger.info("mirrored call", extra={FIELDS: fields})
 
     def emit_exception(self, ending: Ending, context: Context) -> None:
         """A failure, in the mesh's own words: a provider's could repeat the prompt."""

@@ -74,8 +74,7 @@ def _upstreams(mesh: Mesh) -> Iterator[Upstream]:
     seen: list[tuple[object, ...]] = []
     for host in mesh.hosts:
         for rule in host.rules:
-            for backend in rule.backends:
-                upstream = backend.upstream
+            for upstream in rule.upstreams:
                 keys = tuple(upstream.credentials.values())
                 use = (upstream.identity, upstream.model, upstream.headers, keys)
                 if use not in seen:

@@ -1,0 +1,89 @@
+"""The parts of a rule beside its matches and backends: timeouts, retries, balance, mirrors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from .._core.balance.backends import Backend
+from .._core.balance.balancer import Balancer
+from .._core.balance.scored import WARMUP_S, Scored
+from .._core.balance.sticky import Sticky
+from .._core.balance.weighted import Weighted
+from .._core.provider.upstream import Upstream
+from .._core.routing.mirror import Mirror
+from .._core.routing.retry_policy import RetryPolicy
+from .._core.routing.timeouts import Timeouts
+from ..config import Mirror as MirrorConfig
+from ..config import RetryPolicy as RetryConfig
+from ..config import RouteRule as RuleConfig
+from ..config import RuleTimeouts
+
+__all__ = [
+    "compile_balancer",
+    "compile_mirror",
+    "compile_retry",
+    "compile_timeouts",
+    "mirrors_itself",
+]
+
+_MIRROR_FIELDS = {
+    "percent": "percent",
+    "max_concurrency": "max_concurrency",
+    "max_body_bytes": "max_body_bytes",
+    "timeout": "timeout_s",
+    "compare_content": "compares_content",
+}
+
+
+def compile_timeouts(own: RuleTimeouts | None, default: Timeouts) -> Timeouts:
+    """Return the rule's timeouts; what it leaves out is the default."""
+    if own is None:
+        return default
+    return replace(default, **own.model_dump(exclude_none=True))
+
+
+def compile_retry(own: RetryConfig | None) -> RetryPolicy:
+    """Return what the rule retries."""
+    default = RetryPolicy()
+    if own is None:
+        return default
+    codes = own.codes
+    return RetryPolicy(
+        attempts=default.attempts if own.attempts is None else own.attempts,
+        codes=default.codes if codes is None else frozenset(c for c in codes if type(c) is int),
+        reasons=frozenset(c for c in codes or () if isinstance(c, str)),
+        backoff_s=own.backoff or default.backoff_s,
+        max_retry_after_s=own.max_retry_after or default.max_retry_after_s,
+        hedge_after_s=own.hedge_after,
+    )
+
+
+def compile_balancer(rule: RuleConfig) -> Balancer:
+    """Return what picks the rule's backends."""
+    balance, sticky = rule.balance, rule.sticky_by
+    balancer: Balancer = Weighted()
+    if balance is not None and balance.policy != "weighted":
+        balancer = Scored(balance.policy, balance.warmup or WARMUP_S)
+    if sticky is None:
+        return balancer
+    if sticky.header is not None:
+        return Sticky("header", sticky.header, balancer)
+    return Sticky("attribute", sticky.attribute or "", balancer)
+
+
+def compile_mirror(config: MirrorConfig, upstream: Upstream) -> Mirror:
+    """Return a mirror at `upstream`."""
+    given = config.model_dump(exclude_none=True)
+    return Mirror(
+        upstream,
+        **{own: given[name] for name, own in _MIRROR_FIELDS.items() if name in given},
+    )
+
+
+def mirrors_itself(mirror: Upstream, backends: Iterable[Backend]) -> bool:
+    """Return whether a copy would go where a request of the rule may have gone already."""
+    return any(
+        mirror.identity == backend.upstream.identity and mirror.model == backend.upstream.model
+        for backend in backends
+    )

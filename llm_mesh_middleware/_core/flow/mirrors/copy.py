@@ -1,0 +1,203 @@
+"""One copy of a request: the call, and its response, which is read and thrown away.
+
+begin      in the background; until then it costs the client nothing
+prepare    the provider's own path, key, model and dialect, as for any attempt
+receive    one attempt: no retries, no fallback
+drain      to the end of the response, for its usage and finish reason
+end        exactly once, whatever ends it: the slot is freed, observers are told
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+
+from msgspec.structs import replace
+
+from ....exceptions import AnswerableError, ClientDisconnected, ServerShutdown, UpstreamTimeout
+from ...balance.backends import Backend
+from ...balance.balancer import Candidate
+from ...dialect import BodyRelay
+from ...provider.health import Lease, ProviderHealth
+from ...routing.mirror import Mirror
+from ...routing.timeouts import Timeouts
+from ...values.endpoint import Endpoint
+from ...values.messages import ClientRequest, Deadline
+from ...values.steps import Body, Send, Sleep, Step, StepResult, Steps
+from ...values.summary import AnswerSummary
+from ..attempts.attempt import Attempt, CallContext, Outcome
+from ..call import Account, Ending
+from ..observer import Observation
+from ..stream import StreamEnd, stream_body
+from .outcome import MirrorLeg, MirrorOutcome, MirrorResult
+from .primary import Primary, leg_of
+
+__all__ = ["Copy"]
+
+# A whole response is held until it has been read; a stream is thrown away piece by piece.
+_MAX_RESPONSE_BYTES = 4 * 2**20
+
+
+class Copy:
+    """One copy of a request. It has a lease already: there is a slot for it."""
+
+    def __init__(
+        self,
+        mirror: Mirror,
+        endpoint: Endpoint,
+        health: ProviderHealth,
+        lease: Lease,
+        *,
+        context: CallContext,
+        request: ClientRequest,
+        primary: Primary,
+        observation: Observation,
+        told: Callable[[MirrorOutcome], None],
+    ) -> None:
+        """Prepare a copy.
+
+        Args:
+            mirror: where it goes.
+            endpoint: which endpoint of that.
+            health: the mirror's.
+            lease: of that health.
+            context: the client's, whose limits on times and sizes are replaced.
+            request: the client's, as its policies have left it.
+            primary: what it is compared with.
+            observation: follows the copy.
+            told: called once, with what came of it.
+        """
+        self._mirror = mirror
+        self._candidate = Candidate(Backend(mirror.upstream, 1), endpoint, health)
+        self._lease = lease
+        self._given = context
+        self._request = request
+        self._primary = primary
+        self._told = told
+        self._account = Account(observation)
+        self._account.at_end(self._ended)
+        self._clock = context.clock
+        self._began_at = context.clock()
+        self._first_byte_s: float | None = None
+        self._size_bytes = 0
+
+    def run(self) -> Steps:
+        """Make the call; never raises for what a provider does."""
+        try:
+            yield Sleep(0.0)  # the client's reply goes on here
+            self._began_at = self._clock()
+            yield from self._call()
+        except AnswerableError as error:
+            self._account.ended(error.status, error, None)
+        finally:
+            self._lease.end("cancelled", self._clock())
+            self._account.ended(None, ServerShutdown(), None)
+
+    def _call(self) -> Generator[Step, StepResult, None]:
+        context = self._context()
+        attempt = Attempt(
+            context,
+            self._candidate,
+            self._lease,
+            number=1,
+            preferred_host=self._mirror.upstream.host,
+        )
+        send = yield from attempt.prepare()
+        head = (yield send) if isinstance(send, Send) else send
+        outcome = yield from attempt.receive(head)
+        self._first_byte_s = self._clock() - self._began_at
+        if outcome.relay is not None:
+            self._account.replying(attempt=1, is_stream=True)
+            yield from self._drain(_body(outcome, outcome.relay, attempt, context))
+        else:
+            self._whole(outcome, attempt)
+
+    def _context(self) -> CallContext:
+        """Return the client's context, with the mirror's own limits."""
+        given, mirror, host = self._given, self._mirror, self._mirror.upstream.host
+        timeout_s = mirror.timeout_s
+        return replace(
+            given,
+            request=self._request,
+            timeouts=_timeouts(given.timeouts, timeout_s),
+            deadline=Deadline(self._clock() + timeout_s, "request", timeout_s, host),
+            max_response_bytes=min(given.max_response_bytes, _MAX_RESPONSE_BYTES),
+            observation=self._account,
+        )
+
+    def _whole(self, outcome: Outcome, attempt: Attempt) -> None:
+        self._size_bytes = len(outcome.body)
+        attempt.bill(outcome.summary)
+        self._lease.end(
+            outcome.result,
+            self._clock(),
+            retry_after_s=outcome.retry_after_s or 0.0,
+            cause=outcome.cause,
+        )
+        if outcome.error is None:
+            self._account.replying(attempt=1, is_stream=False)
+        usage = None
+        if outcome.summary is not None:
+            usage = outcome.summary.usage
+            self._account.summarised(outcome.summary)
+        self._account.ended(outcome.status, outcome.error, usage)
+
+    def _drain(self, body: Body) -> Generator[Step, StepResult, None]:
+        """Read a stream to its end; its bytes are only counted."""
+        try:
+            item = next(body)
+            while True:
+                if isinstance(item, bytes):
+                    self._size_bytes += len(item)
+                    item = next(body)
+                else:
+                    item = body.send((yield item))
+        except StopIteration:
+            pass
+        finally:
+            body.close()
+
+    def _ended(self, ending: Ending) -> None:
+        operation = self._request.operation if self._mirror.compares_content else None
+        took_s = self._clock() - self._began_at
+        leg = leg_of(ending, operation, took_s, self._first_byte_s, self._size_bytes)
+        result = _result(ending)
+        self._primary.once_ended(lambda primary: self._compare(primary, leg, result))
+
+    def _compare(self, primary: MirrorLeg, leg: MirrorLeg, result: MirrorResult) -> None:
+        upstream = self._mirror.upstream
+        self._told(MirrorOutcome(upstream.provider, leg.model, result, primary, leg))
+
+
+def _body(outcome: Outcome, relay: BodyRelay, attempt: Attempt, context: CallContext) -> Body:
+    def conclude(summary: AnswerSummary) -> None:
+        attempt.bill(summary)
+
+    end = StreamEnd(
+        outcome.status,
+        attempt.lease,
+        attempt.upstream.secrets,
+        context.clock,
+        context.observation,
+        conclude,
+    )
+    deadline, idle_s = context.deadline, context.timeouts.idle
+    return stream_body(relay, outcome.body, end, deadline=deadline, idle_s=idle_s)
+
+
+def _timeouts(given: Timeouts, timeout_s: float) -> Timeouts:
+    """Return the rule's timeouts, none of them longer than the mirror's."""
+    return Timeouts(
+        connect=min(given.connect, timeout_s),
+        first_byte=timeout_s,
+        idle=min(given.idle, timeout_s),
+        request=timeout_s,
+    )
+
+
+def _result(ending: Ending) -> MirrorResult:
+    if isinstance(ending.error, UpstreamTimeout):
+        return "timeout"
+    if isinstance(ending.error, ClientDisconnected | ServerShutdown):
+        return "cancelled"
+    has_failed = ending.error is not None or ending.status is None or ending.status >= 400
+    return "error" if has_failed else "success"

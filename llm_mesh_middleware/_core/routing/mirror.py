@@ -1,0 +1,26 @@
+"""A mirror: a provider that gets a copy of some requests of a rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..provider.upstream import Upstream
+
+__all__ = ["Mirror"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """A provider that gets copies of `percent` of a rule's requests.
+
+    At most `max_concurrency` copies are under way in a process, each for at most `timeout_s`. A
+    request with more than `max_body_bytes` is not copied. `compares_content` asks for a digest of
+    both contents.
+    """
+
+    upstream: Upstream
+    percent: float = 100.0
+    max_concurrency: int = 4
+    max_body_bytes: int = 2**20
+    timeout_s: float = 60.0
+    compares_content: bool = False

@@ -1,0 +1,44 @@
+"""The model of `LLMRoute.spec.rules[].mirrors[]`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from .base import Count, Host, Name, Wire
+from .spelling.duration import Duration
+
+__all__ = ["Mirror"]
+
+
+class Mirror(Wire):
+    """A provider that gets copies of requests, whose responses nobody is sent."""
+
+    provider_host: Host = Field(description="The spec.host of an LLMProvider. Required.")
+    model: Name | None = Field(
+        default=None,
+        description="Model for the copies; overrides the provider's. Default: the provider's.",
+    )
+    percent: Annotated[float, Field(gt=0, le=100)] | None = Field(
+        default=None,
+        description="Share of the rule's requests that is copied, in per cent; drawn by the id of"
+        " the request (x-request-id, or the trace id) where it has one. Default: 100.",
+    )
+    max_concurrency: Count | None = Field(
+        default=None,
+        description="Copies under way at once, from this process; more are skipped, not queued."
+        " Default: 4.",
+    )
+    max_body_bytes: Count | None = Field(
+        default=None,
+        description="Requests with a longer body are not copied. Default: 1048576.",
+    )
+    timeout: Duration | None = Field(
+        default=None, description="How long a copy may take. Default: 60s."
+    )
+    compare_content: bool | None = Field(
+        default=None,
+        description="Whether a digest of both contents is compared; the response is then held"
+        " until it has ended. Default: false.",
+    )

@@ -1,0 +1,25 @@
+"""How a charge is recorded: as a cost by currency, or as an attempt without a price."""
+
+from __future__ import annotations
+
+from ..._core.pricing.charge import Charge
+from .. import semconv
+from .instruments import MeshMetrics
+from .model_names import ModelNames
+from .tallies import Labels
+
+__all__ = ["record_cost"]
+
+
+def record_cost(
+    metrics: MeshMetrics, models: ModelNames, charge: Charge, more: Labels = ()
+) -> None:
+    """Record a charge by provider, model and `more`; what has no price is not labelled by that."""
+    model = models.requested(charge.model)
+    labels: Labels = ((semconv.PROVIDER_NAME, charge.provider),)
+    if model is not None:
+        labels = (*labels, (semconv.REQUEST_MODEL, model))
+    if charge.amount is None or charge.currency is None:
+        metrics.unpriced.add(1, labels)
+    else:
+        metrics.cost.add(charge.amount, (*labels, (semconv.COST_CURRENCY, charge.currency), *more))
