@@ -128,6 +128,7 @@ class CompiledProvider:
             detection=_detection(self._spec.outlier_detection),
             max_concurrency=self._spec.max_concurrency,
             prices=self._prices,
+            vendor=serving.vendor,
         )
 
     def _connect_to(self, url: str | None) -> Endpoint:

@@ -35,6 +35,8 @@ __all__ = ["Serving", "lacks", "serve"]
 _BESIDE = tuple(operation for operation in OPERATIONS if operation.suffix.startswith("/"))
 
 _OPENAI = "api.openai.com"
+_BEARER = b"authorization"
+_BEDROCK, _AZURE = "aws.bedrock", "azure.ai.openai"
 _FOUNDRY = ".services.ai.azure.com"
 _VERTEX_VERSION, _BEDROCK_VERSION = "vertex-2023-10-16", "bedrock-2023-05-31"
 
@@ -45,7 +47,8 @@ class Serving:
 
     `key_field` is the field of the key, None for that of each operation's dialect. `options` say
     how the provider wants to be asked by those who speak another dialect; everything is translated
-    to a `foreign` one that no client speaks, at the target `base`.
+    to a `foreign` one that no client speaks, at the target `base`. `vendor` is whose API it is,
+    empty if its host alone tells.
     """
 
     targets: Mapping[ServedOperation, str]
@@ -54,6 +57,7 @@ class Serving:
     options: DialectOptions = DialectOptions()
     foreign: ProviderSide | None = None
     base: str = ""
+    vendor: str = ""
 
 
 def serve(config: DialectConfig, spec: LLMProviderSpec) -> Serving:
@@ -120,29 +124,30 @@ def _anthropic(config: AnthropicConfig, spec: LLMProviderSpec) -> Serving:
             betas=betas,
         )
         targets = {MESSAGES: f"{base}/{PLACE}:rawPredict"}
-        return Serving(targets, {MESSAGES: hosting}, b"x-goog-api-key")
+        return Serving(targets, {MESSAGES: hosting}, b"x-goog-api-key", vendor="gcp.vertex_ai")
     is_foundry = spec.host.endswith(_FOUNDRY)
     path = _own_path(spec) or ("/anthropic/v1/messages" if is_foundry else "/v1/messages")
     hosting = Hosting(version=config.version, betas=betas)
     targets = {MESSAGES: path, **_counting(path), **_models(path, MESSAGES.suffix)}
-    return Serving(targets, {MESSAGES: hosting}, b"api-key" if is_foundry else b"x-api-key")
+    key_field = b"api-key" if is_foundry else b"x-api-key"
+    return Serving(targets, {MESSAGES: hosting}, key_field, vendor="anthropic")
 
 
 def _gemini(config: GeminiConfig, spec: LLMProviderSpec) -> Serving:
-    base = _own_path(spec) or "/v1beta/models"
+    base, vendor = _own_path(spec) or "/v1beta/models", "gcp.gemini"
     if config.vertex is not None:
-        base = _own_path(spec) or _vertex_base(config.vertex, "google")
+        base, vendor = _own_path(spec) or _vertex_base(config.vertex, "google"), "gcp.vertex_ai"
     targets = {operation: f"{base}/{PLACE}{operation.suffix}" for operation in gemini.OPERATIONS}
     if config.vertex is None and base.endswith(MODELS.suffix):
         targets[MODELS] = base
-    return Serving(targets, key_field=gemini.DIALECT.key_field)
+    return Serving(targets, key_field=gemini.DIALECT.key_field, vendor=vendor)
 
 
 def _bedrock(config: BedrockConfig, spec: LLMProviderSpec) -> Serving:
     base = _own_path(spec) or "/model"
     if config.api != "invoke":
         target = f"{base}/{PLACE}/converse"
-        return Serving({}, key_field=b"authorization", foreign=bedrock.DIALECT, base=target)
+        return Serving({}, {}, _BEARER, foreign=bedrock.DIALECT, base=target, vendor=_BEDROCK)
     hosting = Hosting(
         stream_target=f"{base}/{PLACE}/invoke-with-response-stream",
         body_version=_BEDROCK_VERSION,
@@ -150,20 +155,21 @@ def _bedrock(config: BedrockConfig, spec: LLMProviderSpec) -> Serving:
         has_frames=True,
     )
     targets = {MESSAGES: f"{base}/{PLACE}/invoke"}
-    return Serving(targets, {MESSAGES: hosting}, b"authorization")
+    return Serving(targets, {MESSAGES: hosting}, _BEARER, vendor=_BEDROCK)
 
 
 def _azure(config: AzureOpenAIConfig, spec: LLMProviderSpec) -> Serving:
     base = _own_path(spec) or "/openai"
     if config.api_version is None:
-        return Serving(own_targets(_beside(f"{base}/v1{CHAT.suffix}"), ()), key_field=b"api-key")
+        targets = own_targets(_beside(f"{base}/v1{CHAT.suffix}"), ())
+        return Serving(targets, key_field=b"api-key", vendor=_AZURE)
     query = f"?api-version={config.api_version}"
     targets = {
         operation: f"{base}/deployments/{PLACE}{operation.suffix}{query}"
         for operation in OPERATIONS
         if operation.dialect is CHAT.dialect and operation.has_body
     }
-    return Serving(targets, key_field=b"api-key")
+    return Serving(targets, key_field=b"api-key", vendor=_AZURE)
 
 
 _SERVINGS: Mapping[type[DialectConfig], Callable[..., Serving]] = {

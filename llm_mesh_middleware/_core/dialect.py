@@ -163,6 +163,14 @@ class Transformer(Protocol):
     wants_stream: bool
 
     @property
+    def dialect(self) -> str:
+        """The name of the dialect that the provider is asked in."""
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """The client's names of what the provider's dialect has no place for."""
+
+    @property
     def added_usage(self) -> bool:
         """Whether the body asks for token counts that only the mesh wants."""
 

@@ -216,6 +216,9 @@ class CallObservation(Observation):
         if last is not None and progress.is_fallback:
             hosts = (semconv.FALLBACK_FROM, last.preferred_host), (semconv.FALLBACK_TO, _host(last))
             sinks.metrics.fallbacks.add(1, hosts)
+        if last is not None and last.dropped:
+            for field in sinks.fields.shown(last.dropped):
+                sinks.metrics.dropped.add(1, ((semconv.DROPPED_FIELD, field),))
         for charge in progress.charges:
             self._record_cost(charge)
         if labels is not None:
@@ -276,7 +279,7 @@ class CallObservation(Observation):
         return call_labels(
             (sinks.workload, sinks.namespace),
             progress.operation,
-            request.provider,
+            (request.vendor, request.provider),
             (_host(request), request.endpoint.port),
             sinks.models.requested(request.model),
             sinks.models.returned(returned_model),

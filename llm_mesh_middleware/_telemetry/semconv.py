@@ -74,6 +74,8 @@ ATTRIBUTE_PREFIX: Final = "llm_mesh.attribute."
 ERROR_CODE: Final = "llm_mesh.error.code"
 ATTEMPT_COUNT: Final = "llm_mesh.attempt.count"
 IS_FALLBACK: Final = "llm_mesh.fallback"
+DROPPED: Final = "llm_mesh.dialect.dropped"
+DROPPED_FIELD: Final = "llm_mesh.dialect.field"
 STICKY_MISSING: Final = "llm_mesh.sticky.missing"
 OVERHEAD: Final = "llm_mesh.overhead.duration"
 USAGE_SOURCE: Final = "llm_mesh.usage.source"
@@ -116,6 +118,7 @@ MESH_OVERHEAD: Final = "llm_mesh.overhead.duration"
 MESH_ACTIVE: Final = "llm_mesh.requests.active"
 MESH_ATTEMPTS: Final = "llm_mesh.attempts"
 MESH_REQUESTS: Final = "llm_mesh.requests"
+MESH_DROPPED: Final = "llm_mesh.dialect.dropped"
 MESH_STICKY_MISSING: Final = "llm_mesh.sticky.missing"
 MESH_FALLBACKS: Final = "llm_mesh.fallbacks"
 MESH_EJECTED: Final = "llm_mesh.providers.ejected"
@@ -192,9 +195,10 @@ PROVIDER_SUFFIXES: Final = (
 
 
 @lru_cache(maxsize=1024)
-def provider_name(host: str, document: str) -> str:
-    """`gen_ai.provider.name` for a provider host; `document` names an unknown one."""
+def provider_name(host: str, vendor: str, document: str) -> str:
+    """`gen_ai.provider.name` for a provider host; else whose API it is, else its document."""
     known = PROVIDERS.get(host)
     if known is not None:
         return known
-    return next((name for suffix, name in PROVIDER_SUFFIXES if host.endswith(suffix)), document)
+    by_suffix = next((name for suffix, name in PROVIDER_SUFFIXES if host.endswith(suffix)), None)
+    return by_suffix or vendor or document

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from opentelemetry.trace import Tracer
 
+from .metrics.field_names import FieldNames
 from .metrics.instruments import MeshMetrics
 from .metrics.model_names import ModelNames
 from .records.content import ContentCapture
@@ -34,6 +35,7 @@ class Sinks:
     client_scope: ClientScope
     metrics: MeshMetrics
     models: ModelNames
+    fields: FieldNames
     workload: str
     namespace: str
     has_asm_metrics: bool

@@ -16,6 +16,7 @@ from .._core.flow.observer import Observation
 from .._core.provider.health import ProviderStatus
 from .._core.values.messages import ClientRequest
 from .call import CallObservation
+from .metrics.field_names import FieldNames
 from .metrics.model_names import ModelNames
 from .metrics.shared import SCOPE, shared_metrics
 from .records.access_log import access_logger
@@ -70,6 +71,7 @@ class Telemetry:
             client_scope=ClientScope(suppresses_http_spans=http_client_spans == "suppress"),
             metrics=self.metrics,
             models=ModelNames(known_models),
+            fields=FieldNames(),
             workload=workload,
             namespace=namespace,
             has_asm_metrics=has_asm_metrics,

@@ -59,6 +59,7 @@ COUNTS = {
     "llm_mesh.attempts": "{attempt}",
     "llm_mesh.fallbacks": "{fallback}",
     "llm_mesh.sticky.missing": "{request}",
+    "llm_mesh.dialect.dropped": "{field}",
     "llm_mesh.providers.ejected": "{provider}",
     "llm_mesh.config.reloads": "{reload}",
     "llm_mesh.config.generation": "{generation}",
@@ -75,13 +76,15 @@ async def test_every_metric_is_there_with_its_unit_and_its_buckets(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(OPT_IN, "http,gen_ai_latest_experimental/dup")
-    upstream.script(Answer(503, [], error_body("down")), Answer(200, [], {"choices": []}))
+    given = {**chat_completion(), "usage": None}
+    upstream.script(Answer(503, [], error_body("down")), Answer(200, [], given))
     sticky = {"stickyBy": {"header": "x-user"}}
     mesh = make_mesh(recorder, upstream, second, settings=CHUNKS, rule=sticky)
     mesh.reload()
     async with calling(mesh) as client:
         await chat(client, STREAM)
         await chat(client)
+        await client.post("/v1/messages", json={"messages": [], "max_tokens": 1, "top_k": 1})
     found = recorder.metrics()
     assert set(found) == set(HISTOGRAMS) | set(COUNTS)
     for name, (unit, buckets) in HISTOGRAMS.items():

@@ -88,6 +88,10 @@ class ClientSide(Protocol):
 class ProviderSide(Protocol):
     """A dialect as providers speak it."""
 
+    @property
+    def name(self) -> str:
+        """The name of the dialect."""
+
     def target(self, target: str, operation: Operation, model: str | None, *, streams: bool) -> str:
         """Return the request target; `target` is the one that the configuration gives."""
 

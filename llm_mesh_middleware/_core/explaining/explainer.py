@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace as struct_replace
 
-from ...exceptions import AnswerableError, NoRouteMatched
+from ...exceptions import AnswerableError, NoRouteMatched, UnsupportedField
 from ..balance.backends import Backend
 from ..balance.balancer import Balancer, Candidate
 from ..balance.scored import Scored
@@ -121,8 +121,11 @@ class _Explainer:
             rule = host.select(request)
             known |= {"rule": rule.name, "retry": rule.retry, "timeouts": rule.timeouts}
             known["sticky"] = self._sticky(rule)
-            known["backends"] = tuple(self._backends(rule, operation))
+            known["backends"] = backends = tuple(self._backends(rule, operation))
             known["mirrors"] = tuple(self._mirrors(rule, operation))
+            refusals = [backend.refusal for backend in backends]
+            if refusals and None not in refusals:
+                raise UnsupportedField(str(refusals[0]))
         except AnswerableError as error:
             known["refusal"] = Refusal(error.status, error.code, error.message)
         return _told(self._unexplained(), self._mask, **known)

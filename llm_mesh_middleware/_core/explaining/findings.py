@@ -55,6 +55,10 @@ class BackendExplanation:
         score: what `balance` compares it by, lower is better; None where it goes by weight.
         is_sticky_choice: whether the sticky key sends this very request there.
         connects_to: the address that is used instead of the provider's own.
+        client_dialect: what the client speaks.
+        dialect: what the provider is asked in.
+        dropped: the client's names of what the provider's dialect has no place for.
+        refusal: why the provider's dialect cannot say what is asked for; it is not called then.
     """
 
     provider: str
@@ -70,6 +74,10 @@ class BackendExplanation:
     connects_to: str | None
     headers: tuple[tuple[str, str], ...]
     body: tuple[BodyChange, ...]
+    client_dialect: str
+    dialect: str
+    dropped: tuple[str, ...] = ()
+    refusal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,13 @@ def _mirror_rows(findings: Findings) -> Iterator[Row]:
 
 
 def _call_rows(backend: BackendExplanation) -> Iterator[Row]:
+    if backend.refusal is not None:
+        yield "not called", backend.refusal
+        return
+    if backend.dialect != backend.client_dialect:
+        yield "dialect", f"{backend.client_dialect}, translated to {backend.dialect}"
+    if backend.dropped:
+        yield "dropped", ", ".join(backend.dropped)
     yield "url", f"{backend.method} {backend.url}"
     if backend.connects_to is not None:
         yield "connects to", backend.connects_to

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...exceptions import UnsupportedField
 from ..balance.backends import Backend
 from ..dialect import ServedOperation, Transformer
 from ..flow.attempts.attempt import call_headers
@@ -39,7 +40,10 @@ def explain_call(
 ) -> BackendExplanation:
     """Explain what `backend` would be sent for `request`."""
     upstream = backend.upstream
-    transformer = upstream.transformer(request, operation)
+    try:
+        transformer = upstream.transformer(request, operation)
+    except UnsupportedField as error:
+        return _refused(backend, operation, error, share=share, score=score)
     sent = decode_fields(transformer.body()) if operation.has_body else {}
     return BackendExplanation(
         provider=upstream.provider,
@@ -55,6 +59,39 @@ def explain_call(
         connects_to=_connects_to(upstream),
         headers=tuple(_headers(upstream, operation, request, transformer, forward, mask)),
         body=tuple(_changes(request.fields, sent, mask)),
+        client_dialect=operation.dialect.name,
+        dialect=transformer.dialect,
+        dropped=transformer.dropped,
+    )
+
+
+def _refused(
+    backend: Backend,
+    operation: ServedOperation,
+    error: UnsupportedField,
+    *,
+    share: float,
+    score: float | None,
+) -> BackendExplanation:
+    """Explain a backend that is not called: its dialect lacks a field, others may have it."""
+    upstream = backend.upstream
+    return BackendExplanation(
+        provider=upstream.provider,
+        host=upstream.host,
+        priority=backend.priority,
+        weight=backend.weight,
+        share=share,
+        score=score,
+        is_sticky_choice=False,
+        model=upstream.model,
+        method=operation.method,
+        url="",
+        connects_to=None,
+        headers=(),
+        body=(),
+        client_dialect=operation.dialect.name,
+        dialect="",
+        refusal=error.message,
     )
 
 

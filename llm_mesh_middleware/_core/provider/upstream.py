@@ -31,6 +31,8 @@ class Upstream:
     `asks_usage` allows asking for token counts in streams. `conversions` are for operations that
     the provider serves in another dialect. `secrets` are the values that must never be shown.
     `detection`, `max_concurrency` and `prices` are the provider's, whichever rule it serves.
+    `vendor` is whose API it is, by the name that telemetry's conventions have; empty if the host
+    alone tells.
     """
 
     identity: ProviderIdentity
@@ -48,6 +50,7 @@ class Upstream:
     detection: OutlierDetection = OutlierDetection()
     max_concurrency: int | None = None
     prices: PriceList = NO_PRICES
+    vendor: str = ""
 
     @property
     def provider(self) -> str:

@@ -71,6 +71,8 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
     `target` is the origin-form request target. `headers` and `body` hold keys and prompts and are
     left out of the `repr`. `attempt` counts from 1. `added_usage`: the mesh added a request for
     token counts. `preferred_host` is the provider host that the rule prefers, available or not.
+    `vendor` is whose API is called, empty if the host alone tells. `dropped` names what the client
+    asked for and the provider's dialect has no place for.
     `scope` must surround the call, in the task that makes it.
     """
 
@@ -85,6 +87,8 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
     attempt: int = 1
     added_usage: bool = False
     preferred_host: str = ""
+    vendor: str = ""
+    dropped: tuple[str, ...] = ()
     scope: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def __repr__(self) -> str:

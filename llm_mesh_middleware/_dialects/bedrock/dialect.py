@@ -21,6 +21,8 @@ __all__ = ["DIALECT", "Converse"]
 class Converse:
     """Converse and ConverseStream; the path names model and form."""
 
+    name = "aws.bedrock.converse"
+
     def target(self, target: str, operation: Operation, model: str | None, *, streams: bool) -> str:
         """Return the target for the model, which ends in `/converse` or `/converse-stream`."""
         return fill(f"{target}-stream" if streams else target, model)

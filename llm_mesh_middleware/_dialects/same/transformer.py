@@ -43,6 +43,7 @@ class SameTransformer:
     """
 
     added_usage = False
+    dropped: tuple[str, ...] = ()
 
     def __init__(
         self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
@@ -57,6 +58,11 @@ class SameTransformer:
         self._asked_model = read_text(self._fields, "model")
         self.model = self._model()
         self.wants_stream = read_bool(self._fields, "stream") is True
+
+    @property
+    def dialect(self) -> str:
+        """The name of the dialect, the same on both sides."""
+        return self._operation.dialect.name
 
     @property
     def target(self) -> str:

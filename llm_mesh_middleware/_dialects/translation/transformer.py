@@ -139,6 +139,11 @@ class TranslatingTransformer:
         )
 
     @property
+    def dialect(self) -> str:
+        """The name of the provider's dialect."""
+        return self._provider.name
+
+    @property
     def target(self) -> str:
         """The provider's request target."""
         return self._target if self._inner is None else self._inner.target

@@ -104,6 +104,7 @@ class MeshMetrics:
         self.active = Tally(meter, semconv.MESH_ACTIVE, "{request}", can_fall=True)
         self.requests = Tally(meter, semconv.MESH_REQUESTS, "{request}")
         self.sticky_missing = Tally(meter, semconv.MESH_STICKY_MISSING, "{request}")
+        self.dropped = Tally(meter, semconv.MESH_DROPPED, "{field}")
         self.attempts = Tally(meter, semconv.MESH_ATTEMPTS, "{attempt}")
         self.fallbacks = Tally(meter, semconv.MESH_FALLBACKS, "{fallback}")
         self.cost = Tally(meter, semconv.MESH_COST, "{currency}", scale=1e-9)

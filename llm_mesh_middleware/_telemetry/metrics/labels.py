@@ -37,7 +37,7 @@ class CallLabels(msgspec.Struct, frozen=True):
 def call_labels(
     caller: tuple[str, str],
     operation: str,
-    provider: str,
+    provider: tuple[str, str],
     server: tuple[str, int],
     model: str | None,
     seen_model: str | None,
@@ -48,7 +48,7 @@ def call_labels(
     Args:
         caller: workload and namespace of the mesh.
         operation: such as `chat`.
-        provider: the document that declares who is called.
+        provider: whose API is called, and the document that declares it.
         server: its host and port.
         model: the model asked for, by a name that a metric may show; so is the next.
         seen_model: the model that has answered.
@@ -57,7 +57,7 @@ def call_labels(
     (workload, namespace), (host, port) = caller, server
     known: dict[str, str | int | None] = {
         semconv.OPERATION: operation,
-        semconv.PROVIDER: semconv.provider_name(host, provider),
+        semconv.PROVIDER: semconv.provider_name(host, *provider),
         semconv.REQUEST_MODEL: model,
         semconv.RESPONSE_MODEL: seen_model,
         semconv.ROUTE_NAME: route,

@@ -30,7 +30,7 @@ def start_attributes(progress: CallProgress, request: UpstreamRequest) -> dict[s
     host = request.endpoint.provider_host
     found: dict[str, AttributeValue] = {
         semconv.OPERATION: progress.operation,
-        semconv.PROVIDER: semconv.provider_name(host, request.provider),
+        semconv.PROVIDER: semconv.provider_name(host, request.vendor, request.provider),
         semconv.PROVIDER_NAME: request.provider,
         semconv.SERVER_ADDRESS: host,
         semconv.SERVER_PORT: request.endpoint.port,
@@ -74,8 +74,11 @@ def end_attributes(progress: CallProgress, ending: Ending) -> dict[str, Attribut
         found[semconv.ERROR_TYPE] = ending.error_type
     if (request_id := progress.upstream_request_id) is not None:
         found[semconv.UPSTREAM_REQUEST_ID] = request_id[:_MAX_TEXT]
-    if last is not None and last.added_usage:
-        found[semconv.USAGE_INJECTED] = True
+    if last is not None:
+        if last.added_usage:
+            found[semconv.USAGE_INJECTED] = True
+        if last.dropped:
+            found[semconv.DROPPED] = last.dropped
     if progress.is_stream:
         found[semconv.REQUEST_STREAM] = True
         found[semconv.STREAM_OUTCOME] = ending.outcome

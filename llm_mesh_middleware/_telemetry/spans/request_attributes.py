@@ -66,6 +66,21 @@ _DECODERS: Mapping[str, Callable[[msgspec.Raw], Any]] = {
     name: _decoder(kind) for name, (_, kind) in _MEMBERS.items()
 }
 
+# Parameters of the Gemini API, which are members of one member, by the names above.
+_CONFIG = "generationConfig"
+_IN_CONFIG = {
+    "temperature": "temperature",
+    "topP": "top_p",
+    "topK": "top_k",
+    "maxOutputTokens": "max_output_tokens",
+    "stopSequences": "stop",
+    "frequencyPenalty": "frequency_penalty",
+    "presencePenalty": "presence_penalty",
+    "seed": "seed",
+    "candidateCount": "n",
+}
+_decode_config: Callable[[msgspec.Raw], Fields] = msgspec.json.Decoder(Fields).decode
+
 _PROMPT = "prompt"
 _decode_prompt: Callable[[msgspec.Raw], _Prompt] = msgspec.json.Decoder(_Prompt).decode
 
@@ -95,6 +110,10 @@ def request_attributes(fields: Fields) -> dict[str, AttributeValue]:
                 found[attribute] = value
     if _PROMPT in fields:
         _tell_prompt(found, fields[_PROMPT])
+    if _CONFIG in fields:
+        config = _decoded(_decode_config, fields[_CONFIG]) or {}
+        named = {_IN_CONFIG[name]: raw for name, raw in config.items() if name in _IN_CONFIG}
+        found |= request_attributes(named)
     return found
 
 
@@ -141,6 +160,12 @@ _READERS: Mapping[str, tuple[str, Callable[[msgspec.Raw], Any], Callable[[Any], 
         lambda given: (given if isinstance(given, str) else given.id)[:_MAX_TEXT],
     ),
     "stop": (semconv.REQUEST_STOP_SEQUENCES, _decoder(str | list[str]), _stops),
+    "stop_sequences": (semconv.REQUEST_STOP_SEQUENCES, _decoder(list[str]), _stops),
+    "output_config": (
+        semconv.REQUEST_REASONING_LEVEL,
+        _decoder(_Reasoning),
+        lambda config: (config.effort or "")[:_MAX_TEXT],
+    ),
 }
 
 

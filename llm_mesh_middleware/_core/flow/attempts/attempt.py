@@ -378,6 +378,8 @@ class Attempt:
             attempt=self.number,
             added_usage=transformer.added_usage,
             preferred_host=self._preferred_host,
+            vendor=upstream.vendor,
+            dropped=transformer.dropped,
         )
 
 
