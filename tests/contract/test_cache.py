@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -253,18 +254,56 @@ def test_rules_do_not_share(world: World) -> None:
     assert content(world.ask(ASKED, headers=[("x-size", "big")]).body) == "Another."
 
 
-def test_a_leader_that_leaves_makes_room_for_another(world: World) -> None:
+def test_a_stream_goes_on_for_those_who_wait_when_its_client_leaves(world: World) -> None:
     gate = Gate()
-    world.primary.script(Stream([*EVENTS[:1], gate, *EVENTS[1:]]))
-    world.primary.always(WHOLE)
+    world.primary.always(Stream([*EVENTS[:1], gate, *EVENTS[1:]]))
     world.start(policies=[policy()])
     leader = world.call(Ask(STREAMED))
-    next(iter(leader.pieces()))
+    pieces = leader.pieces()  # kept: some libraries leave with the iterator
+    next(pieces)
     with ThreadPoolExecutor(4) as pool:
         asking = [pool.submit(world.ask, ASKED) for _ in range(4)]
+        world.ledger.wait_decided("waits", 4)
         leader.leave()
         gate.open()
         replies = [each.result() for each in asking]
 
     assert [content(reply.body) for reply in replies] == ["A net."] * 4
-    assert len(world.primary.requests) <= 2
+    assert len(world.primary.requests) == 1
+
+
+@pytest.mark.notices_at_once
+def test_a_call_goes_on_for_those_who_wait_when_its_client_leaves(world: World) -> None:
+    gate = Gate()
+    world.primary.always(replace(WHOLE, delay=gate))
+    world.start(policies=[policy()])
+    leader = world.call(Ask(ASKED))
+    assert gate.wait_reached(5)
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(world.ask, STREAMED if n % 2 else ASKED) for n in range(4)]
+        world.ledger.wait_decided("waits", 4)
+        leader.leave()
+        gate.open()
+        told = [each.result().headers["x-llm-mesh-cache"] for each in asking]
+
+    assert told == ["hit"] * 4
+    assert len(world.primary.requests) == 1
+
+
+@pytest.mark.notices_at_once
+def test_a_call_ends_with_the_last_who_waits_for_it(world: World) -> None:
+    gate = Gate()
+    world.primary.always(Stream([*EVENTS[:1], gate, *EVENTS[1:]]))
+    world.start(policies=[policy()])
+    leader = world.call(Ask(STREAMED))
+    pieces = leader.pieces()  # kept: some libraries leave with the iterator
+    next(pieces)
+    follower = world.call(Ask(ASKED))
+    world.ledger.wait_decided("waits", 1)
+
+    leader.leave()
+    assert world.primary.requests[0].disconnected_at is None
+    follower.leave()
+
+    assert world.primary.requests[0].wait_disconnected(5)
+    gate.open()

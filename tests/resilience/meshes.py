@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from llm_mesh_middleware import LLMProvider, LLMRoute, Mesh, MeshSettings
 from llm_mesh_middleware._core.flow.observer import Observation
 from llm_mesh_middleware._core.routing.table import RoutingTable
+from llm_mesh_middleware._core.values.decision import Decision
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import (
     ClientRequest,
@@ -26,6 +28,7 @@ from llm_mesh_middleware.testing import Answer, FakeUpstream, error_body
 from tests.canaries import canary
 
 HOST = "llm"
+_WAIT_S = 10
 _NUMBERS = itertools.count(1)
 API = "istio.alibabacloud.com/v1"
 
@@ -86,10 +89,20 @@ class Ledger:
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
+        self._news = threading.Condition()
 
     def __call__(self, request: ClientRequest) -> Entry:
-        self.entries.append(Entry())
+        self.entries.append(Entry(self._news))
         return self.entries[-1]
+
+    def decided(self, decision: str) -> int:
+        """How often policies have decided so."""
+        return sum(entry.decisions.count(decision) for entry in self.entries)
+
+    def wait_decided(self, decision: str, times: int) -> None:
+        """Wait until policies have decided so this often."""
+        with self._news:
+            assert self._news.wait_for(lambda: self.decided(decision) >= times, _WAIT_S)
 
     @property
     def sent(self) -> int:
@@ -100,13 +113,20 @@ class Ledger:
 class Entry(Observation):
     """One exchange as it was observed: what happened, in order, and how it ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, news: threading.Condition) -> None:
+        self._news = news
         self.events: list[str] = []
+        self.decisions: list[str] = []
         self.error: BaseException | None = None
         self.usage: Usage | None = None
 
     def selected(self, selection: Selection) -> None:
         self.events.append("selected")
+
+    def decided(self, decision: Decision) -> None:
+        with self._news:
+            self.decisions.append(decision.decision)
+            self._news.notify_all()
 
     def sending(self, request: UpstreamRequest) -> None:
         self.events.append(f"sending {request.endpoint.provider_host.partition('.')[0]}")

@@ -19,6 +19,10 @@ class Control(msgspec.Struct, frozen=True):
     max_age_s: float | None = None
     is_only_cached: bool = False
 
+    def accepts(self, age_s: float) -> bool:
+        """Return whether an entry of this age is good enough."""
+        return self.max_age_s is None or age_s <= self.max_age_s
+
 
 _NONE = Control()
 

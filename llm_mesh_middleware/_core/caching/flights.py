@@ -2,8 +2,9 @@
 
 first request    makes the call
 others           wait for it
-landed           those who wait reply with the entry; without one, each asks for itself
-failed, left     those who wait board anew, so one of them makes the next call
+landed           those who wait reply with the entry; without one, each makes its own call
+failed           those who wait board again, so one of them makes the next call
+client left      the call goes on for those who wait; it ends when the last of them has left
 """
 
 from __future__ import annotations
@@ -20,24 +21,55 @@ class Flight:
     """One call under way.
 
     `outcome` is what those who wait may have of it. `is_worth_another` says that the call came to
-    nothing, and that another one may do better.
+    nothing, and that another one may do better. `is_held` says that the call waits for its own
+    client to take what has come. It is the `Interest` of the step `Outlive`.
     """
 
     def __init__(self, lock: AbstractContextManager[object]) -> None:
         """Begin a flight; `lock` guards it."""
         self._lock = lock
-        self._waiting: list[Callable[[], None]] = []
+        self._waiting = 0
+        self._wakes: list[Callable[[], None]] = []
+        self._on_lost: Callable[[], None] | None = None
         self.has_landed = False
         self.outcome: object = None
         self.is_worth_another = False
+        self.is_held = False
+
+    def join(self) -> bool:
+        """Wait for the flight, unless it has landed; who waits must leave."""
+        with self._lock:
+            if self.has_landed:
+                return False
+            self._waiting += 1
+            return True
+
+    def leave(self) -> None:
+        """Wait no longer."""
+        with self._lock:
+            self._waiting -= 1
+            lost = self._on_lost if not self._waiting else None
+        if lost is not None:
+            lost()
 
     def on_landing(self, wake: Callable[[], None]) -> None:
         """Call `wake` when the flight has landed, or at once if it has."""
         with self._lock:
             if not self.has_landed:
-                self._waiting.append(wake)
+                self._wakes.append(wake)
                 return
         wake()
+
+    def is_wanted(self) -> bool:
+        """Return whether the call is under way and somebody waits for it."""
+        return self._waiting > 0 and not self.has_landed
+
+    def on_lost(self, lost: Callable[[], None]) -> None:
+        """Call `lost` when nobody waits for the call any more, or at once if nobody does."""
+        with self._lock:
+            self._on_lost = lost
+        if not self.is_wanted():
+            lost()
 
     def land(self, outcome: object, *, is_worth_another: bool) -> None:
         """End the flight; the first word holds."""
@@ -46,8 +78,8 @@ class Flight:
                 return
             self.has_landed, self.outcome = True, outcome
             self.is_worth_another = is_worth_another
-            waiting, self._waiting = self._waiting, []
-        for wake in waiting:
+            wakes, self._wakes = self._wakes, []
+        for wake in wakes:
             wake()
 
 
@@ -64,10 +96,10 @@ class Flights:
         return len(self._flights)
 
     def board(self, key: str) -> tuple[Flight, bool]:
-        """Return the flight of a key, and whether the caller has begun it."""
+        """Return the flight of a key, and whether the caller has begun it or else has joined it."""
         with self._lock:
             flight = self._flights.get(key)
-            if flight is not None and not flight.has_landed:
+            if flight is not None and flight.join():
                 return flight, False
             flight = Flight(self._make_lock())
             if len(self._flights) < _MAX_FLIGHTS:

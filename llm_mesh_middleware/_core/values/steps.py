@@ -16,6 +16,7 @@ the client between its steps.
 | Await   | a signal, or a deadline                      | None                              |
 | Sleep   | a pause                                      | None                              |
 | Spawn   | another flow, in the background              | None                              |
+| Outlive | to go on without the client, if others wait  | None                              |
 | Watch   | a step, with a notice if it is slow          | the step's result, SILENCE        |
 
 A driver ends a flow or a body early by throwing the reason into it: `ClientDisconnected` or
@@ -40,6 +41,8 @@ __all__ = [
     "AsyncPort",
     "Await",
     "Body",
+    "Interest",
+    "Outlive",
     "Port",
     "Race",
     "Raced",
@@ -167,6 +170,27 @@ class Spawn:
     flow: Steps
 
 
+class Interest(Protocol):
+    """The interest that others have in what a flow brings."""
+
+    def is_wanted(self) -> bool:
+        """Return whether anybody waits."""
+
+    def on_lost(self, lost: Callable[[], None]) -> None:
+        """Call `lost` when nobody waits any more, from any thread; or at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlive:
+    """Go on in the background to the end of the reply, should the client leave while others wait.
+
+    The flow is not told that the client has left. If the others leave too, it ends as it would have
+    ended without this step.
+    """
+
+    interest: Interest
+
+
 @dataclass(frozen=True, slots=True)
 class Watch:
     """Carry out `step`, but return `SILENCE` if it takes until `at`, on the monotonic clock.
@@ -184,7 +208,7 @@ class Silence:
 
 SILENCE: Final = Silence()
 
-Step = Send | Read | Sleep | Await | Race | Ask | Spawn | Watch
+Step = Send | Read | Sleep | Await | Race | Ask | Spawn | Outlive | Watch
 StepResult = Any  # depends on the step, see the table above
 Steps = Generator[Step, StepResult, Any]
 Body = Generator[Step | bytes, StepResult, None]

@@ -14,13 +14,15 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from ..._core.flow.reply import Flow
+from ..._core.flow.reply import Flow, Reply
 from ..._core.values.messages import Failure
 from ..._core.values.steps import (
     SILENCE,
     Ask,
     Await,
     Body,
+    Interest,
+    Outlive,
     Race,
     Read,
     Refused,
@@ -31,7 +33,7 @@ from ..._core.values.steps import (
     Steps,
     Watch,
 )
-from ...exceptions import AnswerableError, UpstreamError
+from ...exceptions import AnswerableError, ClientDisconnected, UpstreamError
 from ..http.protocols import AsyncUpstreamClient, AsyncUpstreamResponse
 from ..tasks.alarm import Alarm
 from ..tasks.background import AsyncBackground
@@ -66,11 +68,16 @@ async def adrive(
     try:
         while True:
             step = flow.send(result)
-            result = await _PERFORM[step.__class__](driver, step)
+            if driver.interest is None:
+                result = await _PERFORM[step.__class__](driver, step)
+            else:
+                result = await driver.perform_apart(step)
     except StopIteration as stop:
         return AsyncDelivery(stop.value, driver)
     except BaseException as error:
         reason = why() if isinstance(error, asyncio.CancelledError) else error
+        if driver.goes_on(flow, reason):
+            raise
         with contextlib.suppress(BaseException):  # it is raised below, once
             await driver.end(flow, reason)
         await driver.aclose()
@@ -78,9 +85,13 @@ async def adrive(
 
 
 class AsyncDriver:
-    """The steps of one exchange, and the connection of its current attempt."""
+    """The steps of one exchange, and the connection of its current attempt.
 
-    __slots__ = ("_alarm", "_background", "_client", "_response", "_watched")
+    `interest` is that of `Outlive`: since then each step is carried out in a task of its own, which
+    the end of the client's leaves alone.
+    """
+
+    __slots__ = ("_alarm", "_apart", "_background", "_client", "_response", "_watched", "interest")
 
     def __init__(self, client: AsyncUpstreamClient, background: AsyncBackground) -> None:
         self._client = client
@@ -88,6 +99,8 @@ class AsyncDriver:
         self._alarm = Alarm()
         self._response: AsyncUpstreamResponse | None = None
         self._watched: asyncio.Task[StepResult] | None = None
+        self._apart: asyncio.Task[StepResult] | None = None
+        self.interest: Interest | None = None
 
     async def next(self, body: Body) -> bytes | None:
         """Return the next bytes of `body`, None at its end."""
@@ -96,16 +109,50 @@ class AsyncDriver:
             if item is None:
                 return None
             try:
-                item = body.send(await _PERFORM[item.__class__](self, item))
+                if self.interest is None:
+                    item = body.send(await _PERFORM[item.__class__](self, item))
+                else:
+                    item = body.send(await self.perform_apart(item))
             except StopIteration:
                 return None
         return item
+
+    async def perform_apart(self, step: Any) -> StepResult:
+        """Carry out a step that goes on if the caller is cancelled."""
+        self._apart = asyncio.create_task(_PERFORM[step.__class__](self, step))
+        result = await asyncio.shield(self._apart)
+        self._apart = None
+        return result
+
+    def goes_on(self, steps: Flow | Body, reason: BaseException) -> bool:
+        """Go on with a flow or a body in the background if others wait for what it brings.
+
+        Returns:
+            Whether it does; then it closes the driver too.
+        """
+        interest = self.interest
+        if interest is None or not isinstance(reason, ClientDisconnected):
+            return False
+        if not interest.is_wanted():
+            return False
+        task = self._background.start(self._go_on(steps))
+        if task is None:
+            return False
+        loop, cancel = asyncio.get_running_loop(), task.cancel
+
+        def lost() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and the task with it
+                loop.call_soon_threadsafe(cancel)
+
+        interest.on_lost(lost)
+        return True
 
     async def end(self, body: Steps | Body, reason: BaseException) -> bytes:
         """Throw `reason` into a flow or a body, let it settle, and return its last bytes.
 
         Settling is not cancelled with the caller. It continues in the background after a second.
         """
+        await self._end_apart()
         await self._end_watch()
         last: list[bytes] = []
         try:
@@ -124,8 +171,28 @@ class AsyncDriver:
     async def aclose(self) -> None:
         """Close the last attempt's connection, or keep it if its response was read whole."""
         self._alarm.close()
+        await self._end_apart()
         await self._end_watch()
         await self._drop()
+
+    async def _go_on(self, steps: Flow | Body) -> None:
+        """Carry on to the end of the reply; what it has for its client is dropped."""
+        self.interest, apart, self._apart = None, self._apart, None
+        try:
+            item = next(steps) if apart is None else steps.send(await apart)
+            while True:
+                is_bytes = item.__class__ is bytes
+                result = None if is_bytes else await _PERFORM[item.__class__](self, item)
+                item = steps.send(result)
+        except StopIteration as stop:
+            reply = stop.value
+            if isinstance(reply, Reply) and not isinstance(reply.body, bytes):
+                await self._go_on(reply.body)
+        except asyncio.CancelledError:
+            await self.end(steps, ClientDisconnected("the client went away"))
+        finally:
+            steps.close()
+            await self.aclose()
 
     async def _settle(self, steps: Steps | Body, item: Any, last: list[bytes]) -> None:
         with contextlib.suppress(StopIteration):
@@ -208,6 +275,9 @@ class AsyncDriver:
         else:
             task.add_done_callback(lambda _: flow.close())
 
+    async def _outlive(self, step: Outlive) -> None:
+        self.interest = step.interest
+
     async def _watch(self, step: Watch) -> StepResult:
         if step.step is not None:
             self._watched = asyncio.create_task(_PERFORM[step.step.__class__](self, step.step))
@@ -222,6 +292,12 @@ class AsyncDriver:
 
     async def _end_watch(self) -> None:
         task, self._watched = self._watched, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait((task,))
+
+    async def _end_apart(self) -> None:
+        task, self._apart = self._apart, None
         if task is not None:
             task.cancel()
             await asyncio.wait((task,))
@@ -241,6 +317,7 @@ _PERFORM: dict[type, Callable[[AsyncDriver, Any], Coroutine[Any, Any, StepResult
     Sleep: AsyncDriver._sleep,
     Await: AsyncDriver._await,
     Spawn: AsyncDriver._spawn,
+    Outlive: AsyncDriver._outlive,
     Watch: AsyncDriver._watch,
 }
 

@@ -18,6 +18,9 @@ class AsyncBodyDriver(Protocol):
     async def next(self, body: Body) -> bytes | None:
         """Return the next bytes of `body`, None at its end."""
 
+    def goes_on(self, body: Body, reason: BaseException) -> bool:
+        """Return whether `body` goes on without its client, and the driver with it."""
+
     async def end(self, body: Body, reason: BaseException) -> bytes:
         """Throw `reason` into `body`, let it settle, and return its last bytes."""
 
@@ -30,6 +33,9 @@ class BodyDriver(Protocol):
 
     def next(self, body: Body) -> bytes | None:
         """Return the next bytes of `body`, None at its end."""
+
+    def goes_on(self, body: Body, reason: BaseException) -> bool:
+        """Return whether `body` goes on without its client, and the driver with it."""
 
     def end(self, body: Body, reason: BaseException) -> bytes:
         """Throw `reason` into `body`, let it settle, and return its last bytes."""
@@ -96,11 +102,17 @@ class AsyncDelivery:
         Args:
             reason: why the body was not read to its end; by default, that the client has left.
         """
+        reason = reason or ClientDisconnected("the client went away")
+        body, driver = self.reply.body, self._driver
+        if driver is None:
+            return
+        if not self._is_over and not isinstance(body, bytes) and driver.goes_on(body, reason):
+            self._is_over, self._driver = True, None
+            return
         try:
-            await self.end(reason or ClientDisconnected("the client went away"))
+            await self.end(reason)
         finally:
-            if self._driver is not None:
-                await self._driver.aclose()
+            await driver.aclose()
 
 
 class Delivery:
@@ -136,15 +148,20 @@ class Delivery:
 
     def close(self, reason: Exception | None = None) -> None:
         """Close the upstream connection, or keep it if it was read to the end."""
-        body, is_over = self.reply.body, self._is_over
+        body, is_over, driver = self.reply.body, self._is_over, self._driver
+        reason = reason or ClientDisconnected("the client went away")
         self._is_over = True
-        if self._driver is None:
+        if driver is None:
+            return
+        if is_over or isinstance(body, bytes):
+            driver.close()
+            return
+        if driver.goes_on(body, reason):
+            self._driver = None
             return
         try:
-            if not is_over and not isinstance(body, bytes):
-                if not self._has_begun:
-                    next(body, None)
-                reason = reason or ClientDisconnected("the client went away")
-                self._driver.end(body, reason)
+            if not self._has_begun:
+                next(body, None)
+            driver.end(body, reason)
         finally:
-            self._driver.close()
+            driver.close()

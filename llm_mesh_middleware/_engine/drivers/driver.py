@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ..._core.flow.reply import Flow
@@ -14,6 +15,8 @@ from ..._core.values.steps import (
     Ask,
     Await,
     Body,
+    Interest,
+    Outlive,
     Race,
     Read,
     Refused,
@@ -74,7 +77,7 @@ def drive(
 class Driver:
     """The steps of one exchange, and the connection of its current attempt."""
 
-    __slots__ = ("_background", "_client", "_scope", "_response", "_thread")
+    __slots__ = ("_background", "_client", "_interest", "_scope", "_response", "_thread")
 
     def __init__(self, client: UpstreamClient, background: Background, scope: CancelScope) -> None:
         self._client = client
@@ -82,6 +85,7 @@ class Driver:
         self._scope = scope
         self._response: UpstreamResponse | None = None
         self._thread: StepThread | None = None
+        self._interest: Interest | None = None
 
     def perform(self, step: Any) -> StepResult:
         """Carry out one step.
@@ -105,6 +109,20 @@ class Driver:
                 return None
         return item
 
+    def goes_on(self, body: Body, reason: BaseException) -> bool:
+        """Go on with `body` in the background if others wait for it.
+
+        Returns:
+            Whether it does; then it closes the driver too.
+        """
+        interest, scope = self._interest, self._scope
+        if interest is None or scope.is_cancelled or not isinstance(reason, ClientDisconnected):
+            return False
+        if not interest.is_wanted() or not self._background.start(partial(self._go_on, body)):
+            return False
+        interest.on_lost(scope.cancel)
+        return True
+
     def end(self, body: Steps | Body, reason: BaseException) -> bytes:
         """Throw `reason` into a flow or a body, let it settle, and return its last bytes."""
         self._end_watch()
@@ -126,6 +144,17 @@ class Driver:
         """Close the last attempt's connection, or keep it if its response was read whole."""
         self._end_watch()
         self._drop()
+
+    def _go_on(self, body: Body, scope: CancelScope) -> None:
+        scope.adopt(self._scope)
+        try:
+            while self.next(body) is not None:
+                pass
+        except ClientDisconnected as reason:
+            self.end(body, reason)
+        finally:
+            body.close()
+            self.close()
 
     def _settle(self, steps: Steps | Body, item: Any, last: list[bytes]) -> None:
         with contextlib.suppress(StopIteration):
@@ -191,6 +220,9 @@ class Driver:
         if not background.start(lambda scope: _run(flow, first, client, background, scope)):
             flow.close()
 
+    def _outlive(self, step: Outlive) -> None:
+        self._interest = step.interest
+
     def _watch(self, step: Watch) -> StepResult:
         if self._thread is None:
             self._thread = StepThread(self.perform)
@@ -220,6 +252,7 @@ _PERFORM: dict[type, Callable[[Driver, Any], StepResult]] = {
     Sleep: Driver._sleep,
     Await: Driver._await,
     Spawn: Driver._spawn,
+    Outlive: Driver._outlive,
     Watch: Driver._watch,
 }
 

@@ -37,11 +37,11 @@ class CancelScope:
     __slots__ = (
         "_children",
         "_connect_until",
-        "_is_cancelled",
         "_socket",
         "_until",
         "_wake",
         "has_connected",
+        "is_cancelled",
     )
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class CancelScope:
         self._wake: Callable[[], None] | None = None
         self._connect_until = self._until = float("inf")
         self._socket: _Socket | None = None
-        self._is_cancelled = False
+        self.is_cancelled = False
 
     def set_deadline(self, until: float, connect_s: float | None = None) -> None:
         """Limit the waits that follow: all of them to `until` on the monotonic clock, connecting
@@ -67,21 +67,25 @@ class CancelScope:
     def attach(self, sock: _Socket) -> None:
         """Let a cancellation shut down `sock` instead of an earlier socket."""
         self._socket = sock
-        if self._is_cancelled:
+        if self.is_cancelled:
             self.cancel()
 
     def child(self) -> CancelScope:
         """Create a scope for a call in another thread, cancelled together with this one."""
         child = CancelScope()
-        self._children += (child,)
-        if self._is_cancelled:
-            child.cancel()
+        self.adopt(child)
         return child
+
+    def adopt(self, child: CancelScope) -> None:
+        """Cancel `child`, too, when this one is cancelled."""
+        self._children += (child,)
+        if self.is_cancelled:
+            child.cancel()
 
     def wait(self, event: threading.Event, seconds: float) -> None:
         """Wait until `event` is set, `seconds` have passed or the scope is cancelled."""
         self._wake = event.set
-        if not self._is_cancelled:
+        if not self.is_cancelled:
             event.wait(seconds)
         self._wake = None
 
@@ -90,12 +94,12 @@ class CancelScope:
 
         If it is cancelled, a failed call is not the provider's failure.
         """
-        if self._is_cancelled:
+        if self.is_cancelled:
             raise ClientDisconnected("the client went away")
 
     def cancel(self) -> None:
         """End the current wait of the exchange, and every later one; from any thread."""
-        self._is_cancelled = True
+        self.is_cancelled = True
         for child in self._children:
             child.cancel()
         if (wake := self._wake) is not None:

@@ -1,0 +1,257 @@
+"""One request that may be answered from the cache.
+
+request  ── kept ───────────────────────────> reply                           hit
+         ── the same is under way ── waits ─> reply                           hit
+         │                              └───> its call failed: one of those who wait calls
+         └─ attempts ── complete ───────────> kept, for those who wait too    miss
+
+The first of equal requests looks up for all, so that none of them misses an entry that is kept
+between its own look-up and its call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from ....exceptions import CacheMiss
+from ...caching.control import Control
+from ...caching.entry import Entry, Found, Lookup, Save, pack, unpack
+from ...caching.flights import Flight
+from ...dialect import Answers, ServedOperation
+from ...flow.call import Call, Ending
+from ...flow.reply import Flow, Reply
+from ...values.decision import Decision
+from ...values.payload import read_bool, read_fields
+from ...values.steps import Ask, Await, Body, Outlive, Step, StepResult
+from .told import told, whole_reply
+
+__all__ = ["Asking", "Keeping"]
+
+# After so long, those who wait no longer wait for a call whose own client reads too slowly.
+_PATIENCE_S = 30.0
+
+
+class Keeping(msgspec.Struct, frozen=True):
+    """What a policy says of the responses that are kept."""
+
+    policy: str
+    ttl_s: float
+    tool_calls: bool
+    max_bytes: int
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """An entry and its age."""
+
+    entry: Entry
+    age_s: float = 0.0
+
+
+class Asking:
+    """One request that may be answered from the cache."""
+
+    def __init__(
+        self,
+        keeping: Keeping,
+        call: Call,
+        proceed: Callable[[Call], Flow],
+        key: str,
+        operation: ServedOperation,
+    ) -> None:
+        """As the layer's call; `key` and `operation` are those of the request."""
+        self._keeping = keeping
+        self._call = call
+        self._proceed = proceed
+        self._key = key
+        self._has_two_forms = operation.has_two_forms
+        self._answers: Answers = operation.dialect.answers
+        fields = call.request.fields
+        self._is_stream = read_bool(fields, "stream") is True
+        options = read_fields(fields, "stream_options")
+        self._wants_usage = read_bool(options, "include_usage") is True
+        self._ending: Ending | None = None
+        if call.cache is None:
+            raise RuntimeError("a cache needs a store")
+        self._store = call.cache
+
+    def run(self, control: Control) -> Flow:
+        """Return a reply from the cache, or the one of a call.
+
+        Raises:
+            CacheMiss: the client wants nothing but a cached response, and there is none.
+        """
+        if control.is_only_cached:
+            kept = (yield from self._look_up()) if control.may_read else None
+            if kept is None or not control.accepts(kept.age_s):
+                raise CacheMiss("there is no cached response to this request")
+            return self._hit(kept)
+        if not control.may_store:
+            return told((yield from self._proceed(self._call)), "bypass")
+        if not control.may_read:
+            return (yield from self._miss(None))
+        return (yield from self._shared(control))
+
+    def _shared(self, control: Control) -> Flow:
+        """Look up and call once for all equal requests."""
+        call = self._call
+        while True:
+            flight, is_first = call.flights.board(self._key)
+            if is_first:
+                return (yield from self._lead(flight, control))
+            try:
+                yield from self._wait(flight)
+            finally:
+                flight.leave()
+            kept = flight.outcome
+            if isinstance(kept, _Kept):
+                if control.accepts(kept.age_s):
+                    return self._hit(kept)
+                return (yield from self._miss(None))
+            if not flight.is_worth_another:
+                return (yield from self._miss(None))
+
+    def _wait(self, flight: Flight) -> Generator[Step, StepResult, None]:
+        """Wait until the flight has landed.
+
+        Raises:
+            UpstreamTimeout: the time of the request is up.
+        """
+        call = self._call
+        self._tell("waits")
+        while not flight.has_landed:
+            now = call.clock()
+            if now >= call.deadline.at:
+                raise call.deadline.error()
+            yield Await(flight.on_landing, call.deadline.or_sooner(now, "request", _PATIENCE_S))
+            if flight.is_held:
+                self._land(flight, None, is_worth_another=True)
+
+    def _lead(self, flight: Flight, control: Control) -> Flow:
+        """Look up, or else make the call, for those who wait too."""
+        try:
+            kept = yield from self._look_up()
+        except BaseException:
+            self._land(flight, None, is_worth_another=True)
+            raise
+        if kept is None:
+            return (yield from self._miss(flight))
+        self._land(flight, kept, is_worth_another=False)
+        if control.accepts(kept.age_s):
+            return self._hit(kept)
+        return (yield from self._miss(None))
+
+    def _look_up(self) -> Generator[Step, StepResult, _Kept | None]:
+        """Return an entry that is good enough; a store that fails has none."""
+        found = yield Ask(self._store, Lookup(self._key))
+        if not isinstance(found, Found) or found.age_s > self._keeping.ttl_s:
+            return None
+        entry = unpack(found.data)
+        return None if entry is None else _Kept(entry, found.age_s)
+
+    def _hit(self, kept: _Kept) -> Reply:
+        """Return a kept response in the form that is asked for; it costs nothing."""
+        entry = kept.entry
+        body = entry.body
+        if self._is_stream and not entry.is_stream:
+            body = self._answers.split(body, include_usage=self._wants_usage)
+        self._tell("hit")
+        self._call.account.ended(200, None, None)
+        return whole_reply(body, is_stream=self._is_stream, age_s=kept.age_s)
+
+    def _miss(self, flight: Flight | None) -> Flow:
+        """Make the call, and keep its response if it is worth that."""
+        call = self._call
+        self._tell("miss")
+        call.account.at_end(self._note)
+        try:
+            if flight is not None:
+                yield Outlive(flight)
+            reply = yield from self._proceed(call)
+            if not isinstance(reply.body, bytes):
+                return told(replace(reply, body=self._body(reply, reply.body, flight)), "miss")
+            entry = self._entry(reply, reply.body)
+            if entry is not None:
+                yield from self._save(entry)
+        except BaseException:
+            self._land(flight, None, is_worth_another=True)
+            raise
+        self._land(flight, entry, is_worth_another=reply.status >= 400)
+        return told(reply, "miss")
+
+    def _body(self, reply: Reply, body: Body, flight: Flight | None) -> Body:
+        """Pass on a stream, and keep it when it has come to its end."""
+        kept: list[bytes] | None = []
+        size, limit = 0, 4 * self._keeping.max_bytes
+        advance: Any = body.send
+        value: Any = None
+        entry, is_whole = None, False
+        try:
+            while True:
+                try:
+                    item = advance(value)
+                except StopIteration:
+                    is_whole = True
+                    break
+                advance, value = body.send, None
+                is_held = isinstance(item, bytes)
+                if is_held and kept is not None:
+                    kept.append(item)
+                    size += len(item)
+                    if size > limit:
+                        kept = None
+                        self._land(flight, None, is_worth_another=False)
+                try:
+                    if flight is not None:
+                        flight.is_held = is_held
+                    value = yield item
+                except GeneratorExit:
+                    body.close()
+                    raise
+                except BaseException as reason:  # for the response to deal with
+                    advance, value, kept = body.throw, reason, None
+            if kept is not None:
+                entry = self._entry(reply, b"".join(kept))
+            if entry is not None:
+                yield from self._save(entry)
+        finally:
+            self._land(flight, entry, is_worth_another=not is_whole or kept is None)
+
+    def _entry(self, reply: Reply, body: bytes) -> Entry | None:
+        """Return what may be kept of a response: a whole one that has succeeded."""
+        if reply.status != 200 or len(body) > 4 * self._keeping.max_bytes:
+            return None
+        is_events = dict(reply.headers).get(b"content-type", b"").startswith(b"text/event-stream")
+        whole: bytes | None = body
+        if is_events:
+            usage = None if self._ending is None else self._ending.usage
+            whole = self._answers.join(body, usage)
+        if whole is None or not self._answers.may_repeat(
+            whole, tool_calls=self._keeping.tool_calls
+        ):
+            return None
+        if self._has_two_forms:
+            body = whole
+        if is_events is not self._is_stream or len(body) > self._keeping.max_bytes:
+            return None
+        return Entry(body, is_stream=is_events and not self._has_two_forms)
+
+    def _save(self, entry: Entry) -> Generator[Step, StepResult, None]:
+        yield Ask(self._store, Save(self._key, pack(entry), self._keeping.ttl_s))
+
+    def _land(
+        self, flight: Flight | None, entry: Entry | _Kept | None, *, is_worth_another: bool
+    ) -> None:
+        if flight is not None:
+            outcome = _Kept(entry) if isinstance(entry, Entry) else entry
+            flight.land(outcome, is_worth_another=is_worth_another)
+            self._call.flights.end(self._key, flight)
+
+    def _note(self, ending: Ending) -> None:
+        self._ending = ending
+
+    def _tell(self, result: str) -> None:
+        self._call.account.decided(Decision(self._keeping.policy, "cache", "cache", result))
