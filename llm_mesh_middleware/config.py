@@ -30,6 +30,7 @@ from ._schema.keys import (
     SecretKeyRef,
 )
 from ._schema.mirror import Mirror
+from ._schema.policy.budgets import BudgetItem, BudgetOverride
 from ._schema.policy.caches import CacheItem
 from ._schema.policy.guards import (
     GuardAction,
@@ -75,6 +76,8 @@ __all__ = [
     "BackendRef",
     "Balance",
     "BedrockConfig",
+    "BudgetItem",
+    "BudgetOverride",
     "GeminiConfig",
     "Mirror",
     "GoogleCredentials",

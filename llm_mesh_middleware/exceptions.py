@@ -18,6 +18,7 @@
     │   ├── RequestTooLarge         413  request_too_large
     │   ├── UnsupportedEncoding     415  unsupported_content_encoding
     │   └── RateLimitExceeded       429  rate_limit_exceeded
+    │       └── InsufficientQuota   429  insufficient_quota
     ├── UpstreamError               the provider is at fault; 5xx, generic text
     │   ├── UpstreamConnectError    502  upstream_connect_error
     │   ├── CredentialUnavailable   502  upstream_credential_error
@@ -50,6 +51,7 @@ __all__ = [
     "ConfigError",
     "ContentBlocked",
     "CredentialUnavailable",
+    "InsufficientQuota",
     "InvalidClientKey",
     "InvalidJSON",
     "LoopDetected",
@@ -257,6 +259,13 @@ class RateLimitExceeded(RequestError):
     status = 429
     type = "rate_limit_error"
     code = "rate_limit_exceeded"
+
+
+class InsufficientQuota(RateLimitExceeded):
+    """A budget is used up; waiting a little is of no use."""
+
+    type = "insufficient_quota"
+    code = "insufficient_quota"
 
 
 class UpstreamError(AnswerableError):

@@ -9,6 +9,8 @@ from __future__ import annotations
 from ._core.limiting.claims import (
     BucketChange,
     BucketClaim,
+    BudgetChange,
+    BudgetClaim,
     Change,
     Claim,
     Outcome,
@@ -25,6 +27,8 @@ from ._engine.ports.opening import open_store
 __all__ = [
     "BucketChange",
     "BucketClaim",
+    "BudgetChange",
+    "BudgetClaim",
     "Change",
     "Claim",
     "MemoryStore",

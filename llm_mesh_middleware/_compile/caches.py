@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from .._core.balance.backends import Backend
 from .._core.caching.key import key_of
 from .._core.guarding.guard import Guard
-from .._core.limiting.limit import Part
+from .._core.limiting.item import Part
 from .._core.policy.cache import CachePolicy
 from .._core.routing.matching import Match
 from ..config import CacheItem

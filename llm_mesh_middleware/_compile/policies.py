@@ -1,4 +1,4 @@
-"""`LLMPolicy` documents as limits and guards, and which of them hold where.
+"""`LLMPolicy` documents as limits, budgets and guards, and which of them hold where.
 
 targets LLMRoute, a rule of one, or nothing     around the attempts of each rule
 targets LLMProvider, or counts by provider      before each attempt at a backend
@@ -9,19 +9,22 @@ Guards see a whole call, so one for an LLMProvider is around each rule that may 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._core.balance.backends import Backend
 from .._core.guarding.guard import Guard
-from .._core.limiting.bucket import Rate
-from .._core.limiting.limit import Limit, Override, Part, Weights
+from .._core.limiting.budget import Budget
+from .._core.limiting.item import Item
 from .._core.policy.cache import CachePolicy
 from .._core.policy.guards import RequestGuards, ResponseGuards
 from .._core.policy.limits import AttemptLimits, CallLimits
+from .._core.provider.upstream import Upstream
 from .._core.routing.matching import Match
 from .._manifest import Manifest, Resource
 from .._schema.wording import suggest
 from ..config import (
+    BudgetItem,
+    BudgetOverride,
     CacheItem,
     GuardItem,
     LimitItem,
@@ -35,19 +38,13 @@ from ..config import (
 from ..exceptions import Problem
 from .caches import compile_cache
 from .guards import compile_guard
+from .limiting.budgets import compile_budget, uncounted
+from .limiting.limits import compile_limits
 from .matches import Workload, compile_match
 
 __all__ = ["Policies"]
 
 _Path = tuple[str | int, ...]
-_MINUTE_S = 60.0
-
-_COUNTS = {
-    "total": Weights(),
-    "input": Weights(output=0, reasoning=0),
-    "output": Weights(input=0, cache_read=0, cache_write=0),
-    "uncached": Weights(cache_read=0),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +53,7 @@ class _Attached:
 
     namespace: str
     targets: tuple[TargetRef, ...]
-    limits: tuple[Limit, ...]
+    items: tuple[Item, ...]
     guards: tuple[Guard, ...] = ()
     resource: Resource | None = None
     cache: CacheItem | None = None
@@ -95,6 +92,7 @@ class Policies:
         self.problems: list[Problem] = []
         self._manifest = manifest
         self._workload = workload
+        self._places: dict[tuple[str, str], tuple[Resource, _Path]] = {}
         resources = sorted(manifest.resources, key=lambda each: (each.namespace, each.name))
         self._attached = [
             self._attach(resource, resource.model)
@@ -110,9 +108,7 @@ class Policies:
         A rule whose attempts alone are limited gets one too: it has the call keep an account.
         """
         held = [each for each in self._attached if each.of_rule(route, rule)]
-        limits = tuple(limit for each in held for limit in each.limits)
-        whole = tuple(limit for limit in limits if not limit.is_of_attempts)
-        is_limited = whole or any(backend.policy is not None for backend in backends)
+        items = [item for each in held for item in each.items if not item.is_of_attempts]
         providers = {backend.upstream.provider for backend in backends}
         guards = [
             guard
@@ -122,31 +118,62 @@ class Policies:
         ]
         on_request = tuple(guard for guard in guards if "request" in guard.sides)
         on_response = tuple(guard for guard in guards if "response" in guard.sides)
+        cache = tuple(self._cache(route, rule, backends, guards))
+        early, late = _split(items) if cache else (items, [])
+        is_limited = early or any(backend.policy is not None for backend in backends)
+        upstreams = tuple(backend.upstream for backend in backends)
         return (
             *([RequestGuards(on_request)] if on_request else ()),
-            *([CallLimits(whole)] if is_limited else ()),
-            *self._cache(route, rule, backends, guards),
+            *([CallLimits(tuple(early), upstreams)] if is_limited else ()),
+            *cache,
+            *([CallLimits(tuple(late), upstreams)] if late else ()),
             *([ResponseGuards(on_response)] if on_response else ()),
         )
 
-    def of_backend(self, route: Resource, rule: str, provider: Resource) -> AttemptLimits | None:
+    def of_backend(
+        self, route: Resource, rule: str, provider: Resource, upstream: Upstream
+    ) -> AttemptLimits | None:
         """Return what is asked before each attempt at a provider by a rule."""
-        limits = [
-            limit
+        items = [
+            item
             for each in self._attached
-            for limit in each.limits
-            if each.of_provider(provider) or (limit.is_of_attempts and each.of_rule(route, rule))
+            for item in each.items
+            if each.of_provider(provider) or (item.is_of_attempts and each.of_rule(route, rule))
         ]
-        return AttemptLimits(tuple(limits)) if limits else None
+        budgets = [
+            item
+            for each in self._attached
+            for item in each.items
+            if isinstance(item, Budget)
+            and (each.of_provider(provider) or each.of_rule(route, rule))
+        ]
+        self._check_currencies(budgets, upstream)
+        priced = tuple(budget for budget in budgets if budget.is_for_priced_only)
+        if not (items or priced):
+            return None
+        return AttemptLimits(tuple(map(_of_attempt, items)), (upstream,), priced)
+
+    def _check_currencies(self, budgets: Sequence[Budget], upstream: Upstream) -> None:
+        """Complain of costs that no budget counts: they would be spent unseen."""
+        if not budgets:
+            return
+        resource, path = self._places[budgets[0].policy, budgets[0].name]
+        for provider, model, currency in uncounted([upstream], [each.currency for each in budgets]):
+            about = f"model {model!r} of" if model else "the models of"
+            about = f"{about} LLMProvider {provider!r}"
+            if currency is None:
+                message = f"no price is known of {about}, so its cost does not count; add one to"
+                problem = resource.problem(path, f"{message} its spec.prices", "warning")
+            else:
+                message = f"{about} cost {currency}, which no budget for it counts; add one"
+                problem = resource.problem(path, f"{message} in {currency} or narrow targetRefs")
+            if problem not in self.problems:
+                self.problems.append(problem)
 
     def _attach(self, resource: Resource, policy: LLMPolicy) -> _Attached:
         for index, target in enumerate(policy.spec.target_refs):
             self._check_target(resource, target, ("spec", "targetRefs", index))
-        limits = [
-            limit
-            for index, item in enumerate(policy.spec.limits)
-            for limit in self._limits(resource, item, ("spec", "limits", index))
-        ]
+        items = tuple(self._counting(resource, policy))
         guards = [
             guard
             for index, item in enumerate(policy.spec.guards)
@@ -159,7 +186,7 @@ class Policies:
             for index, match in enumerate(cache.when if cache is not None else ())
         )
         return _Attached(
-            resource.namespace, targets, tuple(limits), tuple(guards), resource, cache, cache_when
+            resource.namespace, targets, items, tuple(guards), resource, cache, cache_when
         )
 
     def _check_target(self, resource: Resource, target: TargetRef, path: _Path) -> None:
@@ -214,43 +241,32 @@ class Policies:
         ]
         return compile_guard(resource, item, when, path, self.problems)
 
-    def _limits(self, resource: Resource, item: LimitItem, path: _Path) -> Iterator[Limit]:
-        """Return a limit for each number of an item."""
+    def _counting(self, resource: Resource, policy: LLMPolicy) -> Iterator[Item]:
+        """Yield the limits and budgets of a policy."""
+        title = f"{resource.namespace}/{resource.name}"
+        for index, limit in enumerate(policy.spec.limits):
+            when, matches = self._conditions(resource, limit, ("spec", "limits", index))
+            yield from compile_limits(title, limit, when, matches)
+        for index, budget in enumerate(policy.spec.budgets):
+            path = ("spec", "budgets", index)
+            when, matches = self._conditions(resource, budget, path)
+            self._places[title, budget.name] = resource, (*path, "currency")
+            yield compile_budget(title, budget, when, matches)
+
+    def _conditions(
+        self, resource: Resource, item: LimitItem | BudgetItem, path: _Path
+    ) -> tuple[tuple[Match, ...], list[Match]]:
+        """Return the conditions of an item, and those of its overrides."""
         when = tuple(
             self._match(resource, match, (*path, "when", index))
             for index, match in enumerate(item.when)
         )
-        overrides = [
-            (override, self._match(resource, override.match, (*path, "overrides", index, "match")))
-            for index, override in enumerate(item.overrides)
+        overrides: Iterable[LimitOverride | BudgetOverride] = item.overrides
+        matches = [
+            self._match(resource, override.match, (*path, "overrides", index, "match"))
+            for index, override in enumerate(overrides)
         ]
-
-        def limit(kind: str, **fields: object) -> Limit:
-            return Limit(
-                f"{resource.namespace}/{resource.name}",
-                item.name,
-                kind,  # type: ignore[arg-type]
-                tuple(map(_part, item.by)),
-                when=when,
-                overrides=tuple(_overrides(item, overrides, kind, is_rate="rate" in fields)),
-                on_missing=item.on_missing or "share",
-                on_store_failure=item.on_store_failure or "local",
-                is_shadow=item.shadow,
-                **fields,  # type: ignore[arg-type]
-            )
-
-        if item.concurrency is not None:
-            yield limit("concurrency", slots=item.concurrency)
-        if item.requests is not None:
-            yield limit("requests", rate=_rate(item, item.requests))
-        if item.tokens is not None:
-            yield limit(
-                "tokens",
-                rate=_rate(item, item.tokens),
-                rate_from=(item.tokens_from or "").partition(":")[2],
-                weights=_weights(item),
-                reserve=item.reserve or "auto",
-            )
+        return when, matches
 
     def _match(self, resource: Resource, match: RouteMatch, path: _Path) -> Match:
         """Return the match; of gateways it names none but its own."""
@@ -272,36 +288,14 @@ def _is_meant(target: TargetRef, resource: Resource, namespace: str) -> bool:
     )
 
 
-def _part(text: str) -> Part:
-    kind, _, name = text.partition(":")
-    return Part("attribute", "consumer") if kind == "consumer" else Part(kind, name)  # type: ignore[arg-type]
+def _split(items: Sequence[Item]) -> tuple[list[Item], list[Item]]:
+    """Return what is asked before a cache, and what only a call that it does not answer takes."""
+    late = [item for item in items if item.kind in ("tokens", "budget")]
+    return [item for item in items if item not in late], late
 
 
-def _rate(item: LimitItem, amount: int) -> Rate:
-    period_us = round((item.per or _MINUTE_S) * 1_000_000)
-    return Rate(amount, period_us, item.burst or amount)
-
-
-def _overrides(
-    item: LimitItem,
-    overrides: Iterable[tuple[LimitOverride, Match]],
-    kind: str,
-    *,
-    is_rate: bool,
-) -> Iterator[Override]:
-    for override, match in overrides:
-        amount: int | None = getattr(override, kind)
-        if amount is None:
-            continue
-        if is_rate:
-            burst = amount if item.burst is None else item.burst
-            yield Override(match, Rate(amount, _rate(item, amount).period_us, burst))
-        else:
-            yield Override(match, slots=amount)
-
-
-def _weights(item: LimitItem) -> Weights:
-    if item.weights is None:
-        return _COUNTS[item.count or "total"]
-    stated = item.weights.model_dump(exclude_none=True)
-    return Weights(**{name: round(1000 * weight) for name, weight in stated.items()})
+def _of_attempt(item: Item) -> Item:
+    """Return the item of an attempt: to fall back is to go on to another backend."""
+    if isinstance(item, Budget) and item.on_exceeded == "fallback":
+        return replace(item, on_exceeded="deny")
+    return item

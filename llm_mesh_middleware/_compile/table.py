@@ -269,7 +269,7 @@ class _Compiler:
             if target is not None:
                 upstream, owner = target
                 weight = ref.weight or 0 if ref.priority in weighted else 1
-                policy = self.policies.of_backend(resource, rule.name or "", owner)
+                policy = self.policies.of_backend(resource, rule.name or "", owner, upstream)
                 backends.append(Backend(upstream, weight, ref.priority, policy))
         # Some are missing: there will be no table, and the weights left may add up to 0.
         return backends if len(backends) == len(rule.backend_refs) else []
@@ -291,8 +291,9 @@ class _Compiler:
     def _direct_host(self, provider: CompiledProvider) -> VirtualHost:
         """A provider without a route is called by its own host (what ASM's first example does)."""
         resource = provider.resource
-        policy = self.policies.of_backend(resource, "", resource)
-        backends = Backends([Backend(provider.upstream(), 1, policy=policy)])
+        upstream = provider.upstream()
+        policy = self.policies.of_backend(resource, "", resource, upstream)
+        backends = Backends([Backend(upstream, 1, policy=policy)])
         rule = RouteRule(
             "default",
             (Match(),),

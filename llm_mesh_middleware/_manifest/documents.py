@@ -370,9 +370,14 @@ def _without_ignored(root: Node) -> Node:
     return nodes.Mapping(root.line, root.column, entries, root.size)
 
 
+_LISTS_OF_ITEMS = (("limits",), ("budgets",), ("guards",))
+
+
 def _is_in_a_match(path: Path) -> bool:
-    if path[:2] == ("spec", "limits"):
+    if path[:1] == ("spec",) and path[1:2] in _LISTS_OF_ITEMS:
         return "when" in path[3:-1] or "match" in path[3:-1]
+    if path[:3] == ("spec", "cache", "when"):
+        return len(path) > 4
     return len(path) > 4 and path[:2] == ("spec", "rules") and path[3] == "matches"
 
 

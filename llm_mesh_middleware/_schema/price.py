@@ -6,10 +6,11 @@ import re
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from .base import ListOf, Wire
 from .route import StringMatch
+from .spelling.money import Currency
 from .spelling.quantity import Quantity
 
 __all__ = ["ModelPrices", "PriceTier", "TokenPrices"]
@@ -24,12 +25,6 @@ def _read_amount(value: object) -> object:
     if not isinstance(value, str) or not re.fullmatch(_AMOUNT, value):
         raise ValueError('must be a decimal number in quotes, such as "0.30"')
     return Decimal(value)
-
-
-def _check_currency(value: str) -> str:
-    if not re.fullmatch("[A-Z]{3}", value):
-        raise ValueError("must be a currency of three capitals such as USD")
-    return value
 
 
 _Amount = Annotated[
@@ -91,7 +86,7 @@ class ModelPrices(Wire):
         description="Model, by the provider's name for it; the first entry that matches counts."
         " Default: any.",
     )
-    currency: Annotated[str, AfterValidator(_check_currency)] = Field(
+    currency: Currency = Field(
         default="USD", description="Currency of the prices (ISO 4217). Default: USD."
     )
     per_million: TokenPrices = Field(description="Prices of a million tokens. Required.")

@@ -149,11 +149,11 @@ def test_a_policy_holds_for_its_targets(target: str, rules: dict[str, int], back
     table = compiled(provider(), route(both, name="chat"), text).table
     assert table is not None
     (host,) = (host for host in table.hosts if host.name == "chat")
-    limits = {rule.name: sum(len(policy.limits) for policy in rule.policies) for rule in host.rules}
+    limits = {rule.name: sum(len(policy.items) for policy in rule.policies) for rule in host.rules}
     assert limits == rules
     for rule in host.rules:
         (backend,) = rule.backends
-        assert (0 if backend.policy is None else len(backend.policy.limits)) == backends
+        assert (0 if backend.policy is None else len(backend.policy.items)) == backends
 
 
 def test_without_targets_a_policy_holds_in_its_namespace_alone() -> None:

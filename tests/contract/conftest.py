@@ -79,18 +79,22 @@ class World:
         self,
         *rules: dict[str, object],
         spec: dict[str, object] | None = None,
+        fallback_spec: dict[str, object] | None = None,
         words: dict[str, object] | None = None,
         rng: Callable[[], float] = lambda: 0.0,
         policies: Sequence[LLMPolicy] = (),
         store: Store | None = None,
         **settings: object,
     ) -> Mesh:
-        """Serve a route of `rules`; `spec` is the primary's, `words` are the application's."""
+        """Serve a route of `rules`.
+
+        `spec` is the primary's, `fallback_spec` the other's, `words` are the application's.
+        """
         given = {"rules": list(rules or (rule("only"),)), "host": HOST}
         document = {"apiVersion": API, "kind": "LLMRoute", "metadata": {"name": "chat"}}
         documents: tuple[LLMProvider | LLMRoute | LLMPolicy, ...] = (
             provider("primary", self.primary, **(spec or {})),
-            provider("fallback", self.fallback),
+            provider("fallback", self.fallback, **(fallback_spec or {})),
             LLMRoute.model_validate({**document, "spec": given}),
             *policies,
         )

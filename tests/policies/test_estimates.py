@@ -15,7 +15,8 @@ from llm_mesh_middleware._core.limiting.estimate import (
     estimate_input,
     estimate_tokens,
 )
-from llm_mesh_middleware._core.limiting.limit import Limit, Part, Weights
+from llm_mesh_middleware._core.limiting.item import Part
+from llm_mesh_middleware._core.limiting.limit import Limit, Weights
 from llm_mesh_middleware._core.policy.limits.fields import duration
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import ClientRequest

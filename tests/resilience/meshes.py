@@ -117,6 +117,7 @@ class Entry(Observation):
         self._news = news
         self.events: list[str] = []
         self.decisions: list[str] = []
+        self.told: list[Decision] = []
         self.error: BaseException | None = None
         self.usage: Usage | None = None
 
@@ -125,6 +126,7 @@ class Entry(Observation):
 
     def decided(self, decision: Decision) -> None:
         with self._news:
+            self.told.append(decision)
             self.decisions.append(decision.decision)
             self._news.notify_all()
 

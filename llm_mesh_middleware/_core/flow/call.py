@@ -11,11 +11,12 @@ from typing import Protocol
 
 import msgspec
 
-from ...exceptions import ClientDisconnected, ServerShutdown
+from ...exceptions import ClientDisconnected, InsufficientQuota, ServerShutdown
 from ..caching.entry import CacheStore
 from ..caching.flights import Flights
 from ..limiting.claims import Store
 from ..limiting.estimate import Learned
+from ..limiting.warnings import Warnings
 from ..pricing.charge import Charge
 from ..values.decision import Decision
 from ..values.messages import ClientRequest, Deadline, Failure, ResponseHead, UpstreamRequest
@@ -51,7 +52,13 @@ class Ending(msgspec.Struct, frozen=True):
 
 
 class Account(Observation):
-    """An observation that passes on everything, and settles accounts when the exchange ends."""
+    """An observation that passes on everything, and settles accounts when the exchange ends.
+
+    `charges` are what providers have counted so far. `own_fields` are the header fields that limits
+    have added to the reply.
+    """
+
+    counts_all = True
 
     def __init__(self, observation: Observation) -> None:
         """`observation` is told of everything first."""
@@ -61,10 +68,11 @@ class Account(Observation):
         self._waiting = 0
         self._is_stream: bool | None = None
         self._summary: AnswerSummary | None = None
-        self._charges: tuple[Charge, ...] = ()
         self._called: dict[int, tuple[str, str | None]] = {}
         self._shown = 0
         self._has_ended = False
+        self.charges: list[Charge] = []
+        self.own_fields: set[bytes] = set()
 
     def at_end(self, settle: Callable[[Ending], None]) -> None:
         """Have `settle` called when the exchange has ended, whatever ends it."""
@@ -110,9 +118,10 @@ class Account(Observation):
         self._observation.chunks(count)
 
     def charged(self, charge: Charge) -> None:
-        """Note what was billed."""
-        self._charges += (charge,)
-        self._observation.charged(charge)
+        """Note what a provider has counted; observers are told if it may have a price."""
+        self.charges.append(charge)
+        if charge.is_listed:
+            self._observation.charged(charge)
 
     def mirroring(self, request: ClientRequest) -> Observation:
         """Pass on."""
@@ -152,7 +161,7 @@ class Account(Observation):
             status=status,
             error=error,
             summary=summary,
-            charges=self._charges,
+            charges=tuple(charge for charge in self.charges if charge.is_listed),
             provider=provider,
             model=model,
         )
@@ -161,7 +170,9 @@ class Account(Observation):
 class Call(msgspec.Struct, frozen=True):
     """A request whose rule is known. `timeout_s` is the longest that it may take.
 
-    `clock` is the one of `deadline`; `cache` keeps responses, `flights` are the calls under way.
+    `clock` is the one of `deadline`, `wall_clock` that of calendars; `cache` keeps responses,
+    `flights` are the calls under way. `over_budget` is the error of a budget that sends the call to
+    the rule's next priority.
     """
 
     request: ClientRequest
@@ -175,6 +186,9 @@ class Call(msgspec.Struct, frozen=True):
     clock: Callable[[], float]
     flights: Flights
     cache: CacheStore | None
+    wall_clock: Callable[[], float]
+    warnings: Warnings
+    over_budget: InsufficientQuota | None = None
 
 
 class CallPolicy(Protocol):

@@ -87,7 +87,7 @@ def exchange(
             return _at_once(estimated, observation)
         timeouts, call = rule.timeouts, None
         if rule.policies or rule.mirrors:
-            call = _call(host, rule, request, state, observation, clock)
+            call = _call(host, rule, request, state, observation, (clock, wall_clock))
             observation = call.account
         context = CallContext(
             request,
@@ -136,11 +136,12 @@ def _call(
     request: ClientRequest,
     state: MeshState,
     observation: Observation,
-    clock: Callable[[], float],
+    clocks: tuple[Callable[[], float], Callable[[], float]],
 ) -> Call:
     """Return the request as the rule's policies see it."""
     if state.store is None:
         raise RuntimeError("policies need a store")
+    clock, wall_clock = clocks
     account, timeout_s = Account(observation), rule.timeouts.request
     return Call(
         request,
@@ -154,6 +155,8 @@ def _call(
         clock,
         state.flights,
         state.cache,
+        wall_clock,
+        state.warnings,
     )
 
 

@@ -21,10 +21,12 @@ __all__ = ["Observation", "Observer"]
 class Observation:
     """Follows one exchange; the hooks of this class do nothing.
 
-    `chunks` is called only if `wants_chunks` is true when the reply begins.
+    `chunks` is called only if `wants_chunks` is true when the reply begins. `counts_all` is for the
+    mesh's own: it is told of charges without a price list, too.
     """
 
     wants_chunks = False
+    counts_all = False
 
     def understood(self, request: ClientRequest) -> None:
         """Handle the parsed request, with its operation and body; it replaces the earlier one."""

@@ -9,15 +9,21 @@ from ..caching.entry import CacheStore
 from ..caching.flights import Flights
 from ..limiting.claims import Store
 from ..limiting.estimate import Learned
+from ..limiting.warnings import Warnings
 from ..provider.identity import ProviderIdentity
 from ..provider.outliers import HealthChange
 from ..provider.registry import HealthRegistry, ignore_change
 from ..routing.mirror import Mirror
+from ..values.decision import Decision
 from .affinity import Affinity
 from .attempts.retrying import RetryBudget
 from .mirrors.state import MirrorStates
 
 __all__ = ["MeshState"]
+
+
+def _ignore_decision(decision: Decision) -> None:
+    """Do nothing."""
 
 
 class MeshState:
@@ -30,12 +36,13 @@ class MeshState:
     __slots__ = (
         "_budgets",
         "affinity",
-        "health",
-        "learned",
-        "store",
         "cache",
         "flights",
+        "health",
+        "learned",
         "mirrors",
+        "store",
+        "warnings",
     )
 
     def __init__(
@@ -44,6 +51,7 @@ class MeshState:
         on_change: Callable[[str, HealthChange], None] = ignore_change,
         store: Store | None = None,
         cache: CacheStore | None = None,
+        on_budget: Callable[[Decision], None] = _ignore_decision,
     ) -> None:
         """Begin with nothing.
 
@@ -52,11 +60,13 @@ class MeshState:
             on_change: as for `HealthRegistry`.
             store: holds the limits; a configuration without policies needs none.
             cache: keeps responses; a configuration without caches needs none.
+            on_budget: called when a threshold of a budget has been passed.
         """
         self.store = store
         self.cache = cache
         self.flights = Flights(make_lock)
         self.learned = Learned()
+        self.warnings = Warnings(on_budget)
         self.health = HealthRegistry(make_lock, on_change)
         self.affinity = Affinity()
         self.mirrors = MirrorStates(make_lock)

@@ -16,6 +16,8 @@ import msgspec
 __all__ = [
     "BucketChange",
     "BucketClaim",
+    "BudgetChange",
+    "BudgetClaim",
     "Change",
     "Claim",
     "Outcome",
@@ -46,7 +48,27 @@ class SlotClaim(msgspec.Struct, frozen=True, gc=False):
     is_shadow: bool = False
 
 
-Claim = BucketClaim | SlotClaim
+class BudgetClaim(msgspec.Struct, frozen=True, gc=False):
+    """Reserve `need` nano-units of the `amount` of a window, for `hold_us` at most.
+
+    What is spent is forgotten after `keep_us`, when the window is over. A soft claim is reserved
+    even beyond the amount.
+    """
+
+    key: str
+    need: int
+    amount: int
+    hold_us: int
+    keep_us: int
+    is_soft: bool = False
+
+    @property
+    def is_shadow(self) -> bool:
+        """Whether the claim refuses nobody."""
+        return self.is_soft
+
+
+Claim = BucketClaim | SlotClaim | BudgetClaim
 
 
 class Reserve(msgspec.Struct, frozen=True):
@@ -62,15 +84,17 @@ class Reserve(msgspec.Struct, frozen=True):
 class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What became of one claim: how long to wait, 0 for none, and what is left.
 
-    What is left is microseconds of refilling, or slots.
+    What is left is microseconds of refilling, slots, or nano-units that are neither `spent` nor
+    reserved.
     """
 
     wait_us: int
     left: int
+    spent: int = 0
 
 
 class Reserved(msgspec.Struct, frozen=True):
-    """The outcomes of the claims in order; `slot` names the slots that were taken.
+    """The outcomes of the claims in order; `slot` names the slots and the money that were taken.
 
     `is_local`: it was reserved in the memory of this process.
     """
@@ -95,7 +119,17 @@ class SlotRelease(msgspec.Struct, frozen=True, gc=False):
     slot: str
 
 
-Change = BucketChange | SlotRelease
+class BudgetChange(msgspec.Struct, frozen=True, gc=False):
+    """`spent` nano-units were spent of what `slot` has `reserved`, if that is still held."""
+
+    key: str
+    slot: str
+    reserved: int
+    spent: int
+    keep_us: int
+
+
+Change = BucketChange | SlotRelease | BudgetChange
 
 
 class Settle(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ import msgspec
 from ..values.messages import ClientRequest
 from ..values.usage import Usage
 
-__all__ = ["Estimate", "Learned", "estimate_input", "estimate_tokens"]
+__all__ = ["NO_TOKENS", "Estimate", "Learned", "estimate_input", "estimate_tokens"]
 
 _ASCII = bytes(range(128))
 # An image or a recording in base64: a text of the same length would be far more tokens.
@@ -37,6 +37,9 @@ class Estimate(msgspec.Struct, frozen=True, gc=False):
     output: int
     max_output: int
     uncorrected: int = 0
+
+
+NO_TOKENS = Estimate(0, 0, 0)
 
 
 def estimate_input(body: bytes) -> int:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
-from typing import Literal, Protocol
+from typing import Literal
 
 import msgspec
 
@@ -14,20 +11,11 @@ from ..values.messages import ClientRequest
 from ..values.usage import Usage
 from .bucket import Rate
 from .estimate import Estimate
+from .item import Condition, Item
 
-__all__ = ["Condition", "Kind", "Limit", "Override", "Part", "Weights"]
+__all__ = ["Limit", "Override", "Weights"]
 
-Kind = Literal["tokens", "requests", "concurrency"]
-_PLAIN = re.compile(r"[A-Za-z0-9._/-]+")
-_MARKS = {"tokens": "t", "requests": "r", "concurrency": "c"}
 _MAX_AMOUNT = 10**12
-
-
-class Condition(Protocol):
-    """A test of a request, such as a match of a route rule."""
-
-    def holds(self, request: ClientRequest) -> bool:
-        """Return whether the request passes."""
 
 
 class Weights(msgspec.Struct, frozen=True, gc=False):
@@ -58,30 +46,6 @@ class Weights(msgspec.Struct, frozen=True, gc=False):
         return -(-(self.input * input_tokens + self.output * output_tokens) // 1000)
 
 
-class Part(msgspec.Struct, frozen=True):
-    """One thing that a limit counts by: `attribute` with its name, or `model`."""
-
-    kind: Literal["attribute", "header", "model", "provider", "host"]
-    key: str = ""
-
-    def read(self, request: ClientRequest, provider: str) -> str | None:
-        """Return the request's value, None if it has none."""
-        match self.kind:
-            case "attribute":
-                return request.attributes.get(self.key)
-            case "header":
-                return request.headers.get(self.key)
-            case "model":
-                return request.model
-            case "provider":
-                return provider
-            case "host":
-                return request.host
-
-    def __str__(self) -> str:
-        return f"{self.kind}:{self.key}" if self.key else self.kind
-
-
 @dataclass(frozen=True, slots=True)
 class Override:
     """Another amount for requests that match: a rate, or slots."""
@@ -92,57 +56,19 @@ class Override:
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Item):
     """One number of one item of a policy.
 
-    `policy` is namespace and name, `name` the item's. A limit of `concurrency` has `slots`, others
-    have a `rate`; `rate_from` is the attribute that overrides the rate's amount. `when` is empty
-    for a limit of every request.
+    A limit of `concurrency` has `slots`, others have a `rate`; `rate_from` is the attribute that
+    overrides the rate's amount.
     """
 
-    policy: str
-    name: str
-    kind: Kind
-    by: tuple[Part, ...] = ()
     rate: Rate | None = None
     slots: int = 0
-    when: tuple[Condition, ...] = ()
     overrides: tuple[Override, ...] = ()
     rate_from: str = ""
     weights: Weights = Weights()
     reserve: Literal["auto", "max", "none"] = "auto"
-    on_missing: Literal["share", "deny", "skip"] = "share"
-    on_store_failure: Literal["local", "allow", "deny"] = "local"
-    is_shadow: bool = False
-
-    @property
-    def is_of_attempts(self) -> bool:
-        """Whether it is checked for each attempt, since it depends on the provider."""
-        return any(part.kind == "provider" for part in self.by)
-
-    def holds(self, request: ClientRequest) -> bool:
-        """Return whether the request is under the limit."""
-        return not self.when or any(match.holds(request) for match in self.when)
-
-    def values(self, request: ClientRequest, provider: str) -> list[str | None]:
-        """Return what the request has of each thing that is counted by."""
-        return [part.read(request, provider) for part in self.by]
-
-    def key(self, values: Sequence[str | None]) -> str:
-        """Return the key of a bucket or of slots; the values are hashed.
-
-        The braces make a cluster keep what belongs together on one node.
-        """
-        name = f"{self.policy}/{self.name}"
-        if not _PLAIN.fullmatch(name):
-            name = blake2b(name.encode(), digest_size=16).hexdigest()
-        if values:
-            digest = blake2b(digest_size=16)
-            for value in values:
-                text = b"" if value is None else value.encode("utf-8", "surrogatepass")
-                digest.update(b"%d:%s" % (len(text), text))
-            name = f"{name}/{digest.hexdigest()}"
-        return f"{{{name}}}:{_MARKS[self.kind]}"
 
     def rate_for(self, request: ClientRequest) -> Rate | None:
         """Return the rate that holds for a request."""

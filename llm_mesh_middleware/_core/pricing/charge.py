@@ -17,7 +17,7 @@ class Charge(msgspec.Struct, frozen=True, gc=False):
     """The tokens that one attempt was billed for, and their price.
 
     `amount` is in nano-units of `currency` (1,000,000,000 are 1 USD). Both are None if no price is
-    known for the model.
+    known for the model; `is_listed` is false if the provider has no prices at all.
     """
 
     attempt: int
@@ -26,6 +26,7 @@ class Charge(msgspec.Struct, frozen=True, gc=False):
     usage: Usage
     amount: int | None
     currency: str | None
+    is_listed: bool = True
 
 
 def add_up(charges: Iterable[Charge]) -> dict[str, int]:

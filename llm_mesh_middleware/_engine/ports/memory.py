@@ -15,13 +15,18 @@ from ..._core.limiting import bucket
 from ..._core.limiting.claims import (
     BucketChange,
     BucketClaim,
+    BudgetChange,
+    BudgetClaim,
+    Change,
     Claim,
     Outcome,
     Reserve,
     Reserved,
     Settle,
+    SlotClaim,
 )
 from ..._process.forks import ForkLock, follow_forks
+from .memory_budgets import MemoryBudgets
 
 __all__ = ["SLOT_WAIT_US", "MemoryStore"]
 
@@ -35,7 +40,7 @@ def _monotonic_us() -> int:
 
 
 class MemoryStore:
-    """Buckets and slots by key."""
+    """Buckets, slots and budgets by key."""
 
     def __init__(
         self, *, clock_us: Callable[[], int] = _monotonic_us, max_keys: int = _MAX_KEYS
@@ -44,7 +49,7 @@ class MemoryStore:
 
         Args:
             clock_us: a monotonic clock, in microseconds.
-            max_keys: the most buckets, and the most sets of slots, that are remembered.
+            max_keys: the most buckets, sets of slots, and budgets, that are remembered of each.
         """
         self._clock_us = clock_us
         self._max_keys = max_keys
@@ -52,10 +57,11 @@ class MemoryStore:
         self._ids: Iterator[int] = count(1)
         self._buckets: dict[str, int] = {}
         self._slots: dict[str, dict[str, int]] = {}
+        self._budgets = MemoryBudgets(max_keys)
         follow_forks(self)
 
     def __len__(self) -> int:
-        return len(self._buckets) + len(self._slots)
+        return len(self._buckets) + len(self._slots) + len(self._budgets)
 
     def ask(self, request: Reserve, until: float | None) -> Reserved:
         """Reserve."""
@@ -73,6 +79,8 @@ class MemoryStore:
             for change in request.changes:
                 if isinstance(change, BucketChange):
                     self._change(change, now)
+                elif isinstance(change, BudgetChange):
+                    self._budgets.change(change, now)
                 else:
                     self._release(change.key, change.slot)
 
@@ -86,16 +94,32 @@ class MemoryStore:
         with self._lock.of_process:
             return len(self._live_slots(key, self._clock_us()))
 
-    def drain(self) -> dict[str, int]:
-        """Forget the buckets, and return how many microseconds each of them lacks."""
+    def spent(self, key: str) -> int:
+        """Return what is spent of a window of a budget."""
+        with self._lock.of_process:
+            return self._budgets.spent(key)
+
+    def reserved(self, key: str) -> int:
+        """Return what is reserved of a window of a budget."""
+        with self._lock.of_process:
+            return self._budgets.held(key, self._clock_us())
+
+    def drain(self) -> tuple[Change, ...]:
+        """Forget the buckets and budgets; return as changes what each lacks or has spent."""
         with self._lock.of_process:
             now, buckets = self._clock_us(), self._buckets
             self._buckets = {}
-            return {key: full_at - now for key, full_at in buckets.items() if full_at > now}
+            lacking = (
+                BucketChange(key, full_at - now)
+                for key, full_at in buckets.items()
+                if full_at > now
+            )
+            return (*lacking, *self._budgets.drain(now))
 
     def _begin_process(self) -> None:
         """Begin anew in a forked child: what was reserved is settled by the parent."""
         self._buckets, self._slots = {}, {}
+        self._budgets.begin_process()
 
     def _reserve(self, claims: tuple[Claim, ...]) -> Reserved:
         now = self._clock_us()
@@ -106,10 +130,12 @@ class MemoryStore:
         slot = str(next(self._ids)) if is_granted else ""
         if is_granted:
             for claim, wait in zip(claims, waits, strict=True):
-                if not wait:
+                if isinstance(claim, BudgetClaim):
+                    self._budgets.take(claim, now, slot)
+                elif not wait:
                     self._take(claim, now, slot)
         outcomes = [
-            Outcome(wait, self._left(claim, now)) for claim, wait in zip(claims, waits, strict=True)
+            self._outcome(claim, wait, now) for claim, wait in zip(claims, waits, strict=True)
         ]
         return Reserved(is_granted, tuple(outcomes), slot)
 
@@ -117,9 +143,11 @@ class MemoryStore:
         if isinstance(claim, BucketClaim):
             full_at = self._buckets.get(claim.key, now)
             return bucket.admit(full_at, now, claim.need_us, claim.capacity_us)
+        if isinstance(claim, BudgetClaim):
+            return self._budgets.wait_us(claim, now)
         return 0 if len(self._live_slots(claim.key, now)) < claim.slots else SLOT_WAIT_US
 
-    def _take(self, claim: Claim, now: int, slot: str) -> None:
+    def _take(self, claim: BucketClaim | SlotClaim, now: int, slot: str) -> None:
         if isinstance(claim, BucketClaim):
             full_at = max(self._buckets.get(claim.key, now), now)
             self._put(claim.key, full_at + claim.need_us, now)
@@ -131,10 +159,13 @@ class MemoryStore:
             slots = self._slots[claim.key] = {}
         slots[slot] = now + claim.hold_us
 
-    def _left(self, claim: Claim, now: int) -> int:
+    def _outcome(self, claim: Claim, wait_us: int, now: int) -> Outcome:
         if isinstance(claim, BucketClaim):
-            return bucket.left_us(self._buckets.get(claim.key, now), now, claim.capacity_us)
-        return claim.slots - len(self._slots.get(claim.key, ()))
+            full_at = self._buckets.get(claim.key, now)
+            return Outcome(wait_us, bucket.left_us(full_at, now, claim.capacity_us))
+        if isinstance(claim, BudgetClaim):
+            return Outcome(wait_us, *self._budgets.left(claim))
+        return Outcome(wait_us, claim.slots - len(self._slots.get(claim.key, ())))
 
     def _live_slots(self, key: str, now: int) -> dict[str, int]:
         slots = self._slots.get(key)

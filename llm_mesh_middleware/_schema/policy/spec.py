@@ -4,46 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from ..base import Count, ListOf, Name, Wire
 from ..route import RouteMatch
 from ..spelling.duration import Duration
 from ..spelling.item_name import ItemName
 from ..spelling.quantity import Quantity
-from ..values import check_header_name, check_name
 from ..wording import fault_at
+from .budgets import BudgetItem
 from .caches import CacheItem
 from .guards import GuardItem
+from .parts import AttributeSource, Part, check_headers
 
 __all__ = ["LLMPolicySpec", "LimitItem", "LimitOverride", "TargetRef", "TokenWeights"]
 
-_PLAIN_PARTS = ("consumer", "model", "provider", "host")
-_PARTS = "must be consumer, model, provider, host, attribute:NAME or header:NAME"
-_PART_PATTERN = "^(?:consumer|model|provider|host|attribute:.+|header:.+)$"
-
-
-def _check_part(part: str) -> str:
-    kind, colon, name = part.partition(":")
-    if part in _PLAIN_PARTS:
-        return part
-    if not colon or kind not in ("attribute", "header"):
-        raise ValueError(_PARTS)
-    (check_header_name if kind == "header" else check_name)(name)
-    return part
-
-
-def _check_attribute(source: str) -> str:
-    kind, _, name = source.partition(":")
-    if kind != "attribute":
-        raise ValueError("must be attribute:NAME: a header would let clients choose their limit")
-    check_name(name)
-    return source
-
-
-_Part = Annotated[
-    str, AfterValidator(_check_part), Field(json_schema_extra={"pattern": _PART_PATTERN})
-]
 _Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 
 
@@ -97,7 +72,7 @@ class LimitItem(Wire):
     """How much each of those who are told apart by `by` may use."""
 
     name: ItemName = Field(description="Name of the limit, unique in its policy.")
-    by: ListOf[_Part] = Field(
+    by: ListOf[Part] = Field(
         default=(),
         description="What has a limit of its own: consumer, model, provider, host, attribute:NAME,"
         " header:NAME. Default: nothing, all share one.",
@@ -116,7 +91,7 @@ class LimitItem(Wire):
     concurrency: Count | None = Field(
         default=None, description="Requests at a time. Default: any number."
     )
-    tokens_from: Annotated[str, AfterValidator(_check_attribute)] | None = Field(
+    tokens_from: AttributeSource | None = Field(
         default=None,
         description="attribute:NAME of a whole number that overrides `tokens`. Default: none.",
     )
@@ -164,10 +139,7 @@ class LimitItem(Wire):
                 if getattr(override, field) is not None and getattr(self, field) is None:
                     message = f"overrides nothing: the limit has no {field}"
                     raise fault_at(("overrides", index, field), message)
-        for index, part in enumerate(self.by):
-            if part.startswith("header:") and not self.trust_headers:
-                message = "is a header, which a client can choose; set trustHeaders: true if it may"
-                raise fault_at(("by", index), message)
+        check_headers(self.by, are_trusted=self.trust_headers)
         return self
 
 
@@ -200,11 +172,11 @@ def _faults(item: LimitItem) -> list[tuple[str, str]]:
     return faults
 
 
-_Named = LimitItem | GuardItem
+_Named = LimitItem | BudgetItem | GuardItem
 
 
 class LLMPolicySpec(Wire):
-    """What is limited and guarded, and for which routes and providers."""
+    """What is limited, paid and guarded, and for which routes and providers."""
 
     target_refs: ListOf[TargetRef] = Field(
         default=(),
@@ -212,6 +184,10 @@ class LLMPolicySpec(Wire):
     )
     limits: ListOf[LimitItem] = Field(
         default=(), description="The limits; each must admit a request. Default: none."
+    )
+
+    budgets: ListOf[BudgetItem] = Field(
+        default=(), description="The budgets in money; each must admit a request. Default: none."
     )
 
     guards: ListOf[GuardItem] = Field(
@@ -224,7 +200,7 @@ class LLMPolicySpec(Wire):
         " Default: none.",
     )
 
-    @field_validator("limits", "guards")
+    @field_validator("limits", "budgets", "guards")
     @classmethod
     def _distinct_names(cls, items: tuple[_Named, ...], info: ValidationInfo) -> tuple[_Named, ...]:
         seen: dict[str, int] = {}
@@ -237,6 +213,6 @@ class LLMPolicySpec(Wire):
 
     @model_validator(mode="after")
     def _has_items(self) -> LLMPolicySpec:
-        if not (self.limits or self.guards or self.cache):
-            raise ValueError("must have limits, guards or a cache")
+        if not (self.limits or self.budgets or self.guards or self.cache):
+            raise ValueError("must have limits, budgets, guards or a cache")
         return self

@@ -204,8 +204,10 @@ class Attempt:
 
     def bill(self, summary: AnswerSummary | None) -> Charge | None:
         """Return what the attempt has cost, telling the observation; None without prices."""
-        prices = self.upstream.prices
-        if summary is None or summary.usage is None or not prices:
+        prices, observation = self.upstream.prices, self._context.observation
+        if summary is None or summary.usage is None:
+            return None
+        if not prices and not observation.counts_all:
             return None
         price = prices.find(self.model, summary.model)
         amount = None if price is None else price.amount(summary.usage)
@@ -216,8 +218,9 @@ class Attempt:
             usage=summary.usage,
             amount=amount,
             currency=None if price is None or amount is None else price.currency,
+            is_listed=bool(prices),
         )
-        self._context.observation.charged(charge)
+        observation.charged(charge)
         return charge
 
     def drop(self, answer: ResponseHead | Failure | None) -> None:

@@ -120,6 +120,13 @@ class AttemptPlan:
         self.preferred_host = self._tiers[0][0].upstream.host
         budget.earn()
 
+    def leave_first(self) -> bool:
+        """Leave the first priority out; return False if it is the only one."""
+        if len(self._tiers) == 1:
+            return False
+        self._tiers = self._tiers[1:]
+        return True
+
     def first(self, now: float) -> Choice:
         """Return the first backend: the preferred one if it is available and free.
 

@@ -91,6 +91,8 @@ class AttemptSequence:
         """Run inside policies, which may have changed the request."""
         if call.request is not self._context.request:
             self._context = replace(self._context, request=call.request)
+        if call.over_budget is not None and not self._plan.leave_first():
+            raise call.over_budget
         return self.run()
 
     def run(self) -> Flow:

@@ -16,7 +16,7 @@ from ...caching.key import NOT_IN_KEY, canonical_body, key_of
 from ...dialect import ServedOperation
 from ...flow.call import Call
 from ...flow.reply import Flow
-from ...limiting.limit import Part
+from ...limiting.item import Part
 from ...routing.matching import Match
 from ...values.payload import read_bool
 from .asking import Asking, Keeping

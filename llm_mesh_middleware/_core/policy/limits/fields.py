@@ -7,58 +7,76 @@ wait as long as these say, so a long wait comes with the advice not to retry.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
-from ....exceptions import RateLimitExceeded
+from ....exceptions import InsufficientQuota, RateLimitExceeded
 from ...limiting.bucket import Rate
+from ...limiting.budget import Budget
 from ...limiting.claims import Outcome
-from ...limiting.limit import Limit
+from .applied import Applied
 
-__all__ = ["duration", "rate_limit_fields", "refusal_of", "with_rate_limits"]
+__all__ = [
+    "Shown",
+    "duration",
+    "quota_refusal_of",
+    "rate_limit_fields",
+    "refusal_of",
+    "with_rate_limits",
+]
 
-Shown = Sequence[tuple[Limit, Rate | None, Outcome]]
+Shown = Sequence[tuple[Applied, Outcome]]
 
 _LONGEST_WAIT_US = 60_000_000
+_LONGEST_TOLD_S = 3600.0
 _PREFIX = b"x-ratelimit-"
 
 
-def with_rate_limits(headers: list[tuple[bytes, bytes]], shown: Shown) -> list[tuple[bytes, bytes]]:
+def with_rate_limits(
+    headers: list[tuple[bytes, bytes]], shown: Shown, own: set[bytes]
+) -> list[tuple[bytes, bytes]]:
     """Return a reply's fields with those of the mesh's limits instead of the provider's.
 
-    The provider's tell what is left of its owner's quota.
+    The provider's tell what is left of its owner's quota. `own` are those that an inner layer of
+    limits has added; this one's are added to them.
     """
     fields = rate_limit_fields(shown)
     if not fields:
         return headers
-    kept = [field for field in headers if not field[0].startswith(_PREFIX)]
-    kept += [(name.encode(), value.encode()) for name, value in fields.items()]
-    return kept
+    ours = [(name.encode(), value.encode()) for name, value in fields.items()]
+    names = {name for name, _ in ours}
+    keep = own - names
+    own |= names
+    kept = [field for field in headers if not field[0].startswith(_PREFIX) or field[0] in keep]
+    return kept + ours
 
 
 def rate_limit_fields(shown: Shown) -> dict[str, str]:
     """Return the fields of the limit of each kind of which the smallest share is left."""
     tightest: dict[str, tuple[float, Rate, Outcome]] = {}
-    for limit, rate, outcome in shown:
+    for each, outcome in shown:
+        kind: str = each.item.kind
+        rate = each.rate
         if rate is None:
             continue
         share = outcome.left / rate.capacity_us
-        if limit.kind not in tightest or share < tightest[limit.kind][0]:
-            tightest[limit.kind] = share, rate, outcome
+        if kind not in tightest or share < tightest[kind][0]:
+            tightest[kind] = share, rate, outcome
     fields = {}
-    for kind, (_, rate, outcome) in tightest.items():
-        fields[f"x-ratelimit-limit-{kind}"] = str(rate.burst)
-        fields[f"x-ratelimit-remaining-{kind}"] = str(max(0, rate.units(outcome.left)))
-        fields[f"x-ratelimit-reset-{kind}"] = duration(rate.capacity_us - outcome.left)
+    for kind, (_, limited, outcome) in tightest.items():
+        fields[f"x-ratelimit-limit-{kind}"] = str(limited.burst)
+        fields[f"x-ratelimit-remaining-{kind}"] = str(max(0, limited.units(outcome.left)))
+        fields[f"x-ratelimit-reset-{kind}"] = duration(limited.capacity_us - outcome.left)
     return fields
 
 
 def refusal_of(shown: Shown) -> RateLimitExceeded:
     """Return the error for a call that the limits have refused: of the longest wait."""
-    limit, rate, outcome = max(shown, key=lambda each: each[2].wait_us)
-    wait_us = outcome.wait_us
+    each, outcome = max(shown, key=lambda pair: pair[1].wait_us)
+    rate, wait_us = each.rate, outcome.wait_us
     seconds = -(-wait_us // 1_000_000)
     told = "are running" if rate is None else f"of each {_seconds(rate.period_us)} are used up"
-    amount = limit.slots if rate is None else rate.amount
-    kind = "requests" if rate is None else limit.kind
+    amount = each.of if rate is None else rate.amount
+    kind: str = "requests" if rate is None else each.item.kind
     headers = {
         "retry-after": str(max(1, seconds)),
         "retry-after-ms": str(-(-wait_us // 1000)),
@@ -67,9 +85,19 @@ def refusal_of(shown: Shown) -> RateLimitExceeded:
     if wait_us > _LONGEST_WAIT_US:
         headers["x-should-retry"] = "false"
     return RateLimitExceeded(
-        f"limit {limit.name!r}: the {amount} {kind} {told}; try again in {max(1, seconds)} s",
+        f"{each.item.title}: the {amount} {kind} {told}; try again in {max(1, seconds)} s",
         headers=headers,
     )
+
+
+def quota_refusal_of(budget: Budget, now: float) -> InsufficientQuota:
+    """Return the error for a call that a budget has refused; how much it was is not told."""
+    ends_at = budget.calendar.window(now).ends_at
+    headers = {"x-should-retry": "false"}
+    if (wait_s := ends_at - now) <= _LONGEST_TOLD_S:
+        headers["retry-after"] = str(max(1, -int(-wait_s // 1)))
+    until = datetime.fromtimestamp(ends_at, UTC).isoformat(timespec="minutes")
+    return InsufficientQuota(f"{budget.title} is used up until {until}", headers=headers)
 
 
 def duration(time_us: int) -> str:

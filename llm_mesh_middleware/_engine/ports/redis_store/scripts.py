@@ -2,6 +2,11 @@
 
 They compute what `_core.limiting.bucket` and the store in memory do, by the clock of the server, in
 whole microseconds since 2025: a double holds these exactly for a long time to come.
+
+A bucket is a string, slots are a sorted set by the time at which each is free again. A budget is a
+hash of what is spent (`s`) and reserved (`h`), and a sorted set of the reservations, `slot:amount`
+by the time at which each ends. Its key follows from that of the hash and is on the same node. What
+is spent is added by the server, whose integers are exact where a script's numbers are not.
 """
 
 from __future__ import annotations
@@ -12,6 +17,8 @@ from hashlib import sha1
 from ...._core.limiting.claims import (
     BucketChange,
     BucketClaim,
+    BudgetChange,
+    BudgetClaim,
     Change,
     Claim,
     Outcome,
@@ -19,6 +26,7 @@ from ...._core.limiting.claims import (
     Reserved,
 )
 from ..memory import SLOT_WAIT_US
+from ..memory_budgets import BUDGET_WAIT_US
 
 __all__ = ["RESERVE", "SETTLE", "Script", "read_reserved", "reserve_call", "settle_call"]
 
@@ -44,35 +52,58 @@ end
 _RESERVE = (
     _NOW
     + """
--- ARGV: the slot's name; then for each key its kind, whether in shadow, and two numbers:
--- need and capacity of a bucket, the most slots and how long one is held.
+-- ARGV: the slot's name; then for each key its kind, whether in shadow or soft, and four numbers:
+-- need and capacity of a bucket; the most slots and how long one is held; need and amount of a
+-- budget, how long it is reserved, and how long the budget is kept.
+local function number(i, at) return tonumber(ARGV[6 * i - 4 + at]) end
+local function is_kind(i, kind) return ARGV[6 * i - 4] == kind end
+local function held_of(key)
+  local ended = redis.call('ZRANGEBYSCORE', key .. ':h', '-inf', now)
+  for _, member in ipairs(ended) do
+    redis.call('HINCRBY', key, 'h', '-' .. string.match(member, '%d+$'))
+    redis.call('ZREM', key .. ':h', member)
+  end
+  local both = redis.call('HMGET', key, 's', 'h')
+  return tonumber(both[1] or '0'), tonumber(both[2] or '0')
+end
 local waits, granted = {}, 1
 for i, key in ipairs(KEYS) do
-  local at = 4 * i - 2
-  local a, b = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
-  local wait = 0
-  if ARGV[at] == 'b' then
+  local a, b, wait = number(i, 2), number(i, 3), 0
+  if is_kind(i, 'b') then
     wait = math.max(0, full_at_of(key) - now + math.min(a, b) - b)
+  elseif is_kind(i, 'm') then
+    local spent, held = held_of(key)
+    if spent + held + a > b then wait = BUDGET_WAIT end
   else
     redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
     if redis.call('ZCARD', key) >= a then wait = SLOT_WAIT end
   end
   waits[i] = wait
-  if wait > 0 and ARGV[at + 1] == '0' then granted = 0 end
+  if wait > 0 and number(i, 1) == 0 then granted = 0 end
 end
 local answer = {granted}
 for i, key in ipairs(KEYS) do
-  local at = 4 * i - 2
-  local a, b = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  local a, b = number(i, 2), number(i, 3)
   local is_taken = granted == 1 and waits[i] == 0
-  local left
-  if ARGV[at] == 'b' then
+  local left, spent = 0, 0
+  if is_kind(i, 'b') then
     local full_at = full_at_of(key)
     if is_taken then
       full_at = full_at + a
       put(key, full_at)
     end
     left = b - (full_at - now)
+  elseif is_kind(i, 'm') then
+    if granted == 1 then
+      local hold, need, keep = number(i, 4), ARGV[6 * i - 2], ARGV[6 * i + 1]
+      redis.call('HINCRBY', key, 'h', need)
+      redis.call('ZADD', key .. ':h', string.format('%.0f', now + hold), ARGV[1] .. ':' .. need)
+      redis.call('PEXPIRE', key, keep)
+      redis.call('PEXPIRE', key .. ':h', keep)
+    end
+    local held
+    spent, held = held_of(key)
+    left = b - spent - held
   else
     if is_taken then
       redis.call('ZADD', key, now + b, ARGV[1])
@@ -81,25 +112,34 @@ for i, key in ipairs(KEYS) do
     end
     left = a - redis.call('ZCARD', key)
   end
-  answer[2 * i] = waits[i]
-  answer[2 * i + 1] = left
+  answer[3 * i - 1] = waits[i]
+  answer[3 * i] = left
+  answer[3 * i + 1] = spent
 end
 return answer
-""".replace("SLOT_WAIT", str(SLOT_WAIT_US))
+""".replace("SLOT_WAIT", str(SLOT_WAIT_US)).replace("BUDGET_WAIT", str(BUDGET_WAIT_US))
 )
 
 _SETTLE = (
     _NOW
     + """
--- ARGV: for each key its kind, and the change of a bucket or the name of a slot to give back.
+-- ARGV: for each key its kind and four values: the change of a bucket; the name of a slot to give
+-- back; or the name, the reserved and the spent amount of a budget, and how long it is kept.
 -- The last key marks what has been applied: who got no answer asks again.
 if not redis.call('SET', KEYS[#KEYS], '1', 'NX', 'PX', MARK_MS) then return 0 end
 for i = 1, #KEYS - 1 do
-  local key = KEYS[i]
-  if ARGV[2 * i - 1] == 'b' then
-    put(key, full_at_of(key) + tonumber(ARGV[2 * i]))
+  local key, kind, value = KEYS[i], ARGV[5 * i - 4], ARGV[5 * i - 3]
+  if kind == 'b' then
+    put(key, full_at_of(key) + tonumber(value))
+  elseif kind == 'm' then
+    local reserved, spent, keep = ARGV[5 * i - 2], ARGV[5 * i - 1], ARGV[5 * i]
+    if redis.call('ZREM', key .. ':h', value .. ':' .. reserved) == 1 then
+      redis.call('HINCRBY', key, 'h', '-' .. reserved)
+    end
+    redis.call('HINCRBY', key, 's', spent)
+    redis.call('PEXPIRE', key, keep)
   else
-    redis.call('ZREM', key, ARGV[2 * i])
+    redis.call('ZREM', key, value)
   end
 end
 return 1
@@ -127,9 +167,12 @@ def reserve_call(claims: Sequence[Claim], prefix: str, slot: str) -> list[str | 
     for claim in claims:
         shadow = int(claim.is_shadow)
         if isinstance(claim, BucketClaim):
-            values += ("b", shadow, claim.need_us, claim.capacity_us)
+            values += ("b", shadow, claim.need_us, claim.capacity_us, 0, 0)
+        elif isinstance(claim, BudgetClaim):
+            keep_ms = claim.keep_us // 1000
+            values += ("m", shadow, claim.need, claim.amount, claim.hold_us, keep_ms)
         else:
-            values += ("s", shadow, claim.slots, claim.hold_us)
+            values += ("s", shadow, claim.slots, claim.hold_us, 0, 0)
     return [len(claims), *(f"{prefix}:{claim.key}" for claim in claims), *values]
 
 
@@ -138,10 +181,13 @@ def settle_call(changes: Sequence[Change], prefix: str, name: str) -> list[str |
     values: list[str | int] = []
     for change in changes:
         if isinstance(change, BucketChange):
-            values += ("b", change.change_us)
+            values += ("b", change.change_us, 0, 0, 0)
+        elif isinstance(change, BudgetChange):
+            keep_ms = max(1, change.keep_us // 1000)
+            values += ("m", change.slot, change.reserved, change.spent, keep_ms)
         else:
-            values += ("s", change.slot)
-    mark = f"{prefix}:{changes[0].key.rpartition(':')[0]}:{name}"  # on the same node
+            values += ("s", change.slot, 0, 0, 0)
+    mark = f"{prefix}:{changes[0].key.rpartition('}')[0]}}}:{name}"  # on the same node
     keys = (*(f"{prefix}:{change.key}" for change in changes), mark)
     return [len(keys), *keys, *values]
 
@@ -150,6 +196,7 @@ def read_reserved(answer: Sequence[int], request: Reserve, slot: str) -> Reserve
     """Return what `RESERVE` has answered."""
     is_granted, *numbers = answer
     outcomes = tuple(
-        Outcome(wait, left) for wait, left in zip(numbers[::2], numbers[1::2], strict=True)
+        Outcome(wait, left, spent)
+        for wait, left, spent in zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)
     )
     return Reserved(bool(is_granted), outcomes, slot if is_granted else "")

@@ -28,6 +28,8 @@ from redis.retry import Retry
 from ...._core.limiting.claims import (
     BucketChange,
     BucketClaim,
+    BudgetChange,
+    BudgetClaim,
     Change,
     Reserve,
     Reserved,
@@ -86,7 +88,7 @@ class RedisStore:
                 reserved = read_reserved(answer, request, slot)
         except _FAILURES as error:
             self._breaker.failed(error)
-            self._release_slots(request, slot)
+            self._give_up(request, slot)
             raise PolicyUnavailable(_AWAY) from None
         self._breaker.succeeded()
         return reserved
@@ -109,7 +111,7 @@ class RedisStore:
         call = reserve_call(request.claims, self._prefix, slot)
         answer = await pipeline.reserve(call, (request, slot))
         if answer is None:
-            self._release_slots(request, slot)
+            self._give_up(request, slot)
             raise PolicyUnavailable(_AWAY)
         return read_reserved(answer, request, slot)
 
@@ -211,21 +213,29 @@ class RedisStore:
         waits = [outcome.wait_us for outcome in reserved.outcomes] or [0] * len(request.claims)
         changes: list[Change] = []
         for claim, wait in zip(request.claims, waits, strict=True):
-            if wait:
+            if isinstance(claim, BudgetClaim):
+                slot, keep_us = reserved.slot, claim.keep_us
+                changes.append(BudgetChange(claim.key, slot, claim.need, 0, keep_us))
+            elif wait:
                 continue
-            if isinstance(claim, BucketClaim):
+            elif isinstance(claim, BucketClaim):
                 changes.append(BucketChange(claim.key, -claim.need_us))
             else:
                 changes.append(SlotRelease(claim.key, reserved.slot))
         self._outbox.put(tuple(changes))
 
-    def _release_slots(self, request: Reserve, slot: str) -> None:
-        """Give back slots that may have been taken by a reservation without an answer.
+    def _give_up(self, request: Reserve, slot: str) -> None:
+        """Give back slots and money that may have been taken by a reservation without an answer.
 
         What it may have taken from buckets comes back by itself.
         """
-        slots = [claim for claim in request.claims if isinstance(claim, SlotClaim)]
-        self._outbox.put(tuple(SlotRelease(claim.key, slot) for claim in slots))
+        changes: list[Change] = []
+        for claim in request.claims:
+            if isinstance(claim, SlotClaim):
+                changes.append(SlotRelease(claim.key, slot))
+            elif isinstance(claim, BudgetClaim):
+                changes.append(BudgetChange(claim.key, slot, claim.need, 0, claim.keep_us))
+        self._outbox.put(tuple(changes))
 
     def _reserve_locally(self, request: Reserve) -> Reserved:
         with self._local_lock:
@@ -234,11 +244,11 @@ class RedisStore:
         return Reserved(reserved.is_granted, reserved.outcomes, reserved.slot, is_local=True)
 
     def _move_local(self) -> None:
-        """Take from the store's buckets what the local ones lack."""
+        """Take from the store's buckets what the local ones lack, and add what was spent."""
         with self._local_lock:
-            lacking = self._local.drain() if self._is_local else {}
+            changes = self._local.drain() if self._is_local else ()
             self._is_local = False
-        self._outbox.put(tuple(BucketChange(key, lack) for key, lack in lacking.items()))
+        self._outbox.put(changes)
         self._outbox.wake()
 
     def _send(self, changes: Sequence[Change], name: str) -> bool:

@@ -1,0 +1,76 @@
+"""One budget of a policy, compiled: whose money, how much of it, and in which windows.
+
+Amounts are whole nano-units of the currency. What a call may cost is estimated by the highest price
+of the backends that may serve it, since which one will is not known yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..pricing.prices import Price
+from ..values.messages import ClientRequest
+from ..values.usage import Usage
+from .calendar import Calendar
+from .claims import BudgetClaim
+from .estimate import Estimate
+from .item import Condition, Item
+
+__all__ = ["Budget", "BudgetOverride"]
+
+# A request without a limit of its own must not lock out a small budget.
+_LARGEST_SHARE = 20
+# What was spent is kept for a day after its window, for whoever looks at it.
+_KEEP_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetOverride:
+    """Another amount for requests that match."""
+
+    match: Condition
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget(Item):
+    """An amount of money for each window. `warn_at` are parts of it, the smallest first."""
+
+    amount: int
+    currency: str
+    calendar: Calendar
+    warn_at: tuple[float, ...] = ()
+    on_exceeded: Literal["deny", "warn", "fallback"] = "deny"
+    is_for_priced_only: bool = False
+    reserve: Literal["auto", "max", "none"] = "max"
+    overrides: tuple[BudgetOverride, ...] = field(default=())
+
+    @property
+    def is_soft(self) -> bool:
+        """Whether a call is admitted even if the budget is used up."""
+        return self.is_shadow or self.on_exceeded != "deny"
+
+    def amount_for(self, request: ClientRequest) -> int:
+        """Return the amount that holds for a request."""
+        return next((o.amount for o in self.overrides if o.match.holds(request)), self.amount)
+
+    def need(self, estimate: Estimate, prices: Iterable[Price], amount: int) -> int:
+        """Return what to reserve, at least the smallest amount there is."""
+        if self.reserve == "none":
+            return 1
+        output = estimate.max_output if self.reserve == "max" else estimate.output
+        cost = self.cost(Usage(estimate.input, output), prices)
+        return max(1, min(cost, amount // _LARGEST_SHARE))
+
+    def cost(self, usage: Usage, prices: Iterable[Price]) -> int:
+        """Return what a call costs at most, by the prices in the budget's currency."""
+        costs = (each.amount(usage) for each in prices if each.currency == self.currency)
+        return max((cost for cost in costs if cost is not None), default=0)
+
+    def claim(self, key: str, need: int, amount: int, *, hold_us: int, now: float) -> BudgetClaim:
+        """Return what is asked of the store; `key` is that of the budget, without a window."""
+        window = self.calendar.window(now)
+        keep_us = int((window.ends_at - now + _KEEP_S) * 1e6)
+        return BudgetClaim(f"{key}:{window.name}", need, amount, hold_us, keep_us, self.is_soft)

@@ -1,0 +1,102 @@
+"""What limits and budgets have in common: whom they are about, and the keys of what they count."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Literal, Protocol
+
+import msgspec
+
+from ..values.messages import ClientRequest
+
+__all__ = ["Condition", "Item", "Kind", "Part"]
+
+Kind = Literal["tokens", "requests", "concurrency", "budget"]
+_PLAIN = re.compile(r"[A-Za-z0-9._/-]+")
+_MARKS = {"tokens": "t", "requests": "r", "concurrency": "c", "budget": "m"}
+
+
+class Condition(Protocol):
+    """A test of a request, such as a match of a route rule."""
+
+    def holds(self, request: ClientRequest) -> bool:
+        """Return whether the request passes."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One thing that is counted by: `attribute` with its name, or `model`."""
+
+    kind: Literal["attribute", "header", "model", "provider", "host"]
+    key: str = ""
+
+    def read(self, request: ClientRequest, provider: str) -> str | None:
+        """Return the request's value, None if it has none."""
+        match self.kind:
+            case "attribute":
+                return request.attributes.get(self.key)
+            case "header":
+                return request.headers.get(self.key)
+            case "model":
+                return request.model
+            case "provider":
+                return provider
+            case "host":
+                return request.host
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.key}" if self.key else self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item of a policy that counts something.
+
+    `policy` is namespace and name, `name` the item's. `when` is empty for an item that concerns
+    every request.
+    """
+
+    policy: str
+    name: str
+    kind: Kind
+    by: tuple[Part, ...] = ()
+    when: tuple[Condition, ...] = field(default=(), kw_only=True)
+    on_missing: Literal["share", "deny", "skip"] = field(default="share", kw_only=True)
+    on_store_failure: Literal["local", "allow", "deny"] = field(default="local", kw_only=True)
+    is_shadow: bool = field(default=False, kw_only=True)
+
+    @property
+    def is_of_attempts(self) -> bool:
+        """Whether it is checked for each attempt, since it depends on the provider."""
+        return any(part.kind == "provider" for part in self.by)
+
+    @property
+    def title(self) -> str:
+        """The item as messages name it."""
+        return f"{'budget' if self.kind == 'budget' else 'limit'} {self.name!r}"
+
+    def holds(self, request: ClientRequest) -> bool:
+        """Return whether the request is under the item."""
+        return not self.when or any(match.holds(request) for match in self.when)
+
+    def values(self, request: ClientRequest, provider: str) -> list[str | None]:
+        """Return what the request has of each thing that is counted by."""
+        return [part.read(request, provider) for part in self.by]
+
+    def key(self, values: Sequence[str | None]) -> str:
+        """Return the key of what is counted; the values are hashed.
+
+        The braces make a cluster keep what belongs together on one node.
+        """
+        name = f"{self.policy}/{self.name}"
+        if not _PLAIN.fullmatch(name):
+            name = blake2b(name.encode(), digest_size=16).hexdigest()
+        if values:
+            digest = blake2b(digest_size=16)
+            for value in values:
+                text = b"" if value is None else value.encode("utf-8", "surrogatepass")
+                digest.update(b"%d:%s" % (len(text), text))
+            name = f"{name}/{digest.hexdigest()}"
+        return f"{{{name}}}:{_MARKS[self.kind]}"

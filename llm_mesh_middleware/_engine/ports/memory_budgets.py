@@ -1,0 +1,115 @@
+"""Budgets in the memory of one process: what is spent in each window, and what is reserved of it.
+
+A reservation ends by itself, so a call of which nothing is heard again blocks no money.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..._core.limiting.claims import BudgetChange, BudgetClaim
+
+__all__ = ["BUDGET_WAIT_US", "MemoryBudgets"]
+
+# The policy says when to come again: it knows when the window ends.
+BUDGET_WAIT_US = 1
+
+
+class _Account:
+    """The money of one window of one budget."""
+
+    __slots__ = ("ends_at", "held", "reservations", "spent")
+
+    def __init__(self, ends_at: int) -> None:
+        self.ends_at = ends_at
+        self.spent = self.held = 0
+        self.reservations: dict[str, tuple[int, int]] = {}  # slot: until when, how much
+
+    def release(self, slot: str) -> None:
+        _, amount = self.reservations.pop(slot, (0, 0))
+        self.held -= amount
+
+    def expire(self, now: int) -> None:
+        for slot in [slot for slot, (until, _) in self.reservations.items() if until <= now]:
+            self.release(slot)
+
+
+class MemoryBudgets:
+    """Accounts by key; its owner has the lock and the clock."""
+
+    def __init__(self, max_keys: int) -> None:
+        self._max_keys = max_keys
+        self._accounts: dict[str, _Account] = {}
+
+    def __len__(self) -> int:
+        return len(self._accounts)
+
+    def wait_us(self, claim: BudgetClaim, now: int) -> int:
+        """Return 0 if the amount has room for the claim."""
+        account = self._accounts.get(claim.key)
+        if account is None:
+            return 0 if claim.need <= claim.amount else BUDGET_WAIT_US
+        account.expire(now)
+        room = claim.amount - account.spent - account.held
+        return 0 if claim.need <= room else BUDGET_WAIT_US
+
+    def take(self, claim: BudgetClaim, now: int, slot: str) -> None:
+        """Reserve."""
+        account = self._open(claim.key, now, claim.keep_us)
+        account.reservations[slot] = now + claim.hold_us, claim.need
+        account.held += claim.need
+
+    def left(self, claim: BudgetClaim) -> tuple[int, int]:
+        """Return what is neither spent nor reserved, and what is spent."""
+        account = self._accounts.get(claim.key)
+        if account is None:
+            return claim.amount, 0
+        return claim.amount - account.spent - account.held, account.spent
+
+    def change(self, change: BudgetChange, now: int) -> None:
+        """Settle a reservation; money that was spent counts even if it was not reserved."""
+        account = self._open(change.key, now, change.keep_us)
+        account.release(change.slot)
+        account.spent += change.spent
+
+    def spent(self, key: str) -> int:
+        """Return what is spent."""
+        account = self._accounts.get(key)
+        return 0 if account is None else account.spent
+
+    def held(self, key: str, now: int) -> int:
+        """Return what is reserved."""
+        account = self._accounts.get(key)
+        if account is None:
+            return 0
+        account.expire(now)
+        return account.held
+
+    def drain(self, now: int) -> Iterator[BudgetChange]:
+        """Forget everything; yield what was spent."""
+        accounts, self._accounts = self._accounts, {}
+        for key, account in accounts.items():
+            if account.spent:
+                yield BudgetChange(key, "", 0, account.spent, max(1, account.ends_at - now))
+
+    def begin_process(self) -> None:
+        """Keep what is spent, in a forked child; what is reserved is settled by the parent."""
+        for account in self._accounts.values():
+            account.reservations, account.held = {}, 0
+
+    def _open(self, key: str, now: int, keep_us: int) -> _Account:
+        account = self._accounts.get(key)
+        if account is None:
+            if len(self._accounts) >= self._max_keys:
+                self._drop(now)
+            account = self._accounts[key] = _Account(now + keep_us)
+        return account
+
+    def _drop(self, now: int) -> None:
+        """Drop the windows that are over; if none is, those that spent least."""
+        kept = {key: each for key, each in self._accounts.items() if each.ends_at > now}
+        if len(kept) > self._max_keys // 2:
+            by_spent = sorted(kept, key=lambda key: kept[key].spent + kept[key].held)
+            for key in by_spent[: len(kept) - self._max_keys // 2]:
+                del kept[key]
+        self._accounts = kept

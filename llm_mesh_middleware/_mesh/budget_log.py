@@ -1,0 +1,24 @@
+"""A log line for each threshold that a budget passes."""
+
+from __future__ import annotations
+
+import logging
+
+from .._core.pricing.charge import format_amount
+from .._core.values.decision import Decision
+
+__all__ = ["log_budget"]
+
+logger = logging.getLogger("llm_mesh_middleware")
+
+
+def log_budget(decision: Decision) -> None:
+    """Log what is left of a budget; whose share it is stays with the observers."""
+    logger.warning(
+        "budget %r of LLMPolicy %s: %s of %s %s are left",
+        decision.item,
+        decision.policy,
+        format_amount(max(0, decision.left or 0)),
+        format_amount(decision.of),
+        decision.currency,
+    )

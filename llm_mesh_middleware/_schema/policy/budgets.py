@@ -1,0 +1,145 @@
+"""The models of `LLMPolicy.spec.budgets`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+
+from ..base import ListOf, Wire
+from ..route import RouteMatch
+from ..spelling.duration import read_duration
+from ..spelling.item_name import ItemName
+from ..spelling.money import Currency, Money
+from ..wording import fault_at
+from .parts import Part, check_headers
+
+__all__ = ["BudgetItem", "BudgetOverride"]
+
+_PERIODS = ("day", "week", "month", "quarter", "year")
+_SHORTEST_S = 1.0
+
+
+def _read_period(value: object) -> object:
+    if value in _PERIODS:
+        return value
+    if isinstance(value, str) and value.isalpha():
+        raise ValueError(f"must be one of {', '.join(_PERIODS)}, or a duration such as 24h")
+    seconds = read_duration(value)
+    if isinstance(seconds, float) and seconds < _SHORTEST_S:
+        raise ValueError("must be a second or longer")
+    return seconds
+
+
+def _check_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
+        raise ValueError("must be the name of a time zone, such as Asia/Shanghai") from None
+    except KeyError:
+        message = "is no time zone that is known here; expected a name such as Asia/Shanghai"
+        raise ValueError(message) from None
+    return name
+
+
+_Period = Annotated[
+    Literal["day", "week", "month", "quarter", "year"] | float,
+    BeforeValidator(_read_period),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "enum": list(_PERIODS)},
+                {"type": "string", "pattern": r"^(?:[0-9]+(?:\.[0-9]+)?(?:ms|h|m|s))+$"},
+                {"type": "number", "minimum": _SHORTEST_S},
+            ]
+        }
+    ),
+]
+_Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+
+
+class BudgetOverride(Wire):
+    """Another amount for requests that match."""
+
+    match: RouteMatch = Field(description="The requests that this is for.")
+    amount: Money = Field(description="The amount for each `per`.")
+
+
+class BudgetItem(Wire):
+    """How much money each of those who are told apart by `by` may spend."""
+
+    name: ItemName = Field(description="Name of the budget, unique in its policy.")
+    by: ListOf[Part] = Field(
+        default=(),
+        description="What has a budget of its own: consumer, model, provider, host, attribute:NAME,"
+        " header:NAME. Default: nothing, all share one.",
+    )
+    when: ListOf[RouteMatch] = Field(
+        default=(), description="The requests whose cost counts. Default: all."
+    )
+    amount: Money = Field(
+        description="The amount for each `per`: a whole number, or a decimal one in quotes."
+        " Required."
+    )
+    currency: Currency = Field(
+        default="USD",
+        description="Currency (ISO 4217); costs in others are not counted. Default: USD.",
+    )
+    per: _Period = Field(
+        description="The time in which so much may be spent: day, week, month, quarter, year, or a"
+        " duration, which begins anew each time it has passed since 1970. Required."
+    )
+    time_zone: Annotated[str, AfterValidator(_check_zone)] | None = Field(
+        default=None, description="Time zone in which days begin. Default: UTC."
+    )
+    warn_at: ListOf[_Share] = Field(
+        default=(),
+        description="Parts of the amount, such as 0.8; when one is spent it is logged and told"
+        " observers, once in each `per`. Default: none.",
+    )
+    on_exceeded: Literal["deny", "warn", "fallback"] | None = Field(
+        default=None,
+        description="What happens when the amount is used up. deny: 429 until the next `per`; warn:"
+        " nothing but a decision of which observers are told; fallback: requests go to the rule's"
+        " next priority, and are denied where there is none. Default: deny.",
+    )
+    unpriced: Literal["allow", "deny"] | None = Field(
+        default=None,
+        description="Whether models without a price in the currency may be called. Default: allow.",
+    )
+    reserve: Literal["auto", "max", "none"] | None = Field(
+        default=None,
+        description="What is reserved before a call, at most a twentieth of the amount. max: what"
+        " the output that it allows would cost; auto: what earlier calls used; none: nothing."
+        " Default: max.",
+    )
+    overrides: ListOf[BudgetOverride] = Field(
+        default=(), description="Other amounts, the first that matches holds. Default: none."
+    )
+    on_missing: Literal["share", "deny", "skip"] | None = Field(
+        default=None,
+        description="What happens to requests without a value to count by. share: they share one"
+        " budget; deny: 403; skip: they are not counted. Default: share.",
+    )
+    on_store_failure: Literal["local", "allow", "deny"] | None = Field(
+        default=None,
+        description="What happens while the store is away. local: each process counts for itself;"
+        " allow: nothing is checked; deny: 503. What was spent is counted later. Default: local.",
+    )
+    trust_headers: bool = Field(
+        default=False,
+        description="Whether `by` may have headers, which a client can choose. Default: false.",
+    )
+    shadow: bool = Field(
+        default=False, description="Whether to count and tell, but refuse nobody. Default: false."
+    )
+
+    @model_validator(mode="after")
+    def _is_sensible(self) -> BudgetItem:
+        check_headers(self.by, are_trusted=self.trust_headers)
+        if self.time_zone is not None and not isinstance(self.per, str):
+            raise fault_at(("timeZone",), "needs a `per` of days: a duration begins at no day")
+        if self.shadow and self.on_exceeded is not None:
+            raise fault_at(("onExceeded",), "must not be together with shadow: nobody is refused")
+        return self
