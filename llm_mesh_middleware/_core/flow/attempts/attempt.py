@@ -38,6 +38,7 @@ from ...values.messages import ClientRequest, Deadline, Failure, ResponseHead, U
 from ...values.steps import Read, Send, Step, StepResult
 from ...values.summary import AnswerSummary
 from ..observer import Observation
+from .billing import charge_for
 from .retrying import retry_after_s
 
 __all__ = ["Attempt", "CallContext", "Outcome", "call_headers"]
@@ -209,17 +210,7 @@ class Attempt:
             return None
         if not prices and not observation.counts_all:
             return None
-        price = prices.find(self.model, summary.model)
-        amount = None if price is None else price.amount(summary.usage)
-        charge = Charge(
-            attempt=self.number,
-            provider=self.upstream.provider,
-            model=self.model or summary.model,
-            usage=summary.usage,
-            amount=amount,
-            currency=None if price is None or amount is None else price.currency,
-            is_listed=bool(prices),
-        )
+        charge = charge_for(self.upstream, self.number, self.model, summary.model, summary.usage)
         observation.charged(charge)
         return charge
 
