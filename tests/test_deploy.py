@@ -164,7 +164,7 @@ def test_the_manifests_of_the_mesh_validate() -> None:
     assert (result.exit_code, result.stdout) == (0, "")
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(DEPLOY)))
 def test_every_setting_that_is_named_exists(path: Path) -> None:
     fields = {f"LLM_MESH_{name.upper()}" for name in MeshSettings.model_fields}
 
