@@ -40,6 +40,7 @@ HERE_DOCUMENT = re.compile(
     r"<<-?\s*(['\"]?)(\w+)\1([^\n]*)\n.*?^\s*\2$", flags=re.DOTALL | re.MULTILINE
 )
 SEPARATORS = frozenset("();<>|&\n")
+NAMING = ("helm", "kubectl")  # what they are told is a name of something else
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ def mesh_commands(script: str) -> list[list[str]]:
         words[position + 1 :]
         for words in commands(script)
         for position, word in enumerate(words)
-        if Path(word).name == "llm-mesh"
+        if Path(word).name == "llm-mesh" and words[0] not in NAMING
     ]
 
 
@@ -341,6 +342,7 @@ def test_relative_links_lead_somewhere(document: Path) -> None:
         ("llm-mesh demo\n", [["demo"]]),
         ("# don't llm-mesh no\nA=1 B='2 3' llm-mesh serve -p 0 & # it\n", [["serve", "-p", "0"]]),
         ("llm-mesh demo # first\nllm-mesh schema", [["demo"], ["schema"]]),
+        ("helm install llm-mesh charts/llm-mesh\n", []),
         ("curl x | .venv/bin/llm-mesh schema > out.json\n", [["schema"]]),
         ("llm-mesh explain \\\n  -H 'a: b'\n", [["explain", "-H", "a: b"]]),
         ("cat > a.yaml <<'EOF'\nit's llm-mesh\nEOF\nllm-mesh demo\n", [["demo"]]),
