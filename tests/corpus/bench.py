@@ -24,7 +24,12 @@ from tests.corpus.responses import Case, Json
 ASKED: Json = {"model": "any", "messages": [{"role": "user", "content": "Hi"}]}
 # Hosts, by the form that the configuration makes their provider answer in.
 APIS = ["chat", "completions", "responses", "messages"]
-FORMS: dict[str, Json] = {"any": {}, "events": {"stream": True}, "json": {"stream": False}}
+FORMS: dict[str, Json] = {
+    "any": {},
+    "events": {"stream": True},
+    "json": {"stream": False},
+    "translated": {"apis": ["chat"]},
+}
 
 
 class Ends:

@@ -28,7 +28,8 @@ def judge_all(cases: Iterable[Case], judge: Callable[[Case], None]) -> None:
             judge(case)
         except Exception as exc:
             failed.append(f"{case.name}: {type(exc).__name__}: {str(exc)[:1500]}")
-    assert not failed, "\n".join(failed)
+    # Half a surrogate pair in a message would keep the report from being sent.
+    assert not failed, "\n".join(failed).encode("ascii", "backslashreplace").decode()
 
 
 def check_record(bench: Bench, case: Case) -> None:

@@ -17,7 +17,7 @@ from ..._core.values.summary import AnswerSummary
 from ..._core.values.usage import Usage
 from ..error_objects import tells_error
 from ..lenient import LenientDecoder
-from .usage import ChatUsage
+from .usage import ChatUsage, Groq
 
 __all__ = ["DONE", "ChatFacts", "ChatFields", "lacks_choices", "read_fields", "without_usage"]
 
@@ -37,10 +37,6 @@ class _Choice(msgspec.Struct, gc=False):
     index: int | str | None = None
     finish_reason: object = None
     usage: ChatUsage | None = None  # Moonshot, in streams
-
-
-class _Groq(msgspec.Struct, gc=False):
-    usage: ChatUsage | None = None
 
 
 class _Facts(msgspec.Struct, gc=False):
@@ -70,7 +66,7 @@ class ChatFields(_Facts, gc=False):
     type: str | None = None
     choices: list[_Choice] | None = None
     usage: ChatUsage | None = None
-    x_groq: _Groq | None = None
+    x_groq: Groq | None = None
     error: object = None
 
     @property
@@ -140,11 +136,20 @@ _NOTHING = frozenset((b"null", b"[]", b"{}", b'""'))
 
 
 class ChatFacts:
-    """How far a stream of chunks has come."""
+    """How far a stream of chunks has come.
 
-    __slots__ = ("_facts", "_open", "_reasons", "events", "has_failed", "is_done", "usage")
+    Args:
+        is_single: The request asked for one choice. Some providers count events with the index of
+            it, so every choice is that one.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = (
+        *("_facts", "_is_single", "_open", "_reasons"),
+        *("events", "has_failed", "is_done", "usage"),
+    )
+
+    def __init__(self, *, is_single: bool = False) -> None:
+        self._is_single = is_single
         self.usage: Usage | None = None
         self.events = 0
         self.is_done = False
@@ -188,6 +193,10 @@ class ChatFacts:
         self.events += count
         if deltas[-1].model:
             self._facts = deltas[-1]
+        if self._is_single:
+            if not self._reasons:
+                self._begin(0)
+            return True
         for delta in deltas:
             if (index := delta.choices[0].index) not in self._reasons:
                 self._begin(index)
@@ -198,7 +207,7 @@ class ChatFacts:
         if fields.id or fields.model:
             self._facts = fields
         for position, choice in enumerate(fields.choices or ()):
-            index = _index(choice.index, position)
+            index = 0 if self._is_single else _index(choice.index, position)
             if index not in self._reasons:
                 self._begin(index)
             if (reason := _reason(choice.finish_reason)) is not None:

@@ -17,7 +17,7 @@ from .bridge import (
     completion_to_events,
     events_to_completion,
 )
-from .facts import ChatFields, without_usage
+from .facts import ChatFacts, ChatFields, without_usage
 from .facts import read_fields as read_facts
 
 __all__ = ["CompletionTransformer"]
@@ -27,6 +27,7 @@ _REFUSALS = frozenset((400, 422))
 _ADDED = (b"stream_options", b"include_usage")
 
 _TRUE, _FALSE = raw(True), raw(False)
+_ONE = (b"1", b"null")
 
 
 class CompletionTransformer(SameTransformer):
@@ -100,7 +101,15 @@ class CompletionTransformer(SameTransformer):
             strip_usage=without_usage if self.added_usage else None,
             decoder=decoder,
             join=_joined if self._keeps_content else None,
+            facts=ChatFacts(is_single=_asks_one_choice(self._fields)),
         )
+
+
+def _asks_one_choice(fields: Fields) -> bool:
+    """Return whether there is one choice; text completions have one for each prompt of a list."""
+    if bytes(fields.get("n", b"1")) not in _ONE:
+        return False
+    return not bytes(fields.get("prompt", b"")).startswith(b"[")
 
 
 def _accepts_events(headers: Headers) -> bool:

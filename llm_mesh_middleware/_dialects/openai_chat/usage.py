@@ -8,7 +8,7 @@ from ..._core.values.usage import Usage
 from ..lenient import Count
 from ..token_details import InputDetails, OutputDetails, all_modalities, whole_output
 
-__all__ = ["ChatUsage"]
+__all__ = ["ChatUsage", "Groq"]
 
 
 class _InputDetails(InputDetails):
@@ -67,3 +67,9 @@ class ChatUsage(msgspec.Struct):
             reasoning,
             all_modalities(inputs, outputs),
         )
+
+
+class Groq(msgspec.Struct, gc=False):
+    """`x_groq`, which holds the counts of a stream."""
+
+    usage: ChatUsage | None = None

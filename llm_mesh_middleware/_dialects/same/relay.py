@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..._core.dialect import Dialect, EventKind, UpstreamOptions, WholeAnswer
+from ..._core.dialect import Dialect, EventKind, FactReader, UpstreamOptions, WholeAnswer
 from ..._core.http.decoding import DecodingError, StreamDecoder
 from ..._core.http.sse import (
     EventCutter,
@@ -74,6 +74,7 @@ class EventRelay:
         strip_usage: Callable[[bytes], bytes] | None = None,
         decoder: StreamDecoder | None = None,
         join: Callable[[bytes], bytes | None] | None = None,
+        facts: FactReader | None = None,
     ) -> None:
         """Relay one stream.
 
@@ -85,6 +86,7 @@ class EventRelay:
                 ask for; what is left is passed on.
             decoder: Turns the bytes into events, where they are compressed or framed.
             join: Makes a whole response of events, for a record of its content.
+            facts: Reads the events' facts, where the request says more of them than the dialect.
         """
         self._upstream = upstream
         self._dialect = dialect
@@ -95,7 +97,7 @@ class EventRelay:
         self._kept: list[bytes] | None = [] if join is not None else None
         self._may_keep = _MAX_KEPT_BYTES
         self._cutter = EventCutter(_MAX_EVENT_BYTES)
-        self._facts = dialect.facts()
+        self._facts = dialect.facts() if facts is None else facts
         self._was_dropped = False
         self.has_event = False
         self.is_over = False

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ..._core.conversation.answer import Delta, End
 from ..._core.http.sse import EventCutter, EventTooLong, event_data, event_name
 from ...exceptions import UpstreamProtocolError
+from .split_pairs import SplitPairs
 
 __all__ = ["ServerSentReader"]
 
@@ -22,12 +23,13 @@ class ServerSentReader:
     `close` is called at the end of the bytes: it adds what the dialect allows to be left unsaid.
     """
 
-    __slots__ = ("_close", "_cutter", "_read")
+    __slots__ = ("_close", "_cutter", "_join", "_read")
 
     def __init__(self, read: ReadEvent, close: Callable[[list[Delta]], None]) -> None:
         self._read = read
         self._close = close
         self._cutter = EventCutter(_MAX_EVENT_BYTES)
+        self._join = SplitPairs().join
 
     def feed(self, data: bytes) -> list[Delta]:
         """Return the deltas that `data` completes.
@@ -39,7 +41,7 @@ class ServerSentReader:
         try:
             for event in self._cutter.feed(data):
                 if said := event_data(event):
-                    self._read(said, event_name(event), deltas)
+                    self._read(self._join(said), event_name(event), deltas)
         except EventTooLong:
             raise UpstreamProtocolError(
                 f"sent an event of more than {_MAX_EVENT_BYTES} bytes"
@@ -52,7 +54,7 @@ class ServerSentReader:
         rest = self._cutter.rest()
         if rest and (said := event_data(rest)):
             try:
-                self._read(said, event_name(rest), deltas)
+                self._read(self._join(said), event_name(rest), deltas)
             except UpstreamProtocolError:
                 deltas.clear()
         if not (deltas and isinstance(deltas[-1], End)):

@@ -16,7 +16,9 @@ from ....exceptions import UpstreamProtocolError
 from ...lenient import LenientDecoder
 from ...translation.proofs import seal
 from ...translation.texts import arguments_of, custom_input, custom_names, without_none
-from ..usage import ChatUsage
+from ..usage import ChatUsage, Groq
+from .calls import FunctionPiece
+from .said import Said
 
 __all__ = [
     "WORDS",
@@ -44,14 +46,9 @@ WORDS: dict[FinishReason, str] = {
 }
 
 
-class _Function(msgspec.Struct):
-    name: str | None = None
-    arguments: str | None = None
-
-
 class _Call(msgspec.Struct):
     id: str | None = None
-    function: _Function | None = None
+    function: FunctionPiece | None = None
 
 
 class _URLCitation(msgspec.Struct):
@@ -63,18 +60,15 @@ class _Annotation(msgspec.Struct):
     url_citation: _URLCitation | None = None
 
 
-class _Message(msgspec.Struct):
-    content: str | None = None
-    refusal: str | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
+class _Message(Said):
     tool_calls: list[_Call] | None = None
     annotations: list[_Annotation] | None = None
 
 
 class _Choice(msgspec.Struct):
     message: _Message | None = None
-    finish_reason: str | None = None
+    finish_reason: object = None
+    usage: ChatUsage | None = None  # Moonshot
 
 
 class _Completion(msgspec.Struct):
@@ -84,16 +78,17 @@ class _Completion(msgspec.Struct):
     service_tier: str | None = None
     choices: list[_Choice] | None = None
     usage: ChatUsage | None = None
+    x_groq: Groq | None = None
 
 
 _decode = LenientDecoder(_Completion)
 
 
-def finish_of(reason: str | None, *, has_calls: bool) -> FinishReason | None:
-    """Return why the answer ended; several servers say `stop` for a call."""
+def finish_of(reason: object, *, has_calls: bool) -> FinishReason | None:
+    """Return why the answer ended; several servers say `stop` for a call, or what is no text."""
     if not reason:
         return None
-    finish = _FINISHES.get(reason, "stop")
+    finish = _FINISHES.get(reason, "stop") if isinstance(reason, str) else "stop"
     return "tool_calls" if has_calls and finish == "stop" else finish
 
 
@@ -117,23 +112,33 @@ def read_answer(body: bytes, stamp: Stamp) -> Answer:
         model=completion.model or "",
         parts=parts,
         finish=finish,
-        usage=None if completion.usage is None else completion.usage.counted(),
+        usage=_counted(completion, choice),
         created=completion.created,
         service_tier=completion.service_tier,
     )
 
 
+def _counted(completion: _Completion, choice: _Choice) -> Usage | None:
+    """Return the token counts; the later of two places counts."""
+    counted: Usage | None = None
+    groq = completion.x_groq.usage if completion.x_groq is not None else None
+    for usage in (choice.usage, groq, completion.usage):
+        if usage is not None and (given := usage.counted()) is not None:
+            counted = given.after(counted)
+    return counted
+
+
 def _parts(message: _Message, stamp: Stamp) -> Iterator[Part]:
-    if thought := message.reasoning_content or message.reasoning:
+    if thought := message.thought:
         yield Reasoning(thought)
-    if message.content:
-        yield Text(message.content, citations=tuple(_citations(message)))
+    if text := message.text:
+        yield Text(text, citations=tuple(_citations(message)))
     if message.refusal:
         yield Refusal(message.refusal)
     for number, call in enumerate(message.tool_calls or ()):
         if call.function is not None and call.function.name:
             id = call.id or stamp.id("call_", number)
-            yield ToolCall(id, call.function.name, call.function.arguments or "{}")
+            yield ToolCall(id, call.function.name, call.function.text or "{}")
 
 
 def _citations(message: _Message) -> Iterator[Citation]:

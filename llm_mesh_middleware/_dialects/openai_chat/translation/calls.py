@@ -8,8 +8,9 @@ from __future__ import annotations
 import msgspec
 
 from ....exceptions import UpstreamProtocolError
+from .said import Arguments, arguments_text
 
-__all__ = ["CallPiece", "OpenCall", "OpenCalls"]
+__all__ = ["CallPiece", "FunctionPiece", "OpenCall", "OpenCalls"]
 
 _MAX_CALLS = 512
 
@@ -18,7 +19,12 @@ class FunctionPiece(msgspec.Struct, gc=False):
     """The part of a function's call."""
 
     name: str | None = None
-    arguments: str | None = None
+    arguments: Arguments | None = None
+
+    @property
+    def text(self) -> str:
+        """The arguments' JSON, or the part of it."""
+        return arguments_text(self.arguments)
 
 
 class CallPiece(msgspec.Struct, gc=False):
@@ -64,7 +70,7 @@ class OpenCalls:
         """Return the call that a piece, at a position in its chunk, belongs to."""
         id, index, function = piece.id or "", piece.index, piece.function
         name = (function and function.name) or ""
-        arguments = (function and function.arguments) or ""
+        arguments = "" if function is None else function.text
         call = self._find(id, index, name, arguments, position)
         if call is None:
             if len(self.all) >= _MAX_CALLS:

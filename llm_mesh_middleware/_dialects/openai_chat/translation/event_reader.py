@@ -30,27 +30,23 @@ from ...error_objects import tells_error
 from ...lenient import LenientDecoder
 from ...translation.events import ServerSentReader
 from ...translation.faults import fault_of
-from ..usage import ChatUsage
+from ..usage import ChatUsage, Groq
 from .answers import finish_of
 from .calls import CallPiece, OpenCall, OpenCalls
+from .said import Said
 
 __all__ = ["event_reader"]
 
 _DONE = b"[DONE]"
 
 
-class _Delta(msgspec.Struct, gc=False):
-    content: str | None = None
-    refusal: str | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
+class _Delta(Said, gc=False):
     tool_calls: list[CallPiece] | None = None
 
 
 class _Choice(msgspec.Struct, gc=False):
-    index: int | None = None
     delta: _Delta | None = None
-    finish_reason: str | None = None
+    finish_reason: object = None
     usage: ChatUsage | None = None  # Moonshot
 
 
@@ -60,6 +56,7 @@ class _Chunk(msgspec.Struct, gc=False):
     type: str | None = None
     choices: list[_Choice] | None = None
     usage: ChatUsage | None = None
+    x_groq: Groq | None = None
     error: object = None
 
 
@@ -72,7 +69,7 @@ class _ChunkReader:
         self._has_started = False
         self._is_over = False
         self._calls = OpenCalls()
-        self._reason: str | None = None
+        self._reason: object = None
 
     def read(self, data: bytes, name: bytes, deltas: list[Delta]) -> None:
         """Add the deltas of one event."""
@@ -93,11 +90,12 @@ class _ChunkReader:
         if not self._has_started and (chunk.id or chunk.choices):
             self._has_started = True
             deltas.append(Start(chunk.id or "", chunk.model or ""))
-        for choice in chunk.choices or ():
-            if not choice.index:
-                self._read_choice(choice, deltas)
-        if chunk.usage is not None and (usage := chunk.usage.counted()) is not None:
-            deltas.append(usage)
+        if chunk.choices:
+            # One choice was asked for: whatever its index, which may count events, it is that one.
+            self._read_choice(chunk.choices[0], deltas)
+        if chunk.x_groq is not None:
+            _count(chunk.x_groq.usage, deltas)
+        _count(chunk.usage, deltas)
 
     def close(self, deltas: list[Delta]) -> None:
         """Add the end, if the stream has said why it ends."""
@@ -113,23 +111,22 @@ class _ChunkReader:
     def _read_choice(self, choice: _Choice, deltas: list[Delta]) -> None:
         delta = choice.delta
         if delta is not None:
-            if thought := delta.reasoning_content or delta.reasoning:
+            if thought := delta.thought:
                 deltas.append(ReasoningDelta(thought))
-            if delta.content:
-                deltas.append(TextDelta(delta.content))
+            if text := delta.text:
+                deltas.append(TextDelta(text))
             if delta.refusal:
                 deltas.append(RefusalDelta(delta.refusal))
             for position, piece in enumerate(delta.tool_calls or ()):
                 self._read_call(piece, position, deltas)
         self._reason = choice.finish_reason or self._reason
-        if choice.usage is not None and (usage := choice.usage.counted()) is not None:
-            deltas.append(usage)
+        _count(choice.usage, deltas)
 
     def _read_call(self, piece: CallPiece, position: int, deltas: list[Delta]) -> None:
         call = self._calls.take(piece, position)
         if not call.is_started and call.id and call.name:
             self._start_call(call, deltas)
-        arguments = piece.function.arguments if piece.function is not None else None
+        arguments = piece.function.text if piece.function is not None else ""
         if not arguments:
             return
         if call.is_started:
@@ -145,6 +142,11 @@ class _ChunkReader:
         deltas.append(ToolStart(call.key, id, call.name))
         if call.held:
             deltas.append(ToolArguments(call.key, "".join(call.held)))
+
+
+def _count(usage: ChatUsage | None, deltas: list[Delta]) -> None:
+    if usage is not None and (counted := usage.counted()) is not None:
+        deltas.append(counted)
 
 
 def event_reader(stamp: Stamp) -> ServerSentReader:

@@ -1,0 +1,75 @@
+"""The texts of a message or of a delta, in whichever members a provider sends them.
+
+member                                text         thought
+content: "..."                        content
+content: [{type: text, text}]         text
+content: [{type: thinking, ...}]                   text or thinking, however deep    Mistral
+reasoning_content, reasoning                       the first that there is
+reasoning_details: [{text | summary}]              where there is neither            OpenRouter
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["Arguments", "Said", "arguments_text"]
+
+# An object instead of its JSON is a call that came whole.
+Arguments = str | dict[str, object]
+
+
+class _Part(msgspec.Struct, gc=False):
+    type: str | None = None
+    text: str | None = None
+    thinking: str | list[_Part] | None = None
+
+    @property
+    def is_thought(self) -> bool:
+        return self.type == "thinking"
+
+
+class _Detail(msgspec.Struct, gc=False):
+    text: str | None = None
+    summary: str | None = None
+
+
+class Said(msgspec.Struct, gc=False):
+    """What every message and every delta may have."""
+
+    content: str | list[_Part] | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    reasoning_details: list[_Detail] | None = None
+
+    @property
+    def text(self) -> str:
+        """The text for the reader."""
+        content = self.content
+        if isinstance(content, list):
+            return "".join([part.text or "" for part in content if not part.is_thought])
+        return content or ""
+
+    @property
+    def thought(self) -> str:
+        """The text of the reasoning."""
+        said = self.reasoning_content or self.reasoning or ""
+        if not said and self.reasoning_details:
+            said = "".join([d.text or d.summary or "" for d in self.reasoning_details])
+        if isinstance(self.content, list):
+            return _texts([part for part in self.content if part.is_thought]) + said
+        return said
+
+
+def _texts(parts: list[_Part]) -> str:
+    said = ""
+    for part in parts:
+        thinking = part.thinking
+        inner = _texts(thinking) if isinstance(thinking, list) else thinking
+        said += inner or part.text or ""
+    return said
+
+
+def arguments_text(given: Arguments | None) -> str:
+    """Return the JSON of a call's arguments."""
+    return msgspec.json.encode(given).decode() if isinstance(given, dict) else given or ""
