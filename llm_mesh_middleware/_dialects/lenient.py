@@ -12,6 +12,7 @@ bytes -> typed decoder ----------------------------------> members     nearly al
 from __future__ import annotations
 
 import contextlib
+import json
 from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin
 
 import msgspec
@@ -73,6 +74,8 @@ def _read(kind: Any, value: object) -> object:
     Raises:
         msgspec.ValidationError: It is none of them.
     """
+    if kind is msgspec.Raw:  # escapes keep halves of surrogate pairs
+        return msgspec.Raw(json.dumps(value).encode())
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     elif isinstance(value, str):  # a lone half of a surrogate pair cannot be encoded later

@@ -29,6 +29,7 @@ FORMS: dict[str, Json] = {
     "events": {"stream": True},
     "json": {"stream": False},
     "translated": {"apis": ["chat"]},
+    "messages": {"apis": ["messages"]},
 }
 
 

@@ -13,7 +13,7 @@ from ..._core.conversation.writing import Stamp
 from ..._core.values.headers import Headers
 from ..._core.values.usage import Usage
 from ...exceptions import UpstreamProtocolError
-from ..lenient import Count
+from ..lenient import Count, LenientDecoder
 from ..objects import read_object
 
 __all__ = ["LETTER", "ConverseUsage", "fault", "finish_of", "read_answer", "read_fault"]
@@ -113,7 +113,7 @@ class _Answer(msgspec.Struct, rename="camel"):
     usage: ConverseUsage | None = None
 
 
-_decode = msgspec.json.Decoder(_Answer).decode
+_decode = LenientDecoder(_Answer)
 
 
 def read_answer(body: bytes, stamp: Stamp) -> Answer:
@@ -122,11 +122,8 @@ def read_answer(body: bytes, stamp: Stamp) -> Answer:
     Raises:
         UpstreamProtocolError: It is no answer, or the model's output was malformed.
     """
-    try:
-        answer = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        answer = _Answer()
-    if answer.output is None or answer.output.message is None:
+    answer = _decode(body)
+    if answer is None or answer.output is None or answer.output.message is None:
         raise UpstreamProtocolError("answered without a message")
     parts = tuple(_parts(answer.output.message.content, stamp))
     has_calls = any(isinstance(part, ToolCall) for part in parts)

@@ -22,6 +22,7 @@ from ...._core.conversation.request import Conversation
 from ...._core.conversation.writing import Stamp
 from ...._core.values.usage import Usage
 from ....exceptions import UpstreamProtocolError
+from ...lenient import LenientDecoder
 from ...translation.proofs import seal
 from ...translation.texts import arguments_of, json_object
 from ..usage import MessageUsage
@@ -89,7 +90,7 @@ class _Message(msgspec.Struct):
     usage: MessageUsage | None = None
 
 
-_decode = msgspec.json.Decoder(_Message).decode
+_decode = LenientDecoder(_Message)
 
 
 def read_answer(body: bytes, stamp: Stamp) -> Answer:
@@ -98,11 +99,8 @@ def read_answer(body: bytes, stamp: Stamp) -> Answer:
     Raises:
         UpstreamProtocolError: It is no message.
     """
-    try:
-        message = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise UpstreamProtocolError("answered without a message") from None
-    if message.content is None:
+    message = _decode(body)
+    if message is None or message.content is None:
         raise UpstreamProtocolError("answered without a message")
     parts = tuple(_parts(message.content, stamp))
     finish = FINISHES.get(message.stop_reason or "", "stop")

@@ -14,6 +14,7 @@ from ...._core.conversation.parts import Proof, Reasoning, Refusal, Text, ToolCa
 from ...._core.conversation.request import Conversation
 from ...._core.conversation.writing import Stamp
 from ....exceptions import UpstreamProtocolError
+from ...lenient import LenientDecoder
 from ...translation.texts import arguments_of, json_object
 from ..errors import error_object
 from ..usage import write_usage
@@ -54,7 +55,7 @@ _WORDS: dict[FinishReason, str] = {
 # A status that only one vendor has, and what it is elsewhere.
 _OVERLOADED, _UNAVAILABLE = 529, 503
 
-_decode = msgspec.json.Decoder(Response).decode
+_decode = LenientDecoder(Response)
 
 
 def finish_of(reason: str, *, has_calls: bool) -> FinishReason:
@@ -75,10 +76,9 @@ def read_answer(body: bytes, stamp: Stamp) -> Answer:
     Raises:
         UpstreamProtocolError: It is no answer, or the model's output was malformed.
     """
-    try:
-        response = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise UpstreamProtocolError("answered without generated content") from None
+    response = _decode(body)
+    if response is None:
+        raise UpstreamProtocolError("answered without generated content")
     usage = response.usage_metadata
     answer = Answer(
         id=response.response_id or "",
