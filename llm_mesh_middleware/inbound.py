@@ -88,13 +88,14 @@ class Inbound(Generic[Native]):
         """Store an adapter's options; nothing is read yet.
 
         `has_attributes` says whether `attributes` is among them: it is asked for each request of
-        the application.
+        the application. `has_callables` says whether any callable needs the framework's request.
         """
         self._options = options
         self._mesh = options.get("mesh")
         self._attributes = Callback.of(options.get("attributes"), "attributes")
         self._authorize = Decision.of(options.get("authorize"), "authorize")
         self.has_attributes = self._attributes is not None
+        self.has_callables = self.has_attributes or self._authorize is not None
         self._entrance: Entrance | None = None
         self._lock = ForkLock()
 

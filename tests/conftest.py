@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from socketserver import ThreadingMixIn
-from typing import Literal
+from typing import Any, Literal
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.validate import validator
 
@@ -24,7 +24,9 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config as HypercornConfig
 
 import llm_mesh_middleware.cli
-from llm_mesh_middleware import LLMMeshWSGIMiddleware, MeshSettings
+from llm_mesh_middleware import LLMMeshMiddleware, LLMMeshWSGIMiddleware, MeshSettings
+from llm_mesh_middleware.cli.serving.direct import Direct, Sidecar
+from llm_mesh_middleware.cli.serving.http import SidecarProtocol
 from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream
 from tests.canaries import canary
 from tests.canaries import pytest_runtest_makereport as search_for_canaries
@@ -47,10 +49,14 @@ def slow(*cases: object) -> list[object]:
     return [pytest.param(*case, marks=pytest.mark.slow) for case in every]
 
 
-SERVERS = ("uvicorn-httptools", *slow("uvicorn-uvloop", "uvicorn-h11", "hypercorn"))
+SERVERS = (
+    "uvicorn-httptools",
+    "serve",
+    *slow("serve-uvloop", "uvicorn-uvloop", "uvicorn-h11", "hypercorn"),
+)
 WSGI_SERVERS = ("wsgiref",)
 Serve = Callable[..., int]
-Http = Literal["h11", "httptools"]
+Http = Literal["h11", "httptools"] | type[SidecarProtocol]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -160,7 +166,10 @@ class _Uvicorn(uvicorn.Server):
         self._loop.call_soon_threadsafe(self._ending.set)
 
 
+# `serve` is the server of `llm-mesh serve`, with its direct way into the mesh.
 _UVICORNS: dict[str, tuple[Callable[[], asyncio.AbstractEventLoop], Http]] = {
+    "serve": (asyncio.new_event_loop, SidecarProtocol),
+    "serve-uvloop": (uvloop.new_event_loop, SidecarProtocol),
     "uvicorn-h11": (asyncio.new_event_loop, "h11"),
     "uvicorn-httptools": (asyncio.new_event_loop, "httptools"),
     "uvicorn-uvloop": (uvloop.new_event_loop, "httptools"),
@@ -170,7 +179,12 @@ _UVICORNS: dict[str, tuple[Callable[[], asyncio.AbstractEventLoop], Http]] = {
 @contextmanager
 def _uvicorn(app: object, name: str) -> Iterator[int]:
     loop, http = _UVICORNS[name]
-    server = _Uvicorn(uvicorn.Config(app, port=0, log_level="critical", http=http))
+    options: dict[str, Any] = {}
+    if http is SidecarProtocol:
+        options = {"interface": "asgi3", "proxy_headers": False}  # what `serve` sets
+        app = Sidecar(app, Direct(app)) if isinstance(app, LLMMeshMiddleware) else app
+    config = uvicorn.Config(app, port=0, log_level="critical", http=http, **options)  # type: ignore[arg-type]
+    server = _Uvicorn(config)
     started = threading.Event()
 
     async def run() -> None:

@@ -7,7 +7,7 @@ from ..exceptions import ClientDisconnected, RequestTimeout
 from ..inbound import too_large
 from .protocol import Receive
 
-__all__ = ["GONE", "read_body"]
+__all__ = ["GONE", "read_body", "too_late"]
 
 GONE = "the client went away"
 
@@ -25,8 +25,12 @@ async def read_body(receive: Receive, *, max_bytes: int, timeout_s: float) -> by
     try:
         return await within(timeout_s, _read(receive, max_bytes))
     except TimeoutError:
-        message = "the body did not arrive in time"
-        raise RequestTimeout(message, headers={"connection": "close"}) from None
+        raise too_late() from None
+
+
+def too_late() -> RequestTimeout:
+    """Return the error for a body that is not there in time."""
+    return RequestTimeout("the body did not arrive in time", headers={"connection": "close"})
 
 
 async def _read(receive: Receive, max_bytes: int) -> bytes:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Unpack
 
 from .._engine.tasks.interrupt import Interrupt
 from ..exceptions import ConfigError, ServerShutdown
-from ..inbound import AdapterOptions, Inbound
+from ..inbound import AdapterOptions, Addressed, ClientRequest, Inbound
 from ..mesh import Mesh
-from ._responder import Responder
+from ._client import ASGIClient
+from ._responder import ReplyClient, Responder
 from .lifespan import Lifespan
 from .protocol import ASGIApp, Receive, Scope, Send
-from .scope import address_scope
+from .scope import address_scope, request_of
 
 __all__ = ["LLMMeshMiddleware"]
 
@@ -74,8 +76,25 @@ class LLMMeshMiddleware:
         elif kind == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "no WebSocket here"})
         else:
-            responder = Responder(inbound, addressed, scope, receive, send, self._interrupts)
-            await responder.respond()
+            client = ASGIClient(scope, receive, send, limit_s=inbound.mesh.settings.request_timeout)
+            await self._respond(addressed, request_of(addressed, scope, scope), client)
+
+    @property
+    def _needs_scope(self) -> bool:
+        """Whether a callable of the application is asked about requests."""
+        return self._inbound.has_callables
+
+    def _respond(
+        self, addressed: Addressed, request: ClientRequest, client: ReplyClient
+    ) -> Awaitable[None]:
+        """Serve a request that a server has read itself.
+
+        Args:
+            addressed: the virtual host that it addresses.
+            request: what is known of it before its body is read.
+            client: gives the body, and takes the reply.
+        """
+        return Responder(self._inbound, addressed, client, self._interrupts).respond(request)
 
     def interrupt(self) -> None:
         """End running requests: a stream with an `error` event, anything else with 503.

@@ -66,6 +66,12 @@ def main() -> None:
     help="Format of the access log.",
 )
 @click.option(
+    "--access-log/--no-access-log",
+    default=True,
+    show_default=True,
+    help="Whether each call is logged in a line of its own.",
+)
+@click.option(
     "--limit-connections",
     default=10_000,
     show_default=True,
@@ -97,6 +103,7 @@ def serve(
     workers: int,
     grace: float,
     log_format: str,
+    access_log: bool,
     limit_connections: int,
     view: tuple[str, int] | None,
     view_hosts: tuple[str, ...],
@@ -123,6 +130,7 @@ def serve(
         workers=workers,
         grace=grace,
         log_format=log_format,
+        access_log=access_log,
         limit_connections=limit_connections,
         view=view,
         view_hosts=view_hosts,

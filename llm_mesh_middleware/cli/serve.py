@@ -19,23 +19,25 @@ import msgspec
 import uvicorn
 
 from .._schema.wording import suggest
-from .._telemetry.records.access_log import JSONFormatter, LineFormatter
+from .._telemetry.records.access_log import JSONFormatter, LineFormatter, access_logger
 from .._telemetry.setup import NO_METRICS, setup_telemetry
 from ..asgi import ASGIApp, LLMMeshMiddleware
 from ..exceptions import ConfigError, Problem
 from ..mesh import Mesh
 from ..settings import KUBERNETES, MeshSettings, load_settings
 from ..validation import validate
+from .serving.direct import Direct, Sidecar
 from .serving.exposure import warn_if_exposed
+from .serving.http import SidecarProtocol
 from .serving.origins import OriginGuard
 from .serving.own_app import OwnApp
-from .serving.protocol import SidecarProtocol
 from .serving.signals import MARGIN_S, Supervisor, ignore_hangup
 
 __all__ = ["create_app", "run"]
 
 # From the command to its workers.
 _LOG_FORMAT = "_LLM_MESH_LOG_FORMAT"
+_NO_ACCESS_LOG = "_LLM_MESH_NO_ACCESS_LOG"
 _GRACE = "_LLM_MESH_GRACE"
 _VIEW = "_LLM_MESH_VIEW"
 
@@ -49,6 +51,7 @@ def run(
     grace: float,
     log_format: str,
     limit_connections: int,
+    access_log: bool = True,
     view: tuple[str, int] | None = None,
     view_hosts: tuple[str, ...] = (),
     view_trace_url: str | None = None,
@@ -63,6 +66,8 @@ def run(
         os.environ["LLM_MESH_CONFIG"] = json.dumps(config)  # workers read it from there
     os.environ[_LOG_FORMAT] = log_format
     os.environ[_GRACE] = str(grace)
+    if not access_log:
+        os.environ[_NO_ACCESS_LOG] = "1"
     settings = load_settings()
     if not settings.config:
         raise click.UsageError("there is nothing to serve: give --config or set LLM_MESH_CONFIG")
@@ -132,19 +137,23 @@ def create_app() -> ASGIApp:
     grace_s = float(os.environ.get(_GRACE, "0"))
     own = OwnApp(end_telemetry, grace_s=grace_s, default_host=settings.default_host)
     own.middleware = LLMMeshMiddleware(own, settings=settings)
-    app = OriginGuard(own.middleware, settings.origins)
-    if _VIEW not in os.environ:
-        return app
-    from .serving.view_listener import ViewListener, ViewOptions
+    app: ASGIApp = OriginGuard(own.middleware, settings.origins)
+    view_port = None
+    if _VIEW in os.environ:
+        from .serving.view_listener import ViewListener, ViewOptions
 
-    options = msgspec.json.decode(os.environ[_VIEW], type=ViewOptions)
-    return ViewListener(app, own.middleware, options)
+        options = msgspec.json.decode(os.environ[_VIEW], type=ViewOptions)
+        app, view_port = ViewListener(app, own.middleware, options), options.port
+    direct = Direct(own.middleware, default_host=settings.default_host, view_port=view_port)
+    return Sidecar(app, direct)
 
 
 def _log_calls(log_format: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JSONFormatter() if log_format == "json" else LineFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    if _NO_ACCESS_LOG in os.environ:
+        access_logger.setLevel(logging.WARNING)
 
 
 def _check_config(settings: MeshSettings) -> None:

@@ -10,14 +10,15 @@ import pytest
 from llm_mesh_middleware.testing import FakeUpstream
 from tests.adapters.meshes import OWN_ANSWER
 from tests.adapters.wire import CHAT, Client, Connect, Response, request_bytes
-from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, DEMO, Providers
+from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, DEMO, Providers, slow
 
 MeshOn = Callable[..., int]
 
 ANSWER = "You said: Good morning to you"
 
 # uvicorn with httptools passes on the path of an absolute target and nothing else of it.
-SHOWS_TARGET = ("uvicorn-h11", "hypercorn")
+SHOWS_TARGET = ("uvicorn-h11", "hypercorn", "serve")
+HAS_SOCKETS = ("uvicorn-httptools", *slow("uvicorn-h11", "hypercorn"))
 
 
 @pytest.fixture
@@ -249,6 +250,7 @@ def upgrade(host: str, target: str = "/v1/chat/completions") -> bytes:
     return "\r\n".join([*lines, "", ""]).encode()
 
 
+@pytest.mark.parametrize("server", HAS_SOCKETS)
 @pytest.mark.parametrize("host", [DASHSCOPE, f"{DASHSCOPE.upper()}:80", DEMO])
 def test_a_web_socket_on_a_virtual_host_is_refused(
     client: Client, providers: Providers, host: str
@@ -259,6 +261,7 @@ def test_a_web_socket_on_a_virtual_host_is_refused(
     assert not providers.requests
 
 
+@pytest.mark.parametrize("server", HAS_SOCKETS)
 def test_the_applications_own_sockets_work(client: Client) -> None:
     client.send(upgrade("app.example"))
     assert client.read_head().status == 101

@@ -122,6 +122,7 @@ async def test_each_half_has_its_own_key_path_model_and_form(
 @pytest.mark.parametrize(
     ("server", "count"),
     [
+        ("serve", 200),
         ("uvicorn-httptools", 200),
         *slow(("uvicorn-uvloop", 200), ("uvicorn-h11", 50), ("hypercorn", 50)),
     ],

@@ -46,6 +46,16 @@ CONTENDERS: Mapping[str, Contender] = {
     "mesh": Contender(f"{_APPS}.mesh:make", budgets={"unary": 1.5, "sse": 1.25}),
     "mesh-sdk": Contender(f"{_APPS}.mesh:make_observed", budgets={"unary": 2.0}),
     "mesh-everything": Contender(f"{_APPS}.mesh:make_with_everything"),
+    "serve": Contender(f"{_APPS}.sidecar:make", server="itself", budgets={"unary": 1.0}),
+    "serve-silent": Contender(
+        f"{_APPS}.sidecar:make", server="itself", options={"arguments": ("--no-access-log",)}
+    ),
+    "serve-sdk": Contender(
+        f"{_APPS}.sidecar:make",
+        server="itself",
+        options={"exports": True},
+        budgets={"unary": 1.5},
+    ),
     "mesh-httpx": Contender(
         f"{_APPS}.mesh:make", options={"upstream_client": "httpx"}, max_in_flight=64
     ),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -18,6 +21,8 @@ from tests.benchmarks.wire import Origin
 from tests.processes import ROOT, Process, clean_environment
 
 __all__ = ["Child", "Fleet"]
+
+_TRIES = 400
 
 
 class Child(Process):
@@ -64,6 +69,16 @@ class Child(Process):
         self._process.stdin.close()
 
 
+def _await_port(port: int) -> None:
+    """Wait until a server listens; one that is a command binds its port late."""
+    for _ in range(_TRIES):
+        with contextlib.suppress(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        time.sleep(0.05)
+    raise RuntimeError(f"nothing listens on port {port}")
+
+
 class Fleet:
     """The upstream, and the servers as they are needed; they live from first use to the end."""
 
@@ -92,11 +107,13 @@ class Fleet:
         if known is None:
             scheme = "https" if is_tls else "http"
             url = f"{scheme}://127.0.0.1:{self.upstream.facts['ports'][scheme]}"
-            origin = Origin(url, self._ca_file if is_tls else None)
+            sink = f"http://127.0.0.1:{self.upstream.facts['ports']['sink']}"
+            origin = Origin(url, self._ca_file if is_tls else None, sink)
             is_foreign = CONTENDERS[contender].is_foreign
             python = (self._foreign_python if is_foreign else None) or sys.executable
             child = Child("server", contender, json.dumps(asdict(origin)), python=python)
             known = self._servers[contender, is_tls] = self._stack.enter_context(child)
+            _await_port(known.facts["port"])
         return known
 
     def prepare(self, scenario: Scenario) -> None:

@@ -35,6 +35,7 @@ SCENARIOS = (
     Scenario("unary-1", "unary", 1, think_s=0.1),
     Scenario("unary-16", "unary", 16, think_s=0.1),
     Scenario("unary-16-nothink", "unary", 16),
+    Scenario("unary-32-nothink", "unary", 32),
     Scenario("unary-16-tls", "unary", 16, think_s=0.1, is_tls=True),
     Scenario("unary-16-200k", "unary", 16, think_s=0.1, body_bytes=200_000),
     Scenario("unary-64", "unary", 64, think_s=0.1),

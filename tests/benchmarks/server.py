@@ -55,7 +55,14 @@ def _serve_wsgi(app: Any, listener: socket.socket) -> None:
     waitress.serve(app, sockets=[listener], threads=64, channel_timeout=600, _quiet=True)
 
 
-_SERVERS = {"uvicorn": _serve_asgi, "waitress": _serve_wsgi}
+def _serve_itself(run: Any, listener: socket.socket) -> None:
+    """Let a contender that is a server itself listen at the port that was promised."""
+    port = listener.getsockname()[1]
+    listener.close()
+    run(port)
+
+
+_SERVERS = {"uvicorn": _serve_asgi, "waitress": _serve_wsgi, "itself": _serve_itself}
 
 
 def main() -> None:

@@ -140,6 +140,31 @@ class _Connection(asyncio.Protocol):
             self._next()
 
 
+class _Sink(asyncio.Protocol):
+    """Takes what is exported over OTLP/HTTP, and says that it was good."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._head = b""
+        self._left = 0
+
+    def data_received(self, data: bytes) -> None:
+        while data:
+            if not self._left:
+                self._head += data
+                head, mark, data = self._head.partition(b"\r\n\r\n")
+                if not mark:
+                    return
+                length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+                self._head, self._left = b"", int(length or 0)
+            taken = min(self._left, len(data))
+            self._left -= taken
+            data = data[taken:]
+            if not self._left:
+                self._transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+
 def _fault(head: bytes, fields: bytes, body: bytes) -> str | None:
     if not head.startswith(_REQUEST_LINE):
         return "the request line is not as configured"
@@ -169,6 +194,8 @@ async def _serve(ca_file: str) -> None:
             lambda: _Connection(behaviour), "127.0.0.1", 0, ssl=context, backlog=2048
         )
         ports[scheme] = server.sockets[0].getsockname()[1]
+    sink = await loop.create_server(_Sink, "127.0.0.1", 0)
+    ports["sink"] = sink.sockets[0].getsockname()[1]
 
     async def set_to(values: dict[str, float]) -> None:
         behaviour.set_to(

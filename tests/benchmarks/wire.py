@@ -36,10 +36,14 @@ ASKED_MODEL = "model-of-the-client"  # as long as MODEL: the bodies of all conte
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a contender finds the upstream; `ca_file` is None for plain HTTP."""
+    """Where a contender finds the upstream; `ca_file` is None for plain HTTP.
+
+    `sink` takes telemetry over OTLP and forgets it.
+    """
 
     url: str
     ca_file: str | None = None
+    sink: str = ""
 
 
 _ABOUT = {"id": "chatcmpl-0123456789", "created": 1767225600, "model": MODEL}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from llm_mesh_middleware.cli.serving.protocol import SidecarProtocol
+from llm_mesh_middleware.cli.serving.http import SidecarProtocol
 
 Connect = Callable[[], socket.socket]
 

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, ClassVar, Protocol
 
 from llm_mesh_middleware import LLMMeshMiddleware, LLMMeshWSGIMiddleware, Mesh
+from llm_mesh_middleware.cli.serving.direct import Direct
 from tests.conftest import running
 from tests.contract.calling import Caller, calling
 from tests.contract.outbound import OUTBOUND
@@ -38,9 +39,10 @@ class ASGI:
     """The ASGI middleware on uvicorn."""
 
     is_inbound = notices_at_once = True
+    server = "uvicorn-httptools"
 
     def __init__(self, stack: ExitStack) -> None:
-        self._port = stack.enter_context(running(self, "uvicorn-httptools"))
+        self._port = stack.enter_context(running(self, self.server))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -61,6 +63,17 @@ class ASGI:
 
     def application(self, mesh: Mesh, **words: Any) -> Any:
         return LLMMeshMiddleware(_asgi_app, mesh=mesh, **words)
+
+
+class Serve(ASGI):
+    """The server of `llm-mesh serve`, which hands plain requests to the mesh without a scope."""
+
+    server = "serve"
+
+    @property
+    def direct(self) -> Direct:
+        """The way into the mesh of the running test."""
+        return Direct(self._middleware)
 
 
 async def _asgi_app(scope: Any, receive: Any, send: Any) -> None:
@@ -121,6 +134,7 @@ class Flask(WSGI):
 
 ADAPTERS: Mapping[str, Callable[[ExitStack], Adapter]] = {
     "asgi": ASGI,
+    "asgi-serve": Serve,
     "wsgi": WSGI,
     "django-asgi": DjangoASGI,
     "django-wsgi": DjangoWSGI,

@@ -286,7 +286,7 @@ def test_a_client_that_reads_nothing_holds_the_provider_back(
 
 @pytest.mark.parametrize(
     ("server", "count"),
-    [("uvicorn-httptools", 100), ("wsgiref", 25), *slow(("uvicorn-httptools", 200))],
+    [("serve", 100), ("wsgiref", 25), *slow(("uvicorn-httptools", 100), ("serve", 200))],
 )
 async def test_many_streams_at_once_never_mix(
     mesh_on: MeshOn, providers: Providers, server: str, count: int

@@ -28,7 +28,7 @@ from tests.streams.conftest import Site, chat
 from tests.streams.serving import PLAIN, SECURE, Ends, mesh_app, start_uvicorn
 
 LIMIT_S = 0.1
-SERVERS = ("uvicorn-h11", "uvicorn-httptools", "uvicorn-uvloop", "hypercorn", "granian")
+SERVERS = ("uvicorn-h11", "uvicorn-httptools", "serve", "uvicorn-uvloop", "hypercorn", "granian")
 
 FIRST, *_, LAST, DONE = chat_stream(["Hel", "lo"])
 COUNTED = b"data: %s\n\n" % json.dumps({"choices": [], "usage": token_usage(9, 1)}).encode()

@@ -42,21 +42,18 @@ class EventCutter:
     """Cuts a stream into whole events, each with the empty line that ends it.
 
     Comments and empty lines between events are returned immediately, because they keep a silent
-    connection open. If two pieces split a CR LF, the LF is returned by itself.
+    connection open. If two pieces split a CR LF, the LF is returned by itself. `is_between` says
+    whether the next byte begins an event.
     """
 
-    __slots__ = ("_ended_in_cr", "_held", "_max_bytes", "_searched")
+    __slots__ = ("_ended_in_cr", "_held", "_max_bytes", "_searched", "is_between")
 
     def __init__(self, max_bytes: int) -> None:
         self._held = bytearray()
         self._searched = 0
         self._ended_in_cr = False
         self._max_bytes = max_bytes
-
-    @property
-    def is_between(self) -> bool:
-        """Return whether the next byte begins an event."""
-        return not (self._held or self._ended_in_cr)
+        self.is_between = True
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Return the events that `data` completes.
@@ -66,6 +63,7 @@ class EventCutter:
         """
         if not data:
             return
+        self.is_between = False
         if self._held:
             self._held += data
             if not self._has_end():
@@ -87,6 +85,8 @@ class EventCutter:
         if begin < size:
             self._held = bytearray(data[begin:])
             self._hold()
+        else:
+            self.is_between = not self._ended_in_cr
 
     def rest(self) -> bytes:
         """Return the bytes after the last whole event, and empty the cutter."""

@@ -15,9 +15,11 @@ from llm_mesh_middleware import (
 from tests.benchmarks.apps import bare
 from tests.benchmarks.wire import KEY, LLM_HOST, MODEL, PATH, PROVIDER_HOST, Origin
 
-__all__ = ["make", "make_observed", "make_with_everything", "make_wsgi"]
+__all__ = ["MANIFESTS", "make", "make_observed", "make_with_everything", "make_wsgi"]
 
 _PROVIDER = {
+    "apiVersion": "istio.alibabacloud.com/v1beta1",
+    "kind": "LLMProvider",
     "metadata": {"name": "provider"},
     "spec": {
         "host": PROVIDER_HOST,
@@ -26,6 +28,8 @@ _PROVIDER = {
     },
 }
 _ROUTE = {
+    "apiVersion": "istio.alibabacloud.com/v1beta1",
+    "kind": "LLMRoute",
     "metadata": {"name": "route"},
     "spec": {
         "host": LLM_HOST,
@@ -39,6 +43,9 @@ _ROUTE = {
         ],
     },
 }
+
+
+MANIFESTS = (_PROVIDER, _ROUTE)
 
 
 def make(origin: Origin, **settings: Any) -> LLMMeshMiddleware:

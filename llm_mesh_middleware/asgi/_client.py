@@ -1,0 +1,76 @@
+"""The client of one request, as an ASGI server speaks for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+
+from .._engine.tasks.interrupt import Interrupt
+from ..exceptions import ClientDisconnected
+from ..inbound import Reply
+from .body import GONE, read_body
+from .protocol import Receive, Scope, Send
+
+__all__ = ["ASGIClient"]
+
+
+class ASGIClient:
+    """Reads a request's body, then watches for the client's departure; sends the reply."""
+
+    __slots__ = ("_interrupt", "_limit_s", "_receive", "_scope", "_send", "_watch")
+
+    _interrupt: Interrupt
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, limit_s: float) -> None:
+        """`limit_s` is how long the body may take to arrive."""
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._limit_s = limit_s
+        self._watch: asyncio.Task[None] | None = None
+
+    def begin(self, interrupt: Interrupt) -> None:
+        """Fire `interrupt` if the client leaves after its request was read."""
+        self._interrupt = interrupt
+
+    def close(self) -> None:
+        """End the watch."""
+        if self._watch is not None:
+            self._watch.cancel()
+
+    async def aask(self, request: Any, until: float | None) -> bytes:
+        """Return the body, of at most `request` bytes; then watch the client."""
+        body = await read_body(self._receive, max_bytes=request, timeout_s=self._limit_s)
+        self._watch = self._interrupt.start_beside(self._watch_client())
+        return body
+
+    async def whole(self, reply: Reply) -> None:
+        """Send a reply whose body is bytes."""
+        await self.start(reply)
+        await self._send({"type": "http.response.body", "body": reply.body})
+
+    def start(self, reply: Reply) -> Awaitable[None]:
+        """Send a head."""
+        headers = reply.headers
+        if not self._scope["http_version"].startswith("1"):  # RFC 9113 8.2.2
+            headers = [field for field in headers if field[0] != b"connection"]
+        message = {"type": "http.response.start", "status": reply.status, "headers": headers}
+        return self._send(message)
+
+    def write(self, data: bytes) -> Awaitable[None]:
+        """Send a piece of a stream."""
+        return self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    def end(self, data: bytes) -> Awaitable[None]:
+        """Send the last piece."""
+        return self._send({"type": "http.response.body", "body": data})
+
+    async def _watch_client(self) -> None:
+        """Wait for the client to disconnect, the only message after the body."""
+        try:
+            while (await self._receive())["type"] != "http.disconnect":
+                pass
+        except OSError:
+            pass
+        self._interrupt.fire(ClientDisconnected(GONE))

@@ -1,0 +1,113 @@
+"""The sidecar's application, and the requests that need none of it.
+
+Nearly every request is for a virtual host, from a program, in origin form. The server hands it to
+the mesh as it was read, without a scope.
+
+    `%` or `#` in the target, absolute or authority form    the application
+    of a web page: has Origin or Sec-Fetch-Site             the application
+    not exactly one Host field                              the application
+    came in by the port of the view                         the application
+    no virtual host, and no default one                     the application
+    anything else                                           the mesh
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+
+import msgspec
+
+from ...asgi import ASGIApp, LLMMeshMiddleware, Receive, Scope, Send
+from ...asgi._responder import ReplyClient
+from ...inbound import Addressed, ClientRequest, Headers
+
+__all__ = ["Direct", "RequestHead", "Sidecar"]
+
+_OF_PAGES = frozenset((b"origin", b"sec-fetch-site"))
+
+
+class RequestHead(msgspec.Struct, frozen=True):
+    """A request's head as the server has parsed it; `port` is the one that it came in by."""
+
+    method: str
+    target: bytes
+    fields: list[tuple[bytes, bytes]]
+    http_version: str
+    scheme: str
+    peer: str | None
+    port: int | None
+
+
+class Direct:
+    """The way of plain requests into the mesh; the application's callables would need a scope."""
+
+    def __init__(
+        self,
+        middleware: LLMMeshMiddleware,
+        *,
+        default_host: str | None = None,
+        view_port: int | None = None,
+    ) -> None:
+        self._middleware = middleware
+        self._default_host = (default_host or "").encode()
+        self._view_port = view_port
+
+    @property
+    def body_limit_s(self) -> float:
+        """How long a body may take to arrive."""
+        return self._middleware.mesh.settings.request_timeout
+
+    def address(self, head: RequestHead) -> tuple[Addressed, ClientRequest] | None:
+        """Return what a request addresses, and the request; None if the application decides."""
+        target, fields = head.target, head.fields
+        if self._middleware._needs_scope:
+            return None
+        if target[:1] != b"/" or b"%" in target or b"#" in target or head.method == "CONNECT":
+            return None
+        headers = Headers(fields)
+        hosts = headers.get_all(b"host")
+        if len(hosts) != 1 or not _OF_PAGES.isdisjoint(headers.names()):
+            return None
+        if head.port is not None and head.port == self._view_port:
+            return None
+        mesh = self._middleware.mesh
+        path, _, query = target.decode("latin-1").partition("?")
+        host = mesh.find(hosts[0])
+        if host is None:
+            if not self._default_host or path == "/healthz":
+                return None
+            host = mesh.find(self._default_host)
+            if host is None:
+                return None
+            others = [field for field in fields if field[0] != b"host"]
+            headers = Headers([(b"host", self._default_host), *others])
+            hosts = (self._default_host,)
+        request = ClientRequest(
+            head.method,
+            path,
+            headers,
+            peer=head.peer,
+            http_version=head.http_version,
+            scheme=head.scheme,
+            is_inbound=True,
+            query=query,
+        )
+        return Addressed(host, hosts, None, path), request
+
+    def respond(
+        self, addressed: Addressed, request: ClientRequest, client: ReplyClient
+    ) -> Awaitable[None]:
+        """Serve a request that `address` has found."""
+        return self._middleware._respond(addressed, request, client)
+
+
+class Sidecar:
+    """An ASGI application with a direct way into its mesh, for a server that knows it."""
+
+    def __init__(self, app: ASGIApp, direct: Direct) -> None:
+        self._app = app
+        self.direct = direct
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Serve one connection scope (ASGI 3.0)."""
+        return self._app(scope, receive, send)

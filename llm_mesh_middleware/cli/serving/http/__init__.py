@@ -1,0 +1,16 @@
+"""HTTP/1.1 for `llm-mesh serve`: from a socket straight into the mesh.
+
+connection    parses, limits heads, starts one call after another
+  ├─ mesh_call    a request for a virtual host: no scope, no queue, no task beside its own
+  └─ app_call     everything else, through the ASGI application
+incoming      the body of a request, as far as it has arrived
+reply_writer  the bytes of a reply
+countdown     one timer for the limits of a connection
+refusals      replies to what cannot be read
+"""
+
+from __future__ import annotations
+
+from .connection import SidecarProtocol
+
+__all__ = ["SidecarProtocol"]

@@ -1,0 +1,365 @@
+"""One client connection of `llm-mesh serve`: HTTP/1.1 on httptools, with limits on heads.
+
+httptools takes a request head of any size for any time. Here each byte until the end of a head is
+counted before it is parsed:
+
+    state       ends with              limits
+    in a head   the empty line         64 KiB (431), 10 s (408; silence if nothing was sent)
+    in a body   the end of the body    those of the mesh, by `LLM_MESH_MAX_REQUEST_BYTES`
+    refused     1 s, or the client     what still arrives is dropped
+    idle        the next byte          5 s
+
+A connection on which 16 requests wait is closed at the next. One above `--limit-connections` is
+answered 503 and closed before anything of it is parsed.
+
+The server around it is uvicorn's: it listens, keeps `server_state`, and calls `shutdown`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections import deque
+from collections.abc import Awaitable
+from typing import Any
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from ...._mesh.seldom import Seldom
+from ..direct import Direct, RequestHead
+from .app_call import AppCall, scope_of
+from .countdown import Countdown
+from .incoming import IncomingBody
+from .mesh_call import MeshCall
+from .refusals import BUSY, FAILED, INVALID, TOO_LARGE, TOO_SLOW
+from .reply_writer import ReplyWriter
+
+__all__ = ["SidecarProtocol"]
+
+logger = logging.getLogger("llm_mesh_middleware")
+
+# Requests that wait on one connection for the reply to the first.
+_MAX_PIPELINED = 16
+# A close with unread bytes resets the connection, and the client would not see why.
+_LINGER_S = 1.0
+
+
+class _TooManyRequests(Exception):
+    """Ends the parser's work on what is left of its input."""
+
+
+class SidecarProtocol(asyncio.Protocol):
+    """One connection; its calls are served one after another."""
+
+    max_head_bytes = 64 * 1024
+    head_timeout_s = 10.0
+
+    _transport: asyncio.Transport
+    _in_head = True
+    _head_bytes = 0
+    _is_refused = False
+    _is_idle = False
+    _is_timed = False
+    _is_read_paused = False
+    _writable: asyncio.Event | None = None
+    _current: MeshCall | AppCall | None = None
+    _body: IncomingBody | None = None
+    _warnings = Seldom()
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """Make what uvicorn makes for each connection."""
+        if not config.loaded:
+            config.load()
+        self._app = config.loaded_app
+        self._direct: Direct | None = getattr(self._app, "direct", None)
+        # uvicorn's own check would refuse requests at its limit, connections stay below it.
+        self._limit = config.limit_concurrency - 1 if config.limit_concurrency else None
+        self._keep_alive_s = config.timeout_keep_alive
+        self._server = server_state
+        self._app_state = app_state
+        self._loop = _loop or asyncio.get_running_loop()
+        self._countdown = Countdown(self._loop, self._give_up)
+        self._waiting: deque[MeshCall | AppCall] = deque()
+        self._parser = httptools.HttpRequestParser(self)
+        # As a client may close right after its request: what follows is dropped, not refused.
+        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take the connection, or refuse it if there are enough.
+
+        The sockets that uvicorn shares among workers lack `TCP_NODELAY`, which would hold replies
+        back for 40 ms.
+        """
+        self._transport = transport
+        connections = self._server.connections
+        if self._limit is not None and len(connections) >= self._limit:
+            self._is_refused = True
+            if self._warnings.allows("connections", self._loop.time()):
+                logger.warning("refused a connection: there are %d already", len(connections))
+            transport.write(BUSY)
+            transport.close()
+            return
+        connections.add(self)  # type: ignore[arg-type]  # one of uvicorn's own, to its types
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        self._client = (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else None
+        self._own = (str(own[0]), int(own[1])) if isinstance(own, tuple) else None
+        self._scheme = "https" if transport.get_extra_info("sslcontext") else "http"
+        self._time_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection, and tell the call that its client has left."""
+        self._server.connections.discard(self)
+        self._countdown.close()
+        self._waiting.clear()
+        if self._current is not None:
+            self._current.gone()
+        self.resume_writing()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse `data`, a head no further than its limit."""
+        if self._is_idle:
+            self._is_idle = False
+            self._countdown.stop()
+        while self._in_head and data and not self._is_refused:
+            left = self.max_head_bytes - self._head_bytes
+            if left <= 0:
+                self._refuse(TOO_LARGE)
+                return
+            piece, data = (data, b"") if len(data) <= left else (data[:left], data[left:])
+            self._head_bytes += len(piece)
+            self._parse(piece)
+            if self._transport.is_closing():  # the parser could not read it
+                return
+        if data and not self._is_refused:
+            self._parse(data)
+        if self._in_head:
+            if self._head_bytes and not self._is_timed:
+                self._time_head()
+        elif self._current is None:  # the rest of a body that nobody reads
+            self._be_idle()
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            """There is nothing to upgrade to."""
+        except httptools.HttpParserError:
+            if not self._is_refused:  # else it was our own doing
+                self._transport.write(INVALID)
+                self._transport.close()
+
+    def on_message_begin(self) -> None:
+        """Begin a head."""
+        self._target = b""
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._expects_continue = False
+
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of the target."""
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field."""
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self._expects_continue = True
+        self._fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Start the call, or let it wait for those before it."""
+        self._in_head = self._is_timed = False
+        self._countdown.stop()
+        if len(self._waiting) >= _MAX_PIPELINED:
+            self._is_refused = True
+            self._transport.close()
+            raise _TooManyRequests
+        call = self._call()
+        self._body = call.body
+        if self._current is None:
+            self._start(call)
+        else:
+            self.pause_reading()
+            self._waiting.append(call)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body; nobody reads it once the reply is over."""
+        if self._body is not None:
+            self._body.feed(body)
+
+    def on_message_complete(self) -> None:
+        """Expect the next head."""
+        if self._body is not None:
+            self._body.finish()
+            self._body = None
+        self._in_head = True
+        self._head_bytes = 0
+
+    def _call(self) -> MeshCall | AppCall:
+        parser, own = self._parser, self._own
+        version, method = parser.get_http_version(), parser.get_method()
+        head = RequestHead(
+            method.decode("ascii"),
+            self._target,
+            self._fields,
+            version,
+            self._scheme,
+            None if self._client is None else self._client[0],
+            None if own is None else own[1],
+        )
+        body = IncomingBody(self, expects_continue=self._expects_continue)
+        is_old = version == "1.0"
+        keeps_alive = not is_old and parser.should_keep_alive()
+        writer = ReplyWriter(self, method=method, is_old=is_old, keeps_alive=keeps_alive)
+        found = None if self._direct is None else self._direct.address(head)
+        if self._direct is not None and found is not None:
+            return MeshCall(self._direct, *found, body, writer, self)
+        about = {"client": self._client, "server": own, "state": self._app_state.copy()}
+        return AppCall(self._app, scope_of(head, about), body, writer, self)
+
+    def _start(self, call: MeshCall | AppCall) -> None:
+        self._current = call
+        task = self._loop.create_task(self._run(call))
+        self._server.tasks.add(task)
+        task.add_done_callback(self._server.tasks.discard)
+
+    async def _run(self, call: MeshCall | AppCall) -> None:
+        writer = call.writer
+        try:
+            await call.run()
+        except Exception:  # whatever it is, only this request may suffer
+            logger.exception("a request has failed")
+            if not writer.has_started:
+                self.send(FAILED)
+        finally:
+            if not writer.is_over:
+                self._break_off()
+
+    def _break_off(self) -> None:
+        """Close a connection whose reply is not complete; a client that reads nothing is cut."""
+        if self._writable is None:
+            self._transport.close()
+        else:
+            self._transport.abort()
+
+    def send(self, data: bytes) -> None:
+        """Send bytes, unless the client has left."""
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    def drained(self) -> Awaitable[None] | None:
+        """Return what waits until the client has read; None if there is room for more."""
+        return None if self._writable is None else self._drain(self._writable)
+
+    async def _drain(self, writable: asyncio.Event) -> None:
+        await writable.wait()
+
+    def dated(self) -> bytes:
+        """Return the lines of the fields that every reply has."""
+        return _DATES.lines(self._server.default_headers)
+
+    def replied(self) -> None:
+        """Start the next call, wait for one, or close."""
+        self._server.total_requests += 1
+        call, self._current = self._current, None
+        if self._transport.is_closing() or call is None:
+            return
+        if not call.writer.keeps_alive:
+            self._transport.close()
+            return
+        if not call.body.is_complete:
+            call.body.drop()
+            self._body = None
+        self.resume_reading()
+        if self._waiting:
+            self._start(self._waiting.popleft())
+        elif not self._in_head or not self._head_bytes:
+            self._be_idle()
+
+    def shutdown(self) -> None:
+        """Close once the reply under way is complete (uvicorn, at the beginning of its end)."""
+        if self._current is None:
+            self._transport.close()
+        else:
+            self._current.writer.keeps_alive = False
+
+    def pause_reading(self) -> None:
+        """Read no more for now."""
+        if not self._is_read_paused:
+            self._is_read_paused = True
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on, unless calls wait for their turn."""
+        if self._is_read_paused and not self._waiting and not self._transport.is_closing():
+            self._is_read_paused = False
+            self._transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        """Make writers wait: the client does not read."""
+        self._writable = self._writable or asyncio.Event()
+
+    def resume_writing(self) -> None:
+        """Wake them."""
+        writable, self._writable = self._writable, None
+        if writable is not None:
+            writable.set()
+
+    def _be_idle(self) -> None:
+        self._is_idle = True
+        self._countdown.start(self._keep_alive_s)
+
+    def _time_head(self) -> None:
+        if not self._is_refused:
+            self._is_timed = True
+            self._countdown.start(self.head_timeout_s)
+
+    def _give_up(self) -> None:
+        """End a connection that has taken too long to say anything, or the rest of it."""
+        if self._head_bytes and not self._is_idle:
+            self._refuse(TOO_SLOW)
+        else:
+            self._transport.close()
+
+    def _refuse(self, reply: bytes) -> None:
+        """Reply instead of the application, and close once the client has had time to read it."""
+        self._countdown.stop()
+        self._is_refused = True
+        transport = self._transport
+        if self._current is not None:
+            transport.close()  # a reply to the request before this one is under way
+            return
+        transport.write(reply)
+        if transport.can_write_eof():
+            transport.write_eof()
+        self._loop.call_later(_LINGER_S, transport.close)
+
+
+class _Dates:
+    """The fields of every reply as bytes; uvicorn makes a new list of them each second."""
+
+    def __init__(self) -> None:
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._lines = b""
+
+    def lines(self, fields: list[tuple[bytes, bytes]]) -> bytes:
+        if fields is not self._fields:
+            self._fields = fields
+            self._lines = b"".join(b"%b: %b\r\n" % field for field in fields)
+        return self._lines
+
+
+_DATES = _Dates()

@@ -1,0 +1,102 @@
+"""The body of one request, as far as it has arrived."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from ....inbound import too_large
+
+__all__ = ["IncomingBody", "Source"]
+
+# What may lie here before anybody asks for it.
+_UNASKED_BYTES = 64 * 1024
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Source(Protocol):
+    """The connection that a body comes from."""
+
+    def pause_reading(self) -> None:
+        """Read no more for now."""
+
+    def resume_reading(self) -> None:
+        """Read on."""
+
+    def send(self, data: bytes) -> None:
+        """Send bytes to the client."""
+
+
+class IncomingBody:
+    """Pieces of a body; whoever waits for them is woken, and `100 Continue` is sent then."""
+
+    __slots__ = ("_expects_continue", "_pieces", "_size", "_source", "_waiter", "is_complete")
+
+    def __init__(self, source: Source, *, expects_continue: bool) -> None:
+        self._source = source
+        self._expects_continue = expects_continue
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self.is_complete = False
+
+    def feed(self, data: bytes) -> None:
+        """Take a piece from the parser."""
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._waiter is not None:
+            self.wake()
+        elif self._size > _UNASKED_BYTES:
+            self._source.pause_reading()
+
+    def finish(self) -> None:
+        """Take the end of the body."""
+        self.is_complete = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Wake whoever waits."""
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    async def whole(self, max_bytes: int) -> bytes:
+        """Return the body when it is complete.
+
+        Raises:
+            RequestTooLarge: it has more than `max_bytes`.
+        """
+        while not self.is_complete and self._size <= max_bytes:
+            await self.wait()
+        if self._size > max_bytes:
+            raise too_large(max_bytes)
+        return self.take()
+
+    async def wait(self) -> None:
+        """Wait until there is more, or `wake` is called."""
+        if self._expects_continue:
+            self._expects_continue = False
+            self._source.send(_CONTINUE)
+        self._source.resume_reading()
+        self._waiter = asyncio.get_running_loop().create_future()
+        await self._waiter
+
+    @property
+    def may_never_come(self) -> bool:
+        """Whether the client waits for `100 Continue`: after another reply it may send nothing."""
+        return self._expects_continue and not self.is_complete
+
+    @property
+    def has_pieces(self) -> bool:
+        """Whether something has arrived that was not taken."""
+        return bool(self._pieces)
+
+    def take(self) -> bytes:
+        """Return what has arrived, and forget it."""
+        pieces, self._pieces, self._size = self._pieces, [], 0
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def drop(self) -> None:
+        """Forget what has arrived: the reply was sent, and nobody will ask."""
+        self._pieces, self._size, self._expects_continue = [], 0, False
+        self._source.resume_reading()

@@ -1,0 +1,90 @@
+"""A request for a virtual host, served by the mesh itself: the client is the connection."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any
+
+from ...._engine.tasks.interrupt import Interrupt
+from ...._engine.tasks.prompt import within
+from ....asgi.body import GONE, too_late
+from ....exceptions import ClientDisconnected
+from ....inbound import Addressed, ClientRequest, Reply
+from ..direct import Direct
+from .incoming import IncomingBody
+from .reply_writer import ReplyWriter, Sink
+
+__all__ = ["MeshCall"]
+
+
+class MeshCall:
+    """One request for the mesh; the port for its body, and what takes its reply."""
+
+    __slots__ = ("_addressed", "_direct", "_interrupt", "_request", "_sink", "body", "writer")
+
+    def __init__(
+        self,
+        direct: Direct,
+        addressed: Addressed,
+        request: ClientRequest,
+        body: IncomingBody,
+        writer: ReplyWriter,
+        sink: Sink,
+    ) -> None:
+        self._direct = direct
+        self._addressed = addressed
+        self._request = request
+        self._interrupt: Interrupt | None = None
+        self._sink = sink
+        self.body = body
+        self.writer = writer
+
+    def run(self) -> Awaitable[None]:
+        """Serve the request."""
+        return self._direct.respond(self._addressed, self._request, self)
+
+    def gone(self) -> None:
+        """The client has left."""
+        if self._interrupt is not None:
+            self._interrupt.fire(ClientDisconnected(GONE))
+
+    def begin(self, interrupt: Interrupt) -> None:
+        """Serving begins; `gone` fires `interrupt` from now on."""
+        self._interrupt = interrupt
+
+    def close(self) -> None:
+        """Serving has ended."""
+        self._interrupt = None
+
+    async def aask(self, request: Any, until: float | None) -> bytes:
+        """Return the body, of at most `request` bytes."""
+        if self.body.is_complete:  # nothing to wait for, as nearly always
+            return await self.body.whole(request)
+        try:
+            return await within(self._direct.body_limit_s, self.body.whole(request))
+        except TimeoutError:
+            raise too_late() from None
+
+    def whole(self, reply: Reply) -> None:
+        """Send a reply whose body is bytes; nothing is left to wait for."""
+        self._hold_on()
+        self.writer.whole(reply.status, reply.headers, reply.body)  # type: ignore[arg-type]
+
+    def start(self, reply: Reply) -> Awaitable[None] | None:
+        """Send the head of a stream."""
+        self._hold_on()
+        self.writer.start(reply.status, reply.headers)
+        return self._sink.drained()
+
+    def write(self, data: bytes) -> Awaitable[None] | None:
+        """Send a piece of it."""
+        self.writer.write(data)
+        return self._sink.drained()
+
+    def end(self, data: bytes) -> None:
+        """Send the last piece."""
+        self.writer.end(data)
+
+    def _hold_on(self) -> None:
+        if self.body.may_never_come:
+            self.writer.keeps_alive = False

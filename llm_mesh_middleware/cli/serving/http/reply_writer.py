@@ -1,0 +1,117 @@
+"""The bytes of one reply (RFC 9112 6.3).
+
+has content-length    as it says
+HTTP/1.1, no length   chunked
+HTTP/1.0, no length   up to the end of the connection
+HEAD, 204, 304        no body
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from http import HTTPStatus
+from typing import Protocol
+
+__all__ = ["ReplyWriter", "Sink"]
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+_LINES = {
+    status: f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n".encode()
+    for status in range(200, 600)
+}
+_BODILESS = frozenset((204, 304))
+_CONTROLS = bytes((*range(9), *range(10, 32), 127))  # all but the tab
+
+
+class Sink(Protocol):
+    """The connection that takes a reply."""
+
+    def send(self, data: bytes) -> None:
+        """Send bytes; does nothing when the client has left."""
+
+    def drained(self) -> Awaitable[None] | None:
+        """Return what waits until the client has read; None if there is room for more."""
+
+    def dated(self) -> bytes:
+        """Return the lines of the fields that every reply has."""
+
+    def replied(self) -> None:
+        """The reply is complete."""
+
+
+class ReplyWriter:
+    """Writes the reply to one request; `keeps_alive` is whether the connection goes on after it."""
+
+    __slots__ = (
+        "_has_body",
+        "_is_chunked",
+        "_is_old",
+        "_sink",
+        "has_started",
+        "is_over",
+        "keeps_alive",
+    )
+
+    def __init__(self, sink: Sink, *, method: bytes, is_old: bool, keeps_alive: bool) -> None:
+        """`is_old`: the request is HTTP/1.0."""
+        self._sink = sink
+        self._has_body = method != b"HEAD"
+        self._is_old = is_old
+        self._is_chunked = False
+        self.keeps_alive = keeps_alive
+        self.has_started = False
+        self.is_over = False
+
+    def whole(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
+        """Write a reply in one piece; its fields have its length."""
+        head = self._head(status, headers)
+        self._sink.send(head + self._framed(body) if body and self._has_body else head)
+        self._end()
+
+    def start(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Write a head."""
+        self._sink.send(self._head(status, headers))
+
+    def write(self, data: bytes) -> None:
+        """Write a piece of the body."""
+        if data and self._has_body:
+            self._sink.send(self._framed(data))
+
+    def end(self, data: bytes = b"") -> None:
+        """Write the last piece of the body."""
+        self.write(data)
+        if self._is_chunked:
+            self._sink.send(b"0\r\n\r\n")
+        self._end()
+
+    def _framed(self, data: bytes) -> bytes:
+        return b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data
+
+    def _end(self) -> None:
+        self.is_over = True
+        self._sink.replied()
+
+    def _head(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+        lines: list[bytes] = []
+        has_length = has_connection = False
+        for name, value in headers:
+            if name == b"content-length":
+                has_length = True
+            elif name == b"connection":
+                has_connection = True
+                self.keeps_alive = self.keeps_alive and value != b"close"
+            lines.append(b"%b: %b\r\n" % (name, value))
+        if not self.keeps_alive and not has_connection:
+            lines.append(b"connection: close\r\n")
+        if status in _BODILESS:
+            self._has_body = False
+        if self._has_body and not has_length:
+            self._is_chunked = not self._is_old
+            self.keeps_alive = self.keeps_alive and not self._is_old
+            if self._is_chunked:
+                lines.append(b"transfer-encoding: chunked\r\n")
+        self.has_started = True
+        fields = b"".join(lines)
+        if len(fields) - len(fields.translate(None, _CONTROLS)) != 2 * len(lines):  # CR LF
+            raise ValueError("a header field of a reply has a control character")
+        return b"%b%b%b\r\n" % (_LINES[status], self._sink.dated(), fields)

@@ -1,0 +1,109 @@
+"""HTTP/1.1 as `llm-mesh serve` speaks it itself, straight into the mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from llm_mesh_middleware.testing import Answer, Stream
+from tests.adapters.wire import CHAT, Client, Connect, request_bytes
+from tests.conftest import DASHSCOPE, Providers
+
+EVENT = b'data: {"choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":"stop"}]}\n\n'
+STREAM = [EVENT, b"data: [DONE]\n\n"]
+STREAMING = CHAT.replace(b"{", b'{"stream": true, ', 1)
+
+
+@pytest.fixture
+def client(mesh_on: Callable[..., int], connect: Connect) -> Client:
+    return connect(mesh_on("serve"))
+
+
+def old(data: bytes) -> bytes:
+    return data.replace(b" HTTP/1.1\r\n", b" HTTP/1.0\r\n", 1)
+
+
+def test_every_reply_has_a_date(client: Client) -> None:
+    date = client.ask(request_bytes(DASHSCOPE)).header("date")
+    assert date is not None
+    assert date.endswith("GMT")
+
+
+def test_requests_that_come_together_are_answered_in_their_order(
+    client: Client, providers: Providers
+) -> None:
+    providers.dashscope.always(lambda request: Answer(body=request.json()))
+    bodies = [CHAT.replace(b"Good morning", b"Number %d" % number) for number in range(5)]
+    client.send(b"".join(request_bytes(DASHSCOPE, body) for body in bodies))
+    for number in range(5):
+        assert f"Number {number}" in client.read().body.decode()
+
+
+def test_a_request_of_http_1_0_gets_a_stream_that_ends_with_its_connection(
+    client: Client, providers: Providers
+) -> None:
+    providers.dashscope.always(Stream(STREAM))
+    client.send(old(request_bytes(DASHSCOPE, STREAMING)))
+    response = client.read()
+    assert (response.status, response.header("connection")) == (200, "close")
+    assert response.header("transfer-encoding") is None
+    assert response.body == b"".join(STREAM)
+
+
+def test_a_whole_reply_to_http_1_0_ends_its_connection(client: Client) -> None:
+    client.send(old(request_bytes(DASHSCOPE)))
+    response = client.read()
+    assert response.status == 200
+    assert response.header("connection") == "close"
+    assert client.is_closed()
+
+
+def test_a_client_that_asks_for_it_is_closed_after_its_reply(client: Client) -> None:
+    response = client.ask(request_bytes(DASHSCOPE, CHAT, "Connection: close"))
+    assert response.header("connection") == "close"
+    assert client.is_closed()
+
+
+def test_a_reply_to_head_has_no_body(client: Client) -> None:
+    client.send(request_bytes(DASHSCOPE, b"", method="HEAD"))
+    head = client.read_head()
+    assert head.status == 405
+    assert head.header("content-length") != "0"
+    assert client.ask(request_bytes(DASHSCOPE)).status == 200
+
+
+def test_a_refusal_of_a_client_that_waits_for_100_ends_its_connection(
+    mesh_on: Callable[..., int], connect: Connect
+) -> None:
+    client = connect(mesh_on("serve", max_request_bytes=100))
+    fields = f"POST / HTTP/1.1\r\nHost: {DASHSCOPE}\r\nExpect: 100-continue\r\n"
+    client.send(f"{fields}Content-Length: 101\r\n\r\n".encode())
+    response = client.read()
+    assert (response.status, response.header("connection")) == (413, "close")
+    assert client.is_closed()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"hello\r\n\r\n",
+        b"POST /v1/chat/completions HTTP/9.9\r\nHost: a\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost : a\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    ],
+)
+def test_what_is_no_request_is_400_and_ends_the_connection(client: Client, data: bytes) -> None:
+    client.send(data)
+    assert client.read().status == 400
+    assert client.is_closed()
+
+
+@pytest.mark.parametrize("size", [1, 7, 300])
+def test_a_request_may_come_in_pieces_of_any_size(client: Client, size: int) -> None:
+    data = request_bytes(DASHSCOPE)
+    for start in range(0, len(data), size):
+        client.send(data[start : start + size])
+    assert client.read().status == 200
