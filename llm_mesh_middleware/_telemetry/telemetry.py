@@ -16,6 +16,7 @@ from .._core.flow.observer import Observation
 from .._core.provider.health import ProviderStatus
 from .._core.values.messages import ClientRequest
 from .call import CallObservation
+from .logged_call import LoggedCall
 from .metrics.field_names import FieldNames
 from .metrics.model_names import ModelNames
 from .metrics.shared import SCOPE, shared_metrics
@@ -91,8 +92,10 @@ class Telemetry:
 
         The client's own trace context is then passed on as it came.
         """
-        if self._has_listener or access_logger.isEnabledFor(logging.INFO) or self._finds_sdk():
+        if self._has_listener or self._finds_sdk():
             return CallObservation(self._sinks, request)
+        if access_logger.isEnabledFor(logging.INFO):
+            return LoggedCall(self._sinks, request)
         return _UNHEARD
 
     def _finds_sdk(self) -> bool:

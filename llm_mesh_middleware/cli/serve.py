@@ -29,6 +29,7 @@ from ..validation import validate
 from .serving.direct import Direct, Sidecar
 from .serving.exposure import warn_if_exposed
 from .serving.http import SidecarProtocol
+from .serving.log import BufferedHandler
 from .serving.origins import OriginGuard
 from .serving.own_app import OwnApp
 from .serving.signals import MARGIN_S, Supervisor, ignore_hangup
@@ -128,14 +129,14 @@ def _viewed(
 
 def create_app() -> ASGIApp:
     """The sidecar's application, from `LLM_MESH_*`."""
-    _log_calls(os.environ.get(_LOG_FORMAT, "text"))
+    log = _log_calls(os.environ.get(_LOG_FORMAT, "text"))
     try:
         end_telemetry = setup_telemetry()
     except RuntimeError as exc:
         sys.exit(f"llm-mesh: {exc}")
     settings = load_settings()
     grace_s = float(os.environ.get(_GRACE, "0"))
-    own = OwnApp(end_telemetry, grace_s=grace_s, default_host=settings.default_host)
+    own = OwnApp(end_telemetry, log, grace_s=grace_s, default_host=settings.default_host)
     own.middleware = LLMMeshMiddleware(own, settings=settings)
     app: ASGIApp = OriginGuard(own.middleware, settings.origins)
     view_port = None
@@ -148,12 +149,15 @@ def create_app() -> ASGIApp:
     return Sidecar(app, direct)
 
 
-def _log_calls(log_format: str) -> None:
-    handler = logging.StreamHandler()
+def _log_calls(log_format: str) -> BufferedHandler:
+    handler = BufferedHandler()
+    # Of no record does a line show these, and each costs a look-up.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler.setFormatter(JSONFormatter() if log_format == "json" else LineFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     if _NO_ACCESS_LOG in os.environ:
         access_logger.setLevel(logging.WARNING)
+    return handler
 
 
 def _check_config(settings: MeshSettings) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -37,7 +38,11 @@ def clean(text: str) -> str:
 
 def log_call(fields: Mapping[str, Value]) -> None:
     """Write the record; formatters find the fields on it."""
-    access_logger.info("llm call", extra={FIELDS: fields})
+    # Not by `info`, which looks for the line of code that has called it.
+    record = access_logger.makeRecord(
+        access_logger.name, logging.INFO, "", 0, "llm call", (), None, extra={FIELDS: fields}
+    )
+    access_logger.handle(record)
 
 
 class JSONFormatter(logging.Formatter):
@@ -64,16 +69,38 @@ class JSONFormatter(logging.Formatter):
 class LineFormatter(logging.Formatter):
     """A record as one line for a person: `field=value` of what is known of a call."""
 
+    _second = -1
+    _shown = ""
+
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         fields = getattr(record, FIELDS, None)
         if fields is None:
             return super().format(record)
-        shown = " ".join(f"{k}={_word(v)}" for k, v in fields.items() if v not in (None, [], ""))
-        return f"{self.formatTime(record)} {shown}"
+        words = [self.formatTime(record)]
+        for name, value in fields.items():
+            if value is None or value == "":
+                continue
+            kind = type(value)
+            if kind is str:
+                words.append(f"{name}={_word(value)}")
+            elif kind is not list:
+                words.append(f"{name}={value}")
+            elif value:
+                words.append(f"{name}={_word(','.join(value))}")
+        return " ".join(words)
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        """Return the time as the standard library shows it; a second is formatted once."""
+        second = int(record.created)
+        if second != self._second:
+            self._shown = time.strftime(self.default_time_format, time.localtime(second))
+            self._second = second
+        return f"{self._shown},{int(record.msecs):03}"
 
 
-def _word(value: object) -> str:
-    """`value` as one word; in quotes where it would look like more than one."""
-    text = ",".join(value) if isinstance(value, list) else str(value)
-    return json.dumps(text, ensure_ascii=False) if set(text) & set(' ="') else text
+def _word(text: str) -> str:
+    """Return `text` as one word, in quotes where it would look like more than one."""
+    if " " in text or "=" in text or '"' in text:
+        return json.dumps(text, ensure_ascii=False)
+    return text

@@ -21,6 +21,7 @@ __all__ = [
     "active_context",
     "incoming_context",
     "linked_spans",
+    "sent_span",
     "with_trace",
     "without_baggage",
 ]
@@ -61,6 +62,16 @@ def incoming_context(headers: Headers) -> tuple[Context, bool]:
     if read is not None and read.isdisjoint(headers.names()):
         return current, False
     return propagator.extract(headers, current, _getter), False
+
+
+def sent_span(headers: Headers) -> SpanContext:
+    """Return the span that the client sent, an invalid one if there is none."""
+    propagator = propagate.get_global_textmap()
+    read = _ways(propagator).read
+    if read is not None and read.isdisjoint(headers.names()):
+        return trace.INVALID_SPAN_CONTEXT
+    context = propagator.extract(headers, Context(), _getter)
+    return trace.get_current_span(context).get_span_context()
 
 
 def linked_spans(headers: Headers, context: Context) -> tuple[Link, ...]:

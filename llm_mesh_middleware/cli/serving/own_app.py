@@ -14,6 +14,7 @@ from ..._mesh.seldom import Seldom
 from ...asgi import LLMMeshMiddleware, Receive, Scope, Send
 from ...inbound import Headers, split_target
 from ...mesh import Mesh, MeshStatus
+from .log import BufferedHandler
 from .signals import handle_signals
 
 __all__ = ["OwnApp"]
@@ -32,12 +33,14 @@ class OwnApp:
     def __init__(
         self,
         end_telemetry: Callable[[], None],
+        log: BufferedHandler,
         *,
         grace_s: float,
         default_host: str | None = None,
     ) -> None:
         self._default_host = (default_host or "").encode()
         self._end_telemetry = end_telemetry
+        self._log = log
         self._grace_s = grace_s
         self._warnings = Seldom()
 
@@ -68,10 +71,12 @@ class OwnApp:
         Not left to `atexit`: uvicorn ends the process by the signal that it was sent.
         """
         await receive()
+        self._log.follow(asyncio.get_running_loop())
         handle_signals(self.middleware, grace_s=self._grace_s)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await asyncio.to_thread(self._end_telemetry)
+        self._log.end()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, scope: Scope, send: Send) -> None:

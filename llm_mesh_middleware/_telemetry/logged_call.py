@@ -1,0 +1,91 @@
+"""One exchange whose access line is all that anybody wants of it: no SDK, no other observer.
+
+It notes what the line needs, in a tenth of the time that spans and metrics without a listener take.
+"""
+
+from __future__ import annotations
+
+import time
+
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext
+
+from .._core.flow.mirrors.outcome import MirrorOutcome
+from .._core.flow.observer import Observation
+from .._core.pricing.charge import Charge
+from .._core.values.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
+from .._core.values.selection import Selection
+from .._core.values.summary import AnswerSummary
+from .._core.values.usage import Usage
+from .ending import Ending
+from .mirrors import record_outcome
+from .progress import CallProgress
+from .records.access_log import log_call
+from .records.access_record import access_record
+from .sinks import Sinks
+from .spans.propagation import sent_span
+
+__all__ = ["LoggedCall"]
+
+_REQUEST_ID = b"x-request-id"
+
+
+class LoggedCall(Observation):
+    """Writes the access record when the exchange ends."""
+
+    def __init__(self, sinks: Sinks, request: ClientRequest) -> None:
+        self._sinks = sinks
+        self._progress = CallProgress(request, time.perf_counter())
+        self._made: dict[int, UpstreamRequest] = {}
+        self._ids: dict[int, str] = {}
+
+    def understood(self, request: ClientRequest) -> None:
+        self._progress.request = request
+
+    def selected(self, selection: Selection) -> None:
+        self._progress.selection = selection
+
+    def sending(self, request: UpstreamRequest) -> None:
+        progress = self._progress
+        progress.last = self._made[request.attempt] = request
+        progress.attempts += 1
+        if progress.first is None:
+            progress.first = request
+            progress.sent_at = time.perf_counter()
+
+    def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
+        request = self._made.get(attempt)
+        if request is None:
+            return
+        self._progress.last = request
+        if isinstance(answer, ResponseHead) and _REQUEST_ID in answer.headers.names():
+            self._ids[attempt] = answer.headers.get("x-request-id") or ""
+
+    def replying(self, *, attempt: int, is_stream: bool) -> None:
+        progress = self._progress
+        progress.last = self._made.get(attempt)
+        progress.is_stream = is_stream
+        if is_stream:
+            progress.first_chunk_at = time.perf_counter()
+
+    def charged(self, charge: Charge) -> None:
+        self._progress.charges += (charge,)
+
+    def mirrored(self, outcome: MirrorOutcome) -> None:
+        record_outcome(self._sinks, self._progress.selection, outcome)
+
+    def summarised(self, summary: AnswerSummary) -> None:
+        self._progress.summary = summary
+
+    def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
+        progress = self._progress
+        ending = Ending.of(time.perf_counter(), status, error, usage)
+        if progress.last is not None:
+            progress.upstream_request_id = self._ids.get(progress.last.attempt)
+        log_call(access_record(progress, ending, self._span()))
+
+    def _span(self) -> SpanContext:
+        """Return the client's span: without an SDK there is no other."""
+        try:
+            return sent_span(self._progress.request.headers)
+        except Exception:  # the application's propagator; the record is worth more
+            return INVALID_SPAN_CONTEXT

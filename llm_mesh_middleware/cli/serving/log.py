@@ -1,0 +1,85 @@
+"""The log of `llm-mesh serve`: lines are written together, several times a second.
+
+a line of a call     waits for others, 0.1 s at most
+a warning, an error  is written at once, after those that wait
+another thread, or no event loop    is written at once
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import threading
+from typing import TextIO
+
+__all__ = ["BufferedHandler"]
+
+_WAIT_S = 0.1
+_MAX_LINES = 256
+
+
+class BufferedHandler(logging.Handler):
+    """Writes lines to a stream; a write for each line would cost more than the line."""
+
+    terminator = "\n"
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        super().__init__()
+        self._stream = stream or sys.stderr
+        self._lines: list[str] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def follow(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Gather lines from now on, in the calling thread, which runs `loop`."""
+        self._loop, self._thread = loop, threading.get_ident()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a line; write it, or leave it until there are more."""
+        try:
+            self._lines.append(self.format(record) + self.terminator)
+            if not self._may_wait(record):
+                self.flush()
+            elif self._timer is None and self._loop is not None:
+                self._timer = self._loop.call_later(_WAIT_S, self._due)
+        except Exception:  # as the standard library's handlers do
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        self.acquire()
+        try:
+            lines, self._lines = self._lines, []
+            if lines:
+                self._stream.write("".join(lines))
+                self._stream.flush()
+        finally:
+            self.release()
+
+    def close(self) -> None:
+        """Write what waits, and gather no more."""
+        self._loop = None
+        self.flush()
+        super().close()
+
+    def end(self) -> None:
+        """Write what waits; the event loop is about to end."""
+        self._loop = None
+        self.flush()
+
+    def _due(self) -> None:
+        self._timer = None
+        try:
+            self.flush()
+        except OSError:  # whoever has read the log has left
+            self._lines.clear()
+
+    def _may_wait(self, record: logging.LogRecord) -> bool:
+        return (
+            self._loop is not None
+            and record.levelno < logging.WARNING
+            and len(self._lines) < _MAX_LINES
+            and self._thread == threading.get_ident()
+        )
