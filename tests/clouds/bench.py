@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import httpx2
@@ -60,6 +60,5 @@ def bench(config: Mapping[str, Any], *, host: str = HOST, **spec: Any) -> Iterat
     with FakeUpstream(host_names=host, tls=False) as upstream:
         made = provider(config, f"http://127.0.0.1:{upstream.port}", host=host, **spec)
         mesh = Mesh([made], settings=MeshSettings())
-        with httpx2.Client(transport=MeshTransport(mesh)) as client:
+        with closing(mesh), httpx2.Client(transport=MeshTransport(mesh)) as client:
             yield Bench(upstream, mesh, client)
-        mesh.close()

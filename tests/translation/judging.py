@@ -24,7 +24,7 @@ _REQUESTS = {
     "/messages": message_params.MessageCreateParamsBase,
 }
 # What the types leave to subclasses, and what the API takes of earlier models' clients still.
-_BEYOND = {"stream", "temperature", "top_k", "top_p"}
+_BEYOND = {"context_management", "stream", "temperature", "top_k", "top_p"}
 
 
 def check_sent(path: str, body: dict[str, Any]) -> None:

@@ -201,6 +201,17 @@ def test_what_is_dropped_is_named(chat: World) -> None:
     assert "top_k" not in chat.asked()
 
 
+@pytest.mark.parametrize(
+    ("edit", "named"), [("clear_thinking_1", None), ("clear_tool_uses_1", True)]
+)
+def test_an_edit_of_the_context_is_named_if_its_lack_is_felt(
+    chat: World, edit: str, named: bool | None
+) -> None:
+    chat.answers(chat_completion())
+    got = chat.post("/v1/messages", ASK | {"context_management": {"edits": [{"type": edit}]}})
+    assert got.headers.get("x-llm-mesh-dropped") == (named and "context_management")
+
+
 def test_nothing_is_said_of_a_request_without_losses(chat: World) -> None:
     chat.answers(chat_completion())
     raw = chat.anthropic.messages.with_raw_response.create(**ASK)
@@ -210,7 +221,6 @@ def test_nothing_is_said_of_a_request_without_losses(chat: World) -> None:
 REFUSED = [
     ({"extra_body": {"container": "c"}}, "container"),
     ({"extra_body": {"mcp_servers": [{"name": "x"}]}}, "mcp_servers"),
-    ({"extra_body": {"context_management": {"edits": []}}}, "context_management"),
     ({"tools": [{"type": "bash_20250124", "name": "bash"}]}, "tools[0]"),
     ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools[0]"),
     (

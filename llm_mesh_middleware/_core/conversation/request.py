@@ -24,7 +24,8 @@ class Turn(msgspec.Struct, frozen=True):
 class Tool(msgspec.Struct, frozen=True):
     """A function that the model may call; `schema` is the raw JSON Schema of its arguments.
 
-    A custom tool takes free text, described by the raw JSON of its `grammar`, if by anything.
+    A custom tool takes free text, described by its `grammar`, if by anything: a raw JSON object
+    with type, syntax and definition, as OpenAI's Responses have it.
     """
 
     name: str

@@ -5,21 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..._core.conversation.answer import Answer
-from ..._core.conversation.fault import ErrorBody, ProviderFault
 from ..._core.conversation.request import Conversation
-from ..._core.conversation.sides import EventReader, EventWriter
-from ..._core.conversation.writing import DialectOptions, Stamp, Written
+from ..._core.conversation.sides import EventWriter
+from ..._core.conversation.writing import Stamp
 from ..._core.dialect import FactReader, ServedOperation, Transformer, UpstreamOptions, Whole
 from ..._core.http.sse import make_event, on_one_line
-from ..._core.values.headers import Headers
 from ..._core.values.messages import ClientRequest
-from ..._core.values.operations import Operation
 from ..._core.values.payload import Fields, read_count
 from ...exceptions import AnswerableError
 from ..objects import read_object
 from ..same import SameTransformer
-from ..translation.faults import fault_of
+from ..told_in_body import ToldInBody
 from .counting import CountTransformer, write_estimate
 from .errors import error_object
 from .facts import MessageFacts, read_message
@@ -34,7 +30,7 @@ from .whole import AnthropicAnswers
 __all__ = ["COUNT_TOKENS", "DIALECT", "MESSAGES", "OPERATIONS", "AnthropicMessages"]
 
 
-class AnthropicMessages:
+class AnthropicMessages(ToldInBody):
     """Messages; the events of a stream have names."""
 
     name = "anthropic.messages"
@@ -42,6 +38,12 @@ class AnthropicMessages:
     texts = AnthropicTexts()
     answers = AnthropicAnswers()
     request_id_field = b"request-id"
+
+    write_request = staticmethod(write_request)
+    read_answer = staticmethod(read_answer)
+    write_answer = staticmethod(write_answer)
+    write_fault = staticmethod(write_fault)
+    event_reader = staticmethod(event_reader)
 
     def transformer(
         self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
@@ -90,49 +92,9 @@ class AnthropicMessages:
         """Return what a request asks for."""
         return read_request(request.fields)
 
-    def write_request(
-        self,
-        conversation: Conversation,
-        options: DialectOptions,
-        *,
-        model: str | None,
-        streams: bool,
-    ) -> Written:
-        """Return a conversation as a request."""
-        return write_request(conversation, options, model=model, streams=streams)
-
-    def target(self, target: str, operation: Operation, model: str | None, *, streams: bool) -> str:
-        """Return the configured target: model and form are told in the body."""
-        return target
-
-    def is_error(self, body: bytes) -> bool:
-        """Return whether a whole body is an error object."""
-        whole = self.read_whole(body)
-        return whole is not None and whole.is_error
-
-    def read_answer(self, body: bytes, stamp: Stamp) -> Answer:
-        """Return what a whole body says."""
-        return read_answer(body, stamp)
-
-    def write_answer(self, answer: Answer, conversation: Conversation, stamp: Stamp) -> bytes:
-        """Return the whole body that tells of an answer."""
-        return write_answer(answer, conversation, stamp)
-
-    def event_reader(self, stamp: Stamp) -> EventReader:
-        """Return what reads one stream."""
-        return event_reader(stamp)
-
     def event_writer(self, conversation: Conversation, stamp: Stamp) -> EventWriter:
         """Return what writes one stream."""
         return MessageEventWriter(conversation, stamp, self.error_event)
-
-    def read_fault(self, status: int, headers: Headers, body: bytes) -> ProviderFault:
-        """Return what an error says."""
-        return fault_of(status, body)
-
-    def write_fault(self, fault: ProviderFault) -> ErrorBody:
-        """Return a provider's fault as an error object."""
-        return write_fault(fault)
 
 
 DIALECT = AnthropicMessages()

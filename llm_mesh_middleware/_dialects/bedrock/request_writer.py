@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from ..._core.conversation.parts import Reasoning, Text, ToolCall, ToolResult
 from ..._core.conversation.request import Conversation, Tool
 from ..._core.conversation.writing import DialectOptions, Losses, Written
-from ..translation.texts import CUSTOM_SCHEMA, without_none
+from ..translation.texts import without_none
 from ..translation.thinking import MIN_BUDGET, budget_of, is_off
+from ..translation.tools import describe, named_tools, object_schema, offered_tools
 from .answers import LETTER
 from .turns import TurnWriter, cache_point
 
@@ -18,13 +17,10 @@ __all__ = ["write_request"]
 
 _MAX_TEMPERATURE = 1
 _MIN_TOP_P = 0.95  # with thinking
-_NO_SCHEMA = b'{"type":"object","properties":{}}'
 _ANY_OBJECT = "Answer with one JSON object and nothing else."
 _NO_CALLS = "Do not call any tool."
 _TIERS = {"default": "default", "flex": "flex", "priority": "priority"}
 _EFFORTS = {"minimal": "low"}
-
-_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def write_request(conversation: Conversation, options: DialectOptions) -> Written:
@@ -113,16 +109,10 @@ def _has_calls(conversation: Conversation) -> bool:
 
 def _tools(conversation: Conversation) -> tuple[Tool, ...]:
     """Return the tools: those that are allowed, or, for a history with calls, those it names."""
-    choice, tools = conversation.tool_choice, conversation.tools
-    if choice is not None and choice.allowed:
-        tools = tuple(tool for tool in tools if tool.name in choice.allowed)
+    choice = conversation.tool_choice
     if choice is not None and choice.mode == "none" and not _has_calls(conversation):
         return ()
-    if tools:
-        return tools
-    parts = (part for turn in conversation.turns for part in turn.parts)
-    named = (part.name for part in parts if isinstance(part, ToolCall | ToolResult) and part.name)
-    return tuple(map(Tool, dict.fromkeys(named)))
+    return offered_tools(conversation) or named_tools(conversation)
 
 
 def _tool_config(conversation: Conversation, tools: tuple[Tool, ...]) -> dict[str, Any] | None:
@@ -141,26 +131,12 @@ def _tool_config(conversation: Conversation, tools: tuple[Tool, ...]) -> dict[st
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
-    description = tool.description
-    if tool.is_custom and tool.grammar:
-        description += f"\nThe input has this form: {tool.grammar.decode()}"
     return without_none(
         name=tool.name,
-        description=description or None,
-        inputSchema={"json": _schema(CUSTOM_SCHEMA if tool.is_custom else tool.schema)},
+        description=describe(tool),
+        inputSchema={"json": object_schema(tool)},
         strict=tool.strict,
     )
-
-
-def _schema(schema: bytes) -> msgspec.Raw | dict[str, Any]:
-    """Return a schema of an object; one that does not say so is completed."""
-    try:
-        members = _decode_members(schema or _NO_SCHEMA)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return msgspec.Raw(_NO_SCHEMA)
-    if "type" in members:
-        return msgspec.Raw(schema or _NO_SCHEMA)
-    return {"type": "object", **members}
 
 
 def _text_format(conversation: Conversation) -> dict[str, Any]:

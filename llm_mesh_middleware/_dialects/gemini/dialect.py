@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..._core.conversation.answer import Answer
-from ..._core.conversation.fault import ErrorBody, ProviderFault
 from ..._core.conversation.request import Conversation
-from ..._core.conversation.sides import EventReader, EventWriter
+from ..._core.conversation.sides import EventWriter
 from ..._core.conversation.writing import DialectOptions, Stamp, Written
 from ..._core.dialect import FactReader, ServedOperation, Transformer, UpstreamOptions, Whole
 from ..._core.http.sse import make_event, on_one_line
-from ..._core.values.headers import Headers
 from ..._core.values.messages import ClientRequest
 from ..._core.values.operations import Operation
 from ..._core.values.payload import Fields, read_count, read_fields
@@ -20,7 +17,7 @@ from ...exceptions import AnswerableError
 from ..keeping import NotRepeated
 from ..objects import objects_in, read_object
 from ..targets import fill
-from ..translation.faults import fault_of
+from ..told_in_body import ToldInBody
 from .counting import write_estimate
 from .errors import error_object
 from .facts import GeminiFacts, read_response
@@ -38,7 +35,7 @@ _WHOLE, _STREAM = ":generateContent", f":streamGenerateContent?{EVENTS}"
 _METHODS = ["generateContent", "countTokens"]
 
 
-class Gemini:
+class Gemini(ToldInBody):
     """Generated content; the path names model and form."""
 
     name = "gcp.gemini"
@@ -46,6 +43,12 @@ class Gemini:
     texts = GeminiTexts()
     answers = NotRepeated()
     request_id_field = b"x-request-id"
+
+    read_request = staticmethod(read_request)
+    read_answer = staticmethod(read_answer)
+    write_answer = staticmethod(write_answer)
+    write_fault = staticmethod(write_fault)
+    event_reader = staticmethod(event_reader)
 
     def transformer(
         self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
@@ -99,10 +102,6 @@ class Gemini:
             target = target.removesuffix(_WHOLE) + _STREAM
         return fill(target, model)
 
-    def read_request(self, request: ClientRequest) -> Conversation:
-        """Return what a request asks for; its path and its query say model and form."""
-        return read_request(request)
-
     def write_request(
         self,
         conversation: Conversation,
@@ -114,34 +113,9 @@ class Gemini:
         """Return a conversation as a request."""
         return write_request(conversation, options)
 
-    def is_error(self, body: bytes) -> bool:
-        """Return whether a whole body is an error object."""
-        whole = self.read_whole(body)
-        return whole is not None and whole.is_error
-
-    def read_answer(self, body: bytes, stamp: Stamp) -> Answer:
-        """Return what a whole body says."""
-        return read_answer(body, stamp)
-
-    def write_answer(self, answer: Answer, conversation: Conversation, stamp: Stamp) -> bytes:
-        """Return the whole body that tells of an answer."""
-        return write_answer(answer, conversation, stamp)
-
-    def event_reader(self, stamp: Stamp) -> EventReader:
-        """Return what reads one stream."""
-        return event_reader(stamp)
-
     def event_writer(self, conversation: Conversation, stamp: Stamp) -> EventWriter:
         """Return what writes one stream."""
         return ContentEventWriter(stamp)
-
-    def read_fault(self, status: int, headers: Headers, body: bytes) -> ProviderFault:
-        """Return what an error says."""
-        return fault_of(status, body)
-
-    def write_fault(self, fault: ProviderFault) -> ErrorBody:
-        """Return a provider's fault as an error object."""
-        return write_fault(fault)
 
 
 def _read_path(path: str, fields: Fields) -> tuple[str | None, Fields]:

@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..._core.conversation.answer import Answer
-from ..._core.conversation.fault import ErrorBody, ProviderFault
 from ..._core.conversation.request import Conversation
-from ..._core.conversation.sides import EventReader, EventWriter
-from ..._core.conversation.writing import DialectOptions, Stamp, Written
+from ..._core.conversation.sides import EventWriter
+from ..._core.conversation.writing import Stamp
 from ..._core.dialect import FactReader, ServedOperation, Transformer, UpstreamOptions, Whole
 from ..._core.http.sse import make_event, on_one_line
-from ..._core.values.headers import Headers
 from ..._core.values.messages import ClientRequest
-from ..._core.values.operations import Operation
 from ..._core.values.payload import Fields, raw, read_count, read_text
 from ...exceptions import AnswerableError
 from ..objects import objects_in, read_object
 from ..openai_errors import error_body, write_fault
 from ..same import SameTransformer
-from ..translation.faults import fault_of
+from ..told_in_body import ToldInBody
 from .answers import ChatAnswers
 from .facts import ChatFacts, lacks_choices, read_fields
 from .texts import ChatTexts
@@ -34,7 +30,7 @@ from .translation.request_writer import write_request
 __all__ = ["CHAT", "DIALECT", "OPERATIONS", "OpenAIChat"]
 
 
-class OpenAIChat:
+class OpenAIChat(ToldInBody):
     """Chat completions, and the older operations that share its errors and counts."""
 
     name = "openai.chat"
@@ -42,6 +38,12 @@ class OpenAIChat:
     texts = ChatTexts()
     answers = ChatAnswers()
     request_id_field = b"x-request-id"
+
+    write_request = staticmethod(write_request)
+    read_answer = staticmethod(read_answer)
+    write_answer = staticmethod(write_answer)
+    write_fault = staticmethod(write_fault)
+    event_reader = staticmethod(event_reader)
 
     def transformer(
         self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
@@ -91,49 +93,9 @@ class OpenAIChat:
         """Return what a request asks for."""
         return read_request(request.fields)
 
-    def write_request(
-        self,
-        conversation: Conversation,
-        options: DialectOptions,
-        *,
-        model: str | None,
-        streams: bool,
-    ) -> Written:
-        """Return a conversation as a request."""
-        return write_request(conversation, options, model=model, streams=streams)
-
-    def target(self, target: str, operation: Operation, model: str | None, *, streams: bool) -> str:
-        """Return the configured target: model and form are told in the body."""
-        return target
-
-    def is_error(self, body: bytes) -> bool:
-        """Return whether a whole body is an error object."""
-        whole = self.read_whole(body)
-        return whole is not None and whole.is_error
-
-    def read_answer(self, body: bytes, stamp: Stamp) -> Answer:
-        """Return what a whole body says."""
-        return read_answer(body, stamp)
-
-    def write_answer(self, answer: Answer, conversation: Conversation, stamp: Stamp) -> bytes:
-        """Return the whole body that tells of an answer."""
-        return write_answer(answer, conversation, stamp)
-
-    def event_reader(self, stamp: Stamp) -> EventReader:
-        """Return what reads one stream."""
-        return event_reader(stamp)
-
     def event_writer(self, conversation: Conversation, stamp: Stamp) -> EventWriter:
         """Return what writes one stream."""
         return ChunkWriter(conversation, stamp)
-
-    def read_fault(self, status: int, headers: Headers, body: bytes) -> ProviderFault:
-        """Return what an error says."""
-        return fault_of(status, body)
-
-    def write_fault(self, fault: ProviderFault) -> ErrorBody:
-        """Return a provider's fault as an error object."""
-        return write_fault(fault)
 
 
 DIALECT = OpenAIChat()

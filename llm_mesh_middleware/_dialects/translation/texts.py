@@ -12,7 +12,6 @@ from ..._core.conversation.parts import Document, Part, Refusal, Text, ToolCall
 from ..._core.conversation.request import Conversation
 
 __all__ = [
-    "CUSTOM_SCHEMA",
     "arguments_of",
     "custom_arguments",
     "custom_input",
@@ -32,9 +31,6 @@ _ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ
 _ID_LENGTH = 64
 # The longest name of a user that OpenAI takes.
 _MAX_USER = 64
-
-# What a custom tool looks like to a provider that knows functions only.
-CUSTOM_SCHEMA = b'{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}'
 
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 

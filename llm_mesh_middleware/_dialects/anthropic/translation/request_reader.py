@@ -35,7 +35,17 @@ from ...._core.conversation.request import (
 from ...._core.values.payload import Fields
 from ...translation.proofs import attach_proofs, open_proof
 from ...translation.requests import BodyDecoder, malformed, unsupported
-from .shapes import Block, CacheControl, Choice, Message, Request, Source, ToolMember
+from .shapes import (
+    NO_EDITS,
+    Block,
+    CacheControl,
+    Choice,
+    Edit,
+    Message,
+    Request,
+    Source,
+    ToolMember,
+)
 
 __all__ = ["read_request"]
 
@@ -71,10 +81,12 @@ def read_request(fields: Fields) -> Conversation:
         UnsupportedField: It asks for what no translation carries.
     """
     asked, extra = _decode(fields)
-    for name in ("container", "mcp_servers", "context_management"):
+    for name in ("container", "mcp_servers"):
         if _raw(getattr(asked, name)):
             raise unsupported(name, "cannot be translated")
     lost: list[str] = []
+    if any(_is_missed(edit) for edit in (asked.context_management or NO_EDITS).edits):
+        lost.append("context_management")
     tools = tuple(_read_tools(asked.tools or [], lost))
     choice = asked.tool_choice
     thinking = _read_thinking(asked)
@@ -102,6 +114,14 @@ def read_request(fields: Fields) -> Conversation:
         names=_NAMES,
         lost=tuple(dict.fromkeys(lost)),
     )
+
+
+def _is_missed(edit: Edit) -> bool:
+    """Return whether another provider does not do an edit of the context by itself.
+
+    Thoughts of earlier turns, which Claude Code asks to be cleared or kept, are not sent to it.
+    """
+    return not edit.type.startswith("clear_thinking_")
 
 
 def _raw(member: msgspec.Raw | msgspec.UnsetType) -> bytes:

@@ -22,8 +22,9 @@ import msgspec
 from ...._core.conversation.parts import Reasoning, Text, ToolCall
 from ...._core.conversation.request import Conversation, Tool
 from ...._core.conversation.writing import DialectOptions, Losses, Written
-from ...translation.texts import CUSTOM_SCHEMA, without_none
+from ...translation.texts import without_none
 from ...translation.thinking import MIN_BUDGET, budget_of, is_off
+from ...translation.tools import describe, named_tools, object_schema, offered_tools
 from .messages_writer import MessageWriter, cache_mark
 
 __all__ = ["write_request"]
@@ -32,12 +33,9 @@ _VERSION = "2023-06-01"
 _MAX_TEMPERATURE = 1
 _MIN_TOP_P = 0.95  # with thinking
 
-_NO_SCHEMA = b'{"type":"object","properties":{}}'
 _ANY_OBJECT = "Answer with one JSON object and nothing else."
 _TIERS = {"auto": "auto", "default": "standard_only"}
 _EFFORTS = {"minimal": "low"}
-
-_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def write_request(
@@ -120,13 +118,10 @@ def _tools(conversation: Conversation) -> tuple[list[dict[str, Any]], dict[str, 
 
     A history with calls needs tools, so those that it names are given where the client gives none.
     """
-    choice, tools = conversation.tool_choice, conversation.tools
-    if choice is not None and choice.allowed:
-        tools = tuple(tool for tool in tools if tool.name in choice.allowed)
+    choice, tools = conversation.tool_choice, offered_tools(conversation)
     if not tools:
-        parts = (part for turn in conversation.turns for part in turn.parts)
-        names = dict.fromkeys(part.name for part in parts if isinstance(part, ToolCall))
-        return [_tool(Tool(name)) for name in names], {"type": "none"} if names else None
+        named = named_tools(conversation)
+        return list(map(_tool, named)), {"type": "none"} if named else None
     modes = {"auto": "auto", "required": "any", "none": "none", "tool": "tool"}
     written: dict[str, Any] = {"type": modes[choice.mode]} if choice is not None else {}
     if choice is not None and choice.mode == "tool":
@@ -137,26 +132,12 @@ def _tools(conversation: Conversation) -> tuple[list[dict[str, Any]], dict[str, 
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
-    description = tool.description
-    if tool.is_custom and tool.grammar:
-        description += f"\nThe input has this form: {tool.grammar.decode()}"
     return without_none(
         name=tool.name,
-        description=description or None,
-        input_schema=_schema(CUSTOM_SCHEMA if tool.is_custom else tool.schema),
+        description=describe(tool),
+        input_schema=object_schema(tool),
         strict=tool.strict,
     ) | cache_mark(tool.cache)
-
-
-def _schema(schema: bytes) -> msgspec.Raw | dict[str, Any]:
-    """Return a schema of an object; one that does not say so is completed."""
-    try:
-        members = _decode_members(schema or _NO_SCHEMA)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return msgspec.Raw(_NO_SCHEMA)
-    if "type" in members:
-        return msgspec.Raw(schema or _NO_SCHEMA)
-    return {"type": "object", **members}
 
 
 def _think(

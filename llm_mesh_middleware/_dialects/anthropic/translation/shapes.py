@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["Block", "Message", "Request", "Source", "ToolMember"]
+__all__ = ["NO_EDITS", "Block", "Edit", "Message", "Request", "Source", "ToolMember"]
 
 Number = int | float
 Raw = msgspec.Raw | msgspec.UnsetType
@@ -108,6 +108,21 @@ class Metadata(msgspec.Struct):
     user_id: str | None = None
 
 
+class Edit(msgspec.Struct):
+    """One way to shorten the context."""
+
+    type: str = ""
+
+
+class ContextManagement(msgspec.Struct):
+    """How the provider may shorten the context."""
+
+    edits: list[Edit] = []
+
+
+NO_EDITS = ContextManagement()
+
+
 class Request(msgspec.Struct):
     """The members of a request that have a meaning beyond this dialect."""
 
@@ -129,4 +144,4 @@ class Request(msgspec.Struct):
     service_tier: str | None = None
     container: Raw = msgspec.UNSET
     mcp_servers: Raw = msgspec.UNSET
-    context_management: Raw = msgspec.UNSET
+    context_management: ContextManagement | None = None

@@ -8,14 +8,14 @@ import msgspec
 
 from ...._core.conversation.request import Conversation, Tool
 from ...._core.conversation.writing import DialectOptions, Losses, Written
-from ...translation.texts import CUSTOM_SCHEMA, without_none
+from ...translation.texts import without_none
 from ...translation.thinking import budget_of, effort_of, is_off
+from ...translation.tools import describe, schema_of
 from .contents import ContentWriter
 
 __all__ = ["write_request"]
 
 _MAX_STOPS = 5
-_NO_SCHEMA = b'{"type":"object","properties":{}}'
 _MODES = {"auto": "AUTO", "required": "ANY", "none": "NONE", "tool": "ANY"}
 _TIERS = {"default": "standard", "flex": "flex", "priority": "priority"}
 _BUDGETS = {
@@ -77,14 +77,8 @@ def _tools(conversation: Conversation) -> list[dict[str, Any]] | None:
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
-    description = tool.description
-    if tool.is_custom and tool.grammar:
-        description += f"\nThe input has this form: {tool.grammar.decode()}"
-    schema = CUSTOM_SCHEMA if tool.is_custom else tool.schema or _NO_SCHEMA
     return without_none(
-        name=tool.name,
-        description=description or None,
-        parametersJsonSchema=msgspec.Raw(schema),
+        name=tool.name, description=describe(tool), parametersJsonSchema=schema_of(tool)
     )
 
 

@@ -38,7 +38,7 @@ from ...._core.values.payload import Fields
 from ...translation.proofs import open_proof
 from ...translation.requests import BodyDecoder, malformed, unsupported
 from ...translation.texts import json_object, read_data_url
-from .shapes import Call, Content, Message, PartMember, Request, ToolMember
+from .shapes import Call, Content, CustomFormat, Message, PartMember, Request, ToolMember
 
 __all__ = ["read_request"]
 
@@ -257,10 +257,17 @@ def _read_tools(tools: list[ToolMember] | None) -> Iterator[Tool]:
             yield Tool(function.name, description, schema, function.strict, cache=cache)
         elif tool.custom is not None:
             custom = tool.custom
-            grammar = _raw(custom.format)
+            grammar = _grammar(custom.format)
             yield Tool(custom.name, custom.description or "", is_custom=True, grammar=grammar)
         else:
             raise malformed(f"tools[{index}]", "is neither a function nor a custom tool")
+
+
+def _grammar(form: CustomFormat | None) -> bytes:
+    """Return the form of a custom tool's input as the neutral form has it, in one object."""
+    if form is None or form.grammar is None:
+        return b""
+    return msgspec.json.encode({"type": form.type, **msgspec.structs.asdict(form.grammar)})
 
 
 def _read_choice(asked: Request) -> ToolChoice | None:

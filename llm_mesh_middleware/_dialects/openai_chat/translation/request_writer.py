@@ -31,7 +31,6 @@ from ...._core.conversation.parts import (
 from ...._core.conversation.request import Conversation, Tool, Turn
 from ...._core.conversation.writing import DialectOptions, Losses, Written
 from ...translation.texts import (
-    CUSTOM_SCHEMA,
     arguments_of,
     data_url,
     document_text,
@@ -41,10 +40,9 @@ from ...translation.texts import (
     without_none,
 )
 from ...translation.thinking import effort_of, is_off
+from ...translation.tools import describe, offered_tools, schema_of
 
 __all__ = ["write_request"]
-
-_NO_SCHEMA = msgspec.Raw(b'{"type":"object","properties":{}}')
 
 
 def write_request(
@@ -183,10 +181,7 @@ def _call(call: ToolCall) -> dict[str, Any]:
 
 
 def _tools(conversation: Conversation) -> dict[str, Any]:
-    choice = conversation.tool_choice
-    tools = conversation.tools
-    if choice is not None and choice.allowed:
-        tools = tuple(tool for tool in tools if tool.name in choice.allowed)
+    choice, tools = conversation.tool_choice, offered_tools(conversation)
     if not tools:
         return {}
     members: dict[str, Any] = {"tools": list(map(_tool, tools))}
@@ -199,14 +194,11 @@ def _tools(conversation: Conversation) -> dict[str, Any]:
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
-    schema = msgspec.Raw(tool.schema) if tool.schema else _NO_SCHEMA
-    description = tool.description
-    if tool.is_custom:
-        schema = msgspec.Raw(CUSTOM_SCHEMA)
-        if tool.grammar:
-            description += f"\nThe input has this form: {tool.grammar.decode()}"
     function = without_none(
-        name=tool.name, description=description or None, parameters=schema, strict=tool.strict
+        name=tool.name,
+        description=describe(tool),
+        parameters=schema_of(tool),
+        strict=tool.strict,
     )
     return {"type": "function", "function": function}
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["Call", "Content", "Message", "PartMember", "Request", "ResponseFormat", "ThinkingBlock"]
+__all__ = [
+    "Call",
+    "Content",
+    "CustomFormat",
+    "Message",
+    "PartMember",
+    "Request",
+    "ResponseFormat",
+    "ThinkingBlock",
+]
 
 Number = int | float
 
@@ -119,12 +128,26 @@ class FunctionTool(msgspec.Struct):
     strict: bool | None = None
 
 
+class Grammar(msgspec.Struct):
+    """A grammar, and the language that it is written in."""
+
+    syntax: str
+    definition: str
+
+
+class CustomFormat(msgspec.Struct):
+    """The form of a custom tool's input."""
+
+    type: str
+    grammar: Grammar | None = None
+
+
 class CustomTool(msgspec.Struct):
     """A custom tool that may be called."""
 
     name: str
     description: str | None = None
-    format: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    format: CustomFormat | None = None
 
 
 class ToolMember(msgspec.Struct):

@@ -39,10 +39,10 @@ from ...translation.texts import (
     without_none,
 )
 from ...translation.thinking import effort_of, is_off
+from ...translation.tools import offered_tools, schema_of
 
 __all__ = ["write_request"]
 
-_NO_SCHEMA = msgspec.Raw(b'{"type":"object","properties":{}}')
 
 Item = dict[str, Any]
 
@@ -205,9 +205,7 @@ def _text(conversation: Conversation) -> dict[str, Any] | None:
 
 
 def _tools(conversation: Conversation) -> dict[str, Any]:
-    choice, tools = conversation.tool_choice, conversation.tools
-    if choice is not None and choice.allowed:
-        tools = tuple(tool for tool in tools if tool.name in choice.allowed)
+    choice, tools = conversation.tool_choice, offered_tools(conversation)
     if not tools:
         return {}
     members: dict[str, Any] = {"tools": list(map(_tool, tools))}
@@ -226,8 +224,10 @@ def _tool(tool: Tool) -> Item:
     if tool.is_custom:
         grammar = msgspec.Raw(tool.grammar) if tool.grammar else None
         return without_none(type="custom", name=tool.name, description=description, format=grammar)
-    schema = msgspec.Raw(tool.schema) if tool.schema else _NO_SCHEMA
-    strict = tool.strict is True  # the API's own default is strict, which refuses many schemas
     return without_none(
-        type="function", name=tool.name, description=description, parameters=schema, strict=strict
+        type="function",
+        name=tool.name,
+        description=description,
+        parameters=schema_of(tool),
+        strict=tool.strict is True,  # the API's own default is strict, which refuses many schemas
     )

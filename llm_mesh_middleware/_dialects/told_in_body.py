@@ -1,0 +1,34 @@
+"""What the sides of most dialects have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from .._core.conversation.fault import ProviderFault
+from .._core.dialect import Whole
+from .._core.values.headers import Headers
+from .._core.values.operations import Operation
+from .translation.faults import fault_of
+
+__all__ = ["ToldInBody"]
+
+
+class ToldInBody(ABC):
+    """A dialect whose requests tell model and form in their body, and whose errors are objects."""
+
+    @abstractmethod
+    def read_whole(self, body: bytes) -> Whole | None:
+        """Return what a whole response says, or None if no SDK can read it."""
+
+    def target(self, target: str, operation: Operation, model: str | None, *, streams: bool) -> str:
+        """Return the configured target."""
+        return target
+
+    def is_error(self, body: bytes) -> bool:
+        """Return whether a whole body is an error object."""
+        whole = self.read_whole(body)
+        return whole is not None and whole.is_error
+
+    def read_fault(self, status: int, headers: Headers, body: bytes) -> ProviderFault:
+        """Return what an error says."""
+        return fault_of(status, body)

@@ -1,0 +1,74 @@
+"""Tools as dialects without custom tools know them: functions with a schema of their arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from ..._core.conversation.parts import ToolCall, ToolResult
+from ..._core.conversation.request import Conversation, Tool
+
+__all__ = ["describe", "named_tools", "object_schema", "offered_tools", "schema_of"]
+
+# What a custom tool looks like to a provider that knows functions only.
+_CUSTOM = b'{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}'
+_NOTHING = b'{"type":"object","properties":{}}'
+
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class _Grammar(msgspec.Struct):
+    syntax: str
+    definition: str
+
+
+_decode_grammar = msgspec.json.Decoder(_Grammar).decode
+
+
+def offered_tools(conversation: Conversation) -> tuple[Tool, ...]:
+    """Return the tools that may be called: all, unless the choice narrows them."""
+    choice = conversation.tool_choice
+    if choice is None or not choice.allowed:
+        return conversation.tools
+    return tuple(tool for tool in conversation.tools if tool.name in choice.allowed)
+
+
+def named_tools(conversation: Conversation) -> tuple[Tool, ...]:
+    """Return the tools that the history names, for providers that refuse a history without."""
+    return tuple(map(Tool, dict.fromkeys(_names(conversation))))
+
+
+def _names(conversation: Conversation) -> Iterator[str]:
+    for turn in conversation.turns:
+        for part in turn.parts:
+            if isinstance(part, ToolCall | ToolResult) and part.name:
+                yield part.name
+
+
+def describe(tool: Tool) -> str | None:
+    """Return what the model is told of a tool; of a custom one, the grammar of its input too."""
+    if not (tool.is_custom and tool.grammar):
+        return tool.description or None
+    try:
+        grammar = _decode_grammar(tool.grammar)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return f"{tool.description}\nThe input has this form: {tool.grammar.decode()}"
+    form = f"The input follows this grammar ({grammar.syntax}):\n{grammar.definition}"
+    return f"{tool.description}\n{form}"
+
+
+def schema_of(tool: Tool) -> msgspec.Raw:
+    """Return the schema of a tool's arguments."""
+    return msgspec.Raw(_CUSTOM if tool.is_custom else tool.schema or _NOTHING)
+
+
+def object_schema(tool: Tool) -> msgspec.Raw | dict[str, Any]:
+    """Return the schema of an object; one that does not say so is completed."""
+    schema = schema_of(tool)
+    try:
+        members = _decode_members(schema)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return msgspec.Raw(_NOTHING)
+    return schema if "type" in members else {"type": "object", **members}
