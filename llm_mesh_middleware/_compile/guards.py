@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from .._core.guarding.asking.answered import Answered
+from .._core.guarding.asking.verdict import AskingGuard
 from .._core.guarding.finding import Recogniser
 from .._core.guarding.guard import Guard
 from .._core.guarding.keywords import Keywords
@@ -17,10 +19,14 @@ from .._core.routing.regex import LinearPattern
 from .._manifest import Resource
 from ..config import GuardItem
 from ..exceptions import Problem
+from .inspectors import Inspectors
 
 __all__ = ["compile_guard"]
 
 _LONGEST = 256
+_TIMEOUTS_S = {"webhook": 2.0, "judge": 10.0, "moderation": 10.0}
+# Characters of a streamed response between two questions, and of the context they share.
+_WINDOW, _OVERLAP = 1000, 256
 
 
 def compile_guard(
@@ -29,7 +35,8 @@ def compile_guard(
     when: Sequence[Match],
     path: tuple[str | int, ...],
     problems: list[Problem],
-) -> Guard | None:
+    inspectors: Inspectors,
+) -> Guard | AskingGuard | None:
     """Return a guard, or None if it cannot be used.
 
     Args:
@@ -38,10 +45,25 @@ def compile_guard(
         when: its compiled matches.
         path: the place of the item in the document.
         problems: gets what is wrong with its regular expressions.
+        inspectors: makes those whom it asks.
     """
+    inspector = inspectors.of(resource, item, path)
+    if inspector is not None:
+        return AskingGuard(
+            guard=_guard(resource, item, when, Answered()),
+            inspector=inspector,
+            timeout_s=item.timeout or _TIMEOUTS_S[inspector.kind],
+            is_open=item.on_failure == "allow",
+            window=item.window or _WINDOW,
+            overlap=_OVERLAP,
+        )
     scanner = _scanner(resource, item, path, problems)
-    if scanner is None:
-        return None
+    return None if scanner is None else _guard(resource, item, when, scanner)
+
+
+def _guard(
+    resource: Resource, item: GuardItem, when: Sequence[Match], scanner: Recogniser
+) -> Guard:
     deny, mask = item.action.deny, item.action.mask
     written = msgspec.json.encode(item.model_dump(mode="json"))
     return Guard(

@@ -8,15 +8,23 @@ Guards see a whole call, so one for an LLMProvider is around each rule that may 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from .._core.balance.backends import Backend
+from .._core.flow.call import CallPolicy
+from .._core.guarding.asking.verdict import AskingGuard
 from .._core.guarding.guard import Guard
 from .._core.limiting.budget import Budget
 from .._core.limiting.item import Item
 from .._core.policy.cache import CachePolicy
-from .._core.policy.guards import RequestGuards, ResponseGuards
+from .._core.policy.guards import (
+    AskingRequestGuards,
+    AskingResponseGuards,
+    RequestGuards,
+    ResponseGuards,
+)
 from .._core.policy.limits import AttemptLimits, CallLimits
 from .._core.provider.upstream import Upstream
 from .._core.routing.matching import Match
@@ -38,6 +46,7 @@ from ..config import (
 from ..exceptions import Problem
 from .caches import compile_cache
 from .guards import compile_guard
+from .inspectors import Inspectors
 from .limiting.budgets import compile_budget, uncounted
 from .limiting.limits import compile_limits
 from .matches import Workload, compile_match
@@ -54,7 +63,7 @@ class _Attached:
     namespace: str
     targets: tuple[TargetRef, ...]
     items: tuple[Item, ...]
-    guards: tuple[Guard, ...] = ()
+    guards: tuple[Guard | AskingGuard, ...] = ()
     resource: Resource | None = None
     cache: CacheItem | None = None
     cache_when: tuple[Match, ...] = ()
@@ -88,8 +97,9 @@ class _Attached:
 class Policies:
     """The policies of a manifest; `problems` has what is wrong with them."""
 
-    def __init__(self, manifest: Manifest, workload: Workload) -> None:
+    def __init__(self, manifest: Manifest, workload: Workload, inspectors: Inspectors) -> None:
         self.problems: list[Problem] = []
+        self._inspectors = inspectors
         self._manifest = manifest
         self._workload = workload
         self._places: dict[tuple[str, str], tuple[Resource, _Path]] = {}
@@ -102,7 +112,7 @@ class Policies:
 
     def of_rule(
         self, route: Resource, rule: str, backends: Sequence[Backend]
-    ) -> tuple[CachePolicy | CallLimits | RequestGuards | ResponseGuards, ...]:
+    ) -> tuple[CallPolicy, ...]:
         """Return the layers around the attempts of a rule; none if no policy concerns it.
 
         A rule whose attempts alone are limited gets one too: it has the call keep an account.
@@ -116,18 +126,22 @@ class Policies:
             if each in held or each.names_provider(providers)
             for guard in each.guards
         ]
-        on_request = tuple(guard for guard in guards if "request" in guard.sides)
-        on_response = tuple(guard for guard in guards if "response" in guard.sides)
-        cache = tuple(self._cache(route, rule, backends, guards))
+        local = [guard for guard in guards if isinstance(guard, Guard)]
+        asking = [guard for guard in guards if isinstance(guard, AskingGuard)]
+        cache = tuple(
+            self._cache(route, rule, backends, [*local, *(each.guard for each in asking)])
+        )
         early, late = _split(items) if cache else (items, [])
         is_limited = early or any(backend.policy is not None for backend in backends)
         upstreams = tuple(backend.upstream for backend in backends)
         return (
-            *([RequestGuards(on_request)] if on_request else ()),
+            *_guards(RequestGuards, "request", local),
             *([CallLimits(tuple(early), upstreams)] if is_limited else ()),
+            *_guards(AskingRequestGuards, "request", asking),
             *cache,
             *([CallLimits(tuple(late), upstreams)] if late else ()),
-            *([ResponseGuards(on_response)] if on_response else ()),
+            *_guards(AskingResponseGuards, "response", asking),
+            *_guards(ResponseGuards, "response", local),
         )
 
     def of_backend(
@@ -234,12 +248,14 @@ class Policies:
             name = f"{first.resource.namespace}/{first.resource.name}"
             yield compile_cache(name, first.cache, first.cache_when, backends, guards)
 
-    def _guard(self, resource: Resource, item: GuardItem, path: _Path) -> Guard | None:
+    def _guard(
+        self, resource: Resource, item: GuardItem, path: _Path
+    ) -> Guard | AskingGuard | None:
         when = [
             self._match(resource, match, (*path, "when", index))
             for index, match in enumerate(item.when)
         ]
-        return compile_guard(resource, item, when, path, self.problems)
+        return compile_guard(resource, item, when, path, self.problems, self._inspectors)
 
     def _counting(self, resource: Resource, policy: LLMPolicy) -> Iterator[Item]:
         """Yield the limits and budgets of a policy."""
@@ -278,6 +294,20 @@ class Policies:
             route_gateways=tuple(self._workload.gateways),
             problems=self.problems,
         )
+
+
+_Made = TypeVar("_Made", Guard, AskingGuard)
+
+
+def _guards(
+    layer: Callable[[tuple[_Made, ...]], CallPolicy], side: str, guards: Sequence[_Made]
+) -> Iterator[CallPolicy]:
+    """Yield the layer of the guards that look at one side, if there are any."""
+    held = tuple(
+        each for each in guards if side in (each if isinstance(each, Guard) else each.guard).sides
+    )
+    if held:
+        yield layer(held)
 
 
 def _is_meant(target: TargetRef, resource: Resource, namespace: str) -> bool:

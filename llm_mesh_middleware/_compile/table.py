@@ -36,6 +36,7 @@ from ..config import (
 )
 from ..config import RouteRule as RuleConfig
 from ..exceptions import Problem
+from .inspectors import Inspectors
 from .matches import Workload, compile_match, in_gateways
 from .policies import Policies
 from .pools import Pools
@@ -135,7 +136,6 @@ class _Compiler:
         self._manifest = manifest
         self._workload = workload
         self._timeouts = timeouts
-        self.policies = Policies(manifest, workload)
         self._providers: dict[str, CompiledProvider] = {}
         self._elsewhere: dict[str, str] = {}
         self.aliases: dict[str, str] = {}
@@ -173,6 +173,10 @@ class _Compiler:
                 )
             self.problems += provider.problems
             self.files = provider.files | self.files
+        inspectors = Inspectors(
+            self._asked, environ, self._manifest.secrets, self.problems, self.files
+        )
+        self.policies = Policies(self._manifest, self._workload, inspectors)
 
     def virtual_hosts(self) -> list[VirtualHost]:
         hosts: dict[str, tuple[Resource, VirtualHost]] = {}
@@ -327,6 +331,13 @@ class _Compiler:
         if message is not None:
             self._complain(resource, (*path, "providerHost"), message)
         return self._providers.get(host)
+
+    def _asked(self, host: str, model: str | None) -> Upstream | str:
+        """Return the provider that a guard asks, or what is wrong with it."""
+        provider = self._providers.get(host)
+        if provider is None:
+            return self._why_unknown(host) or f"the LLMProvider of {host!r} has faults of its own"
+        return provider.upstream(model=model)
 
     def _why_unknown(self, host: str) -> str | None:
         if host in self._providers or host in self._manifest.broken_hosts:

@@ -22,6 +22,10 @@ def guard(text: str) -> str:
         "pii: {}, action: {mask: {unmask: true}}, roles: [user, tool], shadow: true",
         "keywords: {deny: [bluebird], ignoreCase: true}, action: {deny: {status: 451}}",
         "regex: {deny: ['proj-[0-9]+'], maxMatch: 40}, action: {log: {}}",
+        "webhook: {url: 'https://guards.example:8443/check?v=1'}, timeout: 500ms, window: 200",
+        "webhook: {url: 'http://guards'}, action: {mask: {unmask: true}}, onFailure: allow",
+        "judge: {providerHost: llm.example, model: small, rules: No jokes.}, on: [response]",
+        "moderation: {providerHost: llm.example, thresholds: {violence: 0.5}}, action: {log: {}}",
     ],
 )
 def test_a_guard_that_is_right(fields: str) -> None:
@@ -31,8 +35,16 @@ def test_a_guard_that_is_right(fields: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "field", "message"),
     [
-        ("shadow: true", None, "must have one of pii, keywords and regex"),
-        ("pii: {}, regex: {deny: [a]}", None, "must have one of pii, keywords and regex"),
+        (
+            "shadow: true",
+            None,
+            "must have one of pii, keywords, regex, webhook, judge and moderation",
+        ),
+        (
+            "pii: {}, regex: {deny: [a]}",
+            None,
+            "must have one of pii, keywords, regex, webhook, judge and moderation",
+        ),
         ("pii: {entities: []}", "pii.entities", "must have at least 1 item"),
         ("pii: {entities: [NAME]}", "pii.entities[0]", "must be one of"),
         ("keywords: {deny: []}", "keywords.deny", "must have at least 1 item"),
@@ -42,6 +54,15 @@ def test_a_guard_that_is_right(fields: str) -> None:
         ("pii: {}, action: {}", "action", "must have one of deny, mask and log"),
         ("pii: {}, on: []", "on", "must have at least 1 item"),
         ("pii: {}, roles: []", "roles", "must have at least 1 item"),
+        ("pii: {}, timeout: 1s", "timeout", "is for guards that ask: webhook, judge, moderation"),
+        ("pii: {}, onFailure: allow", "onFailure", "is for guards that ask"),
+        ("pii: {}, window: 100", "window", "is for guards that ask"),
+        ("webhook: {url: ftp://x}", "webhook.url", "must be http:// or https://"),
+        ("webhook: {url: 'http://x/a b'}", "webhook.url", "percent-encode"),
+        ("webhook: {url: 'http://x/'}, onFailure: retry", "onFailure", "must be one of"),
+        ("judge: {model: x}", "judge.providerHost", "is missing"),
+        ("judge: {providerHost: a}, action: {mask: {}}", "action.mask", "which part of a text"),
+        ("moderation: {providerHost: a, thresholds: {x: 2}}", "moderation.thresholds.x", "1"),
         (
             "pii: {}, on: [response], action: {mask: {unmask: true}}",
             "action.mask.unmask",
@@ -64,4 +85,22 @@ def test_an_expression_that_is_not_linear_is_an_error(pattern: str) -> None:
     (problem,) = compiled(provider(), text).problems
 
     assert problem.field == "spec.guards[0].regex.deny[1]"
+    assert problem.severity == "error"
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "message"),
+    [
+        ("judge: {providerHost: nobody.example}", "judge.providerHost", "no LLMProvider has"),
+        ("judge: {providerHost: a.example}", "judge.providerHost", "has no model"),
+        ("moderation: {providerHost: b.example}", "moderation.providerHost", "of OpenAI's"),
+        ("webhook: {url: 'http://x/', apiKeyFrom: {env: GUARD_KEY}}", "webhook.apiKeyFrom.env", ""),
+    ],
+)
+def test_a_guard_that_cannot_ask_is_an_error(fields: str, field: str, message: str) -> None:
+    anthropic = provider("b.example").replace("openAIConfig", "anthropicConfig")
+    (problem,) = compiled(provider("a.example"), anthropic, guard(fields)).problems
+
+    assert problem.field == f"spec.guards[0].{field}"
+    assert message in problem.message
     assert problem.severity == "error"

@@ -73,6 +73,25 @@ class Account(Observation):
         self._has_ended = False
         self.charges: list[Charge] = []
         self.own_fields: set[bytes] = set()
+        self._end: tuple[int | None, BaseException | None, Usage | None] | None = None
+        self._holds = 0
+        self._overruled: tuple[int | None, BaseException] | None = None
+
+    def hold(self) -> None:
+        """Keep the end of the exchange back until `release`: the reply may still be changed."""
+        self._holds += 1
+
+    def release(self, error: BaseException | None = None, *, status: int | None = None) -> None:
+        """Let the exchange end.
+
+        Args:
+            error: why the client gets no complete response, although the provider gave one.
+            status: what the client gets instead; None if it is a stream that has begun.
+        """
+        self._holds -= 1
+        if error is not None and self._overruled is None:
+            self._overruled = status, error
+        self._pass_end_on()
 
     def at_end(self, settle: Callable[[Ending], None]) -> None:
         """Have `settle` called when the exchange has ended, whatever ends it."""
@@ -141,10 +160,20 @@ class Account(Observation):
         if self._has_ended:
             return
         self._has_ended = True
+        self._end = status, error, usage
+        self._pass_end_on()
+
+    def _pass_end_on(self) -> None:
+        if self._end is None or self._holds:
+            return
+        (status, error, usage), self._end = self._end, None
+        ending = self._ending(status, error, usage)  # what was used, the client's or not
+        if self._overruled is not None and error is None:
+            own_status, error = self._overruled
+            status = own_status or status
         try:
             self._observation.ended(status, error, usage)
         finally:
-            ending = self._ending(status, error, usage)
             for settle in self._at_end:
                 settle(ending)
 
@@ -184,9 +213,10 @@ class Call(msgspec.Struct, frozen=True):
     account: Account
     deadline: Deadline
     clock: Callable[[], float]
+    wall_clock: Callable[[], float]
+    mesh_id: str
     flights: Flights
     cache: CacheStore | None
-    wall_clock: Callable[[], float]
     warnings: Warnings
     over_budget: InsufficientQuota | None = None
 

@@ -87,7 +87,7 @@ def exchange(
             return _at_once(estimated, observation)
         timeouts, call = rule.timeouts, None
         if rule.policies or rule.mirrors:
-            call = _call(host, rule, request, state, observation, (clock, wall_clock))
+            call = _call(host, rule, request, state, observation, (clock, wall_clock), policy)
             observation = call.account
         context = CallContext(
             request,
@@ -137,6 +137,7 @@ def _call(
     state: MeshState,
     observation: Observation,
     clocks: tuple[Callable[[], float], Callable[[], float]],
+    policy: ExchangePolicy,
 ) -> Call:
     """Return the request as the rule's policies see it."""
     if state.store is None:
@@ -153,9 +154,10 @@ def _call(
         account,
         Deadline(clock() + timeout_s, "request", timeout_s, host.name),
         clock,
+        wall_clock,
+        policy.mesh_id,
         state.flights,
         state.cache,
-        wall_clock,
         state.warnings,
     )
 

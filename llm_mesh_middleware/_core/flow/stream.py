@@ -18,6 +18,7 @@ import msgspec
 from ...exceptions import (
     ClientDisconnected,
     ContentBlocked,
+    PolicyUnavailable,
     ServerShutdown,
     UpstreamError,
     UpstreamTimeout,
@@ -35,6 +36,9 @@ __all__ = ["StreamEnd", "stream_body"]
 
 # How long to drain a connection after the stream's own end, so that it can be reused.
 _DRAIN_S = 0.9
+
+# What ends a stream without the provider's doing.
+_NOT_ITS_FAULT = (ClientDisconnected, ContentBlocked, PolicyUnavailable, ServerShutdown)
 
 # A client that blocks a stream for so long may have caused the provider to drop it.
 _SLOW_S = 1.0
@@ -116,7 +120,7 @@ def stream_body(
                 reason = received.error
                 break
             passed = redact(relay.feed(received))
-    except (ClientDisconnected, ContentBlocked, ServerShutdown) as thrown:
+    except _NOT_ITS_FAULT as thrown:
         reason = thrown
     except GeneratorExit:  # closed by garbage collection or shutdown, without a reason
         end.settle(relay, ClientDisconnected("the client went away"), held_s)
@@ -134,5 +138,5 @@ def _result(error: Exception | None, held_s: float) -> Result:
     if error is None:
         return "success"
     is_limit = isinstance(error, UpstreamTimeout) and error.phase == "request"
-    is_others = is_limit or isinstance(error, ClientDisconnected | ContentBlocked | ServerShutdown)
+    is_others = is_limit or isinstance(error, _NOT_ITS_FAULT)
     return "cancelled" if is_others or held_s > _SLOW_S else "failure"

@@ -20,7 +20,7 @@ from ..dialect import TextForm, TextPlace
 from ..http.sse import EventCutter, event_data, event_name, make_event
 from .window import Inspection, Window, inspect
 
-__all__ = ["MAX_HELD_BYTES", "GuardedStream"]
+__all__ = ["MAX_HELD_BYTES", "GuardedStream", "Held"]
 
 # The most that one stream holds back; a longer one is refused.
 MAX_HELD_BYTES = 4 * 2**20
@@ -32,7 +32,7 @@ _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.encode
 
 
-class _Held(msgspec.Struct):
+class Held(msgspec.Struct):
     """An event, and the places in it that are parts of texts."""
 
     event: bytes
@@ -40,6 +40,7 @@ class _Held(msgspec.Struct):
     value: object = None
     parts: list[tuple[Window, int, TextPlace]] = []
     is_changed: bool = False
+    is_unread: bool = False
 
     @property
     def is_decided(self) -> bool:
@@ -56,7 +57,7 @@ class GuardedStream:
         self._cutter = EventCutter(_MAX_EVENT_BYTES)
         self._windows: dict[object, Window] = {}
         self._grown: dict[object, int] = {}
-        self._held: deque[_Held] = deque()
+        self._held: deque[Held] = deque()
         self._held_bytes = 0
         self._count = 0
 
@@ -88,7 +89,7 @@ class GuardedStream:
         return b"".join(out)
 
     def _take(self, event: bytes) -> None:
-        held = _Held(event)
+        held = Held(event)
         data = event_data(event)
         if data:
             self._count += 1
@@ -96,8 +97,7 @@ class GuardedStream:
                 held.value = _decode(data)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 if data.strip() != b"[DONE]":
-                    held.value = data.decode("utf-8", "replace")
-                    self._check_unread(held.value)
+                    self._take_unread(held, data.decode("utf-8", "replace"))
                 self._end_texts(lambda key: True)
             else:
                 self._read(held, event_name(event))
@@ -106,31 +106,39 @@ class GuardedStream:
         if self._held_bytes > MAX_HELD_BYTES:
             raise ContentBlocked("the response holds more than can be checked while it is streamed")
 
-    def _check_unread(self, text: str) -> None:
+    def _take_unread(self, held: Held, text: str) -> None:
         """Inspect an event that is not JSON; nothing in it can be masked."""
-        if inspect(text, self._inspection) != text:
-            raise ContentBlocked("the response has an event that cannot be masked")
+        held.is_unread = True
+        self._read_whole(held, TextPlace([text], 0))
 
-    def _read(self, held: _Held, name: bytes) -> None:
+    def _read(self, held: Held, name: bytes) -> None:
         held.name = name
         event = self._texts.read_event(held.value)
         for key, place in event.parts:
             window = self._windows.get(key)
             if window is None:
-                window = self._windows[key] = Window(self._inspection, is_json=place.is_json)
+                window = self._windows[key] = self._begin(place)
             held.parts.append((window, window.size, place))
             window.feed(place.text)
             self._grown[key] = self._count
         for place in event.wholes:
-            text = inspect(place.text, self._inspection, is_json=place.is_json)
-            if text != place.text:
-                place.put(text)
-                held.is_changed = True
+            self._read_whole(held, place)
         if event.ends is not None:
             self._end_texts(event.ends)
         if len(self._grown) > 1:
             oldest = self._count - _MAX_BEHIND
             self._end_texts(lambda key: self._grown.get(key, oldest) < oldest)
+
+    def _begin(self, place: TextPlace) -> Window:
+        """Return the window of a text that comes in parts."""
+        return Window(self._inspection, is_json=place.is_json)
+
+    def _read_whole(self, held: Held, place: TextPlace) -> None:
+        """Inspect a text that is complete."""
+        text = inspect(place.text, self._inspection, is_json=place.is_json)
+        if text != place.text:
+            place.put(text)
+            held.is_changed = True
 
     def _end_texts(self, is_ended: Callable[[object], bool]) -> None:
         for key, window in self._windows.items():
@@ -147,6 +155,9 @@ class GuardedStream:
                 if text != place.text:
                     place.put(text)
                     held.is_changed = True
-            out.append(
-                make_event(_encode(held.value), held.name) if held.is_changed else held.event
-            )
+            out.append(held.event if not held.is_changed else self._changed(held))
+
+    def _changed(self, held: Held) -> bytes:
+        if held.is_unread:
+            raise ContentBlocked("the response has an event that cannot be masked")
+        return make_event(_encode(held.value), held.name)

@@ -106,6 +106,11 @@ class Window:
             self._buffer = buffer[spare:]
             self._offset += spare
 
+    @property
+    def undecided(self) -> str:
+        """The end of the text, which has not been decided."""
+        return self._buffer[self.decided - self._offset :]
+
     def left_of(self, start: int, piece: str) -> str:
         """Return what is left of the piece that begins at `start`, which has been decided."""
         end, at = start + len(piece), start

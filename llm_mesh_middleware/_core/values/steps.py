@@ -17,6 +17,7 @@ the client between its steps.
 | Sleep   | a pause                                      | None                              |
 | Spawn   | another flow, in the background              | None                              |
 | Outlive | to go on without the client, if others wait  | None                              |
+| Beside  | another flow, with connections of its own    | what that flow returns            |
 | Watch   | a step, with a notice if it is slow          | the step's result, SILENCE        |
 
 A driver ends a flow or a body early by throwing the reason into it: `ClientDisconnected` or
@@ -40,6 +41,7 @@ __all__ = [
     "Ask",
     "AsyncPort",
     "Await",
+    "Beside",
     "Body",
     "Interest",
     "Outlive",
@@ -192,6 +194,13 @@ class Outlive:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """Run `flow` and wait for what it returns; the response that is being read stays open."""
+
+    flow: Steps
+
+
+@dataclass(frozen=True, slots=True)
 class Watch:
     """Carry out `step`, but return `SILENCE` if it takes until `at`, on the monotonic clock.
 
@@ -208,7 +217,7 @@ class Silence:
 
 SILENCE: Final = Silence()
 
-Step = Send | Read | Sleep | Await | Race | Ask | Spawn | Outlive | Watch
+Step = Send | Read | Sleep | Await | Race | Ask | Spawn | Outlive | Beside | Watch
 StepResult = Any  # depends on the step, see the table above
 Steps = Generator[Step, StepResult, Any]
 Body = Generator[Step | bytes, StepResult, None]

@@ -20,6 +20,7 @@ from ..._core.values.steps import (
     SILENCE,
     Ask,
     Await,
+    Beside,
     Body,
     Interest,
     Outlive,
@@ -278,6 +279,13 @@ class AsyncDriver:
     async def _outlive(self, step: Outlive) -> None:
         self.interest = step.interest
 
+    async def _beside(self, step: Beside) -> StepResult:
+        try:
+            first = next(step.flow)
+        except StopIteration as stop:
+            return stop.value
+        return await _run(step.flow, first, self._client, self._background)
+
     async def _watch(self, step: Watch) -> StepResult:
         if step.step is not None:
             self._watched = asyncio.create_task(_PERFORM[step.step.__class__](self, step.step))
@@ -318,19 +326,21 @@ _PERFORM: dict[type, Callable[[AsyncDriver, Any], Coroutine[Any, Any, StepResult
     Await: AsyncDriver._await,
     Spawn: AsyncDriver._spawn,
     Outlive: AsyncDriver._outlive,
+    Beside: AsyncDriver._beside,
     Watch: AsyncDriver._watch,
 }
 
 
 async def _run(
     steps: Steps, step: Any, client: AsyncUpstreamClient, background: AsyncBackground
-) -> None:
-    """Run a spawned flow from its first step to its end, without a client."""
+) -> StepResult:
+    """Run another flow from its first step to its end, and return what it returns."""
     driver = AsyncDriver(client, background)
     try:
-        with contextlib.suppress(StopIteration):
-            while True:
-                step = steps.send(await _PERFORM[step.__class__](driver, step))
+        while True:
+            step = steps.send(await _PERFORM[step.__class__](driver, step))
+    except StopIteration as stop:
+        return stop.value
     finally:
         steps.close()
         await driver.aclose()

@@ -14,6 +14,7 @@ from ..._core.values.messages import Failure
 from ..._core.values.steps import (
     Ask,
     Await,
+    Beside,
     Body,
     Interest,
     Outlive,
@@ -217,11 +218,18 @@ class Driver:
         first = next(flow, None)  # a flow that has begun reaches its end, even if it is dropped
         if first is None:
             return
-        if not background.start(lambda scope: _run(flow, first, client, background, scope)):
+        if not background.start(lambda scope: _run_apart(flow, first, client, background, scope)):
             flow.close()
 
     def _outlive(self, step: Outlive) -> None:
         self._interest = step.interest
+
+    def _beside(self, step: Beside) -> StepResult:
+        try:
+            first = next(step.flow)
+        except StopIteration as stop:
+            return stop.value
+        return _run(step.flow, first, self._client, self._background, self._scope)
 
     def _watch(self, step: Watch) -> StepResult:
         if self._thread is None:
@@ -253,19 +261,29 @@ _PERFORM: dict[type, Callable[[Driver, Any], StepResult]] = {
     Await: Driver._await,
     Spawn: Driver._spawn,
     Outlive: Driver._outlive,
+    Beside: Driver._beside,
     Watch: Driver._watch,
 }
 
 
 def _run(
     steps: Steps, step: Any, client: UpstreamClient, background: Background, scope: CancelScope
-) -> None:
-    """Run a spawned flow from its first step to its end, without a client."""
+) -> StepResult:
+    """Run another flow from its first step to its end, and return what it returns."""
     driver = Driver(client, background, scope)
     try:
-        with contextlib.suppress(StopIteration, ClientDisconnected):  # or until it is cancelled
-            while True:
-                step = steps.send(driver.perform(step))
+        while True:
+            step = steps.send(driver.perform(step))
+    except StopIteration as stop:
+        return stop.value
     finally:
         steps.close()
         driver.close()
+
+
+def _run_apart(
+    steps: Steps, step: Any, client: UpstreamClient, background: Background, scope: CancelScope
+) -> None:
+    """Run a spawned flow, without a client, to its end or until it is cancelled."""
+    with contextlib.suppress(ClientDisconnected):
+        _run(steps, step, client, background, scope)

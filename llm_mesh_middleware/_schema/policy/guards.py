@@ -4,26 +4,44 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
+from pydantic.alias_generators import to_camel
 
-from ..base import Count, ListOf, Wire
+from ..base import Count, ListOf, Name, Wire
+from ..keys import APIKeySource, SecretText
 from ..route import RouteMatch
+from ..spelling.duration import Duration
 from ..spelling.item_name import ItemName
+from ..values import check_base_url, check_host, check_path
 from ..wording import fault_at
 
 __all__ = [
     "GuardAction",
     "GuardDeny",
     "GuardItem",
+    "GuardJudge",
     "GuardKeywords",
     "GuardLog",
     "GuardMask",
+    "GuardModeration",
     "GuardPII",
     "GuardRegex",
+    "GuardWebhook",
 ]
 
 _Text = Annotated[str, Field(min_length=1, max_length=1000)]
+_ASKING = ("webhook", "judge", "moderation")
+_KINDS = ("pii", "keywords", "regex", *_ASKING)
 _Entity = Literal["EMAIL", "CREDIT_CARD", "IBAN", "PHONE", "SECRET", "IP_ADDRESS"]
+
+
+def _check_url(url: str) -> str:
+    scheme, mark, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    check_base_url(f"{scheme}{mark}{host}")
+    if slash:
+        check_path(slash + path)
+    return url
 
 
 class GuardPII(Wire):
@@ -58,6 +76,50 @@ class GuardRegex(Wire):
     )
     max_match: Annotated[Count, Field(le=4096)] | None = Field(
         default=None, description="The most characters of a match. Default: 256."
+    )
+
+
+class GuardWebhook(Wire):
+    """An HTTP service of your own that is asked about the texts."""
+
+    url: Annotated[str, AfterValidator(_check_url)] = Field(
+        description="Where texts are posted to: http:// or https://, host, port, path."
+    )
+    api_key: SecretText | None = Field(
+        default=None, description="Sent as a Bearer token. Default: none is sent."
+    )
+    api_key_from: APIKeySource | None = Field(
+        default=None, description="Where to read the API key, instead of apiKey. Default: nowhere."
+    )
+
+
+class GuardJudge(Wire):
+    """A model that judges the texts by rules in plain language."""
+
+    provider_host: Annotated[str, AfterValidator(check_host)] = Field(
+        description="Host of the LLMProvider that serves the model."
+    )
+    model: Name | None = Field(default=None, description="The model. Default: the provider's.")
+    rules: Annotated[str, Field(min_length=1, max_length=8000)] | None = Field(
+        default=None,
+        description="What to deny and what to allow. Default: deny what is harmful, private or an"
+        " attempt to change the instructions.",
+    )
+
+
+class GuardModeration(Wire):
+    """OpenAI's moderation endpoint, or one like it."""
+
+    provider_host: Annotated[str, AfterValidator(check_host)] = Field(
+        description="Host of the LLMProvider that has the endpoint beside chat completions."
+    )
+    model: Name | None = Field(
+        default=None, description="The model. Default: omni-moderation-latest."
+    )
+    thresholds: dict[Name, Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]] = Field(
+        default_factory=dict,
+        description="From which score on a category is denied; others are not. Default: what the"
+        " provider flags is denied.",
     )
 
 
@@ -123,6 +185,28 @@ class GuardItem(Wire):
     regex: GuardRegex | None = Field(
         default=None, description="Look for regular expressions. Default: none."
     )
+    webhook: GuardWebhook | None = Field(
+        default=None, description="Ask an HTTP service. Default: none."
+    )
+    judge: GuardJudge | None = Field(default=None, description="Ask a model. Default: none.")
+    moderation: GuardModeration | None = Field(
+        default=None, description="Ask a moderation endpoint. Default: none."
+    )
+    timeout: Duration | None = Field(
+        default=None,
+        description="How long a webhook, a judge or a moderation may take for one verdict."
+        " Default: 2s for a webhook, else 10s.",
+    )
+    on_failure: Literal["deny", "allow"] | None = Field(
+        default=None,
+        description="What happens to texts without a verdict, whatever the reason. deny: 503;"
+        " allow: they pass. Default: deny.",
+    )
+    window: Annotated[Count, Field(le=1_000_000)] | None = Field(
+        default=None,
+        description="After how many characters of a streamed response to ask; so many are held"
+        " back. Default: 1000.",
+    )
     action: GuardAction = Field(
         default=GuardAction(deny=GuardDeny()),
         description="What is done about what is found. Default: deny.",
@@ -133,9 +217,17 @@ class GuardItem(Wire):
 
     @model_validator(mode="after")
     def _is_sensible(self) -> GuardItem:
-        if sum(each is not None for each in (self.pii, self.keywords, self.regex)) != 1:
-            raise ValueError("must have one of pii, keywords and regex")
+        kinds = [name for name in _KINDS if getattr(self, name) is not None]
+        if len(kinds) != 1:
+            raise ValueError(f"must have one of {', '.join(_KINDS[:-1])} and {_KINDS[-1]}")
+        for field in ("timeout", "on_failure", "window"):
+            if kinds[0] not in _ASKING and getattr(self, field) is not None:
+                message = f"is for guards that ask: {', '.join(_ASKING)}"
+                raise fault_at((to_camel(field),), message)
         mask = self.action.mask
+        if mask is not None and kinds[0] in ("judge", "moderation"):
+            message = f"cannot be: a {kinds[0]} does not say which part of a text it is about"
+            raise fault_at(("action", "mask"), message)
         if mask is not None and mask.unmask and "request" not in self.on:
             message = "puts values of the request back; `on` must have request"
             raise fault_at(("action", "mask", "unmask"), message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .asking import AskingRequestGuards, AskingResponseGuards
 from .policy import RequestGuards, ResponseGuards
 
-__all__ = ["RequestGuards", "ResponseGuards"]
+__all__ = ["AskingRequestGuards", "AskingResponseGuards", "RequestGuards", "ResponseGuards"]

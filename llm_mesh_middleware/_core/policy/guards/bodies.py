@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -17,7 +17,14 @@ from ...values.lenient_json import parse_json
 from ...values.messages import ClientRequest
 from ...values.payload import Fields, encode_fields, raw
 
-__all__ = ["guarded_request", "guarded_response", "is_coded", "masker"]
+__all__ = [
+    "OpenedRequest",
+    "OpenedResponse",
+    "guarded_request",
+    "guarded_response",
+    "is_coded",
+    "masker",
+]
 
 
 def masker(values: Placeholders | None) -> Any:
@@ -29,6 +36,31 @@ def masker(values: Placeholders | None) -> Any:
         return f"[{entity}]"
 
     return masked
+
+
+class OpenedRequest:
+    """A request with its texts taken out, to be asked about."""
+
+    def __init__(
+        self, request: ClientRequest, dialect: Dialect, roles: frozenset[str] | None
+    ) -> None:
+        self._request = request
+        self._members = {name: _decoded(bytes(raw)) for name, raw in request.fields.items()}
+        self._names: list[str] = []
+        self.places: list[TextPlace] = []
+        for name, value in self._members.items():
+            for place in dialect.texts.read_request({name: value}, roles):
+                self._names.append(name)
+                self.places.append(place)
+
+    def with_texts(self, texts: Sequence[str]) -> ClientRequest:
+        """Return the request with other texts, the same one if none differs."""
+        changed: Fields = {}
+        for name, place, text in zip(self._names, self.places, texts, strict=True):
+            if text != place.text:
+                place.put(text)
+                changed[name] = self._members[name]
+        return _with_members(self._request, {name: raw(changed[name]) for name in changed})
 
 
 def guarded_request(
@@ -44,10 +76,45 @@ def guarded_request(
         members = {name: _decoded(bytes(member))}
         if _mask_by_role(dialect, members, inspection):
             changed[name] = raw(members[name])
+    return _with_members(request, changed)
+
+
+def _with_members(request: ClientRequest, changed: Fields) -> ClientRequest:
     if not changed:
         return request
-    fields: Mapping[str, msgspec.Raw] = {**request.fields, **changed}
-    return replace(request, fields=dict(fields), body=encode_fields(fields))
+    fields = {**request.fields, **changed}
+    return replace(request, fields=fields, body=encode_fields(fields))
+
+
+class OpenedResponse:
+    """A whole response with its texts taken out; without JSON it is one text."""
+
+    def __init__(self, body: bytes, dialect: Dialect) -> None:
+        self._body = body
+        try:
+            self._value = _decoded(body)
+        except ValueError:
+            self._value = None
+            self.places = [TextPlace([body.decode("utf-8", "replace")], 0)]
+        else:
+            self.places = list(dialect.texts.read_response(self._value))
+
+    def with_texts(self, texts: Sequence[str]) -> bytes:
+        """Return the body with other texts.
+
+        Raises:
+            ContentBlocked: a text differs, and the response is not JSON.
+        """
+        is_changed = False
+        for place, text in zip(self.places, texts, strict=True):
+            if text != place.text:
+                place.put(text)
+                is_changed = True
+        if not is_changed:
+            return self._body
+        if self._value is None:
+            raise ContentBlocked("the response is not JSON and cannot be masked")
+        return msgspec.json.encode(self._value)
 
 
 def guarded_response(body: bytes, dialect: Dialect, inspection: Inspection) -> bytes:
@@ -56,16 +123,9 @@ def guarded_response(body: bytes, dialect: Dialect, inspection: Inspection) -> b
     Raises:
         ContentBlocked: a guard denies it, or it is no JSON and would have to be masked.
     """
-    try:
-        value = _decoded(body)
-    except ValueError:
-        text = body.decode("utf-8", "replace")
-        if inspect(text, inspection) != text:
-            raise ContentBlocked("the response is not JSON and cannot be masked") from None
-        return body
-    if not _mask(dialect.texts.read_response(value), inspection):
-        return body
-    return msgspec.json.encode(value)
+    opened = OpenedResponse(body, dialect)
+    texts = [inspect(each.text, inspection, is_json=each.is_json) for each in opened.places]
+    return opened.with_texts(texts)
 
 
 def is_coded(headers: Iterable[tuple[bytes, bytes]]) -> bool:

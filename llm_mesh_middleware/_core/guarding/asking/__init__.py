@@ -1,0 +1,1 @@
+"""Guards that ask: a webhook, a model as the judge, a moderation endpoint."""

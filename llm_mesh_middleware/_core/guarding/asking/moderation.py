@@ -1,0 +1,91 @@
+"""A moderation endpoint: categories of harm with scores for each text."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from ....exceptions import UpstreamError
+from ...provider.credential import Credential
+from ...provider.upstream import Upstream
+from ...values.steps import Step
+from .side_call import call_whole, cause_of, make_call
+from .verdict import ALLOWED, Circumstances, NoVerdict, Question, Verdict
+
+__all__ = ["Moderation", "ModerationForm"]
+
+# Texts in one request; more are asked about in several.
+_MAX_TEXTS = 32
+
+
+class ModerationForm(Protocol):
+    """The form in which a moderation endpoint is asked, and answers."""
+
+    def write(self, model: str | None, texts: Sequence[str]) -> bytes:
+        """Return the body that asks."""
+
+    def read(self, body: bytes) -> Sequence[Mapping[str, tuple[bool, float]]] | None:
+        """Return for each text its categories: whether each is flagged, and its score."""
+
+
+class Moderation(msgspec.Struct, frozen=True):
+    """The provider, and from which score on a category is denied.
+
+    Without `thresholds` the provider's own flags decide; with them, the named categories do.
+    """
+
+    upstream: Upstream
+    target: str
+    form: ModerationForm
+    model: str | None
+    credential: Credential | None
+    thresholds: Mapping[str, float] = {}
+
+    kind = "moderation"
+
+    def ask(self, question: Question, about: Circumstances) -> Generator[Step, Any, Verdict]:
+        """Return the verdict: the first category that is denied.
+
+        Raises:
+            NoVerdict: there is none in time.
+        """
+        for begin in range(0, len(question.texts), _MAX_TEXTS):
+            texts = question.texts[begin : begin + _MAX_TEXTS]
+            for categories in (yield from self._results(texts, about)):
+                denied = next((name for name in categories if self._denies(name, categories)), None)
+                if denied is not None:
+                    return Verdict(denied_as=_entity(denied))
+        return ALLOWED
+
+    def _denies(self, name: str, categories: Mapping[str, tuple[bool, float]]) -> bool:
+        is_flagged, score = categories[name]
+        if not self.thresholds:
+            return is_flagged
+        return name in self.thresholds and score >= self.thresholds[name]
+
+    def _results(
+        self, texts: Sequence[str], about: Circumstances
+    ) -> Generator[Step, Any, Sequence[Mapping[str, tuple[bool, float]]]]:
+        upstream, body = self.upstream, self.form.write(self.model, texts)
+        request = make_call(upstream.endpoints.now()[0], self.target, upstream.headers, body, about)
+        if self.credential is not None:
+            try:
+                request = yield from self.credential.apply(
+                    request, about.wall_clock, about.deadline
+                )
+            except UpstreamError as error:
+                raise NoVerdict(cause_of(error)) from None
+        head, received = yield from call_whole(request, about)
+        if head.status != 200:
+            raise NoVerdict(f"status_{head.status}")
+        results = self.form.read(received)
+        if results is None or len(results) != len(texts):
+            raise NoVerdict("malformed")
+        return results
+
+
+def _entity(category: str) -> str:
+    """Return a category as entities are named: `SELF_HARM_INTENT`."""
+    return "".join(char if char.isalnum() else "_" for char in category).upper()

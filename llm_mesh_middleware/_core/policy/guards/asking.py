@@ -1,0 +1,196 @@
+"""Guards that ask, as two layers: of requests around the cache, of responses within it.
+
+texts ──> question ──> verdict   allowed > they pass; denied > 403; findings > the guard's action
+                       none      onFailure: deny > 503 policy_unavailable, allow > they pass
+
+A guard sees what the guards before it have left: what they mask nobody is asked about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec.structs import replace
+
+from ....exceptions import PolicyUnavailable
+from ...dialect import Dialect, ServedOperation, TextPlace
+from ...flow.call import Call
+from ...flow.reply import Flow, Reply
+from ...guarding.asking.answered import Answered
+from ...guarding.asking.stream import AskedStream
+from ...guarding.asking.verdict import (
+    ALLOWED,
+    AskingGuard,
+    Circumstances,
+    NoVerdict,
+    Question,
+    Verdict,
+)
+from ...guarding.guard import blocked
+from ...guarding.placeholders import Placeholders
+from ...guarding.window import Inspection, inspect
+from ...values.steps import Beside, Step
+from .bodies import OpenedRequest, OpenedResponse, masker
+from .policy import served, with_reply
+from .replies import Refusals, guarded
+from .reporting import decision_of, reporter
+
+__all__ = ["AskingRequestGuards", "AskingResponseGuards"]
+
+
+@dataclass(frozen=True, slots=True)
+class AskingRequestGuards:
+    """The guards of a rule that ask about requests, in order."""
+
+    guards: tuple[AskingGuard, ...]
+
+    def __call__(self, call: Call, proceed: Callable[[Call], Flow]) -> Flow:
+        """Serve a call whose request passes.
+
+        Raises:
+            ContentBlocked: a guard denies it.
+            PolicyUnavailable: there is no verdict, and nothing passes without one.
+        """
+        operation, values = served(call), Placeholders(call.request.body)
+        if operation is None:
+            return (yield from proceed(call))
+        for asking in self.guards:
+            if asking.guard.holds(call.request):
+                call = yield from _asked_request(asking, call, operation.dialect, values)
+        if not values:
+            return (yield from proceed(call))
+        unmasked = Inspection((), reporter(call), masker(None), values)
+        return (yield from with_reply(call, proceed, operation, unmasked))
+
+
+@dataclass(frozen=True, slots=True)
+class AskingResponseGuards:
+    """The guards of a rule that ask about responses, in order."""
+
+    guards: tuple[AskingGuard, ...]
+
+    def __call__(self, call: Call, proceed: Callable[[Call], Flow]) -> Flow:
+        """Serve a call; a response that a guard denies becomes an error."""
+        operation = served(call)
+        guards = [asking for asking in self.guards if asking.guard.holds(call.request)]
+        if operation is None or not guards:
+            return (yield from proceed(call))
+        # Records would be made of the provider's response, before the guards have seen it.
+        call = replace(call, request=replace(call.request, keeps_content=False))
+        call.account.hold()
+        try:
+            reply = yield from proceed(call)
+            for asking in guards:
+                if reply.status >= 400:
+                    break  # an error of the provider, or of a guard before this one
+                call.account.hold()
+                reply = yield from _asked_reply(asking, call, operation, reply)
+        finally:
+            call.account.release()
+        return reply
+
+
+def _asked_request(
+    asking: AskingGuard, call: Call, dialect: Dialect, values: Placeholders
+) -> Generator[Step, Any, Call]:
+    """Return the call as the guard lets it pass."""
+    opened = OpenedRequest(call.request, dialect, asking.guard.roles)
+    mask = masker(values)
+    try:
+        texts = yield from _left(asking, call, "request", opened.places, mask)
+    except Refusals:
+        # What is denied must not be in a record either.
+        call.account.understood(replace(call.request, body=b"", fields={}))
+        raise
+    request = opened.with_texts(texts)
+    if request is call.request:
+        return call
+    call.account.understood(request)
+    return replace(call, request=request)
+
+
+def _asked_reply(asking: AskingGuard, call: Call, operation: ServedOperation, reply: Reply) -> Flow:
+    dialect = operation.dialect
+
+    def whole(body: bytes) -> Generator[Step, Any, bytes]:
+        opened = OpenedResponse(body, dialect)
+        texts = yield from _left(asking, call, "response", opened.places, masker(None))
+        return opened.with_texts(texts)
+
+    def stream() -> tuple[AskedStream, Callable[[], Generator[Step, Any, bytes]]]:
+        inspection = Inspection((), reporter(call), masker(None))
+        passing = AskedStream(dialect.texts, inspection, asking)
+
+        def asks() -> Generator[Step, Any, bytes]:
+            passed = b""
+            while held := passing.question():
+                texts = list(dict.fromkeys(each.undecided for each in held))
+                verdict = yield from _verdict(asking, call, "response", texts)
+                passed += passing.answer(held, verdict, texts)
+            return passed
+
+        return passing, asks
+
+    return guarded(reply, operation, call.account, whole=whole, stream=stream)
+
+
+def _left(
+    asking: AskingGuard, call: Call, side: str, places: Sequence[TextPlace], mask: Any
+) -> Generator[Step, Any, list[str]]:
+    """Return what the guard leaves of whole texts."""
+    texts = [place.text for place in places]
+    verdict = yield from _verdict(asking, call, side, texts)
+    for number, findings in verdict.findings.items():
+        place = places[number]
+        answered = Answered(findings, size=len(place.text))
+        guard = replace(asking.guard, scanner=answered)
+        inspection = Inspection((guard,), reporter(call), mask)
+        texts[number] = inspect(place.text, inspection, is_json=place.is_json)
+    return texts
+
+
+def _verdict(
+    asking: AskingGuard, call: Call, side: str, texts: Sequence[str]
+) -> Generator[Step, Any, Verdict]:
+    """Return what the inspector says; what it denies as a whole has no findings.
+
+    Raises:
+        ContentBlocked: it denies the texts.
+        PolicyUnavailable: it says nothing.
+    """
+    if not texts:
+        return ALLOWED
+    guard, report = asking.guard, reporter(call)
+    question = Question(guard.policy, guard.name, side, call.request.model, texts)
+    about = Circumstances(
+        call.deadline.or_sooner(call.clock(), "request", asking.timeout_s),
+        call.request.headers,
+        call.mesh_id,
+        call.wall_clock,
+        call.account.charged,
+    )
+    verdict = yield Beside(_answered(asking, question, about))
+    if isinstance(verdict, NoVerdict):
+        call.account.decided(decision_of(guard, "unchecked", verdict.cause))
+        if asking.is_open or guard.is_shadow:
+            return ALLOWED
+        raise PolicyUnavailable(f"the guard {guard.name!r} cannot be asked now; try again later")
+    found: Verdict = verdict
+    if found.denied_as:
+        report(guard, found.denied_as)
+        if guard.effect != "log":
+            raise blocked(guard)
+    elif not found.findings:
+        call.account.decided(decision_of(guard, "allowed"))
+    return found
+
+
+def _answered(
+    asking: AskingGuard, question: Question, about: Circumstances
+) -> Generator[Step, Any, Verdict | NoVerdict]:
+    try:
+        return (yield from asking.inspector.ask(question, about))
+    except NoVerdict as none:
+        return none

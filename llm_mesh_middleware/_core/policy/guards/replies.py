@@ -1,0 +1,121 @@
+"""A reply as guards let it pass: changed, replaced by a refusal, or ended by an error event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+from msgspec.structs import replace
+
+from ....exceptions import AnswerableError, ContentBlocked, PolicyUnavailable
+from ...dialect import Dialect, ServedOperation
+from ...flow.call import Account
+from ...flow.reply import Flow, Reply, refusal
+from ...guarding.stream import GuardedStream
+from ...values.steps import Body, Step
+from .bodies import is_coded
+
+__all__ = ["Asks", "Refusals", "guarded"]
+
+# Whom a stream asks after each event, and what may be sent after the verdict.
+Asks = Callable[[], Generator[Step, Any, bytes]]
+Refusals = (ContentBlocked, PolicyUnavailable)
+
+
+def guarded(
+    reply: Reply,
+    operation: ServedOperation,
+    account: Account,
+    *,
+    whole: Callable[[bytes], Generator[Step, Any, bytes]],
+    stream: Callable[[], tuple[GuardedStream, Asks | None]],
+) -> Flow:
+    """Return the reply with what guards leave of it, and release the end of the exchange.
+
+    Args:
+        reply: the reply so far.
+        operation: what the client asked for.
+        account: held; it is released when the guards have spoken.
+        whole: returns what is left of a whole body, or raises one of `Refusals`.
+        stream: makes what a streamed body passes through.
+    """
+    error: AnswerableError | None = None
+    try:
+        if is_coded(reply.headers):
+            raise ContentBlocked("the response is compressed in a way that guards cannot read")
+        if not isinstance(reply.body, bytes):
+            passing, asks = stream()
+            body = _body(reply.body, passing, operation.dialect, account, asks)
+            account.hold()
+            return replace(reply, body=body)
+        left = yield from whole(reply.body)
+    except Refusals as refused:
+        # Not raised: how the provider did has been recorded, and it did well.
+        error = refused
+        return refusal(error, operation)
+    finally:
+        account.release(error, status=None if error is None else error.status)
+    if left is reply.body:
+        return reply
+    headers = [field for field in reply.headers if field[0] != b"content-length"]
+    return replace(reply, headers=[*headers, (b"content-length", b"%d" % len(left))], body=left)
+
+
+def _body(
+    body: Body, stream: GuardedStream, dialect: Dialect, account: Account, asks: Asks | None
+) -> Body:
+    """Pass on what the guards let pass; end the response if one denies it."""
+    error: AnswerableError | None = None
+    try:
+        yield from _passed(body, stream, asks)
+    except Refusals as refused:
+        error = refused
+        yield from _ended(body, error)
+        yield dialect.error_event(error, position=stream.events)
+    finally:
+        account.release(error)
+
+
+def _passed(body: Body, stream: GuardedStream, asks: Asks | None) -> Body:
+    advance: Any = body.send
+    value: Any = None
+    while True:
+        try:
+            item = advance(value)
+        except StopIteration:
+            break
+        advance, value = body.send, None
+        try:
+            if isinstance(item, bytes):
+                item = stream.feed(item)
+                if asks is not None:
+                    item += yield from asks()
+                if not item:
+                    continue
+            value = yield item
+        except GeneratorExit:
+            body.close()
+            raise
+        except Refusals:
+            raise
+        except BaseException as reason:  # for the response to deal with
+            advance, value = body.throw, reason
+    last = stream.finish()
+    if asks is not None:
+        last += yield from asks()
+    if last:
+        yield last
+
+
+def _ended(body: Body, error: AnswerableError) -> Body:
+    """End a response early, whatever it still has to say."""
+    advance: Any = body.throw
+    value: Any = error
+    try:
+        while True:
+            item = advance(value)
+            advance, value = body.send, None
+            if not isinstance(item, bytes):
+                value = yield item
+    except (StopIteration, *Refusals):
+        pass
