@@ -45,8 +45,8 @@ from ..config import (
 )
 from ..exceptions import Problem
 from .caches import compile_cache
-from .guards import compile_guard
-from .inspectors import Inspectors
+from .guarding.guards import compile_guard
+from .guarding.inspectors import Inspectors
 from .limiting.budgets import compile_budget, uncounted
 from .limiting.limits import compile_limits
 from .matches import Workload, compile_match

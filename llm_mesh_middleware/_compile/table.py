@@ -36,7 +36,7 @@ from ..config import (
 )
 from ..config import RouteRule as RuleConfig
 from ..exceptions import Problem
-from .inspectors import Inspectors
+from .guarding.inspectors import Inspectors
 from .matches import Workload, compile_match, in_gateways
 from .policies import Policies
 from .pools import Pools

@@ -6,21 +6,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from .._auth.static_key import bearer_token
-from .._core.guarding.asking.judge import DEFAULT_RULES, Judge
-from .._core.guarding.asking.moderation import Moderation
-from .._core.guarding.asking.verdict import Inspector
-from .._core.guarding.asking.webhook import Webhook
-from .._core.provider.upstream import Upstream
-from .._core.values.endpoint import Endpoint
-from .._dialects.openai_chat.moderations import MODERATIONS, moderations_target
-from .._dialects.openai_chat.prompts import CHAT_PROMPT
-from .._dialects.pairs import served_itself
-from .._manifest import Resource, Secret, SecretName
-from .._process.files import FileVersion
-from ..config import GuardItem, GuardJudge, GuardModeration, GuardWebhook
-from ..exceptions import Problem
-from .keys import KeyReader
+from ..._auth.static_key import bearer_token
+from ..._core.guarding.asking.judge import DEFAULT_RULES, Judge
+from ..._core.guarding.asking.moderation import Moderation
+from ..._core.guarding.asking.verdict import Inspector
+from ..._core.guarding.asking.webhook import Webhook
+from ..._core.provider.upstream import Upstream
+from ..._core.values.endpoint import Endpoint
+from ..._dialects.openai_chat.moderations import MODERATIONS, moderations_target
+from ..._dialects.openai_chat.prompts import CHAT_PROMPT
+from ..._dialects.pairs import served_itself
+from ..._manifest import Resource, Secret, SecretName
+from ..._process.files import FileVersion
+from ...config import GuardItem, GuardJudge, GuardModeration, GuardWebhook
+from ...exceptions import Problem
+from ..keys import KeyReader
 
 __all__ = ["Inspectors"]
 

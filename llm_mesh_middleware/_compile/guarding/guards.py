@@ -7,18 +7,18 @@ from collections.abc import Sequence
 
 import msgspec
 
-from .._core.guarding.asking.answered import Answered
-from .._core.guarding.asking.verdict import AskingGuard
-from .._core.guarding.finding import Recogniser
-from .._core.guarding.guard import Guard
-from .._core.guarding.keywords import Keywords
-from .._core.guarding.patterns import Patterns
-from .._core.guarding.scanner import Scanner
-from .._core.routing.matching import Match
-from .._core.routing.regex import LinearPattern
-from .._manifest import Resource
-from ..config import GuardItem
-from ..exceptions import Problem
+from ..._core.guarding.asking.answered import Answered
+from ..._core.guarding.asking.verdict import AskingGuard
+from ..._core.guarding.finding import Recogniser
+from ..._core.guarding.guard import Guard
+from ..._core.guarding.keywords import Keywords
+from ..._core.guarding.patterns import Patterns
+from ..._core.guarding.scanner import Scanner
+from ..._core.routing.matching import Match
+from ..._core.routing.regex import LinearPattern
+from ..._manifest import Resource
+from ...config import GuardItem
+from ...exceptions import Problem
 from .inspectors import Inspectors
 
 __all__ = ["compile_guard"]

@@ -1,0 +1,1 @@
+"""Guards of `LLMPolicy` documents, and whom they ask."""
