@@ -57,6 +57,7 @@ class Inspectors:
         return None
 
     def _webhook(self, resource: Resource, config: GuardWebhook, path: _Path) -> Webhook | None:
+        # Each its own reader: the problems of one key are told at one place.
         keys = KeyReader(resource, environ=self.environ, secrets=self.secrets)
         key = keys.read(config, "api_key", path)
         self.files.update(keys.files)

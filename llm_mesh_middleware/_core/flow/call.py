@@ -168,6 +168,7 @@ class Account(Observation):
             return
         (status, error, usage), self._end = self._end, None
         ending = self._ending(status, error, usage)  # what was used, the client's or not
+        # An error of the provider's is told as it was; a guard only overrules success.
         if self._overruled is not None and error is None:
             own_status, error = self._overruled
             status = own_status or status

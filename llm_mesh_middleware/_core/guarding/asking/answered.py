@@ -39,5 +39,6 @@ class Answered:
         self.findings = [
             Finding(start + each.start, start + each.end, each.entity) for each in findings
         ]
+        # Findings in the overlap are kept: if nothing follows, they are final after all.
         self.asked = self.size
         self.judged = max(self.judged, judged)

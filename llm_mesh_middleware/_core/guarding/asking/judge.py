@@ -65,6 +65,7 @@ def read_verdict(text: str) -> Verdict:
     Raises:
         NoVerdict: there is none.
     """
+    # Small models add a fence or a sentence, whatever they are told.
     begin, end = text.find("{"), text.rfind("}")
     try:
         judgement = _decode(text[begin : end + 1] if 0 <= begin < end else "")
@@ -128,6 +129,7 @@ class Judge(msgspec.Struct, frozen=True):
             call = yield from credential.apply(call, about.wall_clock, about.deadline)
         head, received = yield from call_whole(call, about)
         answer = transformer.whole(head, received, max_bytes=_MAX_BYTES)
+        # Paid for, whatever it says.
         if answer.summary is not None:
             self._bill(answer.summary, about)
         if answer.status != 200:

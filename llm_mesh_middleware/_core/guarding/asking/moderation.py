@@ -81,6 +81,7 @@ class Moderation(msgspec.Struct, frozen=True):
         if head.status != 200:
             raise NoVerdict(f"status_{head.status}")
         results = self.form.read(received)
+        # Fewer results than texts: nobody knows which of them was judged.
         if results is None or len(results) != len(texts):
             raise NoVerdict("malformed")
         return results

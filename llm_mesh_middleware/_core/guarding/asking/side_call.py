@@ -58,6 +58,7 @@ def call_whole(
             return head, b"".join(chunks)
         chunks.append(chunk)
         size += len(chunk)
+        # Memory for a service that never ends would be the request's.
         if size > _MAX_BYTES:
             raise NoVerdict("too_long")
 

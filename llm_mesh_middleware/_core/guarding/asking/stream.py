@@ -48,6 +48,7 @@ class AskedWindow(Window):
     def feed(self, text: str, *, is_final: bool = False) -> None:
         """Take more of the text, which waits for a verdict."""
         self._answered.size += len(text)
+        # What nobody was asked about is not decided by its end.
         self.is_ended = is_final
         super().feed(text, is_final=is_final and not self.unasked)
 
@@ -85,6 +86,7 @@ class AskedStream(GuardedStream):
         held = [each for each in self._open if each.unasked]
         if self._has_finished:
             return held
+        # Complete texts can wait: many repeat what the parts say, and its verdict is theirs.
         parts = [each for each in held if not each.is_whole]
         if parts and all(each.is_ended for each in parts):
             return held

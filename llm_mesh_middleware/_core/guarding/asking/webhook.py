@@ -84,6 +84,7 @@ def read_findings(answer: _Answer, texts: list[str] | Any) -> Verdict:
     Raises:
         NoVerdict: it says nothing, contradicts itself, or speaks of places that are not there.
     """
+    # Neither a verdict nor findings: an empty object must not pass for a yes.
     if answer.result is msgspec.UNSET and answer.findings is msgspec.UNSET:
         raise NoVerdict("malformed")
     found = answer.findings or []
@@ -91,6 +92,7 @@ def read_findings(answer: _Answer, texts: list[str] | Any) -> Verdict:
         raise NoVerdict("malformed")
     findings: dict[int, list[Finding]] = {}
     for each in found:
+        # Masking the wrong place would pass on the right one.
         if each.text >= len(texts) or not each.start < each.end <= len(texts[each.text]):
             raise NoVerdict("malformed")
         findings.setdefault(each.text, []).append(Finding(each.start, each.end, each.entity))

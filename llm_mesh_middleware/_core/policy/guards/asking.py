@@ -142,6 +142,7 @@ def _left(
     """Return what the guard leaves of whole texts."""
     texts = [place.text for place in places]
     verdict = yield from _verdict(asking, call, side, texts)
+    # From here on a finding is treated as if a recogniser had made it.
     for number, findings in verdict.findings.items():
         place = places[number]
         answered = Answered(findings, size=len(place.text))
@@ -164,6 +165,7 @@ def _verdict(
         return ALLOWED
     guard, report = asking.guard, reporter(call)
     question = Question(guard.policy, guard.name, side, call.request.model, texts)
+    # The client's own deadline is nearer if it has waited long.
     about = Circumstances(
         call.deadline.or_sooner(call.clock(), "request", asking.timeout_s),
         call.request.headers,

@@ -44,6 +44,7 @@ def guarded(
         if is_coded(reply.headers):
             raise ContentBlocked("the response is compressed in a way that guards cannot read")
         if not isinstance(reply.body, bytes):
+            # Held until the body ends; `finally` releases what the caller held.
             passing, asks = stream()
             body = _body(reply.body, passing, operation.dialect, account, asks)
             account.hold()
@@ -100,6 +101,7 @@ def _passed(body: Body, stream: GuardedStream, asks: Asks | None) -> Body:
             raise
         except BaseException as reason:  # for the response to deal with
             advance, value = body.throw, reason
+    # The response has ended, but its last words may still wait for a verdict.
     last = stream.finish()
     if asks is not None:
         last += yield from asks()
