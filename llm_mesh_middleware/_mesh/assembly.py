@@ -28,7 +28,7 @@ from .._core.routing.table import RoutingTable
 from .._core.values.endpoint import TLSFiles
 from .._engine.http.clients import UpstreamClients
 from .._engine.ports.memory_cache import MemoryCache
-from .._engine.ports.opening import ClosableStore, open_store
+from .._engine.ports.opening import ClosableStore, SharedStore, open_store
 from .._engine.tls import TLSContexts
 from .._telemetry.guard import GuardedObserver
 from .._telemetry.telemetry import Telemetry
@@ -167,6 +167,7 @@ class Assembly:
             _version(),
             known_models=lambda: self.live.table.models,
             health=self.health,
+            is_store_away=_is_away(self._store),
             workload=settings.labels.get("app", "unknown"),
             namespace=settings.namespace,
             attempt_spans=settings.attempt_spans,
@@ -200,6 +201,11 @@ class Assembly:
 def _open_store(settings: MeshSettings) -> Store:
     url = settings.store.get_secret_value()
     return open_store(url, timeout_s=settings.store_timeout, prefix=settings.store_prefix)
+
+
+def _is_away(store: Store | None) -> Callable[[], bool] | None:
+    """Return what tells whether a store is away; None for one that cannot be."""
+    return (lambda: store.is_away) if isinstance(store, SharedStore) else None
 
 
 def _access(settings: MeshSettings) -> AccessPolicy:

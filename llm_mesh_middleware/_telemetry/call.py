@@ -12,6 +12,7 @@ from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
 from .._core.flow.mirrors.outcome import MirrorOutcome
 from .._core.flow.observer import Observation
 from .._core.pricing.charge import Charge
+from .._core.values.decision import Decision
 from .._core.values.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
 from .._core.values.selection import Selection
 from .._core.values.summary import AnswerSummary
@@ -21,6 +22,7 @@ from .ending import Ending
 from .metrics.costs import record_cost
 from .metrics.instruments import CallRecord
 from .metrics.labels import CallLabels, call_labels
+from .metrics.policies import notable
 from .metrics.tallies import Labels
 from .mirrors import MirrorObservation, record_outcome
 from .progress import CallProgress
@@ -134,6 +136,13 @@ class CallObservation(Observation):
         if self._chunk_labels is not None:
             self._sinks.metrics.record_chunks(seconds, self._chunk_labels)
 
+    def decided(self, decision: Decision) -> None:
+        self._progress.decisions += (decision,)
+        self._sinks.metrics.policies.decided(decision)
+
+    def settled(self, decision: Decision, reserved: int, used: int) -> None:
+        self._sinks.metrics.policies.settled(decision, reserved, used)
+
     def charged(self, charge: Charge) -> None:
         self._progress.charges += (charge,)
 
@@ -176,7 +185,12 @@ class CallObservation(Observation):
     def _end_server_span(self, ending: Ending) -> None:
         if self._server is None:
             return
-        self._server.end(self._progress.route, ending.status, ending.error_type)
+        self._server.end(
+            self._progress.route,
+            ending.status,
+            ending.error_type,
+            notable(self._progress.decisions) if self._span is None else (),
+        )
         if self._span is None:
             self._context = self._server.context
 

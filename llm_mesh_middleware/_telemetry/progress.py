@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from .._core.pricing.charge import Charge, add_up
+from .._core.values.decision import Decision
 from .._core.values.messages import ClientRequest, UpstreamRequest
 from .._core.values.selection import Selection
 from .._core.values.summary import AnswerSummary
@@ -32,6 +33,7 @@ class CallProgress(msgspec.Struct):
     summary: AnswerSummary | None = None
     attempts: int = 0
     charges: tuple[Charge, ...] = ()
+    decisions: tuple[Decision, ...] = ()
     upstream_request_id: str | None = None
 
     @property

@@ -42,6 +42,7 @@ class Telemetry:
         *,
         known_models: Callable[[], frozenset[str]],
         health: Callable[[], Mapping[str, ProviderStatus]],
+        is_store_away: Callable[[], bool] | None = None,
         workload: str,
         namespace: str,
         attempt_spans: SpanMode = "on_retry",
@@ -62,6 +63,8 @@ class Telemetry:
         self.health = health
         self.metrics = shared_metrics(version, meter_provider if has_metrics else _NO_METRICS)
         self.metrics.ejections.watch(self)
+        self.is_store_away = is_store_away
+        self.metrics.policies.watch(self)
         tracer = trace.get_tracer(SCOPE, version, tracer_provider if has_spans else _NO_SPANS)
         logger = _logs.get_logger(SCOPE, version, logger_provider)
         self._sinks = Sinks(

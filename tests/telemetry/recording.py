@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
 from opentelemetry.trace import SpanKind
 
 from llm_mesh_middleware import LLMMeshMiddleware, Mesh, MeshSettings
-from llm_mesh_middleware.config import LLMProvider, LLMRoute
+from llm_mesh_middleware.config import LLMPolicy, LLMProvider, LLMRoute
 from llm_mesh_middleware.testing import FakeUpstream
 from tests.canaries import canary
 
@@ -133,6 +133,7 @@ def make_mesh(
     rule: dict[str, Any] | None = None,
     settings: dict[str, Any] | None = None,
     spec: dict[str, Any] | None = None,
+    policies: Sequence[LLMPolicy] = (),
     **options: Any,
 ) -> Mesh:
     """A mesh with a provider for each upstream."""
@@ -143,6 +144,7 @@ def make_mesh(
             for up, host in zip(upstreams, used, strict=True)
         ),
         route(*used, **(rule or {})),
+        *policies,
     ]
     if recorder is not None:
         options = {

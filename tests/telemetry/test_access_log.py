@@ -76,6 +76,7 @@ async def test_a_call_is_one_record_with_asms_names_and_the_meshs(
         "attempts": 1,
         "outcome": None,
         "error_type": None,
+        "policies": None,
         "consumer": None,
         "request_id": "req-9",
         "trace_id": trace.format_trace_id(context.trace_id),

@@ -8,7 +8,7 @@ from ..._core.limiting.claims import Store
 from ...exceptions import ConfigError, Problem
 from .memory import MemoryStore
 
-__all__ = ["ClosableStore", "open_store"]
+__all__ = ["ClosableStore", "SharedStore", "open_store"]
 
 
 @runtime_checkable
@@ -20,6 +20,15 @@ class ClosableStore(Protocol):
 
     async def aclose(self) -> None:
         """Close those of the running event loop."""
+
+
+@runtime_checkable
+class SharedStore(Protocol):
+    """A store outside of this process, which may be away."""
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it cannot be used now, as far as is known."""
 
 
 def open_store(url: str, *, timeout_s: float, prefix: str) -> Store:

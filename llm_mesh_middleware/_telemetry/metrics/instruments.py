@@ -15,6 +15,7 @@ from ..._core.values.usage import Usage
 from .. import semconv
 from .ejections import Ejections
 from .labels import CallLabels
+from .policies import PolicyMetrics
 from .tallies import Tallies, Tally
 
 __all__ = ["UNTRACED", "CallRecord", "MeshMetrics", "wanted_generations"]
@@ -124,6 +125,7 @@ class MeshMetrics:
             meter, semconv.ASM_COUNTERS.values(), unit=semconv.TOKENS, about="Tokens (ASM)"
         )
         self.ejections = Ejections(meter)
+        self.policies = PolicyMetrics(meter)
 
     def reloaded(self, is_success: bool) -> None:
         """The configuration was read again."""

@@ -7,6 +7,7 @@ from opentelemetry.trace import SpanContext
 
 from ..._core.pricing.charge import format_amount
 from ..ending import Ending
+from ..metrics.policies import notable
 from ..progress import CallProgress
 from .access_log import Value, clean
 
@@ -51,6 +52,7 @@ def access_record(progress: CallProgress, ending: Ending, span: SpanContext) -> 
         "attempts": progress.attempts,
         "outcome": ending.outcome if progress.is_stream else None,
         "error_type": ending.error_type,
+        "policies": notable(progress.decisions) or None,
         "consumer": _cleaned(request.attributes.get("consumer")),
         "request_id": _cleaned(progress.upstream_request_id),
         "trace_id": trace.format_trace_id(span.trace_id) if span.is_valid else None,

@@ -7,6 +7,7 @@ from itertools import islice
 from ..._core.values.messages import UpstreamRequest
 from .. import semconv
 from ..ending import Ending
+from ..metrics.policies import notable
 from ..progress import CallProgress
 from .request_attributes import AttributeValue, request_attributes
 from .response_attributes import add_summary, add_usage
@@ -89,6 +90,8 @@ def end_attributes(progress: CallProgress, ending: Ending) -> dict[str, Attribut
     if (cost := progress.cost) is not None:
         found[semconv.COST_CURRENCY], amount = cost
         found[semconv.COST_AMOUNT] = amount / 1e9
+    if progress.decisions and (decisions := notable(progress.decisions)):
+        found[semconv.POLICY_DECISIONS] = tuple(decisions)
     if progress.summary is not None:
         add_summary(found, progress.summary, is_whole=ending.error is None)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import lru_cache
 
 from opentelemetry import trace
@@ -87,8 +88,17 @@ class ServerCall:
         self.context = trace.set_span_in_context(self._span, self.context)
         return self.context
 
-    def end(self, route: str | None, status: int | None, error_type: str | None) -> None:
-        """Say how the request was answered; a client's own fault is no error of the server."""
+    def end(
+        self,
+        route: str | None,
+        status: int | None,
+        error_type: str | None,
+        decisions: Sequence[str] = (),
+    ) -> None:
+        """Say how the request was answered; a client's own fault is no error of the server.
+
+        `decisions` are those of policies, where no other span tells them.
+        """
         self._owner.active.add(-1, self._labels)
         is_error = error_type is not None and (status is None or status >= 500)
         try:
@@ -97,6 +107,8 @@ class ServerCall:
             if self._span is None:  # refused, and so never routed
                 self.begin_span(route)
             if self._span is not None:
+                if decisions:
+                    self._span.set_attribute(semconv.POLICY_DECISIONS, tuple(decisions))
                 _end(self._span, status, error_type, is_error=is_error)
 
     def _record(self, status: int | None, error_type: str | None) -> None:

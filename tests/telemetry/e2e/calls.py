@@ -65,6 +65,13 @@ spec:
     backendRefs:
     - {{providerHost: primary.example, priority: 0}}
     - {{providerHost: backup.example, priority: 1}}
+---
+apiVersion: llm-mesh.dev/v1alpha1
+kind: LLMPolicy
+metadata: {{name: generous}}
+spec:
+  limits:
+  - {{name: tokens, by: [model], tokens: 1G}}
 """
 
 TOOLS = [

@@ -124,6 +124,11 @@ class RedisStore:
                     return
         self._outbox.put(request.changes)
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the server cannot be used now, as far as is known."""
+        return self._breaker.is_open
+
     def flush(self, within_s: float = 1.0) -> None:
         """Wait until what is queued has been settled, for so long at most."""
         self._outbox.flush(within_s)

@@ -1,0 +1,86 @@
+"""What policies have decided, and what limits have reserved and settled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+from weakref import WeakSet
+
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
+
+from ..._core.values.decision import Decision
+from ..._process.forks import ForkLock
+from .. import semconv
+from .tallies import Labels, Tally
+
+__all__ = ["PolicyMetrics", "notable"]
+
+
+class _Watched(Protocol):
+    @property
+    def is_store_away(self) -> Callable[[], bool] | None:
+        """Return whether the store that a mesh shares with others is away; None without one."""
+
+
+class PolicyMetrics:
+    """Counters of decisions, of the tokens of limits, of cached replies and of findings."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._decisions = Tally(meter, semconv.MESH_DECISIONS, "{decision}")
+        self._tokens = Tally(meter, semconv.MESH_LIMIT_TOKENS, semconv.TOKENS)
+        self._cached = Tally(meter, semconv.MESH_CACHE_REQUESTS, "{request}")
+        self._findings = Tally(meter, semconv.MESH_FINDINGS, "{finding}")
+        self._watched: WeakSet[_Watched] = WeakSet()
+        self._lock = ForkLock()
+        meter.create_observable_gauge(
+            semconv.MESH_STORE_STATE, [self._observe], "{store}", "1 while the store is away"
+        )
+
+    def watch(self, mesh: _Watched) -> None:
+        """Tell of the store of `mesh` too, for as long as there is anybody else to hold it."""
+        with self._lock.of_process:
+            self._watched.add(mesh)
+
+    def decided(self, decision: Decision) -> None:
+        """Count a decision."""
+        item = _labels(decision)
+        self._decisions.add(
+            1,
+            (
+                *item,
+                (semconv.POLICY_KIND, decision.kind),
+                (semconv.POLICY_DECISION, decision.decision),
+            ),
+        )
+        if decision.kind == "cache":
+            self._cached.add(1, ((semconv.CACHE_RESULT, decision.decision),))
+        elif decision.kind == "guard" and decision.entity:
+            found = (semconv.GUARD_ENTITY, decision.entity)
+            action = (semconv.GUARD_ACTION, decision.decision)
+            self._findings.add(1, (*item, found, action))
+
+    def settled(self, decision: Decision, reserved: int, used: int) -> None:
+        """Count the tokens of a limit."""
+        item = _labels(decision)
+        self._tokens.add(reserved, (*item, (semconv.LIMIT_STATE, "reserved")))
+        self._tokens.add(used, (*item, (semconv.LIMIT_STATE, "settled")))
+
+    def _observe(self, _: CallbackOptions) -> Iterable[Observation]:
+        with self._lock.of_process:
+            asked = [each.is_store_away for each in self._watched]
+        away = [is_away() for is_away in asked if is_away is not None]
+        return [Observation(int(any(away)))] if away else []
+
+
+def notable(decisions: Iterable[Decision]) -> list[str]:
+    """Return the decisions that are more than an item that lets a call pass, in order."""
+    told = (
+        f"{each.policy}/{each.item} {each.decision}"
+        for each in decisions
+        if each.decision != "allowed"
+    )
+    return list(dict.fromkeys(told))
+
+
+def _labels(decision: Decision) -> Labels:
+    return (semconv.POLICY_NAME, decision.policy), (semconv.POLICY_ITEM, decision.item)
