@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.config import JsonDict
 
+from ._schema.active_check import ActiveCheck
 from ._schema.base import EXTENSION, Name, Wire
 from ._schema.dialects import (
     AnthropicConfig,
@@ -46,7 +47,7 @@ from ._schema.policy.guards import (
     GuardWebhook,
 )
 from ._schema.policy.spec import LimitItem, LimitOverride, LLMPolicySpec, TargetRef, TokenWeights
-from ._schema.pool import InferencePoolSpec, TargetPort
+from ._schema.pool import InferencePoolSpec, PoolMetrics, TargetPort
 from ._schema.price import ModelPrices, PriceTier, TokenPrices
 from ._schema.provider import (
     LLMProviderSpec,
@@ -72,6 +73,8 @@ from ._schema.wording import Path, format_field
 
 __all__ = [
     "APIKeySource",
+    "ActiveCheck",
+    "PoolMetrics",
     "AWSCredentials",
     "AmbientCredentials",
     "AnthropicConfig",

@@ -19,6 +19,7 @@ from ._core.explaining.findings import (
     MirrorExplanation,
     Refusal,
     RuleExplanation,
+    ServerExplanation,
     StickyKey,
 )
 from ._core.routing.retry_policy import RetryPolicy, Verdict
@@ -35,6 +36,7 @@ __all__ = [
     "Refusal",
     "RetryPolicy",
     "RuleExplanation",
+    "ServerExplanation",
     "StickyKey",
     "Timeouts",
     "Verdict",

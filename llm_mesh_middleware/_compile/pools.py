@@ -11,6 +11,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from .._core.provider.endpoints import StaticEndpoints
+from .._core.provider.servers.watch import ServerWatch
 from .._core.provider.upstream import Upstream
 from .._core.values.endpoint import Endpoint
 from .._manifest import Manifest, Resource
@@ -38,7 +39,8 @@ class CompiledPool:
         self.host = f"{resource.name}.{resource.namespace}"
         self._spec = spec
         metadata = ObjectMeta(name=resource.name, namespace=resource.namespace)
-        model = LLMProvider(metadata=metadata, spec=LLMProviderSpec(host=self.host))
+        own = LLMProviderSpec(host=self.host, active_check=spec.active_check)
+        model = LLMProvider(metadata=metadata, spec=own)
         self._provider = CompiledProvider(
             replace(resource, model=model), endpoints={}, environ={}, prices=prices
         )
@@ -51,7 +53,11 @@ class CompiledPool:
         made = self._provider.upstream(rule, model=model, host_rewrite=host_rewrite)
         ports = self._spec.ports if port is None else (port,)
         endpoints = dict.fromkeys(self._endpoints(ports))
-        return replace(made, endpoints=StaticEndpoints(tuple(endpoints)))
+        watch = replace(made.watch or ServerWatch(), metrics_path="/metrics")
+        if (metrics := self._spec.metrics) is not None:
+            path = metrics.path or watch.metrics_path
+            watch = replace(watch, metrics_path=path, metrics_port=metrics.port)
+        return replace(made, endpoints=StaticEndpoints(tuple(endpoints)), watch=watch)
 
     def _endpoints(self, ports: Iterable[int]) -> Iterator[Endpoint]:
         for text in self._spec.endpoints:

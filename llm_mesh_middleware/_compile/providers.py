@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlsplit
 
 from .._auth.static_key import StaticHeader, bearer_token
@@ -15,13 +15,14 @@ from .._core.provider.endpoints import StaticEndpoints
 from .._core.provider.identity import ProviderIdentity
 from .._core.provider.outlier_detection import OutlierDetection
 from .._core.provider.secrets import Secrets
+from .._core.provider.servers.watch import ServerWatch
 from .._core.provider.upstream import Upstream
 from .._core.values.endpoint import Endpoint, TLSFiles
 from .._core.values.payload import raw
 from .._dialects.pairs import asked_operation
 from .._manifest import Resource, Secret, SecretName
 from .._schema.dialects import DialectConfig
-from ..config import AzureOpenAIConfig, LLMProvider, OpenAIConfig, ProviderConfig
+from ..config import ActiveCheck, AzureOpenAIConfig, LLMProvider, OpenAIConfig, ProviderConfig
 from ..config import OutlierDetection as OutlierDetectionConfig
 from .admission import Admission, admit
 from .keys import KeyReader
@@ -129,6 +130,7 @@ class CompiledProvider:
             max_concurrency=self._spec.max_concurrency,
             prices=self._prices,
             vendor=serving.vendor,
+            watch=_watch(self._spec.active_check),
         )
 
     def _connect_to(self, url: str | None) -> Endpoint:
@@ -214,6 +216,13 @@ def _detection(config: OutlierDetectionConfig | None) -> OutlierDetection:
         return OutlierDetection()
     given = config.model_dump(exclude_none=True)
     return OutlierDetection(**{_DETECTION_FIELDS[name]: value for name, value in given.items()})
+
+
+def _watch(check: ActiveCheck | None) -> ServerWatch | None:
+    if check is None:
+        return None
+    default = ServerWatch(check_path=check.path)
+    return default if check.interval is None else replace(default, check_interval_s=check.interval)
 
 
 def _dialect_of(given: ProviderConfig, default: DialectConfig | None) -> tuple[str, DialectConfig]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from .._core.balance.backends import Backend
 from .._core.balance.balancer import Balancer
+from .._core.balance.pooled import Pooled
 from .._core.balance.scored import WARMUP_S, Scored
 from .._core.balance.sticky import Sticky
 from .._core.balance.weighted import Weighted
@@ -60,11 +61,13 @@ def compile_retry(own: RetryConfig | None) -> RetryPolicy:
 
 
 def compile_balancer(rule: RuleConfig) -> Balancer:
-    """Return what picks the rule's backends."""
+    """Return what picks the rule's backends; a sticky key goes before everything else."""
     balance, sticky = rule.balance, rule.sticky_by
     balancer: Balancer = Weighted()
     if balance is not None and balance.policy != "weighted":
         balancer = Scored(balance.policy, balance.warmup or WARMUP_S)
+    if any(ref.backend_ref is not None for ref in rule.backend_refs):
+        balancer = Pooled(balancer)
     if sticky is None:
         return balancer
     if sticky.header is not None:

@@ -274,7 +274,8 @@ class _Compiler:
                 upstream, owner = target
                 weight = ref.weight or 0 if ref.priority in weighted else 1
                 policy = self.policies.of_backend(resource, rule.name or "", owner, upstream)
-                backends.append(Backend(upstream, weight, ref.priority, policy))
+                is_pool = ref.backend_ref is not None
+                backends.append(Backend(upstream, weight, ref.priority, policy, is_pool))
         # Some are missing: there will be no table, and the weights left may add up to 0.
         return backends if len(backends) == len(rule.backend_refs) else []
 

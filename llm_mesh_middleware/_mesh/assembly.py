@@ -36,7 +36,7 @@ from ..exceptions import ConfigError, Problem
 from ..settings import MeshSettings
 from ..sources import ClosableSource, Config, source_of
 from .budget_log import log_budget
-from .ejection_log import log_change
+from .ejection_log import log_change, log_server
 from .live_config import LiveTable, MeshStatus
 from .notices import RefusedKeys
 from .serving import Serving
@@ -131,7 +131,9 @@ class Assembly:
         self.serving.begin_process(self._state)
 
     def _make_state(self) -> MeshState:
-        return MeshState(threading.RLock, log_change, self._store, self._cache, log_budget)
+        return MeshState(
+            threading.RLock, log_change, self._store, self._cache, log_budget, log_server
+        )
 
     def _adopt(self, table: RoutingTable) -> None:
         """Prepare for `table`: read trust stores and certificates, drop removed providers and

@@ -9,10 +9,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
 
+from .active_check import ActiveCheck
 from .base import EXTENSION, ListOf, Wire
-from .values import check_host_and_port
+from .values import check_host_and_port, check_path
 
-__all__ = ["InferencePoolSpec", "TargetPort"]
+__all__ = ["InferencePoolSpec", "PoolMetrics", "TargetPort"]
 
 _HIGHEST_PORT = 65535
 _Port = Annotated[int, Field(ge=1, le=_HIGHEST_PORT)]
@@ -24,6 +25,17 @@ class TargetPort(Wire):
     model_config = ConfigDict(extra="ignore")
 
     number: _Port = Field(description="Port number. Required.")
+
+
+class PoolMetrics(Wire):
+    """Where each server of a pool tells of its load."""
+
+    path: Annotated[str, AfterValidator(check_path)] | None = Field(
+        default=None, description="Path of the page. Default: /metrics."
+    )
+    port: _Port | None = Field(
+        default=None, description="Port of the page. Default: the port of the server."
+    )
 
 
 class InferencePoolSpec(Wire):
@@ -44,6 +56,17 @@ class InferencePoolSpec(Wire):
         default=(),
         description="Addresses of the servers, with or without a port, where there is no cluster to"
         " ask. Default: none.",
+        json_schema_extra=EXTENSION,
+    )
+
+    metrics: PoolMetrics | None = Field(
+        default=None,
+        description="Where each server tells of its load. Default: /metrics, at its own port.",
+        json_schema_extra=EXTENSION,
+    )
+    active_check: ActiveCheck | None = Field(
+        default=None,
+        description="Health checks of each server. Default: none.",
         json_schema_extra=EXTENSION,
     )
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
+from .active_check import ActiveCheck
 from .base import EXTENSION, Count, FileName, Host, ListOf, Wire
 from .dialects import AnthropicConfig, AzureOpenAIConfig, BedrockConfig, GeminiConfig, OpenAIConfig
 from .price import ModelPrices
@@ -170,6 +171,12 @@ class LLMProviderSpec(Wire):
     outlier_detection: OutlierDetection | None = Field(
         default=None,
         description="When the provider is taken out of service. Default: after 5 failures.",
+        json_schema_extra=EXTENSION,
+    )
+    active_check: ActiveCheck | None = Field(
+        default=None,
+        description="Health checks of the provider's server; for servers of one's own. Default:"
+        " none.",
         json_schema_extra=EXTENSION,
     )
     max_concurrency: Count | None = Field(

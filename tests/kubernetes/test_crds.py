@@ -34,6 +34,7 @@ spec:
   path: /v1/chat/completions
   endpoint: http://10.0.0.1:8000
   maxConcurrency: 8
+  activeCheck: {path: /health, interval: 3s}
   prices:
     - model: {prefix: m}
       currency: CNY

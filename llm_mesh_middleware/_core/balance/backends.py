@@ -21,13 +21,15 @@ Gate = Callable[[Any, str], Steps]
 class Backend:
     """A weighted pointer to an upstream; `priority` 0 is served first.
 
-    `policy` is asked before each attempt.
+    `policy` is asked before each attempt. `is_pool`: its endpoints are model servers that tell of
+    their load.
     """
 
     upstream: Upstream
     weight: int
     priority: int = 0
     policy: Gate | None = None
+    is_pool: bool = False
 
 
 Tiers = tuple[tuple[Backend, ...], ...]
@@ -37,10 +39,11 @@ class Backends:
     """The backends of one rule in tiers of the same priority.
 
     Weights are proportions within a tier, not per cent. The only backend of a tier gets everything
-    whatever its weight, as in Istio; among several, weight 0 is never picked.
+    whatever its weight, as in Istio; among several, weight 0 is never picked. `is_watched`: the
+    servers of some are watched.
     """
 
-    __slots__ = ("_serving", "tiers")
+    __slots__ = ("_serving", "is_watched", "tiers")
 
     def __init__(self, backends: Sequence[Backend]) -> None:
         by_priority = sorted(backends, key=lambda backend: backend.priority)
@@ -50,6 +53,7 @@ class Backends:
         )
         if not self.tiers or not all(self.tiers):
             raise ValueError("the weights of the backends of a priority add up to nothing")
+        self.is_watched = any(backend.upstream.watch is not None for backend in self)
         self._serving: dict[ServedOperation, Tiers] = {}
 
     def __iter__(self) -> Iterator[Backend]:

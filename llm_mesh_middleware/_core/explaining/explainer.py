@@ -16,6 +16,7 @@ from msgspec.structs import replace as struct_replace
 from ...exceptions import AnswerableError, NoRouteMatched, UnsupportedField
 from ..balance.backends import Backend
 from ..balance.balancer import Balancer, Candidate
+from ..balance.pooled import Pooled, adapter_of, server_score
 from ..balance.scored import Scored
 from ..balance.sticky import Sticky
 from ..dialect import ServedOperation
@@ -39,6 +40,7 @@ from .findings import (
     MirrorExplanation,
     Refusal,
     RuleExplanation,
+    ServerExplanation,
     StickyKey,
 )
 from .redaction import Mask, known_secrets
@@ -180,6 +182,32 @@ class _Explainer:
         kind, name, value = balancer.kind, balancer.name, balancer.key(self._request)
         return StickyKey(f"{kind} {name}", self._mask.value(name, value) if value else value)
 
+    def _servers(self, backend: Backend) -> tuple[ServerExplanation, ...]:
+        """Explain the servers of a pool, as this process knows them."""
+        if not backend.is_pool:
+            return ()
+        upstream, now = backend.upstream, self._now
+        servers = [
+            Candidate(backend, endpoint, self._health.of(upstream, endpoint))
+            for endpoint in upstream.endpoints.now()
+        ]
+        adapter = adapter_of(servers, self._request, now)
+        found = []
+        for each in servers:
+            state, load = each.health.server, each.health.server.load(now)
+            found.append(
+                ServerExplanation(
+                    f"{each.endpoint.address}:{each.endpoint.port}",
+                    each.health.is_available(now),
+                    waiting=None if load is None else load.waiting,
+                    running=None if load is None else load.running,
+                    cache_used=None if load is None else load.cache_used,
+                    score=server_score(each, adapter, now),
+                    fault=state.fault or None,
+                )
+            )
+        return tuple(found)
+
     def _mirrors(self, rule: RouteRule, operation: ServedOperation) -> Iterator[MirrorExplanation]:
         for mirror in rule.mirrors:
             upstream, obstacle = mirror.upstream, None
@@ -191,14 +219,17 @@ class _Explainer:
                 obstacle = f"the body is longer than {mirror.max_body_bytes} bytes"
             model = None
             if obstacle is None:
-                model = upstream.transformer(self._request, operation).model
+                try:
+                    model = upstream.transformer(self._request, operation).model
+                except UnsupportedField as error:
+                    obstacle = error.message
             yield MirrorExplanation(
                 upstream.provider, upstream.host, model, mirror.percent, obstacle
             )
 
     def _scores(self, balancer: Balancer, tier: tuple[Backend, ...]) -> dict[int, float]:
         """Return the best score of an endpoint of each backend."""
-        if isinstance(balancer, Sticky):
+        while isinstance(balancer, Sticky | Pooled):
             balancer = balancer.otherwise
         if not isinstance(balancer, Scored) or len(tier) < 2:
             return {}
@@ -240,7 +271,7 @@ class _Explainer:
             for backend in tier:
                 share = 1.0 if len(tier) == 1 else backend.weight / total
                 is_choice = chosen is not None and backend is chosen.backend and len(tier) > 1
-                yield explain_call(
+                explained = explain_call(
                     backend,
                     operation,
                     self._request,
@@ -250,3 +281,4 @@ class _Explainer:
                     score=scores.get(id(backend)),
                     is_sticky_choice=is_choice,
                 )
+                yield replace(explained, servers=self._servers(backend))

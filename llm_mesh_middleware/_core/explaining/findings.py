@@ -78,6 +78,23 @@ class BackendExplanation:
     dialect: str
     dropped: tuple[str, ...] = ()
     refusal: str | None = None
+    servers: tuple[ServerExplanation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerExplanation:
+    """One server of a pool: its load, and its score, of which lower is better.
+
+    What is None is not known: no request has asked for it lately, or its page cannot be used.
+    """
+
+    address: str
+    is_available: bool
+    waiting: int | None = None
+    running: int | None = None
+    cache_used: float | None = None
+    score: float | None = None
+    fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,10 @@ def make_sections(findings: Findings) -> tuple[Section, ...]:
         Section("request", tuple(_request_rows(findings))),
         Section("rules", tuple(row for rule in findings.rules for row in _rule_rows(rule))),
         Section("backends", tuple(_backend_rows(findings))),
+        *(
+            Section(f"servers of {backend.provider}", tuple(_server_rows(backend)))
+            for backend in findings.backends
+        ),
         Section("mirrors", tuple(_mirror_rows(findings))),
         *(
             Section(f"call to {backend.provider}", tuple(_call_rows(backend)))
@@ -96,6 +100,18 @@ def _backend_rows(findings: Findings) -> Iterator[Row]:
         share = f"{100 * backend.share:.4g} %"
         model = backend.model or "-"
         yield f"priority {backend.priority}", share, backend.provider, model, ", ".join(facts)
+
+
+def _server_rows(backend: BackendExplanation) -> Iterator[Row]:
+    for server in backend.servers:
+        facts = [server.fault] if server.fault else []
+        if server.score is not None and server.cache_used is not None:
+            facts.append(f"{server.waiting} waiting, {server.running} running")
+            facts.append(f"cache {100 * server.cache_used:.0f} %, score {server.score:.4g}")
+        elif not facts:
+            facts.append("its load is not known")
+        state = "server" if server.is_available else "ejected"
+        yield state, server.address, "; ".join(facts)
 
 
 def _mirror_rows(findings: Findings) -> Iterator[Row]:

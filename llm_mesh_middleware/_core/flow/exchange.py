@@ -36,6 +36,7 @@ from .observer import Observation
 from .own_replies import estimate, list_models
 from .policies import chain
 from .reply import Flow, Reply
+from .servers.watching import watched
 from .state import MeshState
 from .understanding import understand
 
@@ -124,6 +125,15 @@ def exchange(
         if rule.mirrors:
             layers = (*layers, Mirroring(rule.mirrors, context, state.mirrors))
         run = chain(layers, attempts.proceed)(call)
+    if rule.backends.is_watched:
+        run = watched(
+            run,
+            rule.backends,
+            state.health,
+            clock=clock,
+            random=random,
+            told=state.on_server,
+        )
     flow = _observed(run, observation)
     if keepalive_s and operation.wants_stream(request):
         return keep_alive(flow, operation.dialect, interval_s=keepalive_s, clock=clock)

@@ -18,6 +18,7 @@ from ..values.decision import Decision
 from .affinity import Affinity
 from .attempts.retrying import RetryBudget
 from .mirrors.state import MirrorStates
+from .servers.page import Told, ignore_server
 
 __all__ = ["MeshState"]
 
@@ -43,6 +44,7 @@ class MeshState:
         "mirrors",
         "store",
         "warnings",
+        "on_server",
     )
 
     def __init__(
@@ -52,6 +54,7 @@ class MeshState:
         store: Store | None = None,
         cache: CacheStore | None = None,
         on_budget: Callable[[Decision], None] = _ignore_decision,
+        on_server: Told = ignore_server,
     ) -> None:
         """Begin with nothing.
 
@@ -61,6 +64,7 @@ class MeshState:
             store: holds the limits; a configuration without policies needs none.
             cache: keeps responses; a configuration without caches needs none.
             on_budget: called when a threshold of a budget has been passed.
+            on_server: is told what is wrong with a watched server, and that it is well again.
         """
         self.store = store
         self.cache = cache
@@ -68,6 +72,7 @@ class MeshState:
         self.learned = Learned()
         self.warnings = Warnings(on_budget)
         self.health = HealthRegistry(make_lock, on_change)
+        self.on_server = on_server
         self.affinity = Affinity()
         self.mirrors = MirrorStates(make_lock)
         self._budgets: dict[str, RetryBudget] = {}

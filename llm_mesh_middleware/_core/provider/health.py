@@ -19,6 +19,7 @@ from .latency import PeakLatency
 from .outlier_detection import OutlierDetection
 from .outliers import CallFailure, HealthChange, OutlierDetector, Result
 from .quota import Quota
+from .servers.state import ServerState
 from .slots import Slots, Waiter, Wake
 
 __all__ = ["Lease", "Place", "ProviderHealth", "ProviderStatus"]
@@ -28,7 +29,7 @@ __all__ = ["Lease", "Place", "ProviderHealth", "ProviderStatus"]
 class ProviderStatus:
     """What `Mesh.health()` returns for a provider.
 
-    `ejected_for_s` is what is left of an ejection.
+    `ejected_for_s` is what is left of an ejection; 0 for one that fails its health checks.
     """
 
     state: Literal["healthy", "ejected", "half_open"]
@@ -144,6 +145,7 @@ class ProviderHealth:
         self._on_change = on_change
         self.latency = PeakLatency()
         self.quota = Quota()
+        self.server = ServerState()
         self._slots = Slots(max_concurrency)
         self._detector = OutlierDetector(detection)
         self._listeners: list[Wake] = []
@@ -160,7 +162,7 @@ class ProviderHealth:
 
     def is_available(self, now: float) -> bool:
         """Return whether a call may be made: the provider is healthy, or may be probed."""
-        return self._detector.admits(now)
+        return not self.server.is_down and self._detector.admits(now)
 
     def has_free_slot(self) -> bool:
         """Return whether a call could be made without waiting for another to end."""
@@ -168,7 +170,8 @@ class ProviderHealth:
 
     def is_free(self, now: float) -> bool:
         """Return whether a call may be made, and without waiting for another to end."""
-        return self._detector.admits(now) and self._slots.has_free
+        is_up = not self.server.is_down
+        return is_up and self._detector.admits(now) and self._slots.has_free
 
     def is_known_good(self, now: float) -> bool:
         """Return whether it has succeeded recently and not failed since."""
@@ -225,13 +228,18 @@ class ProviderHealth:
         detector = self._detector
         left = detector.admitted_in_s(now)
         return ProviderStatus(
-            state="ejected" if left else "healthy" if detector.is_healthy else "half_open",
+            state=self._state(left),
             consecutive_failures=detector.failures,
             consecutive_rate_limits=detector.rate_limits,
             ejections=detector.ejections,
             ejected_for_s=left,
             in_flight=self._slots.in_flight,
         )
+
+    def _state(self, left_s: float) -> Literal["healthy", "ejected", "half_open"]:
+        if left_s or self.server.is_down:
+            return "ejected"
+        return "healthy" if self._detector.is_healthy else "half_open"
 
     def _vouched(self, epoch: int, seconds: float, now: float) -> None:
         with self._lock:
@@ -283,6 +291,7 @@ class ProviderHealth:
 
     def _leased(self, now: float, body: bytes | None) -> Lease:
         self._undecided += 1
+        self.server.begun += 1
         return Lease(self, self._detector.epoch, self._detector.begin_call(now), body, now)
 
     def _redeem(

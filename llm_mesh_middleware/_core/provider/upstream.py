@@ -15,6 +15,7 @@ from .endpoints import EndpointSet
 from .identity import ProviderIdentity
 from .outlier_detection import OutlierDetection
 from .secrets import Secrets
+from .servers.watch import ServerWatch
 
 __all__ = ["Conversion", "Upstream"]
 
@@ -30,9 +31,9 @@ class Upstream:
     and `stream` replace what the client sent, `defaults` (encoded JSON) fill what it left out.
     `asks_usage` allows asking for token counts in streams. `conversions` are for operations that
     the provider serves in another dialect. `secrets` are the values that must never be shown.
-    `detection`, `max_concurrency` and `prices` are the provider's, whichever rule it serves.
-    `vendor` is whose API it is, by the name that telemetry's conventions have; empty if the host
-    alone tells.
+    `detection`, `max_concurrency`, `prices` and `watch` are the provider's, whichever rule it
+    serves. `vendor` is whose API it is, by the name that telemetry's conventions have; empty
+    if the host alone tells.
     """
 
     identity: ProviderIdentity
@@ -51,6 +52,7 @@ class Upstream:
     max_concurrency: int | None = None
     prices: PriceList = NO_PRICES
     vendor: str = ""
+    watch: ServerWatch | None = None
 
     @property
     def provider(self) -> str:

@@ -1,0 +1,1 @@
+"""Watching model servers: their metrics and health checks, read while requests come."""

@@ -1,0 +1,55 @@
+"""What is due to be read of the servers of a rule, started by the requests that use them.
+
+There is no timer: servers that nobody calls are not asked, and a fork has nothing to restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from ...balance.backends import Backend
+from ...provider.registry import HealthRegistry
+from ...values.steps import Spawn, Steps
+from ..reply import Flow
+from .page import Told, check_server, read_metrics
+
+__all__ = ["watched"]
+
+# One request starts at most so many; the next one continues.
+_MAX_STARTED = 8
+
+
+def watched(
+    flow: Flow,
+    backends: Iterable[Backend],
+    health: HealthRegistry,
+    *,
+    clock: Callable[[], float],
+    random: Callable[[], float],
+    told: Told,
+) -> Flow:
+    """Run `flow` after starting what is due for the servers of its backends."""
+    pages = _due(backends, health, clock, random, told)
+    for page, _ in zip(pages, range(_MAX_STARTED), strict=False):
+        yield Spawn(page)
+    return (yield from flow)
+
+
+def _due(
+    backends: Iterable[Backend],
+    health: HealthRegistry,
+    clock: Callable[[], float],
+    random: Callable[[], float],
+    told: Told,
+) -> Iterator[Steps]:
+    now = clock()
+    for upstream in (backend.upstream for backend in backends):
+        watch = upstream.watch
+        if watch is None:
+            continue
+        for endpoint in upstream.endpoints.now():
+            server = health.of(upstream, endpoint).server
+            if watch.check_path and server.takes_check(now, watch.check_interval_s, random()):
+                yield check_server(upstream, watch, endpoint, server, clock=clock, told=told)
+            if watch.metrics_path and server.takes_metrics(now, random()):
+                yield read_metrics(upstream, watch, endpoint, server, clock=clock, told=told)

@@ -1,0 +1,20 @@
+"""How the servers of a provider are watched while it is in use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["ServerWatch"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerWatch:
+    """Which pages of each endpoint are read; None for those that are not.
+
+    `metrics_port` is where the metrics are if not at the endpoint's own port.
+    """
+
+    metrics_path: str | None = None
+    metrics_port: int | None = None
+    check_path: str | None = None
+    check_interval_s: float = 5.0

@@ -1,0 +1,25 @@
+"""The model of `activeCheck`, of a provider and of a pool."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from .base import Wire
+from .spelling.duration import Duration
+from .values import check_path
+
+__all__ = ["ActiveCheck"]
+
+
+class ActiveCheck(Wire):
+    """Health checks of a server, made while requests come to its provider."""
+
+    path: Annotated[str, AfterValidator(check_path)] = Field(
+        description="Path to get without a key; any status from 200 to 299 is healthy. After two"
+        " failures in a row the server gets no requests until a check succeeds. Required."
+    )
+    interval: Duration | None = Field(
+        default=None, description="Time between two checks, about. Default: 5s."
+    )
