@@ -1,7 +1,8 @@
 """The documents at the top of the project: code blocks run or parse, names and links exist.
 
 A comment before a block says what is special about it: `<!-- skip: reason -->` leaves it out,
-`<!-- file: mesh.yaml -->` puts it into the folder in which the Python blocks run.
+`<!-- file: mesh.yaml -->` puts it into the folder in which the Python blocks run. Blocks that are a
+`program:` or that `append:` to one are run by `tests/tutorials`.
 """
 
 from __future__ import annotations
@@ -190,6 +191,13 @@ def test_every_block_has_a_language_that_is_checked_or_is_plain_text() -> None:
     assert [str(block) for block in BLOCKS if block.language not in known] == []
 
 
+def test_programs_are_in_tutorials_only() -> None:
+    """Nothing runs them elsewhere."""
+    programs = [block for block in BLOCKS if block.note in ("program", "append")]
+
+    assert {block.document.parent.name for block in programs} == {"tutorials"}
+
+
 def test_a_skipped_block_says_why() -> None:
     skipped = [block for block in BLOCKS if block.note == "skip"]
 
@@ -211,6 +219,8 @@ def test_python_blocks_run_in_order_and_leave_no_thread_behind(
 
     threads = threading.enumerate()
     for block in (block for block in ours if block.language == "python"):
+        if block.note in ("program", "append"):
+            continue
         # Empty lines first, so that a traceback shows the document's own line number.
         source = "\n" * block.line + block.text
         code = compile(source, str(document), "exec", dont_inherit=True)

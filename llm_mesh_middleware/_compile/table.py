@@ -11,10 +11,12 @@ Problems of every document are collected; a table is made only if none is an err
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from .._core.balance.backends import Backend, Backends
+from .._core.provider.identity import ProviderIdentity
 from .._core.provider.upstream import Upstream
 from .._core.routing.matching import Match
 from .._core.routing.mirror import Mirror
@@ -267,6 +269,7 @@ class _Compiler:
         """Return the backends that can be resolved; an unknown provider is a problem."""
         weighted = {ref.priority for ref in rule.backend_refs if ref.weight is not None}
         backends = []
+        seen: Counter[ProviderIdentity] = Counter()
         for index, ref in enumerate(rule.backend_refs):
             place = (*path, "backendRefs", index)
             target = self._target(resource, ref, rule.name, place)
@@ -275,7 +278,9 @@ class _Compiler:
                 weight = ref.weight or 0 if ref.priority in weighted else 1
                 policy = self.policies.of_backend(resource, rule.name or "", owner, upstream)
                 is_pool = ref.backend_ref is not None
-                backends.append(Backend(upstream, weight, ref.priority, policy, is_pool))
+                twin = seen[upstream.identity]
+                backends.append(Backend(upstream, weight, ref.priority, policy, is_pool, twin))
+                seen[upstream.identity] += 1
         # Some are missing: there will be no table, and the weights left may add up to 0.
         return backends if len(backends) == len(rule.backend_refs) else []
 

@@ -72,6 +72,23 @@ def test_keys_spread_within_a_point_of_the_weights(weights: dict[str, int]) -> N
         assert counted[name] / len(KEYS) == pytest.approx(share, abs=0.01)
 
 
+@pytest.mark.parametrize("weights", [(90, 10), (50, 50), (1, 2, 7)])
+def test_models_of_one_provider_share_the_keys_by_weight(weights: tuple[int, ...]) -> None:
+    refs = [
+        {"providerHost": "a.example", "weight": weight, "model": str(number)}
+        for number, weight in enumerate(weights)
+    ]
+    host = table(provider("a"), route(*refs)).find(HOST.encode())
+    assert host is not None
+    tier = host.rules[0].backends.tiers[0]
+    calls = [asked(attributes={"user": key}) for key in KEYS]
+
+    counted = Counter(picked(tier, BY_USER, each, never).backend.twin for each in calls)
+
+    for number, weight in enumerate(weights):
+        assert counted[number] / len(KEYS) == pytest.approx(weight / sum(weights), abs=0.01)
+
+
 def test_at_least_99_of_100_keys_stay_when_a_weight_moves_from_10_to_11() -> None:
     before, after = places(backends(a=90, b=10)), places(backends(a=90, b=11))
     moved = [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]

@@ -22,7 +22,8 @@ class Backend:
     """A weighted pointer to an upstream; `priority` 0 is served first.
 
     `policy` is asked before each attempt. `is_pool`: its endpoints are model servers that tell of
-    their load.
+    their load. `twin` counts the backends of the same upstream before this one, which differ by
+    their model.
     """
 
     upstream: Upstream
@@ -30,6 +31,7 @@ class Backend:
     priority: int = 0
     policy: Gate | None = None
     is_pool: bool = False
+    twin: int = 0
 
 
 Tiers = tuple[tuple[Backend, ...], ...]

@@ -61,8 +61,10 @@ class Sticky:
 def _score(backend: Backend, key: str) -> float:
     """Return a logarithmic score: its chance to be the highest is proportional to the weight."""
     identity = backend.upstream.identity
+    # Twins must not draw alike: the heavier of them would get every key.
+    twin = f"#{backend.twin}" if backend.twin else ""
     # 52 bits and a half: with more, the largest would round to 1, whose logarithm is 0.
-    drawn = _hash(f"{identity.namespace}/{identity.name}\0{key}") >> 12
+    drawn = _hash(f"{identity.namespace}/{identity.name}{twin}\0{key}") >> 12
     return -max(backend.weight, 1) / math.log((drawn + 0.5) / 2.0**52)
 
 
