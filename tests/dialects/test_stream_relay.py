@@ -5,67 +5,29 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_mesh_middleware._core.dialect import Dialect, WholeAnswer
-from llm_mesh_middleware._core.http.decoding import BodyDecoder
 from llm_mesh_middleware._core.http.sse import EventCutter, event_data
 from llm_mesh_middleware._core.values.usage import Usage
-from llm_mesh_middleware._dialects import anthropic, openai_chat, openai_responses
-from llm_mesh_middleware._dialects.openai_chat.facts import without_usage
-from llm_mesh_middleware._dialects.same.relay import EventRelay
 from llm_mesh_middleware.exceptions import ClientDisconnected, UpstreamProtocolError
-from llm_mesh_middleware.testing import chat_stream, token_usage
-from tests.canaries import canary
-from tests.core.tables import ACME, provider, table, upstream_of
+from llm_mesh_middleware.testing import chat_stream
+from tests.core.tables import ACME
+from tests.dialects.relaying import (
+    COUNTS,
+    DONE,
+    KEY,
+    LINE_ENDS,
+    STOP,
+    USAGE,
+    delta,
+    event,
+    relay_of,
+    relayed,
+)
 from tests.streams.pieces import PLACES, cut, whole_and_bytes
-
-KEY = canary("relay")
-UPSTREAM = upstream_of(table(provider(openai=f"{{apiKey: {KEY}}}")), ACME)
-DONE = b"data: [DONE]\n\n"
-LINE_ENDS = [b"\n", b"\r\n", b"\r"]
-
-
-def event(**members: object) -> bytes:
-    return b"data: " + json.dumps({"id": "c", **members}).encode() + b"\n\n"
-
-
-def delta(text: str = "x", *, index: int = 0, reason: str | None = None, **more: object) -> bytes:
-    choice = {"index": index, "delta": {"content": text}, "finish_reason": reason}
-    return event(choices=[choice], **more)
-
-
-COUNTS = token_usage(7, 3)
-USAGE = event(choices=[], usage=COUNTS)
-STOP = delta("", reason="stop")
-
-
-def relay_of(
-    *, drops_usage: bool = True, coding: str | None = None, dialect: Dialect = openai_chat.DIALECT
-) -> EventRelay:
-    decoder = BodyDecoder(coding, 1 << 20) if coding else None
-    return EventRelay(
-        UPSTREAM,
-        dialect,
-        refuse=lambda body: WholeAnswer(502, [], body),
-        strip_usage=without_usage if drops_usage else None,
-        decoder=decoder,
-    )
-
-
-def relayed(pieces: Iterable[bytes], relay: EventRelay | None = None) -> bytes:
-    """What the client gets for a stream that ends after `pieces`, as a driver would ask for it."""
-    relay = relay or relay_of()
-    got = []
-    for piece in pieces:
-        got.append(relay.feed(piece))
-        if relay.error is not None:
-            break
-    return b"".join([*got, relay.finish()])
 
 
 def last_error(stream: bytes) -> dict[str, object]:
@@ -119,7 +81,6 @@ COMPLETE = {
         b'data: {"a" : 1.0e-7,\t"b":10000000000000000000000, "a":"\\u00e9"}\n\n', STOP, DONE
     ],
 }
-# fmt: on
 
 
 @pytest.mark.parametrize("line_end", LINE_ENDS, ids=["LF", "CRLF", "CR"])
@@ -318,100 +279,3 @@ def test_what_the_fake_provider_streams_is_what_a_client_without_counts_sees() -
     asked = chat_stream(["Hel", "lo"], usage=COUNTS, include_usage=True)
     got = relayed([b"".join(asked)])
     assert got == b"".join(asked[:-2] + asked[-1:])
-
-
-RESPONSE = [
-    b'event: response.created\ndata: {"type":"response.created","response":{"id":"r"}}\n\n',
-    b'event: response.output_text.delta\ndata: {"delta":"x"}\n\n',
-]
-MESSAGE = [
-    b'event: message_start\ndata: {"type":"message_start","message":{"id":"m","model":"c"}}\n\n',
-    b'event: ping\ndata: {"type":"ping"}\n\n',
-    b'event: content_block_delta\ndata: {"delta":{"type":"text_delta","text":"x"}}\n\n',
-]
-
-
-@pytest.mark.parametrize(
-    ("dialect", "events", "end"),
-    [
-        (openai_responses.DIALECT, RESPONSE, b'event: response.completed\ndata: {"a":1}\n\n'),
-        (openai_responses.DIALECT, RESPONSE, b'data: {"type":"response.cancelled"}\n\n'),
-        (anthropic.DIALECT, MESSAGE, b"event: message_stop\ndata: {}\n\n"),
-        (anthropic.DIALECT, MESSAGE, b'data: {"type":"message_stop"}\n\n'),
-    ],
-)
-@pytest.mark.parametrize("line_end", LINE_ENDS, ids=["LF", "CRLF", "CR"])
-def test_a_stream_of_named_events_passes_byte_for_byte(
-    dialect: Dialect, events: list[bytes], end: bytes, line_end: bytes
-) -> None:
-    stream = b"".join([*events, end]).replace(b"\n", line_end)
-    for pieces in whole_and_bytes(stream):
-        relay = relay_of(dialect=dialect)
-        assert relayed(pieces, relay) == stream
-        assert relay.error is None
-        assert relay.events == len(events) + 1
-
-
-@pytest.mark.parametrize(
-    ("dialect", "events", "begin"),
-    [
-        (
-            openai_responses.DIALECT,
-            RESPONSE,
-            b'event: error\ndata: {"type":"error","code":"stream_',
-        ),
-        (anthropic.DIALECT, MESSAGE, b'event: error\ndata: {"type":"error","error":{"type":"api_'),
-    ],
-)
-def test_a_stream_of_named_events_that_is_cut_off_ends_in_its_dialect(
-    dialect: Dialect, events: list[bytes], begin: bytes
-) -> None:
-    stream = b"".join(events)
-    for pieces in whole_and_bytes(stream):
-        got = relayed(pieces, relay_of(dialect=dialect))
-        assert got.startswith(stream + begin)
-    told = json.loads(got.removeprefix(stream).partition(b"data: ")[2])
-    assert told.get("sequence_number", 2) == 2
-
-
-@pytest.mark.parametrize("separator", [b",", b" , ", b"\n"])
-def test_several_objects_in_one_event_are_no_event(separator: bytes) -> None:
-    two = separator.join([delta()[6:-2]] * 2)
-    for pieces in whole_and_bytes(delta() + b"data: " + two + b"\n\n"):
-        relay = relay_of()
-        got = relayed(pieces, relay)
-        assert got.startswith(delta())
-        assert relay.error is not None
-
-
-@pytest.mark.parametrize("comments", [b"", b": hold on\n\n", b"\n: a\n\n"])
-def test_an_error_that_comes_first_refuses_the_whole_response(comments: bytes) -> None:
-    error = b'{"error":{"message":"m"}}'
-    for pieces in whole_and_bytes(comments + b"data: " + error + b"\n\n"):
-        relay = relay_of()
-        relayed(pieces, relay)
-        assert relay.refusal == WholeAnswer(502, [], error)
-
-
-def test_an_error_after_an_event_refuses_nothing() -> None:
-    for pieces in whole_and_bytes(delta() + event(error={"message": "m"})):
-        relay = relay_of()
-        relayed(pieces, relay)
-        assert relay.refusal is None
-        assert relay.has_event
-
-
-@pytest.mark.parametrize("begin", [b": a\n\n", b"\n\n", b"event: ping\n\n", USAGE, b"data: {"])
-def test_what_has_no_event_for_the_client_commits_to_nothing(begin: bytes) -> None:
-    relay = relay_of()
-    relay.feed(begin)
-    assert not relay.has_event
-    relay.feed(b"}\n\n" if begin.endswith(b"{") else delta())
-    assert relay.has_event
-
-
-def test_what_comes_with_the_counts_is_passed_on_without_them() -> None:
-    counts = event(choices=[], usage=COUNTS, citations=["u"])
-    left = b'data: {"id":"c","choices":[],"citations":["u"]}\n\n'
-    for pieces in whole_and_bytes(delta() + STOP + counts + DONE):
-        assert relayed(pieces) == delta() + STOP + left + DONE
