@@ -130,6 +130,17 @@ def test_a_bomb_takes_no_more_memory_than_the_limit_a_few_times(coding: str) -> 
     assert peak < 4_000_000
 
 
+def test_what_is_decoded_already_counts_against_the_memory_of_the_rest() -> None:
+    bomb = gzip.compress(bytes(900_000)) + gzip.compress(bytes(30_000_000))
+    decoder = BodyDecoder("gzip", 1_000_000)
+    tracemalloc.start()
+    with pytest.raises(DecodingError):
+        decoder.feed(bomb)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2_500_000
+
+
 def calls_of_decoding(body: bytes) -> int:
     """How many calls it takes to decode `body`, or to refuse it."""
     calls = 0

@@ -105,6 +105,22 @@ def test_a_key_that_is_ordinary_text_stays_in_an_answer(key: str) -> None:
     assert key.encode() not in Secrets([key.encode()]).redact(text)
 
 
+@pytest.mark.parametrize(
+    ("key", "is_found"),
+    [("a" * 15 + "1", True), ("a" * 14 + "1", False), ("a" * 24, True), ("a" * 23, False)],
+)
+def test_a_key_is_searched_for_in_content_from_a_length_on(key: str, is_found: bool) -> None:
+    text = f'{{"content":"{key}"}}'.encode()
+    made = Secrets([key.encode()]).redact_content(text)
+    assert made == (b'{"content":"***"}' if is_found else text)
+
+
+@pytest.mark.parametrize(("key", "is_found"), [("a" * 8, True), ("a" * 7, False)])
+def test_a_key_is_searched_for_in_facts_from_a_length_on(key: str, is_found: bool) -> None:
+    made = Secrets([key.encode()]).redact_summary(AnswerSummary(model=f"m-{key}"))
+    assert made.model == ("m-***" if is_found else f"m-{key}")
+
+
 def test_a_configured_header_value_stays_in_an_answer_and_not_in_an_error() -> None:
     secrets = Secrets([KEY.encode()], [b"2023-06-01-a-version-0"])
     text = b"as of 2023-06-01-a-version-0"
