@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from llm_mesh_middleware.sources import Secret, SecretName
 
 from .connection import Connection, Object
 from .faults import APIFault, pause_s
+from .references.followed import Followed
+from .references.pools import PodSelector, pods_of, referred_pools, with_endpoints
+from .references.secrets import decode, referred, unread
 from .reflector import Reflector
-from .resources import ALL_NAMESPACES, PLURALS, custom_paths, secret_path
-from .secrets import decode, referred, unread
+from .resources import (
+    ALL_NAMESPACES,
+    PLURALS,
+    POOLS,
+    custom_paths,
+    pod_path,
+    pool_paths,
+    secret_path,
+)
 from .status import StatusWriter, Verdict
 
 __all__ = ["Cluster", "ClusterOptions", "Snapshot"]
@@ -65,8 +75,10 @@ class Cluster:
         self._options = options
         self._connection = Connection(options.kubeconfig, options.context)
         self._custom: dict[str, Reflector] = {}
-        self._secrets: dict[SecretName, tuple[Reflector, asyncio.Task[None]]] = {}
         self._tasks = asyncio.TaskGroup()
+        self._secrets = Followed[SecretName](self._tasks, self._secret)
+        self._pools = Followed[tuple[str, str]](self._tasks, self._pool)
+        self._pods = Followed[PodSelector](self._tasks, self._pods_of)
         self._status = StatusWriter(self._connection, self._custom, options.backoff_s)
         if published[1] is not None:
             self.settled.set()
@@ -122,29 +134,61 @@ class Cluster:
             for plural, reflector in self._custom.items()
             for (namespace, name), value in sorted(reflector.objects.items())
         }
-        providers = self._custom[PLURALS[0]].objects.values()
-        self._follow_secrets(referred(providers))
-        if all(reflector.is_settled for reflector, _ in self._secrets.values()):
-            secrets = {name: _read(name, each) for name, (each, _) in self._secrets.items()}
-            self._publish(Snapshot(objects, secrets))
+        providers, routes = (self._custom[plural].objects.values() for plural in PLURALS)
+        self._secrets.follow(referred(providers))
+        self._pools.follow(referred_pools(routes))
+        pools = {name: reflector.objects.get(name) for name, reflector in self._pools}
+        self._pods.follow({pods for each in pools.items() if (pods := pods_of(*each))})
+        if all(reflector.is_settled for reflector in self._referred()):
+            secrets = {name: _read(name, each) for name, each in self._secrets}
+            self._publish(Snapshot(objects | dict(self._served(pools)), secrets))
         else:
             self._explain()
 
-    def _follow_secrets(self, wanted: frozenset[SecretName]) -> None:
-        """One watch for each Secret: so the right to read may be given for it alone."""
-        for gone in self._secrets.keys() - wanted:
-            _, task = self._secrets.pop(gone)
-            task.cancel()
-        for namespace, name in sorted(wanted - self._secrets.keys()):
-            reflector = Reflector(
-                self._connection,
-                [secret_path(namespace)],
-                label=f"Secret {namespace}/{name}",
-                changed=self._changed,
-                backoff_s=self._options.backoff_s,
-                field_selector=f"metadata.name={name}",
-            )
-            self._secrets[namespace, name] = reflector, self._tasks.create_task(reflector.run())
+    def _referred(self) -> Iterator[Reflector]:
+        for followed in (self._secrets, self._pools, self._pods):
+            yield from (reflector for _, reflector in followed)
+
+    def _served(
+        self, pools: Mapping[tuple[str, str], Object | None]
+    ) -> Iterator[tuple[str, Object]]:
+        """Yield the pools that are there, with the addresses of their pods."""
+        for name, pool in sorted(pools.items(), key=lambda item: item[0]):
+            if pool is None:
+                continue
+            selector = pods_of(name, pool)
+            reflector = self._pods.get(selector) if selector is not None else None
+            pods = () if reflector is None else reflector.objects.values()
+            yield f"{POOLS}/{'/'.join(name)}", with_endpoints(pool, pods)
+
+    # One watch for each Secret and pool: so the right to read may be given for it alone.
+
+    def _secret(self, name: SecretName) -> Reflector:
+        return self._one([secret_path(name[0])], f"Secret {'/'.join(name)}", name[1])
+
+    def _pool(self, name: tuple[str, str]) -> Reflector:
+        return self._one(pool_paths(name[0]), f"InferencePool {'/'.join(name)}", name[1])
+
+    def _one(self, paths: Sequence[str], label: str, name: str) -> Reflector:
+        return Reflector(
+            self._connection,
+            paths,
+            label=label,
+            changed=self._changed,
+            backoff_s=self._options.backoff_s,
+            field_selector=f"metadata.name={name}",
+        )
+
+    def _pods_of(self, selector: PodSelector) -> Reflector:
+        namespace, labels = selector
+        return Reflector(
+            self._connection,
+            [pod_path(namespace)],
+            label=f"pods of {namespace} with {labels}",
+            changed=self._changed,
+            backoff_s=self._options.backoff_s,
+            label_selector=labels,
+        )
 
     def _publish(self, snapshot: Snapshot) -> None:
         generation, last = self.published
@@ -154,7 +198,7 @@ class Cluster:
 
     def _explain(self) -> None:
         """Why there is no snapshot yet."""
-        every = [*self._custom.values(), *(reflector for reflector, _ in self._secrets.values())]
+        every = [*self._custom.values(), *self._referred()]
         faults = [reflector.fault for reflector in every if reflector.fault is not None]
         refusals = [fault for fault in faults if fault.is_refusal]
         if refusals:

@@ -41,6 +41,7 @@ class Reflector:
         changed: Callable[[], None],
         backoff_s: tuple[float, float],
         field_selector: str = "",
+        label_selector: str = "",
     ) -> None:
         """Prepare to follow a collection.
 
@@ -52,6 +53,7 @@ class Reflector:
             changed: told of each change.
             backoff_s: the first pause after a failure, and the longest.
             field_selector: which objects of the collection are wanted.
+            label_selector: the same by labels.
         """
         self.objects: dict[ObjectName, Object] = {}
         self.is_synced = False
@@ -62,7 +64,8 @@ class Reflector:
         self._label = label
         self._changed = changed
         self._backoff_s = backoff_s
-        self._selector = {"fieldSelector": field_selector} if field_selector else {}
+        selectors = {"fieldSelector": field_selector, "labelSelector": label_selector}
+        self._selector = {name: text for name, text in selectors.items() if text}
         self._version = ""
         self._failures = 0
 

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["ALL_NAMESPACES", "GROUP", "PLURALS", "VERSIONS", "custom_paths", "secret_path"]
+__all__ = [
+    "ALL_NAMESPACES",
+    "GROUP",
+    "PLURALS",
+    "POOLS",
+    "VERSIONS",
+    "custom_paths",
+    "is_name",
+    "pod_path",
+    "pool_paths",
+    "secret_path",
+]
 
 GROUP: Final = "istio.alibabacloud.com"
 # The first is the one the documents of ASM are written in.
 VERSIONS: Final = ("v1beta1", "v1")
 PLURALS: Final = ("llmproviders", "llmroutes")
 ALL_NAMESPACES: Final = "*"
+POOLS: Final = "inferencepools"
+_POOL_APIS: Final = ("inference.networking.k8s.io/v1", "inference.networking.x-k8s.io/v1alpha2")
 
 
 def custom_paths(plural: str, namespace: str) -> list[str]:
@@ -22,3 +35,20 @@ def custom_paths(plural: str, namespace: str) -> list[str]:
 def secret_path(namespace: str) -> str:
     """The Secrets of a namespace."""
     return f"/api/v1/namespaces/{namespace}/secrets"
+
+
+def pool_paths(namespace: str) -> list[str]:
+    """The pools of a namespace, in each version of their kind."""
+    return [f"/apis/{api}/namespaces/{namespace}/{POOLS}" for api in _POOL_APIS]
+
+
+def pod_path(namespace: str) -> str:
+    """The pods of a namespace."""
+    return f"/api/v1/namespaces/{namespace}/pods"
+
+
+def is_name(name: object) -> bool:
+    """Whether it can stand in a path or selector as it is; any other is no name of an object."""
+    if not isinstance(name, str) or not name.isascii():
+        return False
+    return name.replace("-", "").replace(".", "").isalnum()

@@ -13,12 +13,15 @@ from llm_mesh_middleware.sources import Manifest, parse_object
 from . import background
 from .cluster import Cluster, ClusterOptions, Snapshot
 from .conditions import Verdict, judge
+from .resources import PLURALS
 
 __all__ = ["KubernetesSource"]
 
 
 class KubernetesSource:
-    """The `LLMProvider` and `LLMRoute` objects of a cluster, and the Secrets they refer to.
+    """The `LLMProvider` and `LLMRoute` objects of a cluster, and what they refer to.
+
+    That is Secrets, and pools of model servers with the addresses of their pods that are ready.
 
     They are followed in the background by one thread for each process, which the first `load` or
     `fingerprint` starts, also after a fork. While the API server is away, what was read last stays.
@@ -91,7 +94,9 @@ class KubernetesSource:
             return
         snapshot, own = self._loaded
         verdicts = {
-            name: _verdict(name, value, own, problems) for name, value in snapshot.objects.items()
+            name: _verdict(name, value, own, problems)
+            for name, value in snapshot.objects.items()
+            if name.partition("/")[0] in PLURALS  # a pool's status is its gateway's
         }
         run = self._running()
         run.job.call(run.cluster.report, verdicts)

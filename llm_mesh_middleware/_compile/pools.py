@@ -79,6 +79,10 @@ class Pools:
             self._pools[resource.namespace, resource.name] = CompiledPool(resource, spec, prices)
             if not spec.endpoints:
                 message = "has no endpoints, and no cluster is asked for them: it serves nothing"
+                if "endpoints" in spec.model_fields_set:
+                    message = (
+                        "selects no server that is ready: it serves nothing until there is one"
+                    )
                 self.problems.append(resource.problem(("spec",), message, severity="warning"))
 
     def find(self, ref: InferencePoolRef, namespace: str) -> CompiledPool | str:

@@ -143,9 +143,9 @@ class Assembly:
         """
         rules = [rule for host in table.hosts for rule in host.rules]
         upstreams = [upstream for rule in rules for upstream in rule.upstreams]
+        endpoints = {end for each in upstreams for end in each.endpoints.now()}
         if not self._clients.is_given:
             try:
-                endpoints = [end for each in upstreams for end in each.endpoints.now()]
                 self._contexts.load({TLSFiles(), *(endpoint.tls for endpoint in endpoints)})
             except OSError as exc:
                 file = self._settings.ca_file or "a certificate file"
@@ -155,6 +155,7 @@ class Assembly:
             providers={each.identity for each in upstreams},
             routes={host.route for host in table.hosts},
             mirrors=[mirror for rule in rules for mirror in rule.mirrors],
+            endpoints=endpoints,
         )
 
     def _make_telemetry(

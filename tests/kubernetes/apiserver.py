@@ -21,7 +21,12 @@ from tests.kubernetes.objects import Event, Key, Objects, Refusal
 
 Object = dict[str, Any]
 
-_KINDS = {"llmproviders": "LLMProvider", "llmroutes": "LLMRoute", "secrets": "Secret"}
+_KINDS = {
+    "llmproviders": "LLMProvider",
+    "llmroutes": "LLMRoute",
+    "secrets": "Secret",
+    "pods": "Pod",
+}
 
 
 @dataclass
@@ -45,13 +50,15 @@ class _Watch:
     api_version: str
     namespace: str
     name: str
+    labels: dict[str, str] = field(default_factory=dict)
     events: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
     transport: asyncio.Transport | None = None
 
     def concerns(self, item: Object) -> bool:
         metadata = item["metadata"]
         is_in_scope = self.namespace in ("", metadata["namespace"])
-        return is_in_scope and self.name in ("", metadata["name"])
+        has_labels = self.labels.items() <= metadata.get("labels", {}).items()
+        return is_in_scope and has_labels and self.name in ("", metadata["name"])
 
     def see(self, event: Event) -> None:
         if self.concerns(event.item):
@@ -225,7 +232,8 @@ class APIServer:
         plural, query = request.match_info["plural"], request.query
         name = query.get("fieldSelector", "").removeprefix("metadata.name=")
         namespace = request.match_info.get("namespace", "")
-        wanted = _Watch(plural, _api_version(request), namespace, name)
+        pairs = [pair.split("=") for pair in query.get("labelSelector", "").split(",") if pair]
+        wanted = _Watch(plural, _api_version(request), namespace, name, dict(pairs))
         if "watch" in query:
             return await self._stream(request, wanted, int(query["resourceVersion"]))
         first, version = 0, self._objects.revision

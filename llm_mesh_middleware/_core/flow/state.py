@@ -15,6 +15,7 @@ from ..provider.outliers import HealthChange
 from ..provider.registry import HealthRegistry, ignore_change
 from ..routing.mirror import Mirror
 from ..values.decision import Decision
+from ..values.endpoint import Endpoint
 from .affinity import Affinity
 from .attempts.retrying import RetryBudget
 from .mirrors.state import MirrorStates
@@ -88,8 +89,9 @@ class MeshState:
         providers: Collection[ProviderIdentity],
         routes: Collection[str],
         mirrors: Iterable[Mirror] = (),
+        endpoints: Collection[Endpoint] | None = None,
     ) -> None:
-        """Drop all other providers, routes and mirrors, which are no longer configured."""
-        self.health.keep(providers)
+        """Drop all other providers, routes, mirrors and endpoints; they are not configured."""
+        self.health.keep(providers, endpoints)
         self.mirrors.keep(mirrors)
         self._budgets = {route: kept for route, kept in self._budgets.items() if route in routes}

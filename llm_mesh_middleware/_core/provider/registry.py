@@ -59,11 +59,17 @@ class HealthRegistry:
                 )
         return health
 
-    def keep(self, identities: Collection[ProviderIdentity]) -> None:
-        """Drop all other providers; running calls to them are not affected."""
+    def keep(
+        self,
+        identities: Collection[ProviderIdentity],
+        endpoints: Collection[Endpoint] | None = None,
+    ) -> None:
+        """Drop all other providers, and other endpoints; running calls are not affected."""
         with self._lock:
             self._providers = {
-                key: health for key, health in self._providers.items() if key[0] in identities
+                key: health
+                for key, health in self._providers.items()
+                if key[0] in identities and (endpoints is None or key[1] in endpoints)
             }
 
     def statuses(self, now: float) -> Mapping[str, ProviderStatus]:

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from llm_mesh_middleware.sources import Secret, SecretName
 
-from .connection import Object
-from .faults import APIFault
+from ..connection import Object
+from ..faults import APIFault
+from ..resources import is_name
 
 __all__ = ["decode", "referred", "unread"]
 
@@ -32,8 +33,8 @@ def _referred(provider: Object) -> Iterator[SecretName]:
     every = [_at(configs, "defaultConfig")]
     every += list(specific.values()) if isinstance(specific, Mapping) else []
     for name in (name for config in every for name in _names(config, _DEPTH)):
-        if isinstance(namespace, str) and isinstance(name, str) and _is_name(name):
-            yield namespace, name
+        if isinstance(namespace, str) and is_name(name):
+            yield namespace, str(name)
 
 
 def _names(value: object, depth: int) -> Iterator[object]:
@@ -45,11 +46,6 @@ def _names(value: object, depth: int) -> Iterator[object]:
             yield _at(inner, "name")
         else:
             yield from _names(inner, depth - 1)
-
-
-def _is_name(name: str) -> bool:
-    """Whether it can stand in a field selector as it is; any other is no name of a Secret."""
-    return bool(name) and name.isascii() and name.replace("-", "").replace(".", "").isalnum()
 
 
 def _at(value: object, *path: str) -> object:

@@ -1,0 +1,1 @@
+"""What documents refer to: Secrets, pools of model servers, their pods."""
