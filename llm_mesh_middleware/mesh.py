@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from ._core.explaining.explanation import Explanation
@@ -220,6 +220,7 @@ class Mesh:
             secrets=client_keys,
             health=self._serving.state.health,
             now=monotonic(),
+            wall_now=time(),
         )
 
     def warm_up(self) -> None:

@@ -43,6 +43,7 @@ from .findings import (
     ServerExplanation,
     StickyKey,
 )
+from .policies import policies_of
 from .redaction import Mask, known_secrets
 from .upstream_call import explain_call
 
@@ -57,6 +58,7 @@ def explain_request(
     secrets: Iterable[str] = (),
     health: HealthRegistry | None = None,
     now: float = 0.0,
+    wall_now: float = 0.0,
 ) -> Explanation:
     """Explain how the routing table would route a request.
 
@@ -67,6 +69,7 @@ def explain_request(
         secrets: secrets to mask, in addition to the keys of the table.
         health: what is known of the providers, for the scores of `balance`.
         now: the time on the clock of `health`.
+        wall_now: the time of the day, in seconds since the epoch.
     """
     mask = Mask((*known_secrets(table), *secrets))
     host = table.find(request.host.encode("utf-8", "replace"))
@@ -79,7 +82,8 @@ def explain_request(
     if not request.method:
         operation = host.operation(request.path)
         request = struct_replace(request, method=operation.method if operation else "POST")
-    explainer = _Explainer(host, request, forward, mask, health or HealthRegistry(nullcontext), now)
+    health = health or HealthRegistry(nullcontext)
+    explainer = _Explainer(host, request, forward, mask, health, now, wall_now)
     return explainer.explain()
 
 
@@ -99,6 +103,7 @@ class _Explainer:
         mask: Mask,
         health: HealthRegistry,
         now: float,
+        wall_now: float,
     ) -> None:
         self._host = host
         self._request = request
@@ -106,6 +111,7 @@ class _Explainer:
         self._mask = mask
         self._health = health
         self._now = now
+        self._wall_now = wall_now
 
     def explain(self) -> Explanation:
         """Collect the decisions, up to the point where the request would be refused."""
@@ -123,6 +129,7 @@ class _Explainer:
             rule = host.select(request)
             known |= {"rule": rule.name, "retry": rule.retry, "timeouts": rule.timeouts}
             known["sticky"] = self._sticky(rule)
+            known["policies"] = tuple(policies_of(rule, request, operation, self._wall_now))
             known["backends"] = backends = tuple(self._backends(rule, operation))
             known["mirrors"] = tuple(self._mirrors(rule, operation))
             refusals = [backend.refusal for backend in backends]

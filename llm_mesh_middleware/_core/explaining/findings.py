@@ -15,6 +15,7 @@ __all__ = [
     "BackendExplanation",
     "BodyChange",
     "Findings",
+    "PolicyExplanation",
     "Refusal",
     "RuleExplanation",
     "StickyKey",
@@ -120,6 +121,21 @@ class StickyKey:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyExplanation:
+    """An item of a policy, and what it would do with the request, or why it does nothing.
+
+    `provider` is that of the attempts which it is about; empty for the whole call.
+    """
+
+    policy: str
+    item: str
+    kind: str
+    holds: bool
+    text: str
+    provider: str
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """The mesh's own error reply."""
 
@@ -145,6 +161,7 @@ class Findings:
     rule: str | None = None
     rules: tuple[RuleExplanation, ...] = ()
     backends: tuple[BackendExplanation, ...] = ()
+    policies: tuple[PolicyExplanation, ...] = ()
     mirrors: tuple[MirrorExplanation, ...] = ()
     sticky: StickyKey | None = None
     retry: RetryPolicy | None = None

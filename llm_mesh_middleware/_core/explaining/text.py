@@ -35,6 +35,7 @@ def make_sections(findings: Findings) -> tuple[Section, ...]:
             Section(f"servers of {backend.provider}", tuple(_server_rows(backend)))
             for backend in findings.backends
         ),
+        Section("policies", tuple(_policy_rows(findings))),
         Section("mirrors", tuple(_mirror_rows(findings))),
         *(
             Section(f"call to {backend.provider}", tuple(_call_rows(backend)))
@@ -112,6 +113,13 @@ def _server_rows(backend: BackendExplanation) -> Iterator[Row]:
             facts.append("its load is not known")
         state = "server" if server.is_available else "ejected"
         yield state, server.address, "; ".join(facts)
+
+
+def _policy_rows(findings: Findings) -> Iterator[Row]:
+    for each in findings.policies:
+        name = f"{each.policy}/{each.item}"
+        about = f"at {each.provider}: {each.text}" if each.provider else each.text
+        yield "holds" if each.holds else "skipped", name, each.kind, about
 
 
 def _mirror_rows(findings: Findings) -> Iterator[Row]:

@@ -5,7 +5,7 @@ It stands inside the guards of requests and outside those of responses: what is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -18,7 +18,9 @@ from ...flow.call import Call
 from ...flow.reply import Flow
 from ...limiting.item import Part
 from ...routing.matching import Match
+from ...values.messages import ClientRequest
 from ...values.payload import read_bool
+from ...values.told import Told
 from .asking import Asking, Keeping
 from .told import told
 
@@ -64,6 +66,19 @@ class CachePolicy:
         key, operation = made
         keeping = Keeping(self.policy, self.ttl_s, self.keeps_tool_calls, self.max_entry_bytes)
         return (yield from Asking(keeping, call, proceed, key, operation).run(control))
+
+    def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
+        """Yield what the cache has to do with a request."""
+        holds, text = False, "no `when` of it matches"
+        if not self.when or any(match.holds(request) for match in self.when):
+            missing = [str(part) for part in self.vary if part.read(request, provider) is None]
+            holds = not missing
+            by = ", ".join(str(part) for part in self.vary)
+            scope = f"for each {by}" if by else "for everybody"
+            text = f"equal requests are answered for {self.ttl_s:g} s {scope}"
+            if missing:
+                text = f"the request has no {missing[0]}, by which it varies"
+        yield Told(self.policy, "cache", "cache", holds, text, provider)
 
     def key(self, call: Call) -> str | None:
         """Return the key of a call, None if it is not for the cache."""

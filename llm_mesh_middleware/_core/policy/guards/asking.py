@@ -8,7 +8,7 @@ A guard sees what the guards before it have left: what they mask nobody is asked
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,11 +31,14 @@ from ...guarding.asking.verdict import (
 from ...guarding.guard import blocked
 from ...guarding.placeholders import Placeholders
 from ...guarding.window import Inspection, inspect
+from ...values.messages import ClientRequest
 from ...values.steps import Beside, Step
+from ...values.told import Told
 from .bodies import OpenedRequest, OpenedResponse, masker
 from .policy import served, with_reply
 from .replies import Refusals, guarded
 from .reporting import decision_of, reporter
+from .told import told
 
 __all__ = ["AskingRequestGuards", "AskingResponseGuards"]
 
@@ -64,6 +67,10 @@ class AskingRequestGuards:
         unmasked = Inspection((), reporter(call), masker(None), values)
         return (yield from with_reply(call, proceed, operation, unmasked))
 
+    def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
+        """Yield what each guard has to do with a request."""
+        return told([asking.guard for asking in self.guards], "request", request)
+
 
 @dataclass(frozen=True, slots=True)
 class AskingResponseGuards:
@@ -90,6 +97,10 @@ class AskingResponseGuards:
         finally:
             call.account.release()
         return reply
+
+    def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
+        """Yield what each guard has to do with a request."""
+        return told([asking.guard for asking in self.guards], "response", request)
 
 
 def _asked_request(

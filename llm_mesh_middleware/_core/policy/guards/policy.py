@@ -10,7 +10,7 @@ response   ResponseGuards  whole   deny > 403 instead of it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +24,13 @@ from ...guarding.guard import Guard
 from ...guarding.placeholders import Placeholders
 from ...guarding.stream import GuardedStream
 from ...guarding.window import Inspection
+from ...values.messages import ClientRequest
 from ...values.steps import Step
+from ...values.told import Told
 from .bodies import guarded_request, guarded_response, masker
 from .replies import guarded
 from .reporting import reporter
+from .told import told
 
 __all__ = ["RequestGuards", "ResponseGuards", "served", "with_reply"]
 
@@ -64,6 +67,10 @@ class RequestGuards:
         unmasked = Inspection((), reporter(call), masker(None), values)
         return (yield from with_reply(call, proceed, operation, unmasked))
 
+    def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
+        """Yield what each guard has to do with a request."""
+        return told(self.guards, "request", request)
+
 
 @dataclass(frozen=True, slots=True)
 class ResponseGuards:
@@ -81,6 +88,10 @@ class ResponseGuards:
         call = replace(call, request=replace(call.request, keeps_content=False))
         inspection = Inspection(guards, reporter(call), masker(None))
         return (yield from with_reply(call, proceed, operation, inspection))
+
+    def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
+        """Yield what each guard has to do with a request."""
+        return told(self.guards, "response", request)
 
 
 def served(call: Call) -> ServedOperation | None:

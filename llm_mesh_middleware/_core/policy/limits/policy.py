@@ -10,7 +10,7 @@ settle    when the exchange has ended, on every path, exactly once (`reservation
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -23,10 +23,13 @@ from ...limiting.claims import BudgetClaim, Outcome, Reserve, Reserved
 from ...limiting.estimate import NO_TOKENS, estimate_tokens
 from ...limiting.item import Item
 from ...provider.upstream import Upstream
+from ...values.messages import ClientRequest
 from ...values.steps import Ask, Refused, Steps
+from ...values.told import Told
 from .applied import Applied, applied, prices_for
 from .fields import quota_refusal_of, refusal_of, with_rate_limits
 from .reservation import Reservation
+from .told import told
 
 __all__ = ["AttemptLimits", "CallLimits"]
 
@@ -59,6 +62,10 @@ class CallLimits:
         headers = with_rate_limits(reply.headers, reservation.shown, call.account.own_fields)
         return replace(reply, headers=headers)
 
+    def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
+        """Yield what each item has to do with a request."""
+        return told(self.items, self.upstreams, request, provider, now)
+
 
 @dataclass(frozen=True, slots=True)
 class AttemptLimits:
@@ -78,6 +85,10 @@ class AttemptLimits:
         if reservation is not None:
             call.account.at_end(reservation.settle)
         return reservation
+
+    def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
+        """Yield what each item has to do with an attempt."""
+        return told(self.items, self.upstreams, request, provider, now)
 
     def _check_prices(self, call: Call) -> None:
         for budget in self.priced:

@@ -1,0 +1,28 @@
+"""The policies of a rule in an explanation: each says itself what it would do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..dialect import ServedOperation
+from ..routing.table import RouteRule
+from ..values.messages import ClientRequest
+from ..values.told import Explains
+from .findings import PolicyExplanation
+
+__all__ = ["policies_of"]
+
+
+def policies_of(
+    rule: RouteRule, request: ClientRequest, operation: ServedOperation, now: float
+) -> Iterator[PolicyExplanation]:
+    """Yield the items around the call, outermost first, then those of attempts by backend."""
+    layers: list[tuple[object, str]] = [(layer, "") for layer in rule.policies]
+    for tier in rule.backends.serving(operation):
+        layers += [(backend.policy, backend.upstream.provider) for backend in tier]
+    for layer, provider in layers:
+        if isinstance(layer, Explains):
+            for told in layer.explain(request, provider, now):
+                yield PolicyExplanation(
+                    told.policy, told.item, told.kind, told.holds, told.text, told.provider
+                )
