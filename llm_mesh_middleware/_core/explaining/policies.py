@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from ..dialect import ServedOperation
 from ..routing.table import RouteRule
+from ..values.decision import Explains
 from ..values.messages import ClientRequest
-from ..values.told import Explains
 from .findings import PolicyExplanation
 
 __all__ = ["policies_of"]

@@ -1,10 +1,15 @@
-"""What a policy has decided about a call, for whoever keeps records."""
+"""What a policy has decided about a call, or would decide: for whoever keeps records or asks."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
+
 import msgspec
 
-__all__ = ["Decision"]
+from .messages import ClientRequest
+
+__all__ = ["Decision", "Explains", "Told"]
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
@@ -31,3 +36,31 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     of: int = 0
     left: int | None = None
     currency: str = ""
+
+
+class Told(msgspec.Struct, frozen=True):
+    """One item: `policy` is namespace and name, `text` what it would do, or why it does nothing.
+
+    `provider` is that of the attempts which the item is about; empty for one about the whole call.
+    """
+
+    policy: str
+    item: str
+    kind: str
+    holds: bool
+    text: str
+    provider: str = ""
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A policy that can say what it would do."""
+
+    def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
+        """Yield what each item has to do with a request.
+
+        Args:
+            request: the request, understood.
+            provider: the one that an attempt would be at; empty for what is around all attempts.
+            now: the time of the day, in seconds since the epoch.
+        """

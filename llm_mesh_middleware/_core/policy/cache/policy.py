@@ -18,9 +18,9 @@ from ...flow.call import Call
 from ...flow.reply import Flow
 from ...limiting.item import Part
 from ...routing.matching import Match
+from ...values.decision import Told
 from ...values.messages import ClientRequest
 from ...values.payload import read_bool
-from ...values.told import Told
 from .asking import Asking, Keeping
 from .told import told
 

@@ -31,9 +31,9 @@ from ...guarding.asking.verdict import (
 from ...guarding.guard import blocked
 from ...guarding.placeholders import Placeholders
 from ...guarding.window import Inspection, inspect
+from ...values.decision import Told
 from ...values.messages import ClientRequest
 from ...values.steps import Beside, Step
-from ...values.told import Told
 from .bodies import OpenedRequest, OpenedResponse, masker
 from .policy import served, with_reply
 from .replies import Refusals, guarded

@@ -24,9 +24,9 @@ from ...guarding.guard import Guard
 from ...guarding.placeholders import Placeholders
 from ...guarding.stream import GuardedStream
 from ...guarding.window import Inspection
+from ...values.decision import Told
 from ...values.messages import ClientRequest
 from ...values.steps import Step
-from ...values.told import Told
 from .bodies import guarded_request, guarded_response, masker
 from .replies import guarded
 from .reporting import reporter

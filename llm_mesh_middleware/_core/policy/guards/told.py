@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ...guarding.guard import Guard
+from ...values.decision import Told
 from ...values.messages import ClientRequest
-from ...values.told import Told
 
 __all__ = ["told"]
 

@@ -23,9 +23,9 @@ from ...limiting.claims import BudgetClaim, Outcome, Reserve, Reserved
 from ...limiting.estimate import NO_TOKENS, estimate_tokens
 from ...limiting.item import Item
 from ...provider.upstream import Upstream
+from ...values.decision import Told
 from ...values.messages import ClientRequest
 from ...values.steps import Ask, Refused, Steps
-from ...values.told import Told
 from .applied import Applied, applied, prices_for
 from .fields import quota_refusal_of, refusal_of, with_rate_limits
 from .reservation import Reservation

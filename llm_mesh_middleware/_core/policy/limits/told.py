@@ -11,8 +11,8 @@ from ...limiting.item import Item
 from ...limiting.limit import Limit
 from ...pricing.charge import format_amount
 from ...provider.upstream import Upstream
+from ...values.decision import Told
 from ...values.messages import ClientRequest
-from ...values.told import Told
 from .applied import prices_for
 
 __all__ = ["told"]
