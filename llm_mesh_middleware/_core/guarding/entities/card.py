@@ -16,11 +16,11 @@ __all__ = ["Card", "digit_run_start", "has_luhn_digit"]
 _LONGEST = 32
 # Groups have one separator throughout, and no fifth group of four behind them.
 _NUMBER = re.compile(
-    r"(?<![\w+#])(?<!\w[-./:#])(?:"
+    r"(?<![\w+#])(?<!\w[-./#])(?<!\d:)(?:"
     r"(?P<plain>[2-6]\d{12,18})"
-    r"|(?P<fours>[2-6]\d{3}([ -])\d{4}\3\d{4}\3\d{4}(?:\3\d{3}(?!\d))?)"
-    r"|(?P<amex>3\d{3}([ -])\d{6}\5\d{4,5})"
-    r")(?![\w]|[-./]\w|[ -]\d{4})",
+    r"|(?P<fours>[2-6]\d{3}([ .\u00a0-])\d{4}\3\d{4}\3\d{4}(?:\3\d{3}(?!\d))?)"
+    r"|(?P<amex>3\d{3}([ .\u00a0-])\d{6}\5\d{4,5})"
+    r")(?![\w]|[-./]\w|[ \u00a0-]\d{4})",
     re.ASCII,
 )
 # (first digits, lengths): Visa, Mastercard, American Express, Discover, Diners, JCB, UnionPay,
@@ -78,10 +78,10 @@ class Card:
     def find(self, text: str, *, is_final: bool = True) -> Iterator[Finding]:
         """Yield each card number."""
         for match in _NUMBER.finditer(text):
-            digits = match[0].replace(" ", "").replace("-", "")
+            digits = "".join(filter(str.isdigit, match[0]))
             if _ISSUERS.fullmatch(digits) and has_luhn_digit(digits) and len(set(digits)) > 1:
                 yield Finding(match.start(), match.end(), "CREDIT_CARD")
 
     def held_from(self, text: str) -> int:
         """Return where the last digits begin; what follows them decides."""
-        return digit_run_start(text, " -./", _LONGEST)
+        return digit_run_start(text, " -./\u00a0", _LONGEST)

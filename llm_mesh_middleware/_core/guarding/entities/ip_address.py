@@ -15,12 +15,13 @@ __all__ = ["IPAddress"]
 
 _LONGEST = 64
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
-_V4 = re.compile(rf"(?<![\w./\\-])(?:{_OCTET}\.){{3}}{_OCTET}(?![\w-]|\.\w)", re.ASCII)
+# A slash before it is one of a URL, or one before a version.
+_V4 = re.compile(rf"(?<![\w.\\-])(?<![^/]/)(?:{_OCTET}\.){{3}}{_OCTET}(?![\w-]|\.\w)", re.ASCII)
 # Roughly; the standard library decides.
 _V6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:]|\.\w)", re.ASCII)
 # Words before four numbers that make a version of them.
 _VERSION = re.compile(
-    r"(?i:\b(?:version|ver|v|release|build|firmware|driver|section|chapter|clause|rev|revision)"
+    r"(?i:\b(?:version|ver|v|release|build|firmware|driver|release notes|section|chapter|clause|rev|revision)"
     r"[.:]? ?(?:is |to |number |no\.? )?)\Z",
     re.ASCII,
 )
@@ -49,7 +50,10 @@ class IPAddress:
 
 def _is_v6(text: str) -> bool:
     groups = [group for group in text.split(":") if group]
-    if len(groups) < 3 or not any(char.isdigit() for char in text):
+    if not groups or not any(map(str.isdigit, text)):
+        return False
+    # `a1::b` is a name more often; `fe80::1` is not.
+    if len(groups) < 3 and not (len(groups[0]) > 2 and any(map(str.isdigit, groups[0]))):
         return False
     try:
         IPv6Address(text)

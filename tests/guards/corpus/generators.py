@@ -1,102 +1,11 @@
-"""Labelled texts for each entity, generated: with the entity, without, and with what looks like it.
-
-python -m tests.guards.corpus     prints precision and recall for each entity
-"""
+"""Values of each entity, and texts that look like them: the ordinary ones."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from random import Random
-from typing import NamedTuple
 
-from llm_mesh_middleware._core.guarding.scanner import ENTITIES
-
-__all__ = ["Labelled", "Score", "corpus", "score"]
-
-_FEW = 240  # texts of either kind for each entity
-
-
-class Labelled(NamedTuple):
-    """A text and the values of one entity in it."""
-
-    text: str
-    values: tuple[str, ...]
-
-
-class Score(NamedTuple):
-    """Counts of values: found and meant, found but not meant, meant but not found."""
-
-    right: int
-    wrong: int
-    missed: int
-
-    @property
-    def precision(self) -> float:
-        return self.right / max(1, self.right + self.wrong)
-
-    @property
-    def recall(self) -> float:
-        return self.right / max(1, self.right + self.missed)
-
-
-_SENTENCES = (
-    "Please use {} for this.",
-    "My details: {}, thank you",
-    "{}",
-    "The customer wrote: “{}”. What now?",
-    '{{"note": "{}", "count": 3}}',
-    "| name | {} |",
-    "Ist das richtig: {}?",
-    "请联系{}谢谢",
-    "one\n{}\ntwo",
-    "({})",
-    "Is it {} or not",
-    "value={}; next",
-    "See {}!",
-)
-_PROSE = (
-    "The meeting moved from 10:30 to 14:15 on 2026-03-14.",
-    "It costs $1,299.00, that is 12.5 % more than in 2025.",
-    "for i in range(10): print(i ** 2)",
-    "Chapter 3.2.1 explains std::vector and std::map.",
-    "We shipped 4,200 units in 12 weeks; see table 7.",
-    "Rührei mit Käse, 3 Eier, 200 g Mehl.",
-    "今天天气很好，我们去公园吧。",
-    "SELECT id FROM orders WHERE total > 100;",
-)
-
-
-def corpus(entity: str, *, seed: int = 1) -> list[Labelled]:
-    """Return the texts for an entity: half of them with a value, half without."""
-    random = Random(f"{entity}{seed}")
-    values, likes = _GENERATORS[entity]
-    texts = []
-    for _ in range(_FEW):
-        value = values(random)
-        sentence = random.choice(_SENTENCES)
-        if entity == "PHONE" and value.startswith("0"):
-            sentence = random.choice(("Phone: {}", "my tel. {} please", "call me on {} today"))
-        texts.append(Labelled(sentence.format(value), (value,)))
-    for _ in range(_FEW):
-        like = likes(random) if random.random() < 0.8 else random.choice(_PROSE)
-        texts.append(Labelled(random.choice(_SENTENCES).format(like), ()))
-    return texts
-
-
-def score(entity: str, texts: list[Labelled]) -> Score:
-    """Return how well the recogniser of an entity does."""
-    recogniser, right, wrong, missed = ENTITIES[entity](), 0, 0, 0
-    for text, values in texts:
-        found, end = set(), 0
-        for each in sorted(recogniser.find(text), key=lambda each: (each.start, -each.end)):
-            if each.start >= end:  # what is inside another finding is masked with it
-                found.add(text[each.start : each.end])
-                end = each.end
-        right += len(found & set(values))
-        wrong += len(found - set(values))
-        missed += len(set(values) - found)
-    return Score(right, wrong, missed)
+__all__ = ["GENERATORS", "Generator", "luhn"]
 
 
 def _digits(random: Random, count: int) -> str:
@@ -305,8 +214,8 @@ def _like_ip(random: Random) -> str:
     )
 
 
-_Generator = Callable[[Random], str]
-_GENERATORS: dict[str, tuple[_Generator, _Generator]] = {
+Generator = Callable[[Random], str]
+GENERATORS: dict[str, tuple[Generator, Generator]] = {
     "EMAIL": (_email, _like_email),
     "CREDIT_CARD": (_card, _like_card),
     "IBAN": (_iban, _like_iban),
@@ -314,15 +223,3 @@ _GENERATORS: dict[str, tuple[_Generator, _Generator]] = {
     "SECRET": (_secret, _like_secret),
     "IP_ADDRESS": (_ip, _like_ip),
 }
-
-
-def _lines() -> Iterator[str]:
-    yield f"{'entity':<12} {'texts':>6} {'precision':>10} {'recall':>7}"
-    for entity in _GENERATORS:
-        texts = corpus(entity)
-        found = score(entity, texts)
-        yield f"{entity:<12} {len(texts):>6} {found.precision:>10.3f} {found.recall:>7.3f}"
-
-
-if __name__ == "__main__":
-    sys.stdout.writelines(f"{line}\n" for line in _lines())

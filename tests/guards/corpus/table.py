@@ -1,0 +1,21 @@
+"""The table of precision and recall."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.guards.corpus.generators import GENERATORS
+from tests.guards.corpus.labelled import corpus, score
+
+__all__ = ["lines"]
+
+
+def lines() -> Iterator[str]:
+    """Yield the rows, in Markdown."""
+    yield "| entity | texts | precision | recall |"
+    yield "|---|---|---|---|"
+    for entity in GENERATORS:
+        texts = corpus(entity)
+        found = score(entity, texts)
+        figures = f"{found.precision:.3f} | {found.recall:.3f}"
+        yield f"| `{entity}` | {len(texts)} | {figures} |"
