@@ -21,7 +21,8 @@ _V4 = re.compile(rf"(?<![\w.\\-])(?<![^/]/)(?:{_OCTET}\.){{3}}{_OCTET}(?![\w-]|\
 _V6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:]|\.\w)", re.ASCII)
 # Words before four numbers that make a version of them.
 _VERSION = re.compile(
-    r"(?i:\b(?:version|ver|v|release|build|firmware|driver|release notes|section|chapter|clause|rev|revision)"
+    r"(?i:\b(?:version|ver|v|release|release notes|build|firmware|driver|section|chapter|clause"
+    r"|rev|revision)"
     r"[.:]? ?(?:is |to |number |no\.? )?)\Z",
     re.ASCII,
 )
