@@ -13,10 +13,10 @@ from typing import Any
 from llm_mesh_middleware.testing import RecordedRequest, Stream
 from tests.canaries import canary
 from tests.clouds import frames, test_bedrock, test_gemini
+from tests.translation.chat_shapes import DONE, chunk
 from tests.translation.dialect_table import bedrock_block, content, piece
 from tests.translation.judging import check_sent
-from tests.translation.test_chat_to_messages import block, end, start, text, use, words
-from tests.translation.test_messages_to_chat import DONE, chunk
+from tests.translation.messages_shapes import block, end, start, text, use, words
 from tests.translation.worlds import events
 
 __all__ = ["MODELS", "Call", "Model"]

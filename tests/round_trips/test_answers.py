@@ -63,7 +63,7 @@ def seen(answer: Answer) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-@settings(max_examples=60, derandomize=True, deadline=None, database=None)
+@settings(max_examples=25, derandomize=True, deadline=None, database=None)
 @given(data=st.data())
 def test_a_whole_answer_loses_nothing(name: str, data: st.DataObject) -> None:
     answer, spoken = data.draw(answers(name)), DIALECTS[name]
@@ -73,7 +73,7 @@ def test_a_whole_answer_loses_nothing(name: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-@settings(max_examples=60, derandomize=True, deadline=None, database=None)
+@settings(max_examples=25, derandomize=True, deadline=None, database=None)
 @given(data=st.data())
 def test_a_stream_loses_nothing(name: str, data: st.DataObject) -> None:
     answer, spoken = data.draw(answers(name)), DIALECTS[name]

@@ -20,7 +20,7 @@ OPTIONS = DialectOptions(sends_reasoning=True)
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-@settings(max_examples=60, derandomize=True, deadline=None, database=None)
+@settings(max_examples=25, derandomize=True, deadline=None, database=None)
 @given(data=st.data())
 def test_nothing_is_lost(name: str, data: st.DataObject) -> None:
     asked: dict[str, Any] = data.draw(REQUESTS[name])

@@ -11,7 +11,7 @@ from llm_mesh_middleware import LLMProvider, Mesh, MeshSettings
 from llm_mesh_middleware._telemetry.metrics.field_names import FieldNames
 from llm_mesh_middleware.testing import Answer, FakeUpstream
 from tests.telemetry.recording import HOST, KEY, Recorder, calling, route
-from tests.translation.test_chat_to_messages import message, text
+from tests.translation.messages_shapes import message, text
 
 HI = [{"role": "user", "content": "hi"}]
 ASKS: dict[str, tuple[str, dict[str, Any]]] = {

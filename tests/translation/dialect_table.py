@@ -17,8 +17,8 @@ from llm_mesh_middleware._core.values.payload import decode_fields
 from llm_mesh_middleware._dialects import anthropic, bedrock, gemini, openai_chat, openai_responses
 from llm_mesh_middleware._dialects.translation.relay import TranslatingRelay
 from tests.clouds import frames
-from tests.translation.test_chat_to_messages import block, end, start, text, use, words
-from tests.translation.test_messages_to_chat import DONE, USAGE, chunk
+from tests.translation.chat_shapes import DONE, USAGE, chunk
+from tests.translation.messages_shapes import block, end, start, text, use, words
 from tests.translation.test_others_to_responses import text_events
 from tests.translation.worlds import events
 

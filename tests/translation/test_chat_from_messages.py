@@ -8,27 +8,19 @@ from typing import Any
 import openai
 import pytest
 
-from tests.translation.messages_shapes import ASK, TOOL, message, sent, text, use, words
+from tests.translation.messages_shapes import (
+    ASK,
+    TOOL,
+    block,
+    end,
+    message,
+    sent,
+    start,
+    text,
+    use,
+    words,
+)
 from tests.translation.worlds import MESSAGES, World
-
-
-def start(**usage: int) -> dict[str, Any]:
-    begun = message(usage={"input_tokens": 6, "output_tokens": 1, **usage})
-    return {"type": "message_start", "message": begun | {"stop_reason": None}}
-
-
-def block(index: int, begin: dict[str, Any], *deltas: dict[str, Any]) -> list[dict[str, Any]]:
-    return [
-        {"type": "content_block_start", "index": index, "content_block": begin},
-        *({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas),
-        {"type": "content_block_stop", "index": index},
-    ]
-
-
-def end(reason: str = "end_turn", **usage: int) -> list[dict[str, Any]]:
-    delta = {"stop_reason": reason, "stop_sequence": None}
-    counts = {"output_tokens": 7, **usage}
-    return [{"type": "message_delta", "delta": delta, "usage": counts}, {"type": "message_stop"}]
 
 
 def chunks(messages: World, **request: Any) -> list[Any]:

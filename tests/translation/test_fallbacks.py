@@ -14,7 +14,7 @@ from llm_mesh_httpx.httpx2 import MeshTransport
 from llm_mesh_middleware import LLMProvider, LLMRoute, Mesh, MeshSettings
 from llm_mesh_middleware.testing import Answer, FakeUpstream, chat_completion
 from tests.canaries import canary
-from tests.translation.test_chat_to_messages import message, text
+from tests.translation.messages_shapes import message, text
 
 ASK: Any = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 KEY = canary("fallbacks")

@@ -17,7 +17,7 @@ from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import ClientRequest
 from llm_mesh_middleware._dialects import gemini
 from llm_mesh_middleware.testing import FakeUpstream, Stream
-from tests.translation.test_messages_to_chat import DONE, USAGE, call, chunk, completion
+from tests.translation.chat_shapes import DONE, USAGE, call, chunk, completion
 from tests.translation.worlds import CHAT, World, events, make_world
 
 PNG = b64encode(b"\x89PNG").decode()

@@ -8,33 +8,8 @@ from typing import Any
 import anthropic
 import pytest
 
-from llm_mesh_middleware.testing import chat_completion
-from tests.translation.chat_shapes import ASK, call
+from tests.translation.chat_shapes import ASK, DONE, USAGE, call, chunk, completion
 from tests.translation.worlds import CHAT, World
-
-
-def completion(message: dict[str, Any], reason: str, **more: Any) -> dict[str, Any]:
-    body = dict(chat_completion())
-    body["choices"] = [{"index": 0, "message": message, "finish_reason": reason}]
-    return body | more
-
-
-def chunk(delta: dict[str, Any] | None = None, reason: str | None = None, **more: Any) -> Any:
-    choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": reason}]
-    head = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "gpt"}
-    return head | {"choices": choices} | more
-
-
-DONE = b"data: [DONE]\n\n"
-
-
-USAGE = {
-    "prompt_tokens": 10,
-    "completion_tokens": 7,
-    "total_tokens": 17,
-    "prompt_tokens_details": {"cached_tokens": 4},
-    "completion_tokens_details": {"reasoning_tokens": 2},
-}
 
 
 def streamed(chat: World) -> anthropic.types.Message:

@@ -10,8 +10,8 @@ import pytest
 from openai.types.responses import Response
 
 from llm_mesh_middleware.testing import chat_completion
-from tests.translation.test_chat_to_messages import block, end, message, start, text, use, words
-from tests.translation.test_messages_to_chat import DONE, USAGE, call, chunk, completion
+from tests.translation.chat_shapes import DONE, USAGE, call, chunk, completion
+from tests.translation.messages_shapes import block, end, message, start, text, use, words
 from tests.translation.worlds import CHAT, MESSAGES, World
 
 ASK: Any = {"model": "m", "input": "hi"}
