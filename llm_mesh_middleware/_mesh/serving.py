@@ -22,6 +22,7 @@ from .._core.values.steps import AsyncPort, Port
 from .._engine.drivers.async_driver import adrive
 from .._engine.drivers.delivery import AsyncDelivery, Delivery
 from .._engine.drivers.driver import drive
+from .._engine.event_loop import running_loop
 from .._engine.http.clients import UpstreamClients
 from .._engine.tasks.background import AsyncBackground, Background
 from .._engine.tasks.cancel_scope import CancelScope
@@ -156,7 +157,8 @@ class Serving:
             flow: what `exchange`, `outgoing` or `serve` returned.
             why: returns the reason for a cancellation of the calling task.
         """
-        return await adrive(flow, self.clients.of_loop(), self._async_background, why)
+        loop = running_loop()  # looked up once: on Python 3.11 that is a call of the system
+        return await adrive(flow, self.clients.of_loop(loop), self._async_background, why, loop)
 
     def run(self, flow: Flow, *, scope: CancelScope | None = None) -> Delivery:
         """Run a flow in the calling thread; `scope` ends it from another one."""

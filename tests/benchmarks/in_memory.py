@@ -76,7 +76,7 @@ class _Clients(UpstreamClients):
         super().__init__(TLSContexts(None))
         self._client = client
 
-    def of_loop(self) -> _Client:
+    def of_loop(self, loop: object) -> _Client:
         return self._client
 
 

@@ -52,6 +52,7 @@ async def adrive(
     client: AsyncUpstreamClient,
     background: AsyncBackground,
     why: Callable[[], Exception],
+    loop: asyncio.AbstractEventLoop | None = None,
 ) -> AsyncDelivery:
     """Run `flow` until it returns its reply.
 
@@ -60,11 +61,12 @@ async def adrive(
         client: makes its calls.
         background: runs what it spawns.
         why: returns the reason when the calling task is cancelled.
+        loop: the running event loop, if the caller knows it.
 
     Raises:
         MeshError: what the flow raises; then no connection is left open.
     """
-    driver = AsyncDriver(client, background)
+    driver = AsyncDriver(client, background, loop)
     result: StepResult = None
     try:
         while True:
@@ -94,10 +96,16 @@ class AsyncDriver:
 
     __slots__ = ("_alarm", "_apart", "_background", "_client", "_response", "_watched", "interest")
 
-    def __init__(self, client: AsyncUpstreamClient, background: AsyncBackground) -> None:
+    def __init__(
+        self,
+        client: AsyncUpstreamClient,
+        background: AsyncBackground,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """`loop` is the running one, if the caller knows it."""
         self._client = client
         self._background = background
-        self._alarm = Alarm()
+        self._alarm = Alarm(loop)
         self._response: AsyncUpstreamResponse | None = None
         self._watched: asyncio.Task[StepResult] | None = None
         self._apart: asyncio.Task[StepResult] | None = None

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from ..._process.forks import ForkLock
-from ..event_loop import running_loop
 from ..tls import TLSContexts
 from .httpx_spans import is_instrumented
 from .protocols import AsyncUpstreamClient, UpstreamClient
@@ -61,13 +60,8 @@ class UpstreamClients:
         """Whether the application gave a transport."""
         return self._transport is not None
 
-    def of_loop(self) -> AsyncUpstreamClient:
-        """Return the client of the running event loop.
-
-        Raises:
-            RuntimeError: there is none, or it is not asyncio's.
-        """
-        loop = running_loop()
+    def of_loop(self, loop: asyncio.AbstractEventLoop) -> AsyncUpstreamClient:
+        """Return the client of `loop`, which is running."""
         client = self._by_loop.get(loop)
         if client is None:
             self._drop_closed_loops()

@@ -35,8 +35,8 @@ class Alarm:
 
     __slots__ = ("_at", "_cancelling", "_fires_at", "_has_fired", "_loop", "_timer", "task", "time")
 
-    def __init__(self) -> None:
-        self._loop = loop = asyncio.get_running_loop()
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._loop = loop = loop or asyncio.get_running_loop()
         self.time = loop.time
         self.task: asyncio.Task[object] | None = None
         self._cancelling = 0

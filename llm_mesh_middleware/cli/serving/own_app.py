@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import time
@@ -72,6 +73,7 @@ class OwnApp:
         """
         await receive()
         self._log.follow(asyncio.get_running_loop())
+        _spare_collector()
         handle_signals(self.middleware, grace_s=self._grace_s)
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -111,6 +113,17 @@ class OwnApp:
             return message
         # Sent by a client with `http_proxy`: everything it calls comes here.
         return f"{message}. To call {asked} without the mesh, add it to the client's no_proxy"
+
+
+def _spare_collector() -> None:
+    """Keep what was made at the start out of every later collection, and collect less often.
+
+    A request leaves no cycles, so that nothing piles up; without this a seventh of the CPU of a
+    busy process went into looking.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 def _addressed(scope: Scope, host: bytes) -> Scope:
