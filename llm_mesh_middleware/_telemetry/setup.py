@@ -66,6 +66,9 @@ def setup_telemetry(*, service_name: str = "llm-mesh") -> Callable[[], None]:
     except OSError as exc:
         hint = "change OTEL_EXPORTER_PROMETHEUS_HOST or OTEL_EXPORTER_PROMETHEUS_PORT"
         raise RuntimeError(f"the Prometheus endpoint cannot listen: {exc}; {hint}") from exc
+    from .owned.adoption import adopt
+
+    adopt()
     return functools.partial(_shutdown, _providers())
 
 

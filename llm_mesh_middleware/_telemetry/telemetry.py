@@ -20,6 +20,7 @@ from .logged_call import LoggedCall
 from .metrics.field_names import FieldNames
 from .metrics.model_names import ModelNames
 from .metrics.shared import SCOPE, shared_metrics
+from .owned.registry import adopted_tracer
 from .records.access_log import access_logger
 from .records.content import ContentCapture, Redact, is_event_wanted, wanted_capture
 from .records.events import Events
@@ -65,7 +66,8 @@ class Telemetry:
         self.metrics.ejections.watch(self)
         self.is_store_away = is_store_away
         self.metrics.policies.watch(self)
-        tracer = trace.get_tracer(SCOPE, version, tracer_provider if has_spans else _NO_SPANS)
+        spans = (tracer_provider or trace.get_tracer_provider()) if has_spans else _NO_SPANS
+        tracer = adopted_tracer(spans, trace.get_tracer(SCOPE, version, spans))
         logger = _logs.get_logger(SCOPE, version, logger_provider)
         self._sinks = Sinks(
             tracer=tracer,

@@ -9,10 +9,11 @@ from operator import attrgetter
 import msgspec
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.metrics import Histogram, Meter
+from opentelemetry.metrics import Meter
 
 from ..._core.values.usage import Usage
 from .. import semconv
+from ..owned.registry import Bank, Recorder
 from .ejections import Ejections
 from .labels import CallLabels
 from .policies import PolicyMetrics
@@ -63,27 +64,29 @@ def wanted_generations(environ: Mapping[str, str] = os.environ) -> frozenset[str
 class MeshMetrics:
     """Instruments made once per meter provider; `shared_metrics` hands them out.
 
-    Histograms bring their bucket boundaries as advice to the SDK.
+    Histograms bring their bucket boundaries as advice to the SDK. Where the provider is one that
+    we have set up, they are ours, from its `bank`.
     """
 
-    def __init__(self, meter: Meter, *, generations: frozenset[str]) -> None:
-        def seconds(name: str, buckets: tuple[float, ...] = semconv.DURATION_BUCKETS) -> Histogram:
-            return meter.create_histogram(
-                name, semconv.SECONDS, explicit_bucket_boundaries_advisory=buckets
-            )
+    def __init__(
+        self, meter: Meter, *, generations: frozenset[str], bank: Bank | None = None
+    ) -> None:
+        def made(name: str, unit: str, buckets: tuple[float, ...]) -> Recorder:
+            if bank is not None:
+                return bank.histogram(meter, name, unit, buckets)
+            return meter.create_histogram(name, unit, explicit_bucket_boundaries_advisory=buckets)
 
-        def tokens(name: str) -> Histogram:
-            return meter.create_histogram(
-                name,
-                semconv.TOKENS,
-                explicit_bucket_boundaries_advisory=semconv.TOKEN_BUCKETS,
-            )
+        def seconds(name: str, buckets: tuple[float, ...] = semconv.DURATION_BUCKETS) -> Recorder:
+            return made(name, semconv.SECONDS, buckets)
+
+        def tokens(name: str) -> Recorder:
+            return made(name, semconv.TOKENS, semconv.TOKEN_BUCKETS)
 
         self._durations = [seconds(semconv.SERVER_DURATION)]
-        self._first_chunks: list[Histogram] = []
-        self._per_chunk: list[Histogram] = []
-        self._token_usage: Histogram | None = None
-        self._token_histograms: dict[str, Histogram] = {}
+        self._first_chunks: list[Recorder] = []
+        self._per_chunk: list[Recorder] = []
+        self._token_usage: Recorder | None = None
+        self._token_histograms: dict[str, Recorder] = {}
         if "known" in generations:
             self._durations.append(seconds(semconv.OPERATION_DURATION))
             self._first_chunks.append(seconds(semconv.OPERATION_FIRST_CHUNK))
@@ -166,9 +169,7 @@ class MeshMetrics:
             for per_chunk in self._per_chunk:
                 per_chunk.record(each, labels.plain, UNTRACED)
 
-    def _record_usage(
-        self, call: CallRecord, usage: Usage, failed: Mapping[str, str | int]
-    ) -> None:
+    def _record_usage(self, call: CallRecord, usage: Usage, failed: dict[str, str | int]) -> None:
         labels, context = call.labels, call.context
         if self._token_usage is not None:
             self._token_usage.record(usage.input_tokens, labels.input, context)

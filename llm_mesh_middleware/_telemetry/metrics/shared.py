@@ -11,6 +11,7 @@ from opentelemetry import metrics
 from opentelemetry.metrics import MeterProvider
 
 from ..._process.forks import ForkLock
+from ..owned.registry import adopted_bank
 from .instruments import MeshMetrics, wanted_generations
 
 __all__ = ["SCOPE", "shared_metrics"]
@@ -36,5 +37,6 @@ def shared_metrics(version: str, provider: MeterProvider | None) -> MeshMetrics:
         made = _made.get(owner)
         if made is None:
             meter = metrics.get_meter(SCOPE, version, provider)
-            made = _made[owner] = MeshMetrics(meter, generations=wanted_generations())
+            bank = adopted_bank(provider or metrics.get_meter_provider())
+            made = _made[owner] = MeshMetrics(meter, generations=wanted_generations(), bank=bank)
     return made

@@ -1,0 +1,62 @@
+"""Which providers are ours, and what to use in place of the SDK's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+from weakref import WeakKeyDictionary
+
+from opentelemetry.context import Context
+from opentelemetry.metrics import Meter, MeterProvider
+from opentelemetry.trace import Tracer, TracerProvider
+
+__all__ = ["Bank", "Recorder", "TracerMaker", "adopted_bank", "adopted_tracer", "register"]
+
+
+class Recorder(Protocol):
+    """A histogram: the SDK's, or one of ours."""
+
+    def record(
+        self,
+        amount: float,
+        attributes: dict[str, str | int] | None = None,
+        context: Context | None = None,
+    ) -> None:
+        """Record a value."""
+
+
+class Bank(Protocol):
+    """The histograms of one provider."""
+
+    def histogram(self, meter: Meter, name: str, unit: str, bounds: Sequence[float]) -> Recorder:
+        """Return a new histogram of `meter`."""
+
+
+class TracerMaker(Protocol):
+    """Makes tracers whose spans are built at their end."""
+
+    def __call__(self, tracer: Tracer) -> Tracer:
+        """Return a tracer in place of the SDK's."""
+
+
+_banks: WeakKeyDictionary[object, Bank] = WeakKeyDictionary()
+_tracers: WeakKeyDictionary[object, TracerMaker] = WeakKeyDictionary()
+
+
+def register(provider: object, made: Bank | TracerMaker) -> None:
+    """Use `made` for instruments or tracers of `provider` from now on."""
+    if callable(made):
+        _tracers[provider] = made
+    else:
+        _banks[provider] = made
+
+
+def adopted_bank(provider: MeterProvider) -> Bank | None:
+    """Return the bank of a provider that is ours."""
+    return _banks.get(provider)
+
+
+def adopted_tracer(provider: TracerProvider, tracer: Tracer) -> Tracer:
+    """Return what makes spans in place of `tracer`, which is of `provider`."""
+    maker = _tracers.get(provider)
+    return tracer if maker is None else maker(tracer)
