@@ -273,6 +273,12 @@ class MeshSettings(BaseSettings):
         description="Whether the mesh makes spans. With off, trace context is still forwarded."
         " Default: on.",
     )
+    server_spans: bool = Field(
+        default=False,
+        description="Whether a request that comes over the network has a SERVER span and"
+        " http.server.* metrics, if no instrumentation of the framework makes them."
+        " Default: false.",
+    )
     metrics: bool = Field(
         default=True, description="Whether the mesh records metrics. Default: on."
     )

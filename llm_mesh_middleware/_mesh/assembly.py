@@ -176,6 +176,7 @@ class Assembly:
             attempt_spans=settings.attempt_spans,
             http_client_spans=settings.http_client_spans,
             has_spans=settings.spans,
+            has_server_spans=settings.server_spans,
             has_metrics=settings.metrics,
             has_asm_metrics=settings.asm_metrics,
             has_chunk_metrics=settings.chunk_metrics,

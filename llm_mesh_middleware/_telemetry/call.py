@@ -67,7 +67,7 @@ class CallObservation(Observation):
             self._failure = failure
             self._context, has_parent = active_context()
         self._server = None
-        if request.is_inbound and not has_parent:
+        if sinks.server_spans is not None and request.is_inbound and not has_parent:
             self._server = sinks.server_spans.begin(request, self._context)
         self._attempts = Attempts(sinks.tracer, sinks.attempt_spans, sinks.has_http_spans)
         sinks.metrics.active.add(1)

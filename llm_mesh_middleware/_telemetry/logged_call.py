@@ -12,6 +12,7 @@ from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext
 from .._core.flow.mirrors.outcome import MirrorOutcome
 from .._core.flow.observer import Observation
 from .._core.pricing.charge import Charge
+from .._core.values.decision import Decision
 from .._core.values.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
 from .._core.values.selection import Selection
 from .._core.values.summary import AnswerSummary
@@ -66,6 +67,9 @@ class LoggedCall(Observation):
         progress.is_stream = is_stream
         if is_stream:
             progress.first_chunk_at = time.perf_counter()
+
+    def decided(self, decision: Decision) -> None:
+        self._progress.decisions += (decision,)
 
     def charged(self, charge: Charge) -> None:
         self._progress.charges += (charge,)

@@ -29,7 +29,7 @@ class Sinks:
     """
 
     tracer: Tracer
-    server_spans: ServerSpans
+    server_spans: ServerSpans | None
     attempt_spans: SpanMode
     has_http_spans: Callable[[], bool]
     client_scope: ClientScope

@@ -50,6 +50,7 @@ class Telemetry:
         http_client_spans: Literal["auto", "suppress"] = "auto",
         has_http_spans: Callable[[], bool] = lambda: False,
         has_spans: bool = True,
+        has_server_spans: bool = False,
         has_metrics: bool = True,
         has_asm_metrics: bool = True,
         has_chunk_metrics: bool = False,
@@ -71,7 +72,7 @@ class Telemetry:
         logger = _logs.get_logger(SCOPE, version, logger_provider)
         self._sinks = Sinks(
             tracer=tracer,
-            server_spans=ServerSpans(tracer, self.metrics),
+            server_spans=ServerSpans(tracer, self.metrics) if has_server_spans else None,
             attempt_spans=attempt_spans if has_spans else "never",
             has_http_spans=has_http_spans,
             client_scope=ClientScope(suppresses_http_spans=http_client_spans == "suppress"),

@@ -45,6 +45,7 @@ DEFAULTS: dict[str, object] = {
     "attempt_spans": "on_retry",
     "upstream_client": "auto",
     "spans": True,
+    "server_spans": False,
     "metrics": True,
     "asm_metrics": True,
     "chunk_metrics": False,

@@ -152,7 +152,8 @@ def make_mesh(
             "meter_provider": recorder.meters,
             "logger_provider": recorder.loggers,
         } | options
-    return Mesh(documents, settings=MeshSettings(**(settings or {})), **options)
+    wanted: dict[str, Any] = {"server_spans": True} | (settings or {})
+    return Mesh(documents, settings=MeshSettings(**wanted), **options)
 
 
 async def nothing(scope: Any, receive: Any, send: Any) -> None:

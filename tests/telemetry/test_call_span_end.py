@@ -104,7 +104,7 @@ async def test_a_choice_that_was_finished_keeps_its_reason_when_the_stream_break
     event = b'data: {"choices":[{"index":%d,"delta":{},"finish_reason":%s}]}\n\n'
     upstream.always(Stream([event % (1, b'"length"') + event % (0, b"null")], end="reset"))
     async with calling(make_mesh(recorder, upstream)) as client:
-        await chat(client, STREAM)
+        await chat(client, {**STREAM, "n": 2})
     assert recorder.call.attributes["gen_ai.response.finish_reasons"] == ("error", "length")
 
 

@@ -11,6 +11,7 @@ import pytest
 from opentelemetry.trace import NoOpTracerProvider
 
 from llm_mesh_middleware import Mesh
+from llm_mesh_middleware._core.flow.observer import Observation
 from llm_mesh_middleware._telemetry.call import CallObservation
 from llm_mesh_middleware._telemetry.logged_call import LoggedCall
 from llm_mesh_middleware.testing import Answer, Cut, FakeUpstream, Stream, chat_completion
@@ -63,6 +64,20 @@ async def test_both_ways_of_recording_write_the_same(
         times = {name: fields.pop(name) is not None for name in TIMES}
         written.append((fields, times))
     assert written[0] == written[1]
+
+
+# What the record has no room for.
+UNRECORDED = {"chunks", "settled", "mirroring"}
+
+
+def test_the_short_way_hears_of_whatever_the_long_one_does() -> None:
+    def hooks(kind: type) -> set[str]:
+        return {name for name in vars(Observation) if callable(getattr(kind, name))} & set(
+            vars(kind)
+        )
+
+    public = {name for name in hooks(CallObservation) if not name.startswith("_")}
+    assert public - UNRECORDED == {name for name in hooks(LoggedCall) if not name.startswith("_")}
 
 
 async def test_the_short_way_is_taken_where_there_is_no_sdk(

@@ -64,6 +64,17 @@ async def test_alone_the_mesh_has_a_server_span_and_the_call_below(
     }
 
 
+async def test_without_the_setting_a_request_has_no_span_of_a_server(
+    recorder: Recorder, upstream: FakeUpstream
+) -> None:
+    mesh = make_mesh(recorder, upstream, settings={"server_spans": False})
+    async with calling(mesh) as client:
+        await chat(client, headers={"traceparent": TRACEPARENT})
+    assert [span.kind for span in recorder.spans] == [SpanKind.CLIENT]
+    assert parent(recorder.call) == SPAN
+    assert not [name for name in recorder.metrics() if name.startswith("http.server.")]
+
+
 @pytest.mark.parametrize("body", [None, STREAM])
 async def test_an_incoming_traceparent_is_the_server_spans_parent(
     recorder: Recorder, upstream: FakeUpstream, serve: Serve, body: object
