@@ -275,9 +275,8 @@ class MeshSettings(BaseSettings):
     )
     server_spans: bool = Field(
         default=False,
-        description="Whether a request that comes over the network has a SERVER span and"
-        " http.server.* metrics, if no instrumentation of the framework makes them."
-        " Default: false.",
+        description="Whether requests have a SERVER span and http.server.* metrics of the mesh's"
+        " own, if no other instrumentation makes them. Default: false.",
     )
     metrics: bool = Field(
         default=True, description="Whether the mesh records metrics. Default: on."
