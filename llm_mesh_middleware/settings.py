@@ -270,8 +270,7 @@ class MeshSettings(BaseSettings):
     )
     spans: bool = Field(
         default=True,
-        description="Whether the mesh makes spans. With off, trace context is still forwarded."
-        " Default: on.",
+        description="Whether the mesh makes spans; without, trace context still passes. Default: on.",
     )
     server_spans: bool = Field(
         default=False,
@@ -283,8 +282,7 @@ class MeshSettings(BaseSettings):
     )
     asm_metrics: bool = Field(
         default=True,
-        description="Whether tokens are also counted by the names of ASM's two metrics."
-        " Default: true.",
+        description="Whether tokens are also counted by ASM's two metrics. Default: true.",
     )
     chunk_metrics: bool = Field(
         default=False,
