@@ -270,7 +270,7 @@ class MeshSettings(BaseSettings):
     )
     spans: bool = Field(
         default=True,
-        description="Whether the mesh makes spans; without, trace context still passes. Default: on.",
+        description="Whether the mesh makes spans; trace context passes anyway. Default: on.",
     )
     server_spans: bool = Field(
         default=False,
