@@ -33,16 +33,22 @@ from tests.benchmarks.wire import (
 )
 
 __all__ = [
+    "JSON",
+    "Client",
+    "Clients",
+    "app_of",
     "calls_of_others",
     "calls_of_reading",
     "calls_of_stream",
     "calls_of_telemetry",
     "calls_of_unary",
+    "count",
+    "parsed",
 ]
 
 ASGIApp = Callable[[bare.Scope, bare.Receive, bare.Send], Awaitable[None]]
 
-_JSON = ((b"content-type", b"application/json"), (b"content-length", b"1024"))
+JSON = ((b"content-type", b"application/json"), (b"content-length", b"1024"))
 _EVENTS = ((b"content-type", b"text/event-stream"), (b"transfer-encoding", b"chunked"))
 _WARM_UP, _COUNTED = 3, 10
 
@@ -59,7 +65,7 @@ class _Response:
         """There is no connection."""
 
 
-class _Client:
+class Client:
     def __init__(self, fields: Sequence[tuple[bytes, bytes]], pieces: Sequence[bytes]) -> None:
         self._fields = fields
         self._pieces = pieces
@@ -71,25 +77,25 @@ class _Client:
         """There are no connections."""
 
 
-class _Clients(UpstreamClients):
-    def __init__(self, client: _Client) -> None:
+class Clients(UpstreamClients):
+    def __init__(self, client: Client) -> None:
         super().__init__(TLSContexts(None))
         self._client = client
 
-    def of_loop(self, loop: object) -> _Client:
+    def of_loop(self, loop: object) -> Client:
         return self._client
 
 
 def calls_of_others() -> float:
     """Function calls that the middleware adds to a request that is not the mesh's."""
     request = app_request()
-    return _count(_app(_Client(_JSON, ())), request) - _count(bare.make(), request)
+    return count(app_of(Client(JSON, ())), request) - count(bare.make(), request)
 
 
 def calls_of_unary() -> float:
     """Function calls for one chat that is answered at once."""
     request = chat_request(ASKED_MODEL, size_bytes=1024, is_stream=False)
-    return _count(_app(_Client(_JSON, [unary_answer()])), request)
+    return count(app_of(Client(JSON, [unary_answer()])), request)
 
 
 def calls_of_stream(chunks: int, *, at_once: bool = False) -> float:
@@ -98,14 +104,14 @@ def calls_of_stream(chunks: int, *, at_once: bool = False) -> float:
     if at_once:
         pieces = [b"".join(pieces)]
     request = chat_request(ASKED_MODEL, size_bytes=1024, is_stream=True)
-    return _count(_app(_Client(_EVENTS, pieces)), request)
+    return count(app_of(Client(_EVENTS, pieces)), request)
 
 
 def calls_of_telemetry() -> float:
     """Function calls of telemetry's own code, and of it into others, for one sampled chat."""
     request = chat_request(ASKED_MODEL, size_bytes=1024, is_stream=False)
-    app = _app(_Client(_JSON, [unary_answer()]), mesh_app.make_observed)
-    return _count(app, request, of=str(Path(telemetry.__file__).parent))
+    app = app_of(Client(JSON, [unary_answer()]), mesh_app.make_observed)
+    return count(app, request, of=str(Path(telemetry.__file__).parent))
 
 
 def calls_of_reading(chunks: int) -> int:
@@ -130,15 +136,15 @@ def calls_of_reading(chunks: int) -> int:
     return calls
 
 
-def _app(
-    client: _Client, make: Callable[[Origin], LLMMeshMiddleware] = mesh_app.make
+def app_of(
+    client: Client, make: Callable[[Origin], LLMMeshMiddleware] = mesh_app.make
 ) -> LLMMeshMiddleware:
     app = make(Origin("http://127.0.0.1:9"))
-    app.mesh._serving.clients = _Clients(client)
+    app.mesh._serving.clients = Clients(client)
     return app
 
 
-def _count(app: ASGIApp, request: bytes, *, of: str = "") -> float:
+def count(app: ASGIApp, request: bytes, *, of: str = "") -> float:
     """Calls of Python and C functions in this thread, the event loop's among them.
 
     With `of`, only calls of functions in that folder and those that they make of C functions.
@@ -150,7 +156,7 @@ def _count(app: ASGIApp, request: bytes, *, of: str = "") -> float:
         if event in ("call", "c_call") and frame.f_code.co_filename.startswith(of):
             calls += 1
 
-    scope, body = _parsed(request)
+    scope, body = parsed(request)
 
     async def run() -> None:
         for _ in range(_WARM_UP):
@@ -185,7 +191,7 @@ async def _serve(app: ASGIApp, scope: Mapping[str, Any], body: bytes) -> None:
     assert status == 200
 
 
-def _parsed(request: bytes) -> tuple[dict[str, Any], bytes]:
+def parsed(request: bytes) -> tuple[dict[str, Any], bytes]:
     """A whole HTTP request as a server hands it to an application."""
     head, _, body = request.partition(b"\r\n\r\n")
     line, *fields = head.split(b"\r\n")

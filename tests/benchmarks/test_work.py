@@ -13,6 +13,13 @@ from tests.benchmarks.in_memory import (
     calls_of_telemetry,
     calls_of_unary,
 )
+from tests.benchmarks.paths import (
+    calls_of,
+    calls_of_outbound,
+    calls_of_serve,
+    calls_of_wsgi,
+    logged,
+)
 
 # About 15 % over what CPython 3.11 counts; later releases count less.
 MAX_OTHERS = 5
@@ -21,7 +28,18 @@ MAX_CHUNK = 34
 MAX_JOINED_CHUNK = 2
 MAX_HEAD_READING = 60
 MAX_CHUNK_READING = 7
-MAX_TELEMETRY = 145  # of a sampled unary request; about 10 % over, the SDK's own not counted
+MAX_TELEMETRY = 125  # of a sampled unary request; about 10 % over, the SDK's own not counted
+
+# More than the same call has without it, the SDK's own included.
+MAX_OWNED_SDK = 235  # about 990 where the application owns the SDK
+MAX_ACCESS_LINE = 160
+MAX_LIMIT = 175
+MAX_TRANSLATION = 130
+# Whole calls.
+MAX_CACHE_HIT = 600
+MAX_SERVE = 660
+MAX_OUTBOUND = 455
+MAX_WSGI = 600
 
 
 def test_a_request_that_is_not_the_meshs_costs_it_a_few_calls() -> None:
@@ -51,3 +69,37 @@ def test_reading_an_answer_costs_no_more_calls_than_it_did() -> None:
 
 def test_telling_of_a_unary_request_costs_no_more_calls_than_it_did() -> None:
     assert calls_of_telemetry() <= MAX_TELEMETRY
+
+
+def test_a_sampled_request_costs_little_more_where_we_own_the_sdk() -> None:
+    assert calls_of(sampled=True) - calls_of() <= MAX_OWNED_SDK
+
+
+def test_the_line_of_the_access_log_costs_no_more_calls_than_it_did() -> None:
+    with logged():
+        with_line = calls_of()
+    assert with_line - calls_of() <= MAX_ACCESS_LINE
+
+
+def test_a_limit_in_memory_costs_no_more_calls_than_it_did() -> None:
+    assert calls_of("limit") - calls_of() <= MAX_LIMIT
+
+
+def test_translating_a_call_costs_no_more_calls_than_it_did() -> None:
+    assert calls_of(messages=True) - calls_of() <= MAX_TRANSLATION
+
+
+def test_a_hit_of_the_cache_costs_no_more_calls_than_it_did() -> None:
+    assert calls_of("cache") <= MAX_CACHE_HIT
+
+
+def test_a_request_on_the_sidecars_own_protocol_costs_no_more_calls_than_it_did() -> None:
+    assert calls_of_serve() <= MAX_SERVE
+
+
+def test_a_call_of_the_application_itself_costs_no_more_calls_than_it_did() -> None:
+    assert calls_of_outbound() <= MAX_OUTBOUND
+
+
+def test_a_request_through_wsgi_costs_no_more_calls_than_it_did() -> None:
+    assert calls_of_wsgi() <= MAX_WSGI

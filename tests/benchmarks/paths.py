@@ -1,0 +1,263 @@
+"""The paths of a call that have a price of their own, each as the function calls that it takes.
+
+As in `in_memory`, the provider is scripted and there is no socket. What a feature costs is the
+difference to the same call without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from uvicorn.server import ServerState
+
+from llm_mesh_middleware import LLMMeshMiddleware, LLMPolicy, LLMProvider, LLMRoute, MeshSettings
+from llm_mesh_middleware._core.values.messages import UpstreamRequest
+from llm_mesh_middleware._engine.http.clients import UpstreamClients
+from llm_mesh_middleware._engine.http.protocols import response_head
+from llm_mesh_middleware._engine.tls import TLSContexts
+from llm_mesh_middleware._telemetry.records.access_log import LineFormatter, access_logger
+from llm_mesh_middleware.cli.serving.direct import Direct, Sidecar
+from llm_mesh_middleware.cli.serving.http import SidecarProtocol
+from llm_mesh_middleware.cli.serving.log import BufferedHandler
+from llm_mesh_middleware.outbound import asend, outgoing
+from tests.benchmarks.apps import bare
+from tests.benchmarks.apps import mesh as mesh_app
+from tests.benchmarks.in_memory import JSON, Client, app_of, count, parsed
+from tests.benchmarks.wire import (
+    ASKED_MODEL,
+    LLM_HOST,
+    PROVIDER_HOST,
+    Origin,
+    chat_request,
+    unary_answer,
+)
+
+__all__ = ["calls_of", "calls_of_outbound", "calls_of_serve", "calls_of_wsgi", "logged"]
+
+_ORIGIN = Origin("http://127.0.0.1:9")
+_CALLS = 10
+_LIMIT = {"name": "limit", "by": ["model"], "requests": 1_000_000, "per": "1s"}
+_POLICIES: dict[str, dict[str, Any]] = {
+    "limit": {"limits": [_LIMIT]},
+    "cache": {"cache": {"ttl": "1h"}},
+}
+
+
+def calls_of(policy: str | None = None, *, messages: bool = False, sampled: bool = False) -> float:
+    """Function calls for one chat that is answered at once.
+
+    Args:
+        policy: `limit`, which never refuses, or `cache`, which has the reply.
+        messages: the client speaks Anthropic's dialect, the provider OpenAI's.
+        sampled: with providers of the SDK that were set up here.
+    """
+    request = chat_request(ASKED_MODEL, size_bytes=1024, is_stream=False)
+    if messages:
+        request = request.replace(b" /v1/chat/completions ", b" /v1/messages ", 1)
+        request = request.replace(b'{"role":"system","content":"You are brief."},', b"")
+        request = request.replace(b'{"model"', b'{"max_tokens":64,"model"')
+        head, _, body = request.partition(b"\r\n\r\n")
+        lines = [line for line in head.split(b"\r\n") if not line.startswith(b"Content-Length")]
+        lines.append(b"Content-Length: %d" % len(body))
+        request = b"\r\n".join(lines) + b"\r\n\r\n" + body
+    client = Client(JSON, [unary_answer()])
+    return count(app_of(client, lambda origin: _made(origin, policy, sampled=sampled)), request)
+
+
+def _made(origin: Origin, policy: str | None, *, sampled: bool) -> LLMMeshMiddleware:
+    documents: list[Any] = [
+        LLMProvider.model_validate(mesh_app.MANIFESTS[0]),
+        LLMRoute.model_validate(mesh_app.MANIFESTS[1]),
+    ]
+    if policy is not None:
+        spec = {"metadata": {"name": policy}, "spec": _POLICIES[policy]}
+        documents.append(LLMPolicy.model_validate(spec))
+    settings = MeshSettings(endpoints={PROVIDER_HOST: origin.url})
+    return LLMMeshMiddleware(
+        bare.make(origin), config=documents, settings=settings, **(_adopted() if sampled else {})
+    )
+
+
+def _adopted() -> dict[str, Any]:
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    from opentelemetry.sdk.trace import TracerProvider
+
+    from llm_mesh_middleware._telemetry.owned.adoption import adopt
+
+    tracers = TracerProvider(shutdown_on_exit=False)
+    meters = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
+    adopt(meters, tracers, {})
+    return {"tracer_provider": tracers, "meter_provider": meters}
+
+
+@contextmanager
+def logged() -> Iterator[None]:
+    """Calls made inside are logged as `serve` does, to nowhere."""
+    handler = BufferedHandler(io.StringIO())
+    handler.setFormatter(LineFormatter())
+    level, propagates = access_logger.level, access_logger.propagate
+    access_logger.addHandler(handler)
+    access_logger.setLevel(logging.INFO)
+    access_logger.propagate = False
+    try:
+        yield
+    finally:
+        access_logger.removeHandler(handler)
+        access_logger.setLevel(level)
+        access_logger.propagate = propagates
+
+
+class _Wire(asyncio.Transport):
+    """Takes what a connection writes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.is_whole = asyncio.Event()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += bytes(data)
+        self.is_whole.set()
+
+    def is_closing(self) -> bool:
+        return False
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return ("127.0.0.1", 50000) if name in ("peername", "sockname") else default
+
+    def close(self) -> None:
+        """There is no socket."""
+
+
+def calls_of_serve() -> float:
+    """Function calls from the bytes of a request to those of its reply, as `serve` has them."""
+    request = chat_request(ASKED_MODEL, size_bytes=1024, is_stream=False)
+    app = app_of(Client(JSON, [unary_answer()]))
+    config = uvicorn.Config(
+        Sidecar(app, Direct(app)), interface="asgi3", proxy_headers=False, log_config=None
+    )
+
+    async def run() -> float:
+        connection, wire = SidecarProtocol(config, ServerState(), {}), _Wire()
+        connection.connection_made(wire)
+
+        async def exchange() -> None:
+            wire.is_whole.clear()
+            connection.data_received(request)
+            await wire.is_whole.wait()
+
+        try:
+            return await _counted(exchange)
+        finally:
+            connection.connection_lost(None)
+
+    return asyncio.run(run())
+
+
+def calls_of_outbound() -> float:
+    """Function calls for a call that the application makes itself."""
+    app = app_of(Client(JSON, [unary_answer()]))
+    scope, body = parsed(chat_request(ASKED_MODEL, size_bytes=1024, is_stream=False))
+    mesh, authority = app.mesh, LLM_HOST.encode()
+
+    async def exchange() -> None:
+        host = mesh.find(authority)
+        assert host is not None
+        request = outgoing("POST", scope["path"], scope["headers"], body, scheme="http")
+        delivery = await asend(mesh, host, request, authority=authority)
+        assert delivery.take()
+        await delivery.aclose()
+
+    return asyncio.run(_counted(exchange))
+
+
+class _Response:
+    def __init__(self) -> None:
+        self.head = response_head(PROVIDER_HOST, 200, JSON)
+        self._pieces = iter((unary_answer(),))
+
+    def read(self, until: float) -> bytes:
+        return next(self._pieces, b"")
+
+    def close(self) -> None:
+        """There is no connection."""
+
+
+class _SyncClients(UpstreamClients):
+    def __init__(self) -> None:
+        super().__init__(TLSContexts(None))
+
+    def of_process(self) -> Any:
+        return self
+
+    def open(self, request: UpstreamRequest, until: float, scope: object) -> _Response:
+        return _Response()
+
+
+def calls_of_wsgi() -> float:
+    """Function calls for one chat through the WSGI middleware."""
+    app = mesh_app.make_wsgi(_ORIGIN)
+    app.mesh._serving.clients = _SyncClients()
+    scope, body = parsed(chat_request(ASKED_MODEL, size_bytes=1024, is_stream=False))
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": scope["path"],
+        "SCRIPT_NAME": "",
+        "QUERY_STRING": "",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "127.0.0.1",
+        "wsgi.url_scheme": "http",
+        "CONTENT_TYPE": "application/json",
+        "CONTENT_LENGTH": str(len(body)),
+        "HTTP_HOST": LLM_HOST,
+        "HTTP_USER_AGENT": "benchmark/1.0",
+        "HTTP_ACCEPT": "application/json",
+    }
+
+    def exchange() -> None:
+        statuses: list[str] = []
+        given = {**environ, "wsgi.input": io.BytesIO(body)}
+        reply: Any = app(given, lambda status, headers: statuses.append(status))
+        assert b"".join(reply)
+        reply.close()
+        assert statuses == ["200 OK"]
+
+    for _ in range(3):
+        exchange()
+    with counting() as calls:
+        for _ in range(_CALLS):
+            exchange()
+    return calls[0] / _CALLS
+
+
+async def _counted(exchange: Callable[[], Any]) -> float:
+    for _ in range(3):
+        await exchange()
+    with counting() as calls:
+        for _ in range(_CALLS):
+            await exchange()
+    return calls[0] / _CALLS
+
+
+@contextmanager
+def counting() -> Iterator[list[int]]:
+    """Count calls of Python and C functions in this thread."""
+    calls = [0]
+
+    def profile(frame: FrameType, event: str, argument: object) -> None:
+        calls[0] += event in ("call", "c_call")
+
+    sys.setprofile(profile)
+    try:
+        yield calls
+    finally:
+        sys.setprofile(None)
