@@ -1,8 +1,8 @@
 """Draw a benchmark: `python docs/make_benchmark_picture.py benchmark.json > benchmark.svg`.
 
-`python -m tests.benchmarks --json docs/benchmark.json` measures the one of the README. On the left
-the CPU of each contender as a ratio to a bare aiohttp relay, on the right CPU for a request against
-requests in flight.
+`python -m tests.benchmarks --documented --json docs/benchmark.json` measures the one of the README.
+On the left the CPU of each contender as a ratio to a bare aiohttp relay, on the right CPU for a
+request against requests in flight.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ from typing import Any
 
 Scenarios = Mapping[str, Mapping[str, Any]]
 
-WIDTH, HEIGHT, TOP = 1150, 412, 56
+WIDTH, HEIGHT, TOP = 1150, 520, 56
 LABELS, BARS, MIDDLE, RIGHT = 165, 300, 600, 30
 ROW, BAR = 22, 13
-BARS_OF = ("unary-16", "sse-1000", "sse-50-paced")
+BARS_OF = ("unary-32-nothink", "sse-1000", "sse-50-paced")
 CURVE_OF = ("unary-1", "unary-16", "unary-64", "unary-200", "unary-1000")
 NAMES = {
     "aiohttp-relay": "aiohttp relay",
     "httpx-relay": "httpx relay",
-    "mesh": "mesh",
-    "mesh-sdk": "mesh, every call traced",
+    "mesh": "middleware",
+    "mesh-sdk": "middleware, sampled",
+    "serve": "serve, access log on",
+    "serve-sdk": "serve, sampled, exported",
     "litellm": "LiteLLM's proxy",
 }
 COLOURS = {
@@ -34,10 +36,12 @@ COLOURS = {
     "httpx-relay": "#8a63c8",
     "mesh": "#3b6fd4",
     "mesh-sdk": "#2a9d74",
+    "serve": "#b7791f",
+    "serve-sdk": "#c2508f",
     "litellm": "#c8453b",
 }
 TITLES = {
-    "unary-16": "a whole answer, 16 in flight",
+    "unary-32-nothink": "a whole response, 32 in flight",
     "sse-1000": "a stream of 1,000 chunks",
     "sse-50-paced": "64 streams, a chunk every 10 ms",
 }

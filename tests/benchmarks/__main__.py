@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 
 from tests.benchmarks.child import allow_many_files, pin
-from tests.benchmarks.contenders import BASELINES, CONTENDERS
+from tests.benchmarks.contenders import BASELINES, CONTENDERS, DOCUMENTED_CONTENDERS
 from tests.benchmarks.in_process import measure_in_process
 from tests.benchmarks.processes import Fleet
 from tests.benchmarks.report import (
@@ -26,7 +26,7 @@ from tests.benchmarks.report import (
 )
 from tests.benchmarks.results import Figures, budgets_of, in_process_budget
 from tests.benchmarks.rounds import contenders_of, run_scenario
-from tests.benchmarks.scenarios import IN_PROCESS, SCENARIOS, Scenario
+from tests.benchmarks.scenarios import DOCUMENTED, IN_PROCESS, SCENARIOS, Scenario
 
 _NAMES = (IN_PROCESS, *(scenario.name for scenario in SCENARIOS))
 _LARGE, _SMALL = "unary-16-200k", "unary-16"
@@ -72,12 +72,21 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--requests", type=int, help="load of one round, instead of --seconds")
     parser.add_argument("--quick", action="store_true", help="see that it all works")
     parser.add_argument(
+        "--documented",
+        action="store_true",
+        help="the figures of the documentation and no others, in less than ten minutes",
+    )
+    parser.add_argument(
         "--litellm",
         metavar="PYTHON",
         help="an interpreter with litellm[proxy] installed, to run that contender too",
     )
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there too")
     options = parser.parse_args(arguments)
+    if options.documented:
+        options.only = options.only or list(DOCUMENTED)
+        options.contender = options.contender or list(DOCUMENTED_CONTENDERS)
+        options.seconds = options.seconds or 0.8
     patterns = options.only or ["*"]
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in _NAMES):

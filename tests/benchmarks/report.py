@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
@@ -12,7 +13,15 @@ from tests.benchmarks.contenders import BASELINES
 from tests.benchmarks.results import Budget, Figures
 from tests.benchmarks.scenarios import Scenario
 
-__all__ = ["budget_json", "environment", "legend", "scenario_json", "scenario_table", "verdict"]
+__all__ = [
+    "budget_json",
+    "environment",
+    "legend",
+    "probe_ms",
+    "scenario_json",
+    "scenario_table",
+    "verdict",
+]
 
 _LIBRARIES = (
     "llm-mesh-middleware",
@@ -36,8 +45,21 @@ def environment() -> dict[str, object]:
         "machine": platform.machine(),
         "cores": os.cpu_count(),
         "load_average": _load_average(),
+        "probe_ms": probe_ms(),
         "versions": {name: _version(name) for name in _LIBRARIES},
     }
+
+
+def probe_ms() -> float:
+    """CPU time of a fixed amount of Python, to compare runs on different machines."""
+    took = []
+    for _ in range(5):
+        begun = time.process_time()
+        table: dict[int, bytes] = {}
+        for number in range(20_000):
+            table[number % 512] = b"%d" % number
+        took.append(time.process_time() - begun)
+    return round(min(took) * 1e3, 3)
 
 
 def _load_average() -> float | None:
@@ -95,6 +117,7 @@ def scenario_json(
     return {
         "scenario": asdict(scenario),
         "load_average": _load_average(),
+        "probe_ms": probe_ms(),
         "baseline": BASELINES[scenario.kind],
         "contenders": {name: asdict(own) for name, own in figures.items()},
         "budgets": {name: [budget_json(one) for one in given] for name, given in budgets.items()},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["IN_PROCESS", "SCENARIOS", "Scenario"]
+__all__ = ["DOCUMENTED", "IN_PROCESS", "SCENARIOS", "Scenario"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +59,18 @@ SCENARIOS = (
 
 # The same as `pass-16` without a server around it; measured by `in_process`.
 IN_PROCESS = "pass-in-process"
+
+# Those whose figures the documentation tells.
+DOCUMENTED = (
+    IN_PROCESS,
+    "unary-1",
+    "unary-16",
+    "unary-32-nothink",
+    "unary-16-200k",
+    "unary-64",
+    "unary-200",
+    "unary-1000",
+    "sse-1000",
+    "sse-50-paced",
+    "sse-first-byte",
+)
