@@ -5,6 +5,8 @@ manifests   those of the documents' models
 commands    the help of the click commands
 errors      the tree of exceptions
 metrics     the instruments of a mesh
+
+Beside them are the documents at the top of the project, as `project/NAME.md`.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -27,9 +30,14 @@ from llm_mesh_middleware.exceptions import AnswerableError
 __all__ = ["on_files", "pages"]
 
 
+_ROOT = Path(__file__).parent.parent
+_TOP = ("CHANGELOG", "CONTRIBUTING", "SECURITY")
+
+
 def pages() -> dict[str, str]:
     """Return every generated page by its path below `docs`."""
-    found = {
+    found = {f"project/{name}.md": _top(name) for name in _TOP}
+    found |= {
         "reference/settings.md": _settings(),
         "reference/commands.md": _commands(),
         "reference/metrics.md": _metrics(),
@@ -49,6 +57,11 @@ def on_files(files: Any, config: Any) -> Any:
     for path, text in pages().items():
         files.append(File.generated(config, path, content=text))
     return files
+
+
+def _top(name: str) -> str:
+    """Return a document of the top, whose links to pages are seen from one folder below."""
+    return (_ROOT / f"{name}.md").read_text("utf-8").replace("](docs/", "](../")
 
 
 def _settings() -> str:

@@ -18,7 +18,9 @@ from packaging.utils import canonicalize_name
 import llm_mesh_middleware
 
 ROOT = Path(__file__).resolve().parent.parent
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+_PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+PROJECT, TOOL = _PYPROJECT["project"], _PYPROJECT["tool"]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 DEPENDENCIES = {
     "aiohttp",
@@ -135,6 +137,35 @@ def test_names_of_the_plugin_are_sorted_and_typed(name: str) -> None:
     assert module.__all__ == sorted(module.__all__)
     assert [each for each in module.__all__ if not hasattr(module, each)] == []
     assert Path(module.__file__ or "").with_name("py.typed").is_file()
+
+
+def test_the_plugin_imports_nothing_of_its_own() -> None:
+    """Every run of pytest loads it, also where no test uses it."""
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import pytest; before = set(sys.modules);"
+        "import llm_mesh_pytest; print(*sorted(set(sys.modules) - before))"
+    )
+    command = [sys.executable, "-I", "-c", code, str(ROOT / "integrations")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert done.stdout == "llm_mesh_pytest\n"
+
+
+def test_links_of_the_readme_hold_where_the_package_is_shown() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    for each in TOOL["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]:
+        text = re.sub(each["pattern"], each["replacement"], text)
+    site = PROJECT["urls"]["Homepage"]
+
+    assert [url for url in LINK.findall(text) if not url.startswith("https://")] == []
+    pages = [url.removeprefix(site) for url in LINK.findall(text) if url.startswith(site)]
+    assert [page for page in pages if not _is_page(page)] == []
+    assert len(pages) > 10
+
+
+def _is_page(address: str) -> bool:
+    name = f"{address.rstrip('/')}.md"
+    return (ROOT / "docs" / name).is_file() or name.startswith(("project/", "reference/"))
 
 
 def test_importing_the_package_imports_no_framework() -> None:

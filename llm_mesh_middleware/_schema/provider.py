@@ -175,7 +175,7 @@ class LLMProviderSpec(Wire):
     )
     active_check: ActiveCheck | None = Field(
         default=None,
-        description="Health checks of the provider's server; for servers of one's own. Default:"
+        description="Health checks of the provider's server; for servers of your own. Default:"
         " none.",
         json_schema_extra=EXTENSION,
     )

@@ -88,7 +88,7 @@ class BudgetItem(Wire):
     )
     per: _Period = Field(
         description="The time in which so much may be spent: day, week, month, quarter, year, or a"
-        " duration, which begins anew each time it has passed since 1970. Required."
+        " duration, which begins again each time it has passed since 1970. Required."
     )
     time_zone: Annotated[str, AfterValidator(_check_zone)] | None = Field(
         default=None, description="Time zone in which days begin. Default: UTC."
