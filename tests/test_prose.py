@@ -1,4 +1,4 @@
-"""Words of documents, and of the reference that is made from code: a list, and what to write instead.
+"""Words of documents, and of the reference made from code: a list, and what to write instead.
 
 Spelling is codespell's business; this is the style that a reader should not have to decode.
 """
