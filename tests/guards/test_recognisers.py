@@ -117,7 +117,10 @@ def test_complete_words_are_not_held_back(text: str) -> None:
         ('{"card": 4111111111111111}', '{"card": "[CREDIT_CARD]"}'),
         ('{"card": "4111111111111111"}', '{"card": "[CREDIT_CARD]"}'),
         ('{"a": "\\\\b@example.com"}', '{"a": "\\\\[EMAIL]"}'),
-        ('{"a": "\\u00e9b@example.com"}', '{"a": "\\u00e9[EMAIL]"}'),
+        ('{"a": "\\u00e9b@example.com"}', '{"a": "[EMAIL]"}'),
+        ('{"a": "b\\u0040example.com"}', '{"a": "[EMAIL]"}'),
+        ('{"a": "\\ud83d\\ude00 b\\u0040example.com\\n"}', '{"a": "\\ud83d\\ude00 [EMAIL]\\n"}'),
+        ('{"a": "\\"b@example.com\\""}', '{"a": "\\"[EMAIL]\\""}'),
     ],
 )
 def test_a_mask_in_json_text_leaves_it_valid(text: str, masked: str) -> None:

@@ -14,14 +14,15 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from ...exceptions import ContentBlocked
 from .finding import MAX_CONTEXT, Finding
 from .guard import Guard, Report, blocked
+from .json_text import JSONText
 from .placeholders import Placeholders
 
 __all__ = ["Inspection", "Window", "inspect"]
 
-# A finding must not begin in the middle of an escape of JSON.
-_ESCAPE = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|.)", re.DOTALL)
+_NUMBER = re.compile(r"[0-9.eE+-]+")
 _encode_text = msgspec.json.encode
 
 
@@ -39,17 +40,20 @@ class Inspection(msgspec.Struct, frozen=True):
 
 
 class Window:
-    """A text that comes in pieces. In JSON text a mask keeps the JSON valid."""
+    """A text that comes in pieces. In JSON text a mask keeps the JSON valid.
+
+    `size` and `decided` count characters as they are written, which escapes make more than those
+    that recognisers see.
+    """
 
     __slots__ = (
         "_buffer",
         "_guards",
-        "_in_string",
         "_inspection",
-        "_is_escaped",
-        "_is_json",
+        "_json",
         "_masked_until",
         "_offset",
+        "_plain_decided",
         "_spans",
         "decided",
         "size",
@@ -59,12 +63,12 @@ class Window:
         """Begin an empty text."""
         self._inspection = inspection
         self._guards = tuple(inspection.guards)
-        self._is_json = is_json
-        self._in_string = self._is_escaped = False
+        self._json = JSONText() if is_json else None
         self._buffer = ""
         self._offset = 0  # of the buffer in the text
         self._spans: list[tuple[int, int, str]] = []
         self._masked_until = 0
+        self._plain_decided = 0
         self.decided = 0
         self.size = 0
 
@@ -74,42 +78,13 @@ class Window:
         Raises:
             ContentBlocked: a guard denies it.
         """
-        self._buffer += text
-        self.size += len(text)
-        buffer, begin = self._buffer, self.decided - self._offset
-        end = len(buffer) if is_final else max(begin, self._held_from(buffer))
-        found: list[tuple[Finding, Guard | None]] = []
-        for each in self._guards:
-            found += [
-                (finding, each)
-                for finding in each.scanner.find(buffer, is_final=is_final)
-                if begin <= finding.start < end
-            ]
-        values = self._inspection.values
-        if values is not None:
-            found += [
-                (finding, None)
-                for finding in values.find(buffer, is_final=is_final)
-                if begin <= finding.start < end
-            ]
-        found.sort(key=lambda each: (each[0].start, -each[0].end))
-        at = begin
-        for finding, guard in found:
-            if self._is_json:
-                self._read_quotes(buffer, at, finding.start)
-                at = finding.start
-            self._act(finding, guard)
-        if self._is_json:
-            self._read_quotes(buffer, at, end)
-        self.decided = self._offset + end
-        if (spare := end - MAX_CONTEXT) > 0:
-            self._buffer = buffer[spare:]
-            self._offset += spare
+        self._grow(text, is_final=is_final)
+        self._decide(is_final=is_final)
 
     @property
     def undecided(self) -> str:
         """The end of the text, which has not been decided."""
-        return self._buffer[self.decided - self._offset :]
+        return self._buffer[self._plain_decided - self._offset :]
 
     def left_of(self, start: int, piece: str) -> str:
         """Return what is left of the piece that begins at `start`, which has been decided."""
@@ -129,6 +104,40 @@ class Window:
         left.append(piece[at - start :])
         return "".join(left)
 
+    def _grow(self, text: str, *, is_final: bool) -> None:
+        self.size += len(text)
+        if self._json is not None:
+            text = self._json.feed(text, is_final=is_final)
+        self._buffer += text
+
+    def _decide(self, *, is_final: bool) -> None:
+        buffer, begin = self._buffer, self._plain_decided - self._offset
+        end = len(buffer) if is_final else max(begin, self._held_from(buffer))
+        found: list[tuple[Finding, Guard | None]] = []
+        for each in self._guards:
+            found += [
+                (finding, each)
+                for finding in each.scanner.find(buffer, is_final=is_final)
+                if begin <= finding.start < end
+            ]
+        values = self._inspection.values
+        if values is not None:
+            found += [
+                (finding, None)
+                for finding in values.find(buffer, is_final=is_final)
+                if begin <= finding.start < end
+            ]
+        found.sort(key=lambda each: (each[0].start, -each[0].end))
+        for finding, guard in found:
+            self._act(finding, guard)
+        self._plain_decided = self._offset + end
+        self.decided = self._written(self._plain_decided)
+        if (spare := end - MAX_CONTEXT) > 0:
+            self._buffer = buffer[spare:]
+            self._offset += spare
+            if self._json is not None:
+                self._json.forget(self._offset)
+
     def _held_from(self, buffer: str) -> int:
         held = [guard.scanner.held_from(buffer) for guard in self._guards]
         if self._inspection.values is not None:
@@ -143,45 +152,44 @@ class Window:
                 raise blocked(guard)
             if guard.effect != "mask":
                 return
-        start = finding.start
-        if self._is_json:
-            start = self._after_escape(start)
-        begin, end = self._offset + start, self._offset + finding.end
-        if begin < self._masked_until or begin >= end:
+        start, end = self._offset + finding.start, self._offset + finding.end
+        if start < self._masked_until:
             return
-        value = self._buffer[start : finding.end]
-        self._spans.append((begin, end, self._replacement(value, finding.entity, guard)))
+        value = self._buffer[finding.start : finding.end]
+        for begin, stop, is_quoted in self._parts(start, end):
+            text = self._replacement(value, finding.entity, guard)
+            text = f'"{text}"' if is_quoted else text
+            self._spans.append((self._written(begin), self._written(stop), text))
         self._masked_until = end
 
+    def _parts(self, start: int, end: int) -> list[tuple[int, int, bool]]:
+        """Return what a mask replaces, and whether it has to bring quotes.
+
+        Raises:
+            ContentBlocked: it cannot be replaced without breaking the JSON.
+        """
+        if self._json is None:
+            return [(start, end, False)]
+        parts = list(self._json.parts(start, end))
+        inside = [(begin, stop, False) for begin, stop, is_inside in parts if is_inside]
+        if inside:
+            return inside
+        # A number becomes a text.
+        if len(parts) == 1 and _NUMBER.fullmatch(
+            self._buffer, start - self._offset, end - self._offset
+        ):
+            return [(start, end, True)]
+        raise ContentBlocked("what must be masked is part of the structure of JSON")
+
+    def _written(self, at: int) -> int:
+        return at if self._json is None else self._json.written(at)
+
     def _replacement(self, value: str, entity: str, guard: Guard | None) -> str:
-        if guard is None:
-            values = self._inspection.values
-            text = (values.value(value) if values is not None else None) or value
-            return _encode_text(text)[1:-1].decode() if self._is_json else text
-        text = self._inspection.masked(guard, entity, value)
-        if self._is_json and not self._in_string:  # a number becomes a text
-            return f'"{text}"'
-        return text
-
-    def _after_escape(self, start: int) -> int:
-        """Return the start of a finding without the end of an escape such as `\\n`."""
-        for begin in (start - 1, start - 2, start - 3, start - 4, start - 5):
-            if begin >= 0 and self._buffer[begin] == "\\":
-                escape = _ESCAPE.match(self._buffer, begin)
-                backslashes = begin - len(self._buffer[: begin + 1].rstrip("\\")) + 1
-                if escape is not None and escape.end() > start and backslashes % 2:
-                    return escape.end()
-        return start
-
-    def _read_quotes(self, buffer: str, begin: int, end: int) -> None:
-        """Keep track of whether the text is inside a string of its JSON."""
-        for char in buffer[begin:end]:
-            if self._is_escaped:
-                self._is_escaped = False
-            elif char == "\\":
-                self._is_escaped = self._in_string
-            elif char == '"':
-                self._in_string = not self._in_string
+        if guard is not None:
+            return self._inspection.masked(guard, entity, value)
+        values = self._inspection.values
+        text = (values.value(value) if values is not None else None) or value
+        return text if self._json is None else _encode_text(text)[1:-1].decode()
 
 
 def inspect(text: str, inspection: Inspection, *, is_json: bool = False) -> str:

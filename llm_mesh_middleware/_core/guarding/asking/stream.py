@@ -47,10 +47,11 @@ class AskedWindow(Window):
 
     def feed(self, text: str, *, is_final: bool = False) -> None:
         """Take more of the text, which waits for a verdict."""
-        self._answered.size += len(text)
+        self._grow(text, is_final=is_final)
+        self._answered.size = self._offset + len(self._buffer)
         # What nobody was asked about is not decided by its end.
         self.is_ended = is_final
-        super().feed(text, is_final=is_final and not self.unasked)
+        self._decide(is_final=is_final and not self.unasked)
 
     def answer(self, findings: Sequence[Finding]) -> None:
         """Take what was found in the undecided part.
@@ -58,8 +59,9 @@ class AskedWindow(Window):
         Raises:
             ContentBlocked: the guard denies it.
         """
-        judged = self.size if self.is_ended else self.size - self._overlap
-        self._answered.answer(findings, start=self.decided, judged=judged)
+        size = self._answered.size
+        judged = size if self.is_ended else size - self._overlap
+        self._answered.answer(findings, start=self._plain_decided, judged=judged)
         self.feed("", is_final=self.is_ended)
 
 
@@ -123,6 +125,6 @@ class AskedStream(GuardedStream):
         window.is_whole = True
         held.parts.append((window, 0, place))
         window.feed(place.text, is_final=True)
-        known = self._known.get(place.text)
+        known = self._known.get(window.undecided)
         if known is not None:
             window.answer(known)

@@ -29,6 +29,7 @@ from ...guarding.asking.verdict import (
     Verdict,
 )
 from ...guarding.guard import blocked
+from ...guarding.json_text import plain_text
 from ...guarding.placeholders import Placeholders
 from ...guarding.window import Inspection, inspect
 from ...values.decision import Told
@@ -152,11 +153,12 @@ def _left(
 ) -> Generator[Step, Any, list[str]]:
     """Return what the guard leaves of whole texts."""
     texts = [place.text for place in places]
-    verdict = yield from _verdict(asking, call, side, texts)
+    plain = [plain_text(place.text) if place.is_json else place.text for place in places]
+    verdict = yield from _verdict(asking, call, side, plain)
     # From here on a finding is treated as if a recogniser had made it.
     for number, findings in verdict.findings.items():
         place = places[number]
-        answered = Answered(findings, size=len(place.text))
+        answered = Answered(findings, size=len(plain[number]))
         guard = replace(asking.guard, scanner=answered)
         inspection = Inspection((guard,), reporter(call), mask)
         texts[number] = inspect(place.text, inspection, is_json=place.is_json)
@@ -175,7 +177,8 @@ def _verdict(
     if not texts:
         return ALLOWED
     guard, report = asking.guard, reporter(call)
-    question = Question(guard.policy, guard.name, side, call.request.model, texts)
+    sent = [text.encode("utf-8", "replace").decode() for text in texts]
+    question = Question(guard.policy, guard.name, side, call.request.model, sent)
     # The client's own deadline is nearer if it has waited long.
     about = Circumstances(
         call.deadline.or_sooner(call.clock(), "request", asking.timeout_s),

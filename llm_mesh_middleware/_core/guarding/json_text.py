@@ -1,0 +1,115 @@
+"""JSON in pieces, as the text that it stands for, with the way back to where that is written.
+
+    written    {"to":  "anna\\u0040example.com"}
+    plain      {"to":  "anna@example.com"}        what recognisers see
+                       ^ quotes of its structure: what is between two of them is a string
+
+An escape that the piece cuts is kept for the next one.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator
+
+__all__ = ["JSONText", "plain_text"]
+
+_HEX = "[0-9A-Fa-f]"
+_HIGH, _LOW = f"u[dD][89abAB]{_HEX}{{2}}", f"u[dD][c-fC-F]{_HEX}{{2}}"
+_ESCAPE = re.compile(rf"\\(?:({_HIGH})\\({_LOW})|u({_HEX}{{4}})|([^u]))", re.DOTALL)
+# The first of two halves waits for the second: apart they are no characters.
+_CUT = re.compile(rf"\\(?:u{_HEX}{{0,3}}|{_HIGH}(?:\\(?:u{_HEX}{{0,3}})?)?)?\Z")
+_LETTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+# Below so many places nothing is forgotten: to do so costs more than to keep them.
+_MANY = 256
+
+
+class JSONText:
+    """Places are counted from the beginning of the whole text; `size` counts plain characters."""
+
+    __slots__ = ("_cut", "_ends_inside", "_escapes", "_extras", "_forgotten", "_quotes", "size")
+
+    def __init__(self) -> None:
+        """Begin an empty text."""
+        self.size = 0
+        self._cut = ""
+        self._quotes: list[int] = []
+        self._ends_inside = False  # a string, at the first of `_quotes`
+        self._escapes: list[int] = []
+        self._extras: list[int] = []  # characters that each escape and all before it take more
+        self._forgotten = 0
+
+    def feed(self, written: str, *, is_final: bool = False) -> str:
+        """Return the plain text of the next piece."""
+        text, self._cut = self._cut + written, ""
+        if "\\" not in text:
+            return self._literal(text)
+        plain, at = [], 0
+        while (begin := text.find("\\", at)) >= 0:
+            plain.append(self._literal(text[at:begin]))
+            if not is_final and _CUT.match(text, begin):
+                self._cut = text[begin:]
+                return "".join(plain)
+            escape = _ESCAPE.match(text, begin)
+            at = begin + 1 if escape is None else escape.end()
+            plain.append("\\" if escape is None else _character(escape))
+            self._note(at - begin - 1)
+        plain.append(self._literal(text[at:]))
+        return "".join(plain)
+
+    def written(self, at: int) -> int:
+        """Return where the plain character at a place is written."""
+        index = bisect_left(self._escapes, at)
+        return at + (self._extras[index - 1] if index else self._forgotten)
+
+    def parts(self, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
+        """Yield what lies between the quotes of the structure, and whether it is in a string."""
+        index = bisect_left(self._quotes, start)
+        is_inside = self._ends_inside ^ bool(index % 2)
+        for quote in self._quotes[index:]:
+            if quote >= end:
+                break
+            if start < quote:
+                yield start, quote, is_inside
+            start, is_inside = quote + 1, not is_inside
+        if start < end:
+            yield start, end, is_inside
+
+    def forget(self, before: int) -> None:
+        """Forget places before this one; nobody asks for them again."""
+        if len(self._quotes) + len(self._escapes) < _MANY:
+            return
+        gone = bisect_left(self._quotes, before)
+        self._ends_inside ^= bool(gone % 2)
+        del self._quotes[:gone]
+        gone = bisect_left(self._escapes, before)
+        if gone:
+            self._forgotten = self._extras[gone - 1]
+            del self._escapes[:gone], self._extras[:gone]
+
+    def _literal(self, text: str) -> str:
+        at = text.find('"')
+        while at >= 0:
+            self._quotes.append(self.size + at)
+            at = text.find('"', at + 1)
+        self.size += len(text)
+        return text
+
+    def _note(self, extra: int) -> None:
+        if extra:
+            self._escapes.append(self.size)
+            self._extras.append(extra + (self._extras[-1] if self._extras else self._forgotten))
+        self.size += 1
+
+
+def _character(escape: re.Match[str]) -> str:
+    high, low, code, letter = escape.groups()
+    if high:
+        return chr(0x10000 + ((int(high[1:], 16) - 0xD800) << 10) + int(low[1:], 16) - 0xDC00)
+    return chr(int(code, 16)) if code else _LETTERS.get(letter, letter)
+
+
+def plain_text(written: str) -> str:
+    """Return what a whole JSON text stands for."""
+    return JSONText().feed(written, is_final=True)
