@@ -61,6 +61,9 @@ class TextForm(Protocol):
     def read_event(self, value: Any) -> EventTexts:
         """Return the texts of the data of one event."""
 
+    def drop_repetitions(self, value: Any) -> None:
+        """Drop what says the texts of a response or an event once more in another form."""
+
 
 class Answers(Protocol):
     """Knows which whole responses may be repeated, and their two forms."""

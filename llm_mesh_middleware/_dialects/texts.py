@@ -10,7 +10,7 @@ from typing import Any
 
 from .._core.dialect import TextPlace
 
-__all__ = ["texts_in", "texts_of_turns"]
+__all__ = ["ResponseTexts", "spoken_in", "texts_in", "texts_of_turns"]
 
 # Members that are no text in any dialect: names, references, opaque proofs, encoded media.
 _OPAQUE = frozenset(
@@ -44,11 +44,43 @@ _OPAQUE = frozenset(
 _JSON = frozenset(("arguments", "partial_json"))
 # Objects whose members have the names that tools and clients gave them.
 _FREE = frozenset(("args", "arguments", "input", "metadata", "parameters", "schema"))
+# Probabilities of tokens: they say the text once more, in pieces.
+_REPEATING = frozenset(("logprobs", "logprobsResult"))
 _MEDIA = frozenset(("file_data", "image_url", "url"))
 
 
-def texts_in(value: Any) -> Iterator[TextPlace]:
-    """Yield every text below an object or an array; the names of members are not among them."""
+class ResponseTexts:
+    """What the texts of responses have in common, whatever the dialect."""
+
+    def read_response(self, value: Any) -> Iterator[TextPlace]:
+        """Yield the texts of every choice, item, block or candidate, and whatever else there is."""
+        return spoken_in(value) if isinstance(value, dict | list) else iter(())
+
+    def drop_repetitions(self, value: Any) -> None:
+        """Drop what says the texts once more in another form, because one of them is masked."""
+        pending = [value]
+        while pending:
+            here = pending.pop()
+            if isinstance(here, list):
+                pending += here
+            elif isinstance(here, dict):
+                for name in _REPEATING & here.keys():
+                    here[name] = [] if isinstance(here[name], list) else None
+                pending += [item for key, item in here.items() if key not in _FREE]
+
+
+def spoken_in(value: Any) -> Iterator[TextPlace]:
+    """Yield every text of a part of a response, each once."""
+    return texts_in(value, but=_REPEATING)
+
+
+def texts_in(value: Any, *, but: Container[str] = ()) -> Iterator[TextPlace]:
+    """Yield every text below an object or an array; the names of members are not among them.
+
+    Args:
+        value: the object or array.
+        but: names of members to leave out.
+    """
     pending = [(value, False)]
     while pending:
         here, is_free = pending.pop()
@@ -57,6 +89,8 @@ def texts_in(value: Any) -> Iterator[TextPlace]:
             if isinstance(item, str):
                 if item and (is_free or _is_text(here, key, item)):
                     yield TextPlace(here, key, key in _JSON)
+            elif key in but and not is_free:
+                continue
             elif isinstance(item, dict):
                 nested.append((item, is_free or key in _FREE))
             elif isinstance(item, list):

@@ -14,7 +14,7 @@ from llm_mesh_middleware._core.guarding.finding import Finding
 from llm_mesh_middleware._core.guarding.guard import Guard
 from llm_mesh_middleware._core.guarding.window import Inspection
 from llm_mesh_middleware.exceptions import ContentBlocked
-from tests.guards.test_streams import FORMS, cut, text_of
+from tests.guards.forms import FORMS, cut, text_of
 
 NAME = "Anna Meier"
 WINDOW, OVERLAP = 60, 20

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from random import Random
-from typing import Any
 
 import pytest
 
@@ -15,82 +13,10 @@ from llm_mesh_middleware._core.guarding.placeholders import Placeholders
 from llm_mesh_middleware._core.guarding.scanner import ENTITIES, Scanner
 from llm_mesh_middleware._core.guarding.stream import GuardedStream
 from llm_mesh_middleware._core.guarding.window import Inspection
-from llm_mesh_middleware._dialects.anthropic.dialect import DIALECT as ANTHROPIC
-from llm_mesh_middleware._dialects.openai_chat.dialect import DIALECT as CHAT
-from llm_mesh_middleware._dialects.openai_responses.dialect import DIALECT as RESPONSES
+from llm_mesh_middleware._core.policy.guards.bodies import guarded_response
 from llm_mesh_middleware.exceptions import ContentBlocked
+from tests.guards.forms import ARGUMENTS, FORMS, cut, event, text_of
 
-Pieces = Sequence[str]
-
-
-def event(data: object, name: str = "") -> bytes:
-    head = f"event: {name}\n" if name else ""
-    return f"{head}data: {json.dumps(data, separators=(', ', ':  '))}\n\n".encode()
-
-
-def chat(pieces: Pieces) -> list[bytes]:
-    def chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
-        return event({"id": "c", "object": "chat.completion.chunk", "choices": [choice]})
-
-    texts = [chunk({"content": piece}) for piece in pieces]
-    usage = event({"id": "c", "choices": [], "usage": {"total_tokens": 3}})
-    start = chunk({"role": "assistant", "content": ""})
-    return [start, b": wait\n\n", *texts, chunk({}, "stop"), usage, b"data: [DONE]\n\n"]
-
-
-def chat_arguments(pieces: Pieces) -> list[bytes]:
-    def chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
-        return event({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
-
-    def call(function: dict[str, Any]) -> dict[str, Any]:
-        return {"tool_calls": [{"index": 0, "function": function}]}
-
-    start = chunk(call({"name": "send", "arguments": ""}))
-    texts = [chunk(call({"arguments": piece})) for piece in ('{"to": "', *pieces, '"}')]
-    return [start, *texts, chunk({}, "tool_calls"), b"data: [DONE]\n\n"]
-
-
-def anthropic(pieces: Pieces) -> list[bytes]:
-    def named(data: dict[str, Any]) -> bytes:
-        return event(data, data["type"])
-
-    block = {"type": "content_block_start", "index": 0, "content_block": {"type": "text"}}
-    deltas = [
-        named(
-            {
-                "type": "content_block_delta",
-                "index": 0,
-                "delta": {"type": "text_delta", "text": piece},
-            }
-        )
-        for piece in pieces
-    ]
-    ends = [{"type": "content_block_stop", "index": 0}, {"type": "message_delta"}]
-    return [named(block), *deltas, *map(named, ends), named({"type": "message_stop"})]
-
-
-def responses(pieces: Pieces) -> list[bytes]:
-    def named(kind: str, **members: Any) -> bytes:
-        return event({"type": kind, "output_index": 0, "content_index": 0, **members}, kind)
-
-    deltas = [named("response.output_text.delta", delta=piece) for piece in pieces]
-    whole = "".join(pieces)
-    item = {"type": "message", "content": [{"type": "output_text", "text": whole}]}
-    return [
-        *deltas,
-        named("response.output_text.done", text=whole),
-        named("response.output_item.done", item=item),
-        named("response.completed", response={"output": [item]}),
-    ]
-
-
-FORMS: dict[str, tuple[Dialect, Callable[[Pieces], list[bytes]]]] = {
-    "chat": (CHAT, chat),
-    "arguments": (CHAT, chat_arguments),
-    "anthropic": (ANTHROPIC, anthropic),
-    "responses": (RESPONSES, responses),
-}
 VALUES = {
     "EMAIL": "anna.b@example.com",
     "CREDIT_CARD": "4111 1111 1111 1111",
@@ -101,16 +27,18 @@ VALUES = {
 }
 
 
-def guarded(dialect: Dialect, action: str, values: Placeholders | None = None) -> GuardedStream:
-    scanner = Scanner.of_entities(tuple(ENTITIES))
-    guard = Guard(
+def guard(action: str) -> Guard:
+    return Guard(
         policy="default/p",
         name="g",
-        scanner=scanner,
+        scanner=Scanner.of_entities(tuple(ENTITIES)),
         action=action,  # type: ignore[arg-type]
         sides=frozenset(("response",)),
     )
-    guards = [guard] if action else []
+
+
+def guarded(dialect: Dialect, action: str, values: Placeholders | None = None) -> GuardedStream:
+    guards = [guard(action)] if action else []
     inspection = Inspection(guards, lambda *_: None, lambda _, entity, value: f"[{entity}]", values)
     return GuardedStream(dialect.texts, inspection)
 
@@ -130,11 +58,6 @@ def passed_until_blocked(stream: GuardedStream, data: bytes) -> tuple[bytes, boo
         return out + stream.finish(), False
     except ContentBlocked:
         return out, True
-
-
-def cut(text: str, random: Random) -> list[str]:
-    cuts = sorted(random.sample(range(1, len(text)), random.randint(0, min(9, len(text) - 1))))
-    return [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -186,14 +109,14 @@ def test_placeholders_become_their_values_again(form: str) -> None:
     for at in range(1, len(text)):
         data = b"".join(make([text[:at], text[at:]]))
         out = text_of(passed(guarded(dialect, "", values), data, []))
-        value = 'a\\"b@example.com' if form == "arguments" else 'a"b@example.com'
+        value = 'a\\"b@example.com' if form in ARGUMENTS else 'a"b@example.com'
 
         assert out == text_of(data).replace(placeholder, value)
 
 
 def test_complete_words_are_sent_at_once() -> None:
-    stream = guarded(CHAT, "mask")
-    for each in chat(["Good ", "morning, ", "all. "]):
+    stream = guarded(FORMS["chat"][0], "mask")
+    for each in FORMS["chat"][1](["Good ", "morning, ", "all. "]):
         assert stream.feed(each) == each
 
 
@@ -205,28 +128,41 @@ def test_choices_are_told_apart() -> None:
         chunk(index, text)
         for index, text in ((0, "anna@exam"), (1, "x@"), (0, "ple.com "), (1, "y is no address "))
     )
-    out = passed(guarded(CHAT, "mask"), data, [])
+    out = passed(guarded(FORMS["chat"][0], "mask"), data, [])
 
     assert b"[EMAIL]" in out
     assert b"anna" not in out
     assert b"y is no address" in out
 
 
-def text_of(data: bytes) -> str:
-    """Return the deltas of a stream, and the complete texts behind them, one after another."""
-    found = []
-    for each in data.split(b"\n\n"):
-        _, _, body = each.partition(b"data: ")
-        if not body.startswith(b"{"):
-            continue
-        value = json.loads(body)
-        for choice in value.get("choices", ()):
-            delta = choice["delta"]
-            found.append(delta.get("content") or "")
-            found += [call["function"]["arguments"] for call in delta.get("tool_calls", ())]
-        delta = value.get("delta")
-        found.append(delta.get("text", "") if isinstance(delta, dict) else delta or "")
-        found.append(value.get("text", ""))
-        item = value.get("item") or {"content": []}
-        found += [part["text"] for part in item["content"]]
-    return "".join(found)
+@pytest.mark.parametrize("form", sorted(ARGUMENTS))
+def test_a_value_hidden_by_escapes_is_masked(form: str) -> None:
+    dialect, make = FORMS[form]
+    text = "to anna\\u0040example.com\\n"
+    for at in range(1, len(text)):
+        data = b"".join(make([text[:at], text[at:]]))
+        out = text_of(passed(guarded(dialect, "mask"), data, []))
+
+        assert out == text_of(data).replace("anna\\u0040example.com", "[EMAIL]")
+
+
+@pytest.mark.parametrize("form", ["reasoning", "completions"])
+def test_the_tokens_of_a_masked_text_are_dropped(form: str) -> None:
+    dialect, make = FORMS[form]
+    data = b"".join(make(["Hello ", "anna", "@exam", "ple.com", " and ", "on"]))
+    out = passed(guarded(dialect, "mask"), data, [])
+
+    assert b"anna" not in out
+    assert b"@exam" not in out
+    assert b"Hello" in out.partition(b"logprobs")[2]  # those of other texts are kept
+
+
+def test_a_whole_response_loses_the_tokens_of_what_is_masked() -> None:
+    message = {"role": "assistant", "content": "anna@example.com"}
+    logprobs = {"content": [{"token": "anna", "bytes": [97], "top_logprobs": []}]}
+    body = json.dumps({"choices": [{"message": message, "logprobs": logprobs}]}).encode()
+    inspection = Inspection([guard("mask")], lambda *_: None, lambda _, entity, value: "[X]")
+
+    left = json.loads(guarded_response(body, FORMS["chat"][0], inspection))
+
+    assert left == {"choices": [{"message": {**message, "content": "[X]"}, "logprobs": None}]}

@@ -160,4 +160,5 @@ class GuardedStream:
     def _changed(self, held: Held) -> bytes:
         if held.is_unread:
             raise ContentBlocked("the response has an event that cannot be masked")
+        self._texts.drop_repetitions(held.value)
         return make_event(_encode(held.value), held.name)

@@ -6,12 +6,12 @@ from collections.abc import Container, Iterator
 from typing import Any
 
 from ..._core.dialect import EventTexts, TextPlace
-from ..texts import texts_in, texts_of_turns
+from ..texts import ResponseTexts, spoken_in, texts_of_turns
 
 __all__ = ["AnthropicTexts"]
 
 
-class AnthropicTexts:
+class AnthropicTexts(ResponseTexts):
     """Each string of a block's deltas is a part of the block's text of that name."""
 
     def read_request(
@@ -21,10 +21,6 @@ class AnthropicTexts:
         others = {"system": "system"}
         return texts_of_turns(members, roles, turns="messages", others=others, kinds={})
 
-    def read_response(self, value: Any) -> Iterator[TextPlace]:
-        """Yield the texts of every block, and whatever else there is."""
-        return texts_in(value) if isinstance(value, dict | list) else iter(())
-
     def read_event(self, value: Any) -> EventTexts:
         """Return the delta of a block; the block's end ends its texts."""
         if not isinstance(value, dict):
@@ -33,12 +29,12 @@ class AnthropicTexts:
         if kind == "content_block_stop":
             return EventTexts(ends=lambda key: key[0] == number)
         if kind in ("message_delta", "message_stop", "error"):
-            return EventTexts((), texts_in(value), ends=lambda key: True)
+            return EventTexts((), spoken_in(value), ends=lambda key: True)
         member = {"content_block_delta": "delta", "content_block_start": "content_block"}
         part = value.get(member.get(str(kind), ""))
         if not isinstance(part, dict):
-            return EventTexts((), texts_in(value))
-        places = list(texts_in(value))
+            return EventTexts((), spoken_in(value))
+        places = list(spoken_in(value))
         is_part = [place.container is part and place.key != "name" for place in places]
         return EventTexts(
             [

@@ -6,14 +6,14 @@ from collections.abc import Container, Iterator
 from typing import Any
 
 from ..._core.dialect import EventTexts, TextPlace
-from ..texts import texts_in, texts_of_turns
+from ..texts import ResponseTexts, spoken_in, texts_of_turns
 
 __all__ = ["GeminiTexts"]
 
 _SYSTEM = {"systemInstruction": "system", "system_instruction": "system"}
 
 
-class GeminiTexts:
+class GeminiTexts(ResponseTexts):
     """A candidate's parts of a stream continue its text, or its thoughts."""
 
     def read_request(
@@ -24,15 +24,11 @@ class GeminiTexts:
             roles = _Roles(roles)
         return texts_of_turns(members, roles, turns="contents", others=_SYSTEM, kinds={})
 
-    def read_response(self, value: Any) -> Iterator[TextPlace]:
-        """Yield the texts of every candidate, and whatever else there is."""
-        return texts_in(value) if isinstance(value, dict | list) else iter(())
-
     def read_event(self, value: Any) -> EventTexts:
         """Return the texts of the parts; a reason to end ends those of its candidate."""
         if not isinstance(value, dict):
             return EventTexts()
-        places = list(texts_in(value))
+        places = list(spoken_in(value))
         parts: list[tuple[Any, TextPlace]] = []
         ended: set[Any] = set()
         found: set[int] = set()

@@ -7,12 +7,12 @@ from typing import Any
 
 from ..._core.dialect import EventTexts, TextPlace
 from ..objects import objects_in
-from ..texts import texts_in, texts_of_turns
+from ..texts import ResponseTexts, spoken_in, texts_of_turns
 
 __all__ = ["ChatTexts"]
 
 
-class ChatTexts:
+class ChatTexts(ResponseTexts):
     """Each string of a choice's delta is a part of the text that has its place in the choice."""
 
     def read_request(
@@ -21,10 +21,6 @@ class ChatTexts:
         """Yield the texts of the messages, of a prompt, of inputs."""
         others = {"prompt": "user", "input": "user"}
         return texts_of_turns(members, roles, turns="messages", others=others, kinds={})
-
-    def read_response(self, value: Any) -> Iterator[TextPlace]:
-        """Yield the texts of every choice, and whatever else there is."""
-        return texts_in(value) if isinstance(value, dict | list) else iter(())
 
     def read_event(self, value: Any) -> EventTexts:
         """Return the deltas of the choices.
@@ -35,7 +31,7 @@ class ChatTexts:
         if not isinstance(value, dict):
             return EventTexts()
         parts: list[tuple[Any, TextPlace]] = []
-        wholes = list(texts_in({name: value[name] for name in value if name != "choices"}))
+        wholes = list(spoken_in({name: value[name] for name in value if name != "choices"}))
         finished, going_on = set(), dict[Any, set[Any]]()
         for choice in objects_in(value.get("choices")):
             number = choice.get("index", 0)
@@ -47,7 +43,7 @@ class ChatTexts:
                 else:
                     parts.append(((number, *path), place))
                 going_on.setdefault(number, set()).add(path[0])
-            wholes += texts_in({n: choice[n] for n in choice if n not in ("delta", "text")})
+            wholes += spoken_in({n: choice[n] for n in choice if n not in ("delta", "text")})
             if choice.get("finish_reason"):
                 finished.add(number)
         if not finished and not going_on:
@@ -67,7 +63,7 @@ def _deltas(delta: Any) -> Iterator[tuple[tuple[Any, ...], TextPlace]]:
         path, here = pending.pop()
         if not isinstance(here, dict | list):
             continue
-        for place in texts_in(here):
+        for place in spoken_in(here):
             if place.container is here:
                 yield (*path, place.key), place
         for key, item in here.items() if isinstance(here, dict) else enumerate(here):

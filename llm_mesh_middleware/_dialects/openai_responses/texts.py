@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator
 from typing import Any
 
 from ..._core.dialect import EventTexts, TextPlace
-from ..texts import texts_in, texts_of_turns
+from ..texts import ResponseTexts, spoken_in, texts_of_turns
 
 __all__ = ["ResponsesTexts"]
 
@@ -20,7 +20,7 @@ _KINDS = {
 _LAST = frozenset(("response.completed", "response.failed", "response.incomplete", "error"))
 
 
-class ResponsesTexts:
+class ResponsesTexts(ResponseTexts):
     """Each `delta` is a part of the text of its item; the events behind it repeat all of it."""
 
     def read_request(
@@ -30,26 +30,22 @@ class ResponsesTexts:
         others = {"instructions": "system"}
         return texts_of_turns(members, roles, turns="input", others=others, kinds=_KINDS)
 
-    def read_response(self, value: Any) -> Iterator[TextPlace]:
-        """Yield the texts of every item, and whatever else there is."""
-        return texts_in(value) if isinstance(value, dict | list) else iter(())
-
     def read_event(self, value: Any) -> EventTexts:
         """Return the delta of an item; the event `done` ends it."""
         if not isinstance(value, dict):
             return EventTexts()
         kind = str(value.get("type"))
         if kind in _LAST:
-            return EventTexts((), texts_in(value), ends=lambda key: True)
+            return EventTexts((), spoken_in(value), ends=lambda key: True)
         what, _, stage = kind.rpartition(".")
         item = value.get("output_index")
         key = (item, value.get("content_index", value.get("summary_index")), what)
         if stage == "delta" and isinstance(value.get("delta"), str):
             place = TextPlace(value, "delta", is_json=what.endswith("_arguments"))
-            others = texts_in({name: value[name] for name in value if name != "delta"})
+            others = spoken_in({name: value[name] for name in value if name != "delta"})
             return EventTexts([(key, place)], others)
         if stage == "done":
             if what == "response.output_item":
-                return EventTexts((), texts_in(value), ends=lambda other: other[0] == item)
-            return EventTexts((), texts_in(value), ends=lambda other: other == key)
-        return EventTexts((), texts_in(value))
+                return EventTexts((), spoken_in(value), ends=lambda other: other[0] == item)
+            return EventTexts((), spoken_in(value), ends=lambda other: other == key)
+        return EventTexts((), spoken_in(value))

@@ -90,7 +90,7 @@ class OpenedResponse:
     """A whole response with its texts taken out; without JSON it is one text."""
 
     def __init__(self, body: bytes, dialect: Dialect) -> None:
-        self._body = body
+        self._body, self._texts = body, dialect.texts
         try:
             self._value = _decoded(body)
         except ValueError:
@@ -114,6 +114,7 @@ class OpenedResponse:
             return self._body
         if self._value is None:
             raise ContentBlocked("the response is not JSON and cannot be masked")
+        self._texts.drop_repetitions(self._value)
         return msgspec.json.encode(self._value)
 
 
