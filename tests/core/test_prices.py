@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from fractions import Fraction
 
 import pytest
 
+from llm_mesh_middleware._core.conversation.writing import Stamp
 from llm_mesh_middleware._core.dialect import Dialect
 from llm_mesh_middleware._core.pricing.charge import Charge, format_amount, format_costs
 from llm_mesh_middleware._core.pricing.prices import Price, PriceList, Rates
 from llm_mesh_middleware._core.values.usage import Usage
-from llm_mesh_middleware._dialects import anthropic, openai_chat, openai_responses
+from llm_mesh_middleware._dialects import anthropic, gemini, openai_chat, openai_responses
+from llm_mesh_middleware._dialects.bedrock.answers import read_answer
 from tests.core.tables import ACME, provider, route, table, upstream_of
 
 PRICES = """
@@ -47,7 +50,43 @@ UPSTREAM = upstream_of(
 )
 
 Sum = list[tuple[int, str]]
-CHAT, MESSAGES = openai_chat.CHAT, anthropic.MESSAGES
+# What reads the counts that a provider reports.
+Reader = Callable[[dict[str, object]], Usage]
+
+
+def of_whole(dialect: Dialect, **body: object) -> Usage:
+    """The token counts of a whole response in the form of a dialect."""
+    whole = dialect.read_whole(json.dumps(body).encode())
+    assert whole is not None
+    counted = whole.summary(None).usage
+    assert counted is not None
+    return counted
+
+
+def of_chat(usage: dict[str, object]) -> Usage:
+    dialect = openai_chat.CHAT.dialect
+    return of_whole(dialect, id="a", object="chat.completion", choices=[], usage=usage)
+
+
+def of_responses(usage: dict[str, object]) -> Usage:
+    return of_whole(openai_responses.DIALECT, id="a", object="response", output=[], usage=usage)
+
+
+def of_messages(usage: dict[str, object]) -> Usage:
+    dialect = anthropic.MESSAGES.dialect
+    return of_whole(dialect, id="a", type="message", role="assistant", content=[], usage=usage)
+
+
+def of_contents(usage: dict[str, object]) -> Usage:
+    return of_whole(gemini.DIALECT, candidates=[], usageMetadata=usage)
+
+
+def of_converse(usage: dict[str, object]) -> Usage:
+    body = {"output": {"message": {"role": "assistant", "content": [{"text": "a"}]}}}
+    whole = json.dumps(body | {"stopReason": "end_turn", "usage": usage}).encode()
+    answered = read_answer(whole, Stamp(0, ""))
+    assert answered.usage is not None
+    return answered.usage
 
 
 def chat(
@@ -78,6 +117,29 @@ def messages(given: int, made: int, read: int = 0, written: int = 0) -> dict[str
         "output_tokens": made,
         "cache_read_input_tokens": read,
         "cache_creation_input_tokens": written,
+    }
+
+
+def contents(
+    given: int, said: int, cached: int = 0, thought: int = 0, tools: int = 0
+) -> dict[str, object]:
+    return {
+        "promptTokenCount": given,
+        "candidatesTokenCount": said,
+        "cachedContentTokenCount": cached,
+        "thoughtsTokenCount": thought,
+        "toolUsePromptTokenCount": tools,
+        "totalTokenCount": given + said + thought + tools,
+    }
+
+
+def converse(given: int, made: int, read: int = 0, written: int = 0) -> dict[str, object]:
+    return {
+        "inputTokens": given,
+        "outputTokens": made,
+        "totalTokens": given + made + read + written,
+        "cacheReadInputTokens": read,
+        "cacheWriteInputTokens": written,
     }
 
 
@@ -157,9 +219,9 @@ CHATS: list[tuple[str, dict[str, object], Sum]] = [
     ("flat", chat(0, 0), [(1, "5000")]),
     ("embeds", {"prompt_tokens": 8, "total_tokens": 8}, [(8, "0.02")]),
 ]
-OTHERS: list[tuple[Dialect, str, dict[str, object], Sum]] = [
+OTHERS: list[tuple[Reader, str, dict[str, object], Sum]] = [
     *(
-        (openai_responses.DIALECT, model, usage, parts)
+        (of_responses, model, usage, parts)
         for model, usage, parts in (
             ("plain", responses(75, 1186, 64, 1024), [(75, "2.50"), (1186, "10")]),
             ("cached", responses(75, 100, 64), [(11, "3"), (64, "0.30"), (100, "15")]),
@@ -169,7 +231,7 @@ OTHERS: list[tuple[Dialect, str, dict[str, object], Sum]] = [
         )
     ),
     *(
-        (MESSAGES.dialect, model, usage, parts)
+        (of_messages, model, usage, parts)
         for model, usage, parts in (
             ("cached", messages(50, 503), [(50, "3"), (503, "15")]),
             ("cached", messages(50, 503, 100_000), [(50, "3"), (100_000, "0.30"), (503, "15")]),
@@ -179,36 +241,43 @@ OTHERS: list[tuple[Dialect, str, dict[str, object], Sum]] = [
             ("plain", messages(10, 1, 20, 30), [(60, "2.50"), (1, "10")]),
         )
     ),
+    *(
+        (of_contents, model, usage, parts)
+        for model, usage, parts in (
+            ("plain", contents(10, 20), [(10, "2.50"), (20, "10")]),
+            ("thinks", contents(10, 20, 4, 30), [(6, "0.3"), (4, "0.12"), (20, "0.6"), (30, "3")]),
+            ("cached", contents(10, 20, 4, 30, 5), [(11, "3"), (4, "0.30"), (50, "15")]),
+            ("tiered", contents(200_001, 1), [(200_001, "2.50"), (1, "15")]),
+        )
+    ),
+    *(
+        (of_converse, model, usage, parts)
+        for model, usage, parts in (
+            ("plain", converse(10, 20), [(10, "2.50"), (20, "10")]),
+            (
+                "cached",
+                converse(10, 20, 400, 50),
+                [(10, "3"), (400, "0.30"), (50, "3.75"), (20, "15")],
+            ),
+            ("tiered", converse(1, 1, 200_000), [(1, "2.50"), (200_000, "0.25"), (1, "15")]),
+        )
+    ),
 ]
-CASES = [(CHAT.dialect, *row) for row in CHATS] + OTHERS
-
-
-def reported(dialect: Dialect, usage: dict[str, object]) -> Usage:
-    """The token counts of a whole response."""
-    body = {"id": "a", "object": "chat.completion", "choices": [], "usage": usage}
-    if dialect is MESSAGES.dialect:
-        body = {"id": "a", "type": "message", "role": "assistant", "content": [], "usage": usage}
-    elif dialect is not CHAT.dialect:
-        body = {"id": "a", "object": "response", "output": [], "usage": usage}
-    whole = dialect.read_whole(json.dumps(body).encode())
-    assert whole is not None
-    counted = whole.summary(None).usage
-    assert counted is not None
-    return counted
+CASES = [(of_chat, *row) for row in CHATS] + OTHERS
 
 
 def test_the_table_has_forty_responses() -> None:
     assert len(CASES) >= 40
 
 
-@pytest.mark.parametrize(("dialect", "model", "usage", "parts"), CASES)
+@pytest.mark.parametrize(("read", "model", "usage", "parts"), CASES)
 def test_a_response_costs_the_sum_of_its_parts(
-    dialect: Dialect, model: str, usage: dict[str, object], parts: Sum
+    read: Reader, model: str, usage: dict[str, object], parts: Sum
 ) -> None:
     exact = sum((tokens * Fraction(price) * 1000 for tokens, price in parts), Fraction(0))
     price = UPSTREAM.prices.find(model)
     assert price is not None
-    assert price.amount(reported(dialect, usage)) == int(exact + Fraction(1, 2))
+    assert price.amount(read(usage)) == int(exact + Fraction(1, 2))
     assert price.currency == ("CNY" if model == "thinks" else "USD")
 
 

@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 
-from llm_mesh_middleware.testing import Answer, FakeUpstream, error_body
+from llm_mesh_middleware._core.pricing.charge import format_amount
+from llm_mesh_middleware._core.values.headers import Headers
+from llm_mesh_middleware._core.values.messages import ClientRequest
+from llm_mesh_middleware.testing import Answer, FakeUpstream, Gate, Stream, error_body
+from llm_mesh_middleware.testing._bodies import sse
 from tests.telemetry.recording import CHAT, STREAM, Recorder, calling, chat, make_mesh
 
 PRICES = {"prices": [{"model": {"exact": "m-1"}, "perMillion": {"input": "3", "output": "15"}}]}
@@ -125,3 +129,54 @@ async def test_costs_are_counted_by_the_attributes_that_the_setting_names(
     assert point.value == pytest.approx(2 * COST / 1e9)
     assert point.attributes["llm_mesh.attribute.team"] == "search"
     assert "llm_mesh.attribute.other" not in point.attributes
+
+
+def told(given: int, made: int) -> bytes:
+    """An event that counts as it goes, as some providers send with each chunk."""
+    usage = {"prompt_tokens": given, "completion_tokens": made}
+    choice = {"index": 0, "delta": {"content": "x"}, "finish_reason": None}
+    return sse({"id": "c", "model": "m-1", "choices": [choice], "usage": usage})
+
+
+async def test_a_stream_that_its_client_leaves_costs_what_was_counted(
+    recorder: Recorder, upstream: FakeUpstream
+) -> None:
+    gate = Gate()
+    upstream.always(Stream([told(100, 1), told(100, 7), gate]))
+    mesh = mesh_of(recorder, upstream)
+    host = mesh.find(b"llm")
+    request = ClientRequest("POST", "/v1/chat/completions", Headers(), json.dumps(STREAM).encode())
+    delivery = await mesh.asend(host, request)
+    seen = b""
+    async for piece in delivery:
+        seen += piece
+        if seen.count(b"data:") == 2:
+            break
+    await delivery.aclose()
+    await mesh.aclose()
+    gate.open()
+    assert recorder.total("llm_mesh.cost") == pytest.approx((100 * 3_000 + 7 * 15_000) / 1e9)
+
+
+async def test_a_stream_that_breaks_off_costs_what_was_counted(
+    recorder: Recorder, upstream: FakeUpstream
+) -> None:
+    upstream.always(Stream([told(100, 1), told(100, 7)], end="reset"))
+    async with calling(mesh_of(recorder, upstream)) as client:
+        assert b"error" in (await chat(client, STREAM)).content
+    assert recorder.total("llm_mesh.cost") == pytest.approx((100 * 3_000 + 7 * 15_000) / 1e9)
+
+
+async def test_several_attempts_add_up(
+    recorder: Recorder, upstream: FakeUpstream, second: FakeUpstream
+) -> None:
+    """A response that cannot be used was paid for all the same."""
+    counted = {"prompt_tokens": 50, "completion_tokens": 2}
+    broken = {"error": {"message": "overloaded", "code": 503}, "usage": counted}
+    upstream.always(Answer(200, [("content-type", "application/json")], json.dumps(broken)))
+    second.always(PAID)
+    async with calling(mesh_of(recorder, upstream, second, cost_header=True)) as client:
+        reply = await chat(client)
+    first = 50 * 3_000 + 2 * 15_000
+    assert reply.headers["x-llm-mesh-cost"] == format_amount(first + COST) + " USD"
+    assert recorder.call.attributes["llm_mesh.cost.amount"] == pytest.approx((first + COST) / 1e9)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from ..._core.dialect import (
     BodyRelay,
     EventKind,
@@ -116,7 +118,9 @@ class SameTransformer:
         if whole is None:
             raise self._broken(f"answered {head.status} without a whole JSON body")
         if whole.is_error:
-            return self._error(read_fault(body).status, headers, body, is_readable=True)
+            answered = self._error(read_fault(body).status, headers, body, is_readable=True)
+            counted = whole.summary(None)  # what it has cost is known, if it says so
+            return answered if counted.usage is None else replace(answered, summary=counted)
         summary = self._summary(whole, body)
         if not media_type(head.headers).endswith("json"):  # SDKs take it for text
             headers = with_type(headers, JSON)
