@@ -22,6 +22,17 @@ from ._schema.dialects import (
     OpenAIConfig,
     VertexConfig,
 )
+from ._schema.inference.pool import InferencePoolSpec, PoolMetrics, TargetPort
+from ._schema.inference.rewrite import (
+    InferenceModelRewriteSpec,
+    InferenceModelSpec,
+    InferenceModelTarget,
+    ModelRewriteMatch,
+    ModelRewriteRule,
+    ModelRewriteTarget,
+    ModelRewriteValue,
+    PoolRef,
+)
 from ._schema.json_schema import make_schema
 from ._schema.keys import (
     AmbientCredentials,
@@ -47,7 +58,6 @@ from ._schema.policy.guards import (
     GuardWebhook,
 )
 from ._schema.policy.spec import LimitItem, LimitOverride, LLMPolicySpec, TargetRef, TokenWeights
-from ._schema.pool import InferencePoolSpec, PoolMetrics, TargetPort
 from ._schema.price import ModelPrices, PriceTier, TokenPrices
 from ._schema.provider import (
     LLMProviderSpec,
@@ -88,7 +98,17 @@ __all__ = [
     "Mirror",
     "GoogleCredentials",
     "Document",
+    "InferenceModel",
+    "InferenceModelRewrite",
+    "InferenceModelRewriteSpec",
+    "InferenceModelSpec",
+    "InferenceModelTarget",
     "InferencePool",
+    "ModelRewriteMatch",
+    "ModelRewriteRule",
+    "ModelRewriteTarget",
+    "ModelRewriteValue",
+    "PoolRef",
     "InferencePoolRef",
     "InferencePoolSpec",
     "LLMPolicy",
@@ -189,6 +209,35 @@ class InferencePool(_Document):
     spec: InferencePoolSpec = Field(description="The pool.")
 
 
+_RewriteVersion = Literal[
+    "inference.networking.x-k8s.io/v1alpha2",
+    "inference.networking.x-k8s.io/v1alpha1",
+    "inference.networking.k8s.io/v1alpha2",
+]
+
+
+class InferenceModelRewrite(_Document):
+    """Names of models that the servers of a pool have other names for."""
+
+    api_version: _RewriteVersion = Field(  # type: ignore[assignment]
+        default="inference.networking.x-k8s.io/v1alpha2", description="Version of the format."
+    )
+    kind: Literal["InferenceModelRewrite"] = Field(
+        default="InferenceModelRewrite", description="The kind."
+    )
+    spec: InferenceModelRewriteSpec = Field(description="The names.")
+
+
+class InferenceModel(_Document):
+    """A model of a pool, as versions before `InferenceModelRewrite` declared it."""
+
+    api_version: _RewriteVersion = Field(  # type: ignore[assignment]
+        default="inference.networking.x-k8s.io/v1alpha2", description="Version of the format."
+    )
+    kind: Literal["InferenceModel"] = Field(default="InferenceModel", description="The kind.")
+    spec: InferenceModelSpec = Field(description="The model.")
+
+
 class LLMPolicy(_Document):
     """How much the requests of routes and to providers may use."""
 
@@ -199,7 +248,9 @@ class LLMPolicy(_Document):
     spec: LLMPolicySpec = Field(description="The policy.")
 
 
-Document = LLMProvider | LLMRoute | LLMPolicy | InferencePool
+Document = (
+    LLMProvider | LLMRoute | LLMPolicy | InferencePool | InferenceModelRewrite | InferenceModel
+)
 
 
 def json_schema(model: type[Document] | None = None) -> dict[str, JsonValue]:

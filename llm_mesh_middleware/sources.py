@@ -23,7 +23,7 @@ from ._manifest import (
 )
 from ._process.files import FileVersions, read_bounded
 from ._schema.wording import shown
-from .config import Document, InferencePool, LLMPolicy, LLMProvider, LLMRoute
+from .config import Document
 from .exceptions import ConfigError, Problem
 from .settings import KUBERNETES, MeshSettings
 
@@ -204,11 +204,7 @@ def source_of(
         return config
     if isinstance(config, str | os.PathLike):
         config = (config,)
-    models = [
-        item
-        for item in config
-        if isinstance(item, LLMProvider | LLMRoute | LLMPolicy | InferencePool)
-    ]
+    models = [item for item in config if isinstance(item, Document)]
     if models:
         return ModelSource(models, default_namespace=settings.namespace)
     paths = [os.fspath(item) for item in config if isinstance(item, str | os.PathLike)]

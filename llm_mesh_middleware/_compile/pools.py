@@ -11,6 +11,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from .._core.provider.endpoints import StaticEndpoints
+from .._core.provider.servers.rewrites import ModelRewrites
 from .._core.provider.servers.watch import ServerWatch
 from .._core.provider.upstream import Upstream
 from .._core.values.endpoint import Endpoint
@@ -26,6 +27,7 @@ from ..config import (
 from ..exceptions import Problem
 from .pricing.book import PriceBook
 from .providers import CompiledProvider
+from .rewrites import rewrites_of, rewriting
 
 __all__ = ["CompiledPool", "Pools"]
 
@@ -35,7 +37,14 @@ _GROUPS = ("inference.networking.k8s.io", "inference.networking.x-k8s.io")
 class CompiledPool:
     """A pool ready to be pointed at."""
 
-    def __init__(self, resource: Resource, spec: InferencePoolSpec, prices: PriceBook) -> None:
+    def __init__(
+        self,
+        resource: Resource,
+        spec: InferencePoolSpec,
+        prices: PriceBook,
+        rewrites: ModelRewrites | None,
+    ) -> None:
+        self._rewrites = rewrites
         self.host = f"{resource.name}.{resource.namespace}"
         self._spec = spec
         metadata = ObjectMeta(name=resource.name, namespace=resource.namespace)
@@ -57,7 +66,12 @@ class CompiledPool:
         if (metrics := self._spec.metrics) is not None:
             path = metrics.path or watch.metrics_path
             watch = replace(watch, metrics_path=path, metrics_port=metrics.port)
-        return replace(made, endpoints=StaticEndpoints(tuple(endpoints)), watch=watch)
+        return replace(
+            made,
+            endpoints=StaticEndpoints(tuple(endpoints)),
+            watch=watch,
+            rewrites=self._rewrites,
+        )
 
     def _endpoints(self, ports: Iterable[int]) -> Iterator[Endpoint]:
         for text in self._spec.endpoints:
@@ -75,8 +89,9 @@ class Pools:
         for resource in manifest.resources:
             if not isinstance(resource.model, InferencePool):
                 continue
-            spec = resource.model.spec
-            self._pools[resource.namespace, resource.name] = CompiledPool(resource, spec, prices)
+            spec, name = resource.model.spec, (resource.namespace, resource.name)
+            rewrites = rewrites_of(manifest, name)
+            self._pools[name] = CompiledPool(resource, spec, prices, rewrites)
             if not spec.endpoints:
                 message = "has no endpoints, and no cluster is asked for them: it serves nothing"
                 if "endpoints" in spec.model_fields_set:
@@ -84,6 +99,12 @@ class Pools:
                         "selects no server that is ready: it serves nothing until there is one"
                     )
                 self.problems.append(resource.problem(("spec",), message, severity="warning"))
+
+        for resource, name in rewriting(manifest):
+            if name not in self._pools:
+                message = f"no InferencePool is named {'/'.join(name)}: it rewrites nothing"
+                path = ("spec", "poolRef", "name")
+                self.problems.append(resource.problem(path, message, severity="warning"))
 
     def find(self, ref: InferencePoolRef, namespace: str) -> CompiledPool | str:
         """Return the pool that a backendRef of a route in `namespace` names, or why there is none.

@@ -30,6 +30,8 @@ from .._manifest import Manifest, Resource
 from .._process.files import FileVersion
 from ..config import (
     BackendRef,
+    InferenceModel,
+    InferenceModelRewrite,
     InferencePool,
     LLMPolicy,
     LLMProvider,
@@ -111,7 +113,7 @@ def explain_unserved(manifest: Manifest, workload: Workload) -> tuple[Problem, .
 
 
 def _unserved(resource: Resource, workload: Workload) -> Problem:
-    if isinstance(resource.model, InferencePool):
+    if isinstance(resource.model, InferencePool | InferenceModelRewrite | InferenceModel):
         return resource.problem((), "is named by no route that this process serves")
     if isinstance(resource.model, LLMPolicy):
         return resource.problem((), "limits nothing that this process serves", severity="warning")

@@ -25,7 +25,6 @@ from .._schema.wording import (
     suggest,
 )
 from ..config import Document as Model
-from ..config import InferencePool, LLMPolicy, LLMProvider, LLMRoute
 from ..exceptions import Problem
 from . import nodes
 from .json_text import read_text
@@ -41,12 +40,7 @@ from .secrets import Secret, SecretName
 
 __all__ = ["Manifest", "Resource", "parse_manifest", "parse_object"]
 
-_KINDS: dict[str, type[Model]] = {
-    "LLMProvider": LLMProvider,
-    "LLMRoute": LLMRoute,
-    "LLMPolicy": LLMPolicy,
-    "InferencePool": InferencePool,
-}
+_KINDS: dict[str, type[Model]] = {model.__name__: model for model in get_args(Model)}
 _VERSIONS: dict[str, tuple[str, ...]] = {
     name: get_args(model.model_fields["api_version"].annotation) for name, model in _KINDS.items()
 }
@@ -55,7 +49,7 @@ _GROUPS = tuple(
     {
         versions[0].partition("/")[0] + "/"
         for kind, versions in _VERSIONS.items()
-        if kind != "InferencePool"
+        if not kind.startswith("Inference")
     }
 )
 # Kinds of the same API group that this mesh ignores.

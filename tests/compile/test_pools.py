@@ -114,7 +114,7 @@ def test_a_pool_without_endpoints_is_a_warning() -> None:
 
 
 def test_other_kinds_of_the_group_of_pools_are_ignored() -> None:
-    model = f"apiVersion: {V1ALPHA2}\nkind: InferenceModel\nmetadata: {{name: x}}\nspec: {{a: 1}}\n"
+    model = f"apiVersion: {V1ALPHA2}\nkind: InferenceObjective\nmetadata: {{name: x}}\nspec: {{}}\n"
     assert compiled(model, pool(f"{PORTS}\n  endpoints: [a]"), to_pool()).problems == ()
 
 

@@ -147,6 +147,37 @@ def test_a_conversation_stays_with_its_server(tmp_path: Path, servers: list[Mode
     assert sorted(server.calls for server in servers) == [0, 0, 10]
 
 
+def test_a_servers_name_of_a_model_is_sent(tmp_path: Path, servers: list[ModelServer]) -> None:
+    write(tmp_path / "mesh.yaml", servers)
+    rewrite = {
+        "apiVersion": "inference.networking.x-k8s.io/v1alpha2",
+        "kind": "InferenceModelRewrite",
+        "metadata": {"name": "alias"},
+        "spec": {
+            "poolRef": {"name": "qwen-pool"},
+            "rules": [
+                {
+                    "matches": [{"model": {"value": "qwen"}}],
+                    "targets": [{"modelRewrite": "Qwen/Qwen3-32B"}],
+                }
+            ],
+        },
+    }
+    (tmp_path / "rewrite.yaml").write_text(json.dumps(rewrite))
+    with serving(tmp_path) as (mesh, client):
+        assert ask(client, 3) == [200, 200, 200]
+        explained = mesh.explain(
+            "qwen", path="/v1/chat/completions", body=b'{"model":"qwen","messages":[]}'
+        )
+    assert explained.backends[0].model == "Qwen/Qwen3-32B"
+    assert set(sent_models(servers)) == {"Qwen/Qwen3-32B"}
+
+
+def sent_models(servers: list[ModelServer]) -> list[str]:
+    requests = [each for server in servers for each in server.upstream.requests]
+    return [each.json()["model"] for each in requests if each.method == "POST"]
+
+
 @pytest.mark.parametrize(
     ("page", "words"),
     [

@@ -38,8 +38,8 @@ def explain_call(
     score: float | None,
     is_sticky_choice: bool,
 ) -> BackendExplanation:
-    """Explain what `backend` would be sent for `request`."""
-    upstream = backend.upstream
+    """Explain what `backend` would be sent for `request`; of several models the first."""
+    upstream = backend.upstream.rewritten(request.model, lambda: 0.0)
     try:
         transformer = upstream.transformer(request, operation)
     except UnsupportedField as error:

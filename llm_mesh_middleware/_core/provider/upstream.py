@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -15,6 +15,7 @@ from .endpoints import EndpointSet
 from .identity import ProviderIdentity
 from .outlier_detection import OutlierDetection
 from .secrets import Secrets
+from .servers.rewrites import ModelRewrites
 from .servers.watch import ServerWatch
 
 __all__ = ["Conversion", "Upstream"]
@@ -31,9 +32,9 @@ class Upstream:
     and `stream` replace what the client sent, `defaults` (encoded JSON) fill what it left out.
     `asks_usage` allows asking for token counts in streams. `conversions` are for operations that
     the provider serves in another dialect. `secrets` are the values that must never be shown.
-    `detection`, `max_concurrency`, `prices` and `watch` are the provider's, whichever rule it
-    serves. `vendor` is whose API it is, by the name that telemetry's conventions have; empty
-    if the host alone tells.
+    `detection`, `max_concurrency`, `prices`, `watch` and `rewrites` are the provider's, whichever
+    rule it serves. `vendor` is whose API it is, by the name that telemetry's conventions have;
+    empty if the host alone tells.
     """
 
     identity: ProviderIdentity
@@ -53,6 +54,7 @@ class Upstream:
     prices: PriceList = NO_PRICES
     vendor: str = ""
     watch: ServerWatch | None = None
+    rewrites: ModelRewrites | None = None
 
     @property
     def provider(self) -> str:
@@ -68,6 +70,16 @@ class Upstream:
         """Return the conversion for one attempt."""
         convert = self.conversions.get(operation) or operation.dialect.transformer
         return convert(request, operation, self)
+
+    def rewritten(self, asked: str | None, random: Callable[[], float]) -> Upstream:
+        """Return the provider with the model that a request for the model `asked` is drawn.
+
+        A configured model goes before all rewrites.
+        """
+        if self.rewrites is None or self.model is not None:
+            return self
+        model = self.rewrites.draw(asked, random)
+        return self if model is None else replace(self, model=model)
 
     def redact(self, data: bytes) -> bytes:
         """Return `data` without the secrets that a provider may have repeated in it."""

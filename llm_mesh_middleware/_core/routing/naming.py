@@ -61,3 +61,4 @@ def _configured(rule: RouteRule) -> Iterator[str]:
             yield upstream.model
         else:
             yield from filter(None, upstream.model_mapping)
+            yield from () if upstream.rewrites is None else upstream.rewrites.exact

@@ -146,6 +146,7 @@ def _models(hosts: Iterable[VirtualHost]) -> Iterator[str]:
                 yield upstream.model
             yield from upstream.model_mapping
             yield from upstream.model_mapping.values()
+            yield from upstream.rewrites or ()
         for match in rule.matches:
             for condition in match.conditions:
                 if condition.kind == "model" and isinstance(condition.test, Exact):

@@ -140,7 +140,10 @@ class Attempt:
         preferred_host: str,
     ) -> None:
         """Create an attempt; `preferred_host` is the provider host that the rule prefers."""
-        self.upstream = upstream = candidate.backend.upstream
+        upstream = candidate.backend.upstream
+        if upstream.rewrites is not None:
+            upstream = upstream.rewritten(context.request.model, context.random)
+        self.upstream = upstream
         self.lease = lease
         self.number = number
         self._endpoint = candidate.endpoint

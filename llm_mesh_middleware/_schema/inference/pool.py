@@ -9,9 +9,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
 
-from .active_check import ActiveCheck
-from .base import EXTENSION, ListOf, Wire
-from .values import check_host_and_port, check_path
+from ..active_check import ActiveCheck
+from ..base import EXTENSION, ListOf, Wire
+from ..values import check_host_and_port, check_path
 
 __all__ = ["InferencePoolSpec", "PoolMetrics", "TargetPort"]
 

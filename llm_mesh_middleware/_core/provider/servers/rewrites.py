@@ -1,0 +1,50 @@
+"""The names that a pool's servers have for models, drawn by weight."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+__all__ = ["ModelRewrites", "ModelShares"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShares:
+    """Models and the sums of their weights up to each."""
+
+    names: tuple[str, ...]
+    bounds: tuple[int, ...]
+
+    def draw(self, random: Callable[[], float]) -> str:
+        """Return one of them, by weight."""
+        if len(self.names) == 1:
+            return self.names[0]
+        return self.names[bisect_right(self.bounds, random() * self.bounds[-1])]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRewrites:
+    """What models are rewritten to: `exact` by the name that is asked for, `others` for the rest.
+
+    A name without an entry stays as it is if `others` is None.
+    """
+
+    exact: Mapping[str, ModelShares] = field(default_factory=dict)
+    others: ModelShares | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over all names, those of clients first."""
+        yield from self.exact
+        for shares in (*self.exact.values(), self.others):
+            yield from () if shares is None else shares.names
+
+    def draw(self, asked: str | None, random: Callable[[], float]) -> str | None:
+        """Return what a model is rewritten to, or None if it stays.
+
+        Args:
+            asked: the model that the request names.
+            random: returns numbers in [0, 1).
+        """
+        shares = self.exact.get(asked or "", self.others)
+        return None if shares is None else shares.draw(random)

@@ -1,0 +1,1 @@
+"""The models of documents of the Gateway API inference extension."""

@@ -1,0 +1,131 @@
+"""The models below the `spec` of `InferenceModelRewrite`, and of `InferenceModel` before it.
+
+Read leniently, like pools: what a picker in the cluster needs beyond them is ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from ..base import ListOf, Name, Wire
+from ..wording import fault_at
+
+__all__ = [
+    "InferenceModelRewriteSpec",
+    "InferenceModelSpec",
+    "InferenceModelTarget",
+    "ModelRewriteMatch",
+    "ModelRewriteRule",
+    "ModelRewriteTarget",
+    "ModelRewriteValue",
+    "PoolRef",
+]
+
+_LENIENT = ConfigDict(extra="ignore")
+_Weight = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class PoolRef(Wire):
+    """A pool of the same namespace."""
+
+    model_config = _LENIENT
+
+    name: Name = Field(description="Name of the InferencePool. Required.")
+
+
+class ModelRewriteValue(Wire):
+    """The name of a model."""
+
+    model_config = _LENIENT
+
+    type: Literal["Exact"] | None = Field(
+        default=None, description="How it is compared. Default: Exact."
+    )
+    value: Name = Field(description="The name in the request. Required.")
+
+
+class ModelRewriteMatch(Wire):
+    """A condition on a request."""
+
+    model_config = _LENIENT
+
+    model: ModelRewriteValue = Field(description="The model that is asked for. Required.")
+
+
+class ModelRewriteTarget(Wire):
+    """A model that requests are rewritten to."""
+
+    model_config = _LENIENT
+
+    model_rewrite: Name = Field(description="Name that the servers have for it. Required.")
+    weight: _Weight | None = Field(
+        default=None,
+        description="Share of the requests, relative to its siblings. Default: the same for all.",
+    )
+
+
+class ModelRewriteRule(Wire):
+    """What requests for some models are rewritten to."""
+
+    model_config = _LENIENT
+
+    matches: ListOf[ModelRewriteMatch] = Field(
+        default=(), description="Any of these must hold. Default: none, the rule is for all others."
+    )
+    targets: Annotated[ListOf[ModelRewriteTarget], Field(min_length=1)] = Field(
+        description="Models that share the requests. At least one. Required."
+    )
+
+    @model_validator(mode="after")
+    def _weights_of_all(self) -> ModelRewriteRule:
+        _check_weights("targets", [target.weight for target in self.targets])
+        return self
+
+
+class InferenceModelRewriteSpec(Wire):
+    """Names of models that a pool has other names for."""
+
+    model_config = _LENIENT
+
+    pool_ref: PoolRef = Field(description="The pool. Required.")
+    rules: ListOf[ModelRewriteRule] = Field(
+        default=(), description="Rules; an exact match goes before a rule without any. Required."
+    )
+
+
+class InferenceModelTarget(Wire):
+    """A model that requests are rewritten to."""
+
+    model_config = _LENIENT
+
+    name: Name = Field(description="Name that the servers have for it. Required.")
+    weight: _Weight | None = Field(
+        default=None,
+        description="Share of the requests, relative to its siblings. Default: the same for all.",
+    )
+
+
+class InferenceModelSpec(Wire):
+    """A model that a pool serves, perhaps by other names."""
+
+    model_config = _LENIENT
+
+    model_name: Name = Field(description="The name in the request. Required.")
+    pool_ref: PoolRef = Field(description="The pool. Required.")
+    target_models: ListOf[InferenceModelTarget] = Field(
+        default=(), description="Models that share the requests. Default: the name itself."
+    )
+
+    @model_validator(mode="after")
+    def _weights_of_all(self) -> InferenceModelSpec:
+        _check_weights("targetModels", [target.weight for target in self.target_models])
+        return self
+
+
+def _check_weights(field: str, weights: Sequence[int | None]) -> None:
+    if None in weights and set(weights) != {None}:
+        place = (field, weights.index(None))
+        raise fault_at(place, "must have a weight, as a sibling has one; give all one or none")
