@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")"
 port=${PORT:-15001}
 
-llm-mesh serve --config mesh.yaml --port "$port" &
+llm-mesh serve --config mesh.yaml --port "$port" --log-format logfmt &
 trap 'kill $! && wait' EXIT
 until curl --silent --fail --output /dev/null "http://127.0.0.1:$port/healthz"; do
   kill -0 $!  # has it ended, for a mistake in mesh.yaml?

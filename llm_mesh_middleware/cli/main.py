@@ -62,8 +62,8 @@ def main() -> None:
     "--log-format",
     default="text",
     show_default=True,
-    type=click.Choice(["text", "json"]),
-    help="Format of the access log.",
+    type=click.Choice(["text", "logfmt", "json"]),
+    help="Format of the log; text is short, the others have every field of a call.",
 )
 @click.option(
     "--access-log/--no-access-log",

@@ -32,12 +32,14 @@ from .serving.http import SidecarProtocol
 from .serving.log import BufferedHandler
 from .serving.origins import OriginGuard
 from .serving.own_app import OwnApp
+from .serving.short_line import ShortFormatter
 from .serving.signals import MARGIN_S, Supervisor, ignore_hangup
 
 __all__ = ["create_app", "run"]
 
 # From the command to its workers.
 _LOG_FORMAT = "_LLM_MESH_LOG_FORMAT"
+_FORMATTERS = {"json": JSONFormatter, "logfmt": LineFormatter}
 _NO_ACCESS_LOG = "_LLM_MESH_NO_ACCESS_LOG"
 _GRACE = "_LLM_MESH_GRACE"
 _VIEW = "_LLM_MESH_VIEW"
@@ -153,11 +155,18 @@ def _log_calls(log_format: str) -> BufferedHandler:
     handler = BufferedHandler()
     # Of no record does a line show these, and each costs a look-up.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    handler.setFormatter(JSONFormatter() if log_format == "json" else LineFormatter())
+    handler.setFormatter(_formatter(log_format))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     if _NO_ACCESS_LOG in os.environ:
         access_logger.setLevel(logging.WARNING)
     return handler
+
+
+def _formatter(log_format: str) -> logging.Formatter:
+    if log_format in _FORMATTERS:
+        return _FORMATTERS[log_format]()
+    is_plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+    return ShortFormatter(is_terminal=sys.stderr.isatty() and not is_plain)
 
 
 def _check_config(settings: MeshSettings) -> None:

@@ -108,6 +108,9 @@ def own_sidecar(
     yield from _serve(cli_providers, tmp_path / "log", *getattr(request, "param", ()))
 
 
+_LOG = ("--log-format", "logfmt")  # with every field of a call
+
+
 def _serve(providers: Providers, log: Path, *options: str) -> Iterator[Sidecar]:
     port = free_port()
     environ = BARE | {
@@ -121,7 +124,7 @@ def _serve(providers: Providers, log: Path, *options: str) -> Iterator[Sidecar]:
         "http_proxy": f"http://127.0.0.1:{port}",
         "https_proxy": f"http://127.0.0.1:{port}",
     }
-    arguments = ["serve", "--config", str(MANIFESTS), "--port", str(port), *options]
+    arguments = ["serve", "--config", str(MANIFESTS), "--port", str(port), *_LOG, *options]
     with (
         open(log, "wb") as file,
         subprocess.Popen(

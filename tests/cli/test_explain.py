@@ -204,7 +204,7 @@ def test_a_completion_script_is_one_of_its_shell(shell: str) -> None:
         ("llm-mesh sch", ["schema"]),
         ("llm-mesh schema ", ["LLMProvider", "LLMRoute", "LLMPolicy", "InferencePool"]),
         ("llm-mesh explain --ho", ["--host"]),
-        ("llm-mesh serve --log-format ", ["text", "json"]),
+        ("llm-mesh serve --log-format ", ["text", "logfmt", "json"]),
     ],
 )
 def test_bash_completes_commands_options_and_values(words: str, expected: list[str]) -> None:

@@ -67,24 +67,24 @@ class JSONFormatter(logging.Formatter):
 
 
 class LineFormatter(logging.Formatter):
-    """A record as one line for a person: `field=value` of what is known of a call."""
+    """A record in logfmt: `field=value` of what is known of a call."""
 
     _second = -1
     _shown = ""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        fields = getattr(record, FIELDS, None)
-        if fields is None:
-            return super().format(record)
+        fields: Mapping[str, Value] | None = getattr(record, FIELDS, None)
         words = [self.formatTime(record)]
+        if fields is None:
+            exception = record.exc_info and self.formatException(record.exc_info)
+            fields = {**_other(record), "exception": exception or None}
         for name, value in fields.items():
             if value is None or value == "":
                 continue
-            kind = type(value)
-            if kind is str:
+            if isinstance(value, str):
                 words.append(f"{name}={_word(value)}")
-            elif kind is not list:
+            elif not isinstance(value, list):
                 words.append(f"{name}={value}")
             elif value:
                 words.append(f"{name}={_word(','.join(value))}")
@@ -99,8 +99,12 @@ class LineFormatter(logging.Formatter):
         return f"{self._shown},{int(record.msecs):03}"
 
 
+def _other(record: logging.LogRecord) -> dict[str, Value]:
+    return {"level": record.levelname.lower(), "message": record.getMessage()}
+
+
 def _word(text: str) -> str:
     """Return `text` as one word, in quotes where it would look like more than one."""
-    if " " in text or "=" in text or '"' in text:
+    if " " in text or "\n" in text or "=" in text or '"' in text:
         return json.dumps(text, ensure_ascii=False)
     return text
