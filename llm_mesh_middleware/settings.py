@@ -23,6 +23,7 @@ from pydantic_settings import (
 )
 
 from ._core.http.forwarding import NEVER_FORWARDED, is_forbidden
+from ._schema.spelling.stores import StoreURL
 from ._schema.spelling.variables import (
     KUBERNETES,
     read_labels,
@@ -54,8 +55,7 @@ __all__ = ["KUBERNETES", "MeshSettings", "load_settings"]
 logger = logging.getLogger("llm_mesh_middleware")
 
 _PREFIX = "LLM_MESH_"
-_SECRET_FIELDS = frozenset(("client_keys", "store"))
-_STORE = re.compile(r"memory:|(?:rediss?(?:\+cluster)?|unix)://[^\s]+")
+_SECRET_FIELDS = frozenset(("client_keys", "store", "cache_store"))
 _MIB = 2**20
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 # Variables that Kubernetes sets in every pod if a Service is named llm-mesh.
@@ -72,15 +72,6 @@ def _check_client_keys(keys: dict[str, SecretStr]) -> dict[str, SecretStr]:
     if len({key.get_secret_value() for key in keys.values()}) < len(keys):
         raise ValueError("must not give two names the same key")
     return keys
-
-
-def _check_store(url: SecretStr) -> SecretStr:
-    if not _STORE.fullmatch(url.get_secret_value()):
-        raise ValueError(
-            "must be memory: or a URL such as redis://host:6379/0, with rediss:// for TLS and"
-            " redis+cluster:// for a cluster"
-        )
-    return url
 
 
 def _check_forwarded(pattern: str) -> str:
@@ -289,23 +280,26 @@ class MeshSettings(BaseSettings):
         description="Whether the time from each chunk of a stream to the next is recorded; this"
         " costs CPU for every chunk. Default: false.",
     )
-    store: Annotated[SecretStr, AfterValidator(_check_store)] = Field(
+    store: StoreURL = Field(
         default=SecretStr("memory:"),
         description="Where limits are kept: memory: for each process alone, or redis://, rediss://,"
         " redis+cluster:// or unix:// for all that share it. Default: memory:.",
     )
+    cache_store: StoreURL | None = Field(
+        default=None,
+        description="Where cached responses are kept. Default: as LLM_MESH_STORE.",
+    )
     store_timeout: _Seconds = Field(
-        default=0.05, description="Seconds that a request waits for the store. Default: 0.05."
+        default=0.05, description="Seconds that a request waits for a store. Default: 0.05."
     )
     store_prefix: _Name = Field(
-        default="llm-mesh", description="What keys in the store begin with. Default: llm-mesh."
+        default="llm-mesh", description="What keys in the stores begin with. Default: llm-mesh."
     )
     response_headers: bool = Field(
         default=True,
         description="Whether answers carry x-llm-mesh-* headers that tell how they were routed."
         " Default: true.",
     )
-
     prices: Annotated[str, BeforeValidator(read_path), AfterValidator(check_file_name)] = Field(
         default="none",
         description="Prices of providers whose manifests have none: none, genai-prices (the extra"

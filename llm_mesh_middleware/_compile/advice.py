@@ -13,7 +13,7 @@ from .._core.explaining.redaction import is_credential
 from .._core.routing.matching import Exact, Prefix, Present, StringTest
 from .._manifest import Manifest, Resource
 from .._schema.dialects import DialectConfig
-from ..config import LLMProvider, LLMRoute, ProviderConfig, RouteMatch
+from ..config import LLMPolicy, LLMProvider, LLMRoute, ProviderConfig, RouteMatch
 from ..config import RouteRule as RuleConfig
 from ..exceptions import Problem
 from .matches import string_test, subjects
@@ -51,18 +51,19 @@ class _Reach:
 
 
 def advise(manifest: Manifest) -> tuple[Problem, ...]:
-    """Warn of unreachable rules, routes that do not cover all requests, and literal keys."""
-    return tuple(
-        problem
-        for resource in manifest.resources
-        for problem in (
-            _route_advice(resource, resource.model)
-            if isinstance(resource.model, LLMRoute)
-            else _provider_advice(resource, resource.model)
-            if isinstance(resource.model, LLMProvider)
-            else ()
-        )
-    )
+    """Warn of unreachable rules, routes that do not cover all requests, literal keys, and caches
+    that everybody shares."""
+    return tuple(problem for each in manifest.resources for problem in _advice(each, each.model))
+
+
+def _advice(resource: Resource, model: object) -> Iterator[Problem]:
+    if isinstance(model, LLMRoute):
+        yield from _route_advice(resource, model)
+    elif isinstance(model, LLMProvider):
+        yield from _provider_advice(resource, model)
+    elif isinstance(model, LLMPolicy) and model.spec.cache and not model.spec.cache.vary:
+        message = "is empty: all who may use the mesh share cached responses"
+        yield resource.problem(("spec", "cache", "vary"), message, _WARNING)
 
 
 def _implies(special: StringTest, general: StringTest) -> bool:

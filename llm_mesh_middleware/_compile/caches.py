@@ -11,8 +11,9 @@ from .._core.limiting.item import Part
 from .._core.policy.cache import CachePolicy
 from .._core.routing.matching import Match
 from ..config import CacheItem
+from .matches import Workload
 
-__all__ = ["compile_cache"]
+__all__ = ["compile_cache", "unscoped"]
 
 _HOUR_S = 3600.0
 _MAX_ENTRY_BYTES = 2**20
@@ -40,11 +41,22 @@ def compile_cache(
         guards=key_of(guard.digest for guard in guards).encode(),
         vary=tuple(map(_part, item.vary)),
         ttl_s=item.ttl or _HOUR_S,
+        stale_s=item.stale_if_error or 0.0,
         when=tuple(when),
         ignore=frozenset(item.ignore),
         keeps_tool_calls=item.tool_calls,
         max_temperature=item.max_temperature,
         max_entry_bytes=item.max_entry_bytes or _MAX_ENTRY_BYTES,
+    )
+
+
+def unscoped(item: CacheItem, workload: Workload) -> str | None:
+    """Say why a cache has no scope: what separates requests by default is not there."""
+    if not workload.is_open or "vary" in item.model_fields_set:
+        return None
+    return (
+        "needs `vary`: everyone may use this mesh without a key (LLM_MESH_ACCESS=open), so no"
+        " request has a consumer; write `vary: []` for everybody to share, or name an attribute"
     )
 
 

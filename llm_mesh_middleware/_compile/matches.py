@@ -16,11 +16,15 @@ __all__ = ["Workload", "compile_match", "in_gateways", "string_test", "subjects"
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """This process as a workload: its labels, namespace and gateway names."""
+    """This process as a workload: its labels, namespace and gateway names.
+
+    `is_open` says that everyone may use it without a key, so that no request has a consumer.
+    """
 
     labels: Mapping[str, str]
     namespace: str = "default"
     gateways: frozenset[str] = frozenset(("mesh",))
+    is_open: bool = False
 
     def lacks(self, wanted: Mapping[str, str]) -> str | None:
         """Return the first wanted label that this workload does not have, as `key=value`."""

@@ -44,7 +44,7 @@ from ..config import (
     TargetRef,
 )
 from ..exceptions import Problem
-from .caches import compile_cache
+from .caches import compile_cache, unscoped
 from .guarding.guards import compile_guard
 from .guarding.inspectors import Inspectors
 from .limiting.budgets import compile_budget, uncounted
@@ -195,6 +195,8 @@ class Policies:
         ]
         targets = policy.spec.target_refs
         cache = policy.spec.cache
+        if cache is not None and (message := unscoped(cache, self._workload)) is not None:
+            self.problems.append(resource.problem(("spec", "cache"), message))
         cache_when = tuple(
             self._match(resource, match, ("spec", "cache", "when", index))
             for index, match in enumerate(cache.when if cache is not None else ())

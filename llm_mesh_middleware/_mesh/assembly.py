@@ -17,6 +17,7 @@ from importlib.metadata import version
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from .._core.caching.entry import CacheStore
 from .._core.flow.exchange import ExchangePolicy
 from .._core.flow.observer import Observer
 from .._core.flow.state import MeshState
@@ -27,8 +28,7 @@ from .._core.provider.health import ProviderStatus
 from .._core.routing.table import RoutingTable
 from .._core.values.endpoint import TLSFiles
 from .._engine.http.clients import UpstreamClients
-from .._engine.ports.memory_cache import MemoryCache
-from .._engine.ports.opening import ClosableStore, SharedStore, open_store
+from .._engine.ports.opening import ClosableStore, SharedStore, open_cache, open_store
 from .._engine.tls import TLSContexts
 from .._telemetry.guard import GuardedObserver
 from .._telemetry.telemetry import Telemetry
@@ -77,7 +77,7 @@ class Assembly:
         self._contexts = TLSContexts(settings.ca_file)
         self._own_store = _open_store(settings) if store is None else None
         self._store = self._own_store if store is None else store
-        self._cache = MemoryCache()
+        self._cache = _open_cache(settings)
         self._state = self._make_state()
         self._clients = UpstreamClients(
             self._contexts,
@@ -113,16 +113,18 @@ class Assembly:
     def close(self) -> None:
         """Close the connections of threads, and the source if the mesh made it."""
         self.serving.close()
-        if isinstance(self._own_store, ClosableStore):
-            self._own_store.close()
+        for store in (self._own_store, self._cache):
+            if isinstance(store, ClosableStore):
+                store.close()
         if isinstance(self._own_source, ClosableSource):
             self._own_source.close()
 
     async def aclose(self) -> None:
         """Close what belongs to the running event loop."""
         await self.serving.aclose()
-        if isinstance(self._own_store, ClosableStore):
-            await self._own_store.aclose()
+        for store in (self._own_store, self._cache):
+            if isinstance(store, ClosableStore):
+                await store.aclose()
 
     def begin_process(self) -> None:
         """Reset per-process state in a forked child."""
@@ -210,6 +212,11 @@ def _open_store(settings: MeshSettings) -> Store:
 def _is_away(store: Store | None) -> Callable[[], bool] | None:
     """Return what tells whether a store is away; None for one that cannot be."""
     return (lambda: store.is_away) if isinstance(store, SharedStore) else None
+
+
+def _open_cache(settings: MeshSettings) -> CacheStore:
+    url = (settings.cache_store or settings.store).get_secret_value()
+    return open_cache(url, timeout_s=settings.store_timeout, prefix=settings.store_prefix)
 
 
 def _access(settings: MeshSettings) -> AccessPolicy:

@@ -284,7 +284,8 @@ def compile_loaded(
 
 def workload_of(settings: MeshSettings) -> Workload:
     """Return what this process is to manifests."""
-    return Workload(settings.labels, settings.namespace, frozenset(settings.gateways))
+    is_open = settings.access == "open" and not settings.client_keys
+    return Workload(settings.labels, settings.namespace, frozenset(settings.gateways), is_open)
 
 
 def _fingerprint(source: ConfigSource) -> Hashable:

@@ -6,7 +6,9 @@ from textwrap import indent
 
 import pytest
 
-from llm_mesh_middleware._compile import Compiled
+from llm_mesh_middleware import LLMPolicy
+from llm_mesh_middleware._compile import Compiled, Workload, advise, compile_manifest
+from llm_mesh_middleware._core.routing.timeouts import Timeouts
 from tests.config.documents import only_problem, parse
 from tests.core.tables import compiled, provider, route
 
@@ -184,3 +186,41 @@ def test_a_faulty_target_is_blamed_itself() -> None:
     text = policy("targetRefs: [{kind: LLMRoute, name: chat}]\nlimits: [{name: a, requests: 1}]")
     problems = compiled(provider(), broken, text).problems
     assert {problem.field.split(".")[1] for problem in problems} == {"rules[0]"}
+
+
+@pytest.mark.parametrize("cache", ["cache: {}", "cache: {ttl: 1m}"])
+def test_a_cache_of_a_mesh_that_is_open_to_everyone_needs_a_scope(cache: str) -> None:
+    manifest = parse("---\n".join((provider(), policy(cache))))
+
+    (problem,) = compile_manifest(
+        manifest, Workload({}, is_open=True), endpoints={}, timeouts=Timeouts(), environ={}
+    ).problems
+    assert (problem.severity, problem.field) == ("error", "spec.cache")
+    assert "needs `vary`" in problem.message
+
+    stated = parse("---\n".join((provider(), policy("cache: {vary: []}"))))
+    for known, is_open in ((manifest, False), (stated, True)):
+        workload = Workload({}, is_open=is_open)
+        told = compile_manifest(
+            known, workload, endpoints={}, timeouts=Timeouts(), environ={}
+        ).problems
+        assert told == ()
+
+
+def test_a_cache_that_everybody_shares_is_told() -> None:
+    (problem,) = advise(parse(policy("cache: {vary: []}")))
+    assert (problem.severity, problem.field) == ("warning", "spec.cache.vary")
+    assert advise(parse(policy("cache: {vary: [model]}"))) == ()
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("1d", 86400.0), ("90m", 5400.0), ("5", 5.0)])
+def test_a_response_may_be_kept_for_days(text: str, seconds: float) -> None:
+    (resource,) = parse(policy(f"cache: {{ttl: {text}}}")).resources
+    assert isinstance(resource.model, LLMPolicy)
+    assert resource.model.spec.cache is not None
+    assert resource.model.spec.cache.ttl == seconds
+
+
+@pytest.mark.parametrize("text", ["0d", "1.5d", "1d12h", "d"])
+def test_other_days_are_refused(text: str) -> None:
+    assert only_problem(parse(policy(f"cache: {{ttl: {text}}}"))).field == "spec.cache.ttl"

@@ -49,6 +49,7 @@ DEFAULTS: dict[str, object] = {
     "metrics": True,
     "asm_metrics": True,
     "chunk_metrics": False,
+    "cache_store": None,
     "store": SecretStr("memory:"),
     "store_timeout": 0.05,
     "store_prefix": "llm-mesh",

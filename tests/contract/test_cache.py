@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -307,3 +308,43 @@ def test_a_call_ends_with_the_last_who_waits_for_it(world: World) -> None:
 
     assert world.primary.requests[0].wait_disconnected(5)
     gate.open()
+
+
+@pytest.mark.parametrize("failure", [Answer(503, body=error_body("down")), Cut()])
+def test_an_old_response_is_better_than_none(world: World, failure: Any) -> None:
+    world.primary.always(WHOLE)
+    world.start(
+        rule("only", retry={"attempts": 1}),
+        policies=[policy({"ttl": "1ms", "staleIfError": "1h"})],
+    )
+    world.ask(ASKED)
+    time.sleep(0.002)
+    world.primary.always(failure)
+
+    old = world.ask(STREAMED)
+    assert (old.status, streamed(old.body)) == (200, "A net.")
+    assert old.headers["x-llm-mesh-cache"] == "stale"
+    assert world.ask(ASKED, headers=[("cache-control", "max-age=0")]).status >= 500
+    assert world.ask(ASKED, headers=[("cache-control", "only-if-cached")]).code == "cache_miss"
+
+    world.primary.always(WHOLE)
+    assert world.ask(ASKED).headers["x-llm-mesh-cache"] == "miss"
+
+
+def test_an_old_response_is_for_failures_of_providers_only(world: World) -> None:
+    world.primary.always(WHOLE)
+    world.start(policies=[policy({"ttl": "1ms", "staleIfError": "1h"})])
+    world.ask(ASKED)
+    time.sleep(0.002)
+    world.primary.always(Answer(400, body=error_body("bad")))
+
+    assert world.ask(ASKED).status == 400
+
+
+def test_what_a_fallback_says_is_not_kept(world: World) -> None:
+    world.primary.always(Answer(503, body=error_body("down")))
+    world.fallback.always(WHOLE)
+    world.start(rule("only", PRIMARY, FALLBACK), policies=[policy()])
+
+    assert results(world, ASKED, ASKED) == ["miss", "miss"]
+    assert len(world.fallback.requests) == 2

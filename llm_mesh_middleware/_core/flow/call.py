@@ -55,7 +55,7 @@ class Account(Observation):
     """An observation that passes on everything, and settles accounts when the exchange ends.
 
     `charges` are what providers have counted so far. `own_fields` are the header fields that limits
-    have added to the reply.
+    have added to the reply. `is_fallback` says that the reply is not of the preferred provider.
     """
 
     counts_all = True
@@ -66,6 +66,8 @@ class Account(Observation):
         self.wants_chunks = observation.wants_chunks
         self._at_end: list[Callable[[Ending], None]] = []
         self._waiting = 0
+        self._fallbacks: set[int] = set()
+        self.is_fallback = False
         self._is_stream: bool | None = None
         self._summary: AnswerSummary | None = None
         self._called: dict[int, tuple[str, str | None]] = {}
@@ -116,6 +118,8 @@ class Account(Observation):
     def sending(self, request: UpstreamRequest) -> UpstreamRequest | None:
         """Note that a provider begins to work."""
         self._waiting += 1
+        if request.endpoint.provider_host != request.preferred_host:
+            self._fallbacks.add(request.attempt)
         self._called[request.attempt] = request.provider, request.model
         self._shown = request.attempt
         return self._observation.sending(request)
@@ -128,7 +132,7 @@ class Account(Observation):
 
     def replying(self, *, attempt: int, is_stream: bool) -> None:
         """Note that the client gets a response."""
-        self._is_stream = is_stream
+        self._is_stream, self.is_fallback = is_stream, attempt in self._fallbacks
         self._shown = attempt
         self._observation.replying(attempt=attempt, is_stream=is_stream)
 

@@ -1,14 +1,18 @@
-"""The store that a URL names."""
+"""The stores that URLs name: of limits, and of cached responses."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
+from ..._core.caching.entry import CacheStore
 from ..._core.limiting.claims import Store
 from ...exceptions import ConfigError, Problem
 from .memory import MemoryStore
+from .memory_cache import MemoryCache
 
-__all__ = ["ClosableStore", "SharedStore", "open_store"]
+__all__ = ["ClosableStore", "SharedStore", "open_cache", "open_store"]
 
 
 @runtime_checkable
@@ -32,18 +36,33 @@ class SharedStore(Protocol):
 
 
 def open_store(url: str, *, timeout_s: float, prefix: str) -> Store:
-    """Return the store; nothing is connected to yet.
+    """Return the store of limits; nothing is connected to yet.
 
     Raises:
         ConfigError: the library for it is not installed.
     """
     if url == "memory:":
         return MemoryStore()
-    try:
+    with _needing_redis("LLM_MESH_STORE"):
         from .redis_store import RedisStore  # 0.2 s, and only those who use it need it
+    return RedisStore(url, timeout_s=timeout_s, prefix=prefix)
+
+
+def open_cache(url: str, *, timeout_s: float, prefix: str) -> CacheStore:
+    """Return the store of cached responses, as `open_store`."""
+    if url == "memory:":
+        return MemoryCache()
+    with _needing_redis("LLM_MESH_CACHE_STORE"):
+        from .redis_store import RedisCache
+    return RedisCache(url, timeout_s=timeout_s, prefix=prefix)
+
+
+@contextmanager
+def _needing_redis(setting: str) -> Iterator[None]:
+    try:
+        yield
     except ModuleNotFoundError as exc:
         if (exc.name or "").partition(".")[0] != "redis":
             raise
         message = "redis is missing: install llm-mesh-middleware[redis]"
-        raise ConfigError([Problem("LLM_MESH_STORE", 0, 0, "", message)]) from None
-    return RedisStore(url, timeout_s=timeout_s, prefix=prefix)
+        raise ConfigError([Problem(setting, 0, 0, "", message)]) from None

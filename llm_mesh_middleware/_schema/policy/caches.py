@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from ..base import Count, ListOf, Wire
 from ..route import RouteMatch
-from ..spelling.duration import Duration
+from ..spelling.duration import LongDuration
 from ..values import check_name
 
 __all__ = ["CacheItem"]
@@ -37,8 +37,12 @@ _Part = Annotated[
 class CacheItem(Wire):
     """Which responses are kept, for how long, and who shares them."""
 
-    ttl: Duration | None = Field(
+    ttl: LongDuration | None = Field(
         default=None, description="For how long a response is kept. Default: 1h."
+    )
+    stale_if_error: LongDuration | None = Field(
+        default=None,
+        description="For how long after ttl a response is used if the providers fail. Default: 0s.",
     )
     vary: ListOf[_Part] = Field(
         default=("consumer",),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-__all__ = ["Duration", "read_duration"]
+__all__ = ["Duration", "LongDuration", "read_duration"]
 
 # The units of Istio's durations (protobuf JSON, Go's time.ParseDuration) that make sense here.
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
@@ -39,6 +39,32 @@ Duration = Annotated[
             "anyOf": [
                 {"type": "number", "exclusiveMinimum": 0},
                 {"type": "string", "pattern": f"^(?:{_PART})+$"},
+            ]
+        }
+    ),
+]
+
+# Days are for what is kept; Gateway API's durations, which time-outs have, know none.
+_DAYS = re.compile(r"[0-9]+d")
+
+
+def _read_long(value: object) -> object:
+    if isinstance(value, str) and _DAYS.fullmatch(value):
+        value = 86400 * int(value[:-1])
+    try:
+        return read_duration(value)
+    except ValueError as error:
+        raise ValueError(str(error).replace("30s, 1m30s", "30s, 1m30s, 7d")) from None
+
+
+LongDuration = Annotated[
+    float,
+    BeforeValidator(_read_long),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0},
+                {"type": "string", "pattern": f"^(?:[0-9]+d|(?:{_PART})+)$"},
             ]
         }
     ),

@@ -4,6 +4,7 @@ request  ── kept ───────────────────�
          ── the same is under way ── waits ─> reply                           hit
          │                              └───> its call failed: one of those who wait calls
          └─ attempts ── complete ───────────> kept, for those who wait too    miss
+                └────── all failed ─────────> reply, if an old one is kept    stale
 
 The first of equal requests looks up for all, so that none of them misses an entry that is kept
 between its own look-up and its call.
@@ -17,7 +18,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from ....exceptions import CacheMiss
+from ....exceptions import CacheMiss, UpstreamError
 from ...caching.control import Control
 from ...caching.entry import Entry, Found, Lookup, Save, pack, unpack
 from ...caching.flights import Flight
@@ -31,24 +32,32 @@ from .told import told, whole_reply
 
 __all__ = ["Asking", "Keeping"]
 
+# Statuses of a provider that fails or refuses for reasons of its own (RFC 5861 4, and 429).
+_FAILED = frozenset((429, 500, 502, 503, 504, 529))
+
 # After so long, those who wait no longer wait for a call whose own client reads too slowly.
 _PATIENCE_S = 30.0
 
 
 class Keeping(msgspec.Struct, frozen=True):
-    """What a policy says of the responses that are kept."""
+    """What a policy says of the responses that are kept.
+
+    `stale_s` is how long after `ttl_s` one may still be used if the providers fail.
+    """
 
     policy: str
     ttl_s: float
+    stale_s: float
     tool_calls: bool
     max_bytes: int
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """An entry and its age."""
+    """An entry and its age; a stale one is for when the providers fail."""
 
     entry: Entry
     age_s: float = 0.0
+    is_stale: bool = False
 
 
 class Asking:
@@ -61,8 +70,10 @@ class Asking:
         proceed: Callable[[Call], Flow],
         key: str,
         operation: ServedOperation,
+        control: Control,
     ) -> None:
-        """As the layer's call; `key` and `operation` are those of the request."""
+        """As the layer's call; the last three are those of the request."""
+        self._control = control
         self._keeping = keeping
         self._call = call
         self._proceed = proceed
@@ -78,37 +89,38 @@ class Asking:
             raise RuntimeError("a cache needs a store")
         self._store = call.cache
 
-    def run(self, control: Control) -> Flow:
+    def run(self) -> Flow:
         """Return a reply from the cache, or the one of a call.
 
         Raises:
             CacheMiss: the client wants nothing but a cached response, and there is none.
         """
+        control = self._control
         if control.is_only_cached:
             kept = (yield from self._look_up()) if control.may_read else None
-            if kept is None or not control.accepts(kept.age_s):
+            if kept is None or kept.is_stale or not control.accepts(kept.age_s):
                 raise CacheMiss("there is no cached response to this request")
             return self._hit(kept)
         if not control.may_store:
             return told((yield from self._proceed(self._call)), "bypass")
         if not control.may_read:
             return (yield from self._miss(None))
-        return (yield from self._shared(control))
+        return (yield from self._shared())
 
-    def _shared(self, control: Control) -> Flow:
+    def _shared(self) -> Flow:
         """Look up and call once for all equal requests."""
         call = self._call
         while True:
             flight, is_first = call.flights.board(self._key)
             if is_first:
-                return (yield from self._lead(flight, control))
+                return (yield from self._lead(flight))
             try:
                 yield from self._wait(flight)
             finally:
                 flight.leave()
             kept = flight.outcome
             if isinstance(kept, _Kept):
-                if control.accepts(kept.age_s):
+                if self._control.accepts(kept.age_s):
                     return self._hit(kept)
                 return (yield from self._miss(None))
             if not flight.is_worth_another:
@@ -130,27 +142,27 @@ class Asking:
             if flight.is_held:
                 self._land(flight, None, is_worth_another=True)
 
-    def _lead(self, flight: Flight, control: Control) -> Flow:
+    def _lead(self, flight: Flight) -> Flow:
         """Look up, or else make the call, for those who wait too."""
         try:
             kept = yield from self._look_up()
         except BaseException:
             self._land(flight, None, is_worth_another=True)
             raise
-        if kept is None:
-            return (yield from self._miss(flight))
+        if kept is None or kept.is_stale:
+            return (yield from self._miss(flight, kept))
         self._land(flight, kept, is_worth_another=False)
-        if control.accepts(kept.age_s):
+        if self._control.accepts(kept.age_s):
             return self._hit(kept)
         return (yield from self._miss(None))
 
     def _look_up(self) -> Generator[Step, StepResult, _Kept | None]:
-        """Return an entry that is good enough; a store that fails has none."""
-        found = yield Ask(self._store, Lookup(self._key))
-        if not isinstance(found, Found) or found.age_s > self._keeping.ttl_s:
+        """Return what is kept, if the policy still says so; a store that fails has nothing."""
+        keeping, found = self._keeping, (yield Ask(self._store, Lookup(self._key)))
+        if not isinstance(found, Found) or found.age_s > keeping.ttl_s + keeping.stale_s:
             return None
         entry = unpack(found.data)
-        return None if entry is None else _Kept(entry, found.age_s)
+        return None if entry is None else _Kept(entry, found.age_s, found.age_s > keeping.ttl_s)
 
     def _hit(self, kept: _Kept) -> Reply:
         """Return a kept response in the form that is asked for; it costs nothing."""
@@ -158,19 +170,29 @@ class Asking:
         body = entry.body
         if self._is_stream and not entry.is_stream:
             body = self._answers.split(body, include_usage=self._wants_usage)
-        self._tell("hit")
+        result = "stale" if kept.is_stale else "hit"
+        self._tell(result)
         self._call.account.ended(200, None, None)
-        return whole_reply(body, is_stream=self._is_stream, age_s=kept.age_s)
+        return whole_reply(body, result, is_stream=self._is_stream, age_s=kept.age_s)
 
-    def _miss(self, flight: Flight | None) -> Flow:
-        """Make the call, and keep its response if it is worth that."""
+    def _miss(self, flight: Flight | None, stale: _Kept | None = None) -> Flow:
+        """Make the call, and keep its response if it is worth that; `stale` is better than none."""
+        if stale is not None and not self._control.accepts(stale.age_s):
+            stale = None
         call = self._call
         self._tell("miss")
         call.account.at_end(self._note)
         try:
             if flight is not None:
                 yield Outlive(flight)
-            reply = yield from self._proceed(call)
+            try:
+                reply = yield from self._proceed(call)
+            except UpstreamError:
+                if stale is None:
+                    raise
+                return self._without_providers(flight, stale)
+            if stale is not None and reply.status in _FAILED:
+                return self._without_providers(flight, stale)
             if not isinstance(reply.body, bytes):
                 return told(replace(reply, body=self._body(reply, reply.body, flight)), "miss")
             entry = self._entry(reply, reply.body)
@@ -181,6 +203,10 @@ class Asking:
             raise
         self._land(flight, entry, is_worth_another=reply.status >= 400)
         return told(reply, "miss")
+
+    def _without_providers(self, flight: Flight | None, stale: _Kept) -> Reply:
+        self._land(flight, stale, is_worth_another=False)
+        return self._hit(stale)
 
     def _body(self, reply: Reply, body: Body, flight: Flight | None) -> Body:
         """Pass on a stream, and keep it when it has come to its end."""
@@ -221,8 +247,13 @@ class Asking:
             self._land(flight, entry, is_worth_another=not is_whole or kept is None)
 
     def _entry(self, reply: Reply, body: bytes) -> Entry | None:
-        """Return what may be kept of a response: a whole one that has succeeded."""
-        if reply.status != 200 or len(body) > 4 * self._keeping.max_bytes:
+        """Return what may be kept of a response: a whole one that has succeeded.
+
+        That of a fallback is not: it would stand in for the preferred provider when that is back.
+        """
+        if reply.status != 200 or self._call.account.is_fallback:
+            return None
+        if len(body) > 4 * self._keeping.max_bytes:
             return None
         is_events = dict(reply.headers).get(b"content-type", b"").startswith(b"text/event-stream")
         whole: bytes | None = body
@@ -240,7 +271,8 @@ class Asking:
         return Entry(body, is_stream=is_events and not self._has_two_forms)
 
     def _save(self, entry: Entry) -> Generator[Step, StepResult, None]:
-        yield Ask(self._store, Save(self._key, pack(entry), self._keeping.ttl_s))
+        keeping = self._keeping
+        yield Ask(self._store, Save(self._key, pack(entry), keeping.ttl_s + keeping.stale_s))
 
     def _land(
         self, flight: Flight | None, entry: Entry | _Kept | None, *, is_worth_another: bool

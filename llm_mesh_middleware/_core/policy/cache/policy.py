@@ -50,6 +50,7 @@ class CachePolicy:
     keeps_tool_calls: bool = False
     max_temperature: float | None = None
     max_entry_bytes: int = 2**20
+    stale_s: float = 0.0
 
     def __call__(self, call: Call, proceed: Callable[[Call], Flow]) -> Flow:
         """Serve a call from the cache if that is possible.
@@ -64,8 +65,10 @@ class CachePolicy:
                 raise CacheMiss("there is no cached response to this request")
             return told((yield from proceed(call)), "bypass")
         key, operation = made
-        keeping = Keeping(self.policy, self.ttl_s, self.keeps_tool_calls, self.max_entry_bytes)
-        return (yield from Asking(keeping, call, proceed, key, operation).run(control))
+        keeping = Keeping(
+            self.policy, self.ttl_s, self.stale_s, self.keeps_tool_calls, self.max_entry_bytes
+        )
+        return (yield from Asking(keeping, call, proceed, key, operation, control).run())
 
     def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
         """Yield what the cache has to do with a request."""

@@ -22,7 +22,7 @@ def told(reply: Reply, result: str) -> Reply:
     return replace(reply, headers=headers)
 
 
-def whole_reply(body: bytes, *, is_stream: bool, age_s: float) -> Reply:
+def whole_reply(body: bytes, result: str, *, is_stream: bool, age_s: float) -> Reply:
     """Return the reply that a kept response makes."""
     kind = b"text/event-stream" if is_stream else b"application/json"
     headers = [
@@ -31,4 +31,4 @@ def whole_reply(body: bytes, *, is_stream: bool, age_s: float) -> Reply:
         NOSNIFF,
         (b"age", b"%d" % max(0, int(age_s))),
     ]
-    return told(Reply(200, headers, body), "hit")
+    return told(Reply(200, headers, body), result)

@@ -1,7 +1,8 @@
-"""Limits in Redis or Valkey, shared by processes and machines."""
+"""Limits and cached responses in Redis or Valkey, shared by processes and machines."""
 
 from __future__ import annotations
 
+from .cache import RedisCache
 from .store import RedisStore
 
-__all__ = ["RedisStore"]
+__all__ = ["RedisCache", "RedisStore"]

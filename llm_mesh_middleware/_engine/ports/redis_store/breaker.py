@@ -22,9 +22,10 @@ WINDOW_S = 1.0
 class Breaker:
     """Of one process; both ways to the store share it."""
 
-    def __init__(self, returned: Callable[[], None]) -> None:
-        """`returned` is called when the store is back."""
+    def __init__(self, returned: Callable[[], None], name: str) -> None:
+        """`returned` is called when the store is back; `name` is for the log."""
         self._returned = returned
+        self._name = name
         self._lock = threading.Lock()
         self._is_open = False
         self._next_at = 0.0
@@ -51,7 +52,7 @@ class Breaker:
             with self._lock:
                 was_open, self._is_open = self._is_open, False
             if was_open:
-                logger.info("the store of limits is back")
+                logger.info("%s is back", self._name)
                 self._returned()
 
     def failed(self, error: BaseException) -> None:
@@ -60,4 +61,4 @@ class Breaker:
             was_open, self._is_open = self._is_open, True
             self._next_at = monotonic() + WINDOW_S
         if not was_open:
-            logger.warning("the store of limits cannot be used: %s", type(error).__name__)
+            logger.warning("%s cannot be used: %s", self._name, type(error).__name__)

@@ -13,17 +13,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import count
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 from weakref import WeakKeyDictionary
 
-import redis
-import redis.asyncio
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
-from redis.retry import Retry
+from redis.exceptions import NoScriptError
 
 from ...._core.limiting.claims import (
     BucketChange,
@@ -41,6 +36,7 @@ from ...._process.forks import follow_forks
 from ....exceptions import PolicyUnavailable
 from ..memory import MemoryStore
 from .breaker import WINDOW_S, Breaker
+from .connecting import FAILURES, Address
 from .outbox import Outbox
 from .pipeline import Pipeline
 from .scripts import RESERVE, SETTLE, Script, read_reserved, reserve_call, settle_call
@@ -48,7 +44,6 @@ from .scripts import RESERVE, SETTLE, Script, read_reserved, reserve_call, settl
 __all__ = ["RedisStore"]
 
 _AWAY = "the store of limits cannot be reached"
-_FAILURES = (RedisError, OSError, TimeoutError)
 
 
 class RedisStore:
@@ -62,10 +57,8 @@ class RedisStore:
             timeout_s: the longest that a request waits for the store.
             prefix: begins every key.
         """
-        parts = urlsplit(url)
-        scheme, _, rest = parts.scheme.partition("+")
-        self._is_cluster = rest == "cluster"
-        self._url = urlunsplit(parts._replace(scheme=scheme)) if rest else url
+        self._address = Address.of(url, timeout_s)
+        self._is_cluster = self._address.is_cluster
         self._timeout_s = timeout_s
         self._prefix = prefix
         self._begin_process()
@@ -86,7 +79,7 @@ class RedisStore:
             else:
                 answer = self._evaluate(RESERVE, reserve_call(request.claims, self._prefix, slot))
                 reserved = read_reserved(answer, request, slot)
-        except _FAILURES as error:
+        except FAILURES as error:
             self._breaker.failed(error)
             self._give_up(request, slot)
             raise PolicyUnavailable(_AWAY) from None
@@ -103,7 +96,7 @@ class RedisStore:
         loop = asyncio.get_running_loop()
         pipeline = self._pipelines.get(loop)
         if pipeline is None:
-            client = redis.asyncio.Redis.from_url(self._url, **_options(self._timeout_s, _ARetry))
+            client = self._address.async_client()
             pipeline = self._pipelines[loop] = Pipeline(
                 client, self._breaker, self._timeout_s, self._undo
             )
@@ -147,24 +140,21 @@ class RedisStore:
 
     def _begin_process(self) -> None:
         """Begin anew in a forked child: the connections are the parent's."""
-        options = _options(self._timeout_s, Retry)
-        made: Any = redis.RedisCluster if self._is_cluster else redis.Redis
         self._client_lock = threading.Lock()
-        self._make_client: Callable[[], Any] = lambda: made.from_url(self._url, **options)
         self._made_client: Any = None
         self._pipelines: WeakKeyDictionary[asyncio.AbstractEventLoop, Pipeline]
         self._pipelines = WeakKeyDictionary()
         self._process, self._numbers = secrets.token_hex(6), count(1)
         self._local, self._local_lock, self._is_local = MemoryStore(), threading.Lock(), False
         self._outbox = Outbox(self._send, self._slot, WINDOW_S)
-        self._breaker = Breaker(self._move_local)
+        self._breaker = Breaker(self._move_local, "the store of limits")
 
     @property
     def _client(self) -> Any:
         """The client of threads; one of a cluster connects when it is made."""
         with self._client_lock:
             if self._made_client is None:
-                self._made_client = self._make_client()
+                self._made_client = self._address.client()
             return self._made_client
 
     def _slot(self) -> str:
@@ -264,22 +254,8 @@ class RedisStore:
             parts = [[change] for change in changes] if self._is_cluster else [changes]
             for index, part in enumerate(parts):
                 self._evaluate(SETTLE, settle_call(part, self._prefix, f"{name}-{index}"))
-        except _FAILURES as error:
+        except FAILURES as error:
             self._breaker.failed(error)
             return False
         self._breaker.succeeded()
         return True
-
-
-_ARetry = redis.asyncio.retry.Retry
-
-
-def _options(timeout_s: float, retry: Any) -> dict[str, Any]:
-    """Return options of a client that never waits longer, and never tries twice."""
-    return {
-        "socket_timeout": timeout_s,
-        "socket_connect_timeout": timeout_s,
-        "retry": retry(NoBackoff(), 0),
-        "health_check_interval": 0,
-        "decode_responses": False,
-    }
