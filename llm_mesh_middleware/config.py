@@ -38,6 +38,7 @@ from ._schema.keys import (
     AmbientCredentials,
     APIKeySource,
     AWSCredentials,
+    EntraConfig,
     GoogleCredentials,
     SecretKeyRef,
 )
@@ -96,6 +97,7 @@ __all__ = [
     "BudgetOverride",
     "GeminiConfig",
     "Mirror",
+    "EntraConfig",
     "GoogleCredentials",
     "Document",
     "InferenceModel",

@@ -10,11 +10,13 @@ from urllib.parse import urlsplit
 import msgspec
 
 from .._ambient import aws, google
+from .._auth.entra import AUTHORITY, Application, token_path
 from .._auth.google import ServiceAccount
 from .._auth.oauth import FetchedToken
 from .._auth.renewed import Fetching, Renewed
 from .._auth.sigv4 import AccessKey, AccessKeySource, SigV4, StaticAccessKey
 from .._auth.static_key import bearer_token
+from .._auth.token_endpoint import TokenEndpoint
 from .._core.provider.credential import Credential
 from .._core.provider.secrets import Secrets
 from .._core.values.endpoint import Endpoint
@@ -22,7 +24,9 @@ from .._schema.dialects import DialectConfig
 from ..config import (
     AnthropicConfig,
     AWSCredentials,
+    AzureOpenAIConfig,
     BedrockConfig,
+    EntraConfig,
     GeminiConfig,
     GoogleCredentials,
     VertexConfig,
@@ -68,6 +72,8 @@ def admit(config: DialectConfig, path: _Path, keys: KeyReader, owner: str) -> Ad
         admission = _vertex(config.vertex, (*path, "vertex"), keys, owner)
         if admission is not None:
             return admission
+    if isinstance(config, AzureOpenAIConfig) and config.entra is not None:
+        return _entra(config.entra, (*path, "entra"), keys, owner)
     key = keys.read(config, "api_key", path)
     return None if key is None else Admission(key, secrets=(key,))
 
@@ -100,16 +106,41 @@ def _signer(source: AccessKeySource) -> Callable[[DialectConfig, Secrets], Crede
 def _vertex(vertex: VertexConfig, path: _Path, keys: KeyReader, owner: str) -> Admission | None:
     token = keys.read(vertex, "access_token", path)
     if token is not None:
-        credential = bearer_token(token)
-        return Admission(credential=lambda config, secrets: credential, secrets=(token,))
+        return _token(token)
     source = vertex.credentials_from
     if source is None:
         return None
     fetch = _google(source, (*path, "credentialsFrom"), keys, owner)
-    if fetch is None:
+    return None if fetch is None else _renewed(fetch)
+
+
+def _entra(entra: EntraConfig, path: _Path, keys: KeyReader, owner: str) -> Admission | None:
+    token = keys.read(entra, "access_token", path)
+    if token is not None:
+        return _token(token)
+    secret = keys.read(entra, "client_secret", path)
+    if secret is None or entra.client_id is None or entra.tenant_id is None:
         return None
+    issuer = _issuer((entra.authority or AUTHORITY) + token_path(entra.tenant_id), owner)
+    return _renewed(Application(entra.client_id, secret, issuer), secret)
+
+
+def _token(token: str) -> Admission:
+    credential = bearer_token(token)
+    return Admission(credential=lambda config, secrets: credential, secrets=(token,))
+
+
+def _renewed(fetch: Fetching[str], *secrets: str) -> Admission:
     renewed = Renewed(fetch, threading.Lock())
-    return Admission(credential=lambda config, secrets: FetchedToken(renewed, secrets))
+    return Admission(
+        credential=lambda config, known: FetchedToken(renewed, known), secrets=tuple(secrets)
+    )
+
+
+def _issuer(url: str, owner: str) -> TokenEndpoint:
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+    return TokenEndpoint(Endpoint(host, parts.scheme, host, port, host), parts.path or "/", owner)
 
 
 def _google(
@@ -143,17 +174,14 @@ def _service_account(file: str, path: _Path, keys: KeyReader, owner: str) -> Fet
     try:
         account = _read_key_file(text)
         sign = google.rs256(account.private_key.encode())
-        url = urlsplit(account.token_uri)
-        host, port = url.hostname or "", url.port or _PORTS[url.scheme]
+        issuer = _issuer(account.token_uri, owner)
     except (ValueError, KeyError, msgspec.MsgspecError):
         keys.complain(path, f"{file} is not the key file of a service account")
         return None
     return ServiceAccount(
         email=account.client_email,
         key_id=account.private_key_id,
-        endpoint=Endpoint(host, url.scheme, host, port, host),
-        target=url.path or "/",
+        issuer=issuer,
         audience=account.token_uri,
         sign=sign,
-        owner=owner,
     )

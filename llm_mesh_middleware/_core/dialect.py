@@ -263,7 +263,8 @@ class UpstreamOptions(Protocol):
 class Dialect(Protocol):
     """The wire form of one API; a stateless object.
 
-    `key_field` is the header field that carries the provider's key.
+    `key_field` is the header field that carries the provider's key, `keepalive` what shows a client
+    that waits for a stream that it is still served.
     """
 
     @property
@@ -277,6 +278,10 @@ class Dialect(Protocol):
     @property
     def answers(self) -> Answers:
         """What knows which responses may be repeated."""
+
+    @property
+    def keepalive(self) -> bytes:
+        """A sign of life between events."""
 
     @property
     def key_field(self) -> bytes:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 
 from .._core.conversation.fault import ProviderFault
 from .._core.dialect import Whole
+from .._core.http.sse import COMMENT
 from .._core.values.headers import Headers
 from .._core.values.operations import Operation
 from .translation.faults import fault_of
@@ -15,6 +16,8 @@ __all__ = ["ToldInBody"]
 
 class ToldInBody(ABC):
     """A dialect whose requests tell model and form in their body, and whose errors are objects."""
+
+    keepalive = COMMENT
 
     @abstractmethod
     def read_whole(self, body: bytes) -> Whole | None:

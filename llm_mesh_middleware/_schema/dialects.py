@@ -9,7 +9,14 @@ from pydantic import AfterValidator, Field, JsonValue, SecretStr, model_validato
 
 from .._core.http.forwarding import HOP_BY_HOP
 from .base import EXTENSION, Count, ListOf, Name, Wire
-from .keys import AmbientCredentials, APIKeySource, AWSCredentials, GoogleCredentials, SecretText
+from .keys import (
+    AmbientCredentials,
+    APIKeySource,
+    AWSCredentials,
+    EntraConfig,
+    GoogleCredentials,
+    SecretText,
+)
 from .values import check_header_name, check_header_text
 
 __all__ = [
@@ -291,3 +298,13 @@ class AzureOpenAIConfig(DialectConfig):
         description="Version of the API with deployments in its path, such as 2024-10-21. Default:"
         " the v1 API, which needs none.",
     )
+    entra: EntraConfig | None = Field(
+        default=None,
+        description="Admission by Microsoft Entra, instead of an API key. Default: none.",
+    )
+
+    @model_validator(mode="after")
+    def _one_admission(self) -> AzureOpenAIConfig:
+        if self.entra is not None and (self.api_key or self.api_key_from):
+            raise ValueError("must not have both entra and an API key; keep one")
+        return self

@@ -6,13 +6,20 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from .base import FileName, Wire
-from .values import check_name, check_secret_key, check_secret_name, check_variable_name
+from .base import FileName, Name, Wire
+from .values import (
+    check_base_url,
+    check_name,
+    check_secret_key,
+    check_secret_name,
+    check_variable_name,
+)
 
 __all__ = [
     "APIKeySource",
     "AWSCredentials",
     "AmbientCredentials",
+    "EntraConfig",
     "GoogleCredentials",
     "SecretKeyRef",
     "SecretText",
@@ -84,6 +91,48 @@ class GoogleCredentials(Wire):
     def _one_source(self) -> GoogleCredentials:
         if (self.default is None) == (self.file is None):
             raise ValueError("must have exactly one of default and file")
+        return self
+
+
+class EntraConfig(Wire):
+    """Admission by Microsoft Entra: a token, or an application that tokens are fetched for."""
+
+    access_token: SecretText | None = Field(
+        default=None, description="OAuth access token. Default: none."
+    )
+    access_token_from: APIKeySource | None = Field(
+        default=None,
+        description="Where to read an access token that something else renews. Default: nowhere.",
+    )
+    tenant_id: Name | None = Field(
+        default=None, description="Tenant of the application. Default: none."
+    )
+    client_id: Name | None = Field(
+        default=None, description="Client ID of the application. Default: none."
+    )
+    client_secret: SecretText | None = Field(
+        default=None, description="Secret of the application. Default: that of clientSecretFrom."
+    )
+    client_secret_from: APIKeySource | None = Field(
+        default=None, description="Where to read the secret. Default: nowhere."
+    )
+    authority: Annotated[str, AfterValidator(check_base_url)] | None = Field(
+        default=None,
+        description="Base URL of the issuer of tokens. Default: https://login.microsoftonline.com.",
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> EntraConfig:
+        tokens = [self.access_token, self.access_token_from]
+        secrets = [self.client_secret, self.client_secret_from]
+        if sum(one is not None for one in (*tokens, *secrets)) != 1:
+            raise ValueError(
+                "must have exactly one of accessToken, accessTokenFrom, clientSecret and"
+                " clientSecretFrom"
+            )
+        named = (self.tenant_id, self.client_id)
+        if any(secret is not None for secret in secrets) and None in named:
+            raise ValueError("must have tenantId and clientId beside the secret")
         return self
 
 

@@ -80,7 +80,15 @@ spec:
       key: {bedrockConfig: {credentials: {accessKeyId: a, secretAccessKey: b, sessionToken: c}}}
       chain: {bedrockConfig: {credentialsFrom: {default: true}}}
       gemini: {geminiConfig: {model: a}}
-      azure: {azureOpenAIConfig: {deployment: a, apiVersion: b}}
+      azure:
+        azureOpenAIConfig:
+          deployment: a
+          apiVersion: b
+          entra:
+            {tenantId: t, clientId: c, clientSecretFrom: {env: E}, authority: "https://login.example"}
+      azure-too: {azureOpenAIConfig: {entra: {accessToken: a}}}
+      azure-file: {azureOpenAIConfig: {entra: {accessTokenFrom: {env: E}}}}
+      azure-secret: {azureOpenAIConfig: {entra: {tenantId: t, clientId: c, clientSecret: s}}}
 ---
 apiVersion: istio.alibabacloud.com/v1beta1
 kind: LLMRoute

@@ -22,6 +22,7 @@ from tests.streams.conftest import Site, chat
 from tests.streams.serving import PLAIN, STREAMS, WHOLE
 
 COMMENT = b": keep-alive\n\n"
+PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 EVENTS = chat_stream(["Hel", "lo"])
 KEPT = {"sse_keepalive": 0.05}
 ENGINES = ("aiohttp", "httpx")
@@ -51,6 +52,18 @@ def test_comments_come_before_the_first_event_and_between_events(
         second.open()
         body += b"".join(pieces)
     assert body.replace(COMMENT, b"") == b"".join(EVENTS)
+
+
+def test_clients_of_messages_get_pings(site: Site, upstream: FakeUpstream) -> None:
+    gate = Gate()
+    upstream.script(Stream(EVENTS, delay=gate))
+    with Client(site.port(**KEPT)) as client:
+        pieces = begin(client, chat(target="/v1/messages", stream=True, max_tokens=9))
+        assert [next(pieces), next(pieces)] == [PING, PING]
+        gate.open()
+        body = b"".join(pieces)
+    assert b"message_start" in body
+    assert b"message_stop" in body.replace(PING, b"")
 
 
 def test_comments_never_come_inside_an_event(site: Site, upstream: FakeUpstream) -> None:

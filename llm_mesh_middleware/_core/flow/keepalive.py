@@ -1,11 +1,13 @@
-"""Comments that keep a waiting client's connection open (`LLM_MESH_SSE_KEEPALIVE`).
+"""Signs of life that keep a waiting client's connection open (`LLM_MESH_SSE_KEEPALIVE`).
 
 Load balancers close connections after a minute of silence; reasoning models take longer.
 
     flow   ── step takes too long ──> Reply 200 with a stream, although there is no response yet:
-                                      COMMENT, COMMENT, ... then what the flow returns or raises,
+                                      a sign, a sign, ... then what the flow returns or raises,
                                       as events
-    body   ── step takes too long ──> COMMENT, and the step goes on
+    body   ── step takes too long ──> a sign, and the step goes on
+
+A sign is a comment, or the event that the client's dialect has for this.
 """
 
 from __future__ import annotations
@@ -18,9 +20,7 @@ from ..dialect import Dialect
 from ..values.steps import SILENCE, Body, Step, StepResult, Watch
 from .reply import Flow, Reply
 
-__all__ = ["COMMENT", "keep_alive"]
-
-COMMENT = b": keep-alive\n\n"
+__all__ = ["keep_alive"]
 
 _EVENTS = (b"content-type", b"text/event-stream")
 
@@ -29,9 +29,9 @@ Clock = Callable[[], float]
 
 
 def keep_alive(flow: Flow, dialect: Dialect, *, interval_s: float, clock: Clock) -> Flow:
-    """Run `flow`, and send its client a comment whenever it has waited too long.
+    """Run `flow`, and send its client a sign of life whenever it has waited too long.
 
-    The first comment commits to status 200.
+    The first one commits to status 200.
 
     Args:
         flow: the exchange.
@@ -39,7 +39,8 @@ def keep_alive(flow: Flow, dialect: Dialect, *, interval_s: float, clock: Clock)
         interval_s: the longest silence.
         clock: a monotonic clock, in seconds.
     """
-    opening = _watched(flow, interval_s, clock)
+    sign = dialect.keepalive
+    opening = _watched(flow, sign, interval_s, clock)
     advance, value = opening.send, None
     is_ended = False
     try:
@@ -58,7 +59,9 @@ def keep_alive(flow: Flow, dialect: Dialect, *, interval_s: float, clock: Clock)
         reply: Reply = stop.value
     if isinstance(reply.body, bytes):
         return reply
-    return Reply(reply.status, reply.headers, _watched(reply.body, interval_s, clock))
+    return Reply(
+        reply.status, reply.headers, _watched(reply.body, dialect.keepalive, interval_s, clock)
+    )
 
 
 def _opened(
@@ -67,15 +70,15 @@ def _opened(
     interval_s: float,
     clock: Clock,
 ) -> Body:
-    """Yield comments until there is a reply, then the reply as events."""
-    yield COMMENT
+    """Yield signs until there is a reply, then the reply as events."""
+    yield dialect.keepalive
     try:
         reply = yield from opening
     except AnswerableError as error:
         yield dialect.error_event(error)
         return
     if not isinstance(reply.body, bytes):
-        yield from _watched(reply.body, interval_s, clock)
+        yield from _watched(reply.body, dialect.keepalive, interval_s, clock)
     elif _EVENTS in reply.headers:
         yield reply.body
     else:
@@ -83,9 +86,9 @@ def _opened(
 
 
 def _watched(
-    steps: Generator[Any, StepResult, Result], interval_s: float, clock: Clock
+    steps: Generator[Any, StepResult, Result], sign: bytes, interval_s: float, clock: Clock
 ) -> Generator[Step | bytes, StepResult, Result]:
-    """Yield the steps under watch, and a comment for each interval that one takes."""
+    """Yield the steps under watch, and a sign for each interval that one takes."""
     advance, value = steps.send, None
     while True:
         try:
@@ -99,7 +102,7 @@ def _watched(
             else:
                 value = yield Watch(item, clock() + interval_s)
                 while value is SILENCE:
-                    yield COMMENT
+                    yield sign
                     value = yield Watch(None, clock() + interval_s)
             advance = steps.send
         except BaseException as reason:  # for the steps to handle

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 __all__ = [
+    "COMMENT",
     "EventCutter",
     "EventTooLong",
     "before_last_events",
@@ -167,6 +168,10 @@ def before_last_events(data: bytes, count: int) -> bytes:
         if end < 0:
             return b""
     return data[: end + 2]
+
+
+COMMENT = b": keep-alive\n\n"
+"""An event stream's sign of life that no client takes for an event."""
 
 
 def make_event(data: bytes, name: bytes = b"") -> bytes:

@@ -38,6 +38,7 @@ class AnthropicMessages(ToldInBody):
     texts = AnthropicTexts()
     answers = AnthropicAnswers()
     request_id_field = b"request-id"
+    keepalive = make_event(b'{"type":"ping"}', name=b"ping")
 
     write_request = staticmethod(write_request)
     read_answer = staticmethod(read_answer)

@@ -1,0 +1,93 @@
+"""Where access tokens are bought: one request of OAuth, and its answer (RFC 6749 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import msgspec
+
+from .._core.values.endpoint import Endpoint
+from .._core.values.messages import Deadline, Failure, ResponseHead, UpstreamRequest
+from .._core.values.steps import Read, Send, Step, StepResult
+from ..exceptions import CredentialUnavailable
+from .renewed import Fetched
+
+__all__ = ["TokenEndpoint"]
+
+_LIFETIME_S = 3600
+_MAX_BYTES = 64 * 2**10
+_HEADERS = (
+    (b"content-type", b"application/x-www-form-urlencoded"),
+    (b"accept", b"application/json"),
+    (b"accept-encoding", b"identity"),
+)
+# What an OAuth error code consists of (RFC 6749 5.2); anything else is not repeated.
+_MAX_CODE = 64
+
+
+class _Token(msgspec.Struct):
+    access_token: str = ""
+    expires_in: float = 0.0
+    error: str = ""
+
+
+_read_token = msgspec.json.Decoder(_Token, strict=False).decode
+
+
+@dataclass(frozen=True, slots=True)
+class TokenEndpoint:
+    """The address of an issuer of tokens; `owner` is the provider that they are for."""
+
+    endpoint: Endpoint
+    target: str
+    owner: str
+    connect_timeout_s: float = 10.0
+
+    def buy(
+        self, form: bytes, now: float, deadline: Deadline
+    ) -> Generator[Step, StepResult, Fetched[str]]:
+        """Return the token that a form is answered with.
+
+        Raises:
+            CredentialUnavailable: There is none.
+        """
+        head: ResponseHead | Failure = yield Send(self._request(form), deadline)
+        if isinstance(head, Failure):
+            raise self._error(f"{self.endpoint.provider_host} could not be reached")
+        body = b""
+        while len(body) <= _MAX_BYTES:
+            data: bytes | Failure = yield Read(deadline)
+            if isinstance(data, Failure):
+                raise self._error(f"{self.endpoint.provider_host} broke off")
+            if not data:
+                break
+            body += data
+        try:
+            token = _read_token(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            token = _Token()
+        if head.status != 200 or not _is_token(token.access_token):
+            code = token.error if token.error.replace("_", "").isalnum() else ""
+            reason = f" ({code[:_MAX_CODE]})" if code else ""
+            host = self.endpoint.provider_host
+            raise self._error(f"{host} answered {head.status} without a token{reason}")
+        return Fetched(token.access_token, now + (token.expires_in or _LIFETIME_S))
+
+    def _request(self, form: bytes) -> UpstreamRequest:
+        return UpstreamRequest(
+            endpoint=self.endpoint,
+            method="POST",
+            target=self.target,
+            headers=((b"host", self.endpoint.provider_host.encode()), *_HEADERS),
+            body=form,
+            connect_timeout_s=self.connect_timeout_s,
+            provider=self.owner,
+        )
+
+    def _error(self, reason: str) -> CredentialUnavailable:
+        return CredentialUnavailable(f"no access token for provider {self.owner!r}: {reason}")
+
+
+def _is_token(text: str) -> bool:
+    return bool(text) and text.isascii() and text.isprintable()
