@@ -12,16 +12,18 @@ from llm_mesh_middleware.sources import Secret, SecretName
 from .connection import Connection, Object
 from .faults import APIFault, pause_s
 from .references.followed import Followed
-from .references.pools import PodSelector, pods_of, referred_pools, with_endpoints
+from .references.pools import PodSelector, pods_of, pool_of, referred_pools, with_endpoints
 from .references.secrets import decode, referred, unread
 from .reflector import Reflector
 from .resources import (
     ALL_NAMESPACES,
     PLURALS,
     POOLS,
+    REWRITES,
     custom_paths,
     pod_path,
     pool_paths,
+    rewrite_paths,
     secret_path,
 )
 from .status import StatusWriter, Verdict
@@ -78,6 +80,7 @@ class Cluster:
         self._tasks = asyncio.TaskGroup()
         self._secrets = Followed[SecretName](self._tasks, self._secret)
         self._pools = Followed[tuple[str, str]](self._tasks, self._pool)
+        self._rewrites = Followed[tuple[str, str]](self._tasks, self._rewrites_of)
         self._pods = Followed[PodSelector](self._tasks, self._pods_of)
         self._status = StatusWriter(self._connection, self._custom, options.backoff_s)
         if published[1] is not None:
@@ -138,6 +141,7 @@ class Cluster:
         self._secrets.follow(referred(providers))
         self._pools.follow(referred_pools(routes))
         pools = {name: reflector.objects.get(name) for name, reflector in self._pools}
+        self._rewrites.follow({(namespace, kind) for namespace, _ in pools for kind in REWRITES})
         self._pods.follow({pods for each in pools.items() if (pods := pods_of(*each))})
         if all(reflector.is_settled for reflector in self._referred()):
             secrets = {name: _read(name, each) for name, each in self._secrets}
@@ -146,13 +150,13 @@ class Cluster:
             self._explain()
 
     def _referred(self) -> Iterator[Reflector]:
-        for followed in (self._secrets, self._pools, self._pods):
+        for followed in (self._secrets, self._pools, self._rewrites, self._pods):
             yield from (reflector for _, reflector in followed)
 
     def _served(
         self, pools: Mapping[tuple[str, str], Object | None]
     ) -> Iterator[tuple[str, Object]]:
-        """Yield the pools that are there, with the addresses of their pods."""
+        """Yield the pools that are there, with the addresses of their pods, and their rewrites."""
         for name, pool in sorted(pools.items(), key=lambda item: item[0]):
             if pool is None:
                 continue
@@ -160,6 +164,11 @@ class Cluster:
             reflector = self._pods.get(selector) if selector is not None else None
             pods = () if reflector is None else reflector.objects.values()
             yield f"{POOLS}/{'/'.join(name)}", with_endpoints(pool, pods)
+
+        for (_, plural), reflector in self._rewrites:
+            for name, value in sorted(reflector.objects.items(), key=lambda item: item[0]):
+                if pool_of(name, value) in pools:
+                    yield f"{plural}/{'/'.join(name)}", value
 
     # One watch for each Secret and pool: so the right to read may be given for it alone.
 
@@ -177,6 +186,17 @@ class Cluster:
             changed=self._changed,
             backoff_s=self._options.backoff_s,
             field_selector=f"metadata.name={name}",
+        )
+
+    def _rewrites_of(self, kind: tuple[str, str]) -> Reflector:
+        namespace, plural = kind
+        return Reflector(
+            self._connection,
+            rewrite_paths(namespace, plural),
+            label=f"{plural} of {_named(namespace)}",
+            changed=self._changed,
+            backoff_s=self._options.backoff_s,
+            is_optional=True,
         )
 
     def _pods_of(self, selector: PodSelector) -> Reflector:
@@ -197,10 +217,11 @@ class Cluster:
         self.settled.set()
 
     def _explain(self) -> None:
-        """Why there is no snapshot yet."""
+        """Why there is no snapshot yet; what documents refer to may be refused for good."""
         every = [*self._custom.values(), *self._referred()]
         faults = [reflector.fault for reflector in every if reflector.fault is not None]
-        refusals = [fault for fault in faults if fault.is_refusal]
+        own = [reflector.fault for reflector in self._custom.values()]
+        refusals = [fault for fault in own if fault is not None and fault.is_refusal]
         if refusals:
             self._give_up_for_now(_advised(refusals[0]))
         elif faults:

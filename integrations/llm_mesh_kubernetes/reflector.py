@@ -42,6 +42,7 @@ class Reflector:
         backoff_s: tuple[float, float],
         field_selector: str = "",
         label_selector: str = "",
+        is_optional: bool = False,
     ) -> None:
         """Prepare to follow a collection.
 
@@ -54,6 +55,7 @@ class Reflector:
             backoff_s: the first pause after a failure, and the longest.
             field_selector: which objects of the collection are wanted.
             label_selector: the same by labels.
+            is_optional: whether a cluster may well be without the collection.
         """
         self.objects: dict[ObjectName, Object] = {}
         self.is_synced = False
@@ -66,6 +68,7 @@ class Reflector:
         self._backoff_s = backoff_s
         selectors = {"fieldSelector": field_selector, "labelSelector": label_selector}
         self._selector = {name: text for name, text in selectors.items() if text}
+        self._is_optional = is_optional
         self._version = ""
         self._failures = 0
 
@@ -172,7 +175,8 @@ class Reflector:
 
     def _lose(self, fault: APIFault) -> None:
         """Said once for each time that the API server goes."""
-        if self.fault is None:
+        is_expected = self._is_optional and fault.is_refusal
+        if self.fault is None and not is_expected:
             what = "what was read stays in use" if self.is_synced else "trying again"
             logger.warning("%s: %s; %s", self._label, fault, what)
         self.fault = fault

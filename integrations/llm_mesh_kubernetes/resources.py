@@ -9,11 +9,13 @@ __all__ = [
     "GROUP",
     "PLURALS",
     "POOLS",
+    "REWRITES",
     "VERSIONS",
     "custom_paths",
     "is_name",
     "pod_path",
     "pool_paths",
+    "rewrite_paths",
     "secret_path",
 ]
 
@@ -23,6 +25,12 @@ VERSIONS: Final = ("v1beta1", "v1")
 PLURALS: Final = ("llmproviders", "llmroutes")
 ALL_NAMESPACES: Final = "*"
 POOLS: Final = "inferencepools"
+# What rewrites the models of pools; older clusters have one kind, newer the other.
+REWRITES: Final = ("inferencemodelrewrites", "inferencemodels")
+_REWRITE_APIS: Final = (
+    "inference.networking.x-k8s.io/v1alpha2",
+    "inference.networking.x-k8s.io/v1alpha1",
+)
 _POOL_APIS: Final = ("inference.networking.k8s.io/v1", "inference.networking.x-k8s.io/v1alpha2")
 
 
@@ -40,6 +48,11 @@ def secret_path(namespace: str) -> str:
 def pool_paths(namespace: str) -> list[str]:
     """The pools of a namespace, in each version of their kind."""
     return [f"/apis/{api}/namespaces/{namespace}/{POOLS}" for api in _POOL_APIS]
+
+
+def rewrite_paths(namespace: str, plural: str) -> list[str]:
+    """The rewrites of a namespace of one kind, in each of its versions."""
+    return [f"/apis/{api}/namespaces/{namespace}/{plural}" for api in _REWRITE_APIS]
 
 
 def pod_path(namespace: str) -> str:

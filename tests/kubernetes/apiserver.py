@@ -75,7 +75,7 @@ class APIServer:
         self._tls = tls
         self.token = token
         self.url = ""
-        self.versions = {"v1beta1", "v1"}
+        self.versions = {"v1beta1", "v1", "v1alpha2"}
         self.page = 500
         self.is_gone_an_event = True
         self.is_away = False

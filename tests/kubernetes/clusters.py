@@ -24,6 +24,7 @@ Object = dict[str, Any]
 
 GROUP = "istio.alibabacloud.com"
 TOKEN = "token-canary-Zq7Lx4Wv2Tt8Kd"
+OLD_POOL_API = "inference.networking.x-k8s.io/v1alpha2"
 POOL_API = "inference.networking.k8s.io/v1"
 _PLURALS = {"LLMProvider": "llmproviders", "LLMRoute": "llmroutes"}
 _DEADLINE_S = 5.0
@@ -95,6 +96,8 @@ class Cluster:
         base = f"/apis/{GROUP}/{self.version}" if kind in _PLURALS else "/api/v1"
         if kind == "InferencePool":
             base = f"/apis/{POOL_API}"
+        elif kind.startswith("Inference"):
+            base = f"/apis/{OLD_POOL_API}"
         plural = _PLURALS.get(kind, f"{kind.lower()}s")
         return f"{base}/namespaces/{self.namespace}/{plural}/{name}"
 

@@ -16,6 +16,8 @@ from tests.kubernetes.apiserver import APIServer
 from tests.kubernetes.clusters import Cluster, eventually, key_from, provider, route, secret
 from tests.kubernetes.conftest import CRDS
 from tests.kubernetes.structural import faults, flaws
+from tests.kubernetes.test_pools import pool
+from tests.kubernetes.test_pools import route as pool_route
 from tests.kubernetes.test_status import reported
 
 FOLDER = CRDS.parent
@@ -231,10 +233,14 @@ def test_the_role_allows_what_a_source_does_and_nothing_else(
     double.apply(provider("acme.example", key_from("llm-keys")))
     double.apply(secret("llm-keys", token="k"))
     double.apply(route("acme.example"))
+    double.apply(pool())
+    double.apply(pool_route(name="pooled", host="pooled"))
     server.refuse("llmroutes/status", 409, times=1)
     reported(double.source())
     eventually(lambda: double.conditions("LLMProvider", "acme"))
     eventually(lambda: double.conditions("LLMRoute", "chat"))
+    for followed in ("pods", "inferencepools", "inferencemodels", "inferencemodelrewrites"):
+        eventually(lambda followed=followed: server.watches(followed))
     rules = loaded("rbac.yaml")[1]["rules"]
     used: set[tuple[str, str]] = set()
     for seen in server.seen:
@@ -242,7 +248,8 @@ def test_the_role_allows_what_a_source_does_and_nothing_else(
         verb = verb or ("get" if seen.path.count("/") > 6 else "list")
         selector = seen.query.get("fieldSelector", "")
         assert is_allowed(verb, seen.path, selector, rules), (verb, seen)
-        used.add((verb, "secrets" if "secrets" in seen.path else seen.path.split("/")[6]))
+        own = next((kind for kind in ("secrets", "pods") if kind in seen.path), None)
+        used.add((verb, own or seen.path.split("/")[6]))
 
     given = {
         (verb, resource.removesuffix("/status"))

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from llm_mesh_httpx import MeshTransport
 from llm_mesh_kubernetes import KubernetesSource
@@ -13,7 +14,7 @@ from llm_mesh_middleware import ConfigError, Mesh, MeshSettings
 from llm_mesh_middleware.config import InferencePool
 from llm_mesh_middleware.testing import FakeUpstream
 from tests.kubernetes.apiserver import APIServer
-from tests.kubernetes.clusters import POOL_API, Cluster, eventually, provider
+from tests.kubernetes.clusters import OLD_POOL_API, POOL_API, Cluster, eventually, provider
 
 Object = dict[str, Any]
 LABELS = {"app": "vllm-qwen"}
@@ -25,11 +26,11 @@ def pool(port: int = 8000, **spec: Any) -> Object:
     return {**head, "spec": own | spec}
 
 
-def route() -> Object:
+def route(name: str = "chat", host: str = "chat") -> Object:
     ref = {"group": "inference.networking.k8s.io", "kind": "InferencePool", "name": "qwen"}
     head = {"apiVersion": "istio.alibabacloud.com/v1beta1", "kind": "LLMRoute"}
     rules = [{"name": "main", "backendRefs": [{"backendRef": ref}]}]
-    return {**head, "metadata": {"name": "chat"}, "spec": {"host": "chat", "rules": rules}}
+    return {**head, "metadata": {"name": name}, "spec": {"host": host, "rules": rules}}
 
 
 def add_pod(
@@ -190,3 +191,83 @@ def serve_from(double: Cluster, server: FakeUpstream) -> None:
         eventually(lambda: status() == 503)
         assert list(mesh.health()) == []
     mesh.close()
+
+
+ASM = """
+apiVersion: inference.networking.x-k8s.io/v1alpha2
+kind: InferencePool
+metadata: {name: vllm-llama2-7b-pool}
+spec:
+  targetPortNumber: PORT
+  selector: {app: vllm-llama2-7b-pool}
+  extensionRef: {name: vllm-llama2-7b-epp}
+---
+apiVersion: inference.networking.x-k8s.io/v1alpha2
+kind: InferenceModel
+metadata: {name: tweet-summary}
+spec:
+  modelName: tweet-summary
+  criticality: Critical
+  poolRef: {name: vllm-llama2-7b-pool}
+  targetModels:
+  - {name: tweet-summary-1, weight: 100}
+---
+apiVersion: istio.alibabacloud.com/v1
+kind: LLMRoute
+metadata: {name: test-llm-route}
+spec:
+  gateways: [mesh]
+  host: chat
+  rules:
+  - backendRefs:
+    - backendRef:
+        group: inference.networking.x-k8s.io
+        kind: InferencePool
+        name: vllm-llama2-7b-pool
+"""
+
+
+def test_the_kinds_of_earlier_versions_mean_the_same(double: Cluster) -> None:
+    with FakeUpstream(tls=False) as server:
+        for document in yaml.safe_load_all(ASM.replace("PORT", str(server.port))):
+            plural = f"{document['kind'].lower()}s"
+            path = f"/apis/{document['apiVersion']}/namespaces/team/{plural}"
+            double.client.post(path, json=document).raise_for_status()
+        add_pod(double, "a", "127.0.0.1", labels={"app": "vllm-llama2-7b-pool"})
+        mesh = Mesh(double.source(), settings=MeshSettings())
+        assert mesh.status().problems == ()
+        body = {"model": "tweet-summary", "messages": [{"role": "user", "content": "Hello"}]}
+        with httpx.Client(transport=MeshTransport(mesh)) as client:
+            reply = client.post("http://chat/v1/chat/completions", json=body)
+        assert reply.status_code == 200
+        sent = [each for each in server.requests if each.method == "POST"]
+        assert [each.json()["model"] for each in sent] == ["tweet-summary-1"]
+        mesh.close()
+
+
+def test_rewrites_are_followed(double: Cluster) -> None:
+    double.apply(pool())
+    double.apply(route())
+    source = double.source()
+    before = source.fingerprint(), source.load()
+    head = {"apiVersion": OLD_POOL_API, "kind": "InferenceModelRewrite"}
+    rules = [{"targets": [{"modelRewrite": "base"}]}]
+    spec = {"poolRef": {"name": "qwen"}, "rules": rules}
+    double.apply({**head, "metadata": {"name": "all"}, "spec": spec})
+    other = {"poolRef": {"name": "other"}, "rules": rules}
+    double.apply({**head, "metadata": {"name": "others"}, "spec": other})
+    eventually(lambda: source.fingerprint() != before[0])
+    names = [resource.name for resource in source.load().resources]
+    assert names == ["chat", "qwen", "all"]
+
+
+def test_a_cluster_without_rewrites_is_no_reason_to_warn(
+    double: Cluster, server: APIServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.refuse("inferencemodelrewrites", 404)
+    server.refuse("inferencemodels", 403)
+    double.apply(pool())
+    double.apply(route())
+    add_pod(double, "a", "10.0.0.1")
+    assert endpoints(double.source()) == ("10.0.0.1",)
+    assert "inferencemodel" not in caplog.text

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from ..connection import Object
 from ..resources import is_name
 
-__all__ = ["PodSelector", "pods_of", "referred_pools", "with_endpoints"]
+__all__ = ["PodSelector", "pods_of", "pool_of", "referred_pools", "with_endpoints"]
 
 # Namespace and label selector.
 PodSelector = tuple[str, str]
@@ -35,6 +35,11 @@ def _referred(route: Object) -> Iterator[PoolName]:
             namespace = _at(backend, "backendRef", "namespace") or own
             if is_name(name) and is_name(namespace):
                 yield str(namespace), str(name)
+
+
+def pool_of(name: tuple[str, str], rewrite: Object) -> PoolName:
+    """The pool whose models a document rewrites; it is in the namespace of the document."""
+    return name[0], str(_at(rewrite, "spec", "poolRef", "name"))
 
 
 def pods_of(name: PoolName, pool: Object | None) -> PodSelector | None:
