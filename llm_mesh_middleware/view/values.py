@@ -23,6 +23,8 @@ __all__ = [
     "Diff",
     "Edge",
     "Host",
+    "Level",
+    "PolicyReport",
     "ProviderReport",
     "ProviderState",
     "Report",
@@ -30,6 +32,7 @@ __all__ = [
     "RuleTraffic",
     "Second",
     "Snapshot",
+    "Spoken",
     "Traffic",
     "key_of",
 ]
@@ -49,7 +52,8 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     """One attempt of a call; times are milliseconds since the call began.
 
     `kind` is first, retry, fallback or hedge, `why` says the same for people. `error` is a code or
-    a status, None if the attempt went well or was cancelled.
+    a status, None if the attempt went well or was cancelled. `dropped` are the request's members
+    that the provider's dialect has no place for.
     """
 
     number: int
@@ -64,6 +68,17 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     error: str | None = None
     is_served: bool = False
     is_cancelled: bool = False
+    dropped: tuple[str, ...] = ()
+
+
+class Spoken(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one item of a policy has decided about a call; `entity` is what a guard has found."""
+
+    policy: str
+    item: str
+    kind: str
+    decision: str
+    entity: str = ""
 
 
 class Call(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -71,7 +86,7 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `facts` are the values of the request that the rules of its host look at, as
     `(kind, name, value)`; a value that may be a credential is masked. `at` is when it began, in
-    seconds since the epoch.
+    seconds since the epoch. `cost` is as the header says it, `0.000123 USD`.
     """
 
     id: str
@@ -97,13 +112,16 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     trace_id: str | None = None
     facts: tuple[tuple[str, str, str], ...] = ()
     attempts: tuple[Attempt, ...] = ()
+    cost: str | None = None
+    policies: tuple[Spoken, ...] = ()
 
 
 class Traffic(msgspec.Struct, frozen=True):
     """What one worker has counted of a rule's calls, or of an edge's attempts.
 
     `key` is (host, rule) or (host, rule, provider). Sums are over the window that their names say;
-    `durations` and `firsts` are the buckets of histograms over the last minute.
+    `durations` and `firsts` are the buckets of histograms over the last minute. `costs` are by
+    currency, in nano-units, over five minutes.
     """
 
     key: tuple[str, ...]
@@ -115,6 +133,30 @@ class Traffic(msgspec.Struct, frozen=True):
     in_flight: int
     open_streams: int
     sticky_missing: int
+    costs: dict[str, int] = {}
+
+
+class Level(msgspec.Struct, frozen=True):
+    """How much was left of a limit or a budget when it was asked the last time.
+
+    `by` is what it counts by, `of` the most that there may be: tokens, requests, slots or money.
+    """
+
+    by: tuple[str, ...]
+    of: float
+    left: float
+    second: int
+
+
+class PolicyReport(msgspec.Struct, frozen=True):
+    """What an item of a policy has decided in five minutes, and its fullest levels."""
+
+    policy: str
+    item: str
+    kind: str
+    currency: str
+    counts: dict[str, int]
+    levels: list[Level]
 
 
 class ProviderReport(msgspec.Struct, frozen=True):
@@ -137,6 +179,7 @@ class Report(msgspec.Struct, frozen=True):
     traffic: list[Traffic]
     seconds: list[Second]
     providers: dict[str, ProviderReport]
+    policies: list[PolicyReport] = []
 
 
 class Backend(msgspec.Struct, frozen=True):
@@ -183,7 +226,8 @@ class RuleTraffic(msgspec.Struct, frozen=True):
 class Edge(msgspec.Struct, frozen=True):
     """The attempts of one rule at one backend: as `RuleTraffic`, and what is under way.
 
-    `seen_share` is the part of the rule's attempts in the last minute.
+    `seen_share` is the part of the rule's attempts in the last minute, `costs` are by currency and
+    of five minutes.
     """
 
     rate: float
@@ -197,6 +241,7 @@ class Edge(msgspec.Struct, frozen=True):
     in_flight: int
     open_streams: int
     seen_share: float | None
+    costs: dict[str, float] = {}
 
 
 class ProviderState(msgspec.Struct, frozen=True):
@@ -256,6 +301,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     seconds: list[Second]
     calls: list[Call]
     trace_url: str | None = None
+    policies: dict[str, PolicyReport] = {}
 
 
 class Diff(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -273,6 +319,7 @@ class Diff(msgspec.Struct, frozen=True, omit_defaults=True):
     rules: dict[str, RuleTraffic] = {}
     edges: dict[str, Edge] = {}
     providers: dict[str, ProviderState] = {}
+    policies: dict[str, PolicyReport] = {}
     gone: dict[str, list[str]] = {}
     seconds: list[Second] = []
     calls: list[Call] = []

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from llm_mesh_httpx import MeshTransport
-from llm_mesh_middleware import LLMProvider, LLMRoute, Mesh, MeshSettings
-from llm_mesh_middleware.testing import FakeUpstream
+from llm_mesh_middleware import LLMPolicy, LLMProvider, LLMRoute, Mesh, MeshSettings
+from llm_mesh_middleware.testing import Answer, FakeUpstream, chat_completion, token_usage
 from llm_mesh_middleware.view._watching.hub import Hub
 from tests.canaries import canary
 
@@ -82,6 +82,41 @@ def watched(upstreams: tuple[FakeUpstream, FakeUpstream]) -> Iterator[Watched]:
     a, b = upstreams
     documents = (provider("a", a.url), provider("b", b.url), route(VIP, SPLIT))
     mesh = Mesh(documents, settings=MeshSettings(), rng=iter([0.1, 0.9] * 10_000).__next__)
+    hub = Hub(mesh)
+    mesh.observe(hub)
+    with httpx.Client(transport=MeshTransport(mesh)) as client:
+        yield Watched(a, b, mesh, hub, client)
+    mesh.close()
+
+
+PRICES = [{"perMillion": {"input": "2", "output": "10"}}]
+LIMITS = [
+    {"name": "hourly", "tokens": 1000, "per": "1h", "by": ["attribute:team"]},
+    {
+        "name": "keyed",
+        "requests": 3,
+        "per": "1h",
+        "by": ["header:x-api-key"],
+        "trustHeaders": True,
+        "shadow": True,
+    },
+]
+SPEC: dict[str, Any] = {
+    "limits": LIMITS,
+    "budgets": [{"name": "money", "amount": 1, "currency": "USD", "per": "day"}],
+    "guards": [{"name": "people", "pii": {"entities": ["EMAIL"]}, "action": {"mask": {}}}],
+    "cache": {"vary": []},
+}
+
+
+@pytest.fixture
+def limited(upstreams: tuple[FakeUpstream, FakeUpstream]) -> Iterator[Watched]:
+    """A mesh with a policy of each kind, and a provider with prices."""
+    a, b = upstreams
+    a.always(Answer(body=chat_completion("hello", usage=token_usage(100, 20))))
+    policy = LLMPolicy.model_validate({"metadata": {"name": "team"}, "spec": SPEC})
+    documents = (provider("a", a.url, prices=PRICES), route(VIP | {"matches": []}), policy)
+    mesh = Mesh(documents, settings=MeshSettings())
     hub = Hub(mesh)
     mesh.observe(hub)
     with httpx.Client(transport=MeshTransport(mesh)) as client:

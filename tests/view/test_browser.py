@@ -116,6 +116,25 @@ def test_a_call_is_opened_with_its_attempts_and_why_each_was_made(
     browser.assert_well_behaved(origin)
 
 
+def test_policies_and_costs_are_shown_with_their_levels(browser: Browser, limited: Watched) -> None:
+    with shown(limited.mesh) as port:
+        origin = f"http://127.0.0.1:{port}"
+        with limited.mesh.attributes(team="blue"):
+            for _ in range(2):
+                limited.call("mail ann@example.org")
+        browser.do("open", url=f"{origin}/")
+        browser.wait("#total-cost", "0.0004 USD")
+        browser.do("press", key="4")
+        browser.wait("#policies tr", "hit rate 50 %")
+        browser.wait("#policies tr:has(.level)", "blue")
+        assert browser.do("count", selector="#policies .level .track") >= 2
+        browser.do("press", key="2")
+        browser.do("click", selector="#call-table tbody tr", nth=1)
+        browser.wait("#call", "guard people")
+        assert "masked: EMAIL (policy default/team)" in browser.do("text", selector="#call")
+        browser.assert_well_behaved(origin)
+
+
 def test_paused_calls_stay_and_go_on_afterwards(
     browser: Browser, watched: Watched, origin: str
 ) -> None:

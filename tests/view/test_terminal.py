@@ -110,4 +110,4 @@ def test_tail_prints_the_last_calls_and_follows(
         seen.append(json.loads(tail.stdout.readline())["rule"])
     assert seen == ["split", "vip", "split"]
     tail.send_signal(signal.SIGINT)
-    assert tail.wait(10) == 0
+    assert tail.wait(60) == 0

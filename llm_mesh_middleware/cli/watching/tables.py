@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ...view.values import Backend, Call, Edge, ProviderState, Rule, Snapshot, key_of
+from ...view.values import (
+    Backend,
+    Call,
+    Edge,
+    Level,
+    PolicyReport,
+    ProviderState,
+    Rule,
+    Snapshot,
+    key_of,
+)
 
 __all__ = ["call_line", "call_row", "state_text", "summary", "view_of"]
 
@@ -25,7 +36,16 @@ _STATES = {
 
 def view_of(snapshot: Snapshot) -> Group:
     """Return what `status` and `top` show."""
-    return Group(summary(snapshot), "", _providers(snapshot), "", _edges(snapshot))
+    parts: list[RenderableType] = [
+        summary(snapshot),
+        "",
+        _providers(snapshot),
+        "",
+        _edges(snapshot),
+    ]
+    if snapshot.policies:
+        parts += ["", _policies(snapshot)]
+    return Group(*parts)
 
 
 def summary(snapshot: Snapshot) -> Text:
@@ -39,6 +59,10 @@ def summary(snapshot: Snapshot) -> Text:
         f"{rate:.1f} requests/s",
         f"{sum(row[3] for row in recent) / 5:.0f} tokens/s",
     ]
+    costs: Counter[str] = Counter()
+    for edge in snapshot.edges.values():
+        costs.update(edge.costs)
+    parts += [f"{amount:.3g} {currency} in 5 min" for currency, amount in costs.items()]
     if snapshot.workers > 1:
         parts.append(f"{snapshot.workers} workers")
     text = Text("; ".join(parts))
@@ -117,6 +141,24 @@ def _edges(snapshot: Snapshot) -> Table:
         before = host, rule.name
         table.add_row(shown, backend.provider, _wanted(backend), *_numbers(edge))
     return table
+
+
+def _policies(snapshot: Snapshot) -> Table:
+    table = _table("limit, budget, guard, cache", "decided in 5 min", "fullest", numbers=0)
+    for found in snapshot.policies.values():
+        counts = ", ".join(
+            f"{count} {decision.replace('_', ' ')}" for decision, count in found.counts.items()
+        )
+        fullest = _level(found, found.levels[0]) if found.levels else "-"
+        table.add_row(f"{found.kind} {found.item}", counts, fullest)
+    return table
+
+
+def _level(found: PolicyReport, level: Level) -> str:
+    used = 100 * min(1.0, max(0.0, 1 - level.left / level.of))
+    by = f"{', '.join(level.by)}: " if level.by else ""
+    unit = f" {found.currency}" if found.currency else ""
+    return f"{by}{used:.0f} % used, {level.left:g} of {level.of:g}{unit} left"
 
 
 def _backends(snapshot: Snapshot) -> Iterator[tuple[str, Rule, Backend]]:

@@ -20,6 +20,7 @@ from ..values import (
     Traffic,
     key_of,
 )
+from .policies import merge_policies
 
 __all__ = ["merge"]
 
@@ -27,6 +28,7 @@ _RECENT_S = 5
 # From the best to the worst.
 _STATES = ("unknown", "healthy", "half_open", "rate_limited", "ejected")
 _RATE_LIMITED = "429"
+_NANO = 10**9
 
 
 def merge(
@@ -74,6 +76,7 @@ def merge(
         seconds=_seconds(reports),
         calls=calls,
         trace_url=trace_url,
+        policies=merge_policies(reports),
     )
 
 
@@ -114,7 +117,16 @@ def _edge(found: Sequence[Traffic], of_rule: int) -> Edge:
         in_flight=sum(each.in_flight for each in found),
         open_streams=sum(each.open_streams for each in found),
         seen_share=round(minute / of_rule, 3) if of_rule else None,
+        costs=_costs(found),
     )
+
+
+def _costs(found: Sequence[Traffic]) -> dict[str, float]:
+    sums: defaultdict[str, int] = defaultdict(int)
+    for each in found:
+        for currency, amount in each.costs.items():
+            sums[currency] += amount
+    return {currency: amount / _NANO for currency, amount in sums.items()}
 
 
 def _added(histograms: Iterable[Sequence[int]]) -> list[int]:

@@ -22,6 +22,7 @@ class MadeAttempt(msgspec.Struct):
     preferred_host: str
     model: str | None
     begun_at: float
+    dropped: tuple[str, ...] = ()
     answered_at: float | None = None
     status: int | None = None
     error: str | None = None
@@ -39,8 +40,10 @@ class MadeAttempt(msgspec.Struct):
             self.error, self.has_failed = str(answer.status), is_failure(answer.status)
 
 
-def made_attempt(request: UpstreamRequest, model: str | None, now: float) -> MadeAttempt:
-    """Begin to follow an attempt."""
+def made_attempt(
+    request: UpstreamRequest, model: str | None, now: float, dropped: tuple[str, ...] = ()
+) -> MadeAttempt:
+    """Begin to follow an attempt; `model` and `dropped` are as they may be shown."""
     return MadeAttempt(
         request.attempt,
         request.provider,
@@ -48,6 +51,7 @@ def made_attempt(request: UpstreamRequest, model: str | None, now: float) -> Mad
         request.preferred_host,
         model,
         now,
+        dropped,
     )
 
 
@@ -96,6 +100,7 @@ def _explained(
         error=made.error,
         is_served=is_served,
         is_cancelled=made.answered_at is None and not is_served,
+        dropped=made.dropped,
     )
 
 

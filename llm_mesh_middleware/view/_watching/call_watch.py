@@ -1,6 +1,8 @@
 """One exchange as the view follows it.
 
 sending    an attempt begins; the one before it, if it is not over, was of no use
+decided    an item of a policy is counted, and remembered for the record
+charged    a cost is counted at its edge
 answered   a failed attempt is counted at once, a good one when it is over
 replying   this attempt is the client's, and its stream is open
 ended      everything else is counted, and the record is kept
@@ -12,12 +14,14 @@ from typing import TYPE_CHECKING
 
 from ..._core.dialect import ServedOperation
 from ..._core.flow.observer import Observation
+from ..._core.pricing.charge import Charge, format_costs
+from ..._core.values.decision import Decision
 from ..._core.values.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
 from ..._core.values.selection import Selection
 from ..._core.values.summary import AnswerSummary
 from ..._core.values.usage import Usage
 from ...exceptions import AnswerableError, ClientDisconnected, UpstreamError
-from ..values import Call
+from ..values import Call, Spoken
 from .attempts import MadeAttempt, explain_attempts, made_attempt
 
 if TYPE_CHECKING:
@@ -28,6 +32,8 @@ __all__ = ["CallWatch"]
 _UNUSABLE = "an unusable response"
 _ABANDONED = "client_disconnect"
 _TRACE_DIGITS = 32
+_MAX_SPOKEN = 16
+_MAX_DROPPED = 8
 
 
 class CallWatch(Observation):
@@ -38,6 +44,8 @@ class CallWatch(Observation):
     _first_at: float | None = None
     _summary: AnswerSummary | None = None
     _trace_id: str | None = None
+    _spoken: tuple[Spoken, ...] = ()
+    _charges: tuple[Charge, ...] = ()
 
     def __init__(self, hub: Hub, request: ClientRequest) -> None:
         self._hub = hub
@@ -53,6 +61,19 @@ class CallWatch(Observation):
     def selected(self, selection: Selection) -> None:
         self._selection = selection
 
+    def decided(self, decision: Decision) -> None:
+        by = self._hub.shown.counted_by(decision.by, self._request) if decision.by else ()
+        self._hub.decide(decision, by)
+        if len(self._spoken) < _MAX_SPOKEN:
+            names = decision.policy, decision.item, decision.kind, decision.decision
+            self._spoken += (Spoken(*names, entity=decision.entity),)
+
+    def charged(self, charge: Charge) -> None:
+        self._charges += (charge,)
+        made = next((each for each in self._made if each.number == charge.attempt), None)
+        if made is not None and charge.amount is not None and charge.currency is not None:
+            self._hub.charge(self._edge(made), charge.currency, charge.amount)
+
     def sending(self, request: UpstreamRequest) -> None:
         hub = self._hub
         for before in list(self._open.values()):
@@ -60,7 +81,8 @@ class CallWatch(Observation):
                 before.error, before.has_failed = before.error or _UNUSABLE, True
                 self._end(before, before.answered_at)
         model = None if request.model is None else hub.shown.text(request.model)
-        made = made_attempt(request, model, hub.clock())
+        dropped = tuple(hub.shown.text(name) for name in request.dropped[:_MAX_DROPPED])
+        made = made_attempt(request, model, hub.clock(), dropped)
         if not self._made:
             self._trace_id = _trace_id(request.headers)
         self._made.append(made)
@@ -160,6 +182,8 @@ class CallWatch(Observation):
             attempts=explain_attempts(
                 self._made, None if served is None else served.number, self._started_at, now
             ),
+            cost=format_costs(self._charges) or None,
+            policies=self._spoken,
         )
 
 

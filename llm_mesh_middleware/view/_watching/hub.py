@@ -1,11 +1,12 @@
 """The hub: the observer behind the view, and what it remembers.
 
     request ──> CallWatch   follows one exchange; nothing is done for a chunk
+    decided ──> Policies    counts what items of policies decide, and keeps their levels
     its end ──> Hub         counts it, and keeps its record among the last 500
 
-Bounded: 500 records of at most about 4 KB, 2,500 series of at most 12 KB (the quarter that was idle
-for the longest is dropped when there are more), so 32 MB where thousands of edges are in use and
-some 100 KB in a small mesh.
+Bounded: 500 records of at most about 4 KB, 2,000 series of at most 13 KB (the quarter that was idle
+for the longest is dropped when there are more), 500 items of policies of at most 10 KB: so 33 MB
+where thousands of edges and hundreds of limits are in use and some 100 KB in a small mesh.
 """
 
 from __future__ import annotations
@@ -17,18 +18,20 @@ from time import monotonic, time
 
 from ..._core.flow.observer import Observation
 from ..._core.provider.health import ProviderStatus
+from ..._core.values.decision import Decision
 from ..._core.values.messages import ClientRequest
 from ..._process.forks import ForkLock, follow_forks
 from ...mesh import Mesh
 from ..values import Call, ProviderReport, Report, Traffic
 from .call_watch import CallWatch
+from .policies import Policies
 from .series import SECONDS, Ring, Series
 from .shown import Shown
 
 __all__ = ["Hub"]
 
 _MAX_CALLS = 500
-_MAX_SERIES = 2_500
+_MAX_SERIES = 2_000
 _MAX_HOSTS = 4_096
 _RECENT_S = 5
 _MINUTE_S = 60
@@ -63,6 +66,18 @@ class Hub:
     def __call__(self, request: ClientRequest) -> Observation:
         """Follow an exchange."""
         return CallWatch(self, request)
+
+    def decide(self, decision: Decision, by: tuple[str, ...]) -> None:
+        """Count what an item of a policy has decided; `by` is what may be shown of its values."""
+        second = int(self.clock())
+        with self._lock.of_process:
+            self._policies.add(decision, by, second)
+
+    def charge(self, key: tuple[str, ...], currency: str, amount: int) -> None:
+        """Count a cost at an edge, in nano-units."""
+        second = int(self.clock())
+        with self._lock.of_process:
+            self._of(key).charge(second, currency, amount)
 
     def begin_attempt(self, key: tuple[str, ...]) -> None:
         """Count an attempt that is sent."""
@@ -147,6 +162,7 @@ class Hub:
             count = min(max(number - after, 0), len(self._calls))
             calls = list(self._calls)[len(self._calls) - count :]
             rows = self._total.rows(second)[-seconds:]
+            policies = self._policies.reports(second)
             used = [
                 (key, series)
                 for key, series in self._series.items()
@@ -165,6 +181,7 @@ class Hub:
             providers={
                 host: self._provider(host, status) for host, status in self._health().items()
             },
+            policies=policies,
         )
 
     def _provider(self, host: str, status: ProviderStatus) -> ProviderReport:
@@ -199,6 +216,7 @@ class Hub:
         self._series: dict[tuple[str, ...], Series] = {}
         self._failures: dict[str, str] = {}
         self._total = Ring()
+        self._policies = Policies()
 
 
 def _traffic(key: tuple[str, ...], series: Series, second: int) -> Traffic:
@@ -215,4 +233,9 @@ def _traffic(key: tuple[str, ...], series: Series, second: int) -> Traffic:
         in_flight=series.in_flight,
         open_streams=series.open_streams,
         sticky_missing=series.sticky_missing,
+        costs={
+            currency: total
+            for currency, tally in series.costs.items()
+            if (total := tally.total(second))
+        },
     )

@@ -1,7 +1,8 @@
 """Counts by second and histograms of one stream of events, in a fixed amount of memory.
 
 A `Series` takes at most 12 KB: three counters for each of 300 seconds, and two histograms of 80
-buckets for each of the last six slices of ten seconds, which are made when they are needed.
+buckets for each of the last six slices of ten seconds, which are made when they are needed. Costs
+take 300 bytes for each currency.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Sequence
+
+from .tally import Tally
 
 __all__ = ["SECONDS", "Histogram", "Ring", "Series", "quantile"]
 
@@ -20,6 +23,7 @@ _PER_DOUBLING = 4
 _SMALLEST_S = 0.001
 _SLICES = 6
 _SLICE_S = 10
+_MAX_CURRENCIES = 4
 
 
 class Ring:
@@ -114,6 +118,7 @@ class Series:
     """What is counted of a rule or an edge; its owner holds a lock around each use."""
 
     __slots__ = (
+        "costs",
         "durations",
         "firsts",
         "in_flight",
@@ -125,12 +130,20 @@ class Series:
 
     def __init__(self) -> None:
         self.ring = Ring()
+        self.costs: dict[str, Tally] = {}
         self.durations = Histogram()
         self.firsts = Histogram()
         self.in_flight = 0
         self.open_streams = 0
         self.sticky_missing = 0
         self.used_at = 0
+
+    def charge(self, second: int, currency: str, amount: int) -> None:
+        """Count a cost in nano-units."""
+        if currency not in self.costs and len(self.costs) < _MAX_CURRENCIES:
+            self.costs[currency] = Tally()
+        if currency in self.costs:
+            self.costs[currency].add(second, amount)
 
 
 def _bucket(duration_s: float) -> int:

@@ -59,6 +59,18 @@ class Shown:
                 found.append((kind, name, MASK if is_secret else self._fact(value)))
         return tuple(found)
 
+    def counted_by(self, values: tuple[str | None, ...], request: ClientRequest) -> tuple[str, ...]:
+        """Return what a limit counts a request by; a header that may be a credential is masked."""
+        hidden = {
+            value.decode("latin-1").strip()
+            for name, value in request.headers
+            if is_credential(name.decode("latin-1"))
+        }
+        return tuple(
+            "–" if value is None else MASK if value in hidden else self._fact(value)
+            for value in values
+        )
+
     def _fact(self, value: str) -> str:
         """Return the value of a header or attribute; even a short key is masked where it is all."""
         shown = self.text(value)

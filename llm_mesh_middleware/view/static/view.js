@@ -5,7 +5,7 @@
 // Text of the mesh reaches the page as text nodes alone. Nothing is asked of another origin.
 
 const SEPARATOR = "\x1f";
-const TABLES = ["hosts", "rules", "edges", "providers"];
+const TABLES = ["hosts", "rules", "edges", "providers", "policies"];
 const MAX_CALLS = 500;
 const MAX_SECONDS = 300;
 const MAX_RULES = 40; // in the graph; the table has more
@@ -19,7 +19,7 @@ const STATES = {
   ejected: { mark: "✕", word: "ejected" },
   unknown: { mark: "○", word: "not called yet" },
 };
-const NOTHING = { rate: 0, error_rate: 0, token_rate: 0, calls: 0, errors: 0, in_flight: 0, open_streams: 0 };
+const NOTHING = { rate: 0, error_rate: 0, token_rate: 0, calls: 0, errors: 0, in_flight: 0, open_streams: 0, costs: {} };
 
 const $ = (id) => document.getElementById(id);
 const state = { snapshot: null, screen: "mesh", isTable: false, lit: null, pausedCalls: null, call: null, explained: null };
@@ -78,6 +78,15 @@ function duration(ms) {
   if (ms === null || ms === undefined) return "–";
   if (ms < 1000) return `${ms < 10 ? plain.format(ms) : whole.format(ms)} ms`;
   return ms < 60_000 ? `${plain.format(ms / 1000)} s` : `${whole.format(ms / 60_000)} min`;
+}
+
+const money = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
+const costText = (costs) => Object.entries(costs).map(([currency, amount]) => `${money.format(amount)} ${currency}`).join(", ");
+
+function costOf(edges) {
+  const sums = {};
+  for (const edge of edges) for (const [currency, amount] of Object.entries(edge.costs)) sums[currency] = (sums[currency] ?? 0) + amount;
+  return costText(sums);
 }
 
 function age(seconds) {
@@ -244,6 +253,9 @@ function drawTotals() {
   say($("total-errors"), number(rate(2)));
   say($("total-tokens"), number(rate(3)));
   say($("total-flight"), whole.format(Object.values(edges).reduce((sum, edge) => sum + edge.in_flight, 0)));
+  const cost = costOf(Object.values(edges));
+  $("total-cost").parentElement.hidden = !cost;
+  say($("total-cost"), cost);
   drawChart($("chart"), seconds, second);
 }
 
@@ -280,11 +292,11 @@ function drawTable(shown) {
   const cells = (row) => [
     row.host.name, row.rule.name, row.backend.provider, `${STATES[row.state].mark} ${stateText(row.backend.host, row.state)}`,
     number(row.edge.rate), wantedText(row.backend), percent(row.edge.seen_share), duration(row.edge.p50_ms), duration(row.edge.p99_ms),
-    duration(row.edge.first_p50_ms), number(row.edge.token_rate), whole.format(row.edge.errors), whole.format(row.edge.open_streams),
+    duration(row.edge.first_p50_ms), number(row.edge.token_rate), costText(row.edge.costs) || "–", whole.format(row.edge.errors), whole.format(row.edge.open_streams),
   ];
   const make = () => {
     const row = element("tr");
-    for (let at = 0; at < 13; at++) row.append(element(at === 0 ? "th" : "td", at === 0 ? { scope: "row" } : at > 3 ? { class: "num" } : {}));
+    for (let at = 0; at < 14; at++) row.append(element(at === 0 ? "th" : "td", at === 0 ? { scope: "row" } : at > 3 ? { class: "num" } : {}));
     return row;
   };
   keep(body, shown, (row) => row.key, make, (line, row) => {
@@ -360,10 +372,11 @@ function drawProvider(node, backend, shown, focusOn) {
   say(node.querySelector(".state").lastElementChild, stateText(backend.host, name));
   const edge = busiest.edge;
   const errors = sum("errors");
+  const cost = costOf(own.map((row) => row.edge));
   lines(node, [
     edge.calls ? `p50 ${duration(edge.p50_ms)} · p99 ${duration(edge.p99_ms)}` : "",
     edge.first_p50_ms ? `first token ${duration(edge.first_p50_ms)}` : "",
-    sum("token_rate") ? `${number(sum("token_rate"))} tokens/s` : "",
+    [sum("token_rate") ? `${number(sum("token_rate"))} tokens/s` : "", cost ? `${cost} in 5 min` : ""].filter(Boolean).join(" · "),
     sum("open_streams") || sum("in_flight") ? `${whole.format(sum("in_flight"))} under way, ${whole.format(sum("open_streams"))} streaming` : "",
     errors ? `${whole.format(errors)} errors in 5 min, the last: ${providerOf(backend.host).last_failure ?? "–"}` : "",
   ]);
@@ -539,6 +552,8 @@ function rhythm(call) {
   return `${whole.format(call.events ?? 0)} events in ${duration(ms)}${each}`;
 }
 
+const spokenText = (each) => `${each.decision.replaceAll("_", " ")}${each.entity ? `: ${each.entity}` : ""} (policy ${each.policy})`;
+
 function drawCall(call) {
   const box = $("call");
   const facts = [
@@ -550,11 +565,13 @@ function drawCall(call) {
     ["Operation", call.operation ? `${call.operation} (${call.dialect})` : null],
     ["Model", call.model],
     ["Tokens", call.input_tokens || call.output_tokens ? `${whole.format(call.input_tokens ?? 0)} in, ${whole.format(call.output_tokens ?? 0)} out` : null],
+    ["Cost", call.cost],
     ["First token", call.is_stream ? duration(call.first_ms) : null],
     ["Rhythm", rhythm(call)],
     ["Broke off", call.is_stream && call.error ? `after ${whole.format(call.events ?? 0)} events, ${duration(call.duration_ms)} after it began` : null],
     ["Sticky key", call.lacks_sticky_key ? "missing: the backend was drawn at random" : null],
     ["Consumer", call.consumer],
+    ...(call.policies ?? []).map((each) => [itemName(each), spokenText(each)]),
     ...(call.facts ?? []).map(([kind, name, value]) => [`${kind} ${name}`, value]),
   ];
   const list = element("dl", { class: "facts" });
@@ -588,7 +605,8 @@ function attemptItem(call, attempt) {
   return element("li", {},
     element("p", {}, element("b", {}, `${attempt.number}. ${attempt.kind}: ${attempt.host}`), attempt.model ? `, ${attempt.model}` : ""),
     track,
-    element("p", {}, element("span", { class: `result ${kind}` }, `${mark} ${ending.replaceAll("_", " ")}`), ` after ${duration(attempt.took_ms)}. Why: ${attempt.why}.`));
+    element("p", {}, element("span", { class: `result ${kind}` }, `${mark} ${ending.replaceAll("_", " ")}`), ` after ${duration(attempt.took_ms)}. Why: ${attempt.why}.`),
+    attempt.dropped ? element("p", { class: "hint" }, `Left out, as its dialect has no place for it: ${attempt.dropped.join(", ")}`) : "");
 }
 
 function traceLink(call) {
@@ -706,6 +724,7 @@ function drawConfig() {
   say($("config-generation"), whole.format(config.generation));
   say($("config-age"), age(Math.max(0, at - config.loaded_at)));
   say($("config-workers"), whole.format(workers));
+  drawPolicies();
   const drawn = JSON.stringify([config, snapshotVersion()]);
   if ($("routes").dataset.drawn === drawn) return; // a selection in it must last
   $("routes").dataset.drawn = drawn;
@@ -720,6 +739,40 @@ function drawConfig() {
     element("td", {}, ...host.rules.flatMap((rule, at) => [at ? element("br") : "", `${rule.name}: ${rule.matches.join(" or ")}`])),
     element("td", {}, ...host.rules.flatMap((rule, at) => [at ? element("br") : "", rule.backends.map((each) => `${each.provider} ${wantedText(each)}`).join(", ")]))));
   $("routes").replaceChildren(element("table", {}, element("thead", {}, element("tr", {}, ...["Host", "Route", "Rules", "Backends"].map((name) => element("th", { scope: "col" }, name)))), element("tbody", {}, ...lines)));
+}
+
+// Items of policies, refusals first, with the levels at which they were asked the last time.
+function drawPolicies() {
+  const { policies, second } = state.snapshot;
+  const drawn = JSON.stringify([policies, second - (second % 10)]);
+  if ($("policies").dataset.drawn === drawn) return;
+  $("policies").dataset.drawn = drawn;
+  const rows = Object.values(policies).slice(0, MAX_ROWS).map((each) => element("tr", {},
+    element("th", { scope: "row" }, itemName(each), element("small", {}, each.policy)), element("td", {}, countsText(each)),
+    element("td", {}, ...(each.levels.length ? each.levels.map((level) => levelBar(each, level, second)) : ["–"]))));
+  const head = ["Item", "Decided in 5 min", "Levels, the fullest first"].map((name) => element("th", { scope: "col" }, name));
+  $("policies").replaceChildren(rows.length
+    ? element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows))
+    : element("p", { class: "hint" }, "No policy has decided anything in the last five minutes."));
+}
+
+const itemName = ({ kind, item }) => (kind === item ? kind : `${kind} ${item}`);
+
+function countsText({ kind, counts }) {
+  const told = Object.entries(counts).map(([decision, count]) => `${whole.format(count)} ${decision.replaceAll("_", " ")}`).join(", ");
+  const asked = (counts.hit ?? 0) + (counts.miss ?? 0);
+  return kind === "cache" && asked ? `hit rate ${percent((counts.hit ?? 0) / asked)}: ${told}` : told;
+}
+
+function levelBar({ currency, kind }, level, second) {
+  const used = Math.min(1, Math.max(0, 1 - level.left / level.of));
+  const unit = currency || (kind === "concurrency" ? "slots" : kind);
+  const format = currency ? money : whole;
+  const text = `${percent(used)} used: ${format.format(level.left)} of ${format.format(level.of)} ${unit} left, ${age(Math.max(0, second - level.second))} ago`;
+  const bar = element("span", { class: `span ${used > 0.9 ? "is-bad" : ""}` });
+  bar.style.width = `${100 * used}%`;
+  return element("div", { class: "level" }, level.by.length ? element("b", {}, `${level.by.join(", ")}: `) : "", text,
+    element("div", { class: "track", role: "img", "aria-label": `${percent(used)} used` }, bar));
 }
 
 const snapshotVersion = () => [state.snapshot.version ?? 0, Object.keys(state.snapshot.hosts).length];

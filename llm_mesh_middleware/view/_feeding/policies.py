@@ -1,0 +1,37 @@
+"""What the workers report of policies, as one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from ..values import Level, PolicyReport, Report, key_of
+
+__all__ = ["merge_policies"]
+
+_FULLEST = 8
+
+
+def merge_policies(reports: Sequence[Report]) -> dict[str, PolicyReport]:
+    """Add up what was decided; of each level the newest counts, as workers share a store or not."""
+    merged: dict[str, PolicyReport] = {}
+    for report in reports:
+        for found in report.policies:
+            key = key_of(found.policy, found.item, found.kind)
+            known = merged.get(key)
+            merged[key] = found if known is None else _merged(known, found)
+    return merged
+
+
+def _merged(one: PolicyReport, other: PolicyReport) -> PolicyReport:
+    levels: dict[tuple[str, ...], Level] = {}
+    for level in sorted((*one.levels, *other.levels), key=lambda level: level.second):
+        levels[level.by] = level
+    return PolicyReport(
+        one.policy,
+        one.item,
+        one.kind,
+        currency=one.currency or other.currency,
+        counts=dict(Counter(one.counts) + Counter(other.counts)),
+        levels=sorted(levels.values(), key=lambda level: level.left / level.of)[:_FULLEST],
+    )
