@@ -164,6 +164,8 @@ def test_links_of_the_readme_hold_where_the_package_is_shown() -> None:
 
 
 def _is_page(address: str) -> bool:
+    if address.endswith((".png", ".svg")):
+        return (ROOT / "docs" / address).is_file()
     name = f"{address.rstrip('/')}.md"
     return (ROOT / "docs" / name).is_file() or name.startswith(("project/", "reference/"))
 
