@@ -23,15 +23,44 @@ _PRICES = f"""\
 """
 
 
+# A host of its own for what the other calls do without: policies, mirrors, another dialect.
+WATCHED = "watched.example"
+_MORE = f"""\
+---
+apiVersion: istio.alibabacloud.com/v1
+kind: LLMRoute
+metadata: {{name: watched}}
+spec:
+  host: {WATCHED}
+  rules:
+  - name: sticky
+    stickyBy: {{header: x-user}}
+    backendRefs:
+    - {{providerHost: {BACKUP}, weight: 1}}
+    - {{providerHost: {BACKUP}, weight: 1, model: small-2}}
+    mirrors: [{{providerHost: {BACKUP}, model: small-3}}]
+---
+apiVersion: llm-mesh.dev/v1alpha1
+kind: LLMPolicy
+metadata: {{name: watching}}
+spec:
+  targetRefs: [{{kind: LLMRoute, name: watched}}]
+  cache: {{ttl: 1h, vary: []}}
+  guards:
+  - {{name: personal, pii: {{entities: [EMAIL]}}, action: {{log: {{}}}}}}
+"""
+
+
 @pytest.fixture
 def scraped(
-    start: Start, prometheus: Prometheus | None, tmp_path: Path
+    start: Start, prometheus: Prometheus | None, upstreams: Providers, tmp_path: Path
 ) -> tuple[str, httpx.Client]:
     """The sidecar's URL, and a client of the Prometheus that scrapes it."""
     if prometheus is None:
         pytest.skip("prometheus is not installed (Debian's package has this name)")
     prices = tmp_path / "prices.yaml"
     prices.write_text(_PRICES, "utf-8")
+    upstreams.config.write_text(upstreams.config.read_text("utf-8") + _MORE, "utf-8")
     _, url = start(
         LLM_MESH_PRICES=str(prices),
         OTEL_METRICS_EXPORTER="prometheus",
@@ -45,10 +74,11 @@ def test_every_query_of_the_dashboard_has_an_answer(
     scraped: tuple[str, httpx.Client], upstreams: Providers
 ) -> None:
     url, prometheus = scraped
-    requests = "sum(gen_ai_server_request_duration_seconds_count)"
+    requests = 'sum(gen_ai_server_request_duration_seconds_count{llm_mesh_route_name="chat"})'
     for number in (1, 2):  # a rate needs a before and an after
         make_calls(url, upstreams)
         call_without_usage(url, upstreams)
+        call_watched(url, number)
         wait_for(prometheus, requests, 5.0 * number)
     eject(url, upstreams)
     wait_for(prometheus, f'llm_mesh_providers_ejected{{server_address="{PRIMARY}"}}', 1.0)
@@ -59,6 +89,8 @@ def test_every_query_of_the_dashboard_has_an_answer(
             assert values, f"{title}: {query}"
             assert not any(math.isnan(value) for value in values.values()), f"{title}: {query}"
 
+    (hits,) = ask(prometheus, queries()["Share answered from the cache"][0]).values()
+    assert 0 < hits < 1
     share = ask(prometheus, queries()["Split by backend"][0])
     assert sum(share.values()) == pytest.approx(1)
     (fallbacks,) = ask(
@@ -67,6 +99,20 @@ def test_every_query_of_the_dashboard_has_an_answer(
     assert fallbacks[0] == f"llm_mesh_fallback_to={BACKUP}"
     tokens = ask(prometheus, "sum(asm_llm_proxy_prompt_tokens_total)")
     assert list(tokens.values())[0] >= 2 * 25
+
+
+def call_watched(url: str, number: int) -> None:
+    """Ask the same twice, with a personal datum, and in a dialect that says more."""
+    question = {"role": "user", "content": f"{number}: write to someone@mail.example"}
+    body = {"messages": [question], "model": "m", "max_tokens": 20}
+    headers = {"host": WATCHED}
+    with httpx.Client(base_url=url, trust_env=False, headers=headers, timeout=20) as client:
+        for path, more in (
+            ("/v1/chat/completions", {}),
+            ("/v1/chat/completions", {}),
+            ("/v1/messages", {"top_k": 7}),
+        ):
+            assert client.post(path, json=body | more).status_code == 200
 
 
 def call_without_usage(url: str, upstreams: Providers) -> None:
