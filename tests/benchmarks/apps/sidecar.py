@@ -32,6 +32,7 @@ def make(origin: Origin, *, exports: bool = False, arguments: tuple[str, ...] = 
     if exports:
         os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = origin.sink
         os.environ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf"
+        os.environ["OTEL_LOGS_EXPORTER"] = "none"  # the access log has the same
     return _command("serve", "--config", str(file), *arguments)
 
 
