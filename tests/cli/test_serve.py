@@ -367,6 +367,9 @@ def test_sigint_exits_with_0_and_without_a_traceback(own_sidecar: Sidecar) -> No
 @pytest.mark.slow
 @pytest.mark.parametrize("own_sidecar", [("--workers", "2")], indirect=True)
 def test_two_workers_share_the_port(own_sidecar: Sidecar) -> None:
+    deadline = time.monotonic() + 30
+    while own_sidecar.output.count("startup complete") < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
     assert {_by_proxy(own_sidecar.port, DASHSCOPE)[0] for _ in range(10)} == {200}
     assert own_sidecar.stop() == 0
     assert own_sidecar.output.count("status=200") == 10
