@@ -107,3 +107,37 @@ def test_a_request_may_come_in_pieces_of_any_size(client: Client, size: int) -> 
     for start in range(0, len(data), size):
         client.send(data[start : start + size])
     assert client.read().status == 200
+
+
+H2C = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQBAAAA")
+
+
+@pytest.mark.parametrize("size", [3, 50, 10_000])
+def test_a_wish_for_http_2_is_ignored_also_with_a_body(
+    client: Client, providers: Providers, size: int
+) -> None:
+    data = request_bytes(DASHSCOPE, CHAT, *H2C)
+    for start in range(0, len(data), size):
+        client.send(data[start : start + size])
+    assert client.read().status == 200
+    assert client.ask(request_bytes(DASHSCOPE)).status == 200
+    first, second = providers.dashscope.requests
+    assert first.json() == second.json()
+
+
+def test_a_wish_for_http_2_that_is_pipelined_keeps_the_order(client: Client) -> None:
+    data = request_bytes(DASHSCOPE, CHAT, *H2C)
+    client.send(data + request_bytes(DASHSCOPE, b"{") + data)
+    assert [client.read().status for _ in range(3)] == [200, 400, 200]
+
+
+def test_a_wish_for_http_2_may_close_the_connection(client: Client) -> None:
+    fields = ("Connection: Upgrade, HTTP2-Settings, close", *H2C[1:])
+    response = client.ask(request_bytes(DASHSCOPE, CHAT, *fields))
+    assert (response.status, response.header("connection")) == (200, "close")
+    assert client.is_closed()
+
+
+def test_a_web_socket_is_not_found_on_a_virtual_host(client: Client) -> None:
+    lines = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
+    assert client.ask(request_bytes(DASHSCOPE, b"", *lines, method="GET")).status == 405

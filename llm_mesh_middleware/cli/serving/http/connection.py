@@ -44,6 +44,8 @@ logger = logging.getLogger("llm_mesh_middleware")
 
 # Requests that wait on one connection for the reply to the first.
 _MAX_PIPELINED = 16
+_CONNECTION = b"connection"
+_OF_UPGRADES = frozenset((_CONNECTION, b"upgrade", b"http2-settings"))
 # A close with unread bytes resets the connection, and the client would not see why.
 _LINGER_S = 1.0
 
@@ -90,9 +92,7 @@ class SidecarProtocol(asyncio.Protocol):
         self._loop = _loop or asyncio.get_running_loop()
         self._countdown = Countdown(self._loop, self._give_up)
         self._waiting: deque[MeshCall | AppCall] = deque()
-        self._parser = httptools.HttpRequestParser(self)
-        # As a client may close right after its request: what follows is dropped, not refused.
-        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._parser = self._new_parser()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or refuse it if there are enough.
@@ -155,12 +155,38 @@ class SidecarProtocol(asyncio.Protocol):
     def _parse(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            """There is nothing to upgrade to."""
+        except httptools.HttpParserUpgrade as upgrade:
+            self._go_on(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             if not self._is_refused:  # else it was our own doing
                 self._transport.write(INVALID)
                 self._transport.close()
+
+    def _new_parser(self) -> Any:
+        parser = httptools.HttpRequestParser(self)
+        # As a client may close right after its request: what follows is dropped, not refused.
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return parser
+
+    def _go_on(self, rest: bytes) -> None:
+        """Read a request that asks for an upgrade as one that does not (RFC 9110 7.8).
+
+        The parser takes its body for the other protocol. Java's client asks for HTTP/2 like this
+        with every first request, also with a body.
+        """
+        method, version = self._parser.get_method(), self._parser.get_http_version()
+        if method == b"CONNECT":
+            return
+        self._parser = self._new_parser()
+        kept = [field for field in self._fields if field[0] not in _OF_UPGRADES]
+        closes = any(
+            b"close" in value.lower() for name, value in self._fields if name == _CONNECTION
+        )
+        if closes:
+            kept.append((_CONNECTION, b"close"))
+        lines = [b"%b %b HTTP/%b\r\n" % (method, self._target, version.encode())]
+        lines += [b"%b: %b\r\n" % field for field in kept]
+        self._parse(b"".join((*lines, b"\r\n", rest)))
 
     def on_message_begin(self) -> None:
         """Begin a head."""
@@ -181,6 +207,8 @@ class SidecarProtocol(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Start the call, or let it wait for those before it."""
+        if self._is_upgrade():
+            return
         self._in_head = self._is_timed = False
         self._countdown.stop()
         if len(self._waiting) >= _MAX_PIPELINED:
@@ -202,11 +230,17 @@ class SidecarProtocol(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Expect the next head."""
+        if self._is_upgrade():
+            return
         if self._body is not None:
             self._body.finish()
             self._body = None
         self._in_head = True
         self._head_bytes = 0
+
+    def _is_upgrade(self) -> bool:
+        """Return whether the request will be read again, without its wish."""
+        return bool(self._parser.should_upgrade()) and self._parser.get_method() != b"CONNECT"
 
     def _call(self) -> MeshCall | AppCall:
         parser, own = self._parser, self._own
