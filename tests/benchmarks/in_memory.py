@@ -6,6 +6,7 @@ What is left is the mesh's own work, the same every time, so it can be counted.
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from pathlib import Path
@@ -141,6 +142,7 @@ def app_of(
 ) -> LLMMeshMiddleware:
     app = make(Origin("http://127.0.0.1:9"))
     app.mesh._serving.clients = Clients(client)
+    app.mesh._live.due_at = math.inf  # on a slow machine it would be looked for changes meanwhile
     return app
 
 

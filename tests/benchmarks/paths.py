@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -207,6 +208,7 @@ def calls_of_wsgi() -> float:
     """Function calls for one chat through the WSGI middleware."""
     app = mesh_app.make_wsgi(_ORIGIN)
     app.mesh._serving.clients = _SyncClients()
+    app.mesh._live.due_at = math.inf
     scope, body = parsed(chat_request(ASKED_MODEL, size_bytes=1024, is_stream=False))
     environ = {
         "REQUEST_METHOD": "POST",

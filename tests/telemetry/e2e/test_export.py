@@ -132,6 +132,7 @@ def received(
         OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoints[request.param],
         OTEL_EXPORTER_OTLP_PROTOCOL=request.param,
         OTEL_SERVICE_NAME="e2e",
+        LLM_MESH_SERVER_SPANS="true",
         OTEL_RESOURCE_ATTRIBUTES="deployment.environment.name=test",
     )
     assert make_calls(url, upstreams) == [200, 200, 200, 400]
