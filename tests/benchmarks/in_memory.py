@@ -142,7 +142,8 @@ def app_of(
 ) -> LLMMeshMiddleware:
     app = make(Origin("http://127.0.0.1:9"))
     app.mesh._serving.clients = Clients(client)
-    app.mesh._live.due_at = math.inf  # on a slow machine it would be looked for changes meanwhile
+    # On a slow machine, changes and an SDK would be looked for between two requests.
+    app.mesh._live.due_at = app.mesh._parts.telemetry._ask_again_at = math.inf
     return app
 
 

@@ -24,10 +24,11 @@ from llm_mesh_middleware._core.values.messages import UpstreamRequest
 from llm_mesh_middleware._engine.http.clients import UpstreamClients
 from llm_mesh_middleware._engine.http.protocols import response_head
 from llm_mesh_middleware._engine.tls import TLSContexts
-from llm_mesh_middleware._telemetry.records.access_log import LineFormatter, access_logger
+from llm_mesh_middleware._telemetry.records.access_log import access_logger
 from llm_mesh_middleware.cli.serving.direct import Direct, Sidecar
 from llm_mesh_middleware.cli.serving.http import SidecarProtocol
 from llm_mesh_middleware.cli.serving.log import BufferedHandler
+from llm_mesh_middleware.cli.serving.short_line import ShortFormatter
 from llm_mesh_middleware.outbound import asend, outgoing
 from tests.benchmarks.apps import bare
 from tests.benchmarks.apps import mesh as mesh_app
@@ -104,7 +105,7 @@ def _adopted() -> dict[str, Any]:
 def logged() -> Iterator[None]:
     """Calls made inside are logged as `serve` does, to nowhere."""
     handler = BufferedHandler(io.StringIO())
-    handler.setFormatter(LineFormatter())
+    handler.setFormatter(ShortFormatter(is_terminal=False))
     level, propagates = access_logger.level, access_logger.propagate
     access_logger.addHandler(handler)
     access_logger.setLevel(logging.INFO)
@@ -208,7 +209,7 @@ def calls_of_wsgi() -> float:
     """Function calls for one chat through the WSGI middleware."""
     app = mesh_app.make_wsgi(_ORIGIN)
     app.mesh._serving.clients = _SyncClients()
-    app.mesh._live.due_at = math.inf
+    app.mesh._live.due_at = app.mesh._parts.telemetry._ask_again_at = math.inf
     scope, body = parsed(chat_request(ASKED_MODEL, size_bytes=1024, is_stream=False))
     environ = {
         "REQUEST_METHOD": "POST",
