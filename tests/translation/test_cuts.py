@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from tests.benchmarks.dialects import event_s, unary_s
 from tests.translation.dialect_table import DIALECTS, PAIRS, relay
 
 
@@ -58,3 +59,8 @@ def test_calls_stay_apart_in_every_pair(client: str, provider: str) -> None:
     assert "hm" in text
     names = ("look",) if provider == "responses" else ("one", "two")
     assert all(f'"name": "{name}"' in text for name in names)
+
+
+def test_the_benchmark_of_translations_runs() -> None:
+    assert 0 < unary_s("messages", "chat", 1) < 1
+    assert 0 < event_s("chat", "bedrock", 1) < 1

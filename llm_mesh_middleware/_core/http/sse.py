@@ -119,6 +119,16 @@ def _end(data: bytes, begin: int, *, has_cr: bool) -> int:
     return match.end() if match is not None else 0
 
 
+def _data_after_name(event: bytes) -> int | None:
+    """Return where the one line of data begins after one line with a name, the usual form."""
+    if not event.startswith(b"event: "):
+        return None
+    at = event.find(b"\n") + 1
+    if not event.startswith(b"data: ", at) or b"\r" in event:
+        return None
+    return at if event.find(b"\n", at) == len(event) - 2 else None
+
+
 def event_data(event: bytes) -> bytes:
     """Return the event's `data` fields, joined by LF; empty if it has none."""
     if event[:1] in _LONE_BEGINNINGS:  # comments and empty lines are pieces of their own
@@ -129,6 +139,8 @@ def event_data(event: bytes) -> bytes:
             return event[6:-2]
         if lf == size - 3 and cr == size - 4:
             return event[6:-4]
+    elif (at := _data_after_name(event)) is not None:
+        return event[at + 6 : -2]
     values = []
     for line in _LINE_END.split(event.removeprefix(_BOM)):
         name, _, value = line.partition(b":")
@@ -141,6 +153,8 @@ def event_name(event: bytes) -> bytes:
     """Return the value of the event's last `event` field; empty if it has none."""
     if event.startswith(b"data: ") and b"\nevent" not in event and b"\revent" not in event:
         return b""
+    if (at := _data_after_name(event)) is not None:
+        return event[7 : at - 1]
     found = b""
     for line in _LINE_END.split(event.removeprefix(_BOM)):
         name, _, value = line.partition(b":")

@@ -16,7 +16,10 @@ from ..._core.conversation.answer import (
     Failed,
     Finish,
     FinishReason,
+    ReasoningDelta,
     Start,
+    TextDelta,
+    ToolArguments,
     Usage,
 )
 from ..._core.conversation.fault import ProviderFault
@@ -38,6 +41,10 @@ REASONS: dict[FinishReason | None, str | None] = {
     "paused": "pause_turn",
     None: None,
 }
+
+
+# Deltas that say nothing of the answer as a whole; nearly all are of these.
+_SAYING_NOTHING_ELSE = frozenset((TextDelta, ReasoningDelta, ToolArguments))
 
 
 class TranslatingRelay:
@@ -136,7 +143,10 @@ class TranslatingRelay:
         if isinstance(failed := deltas[-1], Failed) and self._is_first(deltas):
             self.refusal = self._refuse(failed.fault)
         for delta in deltas:
-            self._note(delta)
+            if type(delta) in _SAYING_NOTHING_ELSE:
+                self.events += 1
+            else:
+                self._note(delta)
         if self._kept is not None:
             self._kept.add(deltas)
         if self.refusal is not None:

@@ -1,0 +1,120 @@
+"""What a translation costs: a whole call, and an event of a stream, for each pair of dialects.
+
+    python -m tests.benchmarks.dialects [--rounds 200]
+
+The time is that of our own code on the processor, without a socket: the client's request read and
+written for the provider, and its answer of about 0.3 KB read and written for the client; or an
+event of a stream of 500 deltas of text. Each figure is the least of several runs, as other work of
+the machine only adds to it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from time import thread_time
+
+import click
+
+from llm_mesh_middleware._core.conversation.answer import (
+    Answer,
+    End,
+    Finish,
+    Start,
+    TextDelta,
+    Usage,
+)
+from llm_mesh_middleware._core.conversation.parts import Text, ToolCall
+from llm_mesh_middleware._core.conversation.writing import DialectOptions, Stamp
+from llm_mesh_middleware._core.values.payload import encode_fields, raw
+from tests.clouds import frames
+from tests.translation.dialect_table import CLIENTS, DIALECTS, PAIRS, relay
+
+UNARY_US, EVENT_US = 60, 12
+
+_STAMP = Stamp(1, "token", "m")
+_OPTIONS = DialectOptions()
+_RUNS = 7
+_DELTAS = 500
+_WORDS = "The answer to life, the universe and everything. "
+_ANSWER = Answer(
+    id="id_1",
+    model="m",
+    parts=(Text(_WORDS * 3), ToolCall("call_1", "look", '{"city": "Basel", "days": 3}')),
+    finish="tool_calls",
+    usage=Usage(12, 7, 4, 0, 0),
+)
+
+
+def least(work: Callable[[], object], rounds: int) -> float:
+    """Return the seconds that `work` takes."""
+    found = []
+    for _ in range(_RUNS):
+        begin = thread_time()
+        for _ in range(rounds):
+            work()
+        found.append((thread_time() - begin) / rounds)
+    return min(found)
+
+
+def unary_s(client: str, provider: str, rounds: int) -> float:
+    """Return what a request and its answer cost between two dialects that both have clients."""
+    speaks, spoken = DIALECTS[client], DIALECTS[provider]
+    told = spoken.side.read_request(spoken.request)
+    body = spoken.side.write_answer(_ANSWER, told, _STAMP)
+    request = speaks.request
+
+    def call() -> None:
+        conversation = speaks.side.read_request(request)
+        written = spoken.side.write_request(conversation, _OPTIONS, model="m", streams=False)
+        encode_fields({name: raw(value) for name, value in written.members.items()})
+        answer = spoken.side.read_answer(body, _STAMP)
+        speaks.side.write_answer(answer, conversation, _STAMP)
+
+    return least(call, rounds)
+
+
+def long_stream(provider: str) -> list[bytes]:
+    """Return a stream of 500 deltas of text, as the provider sends it."""
+    spoken = DIALECTS[provider]
+    if spoken.ask is None:
+        delta = {"contentBlockIndex": 0, "delta": {"text": "word "}}
+        said = [frames.event("contentBlockDelta", delta)] * _DELTAS
+        return [spoken.stream[0], *said, *spoken.stream[-2:]]
+    writer = spoken.side.event_writer(spoken.side.read_request(spoken.request), _STAMP)
+    deltas = [Start("id", "m"), *[TextDelta("word ")] * _DELTAS, Finish("stop"), Usage(1, 1), End()]
+    return [writer.write([delta]) for delta in deltas]
+
+
+def event_s(client: str, provider: str, rounds: int) -> float:
+    """Return what an event of a stream costs, its begin and its end among them."""
+    events = long_stream(provider)
+
+    def stream() -> None:
+        one = relay(client, provider)
+        for event in events:
+            one.feed(event)
+        one.finish()
+
+    return least(stream, max(1, rounds // len(events))) / len(events)
+
+
+def main() -> int:
+    """Print a table; return 1 if a figure is over its budget."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=2000)
+    rounds = parser.parse_args().rounds
+    is_over = False
+    click.echo(f"{'client':<10} {'provider':<10} {'call us':>8} {'event us':>9}")
+    for client, provider in PAIRS:
+        event = event_s(client, provider, rounds) * 1e6
+        unary = unary_s(client, provider, rounds) * 1e6 if provider in CLIENTS else None
+        shown = "-" if unary is None else f"{unary:.1f}"
+        click.echo(f"{client:<10} {provider:<10} {shown:>8} {event:>9.1f}")
+        is_over = is_over or event > EVENT_US or (unary or 0) > UNARY_US
+    click.echo(f"budget: {UNARY_US} us a call, {EVENT_US} us an event")
+    return int(is_over)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

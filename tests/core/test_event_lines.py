@@ -1,0 +1,27 @@
+"""Name and data of an event, in the usual form and in the odd ones."""
+
+from __future__ import annotations
+
+import pytest
+
+from llm_mesh_middleware._core.http.sse import event_data, event_name
+
+EVENTS = [
+    (b"event: ping\ndata: {}\n\n", b"ping", b"{}"),
+    (b"event: ping\r\ndata: {}\r\n\r\n", b"ping", b"{}"),
+    (b"event:ping\ndata:{}\n\n", b"ping", b"{}"),
+    (b"event: a\ndata: {\ndata: }\n\n", b"a", b"{\n}"),
+    (b"event: a\nid: 1\ndata: {}\n\n", b"a", b"{}"),
+    (b"event: a\ndata: {}\nid: 1\n\n", b"a", b"{}"),
+    (b"event: a\ndata: {}\nevent: b\n\n", b"b", b"{}"),
+    (b"event: a\n\n", b"a", b""),
+    (b"event: a\ndata: {}", b"a", b"{}"),
+    (b"event: a\ndata: x\ry\n\n", b"a", b"x"),
+    (b"event: \ndata: {}\n\n", b"", b"{}"),
+    (b"data: {}\nevent: a\n\n", b"a", b"{}"),
+]
+
+
+@pytest.mark.parametrize(("event", "name", "data"), EVENTS)
+def test_an_event_is_read_as_the_standard_says(event: bytes, name: bytes, data: bytes) -> None:
+    assert (event_name(event), event_data(event)) == (name, data)
