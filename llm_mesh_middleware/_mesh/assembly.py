@@ -75,8 +75,8 @@ class Assembly:
         """
         self._settings = settings
         self._contexts = TLSContexts(settings.ca_file)
-        self._own_store = _open_store(settings) if store is None else None
-        self._store = self._own_store if store is None else store
+        self._store = _open_store(settings) if store is None else store
+        self._own_store = self._store if store is None else None
         self._cache = _open_cache(settings)
         self._state = self._make_state()
         self._clients = UpstreamClients(
@@ -134,7 +134,12 @@ class Assembly:
 
     def _make_state(self) -> MeshState:
         return MeshState(
-            threading.RLock, log_change, self._store, self._cache, log_budget, log_server
+            threading.RLock,
+            self._store,
+            on_change=log_change,
+            cache=self._cache,
+            on_budget=log_budget,
+            on_server=log_server,
         )
 
     def _adopt(self, table: RoutingTable) -> None:

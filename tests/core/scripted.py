@@ -23,6 +23,7 @@ from llm_mesh_middleware._core.values.messages import (
 from llm_mesh_middleware._core.values.selection import Selection
 from llm_mesh_middleware._core.values.steps import Send, Step, StepResult
 from llm_mesh_middleware._core.values.usage import Usage
+from llm_mesh_middleware._engine.ports.memory import MemoryStore
 from llm_mesh_middleware.exceptions import MeshError
 from tests.core.tables import virtual_host
 
@@ -148,7 +149,7 @@ def play(
         replace(found, rules=tuple(rules)),
         asked,
         policy or ExchangePolicy(),
-        MeshState(threading.Lock),
+        MeshState(threading.Lock, MemoryStore()),
         clock=clock,
         wall_clock=clock,
         random=lambda: chance,

@@ -14,6 +14,7 @@ from llm_mesh_middleware._core.flow.state import MeshState
 from llm_mesh_middleware._core.provider.identity import ProviderIdentity
 from llm_mesh_middleware._core.values.messages import Failure
 from llm_mesh_middleware._core.values.steps import StepResult
+from llm_mesh_middleware._engine.ports.memory import MemoryStore
 from llm_mesh_middleware.exceptions import UpstreamConnectError
 from tests.core.scripted import JSON, SSE, Clock, Notes, Play, head
 from tests.core.tables import ACME, GLOBEX, provider, request, route, table, virtual_host
@@ -31,7 +32,7 @@ TO_ACME, TO_GLOBEX = 0.0, 0.9
 class Process:
     """What remembers between requests."""
 
-    state: MeshState = field(default_factory=lambda: MeshState(threading.Lock))
+    state: MeshState = field(default_factory=lambda: MeshState(threading.Lock, MemoryStore()))
     clock: Clock = field(default_factory=Clock)
 
     def ask(

@@ -19,6 +19,7 @@ from llm_mesh_middleware._core.routing.retry_policy import RetryPolicy
 from llm_mesh_middleware._core.values.endpoint import Endpoint
 from llm_mesh_middleware._core.values.messages import Deadline, UpstreamRequest
 from llm_mesh_middleware._core.values.steps import Send, Sleep, Step, StepResult
+from llm_mesh_middleware._engine.ports.memory import MemoryStore
 from tests.canaries import canary
 from tests.core.tables import ACME, provider, request, table, virtual_host
 
@@ -80,7 +81,7 @@ def begun(
         host,
         request(),
         ExchangePolicy(),
-        MeshState(threading.Lock),
+        MeshState(threading.Lock, MemoryStore()),
         clock=lambda: 1000.0,
         wall_clock=lambda: 1700000000.0,
         random=lambda: 0.0,

@@ -12,6 +12,7 @@ from llm_mesh_middleware._core.http.forwarding import ForwardPolicy
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import ClientRequest, UpstreamRequest
 from llm_mesh_middleware._core.values.steps import Send, StepResult
+from llm_mesh_middleware._engine.ports.memory import MemoryStore
 from tests.canaries import canary
 from tests.core.scripted import JSON, Clock, Notes, head
 from tests.core.tables import provider, route, table, upstream_of, virtual_host
@@ -72,7 +73,7 @@ def attempts(request: ClientRequest, policy: ExchangePolicy) -> Iterator[Upstrea
         virtual_host(ROUTES, "chat"),
         request,
         policy,
-        MeshState(_NoLock),
+        MeshState(_NoLock, MemoryStore()),
         clock=clock,
         wall_clock=clock,
         random=lambda: 0.0,

@@ -20,6 +20,7 @@ from llm_mesh_middleware._core.routing.table import RoutingTable
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import ClientRequest, Failure, ResponseHead
 from llm_mesh_middleware._core.values.steps import Await, Read, Send, Sleep, StepResult
+from llm_mesh_middleware._engine.ports.memory import MemoryStore
 from llm_mesh_middleware.exceptions import AnswerableError, UpstreamConnectError
 from tests.resilience.meshes import HOST
 
@@ -73,7 +74,7 @@ class Simulation:
         state: MeshState | None = None,
     ) -> None:
         self.table = table
-        self.state = state or MeshState(threading.Lock)
+        self.state = state or MeshState(threading.Lock, MemoryStore())
         self.now = 0.0
         self.calls: list[Call] = []
         self.served: list[Served] = []

@@ -18,6 +18,7 @@ from llm_mesh_middleware._core.provider.quota import Quota
 from llm_mesh_middleware._core.provider.registry import HealthRegistry
 from llm_mesh_middleware._core.routing.table import RoutingTable
 from llm_mesh_middleware._core.values.headers import Headers
+from llm_mesh_middleware._engine.ports.memory import MemoryStore
 from tests.core.tables import request, virtual_host
 from tests.resilience.meshes import HOST, provider, route, table
 from tests.resilience.simulation import Act, Behaviour, Simulation
@@ -139,7 +140,7 @@ def test_eight_workers_that_know_nothing_of_one_another_do_not_herd(seed: int) -
     busy = dict.fromkeys(names, 0)
     routes = balanced("latency", dict.fromkeys(names, 1))
     for worker in range(8):
-        state = MeshState(threading.Lock)
+        state = MeshState(threading.Lock, MemoryStore())
         behaviours = {name: takes(0.2 + 0.01 * index) for index, name in enumerate(names)}
         simulation = Simulation(routes, behaviours, seed=seed * 100 + worker, state=state)
         simulation.run(200, every_s=0.05)

@@ -86,10 +86,8 @@ def exchange(
         observation.selected(Selection(host.route, rule.name, lacks_key))
         if operation.write_estimate and (estimated := estimate(rule, operation, request)):
             return _at_once(estimated, observation)
-        timeouts, call = rule.timeouts, None
-        if rule.policies or rule.mirrors:
-            call = _call(host, rule, request, state, observation, (clock, wall_clock), policy)
-            observation = call.account
+        account = Account(observation) if rule.policies or rule.mirrors else None
+        timeouts = rule.timeouts
         context = CallContext(
             request,
             operation,
@@ -100,9 +98,10 @@ def exchange(
             policy.mesh_id,
             clock,
             wall_clock,
-            observation,
+            account or observation,
             random,
         )
+        call = None if account is None else _call(host, rule, context, account, state)
         plan = AttemptPlan(
             rule.backends,
             rule.retry,
@@ -118,54 +117,42 @@ def exchange(
         _end(observation, error)
         raise
     attempts = AttemptSequence(context, plan, host.route, rule, policy, state.affinity, call)
-    if call is None:
-        run = attempts.run()
-    else:
-        layers = rule.policies
-        if rule.mirrors:
-            layers = (*layers, Mirroring(rule.mirrors, context, state.mirrors))
-        run = chain(layers, attempts.proceed)(call)
+    run = attempts.run() if call is None else _layered(attempts, call, rule, context, state)
     if rule.backends.is_watched:
-        run = watched(
-            run,
-            rule.backends,
-            state.health,
-            clock=clock,
-            random=random,
-            told=state.on_server,
-        )
-    flow = _observed(run, observation)
+        health, told = state.health, state.on_server
+        run = watched(run, rule.backends, health, clock=clock, random=random, told=told)
+    flow = _observed(run, context.observation)
     if keepalive_s and operation.wants_stream(request):
         return keep_alive(flow, operation.dialect, interval_s=keepalive_s, clock=clock)
     return flow
 
 
+def _layered(
+    attempts: AttemptSequence, call: Call, rule: RouteRule, context: CallContext, state: MeshState
+) -> Flow:
+    """Return the attempts with the rule's policies and mirrors around them."""
+    layers = rule.policies
+    if rule.mirrors:
+        layers = (*layers, Mirroring(rule.mirrors, context, state.mirrors))
+    return chain(layers, attempts.proceed)(call)
+
+
 def _call(
-    host: VirtualHost,
-    rule: RouteRule,
-    request: ClientRequest,
-    state: MeshState,
-    observation: Observation,
-    clocks: tuple[Callable[[], float], Callable[[], float]],
-    policy: ExchangePolicy,
+    host: VirtualHost, rule: RouteRule, context: CallContext, account: Account, state: MeshState
 ) -> Call:
     """Return the request as the rule's policies see it."""
-    if state.store is None:
-        raise RuntimeError("policies need a store")
-    clock, wall_clock = clocks
-    account, timeout_s = Account(observation), rule.timeouts.request
     return Call(
-        request,
+        context.request,
         host.route,
         rule.name,
-        timeout_s,
+        context.timeouts.request,
         state.store,
         state.learned,
         account,
-        Deadline(clock() + timeout_s, "request", timeout_s, host.name),
-        clock,
-        wall_clock,
-        policy.mesh_id,
+        context.deadline,
+        context.clock,
+        context.wall_clock,
+        context.mesh_id,
         state.flights,
         state.cache,
         state.warnings,

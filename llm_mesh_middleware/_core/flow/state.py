@@ -51,8 +51,9 @@ class MeshState:
     def __init__(
         self,
         make_lock: Callable[[], AbstractContextManager[object]],
+        store: Store,
+        *,
         on_change: Callable[[str, HealthChange], None] = ignore_change,
-        store: Store | None = None,
         cache: CacheStore | None = None,
         on_budget: Callable[[Decision], None] = _ignore_decision,
         on_server: Told = ignore_server,
@@ -61,8 +62,8 @@ class MeshState:
 
         Args:
             make_lock: as for `HealthRegistry`.
+            store: holds the limits.
             on_change: as for `HealthRegistry`.
-            store: holds the limits; a configuration without policies needs none.
             cache: keeps responses; a configuration without caches needs none.
             on_budget: called when a threshold of a budget has been passed.
             on_server: is told what is wrong with a watched server, and that it is well again.
