@@ -50,6 +50,10 @@ _ABOUT = {"id": "chatcmpl-0123456789", "created": 1767225600, "model": MODEL}
 _USAGE = {"prompt_tokens": 120, "completion_tokens": 64, "total_tokens": 184}
 
 
+# As ordinary as what models write: a search is as fast as its text lets it skip.
+_TEXT = "The quick brown fox jumps over the lazy dog, and the answer is as short as that. "
+
+
 def _json(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
@@ -62,7 +66,8 @@ def unary_answer(size_bytes: int = 1024) -> bytes:
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         return _json(_ABOUT | {"object": "chat.completion", "choices": [choice], "usage": _USAGE})
 
-    return completion("x" * (size_bytes - len(completion(""))))
+    left = size_bytes - len(completion(""))
+    return completion((_TEXT * (left // len(_TEXT) + 1))[:left])
 
 
 def stream_events(chunks: int) -> list[bytes]:

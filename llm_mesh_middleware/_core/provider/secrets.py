@@ -39,6 +39,7 @@ _WORD = 8
 _UNLIKELY, _UNLIKELY_WITHOUT_DIGIT = 16, 24
 
 _ESCAPES = (b"\\", b"%", b"&")  # of JSON, of URLs, of HTML
+_ESCAPE = b"\\u"  # of a character in JSON, by its number
 _UNSAFE = "\"&'+<=>\\`"
 _NAMED = {b'"': b"quot", b"&": b"amp", b"'": b"apos", b"<": b"lt", b">": b"gt"}
 # Letters that form an escape sequence in JSON after a backslash.
@@ -52,7 +53,10 @@ class Secrets:
     still be under way. They have no part in equality.
     """
 
-    __slots__ = ("_all", "_configured", "_content", "_keys", "_learnt", "_literals", "_pattern")
+    __slots__ = (
+        *("_all", "_configured", "_content", "_content_escaped"),
+        *("_keys", "_learnt", "_literals", "_pattern"),
+    )
 
     def __init__(self, keys: Iterable[bytes] = (), others: Iterable[bytes] = ()) -> None:
         self._configured = (tuple(filter(None, keys)), tuple(filter(None, others)))
@@ -71,9 +75,9 @@ class Secrets:
         # A secret may contain another; replace the longest first.
         self._all = tuple(sorted({*found, *others}, key=len, reverse=True))
         self._keys = tuple(key.decode("latin-1") for key in found if len(key) >= _WORD)
-        self._content = tuple(
-            spelling for key in found if _is_unlikely(key) for spelling in _spellings(key)
-        )
+        spelled = [each for key in found if _is_unlikely(key) for each in _spellings(key)]
+        self._content = tuple(each for each in spelled if _ESCAPE not in each)
+        self._content_escaped = tuple(each for each in spelled if _ESCAPE in each)
         self._literals = tuple(literal for secret in self._all for literal in _literals(secret))
         self._pattern: re.Pattern[bytes] | None = None
 
@@ -101,6 +105,10 @@ class Secrets:
         for spelling in self._content:
             if spelling in data:
                 return self._compiled().sub(MASK, data)
+        if _ESCAPE in data:
+            for spelling in self._content_escaped:
+                if spelling in data:
+                    return self._compiled().sub(MASK, data)
         return data
 
     def redact_answer(self, answer: ResponseHead | Failure) -> ResponseHead | Failure:
