@@ -197,6 +197,30 @@ ROUTERS = [
         ttl_s=600,
     ),
     Shape(
+        "budgets of all, of a vendor and of a deployment",
+        """
+        model_list:
+          - model_name: m
+            litellm_params: {model: openai/m, api_key: os.environ/KEY_A}
+          - model_name: m
+            litellm_params: {model: openai/m, api_key: os.environ/KEY_B}
+          - model_name: n
+            litellm_params: {model: groq/n, max_budget: 0.5, budget_duration: 2d}
+        litellm_settings: {max_budget: 100, budget_duration: 30d}
+        router_settings:
+          provider_budget_config:
+            openai: {budget_limit: 12.25, time_period: 1d}
+            mistral: {budget_limit: 1, time_period: 1d}
+        """,
+        {"m": [f"{OPENAI} m", f"{OPENAI} m"]},
+        ("provider_budget_config.mistral: has no amount, or no model",),
+        budgets=[
+            ("all", "100", "month", []),
+            ("n", "0.5", 48 * 3600.0, ["api.groq.com"]),
+            ("openai", "12.25", "day", ["api.openai.com", "openai-2.internal"]),
+        ],
+    ),
+    Shape(
         "settings of the proxy",
         f"""
         model_list:

@@ -15,8 +15,8 @@ class Shape:
     """A configuration, the calls that it leads to, and what it must remark on.
 
     `calls` maps a model that a client names to `url model` of each backend, in order. `rule`
-    and `provider` are further facts of the first model and of all providers, `limits` and `ttl_s`
-    of policies, `balance` of the first rule.
+    and `provider` are further facts of the first model and of all providers, `limits`,
+    `budgets` and `ttl_s` of policies, `balance` of the first rule.
     """
 
     name: str
@@ -26,6 +26,7 @@ class Shape:
     rule: dict[str, Any] = field(default_factory=dict)
     provider: dict[str, Any] = field(default_factory=dict)
     limits: list[dict[str, Any]] = field(default_factory=list)
+    budgets: list[tuple[str, str, str | float, list[str]]] = field(default_factory=list)
     ttl_s: float | None = None
     balance: str | None = None
 

@@ -113,19 +113,22 @@ def test_policies_have_the_limits_the_cache_and_the_balance(shape: Shape, result
     policies = [
         LLMPolicy.model_validate(each).spec for each in documents if each["kind"] == "LLMPolicy"
     ]
-    limits = []
+    limits, budgets = [], []
     for spec in policies:
         targets = {"targets": [each.name for each in spec.target_refs]} if spec.target_refs else {}
         for item in spec.limits:
             limits.append(written(item) | targets)
             for name in ("when", "per"):
                 limits[-1].pop(name, None)
+        for budget in spec.budgets:
+            amount = f"{budget.amount.normalize():f}"
+            budgets.append((budget.name, amount, budget.per, targets.get("targets", [])))
     caches = [spec.cache.ttl for spec in policies if spec.cache is not None]
 
     (route,) = [each for each in documents if each["kind"] == "LLMRoute"]
     balance = route["spec"]["rules"][0].get("balance", {})
 
-    assert limits == shape.limits
+    assert (limits, budgets) == (shape.limits, shape.budgets)
     assert balance.get("policy") == shape.balance
     assert shape.ttl_s is None or caches == [shape.ttl_s]
 

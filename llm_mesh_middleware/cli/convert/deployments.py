@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from . import spelling
 from .specs import BODY, READ, read_spec
 from .variables import Entry, Note
 from .vendors import UNSUPPORTED, VENDORS, split_model
@@ -20,8 +21,8 @@ __all__ = ["Deployment", "read_deployment", "seconds"]
 Settings = Mapping[str, Any]
 
 _READ = frozenset(
-    ("custom_llm_provider", "max_retries", "model", "order", "rpm", "stream_timeout", "timeout",
-     "tpm", "weight")
+    ("budget_duration", "custom_llm_provider", "max_budget", "max_retries", "model", "order", "rpm",
+     "stream_timeout", "timeout", "tpm", "weight")
 )  # fmt: skip
 # LiteLLM's names of what a token costs, and the mesh's.
 _PRICES = {
@@ -40,7 +41,7 @@ class Deployment:
 
     `spec` is the LLMProvider's without its host; `hostname` is whose name it has towards the
     network. Deployments that are equal in both share a provider. `rates` are requests and tokens a
-    minute.
+    minute, `budget` an amount and its period.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Deployment:
     spec: dict[str, Any]
     prices: dict[str, Any] | None = None
     rates: tuple[int | None, int | None] = (None, None)
+    budget: tuple[object, object] = (None, None)
     weight: int | None = None
     order: int = 0
     request_s: float | None = None
@@ -89,6 +91,7 @@ def read_deployment(
         hostname=found[0],
         spec=found[1],
         prices=_prices(model, {**info, **params}),
+        budget=(params.get("max_budget"), params.get("budget_duration")),
         rates=(_whole(params, "rpm"), _whole(params, "tpm")),
         weight=_weight(params),
         order=_whole(params, "order") or 0,
@@ -132,8 +135,7 @@ def _prices(model: str, settings: Settings) -> dict[str, Any] | None:
         except InvalidOperation:
             continue
         if amount.is_finite() and amount >= 0:
-            text = format(round(amount, 9), "f")
-            found[ours] = text.rstrip("0").rstrip(".") if "." in text else text
+            found[ours] = spelling.amount(amount)
     return {"model": {"exact": model}, "perMillion": found} if found else None
 
 

@@ -5,22 +5,23 @@
     fallbacks                        backends of a later priority
     rpm, tpm                         shares of a split, or limits
     cache, max_parallel_requests     policies
+    max_budget                       policies
 
 Whatever has no twin becomes a remark with its place in the file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .deployments import Deployment, read_deployment, seconds
-from .policies import are_rates_limits, read_cache, read_limits, read_rates
+from .policies import are_rates_limits, read_budget, read_cache, read_limits, read_rates
 from .remarks import remark_on_rest
 from .rules import Groups, Rules
 from .specs import CONFIGS
-from .spelling import document, duration, slug
+from .spelling import document, duration, match, slug
 from .vendors import VENDORS
 
 __all__ = ["Conversion", "convert"]
@@ -139,14 +140,50 @@ class _Converter:
             spec["cache"] = cache
             text = "a consumer gets only responses to its own requests; vary: [] lets all share"
             self._remark("litellm_settings.cache", text)
+        settings = self._settings
+        budget = read_budget("all", settings.get("max_budget"), settings.get("budget_duration"))
+        if budget is not None:
+            spec["budgets"] = [budget]
         found = [document("LLMPolicy", "litellm", spec)] if spec else []
-        if are_rates_limits(self._router):
-            for host, members in self._providers.items():
-                if limits := read_rates(members):
-                    target = {"kind": "LLMProvider", "name": slug(host)}
-                    spec = {"targetRefs": [target], "limits": limits}
-                    found.append(document("LLMPolicy", f"litellm-{slug(host)}", spec))
-        return found
+        return [*found, *self._of_providers(), *self._of_vendors()]
+
+    def _of_providers(self) -> Iterator[dict[str, Any]]:
+        """Yield the policies of single providers: the rates and budgets of their deployments."""
+        for host, members in self._providers.items():
+            spec: dict[str, Any] = {}
+            if are_rates_limits(self._router) and (limits := read_rates(members)):
+                spec["limits"] = limits
+            budgets = [
+                budget | ({"when": [{"model": condition}]} if condition else {})
+                for each in members
+                for condition in [match(each.name)]
+                if (budget := read_budget(each.name, *each.budget)) is not None
+            ]
+            if budgets:
+                spec["budgets"] = budgets
+            if spec:
+                yield _policy(slug(host), [host], spec)
+
+    def _of_vendors(self) -> Iterator[dict[str, Any]]:
+        """Yield the budgets of vendors, each for all of its providers together."""
+        vendors = self._router.get("provider_budget_config")
+        for vendor, told in (vendors if isinstance(vendors, dict) else {}).items():
+            told = told if isinstance(told, dict) else {}
+            period = told.get("time_period") or told.get("budget_duration")
+            amount = told.get("budget_limit") or told.get("max_budget")
+            label = str(vendor).replace("_", "-")
+            budget = read_budget(label, amount, period)
+            hosts = [host for host, own in self._providers.items() if own[0].label == label]
+            if budget is None or not hosts:
+                place = f"provider_budget_config.{vendor}"
+                self._remark(place, "has no amount, or no model of this vendor")
+            else:
+                yield _policy(f"vendor-{label}", hosts, {"budgets": [budget]})
+
+
+def _policy(name: str, hosts: Iterable[str], spec: dict[str, Any]) -> dict[str, Any]:
+    targets = [{"kind": "LLMProvider", "name": slug(host)} for host in hosts]
+    return document("LLMPolicy", f"litellm-{name}", {"targetRefs": targets, **spec})
 
 
 def _rename(spec: dict[str, Any], deployment: Deployment) -> None:

@@ -1,25 +1,47 @@
-"""The `LLMPolicy` documents of a LiteLLM configuration: limits and a cache.
+"""The `LLMPolicy` documents of a LiteLLM configuration: limits, budgets and a cache.
 
 max_parallel_requests           requests at a time of each consumer
 global_max_parallel_requests    requests at a time of all
 cache, cache_params.ttl         responses that are kept
 rpm, tpm                        limits of a provider, where LiteLLM is told to enforce them
+max_budget, budget_duration     the budget of all, or of a deployment
+provider_budget_config          budgets of vendors
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
+from . import spelling
 from .deployments import Deployment, seconds
 from .spelling import duration, match, slug
 
-__all__ = ["POLICY_SETTINGS", "are_rates_limits", "read_cache", "read_limits", "read_rates"]
+__all__ = [
+    "POLICY_SETTINGS",
+    "are_rates_limits",
+    "read_budget",
+    "read_cache",
+    "read_limits",
+    "read_rates",
+]
 
 # Settings that become policies; the advice on the rest leaves them out.
 POLICY_SETTINGS = frozenset(
-    ("cache", "cache_params", "global_max_parallel_requests", "max_parallel_requests")
+    (
+        "budget_duration",
+        "cache",
+        "cache_params",
+        "global_max_parallel_requests",
+        "max_budget",
+        "max_parallel_requests",
+        "provider_budget_config",
+    )
 )
+_PERIODS = {"1d": "day", "24h": "day", "7d": "week", "30d": "month", "1mo": "month"}
+_DAYS = re.compile(r"(\d+)d")
 _ENFORCED = "enforce_model_rate_limits"
 
 
@@ -42,6 +64,19 @@ def read_cache(settings: Mapping[str, Any]) -> dict[str, Any] | None:
     params = settings.get("cache_params")
     ttl = seconds(params.get("ttl")) if isinstance(params, dict) else None
     return {} if ttl is None else {"ttl": duration(ttl)}
+
+
+def read_budget(
+    name: str, amount: object, period: object, **fields: object
+) -> dict[str, Any] | None:
+    """Return a budget, None if the amount is not one; without a period LiteLLM never resets it."""
+    if isinstance(amount, bool) or not isinstance(amount, (int, float)) or amount <= 0:
+        return None
+    per = str(period or "year").strip()
+    if days := _DAYS.fullmatch(per):
+        per = _PERIODS.get(per, f"{24 * int(days[1])}h")
+    text = spelling.amount(Decimal(str(amount)))
+    return {"name": slug(name), **fields, "amount": text, "per": _PERIODS.get(per, per)}
 
 
 def are_rates_limits(router: Mapping[str, Any]) -> bool:

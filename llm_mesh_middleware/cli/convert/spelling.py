@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Any
 
-__all__ = ["document", "duration", "match", "slug"]
+__all__ = ["amount", "document", "duration", "match", "slug"]
 
 _GROUPS = {"LLMPolicy": "llm-mesh.dev/v1alpha1"}
 _ASM = "istio.alibabacloud.com/v1beta1"
@@ -35,3 +36,9 @@ def slug(name: str) -> str:
 def duration(value: float) -> str:
     """Return a number of seconds as a duration."""
     return f"{value:g}s" if value >= 1 else f"{value * 1000:g}ms"
+
+
+def amount(value: Decimal) -> str:
+    """Return an amount of money, in quotes as manifests have it; a nano-unit is the smallest."""
+    text = format(round(value, 9), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
