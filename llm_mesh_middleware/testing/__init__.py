@@ -43,7 +43,8 @@ sent (`answered_at`, `wait_answered()`). The waiting methods block: in an async 
 write `await asyncio.to_thread(request.wait_disconnected, 0.5)`.
 
 `MemoryUpstream` is the same without a socket, as the transport of a mesh under test, and
-`assert_routed(response, provider=..., rule=..., model=...)` says which way a request went.
+`assert_routed(response, provider=..., rule=..., model=...)` says which way a request went,
+`assert_cached(response)` whether it was answered from the cache.
 
 To put a `FakeUpstream` behind the mesh, give `upstream.endpoints` as `LLM_MESH_ENDPOINTS` and the
 file written by `upstream.ca.write(path)` as `LLM_MESH_CA_FILE`. TLS needs the `trustme` library:
@@ -54,6 +55,7 @@ from __future__ import annotations
 
 from ._answers import Answer, Cut, Drip, Gate, Raw, Scripted, Stream
 from ._bodies import chat_completion, chat_stream, error_body, token_usage
+from ._cached import assert_cached
 from ._certificates import CertificateAuthority
 from ._memory import MemoryUpstream
 from ._requests import RecordedRequest
@@ -73,6 +75,7 @@ __all__ = [
     "RoutedResponse",
     "Scripted",
     "Stream",
+    "assert_cached",
     "assert_routed",
     "chat_completion",
     "chat_stream",

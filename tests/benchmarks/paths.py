@@ -49,7 +49,7 @@ _CALLS = 10
 _LIMIT = {"name": "limit", "by": ["model"], "requests": 1_000_000, "per": "1s"}
 _POLICIES: dict[str, dict[str, Any]] = {
     "limit": {"limits": [_LIMIT]},
-    "cache": {"cache": {"ttl": "1h"}},
+    "cache": {"cache": {"ttl": "1h", "vary": []}},
 }
 
 

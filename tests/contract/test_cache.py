@@ -17,6 +17,7 @@ from llm_mesh_middleware.testing import (
     Gate,
     RecordedRequest,
     Stream,
+    assert_cached,
     chat_completion,
     chat_stream,
     error_body,
@@ -348,3 +349,16 @@ def test_what_a_fallback_says_is_not_kept(world: World) -> None:
 
     assert results(world, ASKED, ASKED) == ["miss", "miss"]
     assert len(world.fallback.requests) == 2
+
+
+def test_a_test_can_assert_what_the_cache_did(world: World) -> None:
+    world.primary.always(WHOLE)
+    world.start(policies=[policy()])
+
+    assert_cached(world.ask(ASKED), "miss")
+    assert_cached(world.ask(ASKED))
+    with pytest.raises(AssertionError, match="expected a cache miss; the answer was a hit"):
+        assert_cached(world.ask(ASKED), "miss")
+    world.start()
+    with pytest.raises(AssertionError, match="no cache was asked"):
+        assert_cached(world.ask(ASKED))

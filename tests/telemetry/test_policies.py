@@ -121,3 +121,19 @@ async def test_a_store_that_is_away_is_told(recorder: Recorder, upstream: FakeUp
         assert (await chat(client)).status_code == 200
         assert [point.value for point in recorder.points("llm_mesh.policy.store.state")] == [1]
     assert count(recorder, "one", "unchecked") == 1
+
+
+async def test_a_cache_tells_what_it_saved(recorder: Recorder, upstream: FakeUpstream) -> None:
+    upstream.always(WHOLE)
+    async with calling(
+        make_mesh(recorder, upstream, policies=[policy(cache={"vary": []})])
+    ) as client:
+        for _ in range(3):
+            await chat(client)
+
+    assert recorder.total("llm_mesh.cache.requests", llm_mesh__cache__result="miss") == 1
+    assert recorder.total("llm_mesh.cache.requests", llm_mesh__cache__result="hit") == 2
+    assert (
+        recorder.total("llm_mesh.cache.saved_tokens", llm_mesh__policy__name="default/team") == 200
+    )
+    assert len(recorder.calls) == 1  # a hit is no call, and uses no tokens

@@ -10,17 +10,19 @@ import msgspec
 __all__ = ["CacheStore", "Entry", "Found", "Lookup", "Save", "pack", "unpack"]
 
 # The first byte of an entry; one of another version is as good as none.
-_PLAIN, _PACKED = b"\x01", b"\x02"
+_PLAIN, _PACKED = b"\x03", b"\x04"
 _WORTH_PACKING = 2048
 _MAX_BYTES = 64 * 2**20
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A whole response in its JSON form, or a stream where its dialect has no other form."""
+    """A whole response in its JSON form, or a stream where its dialect has no other form.
+
+    `tokens` are those that it took when it was made.
+    """
 
     body: bytes
     is_stream: bool = False
-    provider: str = ""
     tokens: int = 0
 
 

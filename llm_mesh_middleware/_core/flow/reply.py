@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator
 
 import msgspec
+from msgspec.structs import replace
 
 from ...exceptions import AnswerableError
 from ..dialect import ServedOperation
@@ -16,7 +17,7 @@ from ..http.response_headers import NOSNIFF
 from ..values.messages import error_object
 from ..values.steps import Body, Step, StepResult
 
-__all__ = ["Flow", "Reply", "refusal"]
+__all__ = ["Flow", "Reply", "as_stream", "refusal"]
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -37,6 +38,22 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 Flow = Generator[Step, StepResult, Reply]
+
+_LENGTH, _TYPE = b"content-length", b"content-type"
+
+
+def as_stream(reply: Reply) -> Reply:
+    """Return a reply of events as a stream, even if all of them are there; others unchanged."""
+    body = reply.body
+    is_events = dict(reply.headers).get(_TYPE, b"").startswith(b"text/event-stream")
+    if not (isinstance(body, bytes) and is_events):
+        return reply
+    headers = [field for field in reply.headers if field[0] != _LENGTH]
+    return replace(reply, headers=headers, body=_at_once(body))
+
+
+def _at_once(body: bytes) -> Body:
+    yield body
 
 
 def refusal(error: AnswerableError, operation: ServedOperation | None = None) -> Reply:

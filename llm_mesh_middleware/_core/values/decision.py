@@ -24,7 +24,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 
     Of a limit or budget, `by` are the request's values of what it counts by, `of` is the most that
     there may be (tokens, requests, slots, nano-units of `currency`) and `left` what is left of it,
-    if that is known.
+    if that is known. A cache has `hit` or `stale`, with the tokens that were saved in `of`, or
+    `miss`; before these it `waits` for an equal call.
     """
 
     policy: str

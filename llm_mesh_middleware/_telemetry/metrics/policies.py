@@ -29,6 +29,7 @@ class PolicyMetrics:
         self._decisions = Tally(meter, semconv.MESH_DECISIONS, "{decision}")
         self._tokens = Tally(meter, semconv.MESH_LIMIT_TOKENS, semconv.TOKENS)
         self._cached = Tally(meter, semconv.MESH_CACHE_REQUESTS, "{request}")
+        self._saved = Tally(meter, semconv.MESH_CACHE_SAVED, semconv.TOKENS)
         self._findings = Tally(meter, semconv.MESH_FINDINGS, "{finding}")
         self._watched: WeakSet[_Watched] = WeakSet()
         self._lock = ForkLock()
@@ -52,8 +53,10 @@ class PolicyMetrics:
                 (semconv.POLICY_DECISION, decision.decision),
             ),
         )
-        if decision.kind == "cache":
+        if decision.kind == "cache" and decision.decision != "waits":
             self._cached.add(1, ((semconv.CACHE_RESULT, decision.decision),))
+            if decision.of:
+                self._saved.add(decision.of, item)
         elif decision.kind == "guard" and decision.entity:
             found = (semconv.GUARD_ENTITY, decision.entity)
             action = (semconv.GUARD_ACTION, decision.decision)

@@ -28,7 +28,7 @@ from ...flow.reply import Flow, Reply
 from ...values.decision import Decision
 from ...values.payload import read_bool, read_fields
 from ...values.steps import Ask, Await, Body, Outlive, Step, StepResult
-from .told import told, whole_reply
+from .told import kept_reply, told
 
 __all__ = ["Asking", "Keeping"]
 
@@ -171,9 +171,9 @@ class Asking:
         if self._is_stream and not entry.is_stream:
             body = self._answers.split(body, include_usage=self._wants_usage)
         result = "stale" if kept.is_stale else "hit"
-        self._tell(result)
+        self._tell(result, saved=entry.tokens)
         self._call.account.ended(200, None, None)
-        return whole_reply(body, result, is_stream=self._is_stream, age_s=kept.age_s)
+        return kept_reply(body, result, is_stream=self._is_stream, age_s=kept.age_s)
 
     def _miss(self, flight: Flight | None, stale: _Kept | None = None) -> Flow:
         """Make the call, and keep its response if it is worth that; `stale` is better than none."""
@@ -268,7 +268,9 @@ class Asking:
             body = whole
         if is_events is not self._is_stream or len(body) > self._keeping.max_bytes:
             return None
-        return Entry(body, is_stream=is_events and not self._has_two_forms)
+        usage = None if self._ending is None else self._ending.usage
+        tokens = 0 if usage is None else usage.input_tokens + usage.output_tokens
+        return Entry(body, is_events and not self._has_two_forms, tokens)
 
     def _save(self, entry: Entry) -> Generator[Step, StepResult, None]:
         keeping = self._keeping
@@ -285,5 +287,6 @@ class Asking:
     def _note(self, ending: Ending) -> None:
         self._ending = ending
 
-    def _tell(self, result: str) -> None:
-        self._call.account.decided(Decision(self._keeping.policy, "cache", "cache", result))
+    def _tell(self, result: str, *, saved: int = 0) -> None:
+        decision = Decision(self._keeping.policy, "cache", "cache", result, of=saved)
+        self._call.account.decided(decision)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from ...flow.reply import Reply
+from ...flow.reply import Reply, as_stream
 from ...http.response_headers import NOSNIFF
 
-__all__ = ["told", "whole_reply"]
+__all__ = ["kept_reply", "told"]
 
 _RESULT = b"x-llm-mesh-cache"
 # No cache between the mesh and its client may keep what belongs to one scope.
@@ -22,7 +22,7 @@ def told(reply: Reply, result: str) -> Reply:
     return replace(reply, headers=headers)
 
 
-def whole_reply(body: bytes, result: str, *, is_stream: bool, age_s: float) -> Reply:
+def kept_reply(body: bytes, result: str, *, is_stream: bool, age_s: float) -> Reply:
     """Return the reply that a kept response makes."""
     kind = b"text/event-stream" if is_stream else b"application/json"
     headers = [
@@ -31,4 +31,4 @@ def whole_reply(body: bytes, result: str, *, is_stream: bool, age_s: float) -> R
         NOSNIFF,
         (b"age", b"%d" % max(0, int(age_s))),
     ]
-    return told(Reply(200, headers, body), result)
+    return told(as_stream(Reply(200, headers, body)), result)

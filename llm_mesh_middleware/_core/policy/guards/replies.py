@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from ....exceptions import AnswerableError, ContentBlocked, PolicyUnavailable
 from ...dialect import Dialect, ServedOperation
 from ...flow.call import Account
-from ...flow.reply import Flow, Reply, refusal
+from ...flow.reply import Flow, Reply, as_stream, refusal
 from ...guarding.stream import GuardedStream
 from ...values.steps import Body, Step
 from .bodies import is_coded
@@ -40,6 +40,7 @@ def guarded(
         stream: makes what a streamed body passes through.
     """
     error: AnswerableError | None = None
+    reply = as_stream(reply)  # a provider may have sent JSON, of which the mesh has made events
     try:
         if is_coded(reply.headers):
             raise ContentBlocked("the response is compressed in a way that guards cannot read")
