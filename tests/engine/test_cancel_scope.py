@@ -34,7 +34,8 @@ def send(mesh: Mesh, scope: CancelScope, **members: object) -> Delivery:
     host = mesh.find(HOST.encode())
     assert host is not None
     body = json.dumps({"messages": [{"role": "user", "content": "hi"}], **members}).encode()
-    return mesh.send(host, ClientRequest("POST", "/", Headers(), body), scope=scope)
+    serving, request = mesh._serving, ClientRequest("POST", "/", Headers(), body)
+    return serving.run(serving.exchange(host, request), scope=scope)
 
 
 def mesh_of(

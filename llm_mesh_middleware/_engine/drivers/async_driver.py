@@ -15,7 +15,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ..._core.flow.reply import Flow, Reply
-from ..._core.values.messages import Failure
 from ..._core.values.steps import (
     SILENCE,
     Ask,
@@ -34,11 +33,11 @@ from ..._core.values.steps import (
     Steps,
     Watch,
 )
-from ...exceptions import AnswerableError, ClientDisconnected, UpstreamError
-from ..http.protocols import AsyncUpstreamClient, AsyncUpstreamResponse
-from ..tasks.alarm import Alarm
+from ...exceptions import AnswerableError, ClientDisconnected
+from ..http.protocols import AsyncUpstreamClient
 from ..tasks.background import AsyncBackground
-from .async_race import arace
+from ..tasks.in_loop import end_task, from_any_thread
+from .async_connection import AsyncConnection
 from .delivery import AsyncDelivery
 
 __all__ = ["AsyncDriver", "adrive"]
@@ -87,14 +86,14 @@ async def adrive(
         raise
 
 
-class AsyncDriver:
-    """The steps of one exchange, and the connection of its current attempt.
+class AsyncDriver(AsyncConnection):
+    """The steps of one exchange.
 
     `interest` is that of `Outlive`: since then each step is carried out in a task of its own, which
     the end of the client's leaves alone.
     """
 
-    __slots__ = ("_alarm", "_apart", "_background", "_client", "_response", "_watched", "interest")
+    __slots__ = ("_apart", "_background", "_watched", "interest")
 
     def __init__(
         self,
@@ -103,10 +102,8 @@ class AsyncDriver:
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         """`loop` is the running one, if the caller knows it."""
-        self._client = client
+        super().__init__(client, loop)
         self._background = background
-        self._alarm = Alarm(loop)
-        self._response: AsyncUpstreamResponse | None = None
         self._watched: asyncio.Task[StepResult] | None = None
         self._apart: asyncio.Task[StepResult] | None = None
         self.interest: Interest | None = None
@@ -142,27 +139,17 @@ class AsyncDriver:
         interest = self.interest
         if interest is None or not isinstance(reason, ClientDisconnected):
             return False
-        if not interest.is_wanted():
-            return False
-        task = self._background.start(self._go_on(steps))
-        if task is None:
-            return False
-        loop, cancel = asyncio.get_running_loop(), task.cancel
-
-        def lost() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended, and the task with it
-                loop.call_soon_threadsafe(cancel)
-
-        interest.on_lost(lost)
-        return True
+        task = self._background.start(self._go_on(steps)) if interest.is_wanted() else None
+        if task is not None:
+            interest.on_lost(from_any_thread(task.cancel))
+        return task is not None
 
     async def end(self, body: Steps | Body, reason: BaseException) -> bytes:
         """Throw `reason` into a flow or a body, let it settle, and return its last bytes.
 
         Settling is not cancelled with the caller. It continues in the background after a second.
         """
-        await self._end_apart()
-        await self._end_watch()
+        await self._end_tasks()
         last: list[bytes] = []
         try:
             item = body.throw(reason)
@@ -180,8 +167,7 @@ class AsyncDriver:
     async def aclose(self) -> None:
         """Close the last attempt's connection, or keep it if its response was read whole."""
         self._alarm.close()
-        await self._end_apart()
-        await self._end_watch()
+        await self._end_tasks()
         await self._drop()
 
     async def _go_on(self, steps: Flow | Body) -> None:
@@ -190,9 +176,8 @@ class AsyncDriver:
         try:
             item = next(steps) if apart is None else steps.send(await apart)
             while True:
-                is_bytes = item.__class__ is bytes
-                result = None if is_bytes else await _PERFORM[item.__class__](self, item)
-                item = steps.send(result)
+                kind = item.__class__
+                item = steps.send(None if kind is bytes else await _PERFORM[kind](self, item))
         except StopIteration as stop:
             reply = stop.value
             if isinstance(reply, Reply) and not isinstance(reply.body, bytes):
@@ -212,66 +197,12 @@ class AsyncDriver:
                 else:
                     item = steps.send(await _PERFORM[item.__class__](self, item))
 
-    async def _send(self, step: Send) -> StepResult:
-        try:
-            if self._response is not None:
-                await self._drop()
-            with self._alarm.at(step.deadline.at), step.request.scope():
-                self._response = await self._client.open(step.request)
-                return self._response.head
-        except UpstreamError as error:
-            return Failure(error)
-        except TimeoutError:
-            return Failure(step.deadline.error())
-
-    async def _read(self, step: Read) -> StepResult:
-        alarm, at, now = self._alarm, step.deadline.at, 0.0
-        if step.idle_s is not None:
-            now = alarm.time()
-            if now >= at:
-                return Failure(step.deadline.error())
-            if now + step.idle_s < at:
-                at = now + step.idle_s
-        alarm.arm(at)
-        try:
-            return await self._response.read()  # type: ignore[union-attr]  # a Send came first
-        except UpstreamError as error:
-            return Failure(error)
-        except asyncio.CancelledError:
-            if not alarm.is_mine():
-                raise
-            return Failure(step.passed(now))
-        finally:
-            alarm.task = None
-
-    async def _race(self, step: Race) -> StepResult:
-        await self._drop()
-        raced, self._response = await arace(step, self._client)
-        return raced
-
     async def _ask(self, step: Ask) -> StepResult:
         try:
             port: Any = step.port
             return await port.aask(step.request, step.until)
         except AnswerableError as error:
             return Refused(error)
-
-    async def _sleep(self, step: Sleep) -> None:
-        await self._drop()
-        await asyncio.sleep(step.seconds)
-
-    async def _await(self, step: Await) -> None:
-        await self._drop()
-        loop, called = asyncio.get_running_loop(), asyncio.Event()
-
-        def wake() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended: there is no waiter
-                loop.call_soon_threadsafe(called.set)
-
-        step.signal(wake)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(step.deadline.at):
-                await called.wait()
 
     async def _spawn(self, step: Spawn) -> None:
         flow = step.flow
@@ -288,41 +219,23 @@ class AsyncDriver:
         self.interest = step.interest
 
     async def _beside(self, step: Beside) -> StepResult:
-        try:
-            first = next(step.flow)
-        except StopIteration as stop:
-            return stop.value
-        return await _run(step.flow, first, self._client, self._background)
+        return await _run(step.flow, None, self._client, self._background)
 
     async def _watch(self, step: Watch) -> StepResult:
         if step.step is not None:
             self._watched = asyncio.create_task(_PERFORM[step.step.__class__](self, step.step))
-        task = self._watched
-        if task is None:
-            raise RuntimeError("there is no step to watch")
+        task: asyncio.Task[StepResult] = self._watched  # type: ignore[assignment]  # it has begun
         await asyncio.wait((task,), timeout=max(0.0, step.at - self._alarm.time()))
         if not task.done():
             return SILENCE
         self._watched = None
         return task.result()
 
-    async def _end_watch(self) -> None:
-        task, self._watched = self._watched, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait((task,))
-
-    async def _end_apart(self) -> None:
-        task, self._apart = self._apart, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait((task,))
-
-    async def _drop(self) -> None:
-        """Close the current response before the next attempt."""
-        response, self._response = self._response, None
-        if response is not None:
-            await response.aclose()
+    async def _end_tasks(self) -> None:
+        apart, self._apart = self._apart, None
+        await end_task(apart)
+        watched, self._watched = self._watched, None
+        await end_task(watched)
 
 
 _PERFORM: dict[type, Callable[[AsyncDriver, Any], Coroutine[Any, Any, StepResult]]] = {
@@ -342,11 +255,12 @@ _PERFORM: dict[type, Callable[[AsyncDriver, Any], Coroutine[Any, Any, StepResult
 async def _run(
     steps: Steps, step: Any, client: AsyncUpstreamClient, background: AsyncBackground
 ) -> StepResult:
-    """Run another flow from its first step to its end, and return what it returns."""
+    """Run another flow to its end, from `step` if it has begun; return what it returns."""
     driver = AsyncDriver(client, background)
     try:
         while True:
-            step = steps.send(await _PERFORM[step.__class__](driver, step))
+            result = None if step is None else await _PERFORM[step.__class__](driver, step)
+            step = steps.send(result)
     except StopIteration as stop:
         return stop.value
     finally:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from ..._core.flow.reply import Flow
-from ..._core.values.messages import Failure
 from ..._core.values.steps import (
     Ask,
     Await,
@@ -28,12 +25,12 @@ from ..._core.values.steps import (
     Steps,
     Watch,
 )
-from ...exceptions import AnswerableError, ClientDisconnected, UpstreamError
-from ..http.protocols import UpstreamClient, UpstreamResponse
+from ...exceptions import AnswerableError, ClientDisconnected
+from ..http.protocols import UpstreamClient
 from ..tasks.background import Background
 from ..tasks.cancel_scope import CancelScope
+from .connection import Connection
 from .delivery import Delivery
-from .race import race
 from .step_thread import StepThread
 
 __all__ = ["Driver", "drive"]
@@ -75,16 +72,14 @@ def drive(
         raise
 
 
-class Driver:
-    """The steps of one exchange, and the connection of its current attempt."""
+class Driver(Connection):
+    """The steps of one exchange."""
 
-    __slots__ = ("_background", "_client", "_interest", "_scope", "_response", "_thread")
+    __slots__ = ("_background", "_interest", "_thread")
 
     def __init__(self, client: UpstreamClient, background: Background, scope: CancelScope) -> None:
-        self._client = client
+        super().__init__(client, scope)
         self._background = background
-        self._scope = scope
-        self._response: UpstreamResponse | None = None
         self._thread: StepThread | None = None
         self._interest: Interest | None = None
 
@@ -166,52 +161,12 @@ class Driver:
                 else:
                     item = steps.send(_PERFORM[item.__class__](self, item))
 
-    def _send(self, step: Send) -> StepResult:
-        try:
-            self._drop()
-            with step.request.scope():
-                self._response = self._client.open(step.request, step.deadline.at, self._scope)
-            return self._response.head
-        except UpstreamError as error:
-            return Failure(error)
-        except TimeoutError:
-            return Failure(step.deadline.error())
-
-    def _read(self, step: Read) -> StepResult:
-        deadline, now = step.deadline, time.monotonic()
-        at = deadline.at
-        if step.idle_s is not None:
-            if now >= at:
-                return Failure(deadline.error())
-            at = min(at, now + step.idle_s)
-        try:
-            return self._response.read(at)  # type: ignore[union-attr]  # a Send came first
-        except UpstreamError as error:
-            return Failure(error)
-        except TimeoutError:
-            return Failure(step.passed(now))
-
-    def _race(self, step: Race) -> StepResult:
-        self._drop()
-        raced, self._response = race(step, self._client, self._scope)
-        return raced
-
     def _ask(self, step: Ask) -> StepResult:
         try:
             port: Any = step.port
             return port.ask(step.request, step.until)
         except AnswerableError as error:
             return Refused(error)
-
-    def _sleep(self, step: Sleep) -> None:
-        self._drop()
-        self._scope.wait(threading.Event(), step.seconds)
-
-    def _await(self, step: Await) -> None:
-        self._drop()
-        called = threading.Event()
-        step.signal(called.set)
-        self._scope.wait(called, max(0.0, step.deadline.at - time.monotonic()))
 
     def _spawn(self, step: Spawn) -> None:
         flow, client, background = step.flow, self._client, self._background
@@ -225,11 +180,7 @@ class Driver:
         self._interest = step.interest
 
     def _beside(self, step: Beside) -> StepResult:
-        try:
-            first = next(step.flow)
-        except StopIteration as stop:
-            return stop.value
-        return _run(step.flow, first, self._client, self._background, self._scope)
+        return _run(step.flow, None, self._client, self._background, self._scope)
 
     def _watch(self, step: Watch) -> StepResult:
         if self._thread is None:
@@ -244,12 +195,6 @@ class Driver:
             if thread.is_busy:
                 self._scope.cancel()
             thread.close()
-
-    def _drop(self) -> None:
-        """Close the current response before the next attempt."""
-        response, self._response = self._response, None
-        if response is not None:
-            response.close()
 
 
 _PERFORM: dict[type, Callable[[Driver, Any], StepResult]] = {
@@ -269,11 +214,11 @@ _PERFORM: dict[type, Callable[[Driver, Any], StepResult]] = {
 def _run(
     steps: Steps, step: Any, client: UpstreamClient, background: Background, scope: CancelScope
 ) -> StepResult:
-    """Run another flow from its first step to its end, and return what it returns."""
+    """Run another flow to its end, from `step` if it has begun; return what it returns."""
     driver = Driver(client, background, scope)
     try:
         while True:
-            step = steps.send(driver.perform(step))
+            step = steps.send(None if step is None else driver.perform(step))
     except StopIteration as stop:
         return stop.value
     finally:

@@ -1,0 +1,85 @@
+"""The connection of an exchange's current attempt: the steps of a driver that open and read it.
+
+Waiting for anything else gives it up, so that no connection is held for nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from ..._core.values.messages import Failure
+from ..._core.values.steps import Await, Race, Read, Send, Sleep, StepResult
+from ...exceptions import UpstreamError
+from ..http.protocols import AsyncUpstreamClient, AsyncUpstreamResponse
+from ..tasks.alarm import Alarm
+from ..tasks.in_loop import from_any_thread
+from .async_race import arace
+
+__all__ = ["AsyncConnection"]
+
+
+class AsyncConnection:
+    """The base of the asynchronous driver."""
+
+    __slots__ = ("_alarm", "_client", "_response")
+
+    def __init__(self, client: AsyncUpstreamClient, loop: asyncio.AbstractEventLoop | None) -> None:
+        self._client = client
+        self._alarm = Alarm(loop)
+        self._response: AsyncUpstreamResponse | None = None
+
+    async def _send(self, step: Send) -> StepResult:
+        try:
+            if self._response is not None:
+                await self._drop()
+            with self._alarm.at(step.deadline.at), step.request.scope():
+                self._response = await self._client.open(step.request)
+                return self._response.head
+        except UpstreamError as error:
+            return Failure(error)
+        except TimeoutError:
+            return Failure(step.deadline.error())
+
+    async def _read(self, step: Read) -> StepResult:
+        alarm, at, now = self._alarm, step.deadline.at, 0.0
+        if step.idle_s is not None:
+            now = alarm.time()
+            if now >= at:
+                return Failure(step.deadline.error())
+            if now + step.idle_s < at:
+                at = now + step.idle_s
+        alarm.arm(at)
+        try:
+            return await self._response.read()  # type: ignore[union-attr]  # a Send came first
+        except UpstreamError as error:
+            return Failure(error)
+        except asyncio.CancelledError:
+            if not alarm.is_mine():
+                raise
+            return Failure(step.passed(now))
+        finally:
+            alarm.task = None
+
+    async def _race(self, step: Race) -> StepResult:
+        await self._drop()
+        raced, self._response = await arace(step, self._client)
+        return raced
+
+    async def _sleep(self, step: Sleep) -> None:
+        await self._drop()
+        await asyncio.sleep(step.seconds)
+
+    async def _await(self, step: Await) -> None:
+        await self._drop()
+        called = asyncio.Event()
+        step.signal(from_any_thread(called.set))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(step.deadline.at):
+                await called.wait()
+
+    async def _drop(self) -> None:
+        """Close the current response before the next attempt."""
+        response, self._response = self._response, None
+        if response is not None:
+            await response.aclose()
