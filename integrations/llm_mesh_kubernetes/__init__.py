@@ -1,4 +1,4 @@
-"""Configuration from a Kubernetes cluster: `LLMProvider`, `LLMRoute` and the Secrets they name.
+"""Configuration from a Kubernetes cluster: its LLM documents and the Secrets they name.
 
 from llm_mesh_kubernetes import KubernetesSource
 from llm_mesh_middleware import Mesh

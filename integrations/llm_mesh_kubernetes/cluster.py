@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from llm_mesh_middleware.sources import Secret, SecretName
@@ -17,9 +17,13 @@ from .references.secrets import decode, referred, unread
 from .reflector import Reflector
 from .resources import (
     ALL_NAMESPACES,
-    PLURALS,
+    CUSTOM,
+    POLICIES,
     POOLS,
+    PROVIDERS,
     REWRITES,
+    ROUTES,
+    Custom,
     custom_paths,
     pod_path,
     pool_paths,
@@ -91,13 +95,14 @@ class Cluster:
         try:
             await self._connect()
             namespace = self._options.namespace or self._connection.namespace
-            for plural in PLURALS:
-                self._custom[plural] = Reflector(
+            for custom in CUSTOM:
+                self._custom[custom.plural] = Reflector(
                     self._connection,
-                    custom_paths(plural, namespace),
-                    label=f"{plural} of {_named(namespace)}",
+                    custom_paths(custom, namespace),
+                    label=f"{custom.plural} of {_named(namespace)}",
                     changed=self._changed,
                     backoff_s=self._options.backoff_s,
+                    is_optional=custom.is_optional,
                 )
             async with self._tasks as tasks:
                 for reflector in self._custom.values():
@@ -137,9 +142,9 @@ class Cluster:
             for plural, reflector in self._custom.items()
             for (namespace, name), value in sorted(reflector.objects.items())
         }
-        providers, routes = (self._custom[plural].objects.values() for plural in PLURALS)
-        self._secrets.follow(referred(providers))
-        self._pools.follow(referred_pools(routes))
+        naming = (*self._objects(PROVIDERS), *self._objects(POLICIES))
+        self._secrets.follow(referred(naming))
+        self._pools.follow(referred_pools(self._objects(ROUTES)))
         pools = {name: reflector.objects.get(name) for name, reflector in self._pools}
         self._rewrites.follow({(namespace, kind) for namespace, _ in pools for kind in REWRITES})
         self._pods.follow({pods for each in pools.items() if (pods := pods_of(*each))})
@@ -148,6 +153,9 @@ class Cluster:
             self._publish(Snapshot(objects | dict(self._served(pools)), secrets))
         else:
             self._explain()
+
+    def _objects(self, custom: Custom) -> Collection[Object]:
+        return self._custom[custom.plural].objects.values()
 
     def _referred(self) -> Iterator[Reflector]:
         for followed in (self._secrets, self._pools, self._rewrites, self._pods):

@@ -12,16 +12,16 @@ from typing import Any
 
 import yaml
 
-from llm_mesh_middleware.config import LLMProvider, LLMRoute, json_schema
+from llm_mesh_middleware.config import LLMPolicy, LLMProvider, LLMRoute, json_schema
 
-from .resources import GROUP, PLURALS, VERSIONS
+from .resources import CUSTOM, Custom
 
 __all__ = ["make_crds", "structural"]
 
 _HEAD = "# Made by `python -m llm_mesh_kubernetes.crds`. Do not edit.\n"
 _Schema = Mapping[str, Any]
-_Model = type[LLMProvider] | type[LLMRoute]
-_MODELS: tuple[_Model, ...] = (LLMProvider, LLMRoute)
+_Model = type[LLMProvider] | type[LLMRoute] | type[LLMPolicy]
+_MODELS: tuple[_Model, ...] = (LLMProvider, LLMRoute, LLMPolicy)
 
 # Defaults are not among them: the API server would write them into every object.
 _KEPT = (
@@ -69,31 +69,30 @@ _STATUS = {
 
 def make_crds() -> list[dict[str, Any]]:
     """The definitions of all kinds."""
-    return [_crd(plural, model) for plural, model in zip(PLURALS, _MODELS, strict=True)]
+    return [_crd(custom, model) for custom, model in zip(CUSTOM, _MODELS, strict=True)]
 
 
-def _crd(plural: str, model: _Model) -> dict[str, Any]:
-    kind = model.__name__
+def _crd(custom: Custom, model: _Model) -> dict[str, Any]:
     names = {
-        "kind": kind,
-        "listKind": f"{kind}List",
-        "plural": plural,
-        "singular": plural.removesuffix("s"),
+        "kind": custom.kind,
+        "listKind": f"{custom.kind}List",
+        "plural": custom.plural,
+        "singular": custom.kind.lower(),
     }
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{GROUP}"},
+        "metadata": {"name": f"{custom.plural}.{custom.group}"},
         "spec": {
-            "group": GROUP,
+            "group": custom.group,
             "names": names,
             "scope": "Namespaced",
-            "versions": [_version(name, model) for name in VERSIONS],
+            "versions": [_version(name, custom, model) for name in custom.versions],
         },
     }
 
 
-def _version(name: str, model: _Model) -> dict[str, Any]:
+def _version(name: str, custom: Custom, model: _Model) -> dict[str, Any]:
     schema: Any = json_schema(model)
     spec = structural(schema["properties"]["spec"], schema["$defs"])
     root = {
@@ -111,10 +110,10 @@ def _version(name: str, model: _Model) -> dict[str, Any]:
     return {
         "name": name,
         "served": True,
-        "storage": name == VERSIONS[0],
+        "storage": name == custom.versions[0],
         "subresources": {"status": {}},
         "additionalPrinterColumns": [
-            _column("Host", ".spec.host"),
+            *([_column("Host", ".spec.host")] if "host" in spec["properties"] else []),
             _column("Accepted", _condition_path("Accepted")),
             _column("Resolved", _condition_path("ResolvedRefs")),
             {**_column("Age", ".metadata.creationTimestamp"), "type": "date"},

@@ -175,6 +175,10 @@ class Reflector:
 
     def _lose(self, fault: APIFault) -> None:
         """Said once for each time that the API server goes."""
+        if self._is_optional and fault.status == 404:
+            self.objects, self.is_synced, self._version = {}, True, ""
+            self._changed()
+            return
         is_expected = self._is_optional and fault.is_refusal
         if self.fault is None and not is_expected:
             what = "what was read stays in use" if self.is_synced else "trying again"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 __all__ = [
     "ALL_NAMESPACES",
-    "GROUP",
+    "CUSTOM",
     "PLURALS",
+    "POLICIES",
     "POOLS",
+    "PROVIDERS",
     "REWRITES",
-    "VERSIONS",
+    "ROUTES",
+    "Custom",
     "custom_paths",
     "is_name",
     "pod_path",
@@ -19,10 +23,29 @@ __all__ = [
     "secret_path",
 ]
 
-GROUP: Final = "istio.alibabacloud.com"
-# The first is the one the documents of ASM are written in.
-VERSIONS: Final = ("v1beta1", "v1")
-PLURALS: Final = ("llmproviders", "llmroutes")
+
+@dataclass(frozen=True, slots=True)
+class Custom:
+    """A kind of our documents; the first of its versions is the one they are written in.
+
+    A cluster may lack a kind that is optional.
+    """
+
+    kind: str
+    plural: str
+    group: str
+    versions: tuple[str, ...]
+    is_optional: bool = False
+
+
+_ASM: Final = ("istio.alibabacloud.com", ("v1beta1", "v1"))
+PROVIDERS: Final = Custom("LLMProvider", "llmproviders", *_ASM)
+ROUTES: Final = Custom("LLMRoute", "llmroutes", *_ASM)
+POLICIES: Final = Custom(
+    "LLMPolicy", "llmpolicies", "llm-mesh.dev", ("v1alpha1",), is_optional=True
+)
+CUSTOM: Final = (PROVIDERS, ROUTES, POLICIES)
+PLURALS: Final = tuple(each.plural for each in CUSTOM)
 ALL_NAMESPACES: Final = "*"
 POOLS: Final = "inferencepools"
 # What rewrites the models of pools; older clusters have one kind, newer the other.
@@ -34,10 +57,11 @@ _REWRITE_APIS: Final = (
 _POOL_APIS: Final = ("inference.networking.k8s.io/v1", "inference.networking.x-k8s.io/v1alpha2")
 
 
-def custom_paths(plural: str, namespace: str) -> list[str]:
+def custom_paths(custom: Custom, namespace: str) -> list[str]:
     """The collection of a kind in a namespace, or in all of them, in each of its versions."""
     scope = "" if namespace == ALL_NAMESPACES else f"namespaces/{namespace}/"
-    return [f"/apis/{GROUP}/{version}/{scope}{plural}" for version in VERSIONS]
+    base = f"/apis/{custom.group}"
+    return [f"{base}/{version}/{scope}{custom.plural}" for version in custom.versions]
 
 
 def secret_path(namespace: str) -> str:

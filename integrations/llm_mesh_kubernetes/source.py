@@ -19,7 +19,7 @@ __all__ = ["KubernetesSource"]
 
 
 class KubernetesSource:
-    """The `LLMProvider` and `LLMRoute` objects of a cluster, and what they refer to.
+    """The `LLMProvider`, `LLMRoute` and `LLMPolicy` objects of a cluster, and what they refer to.
 
     That is Secrets, and pools of model servers with the addresses of their pods that are ready.
 

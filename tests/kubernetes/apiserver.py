@@ -24,6 +24,7 @@ Object = dict[str, Any]
 _KINDS = {
     "llmproviders": "LLMProvider",
     "llmroutes": "LLMRoute",
+    "llmpolicies": "LLMPolicy",
     "secrets": "Secret",
     "pods": "Pod",
 }
@@ -75,7 +76,7 @@ class APIServer:
         self._tls = tls
         self.token = token
         self.url = ""
-        self.versions = {"v1beta1", "v1", "v1alpha2"}
+        self.versions = {"v1beta1", "v1", "v1alpha1", "v1alpha2"}
         self.page = 500
         self.is_gone_an_event = True
         self.is_away = False

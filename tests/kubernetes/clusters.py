@@ -26,7 +26,12 @@ GROUP = "istio.alibabacloud.com"
 TOKEN = "token-canary-Zq7Lx4Wv2Tt8Kd"
 OLD_POOL_API = "inference.networking.x-k8s.io/v1alpha2"
 POOL_API = "inference.networking.k8s.io/v1"
-_PLURALS = {"LLMProvider": "llmproviders", "LLMRoute": "llmroutes"}
+POLICY_API = "llm-mesh.dev/v1alpha1"
+PLURALS = {
+    "LLMProvider": "llmproviders",
+    "LLMRoute": "llmroutes",
+    "LLMPolicy": "llmpolicies",
+}
 _DEADLINE_S = 5.0
 FAST = (0.005, 0.05)  # pauses after failures
 
@@ -93,12 +98,13 @@ class Cluster:
         return {condition["type"]: condition for condition in status.get("conditions", [])}
 
     def _path(self, kind: str, name: str) -> str:
-        base = f"/apis/{GROUP}/{self.version}" if kind in _PLURALS else "/api/v1"
-        if kind == "InferencePool":
-            base = f"/apis/{POOL_API}"
-        elif kind.startswith("Inference"):
+        base = f"/apis/{GROUP}/{self.version}" if kind in PLURALS else "/api/v1"
+        if kind.startswith("Inference"):
             base = f"/apis/{OLD_POOL_API}"
-        plural = _PLURALS.get(kind, f"{kind.lower()}s")
+        apis = {"InferencePool": POOL_API, "LLMPolicy": POLICY_API}
+        if kind in apis:
+            base = f"/apis/{apis[kind]}"
+        plural = PLURALS.get(kind, f"{kind.lower()}s")
         return f"{base}/namespaces/{self.namespace}/{plural}/{name}"
 
 
@@ -114,6 +120,12 @@ def route(*provider_hosts: str, host: str = "chat.example", name: str = "chat") 
     """An LLMRoute to the providers."""
     refs = [{"providerHost": each} for each in provider_hosts]
     return _custom("LLMRoute", name, {"host": host, "rules": [{"backendRefs": refs}]})
+
+
+def policy(name: str = "team", **spec: Any) -> Object:
+    """An LLMPolicy."""
+    head = {"apiVersion": POLICY_API, "kind": "LLMPolicy", "metadata": {"name": name}}
+    return {**head, "spec": spec}
 
 
 def secret(name: str = "keys", **data: str) -> Object:

@@ -13,7 +13,7 @@ from llm_mesh_middleware.settings import load_settings
 from llm_mesh_middleware.sources import parse_manifest
 from tests.conftest import MANIFESTS
 from tests.kubernetes.apiserver import APIServer
-from tests.kubernetes.clusters import Cluster, eventually, key_from, provider, route, secret
+from tests.kubernetes.clusters import Cluster, eventually, key_from, policy, provider, route, secret
 from tests.kubernetes.conftest import CRDS
 from tests.kubernetes.structural import faults, flaws
 from tests.kubernetes.test_pools import pool
@@ -119,6 +119,75 @@ spec:
            timeout: 5s, compareContent: true}
       backendRefs:
         - {providerHost: acme.example, weight: 1, priority: 1, model: m, hostRewrite: "b:80"}
+---
+apiVersion: llm-mesh.dev/v1alpha1
+kind: LLMPolicy
+metadata: {name: all}
+spec:
+  targetRefs:
+    - {kind: LLMRoute, name: all, sectionName: vip, namespace: default}
+    - {kind: LLMProvider, name: all}
+  limits:
+    - name: tokens
+      by: [consumer, model, provider, host, "attribute:a", "header:x-a"]
+      trustHeaders: true
+      when: [{model: {prefix: m}}]
+      tokens: 100k
+      per: 1m30s
+      burst: 5
+      tokensFrom: attribute:tpm
+      weights: {input: 1, cacheRead: 0.1, cacheWrite: 1.25, output: 6, reasoning: 6}
+      reserve: max
+      overrides: [{match: {attributes: {plan: {exact: pro}}}, tokens: 1M}]
+      onMissing: skip
+      onStoreFailure: deny
+      shadow: true
+    - {name: others, requests: 60, concurrency: 8, per: 60}
+    - {name: counted, tokens: 5, count: uncached}
+  budgets:
+    - name: money
+      by: ["attribute:team"]
+      when: [{model: {prefix: m}}]
+      amount: "0.50"
+      currency: CNY
+      per: month
+      timeZone: Asia/Shanghai
+      warnAt: [0.5, 1]
+      onExceeded: fallback
+      unpriced: deny
+      reserve: auto
+      overrides: [{match: {model: {exact: a}}, amount: 7}]
+      onMissing: deny
+      onStoreFailure: allow
+      trustHeaders: false
+    - {name: rolling, amount: 5, per: 36h, shadow: true}
+  guards:
+    - name: pii
+      "on": [request, response]
+      roles: [user]
+      pii: {entities: [EMAIL]}
+      action: {mask: {unmask: true}}
+    - name: words
+      keywords: {deny: [a], ignoreCase: true}
+      action: {deny: {status: 451, message: a}}
+    - {name: regex, regex: {deny: [a], maxMatch: 9}, action: {log: {}}, shadow: true}
+    - name: hook
+      webhook: {url: "http://10.0.0.1/check", apiKeyFrom: {secretKeyRef: {name: keys, key: token}}}
+      timeout: 2s
+      onFailure: allow
+      window: 900
+    - {name: other, webhook: {url: "http://10.0.0.1/check", apiKey: k}}
+    - {name: judge, judge: {providerHost: acme.example, model: m, rules: a}}
+    - {name: score, moderation: {providerHost: acme.example, model: m, thresholds: {hate: 0.5}}}
+  cache:
+    ttl: 1h
+    staleIfError: 1d
+    vary: [consumer]
+    when: [{model: {prefix: m}}]
+    ignore: [user]
+    toolCalls: true
+    maxTemperature: 0.5
+    maxEntryBytes: 9
 """
 
 
@@ -155,7 +224,7 @@ def test_the_manifests_of_asm_fit(file: Path) -> None:
 
 def test_every_field_fits_that_the_models_know() -> None:
     assert parse_manifest(EVERYTHING, source="all.yaml", environ={}).problems == ()
-    assert [faults_of(document) for document in documents(EVERYTHING)] == [[], []]
+    assert [faults_of(document) for document in documents(EVERYTHING)] == [[], [], []]
 
 
 def fields(value: Any) -> set[str]:
@@ -235,12 +304,14 @@ def test_the_role_allows_what_a_source_does_and_nothing_else(
     double.apply(route("acme.example"))
     double.apply(pool())
     double.apply(pool_route(name="pooled", host="pooled"))
+    double.apply(policy(limits=[{"name": "one", "requests": 1}]))
     server.refuse("llmroutes/status", 409, times=1)
     reported(double.source())
     eventually(lambda: double.conditions("LLMProvider", "acme"))
     eventually(lambda: double.conditions("LLMRoute", "chat"))
     for followed in ("pods", "inferencepools", "inferencemodels", "inferencemodelrewrites"):
         eventually(lambda followed=followed: server.watches(followed))
+    eventually(lambda: double.conditions("LLMPolicy", "team"))
     rules = loaded("rbac.yaml")[1]["rules"]
     used: set[tuple[str, str]] = set()
     for seen in server.seen:
@@ -257,7 +328,9 @@ def test_the_role_allows_what_a_source_does_and_nothing_else(
         for resource in rule["resources"]
         for verb in rule["verbs"]
     }
-    assert given - used <= {("get", "llmproviders")}  # only this run had no conflict there
+    # Only this run had no conflict there.
+    unused = {("get", "llmproviders"), ("get", "llmpolicies")}
+    assert given - used <= unused
 
 
 def test_the_sidecar_says_what_the_command_understands(tmp_path: Path) -> None:

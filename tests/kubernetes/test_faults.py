@@ -21,7 +21,7 @@ NEW_TOKEN = TOKEN[::-1]
 
 
 def following(
-    double: Cluster, server: APIServer, *hosts_: str, watches: int = 2
+    double: Cluster, server: APIServer, *hosts_: str, watches: int = 3
 ) -> KubernetesSource:
     """A source that has the providers and watches for more."""
     for host in hosts_:
@@ -202,7 +202,7 @@ def test_a_refusal_is_told_at_once(
 
 def test_a_cluster_may_serve_one_of_the_versions_only(double: Cluster, server: APIServer) -> None:
     double.apply(provider("a.example"))
-    server.versions, double.version = {"v1"}, "v1"
+    server.versions, double.version = {"v1", "v1alpha1"}, "v1"
     source = following(double, server, "a.example")
     server.end_watches()
     double.apply(provider("b.example"))
@@ -239,7 +239,7 @@ def test_after_401_the_credentials_are_read_again(double: Cluster, server: APISe
     double.apply(provider("b.example"))
 
     eventually(lambda: hosts(source) == ["a.example", "b.example"])
-    eventually(lambda: server.open_watches == 2)
+    eventually(lambda: server.open_watches == 3)
     assert len(server.watches(PROVIDERS)) > 1
 
 

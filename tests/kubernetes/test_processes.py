@@ -66,7 +66,7 @@ def test_a_source_that_is_forgotten_is_followed_no_longer(
     KubernetesSource(kubeconfig=double.kubeconfig).load()
     gc.collect()
 
-    eventually(lambda: server.open_watches == 2)
+    eventually(lambda: server.open_watches == 3)
     assert len(threads()) == 1
 
 

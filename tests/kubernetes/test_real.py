@@ -12,6 +12,7 @@ import yaml
 
 from tests.kubernetes.clusters import (
     GROUP,
+    PLURALS,
     Cluster,
     Object,
     connected,
@@ -111,7 +112,7 @@ def test_without_the_right_to_write_a_status_everything_else_works(
 
 def test_no_field_that_the_models_know_is_unknown_to_the_api_server(real: Cluster) -> None:
     for item in yaml.safe_load_all(EVERYTHING):
-        plural = f"{item['kind'].lower()}s"
+        plural = PLURALS[item["kind"]]
         path = f"/apis/{item['apiVersion']}/namespaces/{real.namespace}/{plural}"
         answer = real.client.post(path, params={"fieldValidation": "Strict"}, json=item)
 

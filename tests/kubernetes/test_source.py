@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from llm_mesh_kubernetes import KubernetesSource
+from llm_mesh_middleware import MeshSettings
+from llm_mesh_middleware._mesh.live_config import compile_source
 from llm_mesh_middleware.config import LLMProvider
 from llm_mesh_middleware.sources import ConfigSource, Manifest
 from tests.canaries import canary
-from tests.kubernetes.clusters import Cluster, eventually, key_from, provider, route, secret
+from tests.kubernetes.apiserver import APIServer
+from tests.kubernetes.clusters import (
+    Cluster,
+    eventually,
+    key_from,
+    policy,
+    provider,
+    route,
+    secret,
+)
 
 KEY = canary("cluster")
 
@@ -180,3 +191,45 @@ def test_after_a_close_it_begins_anew_with_what_it_had(cluster: Cluster) -> None
     assert source.fingerprint() == before
     eventually(lambda: source.fingerprint() != before)
     assert hosts(source) == ["a.example", "b.example"]
+
+
+def test_policies_are_followed_and_told_what_became_of_them(cluster: Cluster) -> None:
+    cluster.apply(provider("acme.example"))
+    cluster.apply(route("acme.example"))
+    cluster.apply(policy(limits=[{"name": "one", "requests": 1}]))
+    source = cluster.source()
+    assert f"llmpolicies/{cluster.namespace}/team" in names(source.load())
+    before = source.fingerprint()
+    cluster.apply(
+        policy(
+            targetRefs=[{"kind": "LLMRoute", "name": "chta"}],
+            limits=[{"name": "one", "requests": 1}],
+        )
+    )
+    eventually(lambda: source.fingerprint() != before)
+    _, problems = compile_source(source, MeshSettings(namespace=cluster.namespace), {})
+    source.report(problems)
+    eventually(lambda: cluster.conditions("LLMPolicy", "team"))
+    accepted = cluster.conditions("LLMPolicy", "team")
+    told = " ".join(condition["message"] for condition in accepted.values())
+    assert "did you mean `chat`?" in told
+
+
+def test_a_cluster_without_policies_needs_no_definition_of_them(
+    double: Cluster, server: APIServer
+) -> None:
+    double.apply(provider("acme.example"))
+    server.versions = {"v1beta1", "v1"}
+    source = double.source()
+    assert hosts(source) == ["acme.example"]
+    server.versions = {"v1beta1", "v1", "v1alpha1"}
+    double.apply(policy(limits=[{"name": "one", "requests": 1}]))
+    eventually(lambda: f"llmpolicies/{double.namespace}/team" in names(source.load()))
+
+
+def test_a_secret_that_a_guard_names_is_read(cluster: Cluster) -> None:
+    cluster.apply(provider("acme.example"))
+    cluster.apply(secret("hook", token="t"))
+    webhook = {"url": "http://10.0.0.1/check", **key_from("hook")}
+    cluster.apply(policy(guards=[{"name": "hook", "webhook": webhook}]))
+    assert (cluster.namespace, "hook") in cluster.source().load().secrets

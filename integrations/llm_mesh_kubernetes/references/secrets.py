@@ -1,4 +1,4 @@
-"""Which Secrets the providers refer to, and what is in them."""
+"""Which Secrets the documents refer to, and what is in them."""
 
 from __future__ import annotations
 
@@ -18,20 +18,22 @@ __all__ = ["decode", "referred", "unread"]
 _DEPTH = 4
 
 
-def referred(providers: Iterable[Object]) -> frozenset[SecretName]:
-    """The Secrets that `secretKeyRef` names, each in its provider's namespace.
+def referred(documents: Iterable[Object]) -> frozenset[SecretName]:
+    """The Secrets that `secretKeyRef` of providers and policies names, in the document's namespace.
 
     The objects may be wrong in any way: whoever parses them will say so.
     """
-    return frozenset(name for provider in providers for name in _referred(provider))
+    return frozenset(name for document in documents for name in _referred(document))
 
 
-def _referred(provider: Object) -> Iterator[SecretName]:
-    namespace = _at(provider, "metadata", "namespace")
-    configs = _at(provider, "spec", "configs")
+def _referred(document: Object) -> Iterator[SecretName]:
+    namespace = _at(document, "metadata", "namespace")
+    configs = _at(document, "spec", "configs")
     specific = _at(configs, "routeSpecificConfigs")
     every = [_at(configs, "defaultConfig")]
     every += list(specific.values()) if isinstance(specific, Mapping) else []
+    guards = _at(document, "spec", "guards")
+    every += guards if isinstance(guards, list) else []
     for name in (name for config in every for name in _names(config, _DEPTH)):
         if isinstance(namespace, str) and is_name(name):
             yield namespace, str(name)

@@ -19,6 +19,7 @@ __all__ = ["BudgetItem", "BudgetOverride"]
 
 _PERIODS = ("day", "week", "month", "quarter", "year")
 _SHORTEST_S = 1.0
+_PATTERN = rf"^(?:{'|'.join(_PERIODS)}|(?:[0-9]+(?:\.[0-9]+)?(?:ms|h|m|s))+)$"
 
 
 def _read_period(value: object) -> object:
@@ -49,9 +50,8 @@ _Period = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "string", "enum": list(_PERIODS)},
-                {"type": "string", "pattern": r"^(?:[0-9]+(?:\.[0-9]+)?(?:ms|h|m|s))+$"},
                 {"type": "number", "minimum": _SHORTEST_S},
+                {"type": "string", "pattern": _PATTERN},
             ]
         }
     ),
