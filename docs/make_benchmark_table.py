@@ -19,7 +19,8 @@ COLUMNS = {
     "serve": "`serve`",
     "serve-silent": "`serve --no-access-log`",
     "mesh-sdk": "middleware, sampled",
-    "serve-sdk": "`serve`, sampled",
+    "mesh-own-sdk": "the same, SDK by `setup_telemetry`",
+    "serve-sdk": "`serve`, sampled and exported",
 }
 ROWS = {
     "unary-32-nothink": "a whole response, 32 in flight, no pause",

@@ -45,6 +45,7 @@ CONTENDERS: Mapping[str, Contender] = {
     "httpx-relay": Contender(f"{_APPS}.httpx_relay:make", model=MODEL, max_in_flight=64),
     "mesh": Contender(f"{_APPS}.mesh:make", budgets={"unary": 1.1, "sse": 1.1}),
     "mesh-sdk": Contender(f"{_APPS}.mesh:make_observed", budgets={"unary": 2.2}),
+    "mesh-own-sdk": Contender(f"{_APPS}.mesh:make_owned", budgets={"unary": 1.5}),
     "mesh-everything": Contender(f"{_APPS}.mesh:make_with_everything"),
     "serve": Contender(f"{_APPS}.sidecar:make", server="itself", budgets={"unary": 1.0}),
     "serve-silent": Contender(
@@ -54,7 +55,6 @@ CONTENDERS: Mapping[str, Contender] = {
         f"{_APPS}.sidecar:make",
         server="itself",
         options={"exports": True},
-        budgets={"unary": 1.5},
     ),
     "mesh-httpx": Contender(
         f"{_APPS}.mesh:make", options={"upstream_client": "httpx"}, max_in_flight=64
@@ -82,6 +82,7 @@ DOCUMENTED_CONTENDERS = (
     "aiohttp-relay",
     "mesh",
     "mesh-sdk",
+    "mesh-own-sdk",
     "serve",
     "serve-silent",
     "serve-sdk",

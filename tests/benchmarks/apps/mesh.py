@@ -15,7 +15,7 @@ from llm_mesh_middleware import (
 from tests.benchmarks.apps import bare
 from tests.benchmarks.wire import KEY, LLM_HOST, MODEL, PATH, PROVIDER_HOST, Origin
 
-__all__ = ["MANIFESTS", "make", "make_observed", "make_with_everything", "make_wsgi"]
+__all__ = ["MANIFESTS", "make", "make_observed", "make_owned", "make_with_everything", "make_wsgi"]
 
 _PROVIDER = {
     "apiVersion": "istio.alibabacloud.com/v1beta1",
@@ -53,7 +53,7 @@ def make(origin: Origin, **settings: Any) -> LLMMeshMiddleware:
     return LLMMeshMiddleware(bare.make(origin), **_configured(origin, settings))
 
 
-def make_observed(origin: Origin, **settings: Any) -> LLMMeshMiddleware:
+def make_observed(origin: Origin, *, is_ours: bool = False, **settings: Any) -> LLMMeshMiddleware:
     """The same with OpenTelemetry's SDK: every request sampled, spans exported in batches.
 
     What is exported is dropped: encoding and sending it is the exporter's work, not the mesh's.
@@ -69,12 +69,22 @@ def make_observed(origin: Origin, **settings: Any) -> LLMMeshMiddleware:
 
     tracers = TracerProvider()
     tracers.add_span_processor(BatchSpanProcessor(Dropped()))
+    meters = MeterProvider([InMemoryMetricReader()])
+    if is_ours:
+        from llm_mesh_middleware._telemetry.owned.adoption import adopt
+
+        adopt(meters, tracers, {})
     return LLMMeshMiddleware(
         bare.make(origin),
         **_configured(origin, settings),
         tracer_provider=tracers,
-        meter_provider=MeterProvider([InMemoryMetricReader()]),
+        meter_provider=meters,
     )
+
+
+def make_owned(origin: Origin) -> LLMMeshMiddleware:
+    """The same where `setup_telemetry` has set the SDK up."""
+    return make_observed(origin, is_ours=True)
 
 
 def make_with_everything(origin: Origin) -> LLMMeshMiddleware:
