@@ -66,7 +66,13 @@ class TextForm(Protocol):
 
 
 class Answers(Protocol):
-    """Knows which whole responses may be repeated, and their two forms."""
+    """Knows which whole responses may be repeated, and their two forms.
+
+    `has_two_forms` says that `split` and `join` are for all operations of the dialect, not only for
+    those that say so themselves.
+    """
+
+    has_two_forms: bool
 
     def may_repeat_request(self, fields: Fields) -> bool:
         """Return whether a response to such a request may answer another one."""

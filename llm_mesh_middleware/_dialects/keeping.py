@@ -47,6 +47,8 @@ def _value(fields: Fields, name: str) -> Any:
 class NotRepeated:
     """For dialects whose responses are not kept."""
 
+    has_two_forms = False
+
     def may_repeat_request(self, fields: Fields) -> bool:
         """Return False."""
         return False

@@ -25,7 +25,7 @@ from llm_mesh_middleware.testing import (
 )
 from tests.contract.calling import Ask
 from tests.contract.conftest import World, rule
-from tests.resilience.meshes import FALLBACK, PRIMARY
+from tests.resilience.meshes import FALLBACK, PRIMARY, key_of
 
 ASKED: dict[str, Any] = {"messages": [{"role": "user", "content": "What is a mesh?"}]}
 STREAMED = ASKED | {"stream": True}
@@ -114,6 +114,32 @@ def test_one_entry_serves_json_and_stream(world: World) -> None:
     assert whole.headers["x-llm-mesh-cache"] == "hit"
     assert content(whole.body) == "A net."
     assert whole.json()["usage"]["total_tokens"] == 10
+
+
+ALIKE = {
+    "/v1/messages": (ASKED | {"max_tokens": 9}, b"event: message_stop"),
+    "/v1/responses": ({"input": "What is a mesh?"}, b"event: response.completed"),
+}
+
+
+@pytest.mark.parametrize("path", ALIKE)
+@pytest.mark.parametrize("is_stream_first", [False, True])
+def test_one_entry_serves_json_and_stream_in_every_dialect(
+    world: World, path: str, is_stream_first: bool
+) -> None:
+    body, end = ALIKE[path]
+    world.primary.always(Stream(EVENTS) if is_stream_first else WHOLE)
+    openai = {"model": "m", "apiKey": key_of("primary"), "apis": ["chat"]}
+    world.start(spec={"configs": {"defaultConfig": {"openAIConfig": openai}}}, policies=[policy()])
+    forms = [body | {"stream": is_stream} for is_stream in (is_stream_first, not is_stream_first)]
+    replies = [world.ask(form, path=path) for form in forms]
+    stream, whole = reversed(replies) if not is_stream_first else replies
+
+    assert replies[1].headers["x-llm-mesh-cache"] == "hit"
+    assert stream.headers["content-type"].startswith("text/event-stream")
+    assert (b"A net." in whole.body, end in stream.body) == (True, True)
+    assert whole.json()["usage"]["output_tokens"] == 6
+    assert len(world.primary.requests) == 1
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ _CALLS = frozenset(("tool_calls", "function_call"))
 class ChatAnswers:
     """Completions and embeddings."""
 
+    has_two_forms = False  # of those operations alone that say so
+
     def may_repeat_request(self, fields: Fields) -> bool:
         """Return whether nothing but a text is asked for, and nothing is to be kept."""
         return not (asks_for_more_than_text(fields) or is_true(fields, "store"))

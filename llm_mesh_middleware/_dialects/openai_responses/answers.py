@@ -9,6 +9,7 @@ from ..._core.values.payload import Fields
 from ..._core.values.usage import Usage
 from ..keeping import asks_for_more_than_text, is_true
 from ..objects import objects_in, read_object
+from .two_forms import split_response
 
 __all__ = ["ResponsesAnswers"]
 
@@ -18,7 +19,9 @@ _MAX_EVENT_BYTES = 16 * 2**20
 
 
 class ResponsesAnswers:
-    """Responses; a stream of one stays a stream."""
+    """Responses."""
+
+    has_two_forms = True
 
     def may_repeat_request(self, fields: Fields) -> bool:
         """Return whether nothing is to be kept, and nothing that is kept is continued.
@@ -48,5 +51,5 @@ class ResponsesAnswers:
         return None if found is None else msgspec.json.encode(found)
 
     def split(self, body: bytes, *, include_usage: bool) -> bytes:
-        """Return the body: streams are kept as streams."""
-        return body
+        """Return the response as a stream, which always has token counts."""
+        return split_response(body)

@@ -78,8 +78,8 @@ class Asking:
         self._call = call
         self._proceed = proceed
         self._key = key
-        self._has_two_forms = operation.has_two_forms
         self._answers: Answers = operation.dialect.answers
+        self._has_two_forms = operation.has_two_forms or self._answers.has_two_forms
         fields = call.request.fields
         self._is_stream = read_bool(fields, "stream") is True
         options = read_fields(fields, "stream_options")

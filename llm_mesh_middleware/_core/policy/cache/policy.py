@@ -106,7 +106,7 @@ class CachePolicy:
         if body is None:
             return None
         is_stream = read_bool(request.fields, "stream") is True
-        form = "" if operation.has_two_forms else f"stream={is_stream}"
+        form = "" if operation.has_two_forms or answers.has_two_forms else f"stream={is_stream}"
         parts = (self.policy, *scope, operation.name, operation.dialect.name, form)
         where = (request.host, request.path, call.route, call.rule, self.rule, self.guards)
         return key_of((*parts, *where, body)), operation
