@@ -21,6 +21,7 @@ _MAX_ENTRY_BYTES = 2**20
 
 def compile_cache(
     policy: str,
+    rule: tuple[str, str, str],
     item: CacheItem,
     when: Sequence[Match],
     backends: Iterable[Backend],
@@ -30,6 +31,7 @@ def compile_cache(
 
     Args:
         policy: namespace and name of the policy.
+        rule: namespace and name of the route, and the name of the rule.
         item: the cache as it is written.
         when: its compiled matches.
         backends: those of the rule; what they are configured to do is in the key.
@@ -37,7 +39,7 @@ def compile_cache(
     """
     return CachePolicy(
         policy=policy,
-        rule=key_of(part for each in backends for part in _configured(each)).encode(),
+        rule=key_of((*rule, *(part for each in backends for part in _configured(each)))).encode(),
         guards=key_of(guard.digest for guard in guards).encode(),
         vary=tuple(map(_part, item.vary)),
         ttl_s=item.ttl or _HOUR_S,

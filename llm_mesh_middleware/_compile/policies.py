@@ -248,7 +248,8 @@ class Policies:
                     self.problems.append(problem)
         if first.cache is not None and first.resource is not None:
             name = f"{first.resource.namespace}/{first.resource.name}"
-            yield compile_cache(name, first.cache, first.cache_when, backends, guards)
+            where = route.namespace, route.name, rule
+            yield compile_cache(name, where, first.cache, first.cache_when, backends, guards)
 
     def _guard(
         self, resource: Resource, item: GuardItem, path: _Path

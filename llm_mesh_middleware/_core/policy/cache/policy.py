@@ -33,7 +33,7 @@ class CachePolicy:
 
     Attributes:
         policy: namespace and name of the policy.
-        rule: a digest of what the rule's providers are configured to do.
+        rule: a digest of the rule's name and of what its providers are configured to do.
         guards: a digest of the guards of the rule.
         vary: what separates those who may not share a response.
         when: the requests it is for; none means all.
@@ -59,7 +59,8 @@ class CachePolicy:
             CacheMiss: the client wants nothing but a cached response, and there is none.
         """
         control = read_control(call.request.headers.get("cache-control"))
-        made = self._asked(call) if control.may_read or control.may_store else None
+        wants = control.may_read or control.may_store
+        made = self._asked(call.request) if wants else None
         if made is None:
             if control.is_only_cached:
                 raise CacheMiss("there is no cached response to this request")
@@ -81,15 +82,15 @@ class CachePolicy:
             text = f"equal requests are answered for {self.ttl_s:g} s {scope}"
             if missing:
                 text = f"the request has no {missing[0]}, by which it varies"
+            elif (made := self._asked(request)) is not None:
+                text += f"; the key of this one begins with {made[0][:12]}"
+            else:
+                holds, text = False, "the request is not one whose response may be repeated"
         yield Told(self.policy, "cache", "cache", holds, text, provider)
 
-    def key(self, call: Call) -> str | None:
-        """Return the key of a call, None if it is not for the cache."""
-        made = self._asked(call)
-        return None if made is None else made[0]
-
-    def _asked(self, call: Call) -> tuple[str, ServedOperation] | None:
-        request, operation = call.request, call.request.operation
+    def _asked(self, request: ClientRequest) -> tuple[str, ServedOperation] | None:
+        """Return the key of a request and its operation; None if it is not for the cache."""
+        operation = request.operation
         if not isinstance(operation, ServedOperation) or not operation.has_body:
             return None
         answers = operation.dialect.answers
@@ -108,7 +109,7 @@ class CachePolicy:
         is_stream = read_bool(request.fields, "stream") is True
         form = "" if operation.has_two_forms or answers.has_two_forms else f"stream={is_stream}"
         parts = (self.policy, *scope, operation.name, operation.dialect.name, form)
-        where = (request.host, request.path, call.route, call.rule, self.rule, self.guards)
+        where = (request.host, request.path, self.rule, self.guards)
         return key_of((*parts, *where, body)), operation
 
 
