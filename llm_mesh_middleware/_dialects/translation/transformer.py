@@ -161,10 +161,10 @@ class TranslatingTransformer:
             for field in fields
             if field in configured or not field[0].startswith(_VENDORS_FIELDS)
         )
-        if self._inner is not None:
-            kept = self._inner.headers(kept)
         names = {name for name, _ in kept}
-        return (*kept, *[field for field in self._headers if field[0] not in names])
+        fields = (*kept, *[field for field in self._headers if field[0] not in names])
+        # A host may want in the body what the dialect has in a field.
+        return fields if self._inner is None else self._inner.headers(fields)
 
     def body(self) -> bytes:
         """Return the provider's request."""
