@@ -53,7 +53,7 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `kind` is first, retry, fallback or hedge, `why` says the same for people. `error` is a code or
     a status, None if the attempt went well or was cancelled. `dropped` are the request's members
-    that the provider's dialect has no place for.
+    that the provider's `dialect` has no place for.
     """
 
     number: int
@@ -69,6 +69,7 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     is_served: bool = False
     is_cancelled: bool = False
     dropped: tuple[str, ...] = ()
+    dialect: str = ""
 
 
 class Spoken(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import threading
 
+import httpx
 import msgspec
 import pytest
 
+from llm_mesh_httpx import MeshTransport
+from llm_mesh_middleware import LLMProvider, Mesh, MeshSettings
 from llm_mesh_middleware.observing import ClientRequest, Headers
-from llm_mesh_middleware.testing import Answer, Cut, Stream, chat_stream, error_body
+from llm_mesh_middleware.testing import Answer, Cut, FakeUpstream, Stream, chat_stream, error_body
 from llm_mesh_middleware.view._watching.hub import _MAX_SERIES, Hub
 from llm_mesh_middleware.view.values import Call, Report
 from tests.canaries import canary, leaks
-from tests.view.conftest import HOST, Watched
+from tests.view.conftest import HOST, VIP, Watched, route
 
+MESSAGE = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "m",
+    "content": [{"type": "text", "text": "hello"}],
+    "stop_reason": "end_turn",
+}
 DOWN = Answer(503, body=error_body("down", type="server_error", code="overloaded"))
 
 
@@ -180,3 +191,30 @@ def test_the_hub_is_a_plain_observer(watched: Watched) -> None:
     hub = Hub(watched.mesh)
     observation = hub(ClientRequest("POST", "/", Headers([]), host=HOST))
     assert not observation.wants_chunks
+
+
+def test_an_attempt_tells_the_dialect_and_what_it_has_no_place_for(
+    upstreams: tuple[FakeUpstream, FakeUpstream],
+) -> None:
+    a, _ = upstreams
+    translated = LLMProvider.model_validate(
+        {
+            "metadata": {"name": "a"},
+            "spec": {
+                "host": "a.example",
+                "endpoint": a.url,
+                "configs": {"defaultConfig": {"openAIConfig": {"apis": ["messages"]}}},
+            },
+        }
+    )
+    a.always(Answer(body=MESSAGE))
+    mesh = Mesh((translated, route({**VIP, "matches": []})), settings=MeshSettings())
+    hub = Hub(mesh)
+    mesh.observe(hub)
+    with httpx.Client(transport=MeshTransport(mesh)) as client:
+        Watched(a, a, mesh, hub, client).call(logit_bias={"1": 1})
+    mesh.close()
+    call = hub.report().calls[-1]
+    assert (call.status, call.dialect) == (200, "openai.chat")
+    [attempt] = call.attempts
+    assert (attempt.dialect, attempt.dropped) == ("anthropic.messages", ("logit_bias",))

@@ -72,7 +72,7 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
     left out of the `repr`. `attempt` counts from 1. `added_usage`: the mesh added a request for
     token counts. `preferred_host` is the provider host that the rule prefers, available or not.
     `vendor` is whose API is called, empty if the host alone tells. `dropped` names what the client
-    asked for and the provider's dialect has no place for.
+    asked for and the provider's dialect, `dialect`, has no place for.
     `scope` must surround the call, in the task that makes it.
     """
 
@@ -89,6 +89,7 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
     preferred_host: str = ""
     vendor: str = ""
     dropped: tuple[str, ...] = ()
+    dialect: str = ""
     scope: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def __repr__(self) -> str:

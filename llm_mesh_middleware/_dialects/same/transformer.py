@@ -52,6 +52,7 @@ class SameTransformer:
     ) -> None:
         self._operation = operation
         self._upstream = upstream
+        self.dialect = operation.dialect.name  # the same on both sides
         self._keeps_content = request.keeps_content
         self._fields = dict(request.fields)
         if operation.is_generation:
@@ -60,11 +61,6 @@ class SameTransformer:
         self._asked_model = read_text(self._fields, "model")
         self.model = self._model()
         self.wants_stream = read_bool(self._fields, "stream") is True
-
-    @property
-    def dialect(self) -> str:
-        """The name of the dialect, the same on both sides."""
-        return self._operation.dialect.name
 
     @property
     def target(self) -> str:

@@ -104,6 +104,7 @@ class TranslatingTransformer:
         upstream: UpstreamOptions,
     ) -> None:
         self._client, self._provider = translation.client, translation.provider
+        self.dialect = self._provider.name
         self._upstream = upstream
         self._keeps_content = request.keeps_content
         conversation = self._conversation = self._client.read_request(request)
@@ -137,11 +138,6 @@ class TranslatingTransformer:
         self._target = self._provider.target(
             upstream.targets[operation], translation.operation, self.model, streams=streams
         )
-
-    @property
-    def dialect(self) -> str:
-        """The name of the provider's dialect."""
-        return self._provider.name
 
     @property
     def target(self) -> str:

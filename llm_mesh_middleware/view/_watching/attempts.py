@@ -23,6 +23,7 @@ class MadeAttempt(msgspec.Struct):
     model: str | None
     begun_at: float
     dropped: tuple[str, ...] = ()
+    dialect: str = ""
     answered_at: float | None = None
     status: int | None = None
     error: str | None = None
@@ -52,6 +53,7 @@ def made_attempt(
         model,
         now,
         dropped,
+        request.dialect,
     )
 
 
@@ -101,6 +103,7 @@ def _explained(
         is_served=is_served,
         is_cancelled=made.answered_at is None and not is_served,
         dropped=made.dropped,
+        dialect=made.dialect,
     )
 
 

@@ -603,7 +603,7 @@ function attemptItem(call, attempt) {
   }
   const mark = attempt.is_cancelled ? "◌" : attempt.error ? "✕" : "✓";
   return element("li", {},
-    element("p", {}, element("b", {}, `${attempt.number}. ${attempt.kind}: ${attempt.host}`), attempt.model ? `, ${attempt.model}` : ""),
+    element("p", {}, element("b", {}, `${attempt.number}. ${attempt.kind}: ${attempt.host}`), [attempt.model, attempt.dialect].filter(Boolean).map((text) => `, ${text}`).join("")),
     track,
     element("p", {}, element("span", { class: `result ${kind}` }, `${mark} ${ending.replaceAll("_", " ")}`), ` after ${duration(attempt.took_ms)}. Why: ${attempt.why}.`),
     attempt.dropped ? element("p", { class: "hint" }, `Left out, as its dialect has no place for it: ${attempt.dropped.join(", ")}`) : "");

@@ -377,6 +377,7 @@ class Attempt:
             preferred_host=self._preferred_host,
             vendor=upstream.vendor,
             dropped=transformer.dropped,
+            dialect=transformer.dialect,
         )
 
 
