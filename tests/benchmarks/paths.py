@@ -30,6 +30,7 @@ from llm_mesh_middleware.cli.serving.http import SidecarProtocol
 from llm_mesh_middleware.cli.serving.log import BufferedHandler
 from llm_mesh_middleware.cli.serving.short_line import ShortFormatter
 from llm_mesh_middleware.outbound import asend, outgoing
+from llm_mesh_middleware.view._watching.hub import Hub
 from tests.benchmarks.apps import bare
 from tests.benchmarks.apps import mesh as mesh_app
 from tests.benchmarks.in_memory import JSON, Client, app_of, count, parsed
@@ -53,13 +54,20 @@ _POLICIES: dict[str, dict[str, Any]] = {
 }
 
 
-def calls_of(policy: str | None = None, *, messages: bool = False, sampled: bool = False) -> float:
+def calls_of(
+    policy: str | None = None,
+    *,
+    messages: bool = False,
+    sampled: bool = False,
+    watched: bool = False,
+) -> float:
     """Function calls for one chat that is answered at once.
 
     Args:
         policy: `limit`, which never refuses, or `cache`, which has the reply.
         messages: the client speaks Anthropic's dialect, the provider OpenAI's.
         sampled: with providers of the SDK that were set up here.
+        watched: by a view.
     """
     request = chat_request(ASKED_MODEL, size_bytes=1024, is_stream=False)
     if messages:
@@ -71,7 +79,11 @@ def calls_of(policy: str | None = None, *, messages: bool = False, sampled: bool
         lines.append(b"Content-Length: %d" % len(body))
         request = b"\r\n".join(lines) + b"\r\n\r\n" + body
     client = Client(JSON, [unary_answer()])
-    return count(app_of(client, lambda origin: _made(origin, policy, sampled=sampled)), request)
+    app = app_of(client, lambda origin: _made(origin, policy, sampled=sampled))
+    if watched:
+        hub = Hub(app.mesh)  # an observer lives as long as somebody holds it
+        app.mesh.observe(hub)
+    return count(app, request)
 
 
 def _made(origin: Origin, policy: str | None, *, sampled: bool) -> LLMMeshMiddleware:

@@ -35,6 +35,7 @@ MAX_OWNED_SDK = 235  # about 990 where the application owns the SDK
 MAX_ACCESS_LINE = 145
 MAX_LIMIT = 175
 MAX_TRANSLATION = 130
+MAX_VIEW = 130
 # Whole calls.
 MAX_CACHE_HIT = 445  # less than the same call takes
 MAX_SERVE = 660
@@ -87,6 +88,10 @@ def test_a_limit_in_memory_costs_no_more_calls_than_it_did() -> None:
 
 def test_translating_a_call_costs_no_more_calls_than_it_did() -> None:
     assert calls_of(messages=True) - calls_of() <= MAX_TRANSLATION
+
+
+def test_a_call_that_a_view_watches_costs_no_more_calls_than_it_did() -> None:
+    assert calls_of(watched=True) - calls_of() <= MAX_VIEW
 
 
 def test_a_hit_of_the_cache_costs_no_more_calls_than_it_did() -> None:
