@@ -22,7 +22,13 @@ from ._schema.dialects import (
     OpenAIConfig,
     VertexConfig,
 )
-from ._schema.inference.pool import InferencePoolSpec, PoolMetrics, TargetPort
+from ._schema.inference.pool import (
+    EndpointPickerRef,
+    InferencePoolSpec,
+    PickerPort,
+    PoolMetrics,
+    TargetPort,
+)
 from ._schema.inference.rewrite import (
     InferenceModelRewriteSpec,
     InferenceModelSpec,
@@ -100,6 +106,8 @@ __all__ = [
     "EntraConfig",
     "GoogleCredentials",
     "Document",
+    "EndpointPickerRef",
+    "PickerPort",
     "InferenceModel",
     "InferenceModelRewrite",
     "InferenceModelRewriteSpec",

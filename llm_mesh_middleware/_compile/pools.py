@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from .._core.provider.endpoints import StaticEndpoints
+from .._core.provider.servers.picker import EndpointPicker
 from .._core.provider.servers.rewrites import ModelRewrites
 from .._core.provider.servers.watch import ServerWatch
 from .._core.provider.upstream import Upstream
@@ -31,6 +33,7 @@ from .rewrites import rewrites_of, rewriting
 
 __all__ = ["CompiledPool", "Pools"]
 
+_PICKER_PORT = 9002
 _GROUPS = ("inference.networking.k8s.io", "inference.networking.x-k8s.io")
 
 
@@ -72,6 +75,20 @@ class CompiledPool:
             watch=watch,
             rewrites=self._rewrites,
         )
+
+    def picker(self) -> EndpointPicker | str:
+        """Return the endpoint picker of the pool, or why it cannot be asked."""
+        ref = self._spec.endpoint_picker_ref or self._spec.extension_ref
+        address = self._spec.endpoint_picker
+        if ref is None and address is None:
+            return "has picker: epp, but the pool has no endpointPickerRef"
+        if find_spec("grpc") is None:
+            return "has picker: epp: install llm-mesh-middleware[epp] to ask endpoint pickers"
+        if address is None and ref is not None:
+            port = ref.port.number if ref.port is not None else ref.port_number
+            address = f"{ref.name}.{self.resource.namespace}:{port or _PICKER_PORT}"
+        fails_open = ref is not None and ref.failure_mode == "FailOpen"
+        return EndpointPicker(address or "", fails_open)
 
     def _endpoints(self, ports: Iterable[int]) -> Iterator[Endpoint]:
         for text in self._spec.endpoints:

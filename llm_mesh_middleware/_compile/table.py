@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .._core.balance.backends import Backend, Backends
 from .._core.provider.identity import ProviderIdentity
@@ -326,6 +326,12 @@ class _Compiler:
                 return None
             port, rewrite = ref.backend_ref.port, ref.host_rewrite
             upstream = pool.upstream(rule, model=ref.model, host_rewrite=rewrite, port=port)
+            if ref.backend_ref.picker == "epp":
+                picker = pool.picker()
+                if isinstance(picker, str):
+                    self._complain(resource, (*path, "backendRef", "picker"), picker)
+                    return None
+                upstream = replace(upstream, picker=picker)
             return upstream, pool.resource
         provider = self._provider(resource, ref.provider_host or "", path)
         if provider is None:

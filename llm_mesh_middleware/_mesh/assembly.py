@@ -28,6 +28,7 @@ from .._core.provider.health import ProviderStatus
 from .._core.routing.table import RoutingTable
 from .._core.values.endpoint import TLSFiles
 from .._engine.http.clients import UpstreamClients
+from .._engine.ports.endpoint_picker import EndpointPickers
 from .._engine.ports.opening import ClosableStore, SharedStore, open_cache, open_store
 from .._engine.tls import TLSContexts
 from .._telemetry.guard import GuardedObserver
@@ -113,6 +114,7 @@ class Assembly:
     def close(self) -> None:
         """Close the connections of threads, and the source if the mesh made it."""
         self.serving.close()
+        self._pickers.close()
         for store in (self._own_store, self._cache):
             if isinstance(store, ClosableStore):
                 store.close()
@@ -122,6 +124,7 @@ class Assembly:
     async def aclose(self) -> None:
         """Close what belongs to the running event loop."""
         await self.serving.aclose()
+        await self._pickers.aclose()
         for store in (self._own_store, self._cache):
             if isinstance(store, ClosableStore):
                 await store.aclose()
@@ -133,6 +136,7 @@ class Assembly:
         self.serving.begin_process(self._state)
 
     def _make_state(self) -> MeshState:
+        self._pickers = EndpointPickers()
         return MeshState(
             threading.RLock,
             self._store,
@@ -140,6 +144,7 @@ class Assembly:
             cache=self._cache,
             on_budget=log_budget,
             on_server=log_server,
+            pickers=self._pickers,
         )
 
     def _adopt(self, table: RoutingTable) -> None:

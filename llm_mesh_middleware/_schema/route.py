@@ -134,6 +134,12 @@ class InferencePoolRef(Wire):
     port: int | None = Field(
         default=None, ge=1, le=_HIGHEST_PORT, description="Port of the pool. Default: its own."
     )
+    picker: Literal["mesh", "epp"] | None = Field(
+        default=None,
+        description="Who picks the server for a request: the mesh, by the servers' metrics; or epp,"
+        " the endpoint picker of the pool (extra epp). Default: mesh.",
+        json_schema_extra=EXTENSION,
+    )
 
 
 class BackendRef(Wire):

@@ -42,10 +42,10 @@ class Backends:
 
     Weights are proportions within a tier, not per cent. The only backend of a tier gets everything
     whatever its weight, as in Istio; among several, weight 0 is never picked. `is_watched`: the
-    servers of some are watched.
+    servers of some are watched. `has_picker`: those of some are picked in the cluster.
     """
 
-    __slots__ = ("_serving", "is_watched", "tiers")
+    __slots__ = ("_serving", "has_picker", "is_watched", "tiers")
 
     def __init__(self, backends: Sequence[Backend]) -> None:
         by_priority = sorted(backends, key=lambda backend: backend.priority)
@@ -56,6 +56,7 @@ class Backends:
         if not self.tiers or not all(self.tiers):
             raise ValueError("the weights of the backends of a priority add up to nothing")
         self.is_watched = any(backend.upstream.watch is not None for backend in self)
+        self.has_picker = any(backend.upstream.picker is not None for backend in self)
         self._serving: dict[ServedOperation, Tiers] = {}
 
     def __iter__(self) -> Iterator[Backend]:

@@ -36,6 +36,7 @@ from .observer import Observation
 from .own_replies import estimate, list_models
 from .policies import chain
 from .reply import Flow, Reply
+from .servers.picking import Picking
 from .servers.watching import watched
 from .state import MeshState
 from .understanding import understand
@@ -117,7 +118,11 @@ def exchange(
         _end(observation, error)
         raise
     attempts = AttemptSequence(context, plan, host.route, rule, policy, state.affinity, call)
-    run = attempts.run() if call is None else _layered(attempts, call, rule, context, state)
+    picking = Picking(plan, state.pickers, clock) if rule.backends.has_picker else None
+    if call is not None:
+        run = _layered(attempts, call, rule, context, state, picking)
+    else:
+        run = attempts.run() if picking is None else picking.before(request, attempts.run())
     if rule.backends.is_watched:
         health, told = state.health, state.on_server
         run = watched(run, rule.backends, health, clock=clock, random=random, told=told)
@@ -128,12 +133,19 @@ def exchange(
 
 
 def _layered(
-    attempts: AttemptSequence, call: Call, rule: RouteRule, context: CallContext, state: MeshState
+    attempts: AttemptSequence,
+    call: Call,
+    rule: RouteRule,
+    context: CallContext,
+    state: MeshState,
+    picking: Picking | None,
 ) -> Flow:
-    """Return the attempts with the rule's policies and mirrors around them."""
+    """Return the attempts with the rule's policies, mirrors and pickers around them."""
     layers = rule.policies
     if rule.mirrors:
         layers = (*layers, Mirroring(rule.mirrors, context, state.mirrors))
+    if picking is not None:
+        layers = (*layers, picking)
     return chain(layers, attempts.proceed)(call)
 
 

@@ -16,6 +16,7 @@ from ..provider.registry import HealthRegistry, ignore_change
 from ..routing.mirror import Mirror
 from ..values.decision import Decision
 from ..values.endpoint import Endpoint
+from ..values.steps import AsyncPort, Port
 from .affinity import Affinity
 from .attempts.retrying import RetryBudget
 from .mirrors.state import MirrorStates
@@ -46,6 +47,7 @@ class MeshState:
         "store",
         "warnings",
         "on_server",
+        "pickers",
     )
 
     def __init__(
@@ -57,6 +59,7 @@ class MeshState:
         cache: CacheStore | None = None,
         on_budget: Callable[[Decision], None] = _ignore_decision,
         on_server: Told = ignore_server,
+        pickers: Port | AsyncPort | None = None,
     ) -> None:
         """Begin with nothing.
 
@@ -67,6 +70,7 @@ class MeshState:
             cache: keeps responses; a configuration without caches needs none.
             on_budget: called when a threshold of a budget has been passed.
             on_server: is told what is wrong with a watched server, and that it is well again.
+            pickers: asks the endpoint pickers of pools.
         """
         self.store = store
         self.cache = cache
@@ -75,6 +79,7 @@ class MeshState:
         self.warnings = Warnings(on_budget)
         self.health = HealthRegistry(make_lock, on_change)
         self.on_server = on_server
+        self.pickers = pickers
         self.affinity = Affinity()
         self.mirrors = MirrorStates(make_lock)
         self._budgets: dict[str, RetryBudget] = {}

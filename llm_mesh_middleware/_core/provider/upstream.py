@@ -15,6 +15,7 @@ from .endpoints import EndpointSet
 from .identity import ProviderIdentity
 from .outlier_detection import OutlierDetection
 from .secrets import Secrets
+from .servers.picker import EndpointPicker
 from .servers.rewrites import ModelRewrites
 from .servers.watch import ServerWatch
 
@@ -34,7 +35,7 @@ class Upstream:
     the provider serves in another dialect. `secrets` are the values that must never be shown.
     `detection`, `max_concurrency`, `prices`, `watch` and `rewrites` are the provider's, whichever
     rule it serves. `vendor` is whose API it is, by the name that telemetry's conventions have;
-    empty if the host alone tells.
+    empty if the host alone tells. `picker` picks among the endpoints for each call.
     """
 
     identity: ProviderIdentity
@@ -55,6 +56,7 @@ class Upstream:
     vendor: str = ""
     watch: ServerWatch | None = None
     rewrites: ModelRewrites | None = None
+    picker: EndpointPicker | None = None
 
     @property
     def provider(self) -> str:

@@ -5,15 +5,15 @@ What a picker in the cluster needs is ignored here; `endpoints` is the mesh's ow
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
 
 from ..active_check import ActiveCheck
-from ..base import EXTENSION, ListOf, Wire
+from ..base import EXTENSION, ListOf, Name, Wire
 from ..values import check_host_and_port, check_path
 
-__all__ = ["InferencePoolSpec", "PoolMetrics", "TargetPort"]
+__all__ = ["EndpointPickerRef", "PickerPort", "InferencePoolSpec", "PoolMetrics", "TargetPort"]
 
 _HIGHEST_PORT = 65535
 _Port = Annotated[int, Field(ge=1, le=_HIGHEST_PORT)]
@@ -38,6 +38,30 @@ class PoolMetrics(Wire):
     )
 
 
+class PickerPort(Wire):
+    """The port of a picker."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    number: _Port = Field(description="Port number. Required.")
+
+
+class EndpointPickerRef(Wire):
+    """The Service of the pool's endpoint picker."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: Name = Field(description="Name of the Service. Required.")
+    port: PickerPort | None = Field(default=None, description="Its port. Default: 9002.")
+    port_number: _Port | None = Field(
+        default=None, description="Its port, as v1alpha2 has it. Default: 9002."
+    )
+    failure_mode: Literal["FailClose", "FailOpen"] | None = Field(
+        default=None,
+        description="What to do without it: refuse requests, or pick here. Default: FailClose.",
+    )
+
+
 class InferencePoolSpec(Wire):
     """A pool of model servers that serve the same models."""
 
@@ -59,6 +83,19 @@ class InferencePoolSpec(Wire):
         json_schema_extra=EXTENSION,
     )
 
+    endpoint_picker_ref: EndpointPickerRef | None = Field(
+        default=None,
+        description="Endpoint picker, for a backendRef with picker: epp. Default: none.",
+    )
+    extension_ref: EndpointPickerRef | None = Field(
+        default=None, description="The same, as v1alpha2 has it. Default: none."
+    )
+    endpoint_picker: Annotated[str, AfterValidator(check_host_and_port)] | None = Field(
+        default=None,
+        description="Address of the endpoint picker, where its Service cannot be reached by name."
+        " Default: the Service of endpointPickerRef.",
+        json_schema_extra=EXTENSION,
+    )
     metrics: PoolMetrics | None = Field(
         default=None,
         description="Where each server tells of its load. Default: /metrics, at its own port.",

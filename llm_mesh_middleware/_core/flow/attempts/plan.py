@@ -31,6 +31,7 @@ from ...provider.health import ProviderHealth
 from ...provider.identity import ProviderIdentity
 from ...provider.registry import HealthRegistry
 from ...routing.retry_policy import RetryPolicy, Verdict
+from ...values.endpoint import Endpoint
 from ...values.messages import ClientRequest
 from .attempt import Outcome
 from .retrying import RetryBudget
@@ -116,9 +117,19 @@ class AttemptPlan:
         self._tried: list[Candidate] = []
         self._waited_for: list[Backend] = []
         self._has_hedged = False
+        self._offered: dict[int, tuple[Endpoint, ...]] = {}
         self.made = 0
         self.preferred_host = self._tiers[0][0].upstream.host
         budget.earn()
+
+    @property
+    def first_tier(self) -> tuple[Backend, ...]:
+        """The backends that are tried first."""
+        return self._tiers[0]
+
+    def offer(self, backend: Backend, endpoints: tuple[Endpoint, ...]) -> None:
+        """Try these endpoints of a backend, in this order, and no others."""
+        self._offered[id(backend)] = endpoints
 
     def leave_first(self) -> bool:
         """Leave the first priority out; return False if it is the only one."""
@@ -316,11 +327,14 @@ class AttemptPlan:
         return [
             Candidate(backend, endpoint, self._health.of(backend.upstream, endpoint))
             for backend in tier
-            for endpoint in backend.upstream.endpoints.now()
+            for endpoint in self._offered.get(id(backend)) or backend.upstream.endpoints.now()
         ]
 
     def _pick(self, candidates: Sequence[Candidate], now: float) -> Candidate:
-        return self._balancer.pick(candidates, self._call, self._random, now)
+        picked = self._balancer.pick(candidates, self._call, self._random, now)
+        if id(picked.backend) not in self._offered:
+            return picked
+        return next(each for each in candidates if each.backend is picked.backend)
 
 
 def _hosts(backends: Iterable[Backend]) -> str:

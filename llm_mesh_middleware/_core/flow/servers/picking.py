@@ -1,0 +1,98 @@
+"""The layer that asks the endpoint picker of a pool, innermost: it sees what is really sent.
+
+a list of addresses     these servers are tried, in this order
+a refusal, 429 or 503   the client gets it
+no response             503, or the mesh picks by itself (failureMode: FailOpen)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from ....exceptions import NoBackendAvailable, RateLimitExceeded
+from ...balance.backends import Backend
+from ...provider.servers.picker import Picked, PickRequest
+from ...values.endpoint import Endpoint
+from ...values.messages import ClientRequest
+from ...values.steps import AsyncPort, Port, Step, StepResult, ask
+from ..attempts.plan import AttemptPlan
+from ..call import Call
+from ..reply import Flow
+
+__all__ = ["Picking"]
+
+_TIMEOUT_S = 5.0
+_HEADERS = ("content-type", "x-request-id", "x-gateway-inference-objective")
+
+
+class Picking:
+    """Asks the pickers of the first priority of a rule."""
+
+    def __init__(
+        self, plan: AttemptPlan, port: Port | AsyncPort | None, clock: Callable[[], float]
+    ) -> None:
+        self._plan = plan
+        self._port = port
+        self._clock = clock
+
+    def __call__(self, call: Call, proceed: Callable[[Call], Flow]) -> Flow:
+        """Serve `call` by the servers that were picked for it."""
+        yield from self.pick(call.request)
+        return (yield from proceed(call))
+
+    def before(self, request: ClientRequest, flow: Flow) -> Flow:
+        """Run `flow` by the servers that were picked for its request."""
+        yield from self.pick(request)
+        return (yield from flow)
+
+    def pick(self, request: ClientRequest) -> Generator[Step, StepResult, None]:
+        """Ask, and tell the plan which servers to try.
+
+        Raises:
+            RateLimitExceeded: the picker sheds load.
+            NoBackendAvailable: it has no server, or does not respond.
+        """
+        for backend in self._plan.first_tier:
+            picker = backend.upstream.picker
+            if picker is None or self._port is None:
+                continue
+            asked = PickRequest(picker, _headers(request), request.body)
+            picked: Picked = yield from ask(self._port, asked, self._clock() + _TIMEOUT_S)
+            if picked.addresses:
+                self._plan.offer(backend, _endpoints(backend, picked))
+            elif picked.status or not picker.fails_open:
+                raise _refusal(backend, picked)
+
+
+def _headers(request: ClientRequest) -> tuple[tuple[str, str], ...]:
+    """Return what a picker is told: no credential of the client is among it."""
+    told = [(":method", request.method), (":path", request.path), (":authority", request.host)]
+    for name in _HEADERS:
+        value = request.headers.get(name)
+        if value is not None:
+            told.append((name, value))
+    return tuple(told)
+
+
+def _endpoints(backend: Backend, picked: Picked) -> tuple[Endpoint, ...]:
+    """Return the endpoints of addresses; the picker may know of a server before the mesh does."""
+    upstream = backend.upstream
+    pattern = next(iter(upstream.endpoints.now()), None)
+    pattern = pattern or Endpoint(upstream.host, "http", "", 80, upstream.host)
+    found = []
+    for address in picked.addresses:
+        parts = urlsplit(f"//{address}")
+        if parts.hostname and parts.port:
+            found.append(replace(pattern, address=parts.hostname, port=parts.port))
+    return tuple(found)
+
+
+def _refusal(backend: Backend, picked: Picked) -> RateLimitExceeded | NoBackendAvailable:
+    host = backend.upstream.host
+    headers = {"retry-after": "1"}
+    if picked.status == 429:
+        return RateLimitExceeded(f"the endpoint picker of {host} sheds load", headers=headers)
+    why = "has no server for it" if picked.status else "did not respond"
+    return NoBackendAvailable(f"the endpoint picker of {host} {why}", headers=headers)
