@@ -10,7 +10,7 @@ from typing import Any
 
 from .._core.dialect import TextPlace
 
-__all__ = ["ResponseTexts", "spoken_in", "texts_in", "texts_of_turns"]
+__all__ = ["ResponseTexts", "is_text", "place_of", "spoken_in", "texts_in", "texts_of_turns"]
 
 # Members that are no text in any dialect: names, references, opaque proofs, encoded media.
 _OPAQUE = frozenset(
@@ -69,36 +69,45 @@ class ResponseTexts:
                 pending += [item for key, item in here.items() if key not in _FREE]
 
 
-def spoken_in(value: Any) -> Iterator[TextPlace]:
-    """Yield every text of a part of a response, each once."""
-    return texts_in(value, but=_REPEATING)
+def spoken_in(value: Any, *, but: Container[str] = ()) -> Iterator[TextPlace]:
+    """Yield every text of a part of a response, each once; `but` as in `texts_in`."""
+    return texts_in(value, but=but, repeating=_REPEATING)
 
 
-def texts_in(value: Any, *, but: Container[str] = ()) -> Iterator[TextPlace]:
+def texts_in(
+    value: Any, *, but: Container[str] = (), repeating: Container[str] = ()
+) -> Iterator[TextPlace]:
     """Yield every text below an object or an array; the names of members are not among them.
 
     Args:
         value: the object or array.
-        but: names of members to leave out.
+        but: members of it to leave out.
+        repeating: members to leave out wherever they are.
     """
     pending = [(value, False)]
     while pending:
         here, is_free = pending.pop()
         nested: list[tuple[Any, bool]] = []
-        for key, item in list(here.items() if isinstance(here, dict) else enumerate(here)):
-            if isinstance(item, str):
-                if item and (is_free or _is_text(here, key, item)):
+        for key, item in here.items() if here.__class__ is dict else enumerate(here):
+            kind = item.__class__
+            if kind is str:
+                if item and (is_free or is_text(here, key, item)) and key not in but:
                     yield TextPlace(here, key, key in _JSON)
-            elif key in but and not is_free:
-                continue
-            elif isinstance(item, dict):
-                nested.append((item, is_free or key in _FREE))
-            elif isinstance(item, list):
-                nested.append((item, is_free))
+            elif kind is dict or kind is list:
+                if key in but or (key in repeating and not is_free):
+                    continue
+                nested.append((item, is_free or (kind is dict and key in _FREE)))
+        but = ()
         pending += reversed(nested)
 
 
-def _is_text(container: Any, key: Any, item: str) -> bool:
+def place_of(container: Any, key: str | int) -> TextPlace:
+    """Return the place of a text."""
+    return TextPlace(container, key, key in _JSON)
+
+
+def is_text(container: Any, key: Any, item: str) -> bool:
+    """Return whether a string is a text, and no name, reference or encoded medium."""
     if key == "data":  # base64, unless a document says that it is text
         return bool(container.get("type") == "text")
     return key not in _OPAQUE and not (key in _MEDIA and item.startswith("data:"))

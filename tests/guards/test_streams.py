@@ -167,3 +167,23 @@ def test_a_whole_response_loses_the_tokens_of_what_is_masked() -> None:
     left = json.loads(guarded_response(body, FORMS["chat"][0], inspection))
 
     assert left == {"choices": [{"message": {**message, "content": "[X]"}, "logprobs": None}]}
+
+
+@pytest.mark.parametrize(
+    ("form", "value"),
+    [
+        ("chat", {"note": "anna@example.com", "choices": []}),
+        ("chat", {"choices": [{"index": 0, "delta": {}, "note": "anna@example.com"}]}),
+        (
+            "responses",
+            {"type": "response.output_text.delta", "delta": "x", "n": "anna@example.com"},
+        ),
+        ("anthropic", {"type": "ping", "note": "anna@example.com"}),
+        ("gemini", {"candidates": [], "note": "anna@example.com"}),
+    ],
+)
+def test_a_text_in_an_unknown_member_of_an_event_is_masked(form: str, value: object) -> None:
+    out = passed(guarded(FORMS[form][0], "mask"), event(value), [])
+
+    assert b"anna" not in out
+    assert b"[EMAIL]" in out

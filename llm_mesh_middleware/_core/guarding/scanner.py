@@ -10,11 +10,11 @@ from .entities.iban import Iban
 from .entities.ip_address import IPAddress
 from .entities.phone import Phone
 from .entities.secret import Secret
-from .finding import Finding, Recogniser
+from .finding import Entity, Finding, shape_of
 
 __all__ = ["ENTITIES", "Scanner"]
 
-ENTITIES: dict[str, type[Recogniser]] = {
+ENTITIES: dict[str, type[Entity]] = {
     "SECRET": Secret,
     "EMAIL": Email,
     "IBAN": Iban,
@@ -27,7 +27,7 @@ ENTITIES: dict[str, type[Recogniser]] = {
 class Scanner:
     """Finds what any of its recognisers finds, in the order of the text."""
 
-    def __init__(self, recognisers: Sequence[Recogniser]) -> None:
+    def __init__(self, recognisers: Sequence[Entity]) -> None:
         """Of findings that begin at one place, and are of one length, the first one's is taken."""
         self._recognisers = tuple(recognisers)
 
@@ -38,9 +38,11 @@ class Scanner:
 
     def find(self, text: str, *, is_final: bool = True) -> list[Finding]:
         """Return all findings, by where they begin, the longest first; they may overlap."""
+        shape = shape_of(text)
         found = [
             finding
             for recogniser in self._recognisers
+            if recogniser.is_possible(shape)
             for finding in recogniser.find(text, is_final=is_final)
         ]
         if len(found) > 1:

@@ -7,9 +7,13 @@ from typing import Any
 
 from ..._core.dialect import EventTexts, TextPlace
 from ..objects import objects_in
-from ..texts import ResponseTexts, spoken_in, texts_of_turns
+from ..texts import ResponseTexts, is_text, place_of, spoken_in, texts_of_turns
 
 __all__ = ["ChatTexts"]
+
+_CHOICES = frozenset(("choices",))
+# What continues the texts of a choice.
+_PARTS = frozenset(("delta", "text"))
 
 
 class ChatTexts(ResponseTexts):
@@ -31,7 +35,7 @@ class ChatTexts(ResponseTexts):
         if not isinstance(value, dict):
             return EventTexts()
         parts: list[tuple[Any, TextPlace]] = []
-        wholes = list(spoken_in({name: value[name] for name in value if name != "choices"}))
+        wholes = list(spoken_in(value, but=_CHOICES))
         finished, going_on = set(), dict[Any, set[Any]]()
         for choice in objects_in(value.get("choices")):
             number = choice.get("index", 0)
@@ -43,7 +47,7 @@ class ChatTexts(ResponseTexts):
                 else:
                     parts.append(((number, *path), place))
                 going_on.setdefault(number, set()).add(path[0])
-            wholes += spoken_in({n: choice[n] for n in choice if n not in ("delta", "text")})
+            wholes += spoken_in(choice, but=_PARTS)
             if choice.get("finish_reason"):
                 finished.add(number)
         if not finished and not going_on:
@@ -63,9 +67,10 @@ def _deltas(delta: Any) -> Iterator[tuple[tuple[Any, ...], TextPlace]]:
         path, here = pending.pop()
         if not isinstance(here, dict | list):
             continue
-        for place in spoken_in(here):
-            if place.container is here:
-                yield (*path, place.key), place
         for key, item in here.items() if isinstance(here, dict) else enumerate(here):
-            step = item.get("index", key) if isinstance(item, dict) else key
-            pending.append(((*path, step), item))
+            if item.__class__ is str:
+                if item and is_text(here, key, item):
+                    yield (*path, key), place_of(here, key)
+            else:
+                step = item.get("index", key) if isinstance(item, dict) else key
+                pending.append(((*path, step), item))

@@ -42,7 +42,7 @@ class ResponsesTexts(ResponseTexts):
         key = (item, value.get("content_index", value.get("summary_index")), what)
         if stage == "delta" and isinstance(value.get("delta"), str):
             place = TextPlace(value, "delta", is_json=what.endswith("_arguments"))
-            others = spoken_in({name: value[name] for name in value if name != "delta"})
+            others = spoken_in(value, but=("delta",))
             return EventTexts([(key, place)], others)
         if stage == "done":
             if what == "response.output_item":

@@ -30,6 +30,10 @@ _CHARS = frozenset("._%+'-@:/")
 class Email:
     """`local@domain`, the domain with a name of letters at its end."""
 
+    def is_possible(self, shape: bytes) -> bool:
+        """Return whether there is an @."""
+        return b"@" in shape
+
     def find(self, text: str, *, is_final: bool = True) -> Iterator[Finding]:
         """Yield the address around each @."""
         at = text.find("@")

@@ -32,6 +32,10 @@ _CHARS = frozenset(":.-_/\\")
 class IPAddress:
     """`192.0.2.7`, `2001:db8::7`."""
 
+    def is_possible(self, shape: bytes) -> bool:
+        """Return whether there are numbers between dots, or colons."""
+        return shape.count(b".") > 2 or shape.count(b":") > 1
+
     def find(self, text: str, *, is_final: bool = True) -> Iterator[Finding]:
         """Yield each address."""
         if text.count(".") >= 3:

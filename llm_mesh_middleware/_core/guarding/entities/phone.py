@@ -33,6 +33,10 @@ _NAMED = re.compile(
 class Phone:
     """International numbers, American ones, and national ones after a word such as `phone`."""
 
+    def is_possible(self, shape: bytes) -> bool:
+        """Return whether there are two digits and a separator, or a +."""
+        return b"+" in shape or b"00" in shape
+
     def find(self, text: str, *, is_final: bool = True) -> Iterator[Finding]:
         """Yield each telephone number."""
         if "+" in text:

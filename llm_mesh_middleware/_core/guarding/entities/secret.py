@@ -48,6 +48,7 @@ _KEY = re.compile(
 _KEY_HEADER = re.compile(r"-----BEGIN ([A-Z ]{0,40})-----")
 _KEY_END = re.compile(r"-----END [A-Z ]{0,40}-----")
 _KEY_HELD = re.compile(r"-----BEGIN [A-Za-z0-9+/=\s\\-]{0,4050}\Z")
+_SIGNS = (b"a0", b"0a", b"-0", b"_0", b"://", b"-----")
 _CHARS = frozenset("_-.+/:=%~!$&*")
 # An example that is written out, such as sk-xxxxxxxxxxxxxxxxxxxxxxxx, is no secret.
 _FEWEST_CHARACTERS = 8
@@ -55,6 +56,10 @@ _FEWEST_CHARACTERS = 8
 
 class Secret:
     """Keys of well-known issuers, JSON web tokens, private keys, passwords in URLs."""
+
+    def is_possible(self, shape: bytes) -> bool:
+        """Return whether there is a digit in a word, a password in a URL, or a private key."""
+        return any(each in shape for each in _SIGNS)
 
     def find(self, text: str, *, is_final: bool = True) -> Iterator[Finding]:
         """Yield each secret."""
