@@ -196,9 +196,10 @@ class ContentBlocked(RequestError):
     status = 403
     code = "content_blocked"
 
-    def __init__(self, message: str, *, status: int = 403) -> None:
+    def __init__(self, message: str, *, status: int = 403, guard: str = "") -> None:
         self.status = status
-        super().__init__(message)
+        headers = {"x-llm-mesh-guards": f"denied {guard}"} if guard else None
+        super().__init__(message, headers=headers)
 
 
 class NoRouteMatched(RequestError):

@@ -44,7 +44,7 @@ write `await asyncio.to_thread(request.wait_disconnected, 0.5)`.
 
 `MemoryUpstream` is the same without a socket, as the transport of a mesh under test, and
 `assert_routed(response, provider=..., rule=..., model=...)` says which way a request went,
-`assert_cached(response)` whether it was answered from the cache.
+`assert_blocked(response, guard=...)` and `assert_cached(response)` what policies did with it.
 
 To put a `FakeUpstream` behind the mesh, give `upstream.endpoints` as `LLM_MESH_ENDPOINTS` and the
 file written by `upstream.ca.write(path)` as `LLM_MESH_CA_FILE`. TLS needs the `trustme` library:
@@ -54,6 +54,7 @@ install `llm-mesh-middleware[cli]`.
 from __future__ import annotations
 
 from ._answers import Answer, Cut, Drip, Gate, Raw, Scripted, Stream
+from ._blocked import assert_blocked
 from ._bodies import chat_completion, chat_stream, error_body, token_usage
 from ._cached import assert_cached
 from ._certificates import CertificateAuthority
@@ -75,6 +76,7 @@ __all__ = [
     "RoutedResponse",
     "Scripted",
     "Stream",
+    "assert_blocked",
     "assert_cached",
     "assert_routed",
     "chat_completion",

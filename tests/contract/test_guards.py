@@ -213,3 +213,19 @@ def test_guards_of_several_policies_add_up(world: World) -> None:
     assert world.ask(says(MAIL)).status == 403
     assert world.ask(says("bluebird")).status == 403
     assert world.ask(says("hello")).status == 200
+
+
+def test_a_reply_says_what_guards_have_done(world: World) -> None:
+    world.primary.always(echo)
+    sides = ["request", "response"]
+    words = {"keywords": {"deny": ["hello"]}, "on": sides, "shadow": True}
+    guards = [{**PII, "action": {"mask": {}}}, words, {"keywords": {"deny": ["heron"]}}]
+    world.start(policies=[policy(*guards)])
+
+    assert "x-llm-mesh-guards" not in world.ask(says("good morning")).headers
+    told = world.ask(says(f"I am {MAIL}, hello")).headers["x-llm-mesh-guards"]
+    assert told == "masked g0, shadow_denied g1"
+    assert world.ask(says("heron")).headers["x-llm-mesh-guards"] == "denied g2"
+
+    world.start(policies=[policy(*guards)], response_headers=False)
+    assert "x-llm-mesh-guards" not in world.ask(says(f"I am {MAIL}")).headers

@@ -36,6 +36,20 @@ def test_fastapi_serves_the_canary_by_rule_and_itself(
 
 
 @pytest.mark.slow
+def test_a_support_bot_keeps_addresses_from_the_provider(
+    serve: Serve, leading: Mapping[str, str], providers: Providers
+) -> None:
+    example = Example("private_support_bot", leading)
+    _, port = serve(example)
+
+    head, _, body = example.ask(port).partition("\n\n")
+    assert "x-llm-mesh-guards: masked personal-data" in head
+    assert "anna@example.com" in body
+    assert "[EMAIL_1]" in providers.dashscope.requests[-1].body.decode()
+    assert "x-llm-mesh-cache: hit" in example.ask(port)
+
+
+@pytest.mark.slow
 def test_curl_is_served_through_a_sidecar(leading: Mapping[str, str], providers: Providers) -> None:
     with Example("sidecar_curl", leading).begin(port=free_port()) as program:
         program.wait(20)

@@ -55,14 +55,16 @@ class Account(Observation):
     """An observation that passes on everything, and settles accounts when the exchange ends.
 
     `charges` are what providers have counted so far. `own_fields` are the header fields that limits
-    have added to the reply. `is_fallback` says that the reply is not of the preferred provider.
+    have added to the reply, `effects` what guards have done. `is_fallback` says that the reply is
+    not of the preferred provider.
     """
 
     counts_all = True
 
-    def __init__(self, observation: Observation) -> None:
-        """`observation` is told of everything first."""
+    def __init__(self, observation: Observation, *, shows_effects: bool = True) -> None:
+        """`observation` is told of everything first; clients of `effects` if they are shown."""
         self._observation = observation
+        self.shows_effects = shows_effects
         self.wants_chunks = observation.wants_chunks
         self._at_end: list[Callable[[Ending], None]] = []
         self._waiting = 0
@@ -78,6 +80,7 @@ class Account(Observation):
         self._end: tuple[int | None, BaseException | None, Usage | None] | None = None
         self._holds = 0
         self._overruled: tuple[int | None, BaseException] | None = None
+        self.effects: dict[str, None] = {}
 
     def hold(self) -> None:
         """Keep the end of the exchange back until `release`: the reply may still be changed."""

@@ -87,7 +87,9 @@ def exchange(
         observation.selected(Selection(host.route, rule.name, lacks_key))
         if operation.write_estimate and (estimated := estimate(rule, operation, request)):
             return _at_once(estimated, observation)
-        account = Account(observation) if rule.policies or rule.mirrors else None
+        account = None
+        if rule.policies or rule.mirrors:
+            account = Account(observation, shows_effects=policy.show_routing)
         timeouts = rule.timeouts
         context = CallContext(
             request,

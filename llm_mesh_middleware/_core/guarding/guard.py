@@ -61,4 +61,4 @@ Report = Callable[[Guard, str], None]
 def blocked(guard: Guard) -> ContentBlocked:
     """Return the error that a guard refuses with."""
     message = guard.message or f"the guard {guard.name!r} of this LLM mesh blocks this content"
-    return ContentBlocked(message, status=guard.status)
+    return ContentBlocked(message, status=guard.status, guard=guard.name)

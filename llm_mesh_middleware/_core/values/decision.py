@@ -20,7 +20,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     `shadow_refused` (it would have been refused), or `unchecked` (the store was away). A budget
     that is used up may have `exceeded` or `fallback` instead, and is `warned` of once for each
     threshold that it passes. A guard has `denied`, `masked` or `logged` what it has found, an
-    `entity`; in shadow it is `shadow_denied` and so on.
+    `entity`; in shadow it is `shadow_denied` and so on. One that asks is `unchecked` if it got no
+    verdict; then `entity` is the cause, such as `timeout` or `status_500`.
 
     Of a limit or budget, `by` are the request's values of what it counts by, `of` is the most that
     there may be (tokens, requests, slots, nano-units of `currency`) and `left` what is left of it,

@@ -57,7 +57,7 @@ class PolicyMetrics:
             self._cached.add(1, ((semconv.CACHE_RESULT, decision.decision),))
             if decision.of:
                 self._saved.add(decision.of, item)
-        elif decision.kind == "guard" and decision.entity:
+        elif decision.kind == "guard" and decision.entity and decision.decision != "unchecked":
             found = (semconv.GUARD_ENTITY, decision.entity)
             action = (semconv.GUARD_ACTION, decision.decision)
             self._findings.add(1, (*item, found, action))

@@ -38,7 +38,7 @@ from ...values.steps import Beside, Step
 from .bodies import OpenedRequest, OpenedResponse, masker
 from .policy import served, with_reply
 from .replies import Refusals, guarded
-from .reporting import decision_of, reporter
+from .reporting import decision_of, reporter, with_effects
 from .told import told
 
 __all__ = ["AskingRequestGuards", "AskingResponseGuards"]
@@ -64,13 +64,13 @@ class AskingRequestGuards:
             if asking.guard.holds(call.request):
                 call = yield from _asked_request(asking, call, operation.dialect, values)
         if not values:
-            return (yield from proceed(call))
+            return with_effects((yield from proceed(call)), call)
         unmasked = Inspection((), reporter(call), masker(None), values)
         return (yield from with_reply(call, proceed, operation, unmasked))
 
     def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
         """Yield what each guard has to do with a request."""
-        return told([asking.guard for asking in self.guards], "request", request)
+        return told(self.guards, "request", request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +97,11 @@ class AskingResponseGuards:
                 reply = yield from _asked_reply(asking, call, operation, reply)
         finally:
             call.account.release()
-        return reply
+        return with_effects(reply, call)
 
     def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
         """Yield what each guard has to do with a request."""
-        return told([asking.guard for asking in self.guards], "response", request)
+        return told(self.guards, "response", request)
 
 
 def _asked_request(

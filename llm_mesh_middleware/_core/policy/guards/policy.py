@@ -29,7 +29,7 @@ from ...values.messages import ClientRequest
 from ...values.steps import Step
 from .bodies import guarded_request, guarded_response, masker
 from .replies import guarded
-from .reporting import reporter
+from .reporting import reporter, with_effects
 from .told import told
 
 __all__ = ["RequestGuards", "ResponseGuards", "served", "with_reply"]
@@ -63,7 +63,7 @@ class RequestGuards:
             call.account.understood(request)
             call = replace(call, request=request)
         if not values:
-            return (yield from proceed(call))
+            return with_effects((yield from proceed(call)), call)
         unmasked = Inspection((), reporter(call), masker(None), values)
         return (yield from with_reply(call, proceed, operation, unmasked))
 
@@ -121,12 +121,11 @@ def with_reply(
     except BaseException:
         call.account.release()
         raise
-    return (
-        yield from guarded(
-            reply,
-            operation,
-            call.account,
-            whole=whole,
-            stream=lambda: (GuardedStream(dialect.texts, inspection), None),
-        )
+    left = yield from guarded(
+        reply,
+        operation,
+        call.account,
+        whole=whole,
+        stream=lambda: (GuardedStream(dialect.texts, inspection), None),
     )
+    return with_effects(left, call)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from ...flow.call import Call
+from ...flow.reply import Reply
 from ...guarding.guard import Guard
 from ...values.decision import Decision
 
-__all__ = ["decision_of", "reporter"]
+__all__ = ["decision_of", "reporter", "with_effects"]
 
+_FIELD = b"x-llm-mesh-guards"
 _EFFECTS = {"deny": "denied", "mask": "masked", "log": "logged"}
 
 
@@ -24,6 +28,16 @@ def reporter(call: Call) -> Callable[[Guard, str], None]:
     def report(guard: Guard, entity: str) -> None:
         effect = _EFFECTS[guard.action]
         decision = f"shadow_{effect}" if guard.is_shadow else effect
+        call.account.effects[f"{decision} {guard.name}"] = None
         call.account.decided(decision_of(guard, decision, entity))
 
     return report
+
+
+def with_effects(reply: Reply, call: Call) -> Reply:
+    """Return a reply that says which guards have done something so far."""
+    effects = call.account.effects
+    if not effects or not call.account.shows_effects:
+        return reply
+    headers = [field for field in reply.headers if field[0] != _FIELD]
+    return replace(reply, headers=[*headers, (_FIELD, ", ".join(effects).encode())])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from ...guarding.asking.verdict import AskingGuard
 from ...guarding.guard import Guard
 from ...values.decision import Told
 from ...values.messages import ClientRequest
@@ -13,11 +14,17 @@ __all__ = ["told"]
 _EFFECTS = {"deny": "denies", "mask": "masks", "log": "reports"}
 
 
-def told(guards: Iterable[Guard], side: str, request: ClientRequest) -> Iterator[Told]:
+def told(
+    guards: Iterable[Guard | AskingGuard], side: str, request: ClientRequest
+) -> Iterator[Told]:
     """Yield what each guard has to do with a request."""
-    for guard in guards:
+    for each in guards:
+        guard = each if isinstance(each, Guard) else each.guard
         holds = guard.holds(request)
         text = f"{_EFFECTS[guard.action]} what it finds in the {side}"
+        if isinstance(each, AskingGuard):
+            text += f": asks a {each.inspector.kind} within {each.timeout_s:g} s"
+            text += "; without a verdict it passes" if each.is_open else "; without a verdict 503"
         if guard.is_shadow:
             text += " (shadow: reports only)"
         if not holds:
