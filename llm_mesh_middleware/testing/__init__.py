@@ -54,11 +54,10 @@ install `llm-mesh-middleware[cli]`.
 from __future__ import annotations
 
 from ._answers import Answer, Cut, Drip, Gate, Raw, Scripted, Stream
-from ._blocked import assert_blocked
 from ._bodies import chat_completion, chat_stream, error_body, token_usage
-from ._cached import assert_cached
 from ._certificates import CertificateAuthority
 from ._memory import MemoryUpstream
+from ._policies import assert_blocked, assert_cached
 from ._requests import RecordedRequest
 from ._routed import RoutedResponse, assert_routed
 from ._server import FakeUpstream
