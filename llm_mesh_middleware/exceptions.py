@@ -80,6 +80,9 @@ __all__ = [
     "UpstreamTimeout",
 ]
 
+# Where the documents are; pages of the reference lie below it.
+DOCUMENTS = "https://llm-mesh.dev/"
+
 
 class MeshError(Exception):
     """Base of all exceptions of the mesh."""
@@ -141,6 +144,11 @@ class AnswerableError(MeshError):
         self.param = param
         self.headers: Mapping[str, str] = headers or {}
         super().__init__(message)
+
+    @property
+    def help_url(self) -> str:
+        """Address of the page that says what to do about errors of this code."""
+        return f"{DOCUMENTS}reference/errors/{self.code}/"
 
 
 class RequestError(AnswerableError):

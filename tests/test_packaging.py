@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import inspect
 import os
 import re
 import subprocess
@@ -16,6 +17,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import llm_mesh_middleware
+from llm_mesh_middleware import exceptions
+from tests.test_docs import GENERATED
 
 ROOT = Path(__file__).resolve().parent.parent
 _PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -162,6 +165,20 @@ def test_links_of_the_readme_hold_where_the_package_is_shown() -> None:
     pages = [url.removeprefix(site) for url in LINK.findall(text) if url.startswith(site)]
     assert [page for page in pages if not _is_page(page)] == []
     assert len(pages) > 10
+
+
+def test_errors_lead_to_their_pages() -> None:
+    urls = {
+        error.__new__(error).help_url  # some are made of more than a message
+        for name in exceptions.__all__
+        if inspect.isclass(error := getattr(exceptions, name))
+        and issubclass(error, exceptions.AnswerableError)
+    }
+
+    assert PROJECT["urls"]["Homepage"] == exceptions.DOCUMENTS
+    assert len(urls) > 20
+    pages = {url.removeprefix(exceptions.DOCUMENTS).rstrip("/") + ".md" for url in urls}
+    assert pages - GENERATED.keys() == set()
 
 
 def _is_page(address: str) -> bool:

@@ -72,6 +72,7 @@ def refusal(error: AnswerableError, operation: ServedOperation | None = None) ->
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
         NOSNIFF,
+        (b"link", b'<%s>; rel="help"' % error.help_url.encode()),
         *((k.encode("latin-1"), v.encode("latin-1")) for k, v in error.headers.items()),
     ]
     return Reply(error.status, headers, body)

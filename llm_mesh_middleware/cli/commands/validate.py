@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 from rich.text import Text
 
-from ...exceptions import Problem
+from ...exceptions import DOCUMENTS, Problem
 from ...settings import load_settings
 from ...validation import Report, validate
 from ..console import make_console
@@ -44,6 +44,8 @@ def _print(found: Report) -> None:
         console.print(Text(found.summary(), "bold green" if found.is_usable else "bold red"))
     else:
         click.echo(found.summary(), err=True)
+    if found.problems:
+        click.echo(f"each field is explained in {DOCUMENTS}reference/manifests/", err=True)
 
 
 def _coloured(problem: Problem) -> Text:
