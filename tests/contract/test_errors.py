@@ -13,6 +13,9 @@ from tests.contract.conftest import World, rule
 from tests.resilience.meshes import FALLBACK, PRIMARY, key_of
 
 SHORT_S = 0.1
+# What a waiting client is kept by, in its own dialect.
+COMMENT = b": keep-alive\n\n"
+PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 
 
 @pytest.mark.parametrize(
@@ -217,25 +220,25 @@ def test_a_refused_body_is_an_error_of_the_clients_dialect(world: World, path: s
 
 @pytest.mark.inbound
 @pytest.mark.parametrize(
-    ("path", "begin"),
+    ("path", "alive", "begin"),
     [
-        ("/v1/messages", b'event: error\ndata: {"type":"error","error":{"type":"api_error"'),
-        ("/v1/responses", b'event: error\ndata: {"type":"error","code":"upstream_'),
-        ("/v1/chat/completions", b'data: {"error":{"message":'),
+        ("/v1/messages", PING, b'event: error\ndata: {"type":"error","error":{"type":"api_error"'),
+        ("/v1/responses", COMMENT, b'event: error\ndata: {"type":"error","code":"upstream_'),
+        ("/v1/chat/completions", COMMENT, b'data: {"error":{"message":'),
     ],
 )
-def test_an_error_after_the_first_comment_is_an_event_of_the_clients_dialect(
-    world: World, path: str, begin: bytes
+def test_an_error_after_a_keep_alive_is_an_event_of_the_clients_dialect(
+    world: World, path: str, alive: bytes, begin: bytes
 ) -> None:
     gate = Gate()
     world.primary.always(Stream([gate], end="reset"))
     world.start(rule("only", retry={"attempts": 0}), sse_keepalive=0.02)
     call = world.call(Ask({**QUESTION, "stream": True}, path=path))
     pieces = call.pieces()
-    assert next(pieces).startswith(b": keep-alive\n\n")
+    assert next(pieces).startswith(alive)
     gate.open()
     rest = b"".join(pieces)
-    while rest.startswith(b": keep-alive\n\n"):
-        rest = rest.removeprefix(b": keep-alive\n\n")
+    while rest.startswith(alive):
+        rest = rest.removeprefix(alive)
     assert rest.startswith(begin)
     assert json.loads(rest.partition(b"data: ")[2])
