@@ -122,8 +122,10 @@ def test_a_message_survives_both_ways(whole: dict[str, Any]) -> None:
 def test_the_sdk_reads_a_split_message(upstream: FakeUpstream, whole: dict[str, Any]) -> None:
     events = AnthropicAnswers().split(encoded(whole), include_usage=False)
     upstream.always(Stream([events]))
-    client = anthropic.Anthropic(base_url=upstream.url, api_key=KEY)
-    with client.messages.stream(model="claude", max_tokens=9, messages=ASKED) as stream:
+    with (
+        anthropic.Anthropic(base_url=upstream.url, api_key=KEY) as client,
+        client.messages.stream(model="claude", max_tokens=9, messages=ASKED) as stream,
+    ):
         found = stream.get_final_message()
 
     assert found.to_dict() == anthropic.types.Message.model_validate(whole).to_dict()
@@ -164,8 +166,10 @@ def test_a_response_survives_both_ways(whole: dict[str, Any]) -> None:
 @pytest.mark.parametrize("whole", RESPONSES)
 def test_the_sdk_reads_a_split_response(upstream: FakeUpstream, whole: dict[str, Any]) -> None:
     upstream.always(Stream([ResponsesAnswers().split(encoded(whole), include_usage=False)]))
-    client = openai.OpenAI(base_url=upstream.url, api_key=KEY)
-    with client.responses.stream(model="gpt", input="Hello") as stream:
+    with (
+        openai.OpenAI(base_url=upstream.url, api_key=KEY) as client,
+        client.responses.stream(model="gpt", input="Hello") as stream,
+    ):
         texts = [event.delta for event in stream if event.type == "response.output_text.delta"]
         found = stream.get_final_response()
 
