@@ -63,7 +63,7 @@ def reload_under_load(
         upstream.always(answer)
         settings = MeshSettings(reload_interval=0.001, endpoints=upstream.endpoints)
         mesh = Mesh(file, settings=settings)
-        with running(LLMMeshMiddleware(_nothing, mesh=mesh), "uvicorn-httptools") as port:
+        with running(LLMMeshMiddleware(_nothing, mesh=mesh), "serve") as port:
             run = _Run(figures, mesh, upstream, f"http://127.0.0.1:{port}/")
             asyncio.run(run.run(file, reloads, pause_s, told))
     return figures
