@@ -229,3 +229,13 @@ def test_a_reply_says_what_guards_have_done(world: World) -> None:
 
     world.start(policies=[policy(*guards)], response_headers=False)
     assert "x-llm-mesh-guards" not in world.ask(says(f"I am {MAIL}")).headers
+
+
+def test_only_texts_that_match_pass(world: World) -> None:
+    guard = {"regex": {"allow": ["(?i)order", "(?i)parcel"]}, "roles": ["user"]}
+    world.start(policies=[policy(guard)])
+
+    system = {"role": "system", "content": "Be kind."}
+    both = [system, {"role": "user", "content": "Where is my parcel?"}]
+    assert world.ask({"messages": both}).status == 200
+    assert world.ask(says("Tell me a joke")).code == "content_blocked"

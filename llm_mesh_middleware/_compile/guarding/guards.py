@@ -12,7 +12,7 @@ from ..._core.guarding.asking.verdict import AskingGuard
 from ..._core.guarding.finding import Recogniser
 from ..._core.guarding.guard import Guard
 from ..._core.guarding.keywords import Keywords
-from ..._core.guarding.patterns import Patterns
+from ..._core.guarding.patterns import Patterns, Unmatched
 from ..._core.guarding.scanner import Scanner
 from ..._core.routing.matching import Match
 from ..._core.routing.regex import LinearPattern
@@ -92,12 +92,16 @@ def _scanner(
         return Keywords(words.deny, entity="KEYWORD", ignore_case=words.ignore_case)
     if item.regex is None:
         return None
+    field = "deny" if item.regex.deny else "allow"
+    expressions = item.regex.deny or item.regex.allow
     is_good = True
-    for index, pattern in enumerate(item.regex.deny):
+    for index, pattern in enumerate(expressions):
         try:
             LinearPattern(pattern)
         except ValueError as exc:
-            problems.append(resource.problem((*path, "regex", "deny", index), str(exc)))
+            problems.append(resource.problem((*path, "regex", field, index), str(exc)))
             is_good = False
-    longest = item.regex.max_match or _LONGEST
-    return Patterns(item.regex.deny, entity="PATTERN", longest=longest) if is_good else None
+    if not is_good:
+        return None
+    patterns = Patterns(expressions, entity="PATTERN", longest=item.regex.max_match or _LONGEST)
+    return patterns if item.regex.deny else Unmatched(patterns, entity="UNMATCHED")

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from ..routing.regex import LinearPattern
 from .finding import Finding
 
-__all__ = ["Patterns"]
+__all__ = ["Patterns", "Unmatched"]
 
 
 class Patterns:
@@ -48,3 +48,21 @@ class Patterns:
                 if pattern.match_at(text, start, self._longest, is_final=False)[1]:
                     return start
         return size
+
+
+class Unmatched:
+    """Finds a whole text in which no pattern matches; an empty text is none."""
+
+    def __init__(self, patterns: Patterns, *, entity: str) -> None:
+        """Look for `patterns`, and call a text without them `entity`."""
+        self._patterns = patterns
+        self._entity = entity
+
+    def find(self, text: str, *, is_final: bool = True) -> Iterator[Finding]:
+        """Yield the text as a whole."""
+        if text and is_final and next(self._patterns.find(text), None) is None:
+            yield Finding(0, len(text), self._entity)
+
+    def held_from(self, text: str) -> int:
+        """Return 0: what follows may still match."""
+        return 0

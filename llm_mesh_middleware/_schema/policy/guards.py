@@ -71,12 +71,21 @@ class GuardKeywords(Wire):
 class GuardRegex(Wire):
     """Regular expressions in RE2's syntax, wherever they match."""
 
-    deny: Annotated[ListOf[_Text], Field(min_length=1)] = Field(
-        description="The expressions. Required."
+    deny: ListOf[_Text] = Field(default=(), description="What must not match. Default: none.")
+    allow: ListOf[_Text] = Field(
+        default=(),
+        description="Of these one must match in every text of a request that is looked at."
+        " Default: none.",
     )
     max_match: Annotated[Count, Field(le=4096)] | None = Field(
         default=None, description="The most characters of a match. Default: 256."
     )
+
+    @model_validator(mode="after")
+    def _has_expressions(self) -> GuardRegex:
+        if bool(self.deny) == bool(self.allow):
+            raise ValueError("must have one of deny and allow")
+        return self
 
 
 class GuardWebhook(Wire):
@@ -228,6 +237,12 @@ class GuardItem(Wire):
         if mask is not None and kinds[0] in ("judge", "moderation"):
             message = f"cannot be: a {kinds[0]} does not say which part of a text it is about"
             raise fault_at(("action", "mask"), message)
+        if self.regex is not None and self.regex.allow:
+            if mask is not None:
+                raise fault_at(("action", "mask"), "cannot be: what is missing cannot be masked")
+            if "response" in self.on:
+                message = "must be [request]: `allow` is about whole texts, and responses stream"
+                raise fault_at(("on",), message)
         if mask is not None and mask.unmask and "request" not in self.on:
             message = "puts values of the request back; `on` must have request"
             raise fault_at(("action", "mask", "unmask"), message)
