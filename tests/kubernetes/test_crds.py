@@ -171,6 +171,7 @@ spec:
       keywords: {deny: [a], ignoreCase: true}
       action: {deny: {status: 451, message: a}}
     - {name: regex, regex: {deny: [a], maxMatch: 9}, action: {log: {}}, shadow: true}
+    - {name: listed, regex: {allow: [a]}}
     - name: hook
       webhook: {url: "http://10.0.0.1/check", apiKeyFrom: {secretKeyRef: {name: keys, key: token}}}
       timeout: 2s
