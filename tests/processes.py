@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import re
 import signal
@@ -9,7 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,10 +24,23 @@ ROOT = Path(__file__).parents[1]
 _LISTENING = re.compile(r"running on http://127\.0\.0\.1:(\d+)")
 
 
+def _ports() -> Iterator[int]:
+    """Ports of this worker alone, below those that the system hands out for port 0."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 20_000 + worker % 12 * 1000
+    for number in itertools.count(os.getpid()):
+        yield first + number % 1000
+
+
+_PORTS = _ports()
+
+
 def free_port() -> int:
-    """A port for a program that cannot choose one and tell it."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """A port for a program that cannot choose one; nobody else is given it in the meantime."""
+    for port in _PORTS:
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("ports never end")
 
 
 class Process:

@@ -26,6 +26,7 @@ from tests.conftest import (
     MOONSHOT_KEY,
     Providers,
 )
+from tests.processes import free_port
 
 ROOT = Path(llm_mesh_middleware.__file__).parents[1]
 COMMAND = (sys.executable, "-m", "llm_mesh_middleware.cli")
@@ -153,9 +154,3 @@ def wait_until_listening(process: subprocess.Popen[bytes], port: int, log: Path)
             time.sleep(0.02)
         else:
             return
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port

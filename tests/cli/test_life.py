@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from llm_mesh_middleware.testing import FakeUpstream, Gate, Stream, chat_stream
-from tests.cli.conftest import BARE, COMMAND, free_port, wait_until_listening
+from tests.cli.conftest import BARE, COMMAND, wait_until_listening
+from tests.processes import free_port
 from tests.reload.versions import HOST, manifest, save
 
 pytestmark = pytest.mark.slow

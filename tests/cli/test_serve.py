@@ -20,8 +20,9 @@ from click.testing import CliRunner, Result
 
 from llm_mesh_middleware.cli.main import main
 from llm_mesh_middleware.testing import Gate, Stream, chat_stream
-from tests.cli.conftest import Sidecar, free_port
+from tests.cli.conftest import Sidecar
 from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, DEMO, MANIFESTS, MOONSHOT, MOONSHOT_KEY
+from tests.processes import free_port
 
 FIRST = MANIFESTS / "01-LLMProvider.yaml"
 BODY = '{"messages":[{"role":"user","content":"Please introduce yourself"}]}'
