@@ -13,7 +13,7 @@ from llm_mesh_httpx import MeshTransport
 from llm_mesh_middleware import Mesh, MeshSettings
 from llm_mesh_middleware.mesh import Config
 from llm_mesh_middleware.settings import load_settings
-from llm_mesh_middleware.testing import MemoryUpstream
+from llm_mesh_middleware.testing import Limits, MemoryUpstream
 
 __all__ = ["MakeClient", "MeshClient", "make_client"]
 
@@ -21,9 +21,10 @@ __all__ = ["MakeClient", "MeshClient", "make_client"]
 class MeshClient(httpx.Client):
     """An httpx client for virtual hosts alone."""
 
-    def __init__(self, mesh: Mesh) -> None:
-        """Route the calls by `mesh`, which is closed with the client."""
+    def __init__(self, mesh: Mesh, limits: Limits) -> None:
+        """Route the calls by `mesh`, which is closed with the client; `limits` are its store."""
         self.mesh = mesh
+        self.limits = limits
         # Without the environment: a proxy of the machine would have a transport of its own.
         super().__init__(transport=MeshTransport(mesh, transport=_NoSocket(mesh)), trust_env=False)
 
@@ -31,6 +32,14 @@ class MeshClient(httpx.Client):
         """Close the client and the mesh."""
         super().close()
         self.mesh.close()
+
+    def left(self, name: str, **by: str | None) -> float:
+        """Return what is left of a limit or a budget: `left("team/burst", consumer="alice")`."""
+        return self.limits.left(self.mesh, name, **by)
+
+    def pass_time(self, seconds: float) -> None:
+        """Let so much time pass for limits."""
+        self.limits.pass_time(seconds)
 
     def __exit__(self, *exc: Any) -> None:
         super().__exit__(*exc)
@@ -52,14 +61,16 @@ def make_client(
     upstream: MemoryUpstream, config: Config, settings: Mapping[str, Any]
 ) -> MeshClient:
     """A client of a mesh of its own; weights are drawn alike in every run."""
+    limits = Limits()
     mesh = Mesh(
         config,
         settings=_only(settings),
         transport=upstream,
         environ=_Environment(),
         rng=random.Random(0).random,
+        store=limits.store,
     )
-    return MeshClient(mesh)
+    return MeshClient(mesh, limits)
 
 
 class _Environment(Mapping[str, str]):

@@ -44,7 +44,8 @@ write `await asyncio.to_thread(request.wait_disconnected, 0.5)`.
 
 `MemoryUpstream` is the same without a socket, as the transport of a mesh under test, and
 `assert_routed(response, provider=..., rule=..., model=...)` says which way a request went,
-`assert_blocked(response, guard=...)` and `assert_cached(response)` what policies did with it.
+`assert_blocked(response, guard=...)`, `assert_cached(response)` and `assert_limited(response)` what
+policies did with it. `Limits` is a store of limits whose time passes when it is told to.
 
 To put a `FakeUpstream` behind the mesh, give `upstream.endpoints` as `LLM_MESH_ENDPOINTS` and the
 file written by `upstream.ca.write(path)` as `LLM_MESH_CA_FILE`. TLS needs the `trustme` library:
@@ -56,10 +57,11 @@ from __future__ import annotations
 from ._answers import Answer, Cut, Drip, Gate, Raw, Scripted, Stream
 from ._bodies import chat_completion, chat_stream, error_body, token_usage
 from ._certificates import CertificateAuthority
+from ._judging.limited import LimitedResponse, Limits, assert_limited
+from ._judging.policies import assert_blocked, assert_cached
+from ._judging.routed import RoutedResponse, assert_routed
 from ._memory import MemoryUpstream
-from ._policies import assert_blocked, assert_cached
 from ._requests import RecordedRequest
-from ._routed import RoutedResponse, assert_routed
 from ._server import FakeUpstream
 
 __all__ = [
@@ -69,6 +71,8 @@ __all__ = [
     "Drip",
     "FakeUpstream",
     "Gate",
+    "LimitedResponse",
+    "Limits",
     "MemoryUpstream",
     "Raw",
     "RecordedRequest",
@@ -77,6 +81,7 @@ __all__ = [
     "Stream",
     "assert_blocked",
     "assert_cached",
+    "assert_limited",
     "assert_routed",
     "chat_completion",
     "chat_stream",

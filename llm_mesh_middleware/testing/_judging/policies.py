@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ._routed import RoutedResponse
+from .routed import RoutedResponse
 
 __all__ = ["assert_blocked", "assert_cached"]
 

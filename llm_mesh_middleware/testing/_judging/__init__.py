@@ -1,0 +1,1 @@
+"""Assertions about replies: which way, whence, or refused by whom."""
