@@ -110,7 +110,7 @@ async def test_a_server_that_is_away_is_waited_for_once_and_not_long(
     for _ in range(100):
         assert cache.ask(Lookup(KEY), None) is None
         assert await cache.aask(Lookup(KEY), None) is None
-    assert time.perf_counter() - began < 0.9
+    assert time.perf_counter() - began < 5  # 10 s if each of them waited
     assert caplog.text.count("the store of cached responses cannot be used") == 1
     if fault is Server.hang:
         own_server.go_on()
