@@ -86,10 +86,12 @@ def test_in_the_middle_of_a_stream(
     mesh = make_mesh(upstream, sse_keepalive=keepalive_s)
 
     def go() -> RecordedRequest:
+        count = len(upstream.requests) + 1
         streaming = call(STREAMED)
         next(iter(streaming.pieces()))
+        request = upstream.wait_for_requests(count)[-1]  # a keep-alive may be the first piece
         streaming.leave()
-        return upstream.requests[-1]
+        return request
 
     with asgi.serve(mesh) as call:
         assert is_fast(go)
