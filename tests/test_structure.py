@@ -111,6 +111,7 @@ def test_lines_of_code_and_explanation_are_counted() -> None:
     assert _code_and_comments(source) == (3, 3)  # the end of the file counts as a line
 
 
+@pytest.mark.slow
 def test_code_is_explained() -> None:
     counts = [_code_and_comments(module.read_text()) for module in MODULES]
     code, comments = (sum(column) for column in zip(*counts, strict=True))

@@ -57,6 +57,7 @@ def broken(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("http", ["httptools", *slow("h11")])
 def test_uvicorn_does_not_start_with_a_broken_manifest(
     broken: Path, tmp_path: Path, http: str

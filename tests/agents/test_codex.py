@@ -153,6 +153,7 @@ def test_no_field_of_the_client_reaches_the_provider(name: str) -> None:
         assert not headers & {"session_id", "originator"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_a_stream_that_breaks_off_is_no_completed_response(name: str) -> None:
     model = MODELS[name]

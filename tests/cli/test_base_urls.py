@@ -56,6 +56,7 @@ def events(response: httpx.Response) -> list[dict[str, Any]]:
     return [json.loads(each) for each in data[:-1]]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/chat/completions", "/"])
 def test_curl(sidecar: Sidecar, base_url: str, path: str) -> None:

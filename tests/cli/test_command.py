@@ -62,6 +62,7 @@ def test_the_help_names_every_command_in_one_line_that_is_not_cut_off() -> None:
     assert [line for line in lines if "..." in line] == []
 
 
+@pytest.mark.slow
 def test_it_runs_as_a_module_under_its_own_name(run: Run) -> None:
     done = run("--version")
     assert (done.returncode, done.stdout) == (0, f"llm-mesh, version {__version__}\n")

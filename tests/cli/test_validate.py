@@ -205,6 +205,7 @@ def test_no_path_is_a_usage_error() -> None:
     assert _validate().exit_code == 2
 
 
+@pytest.mark.slow
 def test_it_fails_as_a_process(run: Run, mistakes: Path) -> None:
     bad = run("validate", mistakes)
     assert (bad.returncode, "Traceback" in bad.stderr) == (1, False)

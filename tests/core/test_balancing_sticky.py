@@ -72,6 +72,7 @@ def test_keys_spread_within_a_point_of_the_weights(weights: dict[str, int]) -> N
         assert counted[name] / len(KEYS) == pytest.approx(share, abs=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", [(90, 10), (50, 50), (1, 2, 7)])
 def test_models_of_one_provider_share_the_keys_by_weight(weights: tuple[int, ...]) -> None:
     refs = [
@@ -96,6 +97,7 @@ def test_at_least_99_of_100_keys_stay_when_a_weight_moves_from_10_to_11() -> Non
     assert set(moved) == {("a", "b")}  # only towards the one that grew
 
 
+@pytest.mark.slow
 def test_when_a_backend_goes_only_its_own_keys_move() -> None:
     before, after = places(backends(a=3, b=3, c=4)), places(backends(a=3, b=3))
     moved = Counter(old for old, new in zip(before, after, strict=True) if old != new)

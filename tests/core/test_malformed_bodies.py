@@ -81,11 +81,11 @@ MALFORMED = {
 
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
 @pytest.mark.parametrize("path", ["/", "/v1/embeddings"])
-def test_a_malformed_body_is_refused_within_a_second(body: bytes, path: str) -> None:
+def test_a_malformed_body_is_refused_soon(body: bytes, path: str) -> None:
     routes = table(provider(openai="{model: m}"))
     began = time.perf_counter()
     performed = play(routes, request(path=path, body=body), host=ACME)
-    assert time.perf_counter() - began < 1
+    assert time.perf_counter() - began < 5
     error = performed.error
     assert isinstance(error, InvalidJSON)
     assert (error.status, error.type, error.code) == (400, "invalid_request_error", "invalid_json")

@@ -50,6 +50,7 @@ def test_a_flood_is_refused_in_little_memory(name: str) -> None:
     assert peak < len(body) + most * MIB
 
 
+@pytest.mark.slow
 def test_a_flood_of_small_events_is_refused() -> None:
     stream = event(b'{"choices":[{"index":0,"delta":{"x":[{},{},{}]}}]}') * 200_000
     with pytest.raises(ConversionLimit, match="8388608 bytes"):

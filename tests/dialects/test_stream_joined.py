@@ -164,6 +164,7 @@ def test_token_probabilities_are_joined() -> None:
     assert [token["token"] for token in choice["logprobs"]["content"]] == ["a", "b", "c"]
 
 
+@pytest.mark.slow
 def test_a_long_answer_in_small_pieces_costs_no_more_than_its_length() -> None:
     # To copy what has come so far for each of them takes half a minute.
     stream = deltas(*[{"content": "x" * 500}] * 14_000)

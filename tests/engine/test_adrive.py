@@ -232,6 +232,7 @@ async def test_cancelling_before_the_first_step_leaves_nothing_behind(
     assert tls_upstream.accepted_connections == 0
 
 
+@pytest.mark.slow
 async def test_200_exchanges_at_once_take_at_most_a_connection_each(
     tls_upstream: FakeUpstream, ca_file: str, observer: Recorders
 ) -> None:

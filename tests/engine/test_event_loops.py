@@ -64,6 +64,7 @@ def test_a_loop_that_is_not_asyncio_s_is_refused_by_name(start: Any) -> None:
         mesh.close()
 
 
+@pytest.mark.slow
 def test_a_mesh_that_was_made_before_gevent_patched_the_process_calls_over_tls(
     tmp_path: Path, ca: CertificateAuthority, ca_file: str
 ) -> None:

@@ -147,6 +147,7 @@ def test_a_child_calls_on_connections_of_its_own_and_the_parent_keeps_its(forked
     assert forked.seen[:4] == [("warm", 1), ("child", 2), ("child", 3), ("parent", 1)]
 
 
+@pytest.mark.slow
 def test_a_fork_among_busy_threads_leaves_no_lock_held(forked: Forked) -> None:
     assert forked.told["busy"] is True
 

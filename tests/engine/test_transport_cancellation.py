@@ -116,7 +116,7 @@ async def test_who_leaves_while_nobody_accepts_the_connection_waits_for_nothing(
         task.cancel()
         await asyncio.wait((task,))
         assert task.cancelled()
-        assert time.monotonic() - began < 0.5  # and not the five seconds of a connection
+        assert time.monotonic() - began < 3  # and not the five seconds of a connection
         assert in_use(transport) == []
         await transport.aclose()
         for filler in fillers:

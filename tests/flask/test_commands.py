@@ -68,6 +68,7 @@ def test_explain_ends_with_a_code_that_says_why(arguments: list[str], code: int,
     assert told in done.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["llm-mesh", "validate"], *slow(["shell"])])
 def test_a_flask_command_ends_with_the_problems_and_no_traceback(
     tmp_path: Path, command: list[str]

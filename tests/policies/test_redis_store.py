@@ -202,7 +202,7 @@ async def test_a_server_that_is_away_costs_one_timeout_a_second(
     for number in range(50):
         with pytest.raises(PolicyUnavailable):
             await (store.aask(ONE, None) if number % 2 else asyncio.to_thread(store.ask, ONE, None))
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 2  # fifty timeouts are 2.5 s
     assert [reserve(store, SLOW, is_local=True) for _ in range(11)] == [True] * 10 + [False]
 
 

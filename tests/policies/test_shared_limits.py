@@ -139,7 +139,8 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 4])
 def test_processes_admit_no_more_than_the_limit(
     upstream: FakeUpstream, server: Server, count: int
 ) -> None:

@@ -79,6 +79,7 @@ async def test_without_an_sdk_the_clients_context_passes_unchanged(upstream: Fak
     assert then.header("traceparent") is None
 
 
+@pytest.mark.slow
 def test_importing_the_mesh_imports_no_sdk_and_no_instrumentation() -> None:
     code = (
         "import sys, llm_mesh_middleware.mesh; "

@@ -263,6 +263,7 @@ def test_no_key_prompt_or_answer_is_in_any_byte(view: httpx.Client, watched: Wat
         assert b"You said" not in data
 
 
+@pytest.mark.slow
 def test_it_is_not_imported_unless_it_is_used() -> None:
     code = (
         "import sys, llm_mesh_middleware, llm_mesh_middleware.asgi, llm_mesh_middleware.cli.serve;"
