@@ -231,7 +231,7 @@ class FakeUpstream:
         with self._changed:
             return list(self._tls_failures)
 
-    def wait_for_requests(self, count: int, timeout: float = 1.0) -> list[RecordedRequest]:
+    def wait_for_requests(self, count: int, timeout: float = 10.0) -> list[RecordedRequest]:
         """Block until `count` requests have been read and return them.
 
         Raises:

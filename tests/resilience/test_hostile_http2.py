@@ -42,9 +42,9 @@ def answer(request: RecordedRequest) -> Scripted:
 
 
 @contextmanager
-def mesh_under_hypercorn(primary: FakeUpstream) -> Iterator[int]:
+def mesh_under_hypercorn(primary: FakeUpstream, first_byte_s: float) -> Iterator[int]:
     primary.always(answer)
-    settings = MeshSettings(first_byte_timeout=0.1)
+    settings = MeshSettings(first_byte_timeout=first_byte_s)
     retries = {"retry": {"attempts": 1, "backoff": "1ms"}}
     mesh = Mesh([provider("primary", primary), route(PRIMARY, **retries)], settings=settings)
     with running(LLMMeshMiddleware(own_app, mesh=mesh), "hypercorn") as port:
@@ -116,7 +116,8 @@ ATTACKS: dict[str, Callable[[int, int], None]] = {
 def test_a_good_client_is_served_whatever_another_does_with_http_2(
     primary: FakeUpstream, attack: Callable[[int, int], None]
 ) -> None:
-    with mesh_under_hypercorn(primary) as port:
+    first_byte_s = 0.1 if attack is ATTACKS["a stall"] else 30.0
+    with mesh_under_hypercorn(primary, first_byte_s) as port:
         for turn in range(ROUNDS):
             attack(port, turn)
             ask(port)
