@@ -14,8 +14,6 @@ from tests.core.explaining import BACKEND, FOUR, SPLIT, explained, matched
 from tests.core.tables import ACME, GLOBEX, provider, request, route, table
 
 KEY = canary("explain")
-
-
 HEADER_SECRET = canary("header")
 
 
@@ -80,8 +78,6 @@ def test_a_url_is_told_by_the_providers_name(spec: str, url: str, connects_to: s
 
 
 SECRETS = "{apiKey: '${KEY}', headers: {x-org: '${ORG}', x-team: short}}"
-
-
 SECRETIVE = provider(openai=SECRETS, specific="{vip: {openAIConfig: {apiKey: '${OTHER}'}}}")
 
 

@@ -15,8 +15,6 @@ from llm_mesh_middleware.exceptions import (
 from tests.core.planning import DOWN, NOW, Plan, answer, failure
 
 REFUSED = failure(UpstreamConnectError("refused"))
-
-
 TORN = failure(UpstreamProtocolError("torn"))
 
 

@@ -15,14 +15,10 @@ from tests.canaries import canary
 from tests.core.tables import ACME, provider, table, upstream_of
 
 KEY = canary("relay")
-
-
 UPSTREAM = upstream_of(table(provider(openai=f"{{apiKey: {KEY}}}")), ACME)
 
 
 DONE = b"data: [DONE]\n\n"
-
-
 LINE_ENDS = [b"\n", b"\r\n", b"\r"]
 
 
@@ -36,8 +32,6 @@ def delta(text: str = "x", *, index: int = 0, reason: str | None = None, **more:
 
 
 COUNTS = token_usage(7, 3)
-
-
 USAGE = event(choices=[], usage=COUNTS)
 
 

@@ -25,8 +25,6 @@ RESPONSE = [
     b'event: response.created\ndata: {"type":"response.created","response":{"id":"r"}}\n\n',
     b'event: response.output_text.delta\ndata: {"delta":"x"}\n\n',
 ]
-
-
 MESSAGE = [
     b'event: message_start\ndata: {"type":"message_start","message":{"id":"m","model":"c"}}\n\n',
     b'event: ping\ndata: {"type":"ping"}\n\n',

@@ -26,8 +26,6 @@ def chunk(delta: dict[str, Any] | None = None, reason: str | None = None, **more
 
 
 DONE = b"data: [DONE]\n\n"
-
-
 USAGE = {
     "prompt_tokens": 10,
     "completion_tokens": 7,

@@ -7,14 +7,10 @@ from typing import Any
 from tests.translation.worlds import World
 
 ASK: Any = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
-
-
 TOOL: Any = {
     "type": "function",
     "function": {"name": "look", "description": "Look.", "parameters": {"type": "object"}},
 }
-
-
 USAGE = {
     "input_tokens": 6,
     "output_tokens": 7,
