@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import signal
 import socket
 import threading
 from collections.abc import Callable, Generator, Iterator
@@ -37,9 +38,13 @@ MANIFESTS = Path(llm_mesh_middleware.cli.__file__).parent / "manifests"
 
 pytest_runtest_makereport = search_for_canaries  # pytest knows a hook by its name in a conftest
 
+# A shell ignores it in its background jobs, and so would every process that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # Enough to find what is wrong over many runs; the whole suite must stay short.
 # How long an example takes is the machine's matter.
-hypothesis.settings.register_profile("suite", max_examples=50, deadline=None)
+hypothesis.settings.register_profile("suite", max_examples=25, deadline=None)
 hypothesis.settings.load_profile("suite")
 
 
@@ -81,8 +86,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The manifests' keys, and none of the machine's own settings and proxies."""
     # `serve` leaves settings in the environment for its workers, and some tests run it in here.
     for name in [name for name in os.environ if name.startswith("LLM_MESH_")]:
-        if not name.startswith("LLM_MESH_TEST_"):
-            monkeypatch.delenv(name)
+        monkeypatch.delenv(name)
     monkeypatch.setenv("YOUR_DASHSCOPE_API_KEY", DASHSCOPE_KEY)
     monkeypatch.setenv("YOUR_MOONSHOT_API_KEY", MOONSHOT_KEY)
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):

@@ -12,7 +12,7 @@ from typing import Any
 
 from llm_mesh_middleware.testing import RecordedRequest, Stream
 from tests.canaries import canary
-from tests.clouds import frames, test_bedrock, test_gemini
+from tests.clouds import converse, frames, test_gemini
 from tests.translation.chat_shapes import DONE, chunk
 from tests.translation.dialect_table import bedrock_block, content, piece
 from tests.translation.judging import check_sent
@@ -109,7 +109,7 @@ def _bedrock(thought: str, said: str, calls: Sequence[Call]) -> Stream:
         delta = {"toolUse": {"input": json.dumps(args)}}
         blocks += bedrock_block(number, delta, toolUse={"toolUseId": id, "name": name})
     usage = {"inputTokens": 9, "outputTokens": 5, "totalTokens": 14}
-    return test_bedrock.stream(
+    return converse.stream(
         frames.event("messageStart", {"role": "assistant"}),
         *blocks,
         frames.event("messageStop", {"stopReason": "tool_use" if calls else "end_turn"}),
@@ -133,7 +133,7 @@ MODELS: dict[str, Model] = {
     "bedrock": Model(
         {"bedrockConfig": {"region": "r", "model": "m:0", "apiKey": KEY}},
         _bedrock,
-        test_bedrock.judged,
+        converse.judged,
         SIGNATURE,
     ),
 }

@@ -109,3 +109,17 @@ def test_an_unknown_address_is_a_clear_error(fail: Callable[..., Result]) -> Non
     assert done.stderr.splitlines()[-1] == (
         "Error: cannot listen on nowhere.invalid port 15001: unknown host"
     )
+
+
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [("dashscope.aliyun.com", "did you mean `dashscope.aliyuncs.com`?"), ("a b", "space")],
+)
+def test_a_default_host_must_be_a_virtual_host(
+    fail: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, host: str, told: str
+) -> None:
+    monkeypatch.setenv("LLM_MESH_DEFAULT_HOST", host)
+    done = fail("--config", MANIFESTS)
+    assert done.exit_code == 1
+    assert done.stderr.startswith("LLM_MESH_DEFAULT_HOST: ")
+    assert told in done.stderr

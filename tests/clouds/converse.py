@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64decode
 from typing import Any
 from urllib.parse import unquote
@@ -11,7 +12,7 @@ import botocore.session
 import openai
 from botocore.validate import ParamValidator
 
-from llm_mesh_middleware.testing import Answer, RecordedRequest
+from llm_mesh_middleware.testing import Answer, RecordedRequest, Stream
 from tests.canaries import canary
 from tests.clouds.bench import HOST, Bench
 
@@ -27,6 +28,11 @@ MODEL = botocore.session.get_session().get_service_model("bedrock-runtime")
 
 
 INPUT = MODEL.shape_for("ConverseRequest")
+TOOL: Any = {
+    "type": "function",
+    "function": {"name": "f", "description": "", "parameters": {"properties": {}}, "strict": True},
+}
+FRAMES = (("content-type", "application/vnd.amazon.eventstream"), ("x-amzn-requestid", "req-1"))
 
 
 def as_parameters(value: Any, shape: Any) -> Any:
@@ -73,3 +79,19 @@ def messages(made: Bench) -> Any:
 
 
 HI: Any = [{"role": "user", "content": "Hi"}]
+
+
+def stream(*frames: bytes) -> Stream:
+    return Stream([b"".join(frames)], headers=FRAMES)
+
+
+def without_time(events: bytes) -> list[Any]:
+    found = []
+    for each in events.split(b"\n\n"):
+        data = each.removeprefix(b"data: ")
+        if data.startswith(b"{"):
+            decoded = json.loads(data)
+            found.append((decoded.get("choices"), decoded.get("usage"), decoded.get("error")))
+        else:
+            found.append(data)
+    return found

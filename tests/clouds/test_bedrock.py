@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from tests.clouds.bench import HOST, Bench, bench
-from tests.clouds.converse import HI, SECRET, answer, chat, judged, messages
+from tests.clouds.converse import HI, SECRET, TOOL, answer, chat, judged, messages
 
 PNG = b64encode(b"\x89PNG").decode()
 
@@ -20,12 +20,6 @@ def strict() -> Iterator[Bench]:
     config = {"region": "r", "apiKey": SECRET, "unsupportedFields": "reject", "model": "m"}
     with bench({"bedrockConfig": config}) as made:
         yield made
-
-
-TOOL: Any = {
-    "type": "function",
-    "function": {"name": "f", "description": "", "parameters": {"properties": {}}, "strict": True},
-}
 
 
 def test_a_completion_is_read_by_openais_sdk(bedrock: Bench) -> None:

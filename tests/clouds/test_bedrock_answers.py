@@ -11,15 +11,18 @@ import pytest
 
 from llm_mesh_middleware.testing import Answer, Stream
 from tests.clouds.bench import HOST, Bench
-from tests.clouds.converse import HI, USAGE, answer, chat, judged, messages
+from tests.clouds.converse import (
+    FRAMES,
+    HI,
+    USAGE,
+    answer,
+    chat,
+    judged,
+    messages,
+    stream,
+    without_time,
+)
 from tests.clouds.frames import event, exception, frame
-
-FRAMES = (("content-type", "application/vnd.amazon.eventstream"), ("x-amzn-requestid", "req-1"))
-
-
-def stream(*frames: bytes) -> Stream:
-    return Stream([b"".join(frames)], headers=FRAMES)
-
 
 STREAM = (
     event("messageStart", {"role": "assistant"}),
@@ -90,18 +93,6 @@ def streamed(made: Bench, answer: Stream) -> bytes:
     body = {"model": "any", "messages": HI, "stream": True}
     with made.client.stream("POST", f"http://{HOST}/v1/chat/completions", json=body) as response:
         return b"".join(response.iter_raw())
-
-
-def without_time(events: bytes) -> list[Any]:
-    found = []
-    for each in events.split(b"\n\n"):
-        data = each.removeprefix(b"data: ")
-        if data.startswith(b"{"):
-            decoded = json.loads(data)
-            found.append((decoded.get("choices"), decoded.get("usage"), decoded.get("error")))
-        else:
-            found.append(data)
-    return found
 
 
 def test_frames_may_be_cut_at_every_byte(bedrock: Bench) -> None:

@@ -16,7 +16,7 @@ from google.genai import types
 from llm_mesh_middleware.testing import Answer, RecordedRequest, Stream
 from tests.canaries import canary
 from tests.clouds.bench import HOST, Bench, bench
-from tests.clouds.test_bedrock import HI, TOOL, chat, messages, without_time
+from tests.clouds.converse import HI, TOOL, chat, messages, without_time
 from tests.clouds.test_gemini_relay import EVENTS, STREAM, USAGE, content
 
 KEY = canary("gemini")

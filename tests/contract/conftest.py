@@ -16,8 +16,8 @@ from tests.contract.adapters import ADAPTERS, Adapter
 from tests.contract.calling import HOST, Ask, Call, Caller, Seen, seen
 from tests.resilience.meshes import API, PRIMARY, Ledger, key_of, provider
 
-# Twins of other adapters, whose tests repeat what those prove.
-TWINS = ("httpx2", "httpx2-async")
+# Adapters that enter the mesh by way of others: their tests repeat what those prove.
+TWINS = ("django-asgi", "django-wsgi", "flask", "httpx2", "httpx2-async")
 
 # Tests put a case to every adapter, or by one of these marks to those it means something to.
 WHERE: dict[str, Callable[[Any], bool]] = {

@@ -24,7 +24,7 @@ from tests.streams.conftest import Site
 from tests.streams.sdk import COUNTS, LIMITED, bodies, called, streamed
 
 NODE_CLIENT = Path(__file__).with_name("node_client.mjs")
-NO_NODE = os.environ.get("LLM_MESH_TEST_NODE") != "1" or shutil.which("npm") is None
+NO_NODE = os.environ.get("TEST_WITH_NODE") != "1" or shutil.which("npm") is None
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def node(folder: Path, use: str, port: int) -> Any:
     return json.loads(ran.stdout, object_hook=without_null_counts)
 
 
-@pytest.mark.skipif(NO_NODE, reason="wants LLM_MESH_TEST_NODE=1 and npm: it installs a package")
+@pytest.mark.skipif(NO_NODE, reason="wants TEST_WITH_NODE=1 and npm: it installs a package")
 @pytest.mark.parametrize("name", NODE_USES)
 def test_the_sdk_for_node_brings_the_same_through_the_mesh(
     site: Site, upstream: FakeUpstream, node_modules: Path, name: str
@@ -76,7 +76,7 @@ def test_the_sdk_for_node_brings_the_same_through_the_mesh(
     assert found[1][1]
 
 
-@pytest.mark.skipif(NO_NODE, reason="wants LLM_MESH_TEST_NODE=1 and npm: it installs a package")
+@pytest.mark.skipif(NO_NODE, reason="wants TEST_WITH_NODE=1 and npm: it installs a package")
 @pytest.mark.parametrize("end", ["done", "reset", "stall"])
 def test_a_stream_that_is_cut_short_is_an_exception_in_node(
     site: Site, upstream: FakeUpstream, node_modules: Path, end: Any

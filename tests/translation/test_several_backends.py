@@ -17,7 +17,7 @@ from llm_mesh_middleware.testing import Answer, FakeUpstream, Gate, Stream
 from tests.agents.models import MODELS
 from tests.canaries import canary
 from tests.clouds import frames
-from tests.clouds.test_bedrock import FRAMES
+from tests.clouds.converse import FRAMES
 from tests.translation.chat_shapes import completion
 from tests.translation.messages_shapes import message, text
 from tests.translation.test_others_to_responses import response, said
