@@ -11,17 +11,11 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from ....exceptions import AnswerableError, UpstreamError
+from ...asking.side_call import Circumstances, ask_provider
 from ...dialect import ServedOperation
-from ...pricing.charge import Charge
 from ...provider.upstream import Upstream
-from ...values.headers import Headers
-from ...values.messages import ClientRequest
-from ...values.payload import decode_fields
 from ...values.steps import Step
-from ...values.summary import AnswerSummary
-from .side_call import call_whole, cause_of, make_call
-from .verdict import ALLOWED, Circumstances, NoVerdict, Question, Verdict
+from .verdict import ALLOWED, NoVerdict, Question, Verdict
 
 __all__ = ["DEFAULT_RULES", "Judge", "PromptForm", "read_verdict"]
 
@@ -35,7 +29,6 @@ _TASK = (
     'Answer with one JSON object and nothing else: {{"result": "allow" or "deny", "reason": "a few'
     ' words"}}.'
 )
-_MAX_BYTES = 2**20
 
 
 class PromptForm(Protocol):
@@ -88,60 +81,15 @@ class Judge(msgspec.Struct, frozen=True):
         """Return the verdict of the model.
 
         Raises:
-            NoVerdict: it gave none in time.
+            NoAnswer: it gave none in time.
         """
-        system = _TASK.format(rules=self.rules)
-        body = self.form.write(self.model, system, "\n".join(question.texts))
-        try:
-            answer = yield from self._answer(body, about)
-        except UpstreamError as error:
-            raise NoVerdict(cause_of(error)) from None
-        except AnswerableError:  # the provider's dialect cannot say it
-            raise NoVerdict("unsupported") from None
-        text = self.form.read(answer)
+        body = self.form.write(
+            self.model, _TASK.format(rules=self.rules), "\n".join(question.texts)
+        )
+        answer = yield from ask_provider(
+            self.upstream, self.form.operation, body, about, model=self.model, purpose="guard"
+        )
+        text = self.form.read(answer.body)
         if text is None:
             raise NoVerdict("malformed")
         return read_verdict(text)
-
-    def _answer(self, body: bytes, about: Circumstances) -> Generator[Step, Any, bytes]:
-        """Return the whole response, in the form of the question."""
-        upstream, operation = self.upstream, self.form.operation
-        request = ClientRequest(
-            "POST",
-            operation.suffix,
-            Headers(()),
-            body,
-            operation=operation,
-            fields=decode_fields(body),
-            model=self.model,
-            mark=(int(about.wall_clock()), "guard"),
-        )
-        transformer = upstream.transformer(request, operation)
-        call = make_call(
-            upstream.endpoints.now()[0],
-            transformer.target,
-            transformer.headers(upstream.headers),
-            transformer.body(),
-            about,
-        )
-        credential = upstream.credentials.get(operation)
-        if credential is not None:
-            call = yield from credential.apply(call, about.wall_clock, about.deadline)
-        head, received = yield from call_whole(call, about)
-        answer = transformer.whole(head, received, max_bytes=_MAX_BYTES)
-        # Paid for, whatever it says.
-        if answer.summary is not None:
-            self._bill(answer.summary, about)
-        if answer.status != 200:
-            raise NoVerdict(f"status_{answer.status}")
-        return answer.body
-
-    def _bill(self, summary: AnswerSummary, about: Circumstances) -> None:
-        prices, usage = self.upstream.prices, summary.usage
-        if not prices or usage is None:
-            return
-        price = prices.find(self.model, summary.model)
-        amount = None if price is None else price.amount(usage)
-        currency = None if price is None or amount is None else price.currency
-        model = self.model or summary.model
-        about.charged(Charge(0, self.upstream.provider, model, usage, amount, currency))

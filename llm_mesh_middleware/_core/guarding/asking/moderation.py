@@ -8,11 +8,11 @@ from typing import Any, Protocol
 import msgspec
 
 from ....exceptions import UpstreamError
+from ...asking.side_call import Circumstances, NoAnswer, call_whole, cause_of, make_call
 from ...provider.credential import Credential
 from ...provider.upstream import Upstream
 from ...values.steps import Step
-from .side_call import call_whole, cause_of, make_call
-from .verdict import ALLOWED, Circumstances, NoVerdict, Question, Verdict
+from .verdict import ALLOWED, NoVerdict, Question, Verdict
 
 __all__ = ["Moderation", "ModerationForm"]
 
@@ -49,7 +49,7 @@ class Moderation(msgspec.Struct, frozen=True):
         """Return the verdict: the first category that is denied.
 
         Raises:
-            NoVerdict: there is none in time.
+            NoAnswer: there is none in time.
         """
         for begin in range(0, len(question.texts), _MAX_TEXTS):
             texts = question.texts[begin : begin + _MAX_TEXTS]
@@ -76,10 +76,10 @@ class Moderation(msgspec.Struct, frozen=True):
                     request, about.wall_clock, about.deadline
                 )
             except UpstreamError as error:
-                raise NoVerdict(cause_of(error)) from None
+                raise NoAnswer(cause_of(error)) from None
         head, received = yield from call_whole(request, about)
         if head.status != 200:
-            raise NoVerdict(f"status_{head.status}")
+            raise NoAnswer(f"status_{head.status}")
         results = self.form.read(received)
         # Fewer results than texts: nobody knows which of them was judged.
         if results is None or len(results) != len(texts):

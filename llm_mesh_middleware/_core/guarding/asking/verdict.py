@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
-from ...pricing.charge import Charge
-from ...values.headers import Headers
-from ...values.messages import Deadline
+from ...asking.side_call import Circumstances, NoAnswer
 from ...values.steps import Step
 from ..finding import Finding
 from ..guard import Guard
@@ -17,7 +15,6 @@ from ..guard import Guard
 __all__ = [
     "ALLOWED",
     "AskingGuard",
-    "Circumstances",
     "Inspector",
     "NoVerdict",
     "Question",
@@ -45,29 +42,8 @@ class Verdict(msgspec.Struct, frozen=True):
 ALLOWED = Verdict()
 
 
-class NoVerdict(Exception):
-    """Whoever was asked gave no verdict; `cause` says why, without a word of what it said."""
-
-    def __init__(self, cause: str) -> None:
-        self.cause = cause
-        super().__init__(cause)
-
-
-class Circumstances(msgspec.Struct, frozen=True):
-    """What an inspector needs of the call that it is asked about.
-
-    Attributes:
-        deadline: until when the verdict is waited for.
-        headers: the client's, of which only the hops are used.
-        mesh_id: the mesh's name among the hops.
-        charged: is told what the inspector has cost.
-    """
-
-    deadline: Deadline
-    headers: Headers
-    mesh_id: str
-    wall_clock: Callable[[], float]
-    charged: Callable[[Charge], None]
+class NoVerdict(NoAnswer):
+    """What was answered is no verdict."""
 
 
 class Inspector(Protocol):
@@ -79,7 +55,7 @@ class Inspector(Protocol):
         """Return the verdict on the texts of a question.
 
         Raises:
-            NoVerdict: there is none, whatever the reason.
+            NoAnswer: there is none, whatever the reason.
         """
 
 

@@ -17,12 +17,12 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from ...asking.side_call import Circumstances, NoAnswer, call_whole, make_call
 from ...provider.credential import Credential
 from ...values.endpoint import Endpoint
 from ...values.steps import Step
 from ..finding import Finding
-from .side_call import call_whole, make_call
-from .verdict import ALLOWED, Circumstances, NoVerdict, Question, Verdict
+from .verdict import ALLOWED, NoVerdict, Question, Verdict
 
 __all__ = ["Webhook", "read_findings"]
 
@@ -61,7 +61,7 @@ class Webhook(msgspec.Struct, frozen=True):
         """Return the verdict of the service.
 
         Raises:
-            NoVerdict: it gave none in time.
+            NoAnswer: it gave none in time.
         """
         headers = ((b"host", self.host.encode()), *_HEADERS)
         body = msgspec.json.encode(question)
@@ -70,7 +70,7 @@ class Webhook(msgspec.Struct, frozen=True):
             request = yield from self.credential.apply(request, about.wall_clock, about.deadline)
         head, body = yield from call_whole(request, about)
         if head.status != 200:
-            raise NoVerdict(f"status_{head.status}")
+            raise NoAnswer(f"status_{head.status}")
         try:
             answer = _decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError):

@@ -15,6 +15,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from ....exceptions import PolicyUnavailable
+from ...asking.side_call import Circumstances, NoAnswer
 from ...dialect import Dialect, ServedOperation, TextPlace
 from ...flow.call import Call
 from ...flow.reply import Flow, Reply
@@ -23,8 +24,6 @@ from ...guarding.asking.stream import AskedStream
 from ...guarding.asking.verdict import (
     ALLOWED,
     AskingGuard,
-    Circumstances,
-    NoVerdict,
     Question,
     Verdict,
 )
@@ -188,7 +187,7 @@ def _verdict(
         call.account.charged,
     )
     verdict = yield Beside(_answered(asking, question, about))
-    if isinstance(verdict, NoVerdict):
+    if isinstance(verdict, NoAnswer):
         call.account.decided(decision_of(guard, "unchecked", verdict.cause))
         if asking.is_open or guard.is_shadow:
             return ALLOWED
@@ -205,8 +204,8 @@ def _verdict(
 
 def _answered(
     asking: AskingGuard, question: Question, about: Circumstances
-) -> Generator[Step, Any, Verdict | NoVerdict]:
+) -> Generator[Step, Any, Verdict | NoAnswer]:
     try:
         return (yield from asking.inspector.ask(question, about))
-    except NoVerdict as none:
+    except NoAnswer as none:
         return none

@@ -1,0 +1,1 @@
+"""Calls beside the attempts, for policies that ask a provider or a service."""
