@@ -180,7 +180,7 @@ class Mesh:
         self._serving.refuse(host, request, error)
 
     def health(self) -> Mapping[str, ProviderStatus]:
-        """Return the states of the providers that this process has called, by provider host."""
+        """Return the states of the providers that this process has called or checked, by host."""
         return self._parts.health()
 
     def explain(
@@ -224,18 +224,25 @@ class Mesh:
         )
 
     def warm_up(self) -> None:
-        """Import the HTTP library of `asend` now rather than in the first request."""
+        """Prepare for requests now rather than in the first one.
+
+        The HTTP library of `asend` is imported, and the active checks of servers begin.
+        """
         self._serving.clients.warm_up()
+        self._parts.begin_checks()
 
     async def aclose(self) -> None:
-        """Close the connections of the running event loop; the mesh can still be used."""
+        """Close the connections of the running event loop, and end active checks of servers.
+
+        The mesh can still be used.
+        """
         await self._parts.aclose()
 
     def close(self) -> None:
         """Close the connections of `send`, and of event loops that no longer run.
 
         `aclose` closes those of its own loop. A cluster that the mesh connected to by name is no
-        longer watched. The mesh can still be used.
+        longer watched, and active checks end. The mesh can still be used.
         """
         self._parts.close()
 

@@ -37,6 +37,7 @@ from ..exceptions import ConfigError, Problem
 from ..settings import MeshSettings
 from ..sources import ClosableSource, Config, source_of
 from .budget_log import log_budget
+from .checking import Checking
 from .ejection_log import log_change, log_server
 from .live_config import LiveTable, MeshStatus
 from .notices import RefusedKeys
@@ -86,6 +87,7 @@ class Assembly:
             trust_env=settings.trust_env,
             transport=transport,
         )
+        self._checking = Checking(self._clients, self._state.health, log_server)
         source = source_of(config, settings, environ)
         self._own_source = source if source is not config else None
         self.access = _access(settings)
@@ -101,6 +103,7 @@ class Assembly:
             policy=_exchange_policy(settings),
             state=self._state,
             clients=self._clients,
+            checking=self._checking,
             observer=self.observer,
             rng=rng,
             keeps_content=self.telemetry.wants_content,
@@ -108,11 +111,12 @@ class Assembly:
         )
 
     def health(self) -> Mapping[str, ProviderStatus]:
-        """Return the state of each provider that this process has called, by provider host."""
+        """Return the state of each provider that was called or checked, by provider host."""
         return self._state.health.statuses(monotonic())
 
     def close(self) -> None:
         """Close the connections of threads, and the source if the mesh made it."""
+        self._checking.stop()
         self.serving.close()
         self._pickers.close()
         for store in (self._own_store, self._cache):
@@ -122,7 +126,8 @@ class Assembly:
             self._own_source.close()
 
     async def aclose(self) -> None:
-        """Close what belongs to the running event loop."""
+        """Close what belongs to the running event loop; servers are no longer checked."""
+        self._checking.stop()
         await self.serving.aclose()
         await self._pickers.aclose()
         for store in (self._own_store, self._cache):
@@ -133,6 +138,7 @@ class Assembly:
         """Reset per-process state in a forked child."""
         self.live.begin_process()
         self._state = self._make_state()
+        self._checking.begin_process(self._state.health)
         self.serving.begin_process(self._state)
 
     def _make_state(self) -> MeshState:
@@ -169,6 +175,11 @@ class Assembly:
             mirrors=[mirror for rule in rules for mirror in rule.mirrors],
             endpoints=endpoints,
         )
+        self._checking.adopt(backend.upstream for rule in rules for backend in rule.backends)
+
+    def begin_checks(self) -> None:
+        """Check servers from now on, not only from the first request on."""
+        self._checking.begin()
 
     def _make_telemetry(
         self,

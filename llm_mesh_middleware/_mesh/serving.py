@@ -28,6 +28,7 @@ from .._engine.tasks.background import AsyncBackground, Background
 from .._engine.tasks.cancel_scope import CancelScope
 from ..exceptions import AnswerableError, ClientDisconnected, NoRouteMatched
 from .attributes import attributes_for, source_for, stated, stated_by
+from .checking import Checking
 from .seldom import Seldom
 
 __all__ = ["Serving"]
@@ -51,6 +52,7 @@ class Serving:
         policy: ExchangePolicy,
         state: MeshState,
         clients: UpstreamClients,
+        checking: Checking,
         observer: Observer,
         rng: Callable[[], float],
         keeps_content: bool,
@@ -59,6 +61,7 @@ class Serving:
         self.policy = policy
         self.state = state
         self.clients = clients
+        self._checking = checking
         self._observer = observer
         self._rng = rng
         self._keeps_content = keeps_content
@@ -126,6 +129,8 @@ class Serving:
         Raises:
             RequestError: the request is at fault.
         """
+        if not self._checking.has_begun:
+            self._checking.begin()
         request = self._addressed(host, request)
         try:
             return exchange(

@@ -14,7 +14,7 @@ __all__ = ["ActiveCheck"]
 
 
 class ActiveCheck(Wire):
-    """Health checks of a server, made while requests come to its provider."""
+    """Health checks of a server, made by each process that serves requests."""
 
     path: Annotated[str, AfterValidator(check_path)] = Field(
         description="Path to get without a key; any status from 200 to 299 is healthy. After two"

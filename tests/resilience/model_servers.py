@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from urllib.parse import urlsplit
 
-from llm_mesh_middleware.testing import Answer, FakeUpstream, RecordedRequest, chat_completion
+from llm_mesh_middleware.testing import Answer, FakeUpstream, Gate, RecordedRequest, chat_completion
 
 PAGE = """\
 # HELP vllm:num_requests_running Number of requests in model execution batches.
@@ -28,16 +28,20 @@ vllm:request_success_total{{engine="0",finished_reason="stop",model_name="qwen"}
 
 
 class ModelServer:
-    """One server; `page` replaces its page of metrics, `health` the status of its /health."""
+    """One server; `page` replaces its page of metrics, `health` the status of its /health.
+
+    `delay` holds up what /health responds.
+    """
 
     def __init__(self) -> None:
         self.upstream = FakeUpstream(tls=False)
         self.load: Mapping[str, object] = {"running": 0, "waiting": 0, "cache": 0, "adapters": ""}
         self.page: Answer | None = None
         self.health = 200
+        self.delay: Gate | float = 0.0
         self.chat: Answer | None = None
         self.calls = 0
-        self._pages = 0
+        self._pages = self._checks = 0
         self._news = threading.Condition()
         self.upstream.always(self._respond)
 
@@ -61,6 +65,10 @@ class ModelServer:
     def pages(self) -> int:
         return self._pages
 
+    @property
+    def checks(self) -> int:
+        return self._checks
+
     def says(self, **load: object) -> None:
         """Change what the next page says."""
         self.load = {**self.load, **load}
@@ -70,6 +78,12 @@ class ModelServer:
         with self._news:
             assert self._news.wait_for(lambda: self._pages >= count, 10)
 
+    def wait_for_checks(self, count: int) -> None:
+        """Wait until so many more health checks than now have come."""
+        with self._news:
+            until = self._checks + count
+            assert self._news.wait_for(lambda: self._checks >= until, 10)
+
     def _respond(self, request: RecordedRequest) -> Answer:
         if request.path == "/metrics":
             with self._news:
@@ -77,6 +91,9 @@ class ModelServer:
                 self._news.notify_all()
             return self.page or Answer(body=PAGE.format(**self.load))
         if request.path == "/health":
-            return Answer(self.health)
+            with self._news:
+                self._checks += 1
+                self._news.notify_all()
+            return Answer(self.health, delay=self.delay)
         self.calls += 1
         return self.chat or Answer(body=chat_completion("hello"))

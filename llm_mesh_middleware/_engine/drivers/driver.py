@@ -33,7 +33,7 @@ from .connection import Connection
 from .delivery import Delivery
 from .step_thread import StepThread
 
-__all__ = ["Driver", "drive"]
+__all__ = ["Driver", "drive", "run_apart"]
 
 # As in the asynchronous driver.
 _SETTLE_S = 1.0
@@ -173,7 +173,7 @@ class Driver(Connection):
         first = next(flow, None)  # a flow that has begun reaches its end, even if it is dropped
         if first is None:
             return
-        if not background.start(lambda scope: _run_apart(flow, first, client, background, scope)):
+        if not background.start(lambda scope: run_apart(flow, client, background, scope, first)):
             flow.close()
 
     def _outlive(self, step: Outlive) -> None:
@@ -226,9 +226,21 @@ def _run(
         driver.close()
 
 
-def _run_apart(
-    steps: Steps, step: Any, client: UpstreamClient, background: Background, scope: CancelScope
+def run_apart(
+    steps: Steps,
+    client: UpstreamClient,
+    background: Background,
+    scope: CancelScope,
+    step: Any = None,
 ) -> None:
-    """Run a spawned flow, without a client, to its end or until it is cancelled."""
+    """Run a flow without a client, to its end or until it is cancelled.
+
+    Args:
+        steps: the flow.
+        client: makes its calls.
+        background: runs what it spawns.
+        scope: cancels it.
+        step: its first step, if it has begun.
+    """
     with contextlib.suppress(ClientDisconnected):
         _run(steps, step, client, background, scope)

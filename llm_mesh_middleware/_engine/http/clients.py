@@ -60,6 +60,11 @@ class UpstreamClients:
         """Whether the application gave a transport."""
         return self._transport is not None
 
+    @property
+    def serves_threads(self) -> bool:
+        """Whether threads can have a client: a given transport may be asynchronous."""
+        return self._transport is None or hasattr(self._transport, "handle_request")
+
     def of_loop(self, loop: asyncio.AbstractEventLoop) -> AsyncUpstreamClient:
         """Return the client of `loop`, which is running."""
         client = self._by_loop.get(loop)
@@ -77,6 +82,10 @@ class UpstreamClients:
     def of_process(self) -> UpstreamClient:
         """Return the synchronous client, shared by all threads."""
         return self._sync or self._make_sync()
+
+    def apart(self) -> UpstreamClient:
+        """Return another synchronous client, whose connections its caller closes."""
+        return self._new_sync()
 
     def make_spans(self) -> bool:
         """Return whether OpenTelemetry's instrumentation of httpx makes a span of each call."""

@@ -84,8 +84,14 @@ class Background:
         Returns:
             Whether it was started: it is dropped if there are too many.
         """
+        if self.try_start(work):
+            return True
+        logger.warning("background work was dropped: %d threads are running", self._max_threads)
+        return False
+
+    def try_start(self, work: Callable[[CancelScope], object]) -> bool:
+        """Run `work` as `start` does, but without a warning if there are too many."""
         if not self._slots.acquire(blocking=False):
-            logger.warning("background work was dropped: %d threads are running", self._max_threads)
             return False
         scope = CancelScope()
         self._scopes.add(scope)

@@ -1,1 +1,1 @@
-"""Watching model servers: their metrics and health checks, read while requests come."""
+"""Watching model servers: their metrics and health checks, and what their picker says."""

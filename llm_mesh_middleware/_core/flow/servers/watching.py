@@ -1,6 +1,7 @@
 """What is due to be read of the servers of a rule, started by the requests that use them.
 
-There is no timer: servers that nobody calls are not asked, and a fork has nothing to restart.
+There is no timer: metrics of servers that nobody calls are not read. Health checks are also made
+while nobody calls (`checks`).
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@
                 5 s after a failure       no load: the server is left out of scoring
     check       the interval              down after two failures in a row, up after one success
 
-Times are jittered, so that many processes do not ask at once. Nothing is asked while nobody calls.
+Times are jittered, so that many processes do not ask at once. Metrics are read only while requests
+come; checks go on without them.
 """
 
 from __future__ import annotations
@@ -25,16 +26,17 @@ class ServerState:
     """One server's state; single values are replaced, so that no lock is needed.
 
     `begun` counts the calls of this process, whether the server's page has seen them or not.
+    `check_due_at` is when the next check is due.
     """
 
     __slots__ = (
         "_begun_at_load",
-        "_check_due_at",
         "_failures",
         "_load",
         "_load_at",
         "_metrics_due_at",
         "begun",
+        "check_due_at",
         "fault",
         "is_down",
     )
@@ -46,7 +48,7 @@ class ServerState:
         self._load: ServerLoad | None = None
         self._load_at = _NEVER
         self._begun_at_load = 0
-        self._metrics_due_at = self._check_due_at = _NEVER
+        self._metrics_due_at = self.check_due_at = _NEVER
         self._failures = 0
 
     def load(self, now: float) -> ServerLoad | None:
@@ -73,9 +75,9 @@ class ServerState:
 
     def takes_check(self, now: float, interval_s: float, chance: float) -> bool:
         """Return whether the server is to be checked now, as `takes_metrics`."""
-        if now < self._check_due_at:
+        if now < self.check_due_at:
             return False
-        self._check_due_at = now + interval_s * (0.8 + 0.4 * chance)
+        self.check_due_at = now + interval_s * (0.8 + 0.4 * chance)
         return True
 
     def learn(self, load: ServerLoad, begun: int, now: float) -> None:

@@ -1,4 +1,4 @@
-"""How the servers of a provider are watched while it is in use."""
+"""How the servers of a provider are watched."""
 
 from __future__ import annotations
 
