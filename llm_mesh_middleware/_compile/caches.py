@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from .._core.balance.backends import Backend
 from .._core.caching.key import key_of
@@ -10,6 +11,7 @@ from .._core.guarding.guard import Guard
 from .._core.limiting.item import Part
 from .._core.policy.cache import CachePolicy
 from .._core.routing.matching import Match
+from .._dialects.pairs import retell
 from ..config import CacheItem
 from .matches import Workload
 
@@ -24,7 +26,7 @@ def compile_cache(
     rule: tuple[str, str, str],
     item: CacheItem,
     when: Sequence[Match],
-    backends: Iterable[Backend],
+    backends: Sequence[Backend],
     guards: Iterable[Guard],
 ) -> CachePolicy:
     """Return the cache of one rule.
@@ -37,10 +39,17 @@ def compile_cache(
         backends: those of the rule; what they are configured to do is in the key.
         guards: those of the rule, in the key too.
     """
+    digests = [key_of(_configured(each)) for each in backends]
+    configured = {
+        digest: replace(each.upstream, stream=False)
+        for digest, each in zip(digests, backends, strict=True)
+    }
     return CachePolicy(
         policy=policy,
-        rule=key_of((*rule, *(part for each in backends for part in _configured(each)))).encode(),
+        rule=key_of((*rule, *digests)).encode(),
         guards=key_of(guard.digest for guard in guards).encode(),
+        upstreams=tuple(configured.values()),
+        retell=retell,
         vary=tuple(map(_part, item.vary)),
         ttl_s=item.ttl or _HOUR_S,
         stale_s=item.stale_if_error or 0.0,

@@ -329,7 +329,8 @@ class ServedOperation(Operation):
     request's body; `events_by` is the part of the query without which such a stream is not events,
     but one JSON value. `read_path` is for paths that name the model: it returns that model, and the
     members of the body, completed by it where they have a place for it. `write_estimate` makes the
-    reply where no provider can be asked, and names the member of it that is estimated.
+    reply where no provider can be asked, and names the member of it that is estimated. `whole_form`
+    is the operation that asks for the same as one JSON value, where that is another one.
     """
 
     dialect: Dialect
@@ -338,6 +339,7 @@ class ServedOperation(Operation):
     events_by: str = ""
     read_path: Callable[[str, Fields], tuple[str | None, Fields]] | None = None
     write_estimate: Callable[[ClientRequest], tuple[bytes, bytes]] | None = None
+    whole_form: ServedOperation | None = None
 
     def wants_stream(self, request: ClientRequest) -> bool:
         """Return whether a request asks for a stream of events."""

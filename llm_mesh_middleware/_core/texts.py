@@ -77,6 +77,9 @@ class Answers(Protocol):
     def may_repeat_request(self, fields: Fields) -> bool:
         """Return whether a response to such a request may answer another one."""
 
+    def temperature(self, fields: Fields) -> float | None:
+        """Return the temperature that a request asks for, if it asks for one."""
+
     def may_repeat(self, body: bytes, *, tool_calls: bool) -> bool:
         """Return whether a whole response is complete and has succeeded.
 

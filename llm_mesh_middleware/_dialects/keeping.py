@@ -7,9 +7,8 @@ from typing import Any
 import msgspec
 
 from .._core.values.payload import Fields, read_bool
-from .._core.values.usage import Usage
 
-__all__ = ["NotRepeated", "asks_for_more_than_text", "is_true"]
+__all__ = ["asks_for_more_than_text", "is_true", "read_temperature"]
 
 # Tools that a provider runs itself: their results are of the moment.
 _FUNCTIONS = frozenset(("function", "custom", None))
@@ -18,6 +17,15 @@ _FUNCTIONS = frozenset(("function", "custom", None))
 def is_true(fields: Fields, name: str) -> bool:
     """Return whether a member is `true`."""
     return read_bool(fields, name) is True
+
+
+def read_temperature(fields: Fields) -> float | None:
+    """Return the member `temperature` if it is a number."""
+    held = fields.get("temperature")
+    try:
+        return None if held is None else msgspec.json.decode(held, type=float | None)
+    except msgspec.MsgspecError:
+        return None
 
 
 def asks_for_more_than_text(fields: Fields) -> bool:
@@ -42,25 +50,3 @@ def _value(fields: Fields, name: str) -> Any:
         return None if held is None else msgspec.json.decode(held)
     except (msgspec.MsgspecError, RecursionError):
         return True  # unknown: better not repeated
-
-
-class NotRepeated:
-    """For dialects whose responses are not kept."""
-
-    has_two_forms = False
-
-    def may_repeat_request(self, fields: Fields) -> bool:
-        """Return False."""
-        return False
-
-    def may_repeat(self, body: bytes, *, tool_calls: bool) -> bool:
-        """Return False."""
-        return False
-
-    def join(self, events: bytes, usage: Usage | None) -> bytes | None:
-        """Return None."""
-        return None
-
-    def split(self, body: bytes, *, include_usage: bool) -> bytes:
-        """Return the body."""
-        return body

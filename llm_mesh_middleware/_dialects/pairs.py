@@ -4,6 +4,8 @@ client asks for       the provider serves it itself ──► it passes, byte fo
 chat, responses,      else ──► translated to the first of chat, responses, messages and generated
 messages, content              content that it serves, in the order of `apis` if that is set
 anything else         else ──► 404
+
+A response that was kept for a client of one dialect is translated for clients of others.
 """
 
 from __future__ import annotations
@@ -11,9 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from .._core.conversation.sides import ClientSide, ProviderSide
-from .._core.conversation.writing import DialectOptions
+from .._core.conversation.writing import DialectOptions, Stamp
 from .._core.dialect import ServedOperation
 from .._core.provider.upstream import Conversion, Upstream
+from .._core.values.messages import ClientRequest
+from ..exceptions import AnswerableError
 from . import anthropic, gemini, openai_chat, openai_responses
 from .anthropic import COUNT_TOKENS, MESSAGES
 from .openai_chat import CHAT
@@ -21,7 +25,14 @@ from .openai_responses import RESPONSES
 from .registry import OPERATIONS
 from .translation.transformer import Translation
 
-__all__ = ["Targets", "asked_operation", "own_targets", "served_itself", "translate"]
+__all__ = [
+    "Targets",
+    "asked_operation",
+    "own_targets",
+    "retell",
+    "served_itself",
+    "translate",
+]
 
 Targets = Mapping[ServedOperation, str]
 Conversions = Mapping[ServedOperation, Conversion]
@@ -45,6 +56,7 @@ _PROVIDERS: Mapping[ServedOperation, ProviderSide] = {
     MESSAGES: anthropic.DIALECT,
     gemini.GENERATE: gemini.DIALECT,
 }
+_READERS = {side.name: side for side in _PROVIDERS.values()}
 # Their sides say all that is to be sent: model and form are not in the body.
 _WITHOUT_ENVELOPE = (gemini.DIALECT,)
 
@@ -117,6 +129,27 @@ def served_itself(upstream: Upstream) -> frozenset[ServedOperation]:
 def asked_operation(operation: ServedOperation, conversion: Conversion | None) -> ServedOperation:
     """Return the operation that a provider is asked for where a client asks for `operation`."""
     return conversion.operation if isinstance(conversion, Translation) else operation
+
+
+def retell(body: bytes, dialect: str, request: ClientRequest) -> bytes | None:
+    """Return a whole response as the client of `request` reads it; None if that cannot be told.
+
+    Args:
+        body: the response.
+        dialect: the name of its dialect.
+        request: what another client has asked, in its own dialect.
+    """
+    operation, reader = request.operation, _READERS.get(dialect)
+    writer = _CLIENTS.get(operation) if isinstance(operation, ServedOperation) else None
+    if reader is None or writer is None:
+        return None
+    created, token = request.mark
+    stamp = Stamp(created, token, request.model or "")
+    try:
+        answer = reader.read_answer(body, stamp)
+        return writer.write_answer(answer, writer.read_request(request), stamp)
+    except AnswerableError:
+        return None
 
 
 def _without(targets: Targets, *gone: ServedOperation) -> Targets:

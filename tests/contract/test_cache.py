@@ -77,7 +77,6 @@ def test_the_same_request_is_answered_once(world: World) -> None:
         ASKED | {"temperature": 0.5},
         ASKED | {"tools": [{"type": "function", "function": {"name": "f"}}]},
         ASKED | {"unknown": 1},
-        ASKED | {"model": "other"},
     ],
 )
 def test_another_request_is_not(world: World, other: dict[str, Any]) -> None:
@@ -95,6 +94,17 @@ def test_spelling_and_who_asks_make_no_difference(world: World) -> None:
 
     assert world.ask(one).headers["x-llm-mesh-cache"] == "miss"
     assert world.ask(two.encode()).headers["x-llm-mesh-cache"] == "hit"
+
+
+def test_what_the_provider_would_be_asked_tells_requests_apart(world: World) -> None:
+    """The provider of these tests has a model of its own, whatever clients name."""
+    world.primary.always(WHOLE)
+    other = ASKED | {"model": "other"}
+    world.start(policies=[policy()])
+    assert results(world, ASKED, other) == ["miss", "hit"]
+
+    world.start(policies=[policy({"vary": ["model"]})])
+    assert results(world, ASKED | {"model": "m"}, other) == ["miss", "miss"]
 
 
 def test_one_entry_serves_json_and_stream(world: World) -> None:
@@ -120,6 +130,46 @@ ALIKE = {
     "/v1/messages": (ASKED | {"max_tokens": 9}, b"event: message_stop"),
     "/v1/responses": ({"input": "What is a mesh?"}, b"event: response.completed"),
 }
+
+
+GENERATED = "/v1beta/models/m:generateContent"
+STREAM_GENERATED = "/v1beta/models/m:streamGenerateContent"
+CONTENTS = {"contents": [{"role": "user", "parts": [{"text": "What is a mesh?"}]}]}
+# One request in the form of each dialect of clients, as JSON and as a stream.
+FORMS: list[tuple[str, dict[str, Any], str]] = [
+    ("/v1/chat/completions", ASKED | {"max_tokens": 9}, ""),
+    ("/v1/chat/completions", STREAMED | {"max_tokens": 9}, ""),
+    ("/v1/messages", ASKED | {"max_tokens": 9}, ""),
+    ("/v1/messages", STREAMED | {"max_tokens": 9}, ""),
+    ("/v1/responses", {"input": "What is a mesh?", "max_output_tokens": 9}, ""),
+    ("/v1/responses", {"input": "What is a mesh?", "max_output_tokens": 9, "stream": True}, ""),
+    (GENERATED, CONTENTS | {"generationConfig": {"maxOutputTokens": 9}}, ""),
+    (STREAM_GENERATED, CONTENTS | {"generationConfig": {"maxOutputTokens": 9}}, "alt=sse"),
+]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [0, *[pytest.param(n, marks=pytest.mark.slow) for n in range(1, len(FORMS) - 1)], -1],
+)
+def test_one_entry_serves_clients_of_every_dialect(world: World, first: int) -> None:
+    path, body, query = FORMS[first]
+    is_stream = "stream" in path or body.get("stream") is True
+    world.primary.always(Stream(EVENTS) if is_stream else WHOLE)
+    openai = {"model": "m", "apiKey": key_of("primary"), "apis": ["chat"]}
+    world.start(spec={"configs": {"defaultConfig": {"openAIConfig": openai}}}, policies=[policy()])
+    replies = [
+        world.ask(body, path=f"{path}?{query}" if query else path)
+        for path, body, query in (FORMS[first], *FORMS)
+    ]
+
+    assert [reply.headers["x-llm-mesh-cache"] for reply in replies] == ["miss", *["hit"] * 8]
+    for (path, body, _), reply in zip(FORMS, replies[1:], strict=True):
+        is_stream = "stream" in path or body.get("stream") is True
+        kind = "text/event-stream" if is_stream else "application/json"
+        assert reply.headers["content-type"].startswith(kind)
+        assert b"A net." in reply.body.replace(b'"A "', b'"A net."')
+    assert len(world.primary.requests) == 1
 
 
 @pytest.mark.parametrize("path", ALIKE)

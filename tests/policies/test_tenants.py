@@ -23,7 +23,8 @@ from tests.resilience.meshes import HOST, key_of, provider, route
 
 TENANTS = ("a", "b", "a|b", "", "1:a", "ab")
 TEXTS = ("Hello", "Write to {mail}", "Hello {mail} and 4111 1111 1111 1111", "Bye")
-PATHS = ("/v1/chat/completions", "/v1/messages", "/v1/responses")
+GEMINI = ("/v1beta/models/m:generateContent", "/v1beta/models/m:streamGenerateContent")
+PATHS = ("/v1/chat/completions", "/v1/messages", "/v1/responses", *GEMINI)
 
 
 def echo(request: RecordedRequest) -> Answer:
@@ -58,14 +59,18 @@ def policy(random: Random) -> LLMPolicy:
 
 def request(random: Random, tenant: str, mail: str) -> ClientRequest:
     path = random.choice(PATHS)
-    messages = [{"role": "user", "content": random.choice(TEXTS).format(mail=mail)}]
+    text = random.choice(TEXTS).format(mail=mail)
+    messages = [{"role": "user", "content": text}]
     body: dict[str, Any] = {"model": random.choice(["m", "n"]), "stream": random.random() < 0.3}
     body |= {"input": messages} if path.endswith("responses") else {"messages": messages}
     if path.endswith("messages"):
         body["max_tokens"] = 100
+    if path in GEMINI:
+        body = {"contents": [{"role": "user", "parts": [{"text": text}]}]}
     headers = Headers([(b"x-tag", tenant.encode().hex().encode())])
     attributes = {"tenant": tenant, "consumer": tenant}
-    return ClientRequest("POST", path, headers, json.dumps(body).encode(), attributes)
+    query = "alt=sse" if path == GEMINI[1] else ""
+    return ClientRequest("POST", path, headers, json.dumps(body).encode(), attributes, query=query)
 
 
 async def served(mesh: Mesh, asked: ClientRequest) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import msgspec
 __all__ = ["CacheStore", "Entry", "Found", "Lookup", "Save", "pack", "unpack"]
 
 # The first byte of an entry; one of another version is as good as none.
-_PLAIN, _PACKED = b"\x03", b"\x04"
+_PLAIN, _PACKED = b"\x05", b"\x06"
 _WORTH_PACKING = 2048
 _MAX_BYTES = 64 * 2**20
 
@@ -18,12 +18,14 @@ _MAX_BYTES = 64 * 2**20
 class Entry(msgspec.Struct, frozen=True):
     """A whole response in its JSON form, or a stream where its dialect has no other form.
 
-    `tokens` are those that it took when it was made.
+    `tokens` are those that it took when it was made, `dialect` is the one of the body: the client's
+    that asked first.
     """
 
     body: bytes
     is_stream: bool = False
     tokens: int = 0
+    dialect: str = ""
 
 
 class Lookup(msgspec.Struct, frozen=True):

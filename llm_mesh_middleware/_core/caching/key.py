@@ -1,8 +1,8 @@
 """The key of a request: equal for requests that may have one response, and for no others.
 
-Everything is in it: the policy, the scope, the operation, the rule and what its providers are
-configured to do, the guards, and the whole body but for members that do not change a response. Each
-part is preceded by its length, so no value can pass for two.
+Everything is in it: the policy, the scope, the rule and what its providers are configured to do,
+the guards, and what each provider would be asked: the target, and the whole body but for members
+that do not change a response. Each part is preceded by its length, so no value can pass for two.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 
 __all__ = ["NOT_IN_KEY", "canonical_body", "key_of"]
 
-_VERSION = b"1"
+_VERSION = b"2"
 # Members that say how a response is sent, and who asks; who may share one is the scope's business.
 NOT_IN_KEY = frozenset(
     (

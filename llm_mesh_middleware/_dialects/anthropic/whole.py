@@ -6,7 +6,7 @@ import msgspec
 
 from ..._core.values.payload import Fields
 from ..._core.values.usage import Usage
-from ..keeping import asks_for_more_than_text
+from ..keeping import asks_for_more_than_text, read_temperature
 from ..objects import objects_in, read_object
 from .two_forms import join_events, split_message
 
@@ -18,6 +18,7 @@ _ENDS = frozenset(("end_turn", "stop_sequence"))
 class AnthropicAnswers:
     """Messages."""
 
+    temperature = staticmethod(read_temperature)
     has_two_forms = True
 
     def may_repeat_request(self, fields: Fields) -> bool:

@@ -14,10 +14,10 @@ from ..._core.values.messages import ClientRequest
 from ..._core.values.operations import Operation
 from ..._core.values.payload import Fields, read_count, read_fields
 from ...exceptions import AnswerableError
-from ..keeping import NotRepeated
 from ..objects import objects_in, read_object
 from ..targets import fill
 from ..told_in_body import ToldInBody
+from .answers import GeminiAnswers
 from .counting import write_estimate
 from .errors import error_object
 from .facts import GeminiFacts, read_response
@@ -41,7 +41,7 @@ class Gemini(ToldInBody):
     name = "gcp.gemini"
     key_field = b"x-goog-api-key"
     texts = GeminiTexts()
-    answers = NotRepeated()
+    answers = GeminiAnswers()
     request_id_field = b"x-request-id"
 
     read_request = staticmethod(read_request)
@@ -151,6 +151,7 @@ STREAM = ServedOperation(
     streams=True,
     events_by=EVENTS,
     read_path=_read_path,
+    whole_form=GENERATE,
 )
 COUNT = ServedOperation(
     "count_tokens",

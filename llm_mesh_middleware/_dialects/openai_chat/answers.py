@@ -6,7 +6,7 @@ from typing import Any
 
 from ..._core.values.payload import Fields, decode_fields, encode_fields, raw
 from ..._core.values.usage import Usage
-from ..keeping import asks_for_more_than_text, is_true
+from ..keeping import asks_for_more_than_text, is_true, read_temperature
 from ..objects import objects_in, read_object
 from .bridge import (
     BrokenStream,
@@ -25,6 +25,7 @@ _CALLS = frozenset(("tool_calls", "function_call"))
 class ChatAnswers:
     """Completions and embeddings."""
 
+    temperature = staticmethod(read_temperature)
     has_two_forms = False  # of those operations alone that say so
 
     def may_repeat_request(self, fields: Fields) -> bool:

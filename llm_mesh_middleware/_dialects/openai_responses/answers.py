@@ -7,7 +7,7 @@ import msgspec
 from ..._core.http.sse import EventCutter, event_data
 from ..._core.values.payload import Fields
 from ..._core.values.usage import Usage
-from ..keeping import asks_for_more_than_text, is_true
+from ..keeping import asks_for_more_than_text, is_true, read_temperature
 from ..objects import objects_in, read_object
 from .two_forms import split_response
 
@@ -21,6 +21,7 @@ _MAX_EVENT_BYTES = 16 * 2**20
 class ResponsesAnswers:
     """Responses."""
 
+    temperature = staticmethod(read_temperature)
     has_two_forms = True
 
     def may_repeat_request(self, fields: Fields) -> bool:

@@ -26,17 +26,22 @@ from ...dialect import Answers, ServedOperation
 from ...flow.call import Call, Ending
 from ...flow.reply import Flow, Reply
 from ...values.decision import Decision
+from ...values.messages import ClientRequest
 from ...values.payload import read_bool, read_fields
 from ...values.steps import Ask, Await, Body, Outlive, Step, StepResult
 from .told import kept_reply, told
 
-__all__ = ["Asking", "Keeping"]
+__all__ = ["Asking", "Keeping", "Retell"]
 
 # Statuses of a provider that fails or refuses for reasons of its own (RFC 5861 4, and 429).
 _FAILED = frozenset((429, 500, 502, 503, 504, 529))
 
 # After so long, those who wait no longer wait for a call whose own client reads too slowly.
 _PATIENCE_S = 30.0
+
+
+# Returns a whole response of the named dialect for the client of a request; None if it cannot.
+Retell = Callable[[bytes, str, ClientRequest], bytes | None]
 
 
 class Keeping(msgspec.Struct, frozen=True):
@@ -71,18 +76,20 @@ class Asking:
         key: str,
         operation: ServedOperation,
         control: Control,
+        retell: Retell,
     ) -> None:
-        """As the layer's call; the last three are those of the request."""
+        """As the layer's call; key, operation and control are those of the request."""
         self._control = control
+        self._retell = retell
         self._keeping = keeping
         self._call = call
         self._proceed = proceed
         self._key = key
         self._answers: Answers = operation.dialect.answers
         self._has_two_forms = operation.has_two_forms or self._answers.has_two_forms
-        fields = call.request.fields
-        self._is_stream = read_bool(fields, "stream") is True
-        options = read_fields(fields, "stream_options")
+        self._dialect = operation.dialect.name
+        self._is_stream = operation.wants_stream(call.request)
+        options = read_fields(call.request.fields, "stream_options")
         self._wants_usage = read_bool(options, "include_usage") is True
         self._ending: Ending | None = None
         if call.cache is None:
@@ -119,7 +126,7 @@ class Asking:
             finally:
                 flight.leave()
             kept = flight.outcome
-            if isinstance(kept, _Kept):
+            if isinstance(kept, _Kept) and (kept := self._retold(kept)) is not None:
                 if self._control.accepts(kept.age_s):
                     return self._hit(kept)
                 return (yield from self._miss(None))
@@ -162,7 +169,19 @@ class Asking:
         if not isinstance(found, Found) or found.age_s > keeping.ttl_s + keeping.stale_s:
             return None
         entry = unpack(found.data)
-        return None if entry is None else _Kept(entry, found.age_s, found.age_s > keeping.ttl_s)
+        if entry is None:
+            return None
+        return self._retold(_Kept(entry, found.age_s, found.age_s > keeping.ttl_s))
+
+    def _retold(self, kept: _Kept) -> _Kept | None:
+        """Return what is kept in the client's dialect; None if it cannot be told in that."""
+        entry = kept.entry
+        if entry.dialect == self._dialect:
+            return kept
+        body = self._retell(entry.body, entry.dialect, self._call.request)
+        if body is None:
+            return None
+        return replace(kept, entry=replace(entry, body=body, dialect=self._dialect))
 
     def _hit(self, kept: _Kept) -> Reply:
         """Return a kept response in the form that is asked for; it costs nothing."""
@@ -270,7 +289,7 @@ class Asking:
             return None
         usage = None if self._ending is None else self._ending.usage
         tokens = 0 if usage is None else usage.input_tokens + usage.output_tokens
-        return Entry(body, is_events and not self._has_two_forms, tokens)
+        return Entry(body, is_events and not self._has_two_forms, tokens, self._dialect)
 
     def _save(self, entry: Entry) -> Generator[Step, StepResult, None]:
         keeping = self._keeping

@@ -8,20 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import msgspec
-
 from ....exceptions import CacheMiss
 from ...caching.control import read_control
-from ...caching.key import NOT_IN_KEY, canonical_body, key_of
+from ...caching.key import NOT_IN_KEY, key_of
 from ...dialect import ServedOperation
 from ...flow.call import Call
 from ...flow.reply import Flow
 from ...limiting.item import Part
+from ...provider.upstream import Upstream
 from ...routing.matching import Match
 from ...values.decision import Told
 from ...values.messages import ClientRequest
-from ...values.payload import read_bool
-from .asking import Asking, Keeping
+from .asking import Asking, Keeping, Retell
+from .identity import asked_of
 from .told import told
 
 __all__ = ["CachePolicy"]
@@ -35,6 +34,9 @@ class CachePolicy:
         policy: namespace and name of the policy.
         rule: a digest of the rule's name and of what its providers are configured to do.
         guards: a digest of the guards of the rule.
+        upstreams: the providers of the rule, asked for JSON; what they would be asked is in the
+            key.
+        retell: returns a response in the dialect of another client.
         vary: what separates those who may not share a response.
         when: the requests it is for; none means all.
         ignore: members of the body that make no difference.
@@ -43,6 +45,8 @@ class CachePolicy:
     policy: str
     rule: bytes
     guards: bytes
+    upstreams: tuple[Upstream, ...]
+    retell: Retell
     vary: tuple[Part, ...]
     ttl_s: float
     when: tuple[Match, ...] = ()
@@ -69,7 +73,8 @@ class CachePolicy:
         keeping = Keeping(
             self.policy, self.ttl_s, self.stale_s, self.keeps_tool_calls, self.max_entry_bytes
         )
-        return (yield from Asking(keeping, call, proceed, key, operation, control).run())
+        asking = Asking(keeping, call, proceed, key, operation, control, self.retell)
+        return (yield from asking.run())
 
     def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
         """Yield what the cache has to do with a request."""
@@ -93,6 +98,8 @@ class CachePolicy:
         operation = request.operation
         if not isinstance(operation, ServedOperation) or not operation.has_body:
             return None
+        if operation.streams and not operation.wants_stream(request):
+            return None  # a stream that is one JSON value
         answers = operation.dialect.answers
         if self.when and not any(match.holds(request) for match in self.when):
             return None
@@ -100,21 +107,13 @@ class CachePolicy:
         if None in scope or not answers.may_repeat_request(request.fields):
             return None
         if self.max_temperature is not None:
-            temperature = _number(request.fields.get("temperature"))
+            temperature = answers.temperature(request.fields)
             if temperature is None or temperature > self.max_temperature:
                 return None
-        body = canonical_body(request.fields, NOT_IN_KEY | self.ignore)
-        if body is None:
+        asked = asked_of(self.upstreams, request, operation, NOT_IN_KEY | self.ignore)
+        if asked is None:
             return None
-        is_stream = read_bool(request.fields, "stream") is True
-        form = "" if operation.has_two_forms or answers.has_two_forms else f"stream={is_stream}"
-        parts = (self.policy, *scope, operation.name, operation.dialect.name, form)
-        where = (request.host, request.path, self.rule, self.guards)
-        return key_of((*parts, *where, body)), operation
-
-
-def _number(value: msgspec.Raw | None) -> float | None:
-    try:
-        return None if value is None else msgspec.json.decode(value, type=float)
-    except msgspec.MsgspecError:
-        return None
+        has_two_forms = operation.has_two_forms or answers.has_two_forms
+        form = "" if has_two_forms else f"stream={operation.wants_stream(request)}"
+        where = (request.host, self.rule, self.guards)
+        return key_of((self.policy, *scope, *where, form, *asked)), operation

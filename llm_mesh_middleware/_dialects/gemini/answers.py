@@ -1,0 +1,106 @@
+"""Which generated contents may be repeated, and their two forms.
+
+A stream is a sequence of whole answers, each with the parts that are new; their texts are one text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ..._core.http.sse import EventCutter, event_data, make_event, on_one_line
+from ..._core.values.payload import Fields, read_fields
+from ..._core.values.usage import Usage
+from ..keeping import read_temperature
+from ..objects import objects_in, read_object
+
+__all__ = ["GeminiAnswers"]
+
+_MAX_EVENT_BYTES = 16 * 2**20
+_CONFIGS = ("generationConfig", "generation_config")
+_MODALITIES = ("responseModalities", "response_modalities")
+# Other tools run at the provider, and their results are of the moment.
+_FUNCTIONS = frozenset(("functionDeclarations", "function_declarations"))
+_TEXT, _CALLS = frozenset(("text", "thought", "thoughtSignature")), frozenset(("functionCall",))
+
+
+class GeminiAnswers:
+    """Generated content."""
+
+    has_two_forms = True
+
+    def may_repeat_request(self, fields: Fields) -> bool:
+        """Return whether nothing but a text is asked for."""
+        request = read_object(msgspec.json.encode(fields))
+        config = next((request[name] for name in _CONFIGS if name in request), None)
+        wanted = [config.get(name) for name in _MODALITIES] if isinstance(config, dict) else []
+        is_text = all(each in (None, [], ["TEXT"]) for each in wanted)
+        tools = request.get("tools") or []
+        return is_text and all(
+            isinstance(tool, dict) and tool.keys() <= _FUNCTIONS for tool in tools
+        )
+
+    def temperature(self, fields: Fields) -> float | None:
+        """Return the temperature of the configuration."""
+        for name in _CONFIGS:
+            if name in fields:
+                return read_temperature(read_fields(fields, name))
+        return None
+
+    def may_repeat(self, body: bytes, *, tool_calls: bool) -> bool:
+        """Return whether every candidate has come to its end."""
+        value = read_object(body)
+        known = _TEXT | _CALLS if tool_calls else _TEXT
+        candidates = objects_in(value.get("candidates"))
+        return bool(candidates) and all(
+            candidate.get("finishReason") == "STOP"
+            and all(part.keys() <= known for part in _parts(candidate))
+            for candidate in candidates
+        )
+
+    def join(self, events: bytes, usage: Usage | None) -> bytes | None:
+        """Return the answer that a stream amounts to; None if a candidate has not ended."""
+        joined: dict[str, Any] = {}
+        candidates: dict[Any, dict[str, Any]] = {}
+        for event in EventCutter(_MAX_EVENT_BYTES).feed(events):
+            data = event_data(event)
+            value = read_object(data)
+            if data and ("error" in value or not value):
+                return None
+            for candidate in objects_in(value.pop("candidates", None)):
+                number = candidate.get("index", 0)
+                candidates[number] = _grown(candidates.get(number, {}), candidate)
+            joined |= value
+        if not candidates or not all("finishReason" in each for each in candidates.values()):
+            return None
+        return msgspec.json.encode({"candidates": list(candidates.values()), **joined})
+
+    def split(self, body: bytes, *, include_usage: bool) -> bytes:
+        """Return the answer as a stream of one event."""
+        return make_event(on_one_line(body))
+
+
+def _parts(candidate: dict[str, Any]) -> list[dict[str, Any]]:
+    content = candidate.get("content")
+    return list(objects_in(content.get("parts"))) if isinstance(content, dict) else []
+
+
+def _grown(candidate: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """Return a candidate with the parts of the next event behind its own."""
+    parts = _parts(candidate)
+    for part in _parts(more):
+        if parts and _is_one_text(parts[-1], part):
+            parts[-1] = {**parts[-1], **part, "text": parts[-1]["text"] + part["text"]}
+        else:
+            parts.append(part)
+    content = {**(candidate.get("content") or {}), **(more.get("content") or {}), "parts": parts}
+    return {**candidate, **more, "content": content}
+
+
+def _is_one_text(part: dict[str, Any], more: dict[str, Any]) -> bool:
+    """Return whether two parts are pieces of one text; a signature ends the one that it is of."""
+    if "thoughtSignature" in part or not (part.keys() | more.keys()) <= _TEXT:
+        return False
+    is_text = isinstance(part.get("text"), str) and isinstance(more.get("text"), str)
+    return is_text and bool(part.get("thought")) == bool(more.get("thought"))
