@@ -223,7 +223,7 @@ def test_every_file_that_contributing_names_exists() -> None:
 
 
 # Packages of `_dialects` that dialects share.
-SHARED = {"same", "translation"}
+SHARED = {"claude", "openai", "same", "translation"}
 
 
 def test_every_dialect_is_kept_apart_from_the_others() -> None:

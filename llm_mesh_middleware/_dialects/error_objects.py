@@ -8,7 +8,7 @@ import msgspec
 
 from .._core.values.lenient_json import parse_json
 
-__all__ = ["Fault", "read_fault", "tells_error"]
+__all__ = ["MAX_SHOWN", "Fault", "plain_text", "read_fault", "tells_error"]
 
 # The status that a code or a type means where an error object came without one of its own.
 _STATUSES = {
@@ -39,6 +39,9 @@ _UNKNOWN = 502
 
 _CODES = ("code", "status", "status_code", "type")
 _MAX_REASON = 256
+
+# How much of an error that is not JSON a client is shown.
+MAX_SHOWN = 500
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -75,6 +78,16 @@ def read_fault(body: bytes) -> Fault:
     statuses = (_status(text) for text in texts)
     status = next((status for status in statuses if status is not None), _UNKNOWN)
     return Fault(status, frozenset(text[:_MAX_REASON] for text in texts))
+
+
+def plain_text(body: bytes) -> str:
+    """Return the beginning of an error that is not JSON.
+
+    A page of HTML is not shown: it is written for people, and says nothing to a program.
+    """
+    text = body.decode(errors="ignore").strip()[:MAX_SHOWN]
+    shown = "".join(char if char.isprintable() else " " for char in text)
+    return "" if shown.startswith("<") else shown
 
 
 def _is_code(value: Any) -> bool:

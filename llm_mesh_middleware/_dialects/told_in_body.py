@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 
 from .._core.conversation.fault import ProviderFault
 from .._core.dialect import Whole
-from .._core.http.sse import COMMENT
+from .._core.http.sse import COMMENT, make_event, on_one_line
 from .._core.values.headers import Headers
 from .._core.values.operations import Operation
+from ..exceptions import AnswerableError
 from .translation.faults import fault_of
 
 __all__ = ["ToldInBody"]
@@ -22,6 +23,18 @@ class ToldInBody(ABC):
     @abstractmethod
     def read_whole(self, body: bytes) -> Whole | None:
         """Return what a whole response says, or None if no SDK can read it."""
+
+    @abstractmethod
+    def write_error(self, error: AnswerableError) -> bytes:
+        """Return an error of the mesh as an error object."""
+
+    def error_event(self, error: AnswerableError, *, position: int = 0) -> bytes:
+        """Return an error object as an event without a name."""
+        return make_event(self.write_error(error))
+
+    def body_event(self, body: bytes) -> bytes:
+        """Return a whole body as an event without a name."""
+        return make_event(on_one_line(body))
 
     def target(self, target: str, operation: Operation, model: str | None, *, streams: bool) -> str:
         """Return the configured target."""

@@ -8,6 +8,7 @@ from typing import Any, Literal, NoReturn
 import msgspec
 
 from ...exceptions import UnsupportedField
+from .parts import ToolCall
 from .request import Conversation
 
 __all__ = ["DialectOptions", "Losses", "Stamp", "Written"]
@@ -112,6 +113,24 @@ class Losses:
         """
         reason = why or f"cannot be translated to {self._target}"
         raise UnsupportedField(f"{name} {reason}", param=name)
+
+    def refuse_choices(self) -> None:
+        """Refuse several choices, and probabilities of tokens: the neutral form has neither."""
+        conversation = self._conversation
+        if conversation.n is not None and conversation.n > 1:
+            self.refuse(conversation.name_of("n"))
+        if conversation.logprobs:
+            self.refuse(conversation.name_of("logprobs"))
+
+    def refuse_file(self, id: str) -> None:
+        """Refuse the id of a file, if there is one: only the provider that keeps it knows it."""
+        if id:
+            self.refuse("file_id", "is an id of another provider's account")
+
+    def refuse_arguments(self, call: ToolCall) -> NoReturn:
+        """Refuse a call of the history whose arguments the provider would refuse."""
+        turns = self._conversation.name_of("turns")
+        self.refuse(turns, f"has a call of {call.name!r} whose arguments are not a JSON object")
 
     def _note(self, name: str) -> None:
         if self._rejects:

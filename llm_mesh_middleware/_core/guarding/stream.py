@@ -24,7 +24,6 @@ __all__ = ["MAX_HELD_BYTES", "GuardedStream", "Held"]
 
 # The most that one stream holds back; a longer one is refused.
 MAX_HELD_BYTES = 4 * 2**20
-_MAX_EVENT_BYTES = 16 * 2**20
 # A text that has not gone on for so many events has ended: some dialects do not say so.
 _MAX_BEHIND = 64
 
@@ -54,7 +53,7 @@ class GuardedStream:
         """Inspect the texts that `texts` finds in events."""
         self._texts = texts
         self._inspection = inspection
-        self._cutter = EventCutter(_MAX_EVENT_BYTES)
+        self._cutter = EventCutter()
         self._windows: dict[object, Window] = {}
         self._grown: dict[object, int] = {}
         self._held: deque[Held] = deque()

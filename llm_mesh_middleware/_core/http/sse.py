@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 __all__ = [
     "COMMENT",
+    "MAX_EVENT_BYTES",
     "EventCutter",
     "EventTooLong",
     "before_last_events",
@@ -32,6 +33,9 @@ _LONE = b":\r\n"
 _LONE_LINES = re.compile(rb"(?>(?>:[^\r\n]*)?(?>\r\n|\n|\r))+")
 
 
+# Longer than any event with an image in it; what one stream may hold in memory.
+MAX_EVENT_BYTES = 16 * 2**20
+
 _LONE_BEGINNINGS = frozenset((b":", b"\r", b"\n"))
 
 
@@ -49,7 +53,7 @@ class EventCutter:
 
     __slots__ = ("_ended_in_cr", "_held", "_max_bytes", "_searched", "is_between")
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int = MAX_EVENT_BYTES) -> None:
         self._held = bytearray()
         self._searched = 0
         self._ended_in_cr = False

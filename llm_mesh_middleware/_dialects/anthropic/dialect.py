@@ -17,7 +17,7 @@ from ..objects import read_object
 from ..same import SameTransformer
 from ..told_in_body import ToldInBody
 from .counting import CountTransformer, write_estimate
-from .errors import error_object
+from .errors import error_of_status
 from .facts import MessageFacts, read_message
 from .texts import AnthropicTexts
 from .translation.answers import read_answer, write_answer, write_fault
@@ -68,7 +68,7 @@ class AnthropicMessages(ToldInBody):
 
     def write_error(self, error: AnswerableError) -> bytes:
         """Return an error object. The mesh gives no ids to requests, so `request_id` is null."""
-        return error_object(error.status, error.message)
+        return error_of_status(error.status, error.message)
 
     def write_model(self, name: str) -> dict[str, object]:
         """Return a model object."""

@@ -8,7 +8,7 @@ import msgspec
 
 from ..objects import read_object
 
-__all__ = ["as_error_object", "error_object"]
+__all__ = ["as_error_object", "error_object", "error_of_status"]
 
 # The API's own word for each status; the rest are the request's fault or the server's.
 _TYPES = {
@@ -25,11 +25,16 @@ _TYPES = {
 }
 
 
-def error_object(status: int, message: str) -> bytes:
+def error_object(type: str, message: str) -> bytes:
     """Return an error object. The mesh gives no ids to requests, so `request_id` is null."""
+    error = {"type": type, "message": message}
+    return msgspec.json.encode({"type": "error", "error": error, "request_id": None})
+
+
+def error_of_status(status: int, message: str) -> bytes:
+    """Return the error object for a status."""
     other = "api_error" if status >= 500 else "invalid_request_error"
-    told = {"type": _TYPES.get(status, other), "message": message}
-    return msgspec.json.encode({"type": "error", "error": told, "request_id": None})
+    return error_object(_TYPES.get(status, other), message)
 
 
 def as_error_object(status: int, body: bytes) -> bytes:
@@ -44,7 +49,7 @@ def as_error_object(status: int, body: bytes) -> bytes:
         return body
     holder = error if isinstance(error, dict) else members
     message = holder.get("message") or holder.get("Message")
-    return error_object(status, message) if isinstance(message, str) else body
+    return error_of_status(status, message) if isinstance(message, str) else body
 
 
 def _members(body: bytes) -> dict[str, Any]:

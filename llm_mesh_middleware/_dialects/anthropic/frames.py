@@ -10,18 +10,10 @@ import msgspec
 from ..._core.http.decoding import DecodingError
 from ..._core.http.eventstream import Frame, FrameCutter, FrameError
 from ..._core.http.sse import make_event, on_one_line
-from .errors import error_object
+from ..aws_exceptions import frame_fault
+from .errors import error_of_status
 
 __all__ = ["FrameDecoder"]
-
-_STATUSES = {
-    "internalServerException": 500,
-    "modelStreamErrorException": 500,
-    "modelTimeoutException": 504,
-    "serviceUnavailableException": 503,
-    "throttlingException": 429,
-    "validationException": 400,
-}
 
 
 class _Chunk(msgspec.Struct):
@@ -32,14 +24,9 @@ class _Type(msgspec.Struct):
     type: str = ""
 
 
-class _Told(msgspec.Struct):
-    message: str = ""
-
-
 _read_chunk = msgspec.json.Decoder(_Chunk).decode
 _read_type = msgspec.json.Decoder(_Type).decode
 _read_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_read_told = msgspec.json.Decoder(_Told).decode
 
 _METRICS = "amazon-bedrock-invocationMetrics"  # of the last event; the API itself has no such
 _METRICS_BYTES = _METRICS.encode()
@@ -81,7 +68,5 @@ def _event(frame: Frame) -> bytes:
             members.pop(_METRICS, None)
             data = msgspec.json.encode(members)
         return make_event(on_one_line(data), name=_read_type(data).type.encode())
-    name = frame.headers.get(":exception-type") or frame.headers.get(":error-code", "")
-    message = frame.headers.get(":error-message") or _read_told(frame.payload or b"{}").message
-    status = _STATUSES.get(name[:1].lower() + name[1:], 500)
-    return make_event(error_object(status, message or name), name=b"error")
+    fault = frame_fault(frame)
+    return make_event(error_of_status(fault.status, fault.message), name=b"error")

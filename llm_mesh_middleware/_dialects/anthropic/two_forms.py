@@ -18,7 +18,6 @@ from ..objects import objects_in, read_object
 
 __all__ = ["join_events", "split_message"]
 
-_MAX_EVENT_BYTES = 16 * 2**20
 # The type of a delta, its member, and the member of the block that it grows.
 _GROWING = (
     ("thinking_delta", "thinking", "thinking"),
@@ -38,7 +37,7 @@ def join_events(events: bytes) -> dict[str, Any] | None:
     """Return the message that a stream amounts to; None if it is not whole, or not understood."""
     joined = _Joined()
     try:
-        for event in EventCutter(_MAX_EVENT_BYTES).feed(events):
+        for event in EventCutter().feed(events):
             if data := event_data(event):
                 joined.add(read_object(data))
         return joined.message if joined.is_over else None

@@ -7,50 +7,26 @@ from collections.abc import Iterator
 import msgspec
 
 from ..._core.conversation.answer import Answer, FinishReason
-from ..._core.conversation.fault import FaultKind, ProviderFault, kind_of_status
+from ..._core.conversation.fault import ProviderFault
 from ..._core.conversation.parts import Part, Proof, Reasoning, Text, ToolCall
 from ..._core.conversation.writing import Stamp
 from ..._core.values.headers import Headers
 from ..._core.values.usage import Usage
 from ...exceptions import UpstreamProtocolError
+from ..aws_exceptions import exception_fault
+from ..claude.finishes import FINISHES
 from ..lenient import Count, LenientDecoder
 from ..objects import read_object
+from ..translation.proofs import BEDROCK, own_proof
 
-__all__ = ["LETTER", "ConverseUsage", "fault", "finish_of", "read_answer", "read_fault"]
-
-# The letter of its proofs.
-LETTER = "b"
+__all__ = ["ConverseUsage", "finish_of", "read_answer", "read_fault"]
 
 _FINISHES: dict[str, FinishReason] = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
+    **FINISHES,
     "guardrail_intervened": "refused",
     "content_filtered": "refused",
 }
 _MALFORMED = frozenset(("malformed_model_output", "malformed_tool_use"))
-
-# Exceptions by name, in whatever case they come: kind, and the status where none is sent with it.
-_FAULTS: dict[str, tuple[FaultKind, int]] = {
-    "accessdeniedexception": ("permission", 403),
-    "expiredtokenexception": ("permission", 403),
-    "internalserverexception": ("server", 500),
-    "modelerrorexception": ("server", 502),
-    "modelnotreadyexception": ("rate_limit", 429),
-    "modelstreamerrorexception": ("server", 502),
-    "modeltimeoutexception": ("timeout", 504),
-    "resourcenotfoundexception": ("not_found", 404),
-    "servicequotaexceededexception": ("bad_request", 400),
-    "serviceunavailableexception": ("overloaded", 503),
-    "throttlingexception": ("rate_limit", 429),
-    "unrecognizedclientexception": ("permission", 403),
-    "validationexception": ("bad_request", 400),
-}
-_TOO_LONG = "input is too long"
-_MODEL_FAILED = 424  # a status that no SDK has a class for
-_MAX_MESSAGE = 8192
 
 
 class ConverseUsage(msgspec.Struct, rename="camel", gc=False):
@@ -152,9 +128,9 @@ def _parts(blocks: list[_Block], stamp: Stamp) -> Iterator[Part]:
 
 def _reasoning(block: _Reasoning) -> Reasoning:
     if block.redacted_content is not None:
-        return Reasoning("", Proof(LETTER, block.redacted_content), is_redacted=True)
+        return Reasoning("", Proof(BEDROCK, block.redacted_content), is_redacted=True)
     said = block.reasoning_text or _ReasoningText()
-    return Reasoning(said.text, Proof(LETTER, said.signature) if said.signature else None)
+    return Reasoning(said.text, own_proof(BEDROCK, said.signature))
 
 
 def finish_of(reason: str, *, has_calls: bool) -> FinishReason:
@@ -175,21 +151,4 @@ def read_fault(status: int, headers: Headers, body: bytes) -> ProviderFault:
     named = headers.get("x-amzn-errortype") or members.get("__type") or ""
     name = str(named).partition(":")[0].rpartition("#")[2]
     message = members.get("message") or members.get("Message")
-    return fault(name, message if isinstance(message, str) else "", status)
-
-
-def fault(name: str, message: str, status: int = 0) -> ProviderFault:
-    """Return the fault that an exception is; `status` is the one that came with it, if any did."""
-    kind, usual = _FAULTS.get(name.lower(), (None, 500))
-    if status < 400:
-        status = usual
-    if status == _MODEL_FAILED:
-        status = 502
-    is_too_long = _TOO_LONG in message.lower()
-    return ProviderFault(
-        kind=kind or kind_of_status(status),
-        status=status,
-        message=message[:_MAX_MESSAGE] or name or f"status {status}",
-        code="context_length_exceeded" if is_too_long else None,
-        reasons=frozenset((name,)) if name else frozenset(),
-    )
+    return exception_fault(name, message if isinstance(message, str) else "", status)

@@ -33,8 +33,9 @@ from ..._core.conversation.parts import Proof
 from ..._core.conversation.writing import Stamp
 from ..._core.http.eventstream import Frame, FrameCutter, FrameError
 from ...exceptions import UpstreamProtocolError
-from ..objects import read_object
-from .answers import LETTER, ConverseUsage, fault, finish_of
+from ..aws_exceptions import frame_fault
+from ..translation.proofs import BEDROCK, own_proof
+from .answers import ConverseUsage, finish_of
 
 __all__ = ["ConverseEventReader"]
 
@@ -108,14 +109,11 @@ class ConverseEventReader:
         return deltas
 
     def _read(self, frame: Frame, deltas: list[Delta]) -> None:
-        headers = frame.headers
-        if headers.get(":message-type") != "event":
-            name = headers.get(":exception-type") or headers.get(":error-code", "")
-            said = headers.get(":error-message") or read_object(frame.payload).get("message")
+        if frame.headers.get(":message-type") != "event":
             self._is_over = True
-            deltas.append(Failed(fault(name, said if isinstance(said, str) else "")))
+            deltas.append(Failed(frame_fault(frame)))
             return
-        event, kind = _decode(frame.payload), headers.get(":event-type")
+        event, kind = _decode(frame.payload), frame.headers.get(":event-type")
         index = event.content_block_index
         match kind:
             case "contentBlockDelta":
@@ -151,7 +149,7 @@ class ConverseEventReader:
         elif delta.reasoning_content is not None:
             thought = delta.reasoning_content
             if thought.redacted_content is not None:
-                proof = Proof(LETTER, thought.redacted_content)
+                proof = Proof(BEDROCK, thought.redacted_content)
                 deltas.append(ReasoningEnd(proof, is_redacted=True))
                 return
             if thought.text:
@@ -160,8 +158,7 @@ class ConverseEventReader:
             self._signatures[index] = known + (thought.signature or "")
 
     def _end_reasoning(self, index: int, deltas: list[Delta]) -> None:
-        signature = self._signatures.pop(index)
-        deltas.append(ReasoningEnd(Proof(LETTER, signature) if signature else None))
+        deltas.append(ReasoningEnd(own_proof(BEDROCK, self._signatures.pop(index))))
 
     def _end(self, deltas: list[Delta]) -> None:
         """Add the end, if the stream has said why it ends."""

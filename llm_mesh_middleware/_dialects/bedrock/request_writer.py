@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..._core.conversation.parts import Reasoning, Text, ToolCall, ToolResult
-from ..._core.conversation.request import Conversation, Tool
+from ..._core.conversation.parts import Text, ToolCall, ToolResult
+from ..._core.conversation.request import Conversation, OutputFormat, Tool
 from ..._core.conversation.writing import DialectOptions, Losses, Written
+from ..claude.sampling import choose_sampling, stop_sequences
+from ..claude.turns import instructions
+from ..translation.proofs import BEDROCK
 from ..translation.texts import without_none
-from ..translation.thinking import MIN_BUDGET, budget_of, is_off
 from ..translation.tools import describe, named_tools, object_schema, offered_tools
-from .answers import LETTER
 from .turns import TurnWriter, cache_point
 
 __all__ = ["write_request"]
 
-_MAX_TEMPERATURE = 1
-_MIN_TOP_P = 0.95  # with thinking
-_ANY_OBJECT = "Answer with one JSON object and nothing else."
-_NO_CALLS = "Do not call any tool."
+_NO_CALLS = Text("Do not call any tool.")
 _TIERS = {"default": "default", "flex": "flex", "priority": "priority"}
-_EFFORTS = {"minimal": "low"}
 
 
 def write_request(conversation: Conversation, options: DialectOptions) -> Written:
@@ -30,20 +27,20 @@ def write_request(conversation: Conversation, options: DialectOptions) -> Writte
         UnsupportedField: It asks for what the Converse API cannot say.
     """
     losses = Losses(conversation, options, "the Converse API")
-    if conversation.n is not None and conversation.n > 1:
-        losses.refuse(conversation.name_of("n"))
-    if conversation.logprobs:
-        losses.refuse(conversation.name_of("logprobs"))
+    losses.refuse_choices()
     losses.drop("seed", "frequency_penalty", "presence_penalty", "logit_bias", "verbosity")
     losses.drop_extra()
     if conversation.parallel_tool_calls is False:
         losses.drop_named(conversation.name_of("parallel_tool_calls"))
+    sampling = choose_sampling(conversation, options, losses, verifier=BEDROCK)
     inference = without_none(
-        maxTokens=conversation.max_tokens or options.max_tokens,
-        temperature=_temperature(conversation, losses),
-        topP=conversation.top_p,
-        stopSequences=_stop(conversation, losses),
+        maxTokens=sampling.max_tokens,
+        temperature=sampling.temperature,
+        topP=sampling.top_p,
+        stopSequences=stop_sequences(conversation, losses),
     )
+    # Members of the model's own API, which Converse passes on.
+    additional = without_none(top_k=sampling.top_k, thinking=sampling.thinking)
     tools = _tools(conversation)
     members = without_none(
         system=_system(conversation, losses) or None,
@@ -51,45 +48,21 @@ def write_request(conversation: Conversation, options: DialectOptions) -> Writte
         inferenceConfig=inference,
         toolConfig=_tool_config(conversation, tools),
         serviceTier=_tier(conversation, losses),
+        outputConfig=_output_config(conversation, sampling.effort),
+        additionalModelRequestFields=additional or None,
     )
-    if conversation.output is not None and conversation.output.schema:
-        members["outputConfig"] = {"textFormat": _text_format(conversation)}
-    additional: dict[str, Any] = without_none(top_k=conversation.top_k)
-    _think(members, additional, conversation, options, losses)
-    if additional:
-        members["additionalModelRequestFields"] = additional
     return Written(members, losses.names)
 
 
 def _system(conversation: Conversation, losses: Losses) -> list[dict[str, Any]]:
-    texts = [text for text in conversation.system if text.text.strip()]
-    if not conversation.turns:  # then they are the first turn
-        texts = []
-    if conversation.output is not None and not conversation.output.schema:
-        losses.drop("output")
-        texts.append(Text(_ANY_OBJECT))
+    texts = instructions(conversation, losses)
     choice = conversation.tool_choice
     if choice is not None and choice.mode == "none" and _has_calls(conversation):
-        texts.append(Text(_NO_CALLS))
+        texts.append(_NO_CALLS)
     blocks: list[dict[str, Any]] = []
     for text in texts:
         blocks += [{"text": text.text}, *cache_point(text.cache)]
     return blocks
-
-
-def _temperature(conversation: Conversation, losses: Losses) -> int | float | None:
-    asked = conversation.temperature
-    if asked is None or asked <= _MAX_TEMPERATURE:
-        return asked
-    losses.drop("temperature")
-    return _MAX_TEMPERATURE
-
-
-def _stop(conversation: Conversation, losses: Losses) -> list[str] | None:
-    usable = [stop for stop in conversation.stop if stop.strip()]
-    if len(usable) < len(conversation.stop):
-        losses.drop("stop")
-    return usable or None
 
 
 def _tier(conversation: Conversation, losses: Losses) -> dict[str, str] | None:
@@ -139,63 +112,16 @@ def _tool(tool: Tool) -> dict[str, Any]:
     )
 
 
-def _text_format(conversation: Conversation) -> dict[str, Any]:
+def _output_config(conversation: Conversation, effort: str | None) -> dict[str, Any] | None:
     output = conversation.output
-    assert output is not None  # noqa: S101 - as the caller has seen
+    form = _text_format(output) if output is not None and output.schema else None
+    return without_none(textFormat=form, effort=effort) or None
+
+
+def _text_format(output: OutputFormat) -> dict[str, Any]:
     schema = without_none(
         schema=output.schema.decode(),
         name=output.name or None,
         description=output.description or None,
     )
     return {"type": "json_schema", "structure": {"jsonSchema": schema}}
-
-
-def _think(
-    members: dict[str, Any],
-    additional: dict[str, Any],
-    conversation: Conversation,
-    options: DialectOptions,
-    losses: Losses,
-) -> None:
-    """Switch thinking on as Claude models have it, and take out what they refuse beside it."""
-    thinking = conversation.thinking
-    if thinking is None or is_off(thinking):
-        return
-    budget = thinking.budget
-    if options.thinking == "budget" or (options.thinking == "auto" and budget is not None):
-        budget = max(budget_of(thinking, options.budgets) or 0, MIN_BUDGET)
-    else:
-        budget = None
-    choice = members.get("toolConfig", {}).get("toolChoice", {})
-    lacks_proof = budget is not None and _lacks_reasoning(conversation)
-    if options.thinking == "off" or choice.keys() & {"any", "tool"} or lacks_proof:
-        losses.drop("thinking")
-        return
-    inference = members["inferenceConfig"]
-    if budget is None:
-        additional["thinking"] = {"type": "adaptive"}
-        if thinking.effort is not None:
-            effort = _EFFORTS.get(thinking.effort, thinking.effort)
-            members["outputConfig"] = members.get("outputConfig", {}) | {"effort": effort}
-    else:
-        additional["thinking"] = {"type": "enabled", "budget_tokens": budget}
-        if inference["maxTokens"] <= budget:
-            inference["maxTokens"] += budget
-    if inference.get("temperature", 1) != 1:
-        del inference["temperature"]
-        losses.drop("temperature")
-    if additional.pop("top_k", None) is not None:
-        losses.drop("top_k")
-    if inference.get("topP", 1) < _MIN_TOP_P:
-        del inference["topP"]
-        losses.drop("top_p")
-
-
-def _lacks_reasoning(conversation: Conversation) -> bool:
-    """Whether the last turn with calls begins without reasoning that Bedrock can verify."""
-    for turn in reversed(conversation.turns):
-        if turn.role == "assistant" and any(isinstance(part, ToolCall) for part in turn.parts):
-            first = turn.parts[0]
-            proof = first.proof if isinstance(first, Reasoning) else None
-            return proof is None or proof.dialect != LETTER
-    return False

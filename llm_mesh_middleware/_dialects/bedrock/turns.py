@@ -20,14 +20,14 @@ from ..._core.conversation.parts import (
 )
 from ..._core.conversation.request import Conversation
 from ..._core.conversation.writing import Losses
+from ..claude.turns import alternating_messages
+from ..translation.proofs import BEDROCK
 from ..translation.texts import arguments_of, document_text, flat_parts, json_object, safe_id
-from .answers import LETTER
 
 __all__ = ["TurnWriter", "cache_point"]
 
 Block = dict[str, Any]
 
-_OPENING = "(The conversation begins.)"
 _NO_OUTPUT = "(no output)"
 _WITH_DOCUMENT = "See the document."  # a document needs a text beside it
 
@@ -70,23 +70,8 @@ class TurnWriter:
         self._documents = 0
 
     def messages(self) -> list[dict[str, Any]]:
-        """Return the messages. Neighbours of one role are one message."""
-        conversation = self._conversation
-        if not conversation.turns:
-            blocks = [*self._blocks(conversation.system)]
-            return [{"role": "user", "content": blocks}]
-        messages: list[dict[str, Any]] = []
-        for turn in conversation.turns:
-            role = "assistant" if turn.role == "assistant" else "user"
-            blocks = list(self._blocks(turn.parts))
-            if not blocks:
-                continue
-            if messages and messages[-1]["role"] == role:
-                messages[-1]["content"] += blocks
-            else:
-                messages.append({"role": role, "content": blocks})
-        if messages and messages[0]["role"] == "assistant":
-            messages.insert(0, {"role": "user", "content": [{"text": _OPENING}]})
+        """Return the messages."""
+        messages = alternating_messages(self._conversation, self._blocks)
         for message in messages:
             message["content"] = _completed(message["content"])
         return messages
@@ -99,7 +84,7 @@ class TurnWriter:
                 yield from cache_point(getattr(part, "cache", None))
 
     def _block(self, part: Part) -> Block | None:
-        """Return a part as a block; None if it would be empty, or is nobody's who could read it."""
+        """Return a part as a block; None if it would be empty, or of no use to the provider."""
         match part:
             case Text(text) | Refusal(text):
                 return {"text": text} if text.strip() else None
@@ -119,10 +104,7 @@ class TurnWriter:
     def _call(self, call: ToolCall) -> Block:
         input = json_object(arguments_of(call))
         if input is None:
-            self._losses.refuse(
-                self._conversation.name_of("turns"),
-                f"has a call of {call.name!r} whose arguments are not a JSON object",
-            )
+            self._losses.refuse_arguments(call)
         return {"toolUseId": safe_id(call.id), "name": call.name, "input": input}
 
     def _result(self, result: ToolResult) -> Block:
@@ -162,7 +144,7 @@ _IN_RESULTS = frozenset(("text", "image", "document"))
 
 def _reasoning(part: Reasoning) -> Block | None:
     """Return reasoning that Bedrock can verify; a foreign signature would be refused."""
-    if part.proof is None or part.proof.dialect != LETTER:
+    if part.proof is None or part.proof.dialect != BEDROCK:
         return None
     if part.is_redacted:
         return {"reasoningContent": {"redactedContent": part.proof.value}}

@@ -9,7 +9,6 @@ from ..._core.conversation.request import Conversation
 from ..._core.conversation.sides import EventWriter
 from ..._core.conversation.writing import DialectOptions, Stamp, Written
 from ..._core.dialect import FactReader, ServedOperation, Transformer, UpstreamOptions, Whole
-from ..._core.http.sse import make_event, on_one_line
 from ..._core.values.messages import ClientRequest
 from ..._core.values.operations import Operation
 from ..._core.values.payload import Fields, read_count, read_fields
@@ -87,14 +86,6 @@ class Gemini(ToldInBody):
     def write_models(self, names: Sequence[str]) -> dict[str, object]:
         """Return a page of models that is the whole list."""
         return {"models": list(map(self.write_model, names))}
-
-    def error_event(self, error: AnswerableError, *, position: int = 0) -> bytes:
-        """Return an error object as an event without a name."""
-        return make_event(self.write_error(error))
-
-    def body_event(self, body: bytes) -> bytes:
-        """Return the event that holds a whole body."""
-        return make_event(on_one_line(body))
 
     def target(self, target: str, operation: Operation, model: str | None, *, streams: bool) -> str:
         """Return the target for the model, in the form that is wanted."""

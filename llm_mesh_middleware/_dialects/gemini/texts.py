@@ -6,6 +6,7 @@ from collections.abc import Container, Iterator
 from typing import Any
 
 from ..._core.dialect import EventTexts, TextPlace
+from ..objects import objects_in
 from ..texts import ResponseTexts, spoken_in, texts_of_turns
 
 __all__ = ["GeminiTexts"]
@@ -32,12 +33,12 @@ class GeminiTexts(ResponseTexts):
         parts: list[tuple[Any, TextPlace]] = []
         ended: set[Any] = set()
         found: set[int] = set()
-        for candidate in _objects(value.get("candidates")):
+        for candidate in objects_in(value.get("candidates")):
             number = candidate.get("index", 0)
             if candidate.get("finishReason"):
                 ended.add(number)
             content = candidate.get("content")
-            for part in _objects(content.get("parts") if isinstance(content, dict) else None):
+            for part in objects_in(content.get("parts") if isinstance(content, dict) else None):
                 for place in places:
                     if place.container is part and place.key == "text":
                         parts.append(((number, bool(part.get("thought"))), place))
@@ -54,7 +55,3 @@ class _Roles:
 
     def __contains__(self, role: object) -> bool:
         return role == "model" or role in self._roles
-
-
-def _objects(items: Any) -> list[dict[str, Any]]:
-    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []

@@ -9,12 +9,11 @@ from ..._core.conversation.request import Conversation
 from ..._core.conversation.sides import EventWriter
 from ..._core.conversation.writing import Stamp
 from ..._core.dialect import FactReader, ServedOperation, Transformer, UpstreamOptions, Whole
-from ..._core.http.sse import make_event, on_one_line
 from ..._core.values.messages import ClientRequest
 from ..._core.values.payload import Fields, raw, read_count, read_text
 from ...exceptions import AnswerableError
 from ..objects import objects_in, read_object
-from ..openai_errors import error_body, write_fault
+from ..openai.errors import error_body, write_fault
 from ..same import SameTransformer
 from ..told_in_body import ToldInBody
 from .answers import ChatAnswers
@@ -80,14 +79,6 @@ class OpenAIChat(ToldInBody):
     def write_models(self, names: Sequence[str]) -> dict[str, object]:
         """Return a list of models."""
         return {"object": "list", "data": list(map(self.write_model, names))}
-
-    def error_event(self, error: AnswerableError, *, position: int = 0) -> bytes:
-        """Return an error object as an event without a name."""
-        return make_event(error_body(error))
-
-    def body_event(self, body: bytes) -> bytes:
-        """Return the event that holds a whole body."""
-        return make_event(on_one_line(body))
 
     def read_request(self, request: ClientRequest) -> Conversation:
         """Return what a request asks for."""

@@ -15,7 +15,6 @@ __all__ = ["ResponsesAnswers"]
 
 _TEXTS = frozenset(("message", "reasoning"))
 _CALLS = frozenset(("function_call", "custom_tool_call"))
-_MAX_EVENT_BYTES = 16 * 2**20
 
 
 class ResponsesAnswers:
@@ -45,7 +44,7 @@ class ResponsesAnswers:
     def join(self, events: bytes, usage: Usage | None) -> bytes | None:
         """Return the response that the last event repeats."""
         found = None
-        for event in EventCutter(_MAX_EVENT_BYTES).feed(events):
+        for event in EventCutter().feed(events):
             value = read_object(event_data(event))
             if value.get("type") == "response.completed":
                 found = value.get("response")

@@ -10,12 +10,12 @@ from ..._core.conversation.request import Conversation
 from ..._core.conversation.sides import EventWriter
 from ..._core.conversation.writing import Stamp
 from ..._core.dialect import FactReader, ServedOperation, Transformer, UpstreamOptions, Whole
-from ..._core.http.sse import make_event, on_one_line
+from ..._core.http.sse import make_event
 from ..._core.values.messages import ClientRequest
 from ..._core.values.payload import Fields, read_count
 from ...exceptions import AnswerableError
 from ..objects import objects_in, read_object
-from ..openai_errors import error_body, write_fault
+from ..openai.errors import error_body, write_fault
 from ..same import SameTransformer
 from ..told_in_body import ToldInBody
 from .answers import ResponsesAnswers
@@ -78,10 +78,6 @@ class OpenAIResponses(ToldInBody):
             "sequence_number": position,
         }
         return make_event(msgspec.json.encode(told), name=b"error")
-
-    def body_event(self, body: bytes) -> bytes:
-        """Return the event that holds a whole body."""
-        return make_event(on_one_line(body))
 
     def read_request(self, request: ClientRequest) -> Conversation:
         """Return what a request asks for."""

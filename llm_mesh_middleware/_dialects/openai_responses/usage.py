@@ -6,7 +6,7 @@ import msgspec
 
 from ..._core.values.usage import Usage
 from ..lenient import Count
-from ..token_details import InputDetails, OutputDetails, all_modalities, whole_output
+from ..openai.token_details import InputDetails, OutputDetails, all_modalities, whole_output
 
 __all__ = ["ResponseUsage"]
 

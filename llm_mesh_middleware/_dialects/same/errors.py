@@ -10,11 +10,9 @@ from ..._core.http.sse import EventCutter, event_data
 from ..._core.values.lenient_json import parse_json
 from ..._core.values.payload import is_json
 from ...exceptions import UpstreamError
+from ..error_objects import MAX_SHOWN, plain_text
 
 __all__ = ["error_body", "first_event", "with_reason"]
-
-# How much of an error that is no JSON the client is shown.
-_MAX_SHOWN = 500
 
 # Where errors that are no error objects have their reason.
 _REASONS = ("detail", "error_description", "msg", "reason", "title")
@@ -24,19 +22,14 @@ def error_body(dialect: Dialect, host: str, status: int, body: bytes) -> bytes:
     """Return the JSON that tells an SDK why: nearly always the provider's own, as it is.
 
     Of a stream it is the first event; what is no JSON becomes an object with its text.
-
-    A page of HTML is not shown: it is written for people, and says nothing that an SDK could.
     """
     if body_form(body) is BodyForm.EVENTS:
         body = event_data(first_event(body)) or body
     if is_json(body):
         return with_reason(dialect, body)
-    text = body.decode(errors="ignore").strip()[:_MAX_SHOWN]
-    shown = "".join(char if char.isprintable() else " " for char in text)
-    message = f"{host} answered {status} without an error object"
-    if shown and not shown.startswith("<"):
-        message = f"{host} answered {status}: {shown}"
-    return dialect.write_error(UpstreamError(message))
+    shown = plain_text(body)
+    message = f": {shown}" if shown else " without an error object"
+    return dialect.write_error(UpstreamError(f"{host} answered {status}{message}"))
 
 
 def first_event(body: bytes) -> bytes:
@@ -69,7 +62,7 @@ def with_reason(dialect: Dialect, body: bytes) -> bytes:
         return body
     reason = value if reason is None else reason
     text = reason if isinstance(reason, str) else _encoded(reason).decode(errors="replace")
-    told = json.loads(dialect.write_error(UpstreamError(text[:_MAX_SHOWN])))
+    told = json.loads(dialect.write_error(UpstreamError(text[:MAX_SHOWN])))
     return _encoded({**members, **told})
 
 

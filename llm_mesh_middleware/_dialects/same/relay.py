@@ -18,6 +18,7 @@ from collections.abc import Callable
 from ..._core.dialect import Dialect, EventKind, FactReader, UpstreamOptions, WholeAnswer
 from ..._core.http.decoding import DecodingError, StreamDecoder
 from ..._core.http.sse import (
+    MAX_EVENT_BYTES,
     EventCutter,
     EventTooLong,
     before_last_events,
@@ -32,8 +33,6 @@ from ...exceptions import AnswerableError, StreamInterrupted, UpstreamProtocolEr
 
 __all__ = ["EventRelay"]
 
-# Longer than any event with an image in it; what one stream may hold in memory.
-_MAX_EVENT_BYTES = 16 * 2**20
 # How much of a stream is kept for a record of its content.
 _MAX_KEPT_BYTES = 2**20
 # A finish reason, the token counts and [DONE] come together with the deltas before them.
@@ -96,7 +95,7 @@ class EventRelay:
         self._join = join
         self._kept: list[bytes] | None = [] if join is not None else None
         self._may_keep = _MAX_KEPT_BYTES
-        self._cutter = EventCutter(_MAX_EVENT_BYTES)
+        self._cutter = EventCutter()
         self._facts = dialect.facts() if facts is None else facts
         self._was_dropped = False
         self.has_event = False
@@ -144,7 +143,7 @@ class EventRelay:
             for event in self._cutter.feed(data):
                 self._take(event, passed)
         except EventTooLong:
-            passed.append(self._break(f"sent an event of more than {_MAX_EVENT_BYTES} bytes"))
+            passed.append(self._break(f"sent an event of more than {MAX_EVENT_BYTES} bytes"))
         except _NotAnEvent as exc:
             passed.append(self._break(str(exc)))
         if fault is not None and self.error is None:

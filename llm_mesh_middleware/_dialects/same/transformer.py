@@ -14,8 +14,7 @@ from ..._core.dialect import (
     Whole,
     WholeAnswer,
 )
-from ..._core.http.body_form import BodyForm, body_form
-from ..._core.http.decoding import DECODABLE, BodyDecoder, DecodingError, StreamDecoder
+from ..._core.http.decoding import DECODABLE, StreamDecoder
 from ..._core.http.response_headers import client_headers
 from ..._core.http.sse import event_data, event_name
 from ..._core.values.messages import ClientRequest, ResponseHead
@@ -24,14 +23,12 @@ from ..._core.values.summary import AnswerSummary
 from ...exceptions import UpstreamProtocolError
 from ..error_objects import read_fault
 from ..targets import fill
+from .decoding import decoded_body, stream_decoder
 from .errors import error_body, first_event
-from .fields import EVENTS, JSON, RawFields, coding, media_type, with_length, with_type
+from .fields import EVENTS, JSON, RawFields, coding, is_events, media_type, with_length, with_type
 from .relay import EventRelay
 
 __all__ = ["SameTransformer"]
-
-# What one piece of a compressed stream may become.
-_MAX_DECODED_PIECE = 16 * 2**20
 
 # Members that the configuration may set, whatever it sets for this provider.
 _OWN_MEMBERS = ("model", "stream", "stream_options")
@@ -92,19 +89,19 @@ class SameTransformer:
         """Return whether the provider sends events to a client that wants them."""
         if not self.wants_stream or head.status >= 300:
             return False
-        return self._is_events(head, begin)
+        return is_events(head.headers, begin if self._operation.has_body else b"")
 
     def whole(self, head: ResponseHead, body: bytes, *, max_bytes: int) -> WholeAnswer:
         """Return a JSON response as it is, or in the other form; an error always as JSON."""
         headers, coded_as = client_headers(head.headers), coding(head.headers)
         if coded_as in DECODABLE:
-            body, coded_as = self._decoded(coded_as, body, max_bytes), ""
+            body, coded_as = decoded_body(self._upstream.host, coded_as, body, max_bytes), ""
             headers = [field for field in headers if field[0] != b"content-encoding"]
         if head.status >= 400:
             return self._error(head.status, headers, body, is_readable=not coded_as)
         if coded_as:  # nobody here can read it; the client may
             return WholeAnswer(head.status, headers, body)
-        if self._is_events(head, body):
+        if is_events(head.headers, body if self._operation.has_body else b""):
             event = first_event(body)
             data = event_data(event)
             if self._operation.dialect.facts().read(data, event_name(event)) is EventKind.ERROR:
@@ -141,9 +138,7 @@ class SameTransformer:
         coded_as = coding(head.headers)
         if not coded_as:
             return None
-        if coded_as not in DECODABLE:
-            raise self._broken("sent a stream in a coding that was not asked for")
-        return BodyDecoder(coded_as, _MAX_DECODED_PIECE)
+        return stream_decoder(self._upstream.host, coded_as)
 
     def _relay(self, headers: RawFields, decoder: StreamDecoder | None) -> EventRelay:
         return EventRelay(
@@ -170,24 +165,6 @@ class SameTransformer:
             return self._upstream.model
         asked = self._asked_model
         return None if asked is None else self._upstream.model_mapping.get(asked, asked)
-
-    def _is_events(self, head: ResponseHead, begin: bytes) -> bool | None:
-        """Whether a body is events: by its first bytes, or by its label if they do not tell."""
-        form: BodyForm | None = BodyForm.OTHER
-        if begin and self._operation.has_body and not coding(head.headers):
-            form = body_form(begin)
-        if form is BodyForm.OTHER:
-            return media_type(head.headers) == EVENTS
-        return None if form is None else form is BodyForm.EVENTS
-
-    def _decoded(self, coded_as: str, body: bytes, max_bytes: int) -> bytes:
-        decoder = BodyDecoder(coded_as, max_bytes)
-        try:
-            decoded = decoder.feed(body)
-            decoder.finish()
-        except DecodingError as exc:
-            raise self._broken(f"cannot be read: {exc}") from exc
-        return decoded
 
     def _summary(self, whole: Whole, body: bytes) -> AnswerSummary:
         return whole.summary(body if self._keeps_content else None)

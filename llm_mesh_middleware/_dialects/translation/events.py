@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..._core.conversation.answer import Delta, End
-from ..._core.http.sse import EventCutter, EventTooLong, event_data, event_name
+from ..._core.http.sse import MAX_EVENT_BYTES, EventCutter, EventTooLong, event_data, event_name
 from ...exceptions import UpstreamProtocolError
 from .split_pairs import SplitPairs
 
 __all__ = ["ServerSentReader"]
-
-# As for events that are passed on: longer than any with an image in it.
-_MAX_EVENT_BYTES = 16 * 2**20
 
 ReadEvent = Callable[[bytes, bytes, list[Delta]], None]
 
@@ -28,7 +25,7 @@ class ServerSentReader:
     def __init__(self, read: ReadEvent, close: Callable[[list[Delta]], None]) -> None:
         self._read = read
         self._close = close
-        self._cutter = EventCutter(_MAX_EVENT_BYTES)
+        self._cutter = EventCutter()
         self._join = SplitPairs().join
 
     def feed(self, data: bytes) -> list[Delta]:
@@ -44,7 +41,7 @@ class ServerSentReader:
                     self._read(self._join(said), event_name(event), deltas)
         except EventTooLong:
             raise UpstreamProtocolError(
-                f"sent an event of more than {_MAX_EVENT_BYTES} bytes"
+                f"sent an event of more than {MAX_EVENT_BYTES} bytes"
             ) from None
         return deltas
 

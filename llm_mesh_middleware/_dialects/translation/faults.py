@@ -6,12 +6,10 @@ from typing import Any
 
 from ..._core.conversation.fault import FaultKind, ProviderFault, kind_of_status
 from ..._core.values.lenient_json import parse_json
-from ..error_objects import read_fault
+from ..error_objects import plain_text, read_fault
 
 __all__ = ["fault_of"]
 
-# How much of an error that is no JSON is shown, and of the words of one that is.
-_MAX_SHOWN = 500
 _MAX_MESSAGE = 8192
 
 # Words that say more than the status that they come with.
@@ -39,7 +37,9 @@ def fault_of(status: int, body: bytes) -> ProviderFault:
     error = _error_in(body)
     if error is None:
         return ProviderFault(
-            kind=kind_of_status(status), status=status, message=_shown(body) or f"status {status}"
+            kind=kind_of_status(status),
+            status=status,
+            message=plain_text(body) or f"status {status}",
         )
     message = error.get("message")
     words = {word.lower() for word in said.reasons}
@@ -84,10 +84,3 @@ def _code(error: dict[str, Any], message: str) -> str | None:
 
 def _text(value: object) -> str | None:
     return value[:256] if isinstance(value, str) and value else None
-
-
-def _shown(body: bytes) -> str:
-    """Return the beginning of an error in plain text; a page of HTML says nothing to a program."""
-    text = body.decode(errors="ignore").strip()[:_MAX_SHOWN]
-    shown = "".join(char if char.isprintable() else " " for char in text)
-    return "" if shown.startswith("<") else shown

@@ -17,11 +17,29 @@ from msgspec.structs import replace
 
 from ..._core.conversation.parts import Part, Proof, Reasoning, ToolCall
 
-__all__ = ["attach_proofs", "is_sealed", "open_proof", "seal"]
+__all__ = [
+    "ANTHROPIC",
+    "BEDROCK",
+    "GEMINI",
+    "RESPONSES",
+    "attach_proofs",
+    "is_sealed",
+    "open_proof",
+    "own_proof",
+    "seal",
+]
+
+# The letters of the dialects whose providers can verify a proof.
+ANTHROPIC, BEDROCK, GEMINI, RESPONSES = "a", "b", "g", "r"
 
 _MARK = "llm-mesh."
 # Reasoning that its provider gave no proof of; the client's dialect demands one all the same.
 _UNPROVED = "n"
+
+
+def own_proof(dialect: str, text: str | None) -> Proof | None:
+    """Return the proof that a provider of a dialect gave, if it gave one."""
+    return Proof(dialect, text) if text else None
 
 
 def seal(proof: Proof | None, *, native: str, is_redacted: bool = False) -> str:
@@ -86,4 +104,4 @@ def attach_proofs(parts: Sequence[Part]) -> Iterator[Part]:
 
 def _is_carrier(part: Reasoning) -> bool:
     """Return whether reasoning is nothing but the proof of a call, as Gemini has it."""
-    return not part.text and part.proof is not None and part.proof.dialect == "g"
+    return not part.text and part.proof is not None and part.proof.dialect == GEMINI

@@ -9,7 +9,7 @@ import msgspec
 from ..._core.values.payload import Fields, encode_fields
 from ...exceptions import MalformedRequest, UnsupportedField
 
-__all__ = ["BodyDecoder", "malformed", "unsupported"]
+__all__ = ["BodyDecoder", "malformed", "raw_member", "unsupported"]
 
 Members = TypeVar("Members", bound=msgspec.Struct)
 
@@ -39,6 +39,15 @@ class BodyDecoder(Generic[Members]):
             raise MalformedRequest(f"the body cannot be translated: {exc}") from None
         known = self._known
         return members, {name: value for name, value in fields.items() if name not in known}
+
+
+def raw_member(member: object) -> bytes:
+    """Return the JSON of a raw member; nothing if it is absent, null or an empty list.
+
+    Clients written in PHP send a list for an object without members.
+    """
+    given = bytes(member) if isinstance(member, msgspec.Raw) else b""
+    return b"" if given in (b"null", b"[]") else given
 
 
 def malformed(param: str, what: str) -> MalformedRequest:

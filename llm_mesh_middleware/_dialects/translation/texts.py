@@ -22,15 +22,12 @@ __all__ = [
     "json_object",
     "read_data_url",
     "safe_id",
-    "short_user",
     "text_of",
     "without_none",
 ]
 
 _ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 _ID_LENGTH = 64
-# The longest name of a user that OpenAI takes.
-_MAX_USER = 64
 
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -123,8 +120,3 @@ def arguments_of(call: ToolCall) -> str:
 def without_none(**members: Any) -> dict[str, Any]:
     """Return the members that are not None."""
     return {name: value for name, value in members.items() if value is not None}
-
-
-def short_user(user: str) -> str:
-    """Return a name that OpenAI takes: a longer one stands for itself by its hash."""
-    return user if len(user) <= _MAX_USER else sha256(user.encode("utf-8", "replace")).hexdigest()

@@ -7,10 +7,20 @@ from typing import Any
 
 import msgspec
 
+from ..._core.conversation.answer import FinishReason
 from ..._core.conversation.parts import ToolCall, ToolResult
 from ..._core.conversation.request import Conversation, Tool
+from ...exceptions import UpstreamProtocolError
+from .texts import arguments_of, json_object
 
-__all__ = ["describe", "named_tools", "object_schema", "offered_tools", "schema_of"]
+__all__ = [
+    "called_object",
+    "describe",
+    "named_tools",
+    "object_schema",
+    "offered_tools",
+    "schema_of",
+]
 
 # What a custom tool looks like to a provider that knows functions only.
 _CUSTOM = b'{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}'
@@ -45,6 +55,20 @@ def _names(conversation: Conversation) -> Iterator[str]:
         for part in turn.parts:
             if isinstance(part, ToolCall | ToolResult) and part.name:
                 yield part.name
+
+
+def called_object(call: ToolCall, finish: FinishReason) -> msgspec.Raw:
+    """Return the arguments of a model's call; none if the limit of tokens cut them off.
+
+    Raises:
+        UpstreamProtocolError: They are not a JSON object.
+    """
+    arguments = json_object(arguments_of(call))
+    if arguments is None and finish != "length":
+        raise UpstreamProtocolError(
+            f"called {call.name!r} with arguments that are not a JSON object"
+        )
+    return msgspec.Raw(b"{}") if arguments is None else arguments
 
 
 def describe(tool: Tool) -> str | None:

@@ -24,8 +24,8 @@ from ..._core.dialect import (
     UpstreamOptions,
     WholeAnswer,
 )
-from ..._core.http.body_form import BodyForm, body_form
-from ..._core.http.decoding import DECODABLE, BodyDecoder, DecodingError, StreamDecoder
+from ..._core.http.decoding import DECODABLE, StreamDecoder
+from ..._core.http.eventstream import MEDIA_TYPE as FRAMES
 from ..._core.http.response_headers import client_headers
 from ..._core.values.headers import Headers
 from ..._core.values.messages import ClientRequest, ResponseHead
@@ -33,14 +33,23 @@ from ..._core.values.payload import Fields, encode_fields, raw
 from ..._core.values.summary import AnswerSummary
 from ...exceptions import UpstreamProtocolError
 from ..same import SameTransformer
-from ..same.fields import EVENTS, JSON, RawFields, coding, media_type, with_length, with_type
+from ..same.decoding import decoded_body, stream_decoder
+from ..same.fields import (
+    EVENTS,
+    JSON,
+    RawFields,
+    coding,
+    is_events,
+    media_type,
+    with_length,
+    with_type,
+)
 from .relay import REASONS, TranslatingRelay
 from .whole import Accumulator, deltas_of
 
 __all__ = ["TranslatingTransformer", "Translation"]
 
-_AWS_EVENTS = "application/vnd.amazon.eventstream"
-_MAX_DECODED_PIECE = 16 * 2**20
+_STREAMS = frozenset((EVENTS, FRAMES))
 _MAX_HEADER = 1024
 
 # Fields of one vendor, which mean nothing to another or are refused by it.
@@ -179,7 +188,7 @@ class TranslatingTransformer:
         """Return whether the provider sends events to a client that wants them."""
         if not self.wants_stream or head.status >= 300:
             return False
-        return _is_events(head, begin)
+        return is_events(head.headers, begin, _STREAMS)
 
     def whole(self, head: ResponseHead, body: bytes, *, max_bytes: int) -> WholeAnswer:
         """Return the client's form of a whole answer, or of an error."""
@@ -188,7 +197,7 @@ class TranslatingTransformer:
         if head.status >= 400:
             return self._refusal(head, headers, body)
         try:
-            if _is_events(head, body):
+            if is_events(head.headers, body, _STREAMS):
                 return self._joined(head, headers, body)
             if self._provider.is_error(body):
                 return self._refusal(head, headers, body)
@@ -237,7 +246,7 @@ class TranslatingTransformer:
     def _joined(self, head: ResponseHead, headers: RawFields, body: bytes) -> WholeAnswer:
         """Return the answer that a stream amounts to, for a client that wants a whole one."""
         reader, collected = self._provider.event_reader(self._stamp), Accumulator()
-        if media_type(head.headers) == _AWS_EVENTS and (decoder := self._decoder(head)) is not None:
+        if media_type(head.headers) == FRAMES and (decoder := self._decoder(head)) is not None:
             body = decoder.feed(body)
         deltas = [*reader.feed(body), *reader.finish()]
         failed = next((delta for delta in deltas if isinstance(delta, Failed)), None)
@@ -287,9 +296,7 @@ class TranslatingTransformer:
         coded_as = coding(head.headers)
         if not coded_as:
             return None
-        if coded_as not in DECODABLE:
-            raise self._broken("sent a stream in a coding that was not asked for")
-        return BodyDecoder(coded_as, _MAX_DECODED_PIECE)
+        return stream_decoder(self._upstream.host, coded_as)
 
     def _decoded(self, head: ResponseHead, body: bytes, max_bytes: int) -> bytes:
         coded_as = coding(head.headers)
@@ -297,23 +304,7 @@ class TranslatingTransformer:
             return body
         if coded_as not in DECODABLE:
             raise self._broken("answered in a coding that was not asked for")
-        decoder = BodyDecoder(coded_as, max_bytes)
-        try:
-            decoded = decoder.feed(body)
-            decoder.finish()
-        except DecodingError as exc:
-            raise self._broken(f"cannot be read: {exc}") from exc
-        return decoded
+        return decoded_body(self._upstream.host, coded_as, body, max_bytes)
 
     def _broken(self, what: str) -> UpstreamProtocolError:
         return UpstreamProtocolError(f"{self._upstream.host} {what}")
-
-
-def _is_events(head: ResponseHead, begin: bytes) -> bool | None:
-    """Whether a body is events: by its first bytes, or by its label if they do not tell."""
-    form: BodyForm | None = BodyForm.OTHER
-    if begin and not coding(head.headers):
-        form = body_form(begin)
-    if form is BodyForm.OTHER:
-        return media_type(head.headers) in (EVENTS, _AWS_EVENTS)
-    return None if form is None else form is BodyForm.EVENTS

@@ -22,19 +22,17 @@ from ...._core.conversation.request import Conversation
 from ...._core.conversation.writing import Stamp
 from ...._core.values.usage import Usage
 from ....exceptions import UpstreamProtocolError
+from ...claude.finishes import FINISHES as CLAUDE_FINISHES
 from ...lenient import LenientDecoder
-from ...translation.proofs import seal
-from ...translation.texts import arguments_of, json_object
+from ...translation.proofs import ANTHROPIC, own_proof, seal
+from ...translation.tools import called_object
+from ..errors import error_object
 from ..usage import MessageUsage
 
 __all__ = ["FINISHES", "read_answer", "stop_reason", "write_answer", "write_fault", "write_usage"]
 
 FINISHES: dict[str, FinishReason] = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
+    **CLAUDE_FINISHES,
     "refusal": "refused",
     "pause_turn": "paused",
 }
@@ -120,10 +118,9 @@ def _parts(blocks: list[_Block], stamp: Stamp) -> Iterator[Part]:
             case "text" if block.text:
                 yield Text(block.text, citations=tuple(_citations(block)))
             case "thinking":
-                signature = block.signature
-                yield Reasoning(block.thinking or "", Proof("a", signature) if signature else None)
+                yield Reasoning(block.thinking or "", own_proof(ANTHROPIC, block.signature))
             case "redacted_thinking":
-                yield Reasoning("", Proof("a", block.data or ""), is_redacted=True)
+                yield Reasoning("", Proof(ANTHROPIC, block.data or ""), is_redacted=True)
             case "tool_use":
                 id = block.id or stamp.id("toolu_", number)
                 yield ToolCall(id, block.name or "", bytes(block.input).decode())
@@ -161,27 +158,17 @@ def _blocks(answer: Answer) -> Iterator[dict[str, Any]]:
                 if part.text:
                     yield {"type": "text", "text": part.text, "citations": None}
             case Reasoning(is_redacted=True):
-                sealed = seal(part.proof, native="a", is_redacted=True)
+                sealed = seal(part.proof, native=ANTHROPIC, is_redacted=True)
                 yield {"type": "redacted_thinking", "data": sealed}
             case Reasoning():
-                sealed = seal(part.proof, native="a")
+                sealed = seal(part.proof, native=ANTHROPIC)
                 yield {"type": "thinking", "thinking": part.text, "signature": sealed}
             case ToolCall():
                 if part.proof is not None:
-                    sealed = seal(part.proof, native="a")
+                    sealed = seal(part.proof, native=ANTHROPIC)
                     yield {"type": "thinking", "thinking": "", "signature": sealed}
-                yield _call(part, answer)
-
-
-def _call(call: ToolCall, answer: Answer) -> dict[str, Any]:
-    input = json_object(arguments_of(call))
-    if input is None:
-        if answer.finish != "length":
-            raise UpstreamProtocolError(
-                f"called {call.name!r} with arguments that are not a JSON object"
-            )
-        input = msgspec.Raw(b"{}")
-    return {"type": "tool_use", "id": call.id, "name": call.name, "input": input}
+                input = called_object(part, answer.finish or "stop")
+                yield {"type": "tool_use", "id": part.id, "name": part.name, "input": input}
 
 
 def stop_reason(finish: FinishReason, stop_sequence: str | None) -> str:
@@ -207,6 +194,4 @@ def write_usage(usage: Usage) -> dict[str, Any]:
 def write_fault(fault: ProviderFault) -> ErrorBody:
     """Return a provider's fault as an error object."""
     status, type = _ERRORS[fault.kind]
-    told = {"type": type, "message": fault.message}
-    body = {"type": "error", "error": told, "request_id": None}
-    return ErrorBody(status or fault.status, msgspec.json.encode(body))
+    return ErrorBody(status or fault.status, error_object(type, fault.message))

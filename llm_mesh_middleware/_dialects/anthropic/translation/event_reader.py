@@ -32,6 +32,7 @@ from ....exceptions import UpstreamProtocolError
 from ...lenient import LenientDecoder
 from ...translation.events import ServerSentReader
 from ...translation.faults import fault_of
+from ...translation.proofs import ANTHROPIC, own_proof
 from ..usage import MessageUsage
 from .answers import FINISHES
 
@@ -149,7 +150,7 @@ class MessageEventReader:
                 if block.thinking:
                     deltas.append(ReasoningDelta(block.thinking))
             case "redacted_thinking":
-                deltas.append(ReasoningEnd(Proof("a", block.data or ""), is_redacted=True))
+                deltas.append(ReasoningEnd(Proof(ANTHROPIC, block.data or ""), is_redacted=True))
             case "tool_use":
                 id = block.id or self._stamp.id("toolu_", index)
                 deltas.append(ToolStart(index, id, block.name or ""))
@@ -179,8 +180,7 @@ class MessageEventReader:
     def _stop_block(self, index: int, deltas: list[Delta]) -> None:
         match self._types.pop(index, ""):
             case "thinking":
-                signature = "".join(self._signature)
-                deltas.append(ReasoningEnd(Proof("a", signature) if signature else None))
+                deltas.append(ReasoningEnd(own_proof(ANTHROPIC, "".join(self._signature))))
             case "tool_use":
                 deltas.append(ToolEnd(index))
 

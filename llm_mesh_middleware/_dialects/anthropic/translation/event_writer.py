@@ -38,7 +38,7 @@ from ...._core.conversation.request import Conversation
 from ...._core.conversation.writing import Stamp
 from ...._core.http.sse import make_event
 from ....exceptions import AnswerableError, UpstreamProtocolError
-from ...translation.proofs import seal
+from ...translation.proofs import ANTHROPIC, seal
 from ...translation.texts import json_object
 from .answers import stop_reason, write_fault, write_usage
 
@@ -173,14 +173,14 @@ class MessageEventWriter:
     def _start_call(self, start: ToolStart, out: list[bytes]) -> None:
         if start.proof is not None:
             carrier = _Block("thinking", {"type": "thinking", "thinking": "", "signature": ""})
-            carrier.signature, carrier.is_done = seal(start.proof, native="a"), True
+            carrier.signature, carrier.is_done = seal(start.proof, native=ANTHROPIC), True
             self._begin(carrier, out)
         begin = {"type": "tool_use", "id": start.id, "name": start.name, "input": {}}
         block = self._calls[start.key] = _Block("tool_use", begin, start.name)
         self._begin(block, out)
 
     def _end_reasoning(self, end: ReasoningEnd, out: list[bytes]) -> None:
-        sealed = seal(end.proof, native="a", is_redacted=end.is_redacted)
+        sealed = seal(end.proof, native=ANTHROPIC, is_redacted=end.is_redacted)
         if end.is_redacted:
             begin = {"type": "redacted_thinking", "data": sealed}
             self._begin(_Block("redacted_thinking", begin), out)
@@ -235,7 +235,7 @@ class MessageEventWriter:
     def _close(self, block: _Block, out: list[bytes]) -> None:
         if block.kind == "thinking":
             signature = block.signature
-            sealed = seal(None, native="a") if signature is None else signature
+            sealed = seal(None, native=ANTHROPIC) if signature is None else signature
             delta = {"type": "signature_delta", "signature": sealed}
             out.append(_event("content_block_delta", index=self._index, delta=delta))
         out.append(_event("content_block_stop", index=self._index))

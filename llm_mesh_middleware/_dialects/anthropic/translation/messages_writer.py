@@ -18,14 +18,13 @@ from ...._core.conversation.parts import (
 )
 from ...._core.conversation.request import Conversation
 from ...._core.conversation.writing import Losses
+from ...claude.turns import alternating_messages
+from ...translation.proofs import ANTHROPIC
 from ...translation.texts import arguments_of, json_object, safe_id, without_none
 
 __all__ = ["MessageWriter", "cache_mark"]
 
 Block = dict[str, Any]
-
-# What a conversation that the assistant begins is preceded by: the API wants the user's word first.
-_OPENING = "(The conversation begins.)"
 
 
 def cache_mark(cache: str | None) -> dict[str, Any]:
@@ -43,24 +42,8 @@ class MessageWriter:
         self._losses = losses
 
     def messages(self) -> list[dict[str, Any]]:
-        """Return the messages. Neighbours of one role are one message."""
-        conversation = self._conversation
-        messages: list[dict[str, Any]] = []
-        if not conversation.turns:
-            blocks = [*self._blocks(conversation.system)]
-            return [{"role": "user", "content": blocks}]
-        for turn in conversation.turns:
-            role = "assistant" if turn.role == "assistant" else "user"
-            blocks = list(self._blocks(turn.parts))
-            if not blocks:
-                continue
-            if messages and messages[-1]["role"] == role:
-                messages[-1]["content"] += blocks
-            else:
-                messages.append({"role": role, "content": blocks})
-        if messages and messages[0]["role"] == "assistant":
-            opening = {"type": "text", "text": _OPENING}
-            messages.insert(0, {"role": "user", "content": [opening]})
+        """Return the messages."""
+        messages = alternating_messages(self._conversation, self._blocks)
         for message in messages:
             message["content"] = _in_order(message["content"])
         _trim_end(messages)
@@ -95,10 +78,7 @@ class MessageWriter:
     def _call(self, call: ToolCall) -> Block:
         input = json_object(arguments_of(call))
         if input is None:
-            self._losses.refuse(
-                self._conversation.name_of("turns"),
-                f"has a call of {call.name!r} whose arguments are not a JSON object",
-            )
+            self._losses.refuse_arguments(call)
         block = {"type": "tool_use", "id": safe_id(call.id), "name": call.name, "input": input}
         return block | cache_mark(call.cache)
 
@@ -112,16 +92,14 @@ class MessageWriter:
         return block | cache_mark(result.cache)
 
     def _image(self, image: Image) -> dict[str, Any]:
-        if image.file_id:
-            self._losses.refuse("file_id", "is an id of another provider's account")
+        self._losses.refuse_file(image.file_id)
         if image.url:
             return {"type": "url", "url": image.url}
         media_type = "image/jpeg" if image.media_type == "image/jpg" else image.media_type
         return {"type": "base64", "media_type": media_type, "data": image.data}
 
     def _document(self, document: Document) -> Block:
-        if document.file_id:
-            self._losses.refuse("file_id", "is an id of another provider's account")
+        self._losses.refuse_file(document.file_id)
         source: dict[str, Any]
         if document.parts:
             source = {"type": "content", "content": list(self._blocks(document.parts))}
@@ -144,7 +122,7 @@ class MessageWriter:
 
 def _reasoning(part: Reasoning) -> Block | None:
     """Return reasoning that Anthropic can verify; a foreign signature would be refused."""
-    if part.proof is None or part.proof.dialect != "a":
+    if part.proof is None or part.proof.dialect != ANTHROPIC:
         return None
     if part.is_redacted:
         return {"type": "redacted_thinking", "data": part.proof.value}

@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal, cast
 
-import msgspec
-
 from ...._core.conversation.parts import (
     Document,
     Image,
@@ -33,8 +31,8 @@ from ...._core.conversation.request import (
     Turn,
 )
 from ...._core.values.payload import Fields
-from ...translation.proofs import attach_proofs, open_proof
-from ...translation.requests import BodyDecoder, malformed, unsupported
+from ...translation.proofs import ANTHROPIC, attach_proofs, open_proof
+from ...translation.requests import BodyDecoder, malformed, raw_member, unsupported
 from .shapes import (
     NO_EDITS,
     Block,
@@ -82,7 +80,7 @@ def read_request(fields: Fields) -> Conversation:
     """
     asked, extra = _decode(fields)
     for name in ("container", "mcp_servers"):
-        if _raw(getattr(asked, name)):
+        if raw_member(getattr(asked, name)):
             raise unsupported(name, "cannot be translated")
     lost: list[str] = []
     if any(_is_missed(edit) for edit in (asked.context_management or NO_EDITS).edits):
@@ -122,12 +120,6 @@ def _is_missed(edit: Edit) -> bool:
     Thoughts of earlier turns, which Claude Code asks to be cleared or kept, are not sent to it.
     """
     return not edit.type.startswith("clear_thinking_")
-
-
-def _raw(member: msgspec.Raw | msgspec.UnsetType) -> bytes:
-    """Return the JSON of a member; nothing if it is absent or says nothing."""
-    given = b"" if member is msgspec.UNSET else bytes(member)
-    return b"" if given in (b"null", b"[]") else given
 
 
 def _cache(mark: CacheControl | None) -> str | None:
@@ -179,7 +171,7 @@ def _read_block(block: Block, where: str, names: dict[str, str], lost: list[str]
             return Text(block.text, cache)
         case "tool_use":
             names[block.id] = block.name
-            arguments = _raw(block.input).decode() or "{}"
+            arguments = raw_member(block.input).decode() or "{}"
             return ToolCall(block.id, block.name, arguments, cache=cache)
         case "tool_result":
             content = block.content
@@ -192,10 +184,10 @@ def _read_block(block: Block, where: str, names: dict[str, str], lost: list[str]
             is_error = block.is_error is True
             return ToolResult(block.tool_use_id, parts, name, is_error, cache=cache)
         case "thinking":
-            proof, is_redacted = open_proof(block.signature or "", native="a")
+            proof, is_redacted = open_proof(block.signature or "", native=ANTHROPIC)
             return Reasoning(block.thinking, proof, is_redacted)
         case "redacted_thinking":
-            proof, _ = open_proof(block.data, native="a")
+            proof, _ = open_proof(block.data, native=ANTHROPIC)
             return Reasoning("", proof, is_redacted=True)
         case "image" if isinstance(block.source, Source):
             source = block.source
@@ -245,7 +237,7 @@ def _read_tools(tools: list[ToolMember], lost: list[str]) -> Iterator[Tool]:
             yield Tool(
                 tool.name,
                 tool.description or "",
-                _raw(tool.input_schema),
+                raw_member(tool.input_schema),
                 tool.strict,
                 cache=_cache(tool.cache_control),
             )
@@ -281,4 +273,4 @@ def _read_output(asked: Request) -> OutputFormat | None:
     form = (asked.output_config and asked.output_config.format) or asked.output_format
     if form is None:
         return None
-    return OutputFormat(_raw(form.schema) or b"{}")
+    return OutputFormat(raw_member(form.schema) or b"{}")

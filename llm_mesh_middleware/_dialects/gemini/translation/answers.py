@@ -10,17 +10,18 @@ import msgspec
 from ...._core.conversation.answer import Answer, FinishReason, Usage
 from ...._core.conversation.fault import ErrorBody, ProviderFault
 from ...._core.conversation.parts import Part as NeutralPart
-from ...._core.conversation.parts import Proof, Reasoning, Refusal, Text, ToolCall
+from ...._core.conversation.parts import Reasoning, Refusal, Text, ToolCall
 from ...._core.conversation.request import Conversation
 from ...._core.conversation.writing import Stamp
 from ....exceptions import UpstreamProtocolError
 from ...lenient import LenientDecoder
-from ...translation.texts import arguments_of, json_object
+from ...translation.proofs import GEMINI, own_proof
+from ...translation.tools import called_object
 from ..errors import error_object
 from ..usage import write_usage
 from .request_reader import IN_ARRAY
 from .shapes import Part, Response
-from .signatures import LETTER, write_signature
+from .signatures import write_signature
 
 __all__ = ["finish_of", "read_answer", "write_answer", "write_call", "write_event", "write_fault"]
 
@@ -103,8 +104,7 @@ def read_answer(body: bytes, stamp: Stamp) -> Answer:
 
 def _parts(parts: list[Part], stamp: Stamp) -> Iterator[NeutralPart]:
     for number, part in enumerate(parts):
-        signature = part.thought_signature
-        proof = Proof(LETTER, signature) if signature else None
+        proof = own_proof(GEMINI, part.thought_signature)
         if part.function_call is not None:
             call = part.function_call
             id = call.id or stamp.id("call_", number)
@@ -159,13 +159,7 @@ def write_call(call: ToolCall, finish: FinishReason) -> dict[str, Any]:
     Raises:
         UpstreamProtocolError: Its arguments are no JSON object.
     """
-    args = json_object(arguments_of(call))
-    if args is None:
-        if finish != "length":
-            raise UpstreamProtocolError(
-                f"called {call.name!r} with arguments that are not a JSON object"
-            )
-        args = msgspec.Raw(b"{}")
+    args = called_object(call, finish)
     made = {"functionCall": {"id": call.id, "name": call.name, "args": args}}
     return made | write_signature(call.proof)
 

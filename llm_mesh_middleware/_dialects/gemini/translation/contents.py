@@ -21,6 +21,7 @@ from ...._core.conversation.parts import (
 )
 from ...._core.conversation.request import Conversation
 from ...._core.conversation.writing import Losses
+from ...translation.proofs import GEMINI
 from ...translation.texts import (
     arguments_of,
     document_text,
@@ -29,7 +30,6 @@ from ...translation.texts import (
     text_of,
     without_none,
 )
-from .signatures import LETTER
 
 __all__ = ["ContentWriter"]
 
@@ -102,12 +102,9 @@ class ContentWriter:
         """Return a call. The first of a step needs a signature, if only the stand-in."""
         args = json_object(arguments_of(call))
         if args is None:
-            self._losses.refuse(
-                self._conversation.name_of("turns"),
-                f"has a call of {call.name!r} whose arguments are not a JSON object",
-            )
+            self._losses.refuse_arguments(call)
         block: Block = {"functionCall": {"name": call.name, "args": args}}
-        if call.proof is not None and call.proof.dialect == LETTER:
+        if call.proof is not None and call.proof.dialect == GEMINI:
             block["thoughtSignature"] = call.proof.value
         elif is_first:
             block["thoughtSignature"] = _STAND_IN
@@ -128,15 +125,13 @@ class ContentWriter:
         return {"functionResponse": {"name": result.name or "unknown", "response": response}}
 
     def _image(self, image: Image) -> Block:
-        if image.file_id:
-            self._losses.refuse("file_id", "is an id of another provider's account")
+        self._losses.refuse_file(image.file_id)
         if image.url:
             return _file(image.url, image.media_type)
         return _inline(image.media_type, image.data)
 
     def _document(self, document: Document) -> Block:
-        if document.file_id:
-            self._losses.refuse("file_id", "is an id of another provider's account")
+        self._losses.refuse_file(document.file_id)
         if document.text:
             return {"text": document_text(document)}
         if document.url:
@@ -156,7 +151,7 @@ def _media(results: list[ToolResult]) -> list[Part]:
 
 def _thought(part: Reasoning) -> Block | None:
     """Return reasoning that Gemini can verify."""
-    if part.proof is None or part.proof.dialect != LETTER:
+    if part.proof is None or part.proof.dialect != GEMINI:
         return None
     return {"text": part.text, "thought": True, "thoughtSignature": part.proof.value}
 

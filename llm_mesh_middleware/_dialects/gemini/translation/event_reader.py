@@ -29,9 +29,9 @@ from ....exceptions import UpstreamProtocolError
 from ...lenient import LenientDecoder
 from ...translation.events import ServerSentReader
 from ...translation.faults import fault_of
+from ...translation.proofs import GEMINI, own_proof
 from .answers import finish_of
 from .shapes import Part, Response
-from .signatures import LETTER
 
 __all__ = ["event_reader"]
 
@@ -90,8 +90,7 @@ class GeminiEventReader:
         deltas.append(End())
 
     def _read_part(self, part: Part, deltas: list[Delta]) -> None:
-        signature = part.thought_signature
-        proof = Proof(LETTER, signature) if signature else None
+        proof = own_proof(GEMINI, part.thought_signature)
         if part.function_call is not None:
             self._end_thinking(None, deltas)
             key, call = self._calls, part.function_call

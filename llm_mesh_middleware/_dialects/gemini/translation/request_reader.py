@@ -16,7 +16,7 @@ from ...._core.conversation.request import (
 from ...._core.dialect import ServedOperation
 from ...._core.values.messages import ClientRequest
 from ...._core.values.payload import Fields
-from ...translation.requests import BodyDecoder, malformed, unsupported
+from ...translation.requests import BodyDecoder, malformed, raw_member, unsupported
 from . import request_shapes as shapes
 from .schemas import json_schema
 from .spelling import camel_case
@@ -105,11 +105,10 @@ def read_request(request: ClientRequest) -> Conversation:
 
 def _read_config(config: shapes.Raw) -> tuple[shapes.Generation, Sequence[str]]:
     """Return what is known of the configuration, and the names of what is not."""
-    given = _raw(config)
-    if not given:
+    if config is msgspec.UNSET or config == msgspec.Raw(b"null"):
         return shapes.Generation(), ()
     try:
-        members: Fields = _decode_members(given)
+        members: Fields = _decode_members(config)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise malformed(_CONFIG, "is not an object") from None
     known, others = _decode_config(members)
@@ -118,16 +117,11 @@ def _read_config(config: shapes.Raw) -> tuple[shapes.Generation, Sequence[str]]:
     return known, tuple(others)
 
 
-def _raw(member: shapes.Raw) -> bytes:
-    given = b"" if member is msgspec.UNSET else bytes(member)
-    return b"" if given == b"null" else given
-
-
 def _schema(json: shapes.Raw, openapi: shapes.Raw, where: str) -> bytes:
     """Return the schema, in whichever of the two languages it is given."""
-    if schema := _raw(json):
+    if schema := raw_member(json):
         return schema
-    given = _raw(openapi)
+    given = raw_member(openapi)
     return json_schema(given, where) if given else b""
 
 

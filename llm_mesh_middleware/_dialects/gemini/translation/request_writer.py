@@ -43,10 +43,7 @@ def write_request(conversation: Conversation, options: DialectOptions) -> Writte
         UnsupportedField: It asks for what the Gemini API cannot say.
     """
     losses = Losses(conversation, options, "the Gemini API")
-    if conversation.n is not None and conversation.n > 1:
-        losses.refuse(conversation.name_of("n"))
-    if conversation.logprobs:
-        losses.refuse(conversation.name_of("logprobs"))
+    losses.refuse_choices()
     losses.drop("logit_bias", "verbosity")
     losses.drop_extra()
     if conversation.parallel_tool_calls is False:

@@ -8,12 +8,9 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 
 from ...._core.conversation.parts import Proof
-from ...translation.proofs import is_sealed, open_proof, seal
+from ...translation.proofs import GEMINI, is_sealed, open_proof, seal
 
-__all__ = ["LETTER", "open_signature", "standard_base64", "write_signature"]
-
-# The letter of Gemini's proofs.
-LETTER = "g"
+__all__ = ["open_signature", "standard_base64", "write_signature"]
 
 _STANDARD = str.maketrans("-_", "+/")
 
@@ -34,15 +31,15 @@ def open_signature(text: str | None) -> tuple[Proof | None, bool]:
     except ValueError:
         inside = ""
     if is_sealed(inside):
-        return open_proof(inside, native=LETTER)
-    return Proof(LETTER, text), False
+        return open_proof(inside, native=GEMINI)
+    return Proof(GEMINI, text), False
 
 
 def write_signature(proof: Proof | None, *, is_redacted: bool = False) -> dict[str, str]:
     """Return the member that carries a proof, if there is one."""
     if proof is None:
         return {}
-    sealed = seal(proof, native=LETTER, is_redacted=is_redacted)
-    if proof.dialect != LETTER:
+    sealed = seal(proof, native=GEMINI, is_redacted=is_redacted)
+    if proof.dialect != GEMINI:
         sealed = b64encode(sealed.encode()).decode()
     return {"thoughtSignature": sealed}

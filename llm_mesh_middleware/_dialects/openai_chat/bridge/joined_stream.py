@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...._core.http.sse import EventCutter, EventTooLong, event_data
+from ...error_objects import tells_error
 from ..facts import DONE
 from .item_identity import Json
 from .joined_choices import JoinedChoices, NoChoice
@@ -63,7 +64,7 @@ def _join(body: bytes, choices: JoinedChoices) -> tuple[Json, bool]:
         if is_weighed:
             kept += weight(parts)
             check_size(kept)
-        if _tells_error(chunk, has_choices=bool(parts)):
+        if tells_error(chunk.get("error"), chunk.get("type"), has_content=bool(parts)):
             raise BrokenStream("broke off its stream with an error")
         try:
             choices.take(parts)
@@ -95,14 +96,6 @@ def _read(data: bytes) -> Json | None:
     except ValueError:
         raise BrokenStream("sent an event that is not JSON") from None
     return chunk if isinstance(chunk, dict) else None
-
-
-def _tells_error(chunk: Json, *, has_choices: bool) -> bool:
-    """Return whether the event reports a failure, other than one without words beside choices."""
-    error = chunk.get("error")
-    if has_choices and isinstance(error, dict):
-        return bool(error.get("message"))
-    return bool(error) or chunk.get("type") == "error"
 
 
 def _whole_object(kind: object, choices: list[Json]) -> object:

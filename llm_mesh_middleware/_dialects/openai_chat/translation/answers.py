@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 
 from ...._core.conversation.answer import Answer, FinishReason
-from ...._core.conversation.parts import Citation, Part, Reasoning, Refusal, Text, ToolCall
+from ...._core.conversation.parts import Citation, Part, Proof, Reasoning, Refusal, Text, ToolCall
 from ...._core.conversation.request import Conversation
 from ...._core.conversation.writing import Stamp
 from ...._core.values.usage import Usage
 from ....exceptions import UpstreamProtocolError
 from ...lenient import LenientDecoder
-from ...translation.proofs import seal
+from ...translation.proofs import ANTHROPIC, GEMINI, seal
 from ...translation.texts import arguments_of, custom_input, custom_names, without_none
 from ..usage import ChatUsage, Groq
 from .calls import FunctionPiece
@@ -23,6 +23,7 @@ from .said import Said
 __all__ = [
     "WORDS",
     "finish_of",
+    "google_content",
     "read_answer",
     "thinking_block",
     "write_answer",
@@ -189,7 +190,7 @@ def thinking_block(part: Reasoning) -> dict[str, str] | None:
     """Return reasoning with its proof, as clients send it back; None without a proof."""
     if part.proof is None:
         return None
-    sealed = seal(part.proof, native="a", is_redacted=part.is_redacted)
+    sealed = seal(part.proof, native=ANTHROPIC, is_redacted=part.is_redacted)
     if part.is_redacted:
         return {"type": "redacted_thinking", "data": sealed}
     return {"type": "thinking", "thinking": part.text, "signature": sealed}
@@ -215,8 +216,13 @@ def _call(call: ToolCall, custom: frozenset[str]) -> dict[str, Any]:
     function = {"name": call.name, "arguments": arguments_of(call) or "{}"}
     written: dict[str, Any] = {"id": call.id, "type": "function", "function": function}
     if call.proof is not None:
-        written["extra_content"] = {"google": {"thought_signature": seal(call.proof, native="g")}}
+        written["extra_content"] = google_content(call.proof)
     return written
+
+
+def google_content(proof: Proof) -> dict[str, Any]:
+    """Return the proof of a call where Google's endpoint for this dialect has it."""
+    return {"google": {"thought_signature": seal(proof, native=GEMINI)}}
 
 
 def write_usage(usage: Usage) -> dict[str, Any]:

@@ -30,14 +30,13 @@ from ...error_objects import tells_error
 from ...lenient import LenientDecoder
 from ...translation.events import ServerSentReader
 from ...translation.faults import fault_of
+from ..facts import DONE
 from ..usage import ChatUsage, Groq
 from .answers import finish_of
 from .calls import CallPiece, OpenCall, OpenCalls
 from .said import Said
 
 __all__ = ["event_reader"]
-
-_DONE = b"[DONE]"
 
 
 class _Delta(Said, gc=False):
@@ -75,7 +74,7 @@ class _ChunkReader:
         """Add the deltas of one event."""
         if self._is_over:
             return
-        if data.strip() == _DONE:
+        if data.strip() == DONE:
             self.close(deltas)
             return
         chunk = _decode(data)

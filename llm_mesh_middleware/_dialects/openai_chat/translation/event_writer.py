@@ -27,10 +27,9 @@ from ...._core.conversation.request import Conversation
 from ...._core.conversation.writing import Stamp
 from ...._core.http.sse import make_event
 from ....exceptions import AnswerableError
-from ...openai_errors import error_body, write_fault
-from ...translation.proofs import seal
+from ...openai.errors import error_body, write_fault
 from ...translation.texts import custom_input, custom_names
-from .answers import WORDS, thinking_block, write_usage
+from .answers import WORDS, google_content, thinking_block, write_usage
 
 __all__ = ["ChunkWriter"]
 
@@ -142,8 +141,7 @@ class ChunkWriter:
         else:
             call |= {"type": "function", "function": {"name": start.name, "arguments": ""}}
         if start.proof is not None:
-            sealed = seal(start.proof, native="g")
-            call["extra_content"] = {"google": {"thought_signature": sealed}}
+            call["extra_content"] = google_content(start.proof)
         out.append(self._chunk({"tool_calls": [call]}))
 
     def _end_reasoning(self, end: ReasoningEnd, out: list[bytes]) -> None:

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import msgspec
 
@@ -35,8 +35,9 @@ from ...._core.conversation.request import (
     Turn,
 )
 from ...._core.values.payload import Fields
-from ...translation.proofs import open_proof
-from ...translation.requests import BodyDecoder, malformed, unsupported
+from ...openai.members import read_mode
+from ...translation.proofs import ANTHROPIC, GEMINI, open_proof
+from ...translation.requests import BodyDecoder, malformed, raw_member, unsupported
 from ...translation.texts import json_object, read_data_url
 from .shapes import Call, Content, CustomFormat, Message, PartMember, Request, ToolMember
 
@@ -117,21 +118,13 @@ def read_request(fields: Fields) -> Conversation:
 
 def _refuse_untranslatable(asked: Request) -> None:
     for name in ("functions", "function_call"):
-        if _is_given(getattr(asked, name)):
+        if raw_member(getattr(asked, name)):
             raise unsupported(name, "cannot be translated; use tools")
     for name in ("audio", "web_search_options"):
-        if _is_given(getattr(asked, name)):
+        if raw_member(getattr(asked, name)):
             raise unsupported(name, "cannot be translated")
     if any(modality != "text" for modality in asked.modalities or ()):
         raise unsupported("modalities", "can be translated for text only")
-
-
-def _is_given(member: msgspec.Raw | msgspec.UnsetType) -> bool:
-    return member is not msgspec.UNSET and bytes(member) not in (b"null", b"[]")
-
-
-def _raw(member: msgspec.Raw | msgspec.UnsetType) -> bytes:
-    return bytes(cast(msgspec.Raw, member)) if _is_given(member) else b""
 
 
 def _read_messages(messages: list[Message]) -> tuple[tuple[Text, ...], tuple[Turn, ...]]:
@@ -178,7 +171,7 @@ def _read_result(message: Message, names: dict[str, tuple[str, bool]], where: st
 def _read_assistant(
     message: Message, parts: tuple[Part, ...], names: dict[str, tuple[str, bool]], where: str
 ) -> Iterator[Part]:
-    if _is_given(message.function_call):
+    if raw_member(message.function_call):
         raise unsupported(f"{where}.function_call", "cannot be translated; use tool_calls")
     yield from _read_reasoning(message)
     yield from parts
@@ -193,7 +186,7 @@ def _read_assistant(
 def _read_reasoning(message: Message) -> Iterator[Part]:
     for block in message.thinking_blocks or ():
         sealed = block.data or block.signature or ""
-        proof, is_redacted = open_proof(sealed, native="a")
+        proof, is_redacted = open_proof(sealed, native=ANTHROPIC)
         yield Reasoning(block.thinking, proof, is_redacted or bool(block.data))
     if message.reasoning_content and not message.thinking_blocks:
         yield Reasoning(message.reasoning_content)
@@ -203,7 +196,7 @@ def _read_call(call: Call, where: str) -> ToolCall:
     extra = call.extra_content and call.extra_content.google
     proof = None
     if extra and extra.thought_signature:
-        proof, _ = open_proof(extra.thought_signature, native="g")
+        proof, _ = open_proof(extra.thought_signature, native=GEMINI)
     if call.custom is not None:
         return ToolCall(call.id, call.custom.name, call.custom.input, True, proof)
     if call.function is None:
@@ -252,7 +245,7 @@ def _read_tools(tools: list[ToolMember] | None) -> Iterator[Tool]:
         cache = None if tool.cache_control is None else tool.cache_control.ttl or ""
         if tool.function is not None:
             function = tool.function
-            schema = _raw(function.parameters)
+            schema = raw_member(function.parameters)
             description = function.description or ""
             yield Tool(function.name, description, schema, function.strict, cache=cache)
         elif tool.custom is not None:
@@ -275,9 +268,7 @@ def _read_choice(asked: Request) -> ToolChoice | None:
     if choice is None:
         return None
     if isinstance(choice, str):
-        if choice not in ("auto", "required", "none"):
-            raise malformed("tool_choice", f"{choice!r} is none of auto, required, none")
-        return ToolChoice(cast(Literal["auto", "required", "none"], choice))
+        return read_mode(choice)
     if choice.allowed_tools is not None:
         mode: Literal["auto", "required"] = (
             "required" if choice.allowed_tools.mode == "required" else "auto"
@@ -296,6 +287,6 @@ def _read_output(asked: Request) -> OutputFormat | None:
         return None
     schema = form.json_schema
     if form.type == "json_schema" and schema is not None:
-        given = _raw(schema.schema) or b"{}"
+        given = raw_member(schema.schema) or b"{}"
         return OutputFormat(given, schema.name, schema.description or "", schema.strict)
     return OutputFormat()

@@ -15,8 +15,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import msgspec
-
 from ...._core.conversation.parts import (
     Audio,
     Document,
@@ -30,17 +28,17 @@ from ...._core.conversation.parts import (
 )
 from ...._core.conversation.request import Conversation, Tool, Turn
 from ...._core.conversation.writing import DialectOptions, Losses, Written
+from ...openai.members import marked_error, short_user, write_schema, write_tools
 from ...translation.texts import (
     arguments_of,
     data_url,
     document_text,
     flat_parts,
-    short_user,
     text_of,
     without_none,
 )
 from ...translation.thinking import effort_of, is_off
-from ...translation.tools import describe, offered_tools, schema_of
+from ...translation.tools import describe, schema_of
 
 __all__ = ["write_request"]
 
@@ -54,10 +52,7 @@ def write_request(
         UnsupportedField: It asks for what chat completions cannot say.
     """
     losses = Losses(conversation, options, "chat completions")
-    if conversation.n is not None and conversation.n > 1:
-        losses.refuse(conversation.name_of("n"))
-    if conversation.logprobs:
-        losses.refuse(conversation.name_of("logprobs"))
+    losses.refuse_choices()
     losses.drop("top_k")
     losses.drop_extra()
     writer = _MessageWriter(options, losses)
@@ -78,7 +73,7 @@ def write_request(
         response_format=_output(conversation),
         **{options.max_tokens_field: conversation.max_tokens},
     )
-    members |= _tools(conversation)
+    members |= write_tools(conversation, _tool, _chosen)
     if streams:
         members["stream"] = True
     return Written(members, losses.names)
@@ -136,8 +131,7 @@ class _MessageWriter:
             case Text() | Refusal():
                 return {"type": "text", "text": part.text}
             case Image():
-                if part.file_id:
-                    self._losses.refuse("file_id", "is an id of another provider's account")
+                self._losses.refuse_file(part.file_id)
                 url = part.url or data_url(part.media_type, part.data)
                 return {"type": "image_url", "image_url": without_none(url=url, detail=part.detail)}
             case Audio():
@@ -150,8 +144,7 @@ class _MessageWriter:
     def _document(self, part: Document) -> dict[str, Any]:
         if part.text:
             return {"type": "text", "text": document_text(part)}
-        if part.file_id:
-            self._losses.refuse("file_id", "is an id of another provider's account")
+        self._losses.refuse_file(part.file_id)
         if part.url:
             self._losses.refuse("document", "by URL cannot be translated to chat completions")
         file = {"filename": part.title or "document.pdf"}
@@ -170,27 +163,12 @@ def _result(result: ToolResult) -> tuple[str, list[Part]]:
         else:
             others.append(part)
     text = "\n".join(texts)
-    if result.is_error and not text.lower().startswith("error"):
-        text = f"[tool error] {text}"
-    return text, others
+    return marked_error(text) if result.is_error else text, others
 
 
 def _call(call: ToolCall) -> dict[str, Any]:
     function = {"name": call.name, "arguments": arguments_of(call) or "{}"}
     return {"id": call.id, "type": "function", "function": function}
-
-
-def _tools(conversation: Conversation) -> dict[str, Any]:
-    choice, tools = conversation.tool_choice, offered_tools(conversation)
-    if not tools:
-        return {}
-    members: dict[str, Any] = {"tools": list(map(_tool, tools))}
-    if choice is not None:
-        named = {"type": "function", "function": {"name": choice.name}}
-        members["tool_choice"] = named if choice.mode == "tool" else choice.mode
-    if conversation.parallel_tool_calls is not None:
-        members["parallel_tool_calls"] = conversation.parallel_tool_calls
-    return members
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
@@ -201,6 +179,10 @@ def _tool(tool: Tool) -> dict[str, Any]:
         strict=tool.strict,
     )
     return {"type": "function", "function": function}
+
+
+def _chosen(name: str) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name}}
 
 
 def _effort(conversation: Conversation, options: DialectOptions, losses: Losses) -> str | None:
@@ -220,10 +202,4 @@ def _output(conversation: Conversation) -> dict[str, Any] | None:
         return None
     if not output.schema:
         return {"type": "json_object"}
-    schema = without_none(
-        name=output.name or "output",
-        description=output.description or None,
-        schema=msgspec.Raw(output.schema),
-        strict=output.strict,
-    )
-    return {"type": "json_schema", "json_schema": schema}
+    return {"type": "json_schema", "json_schema": write_schema(output)}

@@ -18,7 +18,6 @@ from ...._core.conversation.answer import Answer, FinishReason
 from ...._core.conversation.parts import (
     Citation,
     Part,
-    Proof,
     Reasoning,
     Refusal,
     Text,
@@ -29,7 +28,7 @@ from ...._core.conversation.writing import Stamp
 from ...._core.values.usage import Usage
 from ....exceptions import UpstreamProtocolError
 from ...lenient import LenientDecoder
-from ...translation.proofs import seal
+from ...translation.proofs import RESPONSES, own_proof, seal
 from ...translation.texts import arguments_of, custom_input, custom_names
 from ..usage import ResponseUsage
 from .request_reader import WANTS_PROOFS
@@ -176,7 +175,7 @@ def _parts(items: list[ItemMember], stamp: Stamp) -> Iterator[Part]:
                 text = "\n\n".join(part.text for part in texts if part.text)
                 sealed = item.encrypted_content
                 if text or sealed:
-                    proof = Proof("r", sealed) if sealed else None
+                    proof = own_proof(RESPONSES, sealed)
                     yield Reasoning(text, proof, is_summary=True, id=item.id or "")
 
 
@@ -287,7 +286,8 @@ class _ItemWriter:
         summary = [{"type": "summary_text", "text": part.text}] if part.text else []
         item = {"id": self._id("rs_"), "type": "reasoning", "summary": summary}
         if self._wants_proofs and part.proof is not None:
-            item["encrypted_content"] = seal(part.proof, native="r", is_redacted=part.is_redacted)
+            sealed = seal(part.proof, native=RESPONSES, is_redacted=part.is_redacted)
+            item["encrypted_content"] = sealed
         return item
 
     def _call(self, call: ToolCall) -> dict[str, Any]:

@@ -28,12 +28,12 @@ from ...._core.conversation.answer import (
     ToolEnd,
     ToolStart,
 )
-from ...._core.conversation.parts import Proof
 from ...._core.conversation.writing import Stamp
 from ....exceptions import UpstreamProtocolError
 from ...lenient import LenientDecoder
 from ...translation.events import ServerSentReader
 from ...translation.faults import fault_of
+from ...translation.proofs import RESPONSES, own_proof
 from .answers import ItemMember, ResponseMember, URLCitation, citation_of, finish_of
 
 __all__ = ["event_reader"]
@@ -178,8 +178,7 @@ class ResponseEventReader:
                 texts = (part.text for part in item.summary or item.content or ())
                 if text := "\n\n".join(text for text in texts if text):
                     deltas.append(ReasoningDelta(text))
-            sealed = item.encrypted_content
-            deltas.append(ReasoningEnd(Proof("r", sealed) if sealed else None))
+            deltas.append(ReasoningEnd(own_proof(RESPONSES, item.encrypted_content)))
 
     def _end(self, response: ResponseMember, deltas: list[Delta]) -> None:
         self._is_over = True

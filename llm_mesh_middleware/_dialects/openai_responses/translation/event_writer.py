@@ -38,7 +38,7 @@ from ...._core.conversation.request import Conversation
 from ...._core.conversation.writing import Stamp
 from ...._core.http.sse import make_event
 from ....exceptions import AnswerableError
-from ...translation.proofs import seal
+from ...translation.proofs import RESPONSES, seal
 from ...translation.texts import custom_input, custom_names
 from .answers import response_object, wants_proofs
 
@@ -226,7 +226,7 @@ class ResponseEventWriter:
         item = self._open if self._open is not None and self._open.kind == "reasoning" else None
         sealed: dict[str, Any] = {}
         if end.proof is not None and self._wants_proofs:
-            value = seal(end.proof, native="r", is_redacted=end.is_redacted)
+            value = seal(end.proof, native=RESPONSES, is_redacted=end.is_redacted)
             sealed = {"encrypted_content": value}
         if item is not None and not end.is_redacted:
             item.body = item.body | sealed

@@ -10,7 +10,6 @@ message of system or developer                  the first ones are instructions;
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 import msgspec
 
@@ -33,8 +32,9 @@ from ...._core.conversation.request import (
     Turn,
 )
 from ...._core.values.payload import Fields
-from ...translation.proofs import attach_proofs, open_proof
-from ...translation.requests import BodyDecoder, malformed, unsupported
+from ...openai.members import read_mode
+from ...translation.proofs import RESPONSES, attach_proofs, open_proof
+from ...translation.requests import BodyDecoder, malformed, raw_member, unsupported
 from ...translation.texts import read_data_url
 from .shapes import Item, PartMember, Request, ToolChoiceMember, ToolMember
 
@@ -129,17 +129,12 @@ def read_request(fields: Fields) -> Conversation:
 def _refuse_stateful(asked: Request) -> None:
     for name in ("previous_response_id", "conversation", "prompt"):
         member = getattr(asked, name)
-        if isinstance(member, str) or _raw(member):
+        if isinstance(member, str) or raw_member(member):
             raise unsupported(
                 name, "cannot be translated: nothing is stored; send all of the input"
             )
     if asked.background:
         raise unsupported("background", "cannot be translated: nothing is stored")
-
-
-def _raw(member: msgspec.Raw | msgspec.UnsetType | None) -> bytes:
-    given = bytes(member) if isinstance(member, msgspec.Raw) else b""
-    return b"" if given == b"null" else given
 
 
 class _Items:
@@ -219,7 +214,7 @@ class _Items:
 
 def _read_reasoning(item: Item) -> Reasoning:
     texts = item.summary or (item.content if isinstance(item.content, list) else None) or ()
-    proof, is_redacted = open_proof(item.encrypted_content or "", native="r")
+    proof, is_redacted = open_proof(item.encrypted_content or "", native=RESPONSES)
     text = "\n\n".join(part.text for part in texts if part.text)
     return Reasoning(text, proof, is_redacted, is_summary=bool(item.summary), id=item.id or "")
 
@@ -260,25 +255,18 @@ def _read_tools(tools: list[ToolMember], lost: list[str]) -> Iterator[Tool]:
     for tool in tools:
         description = tool.description or ""
         if tool.type == "function":
-            yield Tool(tool.name, description, _raw(tool.parameters), tool.strict)
+            yield Tool(tool.name, description, raw_member(tool.parameters), tool.strict)
         elif tool.type == "custom":
-            yield Tool(tool.name, description, is_custom=True, grammar=_raw(tool.format))
+            yield Tool(tool.name, description, is_custom=True, grammar=raw_member(tool.format))
         else:
             lost.append(f"tools.{tool.type}")
 
 
 def _read_choice(choice: str | ToolChoiceMember | None) -> ToolChoice | None:
-    modes: dict[str, Literal["auto", "required", "none"]] = {
-        "auto": "auto",
-        "required": "required",
-        "none": "none",
-    }
     if choice is None:
         return None
     if isinstance(choice, str):
-        if choice not in modes:
-            raise malformed("tool_choice", f"{choice!r} is none of {', '.join(modes)}")
-        return ToolChoice(modes[choice])
+        return read_mode(choice)
     if choice.type == "allowed_tools":
         names = tuple(tool.name for tool in choice.tools)
         return ToolChoice("required" if choice.mode == "required" else "auto", allowed=names)
@@ -293,4 +281,5 @@ def _read_output(asked: Request) -> OutputFormat | None:
         return None
     if form.type == "json_object":
         return OutputFormat()
-    return OutputFormat(_raw(form.schema) or b"{}", form.name, form.description or "", form.strict)
+    schema = raw_member(form.schema) or b"{}"
+    return OutputFormat(schema, form.name, form.description or "", form.strict)

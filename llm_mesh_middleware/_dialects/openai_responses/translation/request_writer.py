@@ -30,16 +30,18 @@ from ...._core.conversation.parts import (
 )
 from ...._core.conversation.request import Conversation, Tool, Turn
 from ...._core.conversation.writing import DialectOptions, Losses, Written
+from ...openai.members import marked_error, short_user, write_schema, write_tools
+from ...translation.proofs import RESPONSES
 from ...translation.texts import (
+    custom_names,
     data_url,
     document_text,
     flat_parts,
-    short_user,
     text_of,
     without_none,
 )
 from ...translation.thinking import effort_of, is_off
-from ...translation.tools import offered_tools, schema_of
+from ...translation.tools import schema_of
 
 __all__ = ["write_request"]
 
@@ -58,10 +60,7 @@ def write_request(
         UnsupportedField: It asks for what the Responses API cannot say.
     """
     losses = Losses(conversation, options, "the Responses API")
-    if conversation.n is not None and conversation.n > 1:
-        losses.refuse(conversation.name_of("n"))
-    if conversation.logprobs:
-        losses.refuse(conversation.name_of("logprobs"))
+    losses.refuse_choices()
     losses.drop("top_k", "stop", "seed", "frequency_penalty", "presence_penalty", "logit_bias")
     losses.drop_extra()
     reasoning = _reasoning(conversation, options, losses)
@@ -116,8 +115,7 @@ class _Writer:
         parts = [*flat_parts(result.parts)]
         if all(isinstance(part, Text | Refusal) for part in parts):
             text = text_of(parts, "\n")
-            is_marked = result.is_error and not text.lower().startswith("error")
-            return f"[tool error] {text}" if is_marked else text
+            return marked_error(text) if result.is_error else text
         return [self._part(part) for part in parts]
 
     def _assistant(self, turn: Turn) -> Iterator[Item]:
@@ -144,8 +142,7 @@ class _Writer:
             case Text() | Refusal():
                 return {"type": "input_text", "text": part.text}
             case Image():
-                if part.file_id:
-                    self._losses.refuse("file_id", "is an id of another provider's account")
+                self._losses.refuse_file(part.file_id)
                 url = part.url or data_url(part.media_type, part.data)
                 return {"type": "input_image", "image_url": url, "detail": part.detail or "auto"}
             case Document():
@@ -157,8 +154,7 @@ class _Writer:
     def _document(self, part: Document) -> Item:
         if part.text:
             return {"type": "input_text", "text": document_text(part)}
-        if part.file_id:
-            self._losses.refuse("file_id", "is an id of another provider's account")
+        self._losses.refuse_file(part.file_id)
         if part.url:
             return {"type": "input_file", "file_url": part.url}
         data = data_url(part.media_type, part.data)
@@ -167,7 +163,7 @@ class _Writer:
 
 def _reasoning_item(part: Reasoning) -> Item | None:
     """Return reasoning that OpenAI can verify; a foreign proof would be refused."""
-    if part.proof is None or part.proof.dialect != "r":
+    if part.proof is None or part.proof.dialect != RESPONSES:
         return None
     id = part.id or "rs_" + sha256(part.proof.value.encode()).hexdigest()[:32]
     summary = [{"type": "summary_text", "text": part.text}] if part.text else []
@@ -192,31 +188,19 @@ def _text(conversation: Conversation) -> dict[str, Any] | None:
     output = conversation.output
     form: dict[str, Any] | None = None
     if output is not None and output.schema:
-        form = without_none(
-            type="json_schema",
-            name=output.name or "output",
-            description=output.description or None,
-            schema=msgspec.Raw(output.schema),
-            strict=output.strict,
-        )
+        form = {"type": "json_schema", **write_schema(output)}
     elif output is not None:
         form = {"type": "json_object"}
     return without_none(format=form, verbosity=conversation.verbosity) or None
 
 
 def _tools(conversation: Conversation) -> dict[str, Any]:
-    choice, tools = conversation.tool_choice, offered_tools(conversation)
-    if not tools:
-        return {}
-    members: dict[str, Any] = {"tools": list(map(_tool, tools))}
-    if choice is not None:
-        custom = {tool.name for tool in tools if tool.is_custom}
-        kind = "custom" if choice.name in custom else "function"
-        named = {"type": kind, "name": choice.name}
-        members["tool_choice"] = named if choice.mode == "tool" else choice.mode
-    if conversation.parallel_tool_calls is not None:
-        members["parallel_tool_calls"] = conversation.parallel_tool_calls
-    return members
+    custom = custom_names(conversation)
+
+    def chosen(name: str) -> dict[str, Any]:
+        return {"type": "custom" if name in custom else "function", "name": name}
+
+    return write_tools(conversation, _tool, chosen)
 
 
 def _tool(tool: Tool) -> Item:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from .._core.conversation.fault import ErrorBody, FaultKind, ProviderFault
-from ..exceptions import AnswerableError
+from ..._core.conversation.fault import ErrorBody, FaultKind, ProviderFault
+from ...exceptions import AnswerableError
 
 __all__ = ["error_body", "write_fault"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from .lenient import Count
+from ..lenient import Count
 
 __all__ = ["InputDetails", "Modalities", "OutputDetails", "all_modalities", "whole_output"]
 

@@ -1,0 +1,1 @@
+"""What the Messages API and Converse share: both reach Claude models."""

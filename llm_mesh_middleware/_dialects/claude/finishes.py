@@ -1,0 +1,15 @@
+"""The models' words for why they end."""
+
+from __future__ import annotations
+
+from ..._core.conversation.answer import FinishReason
+
+__all__ = ["FINISHES"]
+
+FINISHES: dict[str, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+}

@@ -1,0 +1,1 @@
+"""What OpenAI's chat completions and its Responses API share."""
