@@ -47,9 +47,14 @@ __all__ = ["calls_of", "calls_of_outbound", "calls_of_serve", "calls_of_wsgi", "
 
 _ORIGIN = Origin("http://127.0.0.1:9")
 _CALLS = 10
-_LIMIT = {"name": "limit", "by": ["model"], "requests": 1_000_000, "per": "1s"}
+_BY = {"name": "limit", "by": ["model"], "per": "1s"}
 _POLICIES: dict[str, dict[str, Any]] = {
-    "limit": {"limits": [_LIMIT]},
+    "limit": {"limits": [{**_BY, "requests": 1_000_000}]},
+    "tokens": {"limits": [{**_BY, "tokens": 1_000_000_000}]},
+    "other": {
+        "targetRefs": [{"kind": "LLMRoute", "name": "route", "sectionName": "subscribers"}],
+        "limits": [{**_BY, "requests": 1_000_000}],
+    },
     "cache": {"cache": {"ttl": "1h", "vary": []}},
 }
 
@@ -64,7 +69,8 @@ def calls_of(
     """Function calls for one chat that is answered at once.
 
     Args:
-        policy: `limit`, which never refuses, or `cache`, which has the reply.
+        policy: `limit` of requests or `tokens`, which never refuse; `cache`, which has the reply;
+            `other`, a limit of a rule that is not selected.
         messages: the client speaks Anthropic's dialect, the provider OpenAI's.
         sampled: with providers of the SDK that were set up here.
         watched: by a view.

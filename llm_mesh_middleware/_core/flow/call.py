@@ -56,30 +56,29 @@ class Account(Observation):
 
     `charges` are what providers have counted so far. `own_fields` are the header fields that limits
     have added to the reply, `effects` what guards have done. `is_fallback` says that the reply is
-    not of the preferred provider.
+    not of the preferred provider. `is_heard`: somebody wants to be told of decisions.
     """
 
-    counts_all = True
+    # Where each account begins; every call of a rule with policies makes one.
+    is_fallback = False
+    own_fields: frozenset[bytes] = frozenset()
+    _waiting = _shown = _holds = 0
+    _fallbacks: frozenset[int] = frozenset()
+    _is_stream: bool | None = None
+    _summary: AnswerSummary | None = None
+    _has_ended = False
+    _end: tuple[int | None, BaseException | None, Usage | None] | None = None
+    _overruled: tuple[int | None, BaseException] | None = None
 
     def __init__(self, observation: Observation, *, shows_effects: bool = True) -> None:
         """`observation` is told of everything first; clients of `effects` if they are shown."""
         self._observation = observation
         self.shows_effects = shows_effects
         self.wants_chunks = observation.wants_chunks
+        self.is_heard = observation.__class__ is not Observation
         self._at_end: list[Callable[[Ending], None]] = []
-        self._waiting = 0
-        self._fallbacks: set[int] = set()
-        self.is_fallback = False
-        self._is_stream: bool | None = None
-        self._summary: AnswerSummary | None = None
         self._called: dict[int, tuple[str, str | None]] = {}
-        self._shown = 0
-        self._has_ended = False
         self.charges: list[Charge] = []
-        self.own_fields: set[bytes] = set()
-        self._end: tuple[int | None, BaseException | None, Usage | None] | None = None
-        self._holds = 0
-        self._overruled: tuple[int | None, BaseException] | None = None
         self.effects: dict[str, None] = {}
 
     def hold(self) -> None:
@@ -102,6 +101,11 @@ class Account(Observation):
         """Have `settle` called when the exchange has ended, whatever ends it."""
         self._at_end.append(settle)
 
+    def settle_at_end(self, settle: Callable[[Ending], None]) -> None:
+        """Do so, and be told until then what every provider has counted, with prices or without."""
+        self.counts_all = True
+        self._at_end.append(settle)
+
     def understood(self, request: ClientRequest) -> None:
         """Pass on."""
         self._observation.understood(request)
@@ -122,14 +126,14 @@ class Account(Observation):
         """Note that a provider begins to work."""
         self._waiting += 1
         if request.endpoint.provider_host != request.preferred_host:
-            self._fallbacks.add(request.attempt)
+            self._fallbacks |= {request.attempt}
         self._called[request.attempt] = request.provider, request.model
         self._shown = request.attempt
         return self._observation.sending(request)
 
     def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
         """Note that a provider has failed, and so works no more."""
-        if isinstance(answer, Failure) or answer.status >= 400:
+        if answer.__class__ is Failure or answer.status >= 400:  # type: ignore[union-attr]
             self._waiting -= 1
         self._observation.answered(attempt, answer)
 
@@ -174,7 +178,8 @@ class Account(Observation):
         if self._end is None or self._holds:
             return
         (status, error, usage), self._end = self._end, None
-        ending = self._ending(status, error, usage)  # what was used, the client's or not
+        # What was used, the client's or not; nobody asks if nothing was reserved.
+        ending = self._ending(status, error, usage) if self._at_end else None
         # An error of the provider's is told as it was; a guard only overrules success.
         if self._overruled is not None and error is None:
             own_status, error = self._overruled
@@ -182,8 +187,9 @@ class Account(Observation):
         try:
             self._observation.ended(status, error, usage)
         finally:
-            for settle in self._at_end:
-                settle(ending)
+            if ending is not None:
+                for settle in self._at_end:
+                    settle(ending)
 
     def _ending(
         self, status: int | None, error: BaseException | None, usage: Usage | None

@@ -11,6 +11,7 @@ client gets.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol, TypeVar
 
 from ..values.messages import ClientRequest
@@ -34,18 +35,17 @@ class Policy(Protocol):
         """
 
 
+class _Layer(Protocol[Subject]):
+    """A policy of either subject."""
+
+    def __call__(self, subject: Subject, /, proceed: Callable[[Subject], Flow]) -> Flow: ...
+
+
 def chain(
-    policies: Sequence[Callable[[Subject, Callable[[Subject], Flow]], Flow]],
+    policies: Sequence[_Layer[Subject]],
     proceed: Callable[[Subject], Flow],
 ) -> Callable[[Subject], Flow]:
     """Wrap `proceed` in `policies`, the first outermost."""
     for policy in reversed(policies):
-        proceed = _around(policy, proceed)
+        proceed = partial(policy, proceed=proceed)
     return proceed
-
-
-def _around(
-    policy: Callable[[Subject, Callable[[Subject], Flow]], Flow],
-    proceed: Callable[[Subject], Flow],
-) -> Callable[[Subject], Flow]:
-    return lambda subject: policy(subject, proceed)

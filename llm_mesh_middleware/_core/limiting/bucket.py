@@ -15,6 +15,7 @@ adds and compares integers: a script in a store computes the same.
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import force_setattr
 
 __all__ = ["Rate", "admit", "left_us", "settled"]
 
@@ -23,20 +24,23 @@ _LONGEST_US = 2**52
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """`amount` units each `period_us`, of which up to `burst` may be used at once."""
+    """`amount` units each `period_us`, of which up to `burst` may be used at once.
+
+    `capacity_us` follows from these: how long an empty bucket takes to fill.
+    """
 
     amount: int
     period_us: int
     burst: int
+    capacity_us: int = 0
 
-    @property
-    def capacity_us(self) -> int:
-        """How long an empty bucket takes to fill."""
-        return self.cost_us(self.burst)
+    def __post_init__(self) -> None:
+        force_setattr(self, "capacity_us", self.cost_us(self.burst))
 
     def cost_us(self, units: int) -> int:
         """Return how long the bucket takes to refill `units`, rounded up."""
-        return min(_LONGEST_US, -(-units * self.period_us // self.amount))
+        cost = -(-units * self.period_us // self.amount)
+        return cost if cost < _LONGEST_US else _LONGEST_US
 
     def units(self, time_us: int) -> int:
         """Return the whole units that are refilled in `time_us`."""
@@ -49,7 +53,9 @@ def admit(full_at: int, now: int, need_us: int, capacity_us: int) -> int:
     A need above the capacity is admitted when the bucket is full, and leaves a debt: else it would
     never be admitted.
     """
-    return max(0, max(full_at, now) - now + min(need_us, capacity_us) - capacity_us)
+    missing = full_at - now if full_at > now else 0
+    wait = missing - capacity_us + (need_us if need_us < capacity_us else capacity_us)
+    return wait if wait > 0 else 0
 
 
 def settled(full_at: int, now: int, change_us: int) -> int:
@@ -59,4 +65,4 @@ def settled(full_at: int, now: int, change_us: int) -> int:
 
 def left_us(full_at: int, now: int, capacity_us: int) -> int:
     """Return what may be taken now; negative for a debt."""
-    return capacity_us - max(0, full_at - now)
+    return capacity_us - (full_at - now) if full_at > now else capacity_us

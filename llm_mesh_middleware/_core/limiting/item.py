@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Literal, Protocol
@@ -17,6 +16,9 @@ __all__ = ["Condition", "Item", "Kind", "Part"]
 Kind = Literal["tokens", "requests", "concurrency", "budget"]
 _PLAIN = re.compile(r"[A-Za-z0-9._/-]+")
 _MARKS = {"tokens": "t", "requests": "r", "concurrency": "c", "budget": "m"}
+# Keys are remembered of so many values, none of them long: clients may choose both.
+_MAX_KEYS = 4096
+_MAX_LENGTH = 256
 
 
 class Condition(Protocol):
@@ -66,6 +68,14 @@ class Item:
     on_missing: Literal["share", "deny", "skip"] = field(default="share", kw_only=True)
     on_store_failure: Literal["local", "allow", "deny"] = field(default="local", kw_only=True)
     is_shadow: bool = field(default=False, kw_only=True)
+    _keys: dict[tuple[str | None, ...], str] = field(
+        default_factory=dict, compare=False, repr=False, init=False
+    )
+    # Whether the end of a call changes what was taken; requests stay counted.
+    is_settled: bool = field(default=True, compare=False, repr=False, init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_settled", self.kind != "requests")
 
     @property
     def is_of_attempts(self) -> bool:
@@ -81,15 +91,27 @@ class Item:
         """Return whether the request is under the item."""
         return not self.when or any(match.holds(request) for match in self.when)
 
-    def values(self, request: ClientRequest, provider: str) -> list[str | None]:
+    def values(self, request: ClientRequest, provider: str) -> tuple[str | None, ...]:
         """Return what the request has of each thing that is counted by."""
-        return [part.read(request, provider) for part in self.by]
+        if len(self.by) == 1:
+            return (self.by[0].read(request, provider),)
+        return tuple([part.read(request, provider) for part in self.by])
 
-    def key(self, values: Sequence[str | None]) -> str:
+    def key(self, values: tuple[str | None, ...]) -> str:
         """Return the key of what is counted; the values are hashed.
 
         The braces make a cluster keep what belongs together on one node.
         """
+        key = self._keys.get(values)
+        if key is None:
+            key = self._make_key(values)
+            if sum(len(value or "") for value in values) <= _MAX_LENGTH:
+                if len(self._keys) >= _MAX_KEYS:
+                    self._keys.clear()
+                self._keys[values] = key
+        return key
+
+    def _make_key(self, values: tuple[str | None, ...]) -> str:
         name = f"{self.policy}/{self.name}"
         if not _PLAIN.fullmatch(name):
             name = blake2b(name.encode(), digest_size=16).hexdigest()

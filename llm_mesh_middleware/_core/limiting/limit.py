@@ -29,17 +29,20 @@ class Weights(msgspec.Struct, frozen=True, gc=False):
 
     def used(self, usage: Usage) -> int:
         """Return what a call has used, rounded up."""
-        cached = usage.cache_read_tokens + usage.cache_write_tokens
-        return -(
-            -(
-                self.input * max(0, usage.input_tokens - cached)
-                + self.cache_read * usage.cache_read_tokens
-                + self.cache_write * usage.cache_write_tokens
-                + self.output * max(0, usage.output_tokens - usage.reasoning_tokens)
-                + self.reasoning * usage.reasoning_tokens
-            )
-            // 1000
+        read, written, reasoned = (
+            usage.cache_read_tokens,
+            usage.cache_write_tokens,
+            usage.reasoning_tokens,
         )
+        fresh, said = usage.input_tokens - read - written, usage.output_tokens - reasoned
+        thousandths = (
+            self.input * (fresh if fresh > 0 else 0)
+            + self.cache_read * read
+            + self.cache_write * written
+            + self.output * (said if said > 0 else 0)
+            + self.reasoning * reasoned
+        )
+        return -(-thousandths // 1000)
 
     def of(self, input_tokens: int, output_tokens: int) -> int:
         """Return what so much would use if nothing came from a cache."""
@@ -72,6 +75,8 @@ class Limit(Item):
 
     def rate_for(self, request: ClientRequest) -> Rate | None:
         """Return the rate that holds for a request."""
+        if not (self.overrides or self.rate_from):
+            return self.rate
         rate = next((o.rate for o in self.overrides if o.match.holds(request)), self.rate)
         stated = request.attributes.get(self.rate_from) if self.rate_from else None
         if rate is not None and stated is not None and stated.isascii() and stated.isdigit():

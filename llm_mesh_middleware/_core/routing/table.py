@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ...exceptions import NoRouteMatched
 from ..balance.backends import Backends
@@ -23,7 +22,7 @@ from .timeouts import Timeouts
 __all__ = ["Layer", "RouteRule", "RoutingTable", "VirtualHost"]
 
 # A policy: what it takes and how it goes on is the flow's business (`flow.call.CallPolicy`).
-Layer = Callable[[Any, Any], Steps]
+Layer = Callable[..., Steps]
 
 # A cache of raw Host values, which clients choose: at most 1,024 of 272 bytes. A DNS name has up to
 # 253 characters; a longer value is looked up each time.

@@ -7,9 +7,8 @@ then those that are nearest to being full.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from heapq import nsmallest
-from itertools import count
 
 from ..._core.limiting import bucket
 from ..._core.limiting.claims import (
@@ -42,6 +41,13 @@ def _monotonic_us() -> int:
 class MemoryStore:
     """Buckets, slots and budgets by key."""
 
+    answers_at_once = True  # a flow asks it without a step: it never waits
+
+    def __init_subclass__(cls) -> None:
+        own = vars(cls)
+        if "ask" in own or "aask" in own:  # whatever these do, the driver has to call them
+            cls.answers_at_once = False
+
     def __init__(
         self, *, clock_us: Callable[[], int] = _monotonic_us, max_keys: int = _MAX_KEYS
     ) -> None:
@@ -54,7 +60,7 @@ class MemoryStore:
         self._clock_us = clock_us
         self._max_keys = max_keys
         self._lock = ForkLock()
-        self._ids: Iterator[int] = count(1)
+        self._last_id = 0
         self._buckets: dict[str, int] = {}
         self._slots: dict[str, dict[str, int]] = {}
         self._budgets = MemoryBudgets(max_keys)
@@ -65,8 +71,11 @@ class MemoryStore:
 
     def ask(self, request: Reserve, until: float | None) -> Reserved:
         """Reserve."""
+        claims = request.claims
         with self._lock.of_process:
-            return self._reserve(request.claims)
+            if len(claims) == 1 and isinstance(claims[0], BucketClaim):
+                return self._reserve_one(claims[0])
+            return self._reserve(claims)
 
     async def aask(self, request: Reserve, until: float | None) -> Reserved:
         """Reserve; nothing is waited for."""
@@ -121,22 +130,31 @@ class MemoryStore:
         self._buckets, self._slots = {}, {}
         self._budgets.begin_process()
 
+    def _reserve_one(self, claim: BucketClaim) -> Reserved:
+        """Do as `_reserve` in fewer steps: most requests take from one bucket."""
+        key, now = claim.key, self._clock_us()
+        full_at = self._buckets.get(key, now)
+        wait = bucket.admit(full_at, now, claim.need_us, claim.capacity_us)
+        if not wait:
+            full_at = (full_at if full_at > now else now) + claim.need_us
+            self._put(key, full_at, now)
+        left = bucket.left_us(full_at, now, claim.capacity_us)
+        return Reserved(not wait or claim.is_shadow, (Outcome(wait, left),))
+
     def _reserve(self, claims: tuple[Claim, ...]) -> Reserved:
-        now = self._clock_us()
-        waits = [self._wait_us(claim, now) for claim in claims]
-        is_granted = not any(
-            wait and not claim.is_shadow for wait, claim in zip(waits, claims, strict=True)
-        )
-        slot = str(next(self._ids)) if is_granted else ""
+        now, is_granted, waits = self._clock_us(), True, []
+        for claim in claims:
+            wait = self._wait_us(claim, now)
+            if wait and not claim.is_shadow:
+                is_granted = False
+            waits.append(wait)
+        slot = ""
         if is_granted:
-            for claim, wait in zip(claims, waits, strict=True):
-                if isinstance(claim, BudgetClaim):
-                    self._budgets.take(claim, now, slot)
-                elif not wait:
-                    self._take(claim, now, slot)
-        outcomes = [
-            self._outcome(claim, wait, now) for claim, wait in zip(claims, waits, strict=True)
-        ]
+            self._last_id += 1
+            slot = str(self._last_id)
+        outcomes = []
+        for claim, wait in zip(claims, waits, strict=True):
+            outcomes.append(self._taken(claim, wait, now, slot))
         return Reserved(is_granted, tuple(outcomes), slot)
 
     def _wait_us(self, claim: Claim, now: int) -> int:
@@ -147,25 +165,30 @@ class MemoryStore:
             return self._budgets.wait_us(claim, now)
         return 0 if len(self._live_slots(claim.key, now)) < claim.slots else SLOT_WAIT_US
 
-    def _take(self, claim: BucketClaim | SlotClaim, now: int, slot: str) -> None:
+    def _taken(self, claim: Claim, wait: int, now: int, slot: str) -> Outcome:
+        """Take what is claimed, if it is granted; return what is left."""
         if isinstance(claim, BucketClaim):
-            full_at = max(self._buckets.get(claim.key, now), now)
-            self._put(claim.key, full_at + claim.need_us, now)
-            return
+            key = claim.key
+            full_at = self._buckets.get(key, now)
+            if slot and not wait:
+                full_at = (full_at if full_at > now else now) + claim.need_us
+                self._put(key, full_at, now)
+            return Outcome(wait, bucket.left_us(full_at, now, claim.capacity_us))
+        if isinstance(claim, BudgetClaim):
+            if slot:
+                self._budgets.take(claim, now, slot)
+            return Outcome(wait, *self._budgets.left(claim))
+        if slot and not wait:
+            self._occupy(claim, slot, now)
+        return Outcome(wait, claim.slots - len(self._slots.get(claim.key, ())))
+
+    def _occupy(self, claim: SlotClaim, slot: str, now: int) -> None:
         slots = self._slots.get(claim.key)
         if slots is None:
             if len(self._slots) >= self._max_keys:
                 self._slots.pop(next(iter(self._slots)))
             slots = self._slots[claim.key] = {}
         slots[slot] = now + claim.hold_us
-
-    def _outcome(self, claim: Claim, wait_us: int, now: int) -> Outcome:
-        if isinstance(claim, BucketClaim):
-            full_at = self._buckets.get(claim.key, now)
-            return Outcome(wait_us, bucket.left_us(full_at, now, claim.capacity_us))
-        if isinstance(claim, BudgetClaim):
-            return Outcome(wait_us, *self._budgets.left(claim))
-        return Outcome(wait_us, claim.slots - len(self._slots.get(claim.key, ())))
 
     def _live_slots(self, key: str, now: int) -> dict[str, int]:
         slots = self._slots.get(key)

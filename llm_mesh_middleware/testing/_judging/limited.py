@@ -68,7 +68,7 @@ class Limits:
             known = sorted({f"{item.policy}/{item.name}" for item in _items(mesh)})
             raise LookupError(f"no limit {full!r}; expected one of: {', '.join(known) or 'none'}")
         item = found[0]
-        key = item.key([by.get(part.key or part.kind) for part in item.by])
+        key = item.key(tuple(by.get(part.key or part.kind) for part in item.by))
         if isinstance(item, Budget):
             window = f"{key}:{item.calendar.window(time()).name}"
             spent = self.store.spent(window) + self.store.reserved(window)

@@ -21,7 +21,8 @@ def charge_for(
         answered: the model that the response names.
         usage: the tokens that the response counts.
     """
-    price = upstream.prices.find(asked, answered)
+    is_listed = bool(upstream.prices)
+    price = upstream.prices.find(asked, answered) if is_listed else None
     amount = None if price is None else price.amount(usage)
     return Charge(
         attempt=attempt,
@@ -30,5 +31,5 @@ def charge_for(
         usage=usage,
         amount=amount,
         currency=None if price is None or amount is None else price.currency,
-        is_listed=bool(upstream.prices),
+        is_listed=is_listed,
     )

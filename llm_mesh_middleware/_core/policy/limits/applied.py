@@ -79,7 +79,7 @@ def applied(
     """
     found = []
     for item in items:
-        if not item.holds(call.request):
+        if item.when and not item.holds(call.request):
             continue
         values = item.values(call.request, provider)
         if None in values and item.on_missing != "share":
@@ -89,10 +89,10 @@ def applied(
                     f"{item.title} counts by {missing}, which this request does not have"
                 )
             continue
-        if isinstance(item, Budget):
-            found.append(_budget(item, call, tuple(values), estimate, upstreams))
-        elif isinstance(item, Limit):
-            found.append(_limit(item, call, tuple(values), estimate))
+        if isinstance(item, Limit):
+            found.append(_limit(item, call, values, estimate))
+        elif isinstance(item, Budget):
+            found.append(_budget(item, call, values, estimate, upstreams))
     return found
 
 

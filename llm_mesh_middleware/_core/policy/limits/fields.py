@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from ....exceptions import InsufficientQuota, RateLimitExceeded
-from ...limiting.bucket import Rate
 from ...limiting.budget import Budget
 from ...limiting.claims import Outcome
 from .applied import Applied
@@ -29,44 +28,56 @@ Shown = Sequence[tuple[Applied, Outcome]]
 _LONGEST_WAIT_US = 60_000_000
 _LONGEST_TOLD_S = 3600.0
 _PREFIX = b"x-ratelimit-"
+_PREFIX_BYTES = len(_PREFIX)
+_NAMES = {
+    kind: tuple(f"x-ratelimit-{part}-{kind}".encode() for part in ("limit", "remaining", "reset"))
+    for kind in ("tokens", "requests")
+}
 
 
 def with_rate_limits(
-    headers: list[tuple[bytes, bytes]], shown: Shown, own: set[bytes]
-) -> list[tuple[bytes, bytes]]:
+    headers: list[tuple[bytes, bytes]], shown: Shown, own: frozenset[bytes]
+) -> tuple[list[tuple[bytes, bytes]], frozenset[bytes]]:
     """Return a reply's fields with those of the mesh's limits instead of the provider's.
 
     The provider's tell what is left of its owner's quota. `own` are those that an inner layer of
-    limits has added; this one's are added to them.
+    limits has added; they are returned with the ones that are added here.
     """
     fields = rate_limit_fields(shown)
     if not fields:
-        return headers
-    ours = [(name.encode(), value.encode()) for name, value in fields.items()]
-    names = {name for name, _ in ours}
+        return headers, own
+    names = frozenset([name for name, _ in fields])
     keep = own - names
-    own |= names
-    kept = [field for field in headers if not field[0].startswith(_PREFIX) or field[0] in keep]
-    return kept + ours
+    kept = [field for field in headers if field[0][:_PREFIX_BYTES] != _PREFIX or field[0] in keep]
+    return kept + fields, own | names
 
 
-def rate_limit_fields(shown: Shown) -> dict[str, str]:
+def rate_limit_fields(shown: Shown) -> list[tuple[bytes, bytes]]:
     """Return the fields of the limit of each kind of which the smallest share is left."""
-    tightest: dict[str, tuple[float, Rate, Outcome]] = {}
-    for each, outcome in shown:
-        kind: str = each.item.kind
+    fields: list[tuple[bytes, bytes]] = []
+    for each, outcome in shown if len(shown) == 1 else _tightest(shown):
         rate = each.rate
         if rate is None:
             continue
-        share = outcome.left / rate.capacity_us
-        if kind not in tightest or share < tightest[kind][0]:
-            tightest[kind] = share, rate, outcome
-    fields = {}
-    for kind, (_, limited, outcome) in tightest.items():
-        fields[f"x-ratelimit-limit-{kind}"] = str(limited.burst)
-        fields[f"x-ratelimit-remaining-{kind}"] = str(max(0, limited.units(outcome.left)))
-        fields[f"x-ratelimit-reset-{kind}"] = duration(limited.capacity_us - outcome.left)
+        left, (limit, remaining, reset) = outcome.left, _NAMES[each.item.kind]
+        fields += (
+            (limit, b"%d" % rate.burst),
+            (remaining, b"%d" % (rate.units(left) if left > 0 else 0)),
+            (reset, duration(rate.capacity_us - left)),
+        )
     return fields
+
+
+def _tightest(shown: Shown) -> Shown:
+    """Return the limit of each kind of which the smallest share is left."""
+    tightest: dict[str, tuple[float, Applied, Outcome]] = {}
+    for each, outcome in shown:
+        if each.rate is not None:
+            kind: str = each.item.kind
+            share = outcome.left / each.rate.capacity_us
+            if kind not in tightest or share < tightest[kind][0]:
+                tightest[kind] = share, each, outcome
+    return [(each, outcome) for _, each, outcome in tightest.values()]
 
 
 def refusal_of(shown: Shown) -> RateLimitExceeded:
@@ -80,7 +91,7 @@ def refusal_of(shown: Shown) -> RateLimitExceeded:
     headers = {
         "retry-after": str(max(1, seconds)),
         "retry-after-ms": str(-(-wait_us // 1000)),
-        **rate_limit_fields(shown),
+        **{name.decode(): value.decode() for name, value in rate_limit_fields(shown)},
     }
     if wait_us > _LONGEST_WAIT_US:
         headers["x-should-retry"] = "false"
@@ -100,17 +111,17 @@ def quota_refusal_of(budget: Budget, now: float) -> InsufficientQuota:
     return InsufficientQuota(f"{budget.title} is used up until {until}", headers=headers)
 
 
-def duration(time_us: int) -> str:
+def duration(time_us: int) -> bytes:
     """Write a time as OpenAI does, in Go's format: `12ms`, `1.5s`, `6m0s`, `1h0m0s`."""
-    milliseconds = -(-max(0, time_us) // 1000)
+    milliseconds = -(-time_us // 1000)
     if milliseconds < 1000:
-        return f"{milliseconds}ms" if milliseconds else "0s"
+        return b"%dms" % milliseconds if milliseconds > 0 else b"0s"
     minutes, milliseconds = divmod(milliseconds, 60_000)
     hours, minutes = divmod(minutes, 60)
-    seconds = f"{milliseconds / 1000:.3f}".rstrip("0").rstrip(".") + "s"
+    seconds = (b"%.3f" % (milliseconds / 1000)).rstrip(b"0").rstrip(b".") + b"s"
     if hours:
-        return f"{hours}h{minutes}m{seconds}"
-    return f"{minutes}m{seconds}" if minutes else seconds
+        return b"%dh%dm%b" % (hours, minutes, seconds)
+    return b"%dm%b" % (minutes, seconds) if minutes else seconds
 
 
 def _seconds(time_us: int) -> str:

@@ -15,19 +15,19 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from ....exceptions import InsufficientQuota, PolicyUnavailable
+from ....exceptions import AnswerableError, InsufficientQuota, PolicyUnavailable
 from ...flow.call import Call
-from ...flow.reply import Flow
+from ...flow.reply import Flow, Reply
 from ...limiting.budget import Budget
 from ...limiting.claims import BudgetClaim, Outcome, Reserve, Reserved
-from ...limiting.estimate import NO_TOKENS, estimate_tokens
+from ...limiting.estimate import NO_TOKENS, Estimate, estimate_tokens
 from ...limiting.item import Item
 from ...provider.upstream import Upstream
 from ...values.decision import Told
 from ...values.messages import ClientRequest
 from ...values.steps import Ask, Refused, Steps
 from .applied import Applied, applied, prices_for
-from .fields import quota_refusal_of, refusal_of, with_rate_limits
+from .fields import Shown, quota_refusal_of, refusal_of, with_rate_limits
 from .reservation import Reservation
 from .told import told
 
@@ -52,15 +52,17 @@ class CallLimits:
             PolicyUnavailable: nobody knows, and an item says `onStoreFailure: deny`.
             AccessDenied: the request has not what an item counts by.
         """
-        reservation, beyond = yield from _reserve(self.items, call, "", self.upstreams)
+        estimate = _estimate(self.items, call)
+        wanted = applied(self.items, call, "", estimate, self.upstreams)
+        if not wanted:
+            return (yield from proceed(call))
+        shown, _, beyond = yield from _reserve(wanted, call, "", estimate, self.upstreams)
         if beyond is not None:
             call = replace(call, over_budget=beyond)
-        if reservation is None:
-            return (yield from proceed(call))
-        call.account.at_end(reservation.settle)
         reply = yield from proceed(call)
-        headers = with_rate_limits(reply.headers, reservation.shown, call.account.own_fields)
-        return replace(reply, headers=headers)
+        account = call.account
+        headers, account.own_fields = with_rate_limits(reply.headers, shown, account.own_fields)
+        return Reply(reply.status, headers, reply.body)
 
     def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
         """Yield what each item has to do with a request."""
@@ -81,9 +83,11 @@ class AttemptLimits:
     def __call__(self, call: Call, provider: str) -> Steps:
         """Return what was reserved for an attempt, None for nothing; raise as `CallLimits`."""
         self._check_prices(call)
-        reservation, _ = yield from _reserve(self.items, call, provider, self.upstreams)
-        if reservation is not None:
-            call.account.at_end(reservation.settle)
+        estimate = _estimate(self.items, call)
+        wanted = applied(self.items, call, provider, estimate, self.upstreams)
+        if not wanted:
+            return None
+        _, reservation, _ = yield from _reserve(wanted, call, provider, estimate, self.upstreams)
         return reservation
 
     def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
@@ -103,49 +107,81 @@ class AttemptLimits:
                 )
 
 
+def _estimate(items: Sequence[Item], call: Call) -> Estimate:
+    """Return the tokens that a call may take, if any item counts them."""
+    for item in items:
+        if item.kind == "tokens" or item.kind == "budget":
+            kind = call.rule, call.request.model or ""
+            return estimate_tokens(call.request, call.learned, kind)
+    return NO_TOKENS
+
+
 def _reserve(
-    items: Sequence[Item], call: Call, provider: str, upstreams: Sequence[Upstream]
+    wanted: list[Applied],
+    call: Call,
+    provider: str,
+    estimate: Estimate,
+    upstreams: Sequence[Upstream],
 ) -> Steps:
-    """Return a `Reservation`, or None, and the error of a budget that is left behind, or None."""
-    estimate = NO_TOKENS
-    if any(item.kind in ("tokens", "budget") for item in items):
-        kind = call.rule, call.request.model or ""
-        estimate = estimate_tokens(call.request, call.learned, kind)
-    wanted = applied(items, call, provider, estimate, upstreams)
-    if not wanted:
-        return None, None
+    """Reserve what is wanted, to be settled when the call ends.
+
+    Returns:
+        What clients are told of; the `Reservation`, or None if there is nothing to settle; the
+        error of a budget that is left behind, or None.
+    """
     unchecked: list[Applied] = []
-    answer = yield Ask(call.store, Reserve(tuple(each.claim for each in wanted)))
-    if isinstance(answer, Refused):
+    reserved = yield from _ask(call, wanted)
+    if reserved is None:
         wanted, unchecked = _without_store(wanted, call)
-        answer = Reserved(True, ())
+        reserved = Reserved(True, ())
         if wanted:
-            claims = tuple(each.claim for each in wanted)
-            answer = yield Ask(call.store, Reserve(claims, is_local=True))
-    reserved: Reserved = answer
-    outcomes = list(zip(wanted, reserved.outcomes, strict=True))
-    _tell(call, outcomes, is_granted=reserved.is_granted)
-    enforced = [(each, outcome) for each, outcome in outcomes if not each.item.is_shadow]
+            claims = tuple([each.claim for each in wanted])
+            reserved = yield Ask(call.store, Reserve(claims, is_local=True))
+    shown: list[tuple[Applied, Outcome]] = []
+    taken = unchecked
+    is_heard, is_beyond = call.account.is_heard, False
+    for pair in zip(wanted, reserved.outcomes, strict=True):
+        each, outcome = pair
+        item, wait_us = each.item, outcome.wait_us
+        if is_heard or item.kind == "budget":
+            _tell(call, each, outcome, is_granted=reserved.is_granted)
+        if not item.is_shadow:
+            shown.append(pair)
+            is_beyond = is_beyond or wait_us > 0
+        if item.is_settled and (not wait_us or item.kind == "budget"):
+            taken.append(each)
     if not reserved.is_granted:
-        raise _refusal(enforced, call)
-    taken = [
-        each for each, outcome in outcomes if not outcome.wait_us or each.item.kind == "budget"
-    ]
-    reservation = Reservation(
-        call, provider, estimate, upstreams, taken + unchecked, enforced, reserved
-    )
-    return reservation, _beyond(enforced, call)
+        raise _refusal(shown, call)
+    reservation = None
+    if taken:
+        reservation = Reservation(call, provider, estimate, upstreams, taken, reserved)
+        call.account.settle_at_end(reservation.settle)
+    return shown, reservation, _beyond(shown, call) if is_beyond else None
 
 
-def _tell(call: Call, outcomes: Sequence[tuple[Applied, Outcome]], *, is_granted: bool) -> None:
-    """Tell observers what each item has decided."""
-    for each, outcome in outcomes:
+def _ask(call: Call, wanted: Sequence[Applied]) -> Steps:
+    """Return the store's `Reserved`, None if it cannot be reached."""
+    store, request = call.store, Reserve(tuple([each.claim for each in wanted]))
+    if not getattr(store, "answers_at_once", False):
+        answer = yield Ask(store, request)
+        return None if isinstance(answer, Refused) else answer
+    try:
+        return store.ask(request, None)
+    except AnswerableError:
+        return None
+
+
+def _tell(call: Call, each: Applied, outcome: Outcome, *, is_granted: bool) -> None:
+    """Tell observers what an item has decided."""
+    account = call.account
+    if account.is_heard:
         if outcome.wait_us:
-            call.account.decided(each.decision(_refused(each.item), outcome))
+            account.decided(each.decision(_refused(each.item), outcome))
         elif is_granted:
-            call.account.decided(each.decision("allowed", outcome))
-        if isinstance(each.item, Budget) and each.item.warn_at:
-            _warn(call, each, each.item, outcome)
+            account.decided(each.decision("allowed", outcome))
+    budget = each.item
+    if isinstance(budget, Budget) and budget.warn_at:
+        _warn(call, each, budget, outcome)
 
 
 def _refused(item: Item) -> str:
@@ -166,7 +202,7 @@ def _warn(call: Call, each: Applied, budget: Budget, outcome: Outcome) -> None:
         call.warnings.tell(decision)
 
 
-def _refusal(enforced: Sequence[tuple[Applied, Outcome]], call: Call) -> Exception:
+def _refusal(enforced: Shown, call: Call) -> Exception:
     for each, outcome in enforced:
         budget = each.item
         if outcome.wait_us and isinstance(budget, Budget) and budget.on_exceeded == "deny":
@@ -174,7 +210,7 @@ def _refusal(enforced: Sequence[tuple[Applied, Outcome]], call: Call) -> Excepti
     return refusal_of(enforced)
 
 
-def _beyond(enforced: Sequence[tuple[Applied, Outcome]], call: Call) -> InsufficientQuota | None:
+def _beyond(enforced: Shown, call: Call) -> InsufficientQuota | None:
     """Return the error to raise if the rule has no lower priority that the call could go to."""
     for each, outcome in enforced:
         budget = each.item

@@ -29,7 +29,6 @@ from ...pricing.charge import Charge
 from ...provider.upstream import Upstream
 from ...values.usage import Usage
 from .applied import Applied, prices_for
-from .fields import Shown
 
 __all__ = ["Reservation"]
 
@@ -46,7 +45,6 @@ class Reservation:
         "_slot",
         "_taken",
         "_upstreams",
-        "shown",
     )
 
     def __init__(
@@ -56,7 +54,6 @@ class Reservation:
         estimate: Estimate,
         upstreams: Sequence[Upstream],
         taken: list[Applied],
-        shown: Shown,
         reserved: Reserved,
     ) -> None:
         self._call = call
@@ -66,18 +63,18 @@ class Reservation:
         self._taken = taken
         self._slot, self._is_local = reserved.slot, reserved.is_local
         self._first = len(call.account.charges)
-        self.shown = shown
 
     def settle(self, ending: Ending) -> None:
         """Correct what was reserved by what was used."""
         taken, self._taken = self._taken, []
         if not taken:
             return
-        call, usage = self._call, ending.usage
-        charges = self._charges()
-        changes = [
-            change for each in taken if (change := self._change(each, ending, charges)) is not None
-        ]
+        call, usage, charges = self._call, ending.usage, self._charges()
+        changes = []
+        for each in taken:
+            change = self._change(each, ending, charges)
+            if change is not None:
+                changes.append(change)
         if usage is not None and self._estimate is not NO_TOKENS:
             call.learned.learn((call.rule, call.request.model or ""), self._estimate, usage)
         if changes:
@@ -90,23 +87,26 @@ class Reservation:
     def _charges(self) -> list[Charge]:
         """Return what providers have counted since the reservation, as far as it is for them."""
         charges, provider = self._call.account.charges[self._first :], self._provider
-        return [each for each in charges if provider in ("", each.provider)]
+        if not provider:
+            return charges
+        return [each for each in charges if each.provider == provider]
 
     def _change(self, each: Applied, ending: Ending, charges: list[Charge]) -> Change | None:
-        claim, item = each.claim, each.item
+        claim, item, rate = each.claim, each.item, each.rate
+        if rate is not None and isinstance(item, Limit):
+            used = self._used(item.weights, ending, charges)
+            if self._call.account.is_heard:
+                self._call.account.settled(each.decision("allowed"), each.units, used)
+            change_us = rate.cost_us(used) - rate.cost_us(each.units)
+            return BucketChange(claim.key, change_us) if change_us else None
         if isinstance(claim, BudgetClaim) and isinstance(item, Budget):
             spent = self._spent(item, ending, charges)
             return BudgetChange(claim.key, self._slot, each.units, spent, claim.keep_us)
-        if each.rate is None:
-            return SlotRelease(claim.key, self._slot)
-        if not isinstance(item, Limit) or item.kind != "tokens":
-            return None
-        used = self._used(item.weights, ending, charges)
-        self._call.account.settled(each.decision("allowed"), each.units, used)
-        change_us = each.rate.cost_us(used) - each.rate.cost_us(each.units)
-        return BucketChange(claim.key, change_us) if change_us else None
+        return SlotRelease(claim.key, self._slot)
 
     def _used(self, weights: Weights, ending: Ending, charges: list[Charge]) -> int:
+        if len(charges) == 1:
+            return weights.used(charges[0].usage)
         if charges:
             return sum(weights.used(charge.usage) for charge in charges)
         usage = ending.usage or self._guess(ending)
