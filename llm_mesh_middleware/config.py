@@ -29,6 +29,7 @@ from ._schema.inference.pool import (
     PoolMetrics,
     TargetPort,
 )
+from ._schema.inference.reference import InferencePoolRef, PickerTLS
 from ._schema.inference.rewrite import (
     InferenceModelRewriteSpec,
     InferenceModelSpec,
@@ -77,7 +78,6 @@ from ._schema.provider import (
 from ._schema.route import (
     BackendRef,
     Balance,
-    InferencePoolRef,
     LLMRouteSpec,
     RetryPolicy,
     RouteMatch,
@@ -108,6 +108,7 @@ __all__ = [
     "Document",
     "EndpointPickerRef",
     "PickerPort",
+    "PickerTLS",
     "InferenceModel",
     "InferenceModelRewrite",
     "InferenceModelRewriteSpec",

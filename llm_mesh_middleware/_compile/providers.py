@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlsplit
@@ -29,6 +28,7 @@ from .keys import KeyReader
 from .pricing.book import PriceBook
 from .pricing.prices import compile_prices
 from .serving import Serving, lacks, serve
+from .tls_files import named_files, tls_faults
 
 __all__ = ["CompiledProvider"]
 
@@ -80,8 +80,8 @@ class CompiledProvider:
         self.problems = self._keys.problems
         self.files = self._keys.files
         self._spec = resource.model.spec
-        self._check_tls()
         self._endpoint = self._connect_to(endpoints.get(self.host) or self._spec.endpoint)
+        self._check_tls()
         self._identity = ProviderIdentity(
             resource.namespace,
             resource.name,
@@ -149,24 +149,11 @@ class CompiledProvider:
 
     def _check_tls(self) -> None:
         """A file that cannot be used is found now, not by the first request."""
-        tls = self._spec.tls
-        if tls is None:
-            return
-        for file in (tls.ca_file, tls.client_cert_file, tls.client_key_file):
-            if file is not None:
-                self._depend_on(file)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        try:
-            if tls.ca_file is not None:
-                context.load_verify_locations(tls.ca_file)
-        except OSError as exc:
-            self._complain(("spec", "tls", "caFile"), f"cannot be used: {exc.strerror or exc}")
-        try:
-            if tls.client_cert_file is not None:
-                context.load_cert_chain(tls.client_cert_file, tls.client_key_file)
-        except OSError as exc:
-            path = ("spec", "tls", "clientCertFile")
-            self._complain(path, f"cannot be used with its key: {exc.strerror or exc}")
+        files = self._endpoint.tls
+        for file in named_files(files):
+            self._depend_on(file)
+        for field, message in tls_faults(files):
+            self._complain(("spec", "tls", field), message)
 
     def _settle_configs(self) -> tuple[_Settled, dict[str, _Settled]]:
         configs = self._spec.configs

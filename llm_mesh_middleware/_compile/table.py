@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from .._core.balance.backends import Backend, Backends
 from .._core.provider.identity import ProviderIdentity
@@ -41,9 +41,9 @@ from ..config import (
 from ..config import RouteRule as RuleConfig
 from ..exceptions import Problem
 from .guarding.inspectors import Inspectors
+from .inference.pools import Pools
 from .matches import Workload, compile_match, in_gateways
 from .policies import Policies
-from .pools import Pools
 from .pricing.book import PriceBook, open_price_book
 from .providers import CompiledProvider
 from .rules import (
@@ -151,7 +151,7 @@ class _Compiler:
     ) -> None:
         self.problems += prices.problems
         self.files |= prices.files
-        self._pools = Pools(self._manifest, prices)
+        self._pools = Pools(self._manifest, prices, self.files)
         self.problems += self._pools.problems
         for resource in self._manifest.resources:
             if not isinstance(resource.model, LLMProvider):
@@ -176,7 +176,7 @@ class _Compiler:
                     "a host must be unique among providers",
                 )
             self.problems += provider.problems
-            self.files = provider.files | self.files
+            self.files |= provider.files | self.files
         inspectors = Inspectors(
             self._asked, environ, self._manifest.secrets, self.problems, self.files
         )
@@ -320,19 +320,11 @@ class _Compiler:
     ) -> tuple[Upstream, Resource] | None:
         """Return what a reference points at, and the document that policies name it by."""
         if ref.backend_ref is not None:
-            pool = self._pools.find(ref.backend_ref, resource.namespace)
-            if isinstance(pool, str):
-                self._complain(resource, (*path, "backendRef"), pool)
+            target = self._pools.target(ref, ref.backend_ref, rule, resource.namespace)
+            if isinstance(target[1], str):
+                self._complain(resource, (*path, "backendRef", *target[0]), target[1])
                 return None
-            port, rewrite = ref.backend_ref.port, ref.host_rewrite
-            upstream = pool.upstream(rule, model=ref.model, host_rewrite=rewrite, port=port)
-            if ref.backend_ref.picker == "epp":
-                picker = pool.picker()
-                if isinstance(picker, str):
-                    self._complain(resource, (*path, "backendRef", "picker"), picker)
-                    return None
-                upstream = replace(upstream, picker=picker)
-            return upstream, pool.resource
+            return target
         provider = self._provider(resource, ref.provider_host or "", path)
         if provider is None:
             return None

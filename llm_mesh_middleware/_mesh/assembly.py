@@ -137,12 +137,13 @@ class Assembly:
     def begin_process(self) -> None:
         """Reset per-process state in a forked child."""
         self.live.begin_process()
+        self._pickers.forget()
         self._state = self._make_state()
         self._checking.begin_process(self._state.health)
         self.serving.begin_process(self._state)
 
     def _make_state(self) -> MeshState:
-        self._pickers = EndpointPickers()
+        self._pickers = EndpointPickers(self._settings.ca_file)
         return MeshState(
             threading.RLock,
             self._store,
@@ -165,6 +166,8 @@ class Assembly:
         if not self._clients.is_given:
             try:
                 self._contexts.load({TLSFiles(), *(endpoint.tls for endpoint in endpoints)})
+                pickers = (each.picker for each in upstreams if each.picker is not None)
+                self._pickers.load({picker.tls for picker in pickers if picker.tls is not None})
             except OSError as exc:
                 file = self._settings.ca_file or "a certificate file"
                 message = f"{file} cannot be used: {exc.strerror or exc}"

@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from .base import EXTENSION, Host, ListOf, Name, Wire
+from .inference.reference import InferencePoolRef
 from .mirror import Mirror
 from .spelling.duration import Duration
 from .values import check_header_name, check_host_and_port, check_name, check_route_host
@@ -22,7 +23,6 @@ from .wording import fault_at
 __all__ = [
     "BackendRef",
     "Balance",
-    "InferencePoolRef",
     "LLMRouteSpec",
     "RetryPolicy",
     "RouteMatch",
@@ -33,7 +33,6 @@ __all__ = [
 ]
 
 _MAX_INT32 = 2**31 - 1
-_HIGHEST_PORT = 65535
 # Istio knows these keys of a headers map and ignores them: conditions that would silently not hold.
 _NOT_HEADERS = {
     "uri": "`path`",
@@ -116,28 +115,6 @@ class RouteMatch(Wire):
         default_factory=dict,
         description="Attributes that the application or the client key states about the caller;"
         " never a header of the client. Default: none.",
-        json_schema_extra=EXTENSION,
-    )
-
-
-class InferencePoolRef(Wire):
-    """A pool of model servers, by its InferencePool document."""
-
-    group: str | None = Field(
-        default=None, description="API group. Default: that of InferencePool."
-    )
-    kind: str | None = Field(
-        default=None, description="Kind of the object. Default: InferencePool."
-    )
-    name: Name = Field(description="Name of the pool.")
-    namespace: Name | None = Field(default=None, description="Its namespace. Default: the route's.")
-    port: int | None = Field(
-        default=None, ge=1, le=_HIGHEST_PORT, description="Port of the pool. Default: its own."
-    )
-    picker: Literal["mesh", "epp"] | None = Field(
-        default=None,
-        description="Who picks the server for a request: the mesh, by the servers' metrics; or epp,"
-        " the endpoint picker of the pool (extra epp). Default: mesh.",
         json_schema_extra=EXTENSION,
     )
 

@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from types import TracebackType
 from urllib.parse import urlsplit
 
-from llm_mesh_middleware.testing import Answer, FakeUpstream, Gate, RecordedRequest, chat_completion
+from llm_mesh_middleware.testing import (
+    Answer,
+    FakeUpstream,
+    Gate,
+    RecordedRequest,
+    Stream,
+    chat_completion,
+)
 
 PAGE = """\
 # HELP vllm:num_requests_running Number of requests in model execution batches.
@@ -39,7 +46,7 @@ class ModelServer:
         self.page: Answer | None = None
         self.health = 200
         self.delay: Gate | float = 0.0
-        self.chat: Answer | None = None
+        self.chat: Answer | Stream | None = None
         self.calls = 0
         self._pages = self._checks = 0
         self._news = threading.Condition()
@@ -84,7 +91,7 @@ class ModelServer:
             until = self._checks + count
             assert self._news.wait_for(lambda: self._checks >= until, 10)
 
-    def _respond(self, request: RecordedRequest) -> Answer:
+    def _respond(self, request: RecordedRequest) -> Answer | Stream:
         if request.path == "/metrics":
             with self._news:
                 self._pages += 1

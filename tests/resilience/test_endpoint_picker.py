@@ -39,7 +39,12 @@ def servers() -> Iterator[list[ModelServer]]:
 
 
 def mesh_of(
-    folder: Path, servers: list[ModelServer], address: str, *, fails_open: bool = False
+    folder: Path,
+    servers: list[ModelServer],
+    address: str,
+    *,
+    fails_open: bool = False,
+    tls: dict[str, Any] | None = None,
 ) -> Mesh:
     mode = "FailOpen" if fails_open else "FailClose"
     spec: dict[str, Any] = {
@@ -49,7 +54,10 @@ def mesh_of(
         "endpointPicker": address,
     }
     head = {"apiVersion": "inference.networking.k8s.io/v1", "kind": "InferencePool"}
-    rules = [{"backendRefs": [{"backendRef": {"name": "qwen-pool", "picker": "epp"}}]}]
+    ref: dict[str, Any] = {"name": "qwen-pool", "picker": "epp"}
+    if tls is not None:
+        ref["pickerTLS"] = tls
+    rules = [{"backendRefs": [{"backendRef": ref}]}]
     route = {
         "apiVersion": "istio.alibabacloud.com/v1beta1",
         "kind": "LLMRoute",
@@ -77,8 +85,9 @@ def test_the_picked_server_gets_the_request(
             headers = {"authorization": "Bearer of-the-client", "x-request-id": "r-1"}
             assert client.post(URL, json=BODY, headers=headers).status_code == 200
     assert [server.calls for server in servers] == [1, 1, 1]
-    headers, body = picker.asked[0]
-    assert json.loads(body) == BODY
+    asked = picker.asked[0]
+    headers = asked.headers
+    assert json.loads(asked.body) == BODY
     assert headers[":method"] == "POST"
     assert headers[":path"] == "/v1/chat/completions"
     assert headers["x-request-id"] == "r-1"
@@ -142,6 +151,15 @@ def test_without_its_picker_a_pool_fails_as_it_says(
     assert reply.status_code == status
     if status == 503:
         assert "did not respond" in reply.json()["error"]["message"]
+
+
+def test_a_picker_may_name_its_picks_in_the_metadata_alone(
+    tmp_path: Path, picker: Picker, servers: list[ModelServer]
+) -> None:
+    picker.picks, picker.says = [servers[1].address], "metadata"
+    with client_of(mesh_of(tmp_path, servers, picker.address)) as client:
+        assert client.post(URL, json=BODY).status_code == 200
+    assert servers[1].calls == 1
 
 
 def test_a_pool_without_a_picker_cannot_be_asked_for_one() -> None:

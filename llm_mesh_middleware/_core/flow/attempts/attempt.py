@@ -146,6 +146,7 @@ class Attempt:
         self.upstream = upstream
         self.lease = lease
         self.number = number
+        self.candidate = candidate
         self._endpoint = candidate.endpoint
         self._preferred_host = preferred_host
         self._health = candidate.health

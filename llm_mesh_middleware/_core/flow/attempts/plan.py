@@ -68,8 +68,8 @@ class AttemptPlan:
     A fallback goes to another backend of the same priority first, then to the next priority; but if
     a provider asks for a short pause, it is retried after that, once, before a lower tier is tried.
     Otherwise the same backend is retried only if there is no other. `made` counts the attempts;
-    `preferred_host` is the provider
-    host that the rule prefers, once `first` was called.
+    `preferred_host` is the provider host that the rule prefers, once `first` was called; `served`
+    has sent the response that the client gets.
     """
 
     def __init__(
@@ -119,6 +119,7 @@ class AttemptPlan:
         self._has_hedged = False
         self._offered: dict[int, tuple[Endpoint, ...]] = {}
         self.made = 0
+        self.served: Candidate | None = None
         self.preferred_host = self._tiers[0][0].upstream.host
         budget.earn()
 

@@ -248,6 +248,7 @@ class AttemptSequence:
 
     def _reply(self, attempt: Attempt, outcome: Outcome) -> Reply:
         has_retried = self._plan.made > 1
+        self._plan.served = attempt.candidate
         if outcome.error is not None:
             error = outcome.error
             told = dict(error.headers) | ({"x-should-retry": "false"} if has_retried else {})

@@ -3,6 +3,9 @@
 a list of addresses     these servers are tried, in this order
 a refusal, 429 or 503   the client gets it
 no response             503, or the mesh picks by itself (failureMode: FailOpen)
+
+With the response the picker is told which server has sent it, and when it has ended: it counts what
+is under way.
 """
 
 from __future__ import annotations
@@ -11,12 +14,14 @@ from collections.abc import Callable, Generator
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+from msgspec.structs import replace as replace_struct
+
 from ....exceptions import NoBackendAvailable, RateLimitExceeded
 from ...balance.backends import Backend
-from ...provider.servers.picker import Picked, PickRequest
+from ...provider.servers.picker import Picked, PickerCall, PickRequest
 from ...values.endpoint import Endpoint
 from ...values.messages import ClientRequest
-from ...values.steps import AsyncPort, Port, Step, StepResult, ask
+from ...values.steps import AsyncPort, Body, Port, Step, StepResult, ask
 from ..attempts.plan import AttemptPlan
 from ..call import Call
 from ..reply import Flow
@@ -36,24 +41,34 @@ class Picking:
         self._plan = plan
         self._port = port
         self._clock = clock
+        self._calls: list[tuple[Backend, PickerCall]] = []
 
     def __call__(self, call: Call, proceed: Callable[[Call], Flow]) -> Flow:
         """Serve `call` by the servers that were picked for it."""
-        yield from self.pick(call.request)
-        return (yield from proceed(call))
+        return (yield from self.before(call.request, proceed(call)))
 
     def before(self, request: ClientRequest, flow: Flow) -> Flow:
-        """Run `flow` by the servers that were picked for its request."""
-        yield from self.pick(request)
-        return (yield from flow)
-
-    def pick(self, request: ClientRequest) -> Generator[Step, StepResult, None]:
-        """Ask, and tell the plan which servers to try.
+        """Run `flow` by the servers that were picked for its request.
 
         Raises:
             RateLimitExceeded: the picker sheds load.
             NoBackendAvailable: it has no server, or does not respond.
         """
+        reply = None
+        try:
+            yield from self._pick(request)
+            reply = yield from flow
+        finally:
+            if reply is None or isinstance(reply.body, bytes):
+                self._tell(None if reply is None else reply.status)
+                self._end()
+        if isinstance(reply.body, bytes):
+            return reply
+        self._tell(reply.status)
+        return replace_struct(reply, body=self._to_its_end(reply.body))
+
+    def _pick(self, request: ClientRequest) -> Generator[Step, StepResult, None]:
+        """Ask, and tell the plan which servers to try."""
         for backend in self._plan.first_tier:
             picker = backend.upstream.picker
             if picker is None or self._port is None:
@@ -62,8 +77,31 @@ class Picking:
             picked: Picked = yield from ask(self._port, asked, self._clock() + _TIMEOUT_S)
             if picked.addresses:
                 self._plan.offer(backend, _endpoints(backend, picked))
+                if picked.call is not None:
+                    self._calls.append((backend, picked.call))
             elif picked.status or not picker.fails_open:
                 raise _refusal(backend, picked)
+
+    def _tell(self, status: int | None) -> None:
+        """Tell the picker whose server has responded."""
+        served = self._plan.served
+        if served is None:
+            return
+        for backend, call in self._calls:
+            if backend is served.backend:
+                address, port = served.endpoint.address, served.endpoint.port
+                place = f"[{address}]" if ":" in address else address
+                call.served(status or 502, f"{place}:{port}")
+
+    def _end(self) -> None:
+        for _, call in self._calls:
+            call.end()
+
+    def _to_its_end(self, body: Body) -> Body:
+        try:
+            return (yield from body)
+        finally:
+            self._end()
 
 
 def _headers(request: ClientRequest) -> tuple[tuple[str, str], ...]:

@@ -1,4 +1,4 @@
-"""The port to endpoint pickers; grpcio is imported when one is asked."""
+"""The port to endpoint pickers; h2 is imported when one is asked."""
 
 from __future__ import annotations
 

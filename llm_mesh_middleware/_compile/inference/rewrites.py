@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
 
-from .._core.provider.servers.rewrites import ModelRewrites, ModelShares
-from .._manifest import Manifest, Resource
-from ..config import InferenceModel, InferenceModelRewrite
+from ..._core.provider.servers.rewrites import ModelRewrites, ModelShares
+from ..._manifest import Manifest, Resource
+from ...config import InferenceModel, InferenceModelRewrite
 
 __all__ = ["rewrites_of", "rewriting"]
 

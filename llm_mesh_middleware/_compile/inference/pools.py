@@ -6,19 +6,20 @@ each endpoint, as for any provider that has several.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import replace
-from importlib.util import find_spec
 from urllib.parse import urlsplit
 
-from .._core.provider.endpoints import StaticEndpoints
-from .._core.provider.servers.picker import EndpointPicker
-from .._core.provider.servers.rewrites import ModelRewrites
-from .._core.provider.servers.watch import ServerWatch
-from .._core.provider.upstream import Upstream
-from .._core.values.endpoint import Endpoint
-from .._manifest import Manifest, Resource
-from ..config import (
+from ..._core.provider.endpoints import StaticEndpoints
+from ..._core.provider.servers.picker import EndpointPicker
+from ..._core.provider.servers.rewrites import ModelRewrites
+from ..._core.provider.servers.watch import ServerWatch
+from ..._core.provider.upstream import Upstream
+from ..._core.values.endpoint import Endpoint
+from ..._manifest import Manifest, Resource
+from ..._process.files import FileVersion
+from ...config import (
+    BackendRef,
     InferencePool,
     InferencePoolRef,
     InferencePoolSpec,
@@ -26,14 +27,14 @@ from ..config import (
     LLMProviderSpec,
     ObjectMeta,
 )
-from ..exceptions import Problem
-from .pricing.book import PriceBook
-from .providers import CompiledProvider
+from ...exceptions import Problem
+from ..pricing.book import PriceBook
+from ..providers import CompiledProvider
+from .pickers import Fault, compile_picker
 from .rewrites import rewrites_of, rewriting
 
 __all__ = ["CompiledPool", "Pools"]
 
-_PICKER_PORT = 9002
 _GROUPS = ("inference.networking.k8s.io", "inference.networking.x-k8s.io")
 
 
@@ -49,7 +50,7 @@ class CompiledPool:
     ) -> None:
         self._rewrites = rewrites
         self.host = f"{resource.name}.{resource.namespace}"
-        self._spec = spec
+        self.spec = spec
         metadata = ObjectMeta(name=resource.name, namespace=resource.namespace)
         own = LLMProviderSpec(host=self.host, active_check=spec.active_check)
         model = LLMProvider(metadata=metadata, spec=own)
@@ -63,10 +64,10 @@ class CompiledPool:
     ) -> Upstream:
         """Return the pool as a rule uses it, with the endpoints of `port` or of all ports."""
         made = self._provider.upstream(rule, model=model, host_rewrite=host_rewrite)
-        ports = self._spec.ports if port is None else (port,)
+        ports = self.spec.ports if port is None else (port,)
         endpoints = dict.fromkeys(self._endpoints(ports))
         watch = replace(made.watch or ServerWatch(), metrics_path="/metrics")
-        if (metrics := self._spec.metrics) is not None:
+        if (metrics := self.spec.metrics) is not None:
             path = metrics.path or watch.metrics_path
             watch = replace(watch, metrics_path=path, metrics_port=metrics.port)
         return replace(
@@ -76,22 +77,8 @@ class CompiledPool:
             rewrites=self._rewrites,
         )
 
-    def picker(self) -> EndpointPicker | str:
-        """Return the endpoint picker of the pool, or why it cannot be asked."""
-        ref = self._spec.endpoint_picker_ref or self._spec.extension_ref
-        address = self._spec.endpoint_picker
-        if ref is None and address is None:
-            return "has picker: epp, but the pool has no endpointPickerRef"
-        if find_spec("grpc") is None:
-            return "has picker: epp: install llm-mesh-middleware[epp] to ask endpoint pickers"
-        if address is None and ref is not None:
-            port = ref.port.number if ref.port is not None else ref.port_number
-            address = f"{ref.name}.{self.resource.namespace}:{port or _PICKER_PORT}"
-        fails_open = ref is not None and ref.failure_mode == "FailOpen"
-        return EndpointPicker(address or "", fails_open)
-
     def _endpoints(self, ports: Iterable[int]) -> Iterator[Endpoint]:
-        for text in self._spec.endpoints:
+        for text in self.spec.endpoints:
             parts = urlsplit(f"//{text}")
             for port in ports if parts.port is None else (parts.port,):
                 yield Endpoint(self.host, "http", parts.hostname or text, port, self.host)
@@ -100,8 +87,12 @@ class CompiledPool:
 class Pools:
     """The pools of a manifest by namespace and name."""
 
-    def __init__(self, manifest: Manifest, prices: PriceBook) -> None:
+    def __init__(
+        self, manifest: Manifest, prices: PriceBook, files: MutableMapping[str, FileVersion]
+    ) -> None:
+        """Compile the pools of a manifest; files that are read are added to `files`."""
         self.problems: list[Problem] = []
+        self._files = files
         self._pools: dict[tuple[str, str], CompiledPool] = {}
         for resource in manifest.resources:
             if not isinstance(resource.model, InferencePool):
@@ -123,13 +114,30 @@ class Pools:
                 path = ("spec", "poolRef", "name")
                 self.problems.append(resource.problem(path, message, severity="warning"))
 
-    def find(self, ref: InferencePoolRef, namespace: str) -> CompiledPool | str:
+    def target(
+        self, ref: BackendRef, pool_ref: InferencePoolRef, rule: str | None, namespace: str
+    ) -> tuple[Upstream, Resource] | Fault:
         """Return the pool that a backendRef of a route in `namespace` names, or why there is none.
 
         Args:
             ref: the reference.
+            pool_ref: its `backendRef`.
+            rule: the name of its rule.
             namespace: that of the route.
         """
+        pool = self._find(pool_ref, namespace)
+        if isinstance(pool, str):
+            return (), pool
+        rewrite, port = ref.host_rewrite, pool_ref.port
+        upstream = pool.upstream(rule, model=ref.model, host_rewrite=rewrite, port=port)
+        if pool_ref.picker == "epp":
+            picker = compile_picker(pool_ref, pool.spec, pool.resource.namespace, self._files)
+            if not isinstance(picker, EndpointPicker):
+                return picker
+            upstream = replace(upstream, picker=picker)
+        return upstream, pool.resource
+
+    def _find(self, ref: InferencePoolRef, namespace: str) -> CompiledPool | str:
         if ref.kind not in (None, "InferencePool"):
             return f"kind {ref.kind!r} is not supported; expected InferencePool"
         if ref.group not in (None, *_GROUPS):
