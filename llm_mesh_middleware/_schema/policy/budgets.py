@@ -13,7 +13,8 @@ from ..spelling.duration import read_duration
 from ..spelling.item_name import ItemName
 from ..spelling.money import Currency, Money
 from ..wording import fault_at
-from .parts import Part, check_headers
+from .counting import CountedBy, OnMissing, OnStoreFailure, Shadow, TrustHeaders
+from .parts import check_headers
 
 __all__ = ["BudgetItem", "BudgetOverride"]
 
@@ -67,14 +68,10 @@ class BudgetOverride(Wire):
 
 
 class BudgetItem(Wire):
-    """How much money each of those who are told apart by `by` may spend."""
+    """How much money may be spent, for each value of `by`; counted later if the store is away."""
 
     name: ItemName = Field(description="Name of the budget, unique in its policy.")
-    by: ListOf[Part] = Field(
-        default=(),
-        description="What has a budget of its own: consumer, model, provider, host, attribute:NAME,"
-        " header:NAME. Default: nothing, all share one.",
-    )
+    by: CountedBy = ()
     when: ListOf[RouteMatch] = Field(
         default=(), description="The requests whose cost counts. Default: all."
     )
@@ -117,23 +114,10 @@ class BudgetItem(Wire):
     overrides: ListOf[BudgetOverride] = Field(
         default=(), description="Other amounts, the first that matches holds. Default: none."
     )
-    on_missing: Literal["share", "deny", "skip"] | None = Field(
-        default=None,
-        description="What happens to requests without a value to count by. share: they share one"
-        " budget; deny: 403; skip: they are not counted. Default: share.",
-    )
-    on_store_failure: Literal["local", "allow", "deny"] | None = Field(
-        default=None,
-        description="What happens while the store is away. local: each process counts for itself;"
-        " allow: nothing is checked; deny: 503. What was spent is counted later. Default: local.",
-    )
-    trust_headers: bool = Field(
-        default=False,
-        description="Whether `by` may have headers, which a client can choose. Default: false.",
-    )
-    shadow: bool = Field(
-        default=False, description="Whether to count and tell, but refuse nobody. Default: false."
-    )
+    on_missing: OnMissing = None
+    on_store_failure: OnStoreFailure = None
+    trust_headers: TrustHeaders = False
+    shadow: Shadow = False
 
     @model_validator(mode="after")
     def _is_sensible(self) -> BudgetItem:

@@ -14,8 +14,9 @@ from ..spelling.quantity import Quantity
 from ..wording import fault_at
 from .budgets import BudgetItem
 from .caches import CacheItem
+from .counting import CountedBy, OnMissing, OnStoreFailure, Shadow, TrustHeaders
 from .guards import GuardItem
-from .parts import AttributeSource, Part, check_headers
+from .parts import AttributeSource, check_headers
 
 __all__ = ["LLMPolicySpec", "LimitItem", "LimitOverride", "TargetRef", "TokenWeights"]
 
@@ -69,14 +70,10 @@ class LimitOverride(Wire):
 
 
 class LimitItem(Wire):
-    """How much each of those who are told apart by `by` may use."""
+    """How much may be used, for each value of `by`."""
 
     name: ItemName = Field(description="Name of the limit, unique in its policy.")
-    by: ListOf[Part] = Field(
-        default=(),
-        description="What has a limit of its own: consumer, model, provider, host, attribute:NAME,"
-        " header:NAME. Default: nothing, all share one.",
-    )
+    by: CountedBy = ()
     when: ListOf[RouteMatch] = Field(
         default=(), description="The requests that are counted. Default: all."
     )
@@ -112,23 +109,10 @@ class LimitItem(Wire):
     overrides: ListOf[LimitOverride] = Field(
         default=(), description="Other numbers, the first that matches holds. Default: none."
     )
-    on_missing: Literal["share", "deny", "skip"] | None = Field(
-        default=None,
-        description="What happens to requests without a value to count by. share: they share one"
-        " limit; deny: 403; skip: they are not counted. Default: share.",
-    )
-    on_store_failure: Literal["local", "allow", "deny"] | None = Field(
-        default=None,
-        description="What happens while the store is away. local: each process counts for itself;"
-        " allow: nothing is counted; deny: 503. Default: local.",
-    )
-    trust_headers: bool = Field(
-        default=False,
-        description="Whether `by` may have headers, which a client can choose. Default: false.",
-    )
-    shadow: bool = Field(
-        default=False, description="Whether to count and tell, but refuse nobody. Default: false."
-    )
+    on_missing: OnMissing = None
+    on_store_failure: OnStoreFailure = None
+    trust_headers: TrustHeaders = False
+    shadow: Shadow = False
 
     @model_validator(mode="after")
     def _is_sensible(self) -> LimitItem:
