@@ -20,6 +20,7 @@ from ._engine.drivers.delivery import AsyncDelivery, Delivery
 from ._mesh.assembly import Assembly
 from ._mesh.attributes import check_attributes
 from ._mesh.live_config import LiveTable, MeshStatus
+from ._mesh.recording import Recording
 from ._process.forks import follow_forks
 from .exceptions import AnswerableError
 from .settings import MeshSettings, load_settings
@@ -60,19 +61,16 @@ class Mesh:
 
         Args:
             config: files or directories of manifests, `LLMProvider`, `LLMRoute` and `LLMPolicy`
-                objects, or a source of one's own; by default what `settings.config` names.
+                objects, or a source of your own; by default what `settings.config` names.
             settings: by default read from `LLM_MESH_*`.
-            transport: an httpx transport that carries every upstream call, such as a
-                `MockTransport` in a test; it then decides what to trust and where to connect. An
-                asynchronous one serves `asend` only, a synchronous one `send` only.
+            transport: an httpx transport for every upstream call, such as a `MockTransport` in a
+                test. An asynchronous one serves `asend` only, a synchronous one `send` only.
             observer: follows every exchange, in addition to the mesh's own telemetry.
             tracer_provider: where spans go; by default OpenTelemetry's global one.
             meter_provider: where metrics go; by default OpenTelemetry's global one.
             logger_provider: where events go; by default OpenTelemetry's global one.
-            redact: applied to each piece of content before it is recorded, where
-            `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` is set.
-            environ: where `${NAME}` and `apiKeyFrom.env` are looked up; by default the environment
-                of the process. Settings and a `ConfigSource` do not use it.
+            redact: applied to each piece of content before it is recorded.
+            environ: where `${NAME}` and `apiKeyFrom.env` are looked up; by default `os.environ`.
             rng: returns numbers in [0, 1) for weighted draws; pass a seeded one to repeat a run.
             store: where limits are kept; by default in the memory of the process.
 
@@ -85,10 +83,7 @@ class Mesh:
             self.settings,
             transport=transport,
             observer=observer,
-            tracer_provider=tracer_provider,
-            meter_provider=meter_provider,
-            logger_provider=logger_provider,
-            redact=redact,
+            recording=Recording(tracer_provider, meter_provider, logger_provider, redact),
             environ=environ,
             rng=rng,
             store=store,
@@ -216,7 +211,7 @@ class Mesh:
         return explain_request(
             self._table,
             request,
-            forward=self._serving.policy.forward,
+            forward=self._serving.settings.forward,
             secrets=client_keys,
             health=self._serving.state.health,
             now=monotonic(),

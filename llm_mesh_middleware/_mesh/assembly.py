@@ -1,6 +1,6 @@
 """The parts of a mesh, put together.
 
-settings ─┬─> access, exchange policy
+settings ─┬─> access, settings of exchanges
           ├─> TLS contexts ──> HTTP clients ─┐
 source ───┴─> live configuration             ├──> serving
               │ adopt: read certificates     │
@@ -18,7 +18,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from .._core.caching.entry import CacheStore
-from .._core.flow.exchange import ExchangePolicy
+from .._core.flow.attempts.context import ExchangeSettings
 from .._core.flow.observer import Observer
 from .._core.flow.state import MeshState
 from .._core.http.forwarding import ForwardPolicy
@@ -41,13 +41,11 @@ from .checking import Checking
 from .ejection_log import log_change, log_server
 from .live_config import LiveTable, MeshStatus
 from .notices import RefusedKeys
+from .recording import Recording
 from .serving import Serving
 
 if TYPE_CHECKING:
     import httpx
-    from opentelemetry._logs import LoggerProvider
-    from opentelemetry.metrics import MeterProvider
-    from opentelemetry.trace import TracerProvider
 
 __all__ = ["Assembly"]
 
@@ -62,10 +60,7 @@ class Assembly:
         *,
         transport: httpx.AsyncBaseTransport | httpx.BaseTransport | None,
         observer: Observer | None,
-        tracer_provider: TracerProvider | None,
-        meter_provider: MeterProvider | None,
-        logger_provider: LoggerProvider | None,
-        redact: Callable[[str], str] | None,
+        recording: Recording,
         environ: Mapping[str, str] | None,
         rng: Callable[[], float],
         store: Store | None,
@@ -94,13 +89,11 @@ class Assembly:
         self.live = LiveTable(
             source, settings, environ=environ, adopt=self._adopt, told=self._record
         )
-        self.telemetry = self._make_telemetry(
-            tracer_provider, meter_provider, logger_provider, redact
-        )
+        self.telemetry = self._make_telemetry(recording)
         observers = (self.telemetry,) if observer is None else (self.telemetry, observer)
         self.observer = GuardedObserver(observers)
         self.serving = Serving(
-            policy=_exchange_policy(settings),
+            settings=_exchange_settings(settings),
             state=self._state,
             clients=self._clients,
             checking=self._checking,
@@ -184,13 +177,7 @@ class Assembly:
         """Check servers from now on, not only from the first request on."""
         self._checking.begin()
 
-    def _make_telemetry(
-        self,
-        tracer_provider: TracerProvider | None,
-        meter_provider: MeterProvider | None,
-        logger_provider: LoggerProvider | None,
-        redact: Callable[[str], str] | None,
-    ) -> Telemetry:
+    def _make_telemetry(self, recording: Recording) -> Telemetry:
         settings = self._settings
         telemetry = Telemetry(
             _version(),
@@ -207,11 +194,11 @@ class Assembly:
             has_asm_metrics=settings.asm_metrics,
             has_chunk_metrics=settings.chunk_metrics,
             cost_attributes=settings.cost_attributes,
-            tracer_provider=tracer_provider,
-            meter_provider=meter_provider,
-            logger_provider=logger_provider,
+            tracer_provider=recording.tracer_provider,
+            meter_provider=recording.meter_provider,
+            logger_provider=recording.logger_provider,
             has_http_spans=self._has_http_spans,
-            redact=redact,
+            redact=recording.redact,
         )
         telemetry.metrics.in_use(self.live.status.generation, self.live.status.loaded_at)
         return telemetry
@@ -248,8 +235,8 @@ def _access(settings: MeshSettings) -> AccessPolicy:
     return AccessPolicy.of(settings.access, keys)
 
 
-def _exchange_policy(settings: MeshSettings) -> ExchangePolicy:
-    return ExchangePolicy(
+def _exchange_settings(settings: MeshSettings) -> ExchangeSettings:
+    return ExchangeSettings(
         max_response_bytes=settings.max_response_bytes,
         forward=ForwardPolicy.extended(settings.forward_headers),
         show_routing=settings.response_headers,

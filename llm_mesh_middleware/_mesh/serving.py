@@ -10,7 +10,8 @@ from time import monotonic, time
 
 from msgspec.structs import replace
 
-from .._core.flow.exchange import ExchangePolicy, exchange
+from .._core.flow.attempts.context import ExchangeSettings
+from .._core.flow.exchange import exchange
 from .._core.flow.observer import Observer
 from .._core.flow.policies import Policy
 from .._core.flow.reply import Flow
@@ -43,13 +44,13 @@ def _client_left() -> Exception:
 class Serving:
     """Makes the flows of requests, and runs them in a thread or an event loop.
 
-    `state` is replaced in a forked process, `policy` holds for every exchange.
+    `state` is replaced in a forked process, `settings` hold for every exchange.
     """
 
     def __init__(
         self,
         *,
-        policy: ExchangePolicy,
+        settings: ExchangeSettings,
         state: MeshState,
         clients: UpstreamClients,
         checking: Checking,
@@ -58,7 +59,7 @@ class Serving:
         keeps_content: bool,
         max_request_bytes: int,
     ) -> None:
-        self.policy = policy
+        self.settings = settings
         self.state = state
         self.clients = clients
         self._checking = checking
@@ -136,7 +137,7 @@ class Serving:
             return exchange(
                 host,
                 request,
-                self.policy,
+                self.settings,
                 self.state,
                 clock=monotonic,
                 wall_clock=time,

@@ -65,10 +65,10 @@ def run(
             "OTEL_METRICS_EXPORTER=prometheus needs --workers 1, as workers count each for"
             " themselves and cannot share its port; use otlp with several"
         )
-    if config:
-        os.environ["LLM_MESH_CONFIG"] = json.dumps(config)  # workers read it from there
-    os.environ[_LOG_FORMAT] = log_format
+    os.environ[_LOG_FORMAT] = log_format  # workers read them from there, like the configuration
     os.environ[_GRACE] = str(grace)
+    if config:
+        os.environ["LLM_MESH_CONFIG"] = json.dumps(config)
     if not access_log:
         os.environ[_NO_ACCESS_LOG] = "1"
     settings = load_settings()
@@ -77,13 +77,23 @@ def run(
     _check_config(settings)
     warn_if_exposed(settings, host)
     _check_address(host, port)
-    # uvicorn shuts down in good order and then raises the signal anew.
-    signal.signal(signal.SIGTERM, _exit)
+    signal.signal(signal.SIGTERM, _exit)  # uvicorn raises the signal again after its shutdown
     ignore_hangup()
-    server = uvicorn.Config(
+    server = _server(host, port, workers, grace, limit_connections)
+    if view is None:
+        _run(server, [server.bind_socket()] if workers > 1 else None)
+        return
+    with _viewed(view, view_hosts, view_trace_url, workers) as listener:
+        _run(server, [server.bind_socket(), listener])
+
+
+def _server(
+    host: str, port: int, workers: int, grace: float, limit_connections: int
+) -> uvicorn.Config:
+    return uvicorn.Config(
         "llm_mesh_middleware.cli.serve:create_app",
         factory=True,
-        interface="asgi3",  # the app is one, and no coroutine function
+        interface="asgi3",  # the app is an object, not a coroutine function
         host=host,
         port=port,
         workers=workers,
@@ -97,11 +107,6 @@ def run(
         server_header=False,
         timeout_graceful_shutdown=math.ceil(grace) + MARGIN_S,
     )
-    if view is None:
-        _run(server, [server.bind_socket()] if workers > 1 else None)
-        return
-    with _viewed(view, view_hosts, view_trace_url, workers) as listener:
-        _run(server, [server.bind_socket(), listener])
 
 
 def _run(server: uvicorn.Config, sockets: list[socket.socket] | None) -> None:

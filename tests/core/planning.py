@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from llm_mesh_middleware._core.balance.sticky import Sticky
 from llm_mesh_middleware._core.balance.weighted import Weighted
-from llm_mesh_middleware._core.flow.attempts.attempt import Outcome
+from llm_mesh_middleware._core.flow.attempts.outcome import Outcome
 from llm_mesh_middleware._core.flow.attempts.plan import AttemptPlan, Choice
 from llm_mesh_middleware._core.flow.attempts.retrying import RetryBudget
 from llm_mesh_middleware._core.provider.health import ProviderHealth

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from llm_mesh_middleware._core.flow.exchange import ExchangePolicy, exchange
+from llm_mesh_middleware._core.flow.attempts.context import ExchangeSettings
+from llm_mesh_middleware._core.flow.exchange import exchange
 from llm_mesh_middleware._core.flow.observer import Observation
 from llm_mesh_middleware._core.flow.reply import Flow, Reply
 from llm_mesh_middleware._core.flow.state import MeshState
@@ -137,7 +138,7 @@ def play(
     asked: ClientRequest,
     *answers: StepResult,
     host: str = "chat",
-    policy: ExchangePolicy | None = None,
+    policy: ExchangeSettings | None = None,
     chance: float = 0.0,
     seconds: float = 0.0,
 ) -> Play:
@@ -148,7 +149,7 @@ def play(
     steps = _flow(
         replace(found, rules=tuple(rules)),
         asked,
-        policy or ExchangePolicy(),
+        policy or ExchangeSettings(),
         MeshState(threading.Lock, MemoryStore()),
         clock=clock,
         wall_clock=clock,
@@ -168,7 +169,7 @@ def sent(
     asked: ClientRequest,
     *,
     host: str = "chat",
-    policy: ExchangePolicy | None = None,
+    policy: ExchangeSettings | None = None,
 ) -> UpstreamRequest:
     """What goes upstream for `asked`; an error is raised."""
     performed = play(routes, asked, host=host, policy=policy)

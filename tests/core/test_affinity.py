@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from llm_mesh_middleware._core.flow.affinity import Affinity
-from llm_mesh_middleware._core.flow.exchange import ExchangePolicy, exchange
+from llm_mesh_middleware._core.flow.attempts.context import ExchangeSettings
+from llm_mesh_middleware._core.flow.exchange import exchange
 from llm_mesh_middleware._core.flow.state import MeshState
 from llm_mesh_middleware._core.provider.identity import ProviderIdentity
 from llm_mesh_middleware._core.values.messages import Failure
@@ -42,7 +43,7 @@ class Process:
         steps = exchange(
             virtual_host(ROUTES),
             request(path=path, body=json.dumps({"input": "hi", **body})),
-            ExchangePolicy(),
+            ExchangeSettings(),
             self.state,
             clock=self.clock,
             wall_clock=self.clock,

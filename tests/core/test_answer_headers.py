@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm_mesh_middleware._core.flow.exchange import ExchangePolicy
+from llm_mesh_middleware._core.flow.attempts.context import ExchangeSettings
 from llm_mesh_middleware._core.http.response_headers import NOSNIFF as NOSNIFF_FIELD
 from llm_mesh_middleware._core.http.response_headers import client_headers, safe_media_type
 from llm_mesh_middleware._core.values.headers import Headers
@@ -97,7 +97,7 @@ def passed_on(status: int, *fields: str) -> list[str]:
         request(),
         *answers(status, body, JSON, *fields),
         host=ACME,
-        policy=ExchangePolicy(show_routing=False),
+        policy=ExchangeSettings(show_routing=False),
     )
     assert performed.reply is not None
     made = [f"{name.decode()}: {value.decode()}" for name, value in performed.reply.headers]
@@ -230,7 +230,7 @@ def test_a_mesh_may_be_told_to_keep_its_routing_to_itself() -> None:
         request(),
         *answers(200, ANSWER, JSON),
         host=ACME,
-        policy=ExchangePolicy(show_routing=False),
+        policy=ExchangeSettings(show_routing=False),
     ).reply
     assert reply is not None
     assert [name for name, _ in reply.headers if name.startswith(b"x-llm-mesh-")] == []

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from llm_mesh_middleware._auth.static_key import StaticHeader, bearer_token
 from llm_mesh_middleware._core.balance.backends import Backend, Backends
-from llm_mesh_middleware._core.flow.exchange import ExchangePolicy, exchange
+from llm_mesh_middleware._core.flow.attempts.context import ExchangeSettings
+from llm_mesh_middleware._core.flow.exchange import exchange
 from llm_mesh_middleware._core.flow.observer import Observation
 from llm_mesh_middleware._core.flow.state import MeshState
 from llm_mesh_middleware._core.provider.credential import Credential
@@ -80,7 +81,7 @@ def begun(
     steps = exchange(
         host,
         request(),
-        ExchangePolicy(),
+        ExchangeSettings(),
         MeshState(threading.Lock, MemoryStore()),
         clock=lambda: 1000.0,
         wall_clock=lambda: 1700000000.0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm_mesh_middleware._core.flow.exchange import ExchangePolicy
+from llm_mesh_middleware._core.flow.attempts.context import ExchangeSettings
 from llm_mesh_middleware._core.routing.timeouts import Timeouts
 from llm_mesh_middleware._core.values.messages import Failure, ResponseHead
 from llm_mesh_middleware._core.values.steps import Read, Send, StepResult
@@ -35,7 +35,7 @@ def perform(*given: StepResult, body: str = "{}", seconds: float = 0.0, **policy
         request(body=body),
         *given,
         host=ACME,
-        policy=ExchangePolicy(**policy),  # type: ignore[arg-type]
+        policy=ExchangeSettings(**policy),  # type: ignore[arg-type]
         seconds=seconds,
     )
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from llm_mesh_middleware._core.flow.exchange import ExchangePolicy
+from llm_mesh_middleware._core.flow.attempts.context import ExchangeSettings
 from llm_mesh_middleware._core.http.forwarding import ForwardPolicy
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import ClientRequest, UpstreamRequest
@@ -66,7 +66,7 @@ UNLISTED = [
 
 
 def headers_of(asked: ClientRequest, *patterns: str) -> list[tuple[bytes, bytes]]:
-    policy = ExchangePolicy(forward=ForwardPolicy.extended(patterns))
+    policy = ExchangeSettings(forward=ForwardPolicy.extended(patterns))
     return list(sent(ROUTES, asked, host=ACME, policy=policy).headers)
 
 

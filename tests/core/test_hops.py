@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm_mesh_middleware._core.flow.exchange import ExchangePolicy
+from llm_mesh_middleware._core.flow.attempts.context import ExchangeSettings
 from llm_mesh_middleware._core.http.hops import HOPS, next_hops
 from llm_mesh_middleware._core.values.endpoint import Endpoint
 from llm_mesh_middleware._core.values.headers import Headers
@@ -13,7 +13,7 @@ from tests.core.scripted import play, sent
 from tests.core.tables import ACME, provider, request, table
 
 OWN = "0123456789abcdef"
-POLICY = ExchangePolicy(mesh_id=OWN)
+POLICY = ExchangeSettings(mesh_id=OWN)
 ROUTES = table(provider())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm_mesh_middleware._core.flow.attempts.attempt import Outcome
+from llm_mesh_middleware._core.flow.attempts.outcome import Outcome
 from llm_mesh_middleware._core.flow.stream import _result
 from llm_mesh_middleware._core.provider.outliers import Result
 from llm_mesh_middleware.exceptions import (

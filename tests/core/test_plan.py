@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm_mesh_middleware._core.flow.attempts.attempt import Outcome
+from llm_mesh_middleware._core.flow.attempts.outcome import Outcome
 from llm_mesh_middleware._core.routing.retry_policy import RetryPolicy, Verdict
 from llm_mesh_middleware.exceptions import (
     ResponseTooLarge,

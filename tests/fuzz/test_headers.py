@@ -6,7 +6,8 @@ import random
 from collections.abc import Iterator
 
 from llm_mesh_middleware._core.flow.attempts.attempt import call_headers
-from llm_mesh_middleware._core.flow.exchange import ExchangePolicy, exchange
+from llm_mesh_middleware._core.flow.attempts.context import ExchangeSettings
+from llm_mesh_middleware._core.flow.exchange import exchange
 from llm_mesh_middleware._core.flow.state import MeshState
 from llm_mesh_middleware._core.http.forwarding import ForwardPolicy
 from llm_mesh_middleware._core.values.headers import Headers
@@ -66,7 +67,7 @@ def header_set(rng: random.Random) -> list[tuple[bytes, bytes]]:
     return fields
 
 
-def attempts(request: ClientRequest, policy: ExchangePolicy) -> Iterator[UpstreamRequest]:
+def attempts(request: ClientRequest, policy: ExchangeSettings) -> Iterator[UpstreamRequest]:
     """What each attempt of an exchange sends, when every provider is down."""
     clock = Clock()
     steps = exchange(
@@ -127,7 +128,7 @@ def test_an_attempt_has_nothing_of_the_one_before_it() -> None:
     for number in range(SETS // 10):
         fields = header_set(rng)
         request = ClientRequest("POST", "/", Headers(fields), b'{"messages":[]}')
-        made = list(attempts(request, ExchangePolicy()))
+        made = list(attempts(request, ExchangeSettings()))
         assert len(made) == 2
         for attempt in made:
             name = attempt.provider
@@ -144,7 +145,7 @@ def test_an_attempt_has_nothing_of_the_one_before_it() -> None:
 
 def test_not_even_an_owner_who_forwards_everything_forwards_credentials() -> None:
     rng = random.Random(SEED + 1)
-    policy = ExchangePolicy(forward=GREEDY)
+    policy = ExchangeSettings(forward=GREEDY)
     for number in range(SETS // 10):
         fields = header_set(rng)
         request = ClientRequest("POST", "/", Headers(fields), b'{"messages":[]}')

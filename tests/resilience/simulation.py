@@ -12,7 +12,8 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from llm_mesh_middleware._core.flow.exchange import ExchangePolicy, exchange
+from llm_mesh_middleware._core.flow.attempts.context import ExchangeSettings
+from llm_mesh_middleware._core.flow.exchange import exchange
 from llm_mesh_middleware._core.flow.observer import Observation
 from llm_mesh_middleware._core.flow.reply import Flow
 from llm_mesh_middleware._core.flow.state import MeshState
@@ -113,7 +114,7 @@ class Simulation:
         steps = exchange(
             host,
             request,
-            ExchangePolicy(),
+            ExchangeSettings(),
             self.state,
             clock=lambda: self.now,
             wall_clock=lambda: self.now,

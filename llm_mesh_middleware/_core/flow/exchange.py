@@ -3,15 +3,20 @@
 It yields steps, receives their results, and returns a `Reply`. The first byte of the reply is the
 commit point: before it any attempt can follow, after it nothing is retried.
 
+decided at once
     understand     the operation, the members of the body, the model
     check_hops     refuse a call that has passed this mesh before
     list_models    reply from the configuration, if that is the question
     select         the first rule that matches
+    estimate       reply with an estimate, if tokens are to be counted and no provider can
     AttemptPlan    the order in which its backends are tried
+run as steps, the outermost first
+    keep_alive     comments for a client that waits for a stream
+    watched        reads the metrics of servers whose load decides
     chain          the rule's policies, around:
-                   Mirroring, which copies requests
-                   AttemptSequence, the attempts themselves
-    keep_alive     comments for a client that waits for a stream, around everything
+    Mirroring      copies requests
+    Picking        asks the endpoint pickers of pools
+    AttemptSequence   the attempts themselves
 """
 
 from __future__ import annotations
@@ -26,9 +31,9 @@ from ..routing.table import RouteRule, VirtualHost
 from ..values.messages import ClientRequest, Deadline
 from ..values.payload import read_text
 from ..values.selection import Selection
-from .attempts.attempt import CallContext
+from .attempts.context import CallContext, ExchangeSettings
 from .attempts.plan import AttemptPlan
-from .attempts.sequence import AttemptSequence, ExchangePolicy
+from .attempts.sequence import AttemptSequence
 from .call import Account, Call
 from .keepalive import keep_alive
 from .mirrors.layer import Mirroring
@@ -41,13 +46,13 @@ from .servers.watching import watched
 from .state import MeshState
 from .understanding import understand
 
-__all__ = ["ExchangePolicy", "exchange"]
+__all__ = ["exchange"]
 
 
 def exchange(
     host: VirtualHost,
     request: ClientRequest,
-    policy: ExchangePolicy,
+    settings: ExchangeSettings,
     state: MeshState,
     *,
     clock: Callable[[], float],
@@ -56,109 +61,112 @@ def exchange(
     observation: Observation,
     keepalive_s: float = 0.0,
 ) -> Flow:
-    """Return the flow that serves `request`, which is addressed to the virtual host `host`.
-
-    Everything that needs no waiting is decided before the flow is returned.
+    """Return the flow that serves `request`, or raise what can be refused without waiting.
 
     Args:
-        host: the virtual host, of the routing table that this request uses to its end.
+        host: the virtual host that the request addresses.
         request: the client's request, its body complete.
-        policy: limits.
+        settings: hold for every exchange.
         state: the health of the providers, and the retry budgets.
-        clock: a monotonic clock, in seconds; the deadlines of the steps are on it.
-        wall_clock: seconds since the epoch, for dates that providers send.
-        random: numbers in [0, 1).
+        clock: as in `CallContext`, like `wall_clock` and `random`.
         observation: notified of events; ended exactly once, by the flow or by the reply's body.
-        keepalive_s: the seconds of silence after which a client that waits for a stream gets a
-        comment; 0 for never.
-
-    Raises:
-        RequestError: the request is at fault; nothing was sent upstream.
-        UpstreamError: the providers are at fault.
+        keepalive_s: the longest silence before a waiting client gets a comment; 0 for no limit.
     """
-
     try:
         request, operation = understand(host, request, observation)
-        check_hops(request.headers, policy.mesh_id)
-        if operation.write_models is not None and (listed := list_models(host, operation, request)):
-            return _at_once(listed, observation)
-        rule = host.select(request)
-        lacks_key = rule.balancer.lacks_key(request)
-        observation.selected(Selection(host.route, rule.name, lacks_key))
-        if operation.write_estimate and (estimated := estimate(rule, operation, request)):
-            return _at_once(estimated, observation)
-        account = None
-        if rule.policies or rule.mirrors:
-            account = Account(observation, shows_effects=policy.show_routing)
-        timeouts = rule.timeouts
+        check_hops(request.headers, settings.mesh_id)
+        found = _reply_or_rule(host, operation, request, observation)
+        if isinstance(found, Reply):
+            return _at_once(found, observation)
+        rule, timeouts, now = found, found.timeouts, clock()
+        has_layers = rule.policies or rule.mirrors
+        account = Account(observation, shows_effects=settings.show_routing) if has_layers else None
         context = CallContext(
             request,
             operation,
+            host.route,
+            rule,
+            settings,
             timeouts,
-            Deadline(clock() + timeouts.request, "request", timeouts.request, host.name),
-            policy.forward,
-            policy.max_response_bytes,
-            policy.mesh_id,
+            Deadline(now + timeouts.request, "request", timeouts.request, host.name),
             clock,
             wall_clock,
-            account or observation,
             random,
+            account or observation,
         )
-        call = None if account is None else _call(host, rule, context, account, state)
-        plan = AttemptPlan(
-            rule.backends,
-            rule.retry,
-            operation=operation,
-            balancer=rule.balancer,
-            call=request,
-            health=state.health,
-            budget=state.budget(host.route),
-            random=random,
-            affine_to=_continued(request, operation, host.route, state, clock),
-        )
+        return _flow(context, account, state, keepalive_s)
     except BaseException as error:
         _end(observation, error)
         raise
-    attempts = AttemptSequence(context, plan, host.route, rule, policy, state.affinity, call)
+
+
+def _reply_or_rule(
+    host: VirtualHost, operation: ServedOperation, request: ClientRequest, observation: Observation
+) -> Reply | RouteRule:
+    """Return the reply to a question that no provider is asked, or else the rule that matches."""
+    if operation.write_models is not None and (listed := list_models(host, operation, request)):
+        return listed
+    rule = host.select(request)
+    observation.selected(Selection(host.route, rule.name, rule.balancer.lacks_key(request)))
+    if operation.write_estimate and (estimated := estimate(rule, operation, request)):
+        return estimated
+    return rule
+
+
+def _flow(
+    context: CallContext, account: Account | None, state: MeshState, keepalive_s: float
+) -> Flow:
+    """Return the attempts, with everything that is put around them."""
+    rule, clock, random, operation = context.rule, context.clock, context.random, context.operation
+    plan = AttemptPlan(
+        rule.backends,
+        rule.retry,
+        operation=operation,
+        balancer=rule.balancer,
+        call=context.request,
+        health=state.health,
+        budget=state.budget(context.route),
+        random=random,
+        affine_to=_continued(context, state) if operation.continues_by else None,
+    )
     picking = Picking(plan, state.pickers, clock) if rule.backends.has_picker else None
-    if call is not None:
-        run = _layered(attempts, call, rule, context, state, picking)
+    if account is not None:
+        run = _layered(context, account, plan, picking, state)
     else:
-        run = attempts.run() if picking is None else picking.before(request, attempts.run())
+        run = AttemptSequence(context, plan, state.affinity).run()
+        run = run if picking is None else picking.before(context.request, run)
     if rule.backends.is_watched:
         health, told = state.health, state.on_server
         run = watched(run, rule.backends, health, clock=clock, random=random, told=told)
     flow = _observed(run, context.observation)
-    if keepalive_s and operation.wants_stream(request):
+    if keepalive_s and operation.wants_stream(context.request):
         return keep_alive(flow, operation.dialect, interval_s=keepalive_s, clock=clock)
     return flow
 
 
 def _layered(
-    attempts: AttemptSequence,
-    call: Call,
-    rule: RouteRule,
     context: CallContext,
-    state: MeshState,
+    account: Account,
+    plan: AttemptPlan,
     picking: Picking | None,
+    state: MeshState,
 ) -> Flow:
     """Return the attempts with the rule's policies, mirrors and pickers around them."""
-    layers = rule.policies
-    if rule.mirrors:
-        layers = (*layers, Mirroring(rule.mirrors, context, state.mirrors))
+    call = _call(context, account, state)
+    layers = context.rule.policies
+    if context.rule.mirrors:
+        layers = (*layers, Mirroring(context.rule.mirrors, context, state.mirrors))
     if picking is not None:
         layers = (*layers, picking)
-    return chain(layers, attempts.proceed)(call)
+    return chain(layers, AttemptSequence(context, plan, state.affinity, call).proceed)(call)
 
 
-def _call(
-    host: VirtualHost, rule: RouteRule, context: CallContext, account: Account, state: MeshState
-) -> Call:
+def _call(context: CallContext, account: Account, state: MeshState) -> Call:
     """Return the request as the rule's policies see it."""
     return Call(
         context.request,
-        host.route,
-        rule.name,
+        context.route,
+        context.rule.name,
         context.timeouts.request,
         state.store,
         state.learned,
@@ -166,25 +174,19 @@ def _call(
         context.deadline,
         context.clock,
         context.wall_clock,
-        context.mesh_id,
+        context.settings.mesh_id,
         state.flights,
         state.cache,
         state.warnings,
     )
 
 
-def _continued(
-    request: ClientRequest,
-    operation: ServedOperation,
-    route: str,
-    state: MeshState,
-    clock: Callable[[], float],
-) -> ProviderIdentity | None:
+def _continued(context: CallContext, state: MeshState) -> ProviderIdentity | None:
     """Return the provider that keeps the response which the request continues."""
-    if not operation.continues_by:
-        return None
-    earlier = read_text(request.fields, operation.continues_by)
-    return None if earlier is None else state.affinity.recall(route, earlier, clock())
+    earlier = read_text(context.request.fields, context.operation.continues_by)
+    return (
+        None if earlier is None else state.affinity.recall(context.route, earlier, context.clock())
+    )
 
 
 def _at_once(reply: Reply, observation: Observation) -> Flow:

@@ -102,31 +102,17 @@ def _listener(
         "server_header_transformation": "PASS_THROUGH",
         "stream_idle_timeout": f"{settings.idle_timeout:g}s",
         "access_log": [
-            {
-                "name": "envoy.access_loggers.stdout",
-                "typed_config": {
-                    "@type": f"type.googleapis.com/{_LOG}",
-                    "log_format": {"json_format": _LOGGED},
-                },
-            }
+            _typed("envoy.access_loggers.stdout", _LOG, log_format={"json_format": _LOGGED})
         ],
         "http_filters": [
-            {
-                "name": "envoy.filters.http.lua",
-                "typed_config": {
-                    "@type": f"type.googleapis.com/{_LUA}",
-                    "default_source_code": {"inline_string": _filter()},
-                    # The filter removes what rules match; a backend is drawn only once.
-                    "clear_route_cache": False,
-                },
-            },
-            {
-                "name": "envoy.filters.http.router",
-                "typed_config": {
-                    "@type": f"type.googleapis.com/{_ROUTER}",
-                    "suppress_envoy_headers": True,
-                },
-            },
+            _typed(
+                "envoy.filters.http.lua",
+                _LUA,
+                default_source_code={"inline_string": _filter()},
+                # The filter removes what rules match; a backend is drawn only once.
+                clear_route_cache=False,
+            ),
+            _typed("envoy.filters.http.router", _ROUTER, suppress_envoy_headers=True),
         ],
         "route_config": {"name": "llm_mesh", "virtual_hosts": hosts},
     }
@@ -141,6 +127,11 @@ def _listener(
         "per_connection_buffer_limit_bytes": settings.max_request_bytes,
         "filter_chains": [chain],
     }
+
+
+def _typed(name: str, type: str, **config: object) -> dict[str, Any]:
+    """Return an extension of Envoy with its configuration."""
+    return {"name": name, "typed_config": {"@type": f"type.googleapis.com/{type}", **config}}
 
 
 def _filter() -> str:

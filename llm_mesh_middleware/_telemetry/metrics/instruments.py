@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
+from typing import NamedTuple
 
 import msgspec
 from opentelemetry import trace
@@ -29,6 +30,23 @@ _ASM_COUNTED: Callable[[Usage], tuple[int, ...]] = attrgetter(*semconv.ASM_COUNT
 
 _NOTHING = (0,) * len(semconv.USAGE_COUNTERS)
 
+
+class _Names(NamedTuple):
+    """What one generation of the GenAI conventions calls the histograms of a call."""
+
+    duration: str
+    first_chunk: str
+    per_chunk: str
+
+
+_GENERATIONS = {
+    "known": _Names(
+        semconv.OPERATION_DURATION, semconv.OPERATION_FIRST_CHUNK, semconv.OPERATION_PER_CHUNK
+    ),
+    "latest": _Names(
+        semconv.INFERENCE_DURATION, semconv.INFERENCE_FIRST_CHUNK, semconv.INFERENCE_PER_CHUNK
+    ),
+}
 _OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
 
@@ -61,45 +79,47 @@ def wanted_generations(environ: Mapping[str, str] = os.environ) -> frozenset[str
     return frozenset(("latest",) if "gen_ai_latest_experimental" in chosen else ("known",))
 
 
+class _Histograms:
+    """Makes histograms, with their bucket boundaries as advice to the SDK, or of our own."""
+
+    def __init__(self, meter: Meter, bank: Bank | None) -> None:
+        self._meter = meter
+        self._bank = bank
+
+    def seconds(self, name: str, buckets: tuple[float, ...] = semconv.DURATION_BUCKETS) -> Recorder:
+        return self._make(name, semconv.SECONDS, buckets)
+
+    def tokens(self, name: str) -> Recorder:
+        return self._make(name, semconv.TOKENS, semconv.TOKEN_BUCKETS)
+
+    def _make(self, name: str, unit: str, buckets: tuple[float, ...]) -> Recorder:
+        if self._bank is not None:
+            return self._bank.histogram(self._meter, name, unit, buckets)
+        create = self._meter.create_histogram
+        return create(name, unit, explicit_bucket_boundaries_advisory=buckets)
+
+
 class MeshMetrics:
     """Instruments made once per meter provider; `shared_metrics` hands them out.
 
-    Histograms bring their bucket boundaries as advice to the SDK. Where the provider is one that
-    we have set up, they are ours, from its `bank`.
+    Where the meter provider is one that we have set up, histograms come from its `bank`.
     """
 
     def __init__(
         self, meter: Meter, *, generations: frozenset[str], bank: Bank | None = None
     ) -> None:
-        def made(name: str, unit: str, buckets: tuple[float, ...]) -> Recorder:
-            if bank is not None:
-                return bank.histogram(meter, name, unit, buckets)
-            return meter.create_histogram(name, unit, explicit_bucket_boundaries_advisory=buckets)
-
-        def seconds(name: str, buckets: tuple[float, ...] = semconv.DURATION_BUCKETS) -> Recorder:
-            return made(name, semconv.SECONDS, buckets)
-
-        def tokens(name: str) -> Recorder:
-            return made(name, semconv.TOKENS, semconv.TOKEN_BUCKETS)
-
-        self._durations = [seconds(semconv.SERVER_DURATION)]
-        self._first_chunks: list[Recorder] = []
-        self._per_chunk: list[Recorder] = []
-        self._token_usage: Recorder | None = None
-        self._token_histograms: dict[str, Recorder] = {}
-        if "known" in generations:
-            self._durations.append(seconds(semconv.OPERATION_DURATION))
-            self._first_chunks.append(seconds(semconv.OPERATION_FIRST_CHUNK))
-            self._per_chunk.append(seconds(semconv.OPERATION_PER_CHUNK))
-            self._token_usage = tokens(semconv.TOKEN_USAGE)
+        made = _Histograms(meter, bank)
+        seconds, tokens = made.seconds, made.tokens
+        chosen = [names for kind, names in _GENERATIONS.items() if kind in generations]
+        self._durations = [seconds(semconv.SERVER_DURATION), *(seconds(n.duration) for n in chosen)]
+        self._first_chunks = [seconds(names.first_chunk) for names in chosen]
+        self._per_chunk = [seconds(names.per_chunk) for names in chosen]
+        # One histogram for both directions, told apart by an attribute, or one for each.
+        self._token_usage = tokens(semconv.TOKEN_USAGE) if "known" in generations else None
+        self._token_histograms: tuple[Recorder, Recorder] | None = None
         if "latest" in generations:
-            self._durations.append(seconds(semconv.INFERENCE_DURATION))
-            self._first_chunks.append(seconds(semconv.INFERENCE_FIRST_CHUNK))
-            self._per_chunk.append(seconds(semconv.INFERENCE_PER_CHUNK))
-            self._token_histograms = {
-                "input_tokens": tokens(semconv.INFERENCE_INPUT),
-                "output_tokens": tokens(semconv.INFERENCE_OUTPUT),
-            }
+            names = semconv.INFERENCE_INPUT, semconv.INFERENCE_OUTPUT
+            self._token_histograms = tokens(names[0]), tokens(names[1])
         self._first_token = seconds(semconv.SERVER_FIRST_TOKEN, semconv.FIRST_TOKEN_BUCKETS)
         self._per_token = seconds(semconv.SERVER_PER_TOKEN, semconv.PER_TOKEN_BUCKETS)
         self._overhead = seconds(semconv.MESH_OVERHEAD, semconv.OVERHEAD_BUCKETS)
@@ -175,10 +195,11 @@ class MeshMetrics:
             self._token_usage.record(usage.input_tokens, labels.input, context)
             if call.has_output:
                 self._token_usage.record(usage.output_tokens, labels.output, context)
-        if self._token_histograms:
-            self._token_histograms["input_tokens"].record(usage.input_tokens, failed, context)
+        if self._token_histograms is not None:
+            inputs, outputs = self._token_histograms
+            inputs.record(usage.input_tokens, failed, context)
             if call.has_output:
-                self._token_histograms["output_tokens"].record(usage.output_tokens, failed, context)
+                outputs.record(usage.output_tokens, failed, context)
         if call.first_chunk_s is not None and usage.output_tokens > 1:
             rest_s = call.duration_s - call.first_chunk_s
             self._per_token.record(rest_s / (usage.output_tokens - 1), labels.plain, UNTRACED)

@@ -9,122 +9,37 @@ receive    no head          a failure
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-
-import msgspec
-from msgspec.structs import replace
+from collections.abc import Generator
 
 from ....exceptions import (
-    CredentialUnavailable,
-    RequestNotSent,
     ResponseTooLarge,
-    UpstreamConnectError,
     UpstreamError,
     UpstreamProtocolError,
-    UpstreamTimeout,
 )
 from ...balance.balancer import Candidate
-from ...dialect import BodyRelay, ServedOperation, Transformer, WholeAnswer
+from ...dialect import Transformer, WholeAnswer
 from ...http.forwarding import ForwardPolicy
 from ...http.hops import next_hops
 from ...pricing.charge import Charge
 from ...provider.health import Lease
-from ...provider.outliers import Result
 from ...provider.upstream import Upstream
 from ...routing.retry_policy import Verdict
-from ...routing.timeouts import Timeouts
 from ...values.headers import Headers
-from ...values.messages import ClientRequest, Deadline, Failure, ResponseHead, UpstreamRequest
+from ...values.messages import Deadline, Failure, ResponseHead, UpstreamRequest
 from ...values.steps import Read, Send, Step, StepResult
 from ...values.summary import AnswerSummary
-from ..observer import Observation
 from .billing import charge_for
+from .context import CallContext
+from .outcome import Outcome, may_follow
 from .retrying import retry_after_s
 
-__all__ = ["Attempt", "CallContext", "Outcome", "call_headers"]
+__all__ = ["Attempt", "call_headers"]
 
 
 # How much of a body is read to detect its form.
 _MAX_LOOKED_AT = 4096
 # How many bytes of comments are held back: unlike events, they do not commit.
 _MAX_HELD_BACK = 65_536
-
-
-class CallContext(msgspec.Struct, frozen=True):
-    """Values shared by all attempts of one request."""
-
-    request: ClientRequest
-    operation: ServedOperation
-    timeouts: Timeouts
-    deadline: Deadline
-    forward: ForwardPolicy
-    max_response_bytes: int
-    mesh_id: str
-    clock: Callable[[], float]
-    wall_clock: Callable[[], float]
-    observation: Observation
-    random: Callable[[], float]
-
-    def request_for(self, upstream: Upstream) -> ClientRequest:
-        """Return the request, marked if answers to it have to be made."""
-        if self.operation not in upstream.conversions:
-            return self.request
-        # 24 digits, as ids of answers have them.
-        token = "".join(f"{int(self.random() * 2**48):012x}" for _ in range(2))
-        return replace(self.request, mark=(int(self.wall_clock()), token))
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """The result of an attempt: a response, ready for the client, or an error.
-
-    `reasons` are the code and the type of a provider's error object. A stream's `relay` has
-    consumed the first bytes and converted them to `body`. `may_follow` limits what can follow.
-    `is_disguised` marks an error with status 200, `is_refused_addition` one that rejects the mesh's
-    own additions to the request.
-    """
-
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    body: bytes = b""
-    relay: BodyRelay | None = None
-    summary: AnswerSummary | None = None
-    error: UpstreamError | None = None
-    reasons: frozenset[str] = frozenset()
-    retry_after_s: float | None = None
-    may_follow: Verdict = Verdict.ANYWHERE
-    is_disguised: bool = False
-    is_refused_addition: bool = False
-
-    @property
-    def is_good(self) -> bool:
-        """Whether it is a response that is no error, as nearly always."""
-        return self.error is None and self.status < 400 and self.may_follow is Verdict.ANYWHERE
-
-    @property
-    def result(self) -> Result:
-        """The result for the provider's health: a rejected request is not its failure."""
-        if self.status == 429:
-            return "rate_limited"
-        if _is_unreachable(self.error):
-            return "unreachable"
-        if isinstance(self.error, (*_OUR_REFUSALS, CredentialUnavailable)):
-            return "cancelled"
-        return "failure" if self.error is not None or self.status >= 500 else "success"
-
-    @property
-    def cause(self) -> str:
-        """What went wrong, for logs."""
-        return f"answered {self.status}" if self.error is None else self.error.message
-
-
-# Errors that say nothing about the provider and would recur at any other.
-_OUR_REFUSALS = (RequestNotSent, ResponseTooLarge)
-
-
-def _is_unreachable(error: UpstreamError | None) -> bool:
-    if isinstance(error, UpstreamConnectError):
-        return not error.has_connected
-    return isinstance(error, UpstreamTimeout) and error.phase == "connect"
 
 
 class Attempt:
@@ -259,12 +174,7 @@ class Attempt:
             return (yield from self._read_whole(head, begun))
         except UpstreamError as error:
             secrets.redact_error(error)
-            may_follow = Verdict.ANYWHERE
-            if isinstance(error, _OUR_REFUSALS):
-                may_follow = Verdict.FINAL
-            elif isinstance(error, CredentialUnavailable):
-                may_follow = Verdict.ELSEWHERE
-            return Outcome(error.status, [], error=error, may_follow=may_follow)
+            return Outcome(error.status, [], error=error, may_follow=may_follow(error))
 
     def _look_further(
         self, head: ResponseHead, begun: list[bytes]
@@ -307,7 +217,7 @@ class Attempt:
         self, head: ResponseHead, begun: list[bytes]
     ) -> Generator[Step, StepResult, Outcome]:
         context, chunk, size = self._context, begun[-1], sum(map(len, begun))
-        limit = context.max_response_bytes
+        limit = context.settings.max_response_bytes
         read = Read(self._whole, context.timeouts.idle)
         while chunk and size <= limit:
             chunk = yield read
@@ -361,9 +271,9 @@ class Attempt:
     def _request(self) -> UpstreamRequest:
         context, upstream, endpoint = self._context, self.upstream, self._endpoint
         transformer = self._transformer
-        fields = call_headers(upstream, context.request.headers, context.forward)
+        fields = call_headers(upstream, context.request.headers, context.settings.forward)
         headers = transformer.headers(fields)
-        hops = next_hops(context.request.headers, context.mesh_id, endpoint)
+        hops = next_hops(context.request.headers, context.settings.mesh_id, endpoint)
         return UpstreamRequest(
             endpoint=endpoint,
             method=context.operation.method,

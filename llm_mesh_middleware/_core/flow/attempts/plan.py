@@ -33,7 +33,7 @@ from ...provider.registry import HealthRegistry
 from ...routing.retry_policy import RetryPolicy, Verdict
 from ...values.endpoint import Endpoint
 from ...values.messages import ClientRequest
-from .attempt import Outcome
+from .outcome import Outcome
 from .retrying import RetryBudget
 
 __all__ = ["AttemptPlan", "Choice"]

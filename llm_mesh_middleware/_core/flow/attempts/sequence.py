@@ -14,19 +14,16 @@ nothing is left              the best outcome becomes the reply: a response befo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Generator
 from functools import partial
 
 from msgspec.structs import replace
 
 from ....exceptions import RateLimitExceeded, UnsupportedField
 from ...dialect import BodyRelay
-from ...http.forwarding import ForwardPolicy
 from ...http.response_headers import shown
 from ...pricing.charge import Charge, format_costs
 from ...provider.health import Lease
-from ...routing.table import RouteRule
 from ...values.messages import Failure, ResponseHead
 from ...values.steps import Await, Body, Race, Raced, Send, Sleep, Step, StepResult
 from ...values.summary import AnswerSummary
@@ -34,31 +31,16 @@ from ..affinity import Affinity
 from ..call import Call, Held
 from ..reply import Flow, Reply
 from ..stream import StreamEnd, stream_body
-from .attempt import Attempt, CallContext, Outcome
+from .attempt import Attempt
+from .context import CallContext
+from .outcome import Outcome
 from .plan import AttemptPlan, Choice
 
-__all__ = ["AttemptSequence", "ExchangePolicy"]
+__all__ = ["AttemptSequence"]
 
 # The statuses that official SDKs retry by default.
 _SDK_RETRIES = frozenset((408, 409, 429))
 _REFUSED_KEY = frozenset((401, 403))
-
-
-@dataclass(frozen=True, slots=True)
-class ExchangePolicy:
-    """Settings of all exchanges of a mesh.
-
-    `show_routing` adds the `x-llm-mesh-*` fields to replies, `show_cost` what they have cost.
-    `mesh_id` names the mesh in `x-llm-mesh-hops`; without it loops are not detected. `key_refused`
-    is called with the provider's host and the status if a provider refuses the configured key.
-    """
-
-    max_response_bytes: int = 64 * 2**20
-    forward: ForwardPolicy = ForwardPolicy()
-    show_routing: bool = True
-    show_cost: bool = False
-    mesh_id: str = ""
-    key_refused: Callable[[str, int], None] = lambda host, status: None
 
 
 class AttemptSequence:
@@ -68,9 +50,6 @@ class AttemptSequence:
         self,
         context: CallContext,
         plan: AttemptPlan,
-        route: str,
-        rule: RouteRule,
-        policy: ExchangePolicy,
         affinity: Affinity,
         call: Call | None = None,
     ) -> None:
@@ -80,9 +59,7 @@ class AttemptSequence:
         self._unsaid: UnsupportedField | None = None
         self._context = context
         self._plan = plan
-        self._route = route
-        self._rule = rule
-        self._policy = policy
+        self._settings = context.settings
         self._affinity = affinity
         self._leases: list[Lease] = []
         self._charges: list[Charge] = []
@@ -122,8 +99,9 @@ class AttemptSequence:
                     continue
                 if outcome.error is None or best is None or best[1].error is not None:
                     best = attempt, outcome  # a later failure does not replace a real response
-                self._tell(attempt, outcome)  # before the plan checks the provider's health
-                choice = None if outcome.is_good else self._plan.after(choice, outcome, clock())
+                # Reported before the plan checks the provider's health.
+                is_good = self._report(attempt, outcome)
+                choice = None if is_good else self._plan.after(choice, outcome, clock())
         finally:
             for lease in self._leases:
                 if best is None or best[1].relay is None or lease is not best[0].lease:
@@ -175,13 +153,13 @@ class AttemptSequence:
     ) -> Generator[Step, StepResult, tuple[Choice, Attempt, ResponseHead | Failure]]:
         """Make an attempt, or race two; return what answered, of which choice."""
         attempt = self._begin(choice, lease)
-        hedge_after_s = self._rule.retry.hedge_after_s
+        hedge_after_s = self._context.rule.retry.hedge_after_s
         if hedge_after_s is not None and not attempt.is_for_stream:
             choice, attempt, head = yield from self._race(choice, attempt, hedge_after_s)
         else:
             send = yield from attempt.prepare()
             head = (yield send) if isinstance(send, Send) else send
-        if self._rule.balancer.reads_quota and isinstance(head, ResponseHead):
+        if self._context.rule.balancer.reads_quota and isinstance(head, ResponseHead):
             context = self._context
             choice.health.quota.learn(head.headers, context.clock(), context.wall_clock)
         return choice, attempt, head
@@ -227,24 +205,29 @@ class AttemptSequence:
             preferred_host=self._plan.preferred_host,
         )
 
-    def _tell(self, attempt: Attempt, outcome: Outcome) -> None:
-        """Report how the attempt went; a stream keeps its lease until it ends."""
+    def _report(self, attempt: Attempt, outcome: Outcome) -> bool:
+        """Report how the attempt went, and return whether it was good.
+
+        A stream keeps its lease until it ends.
+        """
+        is_good = outcome.is_good
         now, lease = self._context.clock(), attempt.lease
         if outcome.status in _REFUSED_KEY and attempt.has_key:
-            self._policy.key_refused(attempt.upstream.host, outcome.status)
+            self._settings.key_refused(attempt.upstream.host, outcome.status)
         if outcome.relay is None:
             if (charge := attempt.bill(outcome.summary)) is not None:
                 self._charges.append(charge)
-            if outcome.is_good:
+            if is_good:
                 lease.end("success", now)
-                return
+                return True
             retry_after_s = outcome.retry_after_s or 0.0
             lease.end(outcome.result, now, retry_after_s=retry_after_s, cause=outcome.cause)
         else:
             lease.vouch(now)
+        return is_good
 
     def _is_good(self, head: ResponseHead) -> bool:
-        return head.status not in self._rule.retry.codes
+        return head.status not in self._context.rule.retry.codes
 
     def _reply(self, attempt: Attempt, outcome: Outcome) -> Reply:
         has_retried = self._plan.made > 1
@@ -252,7 +235,7 @@ class AttemptSequence:
         if outcome.error is not None:
             error = outcome.error
             told = dict(error.headers) | ({"x-should-retry": "false"} if has_retried else {})
-            if self._policy.show_routing:
+            if self._settings.show_routing:
                 told |= {k.decode(): v.decode() for k, v in self._routing_headers(attempt)}
             error.headers = told
             raise error
@@ -260,13 +243,13 @@ class AttemptSequence:
         if has_retried and (outcome.status >= 500 or outcome.status in _SDK_RETRIES):
             headers = [field for field in headers if field[0] != b"x-should-retry"]
             headers.append((b"x-should-retry", b"false"))
-        if self._policy.show_routing:
+        if self._settings.show_routing:
             headers += self._routing_headers(attempt)
         observation, relay = self._context.observation, outcome.relay
         observation.replying(attempt=attempt.number, is_stream=relay is not None)
         if relay is not None:
             return Reply(outcome.status, headers, self._body(attempt, outcome, relay))
-        if self._policy.show_cost and (cost := format_costs(self._charges)):
+        if self._settings.show_cost and (cost := format_costs(self._charges)):
             headers.append((b"x-llm-mesh-cost", cost.encode()))
         summary = outcome.summary
         if summary is not None:
@@ -284,7 +267,7 @@ class AttemptSequence:
         """Take note of a response that a later request may continue."""
         if summary.id is not None and self._context.operation.continues_by:
             provider, now = attempt.upstream.identity, self._context.clock()
-            self._affinity.remember(self._route, summary.id, provider, now)
+            self._affinity.remember(self._context.route, summary.id, provider, now)
 
     def _body(self, attempt: Attempt, outcome: Outcome, relay: BodyRelay) -> Body:
         context = self._context
@@ -307,8 +290,8 @@ class AttemptSequence:
     def _routing_headers(self, attempt: Attempt) -> list[tuple[bytes, bytes]]:
         return [
             (b"x-llm-mesh-provider", shown(attempt.upstream.provider)),
-            (b"x-llm-mesh-route", shown(self._route)),
-            (b"x-llm-mesh-rule", shown(self._rule.name)),
+            (b"x-llm-mesh-route", shown(self._context.route)),
+            (b"x-llm-mesh-rule", shown(self._context.rule.name)),
             (b"x-llm-mesh-model", shown(attempt.model or "")),
             (b"x-llm-mesh-attempts", b"%d" % self._plan.made),
         ]

@@ -9,6 +9,7 @@ end        exactly once, whatever ends it: the slot is freed, observers are told
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Generator
 
 from msgspec.structs import replace
@@ -24,7 +25,9 @@ from ...values.endpoint import Endpoint
 from ...values.messages import ClientRequest, Deadline
 from ...values.steps import Body, Send, Sleep, Step, StepResult, Steps
 from ...values.summary import AnswerSummary
-from ..attempts.attempt import Attempt, CallContext, Outcome
+from ..attempts.attempt import Attempt
+from ..attempts.context import CallContext
+from ..attempts.outcome import Outcome
 from ..call import Account, Ending
 from ..observer import Observation
 from ..stream import StreamEnd, stream_body
@@ -115,12 +118,13 @@ class Copy:
         """Return the client's context, with the mirror's own limits."""
         given, mirror, host = self._given, self._mirror, self._mirror.upstream.host
         timeout_s = mirror.timeout_s
+        limit = min(given.settings.max_response_bytes, _MAX_RESPONSE_BYTES)
         return replace(
             given,
             request=self._request,
             timeouts=_timeouts(given.timeouts, timeout_s),
             deadline=Deadline(self._clock() + timeout_s, "request", timeout_s, host),
-            max_response_bytes=min(given.max_response_bytes, _MAX_RESPONSE_BYTES),
+            settings=dataclasses.replace(given.settings, max_response_bytes=limit),
             observation=self._account,
         )
 

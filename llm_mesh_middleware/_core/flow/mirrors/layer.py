@@ -20,7 +20,7 @@ from ...routing.mirror import Mirror
 from ...values.endpoint import Endpoint
 from ...values.messages import ClientRequest
 from ...values.steps import Spawn
-from ..attempts.attempt import CallContext
+from ..attempts.context import CallContext
 from ..call import Call
 from ..reply import Flow
 from .copy import Copy

@@ -1,0 +1,64 @@
+"""What all attempts of one request share, and the settings that all requests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+from msgspec.structs import replace
+
+from ...dialect import ServedOperation
+from ...http.forwarding import ForwardPolicy
+from ...provider.upstream import Upstream
+from ...routing.table import RouteRule
+from ...routing.timeouts import Timeouts
+from ...values.messages import ClientRequest, Deadline
+from ..observer import Observation
+
+__all__ = ["CallContext", "ExchangeSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeSettings:
+    """Settings of all exchanges of a mesh.
+
+    `show_routing` adds the `x-llm-mesh-*` fields to replies, `show_cost` what they have cost.
+    `mesh_id` names the mesh in `x-llm-mesh-hops`; without it loops are not detected. `key_refused`
+    is called with the provider's host and the status if a provider refuses the configured key.
+    """
+
+    max_response_bytes: int = 64 * 2**20
+    forward: ForwardPolicy = ForwardPolicy()
+    show_routing: bool = True
+    show_cost: bool = False
+    mesh_id: str = ""
+    key_refused: Callable[[str, int], None] = lambda host, status: None
+
+
+class CallContext(msgspec.Struct, frozen=True):
+    """Values shared by all attempts of one request.
+
+    `clock` is monotonic: the deadlines of steps are on it. `wall_clock` is for dates that providers
+    send. Both are in seconds; `random` returns numbers in [0, 1).
+    """
+
+    request: ClientRequest
+    operation: ServedOperation
+    route: str
+    rule: RouteRule
+    settings: ExchangeSettings
+    timeouts: Timeouts
+    deadline: Deadline
+    clock: Callable[[], float]
+    wall_clock: Callable[[], float]
+    random: Callable[[], float]
+    observation: Observation
+
+    def request_for(self, upstream: Upstream) -> ClientRequest:
+        """Return the request, marked if responses to it have to be made."""
+        if self.operation not in upstream.conversions:
+            return self.request
+        # 24 digits, as ids of responses have them.
+        token = "".join(f"{int(self.random() * 2**48):012x}" for _ in range(2))
+        return replace(self.request, mark=(int(self.wall_clock()), token))

@@ -1,0 +1,79 @@
+"""What came of an attempt."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ....exceptions import (
+    CredentialUnavailable,
+    RequestNotSent,
+    ResponseTooLarge,
+    UpstreamConnectError,
+    UpstreamError,
+    UpstreamTimeout,
+)
+from ...dialect import BodyRelay
+from ...provider.outliers import Result
+from ...routing.retry_policy import Verdict
+from ...values.summary import AnswerSummary
+
+__all__ = ["Outcome", "may_follow"]
+
+# Errors that say nothing about the provider and would recur at any other.
+_OUR_REFUSALS = (RequestNotSent, ResponseTooLarge)
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """The result of an attempt: a response, ready for the client, or an error.
+
+    `reasons` are the code and the type of a provider's error object. A stream's `relay` has
+    consumed the first bytes and converted them to `body`. `may_follow` limits what can follow.
+    `is_disguised` marks an error with status 200, `is_refused_addition` one that rejects the mesh's
+    own additions to the request.
+    """
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes = b""
+    relay: BodyRelay | None = None
+    summary: AnswerSummary | None = None
+    error: UpstreamError | None = None
+    reasons: frozenset[str] = frozenset()
+    retry_after_s: float | None = None
+    may_follow: Verdict = Verdict.ANYWHERE
+    is_disguised: bool = False
+    is_refused_addition: bool = False
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it is a response that is no error, as nearly always."""
+        return self.error is None and self.status < 400 and self.may_follow is Verdict.ANYWHERE
+
+    @property
+    def result(self) -> Result:
+        """The result for the provider's health: a rejected request is not its failure."""
+        if self.status == 429:
+            return "rate_limited"
+        if _is_unreachable(self.error):
+            return "unreachable"
+        if isinstance(self.error, (*_OUR_REFUSALS, CredentialUnavailable)):
+            return "cancelled"
+        return "failure" if self.error is not None or self.status >= 500 else "success"
+
+    @property
+    def cause(self) -> str:
+        """What went wrong, for logs."""
+        return f"answered {self.status}" if self.error is None else self.error.message
+
+
+def may_follow(error: UpstreamError) -> Verdict:
+    """Return where another attempt may be made after an error."""
+    if isinstance(error, _OUR_REFUSALS):
+        return Verdict.FINAL
+    return Verdict.ELSEWHERE if isinstance(error, CredentialUnavailable) else Verdict.ANYWHERE
+
+
+def _is_unreachable(error: UpstreamError | None) -> bool:
+    if isinstance(error, UpstreamConnectError):
+        return not error.has_connected
+    return isinstance(error, UpstreamTimeout) and error.phase == "connect"

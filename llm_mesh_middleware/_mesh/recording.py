@@ -1,0 +1,24 @@
+"""Where a mesh sends its telemetry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from opentelemetry._logs import LoggerProvider
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
+
+__all__ = ["Recording"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """The application's own providers, None for the global ones, and what redacts content."""
+
+    tracer_provider: TracerProvider | None = None
+    meter_provider: MeterProvider | None = None
+    logger_provider: LoggerProvider | None = None
+    redact: Callable[[str], str] | None = None
