@@ -63,6 +63,7 @@ from ._schema.policy.guards import (
     GuardModeration,
     GuardPII,
     GuardRegex,
+    GuardSchema,
     GuardWebhook,
 )
 from ._schema.policy.spec import LimitItem, LimitOverride, LLMPolicySpec, TargetRef, TokenWeights
@@ -139,6 +140,7 @@ __all__ = [
     "GuardModeration",
     "GuardPII",
     "GuardRegex",
+    "GuardSchema",
     "GuardWebhook",
     "LimitItem",
     "LimitOverride",

@@ -37,7 +37,7 @@ DEPENDENCIES = {
 }
 EXTRAS = {
     *("bedrock", "cli", "dev", "django", "epp", "flask", "httpx2", "kubernetes", "otlp", "prices"),
-    *("redis", "vertex"),
+    *("redis", "schema", "vertex"),
 }
 
 # Frameworks, the SDK and what only the command needs: a user's import must not pay for them.

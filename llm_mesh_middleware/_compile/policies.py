@@ -16,6 +16,7 @@ from .._core.balance.backends import Backend
 from .._core.flow.call import CallPolicy
 from .._core.guarding.asking.verdict import AskingGuard
 from .._core.guarding.guard import Guard
+from .._core.guarding.shape import SchemaGuard
 from .._core.limiting.budget import Budget
 from .._core.limiting.item import Item
 from .._core.policy.cache import CachePolicy
@@ -24,6 +25,7 @@ from .._core.policy.guards import (
     AskingResponseGuards,
     RequestGuards,
     ResponseGuards,
+    ShapeGuards,
 )
 from .._core.policy.limits import AttemptLimits, CallLimits
 from .._core.provider.upstream import Upstream
@@ -54,6 +56,7 @@ from .matches import Workload, compile_match
 __all__ = ["Policies"]
 
 _Path = tuple[str | int, ...]
+_AnyGuard = Guard | AskingGuard | SchemaGuard
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class _Attached:
     namespace: str
     targets: tuple[TargetRef, ...]
     items: tuple[Item, ...]
-    guards: tuple[Guard | AskingGuard, ...] = ()
+    guards: tuple[_AnyGuard, ...] = ()
     resource: Resource | None = None
     cache: CacheItem | None = None
     cache_when: tuple[Match, ...] = ()
@@ -128,9 +131,9 @@ class Policies:
         ]
         local = [guard for guard in guards if isinstance(guard, Guard)]
         asking = [guard for guard in guards if isinstance(guard, AskingGuard)]
-        cache = tuple(
-            self._cache(route, rule, backends, [*local, *(each.guard for each in asking)])
-        )
+        shaping = tuple(guard for guard in guards if isinstance(guard, SchemaGuard))
+        others = [*(each.guard for each in asking), *(each.guard for each in shaping)]
+        cache = tuple(self._cache(route, rule, backends, [*local, *others]))
         early, late = _split(items) if cache else (items, [])
         is_limited = early or any(backend.policy is not None for backend in backends)
         upstreams = tuple(backend.upstream for backend in backends)
@@ -142,6 +145,7 @@ class Policies:
             *([CallLimits(tuple(late), upstreams)] if late else ()),
             *_guards(AskingResponseGuards, "response", asking),
             *_guards(ResponseGuards, "response", local),
+            *([ShapeGuards(shaping)] if shaping else ()),
         )
 
     def of_backend(
@@ -251,9 +255,7 @@ class Policies:
             where = route.namespace, route.name, rule
             yield compile_cache(name, where, first.cache, first.cache_when, backends, guards)
 
-    def _guard(
-        self, resource: Resource, item: GuardItem, path: _Path
-    ) -> Guard | AskingGuard | None:
+    def _guard(self, resource: Resource, item: GuardItem, path: _Path) -> _AnyGuard | None:
         when = [
             self._match(resource, match, (*path, "when", index))
             for index, match in enumerate(item.when)

@@ -10,7 +10,7 @@ import msgspec
 from .values.payload import Fields
 from .values.usage import Usage
 
-__all__ = ["Answers", "EventTexts", "TextForm", "TextPlace"]
+__all__ = ["Answers", "EventTexts", "Said", "TextForm", "TextPlace"]
 
 
 class TextPlace(msgspec.Struct, frozen=True):
@@ -65,6 +65,17 @@ class TextForm(Protocol):
         """Drop what says the texts of a response or an event once more in another form."""
 
 
+class Said(msgspec.Struct, frozen=True):
+    """One answer of a whole response: its text without reasoning, and its calls of tools.
+
+    Calls are names and arguments, which are JSON.
+    """
+
+    text: str = ""
+    calls: tuple[tuple[str, str], ...] = ()
+    is_refusal: bool = False
+
+
 class Answers(Protocol):
     """Knows which whole responses may be repeated, and their two forms.
 
@@ -87,6 +98,9 @@ class Answers(Protocol):
             body: the response, or what `join` returned.
             tool_calls: whether calls of the client's tools may be repeated.
         """
+
+    def said(self, body: bytes) -> Iterator[Said]:
+        """Yield the answers of a whole response: of each choice or candidate one."""
 
     def join(self, events: bytes, usage: Usage | None) -> bytes | None:
         """Return what a stream amounts to as a whole response; None if it is not complete.

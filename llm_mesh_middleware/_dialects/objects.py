@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["objects_in", "read_object"]
+__all__ = ["object_in", "objects_in", "read_object", "text_in"]
 
 
 def read_object(body: bytes) -> dict[str, Any]:
@@ -21,3 +21,15 @@ def read_object(body: bytes) -> dict[str, Any]:
 def objects_in(items: object) -> list[dict[str, Any]]:
     """Return the items of a list that are objects."""
     return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+def object_in(value: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a member that is an object; an empty one if it is none."""
+    found = value.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def text_in(value: dict[str, Any], name: str) -> str:
+    """Return a member that is a text; an empty one if it is none."""
+    found = value.get(name)
+    return found if isinstance(found, str) else ""

@@ -167,6 +167,8 @@ spec:
       roles: [user]
       pii: {entities: [EMAIL]}
       action: {mask: {unmask: true}}
+    - name: form
+      schema: {answer: {type: object}, tools: {send: {type: object}}}
     - name: words
       keywords: {deny: [a], ignoreCase: true}
       action: {deny: {status: 451, message: a}}

@@ -14,12 +14,14 @@ from ..._core.guarding.guard import Guard
 from ..._core.guarding.keywords import Keywords
 from ..._core.guarding.patterns import Patterns, Unmatched
 from ..._core.guarding.scanner import Scanner
+from ..._core.guarding.shape import SchemaGuard
 from ..._core.routing.matching import Match
 from ..._core.routing.regex import LinearPattern
 from ..._manifest import Resource
 from ...config import GuardItem
 from ...exceptions import Problem
 from .inspectors import Inspectors
+from .schemas import compile_schema
 
 __all__ = ["compile_guard"]
 
@@ -36,7 +38,7 @@ def compile_guard(
     path: tuple[str | int, ...],
     problems: list[Problem],
     inspectors: Inspectors,
-) -> Guard | AskingGuard | None:
+) -> Guard | AskingGuard | SchemaGuard | None:
     """Return a guard, or None if it cannot be used.
 
     Args:
@@ -44,7 +46,7 @@ def compile_guard(
         item: the guard as it is written.
         when: its compiled matches.
         path: the place of the item in the document.
-        problems: gets what is wrong with its regular expressions.
+        problems: gets what is wrong with its regular expressions and schemas.
         inspectors: makes those whom it asks.
     """
     inspector = inspectors.of(resource, item, path)
@@ -57,6 +59,8 @@ def compile_guard(
             window=item.window or _WINDOW,
             overlap=_OVERLAP,
         )
+    if item.json_schema is not None:
+        return _shape(resource, item, when, path, problems)
     scanner = _scanner(resource, item, path, problems)
     return None if scanner is None else _guard(resource, item, when, scanner)
 
@@ -71,7 +75,7 @@ def _guard(
         name=item.name,
         scanner=scanner,
         action="deny" if deny is not None else "mask" if mask is not None else "log",
-        sides=frozenset(item.on),
+        sides=frozenset(("response",) if item.json_schema is not None else item.on),
         roles=None if item.roles is None else frozenset(item.roles),
         when=tuple(when),
         unmasks=mask is not None and mask.unmask,
@@ -79,6 +83,30 @@ def _guard(
         message=(deny and deny.message) or "",
         is_shadow=item.shadow,
         digest=hashlib.blake2b(written, digest_size=16).digest(),
+    )
+
+
+def _shape(
+    resource: Resource,
+    item: GuardItem,
+    when: Sequence[Match],
+    path: tuple[str | int, ...],
+    problems: list[Problem],
+) -> SchemaGuard | None:
+    written, path = item.json_schema, (*path, "schema")
+    if written is None:
+        return None
+    answer = None
+    if written.answer is not None:
+        answer = compile_schema(resource, written.answer, (*path, "answer"), problems)
+    tools = {
+        name: compile_schema(resource, schema, (*path, "tools", name), problems)
+        for name, schema in written.tools.items()
+    }
+    return SchemaGuard(
+        guard=_guard(resource, item, when, Answered()),
+        answer=answer,
+        tools={name: fits for name, fits in tools.items() if fits is not None},
     )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
+from ..._core.texts import Said
 from ..._core.values.payload import Fields
 from ..._core.values.usage import Usage
 from ..keeping import asks_for_more_than_text, read_temperature
-from ..objects import objects_in, read_object
+from ..objects import objects_in, read_object, text_in
 from .two_forms import join_events, split_message
 
 __all__ = ["AnthropicAnswers"]
@@ -36,6 +39,22 @@ class AnthropicAnswers:
         )
         ends = _ENDS | {"tool_use"} if tool_calls else _ENDS
         return value.get("stop_reason") in ends and (tool_calls or not is_call)
+
+    def said(self, body: bytes) -> Iterator[Said]:
+        """Yield what all blocks say together."""
+        value = read_object(body)
+        if value.get("type") != "message":
+            return
+        blocks = list(objects_in(value.get("content")))
+        yield Said(
+            "".join(text_in(block, "text") for block in blocks if block.get("type") == "text"),
+            tuple(
+                (text_in(block, "name"), msgspec.json.encode(block.get("input")).decode())
+                for block in blocks
+                if block.get("type") == "tool_use"
+            ),
+            value.get("stop_reason") == "refusal",
+        )
 
     def join(self, events: bytes, usage: Usage | None) -> bytes | None:
         """Return the message that a stream amounts to."""

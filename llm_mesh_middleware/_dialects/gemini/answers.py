@@ -5,15 +5,17 @@ A stream is a sequence of whole answers, each with the parts that are new; their
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 
 from ..._core.http.sse import EventCutter, event_data, make_event, on_one_line
+from ..._core.texts import Said
 from ..._core.values.payload import Fields, read_fields
 from ..._core.values.usage import Usage
 from ..keeping import read_temperature
-from ..objects import objects_in, read_object
+from ..objects import object_in, objects_in, read_object, text_in
 
 __all__ = ["GeminiAnswers"]
 
@@ -22,6 +24,8 @@ _CONFIGS = ("generationConfig", "generation_config")
 _MODALITIES = ("responseModalities", "response_modalities")
 # Other tools run at the provider, and their results are of the moment.
 _FUNCTIONS = frozenset(("functionDeclarations", "function_declarations"))
+# Other reasons to end say that there is no answer.
+_ENDS = frozenset(("STOP", "MAX_TOKENS", None))
 _TEXT, _CALLS = frozenset(("text", "thought", "thoughtSignature")), frozenset(("functionCall",))
 
 
@@ -59,26 +63,54 @@ class GeminiAnswers:
             for candidate in candidates
         )
 
+    def said(self, body: bytes) -> Iterator[Said]:
+        """Yield what each candidate says; a stream without events is an array of answers."""
+        try:
+            value = msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return
+        whole = _joined(objects_in(value if isinstance(value, list) else [value]))
+        if object_in(whole, "promptFeedback").get("blockReason"):
+            yield Said(is_refusal=True)
+        for candidate in objects_in(whole.get("candidates")):
+            parts = _parts(candidate)
+            calls = [object_in(part, "functionCall") for part in parts if "functionCall" in part]
+            yield Said(
+                "".join(text_in(part, "text") for part in parts if not part.get("thought")),
+                tuple(
+                    (text_in(call, "name"), msgspec.json.encode(call.get("args") or {}).decode())
+                    for call in calls
+                ),
+                candidate.get("finishReason") not in _ENDS,
+            )
+
     def join(self, events: bytes, usage: Usage | None) -> bytes | None:
         """Return the answer that a stream amounts to; None if a candidate has not ended."""
-        joined: dict[str, Any] = {}
-        candidates: dict[Any, dict[str, Any]] = {}
-        for event in EventCutter(_MAX_EVENT_BYTES).feed(events):
-            data = event_data(event)
-            value = read_object(data)
-            if data and ("error" in value or not value):
-                return None
-            for candidate in objects_in(value.pop("candidates", None)):
-                number = candidate.get("index", 0)
-                candidates[number] = _grown(candidates.get(number, {}), candidate)
-            joined |= value
-        if not candidates or not all("finishReason" in each for each in candidates.values()):
+        pieces = [event_data(each) for each in EventCutter(_MAX_EVENT_BYTES).feed(events)]
+        values = [read_object(data) for data in pieces if data]
+        if any("error" in value or not value for value in values):
             return None
-        return msgspec.json.encode({"candidates": list(candidates.values()), **joined})
+        whole = _joined(values)
+        candidates = whole["candidates"]
+        if not candidates or not all("finishReason" in each for each in candidates):
+            return None
+        return msgspec.json.encode(whole)
 
     def split(self, body: bytes, *, include_usage: bool) -> bytes:
         """Return the answer as a stream of one event."""
         return make_event(on_one_line(body))
+
+
+def _joined(values: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return the answer that several together are."""
+    joined: dict[str, Any] = {}
+    candidates: dict[Any, dict[str, Any]] = {}
+    for value in values:
+        for candidate in objects_in(value.get("candidates")):
+            number = candidate.get("index", 0)
+            candidates[number] = _grown(candidates.get(number, {}), candidate)
+        joined |= value
+    return joined | {"candidates": list(candidates.values())}
 
 
 def _parts(candidate: dict[str, Any]) -> list[dict[str, Any]]:

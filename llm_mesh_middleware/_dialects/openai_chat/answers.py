@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from ..._core.texts import Said
 from ..._core.values.payload import Fields, decode_fields, encode_fields, raw
 from ..._core.values.usage import Usage
 from ..keeping import asks_for_more_than_text, is_true, read_temperature
-from ..objects import objects_in, read_object
+from ..objects import object_in, objects_in, read_object, text_in
 from .bridge import (
     BrokenStream,
     ConversionLimit,
@@ -43,6 +45,20 @@ class ChatAnswers:
         ends = _ENDS | _CALLS if tool_calls else _ENDS
         return bool(choices) and all(_has_ended(choice, ends) for choice in choices)
 
+    def said(self, body: bytes) -> Iterator[Said]:
+        """Yield what each choice says."""
+        for choice in objects_in(read_object(body).get("choices")):
+            message = object_in(choice, "message")
+            functions = [
+                object_in(each, "function") for each in objects_in(message.get("tool_calls"))
+            ]
+            functions += [object_in(message, "function_call")] if "function_call" in message else []
+            yield Said(
+                text_in(choice, "text") or _content(message.get("content")),
+                tuple((text_in(each, "name"), text_in(each, "arguments")) for each in functions),
+                bool(message.get("refusal")),
+            )
+
     def join(self, events: bytes, usage: Usage | None) -> bytes | None:
         """Return the completion that a stream amounts to, with its token counts."""
         if not events.rstrip().endswith(b"data: [DONE]"):
@@ -76,3 +92,9 @@ def _has_ended(choice: dict[str, Any], ends: frozenset[str]) -> bool:
     if is_call and not ends & _CALLS:
         return False
     return choice.get("finish_reason") in ends
+
+
+def _content(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    return "".join(text_in(part, "text") for part in objects_in(content))

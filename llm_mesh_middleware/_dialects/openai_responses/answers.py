@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from ..._core.http.sse import EventCutter, event_data
+from ..._core.texts import Said
 from ..._core.values.payload import Fields
 from ..._core.values.usage import Usage
 from ..keeping import asks_for_more_than_text, is_true, read_temperature
-from ..objects import objects_in, read_object
+from ..objects import objects_in, read_object, text_in
 from .two_forms import split_response
 
 __all__ = ["ResponsesAnswers"]
@@ -40,6 +43,23 @@ class ResponsesAnswers:
         items = objects_in(value.get("output"))
         is_known = all(item.get("type") in known for item in items)
         return value.get("status") == "completed" and not value.get("error") and is_known
+
+    def said(self, body: bytes) -> Iterator[Said]:
+        """Yield what all items of the output say together."""
+        value = read_object(body)
+        if "output" not in value:
+            return
+        items = list(objects_in(value["output"]))
+        parts = [part for item in items for part in objects_in(item.get("content"))]
+        yield Said(
+            "".join(text_in(part, "text") for part in parts if part.get("type") == "output_text"),
+            tuple(
+                (text_in(item, "name"), text_in(item, "arguments"))
+                for item in items
+                if item.get("type") == "function_call"
+            ),
+            any(part.get("type") == "refusal" for part in parts),
+        )
 
     def join(self, events: bytes, usage: Usage | None) -> bytes | None:
         """Return the response that the last event repeats."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 from pydantic.alias_generators import to_camel
 
 from ..base import Count, ListOf, Name, Wire
@@ -26,12 +26,16 @@ __all__ = [
     "GuardModeration",
     "GuardPII",
     "GuardRegex",
+    "GuardSchema",
     "GuardWebhook",
 ]
 
 _Text = Annotated[str, Field(min_length=1, max_length=1000)]
 _ASKING = ("webhook", "judge", "moderation")
-_KINDS = ("pii", "keywords", "regex", *_ASKING)
+# The fields of the kinds, and what they are called in documents.
+_KINDS = {name: name for name in ("pii", "keywords", "regex")}
+_KINDS |= {"json_schema": "schema", **{name: name for name in _ASKING}}
+_Schema = dict[str, JsonValue]
 _Entity = Literal["EMAIL", "CREDIT_CARD", "IBAN", "PHONE", "SECRET", "IP_ADDRESS"]
 
 
@@ -85,6 +89,25 @@ class GuardRegex(Wire):
     def _has_expressions(self) -> GuardRegex:
         if bool(self.deny) == bool(self.allow):
             raise ValueError("must have one of deny and allow")
+        return self
+
+
+class GuardSchema(Wire):
+    """JSON Schemas of what models answer, 2020-12 unless `$schema` names another draft."""
+
+    answer: _Schema | None = Field(
+        default=None, description="What the text of an answer must fit. Default: anything."
+    )
+    tools: dict[Name, _Schema] = Field(
+        default_factory=dict,
+        description="What the arguments of calls must fit, by the name of the tool. Default:"
+        " anything.",
+    )
+
+    @model_validator(mode="after")
+    def _has_schemas(self) -> GuardSchema:
+        if self.answer is None and not self.tools:
+            raise ValueError("must have one of answer and tools")
         return self
 
 
@@ -176,7 +199,8 @@ class GuardItem(Wire):
 
     name: ItemName = Field(description="Name of the guard, unique in its policy. Required.")
     on: Annotated[ListOf[Literal["request", "response"]], Field(min_length=1)] = Field(
-        default=("request",), description="What is looked at. Default: request."
+        default=("request",),
+        description="What is looked at. Default: request; the response for a schema.",
     )
     when: ListOf[RouteMatch] = Field(
         default=(), description="The requests it is for. Default: all."
@@ -193,6 +217,12 @@ class GuardItem(Wire):
     )
     regex: GuardRegex | None = Field(
         default=None, description="Look for regular expressions. Default: none."
+    )
+    json_schema: GuardSchema | None = Field(
+        default=None,
+        alias="schema",
+        description="Have answers fit a JSON Schema; streams are held back to their end (extra"
+        " schema). Default: none.",
     )
     webhook: GuardWebhook | None = Field(
         default=None, description="Ask an HTTP service. Default: none."
@@ -228,12 +258,15 @@ class GuardItem(Wire):
     def _is_sensible(self) -> GuardItem:
         kinds = [name for name in _KINDS if getattr(self, name) is not None]
         if len(kinds) != 1:
-            raise ValueError(f"must have one of {', '.join(_KINDS[:-1])} and {_KINDS[-1]}")
+            *names, last = _KINDS.values()
+            raise ValueError(f"must have one of {', '.join(names)} and {last}")
         for field in ("timeout", "on_failure", "window"):
             if kinds[0] not in _ASKING and getattr(self, field) is not None:
                 message = f"is for guards that ask: {', '.join(_ASKING)}"
                 raise fault_at((to_camel(field),), message)
         mask = self.action.mask
+        if self.json_schema is not None:
+            self._is_about_answers()
         if mask is not None and kinds[0] in ("judge", "moderation"):
             message = f"cannot be: a {kinds[0]} does not say which part of a text it is about"
             raise fault_at(("action", "mask"), message)
@@ -249,3 +282,11 @@ class GuardItem(Wire):
         if self.roles is not None and not self.roles:
             raise fault_at(("roles",), "must have at least 1 item")
         return self
+
+    def _is_about_answers(self) -> None:
+        if "on" in self.model_fields_set and self.on != ("response",):
+            raise fault_at(("on",), "must be [response]: a schema is about answers")
+        if self.action.mask is not None:
+            raise fault_at(("action", "mask"), "cannot be: a schema is about a whole answer")
+        if self.roles is not None:
+            raise fault_at(("roles",), "are of turns of a request; a schema is about answers")

@@ -4,5 +4,12 @@ from __future__ import annotations
 
 from .asking import AskingRequestGuards, AskingResponseGuards
 from .policy import RequestGuards, ResponseGuards
+from .shaping import ShapeGuards
 
-__all__ = ["AskingRequestGuards", "AskingResponseGuards", "RequestGuards", "ResponseGuards"]
+__all__ = [
+    "AskingRequestGuards",
+    "AskingResponseGuards",
+    "RequestGuards",
+    "ResponseGuards",
+    "ShapeGuards",
+]

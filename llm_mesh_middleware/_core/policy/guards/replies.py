@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec.structs import replace
 
@@ -11,15 +11,25 @@ from ....exceptions import AnswerableError, ContentBlocked, PolicyUnavailable
 from ...dialect import Dialect, ServedOperation
 from ...flow.call import Account
 from ...flow.reply import Flow, Reply, as_stream, refusal
-from ...guarding.stream import GuardedStream
 from ...values.steps import Body, Step
 from .bodies import is_coded
 
-__all__ = ["Asks", "Refusals", "guarded"]
+__all__ = ["Asks", "Passing", "Refusals", "guarded"]
 
 # Whom a stream asks after each event, and what may be sent after the verdict.
 Asks = Callable[[], Generator[Step, Any, bytes]]
 Refusals = (ContentBlocked, PolicyUnavailable)
+
+
+class Passing(Protocol):
+    """What the bytes of a streamed body pass through; `events` counts those that were read."""
+
+    @property
+    def events(self) -> int: ...
+
+    def feed(self, data: bytes) -> bytes: ...
+
+    def finish(self) -> bytes: ...
 
 
 def guarded(
@@ -28,7 +38,7 @@ def guarded(
     account: Account,
     *,
     whole: Callable[[bytes], Generator[Step, Any, bytes]],
-    stream: Callable[[], tuple[GuardedStream, Asks | None]],
+    stream: Callable[[], tuple[Passing, Asks | None]],
 ) -> Flow:
     """Return the reply with what guards leave of it, and release the end of the exchange.
 
@@ -64,7 +74,7 @@ def guarded(
 
 
 def _body(
-    body: Body, stream: GuardedStream, dialect: Dialect, account: Account, asks: Asks | None
+    body: Body, stream: Passing, dialect: Dialect, account: Account, asks: Asks | None
 ) -> Body:
     """Pass on what the guards let pass; end the response if one denies it."""
     error: AnswerableError | None = None
@@ -78,7 +88,7 @@ def _body(
         account.release(error)
 
 
-def _passed(body: Body, stream: GuardedStream, asks: Asks | None) -> Body:
+def _passed(body: Body, stream: Passing, asks: Asks | None) -> Body:
     advance: Any = body.send
     value: Any = None
     while True:

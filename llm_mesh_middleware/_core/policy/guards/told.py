@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from ...guarding.asking.verdict import AskingGuard
 from ...guarding.guard import Guard
+from ...guarding.shape import SchemaGuard
 from ...values.decision import Told
 from ...values.messages import ClientRequest
 
@@ -15,13 +16,16 @@ _EFFECTS = {"deny": "denies", "mask": "masks", "log": "reports"}
 
 
 def told(
-    guards: Iterable[Guard | AskingGuard], side: str, request: ClientRequest
+    guards: Iterable[Guard | AskingGuard | SchemaGuard], side: str, request: ClientRequest
 ) -> Iterator[Told]:
     """Yield what each guard has to do with a request."""
     for each in guards:
         guard = each if isinstance(each, Guard) else each.guard
         holds = guard.holds(request)
         text = f"{_EFFECTS[guard.action]} what it finds in the {side}"
+        if isinstance(each, SchemaGuard):
+            text = f"{_EFFECTS[guard.action]} an answer that does not fit its schema"
+            text += ", once it is whole: streams are held back"
         if isinstance(each, AskingGuard):
             text += f": asks a {each.inspector.kind} within {each.timeout_s:g} s"
             text += "; without a verdict it passes" if each.is_open else "; without a verdict 503"

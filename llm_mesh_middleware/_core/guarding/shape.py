@@ -1,0 +1,141 @@
+"""Answers that must have a form: JSON that fits a schema.
+
+    an answer, a call's arguments ──> JSON?  no > NOT_JSON
+                                      fits?  no > NOT_IN_SCHEMA
+
+Nothing is known of an answer before its end, so a stream is held back until then; signs of life
+pass. What is said besides the answer is not judged: reasoning, refusals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import msgspec
+
+from ...exceptions import ContentBlocked
+from ..dialect import Dialect, EventKind
+from ..http.sse import EventCutter, event_data, event_name
+from ..texts import Said
+from .guard import Guard, Report
+from .stream import MAX_HELD_BYTES
+
+__all__ = ["Fits", "SchemaGuard", "ShapedStream", "judge"]
+
+_MAX_EVENT_BYTES = 16 * 2**20
+_decode = msgspec.json.Decoder().decode
+
+# Returns where in its schema a JSON value fails, None if it fits.
+Fits = Callable[[object], str | None]
+
+
+class SchemaGuard(msgspec.Struct, frozen=True, kw_only=True):
+    """A guard of the form of answers.
+
+    Attributes:
+        guard: what is done about findings; its own scanner is not used.
+        answer: what the text of an answer must fit.
+        tools: what the arguments of calls must fit, by the name of the tool.
+    """
+
+    guard: Guard
+    answer: Fits | None = None
+    tools: Mapping[str, Fits] = {}
+
+
+def judge(shape: SchemaGuard, said: Iterator[Said], report: Report) -> None:
+    """Report what does not fit, the first finding of each answer.
+
+    Raises:
+        ContentBlocked: the guard denies it.
+    """
+    guard = shape.guard
+    for each in said:
+        fault = _fault(shape, each)
+        if fault is None:
+            continue
+        entity, where = fault
+        report(guard, entity)
+        if guard.effect == "deny":
+            message = guard.message or f"the guard {guard.name!r} of this LLM mesh blocks {where}"
+            raise ContentBlocked(message, status=guard.status, guard=guard.name)
+
+
+def _fault(shape: SchemaGuard, said: Said) -> tuple[str, str] | None:
+    """Return the entity that an answer is, and what is wrong in words, without any of its own."""
+    # A call or a refusal without a text is no answer yet.
+    if shape.answer is not None and (said.text or not (said.calls or said.is_refusal)):
+        fault = _misfit(said.text, shape.answer)
+        if fault is not None:
+            return fault[0], f"an answer that {fault[1]}"
+    for name, arguments in said.calls:
+        fits = shape.tools.get(name)
+        fault = None if fits is None else _misfit(arguments, fits)
+        if fault is not None:
+            return fault[0], f"a call of {name!r} whose arguments are not right: it {fault[1]}"
+    return None
+
+
+def _misfit(text: str, fits: Fits) -> tuple[str, str] | None:
+    try:
+        value = _decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return "NOT_JSON", "is not JSON"
+    where = fits(value)
+    return None if where is None else ("NOT_IN_SCHEMA", f"does not fit: {where}")
+
+
+class ShapedStream:
+    """Holds the events of a stream until the answer is whole, and has been judged."""
+
+    def __init__(self, dialect: Dialect, judged: Callable[[Iterator[Said]], None]) -> None:
+        """`judged` raises `ContentBlocked` for an answer that must not pass."""
+        self._answers = dialect.answers
+        self._facts = dialect.facts()
+        self._judged = judged
+        self._cutter = EventCutter(_MAX_EVENT_BYTES)
+        self._held: list[bytes] = []
+        self._size = 0
+        self._has_failed = False
+        self.events = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what may be sent now: comments, and an error that takes the answer's place.
+
+        Raises:
+            ContentBlocked: the answer is too long to be held.
+        """
+        return b"".join([each for event in self._cutter.feed(data) for each in self._take(event)])
+
+    def finish(self) -> bytes:
+        """Return the events of an answer that passes.
+
+        Raises:
+            ContentBlocked: it does not pass, or nobody can tell.
+        """
+        rest = b"".join(self._take(self._cutter.rest()))
+        if self._has_failed:
+            return rest
+        events = b"".join(self._held)
+        whole = self._answers.join(events, None)
+        if whole is None:
+            raise ContentBlocked("the response is not one whose form can be checked")
+        self._judged(self._answers.said(whole))
+        return events + rest
+
+    def _take(self, event: bytes) -> Iterator[bytes]:
+        data = event_data(event)
+        if not data:
+            yield event
+            return
+        self.events += 1
+        # What the provider says instead of an answer; the part before it was never judged.
+        if self._facts.read(data, event_name(event)) is EventKind.ERROR:
+            self._has_failed = True
+        if self._has_failed:
+            yield event
+            return
+        self._size += len(event)
+        if self._size > MAX_HELD_BYTES:
+            raise ContentBlocked("the response is longer than can be held to be checked")
+        self._held.append(event)

@@ -1,0 +1,79 @@
+"""Guards of the form of answers, as the layer next to the attempts: they see the provider's words.
+
+whole response ──> judged ──> passed as it is, or 403
+stream         ──> held ────> judged at its end ──> passed byte for byte, or an error event
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec.structs import replace
+
+from ....exceptions import ContentBlocked
+from ...flow.call import Call
+from ...flow.reply import Flow
+from ...guarding.shape import SchemaGuard, ShapedStream, judge
+from ...texts import Said
+from ...values.decision import Told
+from ...values.messages import ClientRequest
+from ...values.steps import Step
+from .policy import served
+from .replies import guarded
+from .reporting import reporter, with_effects
+from .told import told
+
+__all__ = ["ShapeGuards"]
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeGuards:
+    """The guards of a rule that know the form of its answers."""
+
+    guards: tuple[SchemaGuard, ...]
+
+    def __call__(self, call: Call, proceed: Callable[[Call], Flow]) -> Flow:
+        """Serve a call; a response without the form becomes an error."""
+        operation = served(call)
+        guards = [each for each in self.guards if each.guard.holds(call.request)]
+        if operation is None or not guards:
+            return (yield from proceed(call))
+        # Records would be made of the provider's response, before the guards have seen it.
+        call = replace(call, request=replace(call.request, keeps_content=False))
+        report, dialect = reporter(call), operation.dialect
+
+        def judged(said: Iterator[Said]) -> None:
+            answers = list(said)
+            if not answers and operation.is_generation:
+                raise ContentBlocked("the response is not one whose form can be checked")
+            for each in guards:
+                judge(each, iter(answers), report)
+
+        def whole(body: bytes) -> Generator[Step, Any, bytes]:
+            judged(dialect.answers.said(body))
+            return body
+            yield  # nothing is waited for
+
+        call.account.hold()
+        try:
+            reply = yield from proceed(call)
+        except BaseException:
+            call.account.release()
+            raise
+        if reply.status >= 400:
+            call.account.release()
+            return reply
+        left = yield from guarded(
+            reply,
+            operation,
+            call.account,
+            whole=whole,
+            stream=lambda: (ShapedStream(dialect, judged), None),
+        )
+        return with_effects(left, call)
+
+    def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
+        """Yield what each guard has to do with a request."""
+        return told(self.guards, "response", request)
