@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from .._core.balance.backends import Backend
+from .._core.balance.backends import Backend, Backends
 from .._core.balance.balancer import Balancer
 from .._core.balance.pooled import Pooled
 from .._core.balance.scored import WARMUP_S, Scored
 from .._core.balance.sticky import Sticky
 from .._core.balance.weighted import Weighted
+from .._core.dialect import ServedOperation
 from .._core.provider.upstream import Upstream
 from .._core.routing.mirror import Mirror
 from .._core.routing.retry_policy import RetryPolicy
+from .._core.routing.table import RouteRule
 from .._core.routing.timeouts import Timeouts
+from .._dialects.pairs import served_by_translation, served_itself
 from ..config import Mirror as MirrorConfig
 from ..config import RetryPolicy as RetryConfig
 from ..config import RouteRule as RuleConfig
@@ -26,6 +29,7 @@ __all__ = [
     "compile_retry",
     "compile_timeouts",
     "mirrors_itself",
+    "tell_neighbours",
 ]
 
 _MIRROR_FIELDS = {
@@ -89,4 +93,28 @@ def mirrors_itself(mirror: Upstream, backends: Iterable[Backend]) -> bool:
     return any(
         mirror.identity == backend.upstream.identity and mirror.model == backend.upstream.model
         for backend in backends
+    )
+
+
+def tell_neighbours(rules: tuple[RouteRule, ...]) -> tuple[RouteRule, ...]:
+    """Return the rules of a host with each provider told of those of other dialects beside it."""
+    translated = frozenset(
+        operation
+        for rule in rules
+        for backend in rule.backends
+        for operation in served_by_translation(backend.upstream)
+    )
+    if not translated:
+        return rules
+    return tuple(replace(rule, backends=_told(rule.backends, translated)) for rule in rules)
+
+
+def _told(backends: Backends, translated: frozenset[ServedOperation]) -> Backends:
+    return Backends(
+        [
+            backend
+            if served_itself(backend.upstream).isdisjoint(translated)
+            else replace(backend, upstream=replace(backend.upstream, has_foreign_neighbours=True))
+            for backend in backends
+        ]
     )

@@ -82,9 +82,12 @@ def _options(config: DialectConfig, host: str) -> DialectOptions:
             options,
             max_tokens_field=config.max_tokens_field or usual,
             sends_reasoning=bool(config.send_reasoning),
+            has_late_system=host == _OPENAI,
         )
     if isinstance(config, AzureOpenAIConfig):
-        return struct_replace(options, max_tokens_field="max_completion_tokens")
+        return struct_replace(
+            options, max_tokens_field="max_completion_tokens", has_late_system=True
+        )
     if isinstance(config, ThinkingConfig):
         options = struct_replace(
             options, thinking=config.thinking or options.thinking, budgets=dict(config.reasoning)

@@ -52,6 +52,7 @@ from .rules import (
     compile_retry,
     compile_timeouts,
     mirrors_itself,
+    tell_neighbours,
 )
 
 __all__ = ["Compiled", "Workload", "compile_manifest", "explain_unserved"]
@@ -386,4 +387,4 @@ def _virtual_host(name: str, route: str, rules: tuple[RouteRule, ...]) -> Virtua
     }
     speaks_chat = not upstreams or any(CHAT in served_itself(one) for one in upstreams)
     root = CHAT if speaks_chat else next(iter(upstreams[0].targets))
-    return VirtualHost(name, route, rules, OperationFinder(own, root))
+    return VirtualHost(name, route, tell_neighbours(rules), OperationFinder(own, root))

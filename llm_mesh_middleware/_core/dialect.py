@@ -40,6 +40,7 @@ class WholeAnswer(msgspec.Struct, frozen=True):
 
     `status` is the provider's; if that is 200 but the body is an error object, it is the status
     that the error's code means. `reasons` are the code and the type of an error object.
+    `provider_status` is the provider's where the client's dialect has another for it.
     """
 
     status: int
@@ -47,6 +48,7 @@ class WholeAnswer(msgspec.Struct, frozen=True):
     body: bytes
     summary: AnswerSummary | None = None
     reasons: frozenset[str] = frozenset()
+    provider_status: int | None = None
 
     @property
     def usage(self) -> Usage | None:
@@ -291,6 +293,12 @@ class Dialect(Protocol):
         self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
     ) -> Transformer:
         """Return the conversion for one attempt at `upstream`."""
+
+    def without_foreign_proofs(self, fields: Fields) -> Fields:
+        """Return a request without proofs that providers of other dialects have given its client.
+
+        A provider of this dialect cannot verify them and would refuse the request.
+        """
 
     def facts(self) -> FactReader:
         """Return a reader for the events of one stream."""

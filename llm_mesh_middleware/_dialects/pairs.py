@@ -30,6 +30,7 @@ __all__ = [
     "asked_operation",
     "own_targets",
     "retell",
+    "served_by_translation",
     "served_itself",
     "translate",
 ]
@@ -119,10 +120,15 @@ def translate(
 
 def served_itself(upstream: Upstream) -> frozenset[ServedOperation]:
     """Return the operations that a provider serves in their own dialect."""
+    return frozenset(upstream.targets) - served_by_translation(upstream)
+
+
+def served_by_translation(upstream: Upstream) -> frozenset[ServedOperation]:
+    """Return the operations that a provider serves in another dialect than theirs."""
     return frozenset(
         operation
-        for operation in upstream.targets
-        if not isinstance(upstream.conversions.get(operation), Translation)
+        for operation, conversion in upstream.conversions.items()
+        if isinstance(conversion, Translation)
     )
 
 

@@ -198,7 +198,7 @@ class RetryPolicy(Wire):
         default=None,
         description="Status codes, and codes or types of a provider's error object such as"
         " context_length_exceeded. Failed connections are always among them."
-        " Default: 429, 502, 503, 504.",
+        " Default: 429, 502, 503, 504, 529.",
     )
     backoff: Duration | None = Field(
         default=None,

@@ -1,4 +1,8 @@
-"""Claude Code's traffic, in the shapes that it has on the wire, on a model of every dialect."""
+"""Claude Code's traffic, in the shapes that it has on the wire, on a model of every dialect.
+
+The members, their order and the header fields are those of Claude Code 2.1.197, as recorded; the
+words are ours.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +21,22 @@ FOREIGN = [name for name in MODELS if name != "anthropic"]
 EPHEMERAL = {"cache_control": {"type": "ephemeral"}}
 BETAS = [
     "claude-code-20250219",
+    "context-1m-2025-08-07",
     "interleaved-thinking-2025-05-14",
+    "thinking-token-count-2026-05-13",
     "context-management-2025-06-27",
     "prompt-caching-scope-2026-01-05",
+    "mid-conversation-system-2026-04-07",
+    "effort-2025-11-24",
 ]
 QUERY = {"beta": "true"}
 HEADERS = {
     "anthropic-dangerous-direct-browser-access": "true",
-    "user-agent": "claude-cli/2.1.0 (external, cli)",
+    "user-agent": "claude-cli/2.1.197 (external, sdk-cli)",
     "x-app": "cli",
-    "x-stainless-helper-method": "stream",
+    "x-claude-code-session-id": "00000000-0000-4000-8000-000000000000",
+    "x-stainless-runtime": "node",
+    "x-stainless-timeout": "600",
 }
 
 
@@ -44,21 +54,33 @@ def tool(name: str, properties: dict[str, Any], *required: str) -> dict[str, Any
 TOOLS = [
     tool("Bash", {"command": {"type": "string"}, "timeout": {"type": "number"}}, "command"),
     tool("Read", {"file_path": {"type": "string"}, "limit": {"type": "number"}}, "file_path"),
-    tool("TodoWrite", {"todos": {"type": "array", "items": {"$ref": "#/$defs/todo"}}}),
+    tool(
+        "TaskUpdate",
+        {
+            "status": {"anyOf": [{"type": "string", "enum": ["open"]}, {"const": "gone"}]},
+            "addBlocks": {"type": "array", "items": {"type": "string"}, "maxItems": 9},
+            "metadata": {
+                "type": "object",
+                "propertyNames": {"type": "string"},
+                "additionalProperties": {},
+            },
+            "limit": {"type": "integer", "exclusiveMinimum": 0, "maximum": 9007199254740991},
+        },
+    ),
 ]
 SYSTEM = [
-    {"type": "text", "text": "x-anthropic-billing-header: cc_version=2.1.0; cc_entrypoint=cli"},
+    {"type": "text", "text": "x-anthropic-billing-header: cc_version=1; cc_entrypoint=sdk-cli;"},
     {"type": "text", "text": "You are Claude Code.", **EPHEMERAL},
     {"type": "text", "text": "# Tone and style\nBe concise.", **EPHEMERAL},
 ]
 ASK: dict[str, Any] = {
-    "model": "claude-sonnet-4-6",
-    "max_tokens": 32_000,
+    "model": "claude-opus-4-8",
+    "max_tokens": 64_000,
     "system": SYSTEM,
     "tools": TOOLS,
     "metadata": {"user_id": json.dumps({"device_id": "d" * 64, "session_id": "s" * 36})},
     "thinking": {"type": "adaptive"},
-    "output_config": {"effort": "medium"},
+    "output_config": {"effort": "high"},
     "context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
 }
 REMINDER = {"type": "text", "text": "<system-reminder>\nAs you answer ...\n</system-reminder>"}
@@ -66,7 +88,9 @@ FIRST: list[Any] = [
     {
         "role": "user",
         "content": [REMINDER, {"type": "text", "text": "What is in README.md?", **EPHEMERAL}],
-    }
+    },
+    # Instructions after the first turn.
+    {"role": "system", "content": "Available helpers: one that searches."},
 ]
 CALLS = [
     ("toolu_01", "Bash", {"command": "ls -la", "timeout": 5000}),
@@ -119,6 +143,7 @@ def test_a_loop_of_tools_ends_with_an_answer(name: str) -> None:
 
         said = [block.model_dump(exclude_none=True) for block in answer.content]
         results = [one | ({"tool_use_id": use.id}) for one, use in zip(RESULTS, uses, strict=False)]
+        results.reverse()  # they come in the order in which the tools have ended
         messages = [
             *FIRST,
             {"role": "assistant", "content": said},
@@ -132,6 +157,56 @@ def test_a_loop_of_tools_ends_with_an_answer(name: str) -> None:
         assert all(words in sent for words in ("ls: denied", "# Title", "iVBORw0KGgo="))
         assert model.proof in sent
         assert "llm-mesh." not in sent
+        assert "Available helpers" in sent
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_message_is_of_the_model_that_was_asked_for(name: str) -> None:
+    """Claude Code sends thoughts of that model back only, and with them their proofs."""
+    model = MODELS[name]
+    with bench(model.config) as made:
+        made.answer(model.plays("I should look.", "Let me look.", CALLS))
+        answer, _ = turn(made, model, FIRST)
+        assert answer.model == ASK["model"]
+
+
+def test_instructions_after_the_first_turn_are_the_users_for_strict_templates() -> None:
+    """Templates of Qwen, Llama and Gemma refuse any but the first message of the system."""
+    model = MODELS["chat"]
+    with bench(model.config) as made:
+        made.answer(model.plays("hm", "Hi", ()))
+        _, asked = turn(made, model, FIRST)
+        roles = [message["role"] for message in asked["messages"]]
+        assert roles == ["system", "user"]
+        assert asked["messages"][1]["content"][-1]["text"] == FIRST[1]["content"]
+
+
+def test_instructions_after_the_first_turn_keep_their_role_at_openai() -> None:
+    model = MODELS["chat"]
+    with bench(model.config, host="api.openai.com") as made:
+        made.answer(model.plays("hm", "Hi", ()))
+        sdk = code(made).with_options(base_url="http://api.openai.com")
+        with sdk.beta.messages.stream(**ASK, messages=FIRST, betas=BETAS) as stream:
+            stream.get_final_message()
+        roles = [message["role"] for message in model.judge(made.asked)["messages"]]
+        assert roles == ["system", "user", "system"]
+
+
+def test_gemini_is_told_results_in_the_order_of_its_calls() -> None:
+    """Nothing else tells it whose they are, where two calls are of the same tool."""
+    model = MODELS["gemini"]
+    calls = [(f"toolu_{i}", "Bash", {"command": f"echo {i}"}) for i in (1, 2)]
+    uses = [{"type": "tool_use", "id": id, "name": n, "input": args} for id, n, args in calls]
+    results = [
+        {"type": "tool_result", "tool_use_id": f"toolu_{i}", "content": f"said {i}"} for i in (2, 1)
+    ]
+    said = [{"role": "assistant", "content": uses}, {"role": "user", "content": results}]
+    with bench(model.config) as made:
+        made.answer(model.plays("hm", "Hi", ()))
+        _, asked = turn(made, model, [*FIRST, *said])
+    parts = asked["contents"][-1]["parts"]
+    outputs = [part["functionResponse"]["response"]["output"] for part in parts]
+    assert outputs == ["said 1", "said 2"]
 
 
 @pytest.mark.parametrize("name", FOREIGN)

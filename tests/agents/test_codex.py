@@ -1,6 +1,7 @@
 """Codex's traffic, in the shapes that it has on the wire, on a model of every dialect.
 
 It is stateless: each request repeats the whole conversation, with reasoning in sealed items.
+Members, order and header fields are those of Codex 0.171, as recorded; the words are ours.
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ from llm_mesh_middleware.testing import Answer, Stream
 from tests.agents.models import MODELS, Model
 from tests.clouds.bench import HOST, Bench, bench
 
+ID = "01a00000-0000-7000-8000-000000000000"
 HEADERS = {
-    "originator": "codex_cli_rs",
-    "session_id": "0199c0de-0000-7000-8000-000000000000",
-    "user-agent": "codex_cli_rs/0.60.0 (Linux; x86_64)",
-    "version": "0.60.0",
-    "openai-beta": "responses=experimental",
+    "originator": "codex_exec",
+    "session-id": ID,
+    "thread-id": ID,
+    "user-agent": "codex_exec/0.171.0 (Linux; x86_64) unknown (codex_exec; 0.171.0)",
+    "x-client-request-id": ID,
+    "x-codex-beta-features": "remote_compaction_v2",
+    "x-codex-turn-metadata": json.dumps({"session_id": ID, "agent_name": "/root"}),
+    "x-codex-window-id": f"{ID}:0",
 }
 GRAMMAR = 'start: begin_patch hunk+ end_patch\nbegin_patch: "*** Begin Patch" LF'
 TOOLS: list[Any] = [
@@ -42,31 +47,43 @@ TOOLS: list[Any] = [
         "description": "Edits files. The input is FREEFORM, do not wrap it in JSON.",
         "format": {"type": "grammar", "syntax": "lark", "definition": GRAMMAR},
     },
+    {
+        "type": "namespace",
+        "name": "multi_agent_v1",
+        "description": "Helpers.",
+        "tools": [
+            {
+                "type": "function",
+                "name": "spawn_agent",
+                "description": "Starts one.",
+                "strict": False,
+                "parameters": {"type": "object", "properties": {"message": {"type": "string"}}},
+            }
+        ],
+    },
     {"type": "web_search", "external_web_access": False},
 ]
 ASK: dict[str, Any] = {
     "model": "gpt-5.1-codex",
-    "instructions": "You are Codex, based on GPT-5.",
     "tools": TOOLS,
     "tool_choice": "auto",
     "parallel_tool_calls": True,
-    "reasoning": {"effort": "medium", "summary": "auto"},
+    "reasoning": {"summary": "auto"},
     "store": False,
     "include": ["reasoning.encrypted_content"],
-    "prompt_cache_key": "0199c0de-0000-7000-8000-000000000000",
-    "text": {"verbosity": "low"},
+    "prompt_cache_key": ID,
+    "extra_body": {"client_metadata": {"session_id": ID, "x-codex-window-id": f"{ID}:0"}},
 }
 
 
 def said(role: str, *texts: str) -> dict[str, Any]:
     content = [{"type": "input_text", "text": text} for text in texts]
-    return {"type": "message", "role": role, "content": content}
+    return {"type": "message", "id": f"msg_{ID}", "role": role, "content": content}
 
 
 FIRST = [
-    said(
-        "developer", "<permissions instructions>\nsandbox: read-only\n</permissions instructions>"
-    ),
+    said("developer", "You are a helper on a terminal."),
+    said("developer", "<skills>none</skills>", "<permissions>read-only</permissions>"),
     said("user", "<environment_context>\n  <cwd>/srv/app</cwd>\n</environment_context>"),
     said("user", "Fix the title."),
 ]
@@ -97,12 +114,9 @@ def kept(item: Any) -> dict[str, Any]:
     """An item of an answer as Codex sends it back."""
     held: dict[str, Any] = item.model_dump(exclude_none=True)
     if held["type"] == "reasoning":
-        return {k: held[k] for k in ("type", "summary", "encrypted_content") if k in held} | {
-            "content": None
-        }
-    if held["type"] == "message":
-        return {"type": "message", "role": "assistant", "content": held["content"]}
-    return {k: v for k, v in held.items() if k not in ("id", "status")}
+        held = {k: held[k] for k in ("type", "id", "summary", "encrypted_content") if k in held}
+        return held | {"content": None}
+    return held
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -130,8 +144,13 @@ def test_a_loop_of_tools_ends_with_an_answer(name: str) -> None:
         assert done.response.usage.output_tokens > 0
 
         results = [
-            {"type": "function_call_output", "call_id": command.call_id, "output": "# Titel"},
             {"type": "custom_tool_call_output", "call_id": patch.call_id, "output": "Success."},
+            {
+                "type": "function_call_output",
+                "id": f"fco_{ID}",
+                "call_id": command.call_id,
+                "output": "# Titel",
+            },
         ]
         made.answer(model.plays("Now it is right.", "Fixed.", ()))
         events, asked = turn(made, model, [*FIRST, *map(kept, output), *results])
@@ -150,7 +169,18 @@ def test_no_field_of_the_client_reaches_the_provider(name: str) -> None:
         turn(made, model, FIRST)
         headers = {field.lower() for field, _ in made.asked.headers}
         assert not [field for field in headers if field.startswith(("openai-", "x-stainless-"))]
-        assert not headers & {"session_id", "originator"}
+        assert not headers & {"session-id", "thread-id", "originator"}
+        assert not [field for field in headers if field.startswith("x-codex-")]
+
+
+def test_tools_that_run_at_openai_are_named_as_dropped() -> None:
+    model = MODELS["chat"]
+    with bench(model.config) as made:
+        made.answer(model.plays("hm", "Hi", ()))
+        ask = {**ASK, "input": FIRST, "stream": True}
+        raw = codex(made).responses.with_raw_response.create(**ask)
+        assert list(raw.parse())
+        assert raw.headers["x-llm-mesh-dropped"] == "tools.namespace, tools.web_search"
 
 
 @pytest.mark.slow

@@ -189,8 +189,8 @@ REQUESTS: list[tuple[dict[str, Any], dict[str, Any]]] = [
                 {
                     "role": "user",
                     "parts": [
-                        {"functionResponse": {"name": "g", "response": {"output": "no"}}},
                         {"functionResponse": {"name": "f", "response": {"y": 2}}},
+                        {"functionResponse": {"name": "g", "response": {"output": "no"}}},
                     ],
                 },
                 {"role": "user", "parts": [{"text": "and?"}]},

@@ -85,7 +85,7 @@ def test_retry_is_read_field_by_field(fields: str, policy: RetryPolicy) -> None:
 def test_the_defaults_are_those_that_the_contract_names() -> None:
     assert RetryPolicy() == RetryPolicy(
         attempts=2,
-        codes=frozenset((429, 502, 503, 504)),
+        codes=frozenset((429, 502, 503, 504, 529)),
         reasons=frozenset(),
         backoff_s=0.25,
         max_retry_after_s=5.0,

@@ -167,10 +167,9 @@ ANYWHERE, ELSEWHERE, FINAL = Verdict.ANYWHERE, Verdict.ELSEWHERE, Verdict.FINAL
 @pytest.mark.parametrize(
     ("policy", "status", "reasons", "verdict"),
     [
-        *((RetryPolicy(), status, (), ANYWHERE) for status in (429, 502, 503, 504)),
+        *((RetryPolicy(), status, (), ANYWHERE) for status in (429, 502, 503, 504, 529)),
         *((RetryPolicy(), s, (), FINAL) for s in (200, 400, 401, 403, 404, 408, 409, 413, 422)),
         (RetryPolicy(), 500, (), FINAL),
-        (RetryPolicy(), 529, (), FINAL),
         (RetryPolicy(codes=frozenset((500, 529))), 500, (), ANYWHERE),
         (RetryPolicy(codes=frozenset((500, 529))), 529, (), ANYWHERE),
         (RetryPolicy(codes=frozenset((500, 529))), 503, (), FINAL),

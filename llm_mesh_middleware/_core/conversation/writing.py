@@ -27,6 +27,7 @@ class DialectOptions(msgspec.Struct, frozen=True, kw_only=True):
         max_tokens: the limit of requests that name none, where the dialect needs one.
         max_tokens_field: what a chat provider calls the limit.
         sends_reasoning: whether a chat provider wants its earlier reasoning back.
+        has_late_system: whether a chat provider takes instructions after the first turn, too.
         thinking: how a provider with budgets is asked to think.
         budgets: tokens for an effort, where they differ from the usual ones.
         betas: the names of `anthropic-beta` that may pass; None for all.
@@ -37,6 +38,7 @@ class DialectOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens: int = 4096
     max_tokens_field: str = "max_tokens"
     sends_reasoning: bool = False
+    has_late_system: bool = False
     thinking: Literal["auto", "adaptive", "budget", "off"] = "auto"
     budgets: Mapping[str, int] = _NO_BUDGETS
     betas: frozenset[str] | None = None

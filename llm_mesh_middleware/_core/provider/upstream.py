@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import msgspec
+from msgspec.structs import replace as struct_replace
 
 from ..dialect import ServedOperation, Transformer, UpstreamOptions
 from ..pricing.prices import NO_PRICES, PriceList
@@ -36,6 +37,8 @@ class Upstream:
     `detection`, `max_concurrency`, `prices`, `watch` and `rewrites` are the provider's, whichever
     rule it serves. `vendor` is whose API it is, by the name that telemetry's conventions have;
     empty if the host alone tells. `picker` picks among the endpoints for each call.
+    `has_foreign_neighbours`: providers of the same virtual host serve clients by translation, so
+    that conversations may hold what only these can verify.
     """
 
     identity: ProviderIdentity
@@ -57,6 +60,7 @@ class Upstream:
     watch: ServerWatch | None = None
     rewrites: ModelRewrites | None = None
     picker: EndpointPicker | None = None
+    has_foreign_neighbours: bool = False
 
     @property
     def provider(self) -> str:
@@ -70,6 +74,9 @@ class Upstream:
 
     def transformer(self, request: ClientRequest, operation: ServedOperation) -> Transformer:
         """Return the conversion for one attempt."""
+        if self.has_foreign_neighbours:
+            kept = operation.dialect.without_foreign_proofs(request.fields)
+            request = request if kept is request.fields else struct_replace(request, fields=kept)
         convert = self.conversions.get(operation) or operation.dialect.transformer
         return convert(request, operation, self)
 

@@ -31,7 +31,7 @@ class RetryPolicy:
     """
 
     attempts: int = 2
-    codes: frozenset[int] = frozenset((429, 502, 503, 504))
+    codes: frozenset[int] = frozenset((429, 502, 503, 504, 529))
     reasons: frozenset[str] = frozenset()
     backoff_s: float = 0.25
     max_retry_after_s: float = 5.0

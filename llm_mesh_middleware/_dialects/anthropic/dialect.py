@@ -19,6 +19,7 @@ from ..told_in_body import ToldInBody
 from .counting import CountTransformer, write_estimate
 from .errors import error_of_status
 from .facts import MessageFacts, read_message
+from .passing import without_foreign_proofs
 from .texts import AnthropicTexts
 from .translation.answers import read_answer, write_answer, write_fault
 from .translation.event_reader import event_reader
@@ -40,6 +41,7 @@ class AnthropicMessages(ToldInBody):
     request_id_field = b"request-id"
     keepalive = make_event(b'{"type":"ping"}', name=b"ping")
 
+    without_foreign_proofs = staticmethod(without_foreign_proofs)
     write_request = staticmethod(write_request)
     read_answer = staticmethod(read_answer)
     write_answer = staticmethod(write_answer)

@@ -20,6 +20,7 @@ from .answers import GeminiAnswers
 from .counting import write_estimate
 from .errors import error_object
 from .facts import GeminiFacts, read_response
+from .passing import without_foreign_proofs
 from .texts import GeminiTexts
 from .transformer import EVENTS, GeminiTransformer
 from .translation.answers import read_answer, write_answer, write_fault
@@ -43,6 +44,7 @@ class Gemini(ToldInBody):
     answers = GeminiAnswers()
     request_id_field = b"x-request-id"
 
+    without_foreign_proofs = staticmethod(without_foreign_proofs)
     read_request = staticmethod(read_request)
     read_answer = staticmethod(read_answer)
     write_answer = staticmethod(write_answer)

@@ -18,6 +18,7 @@ from ..same import SameTransformer
 from ..told_in_body import ToldInBody
 from .answers import ChatAnswers
 from .facts import ChatFacts, lacks_choices, read_fields
+from .passing import without_foreign_proofs
 from .texts import ChatTexts
 from .transformer import CompletionTransformer
 from .translation.answers import read_answer, write_answer
@@ -38,6 +39,7 @@ class OpenAIChat(ToldInBody):
     answers = ChatAnswers()
     request_id_field = b"x-request-id"
 
+    without_foreign_proofs = staticmethod(without_foreign_proofs)
     write_request = staticmethod(write_request)
     read_answer = staticmethod(read_answer)
     write_answer = staticmethod(write_answer)

@@ -20,6 +20,7 @@ from ..same import SameTransformer
 from ..told_in_body import ToldInBody
 from .answers import ResponsesAnswers
 from .facts import ResponseFacts, read_response
+from .passing import without_foreign_proofs
 from .texts import ResponsesTexts
 from .translation.answers import has_failed, read_answer, write_answer
 from .translation.event_reader import event_reader
@@ -37,6 +38,7 @@ class OpenAIResponses(ToldInBody):
     key_field = b"authorization"
     request_id_field = b"x-request-id"
 
+    without_foreign_proofs = staticmethod(without_foreign_proofs)
     write_request = staticmethod(write_request)
     read_answer = staticmethod(read_answer)
     write_answer = staticmethod(write_answer)

@@ -267,7 +267,13 @@ class TranslatingTransformer:
     def _fault_answer(self, headers: RawFields, fault: ProviderFault) -> WholeAnswer:
         error = self._client.write_fault(fault)
         headers = with_length(with_type(headers, JSON), error.body)
-        return WholeAnswer(error.status, headers, error.body, reasons=fault.reasons)
+        return WholeAnswer(
+            error.status,
+            headers,
+            error.body,
+            reasons=fault.reasons,
+            provider_status=fault.status,
+        )
 
     def _client_headers(self, head: ResponseHead) -> RawFields:
         """Return the provider's fields that describe the answer, under the client's names."""

@@ -253,7 +253,6 @@ class Attempt:
         if len(body) != len(answer.body):
             headers = [field for field in headers if field[0] != b"content-length"]
             headers.append((b"content-length", b"%d" % len(body)))
-        wall_clock = self._context.wall_clock
         is_refused_addition = is_error and self._transformer.is_refusal_of_addition(answer)
         if is_refused_addition:
             self._health.refuses_additions = True
@@ -263,9 +262,12 @@ class Attempt:
             body,
             summary=None if summary is None else secrets.redact_summary(summary),
             reasons=answer.reasons,
-            retry_after_s=retry_after_s(head.headers, wall_clock) if is_error else None,
+            retry_after_s=retry_after_s(head.headers, self._context.wall_clock)
+            if is_error
+            else None,
             is_disguised=is_error and head.status < 300,
             is_refused_addition=is_refused_addition,
+            provider_status=answer.provider_status,
         )
 
     def _request(self) -> UpstreamRequest:

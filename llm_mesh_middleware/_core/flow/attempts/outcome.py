@@ -29,7 +29,7 @@ class Outcome(msgspec.Struct, frozen=True):
     `reasons` are the code and the type of a provider's error object. A stream's `relay` has
     consumed the first bytes and converted them to `body`. `may_follow` limits what can follow.
     `is_disguised` marks an error with status 200, `is_refused_addition` one that rejects the mesh's
-    own additions to the request.
+    own additions. `provider_status` is the provider's where the client's dialect has another.
     """
 
     status: int
@@ -43,6 +43,7 @@ class Outcome(msgspec.Struct, frozen=True):
     may_follow: Verdict = Verdict.ANYWHERE
     is_disguised: bool = False
     is_refused_addition: bool = False
+    provider_status: int | None = None
 
     @property
     def is_good(self) -> bool:

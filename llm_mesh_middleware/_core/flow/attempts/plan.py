@@ -280,7 +280,8 @@ class AttemptPlan:
         phase = error.phase if isinstance(error, UpstreamTimeout) else None
         if isinstance(error, UpstreamConnectError) or phase == "connect":
             return Verdict.ANYWHERE
-        verdict = self._retry.verdict(outcome.status, outcome.reasons)
+        status = outcome.provider_status or outcome.status
+        verdict = self._retry.verdict(status, outcome.reasons)
         return Verdict.ELSEWHERE if phase and verdict is Verdict.ANYWHERE else verdict
 
     def _following(

@@ -29,7 +29,15 @@ from ...translation.tools import called_object
 from ..errors import error_object
 from ..usage import MessageUsage
 
-__all__ = ["FINISHES", "read_answer", "stop_reason", "write_answer", "write_fault", "write_usage"]
+__all__ = [
+    "FINISHES",
+    "read_answer",
+    "stop_reason",
+    "told_model",
+    "write_answer",
+    "write_fault",
+    "write_usage",
+]
 
 FINISHES: dict[str, FinishReason] = {
     **CLAUDE_FINISHES,
@@ -142,13 +150,22 @@ def write_answer(answer: Answer, conversation: Conversation, stamp: Stamp) -> by
         "id": answer.id or stamp.id("msg_"),
         "type": "message",
         "role": "assistant",
-        "model": answer.model or stamp.model,
+        "model": told_model(answer.model, conversation, stamp),
         "content": [*_blocks(answer)],
         "stop_reason": stop_reason(answer.finish or "stop", answer.stop_sequence),
         "stop_sequence": answer.stop_sequence,
         "usage": write_usage(answer.usage or Usage(0, 0)),
     }
     return msgspec.json.encode(message)
+
+
+def told_model(answered: str, conversation: Conversation, stamp: Stamp) -> str:
+    """Return the model that a client is told of: the one that it asked for.
+
+    Claude Code keeps thoughts of that model only. It would send those of another back without their
+    proofs, which Gemini and Claude demand.
+    """
+    return conversation.model or answered or stamp.model
 
 
 def _blocks(answer: Answer) -> Iterator[dict[str, Any]]:

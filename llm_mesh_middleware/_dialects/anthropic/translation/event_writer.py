@@ -40,7 +40,7 @@ from ...._core.http.sse import make_event
 from ....exceptions import AnswerableError, UpstreamProtocolError
 from ...translation.proofs import ANTHROPIC, seal
 from ...translation.texts import json_object
-from .answers import stop_reason, write_fault, write_usage
+from .answers import stop_reason, told_model, write_fault, write_usage
 
 __all__ = ["MessageEventWriter"]
 
@@ -78,6 +78,7 @@ class MessageEventWriter:
 
     def __init__(self, conversation: Conversation, stamp: Stamp, error: Any) -> None:
         """`error` makes the event that tells of an error of the mesh."""
+        self._conversation = conversation
         self._stamp = stamp
         self._error = error
         self._queue: deque[_Block] = deque()
@@ -149,7 +150,7 @@ class MessageEventWriter:
             "id": start.id or self._stamp.id("msg_"),
             "type": "message",
             "role": "assistant",
-            "model": start.model or self._stamp.model,
+            "model": told_model(start.model, self._conversation, self._stamp),
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,

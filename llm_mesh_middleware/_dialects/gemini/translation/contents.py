@@ -1,8 +1,11 @@
-"""Turns as contents: every call of a content is answered in the one content after it."""
+"""Turns as contents: every call of a content is answered in the one content after it.
+
+Responses have the order of the calls. Without ids nothing else tells whose they are, and agents
+send results in the order in which their tools ended.
+"""
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -30,13 +33,11 @@ from ...translation.texts import (
     text_of,
     without_none,
 )
+from .signatures import STAND_IN
 
 __all__ = ["ContentWriter"]
 
 Block = dict[str, Any]
-
-# What stands in for the signature of a call that another model has made.
-_STAND_IN = b64encode(b"skip_thought_signature_validator").decode()
 
 
 class ContentWriter:
@@ -52,11 +53,16 @@ class ContentWriter:
         if not conversation.turns:
             return [{"role": "user", "parts": list(self._parts(conversation.system))}]
         contents: list[Block] = []
+        order: dict[str, int] = {}
         for turn in conversation.turns:
             role = "model" if turn.role == "assistant" else "user"
             results = [part for part in turn.parts if isinstance(part, ToolResult)]
             others = [part for part in turn.parts if not isinstance(part, ToolResult)]
+            if role == "model":
+                calls = (part for part in others if isinstance(part, ToolCall))
+                order = {call.id: place for place, call in enumerate(calls)}
             if results:
+                results.sort(key=lambda result: order.get(result.call_id, len(order)))
                 # Nothing may stand beside the responses: their number must be that of the calls.
                 self._add(contents, role, [self._response(result) for result in results])
                 contents.append({"role": role, "parts": list(self._parts(_media(results)))})
@@ -107,7 +113,7 @@ class ContentWriter:
         if call.proof is not None and call.proof.dialect == GEMINI:
             block["thoughtSignature"] = call.proof.value
         elif is_first:
-            block["thoughtSignature"] = _STAND_IN
+            block["thoughtSignature"] = STAND_IN
         return block
 
     def _response(self, result: ToolResult) -> Block:

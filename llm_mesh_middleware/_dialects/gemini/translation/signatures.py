@@ -9,8 +9,14 @@ from base64 import b64decode, b64encode
 
 from ...._core.conversation.parts import Proof
 from ...translation.proofs import GEMINI, is_sealed, open_proof, seal
+from ...translation.proofs import MARK as SEAL
 
-__all__ = ["open_signature", "standard_base64", "write_signature"]
+__all__ = ["MARK", "STAND_IN", "open_signature", "standard_base64", "write_signature"]
+
+# What stands in for the signature of a call that another model has made.
+STAND_IN = b64encode(b"skip_thought_signature_validator").decode()
+# How an envelope begins here. Its own bytes fill whole groups of base64.
+MARK = b64encode(SEAL.encode())
 
 _STANDARD = str.maketrans("-_", "+/")
 

@@ -7,6 +7,8 @@
 | a result that is an error | the same, marked by its first words: the API has no flag |
 | an image in a result | a message of the user after the last result |
 | reasoning | nothing, or `reasoning_content` if so configured |
+| instructions after the first turn | a text of the user, unless the provider takes them anywhere |
+| neighbours of the user's | one message: templates of many models want the roles to alternate |
 | a custom tool | a function with one text, `input` |
 """
 
@@ -84,30 +86,40 @@ class _MessageWriter:
 
     def __init__(self, options: DialectOptions, losses: Losses) -> None:
         self._sends_reasoning = options.sends_reasoning
+        self._has_late_system = options.has_late_system
         self._losses = losses
 
     def messages(self, conversation: Conversation) -> Iterator[dict[str, Any]]:
         if text := text_of(conversation.system, "\n\n"):
             yield {"role": "system", "content": text}
+        said: list[Part] | None = None  # by the user since the assistant's last turn
         for turn in conversation.turns:
+            if turn.role == "user" or (turn.role == "system" and not self._has_late_system):
+                rest: list[Part] = []
+                yield from self._results(turn, rest)
+                if rest or not turn.parts:
+                    said = [*(said or ()), *rest]
+                continue
+            yield from self._user(said)
+            said = None
             if turn.role == "assistant":
                 yield self._assistant(turn)
-            elif turn.role == "system":
-                yield {"role": "system", "content": text_of(turn.parts, "\n\n")}
             else:
-                yield from self._user(turn)
+                yield {"role": "system", "content": text_of(turn.parts, "\n\n")}
+        yield from self._user(said)
 
-    def _user(self, turn: Turn) -> Iterator[dict[str, Any]]:
-        """Results come first, each a message of text; what else they hold follows the last."""
-        rest: list[Part] = []
+    def _results(self, turn: Turn, rest: list[Part]) -> Iterator[dict[str, Any]]:
+        """Yield each result as a message of text, and collect what has to follow the last."""
         for part in turn.parts:
             if isinstance(part, ToolResult):
                 content, others = _result(part)
                 yield {"role": "tool", "tool_call_id": part.call_id, "content": content}
                 rest += others
         rest += [part for part in turn.parts if not isinstance(part, ToolResult)]
-        if rest or not turn.parts:
-            yield {"role": "user", "content": self._content(rest)}
+
+    def _user(self, said: list[Part] | None) -> Iterator[dict[str, Any]]:
+        if said is not None:
+            yield {"role": "user", "content": self._content(said)}
 
     def _assistant(self, turn: Turn) -> dict[str, Any]:
         text = text_of(turn.parts)

@@ -15,12 +15,13 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from ..._core.conversation.parts import Part, Proof, Reasoning, ToolCall
+from ...._core.conversation.parts import Part, Proof, Reasoning, ToolCall
 
 __all__ = [
     "ANTHROPIC",
     "BEDROCK",
     "GEMINI",
+    "MARK",
     "RESPONSES",
     "attach_proofs",
     "is_sealed",
@@ -32,7 +33,7 @@ __all__ = [
 # The letters of the dialects whose providers can verify a proof.
 ANTHROPIC, BEDROCK, GEMINI, RESPONSES = "a", "b", "g", "r"
 
-_MARK = "llm-mesh."
+MARK = "llm-mesh."
 # Reasoning that its provider gave no proof of; the client's dialect demands one all the same.
 _UNPROVED = "n"
 
@@ -54,12 +55,12 @@ def seal(proof: Proof | None, *, native: str, is_redacted: bool = False) -> str:
         return proof.value
     letter, value = (_UNPROVED, "") if proof is None else (proof.dialect, proof.value)
     inside = (letter.upper() if is_redacted else letter) + value
-    return _MARK + urlsafe_b64encode(inside.encode()).decode()
+    return MARK + urlsafe_b64encode(inside.encode()).decode()
 
 
 def is_sealed(text: str) -> bool:
     """Return whether a text is an envelope."""
-    return text.startswith(_MARK)
+    return text.startswith(MARK)
 
 
 def open_proof(text: str, *, native: str) -> tuple[Proof | None, bool]:
@@ -72,7 +73,7 @@ def open_proof(text: str, *, native: str) -> tuple[Proof | None, bool]:
     if not is_sealed(text):
         return Proof(native, text), False
     try:
-        inside = urlsafe_b64decode(text.removeprefix(_MARK)).decode()
+        inside = urlsafe_b64decode(text.removeprefix(MARK)).decode()
     except ValueError:  # damaged on its way: nobody could verify it
         return None, False
     letter, value = inside[:1], inside[1:]

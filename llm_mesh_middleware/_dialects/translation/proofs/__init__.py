@@ -1,0 +1,33 @@
+"""Proofs of reasoning: sealed for clients, opened again, and kept from who cannot verify them."""
+
+from __future__ import annotations
+
+from .envelopes import (
+    ANTHROPIC,
+    BEDROCK,
+    GEMINI,
+    MARK,
+    RESPONSES,
+    attach_proofs,
+    is_sealed,
+    open_proof,
+    own_proof,
+    seal,
+)
+from .passing import edit_items, is_foreign, without
+
+__all__ = [
+    "ANTHROPIC",
+    "BEDROCK",
+    "GEMINI",
+    "MARK",
+    "RESPONSES",
+    "attach_proofs",
+    "edit_items",
+    "is_foreign",
+    "is_sealed",
+    "open_proof",
+    "own_proof",
+    "seal",
+    "without",
+]
