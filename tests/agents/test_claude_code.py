@@ -281,7 +281,8 @@ def test_an_overloaded_provider_is_told_as_claude_code_knows_it(name: str) -> No
     model = MODELS[name]
     with bench(model.config) as made:
         body = {"message": "busy", "error": {"message": "busy", "status": "UNAVAILABLE"}}
-        made.answer(Answer(503, [("x-amzn-errortype", "ServiceUnavailableException")], body))
+        busy = Answer(503, [("x-amzn-errortype", "ServiceUnavailableException")], body)
+        made.upstream.always(busy)
         with pytest.raises(anthropic.APIStatusError) as raised:
             turn(made, model, FIRST)
         assert raised.value.status_code == 529
