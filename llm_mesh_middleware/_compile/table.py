@@ -386,5 +386,5 @@ def _virtual_host(name: str, route: str, rules: tuple[RouteRule, ...]) -> Virtua
         if operation in served_itself(upstream)
     }
     speaks_chat = not upstreams or any(CHAT in served_itself(one) for one in upstreams)
-    root = CHAT if speaks_chat else next(iter(upstreams[0].targets))
+    root = CHAT if speaks_chat else next(iter(upstreams[0].targets), CHAT)
     return VirtualHost(name, route, tell_neighbours(rules), OperationFinder(own, root))

@@ -29,7 +29,13 @@ from .._core.routing.table import RoutingTable
 from .._core.values.endpoint import TLSFiles
 from .._engine.http.clients import UpstreamClients
 from .._engine.ports.endpoint_picker import EndpointPickers
-from .._engine.ports.opening import ClosableStore, SharedStore, open_cache, open_store
+from .._engine.ports.opening import (
+    ClosableStore,
+    SharedStore,
+    open_cache,
+    open_responses,
+    open_store,
+)
 from .._engine.tls import TLSContexts
 from .._telemetry.guard import GuardedObserver
 from .._telemetry.telemetry import Telemetry
@@ -75,6 +81,7 @@ class Assembly:
         self._store = _open_store(settings) if store is None else store
         self._own_store = self._store if store is None else None
         self._cache = _open_cache(settings)
+        self._responses = _open_responses(settings)
         self._state = self._make_state()
         self._clients = UpstreamClients(
             self._contexts,
@@ -112,7 +119,7 @@ class Assembly:
         self._checking.stop()
         self.serving.close()
         self._pickers.close()
-        for store in (self._own_store, self._cache):
+        for store in (self._own_store, self._cache, self._responses):
             if isinstance(store, ClosableStore):
                 store.close()
         if isinstance(self._own_source, ClosableSource):
@@ -123,7 +130,7 @@ class Assembly:
         self._checking.stop()
         await self.serving.aclose()
         await self._pickers.aclose()
-        for store in (self._own_store, self._cache):
+        for store in (self._own_store, self._cache, self._responses):
             if isinstance(store, ClosableStore):
                 await store.aclose()
 
@@ -145,6 +152,7 @@ class Assembly:
             on_budget=log_budget,
             on_server=log_server,
             pickers=self._pickers,
+            responses=self._responses,
         )
 
     def _adopt(self, table: RoutingTable) -> None:
@@ -228,6 +236,11 @@ def _is_away(store: Store | None) -> Callable[[], bool] | None:
 def _open_cache(settings: MeshSettings) -> CacheStore:
     url = (settings.cache_store or settings.store).get_secret_value()
     return open_cache(url, timeout_s=settings.store_timeout, prefix=settings.store_prefix)
+
+
+def _open_responses(settings: MeshSettings) -> CacheStore | None:
+    url = settings.store.get_secret_value()
+    return open_responses(url, timeout_s=settings.store_timeout, prefix=settings.store_prefix)
 
 
 def _access(settings: MeshSettings) -> AccessPolicy:

@@ -1,14 +1,22 @@
 """Which provider a stored response came from, so that a follow-up to it is sent there.
 
 A provider keeps its responses for itself: a request that continues one (`previous_response_id`)
-fails everywhere else. What is remembered is this process's own.
+fails everywhere else.
+
+    remember   in this process, and in the store that it shares with others, if there is one
+    recall     from this process; only if that does not know, from the store
+
+The store gets hashes of ids. One that is away knows nothing, and nobody waits for it.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from hashlib import blake2b
 
+from ..caching.entry import CacheStore, Found, Lookup, Save
 from ..provider.identity import ProviderIdentity
+from ..values.steps import Ask, Steps
 
 __all__ = ["Affinity"]
 
@@ -22,22 +30,46 @@ _KEPT_S = 24 * 3600.0
 class Affinity:
     """Remembers the last responses of each route, for a day at most."""
 
-    __slots__ = ("_responses",)
+    __slots__ = ("_responses", "_shared")
 
-    def __init__(self) -> None:
-        self._responses: OrderedDict[tuple[str, str], tuple[ProviderIdentity, float]] = (
-            OrderedDict()
-        )
+    def __init__(self, shared: CacheStore | None = None) -> None:
+        """`shared` is what other processes know of, too."""
+        self._responses: OrderedDict[str, tuple[str, float]] = OrderedDict()
+        self._shared = shared
 
-    def remember(self, route: str, response: str, provider: ProviderIdentity, now: float) -> None:
+    def remember(self, route: str, response: str, provider: ProviderIdentity, now: float) -> Steps:
         """Take note that `response`, by its id, came from `provider`."""
-        key = route, response[:_MAX_ID]
-        self._responses[key] = provider, now + _KEPT_S
+        self.note(route, response, provider, now)
+        if self._shared is not None:
+            key, document = _key(route, response), provider.document
+            yield Ask(self._shared, Save(key, document.encode(), _KEPT_S))
+
+    def note(self, route: str, response: str, provider: ProviderIdentity, now: float) -> None:
+        """Do so for this process alone, where nothing can be waited for."""
+        self._note(_key(route, response), provider.document, now)
+
+    def recall(self, route: str, response: str, now: float) -> Steps:
+        """Return the document of the provider that `response` came from, None if nobody knows."""
+        key = _key(route, response)
+        document, until = self._responses.get(key, (None, 0.0))
+        if now < until:
+            return document
+        if self._shared is None:
+            return None
+        found = yield Ask(self._shared, Lookup(key))
+        if not isinstance(found, Found):
+            return None
+        document = found.data.decode("utf-8", "replace")
+        self._note(key, document, now - found.age_s)
+        return document
+
+    def _note(self, key: str, document: str, now: float) -> None:
+        self._responses[key] = document, now + _KEPT_S
         self._responses.move_to_end(key)
         while len(self._responses) > _MAX_RESPONSES:
             self._responses.popitem(last=False)
 
-    def recall(self, route: str, response: str, now: float) -> ProviderIdentity | None:
-        """Return the provider that `response` came from, or None if it is not known."""
-        provider, until = self._responses.get((route, response[:_MAX_ID]), (None, 0.0))
-        return provider if now < until else None
+
+def _key(route: str, response: str) -> str:
+    text = f"{len(route)}:{route}{response[:_MAX_ID]}"
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

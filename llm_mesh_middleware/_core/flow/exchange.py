@@ -26,10 +26,8 @@ from collections.abc import Callable
 from ...exceptions import ClientDisconnected
 from ..dialect import ServedOperation
 from ..http.hops import check_hops
-from ..provider.identity import ProviderIdentity
 from ..routing.table import RouteRule, VirtualHost
 from ..values.messages import ClientRequest, Deadline
-from ..values.payload import read_text
 from ..values.selection import Selection
 from .attempts.context import CallContext, ExchangeSettings
 from .attempts.plan import AttemptPlan
@@ -127,7 +125,6 @@ def _flow(
         health=state.health,
         budget=state.budget(context.route),
         random=random,
-        affine_to=_continued(context, state) if operation.continues_by else None,
     )
     picking = Picking(plan, state.pickers, clock) if rule.backends.has_picker else None
     if account is not None:
@@ -178,14 +175,6 @@ def _call(context: CallContext, account: Account, state: MeshState) -> Call:
         state.flights,
         state.cache,
         state.warnings,
-    )
-
-
-def _continued(context: CallContext, state: MeshState) -> ProviderIdentity | None:
-    """Return the provider that keeps the response which the request continues."""
-    earlier = read_text(context.request.fields, context.operation.continues_by)
-    return (
-        None if earlier is None else state.affinity.recall(context.route, earlier, context.clock())
     )
 
 

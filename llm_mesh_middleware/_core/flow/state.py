@@ -60,6 +60,7 @@ class MeshState:
         on_budget: Callable[[Decision], None] = _ignore_decision,
         on_server: Told = ignore_server,
         pickers: Port | AsyncPort | None = None,
+        responses: CacheStore | None = None,
     ) -> None:
         """Begin with nothing.
 
@@ -71,6 +72,7 @@ class MeshState:
             on_budget: called when a threshold of a budget has been passed.
             on_server: is told what is wrong with a watched server, and that it is well again.
             pickers: asks the endpoint pickers of pools.
+            responses: what other processes know of the providers of responses.
         """
         self.store = store
         self.cache = cache
@@ -80,7 +82,7 @@ class MeshState:
         self.health = HealthRegistry(make_lock, on_change)
         self.on_server = on_server
         self.pickers = pickers
-        self.affinity = Affinity()
+        self.affinity = Affinity(responses)
         self.mirrors = MirrorStates(make_lock)
         self._budgets: dict[str, RetryBudget] = {}
 

@@ -19,6 +19,7 @@ class ProviderIdentity:
     host: str
     fingerprint: str = field(repr=False)
 
-    def is_same_provider(self, other: ProviderIdentity) -> bool:
-        """Return whether both name one document, whatever has changed in it."""
-        return (self.namespace, self.name) == (other.namespace, other.name)
+    @property
+    def document(self) -> str:
+        """The provider's document, whatever has changed in it."""
+        return f"{self.namespace}/{self.name}"

@@ -12,7 +12,7 @@ from ...exceptions import ConfigError, Problem
 from .memory import MemoryStore
 from .memory_cache import MemoryCache
 
-__all__ = ["ClosableStore", "SharedStore", "open_cache", "open_store"]
+__all__ = ["ClosableStore", "SharedStore", "open_cache", "open_responses", "open_store"]
 
 
 @runtime_checkable
@@ -55,6 +55,18 @@ def open_cache(url: str, *, timeout_s: float, prefix: str) -> CacheStore:
     with _needing_redis("LLM_MESH_CACHE_STORE"):
         from .redis_store import RedisCache
     return RedisCache(url, timeout_s=timeout_s, prefix=prefix)
+
+
+def open_responses(url: str, *, timeout_s: float, prefix: str) -> CacheStore | None:
+    """Return the store of which provider has which response, as `open_store`.
+
+    None if a process remembers for itself.
+    """
+    if url == "memory:":
+        return None
+    with _needing_redis("LLM_MESH_STORE"):
+        from .redis_store import RedisCache
+    return RedisCache(url, timeout_s=timeout_s, prefix=prefix, kind="response")
 
 
 @contextmanager

@@ -28,7 +28,6 @@ from ...balance.backends import Backend, Backends
 from ...balance.balancer import Balancer, Candidate
 from ...dialect import ServedOperation
 from ...provider.health import ProviderHealth
-from ...provider.identity import ProviderIdentity
 from ...provider.registry import HealthRegistry
 from ...routing.retry_policy import RetryPolicy, Verdict
 from ...values.endpoint import Endpoint
@@ -83,7 +82,6 @@ class AttemptPlan:
         balancer: Balancer,
         call: ClientRequest,
         random: Callable[[], float],
-        affine_to: ProviderIdentity | None = None,
     ) -> None:
         """Plan the attempts of `call`.
 
@@ -96,7 +94,6 @@ class AttemptPlan:
             balancer: the rule's.
             call: the request.
             random: numbers in [0, 1).
-            affine_to: the provider that the request continues a response of.
 
         Raises:
             UnsupportedOperation: no backend can serve the operation.
@@ -111,7 +108,7 @@ class AttemptPlan:
         self._health = health
         self._budget = budget
         self._random = random
-        self._affine_to = affine_to
+        self._affine_to: str | None = None
         self._balancer = balancer
         self._call = call
         self._tried: list[Candidate] = []
@@ -131,6 +128,10 @@ class AttemptPlan:
     def offer(self, backend: Backend, endpoints: tuple[Endpoint, ...]) -> None:
         """Try these endpoints of a backend, in this order, and no others."""
         self._offered[id(backend)] = endpoints
+
+    def prefer(self, document: str | None) -> None:
+        """Begin with the provider of this document: the request continues a response of it."""
+        self._affine_to = document
 
     def leave_first(self) -> bool:
         """Leave the first priority out; return False if it is the only one."""
@@ -166,7 +167,7 @@ class AttemptPlan:
             return None
         for tier in self._tiers:
             for candidate in self._candidates(tier):
-                if self._affine_to.is_same_provider(candidate.backend.upstream.identity):
+                if candidate.backend.upstream.identity.document == self._affine_to:
                     return candidate
         return None
 

@@ -25,7 +25,8 @@ from ...http.response_headers import shown
 from ...pricing.charge import Charge, format_costs
 from ...provider.health import Lease
 from ...values.messages import Failure, ResponseHead
-from ...values.steps import Await, Body, Race, Raced, Send, Sleep, Step, StepResult
+from ...values.payload import read_text
+from ...values.steps import Await, Body, Race, Raced, Send, Sleep, Step, StepResult, Steps
 from ...values.summary import AnswerSummary
 from ..affinity import Affinity
 from ..call import Call, Held
@@ -75,8 +76,11 @@ class AttemptSequence:
     def run(self) -> Flow:
         """Make attempts until one is final or nothing is left to try."""
         clock = self._context.clock
+        if self._context.operation.continues_by:
+            yield from self._recall()
         choice: Choice | None = self._plan.first(clock())
         best: tuple[Attempt, Outcome] | None = None
+        streaming: Lease | None = None
         try:
             while choice is not None and clock() < self._context.deadline.at:
                 if choice.is_on_trial:
@@ -102,13 +106,35 @@ class AttemptSequence:
                 # Reported before the plan checks the provider's health.
                 is_good = self._report(attempt, outcome)
                 choice = None if is_good else self._plan.after(choice, outcome, clock())
+            if best is not None:
+                if self._context.operation.continues_by:
+                    yield from self._remember(*best)
+                streaming = None if best[1].relay is None else best[0].lease
         finally:
             for lease in self._leases:
-                if best is None or best[1].relay is None or lease is not best[0].lease:
+                if lease is not streaming:
                     lease.end("cancelled", clock())
         if best is None:
             raise self._refused or self._unsaid or self._plan.unavailable(clock())
         return self._reply(*best)
+
+    def _recall(self) -> Steps:
+        """Prefer the provider that keeps the response which the request continues."""
+        context = self._context
+        earlier = read_text(context.request.fields, context.operation.continues_by)
+        if earlier is not None:
+            found = yield from self._affinity.recall(self._context.route, earlier, context.clock())
+            self._plan.prefer(found)
+
+    def _remember(self, attempt: Attempt, outcome: Outcome) -> Steps:
+        """Take note of a response that a later request may continue.
+
+        The first event of a stream names it, so that it is known before the client can go on.
+        """
+        summary = outcome.summary if outcome.relay is None else outcome.relay.summary
+        if summary is not None and summary.id is not None:
+            provider, now = attempt.upstream.identity, self._context.clock()
+            yield from self._affinity.remember(self._context.route, summary.id, provider, now)
 
     def _pause(self, seconds: float) -> Generator[Step, StepResult, bool]:
         """Wait, unless the request's deadline would pass; return whether it waited."""
@@ -253,7 +279,6 @@ class AttemptSequence:
             headers.append((b"x-llm-mesh-cost", cost.encode()))
         summary = outcome.summary
         if summary is not None:
-            self._remember(attempt, summary)
             observation.summarised(summary)
         observation.ended(outcome.status, None, None if summary is None else summary.usage)
         return Reply(outcome.status, headers, outcome.body)
@@ -261,13 +286,9 @@ class AttemptSequence:
     def _conclude(self, attempt: Attempt, summary: AnswerSummary) -> None:
         """Use what the end of a stream says of the response."""
         attempt.bill(summary)
-        self._remember(attempt, summary)
-
-    def _remember(self, attempt: Attempt, summary: AnswerSummary) -> None:
-        """Take note of a response that a later request may continue."""
         if summary.id is not None and self._context.operation.continues_by:
             provider, now = attempt.upstream.identity, self._context.clock()
-            self._affinity.remember(self._context.route, summary.id, provider, now)
+            self._affinity.note(self._context.route, summary.id, provider, now)
 
     def _body(self, attempt: Attempt, outcome: Outcome, relay: BodyRelay) -> Body:
         context = self._context

@@ -24,15 +24,18 @@ from .connecting import FAILURES, Address
 __all__ = ["RedisCache"]
 
 _TIME = Struct(">Q")
+_CONTENTS = {"cache": "cached responses", "response": "the providers of responses"}
 
 
 class RedisCache:
     """Entries on a server; keys begin with `prefix`."""
 
-    def __init__(self, url: str, *, timeout_s: float = 0.05, prefix: str = "llm-mesh") -> None:
-        """As `RedisStore`; connect to nothing yet."""
+    def __init__(
+        self, url: str, *, timeout_s: float = 0.05, prefix: str = "llm-mesh", kind: str = "cache"
+    ) -> None:
+        """As `RedisStore`; connect to nothing yet. `kind` keeps apart what else is kept so."""
         self._address = Address.of(url, timeout_s)
-        self._prefix = f"{prefix}:cache:"
+        self._prefix, self._kind = f"{prefix}:{kind}:", kind
         self._begin_process()
         follow_forks(self)
 
@@ -82,7 +85,7 @@ class RedisCache:
         self._lock = threading.Lock()
         self._made_client: Any = None
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
-        self._breaker = Breaker(lambda: None, "the store of cached responses")
+        self._breaker = Breaker(lambda: None, f"the store of {_CONTENTS[self._kind]}")
 
     @property
     def _client(self) -> Any:
