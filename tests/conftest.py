@@ -64,6 +64,13 @@ Serve = Callable[..., int]
 Http = Literal["h11", "httptools"] | type[SidecarProtocol]
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no module whose tests are all slow where none of these is wanted."""
+    if "not slow" not in config.option.markexpr or collection_path.suffix != ".py":
+        return None
+    return True if "\npytestmark = pytest.mark.slow" in collection_path.read_text() else None
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Look for no garbage while thousands of modules and tests are made, nor among them later."""

@@ -12,6 +12,7 @@ import pytest
 
 from tests.canaries import PIECE, canary, leaks, pytest_runtest_makereport
 from tests.processes import ROOT
+from tests.rows import rows
 
 KEY = canary("of this test")
 SECRET = KEY.removeprefix("sk-canary-")
@@ -51,7 +52,7 @@ PLAIN = (
 )
 
 
-@pytest.mark.parametrize("at", range(len(SECRET) - PIECE + 1))
+@rows("at", range(len(SECRET) - PIECE + 1))
 def test_any_eight_characters_are_found(at: int) -> None:
     assert "of this test" in leaks(f"Bearer {SECRET[at : at + PIECE]}.")
     assert "of this test" in leaks(SECRET[at : at + PIECE].encode())

@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 
 import llm_mesh_middleware
 from llm_mesh_middleware import exceptions
+from tests.rows import rows
 from tests.test_docs import GENERATED
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -105,7 +106,7 @@ def test_every_extra_is_declared_and_installed_metadata_agrees() -> None:
     assert set(provided or ()) <= EXTRAS
 
 
-@pytest.mark.parametrize("requirement", requirements(), ids=str)
+@rows("requirement", requirements(), ids=str)
 def test_a_requirement_sets_a_lower_bound_and_no_other(requirement: Requirement) -> None:
     operators = [specifier.operator for specifier in requirement.specifier]
     own = canonicalize_name(requirement.name) == PROJECT["name"]

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
+from tests.rows import rows
 from tests.test_docs import DOCUMENTS, GENERATED, ROOT, prose
 
 INSTEAD = {
@@ -35,14 +34,14 @@ TEXTS = {
 del TEXTS["CONTRIBUTING.md"]  # names the words to avoid
 
 
-@pytest.mark.parametrize("name", sorted(TEXTS))
+@rows("name", sorted(TEXTS))
 def test_a_document_has_the_common_word(name: str) -> None:
     found = WORDS.findall(TEXTS[name])
 
     assert [word[0] for word in found] == []
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "is_found"),
     [("It is read anew.", True), ("Whoever calls", True), ("A canoe", False), ("renewed", False)],
 )

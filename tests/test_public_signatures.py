@@ -8,6 +8,7 @@ from types import ModuleType
 import pytest
 
 from llm_mesh_middleware import exceptions, observing
+from tests.rows import rows
 from tests.signatures import DISTRIBUTION, exports, leaks, public_modules
 
 # The command is used as a command; its modules are no interface.
@@ -27,7 +28,7 @@ HANDLES = {
 }
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+@rows("module", MODULES, ids=lambda module: module.__name__)
 def test_no_public_signature_names_a_private_type(module: ModuleType) -> None:
     assert leaks(module, EXPORTED, HANDLES) == {}
 

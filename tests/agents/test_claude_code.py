@@ -16,6 +16,7 @@ import pytest
 from llm_mesh_middleware.testing import Answer
 from tests.agents.models import MODELS, Model
 from tests.clouds.bench import HOST, Bench, bench
+from tests.rows import rows
 
 FOREIGN = [name for name in MODELS if name != "anthropic"]
 EPHEMERAL = {"cache_control": {"type": "ephemeral"}}
@@ -128,7 +129,7 @@ def turn(made: Bench, model: Model, messages: list[Any], **ask: Any) -> tuple[An
     return answer, model.judge(made.asked)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@rows("name", MODELS)
 def test_a_loop_of_tools_ends_with_an_answer(name: str) -> None:
     model = MODELS[name]
     with bench(model.config) as made:
@@ -209,7 +210,7 @@ def test_gemini_is_told_results_in_the_order_of_its_calls() -> None:
     assert outputs == ["said 1", "said 2"]
 
 
-@pytest.mark.parametrize("name", FOREIGN)
+@rows("name", FOREIGN)
 def test_no_field_of_the_client_reaches_another_vendor(name: str) -> None:
     model = MODELS[name]
     with bench(model.config) as made:
@@ -220,7 +221,7 @@ def test_no_field_of_the_client_reaches_another_vendor(name: str) -> None:
         assert "x-api-key" not in headers
 
 
-@pytest.mark.parametrize("name", FOREIGN)
+@rows("name", FOREIGN)
 def test_thoughts_of_one_provider_are_not_sent_to_another(name: str) -> None:
     """A conversation goes on where it failed over."""
     model = MODELS[name]
@@ -240,7 +241,7 @@ def test_thoughts_of_one_provider_are_not_sent_to_another(name: str) -> None:
         assert "foreign" not in json.dumps(asked)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@rows("name", MODELS)
 def test_small_requests_beside_the_loop_are_answered(name: str) -> None:
     """It asks for a quota and for a title, without tools, and for a count."""
     model = MODELS[name]
@@ -276,7 +277,7 @@ def test_small_requests_beside_the_loop_are_answered(name: str) -> None:
             assert not made.upstream.requests
 
 
-@pytest.mark.parametrize("name", FOREIGN)
+@rows("name", FOREIGN)
 def test_an_overloaded_provider_is_told_as_claude_code_knows_it(name: str) -> None:
     model = MODELS[name]
     with bench(model.config) as made:

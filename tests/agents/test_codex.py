@@ -15,6 +15,7 @@ import pytest
 from llm_mesh_middleware.testing import Answer, Stream
 from tests.agents.models import MODELS, Model
 from tests.clouds.bench import HOST, Bench, bench
+from tests.rows import rows
 
 ID = "01a00000-0000-7000-8000-000000000000"
 HEADERS = {
@@ -119,7 +120,7 @@ def kept(item: Any) -> dict[str, Any]:
     return held
 
 
-@pytest.mark.parametrize("name", MODELS)
+@rows("name", MODELS)
 def test_a_loop_of_tools_ends_with_an_answer(name: str) -> None:
     model = MODELS[name]
     with bench(model.config) as made:
@@ -161,7 +162,7 @@ def test_a_loop_of_tools_ends_with_an_answer(name: str) -> None:
         assert "llm-mesh." not in sent
 
 
-@pytest.mark.parametrize("name", MODELS)
+@rows("name", MODELS)
 def test_no_field_of_the_client_reaches_the_provider(name: str) -> None:
     model = MODELS[name]
     with bench(model.config) as made:
@@ -196,7 +197,7 @@ def test_a_stream_that_breaks_off_is_no_completed_response(name: str) -> None:
         assert events[-1].response.error.message
 
 
-@pytest.mark.parametrize("name", MODELS)
+@rows("name", MODELS)
 def test_a_limit_of_the_rate_is_told_with_its_time(name: str) -> None:
     with bench(MODELS[name].config) as made:
         body = {"message": "slow down", "error": {"message": "slow down", "type": "x"}}

@@ -13,6 +13,7 @@ from llm_mesh_httpx import MeshTransport
 from llm_mesh_httpx.httpx2 import AsyncMeshTransport
 from tests.agents.models import MODELS, Model
 from tests.clouds.bench import HOST, Bench, bench
+from tests.rows import rows
 
 pytestmark = pytest.mark.slow
 
@@ -35,8 +36,8 @@ def check(made: Bench, model: Model) -> None:
     assert FOUND in json.dumps(bodies[1])
 
 
-@pytest.mark.parametrize("streams", [False, True])
-@pytest.mark.parametrize("name", FOREIGN)
+@rows("streams", [False, True])
+@rows("name", FOREIGN)
 def test_langchain_calls_a_tool(name: str, streams: bool) -> None:
     messages = pytest.importorskip("langchain_core.messages")
     tools = pytest.importorskip("langchain_core.tools")
@@ -83,7 +84,7 @@ async def test_pydantic_ai_calls_a_tool(name: str) -> None:
                 check(made, model)
 
 
-@pytest.mark.parametrize("name", FOREIGN)
+@rows("name", FOREIGN)
 def test_llama_index_calls_a_tool(name: str) -> None:
     """It needs a release of the OpenAI SDK that is built on httpx, so it is no part of `dev`."""
     like = pytest.importorskip("llama_index.llms.openai_like")
@@ -109,7 +110,7 @@ def test_llama_index_calls_a_tool(name: str) -> None:
         assert model.judge(made.asked)
 
 
-@pytest.mark.parametrize("name", FOREIGN)
+@rows("name", FOREIGN)
 def test_instructor_gets_its_object(name: str) -> None:
     """It holds the OpenAI SDK back, so it is no part of `dev`."""
     instructor = pytest.importorskip("instructor")

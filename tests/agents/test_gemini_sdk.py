@@ -12,6 +12,7 @@ from google.genai import types
 from llm_mesh_httpx import MeshTransport
 from tests.agents.models import MODELS
 from tests.clouds.bench import HOST, bench
+from tests.rows import rows
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +30,7 @@ CONFIG = types.GenerateContentConfig(
 )
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if name != "gemini"])
+@rows("name", [name for name in MODELS if name != "gemini"])
 def test_thoughts_come_back_as_their_provider_signed_them(name: str) -> None:
     model = MODELS[name]
     with bench(model.config) as made, httpx.Client(transport=MeshTransport(made.mesh)) as http:

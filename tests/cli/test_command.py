@@ -13,6 +13,7 @@ from llm_mesh_middleware import __version__
 from llm_mesh_middleware.cli.main import main
 from tests.cli.conftest import BARE, Run
 from tests.conftest import MANIFESTS
+from tests.rows import rows
 
 BLOCKED = """
 import sys
@@ -42,7 +43,7 @@ for Blocker.missing, arguments in {cases!r}:
 """
 
 
-@pytest.mark.parametrize("name", main.commands)
+@rows("name", main.commands)
 def test_the_help_of_a_command_names_every_option(name: str) -> None:
     result = CliRunner().invoke(main, [name, "--help"])
     assert result.exit_code == 0

@@ -15,6 +15,7 @@ from llm_mesh_middleware.cli.main import main
 from llm_mesh_middleware.config import json_schema
 from tests.canaries import canary, leaks
 from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, DEMO, MANIFESTS, MOONSHOT, MOONSHOT_KEY
+from tests.rows import rows
 
 COMMANDS = [
     "check",
@@ -142,7 +143,7 @@ def test_the_body_may_come_from_a_file_or_standard_input(tmp_path: Path, spellin
     assert "priority 0  100 %  dashscope-qwen  from-afar" in result.stdout
 
 
-@pytest.mark.parametrize(
+@rows(
     ("arguments", "told"),
     [
         ((), "--host"),
@@ -173,7 +174,7 @@ def test_a_configuration_that_cannot_be_used_ends_with_1(monkeypatch: pytest.Mon
     assert "YOUR_DASHSCOPE_API_KEY is not set" in done.stderr
 
 
-@pytest.mark.parametrize("kind", ["LLMProvider", "LLMRoute", None])
+@rows("kind", ["LLMProvider", "LLMRoute", None])
 def test_the_schema_is_printed_as_json(kind: str | None) -> None:
     result = CliRunner().invoke(main, ["schema", *([kind] if kind else [])])
     assert result.exit_code == 0
@@ -187,7 +188,7 @@ def test_a_kind_that_is_none_is_a_usage_error() -> None:
     assert CliRunner().invoke(main, ["schema", "Service"]).exit_code == 2
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@rows("shell", ["bash", "zsh", "fish"])
 def test_a_completion_script_is_one_of_its_shell(shell: str) -> None:
     result = CliRunner().invoke(main, ["completion", shell])
     assert result.exit_code == 0
@@ -197,7 +198,7 @@ def test_a_completion_script_is_one_of_its_shell(shell: str) -> None:
         assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize(
+@rows(
     ("words", "expected"),
     [
         ("llm-mesh ", COMMANDS),

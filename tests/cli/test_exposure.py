@@ -10,6 +10,7 @@ from llm_mesh_middleware.cli.serving.exposure import warn_if_exposed
 from llm_mesh_middleware.settings import load_settings
 from tests.canaries import canary
 from tests.conftest import MANIFESTS
+from tests.rows import rows
 
 NOT_OURS = "203.0.113.9"  # an address for documentation, so nothing can listen on it
 
@@ -54,9 +55,7 @@ def test_loopback_is_nobodys_business(
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize(
-    ("access", "is_told"), [("open", True), ("private", True), ("keys", False)]
-)
+@rows(("access", "is_told"), [("open", True), ("private", True), ("keys", False)])
 def test_the_warning_comes_before_anything_is_served(access: str, *, is_told: bool) -> None:
     arguments = ["serve", "--config", str(MANIFESTS), "--host", NOT_OURS, "--port", "0"]
     result = CliRunner().invoke(main, arguments, env={"LLM_MESH_ACCESS": access})

@@ -14,6 +14,7 @@ from llm_mesh_middleware._telemetry.records.access_log import FIELDS, LineFormat
 from llm_mesh_middleware.cli.serving.short_line import ShortFormatter
 from tests.cli.conftest import Sidecar
 from tests.conftest import DASHSCOPE
+from tests.rows import rows
 
 CALL = {
     "request_model": "gpt-4.1",
@@ -41,7 +42,7 @@ def without_time(line: str) -> str:
     return re.sub(r"^(\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d ", "", line)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("fields", "line"),
     [
         ({}, "POST llm/v1/chat/completions 200 812 ms openai gpt-4.1 12+48 tokens"),
@@ -72,7 +73,7 @@ def test_a_record_beside_the_calls_has_its_fields() -> None:
     assert without_time(told) == "INFO    mirror=canary status=200"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("level", "told"),
     [
         (logging.INFO, "INFO    word"),

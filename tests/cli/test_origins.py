@@ -10,6 +10,7 @@ import pytest
 from llm_mesh_middleware.cli.serving.origins import OriginGuard
 from llm_mesh_middleware.exceptions import ConfigError
 from llm_mesh_middleware.settings import load_settings
+from tests.rows import rows
 
 PAGE = "https://chat.example"
 OTHER = "https://evil.example"
@@ -59,9 +60,9 @@ FOREIGN: list[dict[str, str]] = [
 ]
 
 
-@pytest.mark.parametrize("fields", FOREIGN, ids=str)
-@pytest.mark.parametrize("method", ["GET", "POST"])
-@pytest.mark.parametrize("origins", [[], [PAGE]], ids=str)
+@rows("fields", FOREIGN, ids=str)
+@rows("method", ["GET", "POST"])
+@rows("origins", [[], [PAGE]], ids=str)
 def test_a_request_of_another_origin_is_refused(
     fields: dict[str, str], method: str, origins: list[str]
 ) -> None:
@@ -70,14 +71,14 @@ def test_a_request_of_another_origin_is_refused(
     assert not [name for name in headers if name.startswith("access-control-")]
 
 
-@pytest.mark.parametrize("fields", FOREIGN[:5], ids=str)
+@rows("fields", FOREIGN[:5], ids=str)
 def test_a_preflight_of_another_origin_is_refused(fields: dict[str, str]) -> None:
     status, headers, asked = ask("OPTIONS", [PAGE], access_control_request_method="POST", **fields)
     assert (status, asked) == (403, False)
     assert not [name for name in headers if name.startswith("access-control-")]
 
 
-@pytest.mark.parametrize(
+@rows(
     "fields",
     [
         {},
@@ -89,13 +90,13 @@ def test_a_preflight_of_another_origin_is_refused(fields: dict[str, str]) -> Non
     ],
     ids=str,
 )
-@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+@rows("method", ["GET", "POST", "OPTIONS"])
 def test_a_request_of_no_page_passes_as_it_is(fields: dict[str, str], method: str) -> None:
     assert ask(method, [], **fields) == (200, {"content-type": "application/json"}, True)
 
 
-@pytest.mark.parametrize("origins", [[PAGE], ["*"], ["https://a.example", PAGE]], ids=str)
-@pytest.mark.parametrize("site", [{}, {"sec_fetch_site": "cross-site"}], ids=str)
+@rows("origins", [[PAGE], ["*"], ["https://a.example", PAGE]], ids=str)
+@rows("site", [{}, {"sec_fetch_site": "cross-site"}], ids=str)
 def test_a_page_of_an_allowed_origin_may_read_the_reply(
     origins: list[str], site: dict[str, str]
 ) -> None:
@@ -106,7 +107,7 @@ def test_a_page_of_an_allowed_origin_may_read_the_reply(
     assert "access-control-allow-credentials" not in headers
 
 
-@pytest.mark.parametrize(
+@rows(
     ("asked", "allowed"),
     [
         ("authorization, content-type", "authorization, content-type"),

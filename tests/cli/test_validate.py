@@ -13,6 +13,7 @@ from llm_mesh_middleware.cli.main import main
 from tests.canaries import canary
 from tests.cli.conftest import Run
 from tests.conftest import MANIFESTS
+from tests.rows import rows
 
 SECRET = canary("literal")
 
@@ -100,7 +101,7 @@ def test_the_six_manifests_are_good() -> None:
     assert "dashscope.aliyuncs.com" in result.stderr
 
 
-@pytest.mark.parametrize("count", range(1, 7))
+@rows("count", range(1, 7))
 def test_any_beginning_of_the_six_manifests_is_good(count: int) -> None:
     # In their order each state is one that a user of ASM is in for a while.
     paths = sorted(MANIFESTS.glob("*.yaml"))[:count]

@@ -14,6 +14,7 @@ from llm_mesh_middleware.config import AzureOpenAIConfig
 from llm_mesh_middleware.testing import Answer, FakeUpstream, chat_completion
 from tests.canaries import canary
 from tests.clouds.bench import HOST, Bench, bench
+from tests.rows import rows
 
 SECRET, TOKEN = canary("entra-secret"), canary("entra-token")
 ASK: Any = {"model": "gpt-eu", "messages": [{"role": "user", "content": "Hi"}]}
@@ -104,7 +105,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("config", "message"), WRONG)
+@rows(("config", "message"), WRONG)
 def test_what_contradicts_itself_is_refused(config: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         AzureOpenAIConfig.model_validate(config)

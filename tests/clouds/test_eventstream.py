@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from llm_mesh_middleware._core.http.eventstream import Frame, FrameCutter, FrameError
 from tests.clouds.frames import chunk, event, exception, frame
+from tests.rows import rows
 
 STREAM = b"".join(
     (
@@ -58,7 +59,7 @@ def test_frames_may_be_cut_anywhere() -> None:
         assert cut(*(STREAM[begin:end] for begin, end in ends)) == whole
 
 
-@pytest.mark.parametrize("at", range(len(event("a", 1))))
+@rows("at", range(len(event("a", 1))))
 def test_a_damaged_byte_is_told_and_what_precedes_it_is_not_lost(at: int) -> None:
     good, bad = event("first", 1), bytearray(event("a", 1))
     bad[at] ^= 0x40
@@ -83,7 +84,7 @@ VALUES = [
 ]
 
 
-@pytest.mark.parametrize("value", VALUES)
+@rows("value", VALUES)
 def test_headers_of_every_type_are_skipped_right(value: bytes) -> None:
     headers = b"\1x" + value + b"\1n\7\0\2ok"
     (found,) = cut(with_headers(headers, b"p"))
@@ -91,7 +92,7 @@ def test_headers_of_every_type_are_skipped_right(value: bytes) -> None:
     assert found == Frame(strings, b"p")
 
 
-@pytest.mark.parametrize(
+@rows(
     "headers",
     [
         b"\1",
@@ -110,9 +111,7 @@ def test_headers_that_cannot_be_read_are_told(headers: bytes) -> None:
         cut(with_headers(headers, b"payload"))
 
 
-@pytest.mark.parametrize(
-    ("total", "headers"), [(0, 0), (15, 0), (16, 1), (2**32 - 1, 0), (200_000, 150_000)]
-)
+@rows(("total", "headers"), [(0, 0), (15, 0), (16, 1), (2**32 - 1, 0), (200_000, 150_000)])
 def test_impossible_lengths_are_told_before_anything_is_kept(total: int, headers: int) -> None:
     lengths = pack("!II", total, headers)
     with pytest.raises(FrameError):

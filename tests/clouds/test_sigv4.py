@@ -17,6 +17,7 @@ from llm_mesh_middleware._core.provider.secrets import Secrets
 from llm_mesh_middleware._core.values.endpoint import Endpoint
 from llm_mesh_middleware._core.values.messages import Deadline, UpstreamRequest
 from llm_mesh_middleware._dialects.targets import fill
+from tests.rows import rows
 
 HOST = "bedrock-runtime.eu-west-1.amazonaws.com"
 DEADLINE = Deadline(0.0, "first_byte", 1.0, HOST)
@@ -67,7 +68,7 @@ def botocores(request: UpstreamRequest, key: AccessKey = KEY) -> str:
     )
 
 
-@pytest.mark.parametrize(
+@rows(
     ("target", "body"),
     [
         ("/model/m/converse", b"{}"),
@@ -104,7 +105,7 @@ def test_a_session_token_is_signed_and_learnt() -> None:
     assert secrets.redact(b"got session-token-0123456789") == b"got ***"
 
 
-@pytest.mark.parametrize("name", [b"authorization", b"x-amz-date", b"x-amz-security-token"])
+@rows("name", [b"authorization", b"x-amz-date", b"x-amz-security-token"])
 def test_a_clients_own_field_is_replaced(name: bytes) -> None:
     request = signed(made("/model/m/converse", b"{}", (name, b"theirs")))
     assert b"theirs" not in dict(request.headers).values()

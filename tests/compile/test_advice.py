@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from llm_mesh_middleware._compile import advise
 from llm_mesh_middleware._manifest import parse_manifest
 from tests.core.tables import ACME, provider, route
+from tests.rows import rows
 
 BACKEND = f"backendRefs: [{{providerHost: {ACME}}}]"
 NEVER, LEFT_OVER = "is never reached", "no rule matches everything"
@@ -40,7 +39,7 @@ REGEX = "{headers: {a: {regex: 'b[a-z]+'}}}"
 PRESENT = "{headers: {a: {}}}"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("general", "special"),
     [
         ("{}", EXACT),
@@ -68,7 +67,7 @@ def test_a_rule_below_a_more_general_one_is_never_reached(general: str, special:
     assert "matched by first before it" in message
 
 
-@pytest.mark.parametrize(
+@rows(
     ("first", "second"),
     [
         (EXACT, "{}"),
@@ -113,9 +112,7 @@ def test_everything_below_a_rule_for_all_is_in_vain() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "matches", [EXACT, "{path: {prefix: /v1}}", "{sourceLabels: {app: web}}", "{gateways: [g]}"]
-)
+@rows("matches", [EXACT, "{path: {prefix: /v1}}", "{sourceLabels: {app: web}}", "{gateways: [g]}"])
 def test_a_route_that_leaves_requests_over_is_told(matches: str) -> None:
     ((field, message),) = advice(rule(matches))
     assert field == "spec.rules"
@@ -123,7 +120,7 @@ def test_a_route_that_leaves_requests_over_is_told(matches: str) -> None:
     assert "404 route_not_found" in message
 
 
-@pytest.mark.parametrize("text", [ALL, rule("{}"), rule(EXACT, "{}"), lines(rule(EXACT), ALL)])
+@rows("text", [ALL, rule("{}"), rule(EXACT, "{}"), lines(rule(EXACT), ALL)])
 def test_a_route_for_everything_is_fine(text: str) -> None:
     assert advice(text) == []
 

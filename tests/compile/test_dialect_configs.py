@@ -11,6 +11,7 @@ from llm_mesh_middleware._core.values.messages import UpstreamRequest
 from tests.canaries import canary
 from tests.core.scripted import sent
 from tests.core.tables import compiled, request, route, table
+from tests.rows import rows
 
 KEY = canary("dialects")
 HOST = "models.example"
@@ -41,7 +42,7 @@ def header(made: UpstreamRequest, name: str) -> list[bytes]:
     return [value for field, value in made.headers if field == name.encode()]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("host", "field", "target"),
     [
         ("api.anthropic.com", "x-api-key", "/v1/messages"),
@@ -59,7 +60,7 @@ def test_anthropic_is_called_with_its_own_key_field_and_version(
     assert header(made, "anthropic-version") == [b"2023-06-01"]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("config", "asked", "wanted"),
     [
         ("{}", "", b"2023-06-01"),
@@ -76,7 +77,7 @@ def test_the_version_is_the_configured_or_the_clients_or_the_usual_one(
     assert header(made, "anthropic-version") == [wanted]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("betas", "wanted"),
     [
         ("", [b"a-1,b-2,c-3"]),
@@ -95,7 +96,7 @@ VERTEX = f"vertex: {{project: p1, location: us-east5, accessToken: {KEY}}}"
 VERTEX_BASE = "/v1/projects/p1/locations/us-east5/publishers/anthropic/models"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("body", "target", "sent_body"),
     [
         (
@@ -124,7 +125,7 @@ def test_anthropic_on_vertex_has_the_model_in_its_path(
     assert header(made, "anthropic-version") == []
 
 
-@pytest.mark.parametrize(
+@rows(
     ("betas", "body", "target", "sent_body"),
     [
         (
@@ -157,7 +158,7 @@ def test_anthropic_on_bedrock_has_model_and_form_in_its_path(
     assert header(made, "anthropic-beta") == header(made, "anthropic-version") == []
 
 
-@pytest.mark.parametrize(
+@rows(
     ("config", "path", "target"),
     [
         ("", "/v1/chat/completions", "/openai/v1/chat/completions"),
@@ -248,7 +249,7 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("config", "field", "message"), FAULTS)
+@rows(("config", "field", "message"), FAULTS)
 def test_what_is_missing_or_too_much_is_told_with_its_place(
     config: str, field: str, message: str
 ) -> None:
@@ -272,7 +273,7 @@ def test_a_file_that_is_no_key_of_a_service_account_is_refused(tmp_path: Path) -
         assert "is not the key file of a service account" in problem.message
 
 
-@pytest.mark.parametrize(
+@rows(
     ("specific", "begin"),
     [
         ("{}", b"Credential=A/19700101/eu/"),

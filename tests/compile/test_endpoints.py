@@ -18,6 +18,7 @@ from tests.core.tables import (
     table,
     upstream_of,
 )
+from tests.rows import rows
 
 # spec.endpoint, the setting for the provider; scheme, address and port that are connected to.
 ENDPOINTS = [
@@ -32,7 +33,7 @@ ENDPOINTS = [
 ]
 
 
-@pytest.mark.parametrize(("own", "setting", "wanted"), ENDPOINTS)
+@rows(("own", "setting", "wanted"), ENDPOINTS)
 def test_the_setting_goes_before_the_manifest_and_that_before_the_host(
     own: str | None, setting: str | None, wanted: tuple[str, str, int]
 ) -> None:
@@ -116,7 +117,7 @@ def test_a_tls_file_that_cannot_be_used_is_found_at_once(tls: str, field: str) -
     assert "cannot be used" in problem.message
 
 
-@pytest.mark.parametrize(
+@rows(
     "body",
     [
         '{"api_base": "https://evil.example"}',
@@ -124,7 +125,7 @@ def test_a_tls_file_that_cannot_be_used_is_found_at_once(tls: str, field: str) -
         '{"messages": [{"role": "user", "content": "https://evil.example/x"}]}',
     ],
 )
-@pytest.mark.parametrize(
+@rows(
     "field",
     [
         "x-forwarded-host: evil.example",

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from tests.core.scripted import sent
 from tests.core.tables import ACME, GLOBEX, provider, request, route, table
+from tests.rows import rows
 
 VIP, ANY = "vip", "any"
 DEFAULT = (
@@ -63,7 +62,7 @@ def made_by(default: str, specific: str, *fields: str, body: str = "{}") -> dict
     return {k: v for k, v in headers.items() if k not in fixed} | json.loads(made.body)
 
 
-@pytest.mark.parametrize(("specific", "changed"), SPECIFIC)
+@rows(("specific", "changed"), SPECIFIC)
 def test_a_rule_inherits_what_its_own_configuration_leaves_unset(
     specific: str, changed: dict[str, object]
 ) -> None:

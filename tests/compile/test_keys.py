@@ -24,6 +24,7 @@ from tests.core.tables import (
     upstream_of,
     virtual_host,
 )
+from tests.rows import rows
 
 CANARY = canary("keys")
 PLACE = "spec.configs.defaultConfig.openAIConfig.apiKeyFrom"
@@ -48,7 +49,7 @@ def only_problem(openai: str, **environ: str) -> Problem:
     return problem
 
 
-@pytest.mark.parametrize(
+@rows(
     ("openai", "environ"),
     [
         (f"{{apiKey: {CANARY}}}", {}),
@@ -72,7 +73,7 @@ def test_without_a_key_none_is_sent() -> None:
     assert authorization("{}") is None
 
 
-@pytest.mark.parametrize("environ", [{}, {"KEY": ""}, {"KEY": " \n"}, {"key": CANARY}])
+@rows("environ", [{}, {"KEY": ""}, {"KEY": " \n"}, {"key": CANARY}])
 def test_a_variable_without_a_key_is_refused_by_its_name(environ: dict[str, str]) -> None:
     problem = only_problem("{apiKeyFrom: {env: KEY}}", **environ)
     assert (problem.field, problem.message) == (f"{PLACE}.env", "$KEY is missing or empty")
@@ -143,7 +144,7 @@ def test_a_key_is_read_from_the_secret_of_the_documents_namespace() -> None:
     assert bearer_token(CANARY) in upstream.credentials.values()
 
 
-@pytest.mark.parametrize(
+@rows(
     ("secrets", "field", "message"),
     [
         ({}, "name", "Secret default/keys does not exist"),
@@ -211,9 +212,7 @@ def test_no_key_is_shown_by_the_problems_of_its_provider() -> None:
     assert "Canary9L" not in "\n".join(map(str, result.problems))
 
 
-@pytest.mark.parametrize(
-    ("value", "is_secret"), [("abcdefg", False), ("abcdefgh", True), ("abcdefghi", True)]
-)
+@rows(("value", "is_secret"), [("abcdefg", False), ("abcdefgh", True), ("abcdefghi", True)])
 def test_a_configured_value_of_eight_characters_is_long_enough_to_be_a_secret(
     value: str, is_secret: bool
 ) -> None:

@@ -15,6 +15,7 @@ from llm_mesh_middleware.sources import FileSource
 from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, DEMO, MANIFESTS, MOONSHOT, MOONSHOT_KEY
 from tests.core.scripted import sent
 from tests.core.tables import pick, request, virtual_host
+from tests.rows import rows
 
 FILES = sorted(MANIFESTS.glob("*.yaml"))
 ENVIRON = {"YOUR_DASHSCOPE_API_KEY": DASHSCOPE_KEY, "YOUR_MOONSHOT_API_KEY": MOONSHOT_KEY}
@@ -52,7 +53,7 @@ STEPS = [
 ]
 
 
-@pytest.mark.parametrize(("step", "host", "field", "rule", "model"), STEPS)
+@rows(("step", "host", "field", "rule", "model"), STEPS)
 def test_each_manifest_changes_what_it_is_for(
     step: int, host: str, field: str, rule: str, model: str
 ) -> None:
@@ -72,7 +73,7 @@ def test_each_manifest_changes_what_it_is_for(
     assert headers[b"authorization"] == f"Bearer {DASHSCOPE_KEY}".encode()
 
 
-@pytest.mark.parametrize("step", range(7))
+@rows("step", range(7))
 def test_hosts_appear_with_the_manifest_that_names_them(step: int) -> None:
     routes = after(step)
     found = {name for name in (DASHSCOPE, MOONSHOT, DEMO) if routes.find(name.encode())}
@@ -80,7 +81,7 @@ def test_hosts_appear_with_the_manifest_that_names_them(step: int) -> None:
     assert found == {name for name, first in since.items() if step >= first}
 
 
-@pytest.mark.parametrize("step", [4, 5, 6])
+@rows("step", [4, 5, 6])
 def test_moonshot_is_asked_for_its_model_and_no_stream(step: int) -> None:
     made = sent(after(step), request(body='{"model": "x", "stream": true}'), host=MOONSHOT)
     assert json.loads(made.body) == {"model": "moonshot-v1-8k", "stream": False}

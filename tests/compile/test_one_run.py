@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.core.tables import ACME, compiled, provider, route
+from tests.rows import rows
 
 RULES = f"""
 - name: first
@@ -31,7 +30,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@rows("name", FAULTS)
 def test_a_schema_error_hides_no_pattern_and_no_provider(name: str) -> None:
     old, new, field = FAULTS[name]
     result = compiled(provider(), route(RULES.replace(old, new, 1)), environ={"HOST": ACME})

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from llm_mesh_middleware._core.provider.upstream import Upstream
 from tests.core.tables import compiled, provider, route, table, upstream_of
+from tests.rows import rows
 
 V1, V1ALPHA2 = "inference.networking.k8s.io/v1", "inference.networking.x-k8s.io/v1alpha2"
 PORTS = "selector: {matchLabels: {app: vllm-qwen}}\n  targetPorts: [{number: 8000}]"
@@ -28,7 +27,7 @@ def addresses(upstream: Upstream) -> list[tuple[str, str, int]]:
     return [(one.scheme, one.address, one.port) for one in upstream.endpoints.now()]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("spec", "version", "found"),
     [
         (
@@ -73,7 +72,7 @@ def test_a_reference_chooses_the_port_the_model_and_the_namespace() -> None:
     assert (upstream.model, upstream.host) == ("qwen-lora", "qwen-pool.models")
 
 
-@pytest.mark.parametrize(
+@rows(
     ("documents", "field", "message"),
     [
         ([to_pool()], "spec.rules[0].backendRefs[0].backendRef", "no InferencePool is named"),

@@ -11,6 +11,7 @@ from llm_mesh_middleware._core.routing.timeouts import Timeouts
 from llm_mesh_middleware._core.values.usage import Usage
 from llm_mesh_middleware._manifest import parse_manifest
 from tests.core.tables import ACME, compiled, provider, upstream_of
+from tests.rows import rows
 
 ONE = Usage(1_000_000, 0)
 
@@ -30,7 +31,7 @@ def amount(result: Compiled, model: str, usage: Usage = ONE, host: str = ACME) -
     return None if price is None else price.amount(usage)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("prices", "field", "message"),
     [
         ("[{perMillion: {input: 0.3}}]", "perMillion.input", "must be a decimal number in quotes"),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from llm_mesh_middleware.exceptions import Problem
 from tests.core.tables import ACME, GLOBEX, compiled, provider, route, table
+from tests.rows import rows
 
 RULES = f"- backendRefs: [{{providerHost: {ACME}}}]"
 
@@ -25,7 +24,7 @@ def written_at(problem: Problem, *documents: str) -> str:
     return lines[problem.line - 1][problem.column - 1 :]
 
 
-@pytest.mark.parametrize("spelling", [ACME, "ACME.example", "acme.example."])
+@rows("spelling", [ACME, "ACME.example", "acme.example."])
 def test_two_providers_with_one_host_are_refused(spelling: str) -> None:
     documents = (provider(name="first"), provider(spelling, name="second"))
     problem = only_problem(*documents)
@@ -39,8 +38,8 @@ def test_two_providers_with_one_host_are_refused(spelling: str) -> None:
     )
 
 
-@pytest.mark.parametrize("namespace", ["default", "other"])
-@pytest.mark.parametrize(
+@rows("namespace", ["default", "other"])
+@rows(
     ("first", "second"),
     [("chat", "chat"), ("chat", "Chat."), ("*", "*"), ("*.llm.example", "*.LLM.example")],
 )
@@ -92,7 +91,7 @@ def test_an_unknown_provider_of_a_later_priority_is_refused_too() -> None:
     assert problem.field == "spec.rules[0].backendRefs[1].providerHost"
 
 
-@pytest.mark.parametrize("written", [ACME, "ACME.Example", "acme.example."])
+@rows("written", [ACME, "ACME.Example", "acme.example."])
 def test_a_reference_may_be_spelled_as_hosts_may(written: str) -> None:
     rules = f"- backendRefs: [{{providerHost: {written}}}]"
     assert table(provider(), route(rules)).find(b"chat") is not None
@@ -122,7 +121,7 @@ PATTERNS = [
 ]
 
 
-@pytest.mark.parametrize(("match", "field", "text", "words"), PATTERNS)
+@rows(("match", "field", "text", "words"), PATTERNS)
 def test_a_pattern_that_cannot_be_used_is_refused_where_it_stands(
     match: str, field: str, text: str, words: str
 ) -> None:
@@ -165,7 +164,7 @@ def test_problems_of_reading_come_first_and_keep_their_places() -> None:
     assert result.problems[0].field == "spec.rules[0].backendRefs"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("rules", "is_warned"),
     [
         (f"- {{name: vip, {RULES[2:]}}}", False),

@@ -5,11 +5,10 @@ from __future__ import annotations
 import random
 from collections import Counter
 
-import pytest
-
 from llm_mesh_middleware._core.provider.servers.rewrites import ModelRewrites
 from tests.compile.test_pools import PORTS, pool, to_pool
 from tests.core.tables import compiled, table, upstream_of
+from tests.rows import rows
 
 X = "inference.networking.x-k8s.io/v1alpha2"
 SERVED = pool(f"{PORTS}\n  endpoints: [10.0.0.1]")
@@ -45,9 +44,7 @@ def draws(found: ModelRewrites, asked: str | None, times: int = 1_000) -> Counte
     return Counter(found.draw(asked, chance) for _ in range(times))
 
 
-@pytest.mark.parametrize(
-    "version", [X, X.replace("alpha2", "alpha1"), "inference.networking.k8s.io/v1alpha2"]
-)
+@rows("version", [X, X.replace("alpha2", "alpha1"), "inference.networking.k8s.io/v1alpha2"])
 def test_a_name_has_another_one(version: str) -> None:
     document = rewrite(f"[{exact('a', '{modelRewrite: a-v1}')}]", version=version)
     assert draws(rewrites(document), "a") == {"a-v1": 1_000}
@@ -102,7 +99,7 @@ def test_the_names_are_known_to_metrics() -> None:
     assert {"a", "a-v1"} <= found.models
 
 
-@pytest.mark.parametrize(
+@rows(
     ("document", "field", "words"),
     [
         (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.core.tables import ACME, GLOBEX, compiled, provider, route, table
+from tests.rows import rows
 
 RULES = f"- backendRefs: [{{providerHost: {ACME}}}]"
 
@@ -24,7 +25,7 @@ SELECTORS = [
 ]
 
 
-@pytest.mark.parametrize(("selector", "namespace", "labels", "own", "is_selected"), SELECTORS)
+@rows(("selector", "namespace", "labels", "own", "is_selected"), SELECTORS)
 def test_a_selector_chooses_by_all_its_labels_in_its_own_namespace(
     selector: str, namespace: str, labels: dict[str, str], own: str, is_selected: bool
 ) -> None:
@@ -85,7 +86,7 @@ GATEWAYS = [
 ]
 
 
-@pytest.mark.parametrize(("spec", "namespace", "own", "is_ours"), GATEWAYS)
+@rows(("spec", "namespace", "own", "is_ours"), GATEWAYS)
 def test_a_route_is_for_the_workloads_of_its_gateways(
     spec: str, namespace: str, own: list[str], is_ours: bool
 ) -> None:

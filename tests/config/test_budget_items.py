@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from textwrap import indent
 
-import pytest
-
 from llm_mesh_middleware._compile import Compiled
 from llm_mesh_middleware._core.limiting.budget import Budget
 from llm_mesh_middleware._core.policy.limits import CallLimits
 from tests.config.documents import only_problem, parse
 from tests.core.tables import compiled, provider, route
+from tests.rows import rows
 
 HEAD = """\
 apiVersion: llm-mesh.dev/v1alpha1
@@ -26,7 +25,7 @@ def budget(text: str, more: str = "") -> str:
     return HEAD + indent(spec, "  ")
 
 
-@pytest.mark.parametrize(
+@rows(
     "fields",
     [
         "amount: 500, per: month",
@@ -41,7 +40,7 @@ def test_a_budget_that_is_right(fields: str) -> None:
     assert parse(budget(fields)).problems == ()
 
 
-@pytest.mark.parametrize(
+@rows(
     ("fields", "field", "message"),
     [
         ("amount: 0.5, per: day", "amount", "a decimal one in quotes"),

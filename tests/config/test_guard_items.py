@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.config.documents import only_problem, parse
 from tests.config.test_policies import policy
 from tests.core.tables import compiled, provider
+from tests.rows import rows
 
 
 def guard(text: str) -> str:
@@ -14,7 +13,7 @@ def guard(text: str) -> str:
     return policy(f"guards:\n- {{name: one, {text}}}")
 
 
-@pytest.mark.parametrize(
+@rows(
     "fields",
     [
         "pii: {}",
@@ -35,7 +34,7 @@ def test_a_guard_that_is_right(fields: str) -> None:
     assert parse(guard(fields)).problems == ()
 
 
-@pytest.mark.parametrize(
+@rows(
     ("fields", "field", "message"),
     [
         (
@@ -91,7 +90,7 @@ def test_a_guard_that_is_refused(fields: str, field: str | None, message: str) -
     assert problem.line == 6
 
 
-@pytest.mark.parametrize("pattern", ["(?>a)", "(?=a)b", "["])
+@rows("pattern", ["(?>a)", "(?=a)b", "["])
 def test_an_expression_that_is_not_linear_is_an_error(pattern: str) -> None:
     text = guard(f'regex: {{deny: [good, "{pattern}"]}}')
     (problem,) = compiled(provider(), text).problems
@@ -100,7 +99,7 @@ def test_an_expression_that_is_not_linear_is_an_error(pattern: str) -> None:
     assert problem.severity == "error"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("fields", "field", "message"),
     [
         ("judge: {providerHost: nobody.example}", "judge.providerHost", "no LLMProvider has"),

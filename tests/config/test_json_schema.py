@@ -12,6 +12,7 @@ from llm_mesh_middleware.config import LLMProvider, LLMRoute, json_schema
 from tests.config.documents import config, match, parse, provider, route, rules
 from tests.config.schema_check import faults
 from tests.conftest import MANIFESTS
+from tests.rows import rows
 
 OURS = ("LLMProvider", "LLMRoute")
 BACKEND = "backendRefs: [{providerHost: a}]"
@@ -29,7 +30,7 @@ def found(text: str) -> list[str]:
     return list(faults(yaml.safe_load(text), schema, schema))
 
 
-@pytest.mark.parametrize("document", list(documents()))
+@rows("document", list(documents()))
 def test_the_six_manifests_fit_the_schema(document: Any) -> None:
     either, own = (
         json_schema(),
@@ -77,19 +78,19 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("text", GOOD.values(), ids=GOOD)
+@rows("text", GOOD.values(), ids=GOOD)
 def test_what_the_models_take_fits(text: str) -> None:
     assert parse(text, {"KEY": "k"}).problems == ()
     assert found(text) == []
 
 
-@pytest.mark.parametrize("text", BAD.values(), ids=BAD)
+@rows("text", BAD.values(), ids=BAD)
 def test_what_the_models_refuse_does_not_fit(text: str) -> None:
     assert parse(text).problems
     assert found(text) != []
 
 
-@pytest.mark.parametrize("model", [LLMProvider, LLMRoute, None])
+@rows("model", [LLMProvider, LLMRoute, None])
 def test_a_schema_names_its_dialect_and_describes_every_field(
     model: type[LLMProvider] | type[LLMRoute] | None,
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from llm_mesh_middleware._manifest import parse_object
 from llm_mesh_middleware.config import LLMProvider
 from tests.config.documents import only_problem, parse, provider
+from tests.rows import rows
 
 VALUE = {
     "apiVersion": "istio.alibabacloud.com/v1",
@@ -40,20 +41,20 @@ TEXTS = {
 }
 
 
-@pytest.mark.parametrize("name", TEXTS)
+@rows("name", TEXTS)
 def test_json_is_read_as_it_is_written(name: str) -> None:
     wanted = parse_object(VALUE, source="mesh.json", environ={})
     manifest = parse(TEXTS[name])
     assert (manifest.resources, manifest.problems) == (wanted.resources, ())
 
 
-@pytest.mark.parametrize("between", ["", "\n", "\t \r\n", "\n---\n"])
+@rows("between", ["", "\n", "\t \r\n", "\n---\n"])
 def test_objects_may_follow_one_another(between: str) -> None:
     manifest = parse(between.join([TEXTS["compact"]] * 3))
     assert (len(manifest.resources), manifest.problems) == (3, ())
 
 
-@pytest.mark.parametrize(
+@rows(
     ("old", "new", "line", "column", "field", "message"),
     [
         ('"host"', '"hots"', 11, 3, "spec.hots", "did you mean"),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from llm_mesh_middleware._manifest import Manifest, parse_object
 from tests.config.documents import only_problem, parse
+from tests.rows import rows
 
 HEAD = "apiVersion: v1\nkind: List\nmetadata: {resourceVersion: ''}\nitems:\n"
 ITEM = """\
@@ -55,7 +54,7 @@ def test_items_of_other_kinds_are_ignored() -> None:
     assert names(manifest) == ["n0"]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("tail", "field", "message"),
     [
         ("- *none\n", "items[0]", "no anchor"),
@@ -72,7 +71,7 @@ def test_what_is_no_item_is_told(tail: str, field: str, message: str) -> None:
     assert problem.line > 3
 
 
-@pytest.mark.parametrize("tail", ["", "[]", "null"])
+@rows("tail", ["", "[]", "null"])
 def test_a_list_may_be_empty(tail: str) -> None:
     assert parse(HEAD + f"  {tail}\n") == Manifest()
 
@@ -84,7 +83,7 @@ def test_a_list_of_another_version_is_another_kind() -> None:
 TYPED = HEAD.replace("v1", "istio.alibabacloud.com/v1").replace("List", "LLMProviderList")
 
 
-@pytest.mark.parametrize(
+@rows(
     "item",
     [
         ITEM.format(name="a", host="a.example"),

@@ -24,6 +24,7 @@ from llm_mesh_middleware.config import (
     used_extensions,
 )
 from tests.config.documents import config, match, parse, provider, route, rules
+from tests.rows import rows
 
 CLASSES = [
     getattr(models, name)
@@ -39,7 +40,7 @@ def spec(text: str) -> Any:
     return manifest.resources[0].model.spec
 
 
-@pytest.mark.parametrize(
+@rows(
     ("written", "host"),
     [
         ("api.acme.example", "api.acme.example"),
@@ -62,7 +63,7 @@ def test_a_provider_host_has_one_spelling(written: str, host: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
+@rows(
     "host",
     [
         *("1.2.3", "256.1.1.1", "0x7f.1", "a..b", "-a.example", "a-.example", ".a", "a.example.."),
@@ -77,22 +78,18 @@ def test_what_is_no_host_is_refused(host: str) -> None:
         BackendRef(provider_host=host)
 
 
-@pytest.mark.parametrize(
-    "host", ["*", "*.acme.example", "demo-llm-server", "a.example", "10.0.0.5"]
-)
+@rows("host", ["*", "*.acme.example", "demo-llm-server", "a.example", "10.0.0.5"])
 def test_a_route_host_may_be_short_or_a_wildcard(host: str) -> None:
     assert spec(rules("- backendRefs: [{providerHost: a}]").replace("acme.example", f"'{host}'", 1))
 
 
-@pytest.mark.parametrize(
-    "host", ["*.", "**", "a.*", "*a.example", "*.*.example", "*.10.0.0.5", "a:80", "http://a"]
-)
+@rows("host", ["*.", "**", "a.*", "*a.example", "*.*.example", "*.10.0.0.5", "a:80", "http://a"])
 def test_what_is_no_route_host_is_refused(host: str) -> None:
     with pytest.raises(ValidationError):
         LLMRouteSpec(host=host, rules=(RouteRule(backend_refs=(BackendRef(provider_host="a"),)),))
 
 
-@pytest.mark.parametrize(
+@rows(
     ("written", "url"),
     [
         ("http://vllm.models.svc:8000", "http://vllm.models.svc:8000"),
@@ -105,7 +102,7 @@ def test_an_endpoint_is_a_base_url(written: str, url: str) -> None:
     assert spec(provider(f"host: a\nendpoint: {written}")).endpoint == url
 
 
-@pytest.mark.parametrize(
+@rows(
     "url",
     [
         *("a.example", "//a.example", "ftp://a", "https://", "https://a/b", "https://a?b"),
@@ -119,18 +116,18 @@ def test_what_is_no_base_url_is_refused(url: str) -> None:
         LLMProviderSpec(host="a", endpoint=url)
 
 
-@pytest.mark.parametrize("host", ["a.example", "a.example:8080", "[::1]:8080", "[::1]"])
+@rows("host", ["a.example", "a.example:8080", "[::1]:8080", "[::1]"])
 def test_a_host_rewrite_may_have_a_port(host: str) -> None:
     assert BackendRef(provider_host="a", host_rewrite=host).host_rewrite == host
 
 
-@pytest.mark.parametrize("weights", [(None, None), (0, 5), (None, 5), (50, 50), (0,), (None,)])
+@rows("weights", [(None, None), (0, 5), (None, 5), (50, 50), (0,), (None,)])
 def test_these_weights_are_fine(weights: tuple[int | None, ...]) -> None:
     backends = tuple(BackendRef(provider_host="a", weight=weight) for weight in weights)
     assert RouteRule(backend_refs=backends).backend_refs == backends
 
 
-@pytest.mark.parametrize("weights", [(0, 0), (0, None), (None, 0), (None, None, 0)])
+@rows("weights", [(0, 0), (0, None), (None, 0), (None, None, 0)])
 def test_weights_that_leave_nothing_are_refused(weights: tuple[int | None, ...]) -> None:
     with pytest.raises(ValidationError, match="weight above 0"):
         RouteRule(
@@ -241,7 +238,7 @@ def test_the_json_schema_is_camel_case_and_marks_extensions() -> None:
     }
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "extensions"),
     [
         (config("model: a\napiKey: b\nstream: true"), ()),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from llm_mesh_middleware.config import LLMProvider
 from tests.config.documents import config, only_problem, parse, provider
+from tests.rows import rows
 
 ENVIRON = {"A": "one", "B_2": "two", "C": "${A}", "YAML": "x\n  evil: [*y, !z", "EMPTY": ""}
 
@@ -18,7 +17,7 @@ def model_of(text: str) -> str | None:
     return openai.model
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "value"),
     [
         ("${A}", "one"),
@@ -67,7 +66,7 @@ def test_ignored_parts_of_a_document_need_no_variables() -> None:
     assert (len(manifest.resources), manifest.problems) == (1, ())
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
+@rows("end", ["\n", "\r\n", "\n\n"])
 def test_line_breaks_at_the_end_of_a_variable_are_dropped(end: str) -> None:
     (resource,) = parse(config("model: a ${B} c"), {"B": f"b{end}"}).resources
     assert isinstance(resource.model, LLMProvider)

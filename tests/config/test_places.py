@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.config.documents import PROVIDER_HEAD, config, match, parse, provider, route, rules
+from tests.rows import rows
 
 OPENAI = "spec.configs.defaultConfig.openAIConfig"
 RULE = "spec.rules[0]"
@@ -143,7 +142,7 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(("text", "line", "column", "field", "message"), MISTAKES)
+@rows(("text", "line", "column", "field", "message"), MISTAKES)
 def test_a_mistake_is_refused_where_it_is(
     text: str, line: int, column: int, field: str, message: str
 ) -> None:

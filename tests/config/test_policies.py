@@ -11,6 +11,7 @@ from llm_mesh_middleware._compile import Compiled, Workload, advise, compile_man
 from llm_mesh_middleware._core.routing.timeouts import Timeouts
 from tests.config.documents import only_problem, parse
 from tests.core.tables import compiled, provider, route
+from tests.rows import rows
 
 HEAD = """\
 apiVersion: llm-mesh.dev/v1alpha1
@@ -30,7 +31,7 @@ def limit(text: str) -> str:
     return policy(f"limits:\n- {{name: one, {text}}}")
 
 
-@pytest.mark.parametrize(
+@rows(
     "fields",
     [
         "tokens: 100k",
@@ -46,7 +47,7 @@ def test_a_limit_that_is_right(fields: str) -> None:
     assert parse(limit(fields)).problems == ()
 
 
-@pytest.mark.parametrize(
+@rows(
     ("fields", "field", "message"),
     [
         ("tokens: 0", "tokens", "must be at least 1"),
@@ -81,7 +82,7 @@ def test_a_condition_without_a_value_does_not_disappear() -> None:
     assert problem.field == "spec.limits[0].when[0].model"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "message"),
     [
         (HEAD.replace("v1alpha1", "v1"), "must be llm-mesh.dev/v1alpha1, got"),
@@ -104,7 +105,7 @@ def with_targets(targets: str) -> Compiled:
     return compiled(provider(), route(rules, name="chat"), text)
 
 
-@pytest.mark.parametrize(
+@rows(
     "target",
     [
         "{kind: LLMRoute, name: chat}",
@@ -116,7 +117,7 @@ def test_targets_that_exist(target: str) -> None:
     assert with_targets(target).problems == ()
 
 
-@pytest.mark.parametrize(
+@rows(
     ("target", "field", "message"),
     [
         ("{kind: LLMRoute, name: chta}", "name", "did you mean `chat`?"),
@@ -134,7 +135,7 @@ def test_targets_that_do_not_exist(target: str, field: str, message: str) -> Non
     assert result.table is None
 
 
-@pytest.mark.parametrize(
+@rows(
     ("target", "rules", "backends"),
     [
         ("{kind: LLMRoute, name: chat}", {"one": 1, "two": 1}, 0),
@@ -213,7 +214,7 @@ def test_a_cache_that_everybody_shares_is_told() -> None:
     assert advise(parse(policy("cache: {vary: [model]}"))) == ()
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("1d", 86400.0), ("90m", 5400.0), ("5", 5.0)])
+@rows(("text", "seconds"), [("1d", 86400.0), ("90m", 5400.0), ("5", 5.0)])
 def test_a_response_may_be_kept_for_days(text: str, seconds: float) -> None:
     (resource,) = parse(policy(f"cache: {{ttl: {text}}}")).resources
     assert isinstance(resource.model, LLMPolicy)
@@ -221,6 +222,6 @@ def test_a_response_may_be_kept_for_days(text: str, seconds: float) -> None:
     assert resource.model.spec.cache.ttl == seconds
 
 
-@pytest.mark.parametrize("text", ["0d", "1.5d", "1d12h", "d"])
+@rows("text", ["0d", "1.5d", "1d12h", "d"])
 def test_other_days_are_refused(text: str) -> None:
     assert only_problem(parse(policy(f"cache: {{ttl: {text}}}"))).field == "spec.cache.ttl"

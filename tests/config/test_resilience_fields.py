@@ -14,6 +14,7 @@ from llm_mesh_middleware._core.routing.retry_policy import RetryPolicy
 from llm_mesh_middleware._core.routing.table import RouteRule
 from llm_mesh_middleware._core.routing.timeouts import Timeouts
 from tests.config.documents import only_problem, parse, provider, rules
+from tests.rows import rows
 
 
 def rule(fields: str, spec: str = "host: acme.example") -> RouteRule:
@@ -58,7 +59,7 @@ def _indented(text: str) -> str:
     return "".join(f"  {line}\n" for line in text.splitlines())
 
 
-@pytest.mark.parametrize(
+@rows(
     ("fields", "policy"),
     [
         ("", RetryPolicy()),
@@ -101,7 +102,7 @@ def test_the_defaults_are_those_that_the_contract_names() -> None:
     assert upstream("").max_concurrency is None
 
 
-@pytest.mark.parametrize(
+@rows(
     ("value", "seconds"),
     [
         ("30s", 30.0),
@@ -119,18 +120,18 @@ def test_spans_of_time_are_text_with_units_or_seconds(value: str, seconds: float
     assert rule(f"retry: {{backoff: {value}}}").retry.backoff_s == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize(
+@rows(
     "value",
     ["0", "0s", "-1", "-1s", "'5'", "5 s", "s", "1d", "soon", "true", "[]", ".nan", ".inf", "1e3s"],
 )
-@pytest.mark.parametrize("name", ["backoff", "maxRetryAfter", "hedgeAfter"])
+@rows("name", ["backoff", "maxRetryAfter", "hedgeAfter"])
 def test_other_spans_of_time_are_refused_where_they_stand(name: str, value: str) -> None:
     where, said = fault(f"retry: {{{name}: {value}}}")
     assert where == f"retry.{name}"
     assert said
 
 
-@pytest.mark.parametrize(
+@rows(
     ("fields", "where", "said"),
     [
         ("retry: {attempts: -1}", "retry.attempts", "0"),
@@ -164,7 +165,7 @@ def test_what_a_rule_must_not_say(fields: str, where: str, said: str) -> None:
     assert said in message
 
 
-@pytest.mark.parametrize(
+@rows(
     ("fields", "balancer"),
     [
         ("", Weighted()),
@@ -176,7 +177,7 @@ def test_what_sticks(fields: str, balancer: Balancer) -> None:
     assert rule(fields).balancer == balancer
 
 
-@pytest.mark.parametrize(
+@rows(
     ("spec", "detection"),
     [
         ("", OutlierDetection()),
@@ -195,7 +196,7 @@ def test_outlier_detection_is_read_field_by_field(spec: str, detection: OutlierD
     assert upstream(spec).detection == detection
 
 
-@pytest.mark.parametrize(
+@rows(
     ("spec", "where"),
     [
         ("maxConcurrency: 0", "maxConcurrency"),
@@ -223,7 +224,7 @@ def test_the_limit_of_calls_is_the_providers_in_every_rule() -> None:
     assert upstream("maxConcurrency: 7").max_concurrency == 7
 
 
-@pytest.mark.parametrize("priority", ["-1", "1.5", "'1'", "high"])
+@rows("priority", ["-1", "1.5", "'1'", "high"])
 def test_a_priority_is_a_whole_number_from_0(priority: str) -> None:
     text = f"- backendRefs:\n  - providerHost: acme.example\n    priority: {priority}\n"
     problem = only_problem(parse(rules(text)))

@@ -13,6 +13,7 @@ from llm_mesh_middleware.config import OpenAIConfig
 from llm_mesh_middleware.exceptions import ConfigError
 from llm_mesh_middleware.settings import load_settings
 from tests.config.documents import CANARY, config, parse, provider
+from tests.rows import rows
 
 PIECES = [CANARY[start : start + 8] for start in range(len(CANARY) - 7)]
 
@@ -71,7 +72,7 @@ def assert_hidden(text: str) -> None:
     assert [piece for piece in PIECES if piece in text] == []
 
 
-@pytest.mark.parametrize("openai", WRITTEN)
+@rows("openai", WRITTEN)
 def test_a_key_in_the_text_is_in_no_problem(openai: str) -> None:
     manifest = parse(config(openai))
     assert manifest.problems
@@ -79,14 +80,14 @@ def test_a_key_in_the_text_is_in_no_problem(openai: str) -> None:
     assert_hidden(repr(manifest))
 
 
-@pytest.mark.parametrize("openai", SUBSTITUTED)
+@rows("openai", SUBSTITUTED)
 def test_a_key_from_the_environment_is_in_no_problem(openai: str) -> None:
     manifest = parse(config(openai), {"KEY": CANARY})
     assert manifest.problems
     assert_hidden(str(ConfigError(manifest.problems)))
 
 
-@pytest.mark.parametrize(
+@rows(
     "spec",
     [
         "host: ${KEY}!",

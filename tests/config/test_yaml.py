@@ -6,6 +6,7 @@ import pytest
 
 from llm_mesh_middleware.config import LLMProvider
 from tests.config.documents import config, only_problem, parse, provider
+from tests.rows import rows
 
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 40)
@@ -32,7 +33,7 @@ def defaults_of(text: str) -> object:
     return config_.defaults
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "value"),
     [
         ("a", "a"),
@@ -73,7 +74,7 @@ def test_empty_documents_are_skipped() -> None:
     assert (len(manifest.resources), manifest.problems) == (1, ())
 
 
-@pytest.mark.parametrize("text", ["", "\n", "# nothing", "---", "\ufeff"])
+@rows("text", ["", "\n", "# nothing", "---", "\ufeff"])
 def test_a_text_without_documents_is_fine(text: str) -> None:
     assert parse(text).problems == ()
 
@@ -83,7 +84,7 @@ def test_a_byte_order_mark_moves_nothing() -> None:
     assert (problem.line, problem.column) == (6, 9)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("broken", "line", "column"),
     [
         ("a: [1", 9, 1),
@@ -144,7 +145,7 @@ def test_a_long_document_without_aliases_is_no_bomb() -> None:
     assert parse(config("defaults:\n" + entries)).problems == ()
 
 
-@pytest.mark.parametrize(
+@rows(
     "body",
     [
         "data: {a: '${MISSING}', a: 2}",
@@ -169,7 +170,7 @@ MERGES = {
 }
 
 
-@pytest.mark.parametrize("name", MERGES)
+@rows("name", MERGES)
 def test_a_merge_key_takes_over_the_keys_of_other_mappings(name: str) -> None:
     text, value = MERGES[name]
     assert defaults_of(text) == value
@@ -184,7 +185,7 @@ def test_a_fault_in_a_merged_mapping_is_placed_where_it_is_written() -> None:
 MARK = "\ufeff"
 
 
-@pytest.mark.parametrize(
+@rows(
     "text",
     [
         MARK + provider("host: a") + "---\n" + provider("host: b"),

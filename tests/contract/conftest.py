@@ -18,6 +18,9 @@ from tests.resilience.meshes import API, PRIMARY, Ledger, key_of, provider
 
 # Adapters that enter the mesh by way of others: their tests repeat what those prove.
 TWINS = ("django-asgi", "django-wsgi", "flask", "httpx2", "httpx2-async")
+# Adapters that are put every row of a table, one on each driver. What a row is about the core
+# decides, once for all of them: the others show by the first row that its decision reaches them.
+THOROUGH = ("asgi", "wsgi")
 
 # Tests put a case to every adapter, or by one of these marks to those it means something to.
 WHERE: dict[str, Callable[[Any], bool]] = {
@@ -37,6 +40,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if all(is_meant(kind) for is_meant in wanted)
     ]
     metafunc.parametrize("adapter", meant, indirect=True, scope="module")
+
+
+@pytest.hookimpl(tryfirst=True)  # before those that are not wanted are left out
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and _is_a_repetition(item):
+            item.add_marker(pytest.mark.slow)
+
+
+def _is_a_repetition(item: pytest.Function) -> bool:
+    """Whether another adapter is put this row, and this adapter another one."""
+    row = dict(item.callspec.indices) if hasattr(item, "callspec") else {}
+    if "adapter" not in row or item.get_closest_marker("every_row"):
+        return False
+    del row["adapter"]
+    return any(row.values()) and item.callspec.params["adapter"] not in THOROUGH
 
 
 @pytest.fixture(scope="module")

@@ -41,6 +41,7 @@ def test_access_is_by_address_or_key(
         assert answer.code == {401: "invalid_client_key", 403: "access_denied"}[status]
 
 
+@pytest.mark.every_row
 @pytest.mark.parametrize(("decision", "status"), [(True, 200), (False, 403)])
 def test_the_application_may_decide(world: World, decision: bool, status: int) -> None:
     world.start(words={"authorize": lambda request: decision})
@@ -87,6 +88,7 @@ def fails(request: object) -> bool:
     raise LookupError("no such user")
 
 
+@pytest.mark.every_row
 @pytest.mark.parametrize(
     ("authorize", "status"),
     [
@@ -122,6 +124,7 @@ async def refuse(request: object) -> bool:
     return False
 
 
+@pytest.mark.every_row
 @pytest.mark.parametrize(
     ("authorize", "status"),
     [

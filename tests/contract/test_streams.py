@@ -25,6 +25,7 @@ COUNTED = STREAMED | {"stream_options": {"include_usage": True}}
 EVENTS = chat_stream(["Good ", "morning ", "back"], usage=token_usage(5, 12), include_usage=True)
 SHORT_S = 0.1
 IGNORES_FAILURES = {"outlierDetection": {"consecutiveFailures": 2147483647}}
+pytestmark = pytest.mark.every_row  # how a body ends is each adapter's matter
 
 
 @pytest.mark.parametrize("framing", ["chunked", "close", "length"])

@@ -17,6 +17,7 @@ from llm_mesh_middleware._core.values.steps import Ask
 from llm_mesh_middleware._engine.ports.callback import Callback
 from llm_mesh_middleware.exceptions import AccessDenied, InvalidClientKey
 from tests.canaries import canary
+from tests.rows import rows
 
 KEYS = {"alice": canary("alice"), "bob": canary("bob")}
 ALICE, STRANGER = f"Bearer {KEYS['alice']}", f"Bearer {canary('somebody else')}"
@@ -128,14 +129,14 @@ PEERS = [
 ]
 
 
-@pytest.mark.parametrize(("peer", "outcome"), PEERS)
+@rows(("peer", "outcome"), PEERS)
 def test_private_admits_peers_of_this_host_and_of_private_networks(
     peer: str | None, outcome: object
 ) -> None:
     assert admit("private", peer, keys=None) == outcome
 
 
-@pytest.mark.parametrize(
+@rows(
     "field",
     [
         FORWARDED,
@@ -215,7 +216,7 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize(("mode", "peer", "forwarding", "token", "says", "outcome"), ROWS)
+@rows(("mode", "peer", "forwarding", "token", "says", "outcome"), ROWS)
 def test_who_is_admitted(
     mode: str,
     peer: str | None,
@@ -230,7 +231,7 @@ def test_who_is_admitted(
     assert admit(mode, peer, *fields, authorize=authorize) == outcome
 
 
-@pytest.mark.parametrize(
+@rows(
     ("token", "outcome"),
     [
         (ALICE, "alice"),
@@ -261,7 +262,7 @@ def test_two_authorization_fields_are_no_key() -> None:
     assert admit("keys", NEAR, *fields) is NO_KEY
 
 
-@pytest.mark.parametrize("name", ["x-api-key", "api-key", "proxy-authorization", "cookie"])
+@rows("name", ["x-api-key", "api-key", "proxy-authorization", "cookie"])
 def test_a_client_key_elsewhere_is_not_looked_at(name: str) -> None:
     assert admit("keys", NEAR, f"{name}: {ALICE}") is NO_KEY
 
@@ -289,7 +290,7 @@ def test_a_valid_key_opens_every_door_and_names_its_consumer() -> None:
         assert admit(mode, peer, *fields, f"authorization: {ALICE}") == "alice"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("mode", "fields", "status", "challenge"),
     [
         ("keys", [], 401, {"www-authenticate": "Bearer"}),

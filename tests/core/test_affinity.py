@@ -22,6 +22,7 @@ from llm_mesh_middleware._engine.ports.memory_cache import MemoryCache
 from llm_mesh_middleware.exceptions import ClientDisconnected, UpstreamConnectError
 from tests.core.scripted import JSON, SSE, Clock, Notes, Play, head
 from tests.core.tables import ACME, GLOBEX, provider, request, route, table, virtual_host
+from tests.rows import rows
 
 HALVES = f"""
 - backendRefs:
@@ -72,8 +73,8 @@ def events(name: str) -> list[bytes]:
     return [f"event: {each['type']}\ndata: {json.dumps(each)}\n\n".encode() for each in told]
 
 
-@pytest.mark.parametrize("first", [TO_ACME, TO_GLOBEX])
-@pytest.mark.parametrize("then", [TO_ACME, TO_GLOBEX])
+@rows("first", [TO_ACME, TO_GLOBEX])
+@rows("then", [TO_ACME, TO_GLOBEX])
 def test_a_follow_up_goes_where_a_whole_response_came_from(first: float, then: float) -> None:
     process = Process()
     begun = process.ask(*whole("resp_1"), chance=first)
@@ -88,9 +89,7 @@ def test_a_follow_up_goes_where_a_stream_came_from() -> None:
     assert process.goes_to(TO_ACME, previous_response_id="resp_2") == GLOBEX
 
 
-@pytest.mark.parametrize(
-    "body", [{}, {"previous_response_id": "resp_9"}, {"previous_response_id": 1}]
-)
+@rows("body", [{}, {"previous_response_id": "resp_9"}, {"previous_response_id": 1}])
 def test_other_requests_are_drawn_by_weight(body: dict[str, object]) -> None:
     process = Process()
     process.ask(*whole("resp_1"), chance=TO_GLOBEX)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-
 from llm_mesh_middleware._core.flow.attempts.context import ExchangeSettings
 from llm_mesh_middleware._core.http.response_headers import NOSNIFF as NOSNIFF_FIELD
 from llm_mesh_middleware._core.http.response_headers import client_headers, safe_media_type
 from llm_mesh_middleware._core.values.headers import Headers
 from tests.core.scripted import ANSWER, JSON, answers, play
 from tests.core.tables import ACME, provider, request, route, table
+from tests.rows import rows
 
 # The provider's fields that describe its response, as a client gets them.
 PASSED = [
@@ -106,19 +105,19 @@ def passed_on(status: int, *fields: str) -> list[str]:
     return made
 
 
-@pytest.mark.parametrize("field", PASSED)
-@pytest.mark.parametrize("status", [200, 429])
+@rows("field", PASSED)
+@rows("status", [200, 429])
 def test_a_field_that_describes_the_response_reaches_the_client(field: str, status: int) -> None:
     assert passed_on(status, field) == [field]
 
 
-@pytest.mark.parametrize("fields", DROPPED, ids=str)
-@pytest.mark.parametrize("status", [200, 429])
+@rows("fields", DROPPED, ids=str)
+@rows("status", [200, 429])
 def test_any_other_field_of_a_provider_stays_here(fields: list[str], status: int) -> None:
     assert passed_on(status, *fields) == []
 
 
-@pytest.mark.parametrize(
+@rows(
     "value",
     [
         b"application/json",
@@ -134,7 +133,7 @@ def test_a_safe_media_type_is_kept_as_it_is(value: bytes) -> None:
     assert safe_media_type(value) == value
 
 
-@pytest.mark.parametrize(
+@rows(
     "value",
     [
         b"text/html",
@@ -151,7 +150,7 @@ def test_any_other_media_type_becomes_that_of_octets(value: bytes) -> None:
     assert safe_media_type(value) == b"application/octet-stream"
 
 
-@pytest.mark.parametrize("label", ["text/html", "text/plain", "application/octet-stream", ""])
+@rows("label", ["text/html", "text/plain", "application/octet-stream", ""])
 def test_a_json_response_that_is_labelled_otherwise_reaches_the_client_as_json(label: str) -> None:
     fields = [f"content-type: {label}"] if label else []
     reply = play(table(provider()), request(), *answers(200, ANSWER, *fields), host=ACME).reply
@@ -178,7 +177,7 @@ def shown(name: str, *, model: str = '"m"', openai: str = "{}", rule: str = "tie
     return value
 
 
-@pytest.mark.parametrize(
+@rows(
     ("name", "value"),
     [
         ("provider", b"acme-prod"),
@@ -192,7 +191,7 @@ def test_an_answer_tells_how_it_was_routed(name: str, value: bytes) -> None:
     assert shown(name) == value
 
 
-@pytest.mark.parametrize(
+@rows(
     ("openai", "model", "value"),
     [
         ("{model: configured}", '"asked"', b"configured"),

@@ -17,6 +17,7 @@ from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import ClientRequest
 from tests.core.tables import picked
 from tests.resilience.meshes import HOST, provider, route, table
+from tests.rows import rows
 
 BY_USER = Sticky("attribute", "user")
 KEYS = [f"user-{number}@example" for number in range(10_000)]
@@ -54,7 +55,7 @@ def places(tier: Sequence[Backend]) -> list[str]:
     return [placed(tier, key) for key in KEYS]
 
 
-@pytest.mark.parametrize(
+@rows(
     "weights",
     [
         {"a": 50, "b": 50},
@@ -122,7 +123,7 @@ def test_a_key_is_placed_alike_in_every_process_and_version() -> None:
     assert "".join(placed(tier, key) for key in KEYS[:16]) == "abbbbbaaaabbbaaa"
 
 
-@pytest.mark.parametrize("key", ["", "ü", "鍵", "\0", chr(0xDC80), chr(0xD800), "x" * 100_000])
+@rows("key", ["", "ü", "鍵", "\0", chr(0xDC80), chr(0xD800), "x" * 100_000])
 def test_any_text_can_be_a_key(key: str) -> None:
     tier = backends(a=1, b=1, c=1)
     assert len({placed(tier, key) for _ in range(5)}) == 1

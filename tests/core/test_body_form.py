@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-
 from llm_mesh_middleware._core.http.body_form import BodyForm, body_form
+from tests.rows import rows
 
 BOM = b"\xef\xbb\xbf"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("body", "form"),
     [
         (b"data: {}\n\n", BodyForm.EVENTS),
@@ -39,6 +38,6 @@ def test_the_form_is_known_at_the_latest_with_the_last_byte(body: bytes, form: B
     assert set(known) == {form}
 
 
-@pytest.mark.parametrize("begin", [b"", b"\n", b" \r\n", BOM, BOM[:1], BOM + b"\n", b"d", b"dat"])
+@rows("begin", [b"", b"\n", b" \r\n", BOM, BOM[:1], BOM + b"\n", b"d", b"dat"])
 def test_more_bytes_may_be_needed(begin: bytes) -> None:
     assert body_form(begin) is None

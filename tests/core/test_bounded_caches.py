@@ -13,6 +13,7 @@ from llm_mesh_middleware._core.http.response_headers import client_headers, show
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._telemetry.spans.server import _port
 from tests.core.tables import provider, table
+from tests.rows import rows
 
 ROUTES = table(provider())
 MIB = 2**20
@@ -42,7 +43,7 @@ CACHES = [
 ]
 
 
-@pytest.mark.parametrize("look_up", CACHES)
+@rows("look_up", CACHES)
 def test_long_texts_of_a_client_are_not_kept(look_up: Callable[[str], object]) -> None:
     tracemalloc.start()
     try:
@@ -54,7 +55,7 @@ def test_long_texts_of_a_client_are_not_kept(look_up: Callable[[str], object]) -
     assert kept < MIB
 
 
-@pytest.mark.parametrize("look_up", CACHES)
+@rows("look_up", CACHES)
 def test_many_texts_of_a_client_are_kept_within_a_bound(
     look_up: Callable[[str], object],
 ) -> None:

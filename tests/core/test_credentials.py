@@ -23,6 +23,7 @@ from llm_mesh_middleware._core.values.steps import Send, Sleep, Step, StepResult
 from llm_mesh_middleware._engine.ports.memory import MemoryStore
 from tests.canaries import canary
 from tests.core.tables import ACME, provider, request, table, virtual_host
+from tests.rows import rows
 
 KEY = canary("credential")
 ROUTES = table(provider(openai=f"{{apiKey: {KEY}}}"))
@@ -38,7 +39,7 @@ def applied(credential: Credential, made: UpstreamRequest) -> UpstreamRequest:
     return result
 
 
-@pytest.mark.parametrize(
+@rows(
     ("credential", "field"),
     [
         (bearer_token("k"), (b"authorization", b"Bearer k")),

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_mesh_middleware._core.http.decoding import DECODABLE, BodyDecoder, DecodingError
+from tests.rows import rows
 from tests.streams.pieces import PLACES, cut, whole_and_bytes
 
 TEXT = b"data: one\n\ndata: two\n\n" * 3
@@ -44,7 +45,7 @@ def decoded(coding: str, pieces: list[bytes], max_bytes: int = LIMIT) -> bytes:
     return whole
 
 
-@pytest.mark.parametrize("name", COMPRESSED)
+@rows("name", COMPRESSED)
 def test_each_coding_is_decoded_in_any_pieces(name: str) -> None:
     coding, body = COMPRESSED[name]
     assert coding in DECODABLE
@@ -69,7 +70,7 @@ def test_what_was_flushed_is_decoded_before_the_rest_comes() -> None:
     decoder.finish()
 
 
-@pytest.mark.parametrize(
+@rows(
     ("coding", "body"),
     [
         ("gzip", b"no gzip at all"),
@@ -87,7 +88,7 @@ def test_corrupt_bytes_are_refused(coding: str, body: bytes) -> None:
         decoded(coding, [body[at : at + 1] for at in range(len(body))])
 
 
-@pytest.mark.parametrize("name", COMPRESSED)
+@rows("name", COMPRESSED)
 def test_a_body_that_is_cut_off_is_refused(name: str) -> None:
     coding, body = COMPRESSED[name]
     for at in (1, len(body) // 2, len(body) - 1):
@@ -163,7 +164,7 @@ def members_of(content: bytes, count: int) -> bytes:
     return gzip.compress(content, mtime=0) * count
 
 
-@pytest.mark.parametrize("content", [b"", b"x", b"x" * 100])
+@rows("content", [b"", b"x", b"x" * 100])
 def test_members_of_little_content_are_refused_after_the_first_thousands(content: bytes) -> None:
     few, many = (calls_of_decoding(members_of(content, n)) for n in (20_000, 200_000))
     assert many == few
@@ -183,8 +184,8 @@ def test_a_thousand_members_are_decoded(content: bytes) -> None:
     assert decoded("gzip", [members_of(content, 1000)], 1 << 24) == content * 1000
 
 
-@pytest.mark.parametrize("coding", ["gzip", "deflate"])
-@pytest.mark.parametrize(("size", "fits"), [(999, True), (1000, True), (1001, False)])
+@rows("coding", ["gzip", "deflate"])
+@rows(("size", "fits"), [(999, True), (1000, True), (1001, False)])
 def test_a_body_of_exactly_the_limit_passes(coding: str, size: int, fits: bool) -> None:
     data = b"x" * size
     body = gzip.compress(data) if coding == "gzip" else zlib.compress(data)

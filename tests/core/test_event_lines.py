@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from llm_mesh_middleware._core.http.sse import event_data, event_name
+from tests.rows import rows
 
 EVENTS = [
     (b"event: ping\ndata: {}\n\n", b"ping", b"{}"),
@@ -22,6 +21,6 @@ EVENTS = [
 ]
 
 
-@pytest.mark.parametrize(("event", "name", "data"), EVENTS)
+@rows(("event", "name", "data"), EVENTS)
 def test_an_event_is_read_as_the_standard_says(event: bytes, name: bytes, data: bytes) -> None:
     assert (event_name(event), event_data(event)) == (name, data)

@@ -20,6 +20,7 @@ from llm_mesh_middleware.exceptions import (
 )
 from tests.core.scripted import ANSWER, JSON, SSE, Play, answers, head, play
 from tests.core.tables import ACME, provider, request, route, table
+from tests.rows import rows
 
 TIMES = Timeouts(connect=2, first_byte=10, idle=5, request=60)
 EVENT = b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
@@ -78,7 +79,7 @@ def test_the_upstream_request_is_complete_in_the_first_step() -> None:
     assert made.connect_timeout_s == TIMES.connect
 
 
-@pytest.mark.parametrize("seconds", [0, 3, 28])
+@rows("seconds", [0, 3, 28])
 def test_each_read_has_the_deadline_of_the_request_and_a_later_one_the_idle_limit_too(
     seconds: float,
 ) -> None:
@@ -88,7 +89,7 @@ def test_each_read_has_the_deadline_of_the_request_and_a_later_one_the_idle_limi
     assert limits == [None, TIMES.idle, TIMES.idle]
 
 
-@pytest.mark.parametrize("seconds", [0, 3, 4.9])
+@rows("seconds", [0, 3, 4.9])
 def test_a_stream_has_one_deadline_up_to_its_first_event_however_it_is_divided(
     seconds: float,
 ) -> None:
@@ -116,7 +117,7 @@ def test_a_streams_later_gaps_have_the_idle_deadline_and_end_with_the_requests()
         assert (deadline.phase, deadline.at) == (phase, START + at)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("own", "connect", "wanted"),
     [
         ("{}", 2, ("first_byte", 10)),
@@ -136,7 +137,7 @@ def test_a_rules_own_timeouts_go_before_those_of_the_mesh(
     assert phases(performed) == [wanted]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("phase", "words"),
     [
         ("first_byte", "sent no first byte of its response within 10 s"),
@@ -163,8 +164,8 @@ FAILURES = [
 ]
 
 
-@pytest.mark.parametrize("error", FAILURES, ids=lambda error: type(error).__name__)
-@pytest.mark.parametrize(
+@rows("error", FAILURES, ids=lambda error: type(error).__name__)
+@rows(
     "before",
     [[], [head(200, JSON)], [head(200, JSON), b'{"a":'], [head(200, SSE)], [head(429, JSON)]],
     ids=["before the head", "after it", "in the body", "before an event", "in an error"],
@@ -178,7 +179,7 @@ def test_a_failure_before_the_first_byte_for_the_client_is_raised_as_it_is(
     assert performed.notes.ends == [(error.status, error)]
 
 
-@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
+@rows("status", [300, 301, 302, 303, 304, 307, 308])
 def test_a_redirect_is_an_error_and_nobody_learns_where_to(status: int) -> None:
     performed = perform(head(status, "location: https://evil.example/"))
     assert isinstance(performed.error, UpstreamProtocolError)
@@ -188,11 +189,11 @@ def test_a_redirect_is_an_error_and_nobody_learns_where_to(status: int) -> None:
     assert kinds(performed) == [Send]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("chunks", "steps"),
     [([b"1" * 101], 2), ([b"1" * 50] * 4, 4), ([b"1"] * 200, 102), ([b"1" * 100, b"1"], 3)],
 )
-@pytest.mark.parametrize("status", [200, 500])
+@rows("status", [200, 500])
 def test_a_body_over_the_limit_is_not_read_on(status: int, chunks: list[bytes], steps: int) -> None:
     performed = perform(head(status, JSON), *chunks, max_response_bytes=100)
     assert isinstance(performed.error, UpstreamProtocolError)
@@ -207,7 +208,7 @@ def test_a_body_of_just_the_limit_is_passed_on() -> None:
     assert performed.reply.body == body
 
 
-@pytest.mark.parametrize(
+@rows(
     "body",
     [
         b"",
@@ -220,7 +221,7 @@ def test_a_body_of_just_the_limit_is_passed_on() -> None:
     ],
     ids=lambda body: repr(body[:20]),
 )
-@pytest.mark.parametrize("asked", ["{}", STREAMING])
+@rows("asked", ["{}", STREAMING])
 def test_a_good_status_with_a_body_that_is_no_json_is_an_error(body: bytes, asked: str) -> None:
     performed = perform(*answers(200, body, JSON), body=asked)
     assert isinstance(performed.error, UpstreamProtocolError)
@@ -242,7 +243,7 @@ def test_a_stream_that_ends_before_it_begins_is_an_error() -> None:
     assert performed.notes.ends == [(502, performed.error)]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("asked", "rules", "error"),
     [
         (request(path="/nowhere"), "", UnsupportedOperation),
@@ -262,7 +263,7 @@ def test_a_request_at_fault_ends_before_anything_is_sent(
     assert performed.notes.ends == [(getattr(error, "status", None), performed.error)]
 
 
-@pytest.mark.parametrize(
+@rows(
     "before",
     [[], [head(200, JSON)], [head(200, JSON), b"{"], [head(200, SSE)]],
     ids=["before the head", "after it", "in the body", "before an event"],
@@ -283,8 +284,8 @@ def test_a_client_that_goes_away_is_what_the_observation_ends_with() -> None:
     assert performed.notes.ends == [(None, gone)]
 
 
-@pytest.mark.parametrize("asked", ["{}", STREAMING])
-@pytest.mark.parametrize("is_aborted", [False, True])
+@rows("asked", ["{}", STREAMING])
+@rows("is_aborted", [False, True])
 def test_a_reply_ends_the_observation_once_whichever_way_it_ends(
     asked: str, is_aborted: bool
 ) -> None:

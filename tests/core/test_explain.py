@@ -9,9 +9,10 @@ from llm_mesh_middleware._core.balance.sticky import Sticky
 from llm_mesh_middleware._core.values.messages import ClientRequest
 from tests.core.explaining import BACKEND, FOUR, SPLIT, explained, matched, reasons
 from tests.core.tables import ACME, GLOBEX, picked, provider, request, route, table, virtual_host
+from tests.rows import rows
 
 
-@pytest.mark.parametrize(
+@rows(
     ("match", "reason"),
     [
         ("{headers: {tier: {exact: gold}}}", "headers.tier.exact 'gold': the request has 'iron'"),
@@ -74,7 +75,7 @@ def test_where_no_rule_holds_the_refusal_is_told_after_all_reasons() -> None:
     assert (told.is_served, told.backends, told.rule) == (False, (), None)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("asked", "code"),
     [
         (request(path="/v1/unknown"), "unsupported_operation"),
@@ -121,7 +122,7 @@ def test_the_shares_of_a_split_add_up_in_each_priority() -> None:
     assert not any(backend.is_sticky_choice for backend in told.backends)
 
 
-@pytest.mark.parametrize("user", [f"user-{number}" for number in range(8)])
+@rows("user", [f"user-{number}" for number in range(8)])
 def test_a_sticky_key_tells_the_very_backend_of_the_request(user: str) -> None:
     sticky = SPLIT.rstrip() + "\n  stickyBy: {header: x-user}\n"
     documents = (*FOUR, route(sticky))

@@ -12,6 +12,7 @@ from llm_mesh_middleware._core.http.forwarding import ForwardPolicy
 from tests.canaries import canary
 from tests.core.explaining import BACKEND, FOUR, SPLIT, explained, matched
 from tests.core.tables import ACME, GLOBEX, provider, request, route, table
+from tests.rows import rows
 
 KEY = canary("explain")
 HEADER_SECRET = canary("header")
@@ -23,7 +24,7 @@ def body_changes(openai: str, body: str, path: str = "/") -> dict[str, tuple[str
     return {change.name: (change.action, change.value) for change in told.backends[0].body}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("openai", "body", "changes"),
     [
         ("{}", '{"model":"a"}', {}),
@@ -58,7 +59,7 @@ def test_what_has_no_body_has_no_changes() -> None:
     assert (told.backends[0].body, told.backends[0].url) == ((), f"https://{ACME}/v1/models")
 
 
-@pytest.mark.parametrize(
+@rows(
     ("spec", "url", "connects_to"),
     [
         ("", f"https://{ACME}/v1/chat/completions", None),
@@ -107,7 +108,7 @@ def test_the_clients_own_headers_are_told_as_far_as_they_go_upstream() -> None:
     )
 
 
-@pytest.mark.parametrize("secret", [*ENVIRON.values(), canary("client")])
+@rows("secret", [*ENVIRON.values(), canary("client")])
 def test_a_secret_is_nowhere_wherever_it_was_put(secret: str) -> None:
     rules = f"""
     - name: first
@@ -162,7 +163,7 @@ def test_of_two_secrets_the_longer_is_masked_whole() -> None:
     assert ("user-agent", "***") in told.backends[0].headers
 
 
-@pytest.mark.parametrize("name", ["authorization", "cookie", "x-api-key", "x-team-token"])
+@rows("name", ["authorization", "cookie", "x-api-key", "x-team-token"])
 def test_a_header_that_opens_doors_is_compared_in_private(name: str) -> None:
     match = f"{{headers: {{{name}: {{exact: one-canary}}}}}}"
     ((_, reason), _) = matched(match, request(f"{name}:other-canary"))
@@ -207,7 +208,7 @@ spec:
 """
 
 
-@pytest.mark.parametrize("key", ["ollama", "llama", "v1", "chat", "o"])
+@rows("key", ["ollama", "llama", "v1", "chat", "o"])
 def test_a_key_that_is_an_ordinary_word_masks_its_own_place_alone(key: str) -> None:
     rules = "- {name: ollama, backendRefs: [{providerHost: ollama}]}"
     asked = request(f"user-agent: {key}", "accept-language:chat in ollama v1")

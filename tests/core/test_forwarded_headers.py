@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 
-import pytest
-
 from llm_mesh_middleware._core.flow.attempts.context import ExchangeSettings
 from llm_mesh_middleware._core.http.forwarding import ForwardPolicy
 from llm_mesh_middleware._core.values.headers import Headers
@@ -13,6 +11,7 @@ from llm_mesh_middleware._core.values.messages import ClientRequest, UpstreamReq
 from tests.canaries import canary
 from tests.core.scripted import sent
 from tests.core.tables import ACME, provider, request, route, table
+from tests.rows import rows
 
 KEY = canary("forwarded")
 ROUTES = table(provider(openai=f"{{apiKey: {KEY}, headers: {{x-acme-org: ours}}}}"))
@@ -74,28 +73,28 @@ def test_a_request_without_fields_carries_those_of_the_mesh_and_the_configuratio
     assert sorted(headers_of(request())) == sorted(OWN.items())
 
 
-@pytest.mark.parametrize("field", FORWARDED)
+@rows("field", FORWARDED)
 def test_listed_fields_go_upstream_as_they_are(field: str) -> None:
     name, _, value = field.partition(":")
     assert (name.encode(), value.encode()) in headers_of(request(field))
     assert len(headers_of(request(field))) == len(OWN) + 1
 
 
-@pytest.mark.parametrize("name", NEVER + UNLISTED + ACCOUNTS)
+@rows("name", NEVER + UNLISTED + ACCOUNTS)
 def test_other_fields_do_not(name: str) -> None:
     assert sorted(headers_of(request(f"{name}: of-the-client"))) == sorted(OWN.items())
 
 
-@pytest.mark.parametrize("name", ACCOUNTS)
-@pytest.mark.parametrize("pattern", ["{name}", "{family}-*"])
+@rows("name", ACCOUNTS)
+@rows("pattern", ["{name}", "{family}-*"])
 def test_the_owner_may_let_clients_choose_the_account(name: str, pattern: str) -> None:
     family = name.rpartition("-")[0]
     made = headers_of(request(f"{name}: v"), pattern.format(name=name, family=family))
     assert (name.encode(), b" v") in made
 
 
-@pytest.mark.parametrize("name", NEVER)
-@pytest.mark.parametrize("pattern", ["{name}", "*", "{start}*", "{name}*"])
+@rows("name", NEVER)
+@rows("pattern", ["{name}", "*", "{start}*", "{name}*"])
 def test_no_setting_makes_a_forbidden_field_go_upstream(name: str, pattern: str) -> None:
     start = name.partition("-")[0] + "-"
     made = headers_of(
@@ -104,7 +103,7 @@ def test_no_setting_makes_a_forbidden_field_go_upstream(name: str, pattern: str)
     assert sorted(made) == sorted(OWN.items())
 
 
-@pytest.mark.parametrize(
+@rows(
     ("pattern", "name", "is_forwarded"),
     [
         ("x-custom", "x-custom", True),
@@ -127,7 +126,7 @@ def test_a_field_sent_twice_goes_upstream_twice_and_in_order() -> None:
     assert kept == [(b"accept", b" b"), (b"x-request-id", b" 1"), (b"accept", b" a")]
 
 
-@pytest.mark.parametrize(
+@rows(
     "connection",
     [
         ["openai-beta"],
@@ -145,9 +144,7 @@ def test_a_field_that_connection_names_stays_here(connection: list[str]) -> None
     assert [field for field in made if field[0] not in OWN] == [(b"accept", b" a")]
 
 
-@pytest.mark.parametrize(
-    "connection", ["authorization, host, content-type, accept-encoding, x-acme-org", "*", ""]
-)
+@rows("connection", ["authorization, host, content-type, accept-encoding, x-acme-org", "*", ""])
 def test_connection_takes_nothing_of_the_meshs_own_away(connection: str) -> None:
     assert sorted(headers_of(request(f"connection: {connection}"))) == sorted(OWN.items())
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-
 from llm_mesh_middleware._core.provider.outliers import Result
 from tests.core.health import call, eject, health, taken
+from tests.rows import rows
 
 
-@pytest.mark.parametrize("result", ["failure", "rate_limited"])
-@pytest.mark.parametrize("limit", [1, 2, 5])
+@rows("result", ["failure", "rate_limited"])
+@rows("limit", [1, 2, 5])
 def test_so_many_failures_in_a_row_eject_and_not_one_sooner(result: Result, limit: int) -> None:
     provider = health(consecutive_failures=limit)
     for _ in range(limit - 1):
@@ -104,7 +103,7 @@ def test_a_relapse_soon_after_the_return_goes_on_where_it_stopped() -> None:
     assert eject(provider, 6.0) == 10.0
 
 
-@pytest.mark.parametrize(
+@rows(
     ("result", "wish_s", "out_s"),
     [
         ("failure", 0.0, 5.0),
@@ -140,7 +139,7 @@ def test_a_limited_rate_does_not_make_ejections_grow_unless_the_provider_is_sile
     assert provider.available_in_s(now + 5.0) == 10.0
 
 
-@pytest.mark.parametrize("probes", [1, 2, 5])
+@rows("probes", [1, 2, 5])
 def test_after_an_ejection_exactly_so_many_calls_may_probe(probes: int) -> None:
     provider = health(half_open_requests=probes)
     eject(provider, 0.0)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 
-import pytest
-
 from llm_mesh_middleware._core.provider.health import ProviderHealth
 from llm_mesh_middleware._core.provider.outlier_detection import OutlierDetection
 from llm_mesh_middleware._core.provider.outliers import HealthChange, Result
 from tests.core.health import call, eject, health, taken
+from tests.rows import rows
 
 
 def failed(provider: ProviderHealth, body: bytes, result: Result = "failure") -> None:
@@ -18,8 +17,8 @@ def failed(provider: ProviderHealth, body: bytes, result: Result = "failure") ->
     lease.end(result, 0.0)
 
 
-@pytest.mark.parametrize("result", ["failure", "rate_limited"])
-@pytest.mark.parametrize("times", [5, 6, 500])
+@rows("result", ["failure", "rate_limited"])
+@rows("times", [5, 6, 500])
 def test_one_request_that_fails_again_and_again_ejects_nobody(result: Result, times: int) -> None:
     provider = health()
     for _ in range(times):
@@ -27,8 +26,8 @@ def test_one_request_that_fails_again_and_again_ejects_nobody(result: Result, ti
     assert provider.status(0.0).state == "healthy"
 
 
-@pytest.mark.parametrize("result", ["failure", "rate_limited"])
-@pytest.mark.parametrize("other", [0, 1, 4])
+@rows("result", ["failure", "rate_limited"])
+@rows("other", [0, 1, 4])
 def test_two_different_requests_among_the_failures_eject(result: Result, other: int) -> None:
     provider = health()
     for number in range(5):
@@ -53,7 +52,7 @@ def test_failed_connections_eject_whatever_was_to_be_sent() -> None:
     assert provider.status(0.0).state == "ejected"
 
 
-@pytest.mark.parametrize("result", ["failure", "unreachable", "rate_limited"])
+@rows("result", ["failure", "unreachable", "rate_limited"])
 def test_no_failures_allowed_in_a_row_switches_ejection_off(result: Result) -> None:
     provider = health(consecutive_failures=0)
     for _ in range(50):
@@ -111,8 +110,8 @@ def test_a_provider_that_answers_is_not_closed() -> None:
     assert not provider.is_closed(0.0)
 
 
-@pytest.mark.parametrize(("now", "is_closed"), [(0.0, True), (29.9, True), (30.0, False)])
-@pytest.mark.parametrize("result", ["failure", "rate_limited"])
+@rows(("now", "is_closed"), [(0.0, True), (29.9, True), (30.0, False)])
+@rows("result", ["failure", "rate_limited"])
 def test_a_provider_is_closed_until_its_retry_after_is_over(
     result: Result, now: float, is_closed: bool
 ) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from llm_mesh_middleware._core.flow.attempts.context import ExchangeSettings
 from llm_mesh_middleware._core.http.hops import HOPS, next_hops
 from llm_mesh_middleware._core.values.endpoint import Endpoint
@@ -11,6 +9,7 @@ from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware.exceptions import LoopDetected
 from tests.core.scripted import play, sent
 from tests.core.tables import ACME, provider, request, table
+from tests.rows import rows
 
 OWN = "0123456789abcdef"
 POLICY = ExchangeSettings(mesh_id=OWN)
@@ -21,7 +20,7 @@ def endpoint(scheme: str, address: str) -> Endpoint:
     return Endpoint("acme.example", scheme, address, 80, "acme.example")
 
 
-@pytest.mark.parametrize(
+@rows(
     "hops",
     [
         OWN,
@@ -41,12 +40,12 @@ def test_a_call_that_has_been_here_or_too_often_elsewhere_is_refused(hops: str) 
     assert performed.notes.ended
 
 
-@pytest.mark.parametrize("hops", ["other", "1, 2, 3, 4, 5, 6, 7", "", "x" * 100_000, OWN[:-1]])
+@rows("hops", ["other", "1, 2, 3, 4, 5, 6, 7", "", "x" * 100_000, OWN[:-1]])
 def test_a_call_of_another_mesh_is_served(hops: str) -> None:
     assert sent(ROUTES, request(f"x-llm-mesh-hops:{hops}"), host=ACME, policy=POLICY)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("scheme", "address"),
     [
         ("http", "api.acme.example"),
@@ -69,7 +68,7 @@ def test_an_endpoint_that_may_be_a_mesh_hears_of_the_hops(scheme: str, address: 
     assert next_hops(before, OWN, there) == (HOPS, f"first, second, {OWN}".encode())
 
 
-@pytest.mark.parametrize(
+@rows(
     ("scheme", "address"),
     [("https", "api.acme.example"), ("https", "203.0.113.9"), ("https", "2001:db8::1")],
 )

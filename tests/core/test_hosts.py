@@ -10,6 +10,7 @@ import pytest
 
 from llm_mesh_middleware._core.routing.table import RoutingTable
 from tests.core.tables import ACME, provider, route, table
+from tests.rows import rows
 
 DASHSCOPE = "dashscope.aliyuncs.com"
 RULES = f"- backendRefs: [{{providerHost: {ACME}}}]"
@@ -71,7 +72,7 @@ SPELLINGS = [
 ]
 
 
-@pytest.mark.parametrize(("spelling", "is_ours"), SPELLINGS)
+@rows(("spelling", "is_ours"), SPELLINGS)
 def test_a_host_is_recognised_by_its_name_alone(spelling: bytes, is_ours: bool) -> None:
     routes = table(provider(DASHSCOPE))
     for _ in range(2):  # the second answer comes from the cache
@@ -84,7 +85,7 @@ def test_a_manifest_may_spell_its_host_in_other_ways_too(written: str) -> None:
     assert host.name == DASHSCOPE
 
 
-@pytest.mark.parametrize(
+@rows(
     ("written", "asked"),
     [
         ("10.1.2.3", b"10.1.2.3:8080"),
@@ -132,7 +133,7 @@ SHORT = [
 ]
 
 
-@pytest.mark.parametrize(("asked", "name"), SHORT)
+@rows(("asked", "name"), SHORT)
 def test_a_short_name_answers_to_its_service_names_in_its_own_namespace(
     asked: str, name: str | None
 ) -> None:
@@ -168,8 +169,8 @@ WILDCARDS = [
 ]
 
 
-@pytest.mark.parametrize(("asked", "name"), WILDCARDS)
-@pytest.mark.parametrize("is_reversed", [False, True])
+@rows(("asked", "name"), WILDCARDS)
+@rows("is_reversed", [False, True])
 def test_exact_goes_before_the_longest_suffix_and_that_before_any_host(
     asked: str, name: str | None, is_reversed: bool
 ) -> None:

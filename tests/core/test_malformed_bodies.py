@@ -11,6 +11,7 @@ from llm_mesh_middleware._core.values.messages import error_object
 from llm_mesh_middleware.exceptions import InvalidJSON
 from tests.core.scripted import play, sent
 from tests.core.tables import ACME, provider, request, table
+from tests.rows import rows
 
 DEEP, DIGITS = b"[" * 100_000, b"9" * 5000
 
@@ -79,8 +80,8 @@ MALFORMED = {
 }
 
 
-@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
-@pytest.mark.parametrize("path", ["/", "/v1/embeddings"])
+@rows("body", MALFORMED.values(), ids=MALFORMED)
+@rows("path", ["/", "/v1/embeddings"])
 def test_a_malformed_body_is_refused_soon(body: bytes, path: str) -> None:
     routes = table(provider(openai="{model: m}"))
     began = time.perf_counter()
@@ -93,7 +94,7 @@ def test_a_malformed_body_is_refused_soon(body: bytes, path: str) -> None:
     assert performed.taken == []
 
 
-@pytest.mark.parametrize(
+@rows(
     ("body", "words"),
     [
         (b"", "it is empty"),
@@ -133,8 +134,8 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("body", ODD.values(), ids=ODD)
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/embeddings", "/v1/responses"])
+@rows("body", ODD.values(), ids=ODD)
+@rows("path", ["/v1/chat/completions", "/v1/embeddings", "/v1/responses"])
 def test_what_python_reads_as_json_is_left_to_the_provider(body: bytes, path: str) -> None:
     request_sent = sent(table(provider()), request(path=path, body=body), host=ACME)
     assert (request_sent.body, request_sent.model) == (body, "x")

@@ -7,6 +7,7 @@ import pytest
 from llm_mesh_middleware._core.values.messages import ClientRequest
 from llm_mesh_middleware.exceptions import NoRouteMatched
 from tests.core.tables import ACME, GLOBEX, compiled, provider, request, route, select, table
+from tests.rows import rows
 
 BACKEND = f"backendRefs: [{{providerHost: {ACME}}}]"
 
@@ -165,7 +166,7 @@ def _label(value: object) -> str | None:
     return text[:120]
 
 
-@pytest.mark.parametrize(("match", "asked", "is_taken"), MATCHES, ids=_label)
+@rows(("match", "asked", "is_taken"), MATCHES, ids=_label)
 def test_a_match_takes_the_requests_it_describes(
     match: str, asked: ClientRequest, is_taken: bool
 ) -> None:
@@ -189,7 +190,7 @@ WORKLOADS = [
 ]
 
 
-@pytest.mark.parametrize(("labels", "match", "is_taken"), WORKLOADS)
+@rows(("labels", "match", "is_taken"), WORKLOADS)
 def test_source_labels_are_those_of_this_workload(
     labels: dict[str, str], match: str, is_taken: bool
 ) -> None:
@@ -220,7 +221,7 @@ GATEWAYS = [
 ]
 
 
-@pytest.mark.parametrize(("own", "of_route", "of_match", "rule"), GATEWAYS)
+@rows(("own", "of_route", "of_match", "rule"), GATEWAYS)
 def test_gateways_are_those_of_this_workload(
     own: list[str], of_route: list[str] | None, of_match: list[str] | None, rule: str | None
 ) -> None:
@@ -274,7 +275,7 @@ WINNERS = [
 ]
 
 
-@pytest.mark.parametrize(("asked", "rule", "host"), WINNERS, ids=_label)
+@rows(("asked", "rule", "host"), WINNERS, ids=_label)
 def test_the_first_rule_that_holds_wins(asked: ClientRequest, rule: str, host: str) -> None:
     selection = select(table(provider(), provider(GLOBEX), route(RULES)), asked)
     assert (selection.route, selection.rule, selection.upstream.host) == ("route", rule, host)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-import pytest
-
 from llm_mesh_middleware._core.provider.servers.metrics_page import ServerLoad, read_load
+from tests.rows import rows
 
 VLLM = b"""\
 # HELP vllm:num_requests_waiting Number of requests waiting.
@@ -76,14 +75,14 @@ PAGES = {
 }
 
 
-@pytest.mark.parametrize(("page", "load"), PAGES.values(), ids=PAGES)
+@rows(("page", "load"), PAGES.values(), ids=PAGES)
 def test_the_load_is_read(page: bytes, load: ServerLoad) -> None:
     assert read_load(page) == load
     noise = b"".join(b'some:other_metric_%d{a="b"} 1\n' % n for n in range(500))
     assert read_load(noise + page) == load
 
 
-@pytest.mark.parametrize(
+@rows(
     "page",
     [
         b"",
@@ -117,7 +116,7 @@ def _lines_run(work: Callable[[], object]) -> int:
     return count
 
 
-@pytest.mark.parametrize(
+@rows(
     "hostile",
     [
         b"vllm:num_requests_waiting_x 1\n",

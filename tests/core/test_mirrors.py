@@ -12,6 +12,7 @@ from llm_mesh_middleware._core.flow.mirrors.state import MirrorStates
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import ClientRequest
 from tests.core.tables import ACME, GLOBEX, compiled, provider, route, table
+from tests.rows import rows
 
 
 def request(*fields: tuple[str, str]) -> ClientRequest:
@@ -65,7 +66,7 @@ def test_a_mirror_has_the_configuration_of_its_provider() -> None:
     assert (found.percent, found.max_concurrency, found.timeout_s) == (5, 2, 3)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("mirror", "field", "message"),
     [
         (f"{{providerHost: {ACME}}}", "providerHost", "would mirror itself"),

@@ -15,6 +15,7 @@ from llm_mesh_middleware.exceptions import (
 )
 from tests.core.scripted import play
 from tests.core.tables import ACME, GLOBEX, provider, request, route, table
+from tests.rows import rows
 
 TO_ACME, TO_BOTH = (
     f"backendRefs: [{{providerHost: {ACME}}}]",
@@ -81,7 +82,7 @@ RULES = {
 }
 
 
-@pytest.mark.parametrize("name", RULES)
+@rows("name", RULES)
 def test_the_list_has(name: str) -> None:
     rules, openai, wanted = RULES[name]
     routes = table(provider(openai=openai), provider(GLOBEX, "{model: other}"), route(rules))
@@ -117,13 +118,13 @@ def test_the_list_has_the_form_of_the_client() -> None:
     assert listed["data"][0] == model  # type: ignore[index]
 
 
-@pytest.mark.parametrize("path", ["/v1/models/org/m-1", "/models/org%2Fm-1", "/v1/models/org/m-1/"])
+@rows("path", ["/v1/models/org/m-1", "/models/org%2Fm-1", "/v1/models/org/m-1/"])
 def test_a_model_may_have_a_slash_in_its_name(path: str) -> None:
     routes = table(provider(openai="{model: org/m-1}"), route(f"- {{{TO_ACME}}}"))
     assert asked(routes, path=path)["id"] == "org/m-1"
 
 
-@pytest.mark.parametrize("path", ["/v1/models/other", "/v1/models/FIXED", "/v1/models/fixed%00"])
+@rows("path", ["/v1/models/other", "/v1/models/FIXED", "/v1/models/fixed%00"])
 def test_a_model_that_no_rule_knows_is_not_found(path: str) -> None:
     routes = table(provider(openai=FIXED), route(f"- {{{TO_ACME}}}"))
     with pytest.raises(ModelNotFound) as caught:
@@ -131,7 +132,7 @@ def test_a_model_that_no_rule_knows_is_not_found(path: str) -> None:
     assert (caught.value.status, caught.value.code) == (404, "model_not_found")
 
 
-@pytest.mark.parametrize(
+@rows(
     ("path", "method", "error"),
     [
         ("/v1/models", "POST", MethodNotAllowed),

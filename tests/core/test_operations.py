@@ -7,6 +7,7 @@ import pytest
 from llm_mesh_middleware.exceptions import InvalidJSON, MethodNotAllowed, UnsupportedOperation
 from tests.core.scripted import play, sent
 from tests.core.tables import ACME, provider, request, table
+from tests.rows import rows
 
 DASHSCOPE_PATH = "/compatible-mode/v1/chat/completions"
 AZURE_PATH = "/openai/deployments/gpt/chat/completions?api-version=2024-10-21"
@@ -98,7 +99,7 @@ TARGETS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("configured", "asked", "target"), TARGETS)
+@rows(("configured", "asked", "target"), TARGETS)
 def test_the_target_is_the_configured_one_of_the_operation(
     configured: str, asked: str, target: str | None
 ) -> None:
@@ -113,7 +114,7 @@ def test_the_target_is_the_configured_one_of_the_operation(
     assert upstream.endpoint.address == ACME
 
 
-@pytest.mark.parametrize(
+@rows(
     ("configured", "target"),
     [
         (DASHSCOPE_PATH, "/compatible-mode/v1/models"),
@@ -149,7 +150,7 @@ METHODS = [
 ]
 
 
-@pytest.mark.parametrize(("path", "method", "allowed"), METHODS, ids=lambda value: str(value)[:30])
+@rows(("path", "method", "allowed"), METHODS, ids=lambda value: str(value)[:30])
 def test_another_method_is_refused_with_the_one_that_is_allowed(
     path: str, method: str, allowed: str
 ) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from llm_mesh_middleware._core.flow.attempts.outcome import Outcome
 from llm_mesh_middleware._core.flow.stream import _result
 from llm_mesh_middleware._core.provider.outliers import Result
@@ -17,9 +15,10 @@ from llm_mesh_middleware.exceptions import (
     UpstreamProtocolError,
     UpstreamTimeout,
 )
+from tests.rows import rows
 
 
-@pytest.mark.parametrize(
+@rows(
     ("status", "result"),
     [
         (200, "success"),
@@ -36,7 +35,7 @@ def test_a_refused_request_is_no_failure_of_the_provider(status: int, result: Re
     assert Outcome(status, []).result == result
 
 
-@pytest.mark.parametrize(
+@rows(
     ("error", "result"),
     [
         (UpstreamConnectError("refused"), "unreachable"),
@@ -60,7 +59,7 @@ def test_an_error_says_whether_the_provider_was_reached_and_whose_it_is(
 TORN = UpstreamProtocolError("broke off")
 
 
-@pytest.mark.parametrize(
+@rows(
     ("error", "held_s", "result"),
     [
         (None, 0.0, "success"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from llm_mesh_middleware._core.flow.attempts.outcome import Outcome
 from llm_mesh_middleware._core.routing.retry_policy import RetryPolicy, Verdict
 from llm_mesh_middleware.exceptions import (
@@ -13,12 +11,13 @@ from llm_mesh_middleware.exceptions import (
     UpstreamTimeout,
 )
 from tests.core.planning import DOWN, NOW, Plan, answer, failure
+from tests.rows import rows
 
 REFUSED = failure(UpstreamConnectError("refused"))
 TORN = failure(UpstreamProtocolError("torn"))
 
 
-@pytest.mark.parametrize(
+@rows(
     ("tiers", "outcomes", "order"),
     [
         ("a", [DOWN, DOWN], ["a", "~a", "~a"]),
@@ -42,7 +41,7 @@ def test_siblings_come_first_then_the_next_tier_then_the_same_after_a_pause(
     assert Plan(tiers, chance=0.1).order(*outcomes) == order
 
 
-@pytest.mark.parametrize("seed", range(8))
+@rows("seed", range(8))
 def test_which_sibling_is_first_is_chance_but_each_comes_once(seed: int) -> None:
     plan = Plan("a b c | d", chance=seed / 8)
     *siblings, last = plan.order(DOWN, DOWN, DOWN)
@@ -50,7 +49,7 @@ def test_which_sibling_is_first_is_chance_but_each_comes_once(seed: int) -> None
     assert last == "d"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("tiers", "outcomes", "order"),
     [
         # A short wish is granted before a lower tier is bothered, but once only.
@@ -100,7 +99,7 @@ def test_a_wish_of_nothing_still_gets_the_pause_of_any_retry() -> None:
     assert again.pause_s == 0.125
 
 
-@pytest.mark.parametrize(
+@rows(
     ("phase", "order"),
     [
         ("connect", ["a", "~a"]),
@@ -117,7 +116,7 @@ def test_only_a_provider_that_was_not_reached_is_tried_again_after_a_timeout(
     assert Plan("a | b").order(late) == ["a", "b"]
 
 
-@pytest.mark.parametrize("codes", [(), (429,), (400,)])
+@rows("codes", [(), (429,), (400,)])
 def test_failed_connections_are_tried_again_whatever_the_codes(codes: tuple[int, ...]) -> None:
     retry = RetryPolicy(codes=frozenset(codes))
     not_reached = failure(UpstreamTimeout("late", phase="connect"))
@@ -142,7 +141,7 @@ DISGUISED = [
 ]
 
 
-@pytest.mark.parametrize("disguised", DISGUISED, ids=lambda outcome: str(outcome.status))
+@rows("disguised", DISGUISED, ids=lambda outcome: str(outcome.status))
 def test_an_error_with_the_status_200_is_tried_elsewhere_whatever_it_means(
     disguised: Outcome,
 ) -> None:
@@ -163,7 +162,7 @@ def test_after_a_limit_of_the_mesh_no_other_backend_is_asked() -> None:
     assert Plan("a b | c").order(too_large) == ["a"]
 
 
-@pytest.mark.parametrize("attempts", range(4))
+@rows("attempts", range(4))
 def test_there_are_never_more_attempts_than_configured(attempts: int) -> None:
     plan = Plan("a b | c", retry=RetryPolicy(attempts=attempts))
     assert len(plan.order(*[DOWN] * 9)) == 1 + attempts

@@ -14,6 +14,7 @@ from llm_mesh_middleware.exceptions import (
     UnsupportedOperation,
 )
 from tests.core.planning import DOWN, NOW, Plan, answer
+from tests.rows import rows
 
 EMBEDDINGS = next(one for one in OPERATIONS if one.suffix == "/embeddings")
 
@@ -24,7 +25,7 @@ def test_ejected_backends_are_passed_over() -> None:
     assert plan.order(DOWN) == ["c", "d"]
 
 
-@pytest.mark.parametrize(("tiers", "first"), [("a", "a"), ("a b", "a"), ("a | b", "a")])
+@rows(("tiers", "first"), [("a", "a"), ("a b", "a"), ("a | b", "a")])
 def test_when_every_backend_is_ejected_each_request_has_one_attempt(tiers: str, first: str) -> None:
     plan = Plan(tiers)
     plan.eject(*tiers.replace("|", "").split())
@@ -51,7 +52,7 @@ def test_a_backend_that_was_ejected_while_a_slot_was_awaited_is_still_forced() -
     assert plan.plan.unavailable(NOW).headers == {"retry-after": "1"}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("tiers", "ejected", "is_fallback"),
     [
         ("a | b", "", False),
@@ -156,9 +157,7 @@ def test_a_hedge_goes_to_a_backend_that_was_not_tried_and_has_a_free_slot() -> N
     assert plan.plan.hedge(NOW) is None
 
 
-@pytest.mark.parametrize(
-    ("tiers", "attempts", "has_budget"), [("a", 2, True), ("a b", 0, True), ("a b", 2, False)]
-)
+@rows(("tiers", "attempts", "has_budget"), [("a", 2, True), ("a b", 0, True), ("a b", 2, False)])
 def test_there_is_no_hedge_without_a_backend_an_attempt_and_budget(
     tiers: str, attempts: int, has_budget: bool
 ) -> None:

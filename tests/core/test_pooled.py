@@ -23,6 +23,7 @@ from llm_mesh_middleware._dialects.anthropic import MESSAGES
 from llm_mesh_middleware._dialects.openai_chat import CHAT
 from llm_mesh_middleware._dialects.openai_responses import RESPONSES
 from tests.core.tables import provider, table
+from tests.rows import rows
 
 PLAIN = ClientRequest("POST", "/", Headers(), model="qwen")
 
@@ -58,7 +59,7 @@ def picks(servers: list[Candidate], call: ClientRequest, times: int = 200) -> li
     return [sum(each is server for each in picked) for server in servers]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("load", "adapter", "score"),
     [
         (ServerLoad(0), None, 0.0),
@@ -146,7 +147,7 @@ SAME: dict[str, tuple[ClientRequest, ClientRequest]] = {
 }
 
 
-@pytest.mark.parametrize(("one", "other"), SAME.values(), ids=SAME)
+@rows(("one", "other"), SAME.values(), ids=SAME)
 def test_turns_of_a_conversation_share_its_beginning(
     one: ClientRequest, other: ClientRequest
 ) -> None:
@@ -154,7 +155,7 @@ def test_turns_of_a_conversation_share_its_beginning(
     assert beginning_of(one) == beginning_of(other)
 
 
-@pytest.mark.parametrize(
+@rows(
     "other",
     [
         asked(CHAT, model="n", messages=[said("system", "s"), said("user", "u")]),
@@ -168,7 +169,7 @@ def test_other_conversations_begin_differently(other: ClientRequest) -> None:
     )
 
 
-@pytest.mark.parametrize(
+@rows(
     "make",
     [
         lambda: PLAIN,

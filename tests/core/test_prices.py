@@ -6,8 +6,6 @@ import json
 from collections.abc import Callable
 from fractions import Fraction
 
-import pytest
-
 from llm_mesh_middleware._core.conversation.writing import Stamp
 from llm_mesh_middleware._core.dialect import Dialect
 from llm_mesh_middleware._core.pricing.charge import Charge, format_amount, format_costs
@@ -16,6 +14,7 @@ from llm_mesh_middleware._core.values.usage import Usage
 from llm_mesh_middleware._dialects import anthropic, gemini, openai_chat, openai_responses
 from llm_mesh_middleware._dialects.bedrock.answers import read_answer
 from tests.core.tables import ACME, provider, route, table, upstream_of
+from tests.rows import rows
 
 PRICES = """
 prices:
@@ -270,7 +269,7 @@ def test_the_table_has_forty_responses() -> None:
     assert len(CASES) >= 40
 
 
-@pytest.mark.parametrize(("read", "model", "usage", "parts"), CASES)
+@rows(("read", "model", "usage", "parts"), CASES)
 def test_a_response_costs_the_sum_of_its_parts(
     read: Reader, model: str, usage: dict[str, object], parts: Sum
 ) -> None:
@@ -287,7 +286,7 @@ def test_an_unknown_model_has_no_price() -> None:
     assert UPSTREAM.prices.find(None, "plain") is UPSTREAM.prices.find("plain")
 
 
-@pytest.mark.parametrize(
+@rows(
     ("rates", "usage"),
     [
         (Rates(input=5), Usage(1, 1)),
@@ -311,7 +310,7 @@ def test_names_that_clients_make_up_do_not_fill_the_memory() -> None:
     assert len(prices._known) <= 1024
 
 
-@pytest.mark.parametrize(
+@rows(
     ("amount", "text"),
     [(0, "0"), (1, "0.000000001"), (123_000, "0.000123"), (2_500_000_000, "2.5"), (10**10, "10")],
 )

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_mesh_middleware._core.routing.regex import MAX_MOVES, MAX_STATES, LinearPattern
+from tests.rows import rows
 
 LANGUAGE = [
     # pattern, values that match, values that do not
@@ -88,7 +89,7 @@ LANGUAGE = [
 ]
 
 
-@pytest.mark.parametrize(("pattern", "matching", "others"), LANGUAGE)
+@rows(("pattern", "matching", "others"), LANGUAGE)
 def test_a_pattern_matches_whole_values_and_only_those(
     pattern: str, matching: list[str], others: list[str]
 ) -> None:
@@ -150,7 +151,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("pattern", "message"), REFUSED, ids=[row[0][:20] for row in REFUSED])
+@rows(("pattern", "message"), REFUSED, ids=[row[0][:20] for row in REFUSED])
 def test_what_is_not_supported_is_refused_and_says_where(pattern: str, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         LinearPattern(pattern)
@@ -224,7 +225,7 @@ def test_ignoring_case_is_symmetric_and_includes_upper_and_lower(one: str, other
     assert there is LinearPattern(f"(?i){re.escape(other)}").fullmatch(one)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("pattern", "value", "expected"),
     [
         ("(a+)+b", "a" * 200_000, False),

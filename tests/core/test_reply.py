@@ -15,6 +15,7 @@ from llm_mesh_middleware.exceptions import (
 )
 from tests.core.scripted import SSE, Play, head, play
 from tests.core.tables import ACME, provider, request, table
+from tests.rows import rows
 
 TIMES = Timeouts(first_byte=10, idle=5, request=60)
 EVENT = b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
@@ -78,8 +79,8 @@ def test_bytes_behind_the_end_are_dropped_with_their_connection() -> None:
     assert performed.notes.ends == [(200, None)]
 
 
-@pytest.mark.parametrize("reason", [GONE, ServerShutdown()])
-@pytest.mark.parametrize("reads", [0, 1])
+@rows("reason", [GONE, ServerShutdown()])
+@rows("reads", [0, 1])
 def test_the_reason_of_an_early_end_is_what_is_recorded(reason: Exception, reads: int) -> None:
     performed = begun(EVENT)
     performed.read(*[EVENT] * reads)

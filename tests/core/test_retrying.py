@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from llm_mesh_middleware._core.flow.attempts.retrying import RetryBudget, retry_after_s
 from llm_mesh_middleware._core.routing.retry_policy import RetryPolicy, Verdict
 from llm_mesh_middleware._core.values.headers import Headers
+from tests.rows import rows
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC).timestamp()
 RESET, REMAINING = "x-ratelimit-reset-requests", "x-ratelimit-remaining-requests"
@@ -30,7 +31,7 @@ def read(fields) -> float | None:  # type: ignore[no-untyped-def]
     return retry_after_s(Headers(raw), lambda: NOW)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("value", "seconds"),
     [
         ("0", 0.0),
@@ -63,7 +64,7 @@ def test_a_date_without_a_zone_is_not_in_the_zone_of_this_machine(
     assert wished == 7.0
 
 
-@pytest.mark.parametrize(
+@rows(
     "value",
     ["", "soon", "-1", "1e3", "1,5", "١", "0x10", "1 s", "NaN", "inf", "Sun, 99 Foo", "9" * 65],
 )
@@ -71,16 +72,14 @@ def test_a_retry_after_that_is_neither_is_no_wish(value: str) -> None:
     assert read([("retry-after", value.encode().decode("latin-1"))]) is None
 
 
-@pytest.mark.parametrize(
-    "value", ["9999999999", "9" * 64, "1" + "0" * 30, "Fri, 31 Dec 9999 23:59:59 GMT"]
-)
+@rows("value", ["9999999999", "9" * 64, "1" + "0" * 30, "Fri, 31 Dec 9999 23:59:59 GMT"])
 def test_a_huge_wish_stays_huge(value: str) -> None:
     wished = wish(retry_after=value)
     assert wished is not None
     assert wished > 1e9
 
 
-@pytest.mark.parametrize(
+@rows(
     ("fields", "seconds"),
     [
         ({"retry_after_ms": "250"}, 0.25),
@@ -95,7 +94,7 @@ def test_milliseconds_go_before_seconds(fields: dict[str, str], seconds: float |
     assert wish(**fields) == (None if seconds is None else pytest.approx(seconds))
 
 
-@pytest.mark.parametrize(
+@rows(
     ("value", "seconds"),
     [
         ("1s", 1.0),
@@ -127,7 +126,7 @@ def test_the_reset_of_a_rate_limit_is_read_in_openais_spelling(
     assert read([(TOKENS_RESET, value), (TOKENS_REMAINING, "0")]) == expected
 
 
-@pytest.mark.parametrize(
+@rows(
     ("fields", "seconds"),
     [
         ([(RESET, "1s"), (TOKENS_RESET, "3s")], 3.0),
@@ -164,7 +163,7 @@ def test_every_http_date_is_read(moment: datetime) -> None:
 ANYWHERE, ELSEWHERE, FINAL = Verdict.ANYWHERE, Verdict.ELSEWHERE, Verdict.FINAL
 
 
-@pytest.mark.parametrize(
+@rows(
     ("policy", "status", "reasons", "verdict"),
     [
         *((RetryPolicy(), status, (), ANYWHERE) for status in (429, 502, 503, 504, 529)),
@@ -189,7 +188,7 @@ def test_the_policy_says_what_may_follow(
     assert policy.verdict(status, frozenset(reasons)) is verdict
 
 
-@pytest.mark.parametrize(
+@rows(
     ("attempt", "longest"),
     [(1, 0.25), (2, 0.5), (3, 1.0), (5, 4.0), (6, 8.0), (7, 8.0), (10, 8.0)],
 )
@@ -223,7 +222,7 @@ def test_no_second_has_more_than_three_free_attempts() -> None:
     assert all(later - sooner >= 1.0 for sooner, later in zip(spent, spent[3:], strict=False))
 
 
-@pytest.mark.parametrize("requests", [0, 4, 5, 10, 99, 100])
+@rows("requests", [0, 4, 5, 10, 99, 100])
 def test_requests_earn_a_fifth_of_an_attempt_each(requests: int) -> None:
     budget = RetryBudget()
     while budget.spend(0.0):

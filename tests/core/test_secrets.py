@@ -16,6 +16,7 @@ from llm_mesh_middleware._core.values.messages import Failure, ResponseHead
 from llm_mesh_middleware._core.values.summary import AnswerSummary
 from llm_mesh_middleware.exceptions import UpstreamProtocolError
 from tests.canaries import canary
+from tests.rows import rows
 
 KEY = canary("repeated")
 ODD_KEY = 'n"k/e\\y+%41=0123456789&<x>'
@@ -51,8 +52,8 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 }
 
 
-@pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
+@rows("key", KEYS)
+@rows("spell", SPELLINGS.values(), ids=SPELLINGS)
 def test_a_key_is_cut_out_in_every_spelling(key: str, spell: Callable[[str], str]) -> None:
     text = f'{{"error":"no {spell(key)}, {spell(key)}!"}}'
     bearer = "Bearer " if spell(key).startswith("Bearer ") else ""
@@ -60,7 +61,7 @@ def test_a_key_is_cut_out_in_every_spelling(key: str, spell: Callable[[str], str
     assert made.decode() == f'{{"error":"no {bearer}***, {bearer}***!"}}'
 
 
-@pytest.mark.parametrize("key", KEYS)
+@rows("key", KEYS)
 def test_a_key_of_mixed_spellings_is_cut_out(key: str) -> None:
     rng = random.Random(8)
     for _ in range(200):
@@ -68,9 +69,9 @@ def test_a_key_of_mixed_spellings_is_cut_out(key: str) -> None:
         assert made == b"<***>"
 
 
-@pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize("before", ["", "a", "Bearer ", "user:", "key="])
-@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+@rows("key", KEYS)
+@rows("before", ["", "a", "Bearer ", "user:", "key="])
+@rows("encode", [base64.b64encode, base64.urlsafe_b64encode])
 def test_a_key_within_base64_is_cut_out(
     key: str, before: str, encode: Callable[[bytes], bytes]
 ) -> None:
@@ -88,7 +89,7 @@ def test_an_error_of_json_stays_json_without_its_key() -> None:
         assert "0123456789" not in json.loads(made)["error"]
 
 
-@pytest.mark.parametrize("key", ["ollama", "none", "x", "EMPTY", "sk-1234"])
+@rows("key", ["ollama", "none", "x", "EMPTY", "sk-1234"])
 def test_a_short_key_is_cut_out_only_behind_bearer(key: str) -> None:
     secrets = Secrets([key.encode()])
     plain = f'{{"error":"{key} is not {key}s, nor x{key}"}}'.encode()
@@ -98,14 +99,14 @@ def test_a_short_key_is_cut_out_only_behind_bearer(key: str) -> None:
     assert secrets.redact(f"Bearer {key}-2".encode()) == f"Bearer {key}-2".encode()
 
 
-@pytest.mark.parametrize("key", ["anything", "not-needed", "lm-studio", "sk-no-key-required"])
+@rows("key", ["anything", "not-needed", "lm-studio", "sk-no-key-required"])
 def test_a_key_that_is_ordinary_text_stays_in_an_answer(key: str) -> None:
     text = f'{{"content":"write {key} there"}}'.encode()
     assert Secrets([key.encode()]).redact_content(text) is text
     assert key.encode() not in Secrets([key.encode()]).redact(text)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("key", "is_found"),
     [("a" * 15 + "1", True), ("a" * 14 + "1", False), ("a" * 24, True), ("a" * 23, False)],
 )
@@ -128,7 +129,7 @@ def test_a_configured_header_value_stays_in_an_answer_and_not_in_an_error() -> N
     assert secrets.redact(text) == b"as of ***"
 
 
-@pytest.mark.parametrize("spell", ["as it is", "JSON escapes", "a JSON string"])
+@rows("spell", ["as it is", "JSON escapes", "a JSON string"])
 def test_content_is_searched_for_keys(spell: str) -> None:
     for key in KEYS:
         data = f'data: {{"content":"{SPELLINGS[spell](key)}"}}\n\n'.encode()
@@ -136,7 +137,7 @@ def test_content_is_searched_for_keys(spell: str) -> None:
         assert made == b'data: {"content":"***"}\n\n'
 
 
-@pytest.mark.parametrize(
+@rows(
     "text", [b"", b"data: 50 % \\u00e9 \\u003cp\\u003e &amp; \\n\n\n", b"\xff\xfe\\", b"sk-canary-"]
 )
 def test_content_without_a_key_is_the_very_same_object(text: bytes) -> None:
@@ -148,7 +149,7 @@ def head_of(*fields: tuple[str, str]) -> ResponseHead:
     return ResponseHead(200, Headers(raw))
 
 
-@pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
+@rows("spell", SPELLINGS.values(), ids=SPELLINGS)
 def test_no_header_value_has_the_key(spell: Callable[[str], str]) -> None:
     head = head_of(("x-request-id", f"a-{spell(KEY)}-b"), ("cf-ray", "c"))
     made = Secrets([KEY.encode()]).redact_answer(head)
@@ -164,7 +165,7 @@ def test_a_header_whose_name_has_the_key_is_dropped() -> None:
     assert list(made.headers) == [(b"cf-ray", b"c")]
 
 
-@pytest.mark.parametrize("value", ["c", "50%", "a\\b", "a&b", "\xe4"])
+@rows("value", ["c", "50%", "a\\b", "a&b", "\xe4"])
 def test_a_head_without_a_key_is_the_very_same_object_or_equal(value: str) -> None:
     head = head_of(("cf-ray", value))
     assert Secrets([KEY.encode()]).redact_answer(head) is head

@@ -15,6 +15,7 @@ from llm_mesh_middleware._core.http.sse import (
     event_data,
     make_event,
 )
+from tests.rows import rows
 from tests.streams.pieces import PLACES, cut, whole_and_bytes
 
 BOM = b"\xef\xbb\xbf"
@@ -70,7 +71,7 @@ def data_of(events: list[bytes]) -> list[bytes]:
     return [data for data in map(event_data, events) if data]
 
 
-@pytest.mark.parametrize("name", STREAMS)
+@rows("name", STREAMS)
 def test_a_stream_is_cut_the_same_in_any_pieces(name: str) -> None:
     stream, wanted = STREAMS[name]
     for pieces in whole_and_bytes(stream):
@@ -101,7 +102,7 @@ def test_any_bytes_come_out_as_they_went_in(stream: bytes, places: list[int]) ->
     assert b"".join(cut_up(cut(stream, places))) == stream
 
 
-@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+@rows("end", [b"\n", b"\r\n", b"\r"])
 def test_an_event_is_given_out_with_its_last_byte_and_not_before(end: bytes) -> None:
     stream = b"data: 1" + end + b"data: 2" + end + end
     cutter = EventCutter(LIMIT)
@@ -116,9 +117,7 @@ def test_a_mark_is_apart_from_what_follows_it() -> None:
     assert b"".join(EventCutter(LIMIT).feed(BOM + b": c\n")) == BOM + b": c\n"
 
 
-@pytest.mark.parametrize(
-    "line", [b": keep-alive\n", b":\r\n", b": a\n: b\n", b"\n", b"\r\n", b"\r"]
-)
+@rows("line", [b": keep-alive\n", b":\r\n", b": a\n: b\n", b"\n", b"\r\n", b"\r"])
 def test_a_comment_or_empty_line_is_given_out_at_once(line: bytes) -> None:
     cutter = EventCutter(LIMIT)
     assert b"".join(cutter.feed(line)) == line
@@ -140,8 +139,8 @@ def test_half_a_comment_waits_for_its_end() -> None:
     assert list(cutter.feed(b"\ndata")) == [b": keep-alive\n"]
 
 
-@pytest.mark.parametrize("start", [b"data: ", b": ", b"event: x\ndata: ", b""])
-@pytest.mark.parametrize("size", [1, 7, 1000])
+@rows("start", [b"data: ", b": ", b"event: x\ndata: ", b""])
+@rows("size", [1, 7, 1000])
 def test_an_event_without_end_is_bounded(start: bytes, size: int) -> None:
     cutter = EventCutter(1000)
     fed = 0
@@ -184,14 +183,14 @@ def test_an_event_of_our_own_holds_its_data(data: bytes) -> None:
     assert cut_up([event]) == [event]
 
 
-@pytest.mark.parametrize("part", [b"", b"data: 5", b"data: 5\n"])
-@pytest.mark.parametrize(("count", "left"), [(0, 4), (1, 3), (3, 1), (4, 0), (5, 0)])
+@rows("part", [b"", b"data: 5", b"data: 5\n"])
+@rows(("count", "left"), [(0, 4), (1, 3), (3, 1), (4, 0), (5, 0)])
 def test_the_events_before_the_last_are_whole_ones(part: bytes, count: int, left: int) -> None:
     events = [b"data: %d\n\n" % number for number in range(4)]
     assert before_last_events(b"".join(events) + part, count) == b"".join(events[:left])
 
 
-@pytest.mark.parametrize(
+@rows(
     "flood",
     [
         b"\n" * 60_000,

@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from tests.core.tables import compiled, pick, provider, request, route, table, virtual_host
+from tests.rows import rows
 
 NAMES = ("a.example", "b.example", "c.example")
 
@@ -55,7 +56,7 @@ def test_ten_thousand_picks_come_within_a_point_of_the_proportions(
         assert picks[name] / 10_000 == pytest.approx(share, abs=0.01 if 0 < share < 1 else 0)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("chance", "name"),
     [
         (0.0, "b.example"),
@@ -71,7 +72,7 @@ def test_the_ends_of_the_range_of_chance_never_reach_a_backend_of_weight_0(
     assert pick(host, request(), lambda: chance).upstream.host == name
 
 
-@pytest.mark.parametrize("weights", [(0, 0), (0, None), (None, 0), (0, 0, 0)])
+@rows("weights", [(0, 0), (0, None), (None, 0), (0, 0, 0)])
 def test_weights_that_add_up_to_nothing_are_refused_where_they_stand(
     weights: tuple[int | None, ...],
 ) -> None:
@@ -82,7 +83,7 @@ def test_weights_that_add_up_to_nothing_are_refused_where_they_stand(
     assert "weight" in problem.message
 
 
-@pytest.mark.parametrize("weight", ["-1", "0.5", "'50'", "50%", "2147483648", "true"])
+@rows("weight", ["-1", "0.5", "'50'", "50%", "2147483648", "true"])
 def test_a_weight_is_a_whole_number(weight: str) -> None:
     ref = f"- backendRefs: [{{providerHost: a.example, weight: {weight}}}]"
     (problem,) = compiled(provider("a.example"), route(ref)).problems

@@ -11,6 +11,7 @@ from llm_mesh_middleware._core.dialect import Transformer, WholeAnswer
 from llm_mesh_middleware._core.values.payload import decode_fields
 from llm_mesh_middleware._dialects.registry import OperationFinder
 from tests.core.tables import ACME, provider, request, table, upstream_of
+from tests.rows import rows
 
 REFUSAL = b'{"error":{"message":"Unrecognized request argument supplied: stream_options"}}'
 
@@ -27,8 +28,8 @@ def sent(transformer: Transformer) -> dict[str, object]:
     return dict(json.loads(transformer.body()))
 
 
-@pytest.mark.parametrize("options", ["", ', "stream_options": {"include_obfuscation": false}'])
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions"])
+@rows("options", ["", ', "stream_options": {"include_obfuscation": false}'])
+@rows("path", ["/v1/chat/completions", "/v1/completions"])
 def test_token_counts_that_only_the_mesh_asked_for_are_left_out(options: str, path: str) -> None:
     asked = f'{{"stream": true{options}}}'
     transformer = transformer_of(asked, path=path)
@@ -45,7 +46,7 @@ def test_token_counts_that_the_client_asked_for_stay() -> None:
     assert sent(transformer)["stream_options"] == {"include_usage": True}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("status", "body", "is_refusal"),
     [
         (400, REFUSAL, True),

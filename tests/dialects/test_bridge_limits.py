@@ -13,6 +13,7 @@ from llm_mesh_middleware._dialects.openai_chat.bridge import (
     events_to_completion,
 )
 from tests.dialects.events import DONE, deltas
+from tests.rows import rows
 
 MIB = 2**20
 
@@ -29,16 +30,18 @@ def nested(levels: int) -> bytes:
     return b"[" * levels + b"]" * levels
 
 
+# What begins, what is repeated so many million times, what ends, and the most MiB that it may take.
 FLOODS = {
-    "60 MB of empty objects": (b'{"choices":[' + b"{}," * (20 * MIB) + b"{}]}", 8),
-    "8 MiB of empty objects": (b'{"choices":[' + b"{}," * (2 * MIB) + b"{}]}", 16),
-    "8 MiB of small lists": (b'{"choices":[{"x":[' + b"[1]," * (2 * MIB) + b"1]}]}", 16),
+    "60 MB of empty objects": (b'{"choices":[', b"{},", 20, b"{}]}", 8),
+    "8 MiB of empty objects": (b'{"choices":[', b"{},", 2, b"{}]}", 16),
+    "8 MiB of small lists": (b'{"choices":[{"x":[', b"[1],", 2, b"1]}]}", 16),
 }
 
 
-@pytest.mark.parametrize("name", FLOODS)
+@rows("name", FLOODS)
 def test_a_flood_is_refused_in_little_memory(name: str) -> None:
-    body, most = FLOODS[name]
+    start, piece, times, end, most = FLOODS[name]
+    body = start + piece * (times * MIB) + end
     stream = event(body) + DONE
     tracemalloc.start()
     with pytest.raises(ConversionLimit):
@@ -77,7 +80,7 @@ def test_a_response_beyond_the_limit_is_not() -> None:
         events_to_completion(deltas({"content": "x" * 8 * MIB}))
 
 
-@pytest.mark.parametrize("levels", [65, 900, 100_000])
+@rows("levels", [65, 900, 100_000])
 def test_deep_nesting_is_refused(levels: int) -> None:
     deep = nested(levels)
     with pytest.raises(ConversionLimit, match="64 levels"):

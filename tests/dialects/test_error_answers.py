@@ -9,6 +9,7 @@ import pytest
 from tests.canaries import canary
 from tests.core.scripted import JSON, answers, play
 from tests.core.tables import ACME, provider, request, table
+from tests.rows import rows
 
 KEY, OWN_TOKEN = canary("error answers"), canary("own token")
 ROUTES = table(provider(openai=f"{{apiKey: {KEY}, headers: {{x-token: {OWN_TOKEN}, x-org: org}}}}"))
@@ -41,8 +42,8 @@ UNCHANGED = [
 ]
 
 
-@pytest.mark.parametrize("status", STATUSES)
-@pytest.mark.parametrize("asked", ["{}", '{"stream": true}'])
+@rows("status", STATUSES)
+@rows("asked", ["{}", '{"stream": true}'])
 def test_an_error_keeps_status_body_and_fields(status: int, asked: str) -> None:
     for body in UNCHANGED:
         got = answer(status, body, JSON, "retry-after: 7", "x-ratelimit-reset: 1s", asked=asked)
@@ -60,7 +61,7 @@ def told(reason: str) -> dict[str, object]:
 GEMINI = {"error": {"code": 400, "message": "Cannot find field.", "status": "INVALID_ARGUMENT"}}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("body", "made"),
     [
         ([GEMINI], GEMINI),
@@ -79,7 +80,7 @@ GEMINI = {"error": {"code": 400, "message": "Cannot find field.", "status": "INV
     ],
     ids=lambda value: repr(value)[:30],
 )
-@pytest.mark.parametrize("asked", ["{}", '{"stream": true}'])
+@rows("asked", ["{}", '{"stream": true}'])
 def test_a_reason_is_put_where_sdks_look_for_it(body: object, made: object, asked: str) -> None:
     status, headers, got = answer(400, json.dumps(body).encode(), JSON, asked=asked)
     assert (status, json.loads(got)) == (400, made)
@@ -93,7 +94,7 @@ def test_a_completion_without_choices_is_no_success(body: bytes) -> None:
     assert getattr(error, "status", None) == 502
 
 
-@pytest.mark.parametrize(
+@rows(
     "body",
     [
         b'{"id":"x","choices":[]}',
@@ -106,7 +107,7 @@ def test_what_is_no_completion_needs_no_choices(body: bytes) -> None:
     assert answer(200, body, JSON)[2] == body
 
 
-@pytest.mark.parametrize(
+@rows(
     ("body", "field"),
     [
         (b"", HTML),
@@ -117,8 +118,8 @@ def test_what_is_no_completion_needs_no_choices(body: bytes) -> None:
     ],
     ids=lambda value: repr(value[:24]),
 )
-@pytest.mark.parametrize("status", [404, 429, 502])
-@pytest.mark.parametrize("asked", ["{}", '{"stream": true}'])
+@rows("status", [404, 429, 502])
+@rows("asked", ["{}", '{"stream": true}'])
 def test_an_error_that_says_nothing_becomes_an_error_object(
     body: bytes, field: str, status: int, asked: str
 ) -> None:
@@ -136,7 +137,7 @@ def test_an_error_that_says_nothing_becomes_an_error_object(
     }
 
 
-@pytest.mark.parametrize(
+@rows(
     ("body", "shown"),
     [
         (b"model overloaded, try again", "model overloaded, try again"),
@@ -149,7 +150,7 @@ def test_an_error_that_says_nothing_becomes_an_error_object(
     ],
     ids=lambda value: repr(value[:24]),
 )
-@pytest.mark.parametrize("field", [JSON, "content-type: text/plain", HTML])
+@rows("field", [JSON, "content-type: text/plain", HTML])
 def test_the_text_of_an_error_is_the_message_of_an_error_object(
     body: bytes, shown: str, field: str
 ) -> None:
@@ -157,7 +158,7 @@ def test_the_text_of_an_error_is_the_message_of_an_error_object(
     assert made["error"]["message"] == f"{ACME} answered 429: {shown}"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("body", "made"),
     [
         (b'data: {"error": {}}\n\n', b'{"error": {}}'),
@@ -171,13 +172,13 @@ def test_the_text_of_an_error_is_the_message_of_an_error_object(
         ),
     ],
 )
-@pytest.mark.parametrize("field", [JSON, "content-type: text/event-stream"])
+@rows("field", [JSON, "content-type: text/event-stream"])
 def test_the_first_event_of_an_error_is_its_body(body: bytes, made: bytes, field: str) -> None:
     assert answer(400, body, field)[2] == made
 
 
-@pytest.mark.parametrize("secret", [KEY, OWN_TOKEN])
-@pytest.mark.parametrize("status", STATUSES)
+@rows("secret", [KEY, OWN_TOKEN])
+@rows("status", STATUSES)
 def test_an_error_that_repeats_a_secret_has_it_removed(status: int, secret: str) -> None:
     body = f'{{"error":{{"message":"bad key {secret}, {secret}!","code":"{secret}"}}}}'
     _, headers, made = answer(

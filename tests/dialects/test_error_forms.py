@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from llm_mesh_middleware._dialects import anthropic, openai_chat, openai_responses
 from llm_mesh_middleware._dialects.registry import OPERATIONS, OperationFinder
 from llm_mesh_middleware.exceptions import (
@@ -21,6 +19,7 @@ from llm_mesh_middleware.exceptions import (
     UpstreamProtocolError,
     UpstreamTimeout,
 )
+from tests.rows import rows
 
 OPENAI = [openai_chat.DIALECT, openai_responses.DIALECT]
 ERRORS: list[tuple[AnswerableError, str]] = [
@@ -37,8 +36,8 @@ ERRORS: list[tuple[AnswerableError, str]] = [
 ]
 
 
-@pytest.mark.parametrize("dialect", OPENAI)
-@pytest.mark.parametrize("error", [error for error, _ in ERRORS])
+@rows("dialect", OPENAI)
+@rows("error", [error for error, _ in ERRORS])
 def test_an_openai_error_has_four_members(
     dialect: openai_chat.OpenAIChat, error: AnswerableError
 ) -> None:
@@ -52,7 +51,7 @@ def test_an_openai_error_has_four_members(
     }
 
 
-@pytest.mark.parametrize(("error", "type"), ERRORS)
+@rows(("error", "type"), ERRORS)
 def test_an_anthropic_error_has_one_of_its_types(error: AnswerableError, type: str) -> None:
     assert json.loads(anthropic.DIALECT.write_error(error)) == {
         "type": "error",
@@ -61,7 +60,7 @@ def test_an_anthropic_error_has_one_of_its_types(error: AnswerableError, type: s
     }
 
 
-@pytest.mark.parametrize("error", [error for error, _ in ERRORS])
+@rows("error", [error for error, _ in ERRORS])
 def test_an_error_event_is_one_line_of_data_in_the_form_of_the_dialect(
     error: AnswerableError,
 ) -> None:
@@ -81,7 +80,7 @@ def test_an_error_event_is_one_line_of_data_in_the_form_of_the_dialect(
     }
 
 
-@pytest.mark.parametrize(
+@rows(
     ("path", "name"),
     [
         ("/v1/chat/completions", "openai.chat"),

@@ -13,6 +13,7 @@ from llm_mesh_middleware._core.values.payload import is_json
 from llm_mesh_middleware._core.values.usage import Usage
 from llm_mesh_middleware._dialects import anthropic, openai_chat, openai_responses
 from llm_mesh_middleware._dialects.openai_chat.facts import ChatFacts, read_fields, without_usage
+from tests.rows import rows
 
 DIALECTS = {
     "chat": openai_chat.DIALECT,
@@ -35,7 +36,7 @@ def choice(index: int = 0, reason: str = "null") -> str:
 STOP = '"stop"'
 
 
-@pytest.mark.parametrize(
+@rows(
     ("events", "is_complete"),
     [
         ([], False),
@@ -75,7 +76,7 @@ def test_a_stream_of_chunks_is_complete_when_it_says_so_or_every_choice_is(
     assert facts_of(*events).is_complete is is_complete
 
 
-@pytest.mark.parametrize(
+@rows(
     ("dialect", "event", "is_complete"),
     [
         ("responses", '{"type":"response.created","response":{}}', False),
@@ -97,7 +98,7 @@ def test_each_dialect_has_its_own_last_events(dialect: str, event: str, is_compl
     assert facts_of(event, dialect=dialect).is_complete is is_complete
 
 
-@pytest.mark.parametrize(
+@rows(
     ("dialect", "name", "data"),
     [
         ("responses", b"response.completed", b'{"response":{}}'),
@@ -114,7 +115,7 @@ def test_the_name_of_an_event_stands_in_for_its_type(
     assert facts.is_complete
 
 
-@pytest.mark.parametrize(
+@rows(
     ("dialect", "event"),
     [
         ("chat", '{"error":{"message":"m"}}'),
@@ -137,38 +138,36 @@ def test_a_failure_that_the_provider_tells_of_is_seen(dialect: str, event: str) 
     assert facts.is_done
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@rows("dialect", DIALECTS)
 def test_an_event_that_is_named_an_error_is_one(dialect: str) -> None:
     facts = DIALECTS[dialect].facts()
     assert facts.read(b'{"code":"InvalidParameter","message":"m"}', b"error") is EventKind.ERROR
     assert facts.has_failed
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize("error", ["null", '""', "{}", "[]", "false", "0", "0.0"])
+@rows("dialect", DIALECTS)
+@rows("error", ["null", '""', "{}", "[]", "false", "0", "0.0"])
 def test_an_error_that_is_empty_is_none(dialect: str, error: str) -> None:
     event = f'{{"error":{error},"choices":[{{"index":0,"finish_reason":"stop"}}]}}'
     assert not facts_of(event, dialect=dialect).has_failed
 
 
-@pytest.mark.parametrize("error", ['{"message":""}', '{"code":0}', '{"message":null,"code":"x"}'])
+@rows("error", ['{"message":""}', '{"code":0}', '{"message":null,"code":"x"}'])
 def test_beside_choices_an_error_without_a_message_is_none(error: str) -> None:
     event = f'{{"error":{error},"choices":[{{"index":0,"finish_reason":"stop"}}]}}'
     assert not facts_of(event).has_failed
     assert facts_of(f'{{"error":{error},"choices":[]}}').has_failed
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize(
-    "data", [b"{", b"", b"ping", b'{"a":}', b"[DONE", b"{}{}", b"\xff\xfe", b"[" * 100_000]
-)
+@rows("dialect", DIALECTS)
+@rows("data", [b"{", b"", b"ping", b'{"a":}', b"[DONE", b"{}{}", b"\xff\xfe", b"[" * 100_000])
 def test_what_no_sdk_can_read_is_told_apart(dialect: str, data: bytes) -> None:
     assert DIALECTS[dialect].facts().read(data) is EventKind.UNREADABLE
     assert DIALECTS[dialect].read_whole(data) is None
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize(
+@rows("dialect", DIALECTS)
+@rows(
     "data",
     [
         b'{"text":"\\ud83d"}',
@@ -184,7 +183,7 @@ def test_what_an_sdk_can_read_is_read(dialect: str, data: bytes) -> None:
     assert DIALECTS[dialect].read_whole(data) is not None
 
 
-@pytest.mark.parametrize(
+@rows(
     "odd",
     [
         '"index":null',
@@ -261,7 +260,7 @@ def test_counts_are_found_inside_a_response() -> None:
     assert facts.usage == Usage(3, 4)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("event", "is_usage_only"),
     [
         ('{"choices":[],"usage":{"prompt_tokens":1}}', True),
@@ -290,7 +289,7 @@ def test_the_event_that_is_there_for_its_counts_alone_is_told_apart(
     assert (ChatFacts().read(event.encode()) is EventKind.USAGE) is is_usage_only
 
 
-@pytest.mark.parametrize(
+@rows(
     ("event", "rest"),
     [
         ('{"id":"a","object":"o","created":1,"model":"m","choices":[],"usage":{"x":1}}', ""),
@@ -315,10 +314,10 @@ def test_a_member_of_another_type_hides_no_other() -> None:
     assert fields.error is not None
 
 
-@pytest.mark.parametrize("reason", ["null", '""', STOP])
-@pytest.mark.parametrize("identity", ['"id":"a"', '"model":"m"', '"id":"a","service_tier":"flex"'])
-@pytest.mark.parametrize("usage", ["", ',"usage":{"prompt_tokens":3,"completion_tokens":4}'])
-@pytest.mark.parametrize("beside", ["", ',"usage":{"prompt_tokens":1}'])
+@rows("reason", ["null", '""', STOP])
+@rows("identity", ['"id":"a"', '"model":"m"', '"id":"a","service_tier":"flex"'])
+@rows("usage", ["", ',"usage":{"prompt_tokens":3,"completion_tokens":4}'])
+@rows("beside", ["", ',"usage":{"prompt_tokens":1}'])
 def test_a_whole_answer_is_summed_up_as_its_parts_would_be(
     reason: str, identity: str, usage: str, beside: str
 ) -> None:
@@ -331,7 +330,7 @@ def test_a_whole_answer_is_summed_up_as_its_parts_would_be(
     assert fields.summary(b"kept") == facts.summary(body=b"kept")
 
 
-@pytest.mark.parametrize(
+@rows(
     ("dialect", "body", "messages"),
     [
         (

@@ -19,6 +19,7 @@ from tests.dialects.relaying import (
     relay_of,
     relayed,
 )
+from tests.rows import rows
 from tests.streams.pieces import whole_and_bytes
 
 RESPONSE = [
@@ -32,7 +33,7 @@ MESSAGE = [
 ]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("dialect", "events", "end"),
     [
         (openai_responses.DIALECT, RESPONSE, b'event: response.completed\ndata: {"a":1}\n\n'),
@@ -41,7 +42,7 @@ MESSAGE = [
         (anthropic.DIALECT, MESSAGE, b'data: {"type":"message_stop"}\n\n'),
     ],
 )
-@pytest.mark.parametrize("line_end", LINE_ENDS, ids=["LF", "CRLF", "CR"])
+@rows("line_end", LINE_ENDS, ids=["LF", "CRLF", "CR"])
 def test_a_stream_of_named_events_passes_byte_for_byte(
     dialect: Dialect, events: list[bytes], end: bytes, line_end: bytes
 ) -> None:
@@ -75,7 +76,7 @@ def test_a_stream_of_named_events_that_is_cut_off_ends_in_its_dialect(
     assert told.get("sequence_number", 2) == 2
 
 
-@pytest.mark.parametrize("separator", [b",", b" , ", b"\n"])
+@rows("separator", [b",", b" , ", b"\n"])
 def test_several_objects_in_one_event_are_no_event(separator: bytes) -> None:
     two = separator.join([delta()[6:-2]] * 2)
     for pieces in whole_and_bytes(delta() + b"data: " + two + b"\n\n"):
@@ -85,7 +86,7 @@ def test_several_objects_in_one_event_are_no_event(separator: bytes) -> None:
         assert relay.error is not None
 
 
-@pytest.mark.parametrize("comments", [b"", b": hold on\n\n", b"\n: a\n\n"])
+@rows("comments", [b"", b": hold on\n\n", b"\n: a\n\n"])
 def test_an_error_that_comes_first_refuses_the_whole_response(comments: bytes) -> None:
     error = b'{"error":{"message":"m"}}'
     for pieces in whole_and_bytes(comments + b"data: " + error + b"\n\n"):
@@ -102,7 +103,7 @@ def test_an_error_after_an_event_refuses_nothing() -> None:
         assert relay.has_event
 
 
-@pytest.mark.parametrize("begin", [b": a\n\n", b"\n\n", b"event: ping\n\n", USAGE, b"data: {"])
+@rows("begin", [b": a\n\n", b"\n\n", b"event: ping\n\n", USAGE, b"data: {"])
 def test_what_has_no_event_for_the_client_commits_to_nothing(begin: bytes) -> None:
     relay = relay_of()
     relay.feed(begin)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.scripted import sent
 from tests.core.tables import ACME, provider, request, route, table
 from tests.dialects.members import members
+from tests.rows import rows
 
 # A provider that sets what it can set.
 CONFIGURED = table(
@@ -55,8 +55,8 @@ VALUES = [
 ]
 
 
-@pytest.mark.parametrize("value", VALUES, ids=lambda value: value[:30])
-@pytest.mark.parametrize("routes", [PLAIN, CONFIGURED], ids=["plain", "configured"])
+@rows("value", VALUES, ids=lambda value: value[:30])
+@rows("routes", [PLAIN, CONFIGURED], ids=["plain", "configured"])
 def test_a_members_value_is_not_changed_by_a_byte(routes: object, value: str) -> None:
     body = f' {{ "messages" : {value} , "x":\n{value}\t}}\r\n'
     found = members(sent(routes, request(body=body), host=ACME).body)  # type: ignore[arg-type]
@@ -74,7 +74,7 @@ def test_space_between_members_is_the_only_thing_that_goes() -> None:
     assert sent(PLAIN, request(body=" { } "), host=ACME).body == b"{}"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("body", "wanted"),
     [
         ('{"n": 1, "n": 2}', {"n": "2"}),

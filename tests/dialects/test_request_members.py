@@ -7,6 +7,7 @@ import pytest
 from tests.core.scripted import sent
 from tests.core.tables import ACME, provider, request, route, table
 from tests.dialects.members import members
+from tests.rows import rows
 
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 EMBEDDINGS, RESPONSES = "/v1/embeddings", "/v1/responses"
@@ -52,7 +53,7 @@ def body_of(openai: str, body: str, *, path: str = CHAT, ref_model: str | None =
     return sent(table(provider(openai=openai), route(rules)), request(path=path, body=body)).body
 
 
-@pytest.mark.parametrize(("openai", "ref_model", "asked", "wanted"), MODELS)
+@rows(("openai", "ref_model", "asked", "wanted"), MODELS)
 def test_the_model_is_the_backends_or_the_providers_or_the_clients(
     openai: str, ref_model: str | None, asked: str | None, wanted: str | None
 ) -> None:
@@ -62,8 +63,8 @@ def test_the_model_is_the_backends_or_the_providers_or_the_clients(
         assert sent_members.get("model") == wanted
 
 
-@pytest.mark.parametrize("ref_model", [None, "ours"])
-@pytest.mark.parametrize(
+@rows("ref_model", [None, "ours"])
+@rows(
     ("openai", "asked", "wanted"),
     [
         (MODEL, '{"model": "embed-1", "input": "x"}', '{"model":"embed-1","input":"x"}'),
@@ -95,8 +96,8 @@ STREAMS = [
 ]
 
 
-@pytest.mark.parametrize(("configured", "asked", "wanted"), STREAMS)
-@pytest.mark.parametrize("path", [CHAT, COMPLETIONS])
+@rows(("configured", "asked", "wanted"), STREAMS)
+@rows("path", [CHAT, COMPLETIONS])
 def test_the_configured_stream_goes_before_the_clients(
     configured: str | None, asked: str | None, wanted: str | None, path: str
 ) -> None:
@@ -139,7 +140,7 @@ USAGES = [
 ]
 
 
-@pytest.mark.parametrize(("openai", "asked", "wanted"), USAGES)
+@rows(("openai", "asked", "wanted"), USAGES)
 def test_token_counts_are_asked_for_where_a_stream_would_bring_them(
     openai: str, asked: str, wanted: str | None
 ) -> None:
@@ -150,7 +151,7 @@ DEFAULTS = "{defaults: {temperature: 0.2, stop: [a], user: null, metadata: {a: 1
 FILLED = {"temperature": "0.2", "stop": '["a"]', "user": "null", "metadata": '{"a":1}'}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("asked", "changed"),
     [
         ("{}", {}),
@@ -168,7 +169,7 @@ def test_defaults_are_set_where_the_request_is_silent(asked: str, changed: dict[
         assert members(body_of(DEFAULTS, asked, path=path)) == FILLED | changed
 
 
-@pytest.mark.parametrize(
+@rows(
     "asked",
     [
         '{"MODEL": "twin", "n": 1}',
@@ -177,7 +178,7 @@ def test_defaults_are_set_where_the_request_is_silent(asked: str, changed: dict[
         '{"STREAM": true, "Stream_Options": {"include_usage": true}, "n": 1}',
     ],
 )
-@pytest.mark.parametrize("path", [CHAT, COMPLETIONS, RESPONSES])
+@rows("path", [CHAT, COMPLETIONS, RESPONSES])
 def test_a_member_that_differs_from_a_configured_one_only_in_case_is_dropped(
     asked: str, path: str
 ) -> None:
@@ -189,9 +190,7 @@ def test_other_members_keep_their_case() -> None:
     assert sent == {"model": '"m"', "Extra": "1", "extra": "2", "ÄX": "3"}
 
 
-@pytest.mark.parametrize(
-    ("asked", "stream"), [("{}", "true"), ('{"stream": false}', "false"), ('{"n": 1}', "true")]
-)
+@rows(("asked", "stream"), [("{}", "true"), ('{"stream": false}', "false"), ('{"n": 1}', "true")])
 def test_a_default_stream_holds_for_a_silent_client(asked: str, stream: str) -> None:
     assert members(body_of("{defaults: {stream: true}}", asked))["stream"] == stream
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import ClientRequest, ResponseHead
 from llm_mesh_middleware._core.values.payload import decode_fields
@@ -13,6 +11,7 @@ from llm_mesh_middleware._dialects.openai_chat import OPERATIONS
 from llm_mesh_middleware._dialects.openai_chat.dialect import DIALECT
 from tests.core.tables import ACME, provider, table, upstream_of
 from tests.dialects.test_stream_relay import delta
+from tests.rows import rows
 
 UPSTREAM = upstream_of(table(provider(openai="{apiKey: none-1234}")), ACME)
 CHAT, TEXT, _ = OPERATIONS
@@ -22,7 +21,7 @@ COUNTED = b"".join(delta("x", index=index) for index in range(200)) + delta(
 )
 
 
-@pytest.mark.parametrize(
+@rows(
     ("operation", "asked", "is_complete"),
     [
         (CHAT, {}, True),
@@ -33,7 +32,7 @@ COUNTED = b"".join(delta("x", index=index) for index in range(200)) + delta(
         (TEXT, {"prompt": ["one", "two"]}, False),
     ],
 )
-@pytest.mark.parametrize("size", [1, 77, 10**6])
+@rows("size", [1, 77, 10**6])
 def test_its_one_finish_reason_is_the_end_of_the_stream(
     operation: object, asked: dict[str, object], is_complete: bool, size: int
 ) -> None:

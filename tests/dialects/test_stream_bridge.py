@@ -17,6 +17,7 @@ from llm_mesh_middleware._dialects.openai_chat.bridge import (
     events_to_completion,
 )
 from tests.dialects.events import Json, chunks_of, deltas
+from tests.rows import rows
 
 # Completions as providers make them, and some that none has made yet.
 
@@ -180,7 +181,7 @@ def test_we_make_of_a_stream_what_the_sdk_makes_of_it(
     assert plain(json.loads(events_to_completion(stream))) == accumulated(stream)
 
 
-@pytest.mark.parametrize(
+@rows(
     "body",
     [
         b"",
@@ -202,8 +203,8 @@ def test_what_is_no_completion_is_not_turned_into_events(body: bytes) -> None:
         completion_to_events(body, include_usage=True)
 
 
-@pytest.mark.parametrize("usage", ["", ',"usage":null', ',"usage":{"prompt_tokens":1}'])
-@pytest.mark.parametrize("include_usage", [False, True])
+@rows("usage", ["", ',"usage":null', ',"usage":{"prompt_tokens":1}'])
+@rows("include_usage", [False, True])
 def test_counts_come_as_an_event_if_they_are_known_and_asked_for(
     usage: str, include_usage: bool
 ) -> None:
@@ -243,9 +244,9 @@ WHOLE: Json = {
 }
 
 
-@pytest.mark.parametrize("indent", [None, 1, "\t"])
-@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
-@pytest.mark.parametrize("start", ["", "\ufeff", " \n"])
+@rows("indent", [None, 1, "\t"])
+@rows("line_end", ["\n", "\r\n", "\r"])
+@rows("start", ["", "\ufeff", " \n"])
 def test_each_event_is_one_line_however_the_body_is_formatted(
     indent: int | str | None, line_end: str, start: str
 ) -> None:
@@ -256,7 +257,7 @@ def test_each_event_is_one_line_however_the_body_is_formatted(
     assert chunks[-1]["usage"] == WHOLE["usage"]
 
 
-@pytest.mark.parametrize("number", [{}, {"index": None}, {"index": 0}])
+@rows("number", [{}, {"index": None}, {"index": 0}])
 def test_tool_calls_get_the_index_that_tells_them_apart(number: Json) -> None:
     calls = [{**number, "id": id, "type": "function", "function": {"name": id}} for id in "ab"]
     body = {"choices": [{"message": {"tool_calls": calls}, "finish_reason": "tool_calls"}]}
@@ -265,14 +266,14 @@ def test_tool_calls_get_the_index_that_tells_them_apart(number: Json) -> None:
     assert found == [{**call, "index": at} for at, call in enumerate(calls)]
 
 
-@pytest.mark.parametrize("calls", [{}, None, [], "text"])
+@rows("calls", [{}, None, [], "text"])
 def test_tool_calls_of_an_odd_type_are_passed_on(calls: Any) -> None:
     body = {"choices": [{"index": 0, "message": {"content": "a", "tool_calls": calls}}]}
     chunks = chunks_of(completion_to_events(json.dumps(body).encode(), include_usage=False))
     assert chunks[0]["choices"][0]["delta"] == {"content": "a", "tool_calls": calls}
 
 
-@pytest.mark.parametrize("index", [None, "0", 0.0, [0]])
+@rows("index", [None, "0", 0.0, [0]])
 def test_choices_without_a_number_are_numbered_by_their_position(index: Any) -> None:
     choices = [{"message": {"content": c}, "index": index} for c in "a"]
     body = json.dumps({"choices": choices}).encode()
@@ -280,7 +281,7 @@ def test_choices_without_a_number_are_numbered_by_their_position(index: Any) -> 
     assert [chunk["choices"][0]["index"] for chunk in chunks] == [0, 0]
 
 
-@pytest.mark.parametrize("value", [r'"\ud83d"', r'"\ude00\ud83d"', "NaN", "-Infinity", "1e999"])
+@rows("value", [r'"\ud83d"', r'"\ude00\ud83d"', "NaN", "-Infinity", "1e999"])
 def test_what_only_an_sdk_reads_is_kept_in_events(value: str) -> None:
     body = json.dumps(WHOLE, indent=1).replace('"a"', value).replace("\n", "\r\n")
     chunks = chunks_of(completion_to_events(body.encode(), include_usage=True))

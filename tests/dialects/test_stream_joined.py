@@ -9,6 +9,7 @@ import pytest
 
 from llm_mesh_middleware._dialects.openai_chat.bridge import BrokenStream, events_to_completion
 from tests.dialects.events import DONE, Json, deltas, message_of, stream_of
+from tests.rows import rows
 
 # Tool calls in the orders and with the oddities that providers send them.
 
@@ -93,14 +94,14 @@ TOOL_CALLS: dict[str, tuple[list[list[Json]], list[Json]]] = {
 }
 
 
-@pytest.mark.parametrize("name", TOOL_CALLS)
+@rows("name", TOOL_CALLS)
 def test_tool_calls_are_put_together_in_any_order(name: str) -> None:
     parts, wanted = TOOL_CALLS[name]
     stream = deltas({"role": "assistant", "content": None}, *({"tool_calls": p} for p in parts))
     assert message_of(stream)["tool_calls"] == wanted
 
 
-@pytest.mark.parametrize(
+@rows(
     ("parts", "wanted"),
     [
         ([{"content": "Hel"}, {"content": "lo"}], {"content": "Hello"}),
@@ -173,7 +174,7 @@ def test_a_long_answer_in_small_pieces_costs_no_more_than_its_length() -> None:
     assert time.process_time() - began < 5
 
 
-@pytest.mark.parametrize(
+@rows(
     "stream",
     [
         b"",
@@ -200,9 +201,7 @@ def test_a_stream_that_is_not_whole_is_no_completion(stream: bytes) -> None:
         events_to_completion(stream)
 
 
-@pytest.mark.parametrize(
-    "part", [{"tool_calls": {}}, {"tool_calls": [None]}, {"content": 5}, {"role": []}]
-)
+@rows("part", [{"tool_calls": {}}, {"tool_calls": [None]}, {"content": 5}, {"role": []}])
 def test_deltas_of_odd_types_are_passed_on(part: Json) -> None:
     assert message_of(deltas(part)).items() >= part.items()
 

@@ -9,6 +9,7 @@ import pytest
 
 from llm_mesh_middleware._dialects.openai_chat.bridge import BrokenStream, events_to_completion
 from tests.dialects.events import DONE, Json, deltas, message_of, stream_of
+from tests.rows import rows
 
 UNNUMBERED: dict[str, Json] = {"without an index": {}, "with an index of null": {"index": None}}
 
@@ -41,14 +42,14 @@ def test_calls_without_an_index_are_continued_by_their_position(number: str) -> 
     assert calls_of(*both) == [("a", "f", "1"), ("b", "g", "2")]
 
 
-@pytest.mark.parametrize("number", [{}, {"index": None}, {"index": 0}, {"index": 1}])
+@rows("number", [{}, {"index": None}, {"index": 0}, {"index": 1}])
 def test_a_call_is_continued_by_its_id_whatever_its_index_is(number: Json) -> None:
     parts = [[call("a", index=0)], [call("b", "g", index=1)]]
     more = [[further("1", id="a", **number)], [further("2", id="b", **number)]]
     assert calls_of(*parts, *more) == [("a", "f", "1"), ("b", "g", "2")]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("parts", "expected"),
     [
         # A new id with a name, a new name alone, the same name where the arguments are whole.
@@ -65,7 +66,7 @@ def test_a_call_is_continued_by_its_id_whatever_its_index_is(number: Json) -> No
         ([[call("a", "get")], [call("a", "get_time", "1")]], [("a", "get_time", "1")]),
     ],
 )
-@pytest.mark.parametrize("number", [{"index": 0}, {}, {"index": None}, {"index": "0"}])
+@rows("number", [{"index": 0}, {}, {"index": None}, {"index": "0"}])
 def test_one_index_may_stand_for_several_calls(
     parts: list[list[Json]], expected: list[tuple[str | None, str, str]], number: Json
 ) -> None:
@@ -92,8 +93,8 @@ def completion_of(stream: bytes) -> Json:
     return dict(json.loads(events_to_completion(stream)))
 
 
-@pytest.mark.parametrize("where", ["first", "last"])
-@pytest.mark.parametrize("choices", [[], None, [{"index": 0, "content_filter_results": {"a": 1}}]])
+@rows("where", ["first", "last"])
+@rows("choices", [[], None, [{"index": 0, "content_filter_results": {"a": 1}}]])
 def test_what_is_empty_overwrites_nothing(where: str, choices: Any) -> None:
     kind = "chat.completion.chunk"
     told = {"id": "c1", "object": kind, "created": 5, "model": "m", "service_tier": "default"}
@@ -166,7 +167,7 @@ def text_part(text: str) -> Json:
 REFERENCE: Json = {"type": "reference", "reference_ids": [1]}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("contents", "expected"),
     [
         (
@@ -187,13 +188,13 @@ def test_text_and_lists_of_content_meet_as_parts(contents: list[Any], expected: 
     assert message_of(deltas(*({"content": c} for c in contents)))["content"] == expected
 
 
-@pytest.mark.parametrize("name", ["reasoning_content", "reasoning", "thinking"])
+@rows("name", ["reasoning_content", "reasoning", "thinking"])
 def test_reasoning_is_kept(name: str) -> None:
     message = message_of(deltas({name: "I "}, {name: "think"}, {"content": "Hi", name: None}))
     assert message == {"role": "assistant", "content": "Hi", name: "I think"}
 
 
-@pytest.mark.parametrize("name", ["type", "name", "format", "model", "object", "signature"])
+@rows("name", ["type", "name", "format", "model", "object", "signature"])
 def test_naming_members_are_set_and_never_joined(name: str) -> None:
     parts = [{"x": {name: value}} for value in ("a", "a", "", "b", "")]
     assert message_of(deltas(*parts))["x"] == {name: "b"}
@@ -204,7 +205,7 @@ def test_an_id_is_set_once() -> None:
     assert message_of(deltas(*parts))["x"] == {"id": "a"}
 
 
-@pytest.mark.parametrize(
+@rows(
     "parts",
     [
         [
@@ -221,7 +222,7 @@ def test_a_message_beside_deltas_repeats_them(parts: list[Json]) -> None:
     assert completion["choices"][0]["message"] == {"role": "assistant", "content": "Hello"}
 
 
-@pytest.mark.parametrize("indexes", [[0, 1, 2, 3], [None] * 4, ["0"] * 4, [0.0] * 4, [[0]] * 4])
+@rows("indexes", [[0, 1, 2, 3], [None] * 4, ["0"] * 4, [0.0] * 4, [[0]] * 4])
 def test_an_index_that_numbers_no_choice_is_none(indexes: list[Any]) -> None:
     said = [("He", None), ("l", None), ("lo", None), ("", "stop")]
     choices = [
@@ -235,7 +236,7 @@ def test_an_index_that_numbers_no_choice_is_none(indexes: list[Any]) -> None:
     assert choice["finish_reason"] == "stop"
 
 
-@pytest.mark.parametrize("odd", [b"null", b"5", b"[]", b'"text"', b'{"choices":[null]}', b"{}"])
+@rows("odd", [b"null", b"5", b"[]", b'"text"', b'{"choices":[null]}', b"{}"])
 def test_events_without_members_of_a_chunk_are_skipped(odd: bytes) -> None:
     event = b"data: " + odd + b"\n\n"
     assert message_of(event + deltas({"content": "a"}))["content"] == "a"
@@ -246,7 +247,7 @@ def test_what_follows_the_end_is_not_read() -> None:
     assert message_of(deltas({"content": "a"}) + b"data: {\n\n")["content"] == "a"
 
 
-@pytest.mark.parametrize("error", ['""', "{}", "false", "0", "null"])
+@rows("error", ['""', "{}", "false", "0", "null"])
 def test_an_error_that_is_false_is_none(error: str) -> None:
     stream = deltas({"content": "a"}).replace(
         b'"choices"', b'"error": %b, "choices"' % error.encode()
@@ -254,7 +255,7 @@ def test_an_error_that_is_false_is_none(error: str) -> None:
     assert message_of(stream)["content"] == "a"
 
 
-@pytest.mark.parametrize("error", [{"message": "m"}, "text", {"code": 1}, True])
+@rows("error", [{"message": "m"}, "text", {"code": 1}, True])
 def test_an_error_breaks_the_stream(error: Any) -> None:
     with pytest.raises(BrokenStream, match="error"):
         events_to_completion(
@@ -262,7 +263,7 @@ def test_an_error_breaks_the_stream(error: Any) -> None:
         )
 
 
-@pytest.mark.parametrize(
+@rows(
     ("first", "second", "expected"),
     [(r"\ud83d", r"\ude00", "\N{GRINNING FACE}"), (r"\ud83d", "b", "\ud83db"), ("é", "", "é")],
 )
@@ -272,7 +273,7 @@ def test_halves_of_a_surrogate_pair_are_kept(first: str, second: str, expected: 
     assert message_of(stream)["content"] == expected
 
 
-@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "1" * 30])
+@rows("number", ["NaN", "Infinity", "-Infinity", "1e999", "1" * 30])
 def test_numbers_that_an_sdk_reads_are_kept(number: str) -> None:
     completion = events_to_completion(deltas({"x": "NUMBER"}).replace(b'"NUMBER"', number.encode()))
     assert repr(json.loads(completion)["choices"][0]["message"]["x"]) == repr(json.loads(number))

@@ -27,6 +27,7 @@ from tests.dialects.relaying import (
     relay_of,
     relayed,
 )
+from tests.rows import rows
 from tests.streams.pieces import PLACES, cut, whole_and_bytes
 
 
@@ -83,8 +84,8 @@ COMPLETE = {
 }
 
 
-@pytest.mark.parametrize("line_end", LINE_ENDS, ids=["LF", "CRLF", "CR"])
-@pytest.mark.parametrize("name", COMPLETE)
+@rows("line_end", LINE_ENDS, ids=["LF", "CRLF", "CR"])
+@rows("name", COMPLETE)
 def test_a_complete_stream_passes_byte_for_byte_less_the_counts_event(
     name: str, line_end: bytes
 ) -> None:
@@ -115,7 +116,7 @@ def test_the_counts_event_is_all_that_is_missing_at_random_splits(
     assert relayed(cut(b"".join(events), places)) == wanted
 
 
-@pytest.mark.parametrize("line_end", LINE_ENDS, ids=["LF", "CRLF", "CR"])
+@rows("line_end", LINE_ENDS, ids=["LF", "CRLF", "CR"])
 def test_an_event_is_passed_on_with_its_last_byte(line_end: bytes) -> None:
     one = delta().replace(b"\n", line_end)
     relay = relay_of()
@@ -150,7 +151,7 @@ BROKEN: dict[str, tuple[list[bytes], list[bytes]]] = {
 }
 
 
-@pytest.mark.parametrize("name", BROKEN)
+@rows("name", BROKEN)
 def test_a_stream_that_ends_too_early_ends_with_an_error(name: str) -> None:
     events, wanted = BROKEN[name]
     for pieces in whole_and_bytes(b"".join(events)):
@@ -164,7 +165,7 @@ def test_a_stream_that_ends_too_early_ends_with_an_error(name: str) -> None:
         assert isinstance(relay.error, UpstreamProtocolError)
 
 
-@pytest.mark.parametrize(
+@rows(
     "bad", [b"data: {\n\n", b"data: oops\n\n", b"data: [DONE\n\n", b"data: {}{}\n\n"]
 )
 def test_a_malformed_event_ends_the_stream_with_an_error(bad: bytes) -> None:
@@ -219,7 +220,7 @@ def test_a_break_between_the_finish_reason_and_done_is_told() -> None:
     assert last_error(relay.feed(STOP) + relay.abort(UpstreamProtocolError("reset")))
 
 
-@pytest.mark.parametrize(
+@rows(
     "body",
     [
         {"error": {"message": f"bad key {KEY}", "type": "auth", "param": None, "code": "x"}},

@@ -14,6 +14,7 @@ from llm_mesh_middleware._dialects.anthropic.whole import AnthropicAnswers
 from llm_mesh_middleware._dialects.openai_responses.answers import ResponsesAnswers
 from llm_mesh_middleware.testing import FakeUpstream, Stream
 from tests.canaries import canary
+from tests.rows import rows
 
 KEY = canary("kept")
 ASKED: Any = [{"role": "user", "content": "Hello"}]
@@ -110,7 +111,7 @@ def upstream() -> Iterator[FakeUpstream]:
         yield upstream
 
 
-@pytest.mark.parametrize("whole", MESSAGES)
+@rows("whole", MESSAGES)
 def test_a_message_survives_both_ways(whole: dict[str, Any]) -> None:
     answers = AnthropicAnswers()
     joined = answers.join(answers.split(encoded(whole), include_usage=True), None)
@@ -131,14 +132,14 @@ def test_the_sdk_reads_a_split_message(upstream: FakeUpstream, whole: dict[str, 
     assert found.to_dict() == anthropic.types.Message.model_validate(whole).to_dict()
 
 
-@pytest.mark.parametrize("cut", range(1, 8))
+@rows("cut", range(1, 8))
 def test_a_stream_of_a_message_that_is_not_whole_is_none(cut: int) -> None:
     answers = AnthropicAnswers()
     events = answers.split(encoded(MESSAGES[1]), include_usage=True).split(b"\n\n")[:-1]
     assert answers.join(b"\n\n".join(events[:-cut]) + b"\n\n", None) is None
 
 
-@pytest.mark.parametrize(
+@rows(
     "event",
     [
         {"type": "error", "error": {"type": "overloaded_error", "message": "busy"}},
@@ -155,7 +156,7 @@ def test_a_stream_with_what_nobody_knows_is_none(event: object) -> None:
     assert answers.join(b"\n\n".join([first, rest[0], odd, *rest[1:]]), None) is None
 
 
-@pytest.mark.parametrize("whole", RESPONSES)
+@rows("whole", RESPONSES)
 def test_a_response_survives_both_ways(whole: dict[str, Any]) -> None:
     answers = ResponsesAnswers()
     joined = answers.join(answers.split(encoded(whole), include_usage=True), None)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from llm_mesh_middleware._core.dialect import Dialect, EventKind
 from llm_mesh_middleware._core.values.usage import Usage
 from llm_mesh_middleware._dialects import anthropic, openai_chat
 from llm_mesh_middleware._dialects.openai_chat.facts import ChatFacts, read_fields
+from tests.rows import rows
 
 # As the providers' API references show them.
 REPORTED: dict[str, tuple[dict[str, object] | None, Usage | None]] = {
@@ -165,7 +164,7 @@ REPORTED: dict[str, tuple[dict[str, object] | None, Usage | None]] = {
 }
 
 
-@pytest.mark.parametrize("name", REPORTED)
+@rows("name", REPORTED)
 def test_reported_counts_are_brought_to_one_meaning(name: str) -> None:
     reported, wanted = REPORTED[name]
     fields = read_fields(json.dumps({"id": "x", "usage": reported}).encode())
@@ -174,7 +173,7 @@ def test_reported_counts_are_brought_to_one_meaning(name: str) -> None:
     assert found == wanted
 
 
-@pytest.mark.parametrize("name", REPORTED)
+@rows("name", REPORTED)
 def test_a_stream_reports_what_a_whole_answer_would(name: str) -> None:
     reported, wanted = REPORTED[name]
     facts = ChatFacts()
@@ -187,9 +186,7 @@ def test_a_stream_reports_what_a_whole_answer_would(name: str) -> None:
     assert facts.usage == wanted
 
 
-@pytest.mark.parametrize(
-    "usage", ["12", '"many"', "[]", '{"prompt_tokens": "3"}', '{"prompt_tokens": 1.5}']
-)
+@rows("usage", ["12", '"many"', "[]", '{"prompt_tokens": "3"}', '{"prompt_tokens": 1.5}'])
 def test_counts_that_are_no_counts_are_absent_and_hide_nothing_else(usage: str) -> None:
     body = f'{{"usage": {usage}, "choices": [{{"index": 0, "finish_reason": "stop"}}]}}'
     facts = ChatFacts()
@@ -258,7 +255,7 @@ MESSAGES: dict[str, tuple[list[dict[str, object]], Usage]] = {
 }
 
 
-@pytest.mark.parametrize("name", MESSAGES)
+@rows("name", MESSAGES)
 def test_the_counts_of_a_message_add_up_over_its_events(name: str) -> None:
     events, wanted = MESSAGES[name]
     assert usage_of(events, anthropic.DIALECT) == wanted
@@ -271,7 +268,7 @@ def test_thinking_is_part_of_the_output_of_a_message() -> None:
     assert message.summary(None).usage == Usage(1, 9, reasoning_tokens=4)
 
 
-@pytest.mark.parametrize(
+@rows(
     "later",
     [
         {"prompt_tokens": 0, "completion_tokens": 0},
@@ -309,7 +306,7 @@ def test_kinds_that_are_counted_later_are_added_to_those_before() -> None:
     }
 
 
-@pytest.mark.parametrize(
+@rows(
     "event",
     [
         {

@@ -16,6 +16,7 @@ from llm_mesh_django.conf import read_options
 from llm_mesh_middleware import ConfigError, Mesh
 from tests.conftest import MANIFESTS
 from tests.django.project import COMMON, MESH
+from tests.rows import rows
 
 BROKEN = """\
 apiVersion: istio.alibabacloud.com/v1beta1
@@ -73,7 +74,7 @@ def test_a_mesh_can_be_named_by_its_path() -> None:
 shared = Mesh(())
 
 
-@pytest.mark.parametrize(
+@rows(
     ("setting", "told"),
     [
         (
@@ -174,7 +175,7 @@ def by_header(request: HttpRequest) -> dict[str, str]:
     return {"plan": request.headers.get("plan", "")}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("order", "setting", "told"),
     [
         ([MESH, SESSIONS, AUTH, COMMON], {"ATTRIBUTES": by_user}, ["request.user"]),
@@ -201,7 +202,7 @@ def test_a_callable_that_runs_before_what_it_reads_is_told_of(
     ] * len(told)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("order", "hosts", "ids"),
     [
         ([MESH, COMMON], ["app.example"], []),

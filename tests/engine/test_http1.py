@@ -12,6 +12,7 @@ import h11
 import pytest
 
 from llm_mesh_middleware._engine.http.http1 import NotHTTP, ResponseReader
+from tests.rows import rows
 
 SEED = 20_261_122
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -75,8 +76,8 @@ ANSWERS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("how", ["whole", "byte by byte", "at random"])
-@pytest.mark.parametrize(("sent", "body", "keeps"), ANSWERS.values(), ids=ANSWERS)
+@rows("how", ["whole", "byte by byte", "at random"])
+@rows(("sent", "body", "keeps"), ANSWERS.values(), ids=ANSWERS)
 def test_an_answer_is_the_same_however_it_is_cut(
     sent: bytes, body: bytes, keeps: bool, how: str
 ) -> None:
@@ -134,8 +135,8 @@ BROKEN = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("how", ["whole", "byte by byte", "at random"])
-@pytest.mark.parametrize("sent", BROKEN.values(), ids=BROKEN)
+@rows("how", ["whole", "byte by byte", "at random"])
+@rows("sent", BROKEN.values(), ids=BROKEN)
 def test_what_is_not_http_is_refused(sent: bytes, how: str) -> None:
     with pytest.raises(NotHTTP):
         read(pieces(sent, how))
@@ -154,7 +155,7 @@ ENDLESS = {
 }
 
 
-@pytest.mark.parametrize(("begin", "more", "limit"), ENDLESS.values(), ids=ENDLESS)
+@rows(("begin", "more", "limit"), ENDLESS.values(), ids=ENDLESS)
 def test_what_has_no_end_is_given_up_at_its_limit(begin: bytes, more: bytes, limit: int) -> None:
     taken = 0
 
@@ -197,7 +198,7 @@ def work_of(parts: list[bytes], more: bytes, packets: int) -> int:
     return calls
 
 
-@pytest.mark.parametrize("packet", [1, 7, 2**14])
+@rows("packet", [1, 7, 2**14])
 def test_what_is_held_back_is_never_copied_again(packet: int) -> None:
     """The start of a head or a line is extended in place, however small the packets are."""
     for begin in (OK + b"X: ", CHUNKED + b"1;", CHUNKED + b"0\r\nX: "):
@@ -226,8 +227,8 @@ WRONG_AT_ONCE = {
 }
 
 
-@pytest.mark.parametrize("how", ["whole", "byte by byte", "at random"])
-@pytest.mark.parametrize("sent", WRONG_AT_ONCE.values(), ids=WRONG_AT_ONCE)
+@rows("how", ["whole", "byte by byte", "at random"])
+@rows("sent", WRONG_AT_ONCE.values(), ids=WRONG_AT_ONCE)
 def test_what_is_wrong_in_chunks_is_noticed_before_more_comes(sent: bytes, how: str) -> None:
     answer = ResponseReader()
     answer.feed_head(CHUNKED)

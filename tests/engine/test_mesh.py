@@ -23,6 +23,7 @@ from llm_mesh_middleware.testing import FakeUpstream, chat_completion, chat_stre
 from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, DEMO, MANIFESTS, Providers
 from tests.engine.calls import HOST, KEY
 from tests.engine.meshes import chat, provider, settings_for
+from tests.rows import rows
 
 FIRST = MANIFESTS / "01-LLMProvider.yaml"
 ROUTE = MANIFESTS / "02-LLMRoute-scenario1.yaml"
@@ -59,7 +60,7 @@ class Repeated:
         return None
 
 
-@pytest.mark.parametrize(
+@rows(
     "config",
     [str(FIRST), FIRST, [str(FIRST)], [FIRST, ROUTE], (ROUTE, str(FIRST)), MANIFESTS, Repeated()],
     ids=["str", "Path", "list of str", "list of Path", "tuple of both", "directory", "source"],

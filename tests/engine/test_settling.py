@@ -16,6 +16,7 @@ from llm_mesh_middleware._engine.drivers.driver import drive
 from llm_mesh_middleware._engine.tasks.background import AsyncBackground, Background
 from llm_mesh_middleware._engine.tasks.cancel_scope import CancelScope
 from llm_mesh_middleware.exceptions import AccessDenied, ClientDisconnected
+from tests.rows import rows
 
 GONE = ClientDisconnected("gone")
 
@@ -113,7 +114,7 @@ async def test_a_stream_that_is_left_settles_once(reads: int) -> None:
     assert store.answered == ["settle"]
 
 
-@pytest.mark.parametrize("reads", [0, 1, 2])
+@rows("reads", [0, 1, 2])
 def test_a_stream_that_is_left_settles_once_in_a_thread_too(reads: int) -> None:
     store = Store()
     delivery = run(settling(store))

@@ -15,6 +15,7 @@ from llm_mesh_middleware._core.guarding.guard import Guard
 from llm_mesh_middleware._core.guarding.window import Inspection
 from llm_mesh_middleware.exceptions import ContentBlocked
 from tests.guards.forms import FORMS, cut, text_of
+from tests.rows import rows
 
 NAME = "Anna Meier"
 WINDOW, OVERLAP = 60, 20
@@ -65,14 +66,14 @@ class Asked:
         return passed
 
 
-@pytest.mark.parametrize("form", FORMS)
+@rows("form", FORMS)
 def test_events_without_a_finding_keep_their_bytes(form: str) -> None:
     events = FORMS[form][1](cut("It is five o'clock. " * 20, Random(form)))
 
     assert b"".join(Asked(form).pass_on(events)) == b"".join(events)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@rows("form", FORMS)
 def test_a_name_is_masked_wherever_it_stands_and_is_split(form: str) -> None:
     random, make = Random(form), FORMS[form][1]
     for before in range(0, 90, 7):
@@ -86,7 +87,7 @@ def test_a_name_is_masked_wherever_it_stands_and_is_split(form: str) -> None:
         assert out.count(b"\n\n") == len(events)
 
 
-@pytest.mark.parametrize("form", ["chat", "anthropic", "arguments"])
+@rows("form", ["chat", "anthropic", "arguments"])
 def test_what_is_held_back_is_bounded(form: str) -> None:
     events = FORMS[form][1](["abcd "] * 200)
     asked = Asked(form)
@@ -100,7 +101,7 @@ def test_what_is_held_back_is_bounded(form: str) -> None:
     assert len(asked.questions) > 10
 
 
-@pytest.mark.parametrize("form", FORMS)
+@rows("form", FORMS)
 def test_without_a_window_the_whole_text_is_asked_about_at_its_end(form: str) -> None:
     asked = Asked(form, window=None)
     asked.pass_on(FORMS[form][1](["abcd "] * 200))

@@ -13,6 +13,7 @@ from llm_mesh_middleware._core.guarding.patterns import Patterns
 from llm_mesh_middleware._core.guarding.window import Window, inspect
 from llm_mesh_middleware.exceptions import ContentBlocked
 from tests.guards.test_recognisers import inspection
+from tests.rows import rows
 
 CHARACTERS = 'aé"\\\n\t/ß好😀\u2028 {}:,0'
 
@@ -68,9 +69,7 @@ def test_parts_are_told_apart_also_when_earlier_places_are_forgotten() -> None:
     assert again.written(whole.size) == whole.written(whole.size)
 
 
-@pytest.mark.parametrize(
-    "text", ["\\", "\\u", "\\u12", "\\uzzzz", '"\\ud83d', '"\\ud83d\\u0041"', "\\x"]
-)
+@rows("text", ["\\", "\\u", "\\u12", "\\uzzzz", '"\\ud83d', '"\\ud83d\\u0041"', "\\x"])
 def test_what_is_no_escape_is_kept(text: str) -> None:
     cut = JSONText()
     plain = "".join(map(cut.feed, text)) + cut.feed("", is_final=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from llm_mesh_middleware._core.caching.entry import Entry, Found, Lookup, Save, pack, unpack
 from llm_mesh_middleware._core.caching.key import key_of
 from llm_mesh_middleware._engine.ports.memory_cache import MemoryCache
+from tests.rows import rows
 
 
 def test_an_entry_ends_with_its_time() -> None:
@@ -32,13 +31,13 @@ def test_the_least_used_entries_make_room() -> None:
     assert cache.ask(Lookup("large"), None) is None
 
 
-@pytest.mark.parametrize("size", [0, 10, 5000])
+@rows("size", [0, 10, 5000])
 def test_an_entry_is_unpacked_as_it_was_packed(size: int) -> None:
     entry = Entry(b"ab" * size, is_stream=True)
     assert unpack(pack(entry)) == entry
 
 
-@pytest.mark.parametrize("data", [b"", b"\x01", b"\x02abc", b"\x07abc", b"\x01\xff\xff"])
+@rows("data", [b"", b"\x01", b"\x02abc", b"\x07abc", b"\x01\xff\xff"])
 def test_what_is_no_entry_is_none(data: bytes) -> None:
     assert unpack(data) is None
 

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
-import pytest
-
 from llm_mesh_middleware._core.guarding.finding import Recogniser
 from llm_mesh_middleware._core.guarding.guard import Guard
 from llm_mesh_middleware._core.guarding.keywords import Keywords
@@ -16,6 +14,7 @@ from llm_mesh_middleware._core.guarding.scanner import ENTITIES, Scanner
 from llm_mesh_middleware._core.guarding.window import Inspection, Window, inspect
 from tests.guards.corpus.labelled import corpus, score
 from tests.guards.corpus.table import lines
+from tests.rows import rows
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "how-to" / "guards.md"
 
@@ -41,7 +40,7 @@ def masked_in_pieces(text: str, cuts: Sequence[int], inspected: Inspection) -> t
     return "".join(window.left_of(begin, piece) for begin, piece in pieces), held
 
 
-@pytest.mark.parametrize("entity", ENTITIES)
+@rows("entity", ENTITIES)
 def test_a_recogniser_finds_its_entity_and_not_what_looks_like_it(entity: str) -> None:
     texts = corpus(entity, seed=7)
     found = score(entity, texts)
@@ -55,7 +54,7 @@ def test_the_documented_figures_are_those_of_the_corpus() -> None:
     assert "\n".join(lines()) in DOCUMENT.read_text()
 
 
-@pytest.mark.parametrize("entity", ENTITIES)
+@rows("entity", ENTITIES)
 def test_a_text_in_pieces_is_masked_as_the_whole_one(entity: str) -> None:
     random, inspected = Random(entity), inspection(Scanner.of_entities(tuple(ENTITIES)))
     texts = [text for text, _ in corpus(entity, seed=3)]
@@ -69,7 +68,7 @@ def test_a_text_in_pieces_is_masked_as_the_whole_one(entity: str) -> None:
         assert masked_in_pieces(text, some, inspected)[0] == whole
 
 
-@pytest.mark.parametrize(
+@rows(
     ("recogniser", "text", "masked"),
     [
         (Keywords(["bluebird"], entity="K"), "a bluebird, Bluebird", "a [K], Bluebird"),
@@ -94,7 +93,7 @@ def test_words_and_patterns_are_found_whole_and_in_pieces(
         assert masked_in_pieces(text, [cut], inspected)[0] == masked
 
 
-@pytest.mark.parametrize("char", ["a", "1", "-", "a@", "1 ", "[", ".", "é", "中", "eyJa."])
+@rows("char", ["a", "1", "-", "a@", "1 ", "[", ".", "é", "中", "eyJa."])
 def test_what_is_held_back_is_bounded(char: str) -> None:
     inspected = inspection(Scanner.of_entities(tuple(ENTITIES)))
     text = char * (12_000 // len(char))
@@ -102,7 +101,7 @@ def test_what_is_held_back_is_bounded(char: str) -> None:
     assert masked_in_pieces(text, range(100, len(text), 100), inspected)[1] <= 4200
 
 
-@pytest.mark.parametrize("text", ["Plain words. ", "今天天气很好，我们去公园吧。", "a = b[3]; "])
+@rows("text", ["Plain words. ", "今天天气很好，我们去公园吧。", "a = b[3]; "])
 def test_complete_words_are_not_held_back(text: str) -> None:
     window = Window(inspection(Scanner.of_entities(tuple(ENTITIES))))
     window.feed(text)
@@ -110,7 +109,7 @@ def test_complete_words_are_not_held_back(text: str) -> None:
     assert window.decided == len(text)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "masked"),
     [
         ('{"to": "a\\nb@example.com"}', '{"to": "a\\n[EMAIL]"}'),

@@ -17,6 +17,7 @@ from llm_mesh_middleware._core.guarding.window import Inspection
 from llm_mesh_middleware._core.policy.guards.bodies import guarded_response
 from llm_mesh_middleware.exceptions import ContentBlocked
 from tests.guards.forms import ARGUMENTS, FORMS, cut, event, text_of
+from tests.rows import rows
 
 VALUES = {
     "EMAIL": "anna.b@example.com",
@@ -61,7 +62,7 @@ def passed_until_blocked(stream: GuardedStream, data: bytes) -> tuple[bytes, boo
         return out, True
 
 
-@pytest.mark.parametrize("form", FORMS)
+@rows("form", FORMS)
 def test_events_without_a_finding_keep_their_bytes(form: str) -> None:
     random, (dialect, make) = Random(form), FORMS[form]
     for text in ("It is 5 o'clock at a@b, 12 km.", "好的，没有问题。", "x " * 300):
@@ -70,8 +71,8 @@ def test_events_without_a_finding_keep_their_bytes(form: str) -> None:
         assert passed(guarded(dialect, "deny"), data, []) == data
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("entity", VALUES)
+@rows("form", FORMS)
+@rows("entity", VALUES)
 def test_a_value_split_over_events_at_any_place_is_masked(form: str, entity: str) -> None:
     random, (dialect, make), value = Random(form), FORMS[form], VALUES[entity]
     text = f"So, {value} it is"
@@ -88,8 +89,8 @@ def test_a_value_split_over_events_at_any_place_is_masked(form: str, entity: str
         assert joined.replace(f"[{entity}]", value) == text_of(data)
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("entity", VALUES)
+@rows("form", FORMS)
+@rows("entity", VALUES)
 def test_a_denied_value_is_never_sent(form: str, entity: str) -> None:
     dialect, make = FORMS[form]
     for at in range(1, len(VALUES[entity])):
@@ -101,7 +102,7 @@ def test_a_denied_value_is_never_sent(form: str, entity: str) -> None:
         assert value[:at] not in text_of(out)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@rows("form", FORMS)
 def test_placeholders_become_their_values_again(form: str) -> None:
     dialect, make = FORMS[form]
     values = Placeholders(b"")
@@ -136,7 +137,7 @@ def test_choices_are_told_apart() -> None:
     assert b"y is no address" in out
 
 
-@pytest.mark.parametrize("form", sorted(ARGUMENTS))
+@rows("form", sorted(ARGUMENTS))
 def test_a_value_hidden_by_escapes_is_masked(form: str) -> None:
     dialect, make = FORMS[form]
     text = "to anna\\u0040example.com\\n"
@@ -169,7 +170,7 @@ def test_a_whole_response_loses_the_tokens_of_what_is_masked() -> None:
     assert left == {"choices": [{"message": {**message, "content": "[X]"}, "logprobs": None}]}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("form", "value"),
     [
         ("chat", {"note": "anna@example.com", "choices": []}),

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from llm_mesh_kubernetes.crds import make_crds
@@ -22,11 +23,15 @@ Object = dict[str, Any]
 # Plural, namespace, name.
 Key = tuple[str, str, str]
 
-_SCHEMAS: dict[str, Object] = {
-    crd["spec"]["names"]["plural"]: crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-    for crd in make_crds()
-}
 _READ_ONLY = ("uid", "generation", "creationTimestamp", "managedFields", "namespace")
+
+
+@cache
+def _schemas() -> dict[str, Object]:
+    return {
+        crd["spec"]["names"]["plural"]: crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+        for crd in make_crds()
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,7 @@ class Objects:
     def replace(self, key: Key, item: Object) -> Object:
         """The whole object but its status."""
         old, version = self.get(key), item["metadata"].get("resourceVersion")
-        if not version and key[0] in _SCHEMAS:
+        if not version and key[0] in _schemas():
             raise Refusal(422, "Invalid", "metadata.resourceVersion: must be specified")
         _check_version(old, version)
         new = _checked(key, {name: value for name, value in item.items() if name != "status"})
@@ -140,7 +145,7 @@ def _check_version(old: Object, wanted: str | None) -> None:
 
 def _checked(key: Key, item: Object) -> Object:
     """A copy without what the schema does not know."""
-    schema = _SCHEMAS.get(key[0])
+    schema = _schemas().get(key[0])
     if schema is None:
         return deepcopy(item)
     # The API server has a schema of its own for metadata.

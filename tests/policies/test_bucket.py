@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from random import Random
 
-import pytest
-
 from llm_mesh_middleware._core.limiting.bucket import Rate, admit, left_us, settled
 from tests.policies.model import EXACT_RATES, ModelBucket, operations
+from tests.rows import rows
 
 MINUTE = 60_000_000
 
 
-@pytest.mark.parametrize("rate", EXACT_RATES)
+@rows("rate", EXACT_RATES)
 def test_the_bucket_decides_and_holds_what_the_model_does(rate: Rate) -> None:
     random = Random(str(rate))
     for _ in range(200):
@@ -34,7 +33,7 @@ def test_the_bucket_decides_and_holds_what_the_model_does(rate: Rate) -> None:
             assert left * rate.amount == model.level * rate.period_us
 
 
-@pytest.mark.parametrize(
+@rows(
     ("missing", "need", "wait"),
     [
         (0, 100, 0),  # a full bucket gives all it has
@@ -60,7 +59,7 @@ def test_after_the_wait_that_it_names_a_bucket_admits() -> None:
         assert wait == 0 or admit(full_at, 500 + wait - 1, need, 2000) == 1
 
 
-@pytest.mark.parametrize(
+@rows(
     ("rate", "units", "cost"),
     [
         (Rate(60, MINUTE, 60), 1, 1_000_000),
@@ -74,7 +73,7 @@ def test_the_cost_of_units_is_rounded_up(rate: Rate, units: int, cost: int) -> N
     assert rate.cost_us(units) == cost
 
 
-@pytest.mark.parametrize("amount", [1, 3, 7, 999, 1000])
+@rows("amount", [1, 3, 7, 999, 1000])
 def test_a_period_admits_no_more_than_the_amount_beyond_the_burst(amount: int) -> None:
     rate, full_at, admitted = Rate(amount, MINUTE, 2), 0, 0
     for now in range(0, 10 * MINUTE + 1, 20_000):

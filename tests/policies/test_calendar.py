@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from zoneinfo import ZoneInfo
 
-import pytest
-
 from llm_mesh_middleware._core.limiting.calendar import PERIODS, Calendar
+from tests.rows import rows
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -18,7 +17,7 @@ def at(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-@pytest.mark.parametrize(
+@rows(
     ("period", "moment", "name", "begin", "end"),
     [
         ("day", "2026-11-29T12:00Z", "2026-11-29", "2026-11-29T00:00Z", "2026-11-30T00:00Z"),
@@ -35,7 +34,7 @@ def test_the_window_of_a_moment(period: str, moment: str, name: str, begin: str,
     assert (window.name, window.begins_at, window.ends_at) == (name, at(begin), at(end))
 
 
-@pytest.mark.parametrize(
+@rows(
     ("moment", "hours"),
     [("2026-03-29T12:00Z", 23), ("2026-10-25T12:00Z", 25), ("2026-10-26T12:00Z", 24)],
 )
@@ -56,8 +55,8 @@ def test_durations_follow_one_another_since_1970() -> None:
     assert (calendar.window(7200.0).name, calendar.window(7200.0).ends_at) == ("2", 10_800)
 
 
-@pytest.mark.parametrize("period", [*PERIODS, 5400.0])
-@pytest.mark.parametrize("zone", [UTC, BERLIN, SHANGHAI], ids=str)
+@rows("period", [*PERIODS, 5400.0])
+@rows("zone", [UTC, BERLIN, SHANGHAI], ids=str)
 def test_windows_leave_no_gap_and_do_not_overlap(period: str | float, zone: ZoneInfo) -> None:
     random, calendar = Random(f"{period}{zone}"), Calendar(period, zone)
     for _ in range(100):

@@ -25,11 +25,12 @@ from llm_mesh_middleware._core.values.usage import Usage
 from llm_mesh_middleware._dialects.anthropic.dialect import MESSAGES
 from llm_mesh_middleware._dialects.openai_chat import CHAT
 from llm_mesh_middleware._dialects.openai_responses.dialect import OPERATIONS
+from tests.rows import rows
 
 RESPONSES = OPERATIONS[0]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("body", "tokens"),
     [
         (b"", 0),
@@ -59,7 +60,7 @@ def asked(operation: Any, **fields: Any) -> ClientRequest:
     )
 
 
-@pytest.mark.parametrize(
+@rows(
     ("operation", "fields", "limit"),
     [
         (CHAT, {}, None),
@@ -122,7 +123,7 @@ def test_keys_hold_no_value_and_none_can_be_forged() -> None:
     assert "private" not in secret
 
 
-@pytest.mark.parametrize(
+@rows(
     ("stated", "amount"),
     [("500", 500), ("0", 60), ("-1", 60), ("1e3", 60), ("٣", 60), ("9" * 40, 60), ("", 60)],
 )
@@ -134,7 +135,7 @@ def test_an_attribute_that_is_a_number_overrides_the_tokens(stated: str, amount:
     assert (rate.amount, rate.burst) == (amount, amount)
 
 
-@pytest.mark.parametrize(("reserve", "need"), [("auto", 130), ("max", 1100), ("none", 0)])
+@rows(("reserve", "need"), [("auto", 130), ("max", 1100), ("none", 0)])
 def test_what_is_reserved(reserve: Any, need: int) -> None:
     limit = Limit("p", "i", "tokens", rate=Rate(1, 1, 1), reserve=reserve)
     assert limit.need(Estimate(100, 30, 1000)) == need
@@ -148,7 +149,7 @@ def test_subsets_are_not_counted_twice() -> None:
     assert Weights(0, 0, 0, 1000, 0).used(usage) == 10
 
 
-@pytest.mark.parametrize(
+@rows(
     ("time_us", "text"),
     [
         (-5, "0s"),

@@ -21,6 +21,7 @@ from llm_mesh_middleware._core.limiting.claims import (
 )
 from llm_mesh_middleware._engine.ports.memory import MemoryStore
 from tests.policies.model import EXACT_RATES, ModelBucket, operations
+from tests.rows import rows
 
 
 class Clock:
@@ -42,7 +43,7 @@ def reserve(store: MemoryStore, *claims: Claim) -> bool:
     return store.ask(Reserve(claims), None).is_granted
 
 
-@pytest.mark.parametrize("rate", EXACT_RATES)
+@rows("rate", EXACT_RATES)
 def test_it_decides_as_the_model_does(rate) -> None:
     random = Random(7)
     for run in range(50):

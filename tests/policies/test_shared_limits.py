@@ -20,6 +20,7 @@ from llm_mesh_middleware.settings import load_settings
 from llm_mesh_middleware.testing import Answer, FakeUpstream, chat_completion, token_usage
 from tests.policies.servers import Server
 from tests.resilience.meshes import HOST, PRIMARY, key_of, provider, route
+from tests.rows import rows
 
 BODY = json.dumps({"messages": [{"role": "user", "content": "hi"}], "max_tokens": 100}).encode()
 REQUEST = ClientRequest("POST", "/v1/chat/completions", Headers([]), BODY)
@@ -161,7 +162,7 @@ def test_processes_admit_no_more_than_the_limit(
     assert 0 < settled_s(server) <= 3600 * 1.05
 
 
-@pytest.mark.parametrize(
+@rows(
     ("url", "is_right"),
     [
         ("memory:", True),

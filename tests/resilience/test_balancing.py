@@ -22,6 +22,7 @@ from llm_mesh_middleware._engine.ports.memory import MemoryStore
 from tests.core.tables import request, virtual_host
 from tests.resilience.meshes import HOST, provider, route, table
 from tests.resilience.simulation import Act, Behaviour, Simulation
+from tests.rows import rows
 
 SLOW_UNTIL = 60.0
 
@@ -69,7 +70,7 @@ def test_a_backend_that_recovers_has_its_share_within_three_time_constants(
     assert simulation.share("a", back, back + 60.0) > 0.35
 
 
-@pytest.mark.parametrize("policy", ["latency", "leastBusy", "cost", "headroom"])
+@rows("policy", ["latency", "leastBusy", "cost", "headroom"])
 def test_a_backend_of_weight_zero_is_never_drawn(policy: str) -> None:
     behaviours = {"a": takes(2.0), "b": takes(2.0), "never": takes(0.01)}
     routes = balanced(policy, {"a": 1, "b": 1, "never": 0})
@@ -98,7 +99,7 @@ def price(amount: str, currency: str = "USD") -> dict[str, object]:
     return {"prices": [{"currency": currency, "perMillion": {"input": amount, "output": amount}}]}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("specs", "cheapest"),
     [
         ({"a": price("2"), "b": price("1"), "c": price("3")}, "b"),
@@ -185,7 +186,7 @@ LIMIT, LEFT, RESET = (f"x-ratelimit-{part}-requests" for part in ("limit", "rema
 TOKENS = "anthropic-ratelimit-input-tokens"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("fields", "at", "left"),
     [
         (((LIMIT, "100"), (LEFT, "40"), (RESET, "60s")), 100.0, 0.4),

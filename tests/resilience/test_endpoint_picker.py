@@ -19,6 +19,7 @@ from tests.compile.test_pools import PORTS, pool, to_pool
 from tests.core.tables import compiled
 from tests.resilience.model_servers import ModelServer
 from tests.resilience.picker import CLASSES, Picker
+from tests.rows import rows
 
 pytest.importorskip("grpc")
 
@@ -175,7 +176,7 @@ def test_other_messages_say_nothing() -> None:
     assert read_response(b"") == (None, 0)
 
 
-@pytest.mark.parametrize("data", [b"\x0a", b"\x0a\x05ab", b"\x0b", b"\xff" * 12, b"\x09\x01"])
+@rows("data", [b"\x0a", b"\x0a\x05ab", b"\x0b", b"\xff" * 12, b"\x09\x01"])
 def test_what_is_no_message_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="a "):
         read_response(data)

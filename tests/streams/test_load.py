@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -127,9 +127,9 @@ def until_still(request: RecordedRequest) -> int:
 
 _JSON = [("content-type", "application/json")]
 _GZIP = [*_JSON, ("content-encoding", "gzip")]
-TOO_LONG = {
-    "a JSON of 64 MB": Stream([b'"' + b"x" * 2**20] * 64, headers=_JSON),
-    "a bomb of 256 MB": Answer(headers=_GZIP, body=gzip.compress(bytes(2**28), 1)),
+TOO_LONG: dict[str, Callable[[], Scripted]] = {
+    "a JSON of 64 MB": lambda: Stream([b'"' + b"x" * 2**20] * 64, headers=_JSON),
+    "a bomb of 256 MB": lambda: Answer(headers=_GZIP, body=gzip.compress(bytes(2**28), 1)),
 }
 
 
@@ -137,10 +137,10 @@ TOO_LONG = {
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("answer", TOO_LONG.values(), ids=TOO_LONG)
 def test_an_answer_that_is_too_long_is_not_held_whole(
-    site: Site, upstream: FakeUpstream, answer: Scripted
+    site: Site, upstream: FakeUpstream, answer: Callable[[], Scripted]
 ) -> None:
     limit = 2 * 2**20
-    upstream.always(answer)
+    upstream.always(answer())
     with process(site, max_response_bytes=limit) as (pid, port), Client(port) as client:
         assert client.ask(request_bytes("app.example")).status == 200
         before = resident_bytes(pid)

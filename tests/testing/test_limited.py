@@ -9,6 +9,7 @@ import pytest
 from llm_mesh_middleware import LLMPolicy, Mesh
 from llm_mesh_middleware.testing import Limits, assert_limited
 from tests.resilience.meshes import PRIMARY, provider, route
+from tests.rows import rows
 
 
 @dataclass
@@ -26,7 +27,7 @@ def test_a_refusal_by_a_limit_passes() -> None:
     assert_limited(REFUSED, "burst", is_worth_a_retry=True)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("response", "words", "message"),
     [
         (Response(200), {}, "the status is 200"),

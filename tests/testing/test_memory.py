@@ -22,6 +22,7 @@ from llm_mesh_middleware.testing import (
     error_body,
 )
 from tests.conftest import MANIFESTS
+from tests.rows import rows
 
 EVENTS = chat_stream(["Good ", "morning"], include_usage=False)
 
@@ -123,7 +124,7 @@ HEADERS = {
 }
 
 
-@pytest.mark.parametrize(
+@rows(
     ("wanted", "complaint"),
     [
         ({"provider": "new"}, "expected provider 'new'; the request went to provider 'stable'"),

@@ -22,6 +22,7 @@ from llm_mesh_middleware.testing import (
     Scripted,
     Stream,
 )
+from tests.rows import rows
 from tests.testing.clients import HOST, Connect, read_all, read_until, request_bytes
 
 CLOSED_WITHIN_S = 0.1
@@ -263,7 +264,7 @@ FAILURES: dict[str, tuple[Scripted, type[Exception]]] = {
 }
 
 
-@pytest.mark.parametrize(("answer", "error"), FAILURES.values(), ids=FAILURES)
+@rows(("answer", "error"), FAILURES.values(), ids=FAILURES)
 def test_a_failure_inside_is_raised_by_close(answer: Scripted, error: type[Exception]) -> None:
     upstream = FakeUpstream(tls=False).start()
     upstream.script(answer)
@@ -301,7 +302,7 @@ def test_a_failing_test_keeps_its_own_failure_on_top() -> None:
     assert "KeyError('absent')" in caught.value.__notes__[0]
 
 
-@pytest.mark.parametrize("answer", [Cut, {"a": 1}, 200])
+@rows("answer", [Cut, {"a": 1}, 200])
 def test_what_is_no_answer_is_refused_when_scripted(answer: object) -> None:
     upstream = FakeUpstream(tls=False)
 

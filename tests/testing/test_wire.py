@@ -23,6 +23,7 @@ from llm_mesh_middleware.testing import (
     chat_stream,
     error_body,
 )
+from tests.rows import rows
 from tests.testing.clients import HOST, Connect, read_all, read_below_tls, read_until, request_bytes
 
 BODY = {"a": "b" * 100}
@@ -327,7 +328,7 @@ def test_a_mute_upstream_accepts_and_says_nothing() -> None:
         assert upstream.wait_closed()
 
 
-@pytest.mark.parametrize(
+@rows(
     ("make", "says"),
     [
         (lambda: Cut(at=1.5), "0 to 1"),

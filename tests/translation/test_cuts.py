@@ -8,6 +8,7 @@ import random
 import pytest
 
 from tests.benchmarks.dialects import event_s, unary_s
+from tests.rows import rows
 from tests.translation.dialect_table import DIALECTS, PAIRS, relay
 
 
@@ -40,7 +41,7 @@ def test_every_cut_gives_the_same_events(client: str, provider: str) -> None:
         assert passed(client, provider, stream[:at], stream[at:]) == whole
 
 
-@pytest.mark.parametrize(("client", "provider"), PAIRS)
+@rows(("client", "provider"), PAIRS)
 def test_a_stream_that_ends_too_early_has_no_end(client: str, provider: str) -> None:
     spoken = DIALECTS[provider]
     for count in range(len(spoken.stream) - spoken.last + 1):
@@ -51,7 +52,7 @@ def test_a_stream_that_ends_too_early_has_no_end(client: str, provider: str) -> 
         assert DIALECTS[client].end not in out
 
 
-@pytest.mark.parametrize(("client", "provider"), PAIRS)
+@rows(("client", "provider"), PAIRS)
 def test_calls_stay_apart_in_every_pair(client: str, provider: str) -> None:
     out = passed(client, provider, b"".join(DIALECTS[provider].stream))
     told = [json.loads(line[6:]) for line in out.splitlines() if line.startswith(b"data: {")]

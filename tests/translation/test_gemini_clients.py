@@ -17,6 +17,7 @@ from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import ClientRequest
 from llm_mesh_middleware._dialects import gemini
 from llm_mesh_middleware.testing import FakeUpstream, Stream
+from tests.rows import rows
 from tests.translation.chat_shapes import DONE, USAGE, call, chunk, completion
 from tests.translation.worlds import CHAT, World, events, make_world
 
@@ -390,9 +391,7 @@ def test_models_are_listed_in_googles_form(world: Callable[..., World]) -> None:
     assert client_of(named).models.get(model="small").name == "models/small"
 
 
-@pytest.mark.parametrize(
-    ("query", "expected"), [("alt=sse", True), ("a=b&alt=sse", True), ("", False)]
-)
+@rows(("query", "expected"), [("alt=sse", True), ("a=b&alt=sse", True), ("", False)])
 def test_only_events_can_be_kept_alive_by_comments(query: str, expected: bool) -> None:
     request = ClientRequest("POST", "/", Headers(()), query=query)
     assert gemini.STREAM.wants_stream(request) is expected

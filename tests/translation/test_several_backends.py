@@ -18,6 +18,7 @@ from tests.agents.models import MODELS
 from tests.canaries import canary
 from tests.clouds import frames
 from tests.clouds.converse import FRAMES
+from tests.rows import rows
 from tests.translation.chat_shapes import completion
 from tests.translation.messages_shapes import message, text
 from tests.translation.test_others_to_responses import response, said
@@ -80,8 +81,8 @@ FIRST_ERRORS: dict[str, Stream] = {
 }
 
 
-@pytest.mark.parametrize("failing", FIRST_ERRORS)
-@pytest.mark.parametrize("serving", MODELS)
+@rows("failing", FIRST_ERRORS)
+@rows("serving", MODELS)
 def test_an_error_as_the_first_event_fails_over_to_any_dialect(failing: str, serving: str) -> None:
     with site(MODELS[failing].config, MODELS[serving].config) as made:
         made.upstreams[0].always(FIRST_ERRORS[failing])

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from llm_mesh_middleware._dialects.translation.split_pairs import SplitPairs
+from tests.rows import rows
 
 FACE = "\N{GRINNING FACE}"
 
@@ -16,7 +15,7 @@ def joined(*events: str) -> list[str]:
     return [pairs.join(event.encode()).decode() for event in events]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("events", "texts"),
     [
         ([r'{"t":"a\ud83d"}', r'{"t":"\ude00b"}'], ["a", f"{FACE}b"]),
@@ -37,7 +36,7 @@ def test_an_event_without_escapes_is_the_same_object() -> None:
     assert SplitPairs().join(data) is data
 
 
-@pytest.mark.parametrize("flood", ["\\", '"', r"\ud83d", r'\ud83d"', r"\\"])
+@rows("flood", ["\\", '"', r"\ud83d", r'\ud83d"', r"\\"])
 def test_a_flood_is_one_pass(flood: str) -> None:
     data = (r"\u" + flood * 100_000).encode()
     pairs = SplitPairs()

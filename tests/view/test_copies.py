@@ -15,6 +15,7 @@ from llm_mesh_middleware import Mesh, MeshSettings
 from llm_mesh_middleware.view._web.explain_form import answer
 from tests.conftest import DASHSCOPE, DEMO, MANIFESTS
 from tests.processes import ROOT
+from tests.rows import rows
 from tests.view.conftest import PATH
 
 FORMS: dict[str, dict[str, Any]] = {
@@ -56,7 +57,7 @@ def test_the_copied_tests_pass(tmp_path: Path) -> None:
     assert f"{len(FORMS)} passed" in done.stdout, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+@rows("form", FORMS.values(), ids=FORMS)
 def test_copied_commands_are_words_for_a_shell(form: dict[str, Any]) -> None:
     told = copies(form)
     words = shlex.split(told["command"].replace("\\\n", ""))

@@ -6,7 +6,6 @@ import random
 from pathlib import Path
 
 import msgspec
-import pytest
 from msgspec.structs import replace
 
 from llm_mesh_middleware import Mesh, MeshSettings
@@ -25,6 +24,7 @@ from llm_mesh_middleware.view.values import (
     Traffic,
     key_of,
 )
+from tests.rows import rows
 from tests.view.conftest import HOST, SPLIT, VIP, Watched, provider, route
 
 CONFIG = ConfigStatus("ok", 1, 0.0, (), ())
@@ -53,7 +53,7 @@ def rules(drawn: random.Random) -> dict[str, RuleTraffic]:
     }
 
 
-@pytest.mark.parametrize("seed", range(20))
+@rows("seed", range(20))
 def test_a_snapshot_with_its_diffs_is_the_next_snapshot(seed: int) -> None:
     drawn = random.Random(seed)
     calls: list[Call] = []
@@ -100,7 +100,7 @@ def test_a_viewer_that_comes_back_gets_what_it_has_missed() -> None:
     assert feed.since(newest, 3) == (newest, b"")
 
 
-@pytest.mark.parametrize(
+@rows(
     "position", ["", "-", "deadbeef-0", "x", "0" * 5000, "é-1", "-1--1", "{epoch}-99", "{epoch}-²"]
 )
 def test_a_viewer_with_an_unknown_position_gets_a_snapshot(position: str) -> None:

@@ -20,6 +20,7 @@ from llm_mesh_middleware.view.values import Level, PolicyReport, Report, key_of
 from tests.canaries import canary, leaks
 from tests.canaries import watched as searched
 from tests.conftest import Serve
+from tests.rows import rows
 from tests.view.conftest import Watched
 
 
@@ -109,7 +110,7 @@ def test_what_is_kept_of_policies_is_bounded() -> None:
     assert len(msgspec.json.encode(found)) < 2**20
 
 
-@pytest.mark.parametrize("seed", range(5))
+@rows("seed", range(5))
 def test_a_tally_has_the_last_five_minutes(seed: int) -> None:
     drawn = random.Random(seed)
     tally, added = Tally(), []

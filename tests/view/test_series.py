@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 
 from llm_mesh_middleware.view._watching.series import SECONDS, Histogram, Ring, quantile
+from tests.rows import rows
 
 
 def test_a_window_has_the_whole_seconds_before_now() -> None:
@@ -21,7 +22,7 @@ def test_a_window_has_the_whole_seconds_before_now() -> None:
     assert ring.sums(200, 5) == (0, 0, 0)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@rows("seed", range(5))
 def test_a_ring_agrees_with_a_count_of_everything(seed: int) -> None:
     drawn, ring, seen = random.Random(seed), Ring(), Counter[int]()
     second = 1000
@@ -43,7 +44,7 @@ def test_rows_are_in_order_and_without_the_second_that_is_not_over() -> None:
     assert rows[-1] == (1000, 3, 0, 0)
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.0005, 0.003, 0.25, 7.5, 600.0])
+@rows("seconds", [0.0, 0.0005, 0.003, 0.25, 7.5, 600.0])
 def test_a_quantile_is_at_most_a_tenth_off(seconds: float) -> None:
     histogram = Histogram()
     for _ in range(100):

@@ -17,6 +17,7 @@ from llm_mesh_middleware.cli import main
 from tests.canaries import watched
 from tests.cli.conftest import Sidecar, _serve
 from tests.conftest import DASHSCOPE, DEMO, Providers
+from tests.rows import rows
 
 pytestmark = pytest.mark.slow
 
@@ -90,7 +91,7 @@ def test_an_open_viewer_does_not_hold_up_the_end(shown: tuple[Sidecar, str]) -> 
         assert json.loads(next(line for line in lines if line.startswith("data: "))[6:])
 
 
-@pytest.mark.parametrize("address", ["x", "127.0.0.1", "127.0.0.1:", "127.0.0.1:99999", "h:²"])
+@rows("address", ["x", "127.0.0.1", "127.0.0.1:", "127.0.0.1:99999", "h:²"])
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     done = CliRunner().invoke(main, ["serve", "--config", "x.yaml", "--view", address])
     assert done.exit_code == 2

@@ -20,6 +20,7 @@ from llm_mesh_middleware.view.values import Call
 from tests.canaries import watched as searched
 from tests.conftest import Serve
 from tests.processes import ROOT
+from tests.rows import rows
 from tests.view.conftest import HOST, Watched
 
 
@@ -69,7 +70,7 @@ def test_a_view_that_refuses_or_is_not_there_is_an_error(url: str) -> None:
     assert wrong.exit_code == 2
 
 
-@pytest.mark.parametrize(
+@rows(
     ("wanted", "takes"),
     [
         (Wanted(), True),
