@@ -141,7 +141,7 @@ def sidecar(config: Path, environ: Mapping[str, str], *, first: str = "") -> tup
 
 
 def clean_environment() -> dict[str, str]:
-    """Without the settings of whoever runs this; the tree that is tested comes first."""
+    """The environment without settings of ours; the tree that is tested comes first."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("LLM_MESH_", "OTEL_"))}
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     return {**kept, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}

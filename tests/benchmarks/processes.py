@@ -28,11 +28,14 @@ _TRIES = 400
 class Child(Process):
     """A child process that ends with its input; `facts` is what it said when it was ready."""
 
-    def __init__(self, module: str, *arguments: str, python: str = sys.executable) -> None:
+    def __init__(
+        self, module: str, *arguments: str, python: str = sys.executable, home: Path = ROOT
+    ) -> None:
+        """Start `module`; packages in `home` come before those of this checkout."""
         super().__init__(
             subprocess.Popen(
                 [python, "-m", f"tests.benchmarks.{module}", *arguments],
-                cwd=ROOT,
+                cwd=home,
                 env=clean_environment(),  # contenders have settings of their own
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks.against import check_checkout
+
 ROOT = Path(__file__).parents[2]
 SCENARIOS = ("pass-16", "unary-16-nothink", "sse-50")
 # One of each kind of server, app and telemetry; the others differ in a setting.
@@ -45,3 +47,26 @@ def test_each_kind_of_contender_serves_each_kind_of_load_without_an_error(tmp_pa
     assert {name for name, _ in figures} == CONTENDERS
     assert [own["errors"] for _, own in figures] == [0] * len(figures)
     assert all(own["requests"] >= 16 for _, own in figures)
+
+
+@pytest.mark.slow
+def test_two_checkouts_are_compared_call_by_call() -> None:
+    options = ("--rounds", "1", "--share", "0.01")
+
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.against", str(ROOT), *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    lines = run.stdout.splitlines()
+    assert [line[:14].strip() for line in lines[1:-1]] == ["unary", "stream chunk", "WSGI"]
+    assert lines[-1] == "0 errors"
+
+
+def test_what_is_not_a_checkout_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="is not a checkout"):
+        check_checkout(tmp_path)
