@@ -51,7 +51,7 @@ from ._schema.keys import (
 )
 from ._schema.mirror import Mirror
 from ._schema.policy.budgets import BudgetItem, BudgetOverride
-from ._schema.policy.caches import CacheItem
+from ._schema.policy.caches import CacheEmbedding, CacheItem, CacheSemantic
 from ._schema.policy.guards import (
     GuardAction,
     GuardDeny,
@@ -129,7 +129,9 @@ __all__ = [
     "LLMProviderSpec",
     "LLMRoute",
     "LLMRouteSpec",
+    "CacheEmbedding",
     "CacheItem",
+    "CacheSemantic",
     "GuardAction",
     "GuardDeny",
     "GuardItem",

@@ -38,7 +38,7 @@ DEPENDENCIES = {
 }
 EXTRAS = {
     *("bedrock", "cli", "dev", "django", "epp", "flask", "httpx2", "kubernetes", "otlp", "prices"),
-    *("redis", "schema", "vertex"),
+    *("redis", "schema", "semantic", "vertex"),
 }
 
 # Frameworks, the SDK and what only the command needs: a user's import must not pay for them.
@@ -50,6 +50,7 @@ NOT_IMPORTED = (
     "llm_mesh_django",
     "llm_mesh_flask",
     "llm_mesh_kubernetes",
+    "numpy",
     "opentelemetry.sdk",
     "rich",
     "starlette",

@@ -19,7 +19,7 @@ from .._core.guarding.guard import Guard
 from .._core.guarding.shape import SchemaGuard
 from .._core.limiting.budget import Budget
 from .._core.limiting.item import Item
-from .._core.policy.cache import CachePolicy
+from .._core.policy.cache import CachePolicy, Semantic
 from .._core.policy.guards import (
     AskingRequestGuards,
     AskingResponseGuards,
@@ -46,7 +46,8 @@ from ..config import (
     TargetRef,
 )
 from ..exceptions import Problem
-from .caches import compile_cache, unscoped
+from .caching.caches import compile_cache, unscoped
+from .caching.semantic import compile_semantic
 from .guarding.guards import compile_guard
 from .guarding.inspectors import Inspectors
 from .limiting.budgets import compile_budget, uncounted
@@ -70,6 +71,7 @@ class _Attached:
     resource: Resource | None = None
     cache: CacheItem | None = None
     cache_when: tuple[Match, ...] = ()
+    semantic: Semantic | None = None
 
     def of_rule(self, route: Resource, rule: str) -> bool:
         if not self.targets:
@@ -205,8 +207,12 @@ class Policies:
             self._match(resource, match, ("spec", "cache", "when", index))
             for index, match in enumerate(cache.when if cache is not None else ())
         )
+        semantic = None
+        if cache is not None and cache.semantic is not None:
+            find = self._inspectors.find
+            semantic = compile_semantic(resource, cache.semantic, find, self.problems)
         return _Attached(
-            resource.namespace, targets, items, tuple(guards), resource, cache, cache_when
+            resource.namespace, targets, items, tuple(guards), resource, cache, cache_when, semantic
         )
 
     def _check_target(self, resource: Resource, target: TargetRef, path: _Path) -> None:
@@ -253,7 +259,9 @@ class Policies:
         if first.cache is not None and first.resource is not None:
             name = f"{first.resource.namespace}/{first.resource.name}"
             where = route.namespace, route.name, rule
-            yield compile_cache(name, where, first.cache, first.cache_when, backends, guards)
+            yield compile_cache(
+                name, where, first.cache, first.cache_when, backends, guards, first.semantic
+            )
 
     def _guard(self, resource: Resource, item: GuardItem, path: _Path) -> _AnyGuard | None:
         when = [

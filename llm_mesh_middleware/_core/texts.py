@@ -55,6 +55,9 @@ class TextForm(Protocol):
     ) -> Iterator[TextPlace]:
         """Yield the texts of a request; with `roles`, only those of such turns."""
 
+    def read_last(self, members: dict[str, Any]) -> Sequence[TextPlace]:
+        """Return the texts of the last turn of a request, if a user has said nothing else in it."""
+
     def read_response(self, value: Any) -> Iterator[TextPlace]:
         """Yield the texts of a whole response."""
 

@@ -10,7 +10,15 @@ from typing import Any
 
 from .._core.dialect import TextPlace
 
-__all__ = ["ResponseTexts", "is_text", "place_of", "spoken_in", "texts_in", "texts_of_turns"]
+__all__ = [
+    "ResponseTexts",
+    "is_text",
+    "last_texts",
+    "place_of",
+    "spoken_in",
+    "texts_in",
+    "texts_of_turns",
+]
 
 # Members that are no text in any dialect: names, references, opaque proofs, encoded media.
 _OPAQUE = frozenset(
@@ -46,6 +54,8 @@ _JSON = frozenset(("arguments", "partial_json"))
 _FREE = frozenset(("args", "arguments", "input", "metadata", "parameters", "schema"))
 # Probabilities of tokens: they say the text once more, in pieces.
 _REPEATING = frozenset(("logprobs", "logprobsResult"))
+# Kinds of parts that are nothing but a text.
+_PLAIN = frozenset(("text", "input_text"))
 _MEDIA = frozenset(("file_data", "image_url", "url"))
 
 
@@ -147,6 +157,25 @@ def texts_of_turns(
             role = turn.get("role") or kinds.get(str(turn.get("type")), "user")
         if role in roles:
             yield from _below(held, index)
+
+
+def last_texts(members: dict[str, Any], *, turns: str) -> list[TextPlace]:
+    """Return the texts of the last turn; none unless it is a user's, and nothing but texts."""
+    held = members.get(turns)
+    if isinstance(held, str):
+        return [TextPlace(members, turns)]
+    turn = held[-1] if isinstance(held, list) and held else None
+    if not isinstance(turn, dict) or turn.get("role") != "user":
+        return []
+    content = turn.get("content")
+    if isinstance(content, str):
+        return [TextPlace(turn, "content")]
+    parts = content if isinstance(content, list) else []
+    is_plain = all(
+        isinstance(part, dict) and part.get("type") in _PLAIN and isinstance(part.get("text"), str)
+        for part in parts
+    )
+    return [TextPlace(part, "text") for part in parts] if is_plain else []
 
 
 def _below(container: Any, key: Any) -> Iterator[TextPlace]:

@@ -7,6 +7,7 @@ part of the mesh reads.
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import re
 from collections.abc import Iterator
@@ -20,9 +21,13 @@ from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import ClientRequest
 from llm_mesh_middleware.testing import Answer, FakeUpstream, RecordedRequest, chat_completion
 from tests.resilience.meshes import HOST, key_of, provider, route
+from tests.semantic.provider import MODEL, embed
 
 TENANTS = ("a", "b", "a|b", "", "1:a", "ab")
-TEXTS = ("Hello", "Write to {mail}", "Hello {mail} and 4111 1111 1111 1111", "Bye")
+TEXTS = (
+    *("Hello", "Write to {mail}", "Hello {mail} and 4111 1111 1111 1111", "Bye"),
+    *("hello.", "write to {mail}!", "hello {mail} and 4111 1111 1111 1111", "bye bye"),
+)
 GEMINI = ("/v1beta/models/m:generateContent", "/v1beta/models/m:streamGenerateContent")
 PATHS = ("/v1/chat/completions", "/v1/messages", "/v1/responses", *GEMINI)
 
@@ -36,10 +41,26 @@ def echo(request: RecordedRequest) -> Answer:
 
 
 @pytest.fixture(scope="module")
+def vectors() -> Iterator[FakeUpstream]:
+    with FakeUpstream(tls=False, api_key=key_of("vectors")) as upstream:
+        upstream.always(embed)
+        yield upstream
+
+
+@pytest.fixture(scope="module")
 def upstream() -> Iterator[FakeUpstream]:
     with FakeUpstream(tls=False, api_key=key_of("primary")) as upstream:
         upstream.always(echo)
         yield upstream
+
+
+def alike(random: Random) -> dict[str, Any]:
+    """A semantic cache that takes much for alike, or none."""
+    if importlib.util.find_spec("numpy") is None or random.random() < 0.3:
+        return {}
+    embedding = {"providerHost": "vectors.example", "model": MODEL}
+    semantic = {"embedding": embedding, "threshold": random.choice([0.1, 0.6])}
+    return {"semantic": {**semantic, "shadow": random.random() < 0.3, "timeout": "10s"}}
 
 
 def policy(random: Random) -> LLMPolicy:
@@ -53,7 +74,7 @@ def policy(random: Random) -> LLMPolicy:
         }
         for number in range(random.randrange(3))
     ]
-    spec = {"cache": {"vary": vary, "staleIfError": "1h"}, "guards": guards}
+    spec = {"cache": {"vary": vary, "staleIfError": "1h", **alike(random)}, "guards": guards}
     return LLMPolicy.model_validate({"metadata": {"name": "team"}, "spec": spec})
 
 
@@ -92,7 +113,7 @@ async def served(mesh: Mesh, asked: ClientRequest) -> tuple[str, str]:
     "seed", [*range(6), *[pytest.param(n, marks=pytest.mark.slow) for n in range(6, 40)]]
 )
 async def test_no_response_crosses_from_one_tenant_to_another(
-    upstream: FakeUpstream, seed: int
+    upstream: FakeUpstream, vectors: FakeUpstream, seed: int
 ) -> None:
     random = Random(seed)
     openai = {"model": "m", "apiKey": key_of("primary"), "apis": ["chat"]}
@@ -100,6 +121,7 @@ async def test_no_response_crosses_from_one_tenant_to_another(
     mesh = Mesh(
         (
             provider("primary", upstream, configs=configs),
+            provider("vectors", vectors),
             route({"providerHost": "primary.example"}),
             policy(random),
         ),
@@ -114,7 +136,7 @@ async def test_no_response_crosses_from_one_tenant_to_another(
         for tenant, (result, text) in zip(
             tenants, await asyncio.gather(*(served(mesh, each) for each in asked)), strict=True
         ):
-            results.add(result)
+            results.add(result.partition(";")[0])
             assert f"<{tenant}>" in text, "the response of another tenant"
             assert set(re.findall(r"me@(\d)", text)) <= {str(TENANTS.index(tenant))}
     await mesh.aclose()

@@ -11,6 +11,8 @@ from llm_mesh_middleware import LLMPolicy
 from llm_mesh_middleware.exceptions import PolicyUnavailable
 from llm_mesh_middleware.stores import MemoryStore, Reserve, Reserved
 from llm_mesh_middleware.testing import Answer, FakeUpstream, chat_completion, token_usage
+from tests.semantic.provider import embed
+from tests.semantic.provider import policy as semantic
 from tests.telemetry.recording import Recorder, calling, chat, make_mesh
 
 WHOLE = Answer(body=chat_completion("hello", usage=token_usage(40, 60)))
@@ -137,3 +139,24 @@ async def test_a_cache_tells_what_it_saved(recorder: Recorder, upstream: FakeUps
         recorder.total("llm_mesh.cache.saved_tokens", llm_mesh__policy__name="default/team") == 200
     )
     assert len(recorder.calls) == 1  # a hit is no call, and uses no tokens
+
+
+async def test_vectors_are_told_with_their_tokens_and_their_cost(
+    recorder: Recorder, upstream: FakeUpstream, records: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("numpy", reason="the extra semantic is not installed")
+    upstream.always(lambda asked: embed(asked) if asked.path.endswith("/embeddings") else WHOLE)
+    prices = {"prices": [{"perMillion": {"input": "1000000", "output": "0"}}]}
+    alike = semantic("a.example")
+    async with calling(make_mesh(recorder, upstream, spec=prices, policies=[alike])) as client:
+        for text in ("What is a mesh?", "what's a mesh"):
+            await chat(client, {"messages": [{"role": "user", "content": text}]})
+
+    assert [count(recorder, "semantic", result) for result in ("miss", "hit")] == [1, 1]
+    assert recorder.total("llm_mesh.cache.embedding_tokens") == 4 + 3
+    assert recorder.total("llm_mesh.cost") == 40 + 4 + 3
+    assert recorder.total("llm_mesh.cache.requests", llm_mesh__cache__result="hit") == 1
+    assert told(records) == [
+        ["default/team/semantic miss", "default/team/cache miss"],
+        ["default/team/semantic hit", "default/team/cache hit"],
+    ]

@@ -16,17 +16,22 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     """One item's decision.
 
     `policy` is namespace and name, `item` the name of the item, `kind` what it is: `tokens`,
-    `requests`, `concurrency`, `budget`, `guard`, `cache`. `decision` is `allowed`, `refused`,
-    `shadow_refused` (it would have been refused), or `unchecked` (the store was away). A budget
-    that is used up may have `exceeded` or `fallback` instead, and is `warned` of once for each
-    threshold that it passes. A guard has `denied`, `masked` or `logged` what it has found, an
-    `entity`; in shadow it is `shadow_denied` and so on. One that asks is `unchecked` if it got no
-    verdict; then `entity` is the cause, such as `timeout` or `status_500`.
+    `requests`, `concurrency`, `budget`, `guard`, `cache`, `semantic`. `decision` is `allowed`,
+    `refused`, `shadow_refused` (it would have been refused), or `unchecked` (the store was
+    away). A budget that is used up may have `exceeded` or `fallback` instead, and is `warned`
+    of once for each threshold that it passes. A guard has `denied`, `masked` or `logged` what
+    it has found, an `entity`; in shadow it is `shadow_denied` and so on. One that asks is
+    `unchecked` if it got no verdict; then `entity` is the cause, such as `timeout` or
+    `status_500`.
 
-    Of a limit or budget, `by` are the request's values of what it counts by, `of` is the most that
-    there may be (tokens, requests, slots, nano-units of `currency`) and `left` what is left of it,
-    if that is known. A cache has `hit` or `stale`, with the tokens that were saved in `of`, or
-    `miss`; before these it `waits` for an equal call.
+    Of a limit or budget, `by` are the request's values of what it counts by, `of` is the most
+    that there may be (tokens, requests, slots, nano-units of `currency`) and `left` what is
+    left of it, if that is known. A cache has `hit` or `stale`, with the tokens that were saved
+    in `of`, or `miss`; before these it `waits` for an equal call. If it looks for alike
+    requests, a decision of kind `semantic` comes before these: `hit`, `shadow_hit` (a miss all
+    the same) or `miss`, or `unchecked` if there was no vector; `entity` is the similarity or
+    the cause, `of` the tokens that the vector took. After a `shadow_hit`, `shadow_same` and
+    `shadow_differs` say what it would have been worth.
     """
 
     policy: str

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 from ..._core.dialect import EventTexts, TextPlace
-from ..texts import ResponseTexts, spoken_in, texts_of_turns
+from ..texts import ResponseTexts, last_texts, spoken_in, texts_of_turns
 
 __all__ = ["AnthropicTexts"]
 
@@ -20,6 +20,10 @@ class AnthropicTexts(ResponseTexts):
         """Yield the texts of the system prompt and of the messages."""
         others = {"system": "system"}
         return texts_of_turns(members, roles, turns="messages", others=others, kinds={})
+
+    def read_last(self, members: dict[str, Any]) -> Sequence[TextPlace]:
+        """Return the texts of the last turn, if it is a user's and has nothing else."""
+        return last_texts(members, turns="messages")
 
     def read_event(self, value: Any) -> EventTexts:
         """Return the delta of a block; the block's end ends its texts."""

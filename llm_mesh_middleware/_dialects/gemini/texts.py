@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 from ..._core.dialect import EventTexts, TextPlace
@@ -24,6 +24,21 @@ class GeminiTexts(ResponseTexts):
         if roles is not None and "assistant" in roles:
             roles = _Roles(roles)
         return texts_of_turns(members, roles, turns="contents", others=_SYSTEM, kinds={})
+
+    def read_last(self, members: dict[str, Any]) -> Sequence[TextPlace]:
+        """Return the texts of the last turn, if it is a user's and has nothing else."""
+        contents = members.get("contents")
+        turn = contents[-1] if isinstance(contents, list) and contents else None
+        if not isinstance(turn, dict) or turn.get("role", "user") != "user":
+            return []
+        parts = turn.get("parts")
+        places = [
+            TextPlace(part, "text")
+            for part in objects_in(parts)
+            if isinstance(part.get("text"), str)
+        ]
+        is_plain = all(len(place.container) == 1 for place in places)
+        return places if isinstance(parts, list) and is_plain and len(places) == len(parts) else []
 
     def read_event(self, value: Any) -> EventTexts:
         """Return the texts of the parts; a reason to end ends those of its candidate."""

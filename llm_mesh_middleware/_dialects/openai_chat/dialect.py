@@ -27,7 +27,7 @@ from .translation.event_writer import ChunkWriter
 from .translation.request_reader import read_request
 from .translation.request_writer import write_request
 
-__all__ = ["CHAT", "DIALECT", "OPERATIONS", "OpenAIChat"]
+__all__ = ["CHAT", "DIALECT", "EMBEDDINGS", "OPERATIONS", "OpenAIChat"]
 
 
 class OpenAIChat(ToldInBody):
@@ -124,6 +124,7 @@ CHAT = ServedOperation(
     output_limit=output_limit,
     read_path=_read_path,
 )
+EMBEDDINGS = ServedOperation("embeddings", "/embeddings", dialect=DIALECT, read_path=_read_path)
 
 # The first whose suffix ends a path is meant, and `/chat/completions` ends with `/completions` too.
 OPERATIONS = (
@@ -137,5 +138,5 @@ OPERATIONS = (
         output_limit=output_limit,
         read_path=_read_path,
     ),
-    ServedOperation("embeddings", "/embeddings", dialect=DIALECT, read_path=_read_path),
+    EMBEDDINGS,
 )

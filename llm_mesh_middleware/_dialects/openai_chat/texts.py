@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 from ..._core.dialect import EventTexts, TextPlace
 from ..objects import objects_in
-from ..texts import ResponseTexts, is_text, place_of, spoken_in, texts_of_turns
+from ..texts import ResponseTexts, is_text, last_texts, place_of, spoken_in, texts_of_turns
 
 __all__ = ["ChatTexts"]
 
@@ -25,6 +25,10 @@ class ChatTexts(ResponseTexts):
         """Yield the texts of the messages, of a prompt, of inputs."""
         others = {"prompt": "user", "input": "user"}
         return texts_of_turns(members, roles, turns="messages", others=others, kinds={})
+
+    def read_last(self, members: dict[str, Any]) -> Sequence[TextPlace]:
+        """Return the texts of the last turn, if it is a user's and has nothing else."""
+        return last_texts(members, turns="messages")
 
     def read_event(self, value: Any) -> EventTexts:
         """Return the deltas of the choices.

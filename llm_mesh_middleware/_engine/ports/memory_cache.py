@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from ..._core.caching.entry import Found, Lookup, Save
+from ..._core.caching.entry import Found, Lookup, Request, Save
+from ..._core.caching.semantic.likeness import Near
 from ..._process.forks import ForkLock, follow_forks
+from .likeness import Likeness
 
 __all__ = ["MemoryCache"]
 
@@ -32,22 +34,25 @@ class MemoryCache:
         self._max_bytes = max_bytes
         self._lock = ForkLock()
         self._entries: OrderedDict[str, tuple[bytes, float, float]] = OrderedDict()
+        self._likeness = Likeness(clock)
         self.size = 0
         follow_forks(self)
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def ask(self, request: Lookup | Save, until: float | None) -> Found | None:
-        """Look up or save."""
+    def ask(self, request: Request, until: float | None) -> Found | Sequence[Near] | None:
+        """Look up, save, find or remember."""
+        if not isinstance(request, Lookup | Save):
+            return self._likeness.ask(request)
         with self._lock.of_process:
             if isinstance(request, Save):
                 self._save(request)
                 return None
             return self._look_up(request.key)
 
-    async def aask(self, request: Lookup | Save, until: float | None) -> Found | None:
-        """Look up or save; nothing is waited for."""
+    async def aask(self, request: Request, until: float | None) -> Found | Sequence[Near] | None:
+        """Do as `ask`; nothing is waited for."""
         return self.ask(request, until)
 
     def _look_up(self, key: str) -> Found | None:

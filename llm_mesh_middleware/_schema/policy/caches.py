@@ -6,12 +6,12 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from ..base import Count, ListOf, Wire
+from ..base import Count, ListOf, Name, Wire
 from ..route import RouteMatch
-from ..spelling.duration import LongDuration
-from ..values import check_name
+from ..spelling.duration import Duration, LongDuration
+from ..values import check_host, check_name
 
-__all__ = ["CacheItem"]
+__all__ = ["CacheEmbedding", "CacheItem", "CacheSemantic"]
 
 _PLAIN_PARTS = ("consumer", "model", "host")
 
@@ -32,6 +32,36 @@ _Part = Annotated[
     AfterValidator(_check_part),
     Field(json_schema_extra={"pattern": "^(?:consumer|model|host|attribute:.+)$"}),
 ]
+
+
+class CacheEmbedding(Wire):
+    """What makes vectors of texts."""
+
+    provider_host: Annotated[str, AfterValidator(check_host)] = Field(
+        description="Host of the LLMProvider that serves the model."
+    )
+    model: Name = Field(description="The model. Vectors of different models are never compared.")
+
+
+class CacheSemantic(Wire):
+    """Which requests are alike enough for one response."""
+
+    embedding: CacheEmbedding = Field(
+        description="What makes vectors of the last messages. Required."
+    )
+    threshold: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = Field(
+        default=None, description="The least cosine of two vectors. Default: 0.95."
+    )
+    shadow: bool | None = Field(
+        default=None,
+        description="Whether to call all the same, and only to say what would have been a hit."
+        " Default: true.",
+    )
+    timeout: Duration | None = Field(
+        default=None,
+        description="How long to wait for a vector; without one a request is a miss."
+        " Default: 300ms.",
+    )
 
 
 class CacheItem(Wire):
@@ -68,4 +98,9 @@ class CacheItem(Wire):
     )
     max_entry_bytes: Count | None = Field(
         default=None, description="The largest response that is kept. Default: 1048576."
+    )
+    semantic: CacheSemantic | None = Field(
+        default=None,
+        description="Whether requests that say the same in other words may be answered alike, and"
+        " which. Default: only equal requests are.",
     )

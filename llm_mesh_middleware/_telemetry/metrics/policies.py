@@ -30,6 +30,7 @@ class PolicyMetrics:
         self._tokens = Tally(meter, semconv.MESH_LIMIT_TOKENS, semconv.TOKENS)
         self._cached = Tally(meter, semconv.MESH_CACHE_REQUESTS, "{request}")
         self._saved = Tally(meter, semconv.MESH_CACHE_SAVED, semconv.TOKENS)
+        self._embedding = Tally(meter, semconv.MESH_CACHE_EMBEDDING, semconv.TOKENS)
         self._findings = Tally(meter, semconv.MESH_FINDINGS, "{finding}")
         self._watched: WeakSet[_Watched] = WeakSet()
         self._lock = ForkLock()
@@ -57,6 +58,8 @@ class PolicyMetrics:
             self._cached.add(1, ((semconv.CACHE_RESULT, decision.decision),))
             if decision.of:
                 self._saved.add(decision.of, item)
+        elif decision.kind == "semantic" and decision.of:
+            self._embedding.add(decision.of, item)
         elif decision.kind == "guard" and decision.entity and decision.decision != "unchecked":
             found = (semconv.GUARD_ENTITY, decision.entity)
             action = (semconv.GUARD_ACTION, decision.decision)

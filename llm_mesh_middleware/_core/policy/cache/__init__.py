@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from .policy import CachePolicy
+from .semantic import Semantic
 
-__all__ = ["CachePolicy"]
+__all__ = ["CachePolicy", "Semantic"]

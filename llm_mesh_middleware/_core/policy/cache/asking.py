@@ -1,6 +1,7 @@
 """One request that may be answered from the cache.
 
 request  ── kept ───────────────────────────> reply                           hit
+         ── one that is alike is kept ──────> reply                           hit
          ── the same is under way ── waits ─> reply                           hit
          │                              └───> its call failed: one of those who wait calls
          └─ attempts ── complete ───────────> kept, for those who wait too    miss
@@ -22,14 +23,16 @@ from ....exceptions import CacheMiss, UpstreamError
 from ...caching.control import Control
 from ...caching.entry import Entry, Found, Lookup, Save, pack, unpack
 from ...caching.flights import Flight
-from ...dialect import Answers, ServedOperation
+from ...dialect import Answers
 from ...flow.call import Call, Ending
 from ...flow.reply import Flow, Reply
 from ...values.decision import Decision
 from ...values.messages import ClientRequest
 from ...values.payload import read_bool, read_fields
 from ...values.steps import Ask, Await, Body, Outlive, Step, StepResult
-from .told import kept_reply, told
+from .asked import Asked
+from .semantic import Search, Semantic
+from .told import kept_reply, likened, told
 
 __all__ = ["Asking", "Keeping", "Retell"]
 
@@ -55,14 +58,19 @@ class Keeping(msgspec.Struct, frozen=True):
     stale_s: float
     tool_calls: bool
     max_bytes: int
+    semantic: Semantic | None = None
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """An entry and its age; a stale one is for when the providers fail."""
+    """An entry and its age; a stale one is for when the providers fail.
+
+    `similarity` is that of the request that it was kept for, None if that was equal.
+    """
 
     entry: Entry
     age_s: float = 0.0
     is_stale: bool = False
+    similarity: float | None = None
 
 
 class Asking:
@@ -73,18 +81,18 @@ class Asking:
         keeping: Keeping,
         call: Call,
         proceed: Callable[[Call], Flow],
-        key: str,
-        operation: ServedOperation,
+        asked: Asked,
         control: Control,
         retell: Retell,
     ) -> None:
-        """As the layer's call; key, operation and control are those of the request."""
+        """As the layer's call; `asked` and `control` are those of the request."""
         self._control = control
         self._retell = retell
         self._keeping = keeping
         self._call = call
         self._proceed = proceed
-        self._key = key
+        self._key = asked.key
+        operation = asked.operation
         self._answers: Answers = operation.dialect.answers
         self._has_two_forms = operation.has_two_forms or self._answers.has_two_forms
         self._dialect = operation.dialect.name
@@ -95,6 +103,9 @@ class Asking:
         if call.cache is None:
             raise RuntimeError("a cache needs a store")
         self._store = call.cache
+        self._search: Search | None = None
+        if keeping.semantic is not None:
+            self._search = Search(keeping.policy, keeping.semantic, asked, call, call.cache)
 
     def run(self) -> Flow:
         """Return a reply from the cache, or the one of a call.
@@ -104,7 +115,7 @@ class Asking:
         """
         control = self._control
         if control.is_only_cached:
-            kept = (yield from self._look_up()) if control.may_read else None
+            kept = (yield from self._look_up(self._key)) if control.may_read else None
             if kept is None or kept.is_stale or not control.accepts(kept.age_s):
                 raise CacheMiss("there is no cached response to this request")
             return self._hit(kept)
@@ -152,7 +163,9 @@ class Asking:
     def _lead(self, flight: Flight) -> Flow:
         """Look up, or else make the call, for those who wait too."""
         try:
-            kept = yield from self._look_up()
+            kept = yield from self._look_up(self._key)
+            if self._search is not None and (kept is None or kept.is_stale):
+                kept = (yield from self._look_for_alike(self._search)) or kept
         except BaseException:
             self._land(flight, None, is_worth_another=True)
             raise
@@ -163,9 +176,9 @@ class Asking:
             return self._hit(kept)
         return (yield from self._miss(None))
 
-    def _look_up(self) -> Generator[Step, StepResult, _Kept | None]:
+    def _look_up(self, key: str) -> Generator[Step, StepResult, _Kept | None]:
         """Return what is kept, if the policy still says so; a store that fails has nothing."""
-        keeping, found = self._keeping, (yield Ask(self._store, Lookup(self._key)))
+        keeping, found = self._keeping, (yield Ask(self._store, Lookup(key)))
         if not isinstance(found, Found) or found.age_s > keeping.ttl_s + keeping.stale_s:
             return None
         entry = unpack(found.data)
@@ -183,6 +196,17 @@ class Asking:
             return None
         return replace(kept, entry=replace(entry, body=body, dialect=self._dialect))
 
+    def _look_for_alike(self, search: Search) -> Generator[Step, StepResult, _Kept | None]:
+        """Return what is kept for a request that is alike, if it answers this one."""
+        for near in (yield from search.nearest()):
+            kept = yield from self._look_up(near.key)
+            if kept is not None and not kept.is_stale and self._control.accepts(kept.age_s):
+                if search.is_answered(near, kept.entry):
+                    return _Kept(kept.entry, kept.age_s, similarity=near.similarity)
+                return None
+        search.is_answered(None, None)
+        return None
+
     def _hit(self, kept: _Kept) -> Reply:
         """Return a kept response in the form that is asked for; it costs nothing."""
         entry = kept.entry
@@ -192,7 +216,8 @@ class Asking:
         result = "stale" if kept.is_stale else "hit"
         self._tell(result, saved=entry.tokens)
         self._call.account.ended(200, None, None)
-        return kept_reply(body, result, is_stream=self._is_stream, age_s=kept.age_s)
+        shown = result if kept.similarity is None else likened(result, kept.similarity)
+        return kept_reply(body, shown, is_stream=self._is_stream, age_s=kept.age_s)
 
     def _miss(self, flight: Flight | None, stale: _Kept | None = None) -> Flow:
         """Make the call, and keep its response if it is worth that; `stale` is better than none."""
@@ -213,7 +238,7 @@ class Asking:
             if stale is not None and reply.status in _FAILED:
                 return self._without_providers(flight, stale)
             if not isinstance(reply.body, bytes):
-                return told(replace(reply, body=self._body(reply, reply.body, flight)), "miss")
+                return self._missed(replace(reply, body=self._body(reply, reply.body, flight)))
             entry = self._entry(reply, reply.body)
             if entry is not None:
                 yield from self._save(entry)
@@ -221,7 +246,12 @@ class Asking:
             self._land(flight, None, is_worth_another=True)
             raise
         self._land(flight, entry, is_worth_another=reply.status >= 400)
-        return told(reply, "miss")
+        return self._missed(reply)
+
+    def _missed(self, reply: Reply) -> Reply:
+        """Return the reply of a call, which says if it might have been another's."""
+        similarity = None if self._search is None else self._search.similarity
+        return told(reply, "miss" if similarity is None else likened("miss", similarity))
 
     def _without_providers(self, flight: Flight | None, stale: _Kept) -> Reply:
         self._land(flight, stale, is_worth_another=False)
@@ -294,6 +324,8 @@ class Asking:
     def _save(self, entry: Entry) -> Generator[Step, StepResult, None]:
         keeping = self._keeping
         yield Ask(self._store, Save(self._key, pack(entry), keeping.ttl_s + keeping.stale_s))
+        if self._search is not None:
+            yield from self._search.learn(self._key, entry, keeping.ttl_s)
 
     def _land(
         self, flight: Flight | None, entry: Entry | _Kept | None, *, is_worth_another: bool

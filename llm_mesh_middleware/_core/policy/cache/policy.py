@@ -19,8 +19,10 @@ from ...provider.upstream import Upstream
 from ...routing.matching import Match
 from ...values.decision import Told
 from ...values.messages import ClientRequest
+from .asked import Asked, Parts
 from .asking import Asking, Keeping, Retell
 from .identity import asked_of
+from .semantic import Semantic
 from .told import told
 
 __all__ = ["CachePolicy"]
@@ -40,6 +42,7 @@ class CachePolicy:
         vary: what separates those who may not share a response.
         when: the requests it is for; none means all.
         ignore: members of the body that make no difference.
+        semantic: how requests that are alike are answered; None if they are not.
     """
 
     policy: str
@@ -55,6 +58,7 @@ class CachePolicy:
     max_temperature: float | None = None
     max_entry_bytes: int = 2**20
     stale_s: float = 0.0
+    semantic: Semantic | None = None
 
     def __call__(self, call: Call, proceed: Callable[[Call], Flow]) -> Flow:
         """Serve a call from the cache if that is possible.
@@ -64,37 +68,59 @@ class CachePolicy:
         """
         control = read_control(call.request.headers.get("cache-control"))
         wants = control.may_read or control.may_store
-        made = self._asked(call.request) if wants else None
-        if made is None:
+        asked = self._asked(call.request) if wants else None
+        if asked is None:
             if control.is_only_cached:
                 raise CacheMiss("there is no cached response to this request")
             return told((yield from proceed(call)), "bypass")
-        key, operation = made
         keeping = Keeping(
-            self.policy, self.ttl_s, self.stale_s, self.keeps_tool_calls, self.max_entry_bytes
+            self.policy,
+            self.ttl_s,
+            self.stale_s,
+            self.keeps_tool_calls,
+            self.max_entry_bytes,
+            self.semantic,
         )
-        asking = Asking(keeping, call, proceed, key, operation, control, self.retell)
+        asking = Asking(keeping, call, proceed, asked, control, self.retell)
         return (yield from asking.run())
 
     def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
         """Yield what the cache has to do with a request."""
-        holds, text = False, "no `when` of it matches"
-        if not self.when or any(match.holds(request) for match in self.when):
-            missing = [str(part) for part in self.vary if part.read(request, provider) is None]
-            holds = not missing
+        asked = self._asked(request)
+        text = self._why_not(request, provider)
+        if asked is not None:
             by = ", ".join(str(part) for part in self.vary)
-            scope = f"for each {by}" if by else "for everybody"
-            text = f"equal requests are answered for {self.ttl_s:g} s {scope}"
-            if missing:
-                text = f"the request has no {missing[0]}, by which it varies"
-            elif (made := self._asked(request)) is not None:
-                text += f"; the key of this one begins with {made[0][:12]}"
-            else:
-                holds, text = False, "the request is not one whose response may be repeated"
-        yield Told(self.policy, "cache", "cache", holds, text, provider)
+            text = f"equal requests are answered for {self.ttl_s:g} s"
+            text += f" for each {by}" if by else " for everybody"
+            text += f"; the key of this one begins with {asked.key[:12]}"
+        yield Told(self.policy, "cache", "cache", asked is not None, text, provider)
+        if asked is not None and self.semantic is not None:
+            yield self._told_alike(self.semantic, asked, provider)
 
-    def _asked(self, request: ClientRequest) -> tuple[str, ServedOperation] | None:
-        """Return the key of a request and its operation; None if it is not for the cache."""
+    def _why_not(self, request: ClientRequest, provider: str) -> str:
+        if self.when and not any(match.holds(request) for match in self.when):
+            return "no `when` of it matches"
+        for part in self.vary:
+            if part.read(request, provider) is None:
+                return f"the request has no {part}, by which it varies"
+        return "the request is not one whose response may be repeated"
+
+    def _told_alike(self, semantic: Semantic, asked: Asked, provider: str) -> Told:
+        question = asked.question(semantic.embedder.identity)
+        text = "its last message is not a user's, is no text, or is too long to have a likeness"
+        if question is not None:
+            host, model = semantic.embedder.identity
+            what = "is told of" if semantic.is_shadow else "is used"
+            text = (
+                f"an entry whose vector by {model} of {host} has a cosine of {semantic.threshold:g}"
+            )
+            text += (
+                f" or more {what}; the partition of this one begins with {question.partition[:12]}"
+            )
+        return Told(self.policy, "semantic", "semantic", question is not None, text, provider)
+
+    def _asked(self, request: ClientRequest) -> Asked | None:
+        """Return the request as the cache sees it; None if it is not for the cache."""
         operation = request.operation
         if not isinstance(operation, ServedOperation) or not operation.has_body:
             return None
@@ -110,10 +136,13 @@ class CachePolicy:
             temperature = answers.temperature(request.fields)
             if temperature is None or temperature > self.max_temperature:
                 return None
-        asked = asked_of(self.upstreams, request, operation, NOT_IN_KEY | self.ignore)
-        if asked is None:
-            return None
         has_two_forms = operation.has_two_forms or answers.has_two_forms
         form = "" if has_two_forms else f"stream={operation.wants_stream(request)}"
         where = (request.host, self.rule, self.guards)
-        return key_of((self.policy, *scope, *where, form, *asked)), operation
+
+        def parts_of(request: ClientRequest) -> Parts | None:
+            asked = asked_of(self.upstreams, request, operation, NOT_IN_KEY | self.ignore)
+            return None if asked is None else (self.policy, *scope, *where, form, *asked)
+
+        parts = parts_of(request)
+        return None if parts is None else Asked(key_of(parts), operation, request, parts_of)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from ...flow.reply import Reply, as_stream
 from ...http.response_headers import NOSNIFF
 
-__all__ = ["kept_reply", "told"]
+__all__ = ["kept_reply", "likened", "told"]
 
 _RESULT = b"x-llm-mesh-cache"
 # No cache between the mesh and its client may keep what belongs to one scope.
@@ -20,6 +20,11 @@ def told(reply: Reply, result: str) -> Reply:
     if not any(name == b"cache-control" for name, _ in headers):
         headers.append(_PRIVATE)
     return replace(reply, headers=headers)
+
+
+def likened(result: str, similarity: float) -> str:
+    """Return a result that says how alike the request is that an entry was kept for."""
+    return f"{result}; similarity={similarity:.3f}"
 
 
 def kept_reply(body: bytes, result: str, *, is_stream: bool, age_s: float) -> Reply:

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from struct import Struct
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from ...._core.caching.entry import Found, Lookup, Save
+from ...._core.caching.entry import Found, Lookup, Request, Save
+from ...._core.caching.semantic.likeness import Near
 from ...._process.forks import follow_forks
+from ..likeness import Likeness
 from .breaker import Breaker
 from .connecting import FAILURES, Address
 
@@ -36,14 +38,17 @@ class RedisCache:
         """As `RedisStore`; connect to nothing yet. `kind` keeps apart what else is kept so."""
         self._address = Address.of(url, timeout_s)
         self._prefix, self._kind = f"{prefix}:{kind}:", kind
+        self._likeness = Likeness()
         self._begin_process()
         follow_forks(self)
 
     def __repr__(self) -> str:
         return "RedisCache()"
 
-    def ask(self, request: Lookup | Save, until: float | None) -> Found | None:
+    def ask(self, request: Request, until: float | None) -> Found | Sequence[Near] | None:
         """Look up or save, in this thread."""
+        if not isinstance(request, Lookup | Save):
+            return self._likeness.ask(request)
         if not self._breaker.allows():
             return None
         try:
@@ -55,8 +60,10 @@ class RedisCache:
         self._breaker.succeeded()
         return _found(request, answers)
 
-    async def aask(self, request: Lookup | Save, until: float | None) -> Found | None:
+    async def aask(self, request: Request, until: float | None) -> Found | Sequence[Near] | None:
         """Look up or save, in the running event loop."""
+        if not isinstance(request, Lookup | Save):
+            return self._likeness.ask(request)
         if not self._breaker.allows():
             return None
         try:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from .._core.balance.backends import Backend
-from .._core.caching.key import key_of
-from .._core.guarding.guard import Guard
-from .._core.limiting.item import Part
-from .._core.policy.cache import CachePolicy
-from .._core.routing.matching import Match
-from .._dialects.pairs import retell
-from ..config import CacheItem
-from .matches import Workload
+from ..._core.balance.backends import Backend
+from ..._core.caching.key import key_of
+from ..._core.guarding.guard import Guard
+from ..._core.limiting.item import Part
+from ..._core.policy.cache import CachePolicy, Semantic
+from ..._core.routing.matching import Match
+from ..._dialects.pairs import retell
+from ...config import CacheItem
+from ..matches import Workload
 
 __all__ = ["compile_cache", "unscoped"]
 
@@ -28,6 +28,7 @@ def compile_cache(
     when: Sequence[Match],
     backends: Sequence[Backend],
     guards: Iterable[Guard],
+    semantic: Semantic | None,
 ) -> CachePolicy:
     """Return the cache of one rule.
 
@@ -38,6 +39,7 @@ def compile_cache(
         when: its compiled matches.
         backends: those of the rule; what they are configured to do is in the key.
         guards: those of the rule, in the key too.
+        semantic: how requests that are alike are answered.
     """
     digests = [key_of(_configured(each)) for each in backends]
     configured = {
@@ -58,6 +60,7 @@ def compile_cache(
         keeps_tool_calls=item.tool_calls,
         max_temperature=item.max_temperature,
         max_entry_bytes=item.max_entry_bytes or _MAX_ENTRY_BYTES,
+        semantic=semantic,
     )
 
 

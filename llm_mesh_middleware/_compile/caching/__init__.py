@@ -1,0 +1,1 @@
+"""Caches of `LLMPolicy` documents, and what finds entries of alike requests."""

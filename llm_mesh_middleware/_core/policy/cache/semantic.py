@@ -1,0 +1,130 @@
+"""Entries of requests that say the same in other words.
+
+    last message ──> vector ──> entries of its partition, by cosine
+                     │ none in time          │ none            > a miss, as without vectors
+                     └─> unchecked           └─> the nearest   > hit, or in shadow a miss that
+                                                                 says what would have been
+
+A partition is of requests that are equal but for their last message, and of which that has the same
+numbers, names, negations and quotations (`gate`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import msgspec
+
+from ...asking.embedding import Embedded, Embedder
+from ...asking.side_call import Circumstances, NoAnswer
+from ...caching.entry import CacheStore, Entry
+from ...caching.semantic.likeness import Near, Nearest, Remember, Vector
+from ...flow.call import Call
+from ...values.decision import Decision
+from ...values.steps import Ask, Beside, Step
+from .asked import Asked
+
+__all__ = ["Search", "Semantic"]
+
+
+class Semantic(msgspec.Struct, frozen=True):
+    """What a policy says of requests that are alike.
+
+    Attributes:
+        embedder: makes the vectors.
+        threshold: the least cosine.
+        is_shadow: whether to say what would be answered, and call all the same.
+        timeout_s: how long to wait for a vector.
+    """
+
+    embedder: Embedder
+    threshold: float
+    is_shadow: bool
+    timeout_s: float
+
+
+class Search:
+    """One request that may be answered like another one.
+
+    `similarity` is that of the entry that was found, None without one.
+    """
+
+    def __init__(
+        self, policy: str, semantic: Semantic, asked: Asked, call: Call, store: CacheStore
+    ) -> None:
+        self._policy = policy
+        self._semantic = semantic
+        self._asked = asked
+        self._call = call
+        self._store = store
+        self._partition = ""
+        self._vector: Vector | None = None
+        self._expected: Entry | None = None
+        self._tokens = 0
+        self.similarity: float | None = None
+
+    def nearest(self) -> Generator[Step, Any, Sequence[Near]]:
+        """Return the entries that are alike enough, the nearest first."""
+        semantic = self._semantic
+        question = self._asked.question(semantic.embedder.identity)
+        if question is None:
+            return ()
+        made = yield Beside(self._embedded(question.text))
+        if isinstance(made, NoAnswer):
+            self._tell("unchecked", made.cause)
+            return ()
+        self._partition, self._vector = question.partition, made.vectors[0]
+        self._tokens = made.tokens
+        found = yield Ask(self._store, Nearest(self._partition, self._vector, semantic.threshold))
+        return found or ()
+
+    def is_answered(self, near: Near | None, entry: Entry | None) -> bool:
+        """Return whether `entry`, the nearest one that is there, is the answer; note what it is."""
+        if near is None:
+            if self._vector is not None:
+                self._tell("miss")
+            return False
+        self.similarity = near.similarity
+        is_shadow = self._semantic.is_shadow
+        self._tell("shadow_hit" if is_shadow else "hit", f"{near.similarity:.3f}")
+        if is_shadow:
+            self._expected = entry
+        return not is_shadow
+
+    def learn(self, key: str, entry: Entry, ttl_s: float) -> Generator[Step, Any, None]:
+        """Remember what a call was answered, and compare it with what a hit would have been."""
+        if self._vector is None:
+            return
+        if self._expected is not None:
+            is_same = self._said(entry) == self._said(self._expected)
+            self._tell("shadow_same" if is_same else "shadow_differs")
+        yield Ask(self._store, Remember(self._partition, self._vector, key, ttl_s))
+
+    def _embedded(self, text: str) -> Generator[Step, Any, Embedded | NoAnswer]:
+        call = self._call
+        about = Circumstances(
+            call.deadline.or_sooner(call.clock(), "request", self._semantic.timeout_s),
+            call.request.headers,
+            call.mesh_id,
+            call.wall_clock,
+            call.account.charged,
+        )
+        sent = text.encode("utf-8", "replace").decode()
+        try:
+            return (yield from self._semantic.embedder.ask([sent], about))
+        except NoAnswer as none:
+            return none
+
+    def _said(self, entry: Entry) -> list[str] | None:
+        """Return the texts of a whole response."""
+        texts = self._asked.operation.dialect.texts
+        try:
+            return [place.text for place in texts.read_response(msgspec.json.decode(entry.body))]
+        except (msgspec.MsgspecError, RecursionError, UnicodeError):
+            return None
+
+    def _tell(self, decision: str, detail: str = "") -> None:
+        tokens, self._tokens = self._tokens, 0
+        told = Decision(self._policy, "semantic", "semantic", decision, detail, of=tokens)
+        self._call.account.decided(told)

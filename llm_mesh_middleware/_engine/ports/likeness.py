@@ -1,0 +1,34 @@
+"""The part of a store of cached responses that finds entries of requests that are alike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from ..._core.caching.semantic.likeness import Near, Nearest, Remember
+
+if TYPE_CHECKING:
+    from .vectors import Vectors
+
+__all__ = ["Likeness"]
+
+
+class Likeness:
+    """Vectors of this process; numpy is imported by the first of them."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._vectors: Vectors | None = None
+
+    def ask(self, request: Nearest | Remember) -> Sequence[Near]:
+        """Find, or remember."""
+        vectors = self._vectors
+        if vectors is None:
+            from .vectors import Vectors  # 0.1 s, and only those who use it need it
+
+            vectors = self._vectors = Vectors(clock=self._clock)
+        if isinstance(request, Nearest):
+            return vectors.nearest(request)
+        vectors.remember(request)
+        return ()
