@@ -94,6 +94,13 @@ class Answers(Protocol):
     def temperature(self, fields: Fields) -> float | None:
         """Return the temperature that a request asks for, if it asks for one."""
 
+    def finish(self, reason: str) -> str:
+        """Return why a response ended in the words that all dialects share.
+
+        Args:
+            reason: the dialect's own word, or one of those already.
+        """
+
     def may_repeat(self, body: bytes, *, tool_calls: bool) -> bool:
         """Return whether a whole response is complete and has succeeded.
 

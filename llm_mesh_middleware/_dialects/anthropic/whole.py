@@ -9,12 +9,14 @@ import msgspec
 from ..._core.texts import Said
 from ..._core.values.payload import Fields
 from ..._core.values.usage import Usage
+from ..claude.finishes import FINISHES
 from ..keeping import asks_for_more_than_text, read_temperature
 from ..objects import objects_in, read_object, text_in
 from .two_forms import join_events, split_message
 
 __all__ = ["AnthropicAnswers"]
 
+_FINISHES = {**FINISHES, "refusal": "content_filter"}
 _ENDS = frozenset(("end_turn", "stop_sequence"))
 
 
@@ -27,6 +29,10 @@ class AnthropicAnswers:
     def may_repeat_request(self, fields: Fields) -> bool:
         """Return whether nothing but a text is asked for."""
         return not asks_for_more_than_text(fields)
+
+    def finish(self, reason: str) -> str:
+        """Return the shared word for a reason to stop."""
+        return _FINISHES.get(reason, reason)
 
     def may_repeat(self, body: bytes, *, tool_calls: bool) -> bool:
         """Return whether the message has come to its end."""

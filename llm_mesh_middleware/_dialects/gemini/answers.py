@@ -16,6 +16,7 @@ from ..._core.values.payload import Fields, read_fields
 from ..._core.values.usage import Usage
 from ..keeping import read_temperature
 from ..objects import object_in, objects_in, read_object, text_in
+from .finishes import finish_word
 
 __all__ = ["GeminiAnswers"]
 
@@ -44,6 +45,10 @@ class GeminiAnswers:
         return is_text and all(
             isinstance(tool, dict) and tool.keys() <= _FUNCTIONS for tool in tools
         )
+
+    def finish(self, reason: str) -> str:
+        """Return the shared word; one that does not tell calls from other ends."""
+        return finish_word(reason)
 
     def temperature(self, fields: Fields) -> float | None:
         """Return the temperature of the configuration."""

@@ -22,6 +22,7 @@ __all__ = ["ChatAnswers"]
 
 _ENDS = frozenset(("stop",))
 _CALLS = frozenset(("tool_calls", "function_call"))
+_FINISHES = {"function_call": "tool_calls"}
 
 
 class ChatAnswers:
@@ -33,6 +34,10 @@ class ChatAnswers:
     def may_repeat_request(self, fields: Fields) -> bool:
         """Return whether nothing but a text is asked for, and nothing is to be kept."""
         return not (asks_for_more_than_text(fields) or is_true(fields, "store"))
+
+    def finish(self, reason: str) -> str:
+        """Return the word, which all dialects share but for an old one."""
+        return _FINISHES.get(reason, reason)
 
     def may_repeat(self, body: bytes, *, tool_calls: bool) -> bool:
         """Return whether every choice has come to its end."""

@@ -36,6 +36,10 @@ class ResponsesAnswers:
         is_kept = is_true(fields, "store") or is_true(fields, "background")
         return not (continues or is_kept or asks_for_more_than_text(fields))
 
+    def finish(self, reason: str) -> str:
+        """Return the shared word; a status does not tell calls from other ends."""
+        return "stop" if reason == "tool_calls" else reason
+
     def may_repeat(self, body: bytes, *, tool_calls: bool) -> bool:
         """Return whether the response is complete."""
         value = read_object(body)

@@ -18,9 +18,15 @@ _FAILURES = frozenset(("error", "response.failed"))
 _LAST = _FAILURES | {"response.completed", "response.incomplete", "response.cancelled"}
 
 
+class _Details(msgspec.Struct, gc=False):
+    reason: str | None = None
+
+
 class _Response(msgspec.Struct, gc=False):
     id: str | None = None
     model: str | None = None
+    status: str | None = None
+    incomplete_details: _Details | None = None
     service_tier: str | None = None
     usage: ResponseUsage | None = None
 
@@ -107,5 +113,16 @@ class ResponseFacts:
 def _summary(
     response: _Response, usage: Usage | None, *, events: int = 0, body: bytes | None
 ) -> AnswerSummary:
-    tier = response.service_tier
-    return AnswerSummary(response.id, response.model, None, tier, (), usage, events, body)
+    tier, finishes = response.service_tier, _finishes(response)
+    return AnswerSummary(response.id, response.model, None, tier, finishes, usage, events, body)
+
+
+def _finishes(response: _Response) -> tuple[str, ...]:
+    """Return why a response ended, in the words of completions, which have no word for calls."""
+    if response.status == "completed":
+        return ("stop",)
+    if response.status != "incomplete":
+        return ()
+    details = response.incomplete_details
+    reason = None if details is None else details.reason
+    return ("content_filter",) if reason == "content_filter" else ("length",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -141,11 +142,13 @@ class SameTransformer:
         return stream_decoder(self._upstream.host, coded_as)
 
     def _relay(self, headers: RawFields, decoder: StreamDecoder | None) -> EventRelay:
+        dialect = self._operation.dialect
         return EventRelay(
             self._upstream,
-            self._operation.dialect,
+            dialect,
             refuse=lambda body: self._refusal(headers, body),
             decoder=decoder,
+            join=partial(dialect.answers.join, usage=None) if self._keeps_content else None,
         )
 
     def _set_members(self, fields: Fields) -> None:

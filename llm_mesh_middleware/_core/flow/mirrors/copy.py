@@ -161,9 +161,14 @@ class Copy:
             body.close()
 
     def _ended(self, ending: Ending) -> None:
-        operation = self._request.operation if self._mirror.compares_content else None
-        took_s = self._clock() - self._began_at
-        leg = leg_of(ending, operation, took_s, self._first_byte_s, self._size_bytes)
+        leg = leg_of(
+            ending,
+            self._request.operation,
+            self._clock() - self._began_at,
+            self._first_byte_s,
+            self._size_bytes,
+            compares_content=self._mirror.compares_content,
+        )
         result = _result(ending)
         self._primary.once_ended(lambda primary: self._compare(primary, leg, result))
 

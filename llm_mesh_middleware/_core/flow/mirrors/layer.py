@@ -130,7 +130,12 @@ def is_drawn(request: ClientRequest, percent: float, random: Callable[[], float]
 
 
 def may_be_copied(operation: ServedOperation, request: ClientRequest) -> bool:
-    """Return whether a second call has no effects: nothing is kept or continued at a provider."""
-    if not operation.has_body or operation.continues_by in request.fields:
+    """Return whether a second call has no effects, but a response to compare.
+
+    Nothing may be kept or continued at a provider, and a count of tokens says nothing of a model.
+    """
+    if not operation.has_body or operation.write_estimate is not None:
+        return False
+    if operation.continues_by in request.fields:
         return False
     return operation.dialect.answers.may_repeat_request(request.fields)

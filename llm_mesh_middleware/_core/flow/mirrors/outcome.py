@@ -32,7 +32,7 @@ class MirrorLeg(msgspec.Struct, frozen=True, gc=False):
         duration_s: up to the end of the response.
         first_byte_s: up to its beginning.
         size_bytes: of the response's body; None for the client's own.
-        finish_reasons: one per choice.
+        finish_reasons: one per choice, in the words that all dialects share.
         usage: the token counts.
         charges: what it has cost.
         digest: of the texts of the response, if that was asked for.
@@ -66,7 +66,9 @@ class MirrorOutcome(msgspec.Struct, frozen=True, gc=False):
     def has_same_finish(self) -> bool | None:
         """Whether both responses ended for the same reasons; None if one of them did not end."""
         primary, mirror = self.primary, self.mirror
-        if primary is None or mirror is None or not mirror.finish_reasons:
+        if primary is None or mirror is None:
+            return None
+        if not (primary.finish_reasons and mirror.finish_reasons):
             return None
         return primary.finish_reasons == mirror.finish_reasons
 

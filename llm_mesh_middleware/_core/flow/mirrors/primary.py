@@ -9,6 +9,7 @@ from hashlib import blake2b
 import msgspec
 
 from ...dialect import ServedOperation
+from ...values.lenient_json import parse_json
 from ...values.operations import Operation
 from ..call import Ending
 from .outcome import MirrorLeg
@@ -34,7 +35,8 @@ class Primary:
         compares_content: bool,
     ) -> None:
         self._lock = lock
-        self._operation = operation if compares_content else None
+        self._operation = operation
+        self._compares_content = compares_content
         self._began_at = began_at
         self._clock = clock
         self._waiting: list[Told] = []
@@ -44,7 +46,13 @@ class Primary:
     def end(self, ending: Ending) -> None:
         """Note how the call has ended, and tell those who wait for that."""
         took_s = self._clock() - self._began_at
-        leg = leg_of(ending, self._operation, took_s, self.first_byte_s)
+        leg = leg_of(
+            ending,
+            self._operation,
+            took_s,
+            self.first_byte_s,
+            compares_content=self._compares_content,
+        )
         with self._lock:
             self._leg, waiting = leg, self._waiting
             self._waiting = []
@@ -67,18 +75,22 @@ def leg_of(
     duration_s: float,
     first_byte_s: float | None,
     size_bytes: int | None = None,
+    *,
+    compares_content: bool,
 ) -> MirrorLeg:
     """Return how a call has ended.
 
     Args:
         ending: what its account says.
-        operation: reads the texts for a digest; None for no digest.
+        operation: of the request, whose form both calls have.
         duration_s: how long it took.
         first_byte_s: how long it took up to the beginning of the response.
         size_bytes: the size of the response.
+        compares_content: whether a digest of its texts is made.
     """
     summary = ending.summary
     body = None if summary is None else summary.body
+    served = operation if isinstance(operation, ServedOperation) else None
     return MirrorLeg(
         ending.provider,
         (summary and summary.model) or ending.model,
@@ -86,20 +98,38 @@ def leg_of(
         duration_s,
         first_byte_s,
         size_bytes,
-        () if summary is None else summary.finish_reasons,
+        () if summary is None else _finishes(served, summary.finish_reasons),
         ending.usage,
         ending.charges,
-        None if body is None or operation is None else _digest(operation, body),
+        _digest(served, body) if compares_content and body and served else None,
     )
 
 
-def _digest(operation: Operation, body: bytes) -> bytes | None:
-    """Return a digest of the texts of a response, which do not depend on ids and times."""
-    if not isinstance(operation, ServedOperation):
+def _finishes(
+    operation: ServedOperation | None, reasons: tuple[str | None, ...]
+) -> tuple[str | None, ...]:
+    if operation is None:
+        return reasons
+    finish = operation.dialect.answers.finish
+    return tuple(reason and finish(reason) for reason in reasons)
+
+
+def _digest(operation: ServedOperation, body: bytes) -> bytes | None:
+    """Return a digest of what a response says, which does not depend on ids and times."""
+    answers = operation.dialect.answers
+    whole = body if body[:1] == b"{" else answers.join(body, None)
+    said = [] if whole is None else list(answers.said(whole))
+    if not said:
         return None
-    try:
-        value = msgspec.json.decode(body)
-        texts = [place.text for place in operation.dialect.texts.read_response(value)]
-    except (msgspec.MsgspecError, RecursionError, ValueError):
-        return None
+    texts = [part for one in said for part in (one.text, *map(_call_text, one.calls))]
     return blake2b("\0".join(texts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _call_text(call: tuple[str, str]) -> str:
+    """Return a call with its JSON in one form, without white space and in one order."""
+    name, arguments = call
+    try:
+        value = parse_json(arguments.encode())
+        return f"{name} {msgspec.json.encode(value, order='sorted').decode()}"
+    except (ValueError, msgspec.MsgspecError, RecursionError):
+        return f"{name} {arguments}"

@@ -18,6 +18,7 @@ from ...lenient import LenientDecoder
 from ...translation.proofs import GEMINI, own_proof
 from ...translation.tools import called_object
 from ..errors import error_object
+from ..finishes import FINISHES
 from ..usage import write_usage
 from .request_reader import IN_ARRAY
 from .shapes import Part, Response
@@ -25,19 +26,6 @@ from .signatures import write_signature
 
 __all__ = ["finish_of", "read_answer", "write_answer", "write_call", "write_event", "write_fault"]
 
-_FINISHES: dict[str, FinishReason] = {
-    "STOP": "stop",
-    "MAX_TOKENS": "length",
-    "CONTINUATION": "length",
-    **dict.fromkeys(
-        (
-            *("SAFETY", "RECITATION", "LANGUAGE", "OTHER", "BLOCKLIST", "PROHIBITED_CONTENT"),
-            *("SPII", "MODEL_ARMOR", "ESCALATION", "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT"),
-            *("IMAGE_OTHER", "IMAGE_RECITATION", "NO_IMAGE"),
-        ),
-        "refused",
-    ),
-}
 # An answer with one of these would look complete, and is not.
 _MALFORMED = frozenset(
     (
@@ -67,7 +55,7 @@ def finish_of(reason: str, *, has_calls: bool) -> FinishReason:
     """
     if reason in _MALFORMED:
         raise UpstreamProtocolError(f"ended an answer by {reason}")
-    finish = _FINISHES.get(reason, "stop")
+    finish = FINISHES.get(reason, "stop")
     return "tool_calls" if has_calls and finish == "stop" else finish
 
 
