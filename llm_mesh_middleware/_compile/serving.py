@@ -11,11 +11,12 @@ from .._core.conversation.sides import ProviderSide
 from .._core.conversation.writing import DialectOptions
 from .._core.dialect import ServedOperation
 from .._core.provider.upstream import Conversion
-from .._dialects import bedrock, gemini
-from .._dialects.anthropic import COUNT_TOKENS, MESSAGES, Hosting
+from .._dialects import anthropic, bedrock, gemini, openai_responses
+from .._dialects.anthropic import COUNT_TOKENS, MESSAGES, VERTEX_VERSION, Hosting
 from .._dialects.model_lists import MODELS
 from .._dialects.openai_chat import CHAT
-from .._dialects.pairs import own_targets, translate
+from .._dialects.openai_responses import RESPONSES
+from .._dialects.pairs import Counter, count, own_targets, translate
 from .._dialects.registry import OPERATIONS
 from .._dialects.targets import PLACE
 from .._schema.dialects import DialectConfig, ThinkingConfig, bedrock_credentials
@@ -38,7 +39,7 @@ _OPENAI = "api.openai.com"
 _BEARER = b"authorization"
 _BEDROCK, _AZURE = "aws.bedrock", "azure.ai.openai"
 _FOUNDRY = ".services.ai.azure.com"
-_VERTEX_VERSION, _BEDROCK_VERSION = "vertex-2023-10-16", "bedrock-2023-05-31"
+_BEDROCK_VERSION = "bedrock-2023-05-31"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Serving:
     `key_field` is the field of the key, None for that of each operation's dialect. `options` say
     how the provider wants to be asked by those who speak another dialect; everything is translated
     to a `foreign` one that no client speaks, at the target `base`. `vendor` is whose API it is,
-    empty if its host alone tells.
+    empty if its host alone tells. `counter` counts tokens for clients of other dialects.
     """
 
     targets: Mapping[ServedOperation, str]
@@ -58,6 +59,7 @@ class Serving:
     foreign: ProviderSide | None = None
     base: str = ""
     vendor: str = ""
+    counter: Counter | None = None
 
 
 def serve(config: DialectConfig, spec: LLMProviderSpec) -> Serving:
@@ -71,6 +73,8 @@ def serve(config: DialectConfig, spec: LLMProviderSpec) -> Serving:
         foreign=serving.foreign,
         base=serving.base,
     )
+    if serving.counter is not None:
+        targets, conversions = count(targets, conversions, options, serving.counter)
     return replace(serving, targets=targets, conversions=conversions, options=options)
 
 
@@ -114,26 +118,49 @@ def lacks(config: DialectConfig) -> Iterator[tuple[str, str]]:
 
 
 def _openai(config: OpenAIConfig, spec: LLMProviderSpec) -> Serving:
-    return Serving(own_targets(_beside(spec.path), config.apis or ()))
+    targets = own_targets(_beside(spec.path), config.apis or ())
+    through = next((op for op in targets if op in (CHAT, RESPONSES, MESSAGES)), None)
+    if through is not RESPONSES:
+        return Serving(targets)
+    bare, mark, query = targets[RESPONSES].partition("?")
+    target = bare + openai_responses.COUNTED_AT + mark + query
+    return Serving(targets, counter=Counter(openai_responses.COUNTER, target, RESPONSES))
 
 
 def _anthropic(config: AnthropicConfig, spec: LLMProviderSpec) -> Serving:
-    betas = None if config.betas is None else frozenset(config.betas)
     if config.vertex is not None:
-        base = _own_path(spec) or _vertex_base(config.vertex, "anthropic")
-        hosting = Hosting(
-            stream_target=f"{base}/{PLACE}:streamRawPredict",
-            body_version=config.version or _VERTEX_VERSION,
-            betas=betas,
-        )
-        targets = {MESSAGES: f"{base}/{PLACE}:rawPredict"}
-        return Serving(targets, {MESSAGES: hosting}, b"x-goog-api-key", vendor="gcp.vertex_ai")
+        return _anthropic_on_vertex(config, config.vertex, spec)
     is_foundry = spec.host.endswith(_FOUNDRY)
     path = _own_path(spec) or ("/anthropic/v1/messages" if is_foundry else "/v1/messages")
-    hosting = Hosting(version=config.version, betas=betas)
+    hosting = Hosting(version=config.version, betas=_betas(config))
     targets = {MESSAGES: path, **_counting(path), **_models(path, MESSAGES.suffix)}
     key_field = b"api-key" if is_foundry else b"x-api-key"
-    return Serving(targets, {MESSAGES: hosting}, key_field, vendor="anthropic")
+    counts = targets.get(COUNT_TOKENS)
+    counter = None if counts is None else Counter(anthropic.COUNTER, counts, COUNT_TOKENS)
+    return Serving(targets, {MESSAGES: hosting}, key_field, vendor="anthropic", counter=counter)
+
+
+def _anthropic_on_vertex(
+    config: AnthropicConfig, vertex: VertexConfig, spec: LLMProviderSpec
+) -> Serving:
+    base = _own_path(spec) or _vertex_base(vertex, "anthropic")
+    hosting = Hosting(
+        stream_target=f"{base}/{PLACE}:streamRawPredict",
+        body_version=config.version or VERTEX_VERSION,
+        betas=_betas(config),
+    )
+    counts = f"{base}/count-tokens:rawPredict"
+    return Serving(
+        {MESSAGES: f"{base}/{PLACE}:rawPredict"},
+        {MESSAGES: hosting},
+        b"x-goog-api-key",
+        vendor="gcp.vertex_ai",
+        counter=Counter(anthropic.VERTEX_COUNTER, counts, COUNT_TOKENS),
+    )
+
+
+def _betas(config: AnthropicConfig) -> frozenset[str] | None:
+    return None if config.betas is None else frozenset(config.betas)
 
 
 def _gemini(config: GeminiConfig, spec: LLMProviderSpec) -> Serving:
@@ -143,14 +170,23 @@ def _gemini(config: GeminiConfig, spec: LLMProviderSpec) -> Serving:
     targets = {operation: f"{base}/{PLACE}{operation.suffix}" for operation in gemini.OPERATIONS}
     if config.vertex is None and base.endswith(MODELS.suffix):
         targets[MODELS] = base
-    return Serving(targets, key_field=gemini.DIALECT.key_field, vendor=vendor)
+    provider = gemini.COUNTER if config.vertex is None else gemini.VERTEX_COUNTER
+    counter = Counter(provider, targets[gemini.COUNT], gemini.COUNT)
+    return Serving(targets, key_field=gemini.DIALECT.key_field, vendor=vendor, counter=counter)
 
 
 def _bedrock(config: BedrockConfig, spec: LLMProviderSpec) -> Serving:
     base = _own_path(spec) or "/model"
+    counter = Counter(bedrock.COUNTER, f"{base}/{PLACE}/count-tokens", COUNT_TOKENS)
     if config.api != "invoke":
-        target = f"{base}/{PLACE}/converse"
-        return Serving({}, {}, _BEARER, foreign=bedrock.DIALECT, base=target, vendor=_BEDROCK)
+        return Serving(
+            {},
+            key_field=_BEARER,
+            foreign=bedrock.DIALECT,
+            base=f"{base}/{PLACE}/converse",
+            vendor=_BEDROCK,
+            counter=counter,
+        )
     hosting = Hosting(
         stream_target=f"{base}/{PLACE}/invoke-with-response-stream",
         body_version=_BEDROCK_VERSION,
@@ -158,7 +194,7 @@ def _bedrock(config: BedrockConfig, spec: LLMProviderSpec) -> Serving:
         has_frames=True,
     )
     targets = {MESSAGES: f"{base}/{PLACE}/invoke"}
-    return Serving(targets, {MESSAGES: hosting}, _BEARER, vendor=_BEDROCK)
+    return Serving(targets, {MESSAGES: hosting}, _BEARER, vendor=_BEDROCK, counter=counter)
 
 
 def _azure(config: AzureOpenAIConfig, spec: LLMProviderSpec) -> Serving:

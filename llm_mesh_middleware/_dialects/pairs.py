@@ -11,6 +11,7 @@ A response that was kept for a client of one dialect is translated for clients o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from .._core.conversation.sides import ClientSide, ProviderSide
 from .._core.conversation.writing import DialectOptions, Stamp
@@ -23,11 +24,14 @@ from .anthropic import COUNT_TOKENS, MESSAGES
 from .openai_chat import CHAT
 from .openai_responses import RESPONSES
 from .registry import OPERATIONS
+from .translation.counting import CountingClient, CountingProvider, CountTranslation
 from .translation.transformer import Translation
 
 __all__ = [
+    "Counter",
     "Targets",
     "asked_operation",
+    "count",
     "own_targets",
     "retell",
     "served_by_translation",
@@ -37,6 +41,15 @@ __all__ = [
 
 Targets = Mapping[ServedOperation, str]
 Conversions = Mapping[ServedOperation, Conversion]
+
+
+class Counter(NamedTuple):
+    """An API of a provider that counts, where it is, and the operation whose key it takes."""
+
+    provider: CountingProvider
+    target: str
+    operation: ServedOperation
+
 
 # What `apis` calls the operations.
 _NAMES = {
@@ -56,6 +69,10 @@ _PROVIDERS: Mapping[ServedOperation, ProviderSide] = {
     RESPONSES: openai_responses.DIALECT,
     MESSAGES: anthropic.DIALECT,
     gemini.GENERATE: gemini.DIALECT,
+}
+_COUNTING: Mapping[ServedOperation, CountingClient] = {
+    COUNT_TOKENS: anthropic.COUNTING_CLIENT,
+    gemini.COUNT: gemini.COUNTING_CLIENT,
 }
 _READERS = {side.name: side for side in _PROVIDERS.values()}
 # Their sides say all that is to be sent: model and form are not in the body.
@@ -118,6 +135,21 @@ def translate(
     return added, conversions
 
 
+def count(
+    targets: Targets,
+    conversions: Conversions,
+    options: DialectOptions,
+    counter: Counter,
+) -> tuple[Targets, Conversions]:
+    """Return the targets and conversions with those of counts that a provider makes for others."""
+    added = {
+        operation: CountTranslation(client, counter.provider, counter.operation, options)
+        for operation, client in _COUNTING.items()
+        if operation not in targets
+    }
+    return {**targets, **dict.fromkeys(added, counter.target)}, {**conversions, **added}
+
+
 def served_itself(upstream: Upstream) -> frozenset[ServedOperation]:
     """Return the operations that a provider serves in their own dialect."""
     return frozenset(upstream.targets) - served_by_translation(upstream)
@@ -128,13 +160,15 @@ def served_by_translation(upstream: Upstream) -> frozenset[ServedOperation]:
     return frozenset(
         operation
         for operation, conversion in upstream.conversions.items()
-        if isinstance(conversion, Translation)
+        if isinstance(conversion, Translation | CountTranslation)
     )
 
 
 def asked_operation(operation: ServedOperation, conversion: Conversion | None) -> ServedOperation:
     """Return the operation that a provider is asked for where a client asks for `operation`."""
-    return conversion.operation if isinstance(conversion, Translation) else operation
+    if isinstance(conversion, Translation | CountTranslation):
+        return conversion.operation
+    return operation
 
 
 def retell(body: bytes, dialect: str, request: ClientRequest) -> bytes | None:

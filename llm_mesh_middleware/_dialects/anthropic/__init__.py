@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from .dialect import COUNT_TOKENS, DIALECT, MESSAGES, OPERATIONS
-from .hosting import Hosting
+from .counting import COUNTING_CLIENT
+from .dialect import COUNT_TOKENS, COUNTER, DIALECT, MESSAGES, OPERATIONS, VERTEX_COUNTER
+from .hosting import VERTEX_VERSION, Hosting
 
-__all__ = ["COUNT_TOKENS", "DIALECT", "MESSAGES", "OPERATIONS", "Hosting"]
+__all__ = [
+    "COUNTER",
+    "COUNTING_CLIENT",
+    "COUNT_TOKENS",
+    "DIALECT",
+    "MESSAGES",
+    "OPERATIONS",
+    "VERTEX_COUNTER",
+    "VERTEX_VERSION",
+    "Hosting",
+]

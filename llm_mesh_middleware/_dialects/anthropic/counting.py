@@ -1,21 +1,28 @@
-"""Counting a message's tokens before it is sent: at the provider, or by an estimate.
-
-the provider speaks the Messages API ──► it counts, with its own model's tokenizer
-else ──► an estimate
-"""
+"""Counting the tokens of a message before it is sent."""
 
 from __future__ import annotations
 
-import msgspec
+from typing import Any
 
+from ..._core.conversation.request import Conversation
 from ..._core.values.messages import ClientRequest
 from ..same import SameTransformer
-from ..translation.counting import estimate_tokens
+from ..translation.counting import CountingClient
+from .hosting import VERTEX_VERSION
+from .translation.answers import write_fault
 from .translation.request_reader import read_request
 
-__all__ = ["CountTransformer", "write_estimate"]
+__all__ = [
+    "COUNTED_AS",
+    "COUNTING_CLIENT",
+    "CountTransformer",
+    "counted",
+    "counted_at_vertex",
+]
 
-_MEMBER = "input_tokens"
+# Where a response has the count.
+COUNTED_AS = "input_tokens"
+_COUNTED = ("model", "messages", "system", "tools", "tool_choice", "thinking", "output_config")
 
 
 class CountTransformer(SameTransformer):
@@ -25,12 +32,19 @@ class CountTransformer(SameTransformer):
         return self._upstream.model or super()._model()
 
 
-def write_estimate(request: ClientRequest) -> tuple[bytes, bytes]:
-    """Return the reply to a question for a count that no provider answers, and what it estimates.
+def _read(request: ClientRequest) -> Conversation:
+    return read_request(request.fields)
 
-    Raises:
-        MalformedRequest: The request is none of the Messages API.
-        UnsupportedField: It holds what could not be sent to the provider either.
-    """
-    counted = {_MEMBER: estimate_tokens(read_request(request.fields))}
-    return msgspec.json.encode(counted), _MEMBER.encode()
+
+def counted(members: dict[str, Any], model: str | None) -> dict[str, Any]:
+    """Return those members of a request that are counted."""
+    return {name: members[name] for name in _COUNTED if name in members}
+
+
+def counted_at_vertex(members: dict[str, Any], model: str | None) -> dict[str, Any]:
+    """Return the question as Vertex AI has it: the model is in the body here."""
+    kept = counted(members, model)
+    return {**kept, "model": model, "anthropic_version": VERTEX_VERSION}
+
+
+COUNTING_CLIENT = CountingClient(_read, write_fault, COUNTED_AS)

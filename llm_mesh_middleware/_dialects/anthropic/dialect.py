@@ -16,7 +16,8 @@ from ...exceptions import AnswerableError
 from ..objects import read_object
 from ..same import SameTransformer
 from ..told_in_body import ToldInBody
-from .counting import CountTransformer, write_estimate
+from ..translation.counting import CountingProvider
+from .counting import COUNTED_AS, COUNTING_CLIENT, CountTransformer, counted, counted_at_vertex
 from .errors import error_of_status
 from .facts import MessageFacts, read_message
 from .passing import without_foreign_proofs
@@ -28,7 +29,15 @@ from .translation.request_reader import read_request
 from .translation.request_writer import write_request
 from .whole import AnthropicAnswers
 
-__all__ = ["COUNT_TOKENS", "DIALECT", "MESSAGES", "OPERATIONS", "AnthropicMessages"]
+__all__ = [
+    "COUNTER",
+    "COUNT_TOKENS",
+    "DIALECT",
+    "MESSAGES",
+    "OPERATIONS",
+    "VERTEX_COUNTER",
+    "AnthropicMessages",
+]
 
 
 class AnthropicMessages(ToldInBody):
@@ -101,6 +110,8 @@ class AnthropicMessages(ToldInBody):
 
 
 DIALECT = AnthropicMessages()
+COUNTER = CountingProvider(DIALECT, counted, COUNTED_AS)
+VERTEX_COUNTER = CountingProvider(DIALECT, counted_at_vertex, COUNTED_AS)
 
 
 def output_limit(fields: Fields) -> int | None:
@@ -123,7 +134,7 @@ COUNT_TOKENS = ServedOperation(
     "/messages/count_tokens",
     dialect=DIALECT,
     asked_as="/v1/messages/count_tokens",
-    write_estimate=write_estimate,
+    write_estimate=COUNTING_CLIENT.estimate,
 )
 
 OPERATIONS = (MESSAGES, COUNT_TOKENS)

@@ -23,7 +23,10 @@ from ..targets import fill
 from .errors import as_error_object
 from .frames import FrameDecoder
 
-__all__ = ["AnthropicTransformer", "Hosting"]
+__all__ = ["VERTEX_VERSION", "AnthropicTransformer", "Hosting"]
+
+# What a body states where it is Vertex AI that hosts.
+VERTEX_VERSION = "vertex-2023-10-16"
 
 _VERSION, _BETA = b"anthropic-version", b"anthropic-beta"
 _DEFAULT_VERSION = "2023-06-01"

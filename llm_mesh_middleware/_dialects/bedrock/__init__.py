@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .dialect import DIALECT, Converse
+from .dialect import COUNTER, DIALECT, Converse
 
-__all__ = ["DIALECT", "Converse"]
+__all__ = ["COUNTER", "DIALECT", "Converse"]

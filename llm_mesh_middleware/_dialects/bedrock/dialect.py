@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..._core.conversation.answer import Answer
 from ..._core.conversation.fault import ProviderFault
 from ..._core.conversation.request import Conversation
@@ -11,11 +13,15 @@ from ..._core.values.headers import Headers
 from ..._core.values.operations import Operation
 from ..objects import read_object
 from ..targets import fill
+from ..translation.counting import CountingProvider
 from .answers import read_answer, read_fault
 from .event_reader import ConverseEventReader
 from .request_writer import write_request
 
-__all__ = ["DIALECT", "Converse"]
+__all__ = ["COUNTER", "DIALECT", "Converse"]
+
+# What CountTokens counts of a request.
+_COUNTED = ("messages", "system", "toolConfig", "additionalModelRequestFields")
 
 
 class Converse:
@@ -56,4 +62,10 @@ class Converse:
         return read_fault(status, headers, body)
 
 
+def _counted(members: dict[str, Any], model: str | None) -> dict[str, Any]:
+    kept = {name: members[name] for name in _COUNTED if name in members}
+    return {"input": {"converse": kept}}
+
+
 DIALECT = Converse()
+COUNTER = CountingProvider(DIALECT, _counted, "inputTokens")

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
-from .dialect import COUNT, DIALECT, GENERATE, OPERATIONS, STREAM
+from .counting import COUNTING_CLIENT
+from .dialect import COUNT, COUNTER, DIALECT, GENERATE, OPERATIONS, STREAM, VERTEX_COUNTER
 
-__all__ = ["COUNT", "DIALECT", "GENERATE", "OPERATIONS", "STREAM"]
+__all__ = [
+    "COUNT",
+    "COUNTER",
+    "COUNTING_CLIENT",
+    "DIALECT",
+    "GENERATE",
+    "OPERATIONS",
+    "STREAM",
+    "VERTEX_COUNTER",
+]

@@ -1,31 +1,41 @@
-"""An estimate of a request's tokens, for clients whose provider speaks another dialect.
+"""Counting the tokens of contents before they are sent.
 
 A question for a count has the contents alone, or a whole request with its tools and instructions.
 """
 
 from __future__ import annotations
 
-import msgspec
+from typing import Any
+
 from msgspec.structs import replace
 
+from ..._core.conversation.request import Conversation
 from ..._core.values.messages import ClientRequest
 from ..._core.values.payload import Fields, read_fields
-from ..translation.counting import estimate_tokens
+from ..translation.counting import CountingClient
+from .translation.answers import write_fault
 from .translation.request_reader import read_request
 
-__all__ = ["write_estimate"]
+__all__ = ["COUNTED_AS", "COUNTING_CLIENT", "counted", "counted_at_vertex"]
 
-_MEMBER = "totalTokens"
+# Where a response has the count.
+COUNTED_AS = "totalTokens"
+_OF_VERTEX = ("contents", "systemInstruction", "tools")
 
 
-def write_estimate(request: ClientRequest) -> tuple[bytes, bytes]:
-    """Return the reply to a question for a count that no provider answers, and what it estimates.
-
-    Raises:
-        MalformedRequest: The request is none of the Gemini API.
-        UnsupportedField: It holds what could not be sent to the provider either.
-    """
+def _read(request: ClientRequest) -> Conversation:
     inner: Fields = read_fields(request.fields, "generateContentRequest")
-    if inner:
-        request = replace(request, fields=inner)
-    return msgspec.json.encode({_MEMBER: estimate_tokens(read_request(request))}), _MEMBER.encode()
+    return read_request(replace(request, fields=inner) if inner else request)
+
+
+def counted(members: dict[str, Any], model: str | None) -> dict[str, Any]:
+    """Return the question for a whole request, which names its model once more."""
+    return {"generateContentRequest": {"model": f"models/{model}", **members}}
+
+
+def counted_at_vertex(members: dict[str, Any], model: str | None) -> dict[str, Any]:
+    """Return the question as Vertex AI has it."""
+    return {name: members[name] for name in _OF_VERTEX if name in members}
+
+
+COUNTING_CLIENT = CountingClient(_read, write_fault, COUNTED_AS)

@@ -16,8 +16,9 @@ from ...exceptions import AnswerableError
 from ..objects import objects_in, read_object
 from ..targets import fill
 from ..told_in_body import ToldInBody
+from ..translation.counting import CountingProvider
 from .answers import GeminiAnswers
-from .counting import write_estimate
+from .counting import COUNTED_AS, COUNTING_CLIENT, counted, counted_at_vertex
 from .errors import error_object
 from .facts import GeminiFacts, read_response
 from .passing import without_foreign_proofs
@@ -29,7 +30,16 @@ from .translation.event_writer import ContentEventWriter
 from .translation.request_reader import read_request
 from .translation.request_writer import write_request
 
-__all__ = ["COUNT", "DIALECT", "GENERATE", "OPERATIONS", "STREAM", "Gemini"]
+__all__ = [
+    "COUNT",
+    "COUNTER",
+    "DIALECT",
+    "GENERATE",
+    "OPERATIONS",
+    "STREAM",
+    "VERTEX_COUNTER",
+    "Gemini",
+]
 
 _WHOLE, _STREAM = ":generateContent", f":streamGenerateContent?{EVENTS}"
 _METHODS = ["generateContent", "countTokens"]
@@ -125,6 +135,8 @@ def _output_limit(fields: Fields) -> int | None:
 
 
 DIALECT = Gemini()
+COUNTER = CountingProvider(DIALECT, counted, COUNTED_AS)
+VERTEX_COUNTER = CountingProvider(DIALECT, counted_at_vertex, COUNTED_AS)
 
 GENERATE = ServedOperation(
     "generate_content",
@@ -152,7 +164,7 @@ COUNT = ServedOperation(
     dialect=DIALECT,
     streams=False,
     read_path=_read_path,
-    write_estimate=write_estimate,
+    write_estimate=COUNTING_CLIENT.estimate,
 )
 
 OPERATIONS = (GENERATE, STREAM, COUNT)

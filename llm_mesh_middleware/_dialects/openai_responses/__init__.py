@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from .dialect import DIALECT, OPERATIONS, RESPONSES
+from .counting import COUNTED_AT
+from .dialect import COUNTER, DIALECT, OPERATIONS, RESPONSES
 
-__all__ = ["DIALECT", "OPERATIONS", "RESPONSES"]
+__all__ = ["COUNTED_AT", "COUNTER", "DIALECT", "OPERATIONS", "RESPONSES"]

@@ -18,7 +18,9 @@ from ..objects import objects_in, read_object
 from ..openai.errors import error_body, write_fault
 from ..same import SameTransformer
 from ..told_in_body import ToldInBody
+from ..translation.counting import CountingProvider
 from .answers import ResponsesAnswers
+from .counting import COUNTED_AS, counted
 from .facts import ResponseFacts, read_response
 from .passing import without_foreign_proofs
 from .texts import ResponsesTexts
@@ -28,7 +30,7 @@ from .translation.event_writer import ResponseEventWriter
 from .translation.request_reader import read_request
 from .translation.request_writer import write_request
 
-__all__ = ["DIALECT", "OPERATIONS", "RESPONSES", "OpenAIResponses"]
+__all__ = ["COUNTER", "DIALECT", "OPERATIONS", "RESPONSES", "OpenAIResponses"]
 
 
 class OpenAIResponses(ToldInBody):
@@ -96,6 +98,7 @@ class OpenAIResponses(ToldInBody):
 
 
 DIALECT = OpenAIResponses()
+COUNTER = CountingProvider(DIALECT, counted, COUNTED_AS)
 
 
 def output_limit(fields: Fields) -> int | None:

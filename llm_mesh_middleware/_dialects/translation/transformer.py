@@ -26,7 +26,6 @@ from ..._core.dialect import (
 )
 from ..._core.http.decoding import DECODABLE, StreamDecoder
 from ..._core.http.eventstream import MEDIA_TYPE as FRAMES
-from ..._core.http.response_headers import client_headers
 from ..._core.values.headers import Headers
 from ..._core.values.messages import ClientRequest, ResponseHead
 from ..._core.values.payload import Fields, encode_fields, raw
@@ -44,6 +43,7 @@ from ..same.fields import (
     with_length,
     with_type,
 )
+from .headers import asked_fields, told_fields
 from .relay import REASONS, TranslatingRelay
 from .whole import Accumulator, deltas_of
 
@@ -51,11 +51,6 @@ __all__ = ["TranslatingTransformer", "Translation"]
 
 _STREAMS = frozenset((EVENTS, FRAMES))
 _MAX_HEADER = 1024
-
-# Fields of one vendor, which mean nothing to another or are refused by it.
-_VENDORS_FIELDS = (b"anthropic-", b"openai-", b"x-dashscope-", b"x-stainless-")
-# Where providers put the id of a request, best first.
-_REQUEST_IDS = (b"request-id", b"x-request-id", b"x-amzn-requestid", b"apim-request-id")
 
 _NONE = Headers(())
 
@@ -160,14 +155,7 @@ class TranslatingTransformer:
 
     def headers(self, fields: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[bytes, bytes], ...]:
         """Return the fields without the client's vendor's, and with those of the dialect."""
-        configured = frozenset(self._upstream.headers)
-        kept = tuple(
-            field
-            for field in fields
-            if field in configured or not field[0].startswith(_VENDORS_FIELDS)
-        )
-        names = {name for name, _ in kept}
-        fields = (*kept, *[field for field in self._headers if field[0] not in names])
+        fields = asked_fields(fields, self._upstream.headers, self._headers)
         # A host may want in the body what the dialect has in a field.
         return fields if self._inner is None else self._inner.headers(fields)
 
@@ -277,13 +265,7 @@ class TranslatingTransformer:
 
     def _client_headers(self, head: ResponseHead) -> RawFields:
         """Return the provider's fields that describe the answer, under the client's names."""
-        gone = (b"content-length", b"content-encoding", b"content-type")
-        fields = [field for field in client_headers(head.headers) if field[0] not in gone]
-        own = self._client.request_id_field
-        known = dict(fields)
-        id = next((known[name] for name in _REQUEST_IDS if name in known), None)
-        if id is not None and own not in known:
-            fields.append((own, id))
+        fields = told_fields(head, self._client.request_id_field)
         if self.dropped:
             named = ", ".join(self.dropped).encode("ascii", "replace")[:_MAX_HEADER]
             fields.append((b"x-llm-mesh-dropped", named))

@@ -6,9 +6,9 @@ conversation by it before a model refuses it.
 
 from __future__ import annotations
 
-from ..._core.conversation.parts import Document, Image, Part, Reasoning, ToolCall, ToolResult
-from ..._core.conversation.request import Conversation
-from .texts import text_of
+from ...._core.conversation.parts import Document, Image, Part, Reasoning, ToolCall, ToolResult
+from ...._core.conversation.request import Conversation
+from ..texts import text_of
 
 __all__ = ["estimate_tokens"]
 

@@ -1,0 +1,54 @@
+"""How a client asks for a count of tokens, and how a provider is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from ...._core.conversation.fault import ErrorBody, ProviderFault
+from ...._core.conversation.request import Conversation
+from ...._core.conversation.sides import ProviderSide
+from ...._core.values.messages import ClientRequest
+from .estimate import estimate_tokens
+
+__all__ = ["CountingClient", "CountingProvider"]
+
+
+@dataclass(frozen=True, slots=True)
+class CountingClient:
+    """A question for a count as clients ask it; the reply has the count as its `member`."""
+
+    read: Callable[[ClientRequest], Conversation]
+    write_fault: Callable[[ProviderFault], ErrorBody]
+    member: str
+
+    def write(self, tokens: int) -> bytes:
+        """Return the reply."""
+        return msgspec.json.encode({self.member: tokens})
+
+    def estimate(self, request: ClientRequest) -> tuple[bytes, bytes]:
+        """Return the reply where no provider counts, and the name of what it estimates.
+
+        Raises:
+            MalformedRequest: The request is none of this dialect.
+            UnsupportedField: It holds what could not be sent to the provider either.
+        """
+        return self.write(estimate_tokens(self.read(request))), self.member.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class CountingProvider:
+    """An API that counts.
+
+    Attributes:
+        side: the dialect whose requests it counts.
+        write: makes its body of the members of such a request, and of the model.
+        member: where its response has the count.
+    """
+
+    side: ProviderSide
+    write: Callable[[dict[str, Any], str | None], dict[str, Any]]
+    member: str

@@ -1,0 +1,137 @@
+"""One question for a count of tokens, at a provider of another dialect than the client's."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec.structs import replace
+
+from ...._core.conversation.writing import DialectOptions
+from ...._core.dialect import BodyRelay, ServedOperation, UpstreamOptions, WholeAnswer
+from ...._core.http.decoding import DECODABLE
+from ...._core.values.messages import ClientRequest, ResponseHead
+from ....exceptions import UpstreamProtocolError
+from ...objects import read_object
+from ...same.decoding import decoded_body
+from ...same.fields import JSON, RawFields, coding, with_length, with_type
+from ...targets import fill
+from ..headers import asked_fields, told_fields
+from .estimate import estimate_tokens
+from .sides import CountingClient, CountingProvider
+
+__all__ = ["CountTranslation"]
+
+# The API, or the model for it, is not there: not every one can be counted for.
+_CANNOT = frozenset((400, 403, 404, 405, 501))
+
+
+class CountTranslation:
+    """A client's question and a provider's API, ready for each attempt."""
+
+    def __init__(
+        self,
+        client: CountingClient,
+        provider: CountingProvider,
+        operation: ServedOperation,
+        options: DialectOptions,
+    ) -> None:
+        """`operation` is what the provider is asked for."""
+        self.client = client
+        self.provider = provider
+        self.operation = operation
+        self.options = replace(options, rejects_unsupported=False)
+
+    def __call__(
+        self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
+    ) -> CountingTransformer:
+        """Return the conversion for one attempt at `upstream`."""
+        return CountingTransformer(self, request, operation, upstream)
+
+
+class CountingTransformer:
+    """Asks in the provider's form, and tells the client in its own.
+
+    Raises:
+        RequestError: The request cannot be translated.
+    """
+
+    added_usage = wants_stream = False
+    dropped: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        translation: CountTranslation,
+        request: ClientRequest,
+        operation: ServedOperation,
+        upstream: UpstreamOptions,
+    ) -> None:
+        self._client, self._provider = translation.client, translation.provider
+        self._upstream = upstream
+        self.dialect = self._provider.side.name
+        self._conversation = conversation = self._client.read(request)
+        asked = conversation.model or request.model
+        mapped = None if asked is None else upstream.model_mapping.get(asked, asked)
+        self.model = upstream.model or mapped
+        self._written = self._provider.side.write_request(
+            conversation, translation.options, model=self.model, streams=False
+        )
+        self.target = fill(upstream.targets[operation], self.model)
+
+    def headers(self, fields: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[bytes, bytes], ...]:
+        """Return the fields without the client's vendor's, and with those of the dialect."""
+        return asked_fields(fields, self._upstream.headers, self._written.headers)
+
+    def body(self) -> bytes:
+        """Return the provider's request."""
+        return msgspec.json.encode(self._provider.write(self._written.members, self.model))
+
+    def leave_addition_out(self) -> None:
+        """Do nothing: nothing is added here."""
+
+    def is_refusal_of_addition(self, answer: WholeAnswer) -> bool:
+        """Return False: nothing is added here."""
+        return False
+
+    def is_stream(self, head: ResponseHead, begin: bytes = b"") -> bool | None:
+        """Return False: a count is one object."""
+        return False
+
+    def whole(self, head: ResponseHead, body: bytes, *, max_bytes: int) -> WholeAnswer:
+        """Return the count, an estimate of it, or the provider's error."""
+        if (coded_as := coding(head.headers)) in DECODABLE:
+            body = decoded_body(self._upstream.host, coded_as, body, max_bytes)
+        headers = with_type(told_fields(head, b""), JSON)
+        if head.status in _CANNOT:
+            estimated = (b"x-llm-mesh-estimated", self._client.member.encode())
+            headers.append(estimated)
+            return self._told(headers, estimate_tokens(self._conversation))
+        if head.status >= 400:
+            return self._refusal(head, headers, body)
+        tokens = read_object(body).get(self._provider.member)
+        if not isinstance(tokens, int):
+            raise UpstreamProtocolError(f"{self._upstream.host} answered without a count of tokens")
+        return self._told(headers, tokens)
+
+    def relay(self, head: ResponseHead) -> tuple[RawFields, BodyRelay]:
+        """Refuse: there are no events.
+
+        Raises:
+            UpstreamProtocolError: always.
+        """
+        raise UpstreamProtocolError(f"{self._upstream.host} sent a stream that was not asked for")
+
+    def _told(self, headers: RawFields, tokens: int) -> WholeAnswer:
+        body = self._client.write(tokens)
+        return WholeAnswer(200, with_length(headers, body), body)
+
+    def _refusal(self, head: ResponseHead, headers: RawFields, body: bytes) -> WholeAnswer:
+        fault = self._provider.side.read_fault(
+            head.status, head.headers, self._upstream.redact(body)
+        )
+        error = self._client.write_fault(fault)
+        return WholeAnswer(
+            error.status,
+            with_length(headers, error.body),
+            error.body,
+            reasons=fault.reasons,
+            provider_status=fault.status,
+        )
