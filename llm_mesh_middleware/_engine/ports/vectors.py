@@ -109,7 +109,7 @@ class _Partition:
 
     @property
     def size(self) -> int:
-        return self._units.nbytes + len(self._units) * _OVERHEAD
+        return int(self._units.nbytes) + len(self._units) * _OVERHEAD
 
     def put(self, key: str, unit: _Floats, ends_at: float) -> None:
         row = self._rows.get(key)
