@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from .. import __version__
-from .options import explain_options, read_address, validate_options, view_options
+from .options import config_option, explain_options, read_address, validate_options, view_options
 from .user_errors import UserErrors
 
 __all__ = ["main"]
@@ -155,13 +155,7 @@ def validate(paths: tuple[str, ...], no_env: bool, as_json: bool) -> None:
 
 
 @main.command()
-@click.option(
-    "--config",
-    "-c",
-    multiple=True,
-    type=click.Path(),
-    help="Manifest or directory of manifests; may be repeated. Default: LLM_MESH_CONFIG.",
-)
+@config_option
 @explain_options
 def explain(config: tuple[str, ...], **request: Any) -> None:
     """Explain how a request would be routed, and why.
@@ -192,13 +186,7 @@ def init(folder: Path) -> None:
 
 
 @main.command()
-@click.option(
-    "--config",
-    "-c",
-    multiple=True,
-    type=click.Path(),
-    help="Manifest or directory of manifests; may be repeated. Default: LLM_MESH_CONFIG.",
-)
+@config_option
 @click.option(
     "--send", is_flag=True, help="Also send a short chat request to each model; it may be billed."
 )
@@ -247,13 +235,7 @@ def export() -> None:
 
 
 @export.command("envoy")
-@click.option(
-    "--config",
-    "-c",
-    multiple=True,
-    type=click.Path(),
-    help="Manifest or directory of manifests; may be repeated. Default: LLM_MESH_CONFIG.",
-)
+@config_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address Envoy listens on.")
 @click.option(
     "--port",
@@ -276,6 +258,32 @@ def export_envoy(config: tuple[str, ...], host: str, port: int, partial: bool) -
     from .commands.export import report
 
     sys.exit(report(config, address=host, port=port, partial=partial))
+
+
+@main.group()
+def cache() -> None:
+    """Try caches of responses out."""
+
+
+@cache.command("evaluate")
+@click.argument("pairs", type=click.Path(path_type=Path))
+@config_option
+@click.option("--policy", help="Namespace and name of the LLMPolicy. Default: the only one.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def cache_evaluate(pairs: Path, config: tuple[str, ...], policy: str | None, as_json: bool) -> None:
+    """Measure hits and false hits of a semantic cache on labelled pairs of texts.
+
+    Each line of PAIRS is {"a": "one text", "b": "another", "same": true}; `same` says whether one
+    response may answer both. The provider of the policy is asked for their vectors, which may be
+    billed. Prints for several thresholds how many pairs would be hits, and how many of those that
+    are not the same would be, with and without the comparison of numbers, names and negations.
+
+    Exit code 0 if that could be measured, 1 if the file, the configuration or the provider cannot
+    be used, 2 for a wrong command line.
+    """
+    from .commands.evaluate import report
+
+    sys.exit(report(config, pairs, policy=policy, as_json=as_json))
 
 
 @main.command()

@@ -12,9 +12,20 @@ import click
 
 from ..explain import OPTIONS, Option
 
-__all__ = ["explain_options", "read_address", "validate_options", "view_options"]
+__all__ = ["config_option", "explain_options", "read_address", "validate_options", "view_options"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def config_option(command: Command) -> Command:
+    """Give a click command the option that names the manifests."""
+    return click.option(
+        "--config",
+        "-c",
+        multiple=True,
+        type=click.Path(),
+        help="Manifest or directory of manifests; may be repeated. Default: LLM_MESH_CONFIG.",
+    )(command)
 
 
 def explain_options(command: Command) -> Command:

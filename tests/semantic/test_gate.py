@@ -45,6 +45,7 @@ ALIKE = [
     ("Convert 5 km.", "Please convert 5 km"),
     ("It's done. Explain the mesh.", "done; explain a mesh"),
     ("Don’t stop", "don't stop"),
+    ("Can I eat it, I'd ask", "can we eat it"),
 ]
 
 

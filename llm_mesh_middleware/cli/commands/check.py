@@ -11,24 +11,19 @@ from dataclasses import asdict
 import click
 from rich.text import Text
 
-from ..._core.balance.backends import Backend, Backends
 from ..._core.dialect import ServedOperation
 from ..._core.provider.upstream import Upstream
-from ..._core.routing.matching import Match
-from ..._core.routing.retry_policy import RetryPolicy
-from ..._core.routing.table import RouteRule, VirtualHost
-from ..._core.routing.timeouts import Timeouts
 from ..._core.values.headers import Headers
 from ..._core.values.messages import ClientRequest
 from ..._dialects.anthropic import MESSAGES
 from ..._dialects.openai_chat import CHAT
-from ..._dialects.registry import OperationFinder
 from ..._engine.http.proxy import env_proxy
 from ..._engine.tls import TLSContexts
 from ...exceptions import AnswerableError
 from ...mesh import Mesh
 from ...settings import MeshSettings, load_settings
 from ..console import make_console
+from .one_provider import HEADERS, only
 from .probing import Finding, Probe, error_text
 
 __all__ = ["report"]
@@ -109,10 +104,10 @@ def _send(mesh: Mesh, upstream: Upstream, settings: MeshSettings, model: str | N
     if name is None:
         return Finding("send", "skipped", "no model is configured; name one with --model")
     body = json.dumps(_BODIES[operation] | {"model": name}).encode()
-    request = ClientRequest("POST", operation.asked_as or operation.suffix, Headers(_HEADERS), body)
+    request = ClientRequest("POST", operation.asked_as or operation.suffix, Headers(HEADERS), body)
     begin = time.monotonic()
     try:
-        delivery = mesh.send(_only(upstream, operation, settings), request)
+        delivery = mesh.send(only(upstream, operation, settings), request)
     except AnswerableError as exc:
         return Finding("send", "failed", exc.message, _milliseconds(begin))
     try:
@@ -124,24 +119,6 @@ def _send(mesh: Mesh, upstream: Upstream, settings: MeshSettings, model: str | N
         return Finding("send", "ok", f"{name}: first token", elapsed)
     finally:
         delivery.close()
-
-
-_HEADERS = [(b"content-type", b"application/json")]
-
-
-def _only(upstream: Upstream, operation: ServedOperation, settings: MeshSettings) -> VirtualHost:
-    """Return a virtual host that this provider alone serves, without retries."""
-    timeouts = Timeouts(
-        connect=settings.connect_timeout,
-        first_byte=settings.first_byte_timeout,
-        idle=settings.idle_timeout,
-        request=settings.request_timeout,
-    )
-    rule = RouteRule(
-        "check", (Match(),), Backends([Backend(upstream, 1)]), timeouts, RetryPolicy(attempts=0)
-    )
-    finder = OperationFinder(root=operation)
-    return VirtualHost(upstream.host, upstream.provider, (rule,), finder)
 
 
 def _milliseconds(begin: float) -> int:

@@ -82,4 +82,4 @@ def _is_name(word: str, begins: bool) -> bool:
     if any(sign in _SIGNS or sign.isdigit() for sign in word):
         return True
     lower = word.lower()
-    return word != lower and not (begins and lower in OPENERS)
+    return word not in (lower, "I") and not (begins and lower in OPENERS)

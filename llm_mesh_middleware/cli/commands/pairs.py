@@ -1,0 +1,99 @@
+"""Pairs of texts that mean the same or do not, and what a semantic cache makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from ..._core.caching.semantic.gate import content_of
+from ..._core.caching.semantic.likeness import Vector, cosine
+from ...exceptions import ConfigError, Problem
+
+__all__ = ["THRESHOLDS", "Judged", "Pair", "Rates", "judge", "rates_at", "read_pairs"]
+
+THRESHOLDS = (0.7, 0.75, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
+
+
+class Pair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Two last messages; `same` says whether one response may answer both."""
+
+    a: str
+    b: str
+    same: bool
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """A pair, its cosine, and whether what must be equal in it is."""
+
+    pair: Pair
+    similarity: float
+    has_same_content: bool
+
+
+class Rates(msgspec.Struct, frozen=True):
+    """What would happen to pairs at one threshold.
+
+    `hits` are of those that mean the same, `false_hits` of the others; `by_vectors` are the false
+    hits that there would be without the comparison of content.
+    """
+
+    threshold: float
+    hits: int
+    false_hits: int
+    by_vectors: int
+
+
+_decode = msgspec.json.Decoder(Pair).decode
+
+
+def read_pairs(path: Path) -> list[Pair]:
+    """Return the pairs of a file with one JSON object in each line.
+
+    Raises:
+        ConfigError: with every line that is none, or none at all.
+    """
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as exc:
+        problem = Problem(str(path), 0, 0, "", f"cannot be read: {exc.strerror or exc}")
+        raise ConfigError([problem]) from None
+    pairs, problems = [], []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            pairs.append(_decode(line))
+        except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+            message = f'must be {{"a": text, "b": text, "same": true or false}}: {exc}'
+            problems.append(Problem(str(path), number, 1, "", message))
+    if not (pairs or problems):
+        problems.append(Problem(str(path), 0, 0, "", "has no pairs"))
+    if problems:
+        raise ConfigError(problems)
+    return pairs
+
+
+def judge(pairs: Sequence[Pair], vectors: Mapping[str, Vector]) -> list[Judged]:
+    """Compare the texts of each pair as the cache does."""
+    return [
+        Judged(
+            pair,
+            cosine(vectors[pair.a], vectors[pair.b]),
+            (content := content_of(pair.a)) is not None and content == content_of(pair.b),
+        )
+        for pair in pairs
+    ]
+
+
+def rates_at(threshold: float, judged: Sequence[Judged]) -> Rates:
+    """Count what would be hits at a threshold."""
+    near = [each for each in judged if each.similarity >= threshold]
+    hits = [each for each in near if each.has_same_content]
+    return Rates(
+        threshold,
+        sum(each.pair.same for each in hits),
+        sum(not each.pair.same for each in hits),
+        sum(not each.pair.same for each in near),
+    )
