@@ -97,6 +97,7 @@ class Inbound(Generic[Native]):
         self.has_attributes = self._attributes is not None
         self.has_callables = self.has_attributes or self._authorize is not None
         self._entrance: Entrance | None = None
+        self._idle_s: float | None = None
         self._lock = ForkLock()
 
     @property
@@ -107,6 +108,13 @@ class Inbound(Generic[Native]):
             ConfigError: the configuration cannot be used.
         """
         return self._mesh or self._make_mesh()
+
+    @property
+    def idle_s(self) -> float:
+        """How long a client may read nothing of its reply."""
+        if self._idle_s is None:
+            self._idle_s = self.mesh.settings.idle_timeout
+        return self._idle_s
 
     def serve(
         self, addressed: Addressed, request: ClientRequest, body: Port | AsyncPort | None = None
@@ -121,14 +129,14 @@ class Inbound(Generic[Native]):
         entrance = self._entrance or self._make_entrance()
         return self.mesh._serving.run(serve(entrance, addressed, request, body))
 
-    async def aserve(
+    def aserve(
         self,
         addressed: Addressed,
         request: ClientRequest,
         body: Port | AsyncPort | None = None,
         *,
         why: Callable[[], Exception] | None = None,
-    ) -> AsyncDelivery:
+    ) -> Awaitable[AsyncDelivery]:
         """The asynchronous twin of `serve`.
 
         Args:
@@ -141,7 +149,7 @@ class Inbound(Generic[Native]):
         entrance = self._entrance or self._make_entrance()
         flow = serve(entrance, addressed, request, body)
         serving = (self._mesh or self.mesh)._serving
-        return await (serving.arun(flow) if why is None else serving.arun(flow, why=why))
+        return serving.arun(flow) if why is None else serving.arun(flow, why=why)
 
     def stating(self, native: Native) -> AbstractContextManager[None]:
         """Return a context in which calls through the mesh have the attributes of a request.

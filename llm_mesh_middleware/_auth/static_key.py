@@ -24,8 +24,10 @@ class StaticHeader:
         self, request: UpstreamRequest, wall_clock: Callable[[], float], deadline: Deadline
     ) -> Generator[Step, StepResult, UpstreamRequest]:
         """Return the request with the key; nothing is waited for."""
-        others = [field for field in request.headers if field[0] != self.name]
-        return replace(request, headers=(*others, (self.name, self.value)))
+        name, headers = self.name, request.headers
+        if name in dict(headers):
+            headers = tuple([field for field in headers if field[0] != name])
+        return replace(request, headers=(*headers, (name, self.value)))
         yield  # a generator, like the credentials that must fetch a token first
 
 

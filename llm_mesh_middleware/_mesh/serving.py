@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
 from functools import partial
 from time import monotonic, time
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -154,9 +155,9 @@ class Serving:
         """Tell observers of a request that is refused before it is sent."""
         self._observer(self._addressed(host, request)).ended(error.status, error, None)
 
-    async def arun(
+    def arun(
         self, flow: Flow, *, why: Callable[[], Exception] = _client_left
-    ) -> AsyncDelivery:
+    ) -> Coroutine[Any, Any, AsyncDelivery]:
         """Run a flow in the running event loop.
 
         Args:
@@ -164,7 +165,7 @@ class Serving:
             why: returns the reason for a cancellation of the calling task.
         """
         loop = running_loop()  # looked up once: on Python 3.11 that is a call of the system
-        return await adrive(flow, self.clients.of_loop(loop), self._async_background, why, loop)
+        return adrive(flow, self.clients.of_loop(loop), self._async_background, why, loop)
 
     def run(self, flow: Flow, *, scope: CancelScope | None = None) -> Delivery:
         """Run a flow in the calling thread; `scope` ends it from another one."""

@@ -69,7 +69,7 @@ class Responder:
         self._addressed = addressed
         self._client = client
         self._interrupts = interrupts
-        self._limit_s = inbound.mesh.settings.idle_timeout
+        self._limit_s = inbound.idle_s
         self._has_reply = False
 
     async def respond(self, request: ClientRequest) -> None:

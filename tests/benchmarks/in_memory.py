@@ -55,11 +55,17 @@ _WARM_UP, _COUNTED = 3, 10
 
 
 class _Response:
+    """A whole response arrives with its head, the events of a stream one by one."""
+
     def __init__(self, head: ResponseHead, pieces: Iterable[bytes]) -> None:
         self.head = head
         self._pieces = iter(pieces)
+        self._is_stream = head.headers.one(b"content-type") == b"text/event-stream"
 
-    async def read(self) -> bytes:
+    def read(self) -> bytes | Awaitable[bytes]:
+        return self._later() if self._is_stream else next(self._pieces, b"")
+
+    async def _later(self) -> bytes:
         return next(self._pieces, b"")
 
     async def aclose(self) -> None:

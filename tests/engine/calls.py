@@ -54,10 +54,16 @@ def request_to(
     )
 
 
+async def read_piece(response: AsyncUpstreamResponse) -> bytes:
+    """The next bytes of the body."""
+    reading = response.read()
+    return reading if isinstance(reading, bytes) else await reading
+
+
 async def read_all(response: AsyncUpstreamResponse) -> bytes:
     """The body to its end, and the connection given back."""
     chunks = []
-    while chunk := await response.read():
+    while chunk := await read_piece(response):
         chunks.append(chunk)
     await response.aclose()
     return b"".join(chunks)
@@ -74,7 +80,7 @@ async def send(client: AsyncUpstreamClient, request: UpstreamRequest) -> None:
     """Send and read to the end, whatever comes; for calls that must fail somewhere in it."""
     response = await client.open(request)
     try:
-        while await response.read():
+        while await read_piece(response):
             pass
     finally:
         await response.aclose()

@@ -20,7 +20,7 @@ from llm_mesh_middleware.testing import (
     Scripted,
     Stream,
 )
-from tests.engine.calls import HOST, KEY, call, request_to, send
+from tests.engine.calls import HOST, KEY, call, read_piece, request_to, send
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
@@ -104,11 +104,11 @@ async def test_a_break_is_seen_by_a_read_that_waits_and_by_a_later_one(
     upstream.script(Stream([b"one", gate], end=end))  # type: ignore[arg-type]
     async with asyncio.timeout(2):
         response = await client.open(request_to(upstream))
-        assert await response.read() == b"one"
+        assert await read_piece(response) == b"one"
         if wait == "before the rest":
             gate.open()
             await asyncio.to_thread(upstream.wait_closed, 1)
-        reading = asyncio.ensure_future(response.read())
+        reading = asyncio.ensure_future(read_piece(response))
         await asyncio.sleep(0)
         gate.open()
         with pytest.raises(UpstreamProtocolError):

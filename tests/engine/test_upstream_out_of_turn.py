@@ -15,7 +15,7 @@ from llm_mesh_middleware._engine.http.async_pooled_client import AsyncPooledClie
 from llm_mesh_middleware._engine.http.protocols import AsyncUpstreamClient
 from llm_mesh_middleware._engine.tls import TLSContexts
 from llm_mesh_middleware.exceptions import UpstreamError, UpstreamProtocolError
-from tests.engine.calls import call, request_to
+from tests.engine.calls import call, read_piece, request_to
 
 SIZE = 2**24
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -93,7 +93,7 @@ async def test_a_connection_whose_request_was_answered_too_early_is_given_up(
     async with provider(serve) as url, asyncio.timeout(5):
         response = await client.open(request_to(url, body=b"x" * SIZE))
         assert response.head.status == 413
-        assert await response.read() == b"too long"
+        assert await read_piece(response) == b"too long"
         await response.aclose()
         has_left.set()
         await is_over.wait()
@@ -120,9 +120,9 @@ async def test_what_came_before_a_reset_is_delivered(contexts: TLSContexts) -> N
         response = await client.open(request_to(url))
         await is_reset.wait()
         await asyncio.sleep(0.02)  # until the reset is here too
-        assert await response.read() == b"twelve"
+        assert await read_piece(response) == b"twelve"
         with pytest.raises(UpstreamProtocolError):
-            await response.read()
+            await read_piece(response)
         await response.aclose()
         await client.aclose()
 

@@ -18,7 +18,7 @@ from llm_mesh_middleware._core.values.endpoint import TLSFiles
 from llm_mesh_middleware._engine.http.protocols import AsyncUpstreamClient
 from llm_mesh_middleware._engine.tls import TLSContexts
 from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream
-from tests.engine.calls import HOST, MakeClient, call, request_to
+from tests.engine.calls import HOST, MakeClient, call, read_piece, request_to
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ async def test_a_provider_that_hears_no_goodbye_is_left_all_the_same(
     """It goes on talking, and charging, for as long as it can: TLS's own goodbye waits for it."""
     with deaf_provider(ca.issue(HOST)) as (url, is_left):
         response = await client.open(request_to(url))
-        assert set(await response.read()) == set(b"x")
+        assert set(await read_piece(response)) == set(b"x")
         await response.aclose()
         assert await asyncio.to_thread(is_left.wait, 0.5)
 

@@ -19,7 +19,16 @@ from llm_mesh_middleware.exceptions import (
     UpstreamProtocolError,
 )
 from llm_mesh_middleware.testing import Answer, Cut, FakeUpstream, Gate, Raw, Stream
-from tests.engine.calls import HEADERS, HOST, MakeClient, call, read_all, request_to, send
+from tests.engine.calls import (
+    HEADERS,
+    HOST,
+    MakeClient,
+    call,
+    read_all,
+    read_piece,
+    request_to,
+    send,
+)
 
 SIZES = (0, 1, 2**20, 2**20 + 1, 3 * 2**20)
 
@@ -143,12 +152,12 @@ async def test_bytes_are_delivered_as_they_arrive(
     upstream.script(Stream([b"one", gates[0], b"two", gates[1], b"three"]))
     async with asyncio.timeout(2):
         response = await client.open(request_to(upstream))
-        assert await response.read() == b"one"
+        assert await read_piece(response) == b"one"
         gates[0].open()
-        assert await response.read() == b"two"
+        assert await read_piece(response) == b"two"
         gates[1].open()
-        assert await response.read() == b"three"
-        assert await response.read() == b""
+        assert await read_piece(response) == b"three"
+        assert await read_piece(response) == b""
     await response.aclose()
 
 
@@ -171,10 +180,10 @@ async def test_the_end_of_a_body_is_told_again_and_again(
     plain_upstream.script(Stream([b"one", b"two"], framing=framing))  # type: ignore[arg-type]
     response = await client.open(request_to(plain_upstream))
     received = b""
-    while data := await response.read():
+    while data := await read_piece(response):
         received += data
     assert received == b"onetwo"
-    assert await response.read() == b""
+    assert await read_piece(response) == b""
     await response.aclose()
 
 
@@ -200,7 +209,7 @@ async def test_a_body_not_read_to_its_end_closes_the_connection(
 ) -> None:
     upstream.script(Stream([b"one", Gate(), b"never"]))
     response = await client.open(request_to(upstream))
-    assert await response.read() == b"one"
+    assert await read_piece(response) == b"one"
     await response.aclose()
     assert await asyncio.to_thread(upstream.requests[0].wait_disconnected, 1)
     assert await asyncio.to_thread(upstream.wait_closed, 1)

@@ -15,6 +15,9 @@ class BodyForm(Enum):
     OTHER = "other"
 
 
+# Enums look their members up by name, at the price of a call.
+_EVENTS, _JSON, _OTHER = BodyForm.EVENTS, BodyForm.JSON, BodyForm.OTHER
+
 _BOM = b"\xef\xbb\xbf"
 
 # Possible beginnings of a line in an event stream (WHATWG HTML 9.2.6).
@@ -24,16 +27,18 @@ _JSON_STARTS = b'{["'
 
 def body_form(begin: bytes) -> BodyForm | None:
     """Return the form of a body that begins with `begin`; None if more bytes are needed."""
+    if begin[:1] == b"{":  # as nearly always
+        return _JSON
     text = begin.removeprefix(_BOM).lstrip(b" \t\r\n")
     if _BOM.startswith(text):
         return None
     if text[:1] == b":":
-        return BodyForm.EVENTS
+        return _EVENTS
     if text[0] in _JSON_STARTS:
-        return BodyForm.JSON
+        return _JSON
     for field in _FIELDS:
         if text.startswith(field) and text[len(field) : len(field) + 1] in (b":", b"\n", b"\r"):
-            return BodyForm.EVENTS
+            return _EVENTS
         if field.startswith(text) or text == field:
             return None
-    return BodyForm.OTHER
+    return _OTHER

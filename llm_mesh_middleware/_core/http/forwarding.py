@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
 from ..values.headers import Headers
+from .known_names import KnownNames
 
 __all__ = ["HOP_BY_HOP", "NEVER_FORWARDED", "ForwardPolicy", "is_forbidden"]
 
@@ -83,7 +83,6 @@ _ACCOUNT_WORDS = (
     b"token",
     b"workspace",
 )
-_MAX_CACHED_NAME = 64
 
 
 def is_forbidden(name: bytes) -> bool:
@@ -91,15 +90,15 @@ def is_forbidden(name: bytes) -> bool:
     return name in NEVER_FORWARDED or name.startswith(_NEVER_PREFIXES)
 
 
-# Clients choose names: at most 1,024 of 64 bytes are cached; longer ones are not forwarded.
-@lru_cache(maxsize=1024)
 def _is_common(name: bytes) -> bool:
-    """Return whether the field is forwarded by default."""
     if name in _COMMON:
         return True
     if is_forbidden(name) or not name.startswith(_COMMON_FAMILIES):
         return False
     return not any(word in name for word in _ACCOUNT_WORDS)
+
+
+_COMMON_NAMES = KnownNames(_is_common)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +125,9 @@ class ForwardPolicy:
     def select(self, headers: Headers) -> list[tuple[bytes, bytes]]:
         """Return the client's fields that are forwarded, in their order."""
         named = headers.connection_options()
-        common = [
-            field
-            for field in headers.raw
-            if len(field[0]) <= _MAX_CACHED_NAME and _is_common(field[0]) and field[0] not in named
-        ]
+        common = [field for field in headers.raw if _COMMON_NAMES[field[0]]]
+        if not named.isdisjoint(headers.names()):
+            common = [field for field in common if field[0] not in named]
         if not (self.names or self.prefixes):  # as nearly everywhere
             return common
         added = {name for name in headers.names() if self._is_added(name) and name not in named}

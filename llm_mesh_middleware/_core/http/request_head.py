@@ -44,17 +44,19 @@ def check_body(headers: Headers, max_bytes: int) -> None:
         RequestTooLarge: the declared length is over `max_bytes`.
         UnsupportedEncoding: the body is compressed.
     """
-    lengths = headers.get_all(b"content-length")
-    if len(lengths) > 1 or (lengths and headers.get_all(b"transfer-encoding")):
-        raise MalformedRequest(
-            "the request declares its length in more than one way", headers=_CLOSE
-        )
-    if lengths and not (lengths[0].isascii() and lengths[0].isdigit()):
-        raise MalformedRequest("the Content-Length field is not a number", headers=_CLOSE)
-    if lengths and (len(lengths[0]) > 18 or int(lengths[0]) > max_bytes):
-        raise too_large(max_bytes, int(lengths[0][:18]))
-    coded = headers.get_all(b"content-encoding")
-    if coded and headers.get("content-encoding") not in ("", "identity"):
+    names = headers.names()
+    if b"content-length" in names:
+        lengths = headers.get_all(b"content-length")
+        if len(lengths) > 1 or b"transfer-encoding" in names:
+            raise MalformedRequest(
+                "the request declares its length in more than one way", headers=_CLOSE
+            )
+        length = lengths[0]
+        if not (length.isascii() and length.isdigit()):
+            raise MalformedRequest("the Content-Length field is not a number", headers=_CLOSE)
+        if len(length) > 18 or int(length) > max_bytes:
+            raise too_large(max_bytes, int(length[:18]))
+    if b"content-encoding" in names and headers.get("content-encoding") not in ("", "identity"):
         raise UnsupportedEncoding("send the body without Content-Encoding", headers=_CLOSE)
 
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 from functools import lru_cache
 
 from ..values.headers import Headers
+from .known_names import KnownNames
 
-__all__ = ["NOSNIFF", "client_headers", "safe_media_type", "shown"]
+__all__ = ["MAX_SHOWN", "NOSNIFF", "client_headers", "safe_media_type", "shown"]
 
 # A browser must not sniff the body for anything that it could run.
 NOSNIFF = (b"x-content-type-options", b"nosniff")
 
-_MAX_SHOWN = 256
+MAX_SHOWN = 256
 _OCTETS = b"application/octet-stream"
 _MEDIA_TYPES = frozenset(
     (
@@ -33,7 +34,6 @@ _MEDIA_TYPES = frozenset(
 _NAMES = frozenset(
     (
         b"content-encoding",
-        b"content-length",
         # when to come again
         b"retry-after",
         b"retry-after-ms",
@@ -93,41 +93,45 @@ _FAMILIES = (
 _UNCACHED = frozenset(
     (b"max-age=0", b"must-revalidate", b"no-cache", b"no-store", b"no-transform", b"private")
 )
-_MAX_CACHED_NAME = 64
 
 
 def _passes(name: bytes) -> bool:
     return name in _NAMES or name.startswith(_FAMILIES)
 
 
-# Providers choose names: at most 1,024 of 64 bytes are cached; longer ones are dropped.
-_is_allowed = lru_cache(maxsize=1024)(_passes)
+_ALLOWED = KnownNames(_passes)
 
 
 def client_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
     """Return the fields that the client gets, with `nosniff` appended."""
-    named = headers.connection_options()
-    found: list[tuple[bytes, bytes]] = []
-    for field in headers.raw:
-        name, value = field
-        if len(name) > _MAX_CACHED_NAME or name in named:
-            continue
-        if _is_allowed(name):
-            found.append(field)
-        elif name == b"cache-control":
-            if all(word.strip().lower() in _UNCACHED for word in value.split(b",")):
-                found.append(field)
-        elif name == b"x-accel-buffering" and value.strip().lower() == b"no":
-            found.append(field)
-    types = headers.get_all(b"content-type")
-    if types and b"content-type" not in named:
-        found.append((b"content-type", safe_media_type(types[-1])))
+    named, names = headers.connection_options(), headers.names()
+    found = [field for field in headers.raw if _ALLOWED[field[0]]]
+    if named:
+        found = [field for field in found if field[0] not in named]
+    for name, passes in _BY_VALUE:
+        if name in names and name not in named:
+            found += [(name, value) for value in headers.get_all(name) if passes(value)]
+    if b"content-type" in names and b"content-type" not in named:
+        found.append((b"content-type", safe_media_type(headers.get_all(b"content-type")[-1])))
     found.append(NOSNIFF)
     return found
 
 
+def _forbids_caching(value: bytes) -> bool:
+    return all(word.strip().lower() in _UNCACHED for word in value.split(b","))
+
+
+def _forbids_buffering(value: bytes) -> bool:
+    return value.strip().lower() == b"no"
+
+
+_BY_VALUE = ((b"cache-control", _forbids_caching), (b"x-accel-buffering", _forbids_buffering))
+
+
 def safe_media_type(value: bytes) -> bytes:
     """Return `value` if it is JSON, events, audio or octets, else `application/octet-stream`."""
+    if value in _MEDIA_TYPES:
+        return value
     bare = value.partition(b";")[0].strip().lower()
     is_safe = (
         bare in _MEDIA_TYPES
@@ -139,7 +143,7 @@ def safe_media_type(value: bytes) -> bytes:
 
 def shown(text: str) -> bytes:
     """Return `text` as a field value: a model name may come from a client and hold anything."""
-    return _as_field(text[:_MAX_SHOWN])
+    return _as_field(text[:MAX_SHOWN])
 
 
 # At most 1,024 texts of 256 characters: a client may choose them.

@@ -48,7 +48,7 @@ class Lease:
         "_body",
         "_epoch",
         "_health",
-        "_is_open",
+        "is_open",
         "_is_undecided",
         "is_probe",
     )
@@ -65,7 +65,7 @@ class Lease:
         self._body = body
         self._began_at = began_at
         self._epoch = epoch
-        self._is_open = True
+        self.is_open = True
         self._is_undecided = True
         self.is_probe = is_probe
 
@@ -86,9 +86,9 @@ class Lease:
             retry_after_s: how long the provider asks not to be called.
             cause: what went wrong, for people.
         """
-        if not self._is_open:
+        if not self.is_open:
             return
-        self._is_open = False
+        self.is_open = False
         if result == "success" or result == "cancelled":
             self._health._ended(self, result, now)
             return
@@ -166,12 +166,11 @@ class ProviderHealth:
 
     def has_free_slot(self) -> bool:
         """Return whether a call could be made without waiting for another to end."""
-        return self._slots.has_free
+        return self._slots.has_free()
 
     def is_free(self, now: float) -> bool:
         """Return whether a call may be made, and without waiting for another to end."""
-        is_up = not self.server.is_down
-        return is_up and self._detector.admits(now) and self._slots.has_free
+        return self.is_available(now) and self._slots.has_free()
 
     def is_known_good(self, now: float) -> bool:
         """Return whether it has succeeded recently and not failed since."""
@@ -213,7 +212,7 @@ class ProviderHealth:
             is_forced: whether the call is made even if the provider is ejected.
         """
         with self._lock:
-            if not (self._slots.has_free and (is_forced or self._detector.admits(now))):
+            if not (self._slots.has_free() and (is_forced or self._detector.admits(now))):
                 return None
             self._slots.take()
             return self._leased(now, body)

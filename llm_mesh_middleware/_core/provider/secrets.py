@@ -38,7 +38,6 @@ _MAX_LEARNT = 3
 _WORD = 8
 _UNLIKELY, _UNLIKELY_WITHOUT_DIGIT = 16, 24
 
-_ESCAPES = (b"\\", b"%", b"&")  # of JSON, of URLs, of HTML
 _ESCAPE = b"\\u"  # of a character in JSON, by its number
 _UNSAFE = "\"&'+<=>\\`"
 _NAMED = {b'"': b"quot", b"&": b"amp", b"'": b"apos", b"<": b"lt", b">": b"gt"}
@@ -103,11 +102,11 @@ class Secrets:
     def redact_content(self, data: bytes) -> bytes:
         """Return a piece of content without the keys; nearly always `data` itself."""
         for spelling in self._content:
-            if spelling in data:
+            if data.find(spelling) >= 0:
                 return self._compiled().sub(MASK, data)
-        if _ESCAPE in data:
+        if data.find(_ESCAPE) >= 0:
             for spelling in self._content_escaped:
-                if spelling in data:
+                if data.find(spelling) >= 0:
                     return self._compiled().sub(MASK, data)
         return data
 
@@ -161,12 +160,12 @@ class Secrets:
 
     def _may_be_in(self, data: bytes) -> bool:
         """Return whether the slow pattern has to be tried."""
+        # `find`: for bytes in bytes, `in` first fails to read a number, at ten times the price.
         for literal in self._literals:
-            if literal in data:
+            if data.find(literal) >= 0:
                 return True
-        for escape in _ESCAPES:
-            if escape in data:
-                return bool(self._all)
+        if data.find(b"\\") >= 0 or data.find(b"%") >= 0 or data.find(b"&") >= 0:
+            return bool(self._all)  # escapes of JSON, of URLs, of HTML
         return False
 
     def _compiled(self) -> re.Pattern[bytes]:

@@ -37,7 +37,6 @@ class Slots:
         self._queue: deque[Waiter] = deque()
         self.in_flight = 0
 
-    @property
     def has_free(self) -> bool:
         """Whether a call could start without waiting for another to end."""
         return self._limit is None or self.in_flight < self._limit
@@ -48,7 +47,7 @@ class Slots:
 
     def join(self) -> Waiter:
         """Return a new waiter; it has a slot at once if one is free."""
-        waiter = Waiter(has_slot=self.has_free)
+        waiter = Waiter(has_slot=self.has_free())
         if waiter.has_slot:
             self.in_flight += 1
         else:

@@ -38,7 +38,7 @@ class Upstream:
     rule it serves. `vendor` is whose API it is, by the name that telemetry's conventions have;
     empty if the host alone tells. `picker` picks among the endpoints for each call.
     `has_foreign_neighbours`: providers of the same virtual host serve clients by translation, so
-    that conversations may hold what only these can verify.
+    that conversations may hold what only these can verify. `own_names` are the names of `headers`.
     """
 
     identity: ProviderIdentity
@@ -61,6 +61,10 @@ class Upstream:
     rewrites: ModelRewrites | None = None
     picker: EndpointPicker | None = None
     has_foreign_neighbours: bool = False
+    own_names: frozenset[bytes] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "own_names", frozenset(name for name, _ in self.headers))
 
     @property
     def provider(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...exceptions import NoRouteMatched
 from ..balance.backends import Backends
@@ -35,7 +35,8 @@ class RouteRule:
     """One entry of a route; it applies to a request if any of its matches does.
 
     `balancer` picks among its backends of one priority. `policies` are layers around the attempts
-    of a request, the first is the outermost. `mirrors` get copies of some requests.
+    of a request, the first is the outermost. `mirrors` get copies of some requests. `reads_quota`
+    is the balancer's.
     """
 
     name: str
@@ -46,6 +47,10 @@ class RouteRule:
     balancer: Balancer = Weighted()
     policies: tuple[Layer, ...] = ()
     mirrors: tuple[Mirror, ...] = ()
+    reads_quota: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reads_quota", self.balancer.reads_quota)
 
     @property
     def upstreams(self) -> Iterator[Upstream]:

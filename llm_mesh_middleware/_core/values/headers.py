@@ -56,6 +56,12 @@ class Headers:
             return [value for field, value in self.raw if field == name]
         return (self._last[name],)
 
+    def one(self, name: bytes) -> bytes | None:
+        """Return the only value of the field; None if there is none, or several."""
+        if self._has_duplicates and len(self.get_all(name)) > 1:
+            return None
+        return self._last.get(name)
+
     def get(self, name: str) -> str | None:
         """Return the values, trimmed and joined by `, ` (RFC 9110 5.2); None if absent."""
         key = name.encode("latin-1")

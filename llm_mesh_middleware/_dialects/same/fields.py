@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
+from functools import lru_cache
 
 from ..._core.http.body_form import BodyForm, body_form
 from ..._core.values.headers import Headers
@@ -20,17 +21,33 @@ __all__ = [
 
 RawFields = list[tuple[bytes, bytes]]
 
+_MAX_CACHED_TYPE = 64
+# Enums look their members up by name, at the price of a call.
+_IS_EVENTS, _OTHER = BodyForm.EVENTS, BodyForm.OTHER
+
 EVENTS, JSON = "text/event-stream", "application/json"
 
 
 def media_type(headers: Headers) -> str:
     """Return the media type without its parameters."""
-    return (headers.get("content-type") or "").partition(";")[0].strip().lower()
+    return _bare(headers.get("content-type") or "")
+
+
+# At most 64 texts, and none that is long: a provider chooses them.
+def _bare(value: str) -> str:
+    return _short(value) if len(value) <= _MAX_CACHED_TYPE else _cut(value)
+
+
+def _cut(value: str) -> str:
+    return value.partition(";")[0].strip().lower()
+
+
+_short = lru_cache(maxsize=64)(_cut)
 
 
 def coding(headers: Headers) -> str:
     """Return the content coding, empty for none."""
-    if not headers.get_all(b"content-encoding"):  # as nearly always
+    if b"content-encoding" not in headers.names():  # as nearly always
         return ""
     coded_as = (headers.get("content-encoding") or "").strip().lower()
     return "" if coded_as == "identity" else coded_as
@@ -46,10 +63,10 @@ def is_events(
         begin: the first bytes, which decide unless they are compressed or of another form.
         labels: media types of streams, which decide otherwise.
     """
-    form = body_form(begin) if begin and not coding(headers) else BodyForm.OTHER
-    if form is BodyForm.OTHER:
+    form = body_form(begin) if begin and not coding(headers) else _OTHER
+    if form is _OTHER:
         return media_type(headers) in labels
-    return None if form is None else form is BodyForm.EVENTS
+    return None if form is None else form is _IS_EVENTS
 
 
 def with_type(headers: RawFields, media_type: str) -> RawFields:
@@ -59,6 +76,5 @@ def with_type(headers: RawFields, media_type: str) -> RawFields:
 
 
 def with_length(headers: RawFields, body: bytes) -> RawFields:
-    """Return the fields with the length of `body`."""
-    kept = [field for field in headers if field[0] != b"content-length"]
-    return [*kept, (b"content-length", b"%d" % len(body))]
+    """Return the fields with the length of `body`; they have none yet."""
+    return [*headers, (b"content-length", b"%d" % len(body))]

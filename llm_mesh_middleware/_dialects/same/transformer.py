@@ -101,8 +101,8 @@ class SameTransformer:
         if head.status >= 400:
             return self._error(head.status, headers, body, is_readable=not coded_as)
         if coded_as:  # nobody here can read it; the client may
-            return WholeAnswer(head.status, headers, body)
-        if is_events(head.headers, body if self._operation.has_body else b""):
+            return WholeAnswer(head.status, with_length(headers, body), body)
+        if is_events(head.headers, body if self._operation.method == "POST" else b""):
             event = first_event(body)
             data = event_data(event)
             if self._operation.dialect.facts().read(data, event_name(event)) is EventKind.ERROR:
@@ -124,8 +124,8 @@ class SameTransformer:
     def relay(self, head: ResponseHead) -> tuple[RawFields, BodyRelay]:
         """Return the events as they are; a compressed stream is decoded, to be able to end it."""
         decoder = self.decoder(head)
-        dropped = (b"content-length", b"content-encoding")
-        headers = [field for field in client_headers(head.headers) if field[0] not in dropped]
+        fields = client_headers(head.headers)
+        headers = [field for field in fields if field[0] != b"content-encoding"]
         if media_type(head.headers) != EVENTS:
             headers = with_type(headers, EVENTS)
         return headers, self._relay(headers, decoder)

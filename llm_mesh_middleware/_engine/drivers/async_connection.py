@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from contextlib import nullcontext
 
 from ..._core.values.messages import Failure
 from ..._core.values.steps import Await, Race, Read, Send, Sleep, StepResult
@@ -30,12 +31,17 @@ class AsyncConnection:
         self._response: AsyncUpstreamResponse | None = None
 
     async def _send(self, step: Send) -> StepResult:
+        request = step.request
         try:
             if self._response is not None:
                 await self._drop()
-            with self._alarm.at(step.deadline.at), step.request.scope():
-                self._response = await self._client.open(step.request)
-                return self._response.head
+            with self._alarm.at(step.deadline.at):
+                if request.scope is nullcontext:  # as nearly always
+                    self._response = response = await self._client.open(request)
+                else:
+                    with request.scope():
+                        self._response = response = await self._client.open(request)
+                return response.head
         except UpstreamError as error:
             return Failure(error)
         except TimeoutError:
@@ -49,9 +55,13 @@ class AsyncConnection:
                 return Failure(step.deadline.error())
             if now + step.idle_s < at:
                 at = now + step.idle_s
-        alarm.arm(at)
+        response: AsyncUpstreamResponse = self._response  # type: ignore[assignment]  # after a Send
         try:
-            return await self._response.read()  # type: ignore[union-attr]  # a Send came first
+            reading = response.read()
+            if reading.__class__ is bytes:
+                return reading
+            alarm.arm(at)
+            return await reading  # type: ignore[misc]  # not bytes
         except UpstreamError as error:
             return Failure(error)
         except asyncio.CancelledError:

@@ -102,7 +102,7 @@ class AsyncDriver(AsyncConnection):
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         """`loop` is the running one, if the caller knows it."""
-        super().__init__(client, loop)
+        AsyncConnection.__init__(self, client, loop)  # `super()` is looked up anew each time
         self._background = background
         self._watched: asyncio.Task[StepResult] | None = None
         self._apart: asyncio.Task[StepResult] | None = None
@@ -167,8 +167,10 @@ class AsyncDriver(AsyncConnection):
     async def aclose(self) -> None:
         """Close the last attempt's connection, or keep it if its response was read whole."""
         self._alarm.close()
-        await self._end_tasks()
-        await self._drop()
+        if self._apart is not None or self._watched is not None:
+            await self._end_tasks()
+        if self._response is not None:
+            await self._drop()
 
     async def _go_on(self, steps: Flow | Body) -> None:
         """Carry on to the end of the reply; what it has for its client is dropped."""

@@ -102,10 +102,14 @@ class AsyncDelivery:
         Args:
             reason: why the body was not read to its end; by default, that the client has left.
         """
-        reason = reason or ClientDisconnected("the client went away")
         body, driver = self.reply.body, self._driver
         if driver is None:
             return
+        if type(body) is bytes:
+            self._is_over = True
+            await driver.aclose()
+            return
+        reason = reason or ClientDisconnected("the client went away")
         if not self._is_over and not isinstance(body, bytes) and driver.goes_on(body, reason):
             self._is_over, self._driver = True, None
             return

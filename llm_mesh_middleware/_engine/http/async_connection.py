@@ -19,7 +19,7 @@ from yarl import URL
 
 from ..._core.values.endpoint import Endpoint
 from ..._core.values.messages import UpstreamRequest
-from .pool import Pool, is_readable
+from .pool import Pool, Probe
 from .protocols import MAX_JOINED_BYTES, request_head
 from .proxy import Proxy
 
@@ -44,6 +44,7 @@ class AsyncConnection(asyncio.Protocol):
         "_is_paused",
         "_loop",
         "_pieces",
+        "_probe",
         "_transport",
         "_unread",
         "_waiter",
@@ -61,6 +62,7 @@ class AsyncConnection(asyncio.Protocol):
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._closed: asyncio.Future[None] | None = None
+        self._probe = Probe(transport.get_extra_info("socket"))
         transport.set_protocol(self)
 
     def send(self, head: bytes, body: bytes) -> None:
@@ -105,7 +107,7 @@ class AsyncConnection(asyncio.Protocol):
         """Whether it was closed while idle, or has unexpected bytes."""
         if self._is_over or self._pieces or self._transport.is_closing():
             return True
-        return is_readable(self._transport.get_extra_info("socket"))  # the loop has not noticed yet
+        return self._probe.is_readable()  # the loop has not noticed yet
 
     def close(self) -> None:
         """Close it after the TLS shutdown, which may take a while."""

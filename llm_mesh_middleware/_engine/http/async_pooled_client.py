@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Awaitable, Coroutine
+from typing import Any
 from weakref import WeakSet
 
 import aiohttp
@@ -77,11 +79,11 @@ class AsyncPooledClient:
         self._connections: WeakSet[AsyncConnection] = WeakSet()
         self._sweep: asyncio.TimerHandle | None = None
 
-    async def open(self, request: UpstreamRequest) -> AsyncPooledResponse:
+    def open(self, request: UpstreamRequest) -> Coroutine[Any, Any, AsyncPooledResponse]:
         """Send `request`; see `AsyncUpstreamClient`."""
         if self._has_httpx_spans and is_instrumented():
-            return await atraced(self._send, request)
-        return await self._send(request)
+            return atraced(self._send, request)
+        return self._send(request)
 
     async def _send(self, request: UpstreamRequest) -> AsyncPooledResponse:
         try:
@@ -199,13 +201,23 @@ class AsyncPooledResponse:
         self._rest = rest
         self._host = host
 
-    async def read(self) -> bytes:
+    def read(self) -> bytes | Awaitable[bytes]:
         """Return the next bytes; see `AsyncUpstreamResponse`."""
+        if self._rest:
+            try:
+                data, self._rest = self._answer.feed(self._rest), b""
+            except NotHTTP as exc:
+                raise torn(self._host) from exc
+            if data:
+                return data
+        answer = self._answer
+        return b"" if answer.is_over and answer.error is None else self._received()
+
+    async def _received(self) -> bytes:
         answer, connection = self._answer, self._connection
         try:
             while connection is not None and not answer.is_over:
-                data, self._rest = self._rest or await connection.receive(), b""
-                if data := answer.feed(data):
+                if data := answer.feed(await connection.receive()):
                     return data
             if answer.error is not None:
                 raise answer.error

@@ -23,7 +23,7 @@ from ..._core.values.endpoint import Endpoint
 from ..._core.values.messages import UpstreamRequest
 from ..tasks.cancel_scope import CancelScope
 from .http1 import NotHTTP, ResponseReader
-from .pool import Pool, is_readable
+from .pool import Pool, Probe
 from .protocols import MAX_JOINED_BYTES, request_head
 from .proxy import Proxy, refusal
 
@@ -69,7 +69,7 @@ class Destination:
 class Connection:
     """A connection to one destination; later calls can reuse it."""
 
-    __slots__ = ("_is_nested", "_socket", "_stream")
+    __slots__ = ("_is_nested", "_probe", "_socket", "_stream")
 
     def __init__(self, destination: Destination, scope: CancelScope) -> None:
         """Connect.
@@ -100,6 +100,7 @@ class Connection:
         self._is_nested = context is not None and destination.proxy_context is not None
         sock = stream.get_extra_info("socket")
         self._socket: Any = _NestedSocket(stream) if self._is_nested else sock
+        self._probe = Probe(sock)
         if isinstance(sock, ssl.SSLSocket):
             # Otherwise a reset would look like the end of a body without a length.
             sock.suppress_ragged_eofs = False  # type: ignore[attr-defined]  # not in typeshed
@@ -147,7 +148,7 @@ class Connection:
             return True
         if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
             return True
-        return is_readable(self._socket)
+        return self._probe.is_readable()
 
     def close(self) -> None:
         """Close it."""

@@ -171,7 +171,8 @@ class ResponseReader:
         return data[: self._left]
 
     def _read_head(self, head: bytes) -> None:
-        is_odd = len(head.translate(None, b"\0\v\f")) < len(head)
+        # `find`: for bytes in bytes, `in` first fails to read a number, at ten times the price.
+        is_odd = head.find(b"\0") >= 0 or head.find(b"\v") >= 0 or head.find(b"\f") >= 0
         if is_odd or head.count(b"\r") != head.count(b"\r\n"):
             raise _wrong("head")
         begin = _STATUS_LINE.match(head)

@@ -19,7 +19,7 @@ import time
 from collections import deque
 from typing import Generic, Protocol, TypeVar
 
-__all__ = ["KEEPALIVE_S", "Pool", "is_readable"]
+__all__ = ["KEEPALIVE_S", "Pool", "Probe"]
 
 KEEPALIVE_S = 15.0
 
@@ -28,13 +28,23 @@ class _Socket(Protocol):
     def fileno(self) -> int: ...
 
 
-def is_readable(sock: _Socket) -> bool:
-    """Return whether `sock` has bytes to read, or was closed by the peer."""
-    if not hasattr(select, "poll"):  # Windows
-        return bool(select.select([sock], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(sock, select.POLLIN | select.POLLHUP | select.POLLERR)
-    return bool(poll.poll(0))
+class Probe:
+    """Tells whether a socket has bytes to read, or was closed by the peer."""
+
+    __slots__ = ("_poll", "_socket")
+
+    def __init__(self, sock: _Socket) -> None:
+        self._socket = sock
+        self._poll = None
+        if hasattr(select, "poll"):  # not on Windows
+            self._poll = select.poll()  # made once: a connection is asked before each call
+            self._poll.register(sock, select.POLLIN | select.POLLHUP | select.POLLERR)
+
+    def is_readable(self) -> bool:
+        """Return whether it has, or was."""
+        if self._poll is None:
+            return bool(select.select([self._socket], [], [], 0)[0])
+        return bool(self._poll.poll(0))
 
 
 class _Connection(Protocol):

@@ -6,7 +6,8 @@ client.open(request)  ->  response.read() ... b""  ->  response.close()
 from __future__ import annotations
 
 import string
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from operator import itemgetter
 from typing import Protocol
 
 from ..._core.values.headers import Headers
@@ -38,6 +39,8 @@ __all__ = [
 MAX_HEAD_BYTES = 64 * 1024
 _MAX_FIELDS = 256
 
+_NAME = itemgetter(0)
+
 # A body up to this size is sent together with the head: one packet, one system call.
 MAX_JOINED_BYTES = 64 * 1024
 
@@ -56,8 +59,8 @@ class AsyncUpstreamResponse(Protocol):
 
     head: ResponseHead
 
-    async def read(self) -> bytes:
-        """Return the next bytes as soon as there are any; empty at the end.
+    def read(self) -> bytes | Awaitable[bytes]:
+        """Return the next bytes, empty at the end; or what waits for them.
 
         Raises:
             UpstreamError: the provider broke the response off.
@@ -150,7 +153,8 @@ def request_head(
         lines.append(b"content-length: %d" % len(request.body))
     head = b"\r\n".join((*lines, b"\r\n"))
     has_breaks = not head.count(b"\n") == head.count(b"\r") == len(lines) + 1
-    if has_breaks or b"\0" in head or not are_names([name for name, _ in fields]):
+    # `find`: for bytes in bytes, `in` first fails to read a number, at ten times the price.
+    if has_breaks or head.find(b"\0") >= 0 or not are_names([*map(_NAME, fields)]):
         host = request.endpoint.provider_host
         raise RequestNotSent(f"a header field for {host} cannot be sent as it is")
     return head

@@ -31,7 +31,7 @@ class RequestHead(msgspec.Struct, frozen=True):
 
     method: str
     target: bytes
-    fields: list[tuple[bytes, bytes]]
+    headers: Headers
     http_version: str
     scheme: str
     peer: str | None
@@ -59,14 +59,16 @@ class Direct:
 
     def address(self, head: RequestHead) -> tuple[Addressed, ClientRequest] | None:
         """Return what a request addresses, and the request; None if the application decides."""
-        target, fields = head.target, head.fields
+        target, headers = head.target, head.headers
         if self._middleware._needs_scope:
             return None
-        if target[:1] != b"/" or b"%" in target or b"#" in target or head.method == "CONNECT":
+        # `find`: for bytes in bytes, `in` first fails to read a number, at ten times the price.
+        if target[:1] != b"/" or target.find(b"%") >= 0 or target.find(b"#") >= 0:
             return None
-        headers = Headers(fields)
         hosts = headers.get_all(b"host")
         if len(hosts) != 1 or not _OF_PAGES.isdisjoint(headers.names()):
+            return None
+        if head.method == "CONNECT":
             return None
         if head.port is not None and head.port == self._view_port:
             return None
@@ -79,7 +81,7 @@ class Direct:
             host = mesh.find(self._default_host)
             if host is None:
                 return None
-            others = [field for field in fields if field[0] != b"host"]
+            others = [field for field in headers.raw if field[0] != b"host"]
             headers = Headers([(b"host", self._default_host), *others])
             hosts = (self._default_host,)
         request = ClientRequest(

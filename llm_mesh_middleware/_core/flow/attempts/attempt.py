@@ -35,7 +35,6 @@ from .retrying import retry_after_s
 
 __all__ = ["Attempt", "call_headers"]
 
-
 # How much of a body is read to detect its form.
 _MAX_LOOKED_AT = 4096
 # How many bytes of comments are held back: unlike events, they do not commit.
@@ -66,12 +65,11 @@ class Attempt:
         self._preferred_host = preferred_host
         self._health = candidate.health
         self._context = context
-        self._transformer: Transformer = upstream.transformer(
-            context.request_for(upstream), context.operation
-        )
+        request = context.request_for(upstream) if upstream.conversions else context.request
+        self._transformer: Transformer = upstream.transformer(request, context.operation)
         if self._health.refuses_additions:
             self._transformer.leave_addition_out()
-        self._whole = deadline = context.deadline.for_host(upstream.host)
+        self._whole = deadline = context.deadline.for_host(upstream.identity.host)
         if self._transformer.wants_stream:
             deadline = deadline.or_sooner(
                 context.clock(), "first_byte", context.timeouts.first_byte
@@ -216,7 +214,8 @@ class Attempt:
     def _read_whole(
         self, head: ResponseHead, begun: list[bytes]
     ) -> Generator[Step, StepResult, Outcome]:
-        context, chunk, size = self._context, begun[-1], sum(map(len, begun))
+        context, chunk = self._context, begun[-1]
+        size = len(chunk) if len(begun) == 1 else sum(map(len, begun))
         limit = context.settings.max_response_bytes
         read = Read(self._whole, context.timeouts.idle)
         while chunk and size <= limit:
@@ -229,7 +228,8 @@ class Attempt:
             host = self.upstream.host
             raise ResponseTooLarge(f"{host} answered with more than {limit} bytes")
         try:
-            answer = self._transformer.whole(head, b"".join(begun), max_bytes=limit)
+            body = b"".join(begun) if len(begun) > 2 else begun[0]  # the last piece is empty
+            answer = self._transformer.whole(head, body, max_bytes=limit)
         except UpstreamProtocolError as error:
             return self._unreadable(error)
         return self._whole_outcome(head, answer)
@@ -273,9 +273,9 @@ class Attempt:
     def _request(self) -> UpstreamRequest:
         context, upstream, endpoint = self._context, self.upstream, self._endpoint
         transformer = self._transformer
-        fields = call_headers(upstream, context.request.headers, context.settings.forward)
-        headers = transformer.headers(fields)
-        hops = next_hops(context.request.headers, context.settings.mesh_id, endpoint)
+        client, settings = context.request.headers, context.settings
+        headers = transformer.headers(call_headers(upstream, client, settings.forward))
+        hops = next_hops(client, settings.mesh_id, endpoint)
         return UpstreamRequest(
             endpoint=endpoint,
             method=context.operation.method,
@@ -283,7 +283,7 @@ class Attempt:
             headers=headers if hops is None else (*headers, hops),
             body=transformer.body(),
             connect_timeout_s=context.timeouts.connect,
-            provider=upstream.provider,
+            provider=upstream.identity.name,
             model=transformer.model,
             attempt=self.number,
             added_usage=transformer.added_usage,
@@ -298,7 +298,7 @@ def call_headers(
     upstream: Upstream, headers: Headers, forward: ForwardPolicy
 ) -> tuple[tuple[bytes, bytes], ...]:
     """Return the header fields of a call without its key: the configured and the forwarded ones."""
-    own = dict(upstream.headers)
+    own = upstream.own_names
     forwarded = forward.select(headers)
     return (*upstream.headers, *[field for field in forwarded if field[0] not in own])
 

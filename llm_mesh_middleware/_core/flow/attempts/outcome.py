@@ -19,6 +19,8 @@ from ...values.summary import AnswerSummary
 
 __all__ = ["Outcome", "may_follow"]
 
+# Enums look their members up by name, at the price of a call.
+_ANYWHERE = Verdict.ANYWHERE
 # Errors that say nothing about the provider and would recur at any other.
 _OUR_REFUSALS = (RequestNotSent, ResponseTooLarge)
 
@@ -40,7 +42,7 @@ class Outcome(msgspec.Struct, frozen=True):
     error: UpstreamError | None = None
     reasons: frozenset[str] = frozenset()
     retry_after_s: float | None = None
-    may_follow: Verdict = Verdict.ANYWHERE
+    may_follow: Verdict = _ANYWHERE
     is_disguised: bool = False
     is_refused_addition: bool = False
     provider_status: int | None = None
@@ -48,7 +50,7 @@ class Outcome(msgspec.Struct, frozen=True):
     @property
     def is_good(self) -> bool:
         """Whether it is a response that is no error, as nearly always."""
-        return self.error is None and self.status < 400 and self.may_follow is Verdict.ANYWHERE
+        return self.error is None and self.status < 400 and self.may_follow is _ANYWHERE
 
     @property
     def result(self) -> Result:

@@ -117,7 +117,7 @@ class AttemptPlan:
         self._offered: dict[int, tuple[Endpoint, ...]] = {}
         self.made = 0
         self.served: Candidate | None = None
-        self.preferred_host = self._tiers[0][0].upstream.host
+        self.preferred_host = self._tiers[0][0].upstream.identity.host
         budget.earn()
 
     @property
@@ -151,9 +151,11 @@ class AttemptPlan:
             NoBackendAvailable: no backend can be called.
         """
         candidates = self._candidates(self._tiers[0])
-        preferred = self._affine() or (self._pick(candidates, now) if candidates else None)
+        preferred = None if self._affine_to is None else self._affine()
+        if preferred is None and candidates:
+            preferred = self._pick(candidates, now)
         if preferred is not None:
-            self.preferred_host = preferred.backend.upstream.host
+            self.preferred_host = preferred.backend.upstream.identity.host
             if preferred.health.is_free(now):
                 return Choice(preferred)
         choice = self.untried(now) or self._forced(now)
@@ -197,7 +199,8 @@ class AttemptPlan:
     def tries(self, candidate: Candidate) -> None:
         """Record an attempt at `candidate`."""
         self.made += 1
-        self.skips(candidate)
+        if candidate not in self._tried:
+            self._tried.append(candidate)
 
     def skips(self, candidate: Candidate) -> None:
         """Skip `candidate`; it is not chosen again while there is another."""
@@ -327,15 +330,17 @@ class AttemptPlan:
         return None
 
     def _candidates(self, tier: Iterable[Backend]) -> list[Candidate]:
+        health_of, offered = self._health.of, self._offered
         return [
-            Candidate(backend, endpoint, self._health.of(backend.upstream, endpoint))
+            Candidate(backend, endpoint, health_of(backend.upstream, endpoint))
             for backend in tier
-            for endpoint in self._offered.get(id(backend)) or backend.upstream.endpoints.now()
+            for endpoint in (offered and offered.get(id(backend)))
+            or backend.upstream.endpoints.now()
         ]
 
     def _pick(self, candidates: Sequence[Candidate], now: float) -> Candidate:
         picked = self._balancer.pick(candidates, self._call, self._random, now)
-        if id(picked.backend) not in self._offered:
+        if not self._offered or id(picked.backend) not in self._offered:
             return picked
         return next(each for each in candidates if each.backend is picked.backend)
 

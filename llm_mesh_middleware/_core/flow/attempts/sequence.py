@@ -15,13 +15,13 @@ nothing is left              the best outcome becomes the reply: a response befo
 from __future__ import annotations
 
 from collections.abc import Generator
-from functools import partial
+from functools import lru_cache, partial
 
 from msgspec.structs import replace
 
 from ....exceptions import RateLimitExceeded, UnsupportedField
 from ...dialect import BodyRelay
-from ...http.response_headers import shown
+from ...http.response_headers import MAX_SHOWN, shown
 from ...pricing.charge import Charge, format_costs
 from ...provider.health import Lease
 from ...values.messages import Failure, ResponseHead
@@ -89,8 +89,10 @@ class AttemptSequence:
                     continue
                 if choice.pause_s and not (yield from self._pause(choice.pause_s)):
                     break
-                is_admitted = choice.backend.policy is None or (yield from self._admit(choice))
-                lease = (yield from self._lease(choice)) if is_admitted else None
+                gate = choice.candidate.backend.policy
+                lease = None
+                if gate is None or (yield from self._admit(choice)):
+                    lease = self._leased(choice) or (yield from self._queued(choice))
                 if lease is None:
                     choice = self._plan.instead(choice, clock())
                     continue
@@ -112,7 +114,7 @@ class AttemptSequence:
                 streaming = None if best[1].relay is None else best[0].lease
         finally:
             for lease in self._leases:
-                if lease is not streaming:
+                if lease.is_open and lease is not streaming:
                     lease.end("cancelled", clock())
         if best is None:
             raise self._refused or self._unsaid or self._plan.unavailable(clock())
@@ -156,20 +158,30 @@ class AttemptSequence:
                 return False
         return True
 
-    def _lease(self, choice: Choice) -> Generator[Step, StepResult, Lease | None]:
-        """Acquire a lease; waiting for a slot counts as connecting."""
+    def _leased(self, choice: Choice) -> Lease | None:
+        """Acquire a lease if no wait is needed."""
+        context = self._context
+        lease = choice.candidate.health.lease(
+            context.clock(), body=context.request.body, is_forced=choice.is_forced
+        )
+        if lease is not None:
+            self._leases.append(lease)
+        return lease
+
+    def _queued(self, choice: Choice) -> Generator[Step, StepResult, Lease | None]:
+        """Wait for a slot, which counts as connecting."""
         clock, health = self._context.clock, choice.health
         body, is_forced = self._context.request.body, choice.is_forced
-        lease = health.lease(clock(), body=body, is_forced=is_forced)
-        if lease is None and (is_forced or health.is_available(clock())):
-            connect_s = self._context.timeouts.connect
-            deadline = self._context.deadline.or_sooner(clock(), "connect", connect_s)
-            place = health.queue()
-            try:
-                yield Await(place.on_slot, deadline)
-                lease = place.lease(clock(), body=body, is_forced=is_forced)
-            finally:
-                place.leave()
+        if not (is_forced or health.is_available(clock())):
+            return None
+        connect_s = self._context.timeouts.connect
+        deadline = self._context.deadline.or_sooner(clock(), "connect", connect_s)
+        place = health.queue()
+        try:
+            yield Await(place.on_slot, deadline)
+            lease = place.lease(clock(), body=body, is_forced=is_forced)
+        finally:
+            place.leave()
         if lease is not None:
             self._leases.append(lease)
         return lease
@@ -185,7 +197,7 @@ class AttemptSequence:
         else:
             send = yield from attempt.prepare()
             head = (yield send) if isinstance(send, Send) else send
-        if self._context.rule.balancer.reads_quota and isinstance(head, ResponseHead):
+        if self._context.rule.reads_quota and isinstance(head, ResponseHead):
             context = self._context
             choice.health.quota.learn(head.headers, context.clock(), context.wall_clock)
         return choice, attempt, head
@@ -309,10 +321,20 @@ class AttemptSequence:
         )
 
     def _routing_headers(self, attempt: Attempt) -> list[tuple[bytes, bytes]]:
-        return [
-            (b"x-llm-mesh-provider", shown(attempt.upstream.provider)),
-            (b"x-llm-mesh-route", shown(self._context.route)),
-            (b"x-llm-mesh-rule", shown(self._context.rule.name)),
-            (b"x-llm-mesh-model", shown(attempt.model or "")),
-            (b"x-llm-mesh-attempts", b"%d" % self._plan.made),
-        ]
+        context, provider = self._context, attempt.upstream.identity.name
+        model = (attempt.model or "")[:MAX_SHOWN]
+        fields = _routing_headers(provider, context.route, context.rule.name, model)
+        return [*fields, (b"x-llm-mesh-attempts", b"%d" % self._plan.made)]
+
+
+# A client may choose the model: as many of them as `shown` keeps.
+@lru_cache(maxsize=1024)
+def _routing_headers(
+    provider: str, route: str, rule: str, model: str
+) -> tuple[tuple[bytes, bytes], ...]:
+    return (
+        (b"x-llm-mesh-provider", shown(provider)),
+        (b"x-llm-mesh-route", shown(route)),
+        (b"x-llm-mesh-rule", shown(rule)),
+        (b"x-llm-mesh-model", shown(model)),
+    )

@@ -5,6 +5,7 @@ connection    parses, limits heads, starts one call after another
   └─ app_call     everything else, through the ASGI application
 incoming      the body of a request, as far as it has arrived
 reply_writer  the bytes of a reply
+dates         the fields of every reply
 countdown     one timer for the limits of a connection
 refusals      replies to what cannot be read
 """

@@ -102,6 +102,6 @@ def scope_of(head: RequestHead, connection: dict[str, Any]) -> Scope:
         "raw_path": raw_path,
         "query_string": query,
         "root_path": "",
-        "headers": head.fields,
+        "headers": list(head.headers.raw),
         **connection,
     }

@@ -30,9 +30,11 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from ...._mesh.seldom import Seldom
+from ....inbound import Headers
 from ..direct import Direct, RequestHead
 from .app_call import AppCall, scope_of
 from .countdown import Countdown
+from .dates import DATES
 from .incoming import IncomingBody
 from .mesh_call import MeshCall
 from .refusals import BUSY, FAILED, INVALID, TOO_LARGE, TOO_SLOW
@@ -192,7 +194,6 @@ class SidecarProtocol(asyncio.Protocol):
         """Begin a head."""
         self._target = b""
         self._fields: list[tuple[bytes, bytes]] = []
-        self._expects_continue = False
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the target."""
@@ -200,17 +201,16 @@ class SidecarProtocol(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a field."""
-        name = name.lower()
-        if name == b"expect" and value.lower() == b"100-continue":
-            self._expects_continue = True
-        self._fields.append((name, value))
+        self._fields.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Start the call, or let it wait for those before it."""
         if self._is_upgrade():
             return
-        self._in_head = self._is_timed = False
-        self._countdown.stop()
+        self._in_head = False
+        if self._is_timed:
+            self._is_timed = False
+            self._countdown.stop()
         if len(self._waiting) >= _MAX_PIPELINED:
             self._is_refused = True
             self._transport.close()
@@ -230,7 +230,7 @@ class SidecarProtocol(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Expect the next head."""
-        if self._is_upgrade():
+        if self._in_head:  # of a request that will be read again
             return
         if self._body is not None:
             self._body.finish()
@@ -245,16 +245,17 @@ class SidecarProtocol(asyncio.Protocol):
     def _call(self) -> MeshCall | AppCall:
         parser, own = self._parser, self._own
         version, method = parser.get_http_version(), parser.get_method()
+        headers = Headers(self._fields)
         head = RequestHead(
             method.decode("ascii"),
             self._target,
-            self._fields,
+            headers,
             version,
             self._scheme,
             None if self._client is None else self._client[0],
             None if own is None else own[1],
         )
-        body = IncomingBody(self, expects_continue=self._expects_continue)
+        body = IncomingBody(self, expects_continue=_expects_continue(headers))
         is_old = version == "1.0"
         keeps_alive = not is_old and parser.should_keep_alive()
         writer = ReplyWriter(self, method=method, is_old=is_old, keeps_alive=keeps_alive)
@@ -303,7 +304,7 @@ class SidecarProtocol(asyncio.Protocol):
 
     def dated(self) -> bytes:
         """Return the lines of the fields that every reply has."""
-        return _DATES.lines(self._server.default_headers)
+        return DATES.lines(self._server.default_headers)
 
     def replied(self) -> None:
         """Start the next call, wait for one, or close."""
@@ -382,18 +383,7 @@ class SidecarProtocol(asyncio.Protocol):
         self._loop.call_later(_LINGER_S, transport.close)
 
 
-class _Dates:
-    """The fields of every reply as bytes; uvicorn makes a new list of them each second."""
-
-    def __init__(self) -> None:
-        self._fields: list[tuple[bytes, bytes]] = []
-        self._lines = b""
-
-    def lines(self, fields: list[tuple[bytes, bytes]]) -> bytes:
-        if fields is not self._fields:
-            self._fields = fields
-            self._lines = b"".join(b"%b: %b\r\n" % field for field in fields)
-        return self._lines
-
-
-_DATES = _Dates()
+def _expects_continue(headers: Headers) -> bool:
+    if b"expect" not in headers.names():  # as nearly always
+        return False
+    return any(value.lower() == b"100-continue" for value in headers.get_all(b"expect"))

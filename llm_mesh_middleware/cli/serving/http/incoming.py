@@ -28,31 +28,35 @@ class Source(Protocol):
 
 
 class IncomingBody:
-    """Pieces of a body; whoever waits for them is woken, and `100 Continue` is sent then."""
+    """Pieces of a body; whoever waits for them is woken, and `100 Continue` is sent then.
 
-    __slots__ = ("_expects_continue", "_pieces", "_size", "_source", "_waiter", "is_complete")
+    `size` is what has arrived and was not taken, in bytes.
+    """
+
+    __slots__ = ("_expects_continue", "_pieces", "_source", "_waiter", "is_complete", "size")
 
     def __init__(self, source: Source, *, expects_continue: bool) -> None:
         self._source = source
         self._expects_continue = expects_continue
         self._pieces: list[bytes] = []
-        self._size = 0
+        self.size = 0
         self._waiter: asyncio.Future[None] | None = None
         self.is_complete = False
 
     def feed(self, data: bytes) -> None:
         """Take a piece from the parser."""
         self._pieces.append(data)
-        self._size += len(data)
+        self.size += len(data)
         if self._waiter is not None:
             self.wake()
-        elif self._size > _UNASKED_BYTES:
+        elif self.size > _UNASKED_BYTES:
             self._source.pause_reading()
 
     def finish(self) -> None:
         """Take the end of the body."""
         self.is_complete = True
-        self.wake()
+        if self._waiter is not None:
+            self.wake()
 
     def wake(self) -> None:
         """Wake whoever waits."""
@@ -66,9 +70,9 @@ class IncomingBody:
         Raises:
             RequestTooLarge: it has more than `max_bytes`.
         """
-        while not self.is_complete and self._size <= max_bytes:
+        while not self.is_complete and self.size <= max_bytes:
             await self.wait()
-        if self._size > max_bytes:
+        if self.size > max_bytes:
             raise too_large(max_bytes)
         return self.take()
 
@@ -93,10 +97,10 @@ class IncomingBody:
 
     def take(self) -> bytes:
         """Return what has arrived, and forget it."""
-        pieces, self._pieces, self._size = self._pieces, [], 0
+        pieces, self._pieces, self.size = self._pieces, [], 0
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def drop(self) -> None:
         """Forget what has arrived: the reply was sent, and nobody will ask."""
-        self._pieces, self._size, self._expects_continue = [], 0, False
+        self._pieces, self.size, self._expects_continue = [], 0, False
         self._source.resume_reading()

@@ -58,8 +58,9 @@ class MeshCall:
 
     async def aask(self, request: Any, until: float | None) -> bytes:
         """Return the body, of at most `request` bytes."""
-        if self.body.is_complete:  # nothing to wait for, as nearly always
-            return await self.body.whole(request)
+        body = self.body
+        if body.is_complete and body.size <= request:  # nothing to wait for, as nearly always
+            return body.take()
         try:
             return await within(self._direct.body_limit_s, self.body.whole(request))
         except TimeoutError:
@@ -67,7 +68,8 @@ class MeshCall:
 
     def whole(self, reply: Reply) -> None:
         """Send a reply whose body is bytes; nothing is left to wait for."""
-        self._hold_on()
+        if not self.body.is_complete:
+            self._hold_on()
         self.writer.whole(reply.status, reply.headers, reply.body)  # type: ignore[arg-type]
 
     def start(self, reply: Reply) -> Awaitable[None] | None:

@@ -92,26 +92,23 @@ class ReplyWriter:
         self._sink.replied()
 
     def _head(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
-        lines: list[bytes] = []
-        has_length = has_connection = False
-        for name, value in headers:
-            if name == b"content-length":
-                has_length = True
-            elif name == b"connection":
-                has_connection = True
-                self.keeps_alive = self.keeps_alive and value != b"close"
-            lines.append(b"%b: %b\r\n" % (name, value))
-        if not self.keeps_alive and not has_connection:
-            lines.append(b"connection: close\r\n")
+        lines = [*map(b": ".join, headers)]
+        given = dict(headers)
+        if b"connection" in given:
+            closes = (b"connection", b"close") in headers
+            self.keeps_alive = self.keeps_alive and not closes
+        elif not self.keeps_alive:
+            lines.append(b"connection: close")
         if status in _BODILESS:
             self._has_body = False
-        if self._has_body and not has_length:
+        if self._has_body and b"content-length" not in given:
             self._is_chunked = not self._is_old
             self.keeps_alive = self.keeps_alive and not self._is_old
             if self._is_chunked:
-                lines.append(b"transfer-encoding: chunked\r\n")
+                lines.append(b"transfer-encoding: chunked")
         self.has_started = True
-        fields = b"".join(lines)
-        if len(fields) - len(fields.translate(None, _CONTROLS)) != 2 * len(lines):  # CR LF
+        lines.append(b"")
+        fields = b"\r\n".join(lines)
+        if len(fields) - len(fields.translate(None, _CONTROLS)) != 2 * (len(lines) - 1):  # CR LF
             raise ValueError("a header field of a reply has a control character")
         return b"%b%b%b\r\n" % (_LINES[status], self._sink.dated(), fields)

@@ -1,0 +1,31 @@
+"""What a rule says about field names, looked up for each field of each message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+__all__ = ["KnownNames"]
+
+# Clients and providers choose names.
+_MAX_NAMES, _MAX_NAME = 1024, 64
+
+
+class KnownNames(dict[bytes, bool]):
+    """Whether `holds` is true of a name; a dict, because a call for each field would cost more.
+
+    At most 1,024 names of 64 bytes are kept. It holds for no longer name.
+    """
+
+    __slots__ = ("_holds",)
+
+    def __init__(self, holds: Callable[[bytes], bool]) -> None:
+        super().__init__()
+        self._holds = holds
+
+    def __missing__(self, name: bytes) -> bool:
+        if len(name) > _MAX_NAME:
+            return False
+        if len(self) >= _MAX_NAMES:
+            self.clear()
+        found = self[name] = self._holds(name)
+        return found
