@@ -12,6 +12,7 @@ from .._core.dialect import TextPlace
 
 __all__ = [
     "ResponseTexts",
+    "is_silent",
     "is_text",
     "last_texts",
     "place_of",
@@ -56,6 +57,7 @@ _FREE = frozenset(("args", "arguments", "input", "metadata", "parameters", "sche
 _REPEATING = frozenset(("logprobs", "logprobsResult"))
 # Kinds of parts that are nothing but a text.
 _PLAIN = frozenset(("text", "input_text"))
+_NUMBERS = frozenset((bool, float, int))
 _MEDIA = frozenset(("file_data", "image_url", "url"))
 
 
@@ -121,6 +123,18 @@ def is_text(container: Any, key: Any, item: str) -> bool:
     if key == "data":  # base64, unless a document says that it is text
         return bool(container.get("type") == "text")
     return key not in _OPAQUE and not (key in _MEDIA and item.startswith("data:"))
+
+
+def is_silent(value: dict[str, Any], *, but: str) -> bool:
+    """Return whether no member of an object but one is a text, or may hold one.
+
+    So it is with most events: asking this is cheaper than to look for their texts.
+    """
+    for key, item in value.items():
+        kind = item.__class__
+        if item and key != but and not (key in _OPAQUE if kind is str else kind in _NUMBERS):
+            return False
+    return True
 
 
 def texts_of_turns(

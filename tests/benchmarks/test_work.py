@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.benchmarks.guards import calls_of as calls_in
+from tests.benchmarks.guards import feed_deltas, guard_text, words_of
 from tests.benchmarks.in_memory import (
     calls_of_others,
     calls_of_reading,
@@ -42,6 +44,9 @@ MAX_LIMIT = 60
 MAX_TOKEN_LIMIT = 110
 MAX_TRANSLATION = 130
 MAX_VIEW = 130
+MAX_GUARDED_TEXT = 100  # of any size: the passes over it are in C
+MAX_GUARDED_DELTA = 14
+MAX_READ_DELTA = 66  # an event of a stream that guards read
 # Whole calls.
 MAX_CACHE_HIT = 430  # less than the same call takes
 MAX_SERVE = 590
@@ -131,3 +136,21 @@ def test_a_call_of_the_application_itself_costs_no_more_calls_than_it_did() -> N
 
 def test_a_request_through_wsgi_costs_no_more_calls_than_it_did() -> None:
     assert calls_of_wsgi() <= MAX_WSGI
+
+
+WORDS = "Please compare these offers and tell me which one you would recommend to a small team. "
+
+
+def test_a_text_with_nothing_to_find_costs_a_guard_a_few_calls_whatever_its_size() -> None:
+    for count in (12, 2400):
+        assert calls_in(lambda: guard_text(WORDS * count)) <= MAX_GUARDED_TEXT  # noqa: B023
+        numbered = (WORDS + "It costs 1,299.00 for 24 months. ") * count
+        assert calls_in(lambda: guard_text(numbered)) <= MAX_GUARDED_TEXT  # noqa: B023
+
+
+def test_a_delta_with_nothing_to_find_costs_a_guard_a_few_calls() -> None:
+    words = words_of(WORDS * 10)
+    read = calls_in(feed_deltas(words, ())) / len(words)
+
+    assert read <= MAX_READ_DELTA
+    assert calls_in(feed_deltas(words)) / len(words) - read <= MAX_GUARDED_DELTA

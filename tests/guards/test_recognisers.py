@@ -68,6 +68,29 @@ def test_a_text_in_pieces_is_masked_as_the_whole_one(entity: str) -> None:
         assert masked_in_pieces(text, some, inspected)[0] == whole
 
 
+SETS = [tuple(ENTITIES), ("EMAIL", "CREDIT_CARD", "IBAN", "SECRET"), *((e,) for e in ENTITIES)]
+
+
+@rows("entities", SETS)
+def test_a_glance_overlooks_nothing_and_holds_back_no_more(entities: tuple[str, ...]) -> None:
+    random, scanner = Random(str(entities)), Scanner.of_entities(entities)
+    texts = [text for entity in ENTITIES for text, _ in corpus(entity, seed=5)]
+    glances = 0
+    for text in random.sample(texts, 300):
+        end = begin = 0
+        while end < len(text):
+            end += random.choice((1, 1, 1, 2, 5, 12))
+            here = text[:end]
+            true = max(begin, scanner.held_from(here))
+            held = scanner.quiet_until(here, begin)
+            if held >= 0:
+                glances += 1
+                assert max(begin, held) == true, here
+                assert [each for each in scanner.find(here) if each.start >= begin] == [], here
+            begin = true
+    assert glances > 1000
+
+
 @rows(
     ("recogniser", "text", "masked"),
     [

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import msgspec
 
-__all__ = ["MAX_CONTEXT", "Entity", "Finding", "Recogniser", "run_start", "shape_of"]
+__all__ = ["MAX_CONTEXT", "Finding", "Recogniser", "run_start"]
 
 # How many characters before a finding a recogniser may look at.
 MAX_CONTEXT = 96
@@ -43,26 +43,12 @@ class Recogniser(Protocol):
     def held_from(self, text: str) -> int:
         """Return where the text begins that may still become another finding, or a longer one."""
 
+    def quiet_until(self, text: str, begin: int) -> int:
+        """Return `held_from` at a glance, or `begin` if that is greater.
 
-class Entity(Recogniser, Protocol):
-    """A recogniser that knows at a glance which texts cannot have what it looks for."""
-
-    def is_possible(self, shape: bytes) -> bool:
-        """Return whether a text of this shape may have a finding."""
-
-
-_SHAPES = bytes(
-    ord("0") if chr(code).isdigit() else ord("a") if chr(code).isalpha() else code
-    for code in range(128)
-) + bytes(128)
-
-
-def shape_of(text: str) -> bytes:
-    """Return `a` for each Latin letter, `0` for each digit, and other characters as they are.
-
-    Searching it for a few bytes takes a hundredth of what a regular expression takes.
-    """
-    return text.encode("latin-1", "replace").translate(_SHAPES)
+        Returns:
+            -1 if there may be a finding behind `begin`, so that the text needs a closer look.
+        """
 
 
 def run_start(text: str, chars: frozenset[str], longest: int) -> int:

@@ -37,6 +37,12 @@ class Keywords:
                 return size - len(tail) + begin
         return size
 
+    def quiet_until(self, text: str, begin: int) -> int:
+        """Return where the beginning of a word begins that ends the text; -1 if there is a word."""
+        after = text[begin:]
+        is_quiet = next(self._search(self._folded(after)), None) is None
+        return begin + self.held_from(after) if is_quiet else -1
+
     def _folded(self, text: str) -> str:
         """Return the text in one case, each character still in its place."""
         if not self._ignores_case:

@@ -49,6 +49,10 @@ class Patterns:
                     return start
         return size
 
+    def quiet_until(self, text: str, begin: int) -> int:
+        """Return -1: nothing can be told at a glance."""
+        return -1
+
 
 class Unmatched:
     """Finds a whole text in which no pattern matches; an empty text is none."""
@@ -66,3 +70,7 @@ class Unmatched:
     def held_from(self, text: str) -> int:
         """Return 0: what follows may still match."""
         return 0
+
+    def quiet_until(self, text: str, begin: int) -> int:
+        """Return -1: nothing can be told at a glance."""
+        return -1

@@ -23,6 +23,8 @@ from .placeholders import Placeholders
 __all__ = ["Inspection", "Window", "inspect"]
 
 _NUMBER = re.compile(r"[0-9.eE+-]+")
+# How much is kept that is decided: to forget it with each piece costs more than to keep it.
+_MAX_BUFFER = 500
 _encode_text = msgspec.json.encode
 
 
@@ -79,12 +81,18 @@ class Window:
             ContentBlocked: a guard denies it.
         """
         self._grow(text, is_final=is_final)
-        self._decide(is_final=is_final)
+        if is_final or not self._glance():
+            self._decide(is_final=is_final)
 
     @property
     def undecided(self) -> str:
         """The end of the text, which has not been decided."""
         return self._buffer[self._plain_decided - self._offset :]
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether a part of the text is replaced that `left_of` has not told yet."""
+        return bool(self._spans)
 
     def left_of(self, start: int, piece: str) -> str:
         """Return what is left of the piece that begins at `start`, which has been decided."""
@@ -110,7 +118,23 @@ class Window:
             text = self._json.feed(text, is_final=is_final)
         self._buffer += text
 
+    def _glance(self) -> bool:
+        """Decide what plainly has no finding; return whether that is so."""
+        buffer, begin = self._buffer, self._plain_decided - self._offset
+        end, values = len(buffer), self._inspection.values
+        for guard in self._guards:
+            quiet = guard.scanner.quiet_until(buffer, begin)
+            if quiet < 0:
+                return False
+            if quiet < end:
+                end = quiet
+        if values is not None and buffer.find("[", begin) >= 0:
+            return False
+        self._end_at(max(begin, end))
+        return True
+
     def _decide(self, *, is_final: bool) -> None:
+        self._forget(self._plain_decided - self._offset - MAX_CONTEXT)
         buffer, begin = self._buffer, self._plain_decided - self._offset
         end = len(buffer) if is_final else max(begin, self._held_from(buffer))
         found: list[tuple[Finding, Guard | None]] = []
@@ -130,13 +154,23 @@ class Window:
         found.sort(key=lambda each: (each[0].start, -each[0].end))
         for finding, guard in found:
             self._act(finding, guard)
+        self._end_at(end)
+
+    def _end_at(self, end: int) -> None:
+        """Note that the buffer is decided up to `end`."""
         self._plain_decided = self._offset + end
         self.decided = self._written(self._plain_decided)
-        if (spare := end - MAX_CONTEXT) > 0:
-            self._buffer = buffer[spare:]
-            self._offset += spare
-            if self._json is not None:
-                self._json.forget(self._offset)
+        if end > _MAX_BUFFER:
+            self._forget(end - MAX_CONTEXT)
+
+    def _forget(self, spare: int) -> None:
+        """Forget the beginning of the buffer, which is no context for the rest."""
+        if spare <= 0:
+            return
+        self._buffer = self._buffer[spare:]
+        self._offset += spare
+        if self._json is not None:
+            self._json.forget(self._offset)
 
     def _held_from(self, buffer: str) -> int:
         held = [guard.scanner.held_from(buffer) for guard in self._guards]
@@ -198,6 +232,17 @@ def inspect(text: str, inspection: Inspection, *, is_json: bool = False) -> str:
     Raises:
         ContentBlocked: a guard denies it.
     """
+    if _is_plain(text, inspection, is_json=is_json):
+        return text
     window = Window(inspection, is_json=is_json)
     window.feed(text, is_final=True)
     return window.left_of(0, text)
+
+
+def _is_plain(text: str, inspection: Inspection, *, is_json: bool) -> bool:
+    """Return whether there is nothing to find in a text, which most texts are."""
+    if is_json and "\\" in text:
+        return False
+    if inspection.values is not None and "[" in text:
+        return False
+    return not any(finding for guard in inspection.guards for finding in guard.scanner.find(text))

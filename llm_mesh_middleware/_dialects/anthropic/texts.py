@@ -6,9 +6,19 @@ from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 from ..._core.dialect import EventTexts, TextPlace
-from ..texts import ResponseTexts, last_texts, spoken_in, texts_of_turns
+from ..texts import (
+    ResponseTexts,
+    is_silent,
+    last_texts,
+    place_of,
+    spoken_in,
+    texts_of_turns,
+)
 
 __all__ = ["AnthropicTexts"]
+
+# The usual deltas, and their members that grow.
+_GROWING = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
 
 
 class AnthropicTexts(ResponseTexts):
@@ -30,6 +40,10 @@ class AnthropicTexts(ResponseTexts):
         if not isinstance(value, dict):
             return EventTexts()
         kind, number = value.get("type"), value.get("index")
+        if kind == "content_block_delta":
+            usual = _usual_delta(value)
+            if usual is not None:
+                return EventTexts((((number, usual.key), usual),))
         if kind == "content_block_stop":
             return EventTexts(ends=lambda key: key[0] == number)
         if kind in ("message_delta", "message_stop", "error"):
@@ -48,3 +62,13 @@ class AnthropicTexts(ResponseTexts):
             ],
             [place for place, yes in zip(places, is_part, strict=True) if not yes],
         )
+
+
+def _usual_delta(value: dict[str, Any]) -> TextPlace | None:
+    """Return the one text of an event that is nothing but more of a block; None for any other."""
+    delta = value.get("delta")
+    if not isinstance(delta, dict) or not is_silent(value, but="delta"):
+        return None
+    name = _GROWING.get(str(delta.get("type")), "")
+    is_text = delta.get(name).__class__ is str and delta[name] != ""
+    return place_of(delta, name) if is_text and is_silent(delta, but=name) else None

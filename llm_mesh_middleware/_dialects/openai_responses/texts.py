@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 from ..._core.dialect import EventTexts, TextPlace
-from ..texts import ResponseTexts, last_texts, spoken_in, texts_of_turns
+from ..texts import ResponseTexts, is_silent, last_texts, spoken_in, texts_of_turns
 
 __all__ = ["ResponsesTexts"]
 
@@ -46,7 +46,7 @@ class ResponsesTexts(ResponseTexts):
         key = (item, value.get("content_index", value.get("summary_index")), what)
         if stage == "delta" and isinstance(value.get("delta"), str):
             place = TextPlace(value, "delta", is_json=what.endswith("_arguments"))
-            others = spoken_in(value, but=("delta",))
+            others = () if is_silent(value, but="delta") else spoken_in(value, but=("delta",))
             return EventTexts([(key, place)], others)
         if stage == "done":
             if what == "response.output_item":

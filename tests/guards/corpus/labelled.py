@@ -9,7 +9,7 @@ from __future__ import annotations
 from random import Random
 from typing import NamedTuple
 
-from llm_mesh_middleware._core.guarding.scanner import ENTITIES
+from llm_mesh_middleware._core.guarding.scanner import Scanner
 from tests.guards.corpus.generators import GENERATORS
 from tests.guards.corpus.hard import HARD
 
@@ -94,10 +94,10 @@ def corpus(entity: str, *, seed: int = 1) -> list[Labelled]:
 
 def score(entity: str, texts: list[Labelled]) -> Score:
     """Return how well the recogniser of an entity does."""
-    recogniser, right, wrong, missed = ENTITIES[entity](), 0, 0, 0
+    recogniser, right, wrong, missed = Scanner.of_entities((entity,)), 0, 0, 0
     for text, values in texts:
         found, end = set(), 0
-        for each in sorted(recogniser.find(text), key=lambda each: (each.start, -each.end)):
+        for each in recogniser.find(text):
             if each.start >= end:  # what is inside another finding is masked with it
                 found.add(text[each.start : each.end])
                 end = each.end

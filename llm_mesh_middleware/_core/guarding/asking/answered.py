@@ -34,6 +34,10 @@ class Answered:
         """Return where the text begins that nobody has judged."""
         return min(len(text), max(0, self.judged - (self.size - len(text))))
 
+    def quiet_until(self, text: str, begin: int) -> int:
+        """Return -1: nothing can be told at a glance."""
+        return -1
+
     def answer(self, findings: Iterable[Finding], *, start: int, judged: int) -> None:
         """Take the findings in the text from `start` on; up to `judged` they are final."""
         self.findings = [

@@ -123,7 +123,7 @@ class AskedStream(GuardedStream):
         """Have a complete text wait for the verdict on it, unless it is known."""
         window = self._begin(place)
         window.is_whole = True
-        held.parts.append((window, 0, place))
+        held.parts.append((window, 0, len(place.text), place))
         window.feed(place.text, is_final=True)
         known = self._known.get(window.undecided)
         if known is not None:

@@ -7,9 +7,9 @@ anything else, of which one in ten has a valid check digit but few an issuer's f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from ..finding import Finding
+from ..view import View
 
 __all__ = ["Card", "digit_run_start", "has_luhn_digit"]
 
@@ -25,6 +25,10 @@ _NUMBER = re.compile(
     r")(?![\w]|[-./]\w|[ \u00a0-]\d{4})",
     re.ASCII,
 )
+_SHORTEST = 13
+_GROUP = re.compile(r"[0-9]{4}")
+_TAIL = re.compile(r"[0-9][0-9 ./\u00a0-]*+\Z")
+_ZEROS = re.compile(rb"0*")
 # (first digits, lengths): Visa, Mastercard, American Express, Discover, Diners, JCB, UnionPay,
 # Maestro
 _ISSUERS = re.compile(
@@ -77,17 +81,39 @@ def digit_run_start(text: str, chars: str, longest: int, *, starts: str = "") ->
 class Card:
     """Thirteen to nineteen digits, together or in the groups that are printed on cards."""
 
-    def is_possible(self, shape: bytes) -> bool:
-        """Return whether there is a group of four digits."""
-        return b"0000" in shape
+    longest, run, opened = _LONGEST, None, frozenset[str]()
 
-    def find(self, text: str, *, is_final: bool = True) -> Iterator[Finding]:
-        """Yield each card number."""
-        for match in _NUMBER.finditer(text):
-            digits = "".join(filter(str.isdigit, match[0]))
-            if _ISSUERS.fullmatch(digits) and has_luhn_digit(digits) and len(set(digits)) > 1:
-                yield Finding(match.start(), match.end(), "CREDIT_CARD")
+    def find_in(self, view: View) -> list[Finding]:
+        """Return each card number; where it can begin there are four digits."""
+        found: list[Finding] = []
+        if not view.has_digits:
+            return found
+        kinds, text, at = view.kinds, view.text, 0
+        while (begin := kinds.find(b"0000", at)) >= 0:
+            match = _NUMBER.match(text, begin)
+            at = match.end() if match is not None else _end_of_digits(kinds, begin)
+            if match is not None and _is_valid(match[0]):
+                found.append(Finding(begin, at, "CREDIT_CARD"))
+        return found
 
     def held_from(self, text: str) -> int:
         """Return where the last digits begin; what follows them decides."""
         return digit_run_start(text, " -./\u00a0", _LONGEST)
+
+    def quiet_until(self, text: str, begin: int) -> int:
+        """Return where the last digits begin, unless there are enough for a number."""
+        if len(text) - begin >= _SHORTEST and _GROUP.search(text, begin) is not None:
+            return -1
+        held = _TAIL.search(text, max(begin, len(text) - _LONGEST))
+        return len(text) if held is None else held.start()
+
+
+def _is_valid(number: str) -> bool:
+    digits = "".join(filter(str.isdigit, number))
+    has_issuer = _ISSUERS.fullmatch(digits) is not None
+    return has_issuer and has_luhn_digit(digits) and len(set(digits)) > 1
+
+
+def _end_of_digits(kinds: bytes, begin: int) -> int:
+    match = _ZEROS.match(kinds, begin)
+    return begin if match is None else match.end()

@@ -7,9 +7,10 @@ repository (`git@host:team/repo`), the password in a URL (`https://user:pass@hos
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from ..finding import Finding, run_start
+from ..view import View
+from .tails import run_tail
 
 __all__ = ["Email"]
 
@@ -25,17 +26,17 @@ _DOMAIN = re.compile(
 _RESOLUTION = re.compile(r"\d+x\.")
 _URL_PASSWORD = re.compile(r"://[^\s/@]*:\Z")
 _CHARS = frozenset("._%+'-@:/")
+_tail = run_tail(_CHARS, _LONGEST)
 
 
 class Email:
     """`local@domain`, the domain with a name of letters at its end."""
 
-    def is_possible(self, shape: bytes) -> bool:
-        """Return whether there is an @."""
-        return b"@" in shape
+    longest, run, opened = _LONGEST, _CHARS, frozenset[str]()
 
-    def find(self, text: str, *, is_final: bool = True) -> Iterator[Finding]:
-        """Yield the address around each @."""
+    def find_in(self, view: View) -> list[Finding]:
+        """Return the address around each @."""
+        text, found = view.text, list[Finding]()
         at = text.find("@")
         while at >= 0:
             domain = _DOMAIN.match(text, at + 1)
@@ -45,9 +46,14 @@ class Email:
                 if local is not None:
                     start = begin + local.start()
                     if not _URL_PASSWORD.search(text[max(0, start - 80) : start]):
-                        yield Finding(start, domain.end(), "EMAIL")
+                        found.append(Finding(start, domain.end(), "EMAIL"))
             at = text.find("@", at + 1)
+        return found
 
     def held_from(self, text: str) -> int:
         """Return where the last word begins."""
         return run_start(text, _CHARS, _LONGEST)
+
+    def quiet_until(self, text: str, begin: int) -> int:
+        """Return where the last word begins, unless there is an @."""
+        return -1 if text.find("@", begin) >= 0 else _tail(text, begin)

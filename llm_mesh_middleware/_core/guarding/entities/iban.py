@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from ..finding import Finding
+from ..view import View
 
 __all__ = ["Iban"]
 
@@ -35,37 +35,48 @@ _LENGTHS = {
 }
 # 34 characters, in groups of four.
 _LONGEST = 44
-# Found by its first check digit, because there are far fewer digits than letters.
-_DIGITS = re.compile(r"\d(?<=[A-Za-z]{2}.)(?<![^\W_]...)\d(?=[ -]?[A-Za-z0-9])", re.ASCII)
 # What may still become a number: a country, check digits, and groups behind them.
 _HELD = re.compile(
     r"(?<![^\W_])[A-Za-z](?:[A-Za-z](?:\d(?:\d(?:[ -]?[A-Za-z0-9]){0,31}[ -]?)?)?)?\Z", re.ASCII
 )
+_SHORTEST = 15
+_BEGIN = re.compile(r"[A-Za-z]{2}[0-9]{2}")
+_ALNUM = b"a0"
 
 
 class Iban:
     """An account number, together or in groups of four."""
 
-    def is_possible(self, shape: bytes) -> bool:
-        """Return whether there are two letters and two digits."""
-        return b"aa00" in shape
+    longest, run, opened = _LONGEST, None, frozenset[str]()
 
-    def find(self, text: str, *, is_final: bool = True) -> Iterator[Finding]:
-        """Yield each account number."""
-        for digits in _DIGITS.finditer(text):
-            start = digits.start() - 2
-            length = _LENGTHS.get(text[start : start + 2].upper())
-            if length is None:
+    def find_in(self, view: View) -> list[Finding]:
+        """Return each account number; it begins with two letters and two digits."""
+        found: list[Finding] = []
+        if not view.has_digits:
+            return found
+        kinds, text, at = view.kinds, view.text, 0
+        while (start := kinds.find(b"aa00", at)) >= 0:
+            at = start + 2
+            length = _LENGTHS.get(text[start:at].upper())
+            if length is None or (start and kinds[start - 1] in _ALNUM):
                 continue
             end = _end(text, start, length)
             if end and not _is_plain(text[end : end + 1]):
                 number = text[start:end].replace(" ", "").replace("-", "").upper()
                 if _is_valid(number):
-                    yield Finding(start, end, "IBAN")
+                    found.append(Finding(start, end, "IBAN"))
+        return found
 
     def held_from(self, text: str) -> int:
         """Return where the last text begins that begins like an account number."""
         held = _HELD.search(text, max(0, len(text) - _LONGEST))
+        return len(text) if held is None else held.start()
+
+    def quiet_until(self, text: str, begin: int) -> int:
+        """Return where a number may begin, unless there is enough for one."""
+        if len(text) - begin >= _SHORTEST and _BEGIN.search(text, begin) is not None:
+            return -1
+        held = _HELD.search(text, max(begin, len(text) - _LONGEST))
         return len(text) if held is None else held.start()
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from ..finding import Finding
+from ..view import View
 from .card import digit_run_start
 
 __all__ = ["Phone"]
@@ -22,33 +23,71 @@ _INTERNATIONAL = re.compile(
 _AMERICAN = re.compile(
     r"(?<![\w+./-])(?:\([2-9]\d\d\) ?|[2-9]\d\d([-.]))[2-9]\d\d[-.]\d{4}(?![\w+]|[./-]\d)", re.ASCII
 )
-_NAMED = re.compile(
+_WORD = re.compile(
     r"(?i:\b(?:tel|telephone|telefon|phone|mobile|mobil|cell|call|fax|whatsapp|handy)"
-    r"(?: number| no| nr| me at| me on| us at| us on)?)[.:]{0,2} {0,2}"
-    r"(?P<number>\(?0(?:[ /()-]{0,2}\d){6,12})(?![\w+]|[./-]\d)",
+    r"(?: number| no| nr| me at| me on| us at| us on)?)[.:]{0,2} {0,2}\Z",
     re.ASCII,
 )
+_WORD_LONGEST = 24
+_NUMBER = re.compile(r"\(?0(?:[ /()-]{0,2}\d){6,12}(?![\w+]|[./-]\d)", re.ASCII)
+_SHORTEST = 7
+# Two digits with no more between them than a number has.
+_DIGITS = re.compile(r"[0-9][ ./()-]{0,2}[0-9]")
+_TAIL = re.compile(r"[0-9+(][0-9 ./()+,-]*+\Z")
 
 
 class Phone:
     """International numbers, American ones, and national ones after a word such as `phone`."""
 
-    def is_possible(self, shape: bytes) -> bool:
-        """Return whether there are two digits and a separator, or a +."""
-        return b"+" in shape or b"00" in shape
+    longest, run, opened = _LONGEST, None, frozenset("+( ./),-")
 
-    def find(self, text: str, *, is_final: bool = True) -> Iterator[Finding]:
-        """Yield each telephone number."""
-        if "+" in text:
-            for match in _INTERNATIONAL.finditer(text):
-                yield Finding(match.start(), match.end(), "PHONE")
-        for match in _AMERICAN.finditer(text):
-            if match[1] is None or match[0].count(match[1]) == 2:
-                yield Finding(match.start(), match.end(), "PHONE")
-        if "0" in text:
-            for match in _NAMED.finditer(text):
-                yield Finding(match.start("number"), match.end(), "PHONE")
+    def find_in(self, view: View) -> list[Finding]:
+        """Return each telephone number."""
+        if not view.has_digits:
+            return []
+        spans = [*_international(view.text), *_american(view), *_named(view)]
+        return [Finding(begin, end, "PHONE") for begin, end in spans]
 
     def held_from(self, text: str) -> int:
         """Return where the last digits begin, with the + or the bracket before them."""
         return digit_run_start(text, " -./()+,", _LONGEST, starts="(+")
+
+    def quiet_until(self, text: str, begin: int) -> int:
+        """Return where the last digits begin, or the + or the bracket before them.
+
+        Unless there are enough for a number.
+        """
+        if len(text) - begin >= _SHORTEST and _DIGITS.search(text, begin) is not None:
+            return -1
+        held = _TAIL.search(text, max(begin, len(text) - _LONGEST))
+        return len(text) if held is None else held.start()
+
+
+def _international(text: str) -> Iterator[tuple[int, int]]:
+    at = text.find("+")
+    while at >= 0:
+        match = _INTERNATIONAL.match(text, at)
+        if match is not None:
+            yield match.span()
+        at = text.find("+", at + 1 if match is None else match.end())
+
+
+def _american(view: View) -> Iterator[tuple[int, int]]:
+    if b"000-0000" not in view.kinds and b"000.0000" not in view.kinds:
+        return
+    for match in _AMERICAN.finditer(view.text):
+        if match[1] is None or match[0].count(match[1]) == 2:
+            yield match.span()
+
+
+def _named(view: View) -> Iterator[tuple[int, int]]:
+    """Yield the numbers behind words; such a number begins with a 0, so that is looked for."""
+    text, at = view.text, view.text.find("0")
+    while at >= 0:
+        begin = at - (text[at - 1 : at] == "(")
+        match = None
+        if _WORD.search(text, max(0, begin - _WORD_LONGEST), begin) is not None:
+            match = _NUMBER.match(text, begin)
+        if match is not None:
+            yield match.span()
+        at = text.find("0", at + 1 if match is None else match.end())

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator
 
 from ..finding import Finding, run_start
+from ..view import View
+from .tails import run_tail
 
 __all__ = ["Secret"]
 
@@ -35,9 +37,13 @@ _TOKEN = re.compile(
     r")(?![\w-])",
     re.ASCII,
 )
+# No token is shorter.
+_SHORTEST = b"x" * 15
+_LONG = re.compile(r"[A-Za-z0-9_.-]{15}")
 # Only the password: the rest of the URL says which server is meant.
-_URL = re.compile(
-    r"(?<![\w+.-])[a-z][a-z0-9+.-]{1,15}://[^\s/:@\"'<>]{0,64}:(?P<secret>[^\s/:@\"'<>]{3,128})@(?=[\w\[])",
+_SCHEME = re.compile(r"(?<![\w+.-])[a-z][a-z0-9+.-]{1,15}\Z", re.ASCII)
+_PASSWORD = re.compile(
+    r"://[^\s/:@\"'<>]{0,64}:(?P<secret>[^\s/:@\"'<>]{3,128})@(?=[\w\[])",
     re.ASCII,
 )
 _KEY_BEGIN = "-----BEGIN "
@@ -48,8 +54,8 @@ _KEY = re.compile(
 _KEY_HEADER = re.compile(r"-----BEGIN ([A-Z ]{0,40})-----")
 _KEY_END = re.compile(r"-----END [A-Z ]{0,40}-----")
 _KEY_HELD = re.compile(r"-----BEGIN [A-Za-z0-9+/=\s\\-]{0,4050}\Z")
-_SIGNS = (b"a0", b"0a", b"-0", b"_0", b"://", b"-----")
 _CHARS = frozenset("_-.+/:=%~!$&*")
+_tail = run_tail(_CHARS, _LONGEST)
 # An example that is written out, such as sk-xxxxxxxxxxxxxxxxxxxxxxxx, is no secret.
 _FEWEST_CHARACTERS = 8
 
@@ -57,22 +63,17 @@ _FEWEST_CHARACTERS = 8
 class Secret:
     """Keys of well-known issuers, JSON web tokens, private keys, passwords in URLs."""
 
-    def is_possible(self, shape: bytes) -> bool:
-        """Return whether there is a digit in a word, a password in a URL, or a private key."""
-        return any(each in shape for each in _SIGNS)
+    longest, run, opened = _LONGEST, _CHARS, frozenset[str]()
 
-    def find(self, text: str, *, is_final: bool = True) -> Iterator[Finding]:
-        """Yield each secret."""
-        for match in _TOKEN.finditer(text):
-            token = match[0]
-            if len(set(token)) >= _FEWEST_CHARACTERS and any(map(str.isdigit, token)):
-                yield Finding(match.start(), match.end(), "SECRET")
-        if "://" in text:
-            for match in _URL.finditer(text):
-                yield Finding(match.start("secret"), match.end("secret"), "SECRET")
+    def find_in(self, view: View) -> list[Finding]:
+        """Return each secret."""
+        text = view.text
+        found = [*_tokens(view)] if view.has_digits else []
+        if "@" in text and "://" in text:
+            found += _passwords(text)
         if _KEY_BEGIN in text:
-            for match in _KEY.finditer(text):
-                yield Finding(match.start(), match.end(), "SECRET")
+            found += [match.span() for match in _KEY.finditer(text)]
+        return [Finding(begin, end, "SECRET") for begin, end in found]
 
     def held_from(self, text: str) -> int:
         """Return where the last word begins, or a private key that has not ended."""
@@ -82,6 +83,37 @@ class Secret:
                 return begin
             begin = text.find(_KEY_BEGIN, begin + 1)
         return run_start(text, _CHARS, _LONGEST)
+
+    def quiet_until(self, text: str, begin: int) -> int:
+        """Return where the last word begins, unless there is a long one, a password or a key."""
+        if text.find("@", begin) >= 0 or text.find("-----", begin) >= 0:
+            return -1
+        if len(text) - begin >= len(_SHORTEST) and _LONG.search(text, begin) is not None:
+            return -1
+        return _tail(text, begin)
+
+
+def _tokens(view: View) -> Iterator[tuple[int, int]]:
+    """Yield the tokens: each begins a long word, or stands behind a dot in one."""
+    text = view.text
+    for start, end in view.long_words(_SHORTEST):
+        while 0 <= start < end:
+            match = _TOKEN.match(text, start, end)
+            if match is not None:
+                token, start = match[0], match.end()
+                if len(set(token)) >= _FEWEST_CHARACTERS and any(map(str.isdigit, token)):
+                    yield match.span()
+            start = text.find(".", start, end) + 1 or -1
+
+
+def _passwords(text: str) -> Iterator[tuple[int, int]]:
+    at = text.find("://")
+    while at >= 0:
+        if _SCHEME.search(text, max(0, at - 16), at) is not None:
+            match = _PASSWORD.match(text, at)
+            if match is not None:
+                yield match.span("secret")
+        at = text.find("://", at + 3)
 
 
 def _is_open(text: str, begin: int) -> bool:
