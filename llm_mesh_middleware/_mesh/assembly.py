@@ -17,7 +17,7 @@ from importlib.metadata import version
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from .._core.caching.entry import CacheStore
+from .._core.caching.store import CacheStore
 from .._core.flow.attempts.context import ExchangeSettings
 from .._core.flow.observer import Observer
 from .._core.flow.state import MeshState

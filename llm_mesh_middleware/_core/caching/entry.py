@@ -1,16 +1,12 @@
-"""What is kept of a response, and the port that keeps it."""
+"""What is kept of a response."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
-from typing import Protocol
 
 import msgspec
 
-from .semantic.likeness import Near, Nearest, Remember
-
-__all__ = ["CacheStore", "Entry", "Found", "Lookup", "Request", "Save", "pack", "unpack"]
+__all__ = ["Entry", "Found", "Lookup", "Save", "pack", "unpack"]
 
 # The first byte of an entry; one of another version is as good as none.
 _PLAIN, _PACKED = b"\x05", b"\x06"
@@ -50,19 +46,6 @@ class Found(msgspec.Struct, frozen=True):
 
     data: bytes
     age_s: float
-
-
-Request = Lookup | Save | Nearest | Remember
-
-
-class CacheStore(Protocol):
-    """The port of the cache. An error of it is a miss."""
-
-    def ask(self, request: Request, until: float | None) -> Found | Sequence[Near] | None:
-        """Look up, save, find or remember, in the thread of the exchange."""
-
-    async def aask(self, request: Request, until: float | None) -> Found | Sequence[Near] | None:
-        """Do as `ask`, in the event loop of the exchange."""
 
 
 def pack(entry: Entry) -> bytes:

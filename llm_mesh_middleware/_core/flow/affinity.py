@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from hashlib import blake2b
 
-from ..caching.entry import CacheStore, Found, Lookup, Save
+from ..caching.entry import Found, Lookup, Save
+from ..caching.store import CacheStore
 from ..provider.identity import ProviderIdentity
 from ..values.steps import Ask, Steps
 

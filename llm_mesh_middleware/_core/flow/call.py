@@ -12,8 +12,8 @@ from typing import Protocol
 import msgspec
 
 from ...exceptions import ClientDisconnected, InsufficientQuota, ServerShutdown
-from ..caching.entry import CacheStore
 from ..caching.flights import Flights
+from ..caching.store import CacheStore
 from ..limiting.claims import Store
 from ..limiting.estimate import Learned
 from ..limiting.warnings import Warnings

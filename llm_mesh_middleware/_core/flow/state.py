@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager
 
-from ..caching.entry import CacheStore
 from ..caching.flights import Flights
+from ..caching.store import CacheStore
 from ..limiting.claims import Store
 from ..limiting.estimate import Learned
 from ..limiting.warnings import Warnings

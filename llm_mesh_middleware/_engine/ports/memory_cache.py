@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from ..._core.caching.entry import Found, Lookup, Request, Save
-from ..._core.caching.semantic.likeness import Near
+from ..._core.caching.entry import Found, Lookup, Save
+from ..._core.caching.lease import Claim
+from ..._core.caching.store import Answer, Request
 from ..._process.forks import ForkLock, follow_forks
 from .likeness import Likeness
 
@@ -20,6 +21,8 @@ _OVERHEAD = 400
 
 class MemoryCache:
     """Entries by key, each with the time at which it is over."""
+
+    lessor = None  # no other process knows them
 
     def __init__(
         self, *, clock: Callable[[], float] = time.monotonic, max_bytes: int = _MAX_BYTES
@@ -41,8 +44,10 @@ class MemoryCache:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def ask(self, request: Request, until: float | None) -> Found | Sequence[Near] | None:
+    def ask(self, request: Request, until: float | None) -> Answer:
         """Look up, save, find or remember."""
+        if isinstance(request, Claim):
+            return None
         if not isinstance(request, Lookup | Save):
             return self._likeness.ask(request)
         with self._lock.of_process:
@@ -51,7 +56,7 @@ class MemoryCache:
                 return None
             return self._look_up(request.key)
 
-    async def aask(self, request: Request, until: float | None) -> Found | Sequence[Near] | None:
+    async def aask(self, request: Request, until: float | None) -> Answer:
         """Do as `ask`; nothing is waited for."""
         return self.ask(request, until)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
-from ..._core.caching.entry import CacheStore
+from ..._core.caching.store import CacheStore
 from ..._core.limiting.claims import Store
 from ...exceptions import ConfigError, Problem
 from .memory import MemoryStore

@@ -14,6 +14,7 @@ between its own look-up and its call.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -31,6 +32,7 @@ from ...values.messages import ClientRequest
 from ...values.payload import read_bool, read_fields
 from ...values.steps import Ask, Await, Body, Outlive, Step, StepResult
 from .asked import Asked
+from .elsewhere import Elsewhere
 from .semantic import Search, Semantic
 from .told import kept_reply, likened, told
 
@@ -103,6 +105,9 @@ class Asking:
         if call.cache is None:
             raise RuntimeError("a cache needs a store")
         self._store = call.cache
+        self._elsewhere: Elsewhere | None = None
+        if call.cache.lessor is not None:
+            self._elsewhere = Elsewhere(call, call.cache, self._key)
         self._search: Search | None = None
         if keeping.semantic is not None:
             self._search = Search(keeping.policy, keeping.semantic, asked, call, call.cache)
@@ -164,6 +169,8 @@ class Asking:
         """Look up, or else make the call, for those who wait too."""
         try:
             kept = yield from self._look_up(self._key)
+            if self._elsewhere is not None and (kept is None or kept.is_stale):
+                kept = (yield from self._await_others(self._elsewhere)) or kept
             if self._search is not None and (kept is None or kept.is_stale):
                 kept = (yield from self._look_for_alike(self._search)) or kept
         except BaseException:
@@ -178,8 +185,22 @@ class Asking:
 
     def _look_up(self, key: str) -> Generator[Step, StepResult, _Kept | None]:
         """Return what is kept, if the policy still says so; a store that fails has nothing."""
-        keeping, found = self._keeping, (yield Ask(self._store, Lookup(key)))
-        if not isinstance(found, Found) or found.age_s > keeping.ttl_s + keeping.stale_s:
+        found = yield Ask(self._store, Lookup(key))
+        return self._read(found) if isinstance(found, Found) else None
+
+    def _await_others(self, elsewhere: Elsewhere) -> Generator[Step, StepResult, _Kept | None]:
+        """Return what another process keeps that makes the same call; None to make it here."""
+
+        def fresh(found: Found) -> _Kept | None:
+            kept = self._read(found)
+            return None if kept is None or kept.is_stale else kept
+
+        waits = partial(self._tell, "waits")
+        return (yield from elsewhere.wait(fresh, waits, patience_s=_PATIENCE_S))
+
+    def _read(self, found: Found) -> _Kept | None:
+        keeping = self._keeping
+        if found.age_s > keeping.ttl_s + keeping.stale_s:
             return None
         entry = unpack(found.data)
         if entry is None:
@@ -330,6 +351,8 @@ class Asking:
     def _land(
         self, flight: Flight | None, entry: Entry | _Kept | None, *, is_worth_another: bool
     ) -> None:
+        if self._elsewhere is not None:
+            self._elsewhere.release(is_given_up=entry is None and not is_worth_another)
         if flight is not None:
             outcome = _Kept(entry) if isinstance(entry, Entry) else entry
             flight.land(outcome, is_worth_another=is_worth_another)

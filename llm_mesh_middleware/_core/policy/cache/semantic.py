@@ -18,8 +18,9 @@ import msgspec
 
 from ...asking.embedding import Embedded, Embedder
 from ...asking.side_call import Circumstances, NoAnswer
-from ...caching.entry import CacheStore, Entry
+from ...caching.entry import Entry
 from ...caching.semantic.likeness import Near, Nearest, Remember, Vector
+from ...caching.store import CacheStore
 from ...flow.call import Call
 from ...values.decision import Decision
 from ...values.steps import Ask, Beside, Step

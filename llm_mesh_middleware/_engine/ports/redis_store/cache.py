@@ -1,6 +1,7 @@
 """Cached responses in Redis or Valkey, shared by processes and machines.
 
-    PREFIX:cache:KEY   the key again, its whole time in milliseconds, the entry; ends by itself
+    PREFIX:cache:KEY           the key again, its time in milliseconds, the entry; ends by itself
+    {PREFIX:cache:KEY}:lease   who makes the call for all others (`leases`)
 
 An entry is as old as its time has run by the clock of the server. The key in the value is compared:
 a connection that is out of step cannot bring the response of somebody else. A server that is away
@@ -11,21 +12,25 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from secrets import token_bytes
 from struct import Struct
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from ...._core.caching.entry import Found, Lookup, Request, Save
-from ...._core.caching.semantic.likeness import Near
+from ...._core.caching.entry import Found, Lookup, Save
+from ...._core.caching.lease import Claim, Claimed, Lease
+from ...._core.caching.semantic.likeness import Nearest, Remember
+from ...._core.caching.store import Answer, Request
 from ...._process.forks import follow_forks
 from ..likeness import Likeness
 from .breaker import Breaker
 from .connecting import FAILURES, Address
+from .leases import FREE, LEASE_MS, Leases
 
 __all__ = ["RedisCache"]
 
 _TIME = Struct(">Q")
+_HOLDER_BYTES = 16
 _CONTENTS = {"cache": "cached responses", "response": "the providers of responses"}
 
 
@@ -45,44 +50,50 @@ class RedisCache:
     def __repr__(self) -> str:
         return "RedisCache()"
 
-    def ask(self, request: Request, until: float | None) -> Found | Sequence[Near] | None:
-        """Look up or save, in this thread."""
-        if not isinstance(request, Lookup | Save):
+    def ask(self, request: Request, until: float | None) -> Answer:
+        """Do as the request says, in this thread."""
+        if isinstance(request, Nearest | Remember):
             return self._likeness.ask(request)
         if not self._breaker.allows():
             return None
+        holder = token_bytes(_HOLDER_BYTES)
         try:
-            with self._commands(self._client, request) as commands:
+            with self._client.pipeline(transaction=False) as commands:
+                self._queue(commands, request, holder)
                 answers = commands.execute()
         except FAILURES as error:
             self._breaker.failed(error)
             return None
         self._breaker.succeeded()
-        return _found(request, answers)
+        return self._answer(request, answers, holder)
 
-    async def aask(self, request: Request, until: float | None) -> Found | Sequence[Near] | None:
-        """Look up or save, in the running event loop."""
-        if not isinstance(request, Lookup | Save):
+    async def aask(self, request: Request, until: float | None) -> Answer:
+        """Do as the request says, in the running event loop."""
+        if isinstance(request, Nearest | Remember):
             return self._likeness.ask(request)
         if not self._breaker.allows():
             return None
+        holder = token_bytes(_HOLDER_BYTES)
         try:
             async with asyncio.timeout(self._address.timeout_s):
-                async with self._commands(self._client_of_loop(), request) as commands:
+                async with self._client_of_loop().pipeline(transaction=False) as commands:
+                    self._queue(commands, request, holder)
                     answers = await commands.execute()
         except FAILURES as error:
             self._breaker.failed(error)
             return None
         self._breaker.succeeded()
-        return _found(request, answers)
+        return self._answer(request, answers, holder)
 
     def close(self) -> None:
         """Close the connections of threads."""
+        self.lessor.close()
         if self._made_client is not None:
             self._made_client.close()
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
+        await asyncio.to_thread(self.lessor.close)
         client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:
             await client.aclose()
@@ -91,6 +102,7 @@ class RedisCache:
         """Begin anew in a forked child: the connections are the parent's."""
         self._lock = threading.Lock()
         self._made_client: Any = None
+        self.lessor = Leases(self._address, self._prefix)
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
         self._breaker = Breaker(lambda: None, f"the store of {_CONTENTS[self._kind]}")
 
@@ -108,25 +120,42 @@ class RedisCache:
             client = self._clients[loop] = self._address.async_client()
         return client
 
-    def _commands(self, client: Any, request: Lookup | Save) -> Any:
-        """Return the commands of a request in one pipeline, which is one round trip."""
-        pipeline: Callable[..., Any] = client.pipeline
-        commands, name = pipeline(transaction=False), self._prefix + request.key
+    def _queue(self, commands: Any, request: Lookup | Save | Claim, holder: bytes) -> None:
+        """Put the commands of a request into one pipeline, which is one round trip.
+
+        One of a cluster must have been entered: it forgets what was put into it before.
+        """
+        name = self._prefix + request.key
         if isinstance(request, Save):
             time_ms = max(1, round(request.ttl_s * 1000))
             value = request.key.encode() + _TIME.pack(time_ms) + request.data
             commands.set(name, value, px=time_ms)
-        else:
-            commands.get(name)
-            commands.pttl(name)
-        return commands
+            return
+        if isinstance(request, Claim):
+            lease = self.lessor.name_of(request.key)
+            commands.set(lease, holder, nx=True, px=LEASE_MS)
+            commands.get(lease)
+        # After the lease: a holder before this one has kept the entry by now.
+        commands.get(name)
+        commands.pttl(name)
+
+    def _answer(
+        self, request: Lookup | Save | Claim, answers: list[Any], holder: bytes
+    ) -> Found | Claimed | None:
+        if isinstance(request, Save):
+            return None
+        found = _found(request.key, *answers[-2:])
+        if isinstance(request, Lookup):
+            return found
+        if answers[1] != holder:
+            return Claimed(found, is_free=answers[1] == FREE)
+        lease = Lease(request.key, holder)
+        self.lessor.hold(lease)
+        return Claimed(found, lease)
 
 
-def _found(request: Lookup | Save, answers: list[Any]) -> Found | None:
-    if isinstance(request, Save):
-        return None
-    value, left_ms = answers
-    key = request.key.encode()
+def _found(name: str, value: Any, left_ms: Any) -> Found | None:
+    key = name.encode()
     start = len(key) + _TIME.size
     if not isinstance(value, bytes) or not value.startswith(key) or len(value) < start:
         return None

@@ -1,0 +1,75 @@
+"""Waiting for another process that makes the same call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
+
+from ...caching.entry import Found
+from ...caching.lease import Claim, Claimed, Lease
+from ...caching.store import CacheStore
+from ...flow.call import Call
+from ...values.steps import Ask, Sleep, Step
+
+__all__ = ["Elsewhere"]
+
+_Kept = TypeVar("_Kept")
+
+# The first pause is short: the other call may have been about to end.
+_PAUSES_S = (0.02, 0.05, 0.1)
+_PAUSE_S = 0.2
+
+
+class Elsewhere:
+    """The lease of one request's key, if this process has it."""
+
+    def __init__(self, call: Call, store: CacheStore, key: str) -> None:
+        self._call = call
+        self._store = store
+        self._key = key
+        self._lease: Lease | None = None
+
+    def wait(
+        self,
+        read: Callable[[Found], _Kept | None],
+        waits: Callable[[], None],
+        *,
+        patience_s: float,
+    ) -> Generator[Step, Any, _Kept | None]:
+        """Return what another process has kept; None if the call is to be made here.
+
+        Args:
+            read: returns what was found, if it is good enough.
+            waits: is called if there is another process to wait for.
+            patience_s: after so long the call is made here all the same.
+
+        Raises:
+            UpstreamTimeout: the time of the request is up.
+        """
+        call, pauses = self._call, iter(_PAUSES_S)
+        until, has_waited = call.clock() + patience_s, False
+        while True:
+            claimed = yield Ask(self._store, Claim(self._key))
+            if not isinstance(claimed, Claimed):
+                return None  # nobody can be waited for while the store is away
+            self._lease = claimed.lease
+            kept = None if claimed.found is None else read(claimed.found)
+            now = call.clock()
+            if kept is not None or claimed.lease is not None or claimed.is_free or now >= until:
+                return kept
+            if now >= call.deadline.at:
+                raise call.deadline.error()
+            if not has_waited:
+                has_waited = True
+                waits()
+            yield Sleep(min(next(pauses, _PAUSE_S), call.deadline.at - now))
+
+    def release(self, *, is_given_up: bool) -> None:
+        """Give the lease back: what came of the call is kept by now, or never will be.
+
+        Args:
+            is_given_up: whether others need not wait for one another either.
+        """
+        lease, self._lease = self._lease, None
+        if lease is not None and self._store.lessor is not None:
+            self._store.lessor.release(lease, is_given_up=is_given_up)
