@@ -56,9 +56,9 @@ class Bench:
 
 @contextmanager
 def bench(config: Mapping[str, Any], *, host: str = HOST, **spec: Any) -> Iterator[Bench]:
-    """Yield a bench whose provider has `config`."""
+    """Yield a bench whose provider has `config`; an `endpoint` of the spec is another server's."""
     with FakeUpstream(host_names=host, tls=False) as upstream:
-        made = provider(config, f"http://127.0.0.1:{upstream.port}", host=host, **spec)
+        made = provider(config, **{"endpoint": upstream.url, "host": host, **spec})
         mesh = Mesh([made], settings=MeshSettings())
         with closing(mesh), httpx2.Client(transport=MeshTransport(mesh)) as client:
             yield Bench(upstream, mesh, client)

