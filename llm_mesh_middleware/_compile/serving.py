@@ -79,7 +79,10 @@ def serve(config: DialectConfig, spec: LLMProviderSpec) -> Serving:
 
 
 def _options(config: DialectConfig, host: str) -> DialectOptions:
-    options = DialectOptions(rejects_unsupported=config.unsupported_fields == "reject")
+    options = DialectOptions(
+        rejects_unsupported=config.unsupported_fields == "reject",
+        pass_fields=frozenset(config.pass_fields or ()),
+    )
     if isinstance(config, OpenAIConfig):
         usual = "max_completion_tokens" if host == _OPENAI else options.max_tokens_field
         return struct_replace(

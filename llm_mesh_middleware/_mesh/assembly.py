@@ -46,7 +46,7 @@ from .budget_log import log_budget
 from .checking import Checking
 from .ejection_log import log_change, log_server
 from .live_config import LiveTable, MeshStatus
-from .notices import RefusedKeys
+from .notices import RefusedKeys, log_dropped
 from .recording import Recording
 from .serving import Serving
 
@@ -256,6 +256,7 @@ def _exchange_settings(settings: MeshSettings) -> ExchangeSettings:
         show_cost=settings.cost_header,
         mesh_id=secrets.token_hex(8),
         key_refused=RefusedKeys(),
+        fields_dropped=log_dropped,
     )
 
 

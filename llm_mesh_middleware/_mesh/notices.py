@@ -1,4 +1,4 @@
-"""Warnings about silent failures, each logged once or once a minute."""
+"""Warnings about silent failures, each logged once or once a minute, and what is dropped."""
 
 from __future__ import annotations
 
@@ -10,12 +10,21 @@ from collections.abc import Callable, Iterable
 from .._core.http.hosts import normalise_host
 from .seldom import Seldom
 
-__all__ = ["MisspeltHosts", "RefusedKeys"]
+__all__ = ["MisspeltHosts", "RefusedKeys", "log_dropped"]
 
 logger = logging.getLogger("llm_mesh_middleware")
 
 _MAX_HOSTS = 1024  # an application that calls more hosts than that has no typo in one
 _NEAR = 0.85
+
+
+def log_dropped(host: str, names: tuple[str, ...]) -> None:
+    """Log, for those who debug, which fields of a request a provider does not get."""
+    logger.debug(
+        "the dialect of provider %s has no place for fields of the client: %s",
+        host,
+        ", ".join(names),
+    )
 
 
 class RefusedKeys:

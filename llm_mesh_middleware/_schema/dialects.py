@@ -128,6 +128,12 @@ class DialectConfig(Wire):
         " reject refuses the request. Default: drop.",
         json_schema_extra=EXTENSION,
     )
+    pass_fields: ListOf[_DefaultKey] | None = Field(
+        default=None,
+        description="Fields of clients of other dialects that the provider takes though its dialect"
+        " lacks them; they are sent as they are. Default: none.",
+        json_schema_extra=EXTENSION,
+    )
 
     @model_validator(mode="after")
     def _one_key(self) -> DialectConfig:

@@ -230,6 +230,7 @@ def test_the_json_schema_is_camel_case_and_marks_extensions() -> None:
         "apis",
         "maxTokensField",
         "sendReasoning",
+        "passFields",
         "unsupportedFields",
     }
     siblings = schema["$defs"]["ProviderConfig"]["properties"]

@@ -58,6 +58,7 @@ spec:
         defaults: {temperature: 0.5, stop: [a, b], tool: {type: x}}
         headers: {x-team: a}
         unsupportedFields: reject
+        passFields: [top_k]
         apis: [chat, responses]
         maxTokensField: max_tokens
         sendReasoning: true

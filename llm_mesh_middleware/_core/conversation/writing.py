@@ -24,6 +24,7 @@ class DialectOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         rejects_unsupported: refuse a request rather than drop what the provider's dialect lacks.
+        pass_fields: the client's names of fields that are sent as they are.
         max_tokens: the limit of requests that name none, where the dialect needs one.
         max_tokens_field: what a chat provider calls the limit.
         sends_reasoning: whether a chat provider wants its earlier reasoning back.
@@ -35,6 +36,7 @@ class DialectOptions(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     rejects_unsupported: bool = False
+    pass_fields: frozenset[str] = frozenset()
     max_tokens: int = 4096
     max_tokens_field: str = "max_tokens"
     sends_reasoning: bool = False
@@ -75,12 +77,13 @@ class Written(msgspec.Struct, frozen=True):
 class Losses:
     """Collects what a writer cannot say."""
 
-    __slots__ = ("_conversation", "_names", "_rejects", "_target")
+    __slots__ = ("_conversation", "_names", "_passes", "_rejects", "_target")
 
     def __init__(self, conversation: Conversation, options: DialectOptions, target: str) -> None:
         """`target` is the provider's dialect, for the words of a refusal."""
         self._conversation = conversation
         self._rejects = options.rejects_unsupported
+        self._passes = options.pass_fields
         self._target = target
         self._names: dict[str, None] = {}
         for name in conversation.lost:
@@ -135,6 +138,8 @@ class Losses:
         self.refuse(turns, f"has a call of {call.name!r} whose arguments are not a JSON object")
 
     def _note(self, name: str) -> None:
+        if name in self._passes:
+            return
         if self._rejects:
             self.refuse(name)
         self._names[name] = None

@@ -124,7 +124,9 @@ class TranslatingTransformer:
         )
         self._headers = written.headers
         self.dropped = written.dropped
-        self._members: Fields = {name: raw(value) for name, value in written.members.items()}
+        passed = translation.options.pass_fields & request.fields.keys()
+        self._members: Fields = {name: request.fields[name] for name in sorted(passed)}
+        self._members |= {name: raw(value) for name, value in written.members.items()}
         self._inner: Transformer | None = None
         if translation.envelope is not None:
             self._inner = translation.envelope(

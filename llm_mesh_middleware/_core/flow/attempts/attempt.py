@@ -274,6 +274,8 @@ class Attempt:
         context, upstream, endpoint = self._context, self.upstream, self._endpoint
         transformer = self._transformer
         client, settings = context.request.headers, context.settings
+        if transformer.dropped:
+            settings.fields_dropped(upstream.host, transformer.dropped)
         headers = transformer.headers(call_headers(upstream, client, settings.forward))
         hops = next_hops(client, settings.mesh_id, endpoint)
         return UpstreamRequest(

@@ -25,7 +25,8 @@ class ExchangeSettings:
 
     `show_routing` adds the `x-llm-mesh-*` fields to replies, `show_cost` what they have cost.
     `mesh_id` names the mesh in `x-llm-mesh-hops`; without it loops are not detected. `key_refused`
-    is called with the provider's host and the status if a provider refuses the configured key.
+    is called with the provider's host and the status if a provider refuses the configured key,
+    `fields_dropped` with its host and the names of what its dialect has no place for.
     """
 
     max_response_bytes: int = 64 * 2**20
@@ -34,6 +35,7 @@ class ExchangeSettings:
     show_cost: bool = False
     mesh_id: str = ""
     key_refused: Callable[[str, int], None] = lambda host, status: None
+    fields_dropped: Callable[[str, tuple[str, ...]], None] = lambda host, names: None
 
 
 class CallContext(msgspec.Struct, frozen=True):
