@@ -188,6 +188,8 @@ spec:
     toolCalls: true
     maxTemperature: 0.5
     maxEntryBytes: 9
+    semantic:
+      {embedding: {providerHost: e, model: m}, threshold: 0.9, shadow: false, timeout: 1}
 """
 
 
