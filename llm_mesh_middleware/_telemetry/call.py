@@ -132,7 +132,7 @@ class CallObservation(Observation):
         else:
             seconds[0] = now - before
         if self._chunk_labels is None:
-            self._chunk_labels = self._labels(None)  # which model answers is not known yet
+            self._chunk_labels = self._labels(None)  # the response has not named its model yet
         if self._chunk_labels is not None:
             self._sinks.metrics.record_chunks(seconds, self._chunk_labels)
 
@@ -161,7 +161,7 @@ class CallObservation(Observation):
         for step in _LAST_STEPS:
             try:
                 step(self, ending)
-            except BaseException as failure:  # does not keep the rest from being done
+            except BaseException as failure:  # the steps that are left still run
                 self._failure = self._failure or failure
         if self._failure is not None:
             raise self._failure
@@ -249,7 +249,7 @@ class CallObservation(Observation):
         record_cost(sinks.metrics, sinks.models, charge, labels)
 
     def _request_labels(self, ending: Ending, labels: CallLabels | None) -> Labels:
-        """Return what requests are counted by; what was refused early has less of it."""
+        """Return the labels of the request counter; an early refusal has fewer of them."""
         selection = self._progress.selection
         if labels is not None:
             found = labels.request

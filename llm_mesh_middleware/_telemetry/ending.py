@@ -1,4 +1,4 @@
-"""How a call ended."""
+"""The end of a call."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Ending(msgspec.Struct, frozen=True):
 
     @property
     def is_failure(self) -> bool:
-        """Whether the provider or the mesh failed; a client that leaves is no failure."""
+        """Whether the provider or the mesh failed; a client that disconnects is not a failure."""
         return self.error_type is not None and not _is_abandoned(self.error)
 
     @property
     def outcome(self) -> str:
-        """How a stream ended."""
+        """The outcome of a stream."""
         if self.error is None:
             return "complete"
         if _is_abandoned(self.error):

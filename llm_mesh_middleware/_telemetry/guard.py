@@ -1,4 +1,4 @@
-"""Observers cannot hurt: what they raise is logged, once, and the request goes on."""
+"""Observers that cannot break a request: what they raise is logged once, and it continues."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class GuardedObserver:
         self._has_complained = False
 
     def add(self, observer: Observer) -> None:
-        """Tell `observer`, too, of exchanges that begin from now on."""
+        """Notify `observer` too, of exchanges that begin from now on."""
         self._observers = (*self._observers, observer)
 
     def __call__(self, request: ClientRequest) -> Observation:
-        """Begin an observation with each."""
+        """Begin an observation with each observer."""
         heard: list[Observation] = []
         for observer in self._observers:
             try:
                 begun = observer(request)
-            except Exception:  # whatever it is, it is not the request's business
+            except Exception:  # an observer must not break the request
                 self.complain()
                 continue
             if type(begun) is not Observation:
@@ -56,7 +56,7 @@ _UNHEARD = Observation()
 
 
 class _Guarded(Observation):
-    """One observation; each hook guards for itself, as calls by way of another cost more."""
+    """Guards one observation. Each hook has a `try` of its own: a helper would cost a call."""
 
     def __init__(self, observer: GuardedObserver, observation: Observation) -> None:
         self._observer, self._complain = observer, observer.complain
@@ -66,7 +66,7 @@ class _Guarded(Observation):
     def understood(self, request: ClientRequest) -> None:
         try:
             self._observation.understood(request)
-        except Exception:  # here and below: not the request's business
+        except Exception:  # here and below: an observer must not break the request
             self._complain()
 
     def selected(self, selection: Selection) -> None:
@@ -145,7 +145,7 @@ class _Guarded(Observation):
 
 
 class _Several(Observation):
-    """What each is told; they guard for themselves."""
+    """Passes each hook on to several observations, which are guarded."""
 
     def __init__(self, observations: Sequence[Observation]) -> None:
         self._observations = observations

@@ -1,6 +1,6 @@
-"""One exchange whose access line is all that anybody wants of it: no SDK, no other observer.
+"""One exchange of which only the access line is wanted: there is no SDK and no other observer.
 
-It notes what the line needs, in a tenth of the time that spans and metrics without a listener take.
+It notes what the line needs, in a tenth of the time that spans and metrics without an SDK take.
 """
 
 from __future__ import annotations
@@ -91,5 +91,5 @@ class LoggedCall(Observation):
         """Return the client's span: without an SDK there is no other."""
         try:
             return sent_span(self._progress.request.headers)
-        except Exception:  # the application's propagator; the record is worth more
+        except Exception:  # the application's propagator; write the record without a span
             return INVALID_SPAN_CONTEXT

@@ -1,7 +1,7 @@
 """Copies of requests as telemetry sees them: a span of their own, their cost, a comparison.
 
-Nothing of a copy is counted among the requests, tokens and times of its route: those are what
-clients have got.
+Nothing of a copy is counted among the requests, tokens and times of its route: those are of calls
+that clients made.
 """
 
 from __future__ import annotations

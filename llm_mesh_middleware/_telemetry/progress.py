@@ -1,4 +1,4 @@
-"""What is known of a call so far."""
+"""The notes on a call so far."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class CallProgress(msgspec.Struct):
     def cost(self) -> tuple[str, int] | None:
         """The currency and the nano-units of the whole call, or None.
 
-        Where attempts were billed in several currencies, it is what the last one is in.
+        If attempts were billed in several currencies, it is the last one's.
         """
         return next(reversed(add_up(self.charges).items()), None)
 

@@ -186,7 +186,7 @@ OVERHEAD_BUCKETS: Final = (
     *(0.005, 0.01, 0.025, 0.05, 0.1, 0.25),
 )
 
-# `gen_ai.provider.name` by the host that is called; what is not here is named by its document.
+# `gen_ai.provider.name` by the host that is called; any other host is named by its document.
 PROVIDERS: Final = {
     "api.openai.com": "openai",
     "api.anthropic.com": "anthropic",
@@ -212,7 +212,7 @@ PROVIDER_SUFFIXES: Final = (
 
 @lru_cache(maxsize=1024)
 def provider_name(host: str, vendor: str, document: str) -> str:
-    """`gen_ai.provider.name` for a provider host; else whose API it is, else its document."""
+    """Return `gen_ai.provider.name` of a provider: by its host, else its vendor or its document."""
     known = PROVIDERS.get(host)
     if known is not None:
         return known

@@ -1,4 +1,4 @@
-"""Setting up the OpenTelemetry SDK for a process that has no other owner of it."""
+"""Sets up the OpenTelemetry SDK in a process that has none yet."""
 
 from __future__ import annotations
 
@@ -35,16 +35,15 @@ def setup_telemetry(*, service_name: str = "llm-mesh") -> Callable[[], None]:
     exporters are `otlp` only where an endpoint is set, since a process without a collector should
     not look for one, and the service has a name.
 
-    Nothing is set up where no variable asks for an export, so that no call pays for spans that
-    nobody gets, and where the process has an SDK already, such as that of
-    `opentelemetry-instrument`.
+    Nothing is set up if no variable asks for an export, so that no call pays for spans that nobody
+    receives, or if the process has an SDK already, such as that of `opentelemetry-instrument`.
 
     Args:
         service_name: `service.name` where `OTEL_SERVICE_NAME` has none.
 
     Returns:
-        What delivers the rest and ends the exporters, within five seconds even if a collector
-        hangs; call it before the process ends. Calling it again does nothing.
+        A function that delivers what is left and shuts the exporters down, within five seconds even
+        if a collector hangs. Call it before the process ends; calling it again does nothing.
 
     Raises:
         RuntimeError: an exporter that is asked for is not installed, or cannot start.
@@ -73,11 +72,11 @@ def setup_telemetry(*, service_name: str = "llm-mesh") -> Callable[[], None]:
 
 
 def _nothing() -> None:
-    """Nothing was set up, and so nothing ends."""
+    """Do nothing: nothing was set up."""
 
 
 def _wants_export(environ: MutableMapping[str, str]) -> bool:
-    """Whether anything is to be exported; names the exporter where only an endpoint is given."""
+    """Return whether anything is exported; set the exporter if only an endpoint is given."""
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return False
     for signal in _SIGNALS:
@@ -89,13 +88,13 @@ def _wants_export(environ: MutableMapping[str, str]) -> bool:
 
 
 def _providers() -> list[Any]:
-    """The SDK's providers that this process has; those of the API cannot be shut down."""
+    """Return the SDK's providers of this process; the API's own cannot be shut down."""
     found = (trace.get_tracer_provider(), metrics.get_meter_provider(), _logs.get_logger_provider())
     return [provider for provider in found if hasattr(provider, "shutdown")]
 
 
 def _shutdown(providers: list[Any]) -> None:
-    """End the providers side by side; each would wait for its own time limits, of up to 30 s."""
+    """Shut the providers down side by side: each has timeouts of its own, of up to 30 s."""
     deadline = time.monotonic() + SHUTDOWN_S
     threads = [
         threading.Thread(target=_end, args=(provider,), name="telemetry-shutdown", daemon=True)
@@ -114,4 +113,4 @@ def _end(provider: Any) -> None:
     try:
         provider.shutdown()
     except Exception as exc:  # whatever an exporter raises, the process is about to end
-        logger.warning("telemetry did not end well: %s", exc)
+        logger.warning("telemetry did not shut down: %s", exc)

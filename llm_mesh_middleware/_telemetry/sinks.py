@@ -1,4 +1,4 @@
-"""Where the telemetry of a mesh's calls goes, and how much of it is wanted."""
+"""The destinations of a mesh's telemetry, and how much of it is wanted."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["Sinks"]
 
 @dataclass(frozen=True, slots=True)
 class Sinks:
-    """Made once per mesh. Without an SDK these are the API's own no-operations.
+    """Made once per mesh. Without an SDK these are the API's no-op implementation.
 
-    `workload` and `namespace` label ASM's counters; `has_asm_metrics` is whether they are wanted,
-    and `cost_attributes` name those of the caller that label costs.
-    `has_http_spans` returns whether the HTTP client makes a span per attempt, so that we do not.
+    `workload` and `namespace` label ASM's counters, if `has_asm_metrics` asks for those;
+    `cost_attributes` are the attributes of a call that label its costs. `has_http_spans` returns
+    whether the HTTP client makes a span per attempt, so that we do not.
     """
 
     tracer: Tracer

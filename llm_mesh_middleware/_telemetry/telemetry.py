@@ -35,7 +35,7 @@ _ASK_AGAIN_S = 0.05
 
 
 class Telemetry:
-    """Made once per mesh. Without an SDK every call of it ends in the API's own no-operations."""
+    """Made once per mesh. Without an SDK every call ends in the API's no-op implementation."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class Telemetry:
 
     @property
     def wants_content(self) -> bool:
-        """Whether answers must be kept until a call ends."""
+        """Whether responses must be kept until a call ends."""
         return bool(self._sinks.content.targets)
 
     def __call__(self, request: ClientRequest) -> Observation:

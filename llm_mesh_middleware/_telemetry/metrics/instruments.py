@@ -23,7 +23,7 @@ from .tallies import Tallies, Tally
 __all__ = ["UNTRACED", "CallRecord", "MeshMetrics", "wanted_generations"]
 
 UNTRACED = trace.set_span_in_context(trace.INVALID_SPAN, Context())
-"""The context of a measurement without an exemplar: it would cost more than it tells."""
+"""The context of a measurement without an exemplar, which costs more than it is worth there."""
 
 _COUNTED: Callable[[Usage], tuple[int, ...]] = attrgetter(*semconv.USAGE_COUNTERS)
 _ASM_COUNTED: Callable[[Usage], tuple[int, ...]] = attrgetter(*semconv.ASM_COUNTERS)
@@ -53,9 +53,9 @@ _OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 class CallRecord(msgspec.Struct, frozen=True):
     """What is recorded of one exchange when it is over; all durations are in seconds.
 
-    `has_output` is false for what generates nothing, and so counts no output, not even none of it.
-    `is_inference` is false for what takes no tokens and is not expected to count any.
-    `is_for_asm`: its tokens are told by ASM's names too.
+    `has_output` is false for operations that generate nothing: no output is recorded, not even
+    zero. `is_inference` is false for operations that take no tokens. `is_for_asm`: the tokens are
+    counted under ASM's names too.
     """
 
     labels: CallLabels
@@ -72,7 +72,7 @@ class CallRecord(msgspec.Struct, frozen=True):
 
 
 def wanted_generations(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
-    """`known` and `latest` names of the GenAI metrics, by `OTEL_SEMCONV_STABILITY_OPT_IN`."""
+    """Return which names of metrics to use, `known` or `latest`, as the environment says."""
     chosen = {item.strip() for item in environ.get(_OPT_IN, "").split(",")}
     if "gen_ai_latest_experimental/dup" in chosen:
         return frozenset(("known", "latest"))
@@ -151,19 +151,19 @@ class MeshMetrics:
         self.policies = PolicyMetrics(meter)
 
     def reloaded(self, is_success: bool) -> None:
-        """The configuration was read again."""
+        """Count a reload."""
         self._reloads.add(1, {semconv.RELOAD_RESULT: "success" if is_success else "failure"})
 
     def in_use(self, generation: int, loaded_at: float) -> None:
-        """A configuration has come into use."""
+        """Record which configuration is in use, and since when."""
         self._generation.set(generation)
         self._loaded_at.set(loaded_at)
 
     def record(self, call: CallRecord) -> None:
         """Record a finished exchange.
 
-        How long it took and what it used show exemplars, which lead from a figure to a trace;
-        elsewhere they would cost more than they tell.
+        Durations and token counts carry exemplars, which lead from a figure to a trace; elsewhere
+        an exemplar costs more than it is worth.
         """
         labels, context = call.labels, call.context
         plain = failed = labels.plain
@@ -184,7 +184,7 @@ class MeshMetrics:
                 self._without_usage.add(1, labels.key)
 
     def record_chunks(self, seconds: Iterable[float], labels: CallLabels) -> None:
-        """Record how long chunks of a stream took, each from the one before it."""
+        """Record the time of each chunk of a stream since the one before it."""
         for each in seconds:
             for per_chunk in self._per_chunk:
                 per_chunk.record(each, labels.plain, UNTRACED)

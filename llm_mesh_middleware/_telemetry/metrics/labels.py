@@ -16,11 +16,11 @@ _OWN = (semconv.OPERATION, semconv.REQUEST_MODEL, semconv.ROUTE_NAME)
 
 
 class CallLabels(msgspec.Struct, frozen=True):
-    """`plain` are what every metric of the call carries, `key` the same for a counter of ours.
+    """`plain` is what every metric of the call carries, `key` the same for our own counters.
 
-    `input` and `output` say beside it which tokens are meant, `usage` that their kind is unknown.
-    `own` are for the mesh's own time, which has nothing to do with who answers: each attribute of a
-    measurement costs as much as a tenth of it. `request` are the same, for the counter of requests.
+    `input` and `output` add which tokens are counted, `usage` that their modality is unknown. `own`
+    is for the mesh's own time, which does not depend on the provider: each attribute costs a tenth
+    of a measurement. `request` is the same, for the counter of requests.
     """
 
     plain: dict[str, str | int]
@@ -43,16 +43,16 @@ def call_labels(
     seen_model: str | None,
     route: str | None,
 ) -> CallLabels:
-    """The sets for a call.
+    """Return the attribute sets of a call.
 
     Args:
         caller: workload and namespace of the mesh.
         operation: such as `chat`.
-        provider: whose API is called, and the document that declares it.
+        provider: the vendor of the API, and the document that declares the provider.
         server: its host and port.
-        model: the model asked for, by a name that a metric may show; so is the next.
-        seen_model: the model that has answered.
-        route: the document of the rule that won.
+        model: the requested model, under a name that metrics may carry.
+        seen_model: the model that the response names, likewise.
+        route: the document of the selected rule.
     """
     (workload, namespace), (host, port) = caller, server
     known: dict[str, str | int | None] = {

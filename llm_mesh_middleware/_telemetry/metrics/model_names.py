@@ -29,7 +29,7 @@ class ModelNames:
         return _OTHER
 
     def returned(self, model: str | None) -> str | None:
-        """Return the label for a model that a provider says has answered."""
+        """Return the label for the model that a response names."""
         if model is None or model in self._returned or model in self._configured():
             return model
         if len(self._returned) >= _MAX_RETURNED or len(model) > _MAX_TEXT:

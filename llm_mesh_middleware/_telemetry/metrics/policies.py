@@ -1,4 +1,4 @@
-"""What policies have decided, and what limits have reserved and settled."""
+"""Metrics of policies: their decisions, and what limits reserve and settle."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class PolicyMetrics:
         )
 
     def watch(self, mesh: _Watched) -> None:
-        """Tell of the store of `mesh` too, for as long as there is anybody else to hold it."""
+        """Include the store of `mesh`, for as long as something else holds it."""
         with self._lock.of_process:
             self._watched.add(mesh)
 
@@ -79,7 +79,7 @@ class PolicyMetrics:
 
 
 def notable(decisions: Iterable[Decision]) -> list[str]:
-    """Return the decisions that are more than an item that lets a call pass, in order."""
+    """Return the decisions other than `allowed`, in order."""
     told = (
         f"{each.policy}/{each.item} {each.decision}"
         for each in decisions

@@ -1,6 +1,6 @@
 """One set of instruments per meter provider, whatever the number of meshes that report to it.
 
-An SDK takes a second observable instrument of one name for the first, and never asks it.
+An SDK takes a second observable instrument of the same name for the first, and never calls it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SCOPE = "llm_mesh_middleware"
 
 
 class _Global:
-    """The process's own provider; it may be set up after the first mesh is made."""
+    """Stands for the global provider, which may be set up after the first mesh is created."""
 
 
 _global = _Global()
@@ -30,7 +30,7 @@ _lock = ForkLock()
 
 
 def shared_metrics(version: str, provider: MeterProvider | None) -> MeshMetrics:
-    """The instruments of `provider`, or of the global one; they go when the provider goes."""
+    """Return the instruments of `provider`, or of the global one; they live as long as it does."""
     is_global = provider is None or provider is metrics.get_meter_provider()
     owner: object = _global if is_global else provider
     with _lock.of_process:

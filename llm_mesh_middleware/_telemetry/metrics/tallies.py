@@ -1,4 +1,4 @@
-"""Counters that cost next to nothing to add to: they are only looked at when somebody collects."""
+"""Counters that are cheap to add to: they are read only when metrics are collected."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Labels = tuple[tuple[str, str | int], ...]
 
 
 class Tally:
-    """An observable counter; an attribute set that is always given in one order is one."""
+    """An observable counter. The same attributes in another order are another set."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class Tally:
         can_fall: bool = False,
         scale: float | None = None,
     ) -> None:
-        """`can_fall` is for what is going on, rather than for what has been.
+        """`can_fall` is for a number of the moment, such as active requests, rather than a total.
 
         The sum is exact, and multiplied by `scale` when it is read.
         """
@@ -43,7 +43,7 @@ class Tally:
             follow_forks(self)
 
     def _begin_process(self) -> None:
-        """What is going on is the parent's."""
+        """Forget what is active in the parent process."""
         self._sums = {}
 
     def add(self, amount: int, labels: Labels = ()) -> None:

@@ -1,7 +1,7 @@
 """Cheaper spans and histograms, where this package has set the SDK up itself.
 
-An SDK is made for any instrument and any processor. Where `setup_telemetry` has made the providers,
-it is known what they hold, and the same points and spans can be had for a tenth of the work:
+The SDK supports any instrument and any processor. Where `setup_telemetry` has created the
+providers, their contents are known, and the same points and spans take a tenth of the work:
 
     registry      which providers are ours, and what to use in place of the SDK's own
     adoption      whether a provider is as plain as this needs it; else the SDK's ordinary way

@@ -1,12 +1,12 @@
-"""Whether a provider that was set up here is plain enough, and what replaces the SDK's work then.
+"""Adopts providers that were set up here, if they are plain enough to do the SDK's work ourselves.
 
     provider         is adopted if
     MeterProvider    no views, no exemplars asked for, explicit buckets, no internal metrics
     TracerProvider   limits that our spans cannot reach, processors that ignore starts, no internal
                      metrics
 
-What is used of the SDK beyond its public names is looked for first. Where a release has it no
-longer, the provider is not adopted, and everything works as before.
+Private names of the SDK are looked up first. If a release lacks one, the provider is not adopted,
+and everything works as before.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _readers(provider: Any) -> tuple[Any, ...]:
 
 
 def _histogram_kind(reader: Any) -> type | None:
-    """Return the class by which a reader keeps its wishes for histograms."""
+    """Return the class under which a reader keeps its preferences for histograms."""
     return next(
         (kind for kind in reader._instrument_class_aggregation if issubclass(kind, Histogram)), None
     )
@@ -121,7 +121,7 @@ def _late(watch: _Processors, tracer: Tracer) -> Tracer:
 
 
 class _Processors:
-    """The processors of a provider, which may be given more at any time."""
+    """The processors of a provider; more may be added at any time."""
 
     def __init__(self, provider: SDKTracerProvider) -> None:
         self._all: Any = getattr(provider, "_active_span_processor", None)
@@ -129,7 +129,7 @@ class _Processors:
         self._are_plain = False
 
     def are_plain(self) -> bool:
-        """Return whether none of them wants to know of a start."""
+        """Return whether none of them handles the start of a span."""
         present = getattr(self._all, "_span_processors", None)
         if present is not self._seen:
             self._seen = present

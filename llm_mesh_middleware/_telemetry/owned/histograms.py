@@ -33,14 +33,13 @@ __all__ = ["HistogramBank", "OwnHistogram"]
 
 Attributes = Mapping[str, str | int]
 
-# Label sets are made once for all calls that are alike; one that was made again is known by its
-# contents.
+# Label sets are made once for all calls that are alike; an equal one is found by its contents.
 _MAX_IDENTITIES = 8192
 _INFINITY = float("inf")
 
 
 class _Point:
-    """One set of attributes, as one reader has not collected it yet, or since the start."""
+    """One set of attributes for one reader: since its last collection, or since the start."""
 
     __slots__ = ("attributes", "counts", "highest", "lowest", "since_ns", "total")
 

@@ -1,4 +1,4 @@
-"""Which providers are ours, and what to use in place of the SDK's own."""
+"""The providers that are ours, and what replaces the SDK's instruments and tracers."""
 
 from __future__ import annotations
 

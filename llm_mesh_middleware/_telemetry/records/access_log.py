@@ -1,4 +1,4 @@
-"""One record per call on the logger `llm_mesh.access`: who was served by whom, and how it ended.
+"""One record per call on the logger `llm_mesh.access`: its client, its provider, its outcome.
 
 No content and no header values; text that a client chose is bounded and cannot break a line.
 """
@@ -31,14 +31,14 @@ FIELDS = "llm_mesh"
 
 
 def clean(text: str) -> str:
-    """`text` within bounds, unprintable characters escaped: nobody forges a second record."""
+    """Return `text` cut short, with unprintable characters escaped: it cannot forge a record."""
     cut = text[:_MAX_TEXT]
     return cut if cut.isprintable() else cut.encode("unicode_escape").decode("ascii")
 
 
 def log_call(fields: Mapping[str, Value]) -> None:
     """Write the record; formatters find the fields on it."""
-    # Not by `info`, which looks for the line of code that has called it.
+    # Not by `info`, which would look up the calling line of code.
     record = access_logger.makeRecord(
         access_logger.name, logging.INFO, "", 0, "llm call", (), None, extra={FIELDS: fields}
     )
@@ -46,10 +46,10 @@ def log_call(fields: Mapping[str, Value]) -> None:
 
 
 class JSONFormatter(logging.Formatter):
-    """A record as one line of JSON: the fields of a call, or any other record's message."""
+    """Formats a record as one line of JSON: the fields of a call, or any other message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """Return the line."""
         moment = datetime.fromtimestamp(record.created, UTC)
         line: dict[str, object] = {
             "timestamp": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -67,13 +67,13 @@ class JSONFormatter(logging.Formatter):
 
 
 class LineFormatter(logging.Formatter):
-    """A record in logfmt: `field=value` of what is known of a call."""
+    """Formats a record in logfmt: `field=value` for each field that is set."""
 
     _second = -1
     _shown = ""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """Return the line."""
         fields: Mapping[str, Value] | None = getattr(record, FIELDS, None)
         words = [self.formatTime(record)]
         if fields is None:

@@ -1,8 +1,8 @@
-"""Prompts and answers on spans and events: only where the operator has asked for them.
+"""Prompts and responses on spans and events, only if the operator has switched that on.
 
 `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` is the convention's own switch: NO_CONTENT (the
-default), SPAN_ONLY, EVENT_ONLY, SPAN_AND_EVENT. `OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT` has the
-event made without content too, or not at all.
+default), SPAN_ONLY, EVENT_ONLY, SPAN_AND_EVENT. `OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT` emits the
+event without content too, or never.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ Json = dict[str, Any]
 
 
 def wanted_capture(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
-    """`span` and `event`, as the convention's environment variable says."""
+    """Return the targets of content, `span` and `event`, as the environment says."""
     return _TARGETS.get(environ.get(_SWITCH, "").strip().upper(), frozenset())
 
 
 def is_event_wanted(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether the event of a call's details is made; by default if content is to be on it."""
+    """Return whether the event with a call's details is emitted; by default only with content."""
     switch = environ.get(_EMIT_EVENT, "").strip().lower()
     return switch == "true" or (switch != "false" and "event" in wanted_capture(environ))
 
 
 class ContentCapture:
-    """Writes the messages of a call where they are wanted, through the owner's redaction."""
+    """Writes the messages of a call to its span, to an event, or to both, redacted."""
 
     def __init__(
         self, targets: frozenset[str], logger: Logger, redact: Redact | None, *, emits: bool
     ) -> None:
-        """`emits`: the event of a call's details is made, with content only if it is a target."""
+        """`emits`: there is an event with a call's details, with content only if that is a target."""
         self.targets = targets if emits else targets - {"event"}
         self.emits = emits
         self._logger = logger
@@ -62,7 +62,7 @@ class ContentCapture:
     def write(
         self, span: Span, context: Context, request: ClientRequest, summary: AnswerSummary | None
     ) -> None:
-        """Add the request's and the answer's messages to `span`, to an event, or to both."""
+        """Add the messages of the request and the response to `span`, to an event, or to both."""
         found = self._read(request, summary) if self.targets else {}
         told = dict(getattr(span, "attributes", None) or {})  # before content is among them
         if "span" in self.targets and span.is_recording():
@@ -89,7 +89,7 @@ class ContentCapture:
             if member not in request.fields:
                 continue
             given = _decoded(request.fields[member])
-            if not isinstance(given, dict):  # one that the provider keeps is only named
+            if not isinstance(given, dict):  # an object only names a prompt that the provider keeps
                 found[semconv.INPUT_MESSAGES] = _as_messages(given)
         for member in ("instructions", "system"):  # responses; messages
             if member in request.fields:
@@ -109,7 +109,7 @@ class ContentCapture:
         return found
 
     def _message(self, message: Json) -> Json:
-        """A message in the convention's form: a role and parts."""
+        """Return a message in the convention's form: a role and parts."""
         content = message.get("content")
         pieces = content if isinstance(content, list) else [content]
         parts = [self._part(piece) for piece in pieces if piece is not None]
@@ -127,7 +127,7 @@ class ContentCapture:
         return {"role": str(message.get("role", "assistant")), "parts": parts}
 
     def _part(self, piece: Any) -> Json:
-        """Texts as they are; of an image or a sound only that there was one."""
+        """Return a text as it is; of an image or a sound only that there was one."""
         if not isinstance(piece, dict):
             return {"type": "text", "content": self._redact(str(piece))}
         kind, text = piece.get("type", "text"), piece.get("text")
@@ -145,7 +145,7 @@ class ContentCapture:
 
 
 def _as_messages(given: Any) -> list[Json]:
-    """What a client may send instead of messages: a text, texts, or items like messages."""
+    """Return a text, texts, or items like messages as messages."""
     items = given if isinstance(given, list) else [given]
     return [i if isinstance(i, dict) else {"role": "user", "content": str(i)} for i in items]
 

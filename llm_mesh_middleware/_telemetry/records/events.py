@@ -1,4 +1,4 @@
-"""What is told as events: one per call, and one per failure. Without content, without headers."""
+"""Events: one per call, and one per failure, without content and without headers."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Events:
 
     @property
     def wants_calls(self) -> bool:
-        """Whether anybody listens: the fields cost more than asking."""
+        """Whether access records are wanted: making one costs more than asking."""
         return access_logger.isEnabledFor(logging.INFO) or is_enabled(self._logger)
 
     def emit_call(self, fields: Mapping[str, Value], context: Context) -> None:
-        """The access record of a call."""
+        """Emit the access record of a call."""
         if is_enabled(self._logger):
             known = {name: value for name, value in fields.items() if value is not None}
             self._logger.emit(
@@ -45,11 +45,11 @@ class Events:
 
     @property
     def is_heard(self) -> bool:
-        """Whether events reach anybody."""
+        """Whether events are exported."""
         return is_enabled(self._logger)
 
     def emit_mirror(self, fields: Mapping[str, Value]) -> None:
-        """The comparison of a copy with the client's call."""
+        """Emit the comparison of a copy with the client's call."""
         if is_enabled(self._logger):
             known = {name: value for name, value in fields.items() if value is not None}
             self._logger.emit(
@@ -63,7 +63,7 @@ class Events:
             mirror_logger.info("mirrored call", extra={FIELDS: fields})
 
     def emit_exception(self, ending: Ending, context: Context) -> None:
-        """A failure, in the mesh's own words: a provider's could repeat the prompt."""
+        """Emit a failure, in the mesh's own words: the provider's could repeat the prompt."""
         error = ending.error
         if not isinstance(error, AnswerableError) or not is_enabled(self._logger):
             return
@@ -81,6 +81,6 @@ class Events:
 
 
 def is_enabled(logger: Logger) -> bool:
-    """Whether events of `logger` reach anybody; older releases of the API cannot say."""
+    """Return whether events of `logger` are exported; older releases of the API cannot tell."""
     ask = getattr(logger, "enabled", None)
     return True if ask is None else bool(ask(severity_number=SeverityNumber.INFO))

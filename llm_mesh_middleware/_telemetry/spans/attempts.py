@@ -1,4 +1,4 @@
-"""The attempts of a call: their requests and answers, and the spans below the call's."""
+"""The attempts of a call: their requests and responses, and the spans below the call's."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ class _Attempt(msgspec.Struct):
 class Attempts:
     """One CLIENT span per attempt: always, never, or once there is more than one.
 
-    Whether there will be a second is known late, so times are kept, and the first one's span is
-    made when the second begins. Two may run at once.
+    Whether there will be a second attempt is known late. Hence times are kept, and the span of the
+    first is made when the second begins. Two may run at once.
     """
 
     def __init__(self, tracer: Tracer, mode: SpanMode, has_others: Callable[[], bool]) -> None:
-        """`has_others` tells of spans that the HTTP client makes; ours are not wanted beside."""
+        """`has_others` returns whether the HTTP client makes these spans, so that we do not."""
         self._tracer = tracer
         self._mode = mode
         self._has_others = has_others
         self._made: dict[int, _Attempt] = {}
 
     def begin(self, request: UpstreamRequest, context: Context) -> Context:
-        """An attempt is made; the context that its request carries."""
+        """Begin an attempt, and return the context that its request carries."""
         attempt = _Attempt(request, time.time_ns())
         self._made[request.attempt] = attempt
         if self._mode == "never" or (self._mode == "on_retry" and len(self._made) == 1):
@@ -58,7 +58,7 @@ class Attempts:
         return context if attempt.span is None else trace.set_span_in_context(attempt.span, context)
 
     def end(self, number: int, answer: ResponseHead | Failure) -> UpstreamRequest | None:
-        """The attempt has brought an answer's head, or failed; its request."""
+        """End an attempt that has a response head or failed, and return its request."""
         attempt = self._made.get(number)
         if attempt is None:
             return None
@@ -67,19 +67,19 @@ class Attempts:
         return attempt.request
 
     def request(self, number: int) -> UpstreamRequest | None:
-        """What was sent in the attempt."""
+        """Return the request of an attempt."""
         attempt = self._made.get(number)
         return attempt.request if attempt is not None else None
 
     def header(self, number: int, name: str) -> str | None:
-        """A field of the answer that the attempt brought."""
+        """Return a field of an attempt's response."""
         attempt = self._made.get(number)
         if attempt is None or not isinstance(attempt.answer, ResponseHead):
             return None
         return attempt.answer.headers.get(name)
 
     def close(self) -> None:
-        """End the spans that got no answer, such as those of a cancelled call."""
+        """End the spans without a response, such as those of a cancelled call."""
         for attempt in self._made.values():
             if attempt.answer is None and attempt.span is not None:
                 attempt.span.end()
@@ -107,14 +107,14 @@ class Attempts:
 
 
 def failure_of(answer: ResponseHead | Failure) -> str | None:
-    """`error.type` of an attempt; None if it went well."""
+    """Return `error.type` of an attempt, None for a success."""
     if isinstance(answer, Failure):
         return answer.error.code
     return str(answer.status) if answer.status >= 400 else None
 
 
 def _url(request: UpstreamRequest) -> str:
-    """Without the query, where some providers want a key."""
+    """Return the URL without its query, in which some providers expect a key."""
     endpoint = request.endpoint
     is_default = _DEFAULT_PORTS.get(endpoint.scheme) == endpoint.port
     port = "" if is_default else f":{endpoint.port}"

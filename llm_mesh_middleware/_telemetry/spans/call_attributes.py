@@ -26,7 +26,7 @@ _NAMED = {
 
 
 def start_attributes(progress: CallProgress, request: UpstreamRequest) -> dict[str, AttributeValue]:
-    """Return what a sampler may decide on, and what routing decided."""
+    """Return what a sampler may use, and what routing decided."""
     client, selection = progress.request, progress.selection
     host = request.endpoint.provider_host
     found: dict[str, AttributeValue] = {
@@ -63,7 +63,7 @@ def end_attributes(progress: CallProgress, ending: Ending) -> dict[str, Attribut
     found[semconv.ATTEMPT_COUNT] = progress.attempts
     found[semconv.USAGE_SOURCE] = "none" if ending.usage is None else "provider"
     if first is not None and last is not None and _host(last) != _host(first):
-        # The provider that has answered is not the one of the start.
+        # The provider of the response is not the one at the start.
         found |= start_attributes(progress, last)
     if progress.is_fallback:
         found[semconv.IS_FALLBACK] = True

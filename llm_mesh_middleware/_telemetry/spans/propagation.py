@@ -50,9 +50,9 @@ def active_context() -> tuple[Context, bool]:
 
 
 def incoming_context(headers: Headers) -> tuple[Context, bool]:
-    """The context that the call belongs to, and whether a span of this process is active in it.
+    """Return the context of the call, and whether a span of this process is active in it.
 
-    An active span, of the application or of its instrumentation, goes before what the client sent.
+    An active span, of the application or of its instrumentation, overrides what the client sent.
     """
     current, has_span = active_context()
     if has_span:
@@ -75,10 +75,10 @@ def sent_span(headers: Headers) -> SpanContext:
 
 
 def linked_spans(headers: Headers, context: Context) -> tuple[Link, ...]:
-    """The caller's own span, where it is in another trace than the span that is active here.
+    """Return a link to the caller's span, if it is in another trace than the active span.
 
-    So it is when an application calls the mesh inside its process, or passes on by hand the trace
-    that it got from elsewhere: the active span is the parent, and the other must not be lost.
+    That happens when an application calls the mesh inside its process, or passes a trace on by
+    hand: the active span is the parent, and the other one must not be lost.
     """
     if _ways(propagate.get_global_textmap()).written.isdisjoint(headers.names()):
         return ()
@@ -90,9 +90,9 @@ def linked_spans(headers: Headers, context: Context) -> tuple[Link, ...]:
 def with_trace(
     headers: tuple[tuple[bytes, bytes], ...], context: Context
 ) -> tuple[tuple[bytes, bytes], ...]:
-    """`headers` with the trace context of `context` in place of any that they carry.
+    """Return `headers` with the trace context of `context` in place of their own.
 
-    `context` is one without baggage.
+    `context` must not have baggage.
     """
     ways = _ways(propagate.get_global_textmap())
     kept = [field for field in headers if field[0] not in ways.written]
@@ -107,7 +107,7 @@ def with_trace(
 
 
 def _trace_fields(sent: SpanContext) -> list[tuple[bytes, bytes]]:
-    """W3C Trace Context as its propagator writes it, in a third of the time."""
+    """Return W3C Trace Context as its propagator writes it, in a third of the time."""
     if not sent.is_valid:
         return []
     ids = b"00-%032x-%016x-%02x" % (sent.trace_id, sent.span_id, sent.trace_flags)
@@ -118,7 +118,7 @@ def _trace_fields(sent: SpanContext) -> list[tuple[bytes, bytes]]:
 
 
 def without_baggage(context: Context) -> Context:
-    """`context` as a third party may learn of it."""
+    """Return `context` without baggage, which third parties must not get."""
     return baggage.clear(context) if baggage.get_all(context) else context
 
 

@@ -1,4 +1,4 @@
-"""What a request says of itself, as span attributes: parameters, never content."""
+"""The parameters of a request as span attributes, never its content."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _decoder(kind: Any) -> Callable[[msgspec.Raw], Any]:
     return msgspec.json.Decoder(kind).decode
 
 
-# Member of the body -> attribute and the type it must have to be told.
+# Member of the body -> attribute, and the type that it must have to be recorded.
 _MEMBERS: Mapping[str, tuple[str, type]] = {
     "temperature": ("gen_ai.request.temperature", float),
     "top_p": ("gen_ai.request.top_p", float),
@@ -85,7 +85,7 @@ _PROMPT = "prompt"
 _decode_prompt: Callable[[msgspec.Raw], _Prompt] = msgspec.json.Decoder(_Prompt).decode
 
 _OUTPUT_TYPES = {"text": "text", "json_object": "json", "json_schema": "json"}
-# Values that the convention does not want told: they say nothing.
+# Values that the convention leaves out: they say nothing.
 _SILENT = {
     semconv.REQUEST_CHOICE_COUNT: 1,
     semconv.REQUEST_STREAM: False,
@@ -94,7 +94,7 @@ _SILENT = {
 
 
 def request_attributes(fields: Fields) -> dict[str, AttributeValue]:
-    """The parameters of a body, each if it has the type it should have."""
+    """Return the parameters of a body, those of the right type."""
     found: dict[str, AttributeValue] = {}
     for name, raw in fields.items():
         if name in _MEMBERS:
@@ -118,7 +118,7 @@ def request_attributes(fields: Fields) -> dict[str, AttributeValue]:
 
 
 def _tell_prompt(found: dict[str, AttributeValue], raw: msgspec.Raw) -> None:
-    """A prompt that the provider keeps; one that is written out, as in completions, is content."""
+    """Add a prompt that the provider keeps; one in the request, as in completions, is content."""
     prompt = _decoded(_decode_prompt, raw)
     if prompt is None:
         return
@@ -136,7 +136,7 @@ def _stops(given: str | list[str]) -> tuple[str, ...]:
     return tuple(stop[:_MAX_TEXT] for stop in listed)
 
 
-# Members that are no plain value -> attribute, decoder, and what the decoded value tells.
+# Members that are not plain values -> attribute, decoder, reader of the decoded value.
 _READERS: Mapping[str, tuple[str, Callable[[msgspec.Raw], Any], Callable[[Any], Any]]] = {
     "response_format": (semconv.OUTPUT_TYPE, _decoder(_Format), _output_type),
     "text": (

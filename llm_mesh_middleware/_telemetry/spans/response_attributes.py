@@ -1,4 +1,4 @@
-"""What a response says about itself, as span attributes: never content."""
+"""The facts of a response as span attributes, never its content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The SERVER span and the HTTP metrics of a request that nobody else has them for."""
+"""The SERVER span and the HTTP metrics of a request that no instrumentation makes them for."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MAX_PORT_TEXT = 16  # a port and the blanks around it
 
 
 class ServerSpans:
-    """Makes them, by the stable conventions for HTTP servers."""
+    """Makes them by the stable conventions for HTTP servers."""
 
     def __init__(self, tracer: Tracer, metrics: MeshMetrics) -> None:
         self.tracer = tracer
@@ -35,15 +35,15 @@ class ServerSpans:
         self.active = metrics.http_active
 
     def begin(self, request: ClientRequest, parent: Context) -> ServerCall:
-        """`request` has arrived."""
+        """Begin with a request that has arrived."""
         return ServerCall(self, request, parent)
 
 
 class ServerCall:
-    """One request, from its arrival to the last byte of its answer.
+    """One request, from its arrival to the last byte of its reply.
 
     Its span is made once it has been routed, with the time of its arrival: a sampler then knows the
-    name and the route, and nothing has to be written anew.
+    name and the route, and nothing has to be changed later.
     """
 
     _span: Span | None = None
@@ -70,7 +70,7 @@ class ServerCall:
         self._request = request
 
     def begin_span(self, route: str | None) -> Context:
-        """Make the span; `route` is the document of the rule that won. What is below it."""
+        """Start the span, and return the context below it; `route` is the document of the rule."""
         template, name = self._route, self._name
         attributes = self._attributes()
         if template is not None:
@@ -95,9 +95,9 @@ class ServerCall:
         error_type: str | None,
         decisions: Sequence[str] = (),
     ) -> None:
-        """Say how the request was answered; a client's own fault is no error of the server.
+        """Record how the request ended; a client's own fault is not an error of the server.
 
-        `decisions` are those of policies, where no other span tells them.
+        `decisions` are those of policies, if no other span has them.
         """
         self._owner.active.add(-1, self._labels)
         is_error = error_type is not None and (status is None or status >= 500)
