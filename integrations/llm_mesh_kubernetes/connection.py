@@ -191,7 +191,7 @@ def _decoded(data: bytes) -> Object:
     except ValueError as exc:
         raise APIFault("the API server sent something that is not JSON") from exc
     if not isinstance(value, dict):
-        raise APIFault("the API server sent JSON that is no object")
+        raise APIFault("the API server sent JSON that is not an object")
     return value
 
 

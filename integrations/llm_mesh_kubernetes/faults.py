@@ -11,7 +11,7 @@ _LONGEST_ADVICE_S = 60.0
 
 
 class APIFault(Exception):
-    """No answer (status 0) or one that is no success; its text holds no secret."""
+    """No answer (status 0) or one that is not a success; its text holds no secret."""
 
     def __init__(self, message: str, *, status: int = 0, retry_after_s: float = 0.0) -> None:
         self.status = status

@@ -85,7 +85,7 @@ def pod_path(namespace: str) -> str:
 
 
 def is_name(name: object) -> bool:
-    """Whether it can stand in a path or selector as it is; any other is no name of an object."""
+    """Whether it can stand in a path or selector as it is; any other is not a name of an object."""
     if not isinstance(name, str) or not name.isascii():
         return False
     return name.replace("-", "").replace(".", "").isalnum()

@@ -95,8 +95,8 @@ class _NoSocket(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> NoReturn:
         names = ", ".join(self._mesh.status().hosts) or "none"
         raise RuntimeError(
-            f"{request.url.host} is no virtual host of this mesh ({names}), and the client of the"
-            " fixture llm_mesh opens no socket"
+            f"{request.url.host} is not a virtual host of this mesh ({names}), and the client"
+            " of the fixture llm_mesh opens no socket"
         )
 
 

@@ -103,12 +103,14 @@ class KeyReader:
         return self._key_text(text, (*path, "key"), f"key {ref.key!r} of {name}")
 
     def _key_text(self, text: str | None, path: _Path, origin: str) -> str | None:
-        """A key file ends with a line break as a rule; other control characters are no key."""
+        """Key files usually end with a line break; a key has no other control characters."""
         key = (text or "").strip()
         if not key:
             self.complain(path, f"{origin} is missing or empty")
             return None
         if not (key.isascii() and key.isprintable()):
-            self.complain(path, f"what {origin} holds is no key: control or non-ASCII characters")
+            self.complain(
+                path, f"{origin} does not hold a key: it has control or non-ASCII characters"
+            )
             return None
         return key

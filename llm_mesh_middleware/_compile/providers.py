@@ -73,7 +73,7 @@ class CompiledProvider:
         secrets: Mapping[SecretName, Secret] | None = None,
     ) -> None:
         if not isinstance(resource.model, LLMProvider):
-            raise TypeError(f"{resource.name} is no LLMProvider")
+            raise TypeError(f"{resource.name} is not an LLMProvider")
         self.resource = resource
         self.host = resource.model.spec.host.lower().rstrip(".")
         self._keys = KeyReader(resource, environ=environ, secrets=secrets)

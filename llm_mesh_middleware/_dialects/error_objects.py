@@ -1,4 +1,4 @@
-"""Reads error objects, of whatever form: providers mix the forms of several dialects."""
+"""Reads error objects of any form: providers mix the forms of several dialects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .._core.values.lenient_json import parse_json
 
 __all__ = ["MAX_SHOWN", "Fault", "plain_text", "read_fault", "tells_error"]
 
-# The status that a code or a type means where an error object came without one of its own.
+# The status that a code or a type stands for, if an error object has no status of its own.
 _STATUSES = {
     "billing_error": 402,
     "content_filter": 400,
@@ -45,17 +45,17 @@ MAX_SHOWN = 500
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """What an error object says: the status that its code means, its codes and its type."""
+    """The content of an error object: the status that its code means, its codes and its type."""
 
     status: int
     reasons: frozenset[str] = frozenset()
 
 
 def tells_error(error: object, type: str | None, *, has_content: bool) -> bool:
-    """Return whether members tell of a failure.
+    """Return whether members report a failure.
 
-    As in the SDKs, an `error` that is null, false or empty is none; beside content it is one only
-    if it says something.
+    As in the SDKs, an `error` that is null, false or empty does not count; next to content, one
+    without a message does not count either.
     """
     if has_content and isinstance(error, dict):
         return bool(error.get("message"))
@@ -63,7 +63,7 @@ def tells_error(error: object, type: str | None, *, has_content: bool) -> bool:
 
 
 def read_fault(body: bytes) -> Fault:
-    """Return what the error object `body` says; a list of one is read too."""
+    """Return the content of an error object, or of a list with one."""
     try:
         value = parse_json(body)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Requests whose responses must not be repeated: they change something, or are no texts."""
+"""Tells which responses must not be repeated: they have effects, or are more than text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .._core.values.payload import Fields, read_bool
 
 __all__ = ["asks_for_more_than_text", "is_true", "read_temperature"]
 
-# Tools that a provider runs itself: their results are of the moment.
+# The types of tools that the client runs; those of the provider have results of the moment.
 _FUNCTIONS = frozenset(("function", "custom", None))
 
 
@@ -49,4 +49,4 @@ def _value(fields: Fields, name: str) -> Any:
     try:
         return None if held is None else msgspec.json.decode(held)
     except (msgspec.MsgspecError, RecursionError):
-        return True  # unknown: better not repeated
+        return True  # unreadable: do not repeat it

@@ -1,7 +1,7 @@
-"""Decodes the members of interest of a provider's JSON; an odd one hides none of the others.
+"""Decodes some members of a provider's JSON; one of a wrong type does not hide the others.
 
 bytes -> typed decoder ----------------------------------> members     nearly always
-              | another type, or what msgspec takes for no JSON
+              | a wrong type, or JSON that msgspec refuses
               v
          Python's parser -> each member for itself ------> members     ten times slower
               | broken, or too long
@@ -24,7 +24,7 @@ __all__ = ["Count", "LenientDecoder"]
 
 Members = TypeVar("Members", bound=msgspec.Struct)
 
-# Decoded objects take up to thirty times the bytes of their text. No response of use has so many.
+# Decoded objects take up to thirty times the bytes of their text. No useful response has so many.
 _FEW_BYTES = 2**20
 _MAX_OBJECTS = 2**19
 
@@ -41,9 +41,10 @@ class LenientDecoder(Generic[Members]):
         self._decode = msgspec.json.Decoder(kind).decode
 
     def __call__(self, data: bytes) -> Members | None:
-        """Return the members of `data`; None if it is no JSON.
+        """Return the members of `data`; None if it is not JSON.
 
-        There are none if it is no object, or of so many objects that reading it would be an attack.
+        It has none if it is not an object, or has so many objects that reading it could be an
+        attack.
         """
         if len(data) > _FEW_BYTES and data.count(b"{") > _MAX_OBJECTS:
             return self._kind() if is_json(data) else None
@@ -69,10 +70,10 @@ def _members(kind: type[Members], given: dict[str, object]) -> Members:
 
 
 def _read(kind: Any, value: object) -> object:
-    """Return `value` as one of the types that `kind` is made of.
+    """Return `value` as one of the types in the union `kind`.
 
     Raises:
-        msgspec.ValidationError: It is none of them.
+        msgspec.ValidationError: It is of no such type.
     """
     if kind is msgspec.Raw:  # escapes keep halves of surrogate pairs
         return msgspec.Raw(json.dumps(value).encode())

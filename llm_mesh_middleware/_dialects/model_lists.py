@@ -1,6 +1,6 @@
 """The operations that ask for models: `GET */models` and `GET */models/{id}`.
 
-Their path is the same in two dialects; a header that only one has tells them apart.
+Several dialects have the same path; a header that only one of them sends tells them apart.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""JSON objects of which only some members are of interest, as plain values."""
+"""Reads JSON objects as plain values, where only some members matter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["object_in", "objects_in", "read_object", "text_in"]
 
 
 def read_object(body: bytes) -> dict[str, Any]:
-    """Return the members of a JSON object; none of anything else."""
+    """Return the members of a JSON object; anything else has none."""
     try:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

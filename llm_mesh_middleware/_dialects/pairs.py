@@ -1,4 +1,4 @@
-"""Which operations a provider serves by translation, and through which of its own.
+"""The operations that a provider serves by translation, and those of its own that they go through.
 
 client asks for       the provider serves it itself ──► it passes, byte for byte
 chat, responses,      else ──► translated to the first of chat, responses, messages and generated
@@ -75,7 +75,7 @@ _COUNTING: Mapping[ServedOperation, CountingClient] = {
     gemini.COUNT: gemini.COUNTING_CLIENT,
 }
 _READERS = {side.name: side for side in _PROVIDERS.values()}
-# Their sides say all that is to be sent: model and form are not in the body.
+# Their sides write the whole request: model and form are not in the body.
 _WITHOUT_ENVELOPE = (gemini.DIALECT,)
 
 
@@ -84,7 +84,7 @@ def own_targets(targets: Targets, apis: Sequence[str]) -> Targets:
 
     Args:
         targets: those that follow from its path.
-        apis: what the configuration says that it serves; nothing if it says nothing.
+        apis: the configured names of what it serves; empty if there are none.
     """
     if not apis:
         return targets if CHAT not in targets else _without(targets, MESSAGES, COUNT_TOKENS)
@@ -107,8 +107,8 @@ def translate(
     Args:
         targets: those of what the provider serves itself, the preferred ones first.
         own: the conversions of those; a translation goes through them.
-        options: how the provider wants to be asked.
-        foreign: a dialect that no client speaks, which everything is translated to.
+        options: how to write requests for the provider.
+        foreign: a dialect that no client speaks; everything is translated to it.
         base: the target of that dialect.
     """
     if foreign is not None:

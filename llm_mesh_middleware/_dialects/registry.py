@@ -23,9 +23,8 @@ OPERATIONS: tuple[ServedOperation, ...] = (
 class OperationFinder:
     """Finds the operation that a path names on one virtual host.
 
-    `own` maps the paths of the host's providers to operations: a provider's own path need not look
-    like one. `root` is what `/` means: chat, as ASM's own examples have it, unless no provider of
-    the host speaks that dialect.
+    `own` maps the paths of the host's providers to operations, as they may look different. `root`
+    is the operation of `/`: chat, as in ASM's examples, unless no provider of the host speaks it.
     """
 
     __slots__ = ("_own",)

@@ -1,4 +1,4 @@
-"""Request targets that name the model: `{model}` in a configured path stands for it."""
+"""Request targets with the model in them: `{model}` in a configured path stands for it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ PLACE = "{model}"
 def fill(target: str, model: str | None) -> str:
     """Return a target with the model in it, if it has a place for one.
 
-    The model is percent-encoded as one segment: an ARN has slashes, and a client must not be able
-    to address another resource by the name of a model.
+    The model is percent-encoded as one segment: an ARN has slashes, and the name of a model must
+    not address another resource.
 
     Raises:
         MalformedRequest: the target needs a model and there is none.

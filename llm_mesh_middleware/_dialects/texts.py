@@ -1,6 +1,6 @@
-"""Where texts are in JSON: everywhere, but for members that are known to be something else.
+"""Finds texts in JSON: everywhere, except in members that are known to be something else.
 
-A member that is not known is taken for a text: what a guard does not see it cannot stop.
+An unknown member is taken for a text: a guard cannot stop what it does not see.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = [
     "texts_of_turns",
 ]
 
-# Members that are no text in any dialect: names, references, opaque proofs, encoded media.
+# Members that no dialect uses for text: names, references, opaque proofs, encoded media.
 _OPAQUE = frozenset(
     (
         "b64_json",
@@ -51,9 +51,9 @@ _OPAQUE = frozenset(
     )
 )
 _JSON = frozenset(("arguments", "partial_json"))
-# Objects whose members have the names that tools and clients gave them.
+# Objects whose members are named by tools and clients.
 _FREE = frozenset(("args", "arguments", "input", "metadata", "parameters", "schema"))
-# Probabilities of tokens: they say the text once more, in pieces.
+# Probabilities of tokens, which repeat the text in pieces.
 _REPEATING = frozenset(("logprobs", "logprobsResult"))
 # Kinds of parts that are nothing but a text.
 _PLAIN = frozenset(("text", "input_text"))
@@ -62,14 +62,14 @@ _MEDIA = frozenset(("file_data", "image_url", "url"))
 
 
 class ResponseTexts:
-    """What the texts of responses have in common, whatever the dialect."""
+    """The texts of responses, in any dialect."""
 
     def read_response(self, value: Any) -> Iterator[TextPlace]:
-        """Yield the texts of every choice, item, block or candidate, and whatever else there is."""
+        """Yield the texts of every choice, item, block or candidate, and of other members."""
         return spoken_in(value) if isinstance(value, dict | list) else iter(())
 
     def drop_repetitions(self, value: Any) -> None:
-        """Drop what says the texts once more in another form, because one of them is masked."""
+        """Drop what repeats the texts in another form, because one of them is masked."""
         pending = [value]
         while pending:
             here = pending.pop()
@@ -93,8 +93,8 @@ def texts_in(
 
     Args:
         value: the object or array.
-        but: members of it to leave out.
-        repeating: members to leave out wherever they are.
+        but: members of it to skip.
+        repeating: members to skip wherever they are.
     """
     pending = [(value, False)]
     while pending:
@@ -119,7 +119,7 @@ def place_of(container: Any, key: str | int) -> TextPlace:
 
 
 def is_text(container: Any, key: Any, item: str) -> bool:
-    """Return whether a string is a text, and no name, reference or encoded medium."""
+    """Return whether a string is a text, not a name, a reference or encoded media."""
     if key == "data":  # base64, unless a document says that it is text
         return bool(container.get("type") == "text")
     return key not in _OPAQUE and not (key in _MEDIA and item.startswith("data:"))

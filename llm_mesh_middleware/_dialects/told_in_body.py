@@ -1,4 +1,4 @@
-"""What the sides of most dialects have in common."""
+"""The base of dialects whose requests have everything in the body."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["ToldInBody"]
 
 
 class ToldInBody(ABC):
-    """A dialect whose requests tell model and form in their body, and whose errors are objects."""
+    """A dialect whose requests have model and form in their body, and whose errors are objects."""
 
     keepalive = COMMENT
 

@@ -25,7 +25,7 @@ __all__ = [
     "check_variable_name",
 ]
 
-# Underscores are no host names by RFC 1123, but container networks resolve them.
+# Underscores are not host names by RFC 1123, but container networks resolve them.
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _DNS_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _MAX_DNS_NAME = 253

@@ -100,7 +100,7 @@ class Stream:
     A list is sent anew for every request, a generator serves one request and may be endless.
     `pause` seconds pass between two pieces. With framing `chunked` a piece is one chunk; `length`
     declares the sum; `close` ends with the connection. `end` says what follows the last piece: the
-    proper end, or FIN, RST, silence, or a chunk whose size is no number.
+    proper end, or FIN, RST, silence, or a chunk whose size is not a number.
     """
 
     chunks: Iterable[bytes | Wait]

@@ -99,7 +99,7 @@ def test_what_cannot_be_a_key_is_refused_and_not_shown(tmp_path: Path, text: str
     for openai, field in (("{apiKeyFrom: {env: KEY}}", "env"), (from_file(path), "file")):
         problem = only_problem(openai, KEY=text)
         assert problem.field == f"{PLACE}.{field}"
-        assert "is no key" in problem.message
+        assert "does not hold a key" in problem.message
         assert CANARY not in str(problem)
 
 
@@ -151,7 +151,7 @@ def test_a_key_is_read_from_the_secret_of_the_documents_namespace() -> None:
         ({"keys": Secret(fault="may not be read")}, "name", "Secret default/keys may not be read"),
         ({"keys": Secret({"other": b"x"})}, "key", "Secret default/keys has no key 'token'"),
         ({"keys": Secret({"token": b" "})}, "key", "key 'token' of Secret default/keys is missing"),
-        ({"keys": Secret({"token": CANARY.encode() + b"\0"})}, "key", "is no key"),
+        ({"keys": Secret({"token": CANARY.encode() + b"\0"})}, "key", "does not hold a key"),
     ],
 )
 def test_a_secret_without_a_usable_key_is_told_by_name(

@@ -105,7 +105,7 @@ def test_a_stream_comes_in_events(llm_mesh, llm_upstream):
 
 def test_other_hosts_are_refused_by_name(llm_mesh):
     client = llm_mesh("mesh.yaml")
-    with pytest.raises(RuntimeError, match="api.example is no virtual host .*chat, one.example"):
+    with pytest.raises(RuntimeError, match="api.example is not a virtual host .*chat, one.example"):
         client.get("https://api.example/v1/models")
 
 

@@ -15,7 +15,7 @@ __all__ = ["Unrolled", "foreign_references", "unroll"]
 _Path = tuple[str | int, ...]
 _REFERENCES = frozenset(("$ref", "$dynamicRef", "$recursiveRef"))
 _ANCHORS = frozenset(("$anchor", "$dynamicAnchor"))
-# Members that hold values, which are no schemas whatever they look like.
+# Members that hold values, which are not schemas whatever they look like.
 _VALUES = frozenset(("const", "default", "enum", "examples"))
 
 

@@ -116,7 +116,7 @@ class ProviderSide(Protocol):
         """Return what a whole body says.
 
         Raises:
-            UpstreamProtocolError: It is no answer of this dialect.
+            UpstreamProtocolError: It is not an answer of this dialect.
         """
 
     def event_reader(self, stamp: Stamp) -> EventReader:

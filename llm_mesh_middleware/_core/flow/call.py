@@ -34,7 +34,7 @@ __all__ = ["Account", "AttemptPolicy", "Call", "CallPolicy", "Ending", "Held"]
 class Ending(msgspec.Struct, frozen=True):
     """How a call ended, as far as it says what was used.
 
-    `events` are those of a stream. `has_reply`: the client was sent a response that is no error.
+    `events` are those of a stream. `has_reply`: the client was sent a response without an error.
     `is_cut_off`: a provider may have worked on a call whose response nobody waited for. `provider`
     and `model` are those of the attempt that the reply is from, or of the last one.
     """

@@ -18,7 +18,7 @@ __all__ = ["JSONText", "plain_text"]
 _HEX = "[0-9A-Fa-f]"
 _HIGH, _LOW = f"u[dD][89abAB]{_HEX}{{2}}", f"u[dD][c-fC-F]{_HEX}{{2}}"
 _ESCAPE = re.compile(rf"\\(?:({_HIGH})\\({_LOW})|u({_HEX}{{4}})|([^u]))", re.DOTALL)
-# The first of two halves waits for the second: apart they are no characters.
+# The first of two halves waits for the second: apart they are not characters.
 _CUT = re.compile(rf"\\(?:u{_HEX}{{0,3}}|{_HIGH}(?:\\(?:u{_HEX}{{0,3}})?)?)?\Z")
 _LETTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 # Below so many places nothing is forgotten: to do so costs more than to keep them.

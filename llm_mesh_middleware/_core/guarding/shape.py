@@ -63,7 +63,7 @@ def judge(shape: SchemaGuard, said: Iterator[Said], report: Report) -> None:
 
 def _fault(shape: SchemaGuard, said: Said) -> tuple[str, str] | None:
     """Return the entity that an answer is, and what is wrong in words, without any of its own."""
-    # A call or a refusal without a text is no answer yet.
+    # A call or a refusal without a text is not an answer yet.
     if shape.answer is not None and (said.text or not (said.calls or said.is_refusal)):
         fault = _misfit(said.text, shape.answer)
         if fault is not None:

@@ -37,7 +37,7 @@ _VARIABLE = frozenset((6, _STRING))  # bytes and strings, behind a length of two
 
 
 class FrameError(ValueError):
-    """The bytes are no frame."""
+    """The bytes are not a frame."""
 
 
 class Frame(msgspec.Struct, frozen=True):

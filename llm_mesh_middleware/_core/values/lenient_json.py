@@ -56,7 +56,7 @@ def member_texts(text: str) -> Iterator[tuple[str, str]]:
         while True:
             name, at = _value(text, at)
             if not isinstance(name, str):
-                raise ValueError("the name of a member is no string")
+                raise ValueError("the name of a member is not a string")
             name.encode()  # half a surrogate pair could not be written
             begin = _skip(text, _after(text, _skip(text, at), ":"))
             at = _value(text, begin)[1]

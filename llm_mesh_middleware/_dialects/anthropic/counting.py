@@ -26,7 +26,7 @@ _COUNTED = ("model", "messages", "system", "tools", "tool_choice", "thinking", "
 
 
 class CountTransformer(SameTransformer):
-    """Asks for a count under the name that the provider has for the model."""
+    """Asks for a count under the provider's name for the model."""
 
     def _model(self) -> str | None:
         return self._upstream.model or super()._model()

@@ -83,7 +83,7 @@ class AnthropicMessages(ToldInBody):
 
     def write_model(self, name: str) -> dict[str, object]:
         """Return a model object."""
-        created_at = "1970-01-01T00:00:00Z"  # the API's own word for a date that is not known
+        created_at = "1970-01-01T00:00:00Z"  # the API's own value for an unknown date
         return {"type": "model", "id": name, "display_name": name, "created_at": created_at}
 
     def write_models(self, names: Sequence[str]) -> dict[str, object]:
@@ -97,7 +97,7 @@ class AnthropicMessages(ToldInBody):
         return make_event(self.write_error(error), name=b"error")
 
     def body_event(self, body: bytes) -> bytes:
-        """Return the event that holds a whole body: an error event, as no other holds one."""
+        """Return a whole body as an error event: no other event can hold one."""
         return make_event(on_one_line(body), name=b"error")
 
     def read_request(self, request: ClientRequest) -> Conversation:

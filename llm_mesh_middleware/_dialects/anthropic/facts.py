@@ -47,7 +47,7 @@ class MessageFields(_Message, gc=False):
         return tells_error(self.error, self.type, has_content=self.type == "message")
 
     def summary(self, body: bytes | None) -> AnswerSummary:
-        """What it says of itself; `body` is kept with it."""
+        """Return what it says of itself; `body` is kept with it."""
         facts = MessageFacts()
         facts.take(self)
         return facts.summary(body=body)
@@ -58,7 +58,7 @@ _read_event = LenientDecoder(_Event)
 
 
 class MessageFacts:
-    """How far a stream of named events has come."""
+    """The facts of a stream of named events so far."""
 
     __slots__ = ("_message", "_reason", "_usage", "events", "has_failed", "is_done")
 
@@ -82,7 +82,7 @@ class MessageFacts:
 
     def read(self, data: bytes, name: bytes = b"") -> EventKind:
         """Take the data of an event, and its name, which stands in for a missing `type`."""
-        if data.strip() == b"[DONE]":  # of gateways that end every stream so
+        if data.strip() == b"[DONE]":  # some gateways end every stream with it
             self.is_done = True
             return EventKind.CONTENT
         event = _read_event(data)
@@ -105,7 +105,7 @@ class MessageFacts:
         return False
 
     def summary(self, *, body: bytes | None = None) -> AnswerSummary:
-        """What the events say of the message so far; `body` is kept with it."""
+        """Return what the events say of the message so far; `body` is kept with it."""
         message = self._message
         reasons = () if self._reason is None else (self._reason,)
         usage, events = self.usage, self.events

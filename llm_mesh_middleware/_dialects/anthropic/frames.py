@@ -1,4 +1,4 @@
-"""The frames of Bedrock's InvokeModelWithResponseStream, as the events that are in them."""
+"""Reads the events in the frames of Bedrock's InvokeModelWithResponseStream."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _read_chunk = msgspec.json.Decoder(_Chunk).decode
 _read_type = msgspec.json.Decoder(_Type).decode
 _read_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
-_METRICS = "amazon-bedrock-invocationMetrics"  # of the last event; the API itself has no such
+_METRICS = "amazon-bedrock-invocationMetrics"  # in the last event; the API itself does not have it
 _METRICS_BYTES = _METRICS.encode()
 
 
 class FrameDecoder:
-    """Turns frames into server-sent events, byte for byte what the model's own API sends."""
+    """Turns frames into server-sent events, byte for byte as the model's own API sends them."""
 
     __slots__ = ("_cutter",)
 
@@ -44,12 +44,12 @@ class FrameDecoder:
         """Return the events of the frames that `data` completes.
 
         Raises:
-            DecodingError: The bytes are no frames, or a frame holds no event.
+            DecodingError: The bytes are not frames, or a frame holds no event.
         """
         events: list[bytes] = []
         try:
             for frame in self._cutter.feed(data):
-                events.append(_event(frame))  # noqa: PERF401 - what precedes a fault is kept
+                events.append(_event(frame))  # noqa: PERF401 - events before a fault are kept
         except FrameError as exc:
             raise DecodingError(str(exc), b"".join(events)) from exc
         except (msgspec.MsgspecError, binascii.Error) as exc:

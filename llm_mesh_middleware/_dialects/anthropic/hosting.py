@@ -1,4 +1,4 @@
-"""The Messages API at those who host it: the same bodies in another envelope.
+"""The Messages API at its hosts: the same bodies, in different envelopes.
 
 |           | model | version             | betas       | stream                             |
 |-----------|-------|---------------------|-------------|------------------------------------|
@@ -40,12 +40,12 @@ class Hosting:
     """One host's envelope; it makes the conversions for its upstreams.
 
     Attributes:
-        stream_target: the target for streams, where that is another.
-        version: the configured version of the API; else the client's own passes.
-        body_version: the version that the body states instead of a header; the model is then part
-            of the target.
-        betas: names of betas that may pass; None for all.
-        has_frames: streams are frames, and the body says neither `stream` nor which betas.
+        stream_target: the target for streams, if that is another one.
+        version: the configured version of the API; None passes the client's.
+        body_version: the version that the body states instead of a header; the target then names
+            the model.
+        betas: names of betas that are passed on; None for all.
+        has_frames: streams are frames, and the body has neither `stream` nor betas.
     """
 
     stream_target: str | None = None
@@ -61,7 +61,7 @@ class Hosting:
         return AnthropicTransformer(request, operation, upstream, self)
 
     def allowed(self, betas: Iterable[str]) -> list[str]:
-        """Return those of the names that may pass."""
+        """Return the names that are passed on."""
         if self.betas is None or _ANY in self.betas:
             return list(betas)
         return [name for name in betas if name in self.betas]
@@ -91,7 +91,7 @@ class AnthropicTransformer(SameTransformer):
         return fill(stream_target, self.model)
 
     def headers(self, fields: Headers) -> Headers:
-        """Return the fields with version and betas, where these are fields."""
+        """Return the fields with version and betas, if these are fields."""
         hosting = self._hosting
         kept = [field for field in fields if field[0] not in (_VERSION, _BETA)]
         if self._betas and not hosting.has_frames:
@@ -103,7 +103,7 @@ class AnthropicTransformer(SameTransformer):
         return tuple(kept)
 
     def is_stream(self, head: ResponseHead, begin: bytes = b"") -> bool | None:
-        """Return whether the host sends a stream; frames are known by their label."""
+        """Return whether the host sends a stream; frames are told by their media type."""
         if not self._hosting.has_frames:
             return super().is_stream(head, begin)
         return self.wants_stream and head.status < 300 and media_type(head.headers) == FRAMES
@@ -120,7 +120,7 @@ class AnthropicTransformer(SameTransformer):
                 fields["anthropic_beta"] = raw(self._betas)
 
     def decoder(self, head: ResponseHead) -> StreamDecoder | None:
-        """Return what makes events of frames, or of compressed events."""
+        """Return what turns frames, or compressed events, into events."""
         return FrameDecoder() if self._hosting.has_frames else super().decoder(head)
 
     def _error(

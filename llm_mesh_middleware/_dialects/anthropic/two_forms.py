@@ -3,7 +3,7 @@
 message   message_start  ( content_block_start  content_block_delta ...  content_block_stop ) ...
           message_delta  message_stop
 
-Of a block, the start has every member but those that grow; a delta grows each of these once.
+The start of a block has all members but those that grow; one delta for each of these follows.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _GROWING = (
     ("signature_delta", "signature", "signature"),
     ("text_delta", "text", "text"),
 )
-# What is known of a message when it has come to its end.
+# Members of a message that are known at its end.
 _OF_THE_END = ("stop_reason", "stop_sequence", "stop_details", "container")
 _DELTAS = {kind: (member, of) for kind, member, of in _GROWING}
 
 
 class _Unknown(Exception):
-    """An event that nobody here knows; the stream cannot be put together."""
+    """An unknown event: the stream cannot be put together."""
 
 
 def join_events(events: bytes) -> dict[str, Any] | None:
-    """Return the message that a stream amounts to; None if it is not whole, or not understood."""
+    """Return the message of a stream; None if the stream is cut off or not understood."""
     joined = _Joined()
     try:
         for event in EventCutter().feed(events):

@@ -17,8 +17,8 @@ class _OutputDetails(msgspec.Struct):
 class MessageUsage(msgspec.Struct):
     """`usage` of a message, and of the events of one.
 
-    The input lacks what was read from a cache or written to it. The first event of a stream counts
-    the input, the last ones count the output and may repeat, complete or leave out the rest.
+    The input excludes what was read from a cache or written to it. The first event of a stream
+    counts the input; the last ones count the output, and may repeat, complete or omit the rest.
     """
 
     input_tokens: Count | None = None
@@ -28,7 +28,7 @@ class MessageUsage(msgspec.Struct):
     output_tokens_details: _OutputDetails | None = None
 
     def after(self, earlier: MessageUsage | None) -> MessageUsage:
-        """Return the counts of a message of which `earlier` ones are known: they only grow."""
+        """Return the counts of a message after `earlier` ones: they only grow."""
         if earlier is None:
             return self
         return MessageUsage(
@@ -40,7 +40,7 @@ class MessageUsage(msgspec.Struct):
         )
 
     def counted(self) -> Usage | None:
-        """Return the counts, or None if there is none."""
+        """Return the counts, or None if there are none."""
         if self.input_tokens is None and self.output_tokens is None:
             return None
         read = self.cache_read_input_tokens or 0

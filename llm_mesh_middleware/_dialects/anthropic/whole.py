@@ -1,4 +1,4 @@
-"""Which messages may be repeated."""
+"""Messages that may be repeated from a cache, and their two forms."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class AnthropicAnswers:
     has_two_forms = True
 
     def may_repeat_request(self, fields: Fields) -> bool:
-        """Return whether nothing but a text is asked for."""
+        """Return whether only text is asked for."""
         return not asks_for_more_than_text(fields)
 
     def finish(self, reason: str) -> str:
@@ -35,7 +35,7 @@ class AnthropicAnswers:
         return _FINISHES.get(reason, reason)
 
     def may_repeat(self, body: bytes, *, tool_calls: bool) -> bool:
-        """Return whether the message has come to its end."""
+        """Return whether the message is complete."""
         value = read_object(body)
         if value.get("type") != "message":
             return False
@@ -63,7 +63,7 @@ class AnthropicAnswers:
         )
 
     def join(self, events: bytes, usage: Usage | None) -> bytes | None:
-        """Return the message that a stream amounts to."""
+        """Return the message of a stream."""
         message = join_events(events)
         return None if message is None else msgspec.json.encode(message)
 

@@ -1,4 +1,4 @@
-"""Whole answers and errors of the Converse API, in the neutral form."""
+"""Reads whole answers and errors of the Converse API into the neutral form."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MALFORMED = frozenset(("malformed_model_output", "malformed_tool_use"))
 
 
 class ConverseUsage(msgspec.Struct, rename="camel", gc=False):
-    """`usage`: the input lacks what a cache took."""
+    """`usage`; the input excludes what was read from a cache or written to it."""
 
     input_tokens: Count | None = None
     output_tokens: Count | None = None
@@ -93,10 +93,10 @@ _decode = LenientDecoder(_Answer)
 
 
 def read_answer(body: bytes, stamp: Stamp) -> Answer:
-    """Return what a whole answer says. It has neither id nor model.
+    """Return a whole answer in the neutral form. It has neither id nor model.
 
     Raises:
-        UpstreamProtocolError: It is no answer, or the model's output was malformed.
+        UpstreamProtocolError: It is not an answer, or the model's output was malformed.
     """
     answer = _decode(body)
     if answer is None or answer.output is None or answer.output.message is None:
@@ -137,7 +137,7 @@ def finish_of(reason: str, *, has_calls: bool) -> FinishReason:
     """Return why an answer ends.
 
     Raises:
-        UpstreamProtocolError: The model's output was malformed: an answer would look complete.
+        UpstreamProtocolError: The model's output was malformed, so that it only looks complete.
     """
     if reason in _MALFORMED:
         raise UpstreamProtocolError(f"ended an answer by {reason}")
@@ -146,7 +146,7 @@ def finish_of(reason: str, *, has_calls: bool) -> FinishReason:
 
 
 def read_fault(status: int, headers: Headers, body: bytes) -> ProviderFault:
-    """Return what an error says: a field of the header or a member names the exception."""
+    """Return what an error says; a header field or a member names the exception."""
     members = read_object(body)
     named = headers.get("x-amzn-errortype") or members.get("__type") or ""
     name = str(named).partition(":")[0].rpartition("#")[2]

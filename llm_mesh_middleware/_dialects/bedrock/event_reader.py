@@ -1,12 +1,12 @@
 """Reads the frames of ConverseStream as deltas.
 
 messageStart ──► Start
-contentBlockStart ──► ToolStart: text and reasoning begin without one
+contentBlockStart ──► ToolStart; text and reasoning begin without it
 contentBlockDelta ──► the deltas of that block; its index is a call's key
 contentBlockStop ──► ToolEnd, ReasoningEnd
 messageStop ──► its reason is remembered
 metadata, or the end of the bytes after a messageStop ──► usage, Finish, End
-an exception, an error, or what is no frame ──► Failed, and nothing after it
+an exception, an error, or what is not a frame ──► Failed, and nothing after it
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class ConverseEventReader:
             case "messageStart":
                 deltas.append(Start())
             case "messageStop":
-                finish_of(event.stop_reason, has_calls=False)  # a malformed one is told at once
+                finish_of(event.stop_reason, has_calls=False)  # malformed output fails at once
                 self._reason = event.stop_reason
             case "metadata":
                 if event.usage is not None:
@@ -171,6 +171,6 @@ class ConverseEventReader:
         deltas.append(End())
 
     def _fail(self, message: str, deltas: list[Delta]) -> None:
-        """What precedes it in the same bytes is delivered, so it is told as the last delta."""
+        """Add a failure as the last delta, so that what precedes it in the bytes is delivered."""
         self._is_over = True
         deltas.append(Failed(ProviderFault(kind="server", status=502, message=message)))

@@ -1,4 +1,4 @@
-"""A conversation as a request to the Converse API."""
+"""Writes a conversation as a request to the Converse API."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def write_request(conversation: Conversation, options: DialectOptions) -> Writte
     """Return a conversation as the members of a Converse request.
 
     Raises:
-        UnsupportedField: It asks for what the Converse API cannot say.
+        UnsupportedField: It asks for something that the Converse API lacks.
     """
     losses = Losses(conversation, options, "the Converse API")
     losses.refuse_choices()
@@ -81,7 +81,7 @@ def _has_calls(conversation: Conversation) -> bool:
 
 
 def _tools(conversation: Conversation) -> tuple[Tool, ...]:
-    """Return the tools: those that are allowed, or, for a history with calls, those it names."""
+    """Return the tools that are allowed, or those that a history with calls names."""
     choice = conversation.tool_choice
     if choice is not None and choice.mode == "none" and not _has_calls(conversation):
         return ()

@@ -1,4 +1,4 @@
-"""Turns as messages of the Converse API: roles alternate, the user begins, results come first."""
+"""Writes turns as messages of the Converse API; the results of calls come first."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["TurnWriter", "cache_point"]
 Block = dict[str, Any]
 
 _NO_OUTPUT = "(no output)"
-_WITH_DOCUMENT = "See the document."  # a document needs a text beside it
+_WITH_DOCUMENT = "See the document."  # the API refuses a document without a text
 
 _IMAGES = {
     "image/jpeg": "jpeg",
@@ -54,7 +54,7 @@ _MAX_NAME = 180
 
 
 def cache_point(cache: str | None) -> list[Block]:
-    """Return the block that follows a part at which a cache ends."""
+    """Return the block that follows a part at the end of a cached prefix."""
     if cache is None:
         return []
     point: Block = {"type": "default"} | ({"ttl": cache} if cache else {})

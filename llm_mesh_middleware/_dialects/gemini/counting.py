@@ -1,6 +1,6 @@
 """Counting the tokens of contents before they are sent.
 
-A question for a count has the contents alone, or a whole request with its tools and instructions.
+A request for a count has the contents alone, or a whole request with its tools and instructions.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ class Gemini(ToldInBody):
         return {"models": list(map(self.write_model, names))}
 
     def target(self, target: str, operation: Operation, model: str | None, *, streams: bool) -> str:
-        """Return the target for the model, in the form that is wanted."""
+        """Return the target for the model, for a stream or a whole response."""
         if streams:
             target = target.removesuffix(_WHOLE) + _STREAM
         return fill(target, model)

@@ -6,7 +6,7 @@ import msgspec
 
 __all__ = ["error_object"]
 
-# The word for each status; the rest are the request's fault or the server's.
+# The word for a status; the others are the request's fault or the server's.
 _WORDS = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",

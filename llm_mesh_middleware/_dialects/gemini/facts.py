@@ -1,6 +1,6 @@
 """Facts of generated content, whole or in events, read on the side.
 
-A stream has no event that ends it: it is complete when each candidate has a reason to end.
+No event ends a stream: it is complete when each candidate has a finish reason.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class _Feedback(msgspec.Struct, rename="camel", gc=False):
 
 
 class GeminiFields(msgspec.Struct, rename="camel", gc=False):
-    """The members that say how far a response is and what it took."""
+    """The members that say whether a response is complete, and what it used."""
 
     response_id: str | None = None
     model_version: str | None = None
@@ -75,7 +75,7 @@ _decode_parts = msgspec.json.Decoder(list[GeminiFields]).decode
 
 
 def read_response(body: bytes) -> GeminiFields | _Parts | None:
-    """Return what a whole response says, or None if it is no JSON."""
+    """Return what a whole response says, or None if it is not JSON."""
     if body.lstrip()[:1] == b"[":
         try:
             return _Parts(_decode_parts(body))
@@ -85,7 +85,7 @@ def read_response(body: bytes) -> GeminiFields | _Parts | None:
 
 
 class GeminiFacts:
-    """How far a stream of events without names has come."""
+    """The facts of a stream of events without names so far."""
 
     __slots__ = ("_fields", "_reasons", "_usage", "events", "has_failed")
 
@@ -98,17 +98,17 @@ class GeminiFacts:
 
     @property
     def usage(self) -> Usage | None:
-        """The token counts so far; each event counts anew."""
+        """The token counts so far; each event has the whole counts."""
         return None if self._usage is None else self._usage.counted()
 
     @property
     def is_done(self) -> bool:
-        """Whether an error ended it: nothing else says that nothing follows."""
+        """Whether an error ended it; no other event says that nothing follows."""
         return self.has_failed
 
     @property
     def is_complete(self) -> bool:
-        """Whether each candidate has a reason to end, or the prompt was refused."""
+        """Whether each candidate has a finish reason, or the prompt was refused."""
         return self.has_failed or (bool(self._reasons) and None not in self._reasons.values())
 
     def read(self, data: bytes, name: bytes = b"") -> EventKind:
@@ -128,7 +128,7 @@ class GeminiFacts:
         return False
 
     def summary(self, *, body: bytes | None = None) -> AnswerSummary:
-        """What the events say of the response so far; `body` is kept with it."""
+        """Return what the events say of the response so far; `body` is kept with it."""
         fields, reasons = self._fields, self._reasons
         return AnswerSummary(
             fields.response_id,

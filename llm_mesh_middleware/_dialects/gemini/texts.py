@@ -41,7 +41,7 @@ class GeminiTexts(ResponseTexts):
         return places if isinstance(parts, list) and is_plain and len(places) == len(parts) else []
 
     def read_event(self, value: Any) -> EventTexts:
-        """Return the texts of the parts; a reason to end ends those of its candidate."""
+        """Return the texts of the parts; a finish reason ends those of its candidate."""
         if not isinstance(value, dict):
             return EventTexts()
         places = list(spoken_in(value))

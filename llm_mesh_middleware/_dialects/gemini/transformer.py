@@ -1,4 +1,4 @@
-"""Generated content passed on: model and form are parts of the path, not of the body."""
+"""Passes generated content on; the path names model and form, not the body."""
 
 from __future__ import annotations
 
@@ -33,5 +33,5 @@ class GeminiTransformer(SameTransformer):
         return f"{target}?{EVENTS}" if self.wants_stream else target
 
     def body(self) -> bytes:
-        """Return the client's members, and the defaults that it left out."""
+        """Return the client's members, and the defaults for those that are missing."""
         return encode_fields(self._fields)

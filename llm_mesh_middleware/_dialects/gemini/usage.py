@@ -13,7 +13,7 @@ __all__ = ["GeminiUsage", "write_usage"]
 
 
 class GeminiUsage(msgspec.Struct, rename="camel", gc=False):
-    """`usageMetadata`. The thoughts are counted apart from what was said, the cache is not."""
+    """`usageMetadata`. Thoughts are counted separately from the output; the cache is not."""
 
     prompt_token_count: Count | None = None
     tool_use_prompt_token_count: Count | None = None
@@ -23,12 +23,12 @@ class GeminiUsage(msgspec.Struct, rename="camel", gc=False):
     total_token_count: Count | None = None
 
     def counted(self) -> Usage | None:
-        """Return the counts, or None if there is none."""
+        """Return the counts, or None if there are none."""
         if self.prompt_token_count is None and self.candidates_token_count is None:
             return None
         asked, said = self.prompt_token_count or 0, self.candidates_token_count or 0
         thought = self.thoughts_token_count or 0
-        # Some versions count the thoughts among what was said; then the total shows it.
+        # Some versions include the thoughts in the output, as the total then shows.
         is_among = said >= thought and self.total_token_count == asked + said
         return Usage(
             asked + (self.tool_use_prompt_token_count or 0),

@@ -1,4 +1,4 @@
-"""The parts of token counts, as OpenAI's APIs and those like them split them up."""
+"""The parts of token counts in OpenAI's APIs and in those like them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["InputDetails", "Modalities", "OutputDetails", "all_modalities", "who
 
 
 class Modalities(msgspec.Struct):
-    """Tokens by what they stand for."""
+    """Tokens by modality."""
 
     text_tokens: Count | None = None
     image_tokens: Count | None = None
@@ -39,7 +39,7 @@ class OutputDetails(Modalities):
 
 
 def all_modalities(inputs: InputDetails, outputs: OutputDetails) -> tuple[tuple[str, int], ...]:
-    """Return what both say of modalities."""
+    """Return the counts by modality, of both directions."""
     cached = inputs.cached_tokens_details
     return (
         *inputs.named("input_tokens"),
@@ -51,10 +51,9 @@ def all_modalities(inputs: InputDetails, outputs: OutputDetails) -> tuple[tuple[
 def whole_output(
     given: int, made: int, reasoning: int, total: int | None, *, is_input_whole: bool
 ) -> int:
-    """Return the output with the reasoning in it, which some providers count beside it.
+    """Return the output with the reasoning in it, which some providers count separately.
 
-    `is_input_whole` is false where the input may lack what a cache took: then the total proves
-    nothing.
+    `is_input_whole` is false if the input may exclude cached tokens: then the total proves nothing.
     """
     beside = 0 if total is None or not is_input_whole else total - given - made
     if beside > 0:

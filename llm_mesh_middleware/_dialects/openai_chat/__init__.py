@@ -1,4 +1,4 @@
-"""OpenAI's chat completions and what stands beside them: completions, embeddings, models."""
+"""OpenAI's chat completions, with text completions and embeddings."""
 
 from __future__ import annotations
 

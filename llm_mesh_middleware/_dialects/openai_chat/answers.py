@@ -1,4 +1,4 @@
-"""Which completions may be repeated, and their two forms."""
+"""Completions that may be repeated from a cache, and their two forms."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class ChatAnswers:
     """Completions and embeddings."""
 
     temperature = staticmethod(read_temperature)
-    has_two_forms = False  # of those operations alone that say so
+    has_two_forms = False  # the operations say which of them have two
 
     def may_repeat_request(self, fields: Fields) -> bool:
-        """Return whether nothing but a text is asked for, and nothing is to be kept."""
+        """Return whether only text is asked for, and the provider is not asked to store it."""
         return not (asks_for_more_than_text(fields) or is_true(fields, "store"))
 
     def finish(self, reason: str) -> str:
@@ -40,7 +40,7 @@ class ChatAnswers:
         return _FINISHES.get(reason, reason)
 
     def may_repeat(self, body: bytes, *, tool_calls: bool) -> bool:
-        """Return whether every choice has come to its end."""
+        """Return whether every choice is complete."""
         value = read_object(body)
         if value.get("error"):
             return False
@@ -65,7 +65,7 @@ class ChatAnswers:
             )
 
     def join(self, events: bytes, usage: Usage | None) -> bytes | None:
-        """Return the completion that a stream amounts to, with its token counts."""
+        """Return the completion of a stream, with its token counts."""
         if not events.rstrip().endswith(b"data: [DONE]"):
             return None
         try:

@@ -126,7 +126,7 @@ CHAT = ServedOperation(
 )
 EMBEDDINGS = ServedOperation("embeddings", "/embeddings", dialect=DIALECT, read_path=_read_path)
 
-# The first whose suffix ends a path is meant, and `/chat/completions` ends with `/completions` too.
+# The first one whose suffix ends a path is meant: `/chat/completions` ends with `/completions` too.
 OPERATIONS = (
     CHAT,
     ServedOperation(

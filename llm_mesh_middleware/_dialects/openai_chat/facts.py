@@ -1,8 +1,8 @@
-"""Facts of chat completions and of the operations beside them, read on the side.
+"""Facts of chat completions and of similar operations, read on the side.
 
-Nearly every piece of a stream is events that only continue one choice: `_Continuation` has what
-such an event must not have in its type, so that one typed decoding of all of them is all the
-checking there is. Everything else is read event by event, leniently.
+Nearly every piece of a stream is events that only continue one choice. The type `_Continuation`
+excludes everything else, so that one typed decoding checks all events of a piece. Other events are
+read one by one, leniently.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ DONE = b"[DONE]"
 _MAX_CHOICES = 128
 _MAX_REASON = 256
 
-# A finish reason that is no text.
+# A finish reason that is not text.
 _OTHER = "other"
 
 
@@ -61,7 +61,7 @@ class _Continuation(_Facts, gc=False, kw_only=True):
 
 
 class ChatFields(_Facts, gc=False):
-    """The members of a response, or of one event, that say how far it is and what it took."""
+    """The members of a response, or of one event, with its progress and its token counts."""
 
     type: str | None = None
     choices: list[_Choice] | None = None
@@ -71,11 +71,11 @@ class ChatFields(_Facts, gc=False):
 
     @property
     def is_error(self) -> bool:
-        """Whether it tells of a failure; its text may repeat anything."""
+        """Whether it reports a failure, whose text may repeat anything."""
         return tells_error(self.error, self.type, has_content=bool(self.choices))
 
     def summary(self, body: bytes | None) -> AnswerSummary:
-        """What a whole response says of itself; `body` is kept with it."""
+        """Return what a whole response says of itself; `body` is kept with it."""
         if self._is_plain():  # as all but a few are
             return AnswerSummary(
                 self.id,
@@ -93,7 +93,7 @@ class ChatFields(_Facts, gc=False):
         return facts.summary(body=body)
 
     def _is_plain(self) -> bool:
-        """Whether one choice has nothing to do with another, nor with the counts."""
+        """Return whether there is one choice, and the counts are in their usual place."""
         return (
             self.choices is not None
             and len(self.choices) == 1
@@ -112,7 +112,7 @@ _CARRIERS = frozenset(("delta", "message", "output", "response", "content", "can
 
 
 def lacks_choices(fields: ChatFields, body: bytes) -> bool:
-    """Return whether a whole completion has null for its choices, and nothing in their place.
+    """Return whether a completion has null for its choices, and nothing in their place.
 
     Gateways answer 200 with this when their own provider has failed; SDKs fail on it.
     """
@@ -136,7 +136,7 @@ _NOTHING = frozenset((b"null", b"[]", b"{}", b'""'))
 
 
 class ChatFacts:
-    """How far a stream of chunks has come.
+    """The facts of a stream of chunks so far.
 
     Args:
         is_single: The request asked for one choice. Some providers count events with the index of
@@ -183,7 +183,7 @@ class ChatFacts:
         return EventKind.CONTENT
 
     def read_deltas(self, events: bytes, count: int) -> bool:
-        """Take `count` events, a JSON array, if each is a mere delta; else take none of them."""
+        """Take `count` events, a JSON array, if each is only a delta; else take none of them."""
         try:
             deltas = _decode_deltas(events)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -218,7 +218,7 @@ class ChatFacts:
         self._count(fields.usage)
 
     def summary(self, *, body: bytes | None = None) -> AnswerSummary:
-        """What the events say of the response so far; `body` is kept with it."""
+        """Return what the events say of the response so far; `body` is kept with it."""
         facts = self._facts
         return AnswerSummary(
             facts.id,
@@ -237,7 +237,7 @@ class ChatFacts:
             self._open += 1
 
     def _finish(self, index: int, reason: str) -> None:
-        """A choice that has finished stays finished, whatever event comes later."""
+        """Note a finish reason. A choice that has finished stays finished."""
         if index in self._reasons:
             if self._reasons[index] is None:
                 self._open -= 1
@@ -265,13 +265,13 @@ def _reason(given: object) -> str | None:
 
 
 def _is_usage_only(data: bytes) -> bool:
-    """Whether an event without choices is there for its token counts."""
+    """Return whether an event without choices is there for its token counts."""
     said = {name for name, value in _members(data).items() if bytes(value) != b"null"}
     return "usage" in said and _CARRIERS.isdisjoint(said)
 
 
 def without_usage(data: bytes) -> bytes:
-    """Return an event without its token counts; nothing if it would say nothing else."""
+    """Return an event without its token counts, or nothing if it has nothing else."""
     members = _members(data)
     if all(name in _REPEATED or bytes(members[name]) in _NOTHING for name in members):
         return b""

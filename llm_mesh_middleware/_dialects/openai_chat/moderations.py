@@ -34,7 +34,7 @@ class Moderations:
         return msgspec.json.encode({**named, "input": list(texts)})
 
     def read(self, body: bytes) -> Sequence[Mapping[str, tuple[bool, float]]] | None:
-        """Return the categories of each text, None if this is no such response."""
+        """Return the categories of each text, None if it is another response."""
         try:
             answer = _decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -52,7 +52,7 @@ MODERATIONS = Moderations()
 
 
 def moderations_target(chat: str) -> str | None:
-    """Return the target beside that of chat completions, None if its path is unlike OpenAI's."""
+    """Return the target next to that of chat completions, None if its path is not like OpenAI's."""
     path, mark, query = chat.partition("?")
     if not path.endswith(CHAT.suffix):
         return None

@@ -1,4 +1,4 @@
-"""Asking a model one question, and reading its answer as text: the form of judges."""
+"""Writes one question to a model, and reads its answer as text, for judges."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["CHAT_PROMPT", "ChatPrompt"]
 
 
 class ChatPrompt:
-    """A system prompt and one message of the user's."""
+    """A system prompt and one user message."""
 
     operation = CHAT
 

@@ -1,4 +1,4 @@
-"""The texts of chat completions, and of the operations beside them."""
+"""The texts of chat completions and of similar operations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..texts import (
 __all__ = ["ChatTexts"]
 
 _CHOICES = frozenset(("choices",))
-# What continues the texts of a choice.
+# Members that continue the texts of a choice.
 _PARTS = frozenset(("delta", "text"))
 
 
@@ -41,8 +41,8 @@ class ChatTexts(ResponseTexts):
     def read_event(self, value: Any) -> EventTexts:
         """Return the deltas of the choices.
 
-        A finish reason ends the texts of its choice, and one member of a delta ends the others:
-        after the reasoning comes the content.
+        A finish reason ends the texts of its choice. A delta ends those of its other members: the
+        content follows the reasoning.
         """
         if not isinstance(value, dict):
             return EventTexts()
@@ -57,7 +57,7 @@ class ChatTexts(ResponseTexts):
             if isinstance(choice.get("text"), str):
                 parts.append(((number, "text"), TextPlace(choice, "text")))
             for path, place in _deltas(choice.get("delta")):
-                if place.key == "name":  # no provider sends half of one
+                if place.key == "name":  # names are never split
                     wholes.append(place)
                 else:
                     parts.append(((number, *path), place))

@@ -1,4 +1,4 @@
-"""Chat and text completions passed on: JSON and events are two forms of one response."""
+"""Passes chat and text completions on; JSON and events are two forms of one response."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .facts import read_fields as read_facts
 
 __all__ = ["CompletionTransformer"]
 
-# How a provider refuses a member that it does not know, and how that member may be named.
+# The statuses with which providers refuse an unknown member, and the names it may have.
 _REFUSALS = frozenset((400, 422))
 _ADDED = (b"stream_options", b"include_usage")
 
@@ -31,7 +31,7 @@ _ONE = (b"1", b"null")
 
 
 class CompletionTransformer(SameTransformer):
-    """Asks for the configured form and gives the client the one that it asked for."""
+    """Asks for the configured form, and returns the one that the client asked for."""
 
     def __init__(
         self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions

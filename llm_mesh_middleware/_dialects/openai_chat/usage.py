@@ -1,4 +1,4 @@
-"""Token counts as chat completions and the operations beside them report them."""
+"""Token counts as chat completions and similar operations report them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NO_INPUT, _NO_OUTPUT = _InputDetails(), OutputDetails()
 
 
 class ChatUsage(msgspec.Struct):
-    """`usage`, with the members of its own that some providers add.
+    """`usage`, with the members that some providers add.
 
     Some servers report chat completions by the names of the Responses API.
     """
@@ -39,7 +39,7 @@ class ChatUsage(msgspec.Struct):
     cache_creation_input_tokens: Count | None = None  # the same
 
     def counted(self) -> Usage | None:
-        """Return the counts, or None if there is none: no count is not a count of nothing."""
+        """Return the counts, or None if there are none: unknown is not zero."""
         given = self.prompt_tokens if self.prompt_tokens is not None else self.input_tokens
         made = self.completion_tokens if self.completion_tokens is not None else self.output_tokens
         if given is None and made is None:

@@ -1,4 +1,4 @@
-"""Which responses may be repeated."""
+"""Responses that may be repeated from a cache, and their two forms."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class ResponsesAnswers:
     has_two_forms = True
 
     def may_repeat_request(self, fields: Fields) -> bool:
-        """Return whether nothing is to be kept, and nothing that is kept is continued.
+        """Return whether nothing is stored, and no stored response is continued.
 
-        A provider keeps responses unless it is told not to, and a client may continue one by its
-        id; a repeated one has the id of the first.
+        Providers store responses unless they are told not to, and a client may continue one by its
+        id; a repeated response has the id of the first.
         """
         continues = any(name in fields for name in ("previous_response_id", "conversation"))
         is_kept = is_true(fields, "store") or is_true(fields, "background")
@@ -66,7 +66,7 @@ class ResponsesAnswers:
         )
 
     def join(self, events: bytes, usage: Usage | None) -> bytes | None:
-        """Return the response that the last event repeats."""
+        """Return the response in the last event."""
         found = None
         for event in EventCutter().feed(events):
             value = read_object(event_data(event))

@@ -13,7 +13,7 @@ from .usage import ResponseUsage
 
 __all__ = ["ResponseFacts", "read_response"]
 
-# The events that end a stream; the first two tell of a failure.
+# The events that end a stream; the first two report a failure.
 _FAILURES = frozenset(("error", "response.failed"))
 _LAST = _FAILURES | {"response.completed", "response.incomplete", "response.cancelled"}
 
@@ -38,7 +38,7 @@ class _Event(msgspec.Struct, gc=False):
 
 
 class ResponseFields(_Response, gc=False):
-    """The members of a whole response that say what it is and what it took."""
+    """The members of a whole response with its kind and its token counts."""
 
     type: str | None = None
     error: object = None
@@ -46,12 +46,12 @@ class ResponseFields(_Response, gc=False):
 
     @property
     def is_error(self) -> bool:
-        """Whether it is an error object; a response that failed is a response all the same."""
+        """Whether it is an error object; a failed response is not one."""
         is_response = self.kind == "response"
         return not is_response and tells_error(self.error, self.type, has_content=False)
 
     def summary(self, body: bytes | None) -> AnswerSummary:
-        """What it says of itself; `body` is kept with it."""
+        """Return what it says of itself; `body` is kept with it."""
         return _summary(self, None if self.usage is None else self.usage.counted(), body=body)
 
 
@@ -61,7 +61,7 @@ _NO_RESPONSE = _Response()
 
 
 class ResponseFacts:
-    """How far a stream of named events has come."""
+    """The facts of a stream of named events so far."""
 
     __slots__ = ("_response", "events", "has_failed", "is_done", "usage")
 
@@ -79,7 +79,7 @@ class ResponseFacts:
 
     def read(self, data: bytes, name: bytes = b"") -> EventKind:
         """Take the data of an event, and its name, which stands in for a missing `type`."""
-        if data.strip() == b"[DONE]":  # of servers that are about to learn this dialect
+        if data.strip() == b"[DONE]":  # some servers end every stream with it
             self.is_done = True
             return EventKind.CONTENT
         event = _read_event(data)
@@ -98,7 +98,7 @@ class ResponseFacts:
         return False
 
     def summary(self, *, body: bytes | None = None) -> AnswerSummary:
-        """What the events say of the response so far; `body` is kept with it."""
+        """Return what the events say of the response so far; `body` is kept with it."""
         return _summary(self._response, self.usage, events=self.events, body=body)
 
     def _take(self, response: _Response | None) -> None:

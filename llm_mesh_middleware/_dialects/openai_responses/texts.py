@@ -21,7 +21,7 @@ _LAST = frozenset(("response.completed", "response.failed", "response.incomplete
 
 
 class ResponsesTexts(ResponseTexts):
-    """Each `delta` is a part of the text of its item; the events behind it repeat all of it."""
+    """Each `delta` is a part of the text of its item; later events repeat the whole text."""
 
     def read_request(
         self, members: dict[str, Any], roles: Container[str] | None

@@ -1,4 +1,4 @@
-"""A response as the events of a stream: each item, each of its parts, and the whole at the end."""
+"""Splits a response into events: each item, each of its parts, and the whole at the end."""
 
 from __future__ import annotations
 

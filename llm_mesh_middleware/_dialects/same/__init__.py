@@ -1,4 +1,4 @@
-"""Passing requests and responses on in their own dialect, unread except for facts."""
+"""Passes requests and responses on in their own dialect, unread except for facts."""
 
 from __future__ import annotations
 

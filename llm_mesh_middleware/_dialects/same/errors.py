@@ -14,14 +14,14 @@ from ..error_objects import MAX_SHOWN, plain_text
 
 __all__ = ["error_body", "first_event", "with_reason"]
 
-# Where errors that are no error objects have their reason.
+# Members with the reason in errors of other forms.
 _REASONS = ("detail", "error_description", "msg", "reason", "title")
 
 
 def error_body(dialect: Dialect, host: str, status: int, body: bytes) -> bytes:
-    """Return the JSON that tells an SDK why: nearly always the provider's own, as it is.
+    """Return JSON with the reason for an SDK: nearly always the provider's own, unchanged.
 
-    Of a stream it is the first event; what is no JSON becomes an object with its text.
+    Of a stream it is the first event; what is not JSON becomes an object with its text.
     """
     if body_form(body) is BodyForm.EVENTS:
         body = event_data(first_event(body)) or body
@@ -42,9 +42,9 @@ def first_event(body: bytes) -> bytes:
 
 
 def with_reason(dialect: Dialect, body: bytes) -> bytes:
-    """Return a JSON error from which SDKs can read the reason; nothing that it says is lost.
+    """Return a JSON error from which SDKs can read the reason; nothing in it is lost.
 
-    They look into the `error` of an object, and for a `message`. Others write a list of one object,
+    SDKs look for `error` in an object, and for `message`. Providers also send a list of one object,
     a string, or the reason under another name.
     """
     try:

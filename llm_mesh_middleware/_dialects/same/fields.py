@@ -1,4 +1,4 @@
-"""Header fields that say what a body is."""
+"""Reads and writes the header fields that describe a body."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stream passed on in its own dialect: whole events, byte for byte.
+"""Passes a stream on in its own dialect: whole events, byte for byte.
 
 piece ─► decoder ─► plain deltas? ─► passed on as one piece, facts read at once
                           │ no
@@ -9,6 +9,8 @@ piece ─► decoder ─► plain deltas? ─► passed on as one piece, facts r
                                        counts ──────► removed, if only the mesh asked for them
                                        unreadable ──► an error event, and nothing after it
                                        other ───────► passed on
+
+An end before the stream is complete becomes an error event.
 """
 
 from __future__ import annotations
@@ -42,8 +44,8 @@ _LAST_EVENTS = 3
 class EventRelay:
     """Passes on each event as soon as it is whole, so that a client never gets half of one.
 
-    An event that cannot be read, or an end before the stream has come to its own, is answered with
-    an error event; an end is never invented.
+    An event that cannot be read, or an end before the stream is complete, becomes an error event;
+    an end is never invented.
     """
 
     __slots__ = (
@@ -79,13 +81,13 @@ class EventRelay:
 
         Args:
             upstream: Where the stream comes from; its secrets are redacted in errors.
-            dialect: What both sides speak.
-            refuse: Makes the data of an error event the whole response that it amounts to.
-            strip_usage: Takes the token counts out of the data of an event that the client did not
-                ask for; what is left is passed on.
+            dialect: The dialect of both sides.
+            refuse: Makes a whole response of the data of an error event.
+            strip_usage: Removes the token counts, which the client did not ask for, from the data
+                of an event; what is left is passed on.
             decoder: Turns the bytes into events, where they are compressed or framed.
             join: Makes a whole response of events, for a record of its content.
-            facts: Reads the events' facts, where the request says more of them than the dialect.
+            facts: Reads facts, if the request tells more about the events than the dialect.
         """
         self._upstream = upstream
         self._dialect = dialect
@@ -170,7 +172,7 @@ class EventRelay:
         return b"".join(passed)
 
     def abort(self, error: Exception) -> bytes:
-        """Return an event that tells of the error: clients take an end without one for success."""
+        """Return an error event: clients take an end without one for success."""
         if self._facts.is_done:  # nothing is missing, and nothing may follow the end
             self._note_failure()
             return b""
@@ -179,7 +181,7 @@ class EventRelay:
         return self._dialect.error_event(StreamInterrupted(message), position=self.events)
 
     def _are_deltas(self, data: bytes) -> bool:
-        """Whether `data` is events that only continue a response; their facts are then read."""
+        """Return whether all of `data` is events that only continue a response, and read them."""
         events = plain_data(data)
         if events is None or not self._facts.read_deltas(events, data.count(b"\n\n")):
             return False
@@ -228,9 +230,7 @@ class EventRelay:
 
     def _note_failure(self) -> None:
         if self._facts.has_failed:
-            self.error = self.error or UpstreamProtocolError(
-                f"{self._upstream.host} told of an error"
-            )
+            self.error = self.error or UpstreamProtocolError(f"{self._upstream.host} sent an error")
 
     def _break(self, what: str) -> bytes:
         self.error = UpstreamProtocolError(f"{self._upstream.host} {what}")
@@ -238,4 +238,4 @@ class EventRelay:
 
 
 class _NotAnEvent(ValueError):
-    """The data of an event can be read by no SDK."""
+    """No SDK could read the data of an event."""

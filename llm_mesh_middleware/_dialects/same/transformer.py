@@ -1,4 +1,4 @@
-"""One dialect on both sides: the same bytes, except for what the configuration sets."""
+"""Converts between equal dialects: the same bytes, except for what the configuration sets."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from .relay import EventRelay
 
 __all__ = ["SameTransformer"]
 
-# Members that the configuration may set, whatever it sets for this provider.
+# Members that the configuration can set for any provider.
 _OWN_MEMBERS = ("model", "stream", "stream_options")
 
 
 class SameTransformer:
     """Sets a request's configured members; passes responses on as they are.
 
-    What a default fills in counts as asked for by the client. A dialect whose responses have two
-    forms overrides what concerns them.
+    Defaults count as if the client had set them. A dialect whose responses have two forms overrides
+    the methods for those.
     """
 
     added_usage = False
@@ -70,7 +70,7 @@ class SameTransformer:
         return fields
 
     def body(self) -> bytes:
-        """Return the client's members, those that the configuration sets written anew."""
+        """Return the client's members, with those that the configuration sets."""
         if not self._operation.has_body:
             return b""
         fields = without_twins(self._fields, self._upstream.defaults)
@@ -113,7 +113,7 @@ class SameTransformer:
             raise self._broken(f"answered {head.status} without a whole JSON body")
         if whole.is_error:
             answered = self._error(read_fault(body).status, headers, body, is_readable=True)
-            counted = whole.summary(None)  # what it has cost is known, if it says so
+            counted = whole.summary(None)  # an error may have token counts
             return answered if counted.usage is None else replace(answered, summary=counted)
         summary = self._summary(whole, body)
         if not media_type(head.headers).endswith("json"):  # SDKs take it for text
@@ -131,7 +131,7 @@ class SameTransformer:
         return headers, self._relay(headers, decoder)
 
     def decoder(self, head: ResponseHead) -> StreamDecoder | None:
-        """Return what makes events of a stream's bytes; None if they are events already.
+        """Return what decodes a stream's bytes to events; None if they are events already.
 
         Raises:
             UpstreamProtocolError: the stream cannot be read.
@@ -159,11 +159,11 @@ class SameTransformer:
         return headers, body
 
     def _joined(self, head: ResponseHead, headers: RawFields, body: bytes) -> WholeAnswer:
-        """Return the whole response that a stream amounts to, for a client that wants none."""
+        """Return the response of a stream, for a client that does not want events."""
         raise self._broken("sent a stream that was not asked for")
 
     def _model(self) -> str | None:
-        """The configured model, else the client's under the name that the provider has for it."""
+        """Return the configured model, else the client's under the provider's name for it."""
         if self._operation.is_generation and self._upstream.model is not None:
             return self._upstream.model
         asked = self._asked_model
@@ -179,7 +179,7 @@ class SameTransformer:
     def _error(
         self, status: int, headers: RawFields, body: bytes, *, is_readable: bool
     ) -> WholeAnswer:
-        """Return a provider's error in JSON; its key is cut out before the text is cut short."""
+        """Return a provider's error as JSON; keys are redacted before the text is cut short."""
         upstream = self._upstream
         reasons: frozenset[str] = frozenset()
         if is_readable:
@@ -196,8 +196,8 @@ class SameTransformer:
 def without_twins(fields: Fields, defaults: Iterable[str]) -> Fields:
     """Return the members without those that differ from a configured one only in case.
 
-    Some back ends take `MODEL` for `model`: what a client writes there must not override what the
-    mesh has set or looked at.
+    Some backends take `MODEL` for `model`, and must not get a value there that the mesh has neither
+    set nor looked at.
     """
     names = "".join(fields)
     if names.isascii() and names.islower():

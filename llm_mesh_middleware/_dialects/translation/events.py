@@ -17,7 +17,7 @@ ReadEvent = Callable[[bytes, bytes, list[Delta]], None]
 class ServerSentReader:
     """Cuts the events out of bytes; `read` adds the deltas of one to a list, given data and name.
 
-    `close` is called at the end of the bytes: it adds what the dialect allows to be left unsaid.
+    `close` is called at the end of the bytes: it adds the end, if the dialect may leave that out.
     """
 
     __slots__ = ("_close", "_cutter", "_join", "_read")
@@ -46,7 +46,7 @@ class ServerSentReader:
         return deltas
 
     def finish(self) -> list[Delta]:
-        """Return what the end completes; half an event is nothing."""
+        """Return the deltas that the end completes; half an event is dropped."""
         deltas: list[Delta] = []
         rest = self._cutter.rest()
         if rest and (said := event_data(rest)):

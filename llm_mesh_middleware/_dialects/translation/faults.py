@@ -12,14 +12,14 @@ __all__ = ["fault_of"]
 
 _MAX_MESSAGE = 8192
 
-# Words that say more than the status that they come with.
+# Words that say more than their status.
 _KINDS: dict[str, FaultKind] = {
     "overloaded": "overloaded",
     "overloaded_error": "overloaded",
     "unavailable": "overloaded",
     "billing_error": "billing",
 }
-# How providers say that the input is longer than their model takes; clients match on the code.
+# Phrases for an input that is too long for the model; clients match on the code.
 _TOO_LONG = (
     "prompt is too long",
     "input is too long",
@@ -30,7 +30,7 @@ _TOO_LONG = (
 
 
 def fault_of(status: int, body: bytes) -> ProviderFault:
-    """Return what an error says; the words decide on the status where that is a success."""
+    """Return what an error says; its words decide on the status if that is a success."""
     said = read_fault(body)
     if status < 400:
         status = said.status

@@ -1,4 +1,4 @@
-"""A provider's stream translated into a client's events.
+"""Translates a provider's stream into a client's events.
 
 bytes ─► decoder ─► reader ─► deltas ─► writer ─► events
                                 │
@@ -32,7 +32,7 @@ from .whole import Accumulator
 
 __all__ = ["REASONS", "TranslatingRelay"]
 
-# The neutral reasons by the words that OpenTelemetry's examples have.
+# The neutral reasons, in the words of OpenTelemetry's examples.
 REASONS: dict[FinishReason | None, str | None] = {
     "stop": "stop",
     "length": "length",
@@ -43,8 +43,8 @@ REASONS: dict[FinishReason | None, str | None] = {
 }
 
 
-# Deltas that say nothing of the answer as a whole; nearly all are of these.
-_SAYING_NOTHING_ELSE = frozenset((TextDelta, ReasoningDelta, ToolArguments))
+# Deltas without facts about the whole answer; nearly all deltas are of these types.
+_WITHOUT_FACTS = frozenset((TextDelta, ReasoningDelta, ToolArguments))
 
 
 class TranslatingRelay:
@@ -63,7 +63,7 @@ class TranslatingRelay:
         """Translate the stream of a provider.
 
         Args:
-            host: The provider's host, for what is said of its errors.
+            host: The provider's host, for messages about its errors.
             reader: Reads the provider's bytes.
             writer: Writes the client's events.
             refuse: Makes a whole response of an error that the stream begins with.
@@ -93,7 +93,7 @@ class TranslatingRelay:
 
     @property
     def summary(self) -> AnswerSummary:
-        """What was seen of the answer so far."""
+        """The facts of the answer so far."""
         body = self._keep(self._kept) if self._keep is not None and self._kept is not None else None
         return AnswerSummary(
             id=self._start.id or None,
@@ -105,7 +105,7 @@ class TranslatingRelay:
         )
 
     def feed(self, data: bytes, /) -> bytes:
-        """Return the events that `data` makes for the client."""
+        """Return the client's events for `data`."""
         if self.is_over:
             return b""
         try:
@@ -118,7 +118,7 @@ class TranslatingRelay:
             return self._break(exc.message)
 
     def finish(self) -> bytes:
-        """Return what the end of the stream makes; an error event if it was cut off."""
+        """Return the client's last events: an error event if the stream was cut off."""
         if self.is_over:
             return b""
         try:
@@ -130,7 +130,7 @@ class TranslatingRelay:
         return passed
 
     def abort(self, error: Exception) -> bytes:
-        """Return an event that tells of the error."""
+        """Return an error event."""
         if self._has_ended:
             return b""
         self.error = self.error or error
@@ -143,7 +143,7 @@ class TranslatingRelay:
         if isinstance(failed := deltas[-1], Failed) and self._is_first(deltas):
             self.refusal = self._refuse(failed.fault)
         for delta in deltas:
-            if type(delta) in _SAYING_NOTHING_ELSE:
+            if type(delta) in _WITHOUT_FACTS:
                 self.events += 1
             else:
                 self._note(delta)
@@ -156,7 +156,7 @@ class TranslatingRelay:
         return passed
 
     def _note(self, delta: Delta) -> None:
-        """Take what a delta says of the answer as a whole."""
+        """Note what a delta says about the whole answer."""
         if isinstance(delta, Usage):
             self._usage = delta.after(self._usage)
             return
@@ -169,7 +169,7 @@ class TranslatingRelay:
         elif isinstance(delta, End):
             self._has_ended = True
         elif isinstance(delta, Failed):
-            self.error = UpstreamProtocolError(f"{self._host} told of an error")
+            self.error = UpstreamProtocolError(f"{self._host} sent an error")
 
     def _is_first(self, deltas: Sequence[Delta]) -> bool:
         """Return whether nothing of an answer precedes the last of the deltas."""

@@ -1,4 +1,4 @@
-"""Decodes a client's body for translation, and says in the client's terms what is wrong with it."""
+"""Decodes a client's body for translation; its errors are in the client's terms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Members = TypeVar("Members", bound=msgspec.Struct)
 
 
 class BodyDecoder(Generic[Members]):
-    """Decodes a body to a struct; the members that the struct does not know are returned raw."""
+    """Decodes a body to a struct; the members that the struct lacks are returned raw."""
 
     __slots__ = ("_decode", "_known")
 
@@ -24,7 +24,7 @@ class BodyDecoder(Generic[Members]):
         self._known = frozenset(field.encode_name for field in msgspec.structs.fields(kind))
 
     def __call__(self, fields: Fields) -> tuple[Members, Fields]:
-        """Return the members that are known, and the others.
+        """Return the known members, and the others.
 
         Raises:
             MalformedRequest: A member is of another type than its dialect allows.
@@ -51,7 +51,7 @@ def raw_member(member: object) -> bytes:
 
 
 def malformed(param: str, what: str) -> MalformedRequest:
-    """Return the error for a member that is not what its dialect says."""
+    """Return the error for a member that its dialect does not allow."""
     return MalformedRequest(f"{param}: {what[:1].lower()}{what[1:]}", param=param)
 
 

@@ -3,7 +3,7 @@
     {"content": "a\\ud83d"}  ─►  {"content": "a"}               the half is held
     {"content": "\\ude00b"}  ─►  {"content": "\\ud83d\\ude00b"}
 
-SDKs of the same dialect get both halves as they are. Texts of another form are encoded, which half
+SDKs of the same dialect get both halves unchanged. A translated text is encoded as UTF-8, and half
 a pair cannot be.
 """
 

@@ -1,4 +1,4 @@
-"""Small conversions that several dialects share."""
+"""Texts, ids and arguments, converted as several dialects need them."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ def json_object(text: str) -> msgspec.Raw | None:
 
 
 def custom_arguments(input: str) -> str:
-    """Return the arguments by which a function is given the free text of a custom tool."""
+    """Return a function's arguments with the free text of a custom tool."""
     return msgspec.json.encode({"input": input}).decode()
 
 
 def custom_input(arguments: str) -> str:
-    """Return the free text in a function's arguments; all of them if they hold none."""
+    """Return the free text in a function's arguments; the arguments if there is none."""
     try:
         return _decode_input(arguments).input
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -98,7 +98,7 @@ def text_of(parts: Iterable[Part], separator: str = "") -> str:
 
 
 def flat_parts(parts: Iterable[Part]) -> Iterator[Part]:
-    """Yield the parts, those of a document in its place."""
+    """Yield the parts; a document with parts is replaced by them."""
     for part in parts:
         if isinstance(part, Document) and part.parts:
             yield from flat_parts(part.parts)

@@ -1,4 +1,4 @@
-"""Efforts and budgets: two ways to say how much a model may think."""
+"""Efforts and budgets, the two ways to limit how much a model thinks."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _BUDGETS = {
     "xhigh": 32768,
     "max": 65536,
 }
-# A budget below the number means the effort.
+# A budget below the number stands for the effort.
 _STEPS = ((2000, "low"), (8000, "medium"), (24_000, "high"))
 
 
 def is_off(thinking: Thinking) -> bool:
-    """Return whether the client wants none of it."""
+    """Return whether the client switches thinking off."""
     return thinking.effort == "none" or thinking.budget == 0
 
 

@@ -1,4 +1,4 @@
-"""Tools as dialects without custom tools know them: functions with a schema of their arguments."""
+"""Tools for dialects without custom tools: functions with a schema of their arguments."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
     "schema_of",
 ]
 
-# What a custom tool looks like to a provider that knows functions only.
+# The schema of a custom tool for a provider that knows functions only.
 _CUSTOM = b'{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}'
 _NOTHING = b'{"type":"object","properties":{}}'
 
@@ -46,7 +46,7 @@ def offered_tools(conversation: Conversation) -> tuple[Tool, ...]:
 
 
 def named_tools(conversation: Conversation) -> tuple[Tool, ...]:
-    """Return the tools that the history names, for providers that refuse a history without."""
+    """Return the tools that the history names, for providers that require their declaration."""
     return tuple(map(Tool, dict.fromkeys(_names(conversation))))
 
 
@@ -72,7 +72,7 @@ def called_object(call: ToolCall, finish: FinishReason) -> msgspec.Raw:
 
 
 def describe(tool: Tool) -> str | None:
-    """Return what the model is told of a tool; of a custom one, the grammar of its input too."""
+    """Return the description of a tool; that of a custom one has the grammar of its input."""
     if not (tool.is_custom and tool.grammar):
         return tool.description or None
     try:

@@ -1,10 +1,10 @@
-"""One attempt at a provider of another dialect than the client's.
+"""Converts one attempt at a provider whose dialect is not the client's.
 
     client's request ─► Conversation ─► provider's request
-    client's answer  ◄─ Answer or deltas ◄─ provider's answer
+    client's reply   ◄─ Answer or deltas ◄─ provider's response
 
-The two forms of an answer, JSON and events, convert into each other on the way: whether the
-provider streams need not be what the client asked for.
+The two forms of an answer, JSON and events, are converted into each other on the way: the provider
+may stream although the client did not ask for it, and the reverse.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ Conversion = Callable[[ClientRequest, ServedOperation, UpstreamOptions], Transfo
 
 
 class Translation:
-    """A client's dialect and a provider's, ready to make the conversion of each attempt."""
+    """A pair of dialects; makes the conversion of each attempt."""
 
     def __init__(
         self,
@@ -73,12 +73,12 @@ class Translation:
         """Translate between two dialects.
 
         Args:
-            client: The client's.
-            provider: The provider's.
-            operation: What the provider is asked for.
-            options: How the provider wants to be asked.
-            envelope: The conversion of the provider's own dialect: it sets what is configured for
-                the provider. Without it the provider's side says all that is to be sent.
+            client: The client's dialect.
+            provider: The provider's dialect.
+            operation: The operation that the provider is asked for.
+            options: How to write requests for the provider.
+            envelope: The conversion of the provider's own dialect, which sets what is configured
+                for the provider. Without it the provider's side writes the whole request.
         """
         self.client = client
         self.provider = provider
@@ -94,7 +94,7 @@ class Translation:
 
 
 class TranslatingTransformer:
-    """Asks in the provider's dialect, and tells the client of the answer in its own.
+    """Writes the request in the provider's dialect, and the reply in the client's.
 
     Raises:
         RequestError: The request cannot be translated.
@@ -152,7 +152,7 @@ class TranslatingTransformer:
 
     @property
     def added_usage(self) -> bool:
-        """Whether the body asks for token counts that only the mesh wants."""
+        """Whether the body asks for token counts that the client did not ask for."""
         return self._inner is not None and self._inner.added_usage
 
     def headers(self, fields: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[bytes, bytes], ...]:
@@ -181,7 +181,7 @@ class TranslatingTransformer:
         return is_events(head.headers, begin, _STREAMS)
 
     def whole(self, head: ResponseHead, body: bytes, *, max_bytes: int) -> WholeAnswer:
-        """Return the client's form of a whole answer, or of an error."""
+        """Return a whole answer, or an error, in the client's dialect."""
         body = self._decoded(head, body, max_bytes)
         headers = self._client_headers(head)
         if head.status >= 400:
@@ -197,7 +197,7 @@ class TranslatingTransformer:
             raise self._broken(exc.message) from exc
 
     def relay(self, head: ResponseHead) -> tuple[RawFields, BodyRelay]:
-        """Return the client's fields, and what translates the events."""
+        """Return the client's fields, and the relay that translates the events."""
         headers = self._client_headers(head)
         relay = TranslatingRelay(
             self._upstream.host,
@@ -210,7 +210,7 @@ class TranslatingTransformer:
         return with_type(headers, EVENTS), relay
 
     def _model(self) -> str | None:
-        """The configured model, else the client's under the name that the provider has for it."""
+        """Return the configured model, else the client's under the provider's name for it."""
         if self._upstream.model is not None:
             return self._upstream.model
         asked = self._conversation.model
@@ -234,7 +234,7 @@ class TranslatingTransformer:
         return WholeAnswer(head.status, with_length(with_type(headers, media), body), body, summary)
 
     def _joined(self, head: ResponseHead, headers: RawFields, body: bytes) -> WholeAnswer:
-        """Return the answer that a stream amounts to, for a client that wants a whole one."""
+        """Return the answer of a stream, for a client that does not want events."""
         reader, collected = self._provider.event_reader(self._stamp), Accumulator()
         if media_type(head.headers) == FRAMES and (decoder := self._decoder(head)) is not None:
             body = decoder.feed(body)
@@ -249,7 +249,7 @@ class TranslatingTransformer:
         return self._told(head, headers, answer)
 
     def _refusal(self, head: ResponseHead, headers: RawFields, body: bytes) -> WholeAnswer:
-        """Return a provider's error; its key is cut out before the text is cut short."""
+        """Return a provider's error; keys are redacted before the text is cut short."""
         body = self._upstream.redact(body)
         fault = self._provider.read_fault(head.status, head.headers, body)
         return self._fault_answer(headers, fault)
@@ -276,11 +276,11 @@ class TranslatingTransformer:
     def _kept(self, collected: Accumulator) -> bytes | None:
         try:
             return self._client.write_answer(collected.answer, self._conversation, self._stamp)
-        except UpstreamProtocolError:  # of an answer that was cut off
+        except UpstreamProtocolError:  # the answer was cut off
             return None
 
     def _decoder(self, head: ResponseHead) -> StreamDecoder | None:
-        """Return what makes the provider's events of its bytes, if anything has to."""
+        """Return what decodes the provider's bytes to events; None if they are events."""
         if isinstance(self._inner, SameTransformer):
             return self._inner.decoder(head)
         coded_as = coding(head.headers)

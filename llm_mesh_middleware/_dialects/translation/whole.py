@@ -1,4 +1,4 @@
-"""Between the two forms of an answer: deltas, and the whole that they amount to."""
+"""Converts between the two forms of an answer: deltas, and a whole."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["Accumulator", "deltas_of"]
 
 
 class Accumulator:
-    """Collects deltas; `answer` is what they amount to so far."""
+    """Collects deltas to an answer."""
 
     def __init__(self) -> None:
         self._start = Start()
@@ -124,7 +124,7 @@ class _Open:
 
 
 def deltas_of(answer: Answer) -> Iterator[Delta]:
-    """Yield the deltas that amount to an answer; the last is missing if it has no reason to end."""
+    """Yield the deltas of an answer; without a finish reason the last ones are missing."""
     yield Start(answer.id, answer.model, answer.usage)
     for key, part in enumerate(answer.parts):
         match part:

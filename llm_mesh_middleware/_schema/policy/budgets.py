@@ -40,7 +40,7 @@ def _check_zone(name: str) -> str:
     except (ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
         raise ValueError("must be the name of a time zone, such as Asia/Shanghai") from None
     except KeyError:
-        message = "is no time zone that is known here; expected a name such as Asia/Shanghai"
+        message = "is not a time zone that is known here; expected a name such as Asia/Shanghai"
         raise ValueError(message) from None
     return name
 

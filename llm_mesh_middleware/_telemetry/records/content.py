@@ -53,7 +53,7 @@ class ContentCapture:
     def __init__(
         self, targets: frozenset[str], logger: Logger, redact: Redact | None, *, emits: bool
     ) -> None:
-        """`emits`: there is an event with a call's details, with content only if that is a target."""
+        """`emits`: there is an event with a call's details, with content if that is a target."""
         self.targets = targets if emits else targets - {"event"}
         self.emits = emits
         self._logger = logger

@@ -1,7 +1,7 @@
 """The layer that copies requests: the innermost, so that it sees what is really sent.
 
 request ──> attempts ──> reply ──────────────> client
-                           └─ Spawn ──> copy   only if the reply is no error
+                           └─ Spawn ──> copy   only if the reply is not an error
 
 The draw is made by the id of the request where it has one, so that all processes and all mirrors
 of one percentage copy the same requests.

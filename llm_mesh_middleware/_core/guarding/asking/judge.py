@@ -1,7 +1,7 @@
 """A model that judges texts by rules in plain language, asked as any provider is.
 
 It is to answer with an object of JSON, `{"result": "allow" | "deny", "reason": "..."}`; the reason
-is not used, as it may repeat the texts. Anything else is no verdict.
+is not used, as it may repeat the texts. Anything else is not a verdict.
 """
 
 from __future__ import annotations

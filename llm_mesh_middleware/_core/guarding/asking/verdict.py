@@ -43,7 +43,7 @@ ALLOWED = Verdict()
 
 
 class NoVerdict(NoAnswer):
-    """What was answered is no verdict."""
+    """What was answered is not a verdict."""
 
 
 class Inspector(Protocol):

@@ -6,8 +6,8 @@
     or    {"result": "deny", "entity": "OFF_TOPIC"}
     or    {"result": "allow"}
 
-Places count Unicode code points. Whatever does not fit the texts is no verdict: a service that lies
-is treated like one that is away.
+Places count Unicode code points. Whatever does not fit the texts is not a verdict; a service that
+sends it is treated like one that is away.
 """
 
 from __future__ import annotations

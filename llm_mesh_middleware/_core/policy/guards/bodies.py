@@ -122,7 +122,7 @@ def guarded_response(body: bytes, dialect: Dialect, inspection: Inspection) -> b
     """Return a whole body with its texts masked.
 
     Raises:
-        ContentBlocked: a guard denies it, or it is no JSON and would have to be masked.
+        ContentBlocked: a guard denies it, or it is not JSON and would have to be masked.
     """
     opened = OpenedResponse(body, dialect)
     texts = [inspect(each.text, inspection, is_json=each.is_json) for each in opened.places]

@@ -51,7 +51,7 @@ _WORDS: dict[FinishReason, str] = {
     "refused": "refusal",
     "paused": "pause_turn",
 }
-# Kind -> the status of a client's reply where it is not the provider's, and the type.
+# Kind -> the status of the reply if it is not the provider's, and the type.
 _ERRORS: dict[FaultKind, tuple[int | None, str]] = {
     "bad_request": (None, "invalid_request_error"),
     "authentication": (None, "authentication_error"),
@@ -103,7 +103,7 @@ def read_answer(body: bytes, stamp: Stamp) -> Answer:
     """Return what a message says.
 
     Raises:
-        UpstreamProtocolError: It is no message.
+        UpstreamProtocolError: It is not a message.
     """
     message = _decode(body)
     if message is None or message.content is None:
@@ -141,10 +141,10 @@ def _citations(block: _Block) -> Iterator[Citation]:
 
 
 def write_answer(answer: Answer, conversation: Conversation, stamp: Stamp) -> bytes:
-    """Return a message that tells of an answer.
+    """Return an answer as a message.
 
     Raises:
-        UpstreamProtocolError: A call's arguments are no JSON object.
+        UpstreamProtocolError: A call's arguments are not a JSON object.
     """
     message = {
         "id": answer.id or stamp.id("msg_"),
@@ -195,7 +195,7 @@ def stop_reason(finish: FinishReason, stop_sequence: str | None) -> str:
 
 
 def write_usage(usage: Usage) -> dict[str, Any]:
-    """Return token counts: those of the input lack what a cache took."""
+    """Return token counts; the input excludes what was read from a cache or written to it."""
     cached = usage.cache_read_tokens + usage.cache_write_tokens
     counts: dict[str, Any] = {
         "input_tokens": max(0, usage.input_tokens - cached),

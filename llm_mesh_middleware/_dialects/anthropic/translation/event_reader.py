@@ -4,7 +4,7 @@ message_start ──► Start, with the usage of the input
 content_block_start / _delta / _stop ──► the deltas of that block; its index is a call's key
 message_delta ──► its usage counts up; its stop_reason is remembered
 message_stop, or the end of the bytes after a stop_reason ──► Finish, End
-ping, and what is not known ──► nothing
+ping, and unknown events ──► nothing
 error ──► Failed, and nothing after it
 """
 
@@ -154,7 +154,7 @@ class MessageEventReader:
             case "tool_use":
                 id = block.id or self._stamp.id("toolu_", index)
                 deltas.append(ToolStart(index, id, block.name or ""))
-                if block.input:  # of servers that send it whole
+                if block.input:  # some servers send it whole
                     text = msgspec.json.encode(block.input).decode()
                     deltas.append(ToolArguments(index, text))
 

@@ -1,14 +1,14 @@
-"""Writes deltas as the events of a message, of which one block at a time is open.
+"""Writes deltas as the events of a message, in which one block at a time is open.
 
-Blocks wait in a queue, in the order in which they began; the first is the open one, and its deltas
-are sent as they come. Those of the others are held.
+Blocks wait in a queue, in the order in which they began. The first one is open, and its deltas are
+sent as they come; those of the others are held.
 
     the open block      is closed as soon as
     text, thinking      another block has begun
-    tool_use            its end is told, or another block begins and its arguments are whole JSON
+    tool_use            it ends, or another block begins and its arguments are whole JSON
     any                 the answer ends
 
-Why the answer ends is held until its last usage is known: it is told once, with the usage.
+The reason to end is held until the last usage is known: both are sent in one event.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from .answers import stop_reason, told_model, write_fault, write_usage
 __all__ = ["MessageEventWriter"]
 
 _encode = msgspec.json.Encoder().encode
-# The member of a delta that holds the text of each kind of block.
+# The kind of a block -> the type of its deltas, and the member with the text.
 _DELTAS = {
     "text": (b"text_delta", b"text"),
     "thinking": (b"thinking_delta", b"thinking"),
@@ -54,7 +54,7 @@ _DELTAS = {
 
 
 class _Block:
-    """A block that may grow. Once it is open, what it holds has been sent."""
+    """A block that may grow. Once it is open, its deltas are sent rather than held."""
 
     __slots__ = ("arguments", "begin", "held", "is_done", "kind", "name", "signature")
 
@@ -77,7 +77,7 @@ class MessageEventWriter:
     """Writes one answer."""
 
     def __init__(self, conversation: Conversation, stamp: Stamp, error: Any) -> None:
-        """`error` makes the event that tells of an error of the mesh."""
+        """`error` returns the event for an error of the mesh."""
         self._conversation = conversation
         self._stamp = stamp
         self._error = error
@@ -94,7 +94,7 @@ class MessageEventWriter:
         """Return the events of deltas.
 
         Raises:
-            UpstreamProtocolError: A call's arguments are no JSON object.
+            UpstreamProtocolError: A call's arguments are not a JSON object.
         """
         out: list[bytes] = []
         for delta in deltas:
@@ -197,7 +197,7 @@ class MessageEventWriter:
         self._advance(out)
 
     def _begin(self, block: _Block, out: list[bytes]) -> None:
-        """Put a block at the end of the queue; what precedes it may be complete by that."""
+        """Put a block at the end of the queue; this may complete earlier ones."""
         for earlier in self._queue:
             if earlier.kind != "tool_use":
                 earlier.is_done = True

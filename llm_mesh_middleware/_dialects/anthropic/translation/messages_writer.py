@@ -1,4 +1,4 @@
-"""Turns as messages: roles alternate, the user begins, results precede the rest of a turn."""
+"""Writes turns as messages; the results of calls precede the rest of a turn."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Block = dict[str, Any]
 
 
 def cache_mark(cache: str | None) -> dict[str, Any]:
-    """Return the member that marks a cache, if any."""
+    """Return the member that marks the end of a cached prefix, if there is one."""
     if cache is None:
         return {}
     return {"cache_control": {"type": "ephemeral"} | without_none(ttl=cache or None)}
@@ -55,7 +55,7 @@ class MessageWriter:
                 yield block
 
     def _block(self, part: Part) -> Block | None:
-        """Return a part as a block; None if it would be an empty one, or one that is not ours."""
+        """Return a part as a block; None if it would be empty, or has a foreign proof."""
         match part:
             case Text():
                 text = {"type": "text", "text": part.text} | cache_mark(part.cache)
@@ -109,7 +109,7 @@ class MessageWriter:
             source = {"type": "url", "url": document.url}
         else:
             if document.media_type != "application/pdf":
-                self._losses.refuse("file", f"of the type {document.media_type} is no PDF")
+                self._losses.refuse("file", f"of the type {document.media_type} is not a PDF")
             source = {"type": "base64", "media_type": document.media_type, "data": document.data}
         return without_none(
             type="document",
@@ -136,7 +136,7 @@ def _in_order(blocks: list[Block]) -> list[Block]:
 
 
 def _trim_end(messages: list[dict[str, Any]]) -> None:
-    """Take the white space off a text that the model is to continue; the API refuses it."""
+    """Strip the end of a text that the model continues: the API refuses white space there."""
     if not messages or messages[-1]["role"] != "assistant":
         return
     last = messages[-1]["content"][-1]

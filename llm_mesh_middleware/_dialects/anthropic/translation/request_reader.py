@@ -5,7 +5,7 @@
 | text, image, document, search_result | the part of that kind |
 | tool_use, tool_result | a call and its result; results are moved before the rest of their turn |
 | thinking, redacted_thinking | reasoning, its proof taken out of the envelope |
-| of tools that ran at the provider | nothing; the loss is named |
+| blocks of tools that ran at the provider | nothing; the loss is named |
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ _MODES: dict[str, Literal["auto", "required", "none", "tool"]] = {
 }
 _ROLES = ("user", "assistant", "system")
 _TIERS = {"standard_only": "default"}
-# Tools that run at the client, by names that only Anthropic's models know.
+# Tools that run at the client, with names that only Anthropic's models know.
 _SCHEMALESS = ("bash_", "computer_", "text_editor_")
-# Blocks of tools that ran at the provider; nothing of them can be told to another one.
+# Blocks of tools that ran at the provider; no other provider can read them.
 _OF_SERVER_TOOLS = ("_tool_result", "server_tool_use", "mcp_tool_use", "container_upload")
 
 
@@ -75,8 +75,8 @@ def read_request(fields: Fields) -> Conversation:
     """Return what a request asks for.
 
     Raises:
-        MalformedRequest: It is no Messages request.
-        UnsupportedField: It asks for what no translation carries.
+        MalformedRequest: It is not a Messages request.
+        UnsupportedField: It asks for something that no translation carries.
     """
     asked, extra = _decode(fields)
     for name in ("container", "mcp_servers"):
@@ -115,9 +115,9 @@ def read_request(fields: Fields) -> Conversation:
 
 
 def _is_missed(edit: Edit) -> bool:
-    """Return whether another provider does not do an edit of the context by itself.
+    """Return whether the loss of an edit of the context matters at another provider.
 
-    Thoughts of earlier turns, which Claude Code asks to be cleared or kept, are not sent to it.
+    Thinking of earlier turns, which Claude Code asks to clear or to keep, is not sent there anyway.
     """
     return not edit.type.startswith("clear_thinking_")
 
@@ -230,7 +230,7 @@ def _list(content: str | list[Block] | None) -> list[Block]:
 
 
 def _read_tools(tools: list[ToolMember], lost: list[str]) -> Iterator[Tool]:
-    """Yield the client's own tools; one that runs at the provider may go if others are left."""
+    """Yield the client's own tools; one that runs at the provider is dropped if others are left."""
     is_own = [tool.type in (None, "custom") for tool in tools]
     for index, tool in enumerate(tools):
         if is_own[index]:

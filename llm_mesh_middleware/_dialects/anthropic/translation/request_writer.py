@@ -1,4 +1,4 @@
-"""A conversation as a Messages request to a provider.
+"""Writes a conversation as a Messages request to a provider.
 
 | asked for | sent |
 |---|---|
@@ -37,7 +37,7 @@ def write_request(
     """Return a conversation as the members of a Messages request.
 
     Raises:
-        UnsupportedField: It asks for what the Messages API cannot say.
+        UnsupportedField: It asks for something that the Messages API lacks.
     """
     losses = Losses(conversation, options, "the Messages API")
     losses.refuse_choices()

@@ -17,7 +17,7 @@ class CacheControl(msgspec.Struct):
 
 
 class Source(msgspec.Struct):
-    """Where an image or a document is."""
+    """The source of an image or a document."""
 
     type: str
     media_type: str = ""
@@ -81,7 +81,7 @@ class Choice(msgspec.Struct):
 
 
 class ThinkingMember(msgspec.Struct):
-    """How much the model may think."""
+    """The limits of thinking."""
 
     type: str
     budget_tokens: int | None = None
@@ -103,7 +103,7 @@ class OutputConfig(msgspec.Struct):
 
 
 class Metadata(msgspec.Struct):
-    """Who is behind the request."""
+    """The end user behind the request."""
 
     user_id: str | None = None
 
@@ -115,7 +115,7 @@ class Edit(msgspec.Struct):
 
 
 class ContextManagement(msgspec.Struct):
-    """How the provider may shorten the context."""
+    """The ways to shorten the context."""
 
     edits: list[Edit] = []
 

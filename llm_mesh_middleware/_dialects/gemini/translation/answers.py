@@ -41,14 +41,14 @@ _WORDS: dict[FinishReason, str] = {
     "refused": "SAFETY",
     "paused": "STOP",
 }
-# A status that only one vendor has, and what it is elsewhere.
+# A status that only one vendor uses, and the usual one.
 _OVERLOADED, _UNAVAILABLE = 529, 503
 
 _decode = LenientDecoder(Response)
 
 
 def finish_of(reason: str, *, has_calls: bool) -> FinishReason:
-    """Return why an answer ends.
+    """Return the finish reason of an answer.
 
     Raises:
         UpstreamProtocolError: The model's output was malformed.
@@ -60,10 +60,10 @@ def finish_of(reason: str, *, has_calls: bool) -> FinishReason:
 
 
 def read_answer(body: bytes, stamp: Stamp) -> Answer:
-    """Return what a whole answer says.
+    """Return a whole answer in the neutral form.
 
     Raises:
-        UpstreamProtocolError: It is no answer, or the model's output was malformed.
+        UpstreamProtocolError: It is not an answer, or the model's output was malformed.
     """
     response = _decode(body)
     if response is None:
@@ -107,10 +107,10 @@ def _parts(parts: list[Part], stamp: Stamp) -> Iterator[NeutralPart]:
 
 
 def write_answer(answer: Answer, conversation: Conversation, stamp: Stamp) -> bytes:
-    """Return the whole answer; a stream without events is an array of answers.
+    """Return a whole answer; a stream that is not events is an array.
 
     Raises:
-        UpstreamProtocolError: A call's arguments are no JSON object.
+        UpstreamProtocolError: A call's arguments are not a JSON object.
     """
     finish = answer.finish or "stop"
     whole = write_event(
@@ -131,7 +131,7 @@ def write_event(
     finish: FinishReason | None = None,
     usage: Usage | None = None,
 ) -> dict[str, Any]:
-    """Return an answer, or the part of it that one event tells."""
+    """Return an answer, or the part of it that one event has."""
     candidate: dict[str, Any] = {"content": {"role": "model", "parts": parts}, "index": 0}
     if finish is not None:
         candidate["finishReason"] = _WORDS[finish]
@@ -145,7 +145,7 @@ def write_call(call: ToolCall, finish: FinishReason) -> dict[str, Any]:
     """Return a call; one that was cut off by the limit of tokens has no arguments.
 
     Raises:
-        UpstreamProtocolError: Its arguments are no JSON object.
+        UpstreamProtocolError: Its arguments are not a JSON object.
     """
     args = called_object(call, finish)
     made = {"functionCall": {"id": call.id, "name": call.name, "args": args}}

@@ -1,7 +1,7 @@
-"""Turns as contents: every call of a content is answered in the one content after it.
+"""Writes turns as contents: the responses to all calls of a content are in the one after it.
 
-Responses have the order of the calls. Without ids nothing else tells whose they are, and agents
-send results in the order in which their tools ended.
+Responses have the order of the calls. Without ids nothing else tells which call they belong to, and
+agents send results in the order in which their tools ended.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class ContentWriter:
                 order = {call.id: place for place, call in enumerate(calls)}
             if results:
                 results.sort(key=lambda result: order.get(result.call_id, len(order)))
-                # Nothing may stand beside the responses: their number must be that of the calls.
+                # Responses stand alone: their number must be that of the calls.
                 self._add(contents, role, [self._response(result) for result in results])
                 contents.append({"role": role, "parts": list(self._parts(_media(results)))})
                 contents[-1]["parts"] += self._parts(others)
@@ -146,7 +146,7 @@ class ContentWriter:
 
 
 def _media(results: list[ToolResult]) -> list[Part]:
-    """Return what cannot be part of a response; it follows in the next content."""
+    """Return the media in results, which the next content has: responses cannot hold them."""
     parts = (part for result in results for part in flat_parts(result.parts))
     return [
         part

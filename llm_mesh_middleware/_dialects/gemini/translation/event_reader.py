@@ -2,9 +2,9 @@
 
 the first event ──► Start
 a part ──► the deltas of it; a call comes whole
-usageMetadata ──► counts up; the last one holds
-a reason to end ──► remembered: the counts, or an empty part, may follow it
-the end of the bytes after a reason ──► Finish, End
+usageMetadata ──► counts grow; the last ones hold
+a finish reason ──► remembered: counts, or an empty part, may follow it
+the end of the bytes after it ──► Finish, End
 an error ──► Failed, and nothing after it
 """
 
@@ -72,7 +72,7 @@ class GeminiEventReader:
             for part in (candidate.content and candidate.content.parts) or ():
                 self._read_part(part, deltas)
             if candidate.finish_reason:
-                finish_of(candidate.finish_reason, has_calls=False)  # a malformed one is told
+                finish_of(candidate.finish_reason, has_calls=False)  # malformed output fails
                 self._reason = candidate.finish_reason
         feedback = event.prompt_feedback
         if feedback is not None and feedback.block_reason and self._reason is None:
@@ -107,7 +107,7 @@ class GeminiEventReader:
                 self._is_thinking = True
                 self._end_thinking(proof, deltas)
         else:
-            if proof is not None:  # of what was thought, on the text that follows it
+            if proof is not None:  # proves the thinking before this text
                 self._is_thinking = True
             self._end_thinking(proof, deltas)
             if part.text:

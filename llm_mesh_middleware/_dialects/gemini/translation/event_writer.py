@@ -1,9 +1,9 @@
 """Writes deltas as the events that clients of the Gemini API read.
 
-a text, a thought ──► an event at once
+a text, a thought ──► an event
 a call ──► held until its arguments are whole: they have no pieces in this dialect
 Finish ──► the calls that are still held; the reason is remembered
-Usage ──► counts up
+Usage ──► counts grow
 End ──► the last event, with reason and counts
 Failed ──► an event with an error object
 """
@@ -56,7 +56,7 @@ class ContentEventWriter:
         """Return the events of deltas.
 
         Raises:
-            UpstreamProtocolError: A call's arguments are no JSON object.
+            UpstreamProtocolError: A call's arguments are not a JSON object.
         """
         out: list[bytes] = []
         for delta in deltas:

@@ -1,4 +1,4 @@
-"""A client's `generateContent` request, in the neutral form."""
+"""Reads a client's `generateContent` request into the neutral form."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .turns_reader import read_system, read_turns
 
 __all__ = ["IN_ARRAY", "read_request"]
 
-# The member of `echo` that says that the client has asked for a stream as one JSON array.
+# The member of `echo` for a client that asked for a stream as one JSON array.
 IN_ARRAY = "array"
 
 _CONFIG = "generationConfig"
@@ -59,8 +59,8 @@ def read_request(request: ClientRequest) -> Conversation:
     """Return what a request asks for.
 
     Raises:
-        MalformedRequest: It is no request of the Gemini API.
-        UnsupportedField: It asks for what no translation carries.
+        MalformedRequest: It is not a request of the Gemini API.
+        UnsupportedField: It asks for something that no translation carries.
     """
     asked, extra = _decode(camel_case(request.fields))
     if asked.cached_content:
@@ -104,7 +104,7 @@ def read_request(request: ClientRequest) -> Conversation:
 
 
 def _read_config(config: shapes.Raw) -> tuple[shapes.Generation, Sequence[str]]:
-    """Return what is known of the configuration, and the names of what is not."""
+    """Return the known members of the configuration, and the names of the others."""
     if config is msgspec.UNSET or config == msgspec.Raw(b"null"):
         return shapes.Generation(), ()
     try:
@@ -118,7 +118,7 @@ def _read_config(config: shapes.Raw) -> tuple[shapes.Generation, Sequence[str]]:
 
 
 def _schema(json: shapes.Raw, openapi: shapes.Raw, where: str) -> bytes:
-    """Return the schema, in whichever of the two languages it is given."""
+    """Return the schema, which may be in either of two languages."""
     if schema := raw_member(json):
         return schema
     given = raw_member(openapi)
@@ -126,7 +126,7 @@ def _schema(json: shapes.Raw, openapi: shapes.Raw, where: str) -> bytes:
 
 
 def _read_tools(tools: Sequence[shapes.Tool], lost: list[str]) -> Iterator[Tool]:
-    """Yield the functions; a tool that runs at the provider may go if there are any."""
+    """Yield the functions; a tool that runs at the provider is dropped if there are any."""
     has_functions = any(tool.function_declarations for tool in tools)
     for index, tool in enumerate(tools):
         where = f"tools[{index}]"

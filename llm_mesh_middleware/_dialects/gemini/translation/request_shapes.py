@@ -28,7 +28,7 @@ class Blob(msgspec.Struct, rename="camel"):
 
 
 class File(msgspec.Struct, rename="camel"):
-    """Data that is somewhere else."""
+    """Data behind a URI."""
 
     mime_type: str = ""
     file_uri: str = ""
@@ -43,14 +43,14 @@ class Call(msgspec.Struct):
 
 
 class ResultPart(msgspec.Struct, rename="camel"):
-    """What belongs to a result and is no JSON."""
+    """A part of a result that is not JSON."""
 
     inline_data: Blob | None = None
     file_data: File | None = None
 
 
 class Result(msgspec.Struct):
-    """What a function returned."""
+    """The result of a function."""
 
     name: str = ""
     id: str | None = None
@@ -87,7 +87,7 @@ class Declaration(msgspec.Struct, rename="camel"):
 
 
 class Tool(msgspec.Struct, rename="camel"):
-    """Functions, or something that runs at the provider."""
+    """Functions, or a tool that runs at the provider."""
 
     function_declarations: list[Declaration] | None = None
 
@@ -100,13 +100,13 @@ class Calling(msgspec.Struct, rename="camel"):
 
 
 class ToolConfig(msgspec.Struct, rename="camel"):
-    """How tools are used."""
+    """The use of tools."""
 
     function_calling_config: Calling | None = None
 
 
 class Thinking(msgspec.Struct, rename="camel"):
-    """How much the model may think."""
+    """The limits of thinking."""
 
     include_thoughts: bool | None = None
     thinking_budget: int | None = None

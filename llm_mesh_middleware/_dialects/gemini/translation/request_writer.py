@@ -1,4 +1,4 @@
-"""A conversation as a `generateContent` request."""
+"""Writes a conversation as a `generateContent` request."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def write_request(conversation: Conversation, options: DialectOptions) -> Writte
     """Return a conversation as the members of a request.
 
     Raises:
-        UnsupportedField: It asks for what the Gemini API cannot say.
+        UnsupportedField: It asks for something that the Gemini API lacks.
     """
     losses = Losses(conversation, options, "the Gemini API")
     losses.refuse_choices()
@@ -122,7 +122,7 @@ def _stop(conversation: Conversation, losses: Losses) -> list[str] | None:
 def _thinking(
     conversation: Conversation, options: DialectOptions, losses: Losses
 ) -> dict[str, Any] | None:
-    """Return how much to think: tokens, which all versions take, or a level if that is wanted."""
+    """Return the tokens to think with, which all versions take, or a level if configured."""
     thinking = conversation.thinking
     if thinking is None:
         return None

@@ -1,4 +1,4 @@
-"""Google's subset of OpenAPI as JSON Schema.
+"""Converts Google's subset of OpenAPI to JSON Schema.
 
 | OpenAPI | JSON Schema |
 |---|---|
@@ -6,7 +6,7 @@
 | `nullable: true` | `null` among the types |
 | `any_of`, as Google's SDK writes it | `anyOf` |
 | limits as text, as int64 has it in protobuf's JSON | numbers |
-| `propertyOrdering`, `example` | left out: strict readers refuse what they do not know |
+| `propertyOrdering`, `example` | dropped: strict readers refuse unknown members |
 """
 
 from __future__ import annotations

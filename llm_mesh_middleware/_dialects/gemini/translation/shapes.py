@@ -1,4 +1,4 @@
-"""What is read of generated content."""
+"""The members of generated content that are read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class FunctionCall(msgspec.Struct, gc=False):
 
 
 class Part(msgspec.Struct, rename="camel", gc=False):
-    """A part of what the model says."""
+    """A part of the model's content."""
 
     text: str | None = None
     thought: bool | None = None
@@ -27,7 +27,7 @@ class Part(msgspec.Struct, rename="camel", gc=False):
 
 
 class Content(msgspec.Struct, gc=False):
-    """What the model says."""
+    """The model's content."""
 
     parts: list[Part] | None = None
 
@@ -40,7 +40,7 @@ class Candidate(msgspec.Struct, rename="camel", gc=False):
 
 
 class Feedback(msgspec.Struct, rename="camel", gc=False):
-    """Why a prompt was refused."""
+    """The refusal of a prompt."""
 
     block_reason: str | None = None
 

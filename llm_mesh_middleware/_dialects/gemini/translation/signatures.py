@@ -1,6 +1,6 @@
 """Bytes as clients of the Gemini API write them: base64, in either of its two alphabets.
 
-The SDKs decode what they are given, so an envelope with a foreign proof is encoded once more.
+The SDKs decode signatures, so an envelope with a foreign proof is encoded once more.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ...translation.proofs import MARK as SEAL
 
 __all__ = ["MARK", "STAND_IN", "open_signature", "standard_base64", "write_signature"]
 
-# What stands in for the signature of a call that another model has made.
+# Stands in for the signature of a call that another model has made.
 STAND_IN = b64encode(b"skip_thought_signature_validator").decode()
 # How an envelope begins here. Its own bytes fill whole groups of base64.
 MARK = b64encode(SEAL.encode())

@@ -11,7 +11,7 @@ from ...._core.values.payload import Fields, raw
 
 __all__ = ["camel", "camel_case"]
 
-# What a request says inside these is the client's own, or a schema with a reader of its own.
+# Inside these, names are the client's own, or belong to a schema that is read elsewhere.
 _OWN = frozenset(
     (
         *("args", "labels", "parameters", "parametersJsonSchema"),

@@ -1,4 +1,4 @@
-"""A client's contents, in the neutral form.
+"""Reads a client's contents into the neutral form.
 
 Google's calls need no ids: a response belongs to the call of its id, else to the first call of its
 name that has no response yet. A call without an id gets one by its place, the same in every request
@@ -150,8 +150,8 @@ def _result(result: shapes.Result, where: str, calls: _Calls) -> ToolResult:
 def _read_response(response: shapes.Raw) -> tuple[str, bool]:
     """Return a response as text, and whether it is an error.
 
-    By Google's convention the one member `output` or `error` stands for the whole. All else is
-    given to the model as the JSON that it is.
+    By Google's convention a single member `output` or `error` stands for the whole. Anything else
+    is given to the model as JSON.
     """
     if response is msgspec.UNSET:
         return "", False

@@ -1,6 +1,6 @@
 """The two forms of a chat or text completion: one JSON object, and a stream of events.
 
-Used where the configuration makes a provider answer in the form that the client did not ask for.
+Used where the configuration makes a provider respond in the form that the client did not ask for.
 The client's SDK must see the same objects as from a provider that knows the form itself, so members
 that it needs are filled in, and nothing that a provider sent is lost.
 

@@ -1,4 +1,4 @@
-"""A completion as the stream of events that a provider would have sent for it.
+"""Converts a completion to the stream of events that a provider would have sent for it.
 
 Members stay raw bytes, so that numbers keep their spelling and text its escapes. Where msgspec
 refuses what the SDKs read (`sdk_json`), they are Python values instead.
@@ -28,12 +28,12 @@ _CHUNK_OBJECTS = {"chat.completion": "chat.completion.chunk"}
 # Members that every chunk of a stream carries; any other is sent once.
 _IN_EVERY_CHUNK = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 
-# Shared members are repeated in every chunk: that must not make much out of little.
+# Shared members are repeated in every chunk, which must not blow a small body up.
 _MAX_EVENTS_BYTES = 4 * MAX_BYTES
 
 _BOM = b"\xef\xbb\xbf"
 
-# An end of a line is only ever between the members of JSON, never inside a string of it.
+# JSON has line ends only between members, never inside a string.
 _ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
 
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -42,7 +42,7 @@ _decode_value = msgspec.json.Decoder().decode
 
 
 class NoCompletion(ValueError):
-    """The body is no completion: it has no list of choices."""
+    """The body is not a completion: it has no list of choices."""
 
 
 def completion_to_events(body: bytes, *, include_usage: bool) -> bytes:
@@ -126,7 +126,7 @@ def _parts(choice: object, position: int) -> Iterator[_Members]:
 
 
 def _numbered(call: object, index: int) -> object:
-    """Return a tool call with its index, by which alone an SDK tells the calls of a stream."""
+    """Return a tool call with its index, the only way in which SDKs tell calls apart."""
     members = _members(call)
     return call if members is None else {**members, "index": index}
 

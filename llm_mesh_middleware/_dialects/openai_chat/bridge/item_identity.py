@@ -1,4 +1,4 @@
-"""Which item of a list a later delta continues.
+"""Finds the item of a list that a later delta continues.
 
 | kind | an item is continued by a part with |
 |---|---|
@@ -11,7 +11,7 @@ Providers number every parallel call 0, repeat names and ids in every part, or g
 part of a call that carries another name, or an id and a name that are new, begins another call
 whatever its index is; a part without a name never does.
 
-Each look-up is in a table: a list costs its length and not its square.
+Every look-up is in a dict, so that time is linear in the length of a list.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Identity(Protocol):
 
 
 def index_of(value: object) -> int | None:
-    """Return a number of an item or a choice, also one that is a float or text; else None."""
+    """Return the number of an item or a choice, also from a float or a text, or None."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -108,7 +108,7 @@ class Calls:
         return numbered
 
     def note(self, item: Json, part: Json, position: int) -> None:
-        """Remember the call by all that may name it later."""
+        """Remember the call by everything that may name it later."""
         index = index_of(part.get("index"))
         if id := _text(part, "id"):
             self._by_id[id] = item
@@ -143,7 +143,7 @@ class Blocks:
         return known if _may_continue(known, part) else None
 
     def note(self, item: Json, part: Json, position: int) -> None:
-        """Remember the block by all that may name it later."""
+        """Remember the block by everything that may name it later."""
         index = index_of(part.get("index"))
         if id := _text(part, "id"):
             self._by_id[id] = item

@@ -1,13 +1,13 @@
-"""The choices of a stream, each put together from its parts.
+"""Puts the choices of a stream together from their parts.
 
     part of a choice    becomes
     delta               merged into the message (`merging`)
-    message             what the deltas have left out of the message; the last one counts
+    message             fills in what the deltas have left out; the last one counts
     text, logprobs      joined
     any other member    set; lists grow
 
-A choice is told by its index, else by its position in the event. Some providers count tokens with
-the index instead: `counts_tokens` tells.
+A choice is identified by its index, else by its position in the event. Some providers count tokens
+in the index instead, as `counts_tokens` finds out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["JoinedChoices", "NoChoice"]
 
 
 class NoChoice(ValueError):
-    """A part of a choice has a delta that is no object."""
+    """A part of a choice has a delta that is not an object."""
 
 
 class JoinedChoices:
@@ -56,7 +56,7 @@ class JoinedChoices:
         return not first and others.count(True) == 1
 
     def take(self, parts: object) -> None:
-        """Take the `choices` of an event; what is no object in them is skipped.
+        """Take the `choices` of an event; what is not an object in them is skipped.
 
         Raises:
             NoChoice: a part of them cannot be read.

@@ -1,4 +1,4 @@
-"""A stream of completion chunks, put together to the completion that it amounts to."""
+"""Joins a stream of completion chunks to one completion."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["BrokenStream", "events_to_completion"]
 
 _WHOLE_OBJECTS = {"chat.completion.chunk": "chat.completion"}
 
-# What needs no weighing: even of nothing but brackets it takes little memory.
+# Smaller bodies are not weighed: even one of brackets only takes little memory.
 _SMALL_BYTES = 2**20
 
 # Members that hold the token counts of providers that leave `usage` out of their chunks.
@@ -24,15 +24,15 @@ _COUNTING = ("x_groq",)
 
 
 class BrokenStream(ValueError):
-    """The stream ends too early, or one of its events tells of an error or cannot be read."""
+    """The stream ends too early, or one of its events is an error or cannot be read."""
 
 
 def events_to_completion(body: bytes) -> bytes:
-    """Return the completion that the stream `body` amounts to.
+    """Return the completion of the stream `body`.
 
     Raises:
         BrokenStream: The stream is not whole.
-        ConversionLimit: What there is to keep of the stream is too large, or nested too deeply.
+        ConversionLimit: The completion would be too large, or nested too deeply.
     """
     choices = JoinedChoices()
     shared, is_done = _join(body, choices)
@@ -69,7 +69,7 @@ def _join(body: bytes, choices: JoinedChoices) -> tuple[Json, bool]:
         try:
             choices.take(parts)
         except NoChoice:
-            raise BrokenStream("sent an event that is no part of a completion") from None
+            raise BrokenStream("sent an event that is not part of a completion") from None
         shared.update((k, v) for k, v in chunk.items() if v or k not in shared)
     return shared, is_done
 

@@ -1,4 +1,4 @@
-"""Putting the deltas of a stream together: text grows, lists grow, items are continued.
+"""Merges the deltas of a stream: text grows, lists grow, items are continued.
 
 | known | further | becomes |
 |---|---|---|
@@ -10,7 +10,7 @@
 | object | object | merged, member by member |
 | anything else | | the further value |
 
-What grows is kept in pieces until the end: a response costs its length and not its square.
+What grows is kept in pieces until the end, so that time is linear in the length of a response.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Items:
 
 
 def merge(whole: Json, part: Json) -> None:
-    """Continue `whole` with `part`, of which nothing is kept that could change later."""
+    """Continue `whole` with `part`; nothing of `part` is kept that could change later."""
     for name, value in part.items():
         known = whole.get(name)
         if known is None:

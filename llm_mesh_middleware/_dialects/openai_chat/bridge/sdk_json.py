@@ -1,4 +1,4 @@
-"""The values of a conversion: read as the official SDKs read JSON, and written for them.
+"""Reads and writes the values of a conversion as the official SDKs read JSON.
 
 SDKs take NaN, Infinity, a byte order mark and lone halves of a surrogate pair. Values take up to 25
 times as many bytes as their JSON, so size, depth and the number of brackets are limited.
@@ -18,7 +18,7 @@ MAX_BYTES = 8 * 2**20
 _MAX_DEPTH = 64
 _MAX_BRACKETS = 2**19
 
-# What an empty object or list counts for: more than its two bytes, as it takes more memory.
+# The weight of an empty object or list, which takes more memory than its two bytes.
 _CONTAINER_WEIGHT = 16
 
 _decode = json.JSONDecoder().decode
@@ -64,7 +64,7 @@ def decode_json(data: bytes) -> Any:
 
 
 def encode_json(value: Any, plain: Callable[[Any], Any] | None = None) -> bytes:
-    """Encode `value` compactly; `plain` replaces what is no JSON value.
+    """Encode `value` compactly; `plain` replaces what is not a JSON value.
 
     Text is written as it is, unless half of a surrogate pair in it has only an escape.
     """

@@ -86,7 +86,7 @@ _decode = LenientDecoder(_Completion)
 
 
 def finish_of(reason: object, *, has_calls: bool) -> FinishReason | None:
-    """Return why the answer ended; several servers say `stop` for a call, or what is no text."""
+    """Return the finish reason; several servers send `stop` for a call, or a number."""
     if not reason:
         return None
     finish = _FINISHES.get(reason, "stop") if isinstance(reason, str) else "stop"
@@ -94,10 +94,10 @@ def finish_of(reason: object, *, has_calls: bool) -> FinishReason | None:
 
 
 def read_answer(body: bytes, stamp: Stamp) -> Answer:
-    """Return what a completion says.
+    """Return a completion in the neutral form.
 
     Raises:
-        UpstreamProtocolError: It is no completion, or one that was cut off.
+        UpstreamProtocolError: It is not a completion, or one that was cut off.
     """
     completion = _decode(body)
     choice = completion.choices[0] if completion is not None and completion.choices else None
@@ -120,7 +120,7 @@ def read_answer(body: bytes, stamp: Stamp) -> Answer:
 
 
 def _counted(completion: _Completion, choice: _Choice) -> Usage | None:
-    """Return the token counts; the later of two places counts."""
+    """Return the token counts; of several places the last one counts."""
     counted: Usage | None = None
     groq = completion.x_groq.usage if completion.x_groq is not None else None
     for usage in (choice.usage, groq, completion.usage):
@@ -149,7 +149,7 @@ def _citations(message: _Message) -> Iterator[Citation]:
 
 
 def write_answer(answer: Answer, conversation: Conversation, stamp: Stamp) -> bytes:
-    """Return a completion that tells of an answer."""
+    """Return an answer as a completion."""
     refusal = "".join(part.text for part in answer.parts if isinstance(part, Refusal))
     text = "".join(part.text for part in answer.parts if isinstance(part, Text))
     message: dict[str, Any] = {
@@ -182,7 +182,7 @@ def write_answer(answer: Answer, conversation: Conversation, stamp: Stamp) -> by
 
 
 def text_of_reasoning(parts: list[Reasoning]) -> str:
-    """Return what the model thought."""
+    """Return the text of the reasoning."""
     return "".join(part.text for part in parts)
 
 
@@ -197,7 +197,7 @@ def thinking_block(part: Reasoning) -> dict[str, str] | None:
 
 
 def _annotations(parts: tuple[Part, ...]) -> Iterator[dict[str, Any]]:
-    """Yield the citations of URLs; each is of the whole text before it."""
+    """Yield the citations of URLs; each refers to the whole text part."""
     end = 0
     for part in parts:
         if isinstance(part, Text):
@@ -226,7 +226,7 @@ def google_content(proof: Proof) -> dict[str, Any]:
 
 
 def write_usage(usage: Usage) -> dict[str, Any]:
-    """Return token counts: those of the input include what a cache took."""
+    """Return token counts; the input includes what was read from a cache or written to it."""
     return {
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,

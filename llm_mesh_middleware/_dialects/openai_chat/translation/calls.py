@@ -1,4 +1,4 @@
-"""Tells the calls of a stream apart, by the rules that the bridge has for the same chunks.
+"""Tells the calls of a stream apart, by the same rules as the bridge.
 
 Providers number every parallel call 0, repeat names and ids in every piece, or give neither.
 """

@@ -1,10 +1,10 @@
-"""Reads chunks of a chat completion as deltas.
+"""Reads the chunks of a chat completion as deltas.
 
 chunk ─► error? ──► Failed, and nothing after it
       ├► reasoning, content, refusal ──► their deltas; an empty one is nothing
       ├► tool_calls[i] ──► ToolStart once id and name are known, then ToolArguments
       ├► finish_reason ──► remembered: a usage may follow, and several servers repeat it
-      └► usage ──► Usage, the last one holds
+      └► usage ──► Usage; the last one holds
 [DONE], or the end of the bytes after a finish_reason ──► Finish, End
 """
 
@@ -90,7 +90,7 @@ class _ChunkReader:
             self._has_started = True
             deltas.append(Start(chunk.id or "", chunk.model or ""))
         if chunk.choices:
-            # One choice was asked for: whatever its index, which may count events, it is that one.
+            # One choice was asked for, so it is that one. Its index may count events.
             self._read_choice(chunk.choices[0], deltas)
         if chunk.x_groq is not None:
             _count(chunk.x_groq.usage, deltas)

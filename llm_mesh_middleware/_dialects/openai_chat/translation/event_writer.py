@@ -37,7 +37,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class ChunkWriter:
-    """Writes one answer. Calls may interleave here, as they do in what is read."""
+    """Writes one answer. Calls may interleave, as they do in the deltas."""
 
     def __init__(self, conversation: Conversation, stamp: Stamp) -> None:
         self._stamp = stamp
@@ -47,7 +47,7 @@ class ChunkWriter:
         self._indexes: dict[int, int] = {}
         self._begun: set[int] = set()
         self._custom_names = custom_names(conversation)
-        # The key of a custom call -> whether it has its input as it is, and the text so far.
+        # The key of a custom call -> whether its text is the input itself, and the text so far.
         self._custom: dict[int, tuple[bool, list[str]]] = {}
         self._thoughts: list[str] = []
         self._finish: Finish | None = None
@@ -145,7 +145,7 @@ class ChunkWriter:
         out.append(self._chunk({"tool_calls": [call]}))
 
     def _end_reasoning(self, end: ReasoningEnd, out: list[bytes]) -> None:
-        """Give the whole block once: clients append what they find in such a list."""
+        """Send the whole block once: clients append the items of such a list."""
         text = "" if end.is_redacted else "".join(self._thoughts)
         self._thoughts.clear()
         block = thinking_block(Reasoning(text, end.proof, end.is_redacted))
@@ -160,7 +160,7 @@ class ChunkWriter:
             call = {"index": self._indexes[key], "custom": input}
             out.append(self._chunk({"tool_calls": [call]}))
         silent = self._indexes.keys() - self._begun - self._custom.keys()
-        # Clients parse the arguments that they got.
+        # Clients parse the arguments, so there must be some.
         out += [self._call(key, {"arguments": "{}"}) for key in sorted(silent)]
         out.append(self._chunk({}, WORDS[self._finish.reason if self._finish else "stop"]))
         if self._includes_usage and self._usage is not None:

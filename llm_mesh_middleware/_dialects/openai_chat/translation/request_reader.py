@@ -1,4 +1,4 @@
-"""A client's chat completion request, in the neutral form.
+"""Reads a client's chat completion request into the neutral form.
 
 | message | turn |
 |---|---|
@@ -70,8 +70,8 @@ def read_request(fields: Fields) -> Conversation:
     """Return what a request asks for.
 
     Raises:
-        MalformedRequest: It is no chat completion request.
-        UnsupportedField: It asks for what no translation carries.
+        MalformedRequest: It is not a chat completion request.
+        UnsupportedField: It asks for something that no translation carries.
     """
     asked, extra = _decode(fields)
     _refuse_untranslatable(asked)
@@ -257,7 +257,7 @@ def _read_tools(tools: list[ToolMember] | None) -> Iterator[Tool]:
 
 
 def _grammar(form: CustomFormat | None) -> bytes:
-    """Return the form of a custom tool's input as the neutral form has it, in one object."""
+    """Return the format of a custom tool's input in the neutral form: one object."""
     if form is None or form.grammar is None:
         return b""
     return msgspec.json.encode({"type": form.type, **msgspec.structs.asdict(form.grammar)})

@@ -1,4 +1,4 @@
-"""A conversation as a chat completion request to a provider.
+"""Writes a conversation as a chat completion request to a provider.
 
 | in a turn | sent |
 |---|---|
@@ -51,7 +51,7 @@ def write_request(
     """Return a conversation as the members of a chat completion request.
 
     Raises:
-        UnsupportedField: It asks for what chat completions cannot say.
+        UnsupportedField: It asks for something that chat completions lack.
     """
     losses = Losses(conversation, options, "chat completions")
     losses.refuse_choices()
@@ -151,7 +151,7 @@ class _MessageWriter:
                 return {"type": "input_audio", "input_audio": data}
             case Document():
                 return self._document(part)
-        raise TypeError(f"{type(part).__name__} is no part of a user's message")
+        raise TypeError(f"{type(part).__name__} is not part of a user's message")
 
     def _document(self, part: Document) -> dict[str, Any]:
         if part.text:
@@ -164,7 +164,7 @@ class _MessageWriter:
 
 
 def _result(result: ToolResult) -> tuple[str, list[Part]]:
-    """Return a result as text, and its parts that a tool's message cannot hold."""
+    """Return a result as text, and the parts that a tool's message cannot hold."""
     texts: list[str] = []
     others: list[Part] = []
     for part in flat_parts(result.parts):

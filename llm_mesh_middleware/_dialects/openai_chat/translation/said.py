@@ -14,7 +14,7 @@ import msgspec
 
 __all__ = ["Arguments", "Said", "arguments_text"]
 
-# An object instead of its JSON is a call that came whole.
+# An object instead of its JSON is a whole call.
 Arguments = str | dict[str, object]
 
 
@@ -34,7 +34,7 @@ class _Detail(msgspec.Struct, gc=False):
 
 
 class Said(msgspec.Struct, gc=False):
-    """What every message and every delta may have."""
+    """The members with text that a message or a delta may have."""
 
     content: str | list[_Part] | None = None
     refusal: str | None = None
@@ -44,7 +44,7 @@ class Said(msgspec.Struct, gc=False):
 
     @property
     def text(self) -> str:
-        """The text for the reader."""
+        """The text of the content."""
         content = self.content
         if isinstance(content, list):
             return "".join([part.text or "" for part in content if not part.is_thought])

@@ -19,7 +19,7 @@ Number = int | float
 
 
 class ImageURL(msgspec.Struct):
-    """Where an image is."""
+    """The source of an image."""
 
     url: str
     detail: str | None = None
@@ -73,13 +73,13 @@ class Custom(msgspec.Struct):
 
 
 class Google(msgspec.Struct):
-    """What Google's endpoint for this dialect adds to a call."""
+    """The addition of Google's endpoint for this dialect to a call."""
 
     thought_signature: str | None = None
 
 
 class ExtraContent(msgspec.Struct):
-    """What vendors add to a call."""
+    """The additions of vendors to a call."""
 
     google: Google | None = None
 
@@ -198,7 +198,7 @@ class ResponseFormat(msgspec.Struct):
 
 
 class StreamOptions(msgspec.Struct):
-    """What a stream holds."""
+    """The options of a stream."""
 
     include_usage: bool | None = None
 

@@ -1,4 +1,4 @@
-"""Whole responses, from and to the neutral form.
+"""Reads and writes whole responses from and to the neutral form.
 
 | item | part |
 |---|---|
@@ -52,7 +52,7 @@ _INCOMPLETE: dict[str, FinishReason] = {
 }
 _REASONS = {"length": "max_output_tokens", "refused": "content_filter"}
 
-# What a response repeats of a request that says nothing of it.
+# Members of a request that a response repeats, with their values if they were not set.
 _DEFAULTS: dict[str, Any] = {
     "instructions": None,
     "max_output_tokens": None,
@@ -119,13 +119,13 @@ _decode = LenientDecoder(ResponseMember)
 
 
 def has_failed(body: bytes) -> bool:
-    """Return whether a response tells of its own failure."""
+    """Return whether a response reports its own failure."""
     response = _decode(body)
     return response is not None and response.status in ("failed", "cancelled")
 
 
 def finish_of(response: ResponseMember, *, has_calls: bool) -> FinishReason | None:
-    """Return why a response ended; None if it did not."""
+    """Return the finish reason; None if the response did not end."""
     if response.status == "incomplete":
         details = response.incomplete_details
         return _INCOMPLETE.get((details and details.reason) or "", "length")
@@ -135,10 +135,10 @@ def finish_of(response: ResponseMember, *, has_calls: bool) -> FinishReason | No
 
 
 def read_answer(body: bytes, stamp: Stamp) -> Answer:
-    """Return what a response says.
+    """Return a response in the neutral form.
 
     Raises:
-        UpstreamProtocolError: It is no response, or one that did not end.
+        UpstreamProtocolError: It is not a response, or one that did not end.
     """
     response = _decode(body)
     if response is None or response.output is None:
@@ -194,7 +194,7 @@ def citation_of(cited: URLCitation) -> Citation:
 
 
 def wants_proofs(conversation: Conversation) -> bool:
-    """Return whether the client keeps the proofs of reasoning, because nothing is stored."""
+    """Return whether the client keeps the proofs of reasoning, as nothing is stored."""
     return WANTS_PROOFS in conversation.echo
 
 
@@ -209,7 +209,7 @@ def response_object(
     finish: FinishReason | None = None,
     usage: Usage | None = None,
 ) -> dict[str, Any]:
-    """Return a response; one without a reason to finish is in progress."""
+    """Return a response; without a finish reason it is in progress."""
     reason = _REASONS.get(finish or "")
     echo = {name: value for name, value in conversation.echo.items() if name != WANTS_PROOFS}
     status = "in_progress" if finish is None else "incomplete" if reason else "completed"
@@ -232,7 +232,7 @@ def response_object(
 
 
 def write_answer(answer: Answer, conversation: Conversation, stamp: Stamp) -> bytes:
-    """Return a response that tells of an answer."""
+    """Return an answer as a response."""
     writer = _ItemWriter(conversation, stamp)
     response = response_object(
         conversation,
@@ -309,7 +309,7 @@ def _content(part: Text | Refusal) -> dict[str, Any]:
 
 
 def write_usage(usage: Usage) -> dict[str, Any]:
-    """Return token counts: those of the input include what a cache took."""
+    """Return token counts; the input includes what was read from a cache or written to it."""
     cached = {"cached_tokens": usage.cache_read_tokens}
     return {
         "input_tokens": usage.input_tokens,

@@ -3,7 +3,7 @@
 response.created ──► Start
 output_item.added of a call ──► ToolStart; its output index is the call's key
 ... .delta ──► the delta of text, refusal, reasoning, arguments
-... .done ──► the whole of it, if no delta came before
+... .done ──► the whole text, if there was no delta before
 output_item.done of reasoning ──► ReasoningEnd; of a call ──► ToolEnd
 response.completed, response.incomplete ──► Usage, Finish, End
 response.failed, error ──► Failed
@@ -74,7 +74,7 @@ class ResponseEventReader:
         self._has_started = False
         self._is_over = False
         self._calls: set[int] = set()
-        # Where a delta has come: the whole that follows says nothing new.
+        # Texts that have had a delta: the whole text that follows is not new.
         self._said: set[tuple[str, int, int]] = set()
 
     def read(self, data: bytes, name: bytes, deltas: list[Delta]) -> None:
@@ -190,7 +190,7 @@ class ResponseEventReader:
 
 
 def _error_of(data: bytes) -> bytes:
-    """Return the error object in an event: the event itself, or in the response that failed."""
+    """Return the error object in an event: the event itself, or the response that failed."""
     try:
         response = _decode_failure(data).response
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

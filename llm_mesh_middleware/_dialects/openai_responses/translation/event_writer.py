@@ -1,7 +1,7 @@
 """Writes deltas as the events of a response.
 
-Each event has the next number. An item has its place in the output from where it begins; calls may
-interleave, while a message or reasoning ends where another item begins:
+Each event has the next number. The place of an item in the output is where it begins. Calls may
+interleave; a message or reasoning ends where another item begins:
 
     item           begins with                         ends with
     message        output_item.added, part added       text done, part done, output_item.done
@@ -51,7 +51,7 @@ _OTHER_CODE = "server_error"
 
 
 class _Item:
-    """An item of the output, as it will be when it is done; `pieces` is the text so far."""
+    """An item of the output as far as it is known; `pieces` is its text so far."""
 
     __slots__ = ("body", "index", "kind", "notes", "pieces")
 
@@ -141,7 +141,7 @@ class ResponseEventWriter:
         out.append(make_event(_encode(told), name=type.encode()))
 
     def _text_delta(self, item: _Item, text: str) -> bytes:
-        """Return the commonest event, without the detour over a dict."""
+        """Return the most common event; no dict is made for it."""
         number, self._number = self._number, self._number + 1
         return (
             b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta",'
@@ -183,7 +183,7 @@ class ResponseEventWriter:
         return item
 
     def _opened(self, kind: str, out: list[bytes]) -> _Item:
-        """Return the open item of a kind; another is closed, as its text has ended."""
+        """Return the open item of a kind; an item of another kind is closed."""
         if self._open is not None and self._open.kind == kind:
             return self._open
         self._close_open(out)

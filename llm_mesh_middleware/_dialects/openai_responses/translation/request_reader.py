@@ -1,9 +1,9 @@
-"""A client's Responses request, in the neutral form.
+"""Reads a client's Responses request into the neutral form.
 
 input items                                     turns
 message of a user                               user
 message of the assistant, reasoning, calls      assistant: neighbours are one turn
-outputs of calls                                user: before what the user says next
+outputs of calls                                user: before the next message of the user
 message of system or developer                  the first ones are instructions; later ones turns
 """
 
@@ -76,7 +76,7 @@ _ECHOED = (
     "top_p",
     "truncation",
 )
-# A mark among what is repeated: the client wants proofs of reasoning, to send them back.
+# Marks, in `echo`, a client that wants proofs of reasoning, to send them back.
 WANTS_PROOFS = "include"
 
 
@@ -84,8 +84,8 @@ def read_request(fields: Fields) -> Conversation:
     """Return what a request asks for.
 
     Raises:
-        MalformedRequest: It is no Responses request.
-        UnsupportedField: It asks for what no translation carries.
+        MalformedRequest: It is not a Responses request.
+        UnsupportedField: It asks for something that no translation carries.
     """
     asked, extra = _decode(fields)
     _refuse_stateful(asked)
@@ -251,7 +251,7 @@ def _read_part(part: PartMember, where: str) -> Part:
 
 
 def _read_tools(tools: list[ToolMember], lost: list[str]) -> Iterator[Tool]:
-    """Yield the client's own tools; those of the provider go, as clients send some unasked."""
+    """Yield the client's own tools; those of the provider, which clients add, are dropped."""
     for tool in tools:
         description = tool.description or ""
         if tool.type == "function":

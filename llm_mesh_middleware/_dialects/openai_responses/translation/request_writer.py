@@ -1,4 +1,4 @@
-"""A conversation as a Responses request to a provider.
+"""Writes a conversation as a Responses request to a provider.
 
 | in a turn | sent |
 |---|---|
@@ -57,7 +57,7 @@ def write_request(
     Nothing is stored at the provider, so each request has all of the input.
 
     Raises:
-        UnsupportedField: It asks for what the Responses API cannot say.
+        UnsupportedField: It asks for something that the Responses API lacks.
     """
     losses = Losses(conversation, options, "the Responses API")
     losses.refuse_choices()
@@ -149,7 +149,7 @@ class _Writer:
                 return self._document(part)
             case Audio():
                 self._losses.refuse("input_audio")
-        raise TypeError(f"{type(part).__name__} is no part of a user's message")
+        raise TypeError(f"{type(part).__name__} is not part of a user's message")
 
     def _document(self, part: Document) -> Item:
         if part.text:

@@ -71,14 +71,14 @@ class Format(msgspec.Struct):
 
 
 class TextConfig(msgspec.Struct):
-    """How the text is to be."""
+    """The format of the text."""
 
     format: Format | None = None
     verbosity: str | None = None
 
 
 class ReasoningConfig(msgspec.Struct):
-    """How much the model may think, and what is shown of it."""
+    """The effort of the reasoning, and its summary."""
 
     effort: str | None = None
     summary: str | None = None

@@ -1,7 +1,7 @@
 """An estimate of the tokens of a conversation that no provider has counted.
 
-It is made from the lengths of the texts; rather too many than too few, since clients shorten a
-conversation by it before a model refuses it.
+It is made from the lengths of the texts, and rather too high than too low: clients shorten a
+conversation by it before a model refuses the conversation.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PAGE_BYTES = 60_000
 
 
 def estimate_tokens(conversation: Conversation) -> int:
-    """Return about how many tokens a conversation takes."""
+    """Return the approximate number of tokens in a conversation."""
     size = len(text_of(conversation.system).encode())
     for tool in conversation.tools:
         size += len(tool.name.encode()) + len(tool.description.encode()) + len(tool.schema)
@@ -34,7 +34,7 @@ def estimate_tokens(conversation: Conversation) -> int:
 
 
 def _sizes(part: Part) -> tuple[int, int]:
-    """Return the bytes of text in a part, and the tokens of what is no text."""
+    """Return the bytes of text in a part, and the tokens of its other content."""
     match part:
         case ToolCall():
             return len(part.name.encode()) + len(part.arguments.encode()), _AROUND

@@ -1,11 +1,11 @@
-"""Proofs of reasoning, carried through clients that know only those of their own dialect.
+"""Carries proofs of reasoning through clients that know only those of their own dialect.
 
-A client keeps a text that it cannot read and sends it back. In its place it is given an envelope,
+A client keeps a proof that it cannot read, and sends it back. It is given an envelope instead,
 
     llm-mesh. + base64url(one letter for the dialect that can verify the proof + the proof)
 
-the letter in upper case where the reasoning is redacted. A proof of the client's own dialect needs
-no envelope. What comes back is opened; a provider is sent its own proofs only, never a foreign one.
+with the letter in upper case if the reasoning is redacted. A proof of the client's own dialect
+needs no envelope. Envelopes that come back are opened; a provider is sent its own proofs only.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = [
 ANTHROPIC, BEDROCK, GEMINI, RESPONSES = "a", "b", "g", "r"
 
 MARK = "llm-mesh."
-# Reasoning that its provider gave no proof of; the client's dialect demands one all the same.
+# Stands for a missing proof, if the client's dialect requires one.
 _UNPROVED = "n"
 
 
@@ -44,7 +44,7 @@ def own_proof(dialect: str, text: str | None) -> Proof | None:
 
 
 def seal(proof: Proof | None, *, native: str, is_redacted: bool = False) -> str:
-    """Return the text that a client is given for a proof, or for the lack of one.
+    """Return the text that a client is given for a proof, or for a missing one.
 
     Args:
         proof: the provider's proof.
@@ -74,7 +74,7 @@ def open_proof(text: str, *, native: str) -> tuple[Proof | None, bool]:
         return Proof(native, text), False
     try:
         inside = urlsafe_b64decode(text.removeprefix(MARK)).decode()
-    except ValueError:  # damaged on its way: nobody could verify it
+    except ValueError:  # damaged: no provider could verify it
         return None, False
     letter, value = inside[:1], inside[1:]
     if letter in ("", _UNPROVED):
@@ -83,9 +83,9 @@ def open_proof(text: str, *, native: str) -> tuple[Proof | None, bool]:
 
 
 def attach_proofs(parts: Sequence[Part]) -> Iterator[Part]:
-    """Give calls the proofs that their own dialect had on them.
+    """Attach the proofs of calls, which Gemini has on the calls themselves.
 
-    Such a proof travelled as reasoning without a text, before the call.
+    In other dialects such a proof is reasoning without a text, before the call.
     """
     held: Reasoning | None = None
     for part in parts:
@@ -104,5 +104,5 @@ def attach_proofs(parts: Sequence[Part]) -> Iterator[Part]:
 
 
 def _is_carrier(part: Reasoning) -> bool:
-    """Return whether reasoning is nothing but the proof of a call, as Gemini has it."""
+    """Return whether reasoning is only the proof of a call, as Gemini makes them."""
     return not part.text and part.proof is not None and part.proof.dialect == GEMINI

@@ -56,7 +56,7 @@ class AsyncConnection(asyncio.Protocol):
 
         Raises:
             OSError: there is none.
-            ValueError: it is no message.
+            ValueError: it is not a message.
         """
         while (message := self._streams.take(number)) is None:
             news: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -75,7 +75,7 @@ class Connection:
 
         Raises:
             OSError: there is none, or not in time.
-            ValueError: it is no message.
+            ValueError: it is not a message.
         """
         with self._lock:
             while (message := self._streams.take(number)) is None:

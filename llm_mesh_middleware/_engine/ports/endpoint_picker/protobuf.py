@@ -36,7 +36,7 @@ def fields(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield each field of a message; a number as the bytes of it.
 
     Raises:
-        ValueError: it is no message.
+        ValueError: it is not a message.
     """
     at = 0
     while at < len(data):

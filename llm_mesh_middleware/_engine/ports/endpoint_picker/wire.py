@@ -55,7 +55,7 @@ def read_response(data: bytes) -> tuple[str | None, int]:
     """Return the destinations that a message names, and the status of a refusal or 0.
 
     Raises:
-        ValueError: it is no message.
+        ValueError: it is not a message.
     """
     in_header = in_metadata = None
     for number, value in fields(data):
