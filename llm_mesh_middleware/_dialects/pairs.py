@@ -51,7 +51,7 @@ class Counter(NamedTuple):
     operation: ServedOperation
 
 
-# What `apis` calls the operations.
+# The names of operations in `apis`.
 _NAMES = {
     operation.suffix.removesuffix("/completions").strip("/") or "completions": operation
     for operation in OPERATIONS

@@ -100,7 +100,7 @@ class SameTransformer:
             headers = [field for field in headers if field[0] != b"content-encoding"]
         if head.status >= 400:
             return self._error(head.status, headers, body, is_readable=not coded_as)
-        if coded_as:  # nobody here can read it; the client may
+        if coded_as:  # unreadable here; the client may be able to
             return WholeAnswer(head.status, with_length(headers, body), body)
         if is_events(head.headers, body if self._operation.method == "POST" else b""):
             event = first_event(body)

@@ -156,9 +156,9 @@ class TranslatingTransformer:
         return self._inner is not None and self._inner.added_usage
 
     def headers(self, fields: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[bytes, bytes], ...]:
-        """Return the fields without the client's vendor's, and with those of the dialect."""
+        """Return the fields without those of the client's vendor, with those of the dialect."""
         fields = asked_fields(fields, self._upstream.headers, self._headers)
-        # A host may want in the body what the dialect has in a field.
+        # A host may have a field of the dialect in the body.
         return fields if self._inner is None else self._inner.headers(fields)
 
     def body(self) -> bytes:
@@ -266,7 +266,7 @@ class TranslatingTransformer:
         )
 
     def _client_headers(self, head: ResponseHead) -> RawFields:
-        """Return the provider's fields that describe the answer, under the client's names."""
+        """Return the provider's fields that describe the response, under the client's names."""
         fields = told_fields(head, self._client.request_id_field)
         if self.dropped:
             named = ", ".join(self.dropped).encode("ascii", "replace")[:_MAX_HEADER]

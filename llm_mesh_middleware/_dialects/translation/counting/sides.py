@@ -34,7 +34,7 @@ class CountingClient:
 
         Raises:
             MalformedRequest: The request is none of this dialect.
-            UnsupportedField: It holds what could not be sent to the provider either.
+            UnsupportedField: It has something that could not be sent to the provider either.
         """
         return self.write(estimate_tokens(self.read(request))), self.member.encode()
 
