@@ -68,6 +68,15 @@ def test_a_text_in_pieces_is_masked_as_the_whole_one(entity: str) -> None:
         assert masked_in_pieces(text, some, inspected)[0] == whole
 
 
+@rows("entity", ENTITIES)
+def test_no_more_is_held_back_than_is_documented(entity: str) -> None:
+    scanner = Scanner.of_entities((entity,))
+    for char in ("a", "1", "-", "a@", "1 ", "+1", "(", ".", "é", "eyJa.", "a1:", "DE00 "):
+        text = f"x {char * (9_000 // len(char))}"
+        most = masked_in_pieces(text, range(50, len(text), 50), inspection(scanner))[1]
+        assert most <= ENTITIES[entity]().longest
+
+
 SETS = [tuple(ENTITIES), ("EMAIL", "CREDIT_CARD", "IBAN", "SECRET"), *((e,) for e in ENTITIES)]
 
 

@@ -102,6 +102,24 @@ async def test_cached_replies_and_findings_are_counted(
     assert point.attributes["llm_mesh.policy.item"] == "words"
 
 
+async def test_names_that_a_webhook_makes_up_do_not_become_series_without_end(
+    recorder: Recorder, upstream: FakeUpstream
+) -> None:
+    upstream.always(WHOLE)
+    with FakeUpstream(tls=False) as service:
+        entities = [f"NAME_{number}" for number in range(60)]
+        service.script(*(Answer(body={"result": "deny", "entity": each}) for each in entities))
+        guard = {"name": "names", "webhook": {"url": service.url}, "action": {"log": {}}}
+        mesh = make_mesh(recorder, upstream, policies=[policy(guards=[guard])])
+        async with calling(mesh) as client:
+            for _ in entities:
+                assert (await chat(client)).status_code == 200
+    points = recorder.points("llm_mesh.guard.findings")
+    counts = {point.attributes["llm_mesh.guard.entity"]: point.value for point in points}
+
+    assert counts == {**dict.fromkeys(entities[:50], 1), "_other": 10}
+
+
 class Away(MemoryStore):
     """A shared store that may be away."""
 

@@ -11,6 +11,7 @@ from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from ..._core.values.decision import Decision
 from ..._process.forks import ForkLock
 from .. import semconv
+from .entity_names import EntityNames
 from .tallies import Labels, Tally
 
 __all__ = ["PolicyMetrics", "notable"]
@@ -32,6 +33,7 @@ class PolicyMetrics:
         self._saved = Tally(meter, semconv.MESH_CACHE_SAVED, semconv.TOKENS)
         self._embedding = Tally(meter, semconv.MESH_CACHE_EMBEDDING, semconv.TOKENS)
         self._findings = Tally(meter, semconv.MESH_FINDINGS, "{finding}")
+        self._entities = EntityNames()
         self._watched: WeakSet[_Watched] = WeakSet()
         self._lock = ForkLock()
         meter.create_observable_gauge(
@@ -61,7 +63,8 @@ class PolicyMetrics:
         elif decision.kind == "semantic" and decision.of:
             self._embedding.add(decision.of, item)
         elif decision.kind == "guard" and decision.entity and decision.decision != "unchecked":
-            found = (semconv.GUARD_ENTITY, decision.entity)
+            entity = self._entities.label(decision.policy, decision.item, decision.entity)
+            found = (semconv.GUARD_ENTITY, entity)
             action = (semconv.GUARD_ACTION, decision.decision)
             self._findings.add(1, (*item, found, action))
 

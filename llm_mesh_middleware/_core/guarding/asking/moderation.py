@@ -18,6 +18,7 @@ __all__ = ["Moderation", "ModerationForm"]
 
 # Texts in one request; more are asked about in several.
 _MAX_TEXTS = 32
+_MAX_NAME = 40
 
 
 class ModerationForm(Protocol):
@@ -89,4 +90,5 @@ class Moderation(msgspec.Struct, frozen=True):
 
 def _entity(category: str) -> str:
     """Return a category as entities are named: `SELF_HARM_INTENT`."""
-    return "".join(char if char.isalnum() else "_" for char in category).upper()
+    name = category[:_MAX_NAME].upper()
+    return "".join(char if char.isascii() and char.isalnum() else "_" for char in name)
