@@ -34,10 +34,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     marks = {mark.name for mark in metafunc.definition.iter_markers()}
     wanted = [is_meant for mark, is_meant in WHERE.items() if mark in marks]
+    is_slow_wanted = "not slow" not in metafunc.config.option.markexpr  # thousands are left out
     meant = [
         pytest.param(name, marks=[pytest.mark.slow] if name in TWINS else [])
         for name, kind in ADAPTERS.items()
-        if all(is_meant(kind) for is_meant in wanted)
+        if all(is_meant(kind) for is_meant in wanted) and (is_slow_wanted or name not in TWINS)
     ]
     metafunc.parametrize("adapter", meant, indirect=True, scope="module")
 

@@ -1,4 +1,4 @@
-"""One provider for all tests, and for each a mesh that knows of no earlier failure."""
+"""One provider for all tests, and for those of a module one mesh, of which every call ends well."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def provider() -> Iterator[FakeUpstream]:
         yield upstream
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def bench(provider: FakeUpstream) -> Iterator[Bench]:
     bench = Bench(provider)
     yield bench
