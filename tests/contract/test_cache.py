@@ -1,56 +1,31 @@
-"""The cache: what is answered from it, for whom, and what is never kept."""
+"""Responses are kept and given again, through every adapter."""
 
 from __future__ import annotations
 
 import json
-import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from llm_mesh_middleware import LLMPolicy
 from llm_mesh_middleware.testing import (
     Answer,
     Cut,
-    Gate,
-    RecordedRequest,
     Stream,
-    assert_cached,
     chat_completion,
-    chat_stream,
     error_body,
-    token_usage,
 )
-from tests.contract.calling import Ask
+from tests.contract.caching import (
+    ASKED,
+    EVENTS,
+    STREAMED,
+    WHOLE,
+    content,
+    policy,
+    results,
+    streamed,
+)
 from tests.contract.conftest import World, rule
-from tests.resilience.meshes import FALLBACK, PRIMARY, key_of
-
-ASKED: dict[str, Any] = {"messages": [{"role": "user", "content": "What is a mesh?"}]}
-STREAMED = ASKED | {"stream": True}
-WHOLE = Answer(body=chat_completion("A net.", usage=token_usage(4, 6)))
-EVENTS = chat_stream(["A ", "net", "."], usage=token_usage(4, 6), include_usage=True)
-
-
-def policy(cache: dict[str, Any] | None = None, name: str = "team", **spec: Any) -> LLMPolicy:
-    spec = {"cache": {"vary": [], **(cache or {})}, **spec}
-    return LLMPolicy.model_validate({"metadata": {"name": name}, "spec": spec})
-
-
-def content(body: bytes) -> str:
-    return str(json.loads(body)["choices"][0]["message"]["content"])
-
-
-def streamed(body: bytes) -> str:
-    events = [json.loads(line[6:]) for line in body.splitlines() if line.startswith(b"data: {")]
-    return "".join(
-        choice["delta"].get("content") or "" for event in events for choice in event["choices"]
-    )
-
-
-def results(world: World, *bodies: dict[str, Any], **ask: Any) -> list[str]:
-    return [world.ask(body, **ask).headers["x-llm-mesh-cache"] for body in bodies]
+from tests.resilience.meshes import key_of
 
 
 def test_the_same_request_is_answered_once(world: World) -> None:
@@ -133,8 +108,14 @@ ALIKE = {
 
 
 GENERATED = "/v1beta/models/m:generateContent"
+
+
 STREAM_GENERATED = "/v1beta/models/m:streamGenerateContent"
+
+
 CONTENTS = {"contents": [{"role": "user", "parts": [{"text": "What is a mesh?"}]}]}
+
+
 # One request in the form of each dialect of clients, as JSON and as a stream.
 FORMS: list[tuple[str, dict[str, Any], str]] = [
     ("/v1/chat/completions", ASKED | {"max_tokens": 9}, ""),
@@ -276,165 +257,3 @@ def test_tool_calls_are_kept_only_where_that_is_said(world: World) -> None:
 
     world.start(policies=[policy({"toolCalls": True})])
     assert results(world, ASKED, ASKED) == ["miss", "hit"]
-
-
-def test_equal_requests_at_once_make_one_call(world: World) -> None:
-    gate = Gate()
-    world.primary.always(Stream([*EVENTS[:1], gate, *EVENTS[1:]]))
-    world.start(policies=[policy()])
-    with ThreadPoolExecutor(20) as pool:
-        asking = [pool.submit(world.ask, STREAMED if n % 2 else ASKED) for n in range(20)]
-        assert gate.wait_reached(5)
-        gate.open()
-        told = sorted(each.result().headers["x-llm-mesh-cache"] for each in asking)
-
-    assert len(world.primary.requests) == 1
-    assert told == ["hit"] * 19 + ["miss"]
-
-
-def test_a_masked_value_is_not_kept_and_not_shared(world: World) -> None:
-    def echo(request: RecordedRequest) -> Answer:
-        return Answer(body=chat_completion(f"Hello {request.json()['messages'][0]['content']}"))
-
-    world.primary.always(echo)
-    pii = {"name": "pii", "pii": {}, "action": {"mask": {"unmask": True}}}
-    world.start(policies=[policy(guards=[pii])])
-    anna, bob = (
-        world.ask({"messages": [{"role": "user", "content": f"{name}@example.com"}]})
-        for name in ("anna", "bob")
-    )
-
-    assert (content(anna.body), content(bob.body)) == (
-        "Hello anna@example.com",
-        "Hello bob@example.com",
-    )
-    assert bob.headers["x-llm-mesh-cache"] == "hit"
-    assert len(world.primary.requests) == 1
-
-
-def test_a_hit_costs_no_tokens(world: World) -> None:
-    world.primary.always(WHOLE)
-    limits = [{"name": "few", "tokens": 1000, "reserve": "max"}]
-    world.start(policies=[policy(limits=limits)])
-    body = ASKED | {"max_tokens": 900}
-
-    assert [world.ask(body).status for _ in range(5)] == [200] * 5
-    assert len(world.primary.requests) == 1
-
-
-def test_rules_do_not_share(world: World) -> None:
-    world.primary.always(WHOLE)
-    world.fallback.always(Answer(body=chat_completion("Another.")))
-    big = [{"headers": {"x-size": {"exact": "big"}}}]
-    world.start(rule("big", FALLBACK, matches=big), rule("small", PRIMARY), policies=[policy()])
-
-    assert content(world.ask(ASKED).body) == "A net."
-    assert content(world.ask(ASKED, headers=[("x-size", "big")]).body) == "Another."
-
-
-def test_a_stream_goes_on_for_those_who_wait_when_its_client_leaves(world: World) -> None:
-    gate = Gate()
-    world.primary.always(Stream([*EVENTS[:1], gate, *EVENTS[1:]]))
-    world.start(policies=[policy()])
-    leader = world.call(Ask(STREAMED))
-    pieces = leader.pieces()  # kept: some libraries leave with the iterator
-    next(pieces)
-    with ThreadPoolExecutor(4) as pool:
-        asking = [pool.submit(world.ask, ASKED) for _ in range(4)]
-        world.ledger.wait_decided("waits", 4)
-        leader.leave()
-        gate.open()
-        replies = [each.result() for each in asking]
-
-    assert [content(reply.body) for reply in replies] == ["A net."] * 4
-    assert len(world.primary.requests) == 1
-
-
-@pytest.mark.notices_at_once
-def test_a_call_goes_on_for_those_who_wait_when_its_client_leaves(world: World) -> None:
-    gate = Gate()
-    world.primary.always(replace(WHOLE, delay=gate))
-    world.start(policies=[policy()])
-    leader = world.call(Ask(ASKED))
-    assert gate.wait_reached(5)
-    with ThreadPoolExecutor(4) as pool:
-        asking = [pool.submit(world.ask, STREAMED if n % 2 else ASKED) for n in range(4)]
-        world.ledger.wait_decided("waits", 4)
-        leader.leave()
-        gate.open()
-        told = [each.result().headers["x-llm-mesh-cache"] for each in asking]
-
-    assert told == ["hit"] * 4
-    assert len(world.primary.requests) == 1
-
-
-@pytest.mark.notices_at_once
-def test_a_call_ends_with_the_last_who_waits_for_it(world: World) -> None:
-    gate = Gate()
-    world.primary.always(Stream([*EVENTS[:1], gate, *EVENTS[1:]]))
-    world.start(policies=[policy()])
-    leader = world.call(Ask(STREAMED))
-    pieces = leader.pieces()  # kept: some libraries leave with the iterator
-    next(pieces)
-    follower = world.call(Ask(ASKED))
-    world.ledger.wait_decided("waits", 1)
-
-    leader.leave()
-    assert world.primary.requests[0].disconnected_at is None
-    follower.leave()
-
-    assert world.primary.requests[0].wait_disconnected(5)
-    gate.open()
-
-
-@pytest.mark.parametrize("failure", [Answer(503, body=error_body("down")), Cut()])
-def test_an_old_response_is_better_than_none(world: World, failure: Any) -> None:
-    world.primary.always(WHOLE)
-    world.start(
-        rule("only", retry={"attempts": 1}),
-        policies=[policy({"ttl": "1ms", "staleIfError": "1h"})],
-    )
-    world.ask(ASKED)
-    time.sleep(0.002)
-    world.primary.always(failure)
-
-    old = world.ask(STREAMED)
-    assert (old.status, streamed(old.body)) == (200, "A net.")
-    assert old.headers["x-llm-mesh-cache"] == "stale"
-    assert world.ask(ASKED, headers=[("cache-control", "max-age=0")]).status >= 500
-    assert world.ask(ASKED, headers=[("cache-control", "only-if-cached")]).code == "cache_miss"
-
-    world.primary.always(WHOLE)
-    assert world.ask(ASKED).headers["x-llm-mesh-cache"] == "miss"
-
-
-def test_an_old_response_is_for_failures_of_providers_only(world: World) -> None:
-    world.primary.always(WHOLE)
-    world.start(policies=[policy({"ttl": "1ms", "staleIfError": "1h"})])
-    world.ask(ASKED)
-    time.sleep(0.002)
-    world.primary.always(Answer(400, body=error_body("bad")))
-
-    assert world.ask(ASKED).status == 400
-
-
-def test_what_a_fallback_says_is_not_kept(world: World) -> None:
-    world.primary.always(Answer(503, body=error_body("down")))
-    world.fallback.always(WHOLE)
-    world.start(rule("only", PRIMARY, FALLBACK), policies=[policy()])
-
-    assert results(world, ASKED, ASKED) == ["miss", "miss"]
-    assert len(world.fallback.requests) == 2
-
-
-def test_a_test_can_assert_what_the_cache_did(world: World) -> None:
-    world.primary.always(WHOLE)
-    world.start(policies=[policy()])
-
-    assert_cached(world.ask(ASKED), "miss")
-    assert_cached(world.ask(ASKED))
-    with pytest.raises(AssertionError, match="expected a cache miss; the answer was a hit"):
-        assert_cached(world.ask(ASKED), "miss")
-    world.start()
-    with pytest.raises(AssertionError, match="no cache was asked"):
-        assert_cached(world.ask(ASKED))

@@ -6,8 +6,18 @@ import pytest
 
 from tests.adapters.meshes import connect, kept_providers, kept_servers, mesh_on, patient, providers
 from tests.conftest import SERVERS, WSGI_SERVERS
+from tests.faults.upstream_failures import ask
 
-__all__ = ["ASGI", "connect", "kept_providers", "kept_servers", "mesh_on", "patient", "providers"]
+__all__ = [
+    "ASGI",
+    "ask",
+    "connect",
+    "kept_providers",
+    "kept_servers",
+    "mesh_on",
+    "patient",
+    "providers",
+]
 
 # For what depends on the server: kept connections, chunks, 100 Continue (WSGI's: `tests/wsgi`).
 ASGI = pytest.mark.parametrize("server", SERVERS)

@@ -37,12 +37,13 @@ from llm_mesh_middleware._telemetry.owned.late_spans import LateTracer
 from llm_mesh_middleware._telemetry.owned.registry import adopted_bank, adopted_tracer
 from llm_mesh_middleware.testing import Answer, FakeUpstream, Stream, chat_completion
 from llm_mesh_middleware.testing import chat_stream as events
+from tests.conftest import slow
 from tests.telemetry.recording import STREAM, calling, chat, make_mesh
 
 RESOURCE = Resource.create({"service.name": "conformance"})
 BOUNDS = (0.01, 0.1, 1.0, 10.0)
-CALLS = 10_000
 CUMULATIVE, DELTA = AggregationTemporality.CUMULATIVE, AggregationTemporality.DELTA
+MANY = pytest.mark.parametrize("calls", [2_000, *slow(10_000)])
 _TIMES = ("start_time_unix_nano", "time_unix_nano", "start_time", "end_time", "timestamp")
 
 
@@ -120,6 +121,7 @@ def act(tracer: trace.Tracer, draw: random.Random) -> None:
     span.end()
 
 
+@MANY
 @pytest.mark.parametrize(
     "sampler",
     [
@@ -130,7 +132,7 @@ def act(tracer: trace.Tracer, draw: random.Random) -> None:
     ],
     ids=lambda sampler: sampler.get_description(),
 )
-def test_spans_are_those_of_the_sdk(sampler: Sampler) -> None:
+def test_spans_are_those_of_the_sdk(sampler: Sampler, calls: int) -> None:
     found = []
     for is_adopted in (False, True):
         provider, exporter = tracers(sampler)
@@ -141,7 +143,7 @@ def test_spans_are_those_of_the_sdk(sampler: Sampler) -> None:
         )
         assert isinstance(tracer, LateTracer) is is_adopted
         draw = random.Random(11)
-        for _ in range(CALLS // 10):
+        for _ in range(calls // 10):
             act(tracer, draw)
         found.append(exported(exporter))
         scopes = {span.instrumentation_scope for span in exporter.get_finished_spans()}
@@ -149,8 +151,9 @@ def test_spans_are_those_of_the_sdk(sampler: Sampler) -> None:
     assert found[0] == found[1]
 
 
+@MANY
 @pytest.mark.parametrize("temporality", [CUMULATIVE, DELTA])
-def test_histograms_are_those_of_the_sdk(temporality: AggregationTemporality) -> None:
+def test_histograms_are_those_of_the_sdk(temporality: AggregationTemporality, calls: int) -> None:
     found = []
     for is_adopted in (False, True):
         readers = [InMemoryMetricReader({Histogram: kind}) for kind in (temporality, CUMULATIVE)]
@@ -168,7 +171,7 @@ def test_histograms_are_those_of_the_sdk(temporality: AggregationTemporality) ->
             if bank is None
             else bank.histogram(meter, "h", "s", BOUNDS)
         )
-        found.append(_recorded(histogram, readers))
+        found.append(_recorded(histogram, readers, calls))
     assert found[0] == found[1]
 
 
@@ -178,13 +181,13 @@ def NO_EXEMPLARS() -> dict[str, Any]:
     return {"exemplar_filter": AlwaysOffExemplarFilter()}
 
 
-def _recorded(histogram: Any, readers: list[InMemoryMetricReader]) -> list[Any]:
+def _recorded(histogram: Any, readers: list[InMemoryMetricReader], calls: int) -> list[Any]:
     draw, seen = random.Random(5), []
     kept = [{"a": number, "b": "x"} for number in range(20)]
-    for number in range(CALLS):
+    for number in range(calls):
         labels = draw.choice(kept) if draw.random() < 0.9 else dict(draw.choice(kept))
         histogram.record(draw.choice([0, 0.01, draw.expovariate(1), 7, 100]), labels)
-        if number % 1500 == 0:
+        if number % (calls // 7) == 0:
             seen += [_collected(reader) for reader in readers]
     return seen + [_collected(reader) for reader in (*readers, readers[0])]
 
