@@ -34,6 +34,7 @@ from tests.benchmarks.wire import (
 )
 
 __all__ = [
+    "EVENTS",
     "JSON",
     "Client",
     "Clients",
@@ -45,12 +46,13 @@ __all__ = [
     "calls_of_unary",
     "count",
     "parsed",
+    "serve",
 ]
 
 ASGIApp = Callable[[bare.Scope, bare.Receive, bare.Send], Awaitable[None]]
 
 JSON = ((b"content-type", b"application/json"), (b"content-length", b"1024"))
-_EVENTS = ((b"content-type", b"text/event-stream"), (b"transfer-encoding", b"chunked"))
+EVENTS = ((b"content-type", b"text/event-stream"), (b"transfer-encoding", b"chunked"))
 _WARM_UP, _COUNTED = 3, 10
 
 
@@ -111,7 +113,7 @@ def calls_of_stream(chunks: int, *, at_once: bool = False) -> float:
     if at_once:
         pieces = [b"".join(pieces)]
     request = chat_request(ASKED_MODEL, size_bytes=1024, is_stream=True)
-    return count(app_of(Client(_EVENTS, pieces)), request)
+    return count(app_of(Client(EVENTS, pieces)), request)
 
 
 def calls_of_telemetry() -> float:
@@ -123,7 +125,7 @@ def calls_of_telemetry() -> float:
 
 def calls_of_reading(chunks: int) -> int:
     """Function calls for reading a stream off the wire, each chunk by itself."""
-    head = b"HTTP/1.1 200 OK\r\n" + b"".join([b"%b: %b\r\n" % field for field in _EVENTS]) + b"\r\n"
+    head = b"HTTP/1.1 200 OK\r\n" + b"".join([b"%b: %b\r\n" % field for field in EVENTS]) + b"\r\n"
     pieces = [b"%x\r\n%b\r\n" % (len(event), event) for event in stream_events(chunks)]
     calls = 0
 
@@ -169,11 +171,11 @@ def count(app: ASGIApp, request: bytes, *, of: str = "") -> float:
 
     async def run() -> None:
         for _ in range(_WARM_UP):
-            await _serve(app, scope, body)
+            await serve(app, scope, body)
         sys.setprofile(profile)
         try:
             for _ in range(_COUNTED):
-                await _serve(app, scope, body)
+                await serve(app, scope, body)
         finally:
             sys.setprofile(None)
 
@@ -181,7 +183,8 @@ def count(app: ASGIApp, request: bytes, *, of: str = "") -> float:
     return calls / _COUNTED
 
 
-async def _serve(app: ASGIApp, scope: Mapping[str, Any], body: bytes) -> None:
+async def serve(app: ASGIApp, scope: Mapping[str, Any], body: bytes) -> None:
+    """Make one call."""
     messages = iter(({"type": "http.request", "body": body, "more_body": False},))
     status = 0
 

@@ -113,7 +113,7 @@ def test_large_amounts_are_exact(books: Books) -> None:
     outcome = books.reserve(budget(1, BILLION)).outcomes[0]
     assert abs(outcome.spent - 3 * (BILLION // 9 + 1)) <= 64  # a script's numbers are doubles
     if isinstance(books.store, RedisStore):
-        held = books.store._client.hget("llm-mesh:" + KEY, "s")
+        held = books.store._lines._client.hget("llm-mesh:" + KEY, "s")
         assert int(held) == 3 * (BILLION // 9 + 1)
 
 

@@ -84,13 +84,13 @@ def test_the_script_answers_as_the_memory_does(server: Server, rate: Rate, count
                 calls.eval(reserving, *reserve_call(request.claims, "p", str(number)))
         for answer, wanted in zip(calls.execute()[1::2], expected, strict=True):
             if wanted is not None:
-                told = read_reserved(answer, Reserve(()), "")
+                told = read_reserved(answer, "")
                 assert (told.is_granted, told.outcomes) == (wanted.is_granted, wanted.outcomes)
 
 
 def test_the_server_forgets_buckets_when_they_are_full(server: Server, open_store: Open) -> None:
     store = open_store(server)
-    assert reserve(store, BucketClaim("{a}:t", 1000, 10_000), SlotClaim("{a}:c", 1, 1000))
+    assert reserve(store, BucketClaim("{a}:t", 1000, 10_000), SlotClaim("{a}:c", 1, 1_000_000))
     assert sorted(server.client.keys()) == [b"llm-mesh:{a}:c", b"llm-mesh:{a}:t"]
     until(lambda: server.client.keys() == [])
 

@@ -74,7 +74,7 @@ def _needing_redis(setting: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as exc:
-        if (exc.name or "").partition(".")[0] != "redis":
+        if (exc.name or "").partition(".")[0] not in ("redis", "hiredis"):
             raise
         message = "redis is missing: install llm-mesh-middleware[redis]"
         raise ConfigError([Problem(setting, 0, 0, "", message)]) from None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from llm_mesh_middleware import (
     LLMMeshMiddleware,
     LLMMeshWSGIMiddleware,
+    LLMPolicy,
     LLMProvider,
     LLMRoute,
     MeshSettings,
@@ -15,7 +17,16 @@ from llm_mesh_middleware import (
 from tests.benchmarks.apps import bare
 from tests.benchmarks.wire import KEY, LLM_HOST, MODEL, PATH, PROVIDER_HOST, Origin
 
-__all__ = ["MANIFESTS", "make", "make_observed", "make_owned", "make_with_everything", "make_wsgi"]
+__all__ = [
+    "MANIFESTS",
+    "make",
+    "make_cached",
+    "make_observed",
+    "make_owned",
+    "make_with",
+    "make_with_everything",
+    "make_wsgi",
+]
 
 _PROVIDER = {
     "apiVersion": "istio.alibabacloud.com/v1beta1",
@@ -51,6 +62,22 @@ MANIFESTS = (_PROVIDER, _ROUTE)
 def make(origin: Origin, **settings: Any) -> LLMMeshMiddleware:
     """The mesh with default settings, but for `settings` and where the provider is."""
     return LLMMeshMiddleware(bare.make(origin), **_configured(origin, settings))
+
+
+def make_with(
+    origin: Origin, policy: Mapping[str, Any] | None, **settings: Any
+) -> LLMMeshMiddleware:
+    """The mesh with an `LLMPolicy` of this `spec`."""
+    configured = _configured(origin, settings)
+    if policy is not None:
+        document = {"metadata": {"name": "policy"}, "spec": policy}
+        configured["config"].append(LLMPolicy.model_validate(document))
+    return LLMMeshMiddleware(bare.make(origin), **configured)
+
+
+def make_cached(origin: Origin) -> LLMMeshMiddleware:
+    """The mesh that asks a provider once, and has the response after that."""
+    return make_with(origin, {"cache": {"ttl": "1h", "vary": []}})
 
 
 def make_observed(origin: Origin, *, is_ours: bool = False, **settings: Any) -> LLMMeshMiddleware:

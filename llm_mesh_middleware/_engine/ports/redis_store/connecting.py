@@ -9,13 +9,13 @@ import redis
 import redis.asyncio
 import redis.asyncio.retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 from redis.retry import Retry
 
 __all__ = ["FAILURES", "Address"]
 
 # What a server that is away, slow or out of memory makes a client raise.
-FAILURES = (RedisError, OSError, TimeoutError)
+FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
 
 
 class Address(NamedTuple):
@@ -42,6 +42,14 @@ class Address(NamedTuple):
         """Return a client for one event loop."""
         made: Any = redis.asyncio.RedisCluster if self.is_cluster else redis.asyncio.Redis
         return made.from_url(self.url, **self._options(redis.asyncio.retry.Retry))
+
+    def async_pool(self) -> Any:
+        """Return what makes connections for one event loop.
+
+        They have no timeout but that of connecting: whoever uses one has a timeout of their own.
+        """
+        options = {**self._options(redis.asyncio.retry.Retry), "socket_timeout": None}
+        return redis.asyncio.ConnectionPool.from_url(self.url, **options)
 
     def _options(self, retry: Any) -> dict[str, Any]:
         """Return options of a client that never waits longer, and never tries twice."""

@@ -22,13 +22,23 @@ from ...._core.limiting.claims import (
     Change,
     Claim,
     Outcome,
-    Reserve,
     Reserved,
 )
 from ..memory import SLOT_WAIT_US
 from ..memory_budgets import BUDGET_WAIT_US
 
-__all__ = ["RESERVE", "SETTLE", "Script", "read_reserved", "reserve_call", "settle_call"]
+__all__ = [
+    "RESERVE",
+    "SETTLE",
+    "Arguments",
+    "Script",
+    "read_reserved",
+    "reserve_call",
+    "settle_call",
+]
+
+# The number of keys, the keys, the values.
+Arguments = list[str | int]
 
 # For so long a settlement may be sent again without being applied twice.
 _MARK_MS = 600_000
@@ -161,8 +171,8 @@ RESERVE = Script(_RESERVE)
 SETTLE = Script(_SETTLE)
 
 
-def reserve_call(claims: Sequence[Claim], prefix: str, slot: str) -> list[str | int]:
-    """Return the arguments of `RESERVE` behind the digest: the number of keys, keys, values."""
+def reserve_call(claims: Sequence[Claim], prefix: str, slot: str) -> Arguments:
+    """Return the arguments of `RESERVE` behind the digest."""
     values: list[str | int] = [slot]
     for claim in claims:
         shadow = int(claim.is_shadow)
@@ -176,7 +186,7 @@ def reserve_call(claims: Sequence[Claim], prefix: str, slot: str) -> list[str | 
     return [len(claims), *(f"{prefix}:{claim.key}" for claim in claims), *values]
 
 
-def settle_call(changes: Sequence[Change], prefix: str, name: str) -> list[str | int]:
+def settle_call(changes: Sequence[Change], prefix: str, name: str) -> Arguments:
     """Return the arguments of `SETTLE` behind the digest; `name` is that of these changes."""
     values: list[str | int] = []
     for change in changes:
@@ -192,7 +202,7 @@ def settle_call(changes: Sequence[Change], prefix: str, name: str) -> list[str |
     return [len(keys), *keys, *values]
 
 
-def read_reserved(answer: Sequence[int], request: Reserve, slot: str) -> Reserved:
+def read_reserved(answer: Sequence[int], slot: str) -> Reserved:
     """Return what `RESERVE` has answered."""
     is_granted, *numbers = answer
     outcomes = tuple(

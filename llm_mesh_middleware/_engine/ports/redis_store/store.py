@@ -1,8 +1,11 @@
 """The store in Redis or Valkey.
 
-    ask      in the calling thread, a connection of a pool
-    aask     all reservations of one turn of an event loop in one pipeline
+    ask      in the calling thread (`lines`)
+    aask     all reservations of one turn of an event loop together (`pipeline`, `async_lines`)
     settle   into the outbox, whose thread sends them together
+
+One script grants everything that a request asks for. In a cluster there is one for each bucket, as
+their nodes differ; if one refuses, what the others have taken is given back.
 
 While the store is away nobody waits for it (`breaker`), and what is counted locally is kept in
 memory. When it is back, what the local buckets lack is taken from those of the store.
@@ -15,10 +18,7 @@ import secrets
 import threading
 from collections.abc import Sequence
 from itertools import count
-from typing import Any
 from weakref import WeakKeyDictionary
-
-from redis.exceptions import NoScriptError
 
 from ...._core.limiting.claims import (
     BucketChange,
@@ -26,6 +26,7 @@ from ...._core.limiting.claims import (
     BudgetChange,
     BudgetClaim,
     Change,
+    Claim,
     Reserve,
     Reserved,
     Settle,
@@ -35,11 +36,13 @@ from ...._core.limiting.claims import (
 from ...._process.forks import follow_forks
 from ....exceptions import PolicyUnavailable
 from ..memory import MemoryStore
+from .async_lines import AsyncClusterLines, AsyncLines
 from .breaker import WINDOW_S, Breaker
 from .connecting import FAILURES, Address
+from .lines import ClusterLines, Lines
 from .outbox import Outbox
 from .pipeline import Pipeline
-from .scripts import RESERVE, SETTLE, Script, read_reserved, reserve_call, settle_call
+from .scripts import RESERVE, SETTLE, Arguments, read_reserved, reserve_call, settle_call
 
 __all__ = ["RedisStore"]
 
@@ -74,39 +77,32 @@ class RedisStore:
         self._check_breaker()
         slot = self._slot()
         try:
-            if self._is_cluster:
-                reserved = self._reserve_each(request, slot)
-            else:
-                answer = self._evaluate(RESERVE, reserve_call(request.claims, self._prefix, slot))
-                reserved = read_reserved(answer, request, slot)
+            answers = self._lines.run(RESERVE, self._calls(request, slot))
         except FAILURES as error:
             self._breaker.failed(error)
             self._give_up(request, slot)
             raise PolicyUnavailable(_AWAY) from None
         self._breaker.succeeded()
-        return reserved
+        return self._joined(request, answers, slot)
 
     async def aask(self, request: Reserve, until: float | None) -> Reserved:
         """Reserve, in the running event loop."""
         if request.is_local:
             return self._reserve_locally(request)
         self._check_breaker()
-        if self._is_cluster:
-            return await self._ask_in_thread(request, until)
-        loop = asyncio.get_running_loop()
+        loop, slot = asyncio.get_running_loop(), self._slot()
         pipeline = self._pipelines.get(loop)
         if pipeline is None:
-            client = self._address.async_client()
-            pipeline = self._pipelines[loop] = Pipeline(
-                client, self._breaker, self._timeout_s, self._undo
-            )
-        slot = self._slot()
-        call = reserve_call(request.claims, self._prefix, slot)
-        answer = await pipeline.reserve(call, (request, slot))
-        if answer is None:
+            made = AsyncClusterLines if self._is_cluster else AsyncLines
+            pipeline = Pipeline(made(self._address), self._breaker, self._timeout_s)
+            self._pipelines[loop] = pipeline
+        answers = await pipeline.reserve(
+            self._calls(request, slot), lambda answers: self._undo(request, answers, slot)
+        )
+        if answers is None:
             self._give_up(request, slot)
             raise PolicyUnavailable(_AWAY)
-        return read_reserved(answer, request, slot)
+        return self._joined(request, answers, slot)
 
     def settle(self, request: Settle) -> None:
         """Queue the changes; those of local reservations go where these are now."""
@@ -129,7 +125,8 @@ class RedisStore:
     def close(self) -> None:
         """Flush, and close the connections of threads."""
         self.flush()
-        self._client.close()
+        if self._made_lines is not None:
+            self._made_lines.close()
 
     async def aclose(self) -> None:
         """Flush, and close the connections of the running event loop."""
@@ -140,8 +137,8 @@ class RedisStore:
 
     def _begin_process(self) -> None:
         """Begin anew in a forked child: the connections are the parent's."""
-        self._client_lock = threading.Lock()
-        self._made_client: Any = None
+        self._lines_lock = threading.Lock()
+        self._made_lines: Lines | None = None
         self._pipelines: WeakKeyDictionary[asyncio.AbstractEventLoop, Pipeline]
         self._pipelines = WeakKeyDictionary()
         self._process, self._numbers = secrets.token_hex(6), count(1)
@@ -150,12 +147,13 @@ class RedisStore:
         self._breaker = Breaker(self._move_local, "the store of limits")
 
     @property
-    def _client(self) -> Any:
-        """The client of threads; one of a cluster connects when it is made."""
-        with self._client_lock:
-            if self._made_client is None:
-                self._made_client = self._address.client()
-            return self._made_client
+    def _lines(self) -> Lines:
+        """The connections of threads; those of a cluster connect when they are made."""
+        with self._lines_lock:
+            if self._made_lines is None:
+                made = ClusterLines if self._is_cluster else Lines
+                self._made_lines = made(self._address)
+            return self._made_lines
 
     def _slot(self) -> str:
         return f"{self._process}-{next(self._numbers)}"
@@ -164,59 +162,43 @@ class RedisStore:
         if not self._breaker.allows():
             raise PolicyUnavailable(_AWAY)
 
-    def _evaluate(self, script: Script, arguments: Sequence[str | int]) -> Any:
-        client = self._client
-        try:
-            return client.evalsha(script.digest, *arguments)
-        except NoScriptError:
-            return client.eval(script.text, *arguments)
+    def _parts(self, request: Reserve) -> Sequence[Sequence[Claim]]:
+        """Return the claims that one script grants together: in a cluster, their nodes differ."""
+        return [(claim,) for claim in request.claims] if self._is_cluster else (request.claims,)
 
-    async def _ask_in_thread(self, request: Reserve, until: float | None) -> Reserved:
-        asked = asyncio.ensure_future(asyncio.to_thread(self.ask, request, until))
-        try:
-            return await asyncio.shield(asked)
-        except asyncio.CancelledError:
-            asked.add_done_callback(lambda done: self._undo_asked(request, done))
-            raise
+    def _calls(self, request: Reserve, slot: str) -> list[Arguments]:
+        return [reserve_call(part, self._prefix, slot) for part in self._parts(request)]
 
-    def _undo_asked(self, request: Reserve, asked: asyncio.Future[Reserved]) -> None:
-        if not asked.cancelled() and asked.exception() is None:
-            self._undo(request, asked.result())
-
-    def _reserve_each(self, request: Reserve, slot: str) -> Reserved:
-        """Reserve one after another, as their nodes differ; what was taken in vain is given back.
+    def _joined(self, request: Reserve, answers: Sequence[Sequence[int]], slot: str) -> Reserved:
+        """Return what became of a request; what was taken in vain is given back.
 
         So a request may be refused that would have passed, but none passes that should not.
         """
-        parts = []
-        for claim in request.claims:
-            answer = self._evaluate(RESERVE, reserve_call((claim,), self._prefix, slot))
-            parts.append(read_reserved(answer, Reserve((claim,)), slot))
+        if len(answers) == 1:
+            return read_reserved(answers[0], slot)
+        parts = [read_reserved(answer, slot) for answer in answers]
         is_granted = all(part.is_granted for part in parts)
-        reserved = Reserved(
-            is_granted, tuple(part.outcomes[0] for part in parts), slot if is_granted else ""
-        )
         if not is_granted:
-            claims = [c for c, part in zip(request.claims, parts, strict=True) if part.is_granted]
-            self._undo(Reserve(tuple(claims)), Reserved(True, (), slot))
-        return reserved
+            self._undo(request, answers, slot)
+        outcomes = tuple(outcome for part in parts for outcome in part.outcomes)
+        return Reserved(is_granted, outcomes, slot if is_granted else "")
 
-    def _undo(self, request: Reserve, reserved: Reserved) -> None:
+    def _undo(self, request: Reserve, answers: Sequence[Sequence[int]], slot: str) -> None:
         """Give back what was reserved for nobody."""
-        if not reserved.is_granted:
-            return
-        waits = [outcome.wait_us for outcome in reserved.outcomes] or [0] * len(request.claims)
         changes: list[Change] = []
-        for claim, wait in zip(request.claims, waits, strict=True):
-            if isinstance(claim, BudgetClaim):
-                slot, keep_us = reserved.slot, claim.keep_us
-                changes.append(BudgetChange(claim.key, slot, claim.need, 0, keep_us))
-            elif wait:
-                continue
-            elif isinstance(claim, BucketClaim):
-                changes.append(BucketChange(claim.key, -claim.need_us))
-            else:
-                changes.append(SlotRelease(claim.key, reserved.slot))
+        for claims, answer in zip(self._parts(request), answers, strict=True):
+            reserved = read_reserved(answer, slot)
+            if reserved.is_granted:
+                for claim, outcome in zip(claims, reserved.outcomes, strict=True):
+                    if isinstance(claim, BudgetClaim):
+                        change = BudgetChange(claim.key, slot, claim.need, 0, claim.keep_us)
+                        changes.append(change)
+                    elif outcome.wait_us:
+                        continue
+                    elif isinstance(claim, BucketClaim):
+                        changes.append(BucketChange(claim.key, -claim.need_us))
+                    else:
+                        changes.append(SlotRelease(claim.key, slot))
         self._outbox.put(tuple(changes))
 
     def _give_up(self, request: Reserve, slot: str) -> None:
@@ -252,8 +234,11 @@ class RedisStore:
             return False
         try:
             parts = [[change] for change in changes] if self._is_cluster else [changes]
-            for index, part in enumerate(parts):
-                self._evaluate(SETTLE, settle_call(part, self._prefix, f"{name}-{index}"))
+            calls = [
+                settle_call(part, self._prefix, f"{name}-{index}")
+                for index, part in enumerate(parts)
+            ]
+            self._lines.run(SETTLE, calls)
         except FAILURES as error:
             self._breaker.failed(error)
             return False

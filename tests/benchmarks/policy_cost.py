@@ -1,0 +1,107 @@
+"""What policies add to a call, as CPU of this process: without sockets but that of the store.
+
+Each variant has a turn in every round, so that what disturbs one disturbs all. A figure is the
+least of the rounds, as other work of the machine only adds to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from llm_mesh_middleware import LLMMeshMiddleware
+from tests.benchmarks.apps import mesh
+from tests.benchmarks.in_memory import EVENTS, JSON, Client, app_of, parsed, serve
+from tests.benchmarks.wire import (
+    ASKED_MODEL,
+    chat_request,
+    stream_events,
+    unary_answer,
+    usage_event,
+)
+
+__all__ = ["CACHE", "DELTAS", "GUARD", "REQUESTS", "TOKENS", "Load", "costs_of"]
+
+_BY = {"name": "limit", "by": ["model"], "per": "1s"}
+REQUESTS = {"limits": [{**_BY, "requests": 10**9}]}
+TOKENS = {"limits": [{**_BY, "tokens": 10**12}]}
+CACHE: dict[str, Any] = {"cache": {"ttl": "1h", "vary": []}}
+GUARD = {
+    "guards": [
+        {
+            "name": "pii",
+            "on": ["request", "response"],
+            "pii": {"entities": ["EMAIL", "CREDIT_CARD", "IBAN", "PHONE", "SECRET"]},
+            "action": {"mask": {}},
+        }
+    ]
+}
+DELTAS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Calls of one kind: their size, how many in one round, how many at a time."""
+
+    calls: int
+    size_bytes: int = 1024
+    is_stream: bool = False
+    in_flight: int = 1
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def request(self) -> bytes:
+        """The client's."""
+        return chat_request(ASKED_MODEL, size_bytes=self.size_bytes, is_stream=self.is_stream)
+
+    @property
+    def client(self) -> Client:
+        """The provider, scripted."""
+        if not self.is_stream:
+            return Client(JSON, [unary_answer()])
+        return Client(EVENTS, [*stream_events(DELTAS), usage_event(), b"data: [DONE]\n\n"])
+
+
+def costs_of(
+    policies: Mapping[str, Mapping[str, Any]], load: Load, rounds: int
+) -> tuple[float, dict[str, float]]:
+    """Return the microseconds of a call without a policy, and what each of `policies` adds."""
+    return asyncio.run(_costs(policies, load, rounds))
+
+
+async def _costs(
+    policies: Mapping[str, Mapping[str, Any]], load: Load, rounds: int
+) -> tuple[float, dict[str, float]]:
+    apps = {name: _app(load, spec) for name, spec in {"": None, **policies}.items()}
+    seen: dict[str, list[float]] = {name: [] for name in apps}
+    for app in apps.values():
+        await _time_of(app, load)
+    names = tuple(apps)
+    for number in range(rounds):
+        turn = number % len(names)
+        for name in (*names[turn:], *names[:turn]):
+            seen[name].append(await _time_of(apps[name], load))
+    for app in apps.values():
+        await app.mesh.aclose()
+    base = min(seen.pop(""))
+    return base, {name: min(found) - base for name, found in seen.items()}
+
+
+def _app(load: Load, spec: Mapping[str, Any] | None) -> LLMMeshMiddleware:
+    settings = load.settings if spec is not None else {}
+    return app_of(load.client, lambda origin: mesh.make_with(origin, spec, **settings))
+
+
+async def _time_of(app: LLMMeshMiddleware, load: Load) -> float:
+    scope, body = parsed(load.request)
+
+    async def caller() -> None:
+        for _ in range(load.calls // load.in_flight):
+            await serve(app, scope, body)
+
+    begun = time.process_time()
+    await asyncio.gather(*(caller() for _ in range(load.in_flight)))
+    return (time.process_time() - begun) / load.calls * 1e6
