@@ -70,3 +70,16 @@ def test_two_checkouts_are_compared_call_by_call() -> None:
 def test_what_is_not_a_checkout_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="is not a checkout"):
         check_checkout(tmp_path)
+
+
+@pytest.mark.slow
+def test_the_cost_of_each_policy_is_measured(tmp_path: Path) -> None:
+    path = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "tests.benchmarks.policies", "--quick", "--json", str(path)]
+
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    budgets = json.loads(path.read_text(encoding="utf-8"))["budgets"]
+    assert len(budgets) >= 7
+    assert budgets[0]["value"] == 0  # a policy of another rule

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +18,6 @@ from llm_mesh_middleware.settings import load_settings
 from llm_mesh_middleware.testing import Answer, FakeUpstream, chat_completion, token_usage
 from tests.policies.servers import Server
 from tests.resilience.meshes import HOST, PRIMARY, key_of, provider, route
-from tests.rows import rows
 
 BODY = json.dumps({"messages": [{"role": "user", "content": "hi"}], "max_tokens": 100}).encode()
 REQUEST = ClientRequest("POST", "/v1/chat/completions", Headers([]), BODY)
@@ -36,7 +33,7 @@ def upstream() -> Iterator[FakeUpstream]:
 def mesh_of(upstream: FakeUpstream, server: Server, **limit: Any) -> Mesh:
     spec = {"limits": [{"name": "one", **limit}]}
     policy = LLMPolicy.model_validate({"metadata": {"name": "team"}, "spec": spec})
-    settings = MeshSettings(store=server.url, store_timeout=0.5)  # type: ignore[arg-type]
+    settings = MeshSettings(store=server.url, store_timeout=5)  # type: ignore[arg-type]
     return Mesh((provider("primary", upstream), route(PRIMARY), policy), settings=settings)
 
 
@@ -68,6 +65,8 @@ async def test_two_meshes_share_a_limit(upstream: FakeUpstream, server: Server) 
     assert 4 <= statuses.count(200) <= 10
     assert set(statuses) == {200, 429}
     for mesh in meshes:
+        # A mesh waits a second for its settlements, and a busy machine may need longer.
+        await asyncio.to_thread(mesh._parts._own_store.flush, 60)  # type: ignore[union-attr]
         await mesh.aclose()
         mesh.close()
     assert abs(settled_s(server) - statuses.count(200) * 360) < 30
@@ -86,7 +85,7 @@ def test_threads_share_it_too(upstream: FakeUpstream, server: Server) -> None:
             delivery.close()
         except AnswerableError as error:
             statuses.append(error.status)
-        mesh._parts._own_store.flush()  # type: ignore[union-attr]
+        mesh._parts._own_store.flush(60)  # type: ignore[union-attr]
     assert statuses == [200, 200, 200, 429]
     mesh.close()
 
@@ -108,61 +107,7 @@ async def test_while_the_server_is_away_each_limit_does_as_configured(
     await mesh.aclose()
 
 
-_WORKER = """
-import asyncio, json, sys
-from tests.policies.test_shared_limits import mesh_of, status
-from tests.policies.servers import Server
-
-class At:
-    def __init__(self, url): self.url = url
-
-async def main():
-    upstream, server = At(sys.argv[1]), At(sys.argv[2])
-    mesh = mesh_of(upstream, server, tokens=10_000, per="1h", concurrency=500)
-    loop, got = asyncio.get_running_loop(), 0
-    async def caller(number):
-        nonlocal got
-        for turn in range(3):
-            task = asyncio.create_task(status(mesh))
-            if (number + turn) % 3 == 0:  # a client that leaves
-                await asyncio.sleep(0.002 * (number % 7))
-                task.cancel()
-            try:
-                got += await task == 200
-            except asyncio.CancelledError:
-                pass
-    await asyncio.gather(*map(caller, range(50)))
-    await mesh.aclose()
-    mesh.close()
-    print(got)
-
-asyncio.run(main())
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("count", [2, 4])
-def test_processes_admit_no_more_than_the_limit(
-    upstream: FakeUpstream, server: Server, count: int
-) -> None:
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-c", _WORKER, upstream.url, server.url],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(count)
-    ]
-    served = sum(int(worker.communicate(timeout=60)[0]) for worker in workers)
-    # A process expects 80 tokens of output at first as the request allows 100 and earlier calls
-    # are unknown, so none is admitted beyond the limit but by what the estimate lacks.
-    assert served * 100 <= 10_000 + count * 100
-    assert len(upstream.requests) >= served
-    assert b"llm-mesh:{default/team/one}:c" not in keys(server)
-    assert 0 < settled_s(server) <= 3600 * 1.05
-
-
-@rows(
+@pytest.mark.parametrize(
     ("url", "is_right"),
     [
         ("memory:", True),

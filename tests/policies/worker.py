@@ -1,6 +1,7 @@
 """A process of a mesh with many callers: `python -m tests.policies.worker PROVIDER STORE CALLERS`.
 
-It makes three calls for each caller, of which a third leaves; then it prints how many were served.
+It makes three calls for each caller, of which a third leaves at random moments; then it prints how
+many were served.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import asyncio
 import json
 import sys
 from contextlib import suppress
+from random import random
 from typing import Any
 
 from llm_mesh_middleware import LLMPolicy, Mesh, MeshSettings
@@ -20,6 +22,7 @@ from tests.resilience.meshes import HOST, PRIMARY, provider, route
 BODY = json.dumps({"messages": [{"role": "user", "content": "hi"}], "max_tokens": 100}).encode()
 REQUEST = ClientRequest("POST", "/v1/chat/completions", Headers([]), BODY)
 TOKENS, OUTPUT = 10_000, 80
+REQUEST_S = 30
 _PRICES = [{"perMillion": {"input": "0", "output": "1"}}]
 _SPEC = {
     "limits": [{"name": "one", "tokens": TOKENS, "per": "1h", "concurrency": 500}],
@@ -37,8 +40,9 @@ class At:
 def mesh_of(url: str, store: str) -> Mesh:
     policy = LLMPolicy.model_validate({"metadata": {"name": "team"}, "spec": _SPEC})
     upstream: Any = At(url)
-    settings = MeshSettings(store=store, store_timeout=1)  # type: ignore[arg-type]
-    documents = (provider("primary", upstream, prices=_PRICES), route(PRIMARY), policy)
+    settings = MeshSettings(store=store, store_timeout=10)  # type: ignore[arg-type]
+    rule = route(PRIMARY, timeouts={"request": f"{REQUEST_S}s"})
+    documents = (provider("primary", upstream, prices=_PRICES), rule, policy)
     return Mesh(documents, settings=settings)
 
 
@@ -58,7 +62,7 @@ async def call(mesh: Mesh, number: int) -> int:
     for turn in range(3):
         task = asyncio.create_task(status(mesh))
         if (number + turn) % 3 == 0:  # a client that leaves
-            await asyncio.sleep(0.002 * (number % 7))
+            await asyncio.sleep(random() * 0.05)
             task.cancel()
         with suppress(asyncio.CancelledError):
             served += await task == 200
