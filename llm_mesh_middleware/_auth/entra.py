@@ -1,8 +1,13 @@
-"""Access tokens of Microsoft Entra, bought with the secret of an application (RFC 6749 4.4)."""
+"""Access tokens of Microsoft Entra.
+
+an application, by its secret          a form that buys a token (RFC 6749 4.4)
+a workload of a cluster, by its token  the same form, with that token as an assertion (RFC 7523 2.2)
+an app or a machine of Azure           a request to an address that only it can reach
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
@@ -11,10 +16,27 @@ from .._core.values.steps import Step, StepResult
 from .renewed import Fetched
 from .token_endpoint import TokenEndpoint
 
-__all__ = ["AUTHORITY", "SCOPE", "Application", "token_path"]
+__all__ = [
+    "AI_SCOPE",
+    "AUTHORITY",
+    "MACHINE",
+    "SCOPE",
+    "Application",
+    "ManagedIdentity",
+    "app_path",
+    "by_assertion",
+    "by_secret",
+    "machine_path",
+    "token_path",
+]
 
 AUTHORITY = "https://login.microsoftonline.com"
 SCOPE = "https://cognitiveservices.azure.com/.default"
+AI_SCOPE = "https://ai.azure.com/.default"
+# Where a machine of Azure finds its metadata.
+MACHINE = "http://169.254.169.254"
+
+_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
 def token_path(tenant: str) -> str:
@@ -22,13 +44,41 @@ def token_path(tenant: str) -> str:
     return f"/{quote(tenant, safe='')}/oauth2/v2.0/token"
 
 
+def machine_path(scope: str, client_id: str | None) -> str:
+    """Return where a machine asks for tokens of its identity."""
+    query = {"api-version": "2018-02-01", **_resource(scope, client_id)}
+    return f"/metadata/identity/oauth2/token?{urlencode(query)}"
+
+
+def app_path(path: str, scope: str, client_id: str | None) -> str:
+    """Return where an app asks for them; the environment names the `path`."""
+    query = {"api-version": "2019-08-01", **_resource(scope, client_id)}
+    return f"{path}?{urlencode(query)}"
+
+
+def _resource(scope: str, client_id: str | None) -> Mapping[str, str]:
+    resource = {"resource": scope.removesuffix("/.default")}
+    return resource if client_id is None else {**resource, "client_id": client_id}
+
+
+def by_secret(secret: str) -> Mapping[str, str]:
+    """Return what proves an application that has a secret."""
+    return {"client_secret": secret}
+
+
+def by_assertion(token: str) -> Mapping[str, str]:
+    """Return what proves an application that another issuer vouches for."""
+    return {"client_assertion_type": _ASSERTION, "client_assertion": token}
+
+
 @dataclass(frozen=True, slots=True)
 class Application:
     """An application that is registered with a tenant; calling it fetches an access token."""
 
     client_id: str
-    secret: str = field(repr=False)
+    proof: Mapping[str, str] = field(repr=False)
     issuer: TokenEndpoint
+    scope: str = SCOPE
 
     def __call__(
         self, wall_clock: Callable[[], float], deadline: Deadline
@@ -38,8 +88,22 @@ class Application:
             {
                 "grant_type": "client_credentials",
                 "client_id": self.client_id,
-                "client_secret": self.secret,
-                "scope": SCOPE,
+                **self.proof,
+                "scope": self.scope,
             }
         )
         return (yield from self.issuer.buy(form.encode(), wall_clock(), deadline))
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedIdentity:
+    """What Azure has given an app or a machine; calling it fetches an access token."""
+
+    issuer: TokenEndpoint
+    headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
+
+    def __call__(
+        self, wall_clock: Callable[[], float], deadline: Deadline
+    ) -> Generator[Step, StepResult, Fetched[str]]:
+        """Return an access token."""
+        return (yield from self.issuer.get(self.headers, wall_clock(), deadline))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -15,10 +15,12 @@ from .renewed import Fetched
 
 __all__ = ["TokenEndpoint"]
 
+Fields = tuple[tuple[bytes, bytes], ...]
+
 _LIFETIME_S = 3600
 _MAX_BYTES = 64 * 2**10
+_FORM = ((b"content-type", b"application/x-www-form-urlencoded"),)
 _HEADERS = (
-    (b"content-type", b"application/x-www-form-urlencoded"),
     (b"accept", b"application/json"),
     (b"accept-encoding", b"identity"),
 )
@@ -29,6 +31,7 @@ _MAX_CODE = 64
 class _Token(msgspec.Struct):
     access_token: str = ""
     expires_in: float = 0.0
+    expires_on: float = 0.0  # what Azure's own issuers say instead, in seconds since the epoch
     error: str = ""
 
 
@@ -44,6 +47,10 @@ class TokenEndpoint:
     owner: str
     connect_timeout_s: float = 10.0
 
+    def at(self, target: str) -> TokenEndpoint:
+        """Return the same issuer at another target."""
+        return replace(self, target=target)
+
     def buy(
         self, form: bytes, now: float, deadline: Deadline
     ) -> Generator[Step, StepResult, Fetched[str]]:
@@ -52,7 +59,22 @@ class TokenEndpoint:
         Raises:
             CredentialUnavailable: There is none.
         """
-        head: ResponseHead | Failure = yield Send(self._request(form), deadline)
+        return (yield from self._ask(self._request("POST", _FORM, form), now, deadline))
+
+    def get(
+        self, headers: Fields, now: float, deadline: Deadline
+    ) -> Generator[Step, StepResult, Fetched[str]]:
+        """Return the token that the target itself has, for who sends these fields.
+
+        Raises:
+            CredentialUnavailable: There is none.
+        """
+        return (yield from self._ask(self._request("GET", headers), now, deadline))
+
+    def _ask(
+        self, request: UpstreamRequest, now: float, deadline: Deadline
+    ) -> Generator[Step, StepResult, Fetched[str]]:
+        head: ResponseHead | Failure = yield Send(request, deadline)
         if isinstance(head, Failure):
             raise self._error(f"{self.endpoint.provider_host} could not be reached")
         body = b""
@@ -72,15 +94,16 @@ class TokenEndpoint:
             reason = f" ({code[:_MAX_CODE]})" if code else ""
             host = self.endpoint.provider_host
             raise self._error(f"{host} answered {head.status} without a token{reason}")
-        return Fetched(token.access_token, now + (token.expires_in or _LIFETIME_S))
+        ends_at = now + token.expires_in if token.expires_in else token.expires_on
+        return Fetched(token.access_token, ends_at or now + _LIFETIME_S)
 
-    def _request(self, form: bytes) -> UpstreamRequest:
+    def _request(self, method: str, headers: Fields, body: bytes = b"") -> UpstreamRequest:
         return UpstreamRequest(
             endpoint=self.endpoint,
-            method="POST",
+            method=method,
             target=self.target,
-            headers=((b"host", self.endpoint.provider_host.encode()), *_HEADERS),
-            body=form,
+            headers=((b"host", self.endpoint.provider_host.encode()), *_HEADERS, *headers),
+            body=body,
             connect_timeout_s=self.connect_timeout_s,
             provider=self.owner,
         )

@@ -5,21 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 import msgspec
 
 from .._ambient import aws, google
-from .._auth.entra import AUTHORITY, Application, token_path
+from .._auth.entra import AI_SCOPE, SCOPE
 from .._auth.google import ServiceAccount
 from .._auth.oauth import FetchedToken
 from .._auth.renewed import Fetching, Renewed
 from .._auth.sigv4 import AccessKey, AccessKeySource, SigV4, StaticAccessKey
 from .._auth.static_key import bearer_token
-from .._auth.token_endpoint import TokenEndpoint
 from .._core.provider.credential import Credential
 from .._core.provider.secrets import Secrets
-from .._core.values.endpoint import Endpoint
 from .._schema.dialects import DialectConfig
 from ..config import (
     AnthropicConfig,
@@ -31,13 +28,13 @@ from ..config import (
     GoogleCredentials,
     VertexConfig,
 )
+from .entra import entra_tokens
+from .issuers import issuer
 from .keys import KeyReader
 
 __all__ = ["Admission", "admit"]
 
 _Path = tuple[str | int, ...]
-
-_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +69,8 @@ def admit(config: DialectConfig, path: _Path, keys: KeyReader, owner: str) -> Ad
         admission = _vertex(config.vertex, (*path, "vertex"), keys, owner)
         if admission is not None:
             return admission
-    if isinstance(config, AzureOpenAIConfig) and config.entra is not None:
-        return _entra(config.entra, (*path, "entra"), keys, owner)
+    if isinstance(config, AzureOpenAIConfig | AnthropicConfig) and config.entra is not None:
+        return _entra(config, config.entra, (*path, "entra"), keys, owner)
     key = keys.read(config, "api_key", path)
     return None if key is None else Admission(key, secrets=(key,))
 
@@ -114,15 +111,15 @@ def _vertex(vertex: VertexConfig, path: _Path, keys: KeyReader, owner: str) -> A
     return None if fetch is None else _renewed(fetch)
 
 
-def _entra(entra: EntraConfig, path: _Path, keys: KeyReader, owner: str) -> Admission | None:
+def _entra(
+    config: DialectConfig, entra: EntraConfig, path: _Path, keys: KeyReader, owner: str
+) -> Admission | None:
     token = keys.read(entra, "access_token", path)
     if token is not None:
         return _token(token)
-    secret = keys.read(entra, "client_secret", path)
-    if secret is None or entra.client_id is None or entra.tenant_id is None:
-        return None
-    issuer = _issuer((entra.authority or AUTHORITY) + token_path(entra.tenant_id), owner)
-    return _renewed(Application(entra.client_id, secret, issuer), secret)
+    scope = AI_SCOPE if isinstance(config, AnthropicConfig) else SCOPE
+    found = entra_tokens(entra, entra.scope or scope, path, keys, owner)
+    return None if found is None else _renewed(*found)
 
 
 def _token(token: str) -> Admission:
@@ -133,14 +130,9 @@ def _token(token: str) -> Admission:
 def _renewed(fetch: Fetching[str], *secrets: str) -> Admission:
     renewed = Renewed(fetch, threading.Lock())
     return Admission(
-        credential=lambda config, known: FetchedToken(renewed, known), secrets=tuple(secrets)
+        credential=lambda config, known: FetchedToken(renewed, known),
+        secrets=tuple(filter(None, secrets)),
     )
-
-
-def _issuer(url: str, owner: str) -> TokenEndpoint:
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
-    return TokenEndpoint(Endpoint(host, parts.scheme, host, port, host), parts.path or "/", owner)
 
 
 def _google(
@@ -174,14 +166,14 @@ def _service_account(file: str, path: _Path, keys: KeyReader, owner: str) -> Fet
     try:
         account = _read_key_file(text)
         sign = google.rs256(account.private_key.encode())
-        issuer = _issuer(account.token_uri, owner)
+        bought_at = issuer(account.token_uri, owner)
     except (ValueError, KeyError, msgspec.MsgspecError):
         keys.complain(path, f"{file} is not the key file of a service account")
         return None
     return ServiceAccount(
         email=account.client_email,
         key_id=account.private_key_id,
-        issuer=issuer,
+        issuer=bought_at,
         audience=account.token_uri,
         sign=sign,
     )

@@ -58,6 +58,10 @@ class KeyReader:
             self.complain(path, f"cannot read {file}: {exc.strerror}")
             return None
 
+    def variable(self, name: str) -> str | None:
+        """Return a variable that the environment may have, None if it is unset or empty."""
+        return self._environ[name] or None if name in tuple(self._environ) else None
+
     def depend_on(self, file: str) -> None:
         """Note a file before it is read: a change that comes between is then noticed later."""
         self.files.setdefault(file, version_of(file))

@@ -240,6 +240,17 @@ class AnthropicConfig(ThinkingConfig):
     vertex: VertexConfig | None = Field(
         default=None, description="Call the model on Vertex AI. Default: Anthropic's own API."
     )
+    entra: EntraConfig | None = Field(
+        default=None,
+        description="Admission to Azure (Microsoft Foundry) by Microsoft Entra, instead of an API"
+        " key. Default: none.",
+    )
+
+    @model_validator(mode="after")
+    def _one_admission(self) -> AnthropicConfig:
+        if self.entra is not None and (self.api_key or self.api_key_from or self.vertex):
+            raise ValueError("must not have entra beside an API key or vertex; keep one")
+        return self
 
 
 class GeminiConfig(ThinkingConfig):

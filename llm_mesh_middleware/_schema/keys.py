@@ -95,7 +95,7 @@ class GoogleCredentials(Wire):
 
 
 class EntraConfig(Wire):
-    """Admission by Microsoft Entra: a token, or an application that tokens are fetched for."""
+    """Admission by Microsoft Entra: a token, or an identity that tokens are fetched for."""
 
     access_token: SecretText | None = Field(
         default=None, description="OAuth access token. Default: none."
@@ -108,13 +108,25 @@ class EntraConfig(Wire):
         default=None, description="Tenant of the application. Default: none."
     )
     client_id: Name | None = Field(
-        default=None, description="Client ID of the application. Default: none."
+        default=None,
+        description="Client ID of the application, or of a managed identity that a user has"
+        " assigned. Default: none.",
     )
     client_secret: SecretText | None = Field(
         default=None, description="Secret of the application. Default: that of clientSecretFrom."
     )
     client_secret_from: APIKeySource | None = Field(
         default=None, description="Where to read the secret. Default: nowhere."
+    )
+    credentials_from: AmbientCredentials | None = Field(
+        default=None,
+        description="The identity of the workload, of the app or of the machine that runs the mesh,"
+        " as Azure gives it. Default: none.",
+    )
+    scope: Name | None = Field(
+        default=None,
+        description="Scope of the tokens. Default: https://cognitiveservices.azure.com/.default, or"
+        " https://ai.azure.com/.default for anthropicConfig.",
     )
     authority: Annotated[str, AfterValidator(check_base_url)] | None = Field(
         default=None,
@@ -125,10 +137,10 @@ class EntraConfig(Wire):
     def _one_way(self) -> EntraConfig:
         tokens = [self.access_token, self.access_token_from]
         secrets = [self.client_secret, self.client_secret_from]
-        if sum(one is not None for one in (*tokens, *secrets)) != 1:
+        if sum(one is not None for one in (*tokens, *secrets, self.credentials_from)) != 1:
             raise ValueError(
-                "must have exactly one of accessToken, accessTokenFrom, clientSecret and"
-                " clientSecretFrom"
+                "must have exactly one of accessToken, accessTokenFrom, clientSecret,"
+                " clientSecretFrom and credentialsFrom"
             )
         named = (self.tenant_id, self.client_id)
         if any(secret is not None for secret in secrets) and None in named:

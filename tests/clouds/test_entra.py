@@ -100,6 +100,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"entra": {}}, "exactly one of accessToken"),
     ({"entra": {"accessToken": "a", "clientSecret": "b"}}, "exactly one of accessToken"),
     ({"entra": {"clientSecret": "b", "tenantId": "t"}}, "tenantId and clientId"),
+    ({"entra": {"accessToken": "a", "credentialsFrom": {"default": True}}}, "exactly one"),
     ({"entra": {"accessToken": "a"}, "apiKey": "k"}, "both entra and an API key"),
     ({"entra": {"accessToken": "a", "authority": "login"}}, "http"),
 ]

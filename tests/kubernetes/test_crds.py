@@ -85,6 +85,7 @@ spec:
           apiVersion: b
           entra:
             {tenantId: t, clientId: c, clientSecretFrom: {env: E}, authority: "https://login.example"}
+      foundry: {anthropicConfig: {entra: {credentialsFrom: {default: true}, scope: s}}}
       azure-too: {azureOpenAIConfig: {entra: {accessToken: a}}}
       azure-file: {azureOpenAIConfig: {entra: {accessTokenFrom: {env: E}}}}
       azure-secret: {azureOpenAIConfig: {entra: {tenantId: t, clientId: c, clientSecret: s}}}

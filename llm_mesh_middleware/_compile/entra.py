@@ -1,0 +1,97 @@
+"""The identity that tokens of Microsoft Entra are fetched for.
+
+clientSecret                     an application
+credentialsFrom: {default: true} ─► AZURE_FEDERATED_TOKEN_FILE: a workload of a cluster
+                                 ├► IDENTITY_ENDPOINT: an app, such as one of App Service
+                                 └► else: the machine; AZURE_POD_IDENTITY_AUTHORITY_HOST may say
+                                    where its metadata is
+
+The variables are those that Azure itself sets, and its own libraries read.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from .._auth.entra import (
+    AUTHORITY,
+    MACHINE,
+    Application,
+    ManagedIdentity,
+    app_path,
+    by_assertion,
+    by_secret,
+    machine_path,
+    token_path,
+)
+from .._auth.renewed import Fetching
+from ..config import EntraConfig
+from .issuers import issuer
+from .keys import KeyReader
+
+__all__ = ["entra_tokens"]
+
+_Path = tuple[str | int, ...]
+_ADDRESSES = ("AZURE_AUTHORITY_HOST", "AZURE_POD_IDENTITY_AUTHORITY_HOST", "IDENTITY_ENDPOINT")
+# What fetches tokens, and the secret that it needs for that.
+Found = tuple[Fetching[str], str]
+
+
+def entra_tokens(
+    entra: EntraConfig, scope: str, path: _Path, keys: KeyReader, owner: str
+) -> Found | None:
+    """Return what fetches tokens, or None if it cannot be had.
+
+    Args:
+        entra: the configuration as it was written.
+        scope: what the tokens are for.
+        path: where the configuration is.
+        keys: reads keys, and notes what is wrong with them.
+        owner: the provider's name, for errors.
+    """
+    if entra.credentials_from is not None:
+        path = (*path, "credentialsFrom")
+        try:
+            return _ambient(entra, scope, path, keys, owner)
+        except (KeyError, ValueError):
+            keys.complain(path, f"one of {', '.join(_ADDRESSES)} is not a URL of HTTP")
+            return None
+    secret = keys.read(entra, "client_secret", path)
+    if secret is None or entra.client_id is None or entra.tenant_id is None:
+        return None
+    bought_at = issuer((entra.authority or AUTHORITY) + token_path(entra.tenant_id), owner)
+    return Application(entra.client_id, by_secret(secret), bought_at, scope), secret
+
+
+def _ambient(
+    entra: EntraConfig, scope: str, path: _Path, keys: KeyReader, owner: str
+) -> Found | None:
+    if (file := keys.variable("AZURE_FEDERATED_TOKEN_FILE")) is not None:
+        return _workload(entra, scope, file, path, keys, owner)
+    if (endpoint := keys.variable("IDENTITY_ENDPOINT")) is not None:
+        header = keys.variable("IDENTITY_HEADER") or ""
+        target = app_path(urlsplit(endpoint).path, scope, entra.client_id)
+        asked = issuer(endpoint, owner).at(target)
+        return ManagedIdentity(asked, ((b"x-identity-header", header.encode()),)), header
+    machine = keys.variable("AZURE_POD_IDENTITY_AUTHORITY_HOST") or MACHINE
+    asked = issuer(machine, owner).at(machine_path(scope, entra.client_id))
+    return ManagedIdentity(asked, ((b"metadata", b"true"),)), ""
+
+
+def _workload(
+    entra: EntraConfig, scope: str, file: str, path: _Path, keys: KeyReader, owner: str
+) -> Found | None:
+    """The file is read again when it changes, as it does before its token expires."""
+    client = entra.client_id or keys.variable("AZURE_CLIENT_ID")
+    tenant = entra.tenant_id or keys.variable("AZURE_TENANT_ID")
+    if client is None or tenant is None:
+        message = "needs clientId and tenantId, or AZURE_CLIENT_ID and AZURE_TENANT_ID"
+        keys.complain(path, f"{message}, beside AZURE_FEDERATED_TOKEN_FILE")
+        return None
+    text = keys.text(file, path)
+    if text is None:
+        return None
+    token = text.decode("latin-1").strip()
+    authority = entra.authority or keys.variable("AZURE_AUTHORITY_HOST") or AUTHORITY
+    bought_at = issuer(authority.rstrip("/") + token_path(tenant), owner)
+    return Application(client, by_assertion(token), bought_at, scope), token
