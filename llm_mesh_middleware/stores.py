@@ -1,4 +1,4 @@
-"""Stores of limits: where buckets and slots are kept, and what a store of one's own is asked.
+"""Stores of limits: where buckets and slots are kept, and the interface of your own store.
 
 `Mesh(store=...)` takes any object with the methods of `Store`. By default it is the one that
 `LLM_MESH_STORE` names.

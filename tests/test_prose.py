@@ -1,11 +1,16 @@
-"""Words of documents, and of the reference made from code: a list, and what to write instead.
+"""Words of documents, and of the code's own prose: a list, and what to write instead.
 
 Spelling is codespell's business; this is the style that a reader should not have to decode.
 """
 
 from __future__ import annotations
 
+import ast
+import io
 import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
 
 from tests.rows import rows
 from tests.test_docs import DOCUMENTS, GENERATED, ROOT, prose
@@ -32,6 +37,17 @@ TEXTS = {
     **{path: text for path, text in GENERATED.items() if not path.startswith("project/")},
 }
 del TEXTS["CONTRIBUTING.md"]  # names the words to avoid
+FOLDERS = ("llm_mesh_middleware", "integrations")
+MODULES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
+# A module's docstring says what it is, or what it does, not a question that it answers.
+_QUESTION = re.compile(r"(How|What|When|Where|Whether|Which|Who|Why)\b")
+
+
+def _texts(module: Path) -> Iterator[str]:
+    """Yield the comments of a module, and its strings: docstrings, messages, descriptions."""
+    for token in tokenize.generate_tokens(io.StringIO(module.read_text()).readline):
+        if token.type in (tokenize.COMMENT, tokenize.STRING):
+            yield token.string
 
 
 @rows("name", sorted(TEXTS))
@@ -39,6 +55,26 @@ def test_a_document_has_the_common_word(name: str) -> None:
     found = WORDS.findall(TEXTS[name])
 
     assert [word[0] for word in found] == []
+
+
+def test_code_has_the_common_word() -> None:
+    found = [
+        f"{module.relative_to(ROOT)}: {word[0]!r} in {text[:80]}"
+        for module in MODULES
+        for text in _texts(module)
+        for word in WORDS.findall(text)
+    ]
+
+    assert found == []
+
+
+def test_no_module_opens_with_a_question() -> None:
+    heads = {
+        str(module.relative_to(ROOT)): (ast.get_docstring(ast.parse(module.read_text())) or "")
+        for module in MODULES
+    }
+
+    assert {name: head[:80] for name, head in heads.items() if _QUESTION.match(head)} == {}
 
 
 @rows(

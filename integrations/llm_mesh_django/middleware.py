@@ -121,10 +121,10 @@ class LLMMeshMiddleware(metaclass=_Capable):
 
 
 def _environ(request: Any) -> dict[str, Any]:
-    """The environ as the server made it, with the body as Django has it.
+    """Return the environ as the server made it, with the body as Django has it.
 
-    Whoever has read that already has left it with the request. One without a length Django takes
-    for empty and does not touch.
+    A middleware that has read the body has left it with the request. Django takes a body without a
+    length for empty, and does not read it.
     """
     environ = {
         **request.environ,

@@ -16,7 +16,7 @@ __all__ = ["make_async_response", "make_response"]
 
 
 def make_response(reply: WSGIReply) -> HttpResponseBase:
-    """The response that `reply` is; whoever closes it closes the upstream."""
+    """Return `reply` as a response of Django; closing it closes the upstream."""
     if reply.is_stream:
         return _with_head(StreamingHttpResponse(reply), reply.status, reply.headers)
     try:

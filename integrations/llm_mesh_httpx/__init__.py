@@ -1,6 +1,6 @@
 """The mesh as a transport of httpx; `llm_mesh_httpx.httpx2` is the same for httpx2.
 
-For virtual hosts the limits of time are the mesh's own, by phase (`LLM_MESH_*_TIMEOUT`, `timeouts`
+For virtual hosts the timeouts are the mesh's own, by phase (`LLM_MESH_*_TIMEOUT`, `timeouts`
 of a rule); a client's `timeout` is for its ordinary calls.
 """
 

@@ -1,4 +1,4 @@
-"""How the API server is reached: the pod's service account, or a kubeconfig."""
+"""Access to the API server: the pod's service account, or a kubeconfig."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of a document, as the conditions of its status.
+"""The conditions in the status of a document.
 
 `Accepted`: it can be used. `ResolvedRefs`: the providers and keys it refers to are there.
 """
@@ -23,7 +23,7 @@ _State = Literal["True", "False", "Unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is to be said of one version of a document."""
+    """The conditions of one version of a document."""
 
     generation: int
     faults: tuple[Problem, ...] = ()

@@ -45,7 +45,7 @@ _LOST = (
 
 
 class Connection:
-    """An API client that is made when it is first needed, and anew when access is denied."""
+    """An API client that is created on first use, and again when access is denied."""
 
     def __init__(self, kubeconfig: str | None, context: str | None) -> None:
         self._kubeconfig = kubeconfig

@@ -151,7 +151,7 @@ def structural(schema: _Schema, definitions: Mapping[str, _Schema]) -> dict[str,
 
 
 def _resolved(schema: _Schema, definitions: Mapping[str, _Schema]) -> _Schema:
-    """Without references and without null; what stands beside them goes before what is there."""
+    """Return a schema without references and null; members next to a reference override its own."""
     while True:
         inner = [each for each in schema.get("anyOf", ()) if each.get("type") != "null"]
         if "$ref" in schema:

@@ -1,4 +1,4 @@
-"""What can go wrong between us and an API server, and how long to wait before the next try."""
+"""Faults of calls to an API server, and the pause before the next try."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class APIFault(Exception):
 
     @property
     def is_refusal(self) -> bool:
-        """Whether it takes a person to mend it: waiting alone will not help."""
+        """Whether a person must fix it: waiting alone will not help."""
         return 400 <= self.status < 500 and self.status not in _LATER
 
 
 class Expired(APIFault):
-    """The API server no longer has the changes since our version (410 Gone): list anew."""
+    """The API server no longer has the changes since our version (410 Gone): list again."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, status=410)

@@ -51,7 +51,7 @@ class Reflector:
             paths: where the collection may be, one for each version of its kind; the first that
                 is served is used.
             label: what the log calls it.
-            changed: told of each change.
+            changed: called with each change.
             backoff_s: the first pause after a failure, and the longest.
             field_selector: which objects of the collection are wanted.
             label_selector: the same by labels.

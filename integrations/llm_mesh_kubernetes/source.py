@@ -46,7 +46,7 @@ class KubernetesSource:
             kubeconfig: by default the pod's service account, or else `KUBECONFIG`.
             context: of the kubeconfig; by default its current one.
             environ: where `${NAME}` is looked up; by default the environment of the process.
-            write_status: whether the objects are told what became of them, if that is allowed. For
+            write_status: whether the status of objects is written, if that is allowed. For
                 one mesh only of those that share objects but not settings.
             timeout_s: how long the first `load` waits for the API server.
             backoff_s: the first pause after a failure, and the longest.
@@ -102,7 +102,7 @@ class KubernetesSource:
         run.job.call(run.cluster.report, verdicts)
 
     def close(self) -> None:
-        """Follow no longer; a later `load` or `fingerprint` begins anew, with what was read."""
+        """Stop following; a later `load` or `fingerprint` starts again, with what was read."""
         run = self._run
         if run is not None and run.job.pid == os.getpid():
             run.job.end()

@@ -23,7 +23,7 @@ _PAUSES_AFTER_DENIAL = 20
 class StatusWriter:
     """Has the newest verdict of each document written, one after the other.
 
-    An object that somebody else has changed in the meantime is read again first (409), so that
+    An object that has been changed in the meantime is read again first (409), so that
     nobody's conditions are lost.
     """
 

@@ -1,4 +1,4 @@
-"""A port for a library that blocks: asked in this thread, or in one beside an event loop."""
+"""A port for a library that blocks: called in this thread, or in a helper of an event loop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Value = TypeVar("Value")
 
 
 class AmbientPort(Generic[Value]):
-    """Fetches a value by a function that blocks; whatever it raises, no credential is to be had.
+    """Fetches a value by a function that blocks; if it raises, there is no credential.
 
     Its errors may quote what was read from a file or a server, so only their type is told.
     """

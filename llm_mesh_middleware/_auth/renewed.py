@@ -71,7 +71,7 @@ class Renewed(Generic[Value]):
     def get(
         self, wall_clock: Callable[[], float], deadline: Deadline
     ) -> Generator[Step, StepResult, Value]:
-        """Return the value; fetch it, or wait for somebody who does, where that is needed.
+        """Return the value; fetch it, or wait for another caller that does, where that is needed.
 
         Raises:
             UpstreamError: it cannot be fetched.

@@ -1,4 +1,4 @@
-"""Where access tokens are bought: one request of OAuth, and its answer (RFC 6749 5)."""
+"""Token endpoints: one OAuth request for an access token, and its response (RFC 6749 5)."""
 
 from __future__ import annotations
 

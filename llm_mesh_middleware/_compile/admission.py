@@ -1,4 +1,4 @@
-"""What a provider is entered with: a key, a token, or what requests are signed with."""
+"""Credentials of providers: a key, a token, or what requests are signed with."""
 
 from __future__ import annotations
 

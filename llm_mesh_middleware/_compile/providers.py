@@ -59,8 +59,8 @@ class _Settled:
 class CompiledProvider:
     """A provider ready to be pointed at; `problems` tells what is wrong with it.
 
-    `files` are those that it has read or will read beside its manifest, in the version they had
-    before that.
+    `files` are those that it has read or will read in addition to its manifest, in the version they
+    had before that.
     """
 
     def __init__(
@@ -169,9 +169,7 @@ class CompiledProvider:
         name, config = _dialect_of(given, None if default is None else default.config)
         path = (*path, name)
         if config.model is not None and config.model_mapping:
-            self._warn(
-                (*path, "modelMapping"), "has no effect beside `model`, which is always sent"
-            )
+            self._warn((*path, "modelMapping"), "has no effect with `model`, which is always sent")
         admission = admit(config, path, self._keys, self.resource.name)
         if default is not None and type(default.config) is type(config):
             inherited = {name: getattr(default.config, name) for name in type(config).model_fields}

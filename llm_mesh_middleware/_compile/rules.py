@@ -1,4 +1,4 @@
-"""The parts of a rule beside its matches and backends: timeouts, retries, balance, mirrors."""
+"""The parts of a rule other than matches and backends: timeouts, retries, balance, mirrors."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def compile_retry(own: RetryConfig | None) -> RetryPolicy:
 
 
 def compile_balancer(rule: RuleConfig) -> Balancer:
-    """Return what picks the rule's backends; a sticky key goes before everything else."""
+    """Return the rule's balancer; a sticky key overrides everything else."""
     balance, sticky = rule.balance, rule.sticky_by
     balancer: Balancer = Weighted()
     if balance is not None and balance.policy != "weighted":
@@ -97,7 +97,7 @@ def mirrors_itself(mirror: Upstream, backends: Iterable[Backend]) -> bool:
 
 
 def tell_neighbours(rules: tuple[RouteRule, ...]) -> tuple[RouteRule, ...]:
-    """Return the rules of a host with each provider told of those of other dialects beside it."""
+    """Return the rules of a host; each provider knows which other dialects its rule has."""
     translated = frozenset(
         operation
         for rule in rules

@@ -1,4 +1,4 @@
-"""How a provider of each dialect is called: its targets, its envelope, the field of its key."""
+"""Compiles the calls of a provider by its dialect: targets, envelope, the field of the key."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ..config import (
 
 __all__ = ["Serving", "lacks", "serve"]
 
-# Operations whose paths stand beside one another; those of others end in a model.
+# Operations whose paths differ in the last part only; other paths end in a model.
 _BESIDE = tuple(operation for operation in OPERATIONS if operation.suffix.startswith("/"))
 
 _OPENAI = "api.openai.com"

@@ -1,4 +1,4 @@
-"""What a dialect knows of the texts in its JSON, and of whole responses."""
+"""Interfaces to the texts in a dialect's JSON, and to its whole responses."""
 
 from __future__ import annotations
 

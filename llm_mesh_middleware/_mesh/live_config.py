@@ -291,7 +291,7 @@ def workload_of(settings: MeshSettings) -> Workload:
 def _fingerprint(source: ConfigSource) -> Hashable:
     try:
         return source.fingerprint()
-    except Exception as exc:  # somebody else's source must not make requests fail
+    except Exception as exc:  # a foreign source must not make requests fail
         return type(exc).__name__
 
 

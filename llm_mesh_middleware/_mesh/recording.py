@@ -1,4 +1,4 @@
-"""Where a mesh sends its telemetry."""
+"""The destinations of a mesh's telemetry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which versions of a configuration wait before they come into use.
+"""Versions of a configuration that wait before they come into use.
 
 Many tools empty a file first and fill it later: `helm template > mesh.yaml`, a copy over a slow
 network, an editor that deletes before it writes. In between, the file may be a valid configuration

@@ -1,1 +1,1 @@
-"""What belongs to one process: its files on disk, and its life after a fork."""
+"""Things of one process: its files on disk, and its state after a fork."""

@@ -1,4 +1,4 @@
-"""Where credentials are written, or kept."""
+"""The models of credentials, and of the places where they are kept."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class EntraConfig(Wire):
             )
         named = (self.tenant_id, self.client_id)
         if any(secret is not None for secret in secrets) and None in named:
-            raise ValueError("must have tenantId and clientId beside the secret")
+            raise ValueError("must have tenantId and clientId with the secret")
         return self
 
 

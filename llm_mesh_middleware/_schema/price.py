@@ -74,7 +74,7 @@ class PriceTier(TokenPrices):
     @model_validator(mode="after")
     def _some_change(self) -> PriceTier:
         if self.model_fields_set <= {"above_input"}:
-            raise ValueError("must have at least one price beside aboveInput")
+            raise ValueError("must have at least one price in addition to aboveInput")
         return self
 
 
@@ -91,7 +91,7 @@ class ModelPrices(Wire):
     )
     per_million: TokenPrices = Field(description="Prices of a million tokens. Required.")
     per_request: _Amount | None = Field(
-        default=None, description="Price of each call beside its tokens. Default: nothing."
+        default=None, description="Price of each call in addition to its tokens. Default: nothing."
     )
     tiers: ListOf[PriceTier] = Field(
         default=(), description="Other prices for calls with a long input. Default: none."

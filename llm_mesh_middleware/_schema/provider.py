@@ -60,7 +60,8 @@ class ProviderConfig(Wire):
         ]
         if len(given) > 1:
             raise fault_at(
-                (given[1],), f"must not be set beside {given[0]}; a provider speaks one dialect"
+                (given[1],),
+                f"must not be set with {given[0]}; a provider speaks one dialect",
             )
         return self
 

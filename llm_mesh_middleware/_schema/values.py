@@ -1,8 +1,8 @@
 """Checks of single values: hosts, base URLs, paths, header names, header text.
 
 A check returns the normal form of its string or raises ValueError. No message repeats the value: it
-may come from the environment and be a secret in the wrong place. Whoever reports the error knows
-what was written down and adds that.
+may come from the environment and be a secret in the wrong place. The caller that reports the error
+knows what was written down and adds that.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ _LAST_WORDS_S = 1.0
 
 
 class ReplyClient(Protocol):
-    """Whoever made the request: an ASGI server's `receive` and `send`, or a connection.
+    """The client of a request: an ASGI server's `receive` and `send`, or a connection.
 
     It is the port for the body of the request. What takes the reply returns None if it was taken at
     once, else something to wait for.
@@ -64,7 +64,7 @@ class Responder:
         client: ReplyClient,
         interrupts: set[Interrupt],
     ) -> None:
-        """`interrupts` has the request's own while it is served, for whoever must end it."""
+        """`interrupts` has the request's own while it is served, so that a shutdown can end it."""
         self._inbound = inbound
         self._addressed = addressed
         self._client = client

@@ -75,7 +75,7 @@ def _followed(mesh: Mesh) -> Iterator[None]:
 
     def follow() -> None:
         while not is_over.wait(interval_s):
-            _ = mesh.hosts  # whoever asks for it looks whether it is the newest
+            _ = mesh.hosts  # reading it checks for a newer configuration
 
     thread = threading.Thread(target=follow, name="llm-mesh-reload", daemon=True)
     thread.start()

@@ -59,7 +59,7 @@ def run(
     view_hosts: tuple[str, ...] = (),
     view_trace_url: str | None = None,
 ) -> None:
-    """Serve until the process is told to end."""
+    """Serve until a signal ends the process."""
     if workers > 1 and "prometheus" in os.environ.get("OTEL_METRICS_EXPORTER", ""):
         raise click.UsageError(
             "OTEL_METRICS_EXPORTER=prometheus needs --workers 1, as workers count each for"
@@ -113,7 +113,7 @@ def _run(server: uvicorn.Config, sockets: list[socket.socket] | None) -> None:
     if server.workers > 1 and sockets is not None:
         Supervisor(server, sockets=sockets).run()
         return
-    with contextlib.suppress(KeyboardInterrupt):  # SIGINT, raised anew
+    with contextlib.suppress(KeyboardInterrupt):  # SIGINT, raised again
         uvicorn.Server(server).run(sockets)
 
 

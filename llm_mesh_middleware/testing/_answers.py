@@ -1,4 +1,4 @@
-"""What a fake upstream can be told to answer: frozen values, and the gate that holds one back.
+"""The responses of a fake upstream: frozen values, and the gate that holds one back.
 
 Values only say what shall happen. `_wire.py` makes bytes of them and `_connection.py` sends these.
 """
@@ -97,7 +97,7 @@ class Answer:
 class Stream:
     """An answer in pieces, each sent as it stands; between the bytes may lie waits.
 
-    A list is sent anew for every request, a generator serves one request and may be endless.
+    A list is sent again for every request; a generator serves one request and may be endless.
     `pause` seconds pass between two pieces. With framing `chunked` a piece is one chunk; `length`
     declares the sum; `close` ends with the connection. `end` says what follows the last piece: the
     proper end, or FIN, RST, silence, or a chunk whose size is not a number.

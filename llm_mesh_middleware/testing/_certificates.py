@@ -26,7 +26,7 @@ class CertificateAuthority:
 
     @property
     def pem(self) -> bytes:
-        """The authority's certificate, for whoever shall trust it."""
+        """The authority's certificate, for clients that trust it."""
         return self._ca.cert_pem.bytes()
 
     def write(self, path: str | os.PathLike[str]) -> Path:

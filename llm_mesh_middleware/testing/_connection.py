@@ -1,4 +1,4 @@
-"""One accepted connection: the handshake, then request and answer in turn, until somebody closes.
+"""One accepted connection: the handshake, then request and response in turn, until one side closes.
 
 The socket is watched for the client's leave at all times, also while an answer waits: bytes are
 read as they come, and `_gone` ends whatever is being sent.

@@ -1,4 +1,4 @@
-"""What a fake upstream saw of one request, and the reading of it off the wire."""
+"""The requests that a fake upstream received, and how they are read off the wire."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a fake provider has been told to answer, in which order; safe between threads."""
+"""The responses that a fake provider gives, in order; safe between threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the view has its snapshots from: the hub of this process, and those of its peers."""
+"""The sources of snapshots for the view: the hub of this process, and those of its peers."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """`MeshView`: the ASGI app of the view.
 
-    GET /               the page, and its style and script beside it
+    GET /               the page; its style and its script
     GET /events         a snapshot, then a diff a second (SSE); Last-Event-ID goes on where it was
     GET /snapshot.json  everything once
     POST /explain       how a request would be routed; asked by the page alone
@@ -75,7 +75,7 @@ class MeshView:
         """Begin to watch `mesh`.
 
         Args:
-            mesh: the mesh; it is watched from now on, whether anybody looks or not.
+            mesh: the mesh; it is watched from now on, with or without viewers.
             authorize: given the scope of each request, returns True, or an awaitable of it, for
                 those who may see the view. Anything else refuses.
             hosts: the names that the view is served under, without ports.

@@ -1,4 +1,4 @@
-"""What the view knows, as values: one worker's report, the snapshot of all of them, a diff.
+"""The values of the view: one worker's report, the snapshot of all of them, a diff.
 
     Hub.report()   Report, one of each worker
     merge          Snapshot: what a viewer gets first, and what `snapshot.json` is

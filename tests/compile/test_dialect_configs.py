@@ -197,11 +197,11 @@ def test_the_deployment_replaces_the_model_of_the_body() -> None:
 
 PLACE = "spec.configs.defaultConfig"
 FAULTS = [
-    ("{openAIConfig: {}, anthropicConfig: {}}", "anthropicConfig", "beside openAIConfig"),
+    ("{openAIConfig: {}, anthropicConfig: {}}", "anthropicConfig", "with openAIConfig"),
     (
         "{anthropicConfig: {}, azureOpenAIConfig: {}}",
         "azureOpenAIConfig",
-        "beside anthropicConfig",
+        "with anthropicConfig",
     ),
     ("{anthropicConfig: {maxTokens: 0}}", "anthropicConfig.maxTokens", "at least 1"),
     ("{anthropicConfig: {region: a}}", "anthropicConfig.region", "unknown field"),

@@ -1,1 +1,1 @@
-"""What documents refer to: Secrets, pools of model servers, their pods."""
+"""The objects that documents refer to: Secrets, pools of model servers, their pods."""

@@ -1,4 +1,4 @@
-"""Which pools of model servers the routes refer to, and which pods serve them.
+"""Finds the pools of model servers that routes refer to, and the pods that serve them.
 
     LLMRoute --backendRef--> InferencePool --selector--> Pods, of which those that are ready serve
 
@@ -22,7 +22,7 @@ PoolName = tuple[str, str]
 def referred_pools(routes: Iterable[Object]) -> frozenset[PoolName]:
     """The pools that routes name, by namespace and name.
 
-    The objects may be wrong in any way: whoever parses them will say so.
+    The objects may be wrong in any way: parsing them later reports it.
     """
     return frozenset(name for route in routes for name in _referred(route))
 

@@ -1,4 +1,4 @@
-"""Which Secrets the documents refer to, and what is in them."""
+"""Finds the Secrets that documents refer to, and their contents."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DEPTH = 4
 def referred(documents: Iterable[Object]) -> frozenset[SecretName]:
     """The Secrets that `secretKeyRef` of providers and policies names, in the document's namespace.
 
-    The objects may be wrong in any way: whoever parses them will say so.
+    The objects may be wrong in any way: parsing them later reports it.
     """
     return frozenset(name for document in documents for name in _referred(document))
 

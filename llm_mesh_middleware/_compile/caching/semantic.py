@@ -32,7 +32,7 @@ def compile_semantic(
         resource: the policy.
         item: what it says.
         find: returns the upstream of a provider host, given the model to ask for, or what is wrong.
-        problems: is told what is wrong.
+        problems: collects what is wrong.
     """
     try:
         # Imported now: no request waits for it.

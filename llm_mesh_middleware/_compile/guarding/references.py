@@ -1,7 +1,7 @@
 """References in a JSON Schema: where they lead, and how large it is with all of them written out.
 
 References that lead to each other in a circle are written out once. The others may double a schema
-with each step, which would keep whoever compiles it busy for ever.
+with each step, which would keep the compiler busy for ever.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class CompiledPool:
     def upstream(
         self, rule: str | None, *, model: str | None, host_rewrite: str | None, port: int | None
     ) -> Upstream:
-        """Return the pool as a rule uses it, with the endpoints of `port` or of all ports."""
+        """Return the pool for a rule, with the endpoints of `port` or of all ports."""
         made = self._provider.upstream(rule, model=model, host_rewrite=host_rewrite)
         ports = self.spec.ports if port is None else (port,)
         endpoints = dict.fromkeys(self._endpoints(ports))

@@ -1,6 +1,6 @@
 """`InferenceModelRewrite` and `InferenceModel` documents as the rewrites of each pool.
 
-An exact match goes before a rule without one, over all documents; of two for the same model the
+An exact match overrides a rule without one, over all documents; of two for the same model the
 first document counts. Kubernetes would take the older one: a file has no age.
 """
 

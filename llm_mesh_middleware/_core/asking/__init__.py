@@ -1,1 +1,1 @@
-"""Calls beside the attempts, for policies that ask a provider or a service."""
+"""Calls apart from the attempts, for policies that ask a provider or a service."""

@@ -1,4 +1,4 @@
-"""A whole call beside the attempts: its response is read to the end, or it comes to nothing."""
+"""A whole call apart from the attempts: its response is read to the end, or it fails."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MAX_BYTES = 4 * 2**20
 
 
 class NoAnswer(Exception):
-    """Whoever was asked gave no answer; `cause` says why, without a word of what it said."""
+    """There is no answer; `cause` says why, without quoting the response."""
 
     def __init__(self, cause: str) -> None:
         self.cause = cause
@@ -40,7 +40,7 @@ class Circumstances(msgspec.Struct, frozen=True):
         deadline: until when the answer is waited for.
         headers: the client's, of which only the hops are used.
         mesh_id: the mesh's name among the hops.
-        charged: is told what the side call has cost.
+        charged: called with the cost of the side call.
     """
 
     deadline: Deadline

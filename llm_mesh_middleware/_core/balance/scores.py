@@ -1,4 +1,4 @@
-"""How good candidates are for a call now: lower scores are better.
+"""Scores of candidates for a call now; lower scores are better.
 
 latency     time to the first byte x calls under way / weight
 leastBusy   calls under way / weight

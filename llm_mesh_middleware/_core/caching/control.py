@@ -1,4 +1,4 @@
-"""What a client asks of the cache: the request directives of `Cache-Control` (RFC 9111 5.2.1).
+"""The client's wishes for the cache: request directives of `Cache-Control` (RFC 9111 5.2.1).
 
 They can make the cache do less, never more: no directive reaches another scope, or an entry older
 than its policy allows.

@@ -1,4 +1,4 @@
-"""What is kept of a response."""
+"""Cache entries: the parts of a response that are kept."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class Flight:
         wake()
 
     def is_wanted(self) -> bool:
-        """Return whether the call is under way and somebody waits for it."""
+        """Return whether the call is under way and has waiters."""
         return self._waiting > 0 and not self.has_landed
 
     def on_lost(self, lost: Callable[[], None]) -> None:

@@ -125,7 +125,7 @@ class Finish(msgspec.Struct, frozen=True, gc=False):
 
 
 class Failed(msgspec.Struct, frozen=True, gc=False):
-    """The provider tells of an error in its stream."""
+    """The provider reports an error in its stream."""
 
     fault: ProviderFault
 

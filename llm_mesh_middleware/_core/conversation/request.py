@@ -77,7 +77,7 @@ class Conversation(msgspec.Struct, kw_only=True):
         extra: members that this form has no place for, raw; writers of the same family may use
             them, others name them as dropped.
         quiet: names of members that may be lost without a word, as nobody sees their effect.
-        names: neutral name -> the client's name, where they differ, for what is told of losses.
+        names: neutral name -> the client's name, where they differ, for reports of losses.
         echo: raw members that the client's own dialect repeats in its answers.
         lost: what the reader could not bring into this form, by the client's names.
     """

@@ -72,7 +72,7 @@ class ClientSide(Protocol):
         """
 
     def write_answer(self, answer: Answer, conversation: Conversation, stamp: Stamp) -> bytes:
-        """Return the whole body that tells of an answer.
+        """Return an answer as a whole body.
 
         Raises:
             UpstreamProtocolError: It cannot be told in this dialect.

@@ -1,4 +1,4 @@
-"""What a writer of requests is given, and what it returns."""
+"""The input and the output of the writers of requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .request import Conversation
 
 __all__ = ["DialectOptions", "Losses", "Stamp", "Written"]
 
-# How many names of lost fields a client is told.
+# The most names of lost fields that a client gets.
 _MAX_NAMED = 20
 
 _NO_BUDGETS: Mapping[str, int] = {}

@@ -1,4 +1,4 @@
-"""Which provider a stored response came from, so that a follow-up to it is sent there.
+"""Affinity: a request that continues a stored response goes to the provider that stores it.
 
 A provider keeps its responses for itself: a request that continues one (`previous_response_id`)
 fails everywhere else.

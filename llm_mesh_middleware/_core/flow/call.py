@@ -1,7 +1,7 @@
 """One request as the policies of its rule see it, between routing and the first attempt.
 
 observation  <──  Account  <──  exchange
-                     └──> whoever asked to be called at the end: exactly once, on every path
+                     └──> callbacks for the end: exactly once, on every path
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Account(Observation):
 
     `charges` are what providers have counted so far. `own_fields` are the header fields that limits
     have added to the reply, `effects` what guards have done. `is_fallback` says that the reply is
-    not of the preferred provider. `is_heard`: somebody wants to be told of decisions.
+    not of the preferred provider. `is_heard`: an observer wants decisions.
     """
 
     # Where each account begins; every call of a rule with policies makes one.
@@ -71,7 +71,7 @@ class Account(Observation):
     _overruled: tuple[int | None, BaseException] | None = None
 
     def __init__(self, observation: Observation, *, shows_effects: bool = True) -> None:
-        """`observation` is told of everything first; clients of `effects` if they are shown."""
+        """`observation` is notified of everything first; `shows_effects` is for clients."""
         self._observation = observation
         self.shows_effects = shows_effects
         self.wants_chunks = observation.wants_chunks
@@ -148,7 +148,7 @@ class Account(Observation):
         self._observation.chunks(count)
 
     def charged(self, charge: Charge) -> None:
-        """Note what a provider has counted; observers are told if it may have a price."""
+        """Note what a provider has counted; notify observers if it may have a price."""
         self.charges.append(charge)
         if charge.is_listed:
             self._observation.charged(charge)
@@ -180,7 +180,7 @@ class Account(Observation):
         (status, error, usage), self._end = self._end, None
         # What was used, the client's or not; nobody asks if nothing was reserved.
         ending = self._ending(status, error, usage) if self._at_end else None
-        # An error of the provider's is told as it was; a guard only overrules success.
+        # A provider's error is reported unchanged; a guard only overrules success.
         if self._overruled is not None and error is None:
             own_status, error = self._overruled
             status = own_status or status

@@ -70,7 +70,7 @@ class MeshState:
             on_change: as for `HealthRegistry`.
             cache: keeps responses; a configuration without caches needs none.
             on_budget: called when a threshold of a budget has been passed.
-            on_server: is told what is wrong with a watched server, and that it is well again.
+            on_server: called when a watched server fails, and when it is well again.
             pickers: asks the endpoint pickers of pools.
             responses: what other processes know of the providers of responses.
         """

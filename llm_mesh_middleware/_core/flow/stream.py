@@ -6,7 +6,7 @@
     client disconnects       thrown in by the driver; nothing is left to send
     server shuts down        thrown in by the driver; the client gets an error event
 
-Each of them settles once: the lease ends with what it says of the provider, observers are told.
+Each of them settles once: the lease ends with what it says of the provider, observers are notified.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a request asks for: its operation, the members of its body, the model it names."""
+"""Reads what a request asks for: its operation, the members of its body, its model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def understand(
     Args:
         host: the virtual host that it addresses.
         request: the request, its body complete.
-        observation: told of what was understood, also if the request cannot be served.
+        observation: notified of what was understood, also if the request cannot be served.
 
     Raises:
         RequestError: the path names no operation, or the method or the body is not one of it.

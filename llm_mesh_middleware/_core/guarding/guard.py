@@ -27,7 +27,7 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True):
         roles: whose turns of a request are looked at; None for every text of it.
         when: the requests it is for; none means all.
         unmasks: whether the client gets the values back that were masked in its request.
-        message: what a refused client is told.
+        message: the message to a refused client.
         is_shadow: findings are reported, and nothing is done about them.
     """
 
@@ -54,7 +54,7 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True):
         return not self.when or any(match.holds(request) for match in self.when)
 
 
-# Told of each finding: the guard, and the name of the entity; never the value.
+# Called with each finding: the guard, and the name of the entity; never the value.
 Report = Callable[[Guard, str], None]
 
 

@@ -4,7 +4,7 @@
                          ^ decided: everything before it has been judged
 
 Findings that begin before the place from which a recogniser wants to see more are final. A mask
-replaces its part of the text; whoever holds the pieces asks for what is left of each.
+replaces its part of the text; the owner of the pieces asks for what is left of each.
 """
 
 from __future__ import annotations

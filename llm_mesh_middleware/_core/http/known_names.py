@@ -1,4 +1,4 @@
-"""What a rule says about field names, looked up for each field of each message."""
+"""A rule about field names, with its results cached for each field of each message."""
 
 from __future__ import annotations
 

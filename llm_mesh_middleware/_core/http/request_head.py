@@ -40,7 +40,7 @@ def check_body(headers: Headers, max_bytes: int) -> None:
     """Refuse a body by its header fields, before any of it is read.
 
     Raises:
-        MalformedRequest: two lengths, or a length beside Transfer-Encoding (RFC 9112 6.3).
+        MalformedRequest: two lengths, or a length with Transfer-Encoding (RFC 9112 6.3).
         RequestTooLarge: the declared length is over `max_bytes`.
         UnsupportedEncoding: the body is compressed.
     """

@@ -19,7 +19,8 @@ from msgspec.structs import force_setattr
 
 __all__ = ["Rate", "admit", "left_us", "settled"]
 
-# A century and a half, which a store's double precision holds exactly beside the time of day.
+# A century and a half, which a store's double precision holds exactly together with the time of
+# day.
 _LONGEST_US = 2**52
 
 

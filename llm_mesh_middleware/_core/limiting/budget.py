@@ -22,7 +22,7 @@ __all__ = ["Budget", "BudgetOverride"]
 
 # A request without a limit of its own must not lock out a small budget.
 _LARGEST_SHARE = 20
-# What was spent is kept for a day after its window, for whoever looks at it.
+# What was spent is kept for a day after its window, for those who look at the store.
 _KEEP_S = 86_400
 
 

@@ -1,4 +1,4 @@
-"""What the store of limits is asked: to reserve before a call, to settle after it.
+"""Requests to the store of limits: reserve before a call, settle after it.
 
     Reserve   one claim for each bucket or set of slots that a request touches, all or nothing
     Reserved  what became of each claim, in order

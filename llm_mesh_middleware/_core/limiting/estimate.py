@@ -1,4 +1,4 @@
-"""How many tokens a request will take, before anybody has counted them.
+"""Estimates of the tokens of a request, before a provider has counted them.
 
 A tokenizer would have to be that of the provider's model, and most fetch their tables from the
 network. Bytes are counted instead, and what providers then report corrects the count.

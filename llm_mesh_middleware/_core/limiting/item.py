@@ -1,4 +1,4 @@
-"""What limits and budgets have in common: whom they are about, and the keys of what they count."""
+"""The base of limits and budgets: the requests they apply to, and the keys of their counts."""
 
 from __future__ import annotations
 

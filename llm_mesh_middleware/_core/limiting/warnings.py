@@ -1,4 +1,4 @@
-"""Which thresholds of budgets have been passed, so that each is told once for each window."""
+"""Thresholds of budgets that have been passed; each is reported once per window."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _MAX_KEYS = 10_000
 
 
 class Warnings:
-    """The highest threshold that was told of each window of a budget, in this process."""
+    """The highest threshold that was reported for each window of a budget, in this process."""
 
     def __init__(self, tell: Callable[[Decision], None]) -> None:
-        """`tell` is called by whoever has found that a threshold was passed."""
+        """`tell` reports that a threshold was passed, in the request that passed it."""
         self.tell = tell
         self._told: OrderedDict[str, float] = OrderedDict()
 

@@ -1,4 +1,4 @@
-"""What one response of a provider has cost."""
+"""The charge for one response of a provider."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes a provider the same one after a reload."""
+"""The identity of a provider, which is the same after a reload."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a provider leaves of its rate limits, by the header fields of its responses."""
+"""The rest of a provider's rate limits, from the header fields of its responses."""
 
 from __future__ import annotations
 

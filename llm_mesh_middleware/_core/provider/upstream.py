@@ -87,7 +87,7 @@ class Upstream:
     def rewritten(self, asked: str | None, random: Callable[[], float]) -> Upstream:
         """Return the provider with the model that a request for the model `asked` is drawn.
 
-        A configured model goes before all rewrites.
+        A configured model overrides all rewrites.
         """
         if self.rewrites is None or self.model is not None:
             return self

@@ -1,4 +1,4 @@
-"""What a policy has decided about a call, or would decide: for whoever keeps records or asks."""
+"""The decision of a policy about a call, for records and for `explain`."""
 
 from __future__ import annotations
 

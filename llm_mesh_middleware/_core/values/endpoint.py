@@ -1,4 +1,4 @@
-"""Where one provider is reached."""
+"""The address at which one provider is reached."""
 
 from __future__ import annotations
 

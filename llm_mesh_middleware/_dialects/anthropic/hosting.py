@@ -103,7 +103,7 @@ class AnthropicTransformer(SameTransformer):
         return tuple(kept)
 
     def is_stream(self, head: ResponseHead, begin: bytes = b"") -> bool | None:
-        """Return whether the host sends a stream; frames are told by their media type."""
+        """Return whether the host sends a stream; frames are known by their media type."""
         if not self._hosting.has_frames:
             return super().is_stream(head, begin)
         return self.wants_stream and head.status < 300 and media_type(head.headers) == FRAMES

@@ -1,1 +1,1 @@
-"""What the Messages API and Converse share: both reach Claude models."""
+"""The rules of Claude models, which the Messages API and Converse share."""

@@ -1,4 +1,4 @@
-"""How Claude models are asked to think and to sample, whichever API they are reached through.
+"""Settings of Claude models for length, sampling and thinking, in either of their APIs.
 
 | asked for | sent |
 |---|---|

@@ -1,4 +1,4 @@
-"""Which generated contents may be repeated, and their two forms.
+"""Generated contents that may be repeated from a cache, and their two forms.
 
 A stream is a sequence of whole answers, each with the parts that are new; their texts are one text.
 """

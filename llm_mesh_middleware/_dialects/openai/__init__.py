@@ -1,1 +1,1 @@
-"""What OpenAI's chat completions and its Responses API share."""
+"""The members and errors that OpenAI's chat completions and its Responses API share."""

@@ -102,7 +102,7 @@ class AsyncDriver(AsyncConnection):
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         """`loop` is the running one, if the caller knows it."""
-        AsyncConnection.__init__(self, client, loop)  # `super()` is looked up anew each time
+        AsyncConnection.__init__(self, client, loop)  # `super()` would be looked up each time
         self._background = background
         self._watched: asyncio.Task[StepResult] | None = None
         self._apart: asyncio.Task[StepResult] | None = None

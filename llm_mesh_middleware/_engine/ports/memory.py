@@ -30,7 +30,7 @@ from .memory_budgets import MemoryBudgets
 __all__ = ["SLOT_WAIT_US", "MemoryStore"]
 
 _MAX_KEYS = 100_000
-# When a slot will be free is unknown; this is what the client is told.
+# When a slot will be free is unknown; the client gets this number.
 SLOT_WAIT_US = 1_000_000
 
 
@@ -126,7 +126,7 @@ class MemoryStore:
             return (*lacking, *self._budgets.drain(now))
 
     def _begin_process(self) -> None:
-        """Begin anew in a forked child: what was reserved is settled by the parent."""
+        """Start empty in a forked child: the parent settles what was reserved."""
         self._buckets, self._slots = {}, {}
         self._budgets.begin_process()
 

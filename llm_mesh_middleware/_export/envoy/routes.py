@@ -27,7 +27,7 @@ _TYPED = frozenset(("model", "attribute"))
 
 
 def virtual_hosts(table: RoutingTable, *, gap: Report, remark: Report) -> list[dict[str, Any]]:
-    """Return every virtual host; `gap` is told what is not the same, `remark` what to set."""
+    """Return every virtual host; `gap` is called with differences, `remark` with advice."""
     return [_virtual_host(table, host, gap, remark) for host in table.hosts]
 
 

@@ -28,7 +28,7 @@ class TargetPort(Wire):
 
 
 class PoolMetrics(Wire):
-    """Where each server of a pool tells of its load."""
+    """The page on which each server of a pool reports its load."""
 
     path: Annotated[str, AfterValidator(check_path)] | None = Field(
         default=None, description="Path of the page. Default: /metrics."
@@ -98,7 +98,7 @@ class InferencePoolSpec(Wire):
     )
     metrics: PoolMetrics | None = Field(
         default=None,
-        description="Where each server tells of its load. Default: /metrics, at its own port.",
+        description="Page with each server's load. Default: /metrics, at its own port.",
         json_schema_extra=EXTENSION,
     )
     active_check: ActiveCheck | None = Field(

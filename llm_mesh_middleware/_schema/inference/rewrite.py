@@ -92,7 +92,7 @@ class InferenceModelRewriteSpec(Wire):
 
     pool_ref: PoolRef = Field(description="The pool. Required.")
     rules: ListOf[ModelRewriteRule] = Field(
-        default=(), description="Rules; an exact match goes before a rule without any. Required."
+        default=(), description="Rules; an exact match overrides a rule without one. Required."
     )
 
 

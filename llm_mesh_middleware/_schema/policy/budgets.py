@@ -98,7 +98,7 @@ class BudgetItem(Wire):
     on_exceeded: Literal["deny", "warn", "fallback"] | None = Field(
         default=None,
         description="What happens when the amount is used up. deny: 429 until the next `per`; warn:"
-        " nothing but a decision of which observers are told; fallback: requests go to the rule's"
+        " nothing but a decision that observers get; fallback: requests go to the rule's"
         " next priority, and are denied where there is none. Default: deny.",
     )
     unpriced: Literal["allow", "deny"] | None = Field(

@@ -143,7 +143,7 @@ class GuardModeration(Wire):
     """OpenAI's moderation endpoint, or one like it."""
 
     provider_host: Annotated[str, AfterValidator(check_host)] = Field(
-        description="Host of the LLMProvider that has the endpoint beside chat completions."
+        description="Host of the LLMProvider that has the endpoint next to chat completions."
     )
     model: Name | None = Field(
         default=None, description="The model. Default: omni-moderation-latest."
@@ -162,7 +162,7 @@ class GuardDeny(Wire):
         default=None, description="The status of the refusal. Default: 403."
     )
     message: _Text | None = Field(
-        default=None, description="What the client is told. Default: the guard's name."
+        default=None, description="Message to the client. Default: the guard's name."
     )
 
 

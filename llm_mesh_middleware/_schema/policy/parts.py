@@ -1,4 +1,4 @@
-"""What limits and budgets count by: `consumer`, `attribute:team`."""
+"""The parts that limits and budgets count by: `consumer`, `attribute:team`."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Deployment:
 def read_deployment(
     listed: Settings, number: int, note: Note, environ: Mapping[str, str]
 ) -> Deployment | None:
-    """Return the deployment, or None if the mesh cannot serve it; `note` is told why."""
+    """Return the deployment, or None if the mesh cannot serve it; `note` gets the reason."""
     name, params = listed.get("model_name"), listed.get("litellm_params")
     if not isinstance(name, str) or not isinstance(params, dict):
         note(f"model_list[{number}]", "has no model_name or no litellm_params")

@@ -1,4 +1,4 @@
-"""What a LiteLLM configuration says that manifests do not: a table of advice."""
+"""Settings of LiteLLM that manifests lack: a table of advice."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _FALLBACK_CODES = {
 
 
 class Rules:
-    """The rules of `groups`, as `router` has them; `remark` is told what they cannot say."""
+    """The rules of `groups`, as `router` has them; `remark` gets what they cannot say."""
 
     def __init__(
         self, groups: Groups, router: Mapping[str, Any], remark: Callable[[str, str], None]

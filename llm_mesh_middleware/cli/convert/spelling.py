@@ -1,4 +1,4 @@
-"""How names and numbers of LiteLLM are written in manifests."""
+"""Spells names and numbers of LiteLLM as manifests do."""
 
 from __future__ import annotations
 

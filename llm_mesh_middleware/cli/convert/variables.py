@@ -20,7 +20,7 @@ _NO_KEY = ("", "none", "null", "empty", "dummy", "fake-key", "not-needed")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`model_list[N].litellm_params`: what it says, where, and who is told of the rest."""
+    """`model_list[N].litellm_params`: its values, their place, and the notes on the rest."""
 
     params: Mapping[str, Any]
     number: int
@@ -50,7 +50,7 @@ class Entry:
         Args:
             name: the setting.
             usual: the variable that LiteLLM reads where the setting is missing.
-            is_public: whether that variable counts: it does not for a server of one's own.
+            is_public: whether that variable counts: it does not for a server of your own.
         """
         given = self.params.get(name)
         text = given if isinstance(given, str) else ""

@@ -1,1 +1,1 @@
-"""What `llm-mesh serve` consists of beside the middleware: connections, web pages, signals."""
+"""The parts of `llm-mesh serve` around the middleware: connections, web pages, signals."""

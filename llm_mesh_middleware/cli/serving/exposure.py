@@ -1,4 +1,4 @@
-"""A warning for whoever serves more than this machine."""
+"""A warning when more than this machine is served."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class BufferedHandler(logging.Handler):
         self._timer = None
         try:
             self.flush()
-        except OSError:  # whoever has read the log has left
+        except OSError:  # the reader of the log has left
             self._lines.clear()
 
     def _may_wait(self, record: logging.LogRecord) -> bool:

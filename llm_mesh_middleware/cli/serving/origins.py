@@ -1,7 +1,7 @@
 """Requests of web pages, which a mesh on localhost must not serve by accident.
 
 Any page in a browser may send requests to localhost, and a mesh that answered them would spend its
-owner's keys for whoever wrote the page. Browsers say where a request is from: in `Origin`, with
+owner's keys for the author of the page. Browsers say where a request is from: in `Origin`, with
 every POST and with whatever needs CORS, and in `Sec-Fetch-Site`. Programs send neither.
 """
 

@@ -1,4 +1,4 @@
-"""What `llm-mesh serve` answers itself: health, a refusal for unknown hosts, and its life cycle."""
+"""The app of `llm-mesh serve`: health, a refusal for unknown hosts, the life cycle."""
 
 from __future__ import annotations
 

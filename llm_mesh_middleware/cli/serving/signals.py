@@ -1,6 +1,6 @@
-"""What signals mean to `llm-mesh serve`: SIGHUP reloads, SIGTERM and SIGINT end it gracefully.
+"""The signals of `llm-mesh serve`: SIGHUP reloads, SIGTERM and SIGINT end it gracefully.
 
-uvicorn waits for open answers and then drops them. Here they are told before it does.
+uvicorn waits for open replies and then drops them; here they end with an event before that.
 """
 
 from __future__ import annotations

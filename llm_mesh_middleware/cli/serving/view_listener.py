@@ -116,7 +116,7 @@ class ViewListener:
         peers = None if options.folder is None else PeerReports(options.folder)
         view = MeshView(
             self._middleware.mesh,
-            authorize=lambda scope: True,  # whoever reaches the listener
+            authorize=lambda scope: True,  # anyone who reaches the listener
             hosts=options.hosts,
             trace_url=options.trace_url,
             peers=peers,

@@ -3,7 +3,7 @@
     asks      the number of the last call that it knows, and a line feed
     answers   a `Report` in MessagePack, and the end of the connection
 
-A worker is asked only while somebody looks at the view. What it answers comes from a process of the
+A worker is asked only while the view has viewers. What it answers comes from a process of the
 same user: the folder is closed to others.
 """
 

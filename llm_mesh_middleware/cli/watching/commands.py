@@ -1,4 +1,4 @@
-"""What the commands do with a view."""
+"""The commands that read a view."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What viewers get: the reports of all workers as a snapshot, and what changes each second."""
+"""The feed of viewers: the reports of all workers as a snapshot, then changes each second."""

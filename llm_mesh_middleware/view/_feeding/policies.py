@@ -1,4 +1,4 @@
-"""What the workers report of policies, as one."""
+"""Merges the workers' reports on policies."""
 
 from __future__ import annotations
 

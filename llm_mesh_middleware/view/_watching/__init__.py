@@ -1,1 +1,1 @@
-"""What one process sees of its exchanges: the observer, and the counts that it keeps."""
+"""Watches the exchanges of one process: the observer, and the counts that it keeps."""

@@ -209,7 +209,7 @@ class Hub:
             del self._series[key]
 
     def _begin_process(self) -> None:
-        """Begin anew: a forked child has seen nothing yet."""
+        """Start empty: a forked child has seen nothing yet."""
         self.worker = getpid()
         self._number = self._next = 0
         self._calls: deque[Call] = deque(maxlen=_MAX_CALLS)

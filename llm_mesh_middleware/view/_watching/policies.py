@@ -1,4 +1,4 @@
-"""What items of policies have decided in the last five minutes, and the levels that they were at.
+"""Decisions of policies in the last five minutes, and the levels of limits and budgets.
 
 Bounded: 500 items of 16 kinds of decisions and 64 levels each, of which the oldest are dropped.
 """

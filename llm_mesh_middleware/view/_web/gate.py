@@ -1,4 +1,4 @@
-"""Who may see the view, and by which requests.
+"""The gate of the view: the visitors and the requests that it admits.
 
 Host        one of the names that the view is served under, or 421: a page of another site that
             has its own name resolve to this machine (DNS rebinding) gets nothing
@@ -24,7 +24,7 @@ _METHODS: Mapping[str, str] = {"/explain": "POST"}
 
 
 class Refusal(Exception):
-    """A request is refused; the text is for whoever sent it."""
+    """A request is refused; the text is for its sender."""
 
     def __init__(self, status: int, text: str, *, allow: str = "") -> None:
         super().__init__(text)

@@ -1,4 +1,4 @@
-"""What must be the same in two texts before they may mean the same, however alike they are.
+"""The words that must be the same in two texts, however alike, before they may mean the same.
 
 Vectors of "turn it on" and "turn it off", or of order 48213 and order 48231, hardly differ. So the
 words that carry such differences are compared as they are, in their order:

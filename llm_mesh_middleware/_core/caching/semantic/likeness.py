@@ -1,4 +1,4 @@
-"""What a store is asked about vectors, and how alike two of them are.
+"""Requests to a store about vectors, and the likeness of two of them.
 
 A partition holds the vectors of requests that are equal in all but the words of their last message.
 """

@@ -1,4 +1,4 @@
-"""What all attempts of one request share, and the settings that all requests share."""
+"""Values that all attempts of one request share, and settings that all requests share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many retries a route may afford, and how long a provider asks to be left alone."""
+"""Retry budgets of routes, and the `Retry-After` of providers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What came of a copy of a request, for whoever keeps records."""
+"""The outcome of a copy of a request, for records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The health checks of a configuration's servers, for whoever makes them while nobody calls."""
+"""The health checks of a configuration's servers, which also run when no request comes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Checks:
             health: where servers are found to be down, or up.
             clock: as for an exchange.
             random: returns numbers in [0, 1), for the jitter of intervals.
-            told: is told of servers that go down or come up.
+            told: called with servers that go down or come up.
         """
         self._upstreams = tuple(upstreams)
         self._health = health

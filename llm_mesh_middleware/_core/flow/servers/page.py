@@ -17,7 +17,7 @@ from ...values.steps import Read, Send, Step, StepResult, Steps
 __all__ = ["Told", "check_server", "ignore_server", "read_metrics"]
 
 Told = Callable[[str, str, bool], None]
-"""Is told of a server (host and address) what is wrong with it, or that it is well again."""
+"""Takes a server (host and address), and what is wrong with it; nothing if it is well again."""
 
 _METRICS_TIMEOUT_S = 0.5
 _CHECK_TIMEOUT_S = 2.0
@@ -26,7 +26,7 @@ _MAX_PAGE_BYTES = 2 * 2**20
 
 
 def ignore_server(server: str, what: str, is_well: bool) -> None:
-    """Ignore what is told of a server."""
+    """Ignore the report on a server."""
 
 
 class _Unusable(Exception):
@@ -44,7 +44,7 @@ def read_metrics(
 ) -> Steps:
     """Read the load of a server from its page of metrics.
 
-    Without a usable page the server is left out of scoring, which is told once.
+    Without a usable page the server is not scored, which is reported once.
     """
     begun, where = server.begun, _where(upstream, endpoint)
     path, had_fault = watch.metrics_path or "/metrics", bool(server.fault)
@@ -73,7 +73,7 @@ def check_server(
     clock: Callable[[], float],
     told: Told,
 ) -> Steps:
-    """Check the health of a server; it is told of when it goes down and when it comes up."""
+    """Check the health of a server; report when it goes down and when it comes up."""
     path, reason = watch.check_path or "/health", ""
     timeout_s = min(_CHECK_TIMEOUT_S, watch.check_interval_s)
     try:

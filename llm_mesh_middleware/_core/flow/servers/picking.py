@@ -105,7 +105,7 @@ class Picking:
 
 
 def _headers(request: ClientRequest) -> tuple[tuple[str, str], ...]:
-    """Return what a picker is told: no credential of the client is among it."""
+    """Return the fields for a picker, without the client's credentials."""
     told = [(":method", request.method), (":path", request.path), (":authority", request.host)]
     for name in _HEADERS:
         value = request.headers.get(name)

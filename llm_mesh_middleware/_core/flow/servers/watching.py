@@ -1,4 +1,4 @@
-"""What is due to be read of the servers of a rule, started by the requests that use them.
+"""Reads metrics and health of a rule's servers when they are due, as requests use them.
 
 There is no timer: metrics of servers that nobody calls are not read. Health checks are also made
 while nobody calls (`checks`).

@@ -1,4 +1,4 @@
-"""Findings that somebody else has made, as a recogniser."""
+"""Findings of a service, as a recogniser."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def read_verdict(text: str) -> Verdict:
     Raises:
         NoVerdict: there is none.
     """
-    # Small models add a fence or a sentence, whatever they are told.
+    # Small models add a fence or a sentence, whatever the prompt says.
     begin, end = text.find("{"), text.rfind("}")
     try:
         judgement = _decode(text[begin : end + 1] if 0 <= begin < end else "")

@@ -1,4 +1,4 @@
-"""What a guard that asks is told: a question about texts, and the verdict on them."""
+"""The exchange with a service that a guard asks: a question about texts, and a verdict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes two requests equal: what each provider of their rule would be asked.
+"""The identity of requests: two are equal if each provider of the rule would be asked the same.
 
     client's request, of whatever dialect ──> a provider's request ──> target, canonical body
 

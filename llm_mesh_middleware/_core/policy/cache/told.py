@@ -1,4 +1,4 @@
-"""What a client is told of the cache."""
+"""The header fields that tell a client about the cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What observers are told of guards: which one has done what, and the entity; never a value."""
+"""Reports guards to observers: the guard, its action and the entity, never a value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the limits and budgets that a request is under ask of the store."""
+"""The limits and budgets that apply to a request, as claims on the store."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Applied(msgspec.Struct, frozen=True):
     values: tuple[str | None, ...] = ()
 
     def decision(self, decision: str, outcome: Outcome | None = None) -> Decision:
-        """Return the decision as observers are told of it, with the level if it is known."""
+        """Return the decision for observers, with the level if it is known."""
         item = self.item
         return Decision(
             item.policy,

@@ -1,4 +1,4 @@
-"""What a client is told of limits: fields in OpenAI's format, and when to come again.
+"""The header fields that tell a client about limits, in OpenAI's format, and `Retry-After`.
 
 The official SDKs read `x-should-retry`, `retry-after-ms` and `retry-after`, in this order. They
 wait as long as these say, so a long wait comes with the advice not to retry.

@@ -1,4 +1,4 @@
-"""What a call or an attempt has taken, and how that is settled: exactly once, on every path.
+"""Reservations of a call or an attempt, which are settled exactly once, on every path.
 
 tokens        the difference between used and reserved
 slots         given back

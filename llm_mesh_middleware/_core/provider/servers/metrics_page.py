@@ -1,4 +1,4 @@
-"""What a page of metrics says of a model server's load, by the names of the known servers.
+"""Reads a model server's load from its page of metrics, by the names of known servers.
 
 The page of a busy server has more than 100 KB, of which a handful of lines matter, so it is
 searched rather than parsed. A server that runs in several processes has a line for each: queues
@@ -77,7 +77,7 @@ _MAX_COUNT = 1_000_000
 
 
 def read_load(page: bytes) -> ServerLoad | None:
-    """Return the load that a page of metrics tells of, or None if it has none of the names."""
+    """Return the load on a page of metrics, or None if it has none of the names."""
     page = b"\n" + page
     for name, running, cache in _FAMILIES:
         waiting = list(_values(page, name, _LABELS.get(name, b"")))

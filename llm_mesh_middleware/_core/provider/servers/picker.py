@@ -1,4 +1,4 @@
-"""An endpoint picker in the cluster: what it is asked, what it says, and what it is told then."""
+"""An endpoint picker in the cluster: the question, its pick, and the reports that follow."""
 
 from __future__ import annotations
 

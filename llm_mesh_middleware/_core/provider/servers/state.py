@@ -1,4 +1,4 @@
-"""What is known of one model server: its load, and whether it passes its health checks.
+"""The state of one model server: its load, and whether it passes its health checks.
 
     page        due                       then
     metrics     1 s after the last one    the load of the server, good for 5 s
@@ -61,7 +61,7 @@ class ServerState:
         return self.begun - self._begun_at_load
 
     def takes_metrics(self, now: float, chance: float) -> bool:
-        """Return whether the page of metrics is to be read now, by whoever asks first.
+        """Return whether the caller should read the page of metrics now; the first caller should.
 
         Args:
             now: the time.

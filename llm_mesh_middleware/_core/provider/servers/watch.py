@@ -1,4 +1,4 @@
-"""How the servers of a provider are watched."""
+"""The settings for watching the servers of a provider."""
 
 from __future__ import annotations
 

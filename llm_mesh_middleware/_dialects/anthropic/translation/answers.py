@@ -160,7 +160,7 @@ def write_answer(answer: Answer, conversation: Conversation, stamp: Stamp) -> by
 
 
 def told_model(answered: str, conversation: Conversation, stamp: Stamp) -> str:
-    """Return the model that a client is told of: the one that it asked for.
+    """Return the model for the client's reply: the one that it asked for.
 
     Claude Code keeps thoughts of that model only. It would send those of another back without their
     proofs, which Gemini and Claude demand.

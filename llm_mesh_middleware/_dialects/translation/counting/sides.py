@@ -1,4 +1,4 @@
-"""How a client asks for a count of tokens, and how a provider is asked."""
+"""Requests for a count of tokens, by a client and to a provider."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from .streams import Streams
 __all__ = ["Connection"]
 
 _RECEIVE_BYTES = 65_536
-# What is told without waiting has to fit into the buffers of the socket.
+# Messages that nothing waits for have to fit into the buffers of the socket.
 _TELL_S = 0.1
 
 
@@ -113,7 +113,7 @@ class Connection:
         with self._lock:
             self._streams.is_over = True
             with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)  # wakes whoever waits for it
+                self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits for it
             self._socket.close()
             self._lock.notify_all()
 

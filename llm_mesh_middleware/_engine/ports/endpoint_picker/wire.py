@@ -31,12 +31,12 @@ _PIECE_BYTES = 60_000
 
 
 def write_headers(headers: Iterable[tuple[str, str]]) -> bytes:
-    """Return the message that tells of a request's head; a body follows."""
+    """Return the message for a request's head; a body follows."""
     return field(2, field(1, _header_map(headers)))
 
 
 def write_body(body: bytes) -> Iterator[bytes]:
-    """Yield the messages that tell of a whole body."""
+    """Yield the messages for a whole body."""
     for at in range(0, max(1, len(body)), _PIECE_BYTES):
         piece = field(1, body[at : at + _PIECE_BYTES])
         is_last = at + _PIECE_BYTES >= len(body)
@@ -44,7 +44,7 @@ def write_body(body: bytes) -> Iterator[bytes]:
 
 
 def write_served(status: int, address: str) -> bytes:
-    """Return the message that tells of the response's head, and which server has sent it."""
+    """Return the message for the response's head, with the server that sent it."""
     served = field(1, _SERVED) + field(2, field(3, address.encode()))
     metadata = field(1, field(1, _NAMESPACE) + field(2, field(1, served)))
     head = field(1, _header_map([(":status", str(status))])) + flag(3)

@@ -56,7 +56,7 @@ class Breaker:
                 self._returned()
 
     def failed(self, error: BaseException) -> None:
-        """The store has not answered. Its errors may hold its URL, so their kind alone is told."""
+        """The store did not respond. Its errors may hold its URL, so only their kind is shown."""
         with self._lock:
             was_open, self._is_open = self._is_open, True
             self._next_at = monotonic() + WINDOW_S

@@ -4,7 +4,7 @@
     {PREFIX:cache:KEY}:lease   who makes the call for all others (`leases`)
 
 An entry is as old as its time has run by the clock of the server. The key in the value is compared:
-a connection that is out of step cannot bring the response of somebody else. A server that is away
+a connection that is out of step cannot bring the response of another request. A server that is away
 has nothing and keeps nothing, and nobody waits for it (`breaker`).
 """
 
@@ -99,7 +99,7 @@ class RedisCache:
             await client.aclose()
 
     def _begin_process(self) -> None:
-        """Begin anew in a forked child: the connections are the parent's."""
+        """Start again in a forked child: the connections are the parent's."""
         self._lock = threading.Lock()
         self._made_client: Any = None
         self.lessor = Leases(self._address, self._prefix)

@@ -1,4 +1,4 @@
-"""How clients of the server are made."""
+"""Creates clients of the Redis server."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _FREE_MS = 1000
 _EACH_S = LEASE_MS / 4000
 _FLUSH_S = 1.0
 
-# Only the holder may touch a lease: it may have ended, and be somebody else's now.
+# Only the holder may touch a lease: it may have ended, and have another holder now.
 _RENEW = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end"
 _RETURN = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 _GIVE_UP = """

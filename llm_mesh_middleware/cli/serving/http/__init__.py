@@ -1,7 +1,7 @@
 """HTTP/1.1 for `llm-mesh serve`: from a socket straight into the mesh.
 
 connection    parses, limits heads, starts one call after another
-  ├─ mesh_call    a request for a virtual host: no scope, no queue, no task beside its own
+  ├─ mesh_call    a request for a virtual host: no scope, no queue, no second task
   └─ app_call     everything else, through the ASGI application
 incoming      the body of a request, as far as it has arrived
 reply_writer  the bytes of a reply

@@ -28,7 +28,7 @@ class Countdown:
         self._handle: asyncio.TimerHandle | None = None
 
     def start(self, seconds: float) -> None:
-        """Begin anew, with `seconds` left."""
+        """Start again, with `seconds` left."""
         self._at = at = self._loop.time() + seconds
         if self._handle is None or at < self._fires_at:
             self._set(at)

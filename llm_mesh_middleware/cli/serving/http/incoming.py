@@ -9,7 +9,7 @@ from ....inbound import too_large
 
 __all__ = ["IncomingBody", "Source"]
 
-# What may lie here before anybody asks for it.
+# The most bytes that are held before a reader asks for them.
 _UNASKED_BYTES = 64 * 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -28,7 +28,7 @@ class Source(Protocol):
 
 
 class IncomingBody:
-    """Pieces of a body; whoever waits for them is woken, and `100 Continue` is sent then.
+    """Pieces of a body. A waiting reader is woken; `100 Continue` is sent when one waits.
 
     `size` is what has arrived and was not taken, in bytes.
     """
@@ -59,7 +59,7 @@ class IncomingBody:
             self.wake()
 
     def wake(self) -> None:
-        """Wake whoever waits."""
+        """Wake the waiting reader."""
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
