@@ -1,4 +1,4 @@
-"""How an event loop sends scripts: one round trip for all that are given at once.
+"""Sends scripts from an event loop: one round trip for all that are given at once.
 
 A client of a library spends more on a call than the server does, so connections are used without
 one where there is one server: commands are written together, and the answers read in order.

@@ -46,7 +46,7 @@ class Address(NamedTuple):
     def async_pool(self) -> Any:
         """Return what makes connections for one event loop.
 
-        They have no timeout but that of connecting: whoever uses one has a timeout of their own.
+        They have no timeout but that of connecting: their users have timeouts of their own.
         """
         options = {**self._options(redis.asyncio.retry.Retry), "socket_timeout": None}
         return redis.asyncio.ConnectionPool.from_url(self.url, **options)

@@ -1,4 +1,4 @@
-"""How a thread sends scripts: one round trip for all that are given at once.
+"""Sends scripts from a thread: one round trip for all that are given at once.
 
     a server     one call, or a pipeline
     a cluster    a pipeline for each node, all of them sent before the first answer is read

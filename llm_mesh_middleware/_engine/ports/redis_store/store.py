@@ -136,7 +136,7 @@ class RedisStore:
             await pipeline.aclose()
 
     def _begin_process(self) -> None:
-        """Begin anew in a forked child: the connections are the parent's."""
+        """Start again in a forked child: the connections are the parent's."""
         self._lines_lock = threading.Lock()
         self._made_lines: Lines | None = None
         self._pipelines: WeakKeyDictionary[asyncio.AbstractEventLoop, Pipeline]
