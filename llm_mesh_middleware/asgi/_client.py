@@ -1,12 +1,19 @@
-"""The client of one request, as an ASGI server speaks for it."""
+"""The client of one request, as an ASGI server speaks for it.
+
+Only a task of its own can wait for `http.disconnect`. It is started when the reply is not there
+after 40 ms: until then a departure saves nothing, and a task costs more than most of a call.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from contextvars import Context, copy_context
+from time import monotonic
 from typing import Any
 
 from .._engine.tasks.interrupt import Interrupt
+from .._engine.tasks.wheel import Wheel, wheel_of
 from ..exceptions import ClientDisconnected
 from ..inbound import Reply
 from .body import GONE, read_body
@@ -14,11 +21,19 @@ from .protocol import Receive, Scope, Send
 
 __all__ = ["ASGIClient"]
 
+_UNWATCHED_S = 0.04
+
 
 class ASGIClient:
     """Reads a request's body, then watches for the client's departure; sends the reply."""
 
-    __slots__ = ("_interrupt", "_limit_s", "_receive", "_scope", "_send", "_watch")
+    __slots__ = (
+        *("_context", "_interrupt", "_limit_s", "_receive", "_scope", "_send"),
+        *("_slot", "_watch", "_wheel"),
+    )
+
+    _context: Context
+    _wheel: Wheel
 
     _interrupt: Interrupt
 
@@ -29,6 +44,7 @@ class ASGIClient:
         self._send = send
         self._limit_s = limit_s
         self._watch: asyncio.Task[None] | None = None
+        self._slot: int | None = None
 
     def begin(self, interrupt: Interrupt) -> None:
         """Fire `interrupt` if the client leaves after its request was read."""
@@ -36,14 +52,24 @@ class ASGIClient:
 
     def close(self) -> None:
         """End the watch."""
+        if self._slot is not None:
+            self._wheel.drop(self, self._slot)
         if self._watch is not None:
             self._watch.cancel()
 
     async def aask(self, request: Any, until: float | None) -> bytes:
         """Return the body, of at most `request` bytes; then watch the client."""
         body = await read_body(self._receive, max_bytes=request, timeout_s=self._limit_s)
-        self._watch = self._interrupt.start_beside(self._watch_client())
+        self._context = copy_context()  # as a task that is started here would have it
+        self._wheel = wheel = wheel_of(self._interrupt.loop)
+        self._slot = wheel.set(self, monotonic() + _UNWATCHED_S)
         return body
+
+    def due(self) -> None:
+        """Start the watch; called by the wheel."""
+        self._slot = None
+        watch = self._watch_client()
+        self._watch = self._interrupt.loop.create_task(watch, context=self._context)
 
     async def whole(self, reply: Reply) -> None:
         """Send a reply whose body is bytes."""

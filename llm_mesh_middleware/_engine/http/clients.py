@@ -13,7 +13,7 @@ import asyncio
 import importlib
 import warnings
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from ..._process.forks import ForkLock
 from ..tls import TLSContexts
@@ -52,6 +52,7 @@ class UpstreamClients:
         self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncUpstreamClient] = (
             WeakKeyDictionary()
         )
+        self._last: tuple[ref[asyncio.AbstractEventLoop], AsyncUpstreamClient] | None = None
         self._lock = ForkLock()
         self._sync: UpstreamClient | None = None
 
@@ -67,10 +68,14 @@ class UpstreamClients:
 
     def of_loop(self, loop: asyncio.AbstractEventLoop) -> AsyncUpstreamClient:
         """Return the client of `loop`, which is running."""
+        last = self._last
+        if last is not None and last[0]() is loop:  # as nearly always
+            return last[1]
         client = self._by_loop.get(loop)
         if client is None:
             self._drop_closed_loops()
             client = self._by_loop[loop] = self._make_async()
+        self._last = ref(loop), client
         return client
 
     def warm_up(self) -> None:
@@ -97,12 +102,14 @@ class UpstreamClients:
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
+        self._last = None
         client = self._by_loop.pop(asyncio.get_running_loop(), None)
         if client is not None:
             await client.aclose()
 
     def close(self) -> None:
         """Close the synchronous connections, and those of event loops that no longer run."""
+        self._last = None
         client, self._sync = self._sync, None
         if client is not None:
             client.close()
@@ -119,6 +126,7 @@ class UpstreamClients:
             # Closing takes locks of the pool; dropping them closes them in this process only.
             warnings.simplefilter("ignore", ResourceWarning)
             self._sync = None
+            self._last = None
 
     def _drop_closed_loops(self) -> None:
         """Drop the clients of closed loops: a program may create a loop for each call.

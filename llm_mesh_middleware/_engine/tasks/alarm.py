@@ -4,13 +4,17 @@
            |                        |
     timer:  t1 -------- fires early: sets itself for t2 ------ fires: cancels the waiting task
 
-Moving a timer with every read of a stream would cost more than the read.
+Moving a timer with every read of a stream would cost more than the read. The timers are those of
+the loop's wheel.
 """
 
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from types import TracebackType
+
+from .wheel import wheel_of
 
 __all__ = ["Alarm"]
 
@@ -33,21 +37,31 @@ class Alarm:
             alarm.task = None
     """
 
-    __slots__ = ("_at", "_cancelling", "_fires_at", "_has_fired", "_loop", "_timer", "task", "time")
+    __slots__ = (
+        "_at",
+        "_cancelling",
+        "_fires_at",
+        "_has_fired",
+        "_loop",
+        "_slot",
+        "_wheel",
+        "task",
+    )
+
+    time = staticmethod(monotonic)
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._loop = loop = loop or asyncio.get_running_loop()
-        self.time = loop.time
+        self._wheel = wheel_of(loop)
         self.task: asyncio.Task[object] | None = None
         self._cancelling = 0
         self._at = 0.0
-        # uvloop has no `when` of an expired timer.
         self._fires_at = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._slot: int | None = None
         self._has_fired = False
 
     def at(self, when: float) -> Alarm:
-        """Set the deadline of the next step, on the loop's clock."""
+        """Set the deadline of the next step, on the monotonic clock."""
         self._at = when
         return self
 
@@ -57,7 +71,7 @@ class Alarm:
         self.task = task = asyncio.current_task(self._loop)
         # Count earlier cancellations, so that they are not attributed to the alarm.
         self._cancelling = 0 if task is None else task.cancelling()
-        if self._timer is None or when < self._fires_at:
+        if self._slot is None or when < self._fires_at:
             self.close()
             self._set(when)
 
@@ -70,9 +84,9 @@ class Alarm:
 
     def close(self) -> None:
         """Stop the timer."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self._slot is not None:
+            self._wheel.drop(self, self._slot)
+            self._slot = None
 
     def __enter__(self) -> None:
         self.arm(self._at)
@@ -88,11 +102,12 @@ class Alarm:
         if is_mine and kind is asyncio.CancelledError:
             raise TimeoutError from exc
 
-    def _look(self) -> None:
-        self._timer = None
+    def due(self) -> None:
+        """Look whether the time of the step is up; called by the wheel."""
+        self._slot = None
         if self.task is None:  # no step is waiting
             return
-        if self._loop.time() < self._at:
+        if monotonic() < self._at:
             self._set(self._at)
         else:
             self._has_fired = True
@@ -100,5 +115,5 @@ class Alarm:
 
     def _set(self, when: float) -> None:
         # Never far ahead: the next step's deadline may be sooner, and would need its own timer.
-        self._fires_at = when = min(when, self._loop.time() + _AHEAD_S)
-        self._timer = self._loop.call_at(when, self._look)
+        self._fires_at = when = min(when, monotonic() + _AHEAD_S)
+        self._slot = self._wheel.set(self, when)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
 from types import TracebackType
-from typing import Any
 
 from ..event_loop import running_loop
 
@@ -17,10 +15,10 @@ class Interrupt:
 
     It works like `asyncio.timeout`, for any event: the task is cancelled, and the cancellation
     becomes the error at the exit; `error` is set as soon as it fires. Other cancellations pass
-    unchanged.
+    unchanged. `loop` is that of the task.
     """
 
-    __slots__ = ("_cancelling", "_is_armed", "_loop", "_task", "error")
+    __slots__ = ("_cancelling", "_is_armed", "_task", "error", "loop")
 
     def __init__(self) -> None:
         self._task: asyncio.Task[object] | None = None
@@ -39,17 +37,13 @@ class Interrupt:
         self._is_armed = False
 
     def __enter__(self) -> Interrupt:
-        self._loop = running_loop()
-        task = asyncio.current_task(self._loop)
+        self.loop = running_loop()
+        task = asyncio.current_task(self.loop)
         if task is None:
             raise RuntimeError("an Interrupt must be entered in a task")
         self._task = task
         self._cancelling = task.cancelling()
         return self
-
-    def start_beside(self, watch: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run `watch`, which may fire, in another task."""
-        return self._loop.create_task(watch)  # asyncio's own `create_task` looks the loop up
 
     def __exit__(
         self,

@@ -1,0 +1,93 @@
+"""Timers that nearly always are dropped before they are due: one timer of the loop for all of them.
+
+    slot       1203   1204   1211        each 10 ms long; nothing is due early, or 20 ms late
+    waiting    {a,b}  {c}    {d}         to set and to drop is to change a set
+    timer        ^                       of the loop, for the earliest slot
+
+A timer of the loop for each call would cost ten times as much.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from time import monotonic
+from typing import Protocol
+from weakref import WeakKeyDictionary, ref
+
+__all__ = ["Timed", "Wheel", "wheel_of"]
+
+_PER_S = 100
+
+
+class Timed(Protocol):
+    """What is set for a time."""
+
+    def due(self) -> None:
+        """The time has come."""
+
+
+class Wheel:
+    """The timers of one event loop, on the monotonic clock."""
+
+    __slots__ = ("_loop", "_next", "_waiting")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = ref(loop)
+        self._waiting: dict[int, set[Timed]] = {}
+        self._next = math.inf  # the slot that the loop's timer is set for
+
+    def set(self, timed: Timed, when: float) -> int:
+        """Have `timed.due` called at `when`; return the slot, to drop it from."""
+        slot = int(when * _PER_S) + 1
+        waiting = self._waiting.get(slot)
+        if waiting is None:
+            self._waiting[slot] = {timed}
+            if slot < self._next:
+                self._schedule(slot)
+        else:
+            waiting.add(timed)
+        return slot
+
+    def drop(self, timed: Timed, slot: int) -> None:
+        """Do not call it; does nothing if it was called."""
+        waiting = self._waiting.get(slot)
+        if waiting is not None:
+            waiting.discard(timed)
+            if not waiting:
+                del self._waiting[slot]
+
+    def _schedule(self, slot: int) -> None:
+        loop = self._loop()
+        if loop is not None:
+            self._next = slot
+            loop.call_at(loop.time() + max(0.0, slot / _PER_S - monotonic()), self._turn, slot)
+
+    def _turn(self, slot: int) -> None:
+        if slot != self._next:  # an earlier one was set meanwhile
+            return
+        self._next = math.inf
+        now = int((monotonic() + 0.001) * _PER_S)  # a loop's clock may be behind
+        for each in sorted(each for each in self._waiting if each <= now):
+            for timed in self._waiting.pop(each, ()):
+                timed.due()
+        first = min(self._waiting, default=None)
+        if first is not None and first < self._next:
+            self._schedule(first)
+
+
+_wheels: WeakKeyDictionary[asyncio.AbstractEventLoop, Wheel] = WeakKeyDictionary()
+_last: tuple[ref[asyncio.AbstractEventLoop], Wheel] | None = None
+
+
+def wheel_of(loop: asyncio.AbstractEventLoop) -> Wheel:
+    """Return the wheel of `loop`."""
+    global _last
+    last = _last
+    if last is not None and last[0]() is loop:  # as nearly always
+        return last[1]
+    wheel = _wheels.get(loop)
+    if wheel is None:
+        wheel = _wheels[loop] = Wheel(loop)
+    _last = ref(loop), wheel
+    return wheel
