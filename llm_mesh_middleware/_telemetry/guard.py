@@ -39,7 +39,10 @@ class GuardedObserver:
             except Exception:  # an observer must not break the request
                 self.complain()
                 continue
-            if type(begun) is not Observation:
+            if begun.guards_itself:
+                begun.complain = self.complain
+                heard.append(begun)
+            elif type(begun) is not Observation:
                 heard.append(_Guarded(self, begun))
         if len(heard) == 1:
             return heard[0]

@@ -22,6 +22,7 @@ from .mirrors import record_outcome
 from .progress import CallProgress
 from .records.access_log import log_call
 from .records.access_record import access_record
+from .records.direct import direct_handler
 from .sinks import Sinks
 from .spans.propagation import sent_span
 
@@ -31,7 +32,9 @@ _REQUEST_ID = b"x-request-id"
 
 
 class LoggedCall(Observation):
-    """Writes the access record when the exchange ends."""
+    """Writes the access record when the exchange ends; only that can fail."""
+
+    guards_itself = True
 
     def __init__(self, sinks: Sinks, request: ClientRequest) -> None:
         self._sinks = sinks
@@ -75,7 +78,10 @@ class LoggedCall(Observation):
         self._progress.charges += (charge,)
 
     def mirrored(self, outcome: MirrorOutcome) -> None:
-        record_outcome(self._sinks, self._progress.selection, outcome)
+        try:
+            record_outcome(self._sinks, self._progress.selection, outcome)
+        except Exception:  # here and below: a handler of the application
+            self.complain()
 
     def summarised(self, summary: AnswerSummary) -> None:
         self._progress.summary = summary
@@ -83,9 +89,15 @@ class LoggedCall(Observation):
     def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
         progress = self._progress
         ending = Ending.of(time.perf_counter(), status, error, usage)
-        if progress.last is not None:
-            progress.upstream_request_id = self._ids.get(progress.last.attempt)
-        log_call(access_record(progress, ending, self._span()))
+        try:
+            if (handler := direct_handler()) is not None:
+                handler.write_call(progress, ending)
+                return
+            if progress.last is not None:
+                progress.upstream_request_id = self._ids.get(progress.last.attempt)
+            log_call(access_record(progress, ending, self._span()))
+        except Exception:
+            self.complain()
 
     def _span(self) -> SpanContext:
         """Return the client's span: without an SDK there is no other."""

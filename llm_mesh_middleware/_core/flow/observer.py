@@ -22,11 +22,14 @@ class Observation:
     """Follows one exchange; the hooks of this class do nothing.
 
     `chunks` is called only if `wants_chunks` is true when the reply begins. `counts_all` is for the
-    mesh's own: it is told of charges without a price list, too.
+    mesh's own: it is told of charges without a price list, too. So is `guards_itself`: its hooks
+    raise nothing, and call `complain` while they handle what has gone wrong.
     """
 
     wants_chunks = False
     counts_all = False
+    guards_itself = False
+    complain: Callable[[], None]
 
     def understood(self, request: ClientRequest) -> None:
         """Handle the parsed request, with its operation and body; it replaces the earlier one."""

@@ -13,13 +13,18 @@ import sys
 import threading
 from typing import TextIO
 
+from ..._telemetry.ending import Ending
+from ..._telemetry.progress import CallProgress
+from ..._telemetry.records.direct import CallHandler
+from .short_line import ShortFormatter
+
 __all__ = ["BufferedHandler"]
 
 _WAIT_S = 0.1
 _MAX_LINES = 256
 
 
-class BufferedHandler(logging.Handler):
+class BufferedHandler(CallHandler):
     """Writes lines to a stream; a write for each line would cost more than the line."""
 
     terminator = "\n"
@@ -36,16 +41,30 @@ class BufferedHandler(logging.Handler):
         """Gather lines from now on, in the calling thread, which runs `loop`."""
         self._loop, self._thread = loop, threading.get_ident()
 
+    @property
+    def writes_calls(self) -> bool:  # type: ignore[override]  # it depends on the formatter
+        """Whether the form of its lines needs no record."""
+        return isinstance(self.formatter, ShortFormatter)
+
+    def write_call(self, progress: CallProgress, ending: Ending) -> None:
+        """Take the line of a call."""
+        formatter: ShortFormatter = self.formatter  # type: ignore[assignment]  # see `writes_calls`
+        self._take(formatter.call_line(progress, ending), logging.INFO)
+
     def emit(self, record: logging.LogRecord) -> None:
-        """Take a line; write it, or leave it until there are more."""
+        """Take a line."""
         try:
-            self._lines.append(self.format(record) + self.terminator)
-            if not self._may_wait(record):
-                self.flush()
-            elif self._timer is None and self._loop is not None:
-                self._timer = self._loop.call_later(_WAIT_S, self._due)
+            self._take(self.format(record), record.levelno)
         except Exception:  # as the standard library's handlers do
             self.handleError(record)
+
+    def _take(self, line: str, level: int) -> None:
+        """Write a line, or leave it until there are more."""
+        self._lines.append(line + self.terminator)
+        if not self._may_wait(level):
+            self.flush()
+        elif self._timer is None and self._loop is not None:
+            self._timer = self._loop.call_later(_WAIT_S, self._due)
 
     def flush(self) -> None:
         """Write what waits."""
@@ -76,10 +95,10 @@ class BufferedHandler(logging.Handler):
         except OSError:  # the reader of the log has left
             self._lines.clear()
 
-    def _may_wait(self, record: logging.LogRecord) -> bool:
+    def _may_wait(self, level: int) -> bool:
         return (
             self._loop is not None
-            and record.levelno < logging.WARNING
+            and level < logging.WARNING
             and len(self._lines) < _MAX_LINES
             and self._thread == threading.get_ident()
         )

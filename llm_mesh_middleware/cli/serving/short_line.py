@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Any
 
-from ..._telemetry.records.access_log import FIELDS
+from ..._telemetry.ending import Ending
+from ..._telemetry.progress import CallProgress
+from ..._telemetry.records.access_log import FIELDS, clean
 
 __all__ = ["ShortFormatter"]
 
 _COLOURS = {"WARNING": "33", "ERROR": "31", "CRITICAL": "31"}
 _OF_STATUS = {2: "32", 4: "33", 5: "31"}
+_COUNTED = ("prompt", "completion")
 _DATE, _TIME = "%Y-%m-%d %H:%M:%S", "%H:%M:%S"
 
 
@@ -30,6 +34,23 @@ class ShortFormatter(logging.Formatter):
         self._is_terminal = is_terminal
         self._second, self._shown = -1, ""
 
+    def call_line(self, progress: CallProgress, ending: Ending) -> str:
+        """Return the line of a call, as `format` makes it of its record."""
+        request, last, usage = progress.request, progress.last, ending.usage
+        model = request.model if last is None else last.model
+        told = _told(
+            clean(request.method),
+            request.host + clean(request.path),
+            self._status(ending.status),
+            (ending.at - progress.started_at) * 1000,
+            None if last is None else last.provider,
+            None if model is None else clean(model),
+            None if usage is None else (usage.input_tokens, usage.output_tokens),
+            progress.attempts,
+            ending.error_type if ending.error_type != str(ending.status) else None,
+        )
+        return f"{self._time(time.time())} INFO    {told}"
+
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         name = record.levelname
@@ -37,12 +58,15 @@ class ShortFormatter(logging.Formatter):
         if self._is_terminal and name in _COLOURS:
             level = f"\x1b[{_COLOURS[name]}m{level}\x1b[0m"
         fields = getattr(record, FIELDS, None)
-        text = super().format(record) if fields is None else _told(fields, self._status)
+        text = super().format(record) if fields is None else self._of_fields(fields)
         return f"{self.formatTime(record)} {level} {text}"
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
         """Return the time to the second, which is formatted once for all its records."""
-        second = int(record.created)
+        return self._time(record.created)
+
+    def _time(self, moment: float) -> str:
+        second = int(moment)
         if second != self._second:
             shape = _TIME if self._is_terminal else _DATE
             self._shown = time.strftime(shape, time.localtime(second))
@@ -54,26 +78,45 @@ class ShortFormatter(logging.Formatter):
             return f"\x1b[{_OF_STATUS[status // 100]}m{status}\x1b[0m"
         return "-" if status is None else str(status)
 
+    def _of_fields(self, fields: Mapping[str, Any]) -> str:
+        if "method" not in fields:  # of something beside the calls, such as a mirror
+            told = (f"{name}={value}" for name, value in fields.items() if value not in (None, ""))
+            return " ".join(told)
+        status, error = fields.get("status"), fields.get("error_type")
+        sent, received = (fields.get(f"request_{kind}_tokens") for kind in _COUNTED)
+        return _told(
+            fields["method"],
+            f"{fields.get('authority') or ''}{fields.get('path')}",
+            self._status(status),
+            fields.get("duration_ms"),
+            fields.get("provider"),
+            fields.get("request_model"),
+            None if sent is None and received is None else (sent or 0, received or 0),
+            fields.get("attempts") or 1,
+            error if error != str(status) else None,  # of a provider's error it is the status
+        )
 
-def _told(fields: Mapping[str, object], show_status: Callable[[object], str]) -> str:
-    if "method" not in fields:  # of something beside the calls, such as a mirror
-        told = (f"{name}={value}" for name, value in fields.items() if value not in (None, ""))
-        return " ".join(told)
-    duration, attempts = fields.get("duration_ms"), fields.get("attempts")
-    status, error = fields.get("status"), fields.get("error_type")
-    words = [
-        f"{fields['method']} {fields.get('authority') or ''}{fields.get('path')}",
-        show_status(status),
-        f"{duration:.0f} ms" if isinstance(duration, (int, float)) else "",
-        fields.get("provider"),
-        fields.get("request_model"),
-        _tokens(fields),
-        f"{attempts} attempts" if isinstance(attempts, int) and attempts > 1 else "",
-        error if error != str(status) else "",  # of a provider's error it is the status
-    ]
-    return " ".join(str(word) for word in words if word)
 
-
-def _tokens(fields: Mapping[str, object]) -> str:
-    sent, received = fields.get("request_prompt_tokens"), fields.get("request_completion_tokens")
-    return "" if sent is None and received is None else f"{sent or 0}+{received or 0} tokens"
+def _told(
+    method: str,
+    place: str,
+    status: str,
+    duration_ms: float | None,
+    provider: str | None,
+    model: str | None,
+    tokens: tuple[int, int] | None,
+    attempts: int,
+    error: str | None,
+) -> str:
+    line = f"{method} {place} {status}"
+    if duration_ms is not None:
+        line = f"{line} {duration_ms:.0f} ms"
+    if provider:
+        line = f"{line} {provider}"
+    if model:
+        line = f"{line} {model}"
+    if tokens is not None:
+        line = f"{line} {tokens[0]}+{tokens[1]} tokens"
+    if attempts > 1:
+        line = f"{line} {attempts} attempts"
+    return f"{line} {error}" if error else line
