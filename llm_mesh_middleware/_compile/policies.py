@@ -23,6 +23,7 @@ from .._core.policy.cache import CachePolicy, Semantic
 from .._core.policy.guards import (
     AskingRequestGuards,
     AskingResponseGuards,
+    ConcurrentRequestGuards,
     RequestGuards,
     ResponseGuards,
     ShapeGuards,
@@ -142,9 +143,10 @@ class Policies:
         return (
             *_guards(RequestGuards, "request", local),
             *([CallLimits(tuple(early), upstreams)] if is_limited else ()),
-            *_guards(AskingRequestGuards, "request", asking),
+            *_guards(AskingRequestGuards, "request", [g for g in asking if not g.is_concurrent]),
             *cache,
             *([CallLimits(tuple(late), upstreams)] if late else ()),
+            *_guards(ConcurrentRequestGuards, "request", [g for g in asking if g.is_concurrent]),
             *_guards(AskingResponseGuards, "response", asking),
             *_guards(ResponseGuards, "response", local),
             *([ShapeGuards(shaping)] if shaping else ()),

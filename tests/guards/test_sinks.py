@@ -102,7 +102,7 @@ def kept() -> Iterator[str]:
     """What is in the caches of this process."""
     for cache in gc.get_objects():
         if isinstance(cache, MemoryCache):
-            for key, (data, *_) in cache._entries.items():
+            for key, (data, *_) in list(cache._entries.items()):
                 entry = unpack(data)
                 yield key + ("" if entry is None else entry.body.decode())
 

@@ -177,6 +177,7 @@ spec:
       timeout: 2s
       onFailure: allow
       window: 900
+      mode: before
     - {name: other, webhook: {url: "http://10.0.0.1/check", apiKey: k}}
     - {name: judge, judge: {providerHost: acme.example, model: m, rules: a}}
     - {name: score, moderation: {providerHost: acme.example, model: m, thresholds: {hate: 0.5}}}

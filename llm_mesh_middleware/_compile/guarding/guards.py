@@ -58,6 +58,7 @@ def compile_guard(
             is_open=item.on_failure == "allow",
             window=item.window or _WINDOW,
             overlap=_OVERLAP,
+            is_concurrent=item.mode == "concurrent",
         )
     if item.json_schema is not None:
         return _shape(resource, item, when, path, problems)

@@ -246,6 +246,12 @@ class GuardItem(Wire):
         description="After how many characters of a streamed response to ask; so many are held"
         " back. Default: 1000.",
     )
+    mode: Literal["before", "concurrent"] | None = Field(
+        default=None,
+        description="When a request is asked about. before: nothing is sent without the verdict;"
+        " concurrent: the call is made meanwhile, and its reply waits for the verdict. Default:"
+        " before.",
+    )
     action: GuardAction = Field(
         default=GuardAction(deny=GuardDeny()),
         description="What is done about what is found. Default: deny.",
@@ -260,13 +266,15 @@ class GuardItem(Wire):
         if len(kinds) != 1:
             *names, last = _KINDS.values()
             raise ValueError(f"must have one of {', '.join(names)} and {last}")
-        for field in ("timeout", "on_failure", "window"):
+        for field in ("timeout", "on_failure", "window", "mode"):
             if kinds[0] not in _ASKING and getattr(self, field) is not None:
                 message = f"is for guards that ask: {', '.join(_ASKING)}"
                 raise fault_at((to_camel(field),), message)
         mask = self.action.mask
         if self.json_schema is not None:
             self._is_about_answers()
+        if self.mode == "concurrent":
+            self._can_be_late()
         if mask is not None and kinds[0] in ("judge", "moderation"):
             message = f"cannot be: a {kinds[0]} does not say which part of a text it is about"
             raise fault_at(("action", "mask"), message)
@@ -290,3 +298,9 @@ class GuardItem(Wire):
             raise fault_at(("action", "mask"), "cannot be: a schema is about a whole answer")
         if self.roles is not None:
             raise fault_at(("roles",), "are of turns of a request; a schema is about answers")
+
+    def _can_be_late(self) -> None:
+        if "request" not in self.on:
+            raise fault_at(("mode",), "is about requests; `on` must have request")
+        if self.action.mask is not None:
+            raise fault_at(("action", "mask"), "cannot be concurrent: the request is sent as it is")

@@ -69,6 +69,7 @@ class AskingGuard(msgspec.Struct, frozen=True, kw_only=True):
         is_open: whether texts without a verdict pass.
         window: after how many characters of a stream to ask; None for its end only.
         overlap: how many of them to ask about again, together with what follows.
+        is_concurrent: whether the call is made while the verdict on its request is waited for.
     """
 
     guard: Guard
@@ -77,3 +78,4 @@ class AskingGuard(msgspec.Struct, frozen=True, kw_only=True):
     is_open: bool = False
     window: int | None = None
     overlap: int = 0
+    is_concurrent: bool = False

@@ -40,7 +40,7 @@ from .replies import Refusals, guarded
 from .reporting import decision_of, reporter, with_effects
 from .told import told
 
-__all__ = ["AskingRequestGuards", "AskingResponseGuards"]
+__all__ = ["AskingRequestGuards", "AskingResponseGuards", "asked", "heard"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,14 @@ def _verdict(
     """
     if not texts:
         return ALLOWED
-    guard, report = asking.guard, reporter(call)
+    return heard(asking, call, (yield Beside(asked(asking, call, side, texts))))
+
+
+def asked(
+    asking: AskingGuard, call: Call, side: str, texts: Sequence[str]
+) -> Generator[Step, Any, Verdict | NoAnswer]:
+    """Return what the inspector says of texts, within its timeout."""
+    guard = asking.guard
     sent = [text.encode("utf-8", "replace").decode() for text in texts]
     question = Question(guard.policy, guard.name, side, call.request.model, sent)
     # The client's own deadline is nearer if it has waited long.
@@ -186,26 +193,29 @@ def _verdict(
         call.wall_clock,
         call.account.charged,
     )
-    verdict = yield Beside(_answered(asking, question, about))
+    try:
+        return (yield from asking.inspector.ask(question, about))
+    except NoAnswer as none:
+        return none
+
+
+def heard(asking: AskingGuard, call: Call, verdict: Verdict | NoAnswer) -> Verdict:
+    """Return a verdict that has been told to observers; no verdict allows what the guard says.
+
+    Raises:
+        ContentBlocked: it denies the texts.
+        PolicyUnavailable: there is none.
+    """
+    guard, report = asking.guard, reporter(call)
     if isinstance(verdict, NoAnswer):
         call.account.decided(decision_of(guard, "unchecked", verdict.cause))
         if asking.is_open or guard.is_shadow:
             return ALLOWED
         raise PolicyUnavailable(f"the guard {guard.name!r} cannot be asked now; try again later")
-    found: Verdict = verdict
-    if found.denied_as:
-        report(guard, found.denied_as)
+    if verdict.denied_as:
+        report(guard, verdict.denied_as)
         if guard.effect != "log":
             raise blocked(guard)
-    elif not found.findings:
+    elif not verdict.findings:
         call.account.decided(decision_of(guard, "allowed"))
-    return found
-
-
-def _answered(
-    asking: AskingGuard, question: Question, about: Circumstances
-) -> Generator[Step, Any, Verdict | NoAnswer]:
-    try:
-        return (yield from asking.inspector.ask(question, about))
-    except NoAnswer as none:
-        return none
+    return verdict

@@ -11,10 +11,10 @@ from ....exceptions import AnswerableError, ContentBlocked, PolicyUnavailable
 from ...dialect import Dialect, ServedOperation
 from ...flow.call import Account
 from ...flow.reply import Flow, Reply, as_stream, refusal
-from ...values.steps import Body, Step
+from ...values.steps import Body, Step, Steps
 from .bodies import is_coded
 
-__all__ = ["Asks", "Passing", "Refusals", "guarded"]
+__all__ = ["Asks", "Passing", "Refusals", "dropped", "guarded"]
 
 # Whom a stream asks after each event, and what may be sent after the verdict.
 Asks = Callable[[], Generator[Step, Any, bytes]]
@@ -64,6 +64,7 @@ def guarded(
     except Refusals as refused:
         # Not raised: how the provider did has been recorded, and it did well.
         error = refused
+        yield from dropped(reply, refused)
         return refusal(error, operation)
     finally:
         account.release(error, status=None if error is None else error.status)
@@ -71,6 +72,18 @@ def guarded(
         return reply
     headers = [field for field in reply.headers if field[0] != b"content-length"]
     return replace(reply, headers=[*headers, (b"content-length", b"%d" % len(left))], body=left)
+
+
+def dropped(reply: Reply, error: AnswerableError) -> Steps:
+    """End a reply that nobody gets; one that is a stream gives its connection back."""
+    body = reply.body
+    if isinstance(body, bytes):
+        return
+    try:
+        next(body)  # what has not begun cannot be ended
+    except StopIteration:
+        return
+    yield from _ended(body, error)
 
 
 def _body(
@@ -120,7 +133,7 @@ def _passed(body: Body, stream: Passing, asks: Asks | None) -> Body:
         yield last
 
 
-def _ended(body: Body, error: AnswerableError) -> Body:
+def _ended(body: Body, error: AnswerableError) -> Steps:
     """End a response early, whatever it still has to say."""
     advance: Any = body.throw
     value: Any = error
