@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from random import Random
 
 import pytest
 
-from llm_mesh_middleware._core.limiting.bucket import Rate
 from llm_mesh_middleware._core.limiting.claims import (
     BucketChange,
     BucketClaim,
@@ -19,17 +17,9 @@ from llm_mesh_middleware._core.limiting.claims import (
     SlotClaim,
     SlotRelease,
 )
-from llm_mesh_middleware._engine.ports.memory import MemoryStore
 from llm_mesh_middleware._engine.ports.redis_store import RedisStore
-from llm_mesh_middleware._engine.ports.redis_store.scripts import (
-    RESERVE,
-    SETTLE,
-    read_reserved,
-    reserve_call,
-    settle_call,
-)
 from llm_mesh_middleware.exceptions import PolicyUnavailable
-from tests.policies.model import EXACT_RATES, operations
+from tests.policies.sequences import compare
 from tests.policies.servers import Server
 
 Open = Callable[..., RedisStore]
@@ -50,42 +40,8 @@ def until(holds: Callable[[], bool], within_s: float = 4) -> None:
     assert holds()
 
 
-def by_clock_key(text: str) -> str:
-    """Return the script with a clock that is a key, so that it stands still."""
-    begin, _, rest = text.partition("local time")
-    clock = "local now = tonumber(redis.call('GET', 'clock'))\n"
-    return begin + clock + rest.partition("1000000 + time[2]\n")[2]
-
-
-@pytest.mark.parametrize("rate", EXACT_RATES)
-@pytest.mark.parametrize("count", [60, pytest.param(2_000, marks=pytest.mark.slow)])
-def test_the_script_answers_as_the_memory_does(server: Server, rate: Rate, count: int) -> None:
-    random, client = Random(str(rate)), server.client
-    reserving, settling = by_clock_key(RESERVE.text), by_clock_key(SETTLE.text)
-    now = 50_000_000_000_000
-    memory = MemoryStore(clock_us=lambda: now)
-    for run in range(count):
-        key, calls, expected = f"{{{run}}}:t", client.pipeline(transaction=False), []
-        for number, operation in enumerate(operations(random, rate, 20)):
-            now += operation.pause_us
-            calls.set("clock", now)
-            if operation.is_settlement:
-                change = rate.cost_us(abs(operation.units))
-                changes = (BucketChange(key, change if operation.units > 0 else -change),)
-                memory.settle(Settle(changes))
-                calls.eval(settling, *settle_call(changes, "p", str(number)))
-                expected.append(None)
-            else:
-                bucket = BucketClaim(
-                    key, rate.cost_us(operation.units), rate.capacity_us, random.random() < 0.2
-                )
-                request = Reserve((bucket, SlotClaim(f"{{{run}}}:c", 3, rate.capacity_us)))
-                expected.append(memory.ask(request, None))
-                calls.eval(reserving, *reserve_call(request.claims, "p", str(number)))
-        for answer, wanted in zip(calls.execute()[1::2], expected, strict=True):
-            if wanted is not None:
-                told = read_reserved(answer, "")
-                assert (told.is_granted, told.outcomes) == (wanted.is_granted, wanted.outcomes)
+def test_the_scripts_the_memory_and_a_plain_model_agree(server: Server) -> None:
+    assert compare(server, count=2_000, seed=1) == 20_000
 
 
 def test_the_server_forgets_buckets_when_they_are_full(server: Server, open_store: Open) -> None:
