@@ -196,6 +196,20 @@ def test_what_is_not_complete_and_good_is_never_kept(world: World, answer: Any) 
     assert world.ask(ASKED).headers["x-llm-mesh-cache"] == "miss"
 
 
+def test_what_a_guard_denies_and_what_a_mirror_says_is_never_kept(world: World) -> None:
+    world.primary.always(Answer(body=chat_completion("About heron.")))
+    world.fallback.always(Answer(body=chat_completion("From the mirror.")))
+    words = {"name": "words", "on": ["response"], "keywords": {"deny": ["heron"]}}
+    copies = [{"providerHost": "fallback.example", "percent": 100}]
+    world.start(rule("only", mirrors=copies), policies=[policy(guards=[words])])
+    assert [world.ask(ASKED).status, world.ask(STREAMED).status] == [403, 403]
+    assert len(world.primary.requests) == 2
+
+    world.primary.always(WHOLE)
+    assert [content(world.ask(ASKED).body) for _ in range(3)] == ["A net."] * 3
+    assert len(world.primary.requests) == 3
+
+
 @pytest.mark.inbound
 def test_consumers_do_not_share_unless_they_are_told_to(world: World) -> None:
     world.primary.always(WHOLE)

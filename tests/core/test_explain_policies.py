@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from llm_mesh_middleware._core.explaining.explainer import explain_request
 from llm_mesh_middleware._core.explaining.explanation import Explanation
 from llm_mesh_middleware._core.http.forwarding import ForwardPolicy
@@ -106,3 +108,19 @@ def test_people_read_it_as_a_section() -> None:
     text = explained("  limits: [{name: a, requests: 7}]").to_text()
     line = next(line for line in text.splitlines() if "default/team/a" in line)
     assert line.split()[:3] == ["holds", "default/team/a", "requests"]
+
+
+def test_the_key_of_the_cache_is_that_of_the_masked_request() -> None:
+    guards = "guards: [{name: pii, pii: {}, action: {mask: {unmask: true}}}]"
+    spec = f"  cache: {{vary: []}}\n  {guards}"
+
+    def key(name: str, spec: str) -> str:
+        messages = [{"role": "user", "content": f"I am {name}@example.com"}]
+        routes = table(provider(), route(RULES, name="chat"), HEAD + spec)
+        body = json.dumps({"messages": messages}).encode()
+        asked = ClientRequest("POST", "/v1/chat/completions", Headers(), body, host="chat")
+        found = explain_request(routes, asked, forward=ForwardPolicy(), wall_now=NOW)
+        return next(each.text for each in found.policies or () if each.kind == "cache")
+
+    assert key("anna", spec) == key("bob", spec)
+    assert key("anna", "  cache: {vary: []}") != key("bob", "  cache: {vary: []}")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..dialect import ServedOperation
 from ..routing.table import RouteRule
-from ..values.decision import Explains
+from ..values.decision import Changes, Explains
 from ..values.messages import ClientRequest
 from .findings import PolicyExplanation
 
@@ -26,3 +26,5 @@ def policies_of(
                 yield PolicyExplanation(
                     told.policy, told.item, told.kind, told.holds, told.text, told.provider
                 )
+        if isinstance(layer, Changes):
+            request = layer.changed(request)

@@ -9,7 +9,7 @@ import msgspec
 
 from .messages import ClientRequest
 
-__all__ = ["Decision", "Explains", "Told"]
+__all__ = ["Changes", "Decision", "Explains", "Told"]
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
@@ -71,3 +71,11 @@ class Explains(Protocol):
             provider: the one that an attempt would be at; empty for what is around all attempts.
             now: the time of the day, in seconds since the epoch.
         """
+
+
+@runtime_checkable
+class Changes(Protocol):
+    """A policy that can say what it makes of a request without asking anybody."""
+
+    def changed(self, request: ClientRequest) -> ClientRequest:
+        """Return the request as the layers within see it."""

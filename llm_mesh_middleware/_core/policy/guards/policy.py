@@ -71,6 +71,19 @@ class RequestGuards:
         """Yield what each guard has to do with a request."""
         return told(self.guards, "request", request)
 
+    def changed(self, request: ClientRequest) -> ClientRequest:
+        """Return the request with its masks; the same one if it would be refused."""
+        operation = served_by(request)
+        guards = [guard for guard in self.guards if guard.holds(request)]
+        mask = masker(Placeholders(request.body))
+        try:
+            if operation is not None and guards:
+                inspection = Inspection(guards, lambda *_: None, mask)
+                return guarded_request(request, operation.dialect, inspection)
+        except ContentBlocked:
+            pass
+        return request
+
 
 @dataclass(frozen=True, slots=True)
 class ResponseGuards:
@@ -96,7 +109,12 @@ class ResponseGuards:
 
 def served(call: Call) -> ServedOperation | None:
     """Return the operation of a call, None if it has no texts."""
-    operation = call.request.operation
+    return served_by(call.request)
+
+
+def served_by(request: ClientRequest) -> ServedOperation | None:
+    """Return the operation that a request names, None if it has no texts."""
+    operation = request.operation
     if not isinstance(operation, ServedOperation) or not operation.has_body:
         return None
     return operation
