@@ -66,6 +66,7 @@ from ._schema.policy.guards import (
     GuardSchema,
     GuardWebhook,
 )
+from ._schema.policy.services import PolicyService
 from ._schema.policy.spec import LimitItem, LimitOverride, LLMPolicySpec, TargetRef, TokenWeights
 from ._schema.price import ModelPrices, PriceTier, TokenPrices
 from ._schema.provider import (
@@ -149,6 +150,7 @@ __all__ = [
     "ModelPrices",
     "ObjectMeta",
     "OpenAIConfig",
+    "PolicyService",
     "OutlierDetection",
     "PriceTier",
     "ProviderConfig",

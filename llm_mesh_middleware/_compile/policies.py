@@ -12,6 +12,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from .._core.asking.service import Service
 from .._core.balance.backends import Backend
 from .._core.flow.call import CallPolicy
 from .._core.guarding.asking.verdict import AskingGuard
@@ -28,7 +29,7 @@ from .._core.policy.guards import (
     ResponseGuards,
     ShapeGuards,
 )
-from .._core.policy.limits import AttemptLimits, CallLimits
+from .._core.policy.limits import AttemptLimits, CallLimits, ServiceLimit, ServiceLimits
 from .._core.provider.upstream import Upstream
 from .._core.routing.matching import Match
 from .._manifest import Manifest, Resource
@@ -47,6 +48,7 @@ from ..config import (
     TargetRef,
 )
 from ..exceptions import Problem
+from .asking.services import compile_service, compile_service_limit
 from .caching.caches import compile_cache, unscoped
 from .caching.semantic import compile_semantic
 from .guarding.guards import compile_guard
@@ -73,6 +75,8 @@ class _Attached:
     cache: CacheItem | None = None
     cache_when: tuple[Match, ...] = ()
     semantic: Semantic | None = None
+    cache_service: Service | None = None
+    services: tuple[ServiceLimit, ...] = ()
 
     def of_rule(self, route: Resource, rule: str) -> bool:
         if not self.targets:
@@ -137,6 +141,7 @@ class Policies:
         shaping = tuple(guard for guard in guards if isinstance(guard, SchemaGuard))
         others = [*(each.guard for each in asking), *(each.guard for each in shaping)]
         cache = tuple(self._cache(route, rule, backends, [*local, *others]))
+        services = tuple(service for each in held for service in each.services)
         early, late = _split(items) if cache else (items, [])
         is_limited = early or any(backend.policy is not None for backend in backends)
         upstreams = tuple(backend.upstream for backend in backends)
@@ -146,6 +151,7 @@ class Policies:
             *_guards(AskingRequestGuards, "request", [g for g in asking if not g.is_concurrent]),
             *cache,
             *([CallLimits(tuple(late), upstreams)] if late else ()),
+            *([ServiceLimits(services)] if services else ()),
             *_guards(ConcurrentRequestGuards, "request", [g for g in asking if g.is_concurrent]),
             *_guards(AskingResponseGuards, "response", asking),
             *_guards(ResponseGuards, "response", local),
@@ -213,8 +219,18 @@ class Policies:
         if cache is not None and cache.semantic is not None:
             find = self._inspectors.find
             semantic = compile_semantic(resource, cache.semantic, find, self.problems)
+        service = None if cache is None else cache.service
         return _Attached(
-            resource.namespace, targets, items, tuple(guards), resource, cache, cache_when, semantic
+            resource.namespace,
+            targets,
+            items,
+            tuple(guards),
+            resource,
+            cache,
+            cache_when,
+            semantic,
+            None if service is None else compile_service(service),
+            tuple(self._served(resource, policy)),
         )
 
     def _check_target(self, resource: Resource, target: TargetRef, path: _Path) -> None:
@@ -262,7 +278,14 @@ class Policies:
             name = f"{first.resource.namespace}/{first.resource.name}"
             where = route.namespace, route.name, rule
             yield compile_cache(
-                name, where, first.cache, first.cache_when, backends, guards, first.semantic
+                name,
+                where,
+                first.cache,
+                first.cache_when,
+                backends,
+                guards,
+                first.semantic,
+                first.cache_service,
             )
 
     def _guard(self, resource: Resource, item: GuardItem, path: _Path) -> _AnyGuard | None:
@@ -277,12 +300,26 @@ class Policies:
         title = f"{resource.namespace}/{resource.name}"
         for index, limit in enumerate(policy.spec.limits):
             when, matches = self._conditions(resource, limit, ("spec", "limits", index))
-            yield from compile_limits(title, limit, when, matches)
+            if limit.service is None:
+                yield from compile_limits(title, limit, when, matches)
         for index, budget in enumerate(policy.spec.budgets):
             path = ("spec", "budgets", index)
             when, matches = self._conditions(resource, budget, path)
             self._places[title, budget.name] = resource, (*path, "currency")
             yield compile_budget(title, budget, when, matches)
+
+    def _served(self, resource: Resource, policy: LLMPolicy) -> Iterator[ServiceLimit]:
+        """Yield the limits of a policy that services count."""
+        title = f"{resource.namespace}/{resource.name}"
+        for index, limit in enumerate(policy.spec.limits):
+            if limit.service is None:
+                continue
+            path = ("spec", "limits", index)
+            if any(target.kind == "LLMProvider" for target in policy.spec.target_refs):
+                message = "holds for LLMRoutes only: it is asked before a provider is chosen"
+                self.problems.append(resource.problem((*path, "service"), message))
+            when, _ = self._conditions(resource, limit, path)
+            yield compile_service_limit(title, limit, when, limit.service)
 
     def _conditions(
         self, resource: Resource, item: LimitItem | BudgetItem, path: _Path

@@ -225,3 +225,39 @@ def test_a_response_may_be_kept_for_days(text: str, seconds: float) -> None:
 @rows("text", ["0d", "1.5d", "1d12h", "d"])
 def test_other_days_are_refused(text: str) -> None:
     assert only_problem(parse(policy(f"cache: {{ttl: {text}}}"))).field == "spec.cache.ttl"
+
+
+SERVICE = "service: {url: 'http://ratelimit.default.svc'}, onStoreFailure: allow"
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "message"),
+    [
+        (f"{SERVICE}, by: [model], tokens: 5", "tokens", "must not be together with service"),
+        (SERVICE, "by", "is needed with service"),
+        (f"{SERVICE}, by: [provider]", "by", "before one is chosen"),
+        ("service: {url: 'http://a'}, by: [model]", "onStoreFailure", "must be allow or deny"),
+        ("service: {url: 'ftp://a'}, by: [model]", "service.url", "http"),
+        ("service: {timeout: 1s}, by: [model]", "service.url", "is missing"),
+        (f"{SERVICE}, by: ['header:user-type']", "by[0]", "trustHeaders"),
+    ],
+)
+def test_a_limit_that_a_service_counts_has_no_numbers(text: str, field: str, message: str) -> None:
+    problem = only_problem(parse(limit(text)))
+    assert problem.field == f"spec.limits[0].{field}"
+    assert message in problem.message
+
+
+def test_a_limit_that_a_service_counts_is_for_routes() -> None:
+    spec = "targetRefs: [{kind: LLMProvider, name: acme}]\nlimits:\n- {name: one, by: [model], "
+    (problem,) = compiled(provider(), policy(f"{spec}{SERVICE}}}")).problems
+    assert problem.field == "spec.limits[0].service"
+    assert "LLMRoutes only" in problem.message
+
+
+def test_a_service_that_keeps_responses_finds_them_by_itself() -> None:
+    semantic = "semantic: {embedding: {providerHost: a.example, model: m}}"
+    text = f"cache: {{vary: [], service: {{url: 'http://cache'}}, {semantic}}}"
+    problem = only_problem(parse(policy(text)))
+    assert problem.field == "spec.cache.semantic"
+    assert "must not be together with service" in problem.message

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from ..._core.asking.service import Service
 from ..._core.balance.backends import Backend
 from ..._core.caching.key import key_of
 from ..._core.guarding.guard import Guard
@@ -29,6 +30,7 @@ def compile_cache(
     backends: Sequence[Backend],
     guards: Iterable[Guard],
     semantic: Semantic | None,
+    service: Service | None,
 ) -> CachePolicy:
     """Return the cache of one rule.
 
@@ -40,6 +42,7 @@ def compile_cache(
         backends: those of the rule; what they are configured to do is in the key.
         guards: those of the rule, in the key too.
         semantic: how requests that are alike are answered.
+        service: keeps the responses, if the store does not.
     """
     digests = [key_of(_configured(each)) for each in backends]
     configured = {
@@ -61,6 +64,7 @@ def compile_cache(
         max_temperature=item.max_temperature,
         max_entry_bytes=item.max_entry_bytes or _MAX_ENTRY_BYTES,
         semantic=semantic,
+        service=service,
     )
 
 

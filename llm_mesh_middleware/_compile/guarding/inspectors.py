@@ -12,7 +12,6 @@ from ..._core.guarding.asking.moderation import Moderation
 from ..._core.guarding.asking.verdict import Inspector
 from ..._core.guarding.asking.webhook import Webhook
 from ..._core.provider.upstream import Upstream
-from ..._core.values.endpoint import Endpoint
 from ..._dialects.openai_chat.moderations import MODERATIONS, moderations_target
 from ..._dialects.openai_chat.prompts import CHAT_PROMPT
 from ..._dialects.pairs import served_itself
@@ -20,12 +19,12 @@ from ..._manifest import Resource, Secret, SecretName
 from ..._process.files import FileVersion
 from ...config import GuardItem, GuardJudge, GuardModeration, GuardWebhook
 from ...exceptions import Problem
+from ..asking.services import endpoint_of
 from ..keys import KeyReader
 
 __all__ = ["Inspectors"]
 
 _Path = tuple[str | int, ...]
-_PORTS = {"http": 80, "https": 443}
 _MODERATION_MODEL = "omni-moderation-latest"
 
 
@@ -65,10 +64,9 @@ class Inspectors:
         if keys.problems:
             return None
         parts = urlsplit(config.url)
-        host = parts.hostname or ""
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         return Webhook(
-            Endpoint(host, parts.scheme, host, parts.port or _PORTS[parts.scheme], host),
+            endpoint_of(config.url),
             target,
             parts.netloc,
             None if key is None else bearer_token(key),

@@ -56,12 +56,14 @@ def make_call(
     headers: tuple[tuple[bytes, bytes], ...],
     body: bytes,
     about: Circumstances,
+    *,
+    method: str = "POST",
 ) -> UpstreamRequest:
-    """Return a POST request; the meshes it passes can see that it has come from this one."""
+    """Return a request; the meshes it passes can see that it has come from this one."""
     hops = next_hops(about.headers, about.mesh_id, endpoint)
     return UpstreamRequest(
         endpoint=endpoint,
-        method="POST",
+        method=method,
         target=target,
         headers=headers if hops is None else (*headers, hops),
         body=body,

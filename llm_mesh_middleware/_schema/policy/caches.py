@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from ..base import Count, ListOf, Name, Wire
 from ..route import RouteMatch
 from ..spelling.duration import Duration, LongDuration
 from ..values import check_host, check_name
+from ..wording import fault_at
+from .services import PolicyService
 
 __all__ = ["CacheEmbedding", "CacheItem", "CacheSemantic"]
 
@@ -104,3 +106,15 @@ class CacheItem(Wire):
         description="Whether requests that say the same in other words may be answered alike, and"
         " which. Default: only equal requests are.",
     )
+    service: PolicyService | None = Field(
+        default=None,
+        description="A service that keeps the responses, in the protocol of ASM's request cache."
+        " Default: none, they are in LLM_MESH_CACHE_STORE.",
+    )
+
+    @model_validator(mode="after")
+    def _service_finds_by_key(self) -> CacheItem:
+        if self.service is not None and self.semantic is not None:
+            message = "must not be together with service, which finds entries by itself"
+            raise fault_at(("semantic",), message)
+        return self

@@ -12,8 +12,9 @@ from ..keys import APIKeySource, SecretText
 from ..route import RouteMatch
 from ..spelling.duration import Duration
 from ..spelling.item_name import ItemName
-from ..values import check_base_url, check_host, check_path
+from ..values import check_host
 from ..wording import fault_at
+from .services import check_url
 
 __all__ = [
     "GuardAction",
@@ -37,15 +38,6 @@ _KINDS = {name: name for name in ("pii", "keywords", "regex")}
 _KINDS |= {"json_schema": "schema", **{name: name for name in _ASKING}}
 _Schema = dict[str, JsonValue]
 _Entity = Literal["EMAIL", "CREDIT_CARD", "IBAN", "PHONE", "SECRET", "IP_ADDRESS"]
-
-
-def _check_url(url: str) -> str:
-    scheme, mark, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    check_base_url(f"{scheme}{mark}{host}")
-    if slash:
-        check_path(slash + path)
-    return url
 
 
 class GuardPII(Wire):
@@ -114,7 +106,7 @@ class GuardSchema(Wire):
 class GuardWebhook(Wire):
     """An HTTP service of your own that is asked about the texts."""
 
-    url: Annotated[str, AfterValidator(_check_url)] = Field(
+    url: Annotated[str, AfterValidator(check_url)] = Field(
         description="Where texts are posted to: http:// or https://, host, port, path."
     )
     api_key: SecretText | None = Field(

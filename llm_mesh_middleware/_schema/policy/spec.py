@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic.alias_generators import to_camel
 
 from ..base import Count, ListOf, Name, Wire
 from ..route import RouteMatch
@@ -17,6 +18,7 @@ from .caches import CacheItem
 from .counting import CountedBy, OnMissing, OnStoreFailure, Shadow, TrustHeaders
 from .guards import GuardItem
 from .parts import AttributeSource, check_headers
+from .services import PolicyService
 
 __all__ = ["LLMPolicySpec", "LimitItem", "LimitOverride", "TargetRef", "TokenWeights"]
 
@@ -109,6 +111,11 @@ class LimitItem(Wire):
     overrides: ListOf[LimitOverride] = Field(
         default=(), description="Other numbers, the first that matches holds. Default: none."
     )
+    service: PolicyService | None = Field(
+        default=None,
+        description="A service that counts instead, in the protocol of ASM's limits on tokens."
+        " Default: none.",
+    )
     on_missing: OnMissing = None
     on_store_failure: OnStoreFailure = None
     trust_headers: TrustHeaders = False
@@ -127,10 +134,31 @@ class LimitItem(Wire):
         return self
 
 
+_OF_NUMBERS = ("tokens", "requests", "concurrency", "per", "burst", "overrides", "on_missing")
+
+
+def _service_faults(item: LimitItem) -> list[tuple[str, str]]:
+    faults = [
+        (to_camel(name), "must not be together with service, which has numbers of its own")
+        for name in _OF_NUMBERS
+        if getattr(item, name)
+    ]
+    if not item.by:
+        faults.append(("by", "is needed with service: it makes the key that the service counts by"))
+    if "provider" in item.by:
+        faults.append(("by", "must not have provider: the service is asked before one is chosen"))
+    if item.on_store_failure not in ("allow", "deny"):
+        message = "must be allow or deny with service; it says what its failures mean"
+        faults.append(("onStoreFailure", message))
+    return faults
+
+
 def _faults(item: LimitItem) -> list[tuple[str, str]]:
+    if item.service is not None and (faults := _service_faults(item)):
+        return faults
     has_rate = item.tokens is not None or item.requests is not None
     faults = []
-    if not has_rate and item.concurrency is None:
+    if not (has_rate or item.concurrency is not None or item.service is not None):
         faults.append(("", "must have at least one of tokens, requests and concurrency"))
     if not has_rate and item.per is not None:
         faults.append(("per", "needs tokens or requests"))

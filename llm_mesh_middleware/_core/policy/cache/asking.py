@@ -21,8 +21,9 @@ import msgspec
 from msgspec.structs import replace
 
 from ....exceptions import CacheMiss, UpstreamError
+from ...asking.service import Service
 from ...caching.control import Control
-from ...caching.entry import Entry, Found, Lookup, Save, pack, unpack
+from ...caching.entry import Entry, Found, unpack
 from ...caching.flights import Flight
 from ...dialect import Answers
 from ...flow.call import Call, Ending
@@ -30,9 +31,10 @@ from ...flow.reply import Flow, Reply
 from ...values.decision import Decision
 from ...values.messages import ClientRequest
 from ...values.payload import read_bool, read_fields
-from ...values.steps import Ask, Await, Body, Outlive, Step, StepResult
+from ...values.steps import Await, Body, Outlive, Step, StepResult
 from .asked import Asked
 from .elsewhere import Elsewhere
+from .keepers import Keeper, ServiceKeeper, StoreKeeper
 from .semantic import Search, Semantic
 from .told import kept_reply, likened, told
 
@@ -61,6 +63,7 @@ class Keeping(msgspec.Struct, frozen=True):
     tool_calls: bool
     max_bytes: int
     semantic: Semantic | None = None
+    service: Service | None = None
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -104,9 +107,17 @@ class Asking:
         self._ending: Ending | None = None
         if call.cache is None:
             raise RuntimeError("a cache needs a store")
-        self._store = call.cache
+        self._keeper: Keeper = StoreKeeper(call.cache)
+        if keeping.service is not None:
+            self._keeper = ServiceKeeper(
+                keeping.service,
+                call,
+                self._answers,
+                self._dialect,
+                tool_calls=keeping.tool_calls,
+            )
         self._elsewhere: Elsewhere | None = None
-        if call.cache.lessor is not None:
+        if keeping.service is None and call.cache.lessor is not None:
             self._elsewhere = Elsewhere(call, call.cache, self._key)
         self._search: Search | None = None
         if keeping.semantic is not None:
@@ -185,27 +196,25 @@ class Asking:
 
     def _look_up(self, key: str) -> Generator[Step, StepResult, _Kept | None]:
         """Return what is kept, if the policy still says so; a store that fails has nothing."""
-        found = yield Ask(self._store, Lookup(key))
-        return self._read(found) if isinstance(found, Found) else None
+        found = yield from self._keeper.look_up(key)
+        return None if found is None else self._read(*found)
 
     def _await_others(self, elsewhere: Elsewhere) -> Generator[Step, StepResult, _Kept | None]:
         """Return what another process keeps that makes the same call; None to make it here."""
 
         def fresh(found: Found) -> _Kept | None:
-            kept = self._read(found)
+            entry = unpack(found.data)
+            kept = None if entry is None else self._read(entry, found.age_s)
             return None if kept is None or kept.is_stale else kept
 
         waits = partial(self._tell, "waits")
         return (yield from elsewhere.wait(fresh, waits, patience_s=_PATIENCE_S))
 
-    def _read(self, found: Found) -> _Kept | None:
+    def _read(self, entry: Entry, age_s: float) -> _Kept | None:
         keeping = self._keeping
-        if found.age_s > keeping.ttl_s + keeping.stale_s:
+        if age_s > keeping.ttl_s + keeping.stale_s:
             return None
-        entry = unpack(found.data)
-        if entry is None:
-            return None
-        return self._retold(_Kept(entry, found.age_s, found.age_s > keeping.ttl_s))
+        return self._retold(_Kept(entry, age_s, age_s > keeping.ttl_s))
 
     def _retold(self, kept: _Kept) -> _Kept | None:
         """Return what is kept in the client's dialect; None if it cannot be told in that."""
@@ -344,7 +353,7 @@ class Asking:
 
     def _save(self, entry: Entry) -> Generator[Step, StepResult, None]:
         keeping = self._keeping
-        yield Ask(self._store, Save(self._key, pack(entry), keeping.ttl_s + keeping.stale_s))
+        yield from self._keeper.save(self._key, entry, keeping.ttl_s + keeping.stale_s)
         if self._search is not None:
             yield from self._search.learn(self._key, entry, keeping.ttl_s)
 

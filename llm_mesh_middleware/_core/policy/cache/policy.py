@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ....exceptions import CacheMiss
+from ...asking.service import Service
 from ...caching.control import read_control
 from ...caching.key import NOT_IN_KEY, key_of
 from ...dialect import ServedOperation
@@ -43,6 +44,7 @@ class CachePolicy:
         when: the requests it is for; none means all.
         ignore: members of the body that make no difference.
         semantic: how requests that are alike are answered; None if they are not.
+        service: keeps the responses; None for the store.
     """
 
     policy: str
@@ -59,6 +61,7 @@ class CachePolicy:
     max_entry_bytes: int = 2**20
     stale_s: float = 0.0
     semantic: Semantic | None = None
+    service: Service | None = None
 
     def __call__(self, call: Call, proceed: Callable[[Call], Flow]) -> Flow:
         """Serve a call from the cache if that is possible.
@@ -80,6 +83,7 @@ class CachePolicy:
             self.keeps_tool_calls,
             self.max_entry_bytes,
             self.semantic,
+            self.service,
         )
         asking = Asking(keeping, call, proceed, asked, control, self.retell)
         return (yield from asking.run())

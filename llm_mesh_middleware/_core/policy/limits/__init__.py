@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from .policy import AttemptLimits, CallLimits
+from .service import ServiceLimit, ServiceLimits
 
-__all__ = ["AttemptLimits", "CallLimits"]
+__all__ = ["AttemptLimits", "CallLimits", "ServiceLimit", "ServiceLimits"]
