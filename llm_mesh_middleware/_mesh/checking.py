@@ -140,5 +140,3 @@ def _make_checks(checks: Checks, run: _Run, scope: CancelScope) -> None:
     """Make checks one after another until none is due."""
     while not run.is_over and (check := checks.take()) is not None:
         run_apart(check, run.client, run.background, scope)
-    if run.is_over:  # `end` could not close what was opened since
-        run.client.close()

@@ -53,6 +53,7 @@ class PooledClient:
         self._contexts = contexts
         self._trust_env = trust_env
         self._destinations: dict[tuple[object, ...], Destination] = {}
+        self._is_closed = False
 
     def open(self, request: UpstreamRequest, until: float, scope: CancelScope) -> PooledResponse:
         """Send `request`; see `UpstreamClient`."""
@@ -72,7 +73,11 @@ class PooledClient:
         return send(request)
 
     def close(self) -> None:
-        """Close idle connections now, and used ones when their call ends."""
+        """Close idle connections now, and used ones when their call ends.
+
+        Threads in the background may still open calls; their connections are not kept.
+        """
+        self._is_closed = True
         destinations, self._destinations = self._destinations, {}
         for destination in destinations.values():
             destination.pool.close()
@@ -116,6 +121,8 @@ class PooledClient:
             is_tls = proxy is not None and proxy.is_tls
             proxy_context = self._contexts.get(TLSFiles()) if is_tls else None
             made = Destination(endpoint, context, proxy, proxy_context)
+            if self._is_closed:
+                made.pool.close()
             found = self._destinations.setdefault(key, made)
         return found
 
