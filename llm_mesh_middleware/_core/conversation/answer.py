@@ -2,7 +2,8 @@
 
 The deltas of one answer, in the order in which readers give them:
 
-    Start (Text | Refusal | Reasoning | ReasoningEnd | ToolStart | ToolArguments | ToolEnd)*
+    Start (Logprobs | Text | Refusal | Reasoning | ReasoningEnd | ToolStart | ToolArguments
+        | ToolEnd)*
     Finish Usage* End
 
 Calls may interleave; `key` tells them apart. `Usage` may come at any time after `Start`, counts up,
@@ -21,6 +22,7 @@ from .fault import ProviderFault
 from .parts import Citation, Part, Proof
 
 __all__ = [
+    "Alternative",
     "Answer",
     "CitationDelta",
     "Delta",
@@ -28,11 +30,13 @@ __all__ = [
     "Failed",
     "Finish",
     "FinishReason",
+    "LogprobsDelta",
     "ReasoningDelta",
     "ReasoningEnd",
     "RefusalDelta",
     "Start",
     "TextDelta",
+    "TokenLogprob",
     "ToolArguments",
     "ToolEnd",
     "ToolStart",
@@ -40,6 +44,22 @@ __all__ = [
 ]
 
 FinishReason = Literal["stop", "length", "tool_calls", "refused", "paused"]
+
+
+class TokenLogprob(msgspec.Struct, frozen=True, gc=False):
+    """A token of a text and its logarithmic probability; `top` are the likeliest of its place."""
+
+    token: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+class Alternative(msgspec.Struct, frozen=True, kw_only=True):
+    """Another answer to the same request, where several were asked for."""
+
+    parts: tuple[Part, ...] = ()
+    finish: FinishReason = "stop"
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 class Answer(msgspec.Struct, kw_only=True):
@@ -53,6 +73,8 @@ class Answer(msgspec.Struct, kw_only=True):
     usage: Usage | None = None
     created: int | None = None
     service_tier: str | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
+    others: tuple[Alternative, ...] = ()
 
 
 class Start(msgspec.Struct, frozen=True, gc=False):
@@ -67,6 +89,12 @@ class TextDelta(msgspec.Struct, frozen=True, gc=False):
     """More text."""
 
     text: str
+
+
+class LogprobsDelta(msgspec.Struct, frozen=True, gc=False):
+    """The tokens of the text that follows."""
+
+    tokens: tuple[TokenLogprob, ...]
 
 
 class CitationDelta(msgspec.Struct, frozen=True, gc=False):
@@ -137,6 +165,7 @@ class End(msgspec.Struct, frozen=True, gc=False):
 Delta = (
     Start
     | TextDelta
+    | LogprobsDelta
     | CitationDelta
     | RefusalDelta
     | ReasoningDelta

@@ -119,13 +119,21 @@ class Losses:
         reason = why or f"cannot be translated to {self._target}"
         raise UnsupportedField(f"{name} {reason}", param=name)
 
-    def refuse_choices(self) -> None:
-        """Refuse several choices, and probabilities of tokens: the neutral form has neither."""
+    def refuse_choices(self, at_most: int = 1) -> None:
+        """Refuse more choices than the target makes; a stream has one."""
         conversation = self._conversation
-        if conversation.n is not None and conversation.n > 1:
-            self.refuse(conversation.name_of("n"))
-        if conversation.logprobs:
-            self.refuse(conversation.name_of("logprobs"))
+        if conversation.n is None or conversation.n <= 1:
+            return
+        name = conversation.name_of("n")
+        if conversation.n > at_most:
+            self.refuse(name, "" if at_most == 1 else f"cannot be more than {at_most}")
+        if conversation.stream:
+            self.refuse(name, "cannot be translated for a stream")
+
+    def refuse_logprobs(self) -> None:
+        """Refuse probabilities of tokens."""
+        if self._conversation.logprobs:
+            self.refuse(self._conversation.name_of("logprobs"))
 
     def refuse_file(self, id: str) -> None:
         """Refuse the id of a file, if there is one: only the provider that keeps it knows it."""

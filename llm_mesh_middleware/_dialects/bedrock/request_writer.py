@@ -28,6 +28,7 @@ def write_request(conversation: Conversation, options: DialectOptions) -> Writte
     """
     losses = Losses(conversation, options, "the Converse API")
     losses.refuse_choices()
+    losses.refuse_logprobs()
     losses.drop("seed", "frequency_penalty", "presence_penalty", "logit_bias", "verbosity")
     losses.drop_extra()
     if conversation.parallel_tool_calls is False:

@@ -13,7 +13,7 @@ from ..translation.requests import malformed
 from ..translation.texts import without_none
 from ..translation.tools import offered_tools
 
-__all__ = ["marked_error", "read_mode", "short_user", "write_schema", "write_tools"]
+__all__ = ["marked_error", "read_mode", "shares_files", "short_user", "write_schema", "write_tools"]
 
 _MODES: dict[str, Literal["auto", "required", "none"]] = {
     "auto": "auto",
@@ -33,6 +33,11 @@ def read_mode(choice: str) -> ToolChoice:
     if choice not in _MODES:
         raise malformed("tool_choice", f"{choice!r} is none of {', '.join(_MODES)}")
     return ToolChoice(_MODES[choice])
+
+
+def shares_files(conversation: Conversation) -> bool:
+    """Return whether ids of files are of the same vendor as the provider's."""
+    return conversation.dialect.startswith("openai.")
 
 
 def write_tools(

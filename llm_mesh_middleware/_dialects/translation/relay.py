@@ -16,6 +16,7 @@ from ..._core.conversation.answer import (
     Failed,
     Finish,
     FinishReason,
+    LogprobsDelta,
     ReasoningDelta,
     Start,
     TextDelta,
@@ -159,6 +160,8 @@ class TranslatingRelay:
         """Note what a delta says about the whole answer."""
         if isinstance(delta, Usage):
             self._usage = delta.after(self._usage)
+            return
+        if isinstance(delta, LogprobsDelta):  # part of the text that follows
             return
         self.events += 1
         if isinstance(delta, Start):

@@ -10,11 +10,13 @@ from ..._core.conversation.answer import (
     Delta,
     End,
     Finish,
+    LogprobsDelta,
     ReasoningDelta,
     ReasoningEnd,
     RefusalDelta,
     Start,
     TextDelta,
+    TokenLogprob,
     ToolArguments,
     ToolStart,
     Usage,
@@ -41,6 +43,7 @@ class Accumulator:
         self._calls: dict[int, _Open] = {}
         self._finish: Finish | None = None
         self._usage: Usage | None = None
+        self._logprobs: list[TokenLogprob] = []
 
     def add(self, deltas: Iterable[Delta]) -> None:
         """Take deltas, in their order."""
@@ -67,6 +70,8 @@ class Accumulator:
                     self._usage = delta.usage or self._usage
                 case Finish():
                     self._finish = delta
+                case LogprobsDelta(tokens):
+                    self._logprobs += tokens
                 case Usage():
                     self._usage = delta.after(self._usage)
                 case _:
@@ -83,6 +88,7 @@ class Accumulator:
             finish=None if finish is None else finish.reason,
             stop_sequence=None if finish is None else finish.stop_sequence,
             usage=self._usage,
+            logprobs=tuple(self._logprobs),
         )
 
     def _last(self, kind: str) -> _Open:
@@ -126,6 +132,8 @@ class _Open:
 def deltas_of(answer: Answer) -> Iterator[Delta]:
     """Yield the deltas of an answer; without a finish reason the last ones are missing."""
     yield Start(answer.id, answer.model, answer.usage)
+    if answer.logprobs:
+        yield LogprobsDelta(answer.logprobs)
     for key, part in enumerate(answer.parts):
         match part:
             case Text():

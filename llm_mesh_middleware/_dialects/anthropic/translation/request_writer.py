@@ -41,6 +41,7 @@ def write_request(
     """
     losses = Losses(conversation, options, "the Messages API")
     losses.refuse_choices()
+    losses.refuse_logprobs()
     losses.drop("seed", "frequency_penalty", "presence_penalty", "logit_bias", "verbosity")
     losses.drop_extra()
     tools, choice = _tools(conversation)

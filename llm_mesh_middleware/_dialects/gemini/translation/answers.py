@@ -7,7 +7,13 @@ from typing import Any
 
 import msgspec
 
-from ...._core.conversation.answer import Answer, FinishReason, Usage
+from ...._core.conversation.answer import (
+    Alternative,
+    Answer,
+    FinishReason,
+    TokenLogprob,
+    Usage,
+)
 from ...._core.conversation.fault import ErrorBody, ProviderFault
 from ...._core.conversation.parts import Part as NeutralPart
 from ...._core.conversation.parts import Reasoning, Refusal, Text, ToolCall
@@ -19,9 +25,10 @@ from ...translation.proofs import GEMINI, own_proof
 from ...translation.tools import called_object
 from ..errors import error_object
 from ..finishes import FINISHES
+from ..logprobs import read_tokens, write_tokens
 from ..usage import write_usage
 from .request_reader import IN_ARRAY
-from .shapes import Part, Response
+from .shapes import Candidate, Part, Response
 from .signatures import write_signature
 
 __all__ = ["finish_of", "read_answer", "write_answer", "write_call", "write_event", "write_fault"]
@@ -41,6 +48,8 @@ _WORDS: dict[FinishReason, str] = {
     "refused": "SAFETY",
     "paused": "STOP",
 }
+# More than any candidate has.
+_MOST_PARTS = 4096
 # A status that only one vendor uses, and the usual one.
 _OVERLOADED, _UNAVAILABLE = 529, 503
 
@@ -79,19 +88,31 @@ def read_answer(body: bytes, stamp: Stamp) -> Answer:
             raise UpstreamProtocolError("answered without a candidate")
         answer.finish = "refused"
         return answer
-    candidate = response.candidates[0]
-    content = candidate.content
-    answer.parts = tuple(_parts((content and content.parts) or [], stamp))
-    if candidate.finish_reason:
-        has_calls = any(isinstance(part, ToolCall) for part in answer.parts)
-        answer.finish = finish_of(candidate.finish_reason, has_calls=has_calls)
-    else:
-        raise UpstreamProtocolError("answered without a reason to end")
+    first, *others = (
+        _read_candidate(candidate, stamp, index)
+        for index, candidate in enumerate(response.candidates)
+    )
+    answer.parts, answer.finish, answer.logprobs = first.parts, first.finish, first.logprobs
+    answer.others = tuple(others)
     return answer
 
 
-def _parts(parts: list[Part], stamp: Stamp) -> Iterator[NeutralPart]:
-    for number, part in enumerate(parts):
+def _read_candidate(candidate: Candidate, stamp: Stamp, index: int) -> Alternative:
+    if not candidate.finish_reason:
+        raise UpstreamProtocolError("answered without a reason to end")
+    content = candidate.content
+    # Calls of all candidates have ids of their own.
+    parts = tuple(_parts((content and content.parts) or [], stamp, index * _MOST_PARTS))
+    has_calls = any(isinstance(part, ToolCall) for part in parts)
+    return Alternative(
+        parts=parts,
+        finish=finish_of(candidate.finish_reason, has_calls=has_calls),
+        logprobs=read_tokens(candidate.logprobs_result),
+    )
+
+
+def _parts(parts: list[Part], stamp: Stamp, first: int) -> Iterator[NeutralPart]:
+    for number, part in enumerate(parts, first):
         proof = own_proof(GEMINI, part.thought_signature)
         if part.function_call is not None:
             call = part.function_call
@@ -112,14 +133,23 @@ def write_answer(answer: Answer, conversation: Conversation, stamp: Stamp) -> by
     Raises:
         UpstreamProtocolError: A call's arguments are not a JSON object.
     """
-    finish = answer.finish or "stop"
-    whole = write_event(
-        list(_written_parts(answer, finish)),
-        id=answer.id or stamp.id(""),
-        model=answer.model or stamp.model,
-        finish=finish,
-        usage=answer.usage or Usage(0, 0),
+    first = Alternative(
+        parts=answer.parts, finish=answer.finish or "stop", logprobs=answer.logprobs
     )
+    whole = {
+        "candidates": [
+            _candidate(
+                list(_written_parts(choice.parts, choice.finish)),
+                index=index,
+                finish=choice.finish,
+                logprobs=choice.logprobs,
+            )
+            for index, choice in enumerate((first, *answer.others))
+        ],
+        "usageMetadata": write_usage(answer.usage or Usage(0, 0)),
+        "modelVersion": answer.model or stamp.model,
+        "responseId": answer.id or stamp.id(""),
+    }
     return msgspec.json.encode([whole] if IN_ARRAY in conversation.echo else whole)
 
 
@@ -130,15 +160,27 @@ def write_event(
     model: str,
     finish: FinishReason | None = None,
     usage: Usage | None = None,
+    logprobs: Sequence[TokenLogprob] = (),
 ) -> dict[str, Any]:
-    """Return an answer, or the part of it that one event has."""
-    candidate: dict[str, Any] = {"content": {"role": "model", "parts": parts}, "index": 0}
-    if finish is not None:
-        candidate["finishReason"] = _WORDS[finish]
+    """Return the part of an answer that one event has."""
+    candidate = _candidate(parts, finish=finish, logprobs=logprobs)
     event: dict[str, Any] = {"candidates": [candidate]}
     if usage is not None:
         event["usageMetadata"] = write_usage(usage)
     return event | {"modelVersion": model, "responseId": id}
+
+
+def _candidate(
+    parts: Sequence[dict[str, Any]],
+    *,
+    index: int = 0,
+    finish: FinishReason | None = None,
+    logprobs: Sequence[TokenLogprob] = (),
+) -> dict[str, Any]:
+    candidate: dict[str, Any] = {"content": {"role": "model", "parts": parts}, "index": index}
+    if finish is not None:
+        candidate["finishReason"] = _WORDS[finish]
+    return candidate | write_tokens(logprobs)
 
 
 def write_call(call: ToolCall, finish: FinishReason) -> dict[str, Any]:
@@ -158,8 +200,8 @@ def write_fault(fault: ProviderFault) -> ErrorBody:
     return ErrorBody(status, error_object(status, fault.message))
 
 
-def _written_parts(answer: Answer, finish: FinishReason) -> Iterator[dict[str, Any]]:
-    for part in answer.parts:
+def _written_parts(parts: Sequence[NeutralPart], finish: FinishReason) -> Iterator[dict[str, Any]]:
+    for part in parts:
         match part:
             case Text(text) | Refusal(text):
                 if text:

@@ -35,7 +35,10 @@ from ...translation.texts import (
 )
 from .signatures import STAND_IN
 
-__all__ = ["ContentWriter"]
+__all__ = ["RESOLUTIONS", "ContentWriter"]
+
+# The detail of images -> its word here.
+RESOLUTIONS = {"high": "MEDIA_RESOLUTION_HIGH", "low": "MEDIA_RESOLUTION_LOW"}
 
 Block = dict[str, Any]
 

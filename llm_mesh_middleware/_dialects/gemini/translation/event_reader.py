@@ -15,6 +15,7 @@ from ...._core.conversation.answer import (
     End,
     Failed,
     Finish,
+    LogprobsDelta,
     ReasoningDelta,
     ReasoningEnd,
     Start,
@@ -30,6 +31,7 @@ from ...lenient import LenientDecoder
 from ...translation.events import ServerSentReader
 from ...translation.faults import fault_of
 from ...translation.proofs import GEMINI, own_proof
+from ..logprobs import read_tokens
 from .answers import finish_of
 from .shapes import Part, Response
 
@@ -69,6 +71,8 @@ class GeminiEventReader:
             self._has_begun = True
             deltas.append(Start(event.response_id or "", event.model_version or "", usage))
         for candidate in (event.candidates or ())[:1]:
+            if tokens := read_tokens(candidate.logprobs_result):
+                deltas.append(LogprobsDelta(tokens))
             for part in (candidate.content and candidate.content.parts) or ():
                 self._read_part(part, deltas)
             if candidate.finish_reason:

@@ -21,11 +21,13 @@ from ...._core.conversation.answer import (
     Failed,
     Finish,
     FinishReason,
+    LogprobsDelta,
     ReasoningDelta,
     ReasoningEnd,
     RefusalDelta,
     Start,
     TextDelta,
+    TokenLogprob,
     ToolArguments,
     ToolEnd,
     ToolStart,
@@ -51,6 +53,7 @@ class ContentEventWriter:
         self._calls: dict[int, tuple[ToolStart, list[str]]] = {}
         self._usage: Usage | None = None
         self._finish: FinishReason = "stop"
+        self._logprobs: tuple[TokenLogprob, ...] = ()  # of the next event
 
     def write(self, deltas: Iterable[Delta]) -> bytes:
         """Return the events of deltas.
@@ -82,6 +85,8 @@ class ContentEventWriter:
                 self._calls[key][1].append(text)
             case ToolEnd(key):
                 self._end_call(key, "stop", out)
+            case LogprobsDelta(tokens):
+                self._logprobs += tokens
             case Start():
                 self._id = delta.id or self._id
                 self._model = delta.model or self._model
@@ -115,5 +120,13 @@ class ContentEventWriter:
         finish: FinishReason | None = None,
         usage: Usage | None = None,
     ) -> bytes:
-        event = write_event(parts, id=self._id, model=self._model, finish=finish, usage=usage)
+        logprobs, self._logprobs = self._logprobs, ()
+        event = write_event(
+            parts,
+            id=self._id,
+            model=self._model,
+            finish=finish,
+            usage=usage,
+            logprobs=logprobs,
+        )
         return make_event(msgspec.json.encode(event))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
+from ...._core.conversation.parts import Image
 from ...._core.conversation.request import (
     Conversation,
     OutputFormat,
     Thinking,
     Tool,
     ToolChoice,
+    Turn,
 )
 from ...._core.dialect import ServedOperation
 from ...._core.values.messages import ClientRequest
@@ -45,6 +48,7 @@ _NAMES = {
     "turns": "contents",
 }
 _QUIET = frozenset(("labels", "model", "store"))
+_DETAILS = {"MEDIA_RESOLUTION_HIGH": "high", "MEDIA_RESOLUTION_LOW": "low"}
 _TIERS = {"standard": "default"}
 _TEXT = ("TEXT", "MODALITY_UNSPECIFIED")
 _UNSPECIFIED = "UNSPECIFIED"
@@ -78,7 +82,7 @@ def read_request(request: ClientRequest) -> Conversation:
         stream=has_events,
         include_usage=True,
         system=tuple(read_system(asked.system_instruction)),
-        turns=tuple(read_turns(contents)),
+        turns=tuple(_in_detail(read_turns(contents), config.media_resolution)),
         tools=tuple(_read_tools(asked.tools or [], lost)),
         tool_choice=_read_choice(asked.tool_config),
         max_tokens=config.max_output_tokens,
@@ -101,6 +105,18 @@ def read_request(request: ClientRequest) -> Conversation:
         lost=tuple(lost),
         echo={IN_ARRAY: msgspec.Raw(b"true")} if is_stream and not has_events else {},
     )
+
+
+def _in_detail(turns: Iterable[Turn], resolution: str | None) -> Iterator[Turn]:
+    """Yield the turns, their images in the detail that is wanted of all."""
+    detail = _DETAILS.get(resolution or "")
+    for turn in turns:
+        parts = turn.parts
+        if detail is not None and any(isinstance(part, Image) for part in parts):
+            parts = tuple(
+                replace(part, detail=detail) if isinstance(part, Image) else part for part in parts
+            )
+        yield replace(turn, parts=parts)
 
 
 def _read_config(config: shapes.Raw) -> tuple[shapes.Generation, Sequence[str]]:

@@ -130,6 +130,7 @@ class Generation(msgspec.Struct, rename="camel"):
     response_mime_type: str | None = None
     response_json_schema: Raw = msgspec.UNSET
     response_schema: Raw = msgspec.UNSET
+    media_resolution: str | None = None
     response_modalities: list[str] | None = None
     thinking_config: Thinking | None = None
 

@@ -6,16 +6,17 @@ from typing import Any
 
 import msgspec
 
+from ...._core.conversation.parts import Image
 from ...._core.conversation.request import Conversation, Tool
 from ...._core.conversation.writing import DialectOptions, Losses, Written
-from ...translation.texts import without_none
+from ...translation.texts import flat_parts, without_none
 from ...translation.thinking import budget_of, effort_of, is_off
 from ...translation.tools import describe, schema_of
-from .contents import ContentWriter
+from .contents import RESOLUTIONS, ContentWriter
 
 __all__ = ["write_request"]
 
-_MAX_STOPS = 5
+_MAX_STOPS, _MAX_CHOICES = 5, 8
 _MODES = {"auto": "AUTO", "required": "ANY", "none": "NONE", "tool": "ANY"}
 _TIERS = {"default": "standard", "flex": "flex", "priority": "priority"}
 _BUDGETS = {
@@ -43,7 +44,7 @@ def write_request(conversation: Conversation, options: DialectOptions) -> Writte
         UnsupportedField: It asks for something that the Gemini API lacks.
     """
     losses = Losses(conversation, options, "the Gemini API")
-    losses.refuse_choices()
+    losses.refuse_choices(_MAX_CHOICES)
     losses.drop("logit_bias", "verbosity")
     losses.drop_extra()
     if conversation.parallel_tool_calls is False:
@@ -102,6 +103,10 @@ def _generation_config(
         seed=conversation.seed,
         frequencyPenalty=conversation.frequency_penalty,
         presencePenalty=conversation.presence_penalty,
+        candidateCount=conversation.n if (conversation.n or 1) > 1 else None,
+        responseLogprobs=conversation.logprobs or None,
+        logprobs=conversation.top_logprobs if conversation.logprobs else None,
+        mediaResolution=_resolution(conversation),
         thinkingConfig=_thinking(conversation, options, losses),
     )
     output = conversation.output
@@ -110,6 +115,18 @@ def _generation_config(
         if output.schema:
             config["responseJsonSchema"] = msgspec.Raw(output.schema)
     return config
+
+
+def _resolution(conversation: Conversation) -> str | None:
+    """Return the resolution that the images are wanted in, the highest of all."""
+    images = (
+        part
+        for turn in conversation.turns
+        for part in flat_parts(turn.parts)
+        if isinstance(part, Image)
+    )
+    details = {image.detail for image in images}
+    return next((RESOLUTIONS[one] for one in ("high", "low") if one in details), None)
 
 
 def _stop(conversation: Conversation, losses: Losses) -> list[str] | None:

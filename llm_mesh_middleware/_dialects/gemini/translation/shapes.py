@@ -6,7 +6,16 @@ import msgspec
 
 from ..usage import GeminiUsage
 
-__all__ = ["Candidate", "Content", "Feedback", "FunctionCall", "Part", "Response"]
+__all__ = [
+    "Candidate",
+    "Content",
+    "Feedback",
+    "FunctionCall",
+    "LogprobsResult",
+    "Part",
+    "Response",
+    "TokenMember",
+]
 
 
 class FunctionCall(msgspec.Struct, gc=False):
@@ -32,11 +41,32 @@ class Content(msgspec.Struct, gc=False):
     parts: list[Part] | None = None
 
 
+class TokenMember(msgspec.Struct, rename="camel", gc=False):
+    """One token of an answer."""
+
+    token: str = ""
+    log_probability: float = 0.0
+
+
+class TopMember(msgspec.Struct, gc=False):
+    """The likeliest tokens of one place."""
+
+    candidates: list[TokenMember] | None = None
+
+
+class LogprobsResult(msgspec.Struct, rename="camel", gc=False):
+    """Probabilities of the tokens of an answer, or of one event of it."""
+
+    chosen_candidates: list[TokenMember] | None = None
+    top_candidates: list[TopMember] | None = None
+
+
 class Candidate(msgspec.Struct, rename="camel", gc=False):
     """One answer."""
 
     content: Content | None = None
     finish_reason: str | None = None
+    logprobs_result: LogprobsResult | None = None
 
 
 class Feedback(msgspec.Struct, rename="camel", gc=False):

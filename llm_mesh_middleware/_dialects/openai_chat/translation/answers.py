@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from ...._core.conversation.answer import Answer, FinishReason
+from ...._core.conversation.answer import Alternative, Answer, FinishReason, TokenLogprob
 from ...._core.conversation.parts import Citation, Part, Proof, Reasoning, Refusal, Text, ToolCall
 from ...._core.conversation.request import Conversation
 from ...._core.conversation.writing import Stamp
 from ...._core.values.usage import Usage
 from ....exceptions import UpstreamProtocolError
 from ...lenient import LenientDecoder
+from ...openai.logprobs import TokenMember, read_tokens, write_tokens
 from ...translation.proofs import ANTHROPIC, GEMINI, seal
 from ...translation.texts import arguments_of, custom_input, custom_names, without_none
 from ..usage import ChatUsage, Groq
@@ -21,11 +22,14 @@ from .calls import FunctionPiece
 from .said import Said
 
 __all__ = [
+    "Logprobs",
     "WORDS",
     "finish_of",
     "google_content",
+    "logprobs_object",
     "read_answer",
     "thinking_block",
+    "tokens_of",
     "write_answer",
     "write_usage",
 ]
@@ -66,9 +70,16 @@ class _Message(Said):
     annotations: list[_Annotation] | None = None
 
 
+class Logprobs(msgspec.Struct):
+    """Probabilities of the tokens of a choice, or of a piece of it."""
+
+    content: list[TokenMember] | None = None
+
+
 class _Choice(msgspec.Struct):
     message: _Message | None = None
     finish_reason: object = None
+    logprobs: Logprobs | None = None
     usage: ChatUsage | None = None  # Moonshot
 
 
@@ -114,9 +125,27 @@ def read_answer(body: bytes, stamp: Stamp) -> Answer:
         parts=parts,
         finish=finish,
         usage=_counted(completion, choice),
+        logprobs=tokens_of(choice.logprobs),
+        others=tuple(_others(completion.choices or (), stamp)),
         created=completion.created,
         service_tier=completion.service_tier,
     )
+
+
+def tokens_of(logprobs: Logprobs | None) -> tuple[TokenLogprob, ...]:
+    """Return the tokens that a choice tells of."""
+    return () if logprobs is None else read_tokens(logprobs.content)
+
+
+def _others(choices: Sequence[_Choice], stamp: Stamp) -> Iterator[Alternative]:
+    """Yield the choices after the first."""
+    for choice in choices[1:]:
+        if choice.message is None:
+            raise UpstreamProtocolError("answered with a choice without a message")
+        parts = tuple(_parts(choice.message, stamp))
+        has_calls = any(isinstance(part, ToolCall) for part in parts)
+        finish = finish_of(choice.finish_reason, has_calls=has_calls) or "stop"
+        yield Alternative(parts=parts, finish=finish, logprobs=tokens_of(choice.logprobs))
 
 
 def _counted(completion: _Completion, choice: _Choice) -> Usage | None:
@@ -150,35 +179,54 @@ def _citations(message: _Message) -> Iterator[Citation]:
 
 def write_answer(answer: Answer, conversation: Conversation, stamp: Stamp) -> bytes:
     """Return an answer as a completion."""
-    refusal = "".join(part.text for part in answer.parts if isinstance(part, Refusal))
-    text = "".join(part.text for part in answer.parts if isinstance(part, Text))
-    message: dict[str, Any] = {
-        "role": "assistant",
-        "content": text or None,
-        "refusal": refusal or None,
-    }
-    reasoning = [part for part in answer.parts if isinstance(part, Reasoning)]
-    if any(part.text for part in reasoning):
-        message["reasoning_content"] = text_of_reasoning(reasoning)
-    if blocks := [block for part in reasoning if (block := thinking_block(part))]:
-        message["thinking_blocks"] = blocks
-    if annotations := list(_annotations(answer.parts)):
-        message["annotations"] = annotations
+    first = Alternative(
+        parts=answer.parts, finish=answer.finish or "stop", logprobs=answer.logprobs
+    )
     custom = custom_names(conversation)
-    if calls := [_call(part, custom) for part in answer.parts if isinstance(part, ToolCall)]:
-        message["tool_calls"] = calls
-    reason = WORDS[answer.finish or "stop"]
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
+    choices = [
+        _choice(index, choice, custom) for index, choice in enumerate((first, *answer.others))
+    ]
     completion: dict[str, Any] = {
         "id": answer.id or stamp.id("chatcmpl-"),
         "object": "chat.completion",
         "created": answer.created or stamp.created,
         "model": answer.model or stamp.model,
-        "choices": [choice],
+        "choices": choices,
     }
     if answer.usage is not None:
         completion["usage"] = write_usage(answer.usage)
     return msgspec.json.encode(completion)
+
+
+def _choice(index: int, choice: Alternative, custom: frozenset[str]) -> dict[str, Any]:
+    parts = choice.parts
+    refusal = "".join(part.text for part in parts if isinstance(part, Refusal))
+    text = "".join(part.text for part in parts if isinstance(part, Text))
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": text or None,
+        "refusal": refusal or None,
+    }
+    reasoning = [part for part in parts if isinstance(part, Reasoning)]
+    if any(part.text for part in reasoning):
+        message["reasoning_content"] = text_of_reasoning(reasoning)
+    if blocks := [block for part in reasoning if (block := thinking_block(part))]:
+        message["thinking_blocks"] = blocks
+    if annotations := list(_annotations(parts)):
+        message["annotations"] = annotations
+    if calls := [_call(part, custom) for part in parts if isinstance(part, ToolCall)]:
+        message["tool_calls"] = calls
+    return {
+        "index": index,
+        "message": message,
+        "logprobs": logprobs_object(choice.logprobs),
+        "finish_reason": WORDS[choice.finish],
+    }
+
+
+def logprobs_object(tokens: Sequence[TokenLogprob]) -> dict[str, Any] | None:
+    """Return what a choice says of its tokens."""
+    return {"content": write_tokens(tokens), "refusal": None} if tokens else None
 
 
 def text_of_reasoning(parts: list[Reasoning]) -> str:

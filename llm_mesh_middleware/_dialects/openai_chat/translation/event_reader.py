@@ -17,6 +17,7 @@ from ...._core.conversation.answer import (
     End,
     Failed,
     Finish,
+    LogprobsDelta,
     ReasoningDelta,
     RefusalDelta,
     Start,
@@ -32,7 +33,7 @@ from ...translation.events import ServerSentReader
 from ...translation.faults import fault_of
 from ..facts import DONE
 from ..usage import ChatUsage, Groq
-from .answers import finish_of
+from .answers import Logprobs, finish_of, tokens_of
 from .calls import CallPiece, OpenCall, OpenCalls
 from .said import Said
 
@@ -46,6 +47,7 @@ class _Delta(Said, gc=False):
 class _Choice(msgspec.Struct, gc=False):
     delta: _Delta | None = None
     finish_reason: object = None
+    logprobs: Logprobs | None = None
     usage: ChatUsage | None = None  # Moonshot
 
 
@@ -112,6 +114,8 @@ class _ChunkReader:
         if delta is not None:
             if thought := delta.thought:
                 deltas.append(ReasoningDelta(thought))
+            if choice.logprobs is not None and (tokens := tokens_of(choice.logprobs)):
+                deltas.append(LogprobsDelta(tokens))
             if text := delta.text:
                 deltas.append(TextDelta(text))
             if delta.refusal:

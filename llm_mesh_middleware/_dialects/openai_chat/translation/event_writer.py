@@ -13,11 +13,13 @@ from ...._core.conversation.answer import (
     End,
     Failed,
     Finish,
+    LogprobsDelta,
     ReasoningDelta,
     ReasoningEnd,
     RefusalDelta,
     Start,
     TextDelta,
+    TokenLogprob,
     ToolArguments,
     ToolStart,
     Usage,
@@ -29,7 +31,7 @@ from ...._core.http.sse import make_event
 from ....exceptions import AnswerableError
 from ...openai.errors import error_body, write_fault
 from ...translation.texts import custom_input, custom_names
-from .answers import WORDS, google_content, thinking_block, write_usage
+from .answers import WORDS, google_content, logprobs_object, thinking_block, write_usage
 
 __all__ = ["ChunkWriter"]
 
@@ -83,6 +85,8 @@ class ChunkWriter:
                 out.append(self._chunk({"reasoning_content": text}))
             case ReasoningEnd():
                 self._end_reasoning(delta, out)
+            case LogprobsDelta(tokens):
+                out.append(self._logprobs(tokens))
             case RefusalDelta(text):
                 out.append(self._chunk({"refusal": text}))
             case ToolStart():
@@ -127,6 +131,11 @@ class ChunkWriter:
             _encode(delta),
             _encode(reason),
         )
+
+    def _logprobs(self, tokens: tuple[TokenLogprob, ...]) -> bytes:
+        choice = {"index": 0, "delta": {}, "logprobs": logprobs_object(tokens)}
+        told = _encode([choice | {"finish_reason": None}])
+        return b'%b,"choices":%b}\n\n' % (self._head, told)
 
     def _call(self, key: int, function: dict[str, Any]) -> bytes:
         call = {"index": self._indexes[key], "function": function}

@@ -30,7 +30,7 @@ from ...._core.conversation.parts import (
 )
 from ...._core.conversation.request import Conversation, Tool, Turn
 from ...._core.conversation.writing import DialectOptions, Losses, Written
-from ...openai.members import marked_error, short_user, write_schema, write_tools
+from ...openai.members import marked_error, shares_files, short_user, write_schema, write_tools
 from ...translation.texts import (
     arguments_of,
     data_url,
@@ -44,6 +44,9 @@ from ...translation.tools import describe, schema_of
 
 __all__ = ["write_request"]
 
+# The most that OpenAI makes.
+_MAX_CHOICES = 128
+
 
 def write_request(
     conversation: Conversation, options: DialectOptions, *, model: str | None, streams: bool
@@ -54,13 +57,13 @@ def write_request(
         UnsupportedField: It asks for something that chat completions lack.
     """
     losses = Losses(conversation, options, "chat completions")
-    losses.refuse_choices()
+    losses.refuse_choices(_MAX_CHOICES)
     losses.drop("top_k")
     losses.drop_extra()
-    writer = _MessageWriter(options, losses)
+    writer = _MessageWriter(conversation, options, losses)
     members = without_none(
         model=model,
-        messages=list(writer.messages(conversation)),
+        messages=list(writer.messages()),
         temperature=conversation.temperature,
         top_p=conversation.top_p,
         stop=list(conversation.stop) or None,
@@ -68,6 +71,9 @@ def write_request(
         frequency_penalty=conversation.frequency_penalty,
         presence_penalty=conversation.presence_penalty,
         logit_bias=conversation.logit_bias,
+        n=conversation.n if (conversation.n or 1) > 1 else None,
+        logprobs=conversation.logprobs or None,
+        top_logprobs=conversation.top_logprobs if conversation.logprobs else None,
         verbosity=conversation.verbosity,
         service_tier=conversation.service_tier,
         user=None if conversation.user is None else short_user(conversation.user),
@@ -84,12 +90,14 @@ def write_request(
 class _MessageWriter:
     """Writes turns as messages."""
 
-    def __init__(self, options: DialectOptions, losses: Losses) -> None:
+    def __init__(self, conversation: Conversation, options: DialectOptions, losses: Losses) -> None:
         self._sends_reasoning = options.sends_reasoning
         self._has_late_system = options.has_late_system
+        self._conversation = conversation
         self._losses = losses
 
-    def messages(self, conversation: Conversation) -> Iterator[dict[str, Any]]:
+    def messages(self) -> Iterator[dict[str, Any]]:
+        conversation = self._conversation
         if text := text_of(conversation.system, "\n\n"):
             yield {"role": "system", "content": text}
         said: list[Part] | None = None  # by the user since the assistant's last turn
@@ -156,6 +164,8 @@ class _MessageWriter:
     def _document(self, part: Document) -> dict[str, Any]:
         if part.text:
             return {"type": "text", "text": document_text(part)}
+        if part.file_id and shares_files(self._conversation):
+            return {"type": "file", "file": {"file_id": part.file_id}}
         self._losses.refuse_file(part.file_id)
         if part.url:
             self._losses.refuse("document", "by URL cannot be translated to chat completions")

@@ -9,12 +9,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from ...._core.conversation.answer import Answer, FinishReason
+from ...._core.conversation.answer import Answer, FinishReason, TokenLogprob
 from ...._core.conversation.parts import (
     Citation,
     Part,
@@ -28,6 +28,7 @@ from ...._core.conversation.writing import Stamp
 from ...._core.values.usage import Usage
 from ....exceptions import UpstreamProtocolError
 from ...lenient import LenientDecoder
+from ...openai.logprobs import TokenMember, read_tokens, write_tokens
 from ...translation.proofs import RESPONSES, own_proof, seal
 from ...translation.texts import arguments_of, custom_input, custom_names
 from ..usage import ResponseUsage
@@ -80,6 +81,7 @@ class PartMember(msgspec.Struct):
 
     type: str = ""
     text: str | None = None
+    logprobs: list[TokenMember] | None = None
     refusal: str | None = None
     annotations: list[URLCitation] | None = None
 
@@ -156,6 +158,7 @@ def read_answer(body: bytes, stamp: Stamp) -> Answer:
         usage=None if response.usage is None else response.usage.counted(),
         created=None if response.created_at is None else int(response.created_at),
         service_tier=response.service_tier,
+        logprobs=tuple(_tokens(response.output)),
     )
 
 
@@ -177,6 +180,12 @@ def _parts(items: list[ItemMember], stamp: Stamp) -> Iterator[Part]:
                 if text or sealed:
                     proof = own_proof(RESPONSES, sealed)
                     yield Reasoning(text, proof, is_summary=True, id=item.id or "")
+
+
+def _tokens(items: list[ItemMember]) -> Iterator[TokenLogprob]:
+    for item in items:
+        for part in item.content or () if item.type == "message" else ():
+            yield from read_tokens(part.logprobs)
 
 
 def _message_parts(item: ItemMember) -> Iterator[Part]:
@@ -233,7 +242,7 @@ def response_object(
 
 def write_answer(answer: Answer, conversation: Conversation, stamp: Stamp) -> bytes:
     """Return an answer as a response."""
-    writer = _ItemWriter(conversation, stamp)
+    writer = _ItemWriter(conversation, stamp, answer.logprobs)
     response = response_object(
         conversation,
         stamp,
@@ -250,8 +259,11 @@ def write_answer(answer: Answer, conversation: Conversation, stamp: Stamp) -> by
 class _ItemWriter:
     """Writes parts as items of an output."""
 
-    def __init__(self, conversation: Conversation, stamp: Stamp) -> None:
+    def __init__(
+        self, conversation: Conversation, stamp: Stamp, logprobs: Sequence[TokenLogprob]
+    ) -> None:
         self._stamp = stamp
+        self._logprobs = write_tokens(logprobs)
         self._custom = custom_names(conversation)
         self._wants_proofs = wants_proofs(conversation)
         self._number = 0
@@ -260,7 +272,7 @@ class _ItemWriter:
         content: list[dict[str, Any]] = []
         for part in parts:
             if isinstance(part, Text | Refusal):
-                content.append(_content(part))
+                content.append(self._content(part))
                 continue
             if content:
                 yield self._message(content)
@@ -282,6 +294,14 @@ class _ItemWriter:
         head = {"id": self._id("msg_"), "type": "message", "role": "assistant"}
         return head | {"status": "completed", "content": content}
 
+    def _content(self, part: Text | Refusal) -> dict[str, Any]:
+        if isinstance(part, Refusal):
+            return {"type": "refusal", "refusal": part.text}
+        place = {"type": "url_citation", "start_index": 0, "end_index": len(part.text)}
+        notes = [place | {"url": c.url, "title": c.title} for c in part.citations if c.url]
+        tokens, self._logprobs = self._logprobs, []  # of the first text
+        return {"type": "output_text", "text": part.text, "annotations": notes, "logprobs": tokens}
+
     def _reasoning(self, part: Reasoning) -> dict[str, Any]:
         summary = [{"type": "summary_text", "text": part.text}] if part.text else []
         item = {"id": self._id("rs_"), "type": "reasoning", "summary": summary}
@@ -298,14 +318,6 @@ class _ItemWriter:
         item = {"id": self._id("fc_"), "type": "function_call", "call_id": call.id}
         arguments = arguments_of(call) or "{}"
         return item | {"name": call.name, "arguments": arguments, "status": "completed"}
-
-
-def _content(part: Text | Refusal) -> dict[str, Any]:
-    if isinstance(part, Refusal):
-        return {"type": "refusal", "refusal": part.text}
-    place = {"type": "url_citation", "start_index": 0, "end_index": len(part.text)}
-    notes = [place | {"url": c.url, "title": c.title} for c in part.citations if c.url]
-    return {"type": "output_text", "text": part.text, "annotations": notes, "logprobs": []}
 
 
 def write_usage(usage: Usage) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from ...._core.conversation.answer import (
     End,
     Failed,
     Finish,
+    LogprobsDelta,
     ReasoningDelta,
     ReasoningEnd,
     RefusalDelta,
@@ -31,6 +32,7 @@ from ...._core.conversation.answer import (
 from ...._core.conversation.writing import Stamp
 from ....exceptions import UpstreamProtocolError
 from ...lenient import LenientDecoder
+from ...openai.logprobs import TokenMember, read_tokens
 from ...translation.events import ServerSentReader
 from ...translation.faults import fault_of
 from ...translation.proofs import RESPONSES, own_proof
@@ -49,6 +51,7 @@ class _Event(msgspec.Struct, gc=False):
     content_index: int = 0
     summary_index: int = 0
     delta: str | None = None
+    logprobs: list[TokenMember] | None = None
     text: str | None = None
     refusal: str | None = None
     arguments: str | None = None
@@ -119,6 +122,8 @@ class ResponseEventReader:
         match type:
             case "response.output_text.delta":
                 self._said.add(("text", key, event.content_index))
+                if event.logprobs:
+                    deltas.append(LogprobsDelta(read_tokens(event.logprobs)))
                 deltas.append(TextDelta(text))
             case "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta":
                 self._said.add(("call", key, 0))

@@ -24,6 +24,7 @@ from ...._core.conversation.answer import (
     Failed,
     Finish,
     FinishReason,
+    LogprobsDelta,
     ReasoningDelta,
     ReasoningEnd,
     RefusalDelta,
@@ -38,6 +39,7 @@ from ...._core.conversation.request import Conversation
 from ...._core.conversation.writing import Stamp
 from ...._core.http.sse import make_event
 from ....exceptions import AnswerableError
+from ...openai.logprobs import write_tokens
 from ...translation.proofs import RESPONSES, seal
 from ...translation.texts import custom_input, custom_names
 from .answers import response_object, wants_proofs
@@ -53,7 +55,7 @@ _OTHER_CODE = "server_error"
 class _Item:
     """An item of the output as far as it is known; `pieces` is its text so far."""
 
-    __slots__ = ("body", "index", "kind", "notes", "pieces")
+    __slots__ = ("body", "index", "kind", "notes", "pieces", "tokens")
 
     def __init__(self, kind: str, index: int, body: dict[str, Any]) -> None:
         self.kind = kind
@@ -61,6 +63,7 @@ class _Item:
         self.body = body
         self.pieces: list[str] = []
         self.notes: list[dict[str, Any]] = []
+        self.tokens: list[dict[str, Any]] = []
 
 
 class ResponseEventWriter:
@@ -80,6 +83,7 @@ class ResponseEventWriter:
         self._usage: Usage | None = None
         self._finish: FinishReason | None = None
         self._is_over = False
+        self._tokens: list[dict[str, Any]] = []  # of the next text
 
     def write(self, deltas: Iterable[Delta]) -> bytes:
         """Return the events of deltas."""
@@ -101,7 +105,7 @@ class ResponseEventWriter:
             case TextDelta(text):
                 item = self._opened("message", out)
                 item.pieces.append(text)
-                out.append(self._text_delta(item, text))
+                self._add_text(item, text, out)
             case ToolArguments(key, text):
                 self._add_arguments(key, text, out)
             case ReasoningDelta(text):
@@ -126,6 +130,8 @@ class ResponseEventWriter:
                     self._cite(self._open, {"url": citation.url, "title": citation.title}, out)
             case Start():
                 self._begin(delta, out)
+            case LogprobsDelta(tokens):
+                self._tokens += write_tokens(tokens)
             case Usage():
                 self._usage = delta.after(self._usage)
             case Finish(reason):
@@ -139,6 +145,15 @@ class ResponseEventWriter:
         told = {"type": type, "sequence_number": self._number, **members}
         self._number += 1
         out.append(make_event(_encode(told), name=type.encode()))
+
+    def _add_text(self, item: _Item, text: str, out: list[bytes]) -> None:
+        if not self._tokens:
+            out.append(self._text_delta(item, text))
+            return
+        tokens, self._tokens = self._tokens, []
+        item.tokens += tokens
+        place = self._place(item) | {"content_index": 0, "delta": text, "logprobs": tokens}
+        self._event("response.output_text.delta", out, **place)
 
     def _text_delta(self, item: _Item, text: str) -> bytes:
         """Return the most common event; no dict is made for it."""
@@ -216,7 +231,7 @@ class ResponseEventWriter:
             if item.kind == "refusal":
                 self._event("response.refusal.done", out, **place, refusal=text)
             else:
-                done = {"text": text, "logprobs": []}
+                done = {"text": text, "logprobs": item.tokens}
                 self._event("response.output_text.done", out, **place, **done)
             self._event("response.content_part.done", out, **place, part=part)
             item.body = item.body | {"status": "completed", "content": [part]}
@@ -308,4 +323,4 @@ def _part(item: _Item, text: str = "") -> dict[str, Any]:
     """Return the one part of a message."""
     if item.kind == "refusal":
         return {"type": "refusal", "refusal": text}
-    return {"type": "output_text", "text": text, "annotations": item.notes, "logprobs": []}
+    return {"type": "output_text", "text": text, "annotations": item.notes, "logprobs": item.tokens}

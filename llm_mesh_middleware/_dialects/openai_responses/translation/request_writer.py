@@ -16,6 +16,7 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from ...._core.conversation.parts import (
     Audio,
@@ -30,7 +31,7 @@ from ...._core.conversation.parts import (
 )
 from ...._core.conversation.request import Conversation, Tool, Turn
 from ...._core.conversation.writing import DialectOptions, Losses, Written
-from ...openai.members import marked_error, short_user, write_schema, write_tools
+from ...openai.members import marked_error, shares_files, short_user, write_schema, write_tools
 from ...translation.proofs import RESPONSES
 from ...translation.texts import (
     custom_names,
@@ -67,13 +68,14 @@ def write_request(
     members = without_none(
         model=model,
         instructions=text_of(conversation.system, "\n\n") or None,
-        input=[*_Writer(losses).items(conversation)],
+        input=[*_Writer(conversation, losses).items()],
         max_output_tokens=conversation.max_tokens,
         temperature=conversation.temperature,
         top_p=conversation.top_p,
         text=_text(conversation),
         reasoning=reasoning,
-        include=["reasoning.encrypted_content"] if reasoning else None,
+        include=_include(conversation, has_reasoning=reasoning is not None) or None,
+        top_logprobs=conversation.top_logprobs if conversation.logprobs else None,
         service_tier=conversation.service_tier,
         user=None if conversation.user is None else short_user(conversation.user),
         metadata=conversation.metadata,
@@ -85,14 +87,21 @@ def write_request(
     return Written(members, losses.names)
 
 
+def _include(conversation: Conversation, *, has_reasoning: bool) -> list[str]:
+    """Return what a response has only if it is asked for."""
+    wanted = ["reasoning.encrypted_content"] if has_reasoning else []
+    return [*wanted, "message.output_text.logprobs"] if conversation.logprobs else wanted
+
+
 class _Writer:
     """Writes turns as items."""
 
-    def __init__(self, losses: Losses) -> None:
+    def __init__(self, conversation: Conversation, losses: Losses) -> None:
+        self._conversation = conversation
         self._losses = losses
 
-    def items(self, conversation: Conversation) -> Iterator[Item]:
-        for turn in conversation.turns:
+    def items(self) -> Iterator[Item]:
+        for turn in self._conversation.turns:
             if turn.role == "assistant":
                 yield from self._assistant(turn)
             elif turn.role == "system":
@@ -154,6 +163,8 @@ class _Writer:
     def _document(self, part: Document) -> Item:
         if part.text:
             return {"type": "input_text", "text": document_text(part)}
+        if part.file_id and shares_files(self._conversation):
+            return {"type": "input_file", "file_id": part.file_id}
         self._losses.refuse_file(part.file_id)
         if part.url:
             return {"type": "input_file", "file_url": part.url}
@@ -200,7 +211,16 @@ def _tools(conversation: Conversation) -> dict[str, Any]:
     def chosen(name: str) -> dict[str, Any]:
         return {"type": "custom" if name in custom else "function", "name": name}
 
-    return write_tools(conversation, _tool, chosen)
+    choice = conversation.tool_choice
+    if choice is None or not choice.allowed:
+        return write_tools(conversation, _tool, chosen)
+    members = write_tools(replace(conversation, tool_choice=None), _tool, chosen)
+    allowed = {
+        "type": "allowed_tools",
+        "mode": choice.mode,
+        "tools": list(map(chosen, choice.allowed)),
+    }
+    return members | {"tool_choice": allowed}
 
 
 def _tool(tool: Tool) -> Item:
