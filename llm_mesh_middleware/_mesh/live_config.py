@@ -6,7 +6,7 @@ A version is read and compiled aside, then put in with one assignment:
       | yes
     compile   --error-->  the last good table stays, state is `stale`
       | ok
-    takes something away?  --yes-->  held until it has stayed the same for a while (`_settling`)
+    takes something away?  --yes-->  held until it has stayed the same for a while (`settling`)
       | no, or an explicit reload
     adopt     --error-->  as above
       | ok

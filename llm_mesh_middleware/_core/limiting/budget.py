@@ -1,4 +1,9 @@
-"""One budget of a policy, compiled: whose money, how much of it, and in which windows.
+"""One budget of a policy, compiled: its amount of money for each window, and whose it is.
+
+    reserve    need <= what is left of the window         the call is admitted
+               need is more                               denied, warned of, or the next priority
+    settle     the charges of the call replace the reservation, also if it failed
+    window     a day, week, month, quarter, year or duration has passed: the amount is full again
 
 Amounts are whole nano-units of the currency. What a call may cost is estimated by the highest price
 of the backends that may serve it, since which one will is not known yet.

@@ -1,4 +1,12 @@
-"""The synchronous driver: the form of `async_driver` for the calling thread, without a loop."""
+"""The synchronous driver: carries out the steps of a flow in the calling thread, without a loop.
+
+    drive(flow)    steps ... until the flow returns a Reply, or raises
+    Delivery       iter    steps ... until the body yields bytes, or ends
+                   close() throws the reason into a body that has not ended
+
+The twin of `async_driver`: only the way of waiting differs. A `CancelScope` ends it from any
+thread.
+"""
 
 from __future__ import annotations
 

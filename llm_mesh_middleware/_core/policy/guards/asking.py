@@ -35,7 +35,7 @@ from ...values.decision import Told
 from ...values.messages import ClientRequest
 from ...values.steps import Beside, Step
 from .bodies import OpenedRequest, OpenedResponse, masker
-from .policy import served, with_reply
+from .policy import served, unrecorded, with_values
 from .replies import Refusals, guarded
 from .reporting import decision_of, reporter, with_effects
 from .told import told
@@ -62,10 +62,7 @@ class AskingRequestGuards:
         for asking in self.guards:
             if asking.guard.holds(call.request):
                 call = yield from _asked_request(asking, call, operation.dialect, values)
-        if not values:
-            return with_effects((yield from proceed(call)), call)
-        unmasked = Inspection((), reporter(call), masker(None), values)
-        return (yield from with_reply(call, proceed, operation, unmasked))
+        return (yield from with_values(call, proceed, operation, values))
 
     def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
         """Yield what each guard has to do with a request."""
@@ -84,8 +81,7 @@ class AskingResponseGuards:
         guards = [asking for asking in self.guards if asking.guard.holds(call.request)]
         if operation is None or not guards:
             return (yield from proceed(call))
-        # Records would be made of the provider's response, before the guards have seen it.
-        call = replace(call, request=replace(call.request, keeps_content=False))
+        call = unrecorded(call)
         call.account.hold()
         try:
             reply = yield from proceed(call)

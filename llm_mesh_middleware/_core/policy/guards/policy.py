@@ -32,7 +32,7 @@ from .replies import guarded
 from .reporting import reporter, with_effects
 from .told import told
 
-__all__ = ["RequestGuards", "ResponseGuards", "served", "with_reply"]
+__all__ = ["RequestGuards", "ResponseGuards", "served", "unrecorded", "with_values"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,7 @@ class RequestGuards:
         if request is not call.request:
             call.account.understood(request)
             call = replace(call, request=request)
-        if not values:
-            return with_effects((yield from proceed(call)), call)
-        unmasked = Inspection((), reporter(call), masker(None), values)
-        return (yield from with_reply(call, proceed, operation, unmasked))
+        return (yield from with_values(call, proceed, operation, values))
 
     def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
         """Yield what each guard has to do with a request."""
@@ -97,8 +94,7 @@ class ResponseGuards:
         guards = [guard for guard in self.guards if guard.holds(call.request)]
         if operation is None or not guards:
             return (yield from proceed(call))
-        # Records would be made of the provider's response, before the guards have seen it.
-        call = replace(call, request=replace(call.request, keeps_content=False))
+        call = unrecorded(call)
         inspection = Inspection(guards, reporter(call), masker(None))
         return (yield from with_reply(call, proceed, operation, inspection))
 
@@ -118,6 +114,24 @@ def served_by(request: ClientRequest) -> ServedOperation | None:
     if not isinstance(operation, ServedOperation) or not operation.has_body:
         return None
     return operation
+
+
+def with_values(
+    call: Call,
+    proceed: Callable[[Call], Flow],
+    operation: ServedOperation,
+    values: Placeholders | None,
+) -> Flow:
+    """Serve a call, and put the values that were masked in its request back into the reply."""
+    if not values:
+        return with_effects((yield from proceed(call)), call)
+    unmasked = Inspection((), reporter(call), masker(None), values)
+    return (yield from with_reply(call, proceed, operation, unmasked))
+
+
+def unrecorded(call: Call) -> Call:
+    """Return the call without a record of content, which guards have not seen yet."""
+    return replace(call, request=replace(call.request, keeps_content=False))
 
 
 def with_reply(

@@ -2,14 +2,10 @@
 
 | kind | an item is continued by a part with |
 |---|---|
-| `Calls` | its id; else its index; else its position in the delta |
+| `Calls` | its id; else its index; else its position in the delta (`call_identity`) |
 | `Blocks` | its id; else its type and index; else, as the first of a delta, its type alone |
 | `Numbered` | its index, unless the types differ |
 | `Separate` | nothing: every part is an item of its own |
-
-Providers number every parallel call 0, repeat names and ids in every part, or give neither. Hence a
-part of a call that carries another name, or an id and a name that are new, begins another call
-whatever its index is; a part without a name never does.
 
 Every look-up is in a dict, so that time is linear in the length of a list.
 """
@@ -18,6 +14,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from ..call_identity import CallPart, KnownCalls
 from .growing_text import Text
 
 __all__ = ["Blocks", "Calls", "Identity", "Json", "Numbered", "Separate", "index_of"]
@@ -88,33 +85,41 @@ class Numbered:
 class Calls:
     """Tool calls."""
 
-    __slots__ = ("_by_id", "_by_index", "_by_position")
+    __slots__ = ("_known",)
 
     def __init__(self) -> None:
-        self._by_id: dict[str, Json] = {}
-        self._by_index: dict[int, Json] = {}
-        self._by_position: dict[int, Json] = {}
+        self._known: KnownCalls[_JoinedCall] = KnownCalls()
 
     def find(self, part: Json, position: int) -> Json | None:
         """Return the call that `part` continues."""
-        id, index, name = _text(part, "id"), index_of(part.get("index")), _name(part)
-        if id and (known := self._by_id.get(id)) is not None:
-            return known
-        numbered = None if index is None else self._by_index.get(index)
-        if numbered is None and (index is None or not (id or name)):
-            numbered = self._by_position.get(position)
-        if numbered is None or (name and _is_another(numbered, part, id, name)):
-            return None
-        return numbered
+        known = self._known.find(_call_part(part), position)
+        return None if known is None else known.item
 
     def note(self, item: Json, part: Json, position: int) -> None:
         """Remember the call by everything that may name it later."""
-        index = index_of(part.get("index"))
-        if id := _text(part, "id"):
-            self._by_id[id] = item
-        if index is not None:
-            self._by_index[index] = item
-        self._by_position[position] = item
+        self._known.note(_JoinedCall(item), _call_part(part), position)
+
+
+class _JoinedCall:
+    """A call that has been put together so far."""
+
+    __slots__ = ("item",)
+
+    def __init__(self, item: Json) -> None:
+        self.item = item
+
+    @property
+    def id(self) -> str:
+        return str(self.item.get("id") or "")
+
+    @property
+    def name(self) -> str:
+        return _name(self.item)
+
+    @property
+    def is_whole(self) -> bool:
+        arguments = _called(self.item).get("arguments")
+        return isinstance(arguments, str | Text) and arguments.endswith("}")
 
 
 class Blocks:
@@ -188,13 +193,7 @@ def _name(part: Json) -> str:
     return _text(_called(part), "name")
 
 
-def _is_another(known: Json, part: Json, id: str, name: str) -> bool:
-    """Return whether a part with a name begins another call than `known`."""
-    known_name, arguments = _name(known), _called(known).get("arguments")
-    if not known_name:
-        return bool(id and known.get("id"))
-    if name != known_name or (id and known.get("id")):
-        return True
-    # The same function again without an id: whole arguments cannot be continued.
-    is_whole = isinstance(arguments, str | Text) and arguments.endswith("}")
-    return is_whole and _text(_called(part), "arguments").startswith("{")
+def _call_part(part: Json) -> CallPart:
+    called = _called(part)
+    name, arguments = _text(called, "name"), _text(called, "arguments")
+    return CallPart(_text(part, "id"), index_of(part.get("index")), name, arguments)

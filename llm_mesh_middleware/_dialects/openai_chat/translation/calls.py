@@ -1,13 +1,11 @@
-"""Tells the calls of a stream apart, by the same rules as the bridge.
-
-Providers number every parallel call 0, repeat names and ids in every piece, or give neither.
-"""
+"""The calls of a chat completion's stream, as far as they are known."""
 
 from __future__ import annotations
 
 import msgspec
 
 from ....exceptions import UpstreamProtocolError
+from ..call_identity import CallPart, KnownCalls
 from .said import Arguments, arguments_text
 
 __all__ = ["CallPiece", "FunctionPiece", "OpenCall", "OpenCalls"]
@@ -47,54 +45,28 @@ class OpenCall:
         self.is_whole = False
         self.held: list[str] = []
 
-    def is_another(self, id: str, name: str, arguments: str) -> bool:
-        """Return whether a piece with a name begins another call than this one."""
-        if not self.name:
-            return bool(id and self.id)
-        if name != self.name or (id and self.id):
-            return True
-        # The same function again without an id: whole arguments cannot be continued.
-        return self.is_whole and arguments.startswith("{")
-
 
 class OpenCalls:
     """All calls of one answer, in the order in which they began."""
 
     def __init__(self) -> None:
         self.all: list[OpenCall] = []
-        self._by_id: dict[str, OpenCall] = {}
-        self._by_index: dict[int, OpenCall] = {}
-        self._by_position: dict[int, OpenCall] = {}
+        self._known: KnownCalls[OpenCall] = KnownCalls()
 
     def take(self, piece: CallPiece, position: int) -> OpenCall:
         """Return the call that a piece, at a position in its chunk, belongs to."""
-        id, index, function = piece.id or "", piece.index, piece.function
+        function = piece.function
         name = (function and function.name) or ""
         arguments = "" if function is None else function.text
-        call = self._find(id, index, name, arguments, position)
+        part = CallPart(piece.id or "", piece.index, name, arguments)
+        call = self._known.find(part, position)
         if call is None:
             if len(self.all) >= _MAX_CALLS:
                 raise UpstreamProtocolError(f"called more than {_MAX_CALLS} tools at once")
             call = OpenCall(len(self.all))
             self.all.append(call)
-        call.id, call.name = call.id or id, call.name or name
+        call.id, call.name = call.id or part.id, call.name or name
         if arguments:
             call.is_whole = arguments.endswith("}")
-        if id:
-            self._by_id[id] = call
-        if index is not None:
-            self._by_index[index] = call
-        self._by_position[position] = call
-        return call
-
-    def _find(
-        self, id: str, index: int | None, name: str, arguments: str, position: int
-    ) -> OpenCall | None:
-        if id and (known := self._by_id.get(id)) is not None:
-            return known
-        call = None if index is None else self._by_index.get(index)
-        if call is None and (index is None or not (id or name)):
-            call = self._by_position.get(position)
-        if call is None or (name and call.is_another(id, name, arguments)):
-            return None
+        self._known.note(call, part, position)
         return call
