@@ -14,7 +14,6 @@ from typing import Final
 from ..pricing.prices import Price
 from ..provider.upstream import Upstream
 from ..values.messages import ClientRequest
-from ..values.payload import read_count
 from ..values.usage import Usage
 from .balancer import Candidate
 
@@ -29,7 +28,6 @@ _BYTES_PER_TOKEN = 4
 _USUAL_OUTPUT = 500
 # Below this share a limit is about to be hit: a 429 costs more than any other choice.
 _SCARCE = 0.05
-_MEMBERS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 
 
 def _by_latency(
@@ -101,8 +99,6 @@ def _cost(price: Price | None, currency: str, usage: Usage) -> float:
 
 
 def _expected_output(call: ClientRequest) -> int:
-    for name in _MEMBERS:
-        limit = read_count(call.fields, name)
-        if limit is not None and limit >= 0:
-            return limit
-    return _USUAL_OUTPUT
+    operation = call.operation
+    limit = None if operation is None else operation.output_limit(call.fields)
+    return _USUAL_OUTPUT if limit is None else limit
