@@ -1,7 +1,9 @@
 """Converts one attempt at a provider whose dialect is not the client's.
 
-    client's request ─► Conversation ─► provider's request
-    client's reply   ◄─ Answer or deltas ◄─ provider's response
+    client's request ─► Conversation ─► provider's request, in the envelope of its own dialect
+    client's reply   ◄─ Answer       ◄─ provider's response, as JSON
+    client's events  ◄─ deltas       ◄─ provider's events (`relay`)
+    client's error   ◄─ fault        ◄─ provider's error, redacted
 
 The two forms of an answer, JSON and events, are converted into each other on the way: the provider
 may stream although the client did not ask for it, and the reverse.
