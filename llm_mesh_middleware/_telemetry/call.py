@@ -140,6 +140,9 @@ class CallObservation(Observation):
         self._progress.decisions += (decision,)
         self._sinks.metrics.policies.decided(decision)
 
+    def expired(self, decision: Decision, count: int) -> None:
+        self._sinks.metrics.policies.expired(decision, count)
+
     def settled(self, decision: Decision, reserved: int, used: int) -> None:
         self._sinks.metrics.policies.settled(decision, reserved, used)
 

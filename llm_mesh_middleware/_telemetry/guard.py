@@ -84,6 +84,12 @@ class _Guarded(Observation):
         except Exception:
             self._complain()
 
+    def expired(self, decision: Decision, count: int) -> None:
+        try:
+            self._observation.expired(decision, count)
+        except Exception:
+            self._complain()
+
     def settled(self, decision: Decision, reserved: int, used: int) -> None:
         try:
             self._observation.settled(decision, reserved, used)
@@ -165,6 +171,10 @@ class _Several(Observation):
     def decided(self, decision: Decision) -> None:
         for each in self._observations:
             each.decided(decision)
+
+    def expired(self, decision: Decision, count: int) -> None:
+        for each in self._observations:
+            each.expired(decision, count)
 
     def settled(self, decision: Decision, reserved: int, used: int) -> None:
         for each in self._observations:

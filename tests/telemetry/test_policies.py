@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from llm_mesh_middleware import LLMPolicy
 from llm_mesh_middleware.exceptions import PolicyUnavailable
-from llm_mesh_middleware.stores import MemoryStore, Reserve, Reserved
+from llm_mesh_middleware.stores import BudgetClaim, MemoryStore, Reserve, Reserved, SlotClaim
 from llm_mesh_middleware.testing import Answer, FakeUpstream, chat_completion, token_usage
 from tests.semantic.provider import embed
 from tests.semantic.provider import policy as semantic
@@ -84,6 +85,33 @@ async def test_tokens_that_limits_reserve_and_settle_are_counted(
     assert recorder.total("llm_mesh.limit.tokens", llm_mesh__limit__state="settled") == 100
     reserved = recorder.total("llm_mesh.limit.tokens", llm_mesh__limit__state="reserved")
     assert 500 < reserved < 530
+
+
+async def test_what_a_process_that_died_held_is_counted_when_it_expires(
+    recorder: Recorder, upstream: FakeUpstream
+) -> None:
+    upstream.always(WHOLE)
+    now_us = 10**15
+    store = MemoryStore(clock_us=lambda: now_us)
+    limits = policy(
+        limits=[{"name": "slots", "concurrency": 3}],
+        budgets=[{"name": "money", "amount": 5000, "per": "year"}],
+    )
+    window = f"{{default/team/money}}:m:{datetime.now(UTC).year}"
+    dead = (
+        SlotClaim("{default/team/slots}:c", 3, 1000),
+        BudgetClaim(window, 1, 10**9, 1000, 10**12),
+    )
+    mesh = make_mesh(recorder, upstream, policies=[limits], store=store, spec=PRICES)
+    async with calling(mesh) as client:
+        for _ in range(2):
+            assert store.ask(Reserve(dead), None).is_granted
+        now_us += 2000
+        for _ in range(2):
+            assert (await chat(client)).status_code == 200
+    for item, kind in (("slots", "concurrency"), ("money", "budget")):
+        labels = {"llm_mesh__policy__item": item, "llm_mesh__policy__kind": kind}
+        assert recorder.total("llm_mesh.limit.expired", **labels) == 2
 
 
 async def test_cached_replies_and_findings_are_counted(

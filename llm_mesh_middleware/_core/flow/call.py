@@ -118,6 +118,10 @@ class Account(Observation):
         """Pass on."""
         self._observation.decided(decision)
 
+    def expired(self, decision: Decision, count: int) -> None:
+        """Pass on."""
+        self._observation.expired(decision, count)
+
     def settled(self, decision: Decision, reserved: int, used: int) -> None:
         """Pass on."""
         self._observation.settled(decision, reserved, used)

@@ -40,6 +40,12 @@ class Observation:
     def decided(self, decision: Decision) -> None:
         """An item of a policy has decided; called for each that applies to the request."""
 
+    def expired(self, decision: Decision, count: int) -> None:
+        """So many slots or reservations of money have ended that nobody had given back.
+
+        They were of earlier calls, of which no process will tell any more; a later one found them.
+        """
+
     def settled(self, decision: Decision, reserved: int, used: int) -> None:
         """A limit of tokens has been settled: what was reserved, and what was used."""
 

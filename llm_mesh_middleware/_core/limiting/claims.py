@@ -85,12 +85,14 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What became of one claim: how long to wait, 0 for none, and what is left.
 
     What is left is microseconds of refilling, slots, or nano-units that are neither `spent` nor
-    reserved.
+    reserved. `expired` counts the slots, or the reservations of money, that nobody had given back
+    in time, as of a process that died; each is found once.
     """
 
     wait_us: int
     left: int
     spent: int = 0
+    expired: int = 0
 
 
 class Reserved(msgspec.Struct, frozen=True):

@@ -144,28 +144,31 @@ class MemoryStore:
     def _reserve(self, claims: tuple[Claim, ...]) -> Reserved:
         now, is_granted, waits = self._clock_us(), True, []
         for claim in claims:
-            wait = self._wait_us(claim, now)
-            if wait and not claim.is_shadow:
+            found = self._wait_us(claim, now)
+            if found[0] and not claim.is_shadow:
                 is_granted = False
-            waits.append(wait)
+            waits.append(found)
         slot = ""
         if is_granted:
             self._last_id += 1
             slot = str(self._last_id)
         outcomes = []
-        for claim, wait in zip(claims, waits, strict=True):
-            outcomes.append(self._taken(claim, wait, now, slot))
+        for claim, (wait, expired) in zip(claims, waits, strict=True):
+            outcomes.append(self._taken(claim, wait, expired, now, slot))
         return Reserved(is_granted, tuple(outcomes), slot)
 
-    def _wait_us(self, claim: Claim, now: int) -> int:
+    def _wait_us(self, claim: Claim, now: int) -> tuple[int, int]:
+        """Return how long to wait, and how much has expired."""
         if isinstance(claim, BucketClaim):
             full_at = self._buckets.get(claim.key, now)
-            return bucket.admit(full_at, now, claim.need_us, claim.capacity_us)
+            return bucket.admit(full_at, now, claim.need_us, claim.capacity_us), 0
         if isinstance(claim, BudgetClaim):
             return self._budgets.wait_us(claim, now)
-        return 0 if len(self._live_slots(claim.key, now)) < claim.slots else SLOT_WAIT_US
+        before = len(self._slots.get(claim.key, ()))
+        taken = len(self._live_slots(claim.key, now))
+        return 0 if taken < claim.slots else SLOT_WAIT_US, before - taken
 
-    def _taken(self, claim: Claim, wait: int, now: int, slot: str) -> Outcome:
+    def _taken(self, claim: Claim, wait: int, expired: int, now: int, slot: str) -> Outcome:
         """Take what is claimed, if it is granted; return what is left."""
         if isinstance(claim, BucketClaim):
             key = claim.key
@@ -177,10 +180,10 @@ class MemoryStore:
         if isinstance(claim, BudgetClaim):
             if slot:
                 self._budgets.take(claim, now, slot)
-            return Outcome(wait, *self._budgets.left(claim))
+            return Outcome(wait, *self._budgets.left(claim), expired)
         if slot and not wait:
             self._occupy(claim, slot, now)
-        return Outcome(wait, claim.slots - len(self._slots.get(claim.key, ())))
+        return Outcome(wait, claim.slots - len(self._slots.get(claim.key, ())), expired=expired)
 
     def _occupy(self, claim: SlotClaim, slot: str, now: int) -> None:
         slots = self._slots.get(claim.key)

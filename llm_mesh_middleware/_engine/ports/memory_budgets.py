@@ -29,9 +29,11 @@ class _Account:
         _, amount = self.reservations.pop(slot, (0, 0))
         self.held -= amount
 
-    def expire(self, now: int) -> None:
-        for slot in [slot for slot, (until, _) in self.reservations.items() if until <= now]:
+    def expire(self, now: int) -> int:
+        ended = [slot for slot, (until, _) in self.reservations.items() if until <= now]
+        for slot in ended:
             self.release(slot)
+        return len(ended)
 
 
 class MemoryBudgets:
@@ -44,14 +46,14 @@ class MemoryBudgets:
     def __len__(self) -> int:
         return len(self._accounts)
 
-    def wait_us(self, claim: BudgetClaim, now: int) -> int:
-        """Return 0 if the amount has room for the claim."""
+    def wait_us(self, claim: BudgetClaim, now: int) -> tuple[int, int]:
+        """Return 0 if the amount has room for the claim, and how many reservations have ended."""
         account = self._accounts.get(claim.key)
         if account is None:
-            return 0 if claim.need <= claim.amount else BUDGET_WAIT_US
-        account.expire(now)
+            return 0 if claim.need <= claim.amount else BUDGET_WAIT_US, 0
+        expired = account.expire(now)
         room = claim.amount - account.spent - account.held
-        return 0 if claim.need <= room else BUDGET_WAIT_US
+        return 0 if claim.need <= room else BUDGET_WAIT_US, expired
 
     def take(self, claim: BudgetClaim, now: int, slot: str) -> None:
         """Reserve."""

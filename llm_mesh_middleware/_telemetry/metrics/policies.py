@@ -29,6 +29,7 @@ class PolicyMetrics:
     def __init__(self, meter: Meter) -> None:
         self._decisions = Tally(meter, semconv.MESH_DECISIONS, "{decision}")
         self._tokens = Tally(meter, semconv.MESH_LIMIT_TOKENS, semconv.TOKENS)
+        self._expired = Tally(meter, semconv.MESH_LIMIT_EXPIRED, "{reservation}")
         self._cached = Tally(meter, semconv.MESH_CACHE_REQUESTS, "{request}")
         self._saved = Tally(meter, semconv.MESH_CACHE_SAVED, semconv.TOKENS)
         self._embedding = Tally(meter, semconv.MESH_CACHE_EMBEDDING, semconv.TOKENS)
@@ -67,6 +68,10 @@ class PolicyMetrics:
             found = (semconv.GUARD_ENTITY, entity)
             action = (semconv.GUARD_ACTION, decision.decision)
             self._findings.add(1, (*item, found, action))
+
+    def expired(self, decision: Decision, count: int) -> None:
+        """Count what was reserved and never given back."""
+        self._expired.add(count, (*_labels(decision), (semconv.POLICY_KIND, decision.kind)))
 
     def settled(self, decision: Decision, reserved: int, used: int) -> None:
         """Count the tokens of a limit."""

@@ -175,6 +175,8 @@ def _tell(call: Call, each: Applied, outcome: Outcome, *, is_granted: bool) -> N
     """Tell observers what an item has decided."""
     account = call.account
     if account.is_heard:
+        if outcome.expired:
+            account.expired(each.decision("expired"), outcome.expired)
         if outcome.wait_us:
             account.decided(each.decision(_refused(each.item), outcome))
         elif is_granted:

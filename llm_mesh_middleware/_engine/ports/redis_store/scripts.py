@@ -74,18 +74,20 @@ local function held_of(key)
     redis.call('ZREM', key .. ':h', member)
   end
   local both = redis.call('HMGET', key, 's', 'h')
-  return tonumber(both[1] or '0'), tonumber(both[2] or '0')
+  return tonumber(both[1] or '0'), tonumber(both[2] or '0'), #ended
 end
-local waits, granted = {}, 1
+local waits, expired, granted = {}, {}, 1
 for i, key in ipairs(KEYS) do
   local a, b, wait = number(i, 2), number(i, 3), 0
+  expired[i] = 0
   if is_kind(i, 'b') then
     wait = math.max(0, full_at_of(key) - now + math.min(a, b) - b)
   elseif is_kind(i, 'm') then
-    local spent, held = held_of(key)
+    local spent, held, ended = held_of(key)
+    expired[i] = ended
     if spent + held + a > b then wait = BUDGET_WAIT end
   else
-    redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
+    expired[i] = redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
     if redis.call('ZCARD', key) >= a then wait = SLOT_WAIT end
   end
   waits[i] = wait
@@ -122,9 +124,10 @@ for i, key in ipairs(KEYS) do
     end
     left = a - redis.call('ZCARD', key)
   end
-  answer[3 * i - 1] = waits[i]
-  answer[3 * i] = left
-  answer[3 * i + 1] = spent
+  answer[4 * i - 2] = waits[i]
+  answer[4 * i - 1] = left
+  answer[4 * i] = spent
+  answer[4 * i + 1] = expired[i]
 end
 return answer
 """.replace("SLOT_WAIT", str(SLOT_WAIT_US)).replace("BUDGET_WAIT", str(BUDGET_WAIT_US))
@@ -206,7 +209,7 @@ def read_reserved(answer: Sequence[int], slot: str) -> Reserved:
     """Return what `RESERVE` has answered."""
     is_granted, *numbers = answer
     outcomes = tuple(
-        Outcome(wait, left, spent)
-        for wait, left, spent in zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)
+        Outcome(*each)
+        for each in zip(numbers[::4], numbers[1::4], numbers[2::4], numbers[3::4], strict=True)
     )
     return Reserved(bool(is_granted), outcomes, slot if is_granted else "")
