@@ -49,6 +49,7 @@ class Source:
             second=int(monotonic()),
             config=config,
             hosts=self._topology.hosts,
+            items=self._topology.items,
             calls=list(self._calls),
             trace_url=self._trace_url,
         )

@@ -53,7 +53,8 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `kind` is first, retry, fallback or hedge, `why` says the same for people. `error` is a code or
     a status, None if the attempt went well or was cancelled. `dropped` are the request's members
-    that the provider's `dialect` has no place for.
+    that the provider's `dialect` has no place for. `rhythm` counts the events of its stream in bins
+    of `bin_ms`, from the first bytes to the last event; it is known of calls that somebody watched.
     """
 
     number: int
@@ -70,6 +71,8 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     is_cancelled: bool = False
     dropped: tuple[str, ...] = ()
     dialect: str = ""
+    rhythm: tuple[int, ...] = ()
+    bin_ms: float = 0.0
 
 
 class Spoken(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -150,7 +153,11 @@ class Level(msgspec.Struct, frozen=True):
 
 
 class PolicyReport(msgspec.Struct, frozen=True):
-    """What an item of a policy has decided in five minutes, and its fullest levels."""
+    """What an item of a policy has decided in five minutes, and its fullest levels.
+
+    Of an item that is configured now, `says` is what it is set to, and `full` the most that there
+    may be of what it counts; 0 of what has no level.
+    """
 
     policy: str
     item: str
@@ -158,6 +165,8 @@ class PolicyReport(msgspec.Struct, frozen=True):
     currency: str
     counts: dict[str, int]
     levels: list[Level]
+    full: float = 0.0
+    says: str = ""
 
 
 class ProviderReport(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ from llm_mesh_middleware._engine.http.http1 import ResponseReader
 from llm_mesh_middleware._engine.http.protocols import response_head
 from llm_mesh_middleware._engine.tls import TLSContexts
 from llm_mesh_middleware._telemetry import telemetry
+from llm_mesh_middleware.view._watching.hub import Hub
 from tests.benchmarks.apps import bare
 from tests.benchmarks.apps import mesh as mesh_app
 from tests.benchmarks.wire import (
@@ -107,13 +108,24 @@ def calls_of_unary() -> float:
     return count(app_of(Client(JSON, [unary_answer()])), request)
 
 
-def calls_of_stream(chunks: int, *, at_once: bool = False) -> float:
-    """Function calls for one chat that is answered with a stream, perhaps in a single piece."""
+def calls_of_stream(chunks: int, *, at_once: bool = False, watched: bool = False) -> float:
+    """Function calls for one chat that is answered with a stream.
+
+    Args:
+        chunks: how many events it has.
+        at_once: in a single piece.
+        watched: by a view.
+    """
     pieces = [*stream_events(chunks), usage_event(), b"data: [DONE]\n\n"]
     if at_once:
         pieces = [b"".join(pieces)]
     request = chat_request(ASKED_MODEL, size_bytes=1024, is_stream=True)
-    return count(app_of(Client(EVENTS, pieces)), request)
+    app = app_of(Client(EVENTS, pieces))
+    hub = Hub(app.mesh)  # an observer lives as long as somebody holds it
+    if watched:
+        app.mesh.observe(hub)
+        hub.report()  # somebody looks
+    return count(app, request)
 
 
 def calls_of_telemetry() -> float:
@@ -184,7 +196,7 @@ def count(app: ASGIApp, request: bytes, *, of: str = "") -> float:
 
 
 async def serve(app: ASGIApp, scope: Mapping[str, Any], body: bytes) -> None:
-    """Make one call."""
+    """Have an application serve one request, which must succeed."""
     messages = iter(({"type": "http.request", "body": body, "more_body": False},))
     status = 0
 

@@ -309,4 +309,4 @@ def _report(cost: TelemetryCost) -> str:
 
 
 if __name__ == "__main__":
-    print(_report(measure_telemetry(rounds=300, calls=5)))  # noqa: T201
+    print(_report(measure_telemetry(rounds=300, calls=5)))

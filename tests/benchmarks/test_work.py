@@ -43,7 +43,8 @@ MAX_ACCESS_LINE = 46
 MAX_LIMIT = 60
 MAX_TOKEN_LIMIT = 110
 MAX_TRANSLATION = 130
-MAX_VIEW = 130
+MAX_VIEW = 110
+MAX_VIEW_CHUNK = 8
 MAX_GUARDED_TEXT = 100  # of any size: the passes over it are in C
 MAX_GUARDED_DELTA = 14
 MAX_READ_DELTA = 66  # an event of a stream that guards read
@@ -120,6 +121,14 @@ def test_translating_a_call_costs_no_more_calls_than_it_did() -> None:
 
 def test_a_call_that_a_view_watches_costs_no_more_calls_than_it_did() -> None:
     assert calls_of(watched=True) - calls_of() <= MAX_VIEW
+
+
+def test_a_view_adds_a_few_calls_to_a_chunk() -> None:
+    def of_a_chunk(*, watched: bool) -> float:
+        few, many = (calls_of_stream(chunks, watched=watched) for chunks in (20, 120))
+        return (many - few) / 100
+
+    assert of_a_chunk(watched=True) - of_a_chunk(watched=False) <= MAX_VIEW_CHUNK
 
 
 def test_a_hit_of_the_cache_costs_no_more_calls_than_it_did() -> None:

@@ -2,6 +2,7 @@
 //
 //   {"op": "open", "url": ..., "width": ..., "scheme": ...}   a new page, the only one
 //   {"op": "wait", "selector": ..., "text": ..., "ms": ...}   until an element contains the text
+//   {"op": "sleep"}, {"op": "wake", "ms": ...}                timers stop, and the clock jumps
 //   {"op": "report"}                                          what the page has logged and asked for
 
 const readline = require("node:readline");
@@ -14,9 +15,10 @@ let page;
 let seen;
 
 const operations = {
-  async open({ url, width = 1280, height = 860, scheme = "light", motion = "no-preference" }) {
+  async open({ url, width = 1280, height = 860, scheme = "light", motion = "no-preference", sleeps = false }) {
     await page?.close();
     page = await browser.newPage({ viewport: { width, height }, colorScheme: scheme, reducedMotion: motion });
+    if (sleeps) await page.clock.install();
     seen = { console: [], requests: [] };
     page.on("console", (message) => ["error", "warning"].includes(message.type()) && seen.console.push(message.text()));
     page.on("pageerror", (error) => seen.console.push(String(error)));
@@ -35,6 +37,14 @@ const operations = {
   },
   async press({ key }) {
     await page.keyboard.press(key);
+  },
+  // The lid is closed: no timer runs. When it is opened, the time has jumped.
+  async sleep() {
+    await page.clock.pauseAt(await page.evaluate("Date.now() + 1000"));
+  },
+  async wake({ ms }) {
+    await page.clock.fastForward(ms);
+    await page.clock.resume();
   },
   async text({ selector }) {
     return page.locator(selector).first().textContent();

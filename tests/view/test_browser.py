@@ -21,6 +21,7 @@ from tests.conftest import DASHSCOPE, MANIFESTS, Providers
 from tests.processes import ROOT
 from tests.view.browser import Browser, browsing, reason_to_skip
 from tests.view.conftest import HOST, SPLIT, VIP, Watched, provider, route
+from tests.view.links import link_to
 
 _REASON = reason_to_skip()
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(_REASON), reason=_REASON)]
@@ -96,11 +97,12 @@ def test_a_provider_that_dies_and_comes_back_is_seen_within_two_seconds(
 def test_a_call_is_opened_with_its_attempts_and_why_each_was_made(
     browser: Browser, watched: Watched, origin: str
 ) -> None:
+    browser.do("open", url=f"{origin}/#calls")
+    browser.wait("#link-text", "live")  # rhythms are kept while somebody looks
     watched.call()
     watched.a.script(Answer(503, body=error_body("down")))
     while len(watched.hub.report().calls[-1].attempts) < 2:
         watched.call(stream=True)
-    browser.do("open", url=f"{origin}/#calls")
     browser.do("evaluate", code="document.querySelector('#calls-kind').value = 'retried'")
     browser.do("fill", selector="#calls-filter", value="split")
     browser.wait("#call-table tbody tr", "split")
@@ -111,6 +113,10 @@ def test_a_call_is_opened_with_its_attempts_and_why_each_was_made(
     assert "Why: attempt 1 ended with 503." in told
     assert "events in" in told
     assert browser.do("count", selector="#call .track") == 2
+    assert browser.do("count", selector="#call .rhythm rect") >= 1
+    assert "Rhythm of the stream: at most" in told
+    browser.do("click", selector="#call summary")
+    browser.wait("#call details table tbody tr", "0 ms – ")
     browser.do("press", key="Escape")
     assert browser.do("count", selector="#call:not([hidden])") == 0
     browser.assert_well_behaved(origin)
@@ -126,6 +132,7 @@ def test_policies_and_costs_are_shown_with_their_levels(browser: Browser, limite
         browser.wait("#total-cost", "0.0004 USD")
         browser.do("press", key="4")
         browser.wait("#policies tr", "hit rate 50 %")
+        browser.wait("#policies tr", "1000 each 1 h, for each attribute:team")
         browser.wait("#policies tr:has(.level)", "blue")
         assert browser.do("count", selector="#policies .level .track") >= 2
         browser.do("press", key="2")
@@ -133,6 +140,16 @@ def test_policies_and_costs_are_shown_with_their_levels(browser: Browser, limite
         browser.wait("#call", "guard people")
         assert "masked: EMAIL (policy default/team)" in browser.do("text", selector="#call")
         browser.assert_well_behaved(origin)
+
+
+def test_limits_that_nobody_has_asked_are_shown_untouched(
+    browser: Browser, limited: Watched
+) -> None:
+    with shown(limited.mesh) as port:
+        browser.do("open", url=f"http://127.0.0.1:{port}/#config")
+        browser.wait("#policies tr", "0 % used: 1,000 of 1,000 tokens left, not asked yet")
+        browser.wait("#policies tr", "0 % used: 1 of 1 USD left, not asked yet")
+        browser.wait("#policies tr", "cache")
 
 
 def test_paused_calls_stay_and_go_on_afterwards(
@@ -233,6 +250,33 @@ def test_the_page_comes_back_after_a_restart_of_the_server(
     with shown(watched.mesh, port=port):
         browser.wait("#link-text", "live", within_s=10)
         browser.wait(".node.is-host", HOST)
+
+
+@pytest.mark.parametrize("minutes", [2, 600])
+def test_the_page_comes_back_after_its_laptop_has_slept(
+    browser: Browser, watched: Watched, minutes: int
+) -> None:
+    with shown(watched.mesh) as port, link_to(port) as link:
+        origin = f"http://127.0.0.1:{link.port}"
+        watched.call()
+        browser.do("open", url=f"{origin}/#calls", sleeps=True)
+        browser.wait("#call-table tbody tr", "split")
+        browser.do("sleep")
+        link.fall_dead()
+        for _ in range(3):
+            watched.call(headers={"user-type": "vip"})
+        assert browser.do("count", selector="#call-table tbody tr") == 1
+        browser.do("wake", ms=minutes * 60_000)
+        browser.wait("#call-table tbody tr:nth-child(4)", within_s=15)
+        browser.wait("#link-text", "live")
+        assert browser.do("count", selector="#call-table tbody tr") == 4
+        browser.do("press", key="1")
+        browser.do("press", key="t")
+        browser.wait("#edges tbody tr", "vip")
+        watched.call(headers={"user-type": "vip"})  # and it goes on from there
+        browser.do("press", key="2")
+        browser.wait("#call-table tbody tr:nth-child(5)")
+        browser.assert_well_behaved(origin)
 
 
 def test_names_are_text_whatever_they_hold(browser: Browser) -> None:

@@ -135,7 +135,7 @@ def test_reports_of_workers_add_up() -> None:
         return Report(worker, 0, [], [traffic, other], [(7, calls, 0, 0)], {"a.example": provider})
 
     reports = [report(1, 20, "healthy", 2), report(2, 10, "ejected", 1)]
-    merged = merge(reports, at=0.0, second=8, config=CONFIG, hosts={}, calls=[])
+    merged = merge(reports, at=0.0, second=8, config=CONFIG, hosts={}, items={}, calls=[])
     edge = merged.edges[key_of(HOST, "r", "a")]
     assert (edge.rate, edge.calls, edge.errors, edge.in_flight) == (6.0, 30, 2, 3)
     assert edge.seen_share == 0.6

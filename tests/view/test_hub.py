@@ -159,7 +159,7 @@ def test_a_long_or_unprintable_model_name_is_cut_and_escaped(watched: Watched) -
 def test_the_number_of_series_is_bounded(watched: Watched) -> None:
     hub = watched.hub
     for number in range(_MAX_SERIES * 2):
-        hub.begin_attempt((HOST, "rule", f"provider-{number}"))
+        hub.begin_attempt((HOST, "rule", f"provider-{number}"), hub.clock())
     assert len(hub._series) <= _MAX_SERIES
 
 
@@ -185,12 +185,6 @@ def _later(watched: Watched) -> Report:
     now = watched.hub.clock()
     watched.hub.clock = lambda: now + 1
     return watched.hub.report()
-
-
-def test_the_hub_is_a_plain_observer(watched: Watched) -> None:
-    hub = Hub(watched.mesh)
-    observation = hub(ClientRequest("POST", "/", Headers([]), host=HOST))
-    assert not observation.wants_chunks
 
 
 def test_an_attempt_tells_the_dialect_and_what_it_has_no_place_for(

@@ -9,9 +9,12 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from llm_mesh_middleware import LLMPolicy, Mesh, MeshSettings
 from llm_mesh_middleware._core.values.decision import Decision
 from llm_mesh_middleware.cli import main
+from llm_mesh_middleware.testing import FakeUpstream
 from llm_mesh_middleware.view import MeshView
+from llm_mesh_middleware.view._feeding.items import configured
 from llm_mesh_middleware.view._feeding.policies import merge_policies
 from llm_mesh_middleware.view._source import Source
 from llm_mesh_middleware.view._watching.policies import Policies
@@ -21,7 +24,7 @@ from tests.canaries import canary, leaks
 from tests.canaries import watched as searched
 from tests.conftest import Serve
 from tests.rows import rows
-from tests.view.conftest import Watched
+from tests.view.conftest import VIP, Watched, provider, route
 
 
 def calls(limited: Watched, *texts: str, key: str = "somebody's-key") -> None:
@@ -80,6 +83,61 @@ def test_the_terminal_shows_levels_and_costs(limited: Watched, serve: Serve) -> 
     assert found["counts"] == {"miss": 1, "hit": 1}
 
 
+def test_items_that_nobody_has_asked_are_shown_untouched(limited: Watched) -> None:
+    snapshot = Source(limited.mesh, limited.hub).take()
+    found = {(each.kind, each.item): each for each in snapshot.policies.values()}
+    assert {(kind, item): each.full for (kind, item), each in found.items()} == {
+        ("tokens", "hourly"): 1000,
+        ("requests", "keyed"): 3,
+        ("budget", "money"): 1,
+        ("guard", "people"): 0,
+        ("cache", "cache"): 0,
+    }
+    assert [each for each in found.values() if each.counts or each.levels] == []
+    assert {item: each.says for (_, item), each in found.items()} == {
+        "hourly": "1000 each 1 h, for each attribute:team",
+        "keyed": "3 each 1 h, for each header:x-api-key (shadow)",
+        "money": "each day, for all together",
+        "people": "mask",
+        "cache": "kept for 1 h, shared by all",
+    }
+
+
+def test_items_go_with_their_configuration_and_keep_what_they_have_decided(
+    limited: Watched,
+) -> None:
+    source = Source(limited.mesh, limited.hub)
+    calls(limited, "one")
+    hourly = source.take().policies[key_of("default/team", "hourly", "tokens")]
+    assert (hourly.full, sum(hourly.counts.values()), len(hourly.levels)) == (1000, 1, 1)
+    gone = PolicyReport("default/old", "hourly", "tokens", "", {"allowed": 2}, [])
+    untouched = PolicyReport("default/new", "hourly", "tokens", "", {}, [], full=9, says="9")
+    reports = [report(1, allowed=3), Report(2, 0, [], [], [], {}, [gone])]
+    merged = merge_policies(reports, {"new": untouched})
+    assert list(merged.values()) == [untouched, *reports[0].policies, gone]
+
+
+LIMITS_OF_ATTEMPTS = [
+    {"name": "each", "tokens": 60, "per": "1m", "by": ["provider"]},
+    {"name": "slots", "concurrency": 4},
+]
+
+
+def test_limits_of_attempts_are_configured_items_too(
+    upstreams: tuple[FakeUpstream, FakeUpstream],
+) -> None:
+    a, _ = upstreams
+    policy = LLMPolicy.model_validate(
+        {"metadata": {"name": "team"}, "spec": {"limits": LIMITS_OF_ATTEMPTS}}
+    )
+    documents = (provider("a", a.url), route({**VIP, "matches": []}), policy)
+    mesh = Mesh(documents, settings=MeshSettings())
+    found = {each.item: each for each in configured(mesh._table).values()}
+    assert (found["each"].full, found["each"].says) == (60, "60 each 1 min, for each provider")
+    assert (found["slots"].full, found["slots"].says) == (4, "4 at a time, for all together")
+    mesh.close()
+
+
 def report(worker: int, *levels: Level, **counts: int) -> Report:
     told = PolicyReport("default/team", "hourly", "tokens", "", counts, list(levels))
     return Report(worker, 0, [], [], [], {}, [told])
@@ -89,7 +147,7 @@ def test_decisions_of_workers_add_up_and_the_newest_level_counts() -> None:
     old, new = Level(("blue",), 100, 90, 1), Level(("blue",), 100, 40, 2)
     other = Level(("red",), 100, 10, 1)
     reports = [report(1, new, allowed=3), report(2, old, other, allowed=2, refused=1)]
-    [merged] = merge_policies(reports).values()
+    [merged] = merge_policies(reports, {}).values()
     assert merged.counts == {"allowed": 5, "refused": 1}
     assert merged.levels == [other, new]
 

@@ -149,9 +149,13 @@ def _policies(snapshot: Snapshot) -> Table:
         counts = ", ".join(
             f"{count} {decision.replace('_', ' ')}" for decision, count in found.counts.items()
         )
-        fullest = _level(found, found.levels[0]) if found.levels else "-"
-        table.add_row(f"{found.kind} {found.item}", counts, fullest)
+        fullest = _level(found, found.levels[0]) if found.levels else _untouched(found)
+        table.add_row(f"{found.kind} {found.item}", counts or "nothing", fullest)
     return table
+
+
+def _untouched(found: PolicyReport) -> str:
+    return _level(found, Level((), found.full, found.full, 0)) if found.full else "-"
 
 
 def _level(found: PolicyReport, level: Level) -> str:

@@ -11,6 +11,7 @@ from ..values import (
     ConfigStatus,
     Edge,
     Host,
+    PolicyReport,
     ProviderReport,
     ProviderState,
     Report,
@@ -38,6 +39,7 @@ def merge(
     second: int,
     config: ConfigStatus,
     hosts: dict[str, Host],
+    items: Mapping[str, PolicyReport],
     calls: list[Call],
     trace_url: str | None = None,
 ) -> Snapshot:
@@ -49,6 +51,7 @@ def merge(
         second: the time on the monotonic clock.
         config: the state of the configuration.
         hosts: the configuration.
+        items: the items of its policies.
         calls: the last calls of all workers.
         trace_url: where a trace is shown, with `{trace_id}`.
     """
@@ -76,7 +79,7 @@ def merge(
         seconds=_seconds(reports),
         calls=calls,
         trace_url=trace_url,
-        policies=merge_policies(reports),
+        policies=merge_policies(reports, items),
     )
 
 

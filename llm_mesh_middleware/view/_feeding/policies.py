@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from msgspec.structs import replace
 
 from ..values import Level, PolicyReport, Report, key_of
 
@@ -12,15 +14,26 @@ __all__ = ["merge_policies"]
 _FULLEST = 8
 
 
-def merge_policies(reports: Sequence[Report]) -> dict[str, PolicyReport]:
-    """Add up what was decided; of each level the newest counts, as workers share a store or not."""
+def merge_policies(
+    reports: Sequence[Report], items: Mapping[str, PolicyReport]
+) -> dict[str, PolicyReport]:
+    """Add up what was decided; of each level the newest counts, as workers share a store or not.
+
+    The items of the configuration come first, those that have decided nothing too.
+    """
     merged: dict[str, PolicyReport] = {}
     for report in reports:
         for found in report.policies:
             key = key_of(found.policy, found.item, found.kind)
             known = merged.get(key)
             merged[key] = found if known is None else _merged(known, found)
-    return merged
+    return {key: _set(item, merged.get(key)) for key, item in items.items()} | {
+        key: found for key, found in merged.items() if key not in items
+    }
+
+
+def _set(item: PolicyReport, found: PolicyReport | None) -> PolicyReport:
+    return item if found is None else replace(found, full=item.full, says=item.says)
 
 
 def _merged(one: PolicyReport, other: PolicyReport) -> PolicyReport:

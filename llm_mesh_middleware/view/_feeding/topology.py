@@ -11,7 +11,8 @@ from ..._core.explaining.redaction import Mask, known_secrets
 from ..._core.routing.matching import Match
 from ..._core.routing.table import RouteRule, RoutingTable
 from ...mesh import MeshStatus
-from ..values import Backend, Change, ConfigProblem, ConfigStatus, Host, Rule
+from ..values import Backend, Change, ConfigProblem, ConfigStatus, Host, PolicyReport, Rule
+from .items import configured
 
 __all__ = ["Topology", "describe"]
 
@@ -27,6 +28,7 @@ class Topology:
         self._table: RoutingTable | None = None
         self._changes: tuple[Change, ...] = ()
         self.hosts: dict[str, Host] = {}
+        self.items: dict[str, PolicyReport] = {}
 
     def follow(self, table: RoutingTable, status: MeshStatus) -> ConfigStatus:
         """Take the newest table and its status; return what to show of the latter."""
@@ -35,7 +37,7 @@ class Topology:
             if self._table is not None:
                 change = _change(self.hosts, hosts, status)
                 self._changes = (change, *self._changes)[:_MAX_CHANGES]
-            self._table, self.hosts = table, hosts
+            self._table, self.hosts, self.items = table, hosts, configured(table)
         problems = status.problems[:_MAX_PROBLEMS]
         return ConfigStatus(
             state=status.state,

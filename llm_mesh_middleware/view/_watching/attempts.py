@@ -6,6 +6,7 @@ import msgspec
 
 from ..._core.values.messages import Failure, ResponseHead, UpstreamRequest
 from ..values import Attempt
+from .rhythm import Rhythm
 
 __all__ = ["MadeAttempt", "explain_attempts", "is_failure", "made_attempt"]
 
@@ -14,8 +15,12 @@ _REFUSALS = frozenset((401, 403, 408, 429))
 
 
 class MadeAttempt(msgspec.Struct):
-    """An attempt as it is followed; times are on the monotonic clock."""
+    """An attempt as it is followed; times are on the monotonic clock.
 
+    `edge` is what it is counted under: host, rule and provider.
+    """
+
+    edge: tuple[str, str, str]
     number: int
     provider: str
     host: str
@@ -29,6 +34,7 @@ class MadeAttempt(msgspec.Struct):
     error: str | None = None
     has_failed: bool = False
     is_streaming: bool = False
+    rhythm: Rhythm | None = None
 
     def answer(self, answer: ResponseHead | Failure, now: float) -> None:
         """Take the response's head, or the failure."""
@@ -42,10 +48,15 @@ class MadeAttempt(msgspec.Struct):
 
 
 def made_attempt(
-    request: UpstreamRequest, model: str | None, now: float, dropped: tuple[str, ...] = ()
+    request: UpstreamRequest,
+    edge: tuple[str, str, str],
+    model: str | None,
+    now: float,
+    dropped: tuple[str, ...] = (),
 ) -> MadeAttempt:
     """Begin to follow an attempt; `model` and `dropped` are as they may be shown."""
     return MadeAttempt(
+        edge,
         request.attempt,
         request.provider,
         request.endpoint.provider_host,
@@ -74,8 +85,10 @@ def explain_attempts(
         ended_at: when it ended.
     """
     return tuple(
-        _explained(each, made[:index], each.number == served, started_at, ended_at)
-        for index, each in enumerate(made)
+        [
+            _explained(each, made[:index], each.number == served, started_at, ended_at)
+            for index, each in enumerate(made)
+        ]
     )
 
 
@@ -86,17 +99,18 @@ def _explained(
     started_at: float,
     ended_at: float,
 ) -> Attempt:
-    kind, why = _reason(made, earlier)
+    kind, why = _reason(made, earlier) if earlier else _first(made)
     # The response of an attempt that is served is read until the call ends.
     end = ended_at if is_served or made.answered_at is None else made.answered_at
+    rhythm = made.rhythm
     return Attempt(
         number=made.number,
         provider=made.provider,
         host=made.host,
         kind=kind,
         why=why,
-        begun_ms=_ms(made.begun_at - started_at),
-        took_ms=_ms(end - made.begun_at),
+        begun_ms=round((made.begun_at - started_at) * 1000, 1),
+        took_ms=round((end - made.begun_at) * 1000, 1),
         model=made.model,
         status=made.status,
         error=made.error,
@@ -104,14 +118,18 @@ def _explained(
         is_cancelled=made.answered_at is None and not is_served,
         dropped=made.dropped,
         dialect=made.dialect,
+        rhythm=() if rhythm is None else rhythm.bins(),
+        bin_ms=0.0 if rhythm is None else round(rhythm.width_s * 1000, 1),
     )
 
 
+def _first(made: MadeAttempt) -> tuple[str, str]:
+    if made.host == made.preferred_host or not made.preferred_host:
+        return "first", "the rule's choice"
+    return "first", f"{made.preferred_host} is out of service"
+
+
 def _reason(made: MadeAttempt, earlier: list[MadeAttempt]) -> tuple[str, str]:
-    if not earlier:
-        if made.host == made.preferred_host or not made.preferred_host:
-            return "first", "the rule's choice"
-        return "first", f"{made.preferred_host} is out of service"
     before = earlier[-1]
     if before.answered_at is None or before.answered_at > made.begun_at:
         return "hedge", f"attempt {before.number} had not answered yet"
@@ -119,7 +137,3 @@ def _reason(made: MadeAttempt, earlier: list[MadeAttempt]) -> tuple[str, str]:
     if before.host == made.host:
         return "retry", ending
     return "fallback", ending
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 1)

@@ -5,6 +5,7 @@ decided    an item of a policy is counted, and remembered for the record
 charged    a cost is counted at its edge
 answered   a failed attempt is counted at once, a good one when it is over
 replying   this attempt is the client's, and its stream is open
+chunks     events of the stream are counted in the bin of their time, while somebody looks
 ended      everything else is counted, and the record is kept
 """
 
@@ -23,6 +24,7 @@ from ..._core.values.usage import Usage
 from ...exceptions import AnswerableError, ClientDisconnected, UpstreamError
 from ..values import Call, Spoken
 from .attempts import MadeAttempt, explain_attempts, made_attempt
+from .rhythm import Rhythm
 
 if TYPE_CHECKING:
     from .hub import Hub
@@ -39,6 +41,7 @@ _MAX_DROPPED = 8
 class CallWatch(Observation):
     """Follows one exchange for a hub."""
 
+    _rhythm: Rhythm | None = None
     _selection: Selection | None = None
     _served: MadeAttempt | None = None
     _first_at: float | None = None
@@ -50,7 +53,8 @@ class CallWatch(Observation):
     def __init__(self, hub: Hub, request: ClientRequest) -> None:
         self._hub = hub
         self._request = request
-        self._started_at = hub.clock()
+        self._started_at = now = hub.clock()
+        self.wants_chunks = hub.has_viewers(now)
         self._at = hub.wall_clock()
         self._made: list[MadeAttempt] = []
         self._open: dict[int, MadeAttempt] = {}
@@ -63,7 +67,7 @@ class CallWatch(Observation):
 
     def decided(self, decision: Decision) -> None:
         by = self._hub.shown.counted_by(decision.by, self._request) if decision.by else ()
-        self._hub.decide(decision, by)
+        self._hub.decide(decision, by, self._hub.clock())
         if len(self._spoken) < _MAX_SPOKEN:
             names = decision.policy, decision.item, decision.kind, decision.decision
             self._spoken += (Spoken(*names, entity=decision.entity),)
@@ -72,22 +76,31 @@ class CallWatch(Observation):
         self._charges += (charge,)
         made = next((each for each in self._made if each.number == charge.attempt), None)
         if made is not None and charge.amount is not None and charge.currency is not None:
-            self._hub.charge(self._edge(made), charge.currency, charge.amount)
+            now = self._hub.clock()
+            self._hub.charge(made.edge, charge.currency, charge.amount, now)
 
     def sending(self, request: UpstreamRequest) -> None:
         hub = self._hub
-        for before in list(self._open.values()):
-            if before.answered_at is not None:
-                before.error, before.has_failed = before.error or _UNUSABLE, True
-                self._end(before, before.answered_at)
+        if self._open:
+            self._end_unusable()
+        rule = "" if self._selection is None else self._selection.rule
+        edge = self._request.host, rule, request.provider
         model = None if request.model is None else hub.shown.text(request.model)
-        dropped = tuple(hub.shown.text(name) for name in request.dropped[:_MAX_DROPPED])
-        made = made_attempt(request, model, hub.clock(), dropped)
+        dropped = tuple([hub.shown.text(name) for name in request.dropped[:_MAX_DROPPED]])
+        now = hub.clock()
+        made = made_attempt(request, edge, model, now, dropped)
         if not self._made:
             self._trace_id = _trace_id(request.headers)
         self._made.append(made)
         self._open[made.number] = made
-        hub.begin_attempt(self._edge(made))
+        hub.begin_attempt(edge, now)
+
+    def _end_unusable(self) -> None:
+        """End the attempts before a new one whose responses were of no use."""
+        for before in list(self._open.values()):
+            if before.answered_at is not None:
+                before.error, before.has_failed = before.error or _UNUSABLE, True
+                self._end(before, before.answered_at)
 
     def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
         made = self._open.get(attempt)
@@ -99,11 +112,19 @@ class CallWatch(Observation):
             self._end(made, now)
 
     def replying(self, *, attempt: int, is_stream: bool) -> None:
-        self._served = next((each for each in self._made if each.number == attempt), None)
+        for made in self._made:
+            if made.number == attempt:
+                self._served = made
         if is_stream and self._served is not None:
-            self._first_at = self._hub.clock()
+            self._first_at = now = self._hub.clock()
             self._served.is_streaming = True
-            self._hub.begin_stream(self._edge(self._served))
+            if self.wants_chunks:
+                self._rhythm = self._served.rhythm = Rhythm(now)
+            self._hub.begin_stream(self._served.edge, now)
+
+    def chunks(self, count: int) -> None:
+        if self._rhythm is not None:
+            self._rhythm.add(count, self._hub.clock())
 
     def summarised(self, summary: AnswerSummary) -> None:
         self._summary = summary
@@ -123,7 +144,7 @@ class CallWatch(Observation):
                 self._end(made, now, is_cancelled=True)
         call = self._record(now, status, error, usage)
         names = (call.host,) if call.rule is None else (call.host, call.rule)
-        self._hub.end_call(names, call, now - self._started_at)
+        self._hub.end_call(names, call, now - self._started_at, now)
 
     def _end(
         self, made: MadeAttempt, now: float, *, is_cancelled: bool = False, tokens: int = 0
@@ -131,8 +152,9 @@ class CallWatch(Observation):
         del self._open[made.number]
         is_served = made is self._served
         self._hub.end_attempt(
-            self._edge(made),
+            made.edge,
             now - made.begun_at,
+            now,
             is_cancelled=is_cancelled,
             failure=(made.error or _UNUSABLE) if made.has_failed else None,
             host=made.host,
@@ -140,10 +162,6 @@ class CallWatch(Observation):
             tokens=tokens,
             was_streaming=made.is_streaming,
         )
-
-    def _edge(self, made: MadeAttempt) -> tuple[str, str, str]:
-        rule = "" if self._selection is None else self._selection.rule
-        return self._request.host, rule, made.provider
 
     def _record(
         self, now: float, status: int | None, error: BaseException | None, usage: Usage | None

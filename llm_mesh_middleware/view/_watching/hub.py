@@ -1,18 +1,20 @@
 """The hub: the observer behind the view, and what it remembers.
 
-    request ──> CallWatch   follows one exchange; nothing is done for a chunk
+    request ──> CallWatch   follows one exchange; nothing is done for a chunk while nobody looks
     decided ──> Policies    counts what items of policies decide, and keeps their levels
     its end ──> Hub         counts it, and keeps its record among the last 500
 
-Bounded: 500 records of at most about 4 KB, 2,000 series of at most 13 KB (the quarter that was idle
-for the longest is dropped when there are more), 500 items of policies of at most 10 KB: so 33 MB
-where thousands of edges and hundreds of limits are in use and some 100 KB in a small mesh.
+Bounded: 500 records of at most about 6 KB, 2,000 series of at most 13 KB (the quarter that was idle
+for the longest is dropped when there are more), 500 items of policies of at most 10 KB: so 34 MB
+where thousands of edges and hundreds of limits are in use and some 300 KB in a small mesh.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
+from itertools import count
 from os import getpid
 from time import monotonic, time
 
@@ -36,6 +38,7 @@ _MAX_HOSTS = 4_096
 _RECENT_S = 5
 _MINUTE_S = 60
 _MAX_TOKENS = 1 << 32
+_LOOKED_S = 5.0
 
 
 class Hub:
@@ -67,32 +70,37 @@ class Hub:
         """Follow an exchange."""
         return CallWatch(self, request)
 
-    def decide(self, decision: Decision, by: tuple[str, ...]) -> None:
+    def has_viewers(self, now: float) -> bool:
+        """Return whether somebody has looked lately."""
+        return now - self._looked_at < _LOOKED_S
+
+    def decide(self, decision: Decision, by: tuple[str, ...], now: float) -> None:
         """Count what an item of a policy has decided; `by` is what may be shown of its values."""
-        second = int(self.clock())
+        second = int(now)
         with self._lock.of_process:
             self._policies.add(decision, by, second)
 
-    def charge(self, key: tuple[str, ...], currency: str, amount: int) -> None:
+    def charge(self, key: tuple[str, ...], currency: str, amount: int, now: float) -> None:
         """Count a cost at an edge, in nano-units."""
-        second = int(self.clock())
+        second = int(now)
         with self._lock.of_process:
-            self._of(key).charge(second, currency, amount)
+            self._of(key, second).charge(second, currency, amount)
 
-    def begin_attempt(self, key: tuple[str, ...]) -> None:
+    def begin_attempt(self, key: tuple[str, ...], now: float) -> None:
         """Count an attempt that is sent."""
         with self._lock.of_process:
-            self._of(key).in_flight += 1
+            self._of(key, int(now)).in_flight += 1
 
-    def begin_stream(self, key: tuple[str, ...]) -> None:
+    def begin_stream(self, key: tuple[str, ...], now: float) -> None:
         """Count a stream that is open until its attempt ends."""
         with self._lock.of_process:
-            self._of(key).open_streams += 1
+            self._of(key, int(now)).open_streams += 1
 
     def end_attempt(
         self,
         key: tuple[str, ...],
         duration_s: float,
+        now: float,
         *,
         is_cancelled: bool = False,
         failure: str | None = None,
@@ -106,6 +114,7 @@ class Hub:
         Args:
             key: the edge.
             duration_s: from its sending to its end.
+            now: when it ended, on the clock.
             is_cancelled: whether another attempt or a client that left has ended it.
             failure: what speaks against the provider.
             host: that of the provider.
@@ -113,41 +122,38 @@ class Hub:
             tokens: input and output of the response.
             was_streaming: whether it was an open stream.
         """
-        second = int(self.clock())
-        tokens = min(max(tokens, 0), _MAX_TOKENS)
+        second = int(now)
         with self._lock.of_process:
-            series = self._of(key)
+            series = self._of(key, second)
             series.in_flight = max(0, series.in_flight - 1)
             if was_streaming:
                 series.open_streams = max(0, series.open_streams - 1)
             if is_cancelled:
                 return
-            series.ring.add(second, calls=1, errors=failure is not None, tokens=tokens)
+            series.ring.add(second, 1, failure is not None, _bounded(tokens))
             series.durations.add(second, duration_s)
             if first_s is not None:
                 series.firsts.add(second, first_s)
             if failure is not None and (host in self._failures or len(self._failures) < _MAX_HOSTS):
                 self._failures[host] = failure
 
-    def end_call(self, key: tuple[str, ...], call: Call, duration_s: float) -> None:
+    def end_call(self, key: tuple[str, ...], call: Call, duration_s: float, now: float) -> None:
         """Count a call and keep its record."""
-        second = int(self.clock())
+        second = int(now)
         is_error = call.error is not None and not call.is_abandoned
-        tokens = min(max(call.input_tokens + call.output_tokens, 0), _MAX_TOKENS)
+        tokens = _bounded(call.input_tokens + call.output_tokens)
         with self._lock.of_process:
             self._number += 1
             self._calls.append(call)
-            series = self._of(key)
+            series = self._of(key, second)
             series.sticky_missing += call.lacks_sticky_key
             series.durations.add(second, duration_s)
-            for ring in (series.ring, self._total):
-                ring.add(second, calls=1, errors=is_error, tokens=tokens)
+            series.ring.add(second, 1, is_error, tokens)
+            self._total.add(second, 1, is_error, tokens)
 
     def next_id(self) -> str:
         """Return an id for a call, unlike those of other processes."""
-        with self._lock.of_process:
-            self._next += 1
-            return f"{self.worker}.{self._next}"
+        return f"{self.worker}.{next(self._ids)}"
 
     def report(self, *, after: int = 0, seconds: int = SECONDS) -> Report:
         """Return what has been seen.
@@ -156,11 +162,12 @@ class Hub:
             after: leave out the calls up to this number.
             seconds: how many of the last seconds to report.
         """
-        second = int(self.clock())
+        self._looked_at = now = self.clock()
+        second = int(now)
         with self._lock.of_process:
             number = self._number
-            count = min(max(number - after, 0), len(self._calls))
-            calls = list(self._calls)[len(self._calls) - count :]
+            fresh = min(max(number - after, 0), len(self._calls))
+            calls = list(self._calls)[len(self._calls) - fresh :]
             rows = self._total.rows(second)[-seconds:]
             policies = self._policies.reports(second)
             used = [
@@ -194,13 +201,13 @@ class Hub:
             last_failure=self._failures.get(host),
         )
 
-    def _of(self, key: tuple[str, ...]) -> Series:
+    def _of(self, key: tuple[str, ...], second: int) -> Series:
         series = self._series.get(key)
         if series is None:
             if len(self._series) >= _MAX_SERIES:
                 self._drop_idle()
             series = self._series[key] = Series()
-        series.used_at = int(self.clock())
+        series.used_at = second
         return series
 
     def _drop_idle(self) -> None:
@@ -211,12 +218,18 @@ class Hub:
     def _begin_process(self) -> None:
         """Start empty: a forked child has seen nothing yet."""
         self.worker = getpid()
-        self._number = self._next = 0
+        self._number = 0
+        self._looked_at = -math.inf
+        self._ids = count(1)  # takes no lock
         self._calls: deque[Call] = deque(maxlen=_MAX_CALLS)
         self._series: dict[tuple[str, ...], Series] = {}
         self._failures: dict[str, str] = {}
         self._total = Ring()
         self._policies = Policies()
+
+
+def _bounded(tokens: int) -> int:
+    return tokens if 0 <= tokens <= _MAX_TOKENS else 0 if tokens < 0 else _MAX_TOKENS
 
 
 def _traffic(key: tuple[str, ...], series: Series, second: int) -> Traffic:

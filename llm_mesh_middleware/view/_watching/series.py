@@ -35,12 +35,17 @@ class Ring:
         self._columns = tuple(array("Q", bytes(8 * SECONDS)) for _ in range(3))
         self._last = 0
 
-    def add(self, second: int, *, calls: int = 0, errors: int = 0, tokens: int = 0) -> None:
+    def add(self, second: int, calls: int = 0, errors: int = 0, tokens: int = 0) -> None:
         """Count at `second`."""
-        self._advance(second)
+        if second > self._last:
+            self._advance(second)
         at = second % SECONDS
-        for column, count in zip(self._columns, (calls, errors, tokens), strict=True):
-            column[at] += count
+        of_calls, of_errors, of_tokens = self._columns
+        of_calls[at] += calls
+        if errors:
+            of_errors[at] += errors
+        if tokens:
+            of_tokens[at] += tokens
 
     def sums(self, second: int, window: int) -> tuple[int, int, int]:
         """Return the sums over the `window` whole seconds before `second`."""

@@ -71,6 +71,7 @@ function keep(parent, items, key, make, fill) {
 const plain = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const number = (value) => (value >= 100 ? whole : plain).format(value);
+const counted = (count, noun) => `${whole.format(count)} ${noun}${count === 1 ? "" : "s"}`;
 const percent = (part) => (part === null || part === undefined ? "–" : `${whole.format(part * 100)} %`);
 const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString([], { hour12: false });
 
@@ -378,7 +379,7 @@ function drawProvider(node, backend, shown, focusOn) {
     edge.first_p50_ms ? `first token ${duration(edge.first_p50_ms)}` : "",
     [sum("token_rate") ? `${number(sum("token_rate"))} tokens/s` : "", cost ? `${cost} in 5 min` : ""].filter(Boolean).join(" · "),
     sum("open_streams") || sum("in_flight") ? `${whole.format(sum("in_flight"))} under way, ${whole.format(sum("open_streams"))} streaming` : "",
-    errors ? `${whole.format(errors)} errors in 5 min, the last: ${providerOf(backend.host).last_failure ?? "–"}` : "",
+    errors ? `${counted(errors, "error")} in 5 min, the last: ${providerOf(backend.host).last_failure ?? "–"}` : "",
   ]);
   node.focusOn = focusOn((row) => row.backend.host === backend.host);
 }
@@ -549,7 +550,7 @@ function rhythm(call) {
   if (!call.is_stream) return null;
   const ms = call.duration_ms - (call.first_ms ?? 0);
   const each = call.events > 1 ? `, one every ${duration(ms / (call.events - 1))}` : "";
-  return `${whole.format(call.events ?? 0)} events in ${duration(ms)}${each}`;
+  return `${counted(call.events ?? 0, "event")} in ${duration(ms)}${each}`;
 }
 
 const spokenText = (each) => `${each.decision.replaceAll("_", " ")}${each.entity ? `: ${each.entity}` : ""} (policy ${each.policy})`;
@@ -568,7 +569,7 @@ function drawCall(call) {
     ["Cost", call.cost],
     ["First token", call.is_stream ? duration(call.first_ms) : null],
     ["Rhythm", rhythm(call)],
-    ["Broke off", call.is_stream && call.error ? `after ${whole.format(call.events ?? 0)} events, ${duration(call.duration_ms)} after it began` : null],
+    ["Broke off", call.is_stream && call.error ? `after ${counted(call.events ?? 0, "event")}, ${duration(call.duration_ms)} after it began` : null],
     ["Sticky key", call.lacks_sticky_key ? "missing: the backend was drawn at random" : null],
     ["Consumer", call.consumer],
     ...(call.policies ?? []).map((each) => [itemName(each), spokenText(each)]),
@@ -605,8 +606,36 @@ function attemptItem(call, attempt) {
   return element("li", {},
     element("p", {}, element("b", {}, `${attempt.number}. ${attempt.kind}: ${attempt.host}`), [attempt.model, attempt.dialect].filter(Boolean).map((text) => `, ${text}`).join("")),
     track,
+    ...(attempt.rhythm?.length ? rhythmStrip(attempt) : []),
     element("p", {}, element("span", { class: `result ${kind}` }, `${mark} ${ending.replaceAll("_", " ")}`), ` after ${duration(attempt.took_ms)}. Why: ${attempt.why}.`),
     attempt.dropped ? element("p", { class: "hint" }, `Left out, as its dialect has no place for it: ${attempt.dropped.join(", ")}`) : "");
+}
+
+// When the events of a stream came: a bar for each bin, and the same as a table.
+function rhythmStrip({ rhythm: bins, bin_ms: width, error }) {
+  const most = Math.max(...bins);
+  const span = bins.length * width;
+  let pause = 0;
+  let silent = 0;
+  for (const count of bins) {
+    silent = count ? 0 : silent + width;
+    pause = Math.max(pause, silent);
+  }
+  const told = `Rhythm of the stream: at most ${counted(most, "event")} in ${duration(width)}${pause ? `, the longest pause about ${duration(pause)}` : ""}`;
+  const strip = drawing("svg", { class: `rhythm ${error ? "is-bad" : ""}`, viewBox: `0 0 ${Math.max(bins.length, 8)} 20`, preserveAspectRatio: "none", role: "img", "aria-label": told });
+  bins.forEach((count, at) => {
+    const height = count ? 2 + (18 * count) / most : 0;
+    strip.append(drawing("rect", { x: at + 0.08, y: 20 - height, width: 0.84, height }));
+  });
+  if (error) strip.append(drawing("rect", { class: "end", x: bins.length - 0.2, y: 0, width: 0.2, height: 20 }));
+  const line = (at) => element("tr", {}, element("th", { scope: "row" }, `${duration(at * width)} – ${duration((at + 1) * width)}`), element("td", { class: "num" }, whole.format(bins[at])));
+  const head = element("tr", {}, element("th", { scope: "col" }, "After the first bytes"), element("th", { scope: "col", class: "num" }, "Events"));
+  const filled = [...bins.keys()].filter((at) => bins[at]);
+  return [
+    strip,
+    element("p", { class: "hint" }, `${told}; ${duration(span)} in all.`),
+    element("details", { class: "hint" }, element("summary", {}, "The rhythm as a table"), element("table", {}, element("thead", {}, head), element("tbody", {}, ...filled.map(line)))),
+  ];
 }
 
 function traceLink(call) {
@@ -678,7 +707,7 @@ function drawExplained(asked, told) {
     isServed ? "" : element("p", {}, explanation.refusal.message),
     element("ul", { class: "rules" }, ...items),
     isServed ? element("button", { type: "button", onclick: () => light(explanation) }, "Show it in the graph") : "",
-    backends.length ? element("table", {}, element("caption", {}, "Backends"), element("thead", {}, element("tr", {}, ...["Priority", "Share", "Provider", "Model", ""].map((name) => element("th", { scope: "col" }, name)))), element("tbody", {}, ...backends)) : "",
+    backends.length ? element("table", {}, element("caption", {}, "Backends"), element("thead", {}, element("tr", {}, ...["Priority", "Share", "Provider", "Model", ""].map((name) => element("th", { scope: "col", class: name === "Share" ? "num" : "" }, name)))), element("tbody", {}, ...backends)) : "",
     element("pre", { id: "explained-text", tabindex: "0", "aria-label": "The explanation as text" }, told.text),
     element("div", { class: "bar" }, element("span", { class: "hint" }, "Copy as"),
       ...[["curl", "curl"], ["command", "llm-mesh explain"], ["pytest", "pytest test"]].map(([name, label]) =>
@@ -741,25 +770,31 @@ function drawConfig() {
   $("routes").replaceChildren(element("table", {}, element("thead", {}, element("tr", {}, ...["Host", "Route", "Rules", "Backends"].map((name) => element("th", { scope: "col" }, name)))), element("tbody", {}, ...lines)));
 }
 
-// Items of policies, refusals first, with the levels at which they were asked the last time.
+// Every configured item, with the levels at which it was asked the last time; untouched, all is left.
 function drawPolicies() {
   const { policies, second } = state.snapshot;
   const drawn = JSON.stringify([policies, second - (second % 10)]);
   if ($("policies").dataset.drawn === drawn) return;
   $("policies").dataset.drawn = drawn;
   const rows = Object.values(policies).slice(0, MAX_ROWS).map((each) => element("tr", {},
-    element("th", { scope: "row" }, itemName(each), element("small", {}, each.policy)), element("td", {}, countsText(each)),
-    element("td", {}, ...(each.levels.length ? each.levels.map((level) => levelBar(each, level, second)) : ["–"]))));
+    element("th", { scope: "row" }, itemName(each), element("small", {}, each.policy), each.says ? element("small", {}, each.says) : ""),
+    element("td", {}, countsText(each)),
+    element("td", {}, ...levelsOf(each).map((level) => levelBar(each, level, second)))));
   const head = ["Item", "Decided in 5 min", "Levels, the fullest first"].map((name) => element("th", { scope: "col" }, name));
   $("policies").replaceChildren(rows.length
     ? element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows))
-    : element("p", { class: "hint" }, "No policy has decided anything in the last five minutes."));
+    : element("p", { class: "hint" }, "No policy is configured."));
+}
+
+// Nobody has asked yet: all of it is left for everyone.
+function levelsOf({ levels, full }) {
+  return levels.length || !full ? levels : [{ by: [], of: full, left: full, second: null }];
 }
 
 const itemName = ({ kind, item }) => (kind === item ? kind : `${kind} ${item}`);
 
 function countsText({ kind, counts }) {
-  const told = Object.entries(counts).map(([decision, count]) => `${whole.format(count)} ${decision.replaceAll("_", " ")}`).join(", ");
+  const told = Object.entries(counts).map(([decision, count]) => `${whole.format(count)} ${decision.replaceAll("_", " ")}`).join(", ") || "nothing";
   const asked = (counts.hit ?? 0) + (counts.miss ?? 0);
   return kind === "cache" && asked ? `hit rate ${percent((counts.hit ?? 0) / asked)}: ${told}` : told;
 }
@@ -768,7 +803,7 @@ function levelBar({ currency, kind }, level, second) {
   const used = Math.min(1, Math.max(0, 1 - level.left / level.of));
   const unit = currency || (kind === "concurrency" ? "slots" : kind);
   const format = currency ? money : whole;
-  const text = `${percent(used)} used: ${format.format(level.left)} of ${format.format(level.of)} ${unit} left, ${age(Math.max(0, second - level.second))} ago`;
+  const text = `${percent(used)} used: ${format.format(level.left)} of ${format.format(level.of)} ${unit} left, ${level.second === null ? "not asked yet" : `${age(Math.max(0, second - level.second))} ago`}`;
   const bar = element("span", { class: `span ${used > 0.9 ? "is-bad" : ""}` });
   bar.style.width = `${100 * used}%`;
   return element("div", { class: "level" }, level.by.length ? element("b", {}, `${level.by.join(", ")}: `) : "", text,
