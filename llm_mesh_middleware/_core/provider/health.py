@@ -15,6 +15,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from .latency import PeakLatency
 from .outlier_detection import OutlierDetection
 from .outliers import CallFailure, HealthChange, OutlierDetector, Result
@@ -40,34 +42,16 @@ class ProviderStatus:
     in_flight: int
 
 
-class Lease:
+class Lease(msgspec.Struct):
     """The right to make one call; `end` returns it, once, and reports the result."""
 
-    __slots__ = (
-        "_began_at",
-        "_body",
-        "_epoch",
-        "_health",
-        "is_open",
-        "_is_undecided",
-        "is_probe",
-    )
-
-    def __init__(
-        self,
-        health: ProviderHealth,
-        epoch: int,
-        is_probe: bool,
-        body: bytes | None,
-        began_at: float,
-    ) -> None:
-        self._health = health
-        self._body = body
-        self._began_at = began_at
-        self._epoch = epoch
-        self.is_open = True
-        self._is_undecided = True
-        self.is_probe = is_probe
+    _health: ProviderHealth
+    _epoch: int
+    is_probe: bool
+    _body: bytes | None
+    _began_at: float
+    is_open: bool = True
+    _is_undecided: bool = True
 
     def vouch(self, now: float) -> None:
         """Report that the response has begun; until it ends that counts for the provider."""
@@ -212,9 +196,8 @@ class ProviderHealth:
             is_forced: whether the call is made even if the provider is ejected.
         """
         with self._lock:
-            if not (self._slots.has_free() and (is_forced or self._detector.admits(now))):
+            if not (is_forced or self._detector.admits(now)) or not self._slots.take():
                 return None
-            self._slots.take()
             return self._leased(now, body)
 
     def queue(self) -> Place:
@@ -257,7 +240,12 @@ class ProviderHealth:
         detector, is_probe = self._detector, lease.is_probe
         with self._lock:
             self._undecided -= lease._is_undecided
-            self._measure(lease, result, now)
+            seconds = now - lease._began_at
+            if result == "success":
+                if lease._is_undecided:  # that of a stream was added when its response began
+                    self.latency.add(seconds, now)
+            elif isinstance(result, CallFailure):
+                self.latency.add_failure(seconds, now)
             if lease._epoch != detector.epoch:
                 pass  # from before an ejection or a return
             elif result == "success":
@@ -266,23 +254,14 @@ class ProviderHealth:
                 change = detector.fail(is_probe, result, now)
             else:
                 detector.cancel(is_probe)
-            listeners: list[Wake] = [self._slots.free()]
-            if self._listeners:
-                listeners += self._take_listeners()
-        for wake in listeners:
+            wake = self._slots.free()
+            listeners = self._take_listeners() if self._listeners else ()
+        if wake is not None:
             wake()
+        for listener in listeners:
+            listener()
         if change is not None:
             self._on_change(change)
-
-    def _measure(
-        self, lease: Lease, result: CallFailure | Literal["success", "cancelled"], now: float
-    ) -> None:
-        """Add the time of a call; that of a stream was added when its response began."""
-        seconds = now - lease._began_at
-        if isinstance(result, CallFailure):
-            self.latency.add_failure(seconds, now)
-        elif result == "success" and lease._is_undecided:
-            self.latency.add(seconds, now)
 
     def _take_listeners(self) -> list[Wake]:
         listeners, self._listeners = self._listeners, []
@@ -291,7 +270,9 @@ class ProviderHealth:
     def _leased(self, now: float, body: bytes | None) -> Lease:
         self._undecided += 1
         self.server.begun += 1
-        return Lease(self, self._detector.epoch, self._detector.begin_call(now), body, now)
+        detector = self._detector
+        is_probe = not detector.is_healthy and detector.begin_probe(now)
+        return Lease(self, detector.epoch, is_probe, body, now)
 
     def _redeem(
         self, waiter: Waiter, now: float, body: bytes | None, is_forced: bool
@@ -305,4 +286,5 @@ class ProviderHealth:
     def _left(self, waiter: Waiter) -> None:
         with self._lock:
             wake = self._slots.leave(waiter)
-        wake()
+        if wake is not None:
+            wake()

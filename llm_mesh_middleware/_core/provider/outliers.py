@@ -173,9 +173,9 @@ class OutlierDetector:
             for row in (self._failures, self._rate_limits)
         )
 
-    def begin_call(self, now: float) -> bool:
-        """Record that a call begins; return whether it is a probe."""
-        is_probe = self._ejected_until is not None and self.admits(now)
+    def begin_probe(self, now: float) -> bool:
+        """Record that a call to a provider that is not healthy begins; return if it is a probe."""
+        is_probe = self.admits(now)
         self._probes += is_probe
         return is_probe
 

@@ -41,9 +41,12 @@ class Slots:
         """Whether a call could start without waiting for another to end."""
         return self._limit is None or self.in_flight < self._limit
 
-    def take(self) -> None:
-        """Use a free slot."""
+    def take(self) -> bool:
+        """Use a free slot; return whether there was one."""
+        if self._limit is not None and self.in_flight >= self._limit:
+            return False
         self.in_flight += 1
+        return True
 
     def join(self) -> Waiter:
         """Return a new waiter; it has a slot at once if one is free."""
@@ -54,20 +57,20 @@ class Slots:
             self._queue.append(waiter)
         return waiter
 
-    def free(self) -> Wake:
-        """Pass a slot to the first waiter; return the callback that wakes it."""
+    def free(self) -> Wake | None:
+        """Pass a slot to the first waiter; return the callback that wakes it, if there is one."""
         if not self._queue:
             self.in_flight -= 1
-            return wake_nobody
+            return None
         waiter = self._queue.popleft()
         waiter.has_slot = True
         return waiter.wake
 
-    def leave(self, waiter: Waiter) -> Wake:
+    def leave(self, waiter: Waiter) -> Wake | None:
         """Remove a waiter; its unused slot goes to the next, which the returned callback wakes."""
         if waiter.has_slot:
             waiter.has_slot = False
             return self.free()
         if waiter in self._queue:
             self._queue.remove(waiter)
-        return wake_nobody
+        return None

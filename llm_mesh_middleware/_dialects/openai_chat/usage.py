@@ -46,6 +46,7 @@ class ChatUsage(msgspec.Struct):
             return None
         inputs = self.prompt_tokens_details or self.input_tokens_details or _NO_INPUT
         outputs = self.completion_tokens_details or self.output_tokens_details or _NO_OUTPUT
+        has_details = inputs is not _NO_INPUT or outputs is not _NO_OUTPUT
         given, made, reasoning = given or 0, made or 0, outputs.reasoning_tokens or 0
         if reasoning or self.total_tokens != given + made:
             is_input_whole = not (self.cache_read_input_tokens or self.cache_creation_input_tokens)
@@ -65,7 +66,7 @@ class ChatUsage(msgspec.Struct):
             or self.cache_creation_input_tokens
             or 0,
             reasoning,
-            all_modalities(inputs, outputs),
+            all_modalities(inputs, outputs) if has_details else (),
         )
 
 

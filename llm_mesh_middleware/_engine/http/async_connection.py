@@ -19,6 +19,7 @@ from yarl import URL
 
 from ..._core.values.endpoint import Endpoint
 from ..._core.values.messages import UpstreamRequest
+from .gate import Gate
 from .pool import Pool, Probe
 from .protocols import MAX_JOINED_BYTES, request_head
 from .proxy import Proxy
@@ -151,7 +152,7 @@ class AsyncConnection(asyncio.Protocol):
 class AsyncDestination:
     """An endpoint, its connection settings, and the idle connections to it."""
 
-    __slots__ = ("_forwards", "address", "context", "pool")
+    __slots__ = ("_forwards", "address", "context", "gate", "pool")
 
     def __init__(
         self, endpoint: Endpoint, context: ssl.SSLContext | None, proxy_url: str | None
@@ -173,6 +174,7 @@ class AsyncDestination:
             proxy=URL(proxy_url) if proxy_url is not None else None,
         )
         self.pool: Pool[AsyncConnection] = Pool()
+        self.gate = Gate()
         self.context = context
         self._forwards = proxy if context is None else None
 
@@ -194,13 +196,20 @@ class AsyncConnector(aiohttp.TCPConnector):
         """Return a new connection to `destination`, taken over from aiohttp.
 
         Raises:
-            TimeoutError: it took longer than `connect_s` seconds, tunnel and TLS included.
+            TimeoutError: it took longer than `connect_s` seconds, tunnel and TLS included, or no
+                other connection was opened for so long.
             aiohttp.ClientError: the connection is refused, or the certificate is invalid.
         """
         if self.closed:
             raise aiohttp.ClientConnectionError
-        async with asyncio.timeout(connect_s):
-            opened = await self._create_connection(destination.address, [], _NO_TIMEOUTS)
+        await destination.gate.enter(connect_s)
+        has_passed = False
+        try:
+            async with asyncio.timeout(connect_s):
+                opened = await self._create_connection(destination.address, [], _NO_TIMEOUTS)
+            has_passed = True
+        finally:
+            destination.gate.leave(has_passed=has_passed)
         transport = opened.transport
         if transport is None or opened.should_close:  # closed already, or the server has sent bytes
             # first

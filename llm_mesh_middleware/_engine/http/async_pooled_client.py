@@ -193,7 +193,7 @@ class AsyncPooledResponse:
         Raises:
             UpstreamProtocolError: the head is invalid.
         """
-        self.head = response_head(host, answer.status, answer.fields)
+        self.head = response_head(host, answer.status, answer.fields, is_clean=answer.is_clean)
         self._client = client
         self._destination = destination
         self._connection: AsyncConnection | None = connection

@@ -154,7 +154,7 @@ class PooledResponse:
         Raises:
             UpstreamProtocolError: the head is invalid.
         """
-        self.head = response_head(host, answer.status, answer.fields)
+        self.head = response_head(host, answer.status, answer.fields, is_clean=answer.is_clean)
         self._destination = destination
         self._connection: Connection | None = connection
         self._answer = answer

@@ -165,8 +165,16 @@ def are_names(names: Sequence[bytes]) -> bool:
     return b"" not in names and not b"".join(names).translate(None, TOKEN_BYTES)
 
 
-def response_head(host: str, status: int, fields: Sequence[tuple[bytes, bytes]]) -> ResponseHead:
+def response_head(
+    host: str, status: int, fields: Sequence[tuple[bytes, bytes]], *, is_clean: bool = False
+) -> ResponseHead:
     """Return the head for the core, with names in lower case.
+
+    Args:
+        host: the provider host.
+        status: the status.
+        fields: the fields.
+        is_clean: they are known to be of an allowed size, and to have no control characters.
 
     Raises:
         UpstreamProtocolError: the status is not valid in HTTP, or the fields are too large.
@@ -175,6 +183,8 @@ def response_head(host: str, status: int, fields: Sequence[tuple[bytes, bytes]])
         raise UpstreamProtocolError(f"{host} answered with the status {status}")
     if len(fields) > _MAX_FIELDS:
         raise UpstreamProtocolError(f"{host} answered with more than {_MAX_FIELDS} header fields")
+    if is_clean:
+        return ResponseHead(status, Headers(fields))
     written = b"".join(map(b"".join, fields))
     if len(written) > MAX_HEAD_BYTES:
         raise UpstreamProtocolError(f"{host} answered with more than {MAX_HEAD_BYTES} header bytes")
