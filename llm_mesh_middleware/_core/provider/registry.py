@@ -19,6 +19,9 @@ from .upstream import Upstream
 __all__ = ["HealthRegistry", "ignore_change"]
 
 
+_MAX_KNOWN = 1024
+
+
 def ignore_change(host: str, change: HealthChange) -> None:
     """Ignore a change."""
 
@@ -41,23 +44,30 @@ class HealthRegistry:
         self._on_change = on_change
         self._lock = make_lock()
         self._providers: dict[tuple[ProviderIdentity, Endpoint], ProviderHealth] = {}
+        # The same by the objects that a table has: to hash what identifies them takes longer.
+        self._known: dict[tuple[int, int], tuple[ProviderHealth, Upstream, Endpoint]] = {}
 
     def of(self, upstream: Upstream, endpoint: Endpoint) -> ProviderHealth:
         """Return the health of the provider behind `upstream` at one of its endpoints."""
-        key = upstream.identity, endpoint
-        health = self._providers.get(key)
-        if health is None:
-            with self._lock:
-                health = self._providers.setdefault(
-                    key,
-                    ProviderHealth(
-                        upstream.detection,
-                        upstream.max_concurrency,
-                        self._make_lock(),
-                        partial(self._on_change, upstream.host),
-                    ),
-                )
-        return health
+        known = self._known.get((id(upstream), id(endpoint)))
+        return self._find(upstream, endpoint) if known is None else known[0]
+
+    def _find(self, upstream: Upstream, endpoint: Endpoint) -> ProviderHealth:
+        with self._lock:
+            health = self._providers.setdefault(
+                (upstream.identity, endpoint),
+                ProviderHealth(
+                    upstream.detection,
+                    upstream.max_concurrency,
+                    self._make_lock(),
+                    partial(self._on_change, upstream.host),
+                ),
+            )
+            if len(self._known) >= _MAX_KNOWN:
+                self._known = {}
+            # With what its numbers stand for, which must not become those of others.
+            self._known[id(upstream), id(endpoint)] = health, upstream, endpoint
+            return health
 
     def keep(
         self,
@@ -66,6 +76,7 @@ class HealthRegistry:
     ) -> None:
         """Drop all other providers, and other endpoints; running calls are not affected."""
         with self._lock:
+            self._known = {}
             self._providers = {
                 key: health
                 for key, health in self._providers.items()

@@ -104,7 +104,7 @@ class Secrets:
         for spelling in self._content:
             if data.find(spelling) >= 0:
                 return self._compiled().sub(MASK, data)
-        if data.find(_ESCAPE) >= 0:
+        if data.find(b"\\") >= 0 and data.find(_ESCAPE) >= 0:  # one byte is found faster than two
             for spelling in self._content_escaped:
                 if data.find(spelling) >= 0:
                     return self._compiled().sub(MASK, data)
