@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from llm_mesh_middleware._engine.http.gate import Gate
+from llm_mesh_middleware._engine.tasks.gate import Gate
 
 LONG_S, SHORT_S = 30.0, 0.02
 

@@ -19,7 +19,7 @@ from yarl import URL
 
 from ..._core.values.endpoint import Endpoint
 from ..._core.values.messages import UpstreamRequest
-from .gate import Gate
+from ..tasks.gate import Gate
 from .pool import Pool, Probe
 from .protocols import MAX_JOINED_BYTES, request_head
 from .proxy import Proxy
