@@ -213,7 +213,11 @@ class LLMRoute(_Document):
     spec: LLMRouteSpec = Field(description="The route.")
 
 
-_PoolVersion = Literal["inference.networking.k8s.io/v1", "inference.networking.x-k8s.io/v1alpha2"]
+_PoolVersion = Literal[
+    "inference.networking.k8s.io/v1",
+    "inference.networking.x-k8s.io/v1alpha2",
+    "inference.networking.x-k8s.io/v1alpha1",
+]
 
 
 class InferencePool(_Document):

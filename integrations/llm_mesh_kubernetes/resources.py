@@ -54,7 +54,11 @@ _REWRITE_APIS: Final = (
     "inference.networking.x-k8s.io/v1alpha2",
     "inference.networking.x-k8s.io/v1alpha1",
 )
-_POOL_APIS: Final = ("inference.networking.k8s.io/v1", "inference.networking.x-k8s.io/v1alpha2")
+_POOL_APIS: Final = (
+    "inference.networking.k8s.io/v1",
+    "inference.networking.x-k8s.io/v1alpha2",
+    "inference.networking.x-k8s.io/v1alpha1",
+)
 
 
 def custom_paths(custom: Custom, namespace: str) -> list[str]:

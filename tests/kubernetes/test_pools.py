@@ -193,22 +193,31 @@ def serve_from(double: Cluster, server: FakeUpstream) -> None:
     mesh.close()
 
 
+# The documents of the documentation in their fullest form: a pool of vLLM servers and its picker,
+# the name of its model, and a route to it.
 ASM = """
-apiVersion: inference.networking.x-k8s.io/v1alpha2
+apiVersion: inference.networking.x-k8s.io/VERSION
 kind: InferencePool
-metadata: {name: vllm-llama2-7b-pool}
+metadata:
+  labels: {app: vllm-llama2-7b-pool}
+  name: vllm-llama2-7b-pool
 spec:
   targetPortNumber: PORT
   selector: {app: vllm-llama2-7b-pool}
-  extensionRef: {name: vllm-llama2-7b-epp}
+  extensionRef:
+    group: ""
+    kind: Service
+    name: vllm-llama2-7b-epp
+    portNumber: 9002
+    failureMode: FailOpen
 ---
-apiVersion: inference.networking.x-k8s.io/v1alpha2
+apiVersion: inference.networking.x-k8s.io/VERSION
 kind: InferenceModel
 metadata: {name: tweet-summary}
 spec:
   modelName: tweet-summary
   criticality: Critical
-  poolRef: {name: vllm-llama2-7b-pool}
+  poolRef: {group: inference.networking.x-k8s.io, kind: InferencePool, name: vllm-llama2-7b-pool}
   targetModels:
   - {name: tweet-summary-1, weight: 100}
 ---
@@ -217,7 +226,7 @@ kind: LLMRoute
 metadata: {name: test-llm-route}
 spec:
   gateways: [mesh]
-  host: chat
+  host: test.com
   rules:
   - backendRefs:
     - backendRef:
@@ -227,9 +236,11 @@ spec:
 """
 
 
-def test_the_kinds_of_earlier_versions_mean_the_same(double: Cluster) -> None:
+@pytest.mark.parametrize("version", ["v1alpha2", "v1alpha1"])
+def test_the_documents_of_asm_work_unchanged(double: Cluster, version: str) -> None:
+    text = ASM.replace("VERSION", version)
     with FakeUpstream(tls=False) as server:
-        for document in yaml.safe_load_all(ASM.replace("PORT", str(server.port))):
+        for document in yaml.safe_load_all(text.replace("PORT", str(server.port))):
             plural = f"{document['kind'].lower()}s"
             path = f"/apis/{document['apiVersion']}/namespaces/team/{plural}"
             double.client.post(path, json=document).raise_for_status()
@@ -238,7 +249,7 @@ def test_the_kinds_of_earlier_versions_mean_the_same(double: Cluster) -> None:
         assert mesh.status().problems == ()
         body = {"model": "tweet-summary", "messages": [{"role": "user", "content": "Hello"}]}
         with httpx.Client(transport=MeshTransport(mesh)) as client:
-            reply = client.post("http://chat/v1/chat/completions", json=body)
+            reply = client.post("http://test.com/v1/chat/completions", json=body)
         assert reply.status_code == 200
         sent = [each for each in server.requests if each.method == "POST"]
         assert [each.json()["model"] for each in sent] == ["tweet-summary-1"]
