@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -19,6 +20,7 @@ from .._dialects.openai_responses import RESPONSES
 from .._dialects.pairs import Counter, count, own_targets, translate
 from .._dialects.registry import OPERATIONS
 from .._dialects.targets import PLACE
+from .._dialects.translation.proofs import ProofMemory
 from .._schema.dialects import DialectConfig, ThinkingConfig, bedrock_credentials
 from ..config import (
     AnthropicConfig,
@@ -72,6 +74,7 @@ def serve(config: DialectConfig, spec: LLMProviderSpec) -> Serving:
         options,
         foreign=serving.foreign,
         base=serving.base,
+        memory=ProofMemory(threading.Lock()),
     )
     if serving.counter is not None:
         targets, conversions = count(targets, conversions, options, serving.counter)

@@ -25,6 +25,7 @@ from .openai_chat import CHAT
 from .openai_responses import RESPONSES
 from .registry import OPERATIONS
 from .translation.counting import CountingClient, CountingProvider, CountTranslation
+from .translation.proofs import ProofMemory
 from .translation.transformer import Translation
 
 __all__ = [
@@ -101,6 +102,7 @@ def translate(
     *,
     foreign: ProviderSide | None = None,
     base: str = "",
+    memory: ProofMemory | None = None,
 ) -> tuple[Targets, Conversions]:
     """Return the targets with those of translated operations, and all conversions.
 
@@ -110,10 +112,11 @@ def translate(
         options: how to write requests for the provider.
         foreign: a dialect that no client speaks; everything is translated to it.
         base: the target of that dialect.
+        memory: where the provider's proofs are kept that clients may not send back.
     """
     if foreign is not None:
         translations = {
-            operation: Translation(client, foreign, operation, options)
+            operation: Translation(client, foreign, operation, options, memory=memory)
             for operation, client in _CLIENTS.items()
         }
         return dict.fromkeys(_CLIENTS, base), translations
@@ -131,6 +134,7 @@ def translate(
                 through,
                 options,
                 envelope=own.get(through) or through.dialect.transformer if is_enveloped else None,
+                memory=memory,
             )
     return added, conversions
 

@@ -19,6 +19,7 @@ class ToldInBody(ABC):
     """A dialect whose requests have model and form in their body, and whose errors are objects."""
 
     keepalive = COMMENT
+    forgets_proofs = False
 
     @abstractmethod
     def read_whole(self, body: bytes) -> Whole | None:

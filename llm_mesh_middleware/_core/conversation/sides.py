@@ -57,7 +57,12 @@ class ClientSide(Protocol):
     """A dialect as clients speak it.
 
     `request_id_field` is the header field in which its SDK looks for the id of a request.
+    `forgets_proofs` says that its clients may keep calls without what proves them.
     """
+
+    @property
+    def forgets_proofs(self) -> bool:
+        """Whether proofs have no place among the fields that every client keeps."""
 
     @property
     def request_id_field(self) -> bytes:

@@ -38,6 +38,7 @@ class OpenAIChat(ToldInBody):
     texts = ChatTexts()
     answers = ChatAnswers()
     request_id_field = b"x-request-id"
+    forgets_proofs = True
 
     without_foreign_proofs = staticmethod(without_foreign_proofs)
     write_request = staticmethod(write_request)

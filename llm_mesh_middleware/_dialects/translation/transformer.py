@@ -46,6 +46,7 @@ from ..same.fields import (
     with_type,
 )
 from .headers import asked_fields, told_fields
+from .proofs import ProofMemory, Remembering
 from .relay import REASONS, TranslatingRelay
 from .whole import Accumulator, deltas_of
 
@@ -71,6 +72,7 @@ class Translation:
         options: DialectOptions,
         *,
         envelope: Conversion | None = None,
+        memory: ProofMemory | None = None,
     ) -> None:
         """Translate between two dialects.
 
@@ -81,12 +83,14 @@ class Translation:
             options: How to write requests for the provider.
             envelope: The conversion of the provider's own dialect, which sets what is configured
                 for the provider. Without it the provider's side writes the whole request.
+            memory: Where proofs are kept that the client may not send back.
         """
         self.client = client
         self.provider = provider
         self.operation = operation
         self.options = options
         self.envelope = envelope
+        self.memory = memory if client.forgets_proofs else None
 
     def __call__(
         self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
@@ -113,7 +117,13 @@ class TranslatingTransformer:
         self.dialect = self._provider.name
         self._upstream = upstream
         self._keeps_content = request.keeps_content
-        conversation = self._conversation = self._client.read_request(request)
+        conversation = self._client.read_request(request)
+        self._memory = translation.memory if conversation.tools else None
+        self._consumer = request.attributes.get("consumer", "")
+        if self._memory is not None:
+            turns = self._memory.restore(self._consumer, conversation.turns)
+            conversation = replace(conversation, turns=turns)
+        self._conversation = conversation
         self.wants_stream = conversation.stream
         streams = self.wants_stream if upstream.stream is None else upstream.stream
         self.model = self._model()
@@ -201,9 +211,12 @@ class TranslatingTransformer:
     def relay(self, head: ResponseHead) -> tuple[RawFields, BodyRelay]:
         """Return the client's fields, and the relay that translates the events."""
         headers = self._client_headers(head)
+        reader = self._provider.event_reader(self._stamp)
+        if self._memory is not None:
+            reader = Remembering(reader, self._memory, self._consumer)
         relay = TranslatingRelay(
             self._upstream.host,
-            self._provider.event_reader(self._stamp),
+            reader,
             self._client.event_writer(self._conversation, self._stamp),
             refuse=lambda fault: self._fault_answer(headers, fault),
             decoder=self._decoder(head),
@@ -220,6 +233,8 @@ class TranslatingTransformer:
 
     def _told(self, head: ResponseHead, headers: RawFields, answer: Answer) -> WholeAnswer:
         """Return an answer in the form that the client asked for."""
+        if self._memory is not None:
+            self._memory.keep(self._consumer, answer.parts)
         whole = self._client.write_answer(answer, self._conversation, self._stamp)
         summary = AnswerSummary(
             id=answer.id or None,

@@ -14,6 +14,7 @@ from .envelopes import (
     own_proof,
     seal,
 )
+from .memory import ProofMemory, Remembering
 from .passing import edit_items, is_foreign, without
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "GEMINI",
     "MARK",
     "RESPONSES",
+    "ProofMemory",
+    "Remembering",
     "attach_proofs",
     "edit_items",
     "is_foreign",
