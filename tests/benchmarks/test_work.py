@@ -45,9 +45,9 @@ MAX_TOKEN_LIMIT = 110
 MAX_TRANSLATION = 130
 MAX_VIEW = 110
 MAX_VIEW_CHUNK = 8
-MAX_GUARDED_TEXT = 100  # of any size: the passes over it are in C
-MAX_GUARDED_DELTA = 14
-MAX_READ_DELTA = 66  # an event of a stream that guards read
+MAX_GUARDED_TEXT = 60  # of any size: the passes over it are in C
+MAX_GUARDED_DELTA = 12
+MAX_READ_DELTA = 63  # an event of a stream that guards read
 # Whole calls.
 MAX_CACHE_HIT = 430  # less than the same call takes
 MAX_SERVE = 575

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from .entities.card import Card
 from .entities.email import Email
@@ -13,7 +13,7 @@ from .entities.phone import Phone
 from .entities.secret import Secret
 from .entities.tails import common_tail
 from .finding import Finding
-from .view import Entity, View
+from .view import Entity, Number, View
 
 __all__ = ["ENTITIES", "Scanner"]
 
@@ -25,7 +25,7 @@ ENTITIES: dict[str, type[Entity]] = {
     "PHONE": Phone,
     "IP_ADDRESS": IPAddress,
 }
-_SIGN = re.compile(r"[0-9@]").search
+_DIGIT = re.compile(r"[0-9]").search
 
 
 class Scanner:
@@ -35,7 +35,11 @@ class Scanner:
         """Of findings that begin at one place, and are of one length, the first one's is taken."""
         self._recognisers = tuple(recognisers)
         self._quiet = [each.quiet_until for each in recognisers]
-        self._tail = _wordy_tail(recognisers)
+        runs = [each.run for each in recognisers if each.run is not None]
+        self._tail = common_tail(runs).match if runs else None
+        self._longest = max((each.longest for each in recognisers), default=0)
+        self._shortest = min((each.shortest for each in recognisers), default=0)
+        self._number_tails = [each.number_tail for each in recognisers if isinstance(each, Number)]
         self._opened = frozenset().union(*(each.opened for each in recognisers))
 
     @classmethod
@@ -58,10 +62,21 @@ class Scanner:
 
     def quiet_until(self, text: str, begin: int) -> int:
         """Return `held_from` at a glance, or -1, as `Recogniser` says."""
-        if self._tail is not None and self._is_wordy(text, begin):
-            held = self._tail(text, begin)
-            if held >= 0:
-                return held
+        if self._tail is not None and text.find("@", begin) < 0 and text.find("-----", begin) < 0:
+            words = self._tail(text, begin)
+            if words is not None:
+                held = max(words.end(1), len(text) - self._longest)
+                if _DIGIT(text, begin) is None:
+                    if text[-1:] not in self._opened:
+                        return held
+                elif len(text) - begin < self._shortest:  # too short to be anything
+                    for number_tail in self._number_tails:
+                        held = min(held, number_tail(text, begin))
+                    return held
+        return self._closer(text, begin)
+
+    def _closer(self, text: str, begin: int) -> int:
+        """Return the same, from every recogniser on its own."""
         lowest = len(text)
         for quiet_until in self._quiet:
             held = quiet_until(text, begin)
@@ -70,16 +85,3 @@ class Scanner:
                     return -1
                 lowest = held
         return lowest
-
-    def _is_wordy(self, text: str, begin: int) -> bool:
-        """Return whether nothing but words is behind `begin`: no number, address or private key."""
-        if _SIGN(text, begin) is not None or text.find("-----", begin) >= 0:
-            return False
-        return text[-1:] not in self._opened
-
-
-def _wordy_tail(recognisers: Sequence[Entity]) -> Callable[[str, int], int] | None:
-    """Return what finds where a wordy text is held from; None if words are not held at all."""
-    runs = [each.run for each in recognisers if each.run is not None]
-    longest = max((each.longest for each in recognisers if each.run is not None), default=0)
-    return common_tail(runs, longest) if runs else None

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from .finding import Finding
 
-__all__ = ["Entity", "View"]
+__all__ = ["Entity", "Number", "View"]
 
 _KINDS = bytes(
     ord("0") if chr(code).isdigit() else ord("a") if chr(code).isalpha() else code
@@ -42,6 +42,11 @@ class View:
         # Ten searches for one byte each are far cheaper than one for any of ten.
         return any(digit in text for digit in _DIGITS)
 
+    def has(self, kinds: bytes) -> bool:
+        """Return whether there are characters of these kinds, a digit among them, in a row."""
+        # From its end a text is searched in half the time.
+        return self.has_digits and self.kinds.rfind(kinds) >= 0
+
     @cached_property
     def kinds(self) -> bytes:
         """The kind of each character."""
@@ -59,6 +64,8 @@ class View:
     def long_words(self, shortest: bytes) -> Iterator[tuple[int, int]]:
         """Yield where each word begins and ends, if it has the length `shortest` or more."""
         words, size, at = self.words, len(self.text), 0
+        if words.rfind(shortest) < 0:
+            return
         while (begin := words.find(shortest, at)) >= 0:
             at = words.find(b" ", begin)
             at = size if at < 0 else at
@@ -71,6 +78,10 @@ class Entity(Protocol):
     @property
     def longest(self) -> int:
         """How much of a text it ever holds back, in characters."""
+
+    @property
+    def shortest(self) -> int:
+        """The fewest characters of a finding without an @."""
 
     @property
     def run(self) -> frozenset[str] | None:
@@ -91,3 +102,11 @@ class Entity(Protocol):
 
     def quiet_until(self, text: str, begin: int) -> int:
         """Return `held_from` at a glance, as `Recogniser` says."""
+
+
+@runtime_checkable
+class Number(Protocol):
+    """An entity that a text is held back for where it ends with digits."""
+
+    def number_tail(self, text: str, begin: int) -> int:
+        """Return where they begin, `begin` or later."""

@@ -80,7 +80,11 @@ class Window:
         Raises:
             ContentBlocked: a guard denies it.
         """
-        self._grow(text, is_final=is_final)
+        if self._json is None:
+            self.size += len(text)
+            self._buffer += text
+        else:
+            self._grow(text, is_final=is_final)
         if is_final or not self._glance():
             self._decide(is_final=is_final)
 
@@ -130,7 +134,8 @@ class Window:
                 end = quiet
         if values is not None and buffer.find("[", begin) >= 0:
             return False
-        self._end_at(max(begin, end))
+        if end > begin:
+            self._end_at(end)
         return True
 
     def _decide(self, *, is_final: bool) -> None:
@@ -158,8 +163,8 @@ class Window:
 
     def _end_at(self, end: int) -> None:
         """Note that the buffer is decided up to `end`."""
-        self._plain_decided = self._offset + end
-        self.decided = self._written(self._plain_decided)
+        self._plain_decided = decided = self._offset + end
+        self.decided = decided if self._json is None else self._json.written(decided)
         if end > _MAX_BUFFER:
             self._forget(end - MAX_CONTEXT)
 

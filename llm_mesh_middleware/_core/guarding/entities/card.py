@@ -81,12 +81,12 @@ def digit_run_start(text: str, chars: str, longest: int, *, starts: str = "") ->
 class Card:
     """Thirteen to nineteen digits, together or in the groups that are printed on cards."""
 
-    longest, run, opened = _LONGEST, None, frozenset[str]()
+    longest, shortest, run, opened = _LONGEST, _SHORTEST, None, frozenset[str]()
 
     def find_in(self, view: View) -> list[Finding]:
         """Return each card number; where it can begin there are four digits."""
         found: list[Finding] = []
-        if not view.has_digits:
+        if not view.has(b"0000"):
             return found
         kinds, text, at = view.kinds, view.text, 0
         while (begin := kinds.find(b"0000", at)) >= 0:
@@ -104,6 +104,10 @@ class Card:
         """Return where the last digits begin, unless there are enough for a number."""
         if len(text) - begin >= _SHORTEST and _GROUP.search(text, begin) is not None:
             return -1
+        return self.number_tail(text, begin)
+
+    def number_tail(self, text: str, begin: int) -> int:
+        """Return where the last digits begin."""
         held = _TAIL.search(text, max(begin, len(text) - _LONGEST))
         return len(text) if held is None else held.start()
 

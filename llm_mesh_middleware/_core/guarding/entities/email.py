@@ -32,7 +32,8 @@ _tail = run_tail(_CHARS, _LONGEST)
 class Email:
     """`local@domain`, the domain with a name of letters at its end."""
 
-    longest, run, opened = _LONGEST, _CHARS, frozenset[str]()
+    longest, shortest = _LONGEST, _LONGEST  # it has an @
+    run, opened = _CHARS, frozenset[str]()
 
     def find_in(self, view: View) -> list[Finding]:
         """Return the address around each @."""

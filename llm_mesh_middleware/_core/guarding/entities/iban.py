@@ -47,12 +47,12 @@ _ALNUM = b"a0"
 class Iban:
     """An account number, together or in groups of four."""
 
-    longest, run, opened = _LONGEST, None, frozenset[str]()
+    longest, shortest, run, opened = _LONGEST, _SHORTEST, None, frozenset[str]()
 
     def find_in(self, view: View) -> list[Finding]:
         """Return each account number; it begins with two letters and two digits."""
         found: list[Finding] = []
-        if not view.has_digits:
+        if not view.has(b"a00"):
             return found
         kinds, text, at = view.kinds, view.text, 0
         while (start := kinds.find(b"aa00", at)) >= 0:
@@ -76,6 +76,10 @@ class Iban:
         """Return where a number may begin, unless there is enough for one."""
         if len(text) - begin >= _SHORTEST and _BEGIN.search(text, begin) is not None:
             return -1
+        return self.number_tail(text, begin)
+
+    def number_tail(self, text: str, begin: int) -> int:
+        """Return where a number may begin."""
         held = _HELD.search(text, max(begin, len(text) - _LONGEST))
         return len(text) if held is None else held.start()
 

@@ -31,6 +31,7 @@ _VERSION = re.compile(
     r"[.:]? ?(?:is |to |number |no\.? )?)\Z",
     re.ASCII,
 )
+_SHORTEST = 3
 _CHARS = frozenset(":.-_/\\")
 _tail = run_tail(_CHARS, _LONGEST)
 
@@ -38,7 +39,8 @@ _tail = run_tail(_CHARS, _LONGEST)
 class IPAddress:
     """`192.0.2.7`, `2001:db8::7`."""
 
-    longest, run, opened = _LONGEST, _CHARS, frozenset[str]()
+    longest, shortest = _LONGEST, _SHORTEST
+    run, opened = _CHARS, frozenset[str]()
 
     def find_in(self, view: View) -> list[Finding]:
         """Return each address."""

@@ -39,7 +39,8 @@ _TAIL = re.compile(r"[0-9+(][0-9 ./()+,-]*+\Z")
 class Phone:
     """International numbers, American ones, and national ones after a word such as `phone`."""
 
-    longest, run, opened = _LONGEST, None, frozenset("+( ./),-")
+    longest, shortest, run = _LONGEST, _SHORTEST, None
+    opened = frozenset("+( ./),-")
 
     def find_in(self, view: View) -> list[Finding]:
         """Return each telephone number."""
@@ -59,6 +60,10 @@ class Phone:
         """
         if len(text) - begin >= _SHORTEST and _DIGITS.search(text, begin) is not None:
             return -1
+        return self.number_tail(text, begin)
+
+    def number_tail(self, text: str, begin: int) -> int:
+        """Return where the last digits begin, or the + or the bracket before them."""
         held = _TAIL.search(text, max(begin, len(text) - _LONGEST))
         return len(text) if held is None else held.start()
 

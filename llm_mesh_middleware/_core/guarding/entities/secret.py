@@ -63,7 +63,8 @@ _FEWEST_CHARACTERS = 8
 class Secret:
     """Keys of well-known issuers, JSON web tokens, private keys, passwords in URLs."""
 
-    longest, run, opened = _LONGEST, _CHARS, frozenset[str]()
+    longest, shortest = _LONGEST, len(_SHORTEST)
+    run, opened = _CHARS, frozenset[str]()
 
     def find_in(self, view: View) -> list[Finding]:
         """Return each secret."""

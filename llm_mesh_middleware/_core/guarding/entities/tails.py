@@ -26,19 +26,14 @@ def run_tail(chars: frozenset[str], longest: int) -> Callable[[str, int], int]:
     return tail
 
 
-def common_tail(runs: Sequence[frozenset[str]], longest: int) -> Callable[[str, int], int]:
-    """Return what finds the earliest of several such runs, or -1 if they begin at different places.
+def common_tail(runs: Sequence[frozenset[str]]) -> re.Pattern[str]:
+    """Return what matches up to the earliest of several such runs, in its first group.
 
-    One step for all of them: nearly every text ends with nothing but what all runs have in common.
+    It does not match where they begin at different places. One step for all of them: nearly every
+    text ends with nothing but what all runs have in common.
     """
     every, common = _members(frozenset.union(*runs)), _members(frozenset.intersection(*runs))
-    match = re.compile(rf"((?:[{every}]*+[^{every}])*+)[{common}]*+\Z", re.DOTALL).match
-
-    def tail(text: str, begin: int) -> int:
-        found = match(text, begin)
-        return -1 if found is None else max(found.end(1), len(text) - longest)
-
-    return tail
+    return re.compile(rf"((?:[{every}]*+[^{every}])*+)[{common}]*+\Z", re.DOTALL)
 
 
 def _members(chars: frozenset[str]) -> str:
