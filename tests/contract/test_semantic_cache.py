@@ -195,6 +195,7 @@ NO_VECTORS = [
     (Answer(body={"object": "list", "data": []}), "malformed"),
     (Answer(body={"data": [{"embedding": []}]}), "malformed"),
     (Answer(body={"data": [{"embedding": ["a"]}]}), "malformed"),
+    (Answer(body=b'{"data": [{"embedding": [1e300, 1]}]}'), "malformed"),
     (Answer(body=chat_completion("what?")), "malformed"),
     (Cut(), "upstream_connect_error"),
 ]

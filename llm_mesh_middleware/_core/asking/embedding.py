@@ -14,8 +14,9 @@ from .side_call import Circumstances, NoAnswer, ask_provider
 
 __all__ = ["Embedded", "Embedder", "EmbeddingForm"]
 
-# More numbers than this are no vector of any model, but memory of ours.
-_MOST = 8192
+# More numbers than this are no vector of any model, but memory of ours; larger ones would not fit
+# into the numbers of half the size that vectors are kept in.
+_MOST, _LARGEST = 8192, 1e30
 
 
 class EmbeddingForm(Protocol):
@@ -69,7 +70,11 @@ class Embedder(msgspec.Struct, frozen=True):
         vectors = self.form.read(answer.body)
         if vectors is None or len(vectors) != len(texts):
             raise NoAnswer("malformed")
-        if not all(0 < len(vector) <= _MOST for vector in vectors):
+        if not all(map(_is_vector, vectors)):
             raise NoAnswer("malformed")
         usage = answer.usage
         return Embedded(vectors, 0 if usage is None else usage.input_tokens)
+
+
+def _is_vector(numbers: Sequence[float]) -> bool:
+    return 0 < len(numbers) <= _MOST and max(map(abs, numbers)) < _LARGEST

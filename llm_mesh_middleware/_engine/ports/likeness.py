@@ -21,6 +21,10 @@ class Likeness:
         self._clock = clock
         self._vectors: Vectors | None = None
 
+    def has(self, partition: str) -> bool:
+        """Return whether anything of a partition is still known."""
+        return self._vectors is not None and self._vectors.has(partition)
+
     def ask(self, request: Nearest | Remember) -> Sequence[Near]:
         """Find, or remember."""
         vectors = self._vectors

@@ -58,6 +58,10 @@ class Vectors:
         self.size = 0
         self.count = 0
 
+    def has(self, partition: str) -> bool:
+        """Return whether there is anything of a partition."""
+        return partition in self._partitions
+
     def nearest(self, request: Nearest) -> tuple[Near, ...]:
         """Return what is alike enough, the nearest first."""
         unit = _unit(request.vector)

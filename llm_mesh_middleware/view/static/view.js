@@ -795,8 +795,9 @@ const itemName = ({ kind, item }) => (kind === item ? kind : `${kind} ${item}`);
 
 function countsText({ kind, counts }) {
   const told = Object.entries(counts).map(([decision, count]) => `${whole.format(count)} ${decision.replaceAll("_", " ")}`).join(", ") || "nothing";
-  const asked = (counts.hit ?? 0) + (counts.miss ?? 0);
-  return kind === "cache" && asked ? `hit rate ${percent((counts.hit ?? 0) / asked)}: ${told}` : told;
+  const hits = (counts.hit ?? 0) + (counts.shadow_hit ?? 0);
+  const asked = hits + (counts.miss ?? 0);
+  return ["cache", "semantic"].includes(kind) && asked ? `hit rate ${percent(hits / asked)}: ${told}` : told;
 }
 
 function levelBar({ currency, kind }, level, second) {

@@ -2,6 +2,7 @@
 
     PREFIX:cache:KEY           the key again, its time in milliseconds, the entry; ends by itself
     {PREFIX:cache:KEY}:lease   who makes the call for all others (`leases`)
+    PREFIX:cache:near:...      vectors of requests (`shared_vectors`)
 
 An entry is as old as its time has run by the clock of the server. The key in the value is compared:
 a connection that is out of step cannot bring the response of another request. A server that is away
@@ -22,10 +23,10 @@ from ...._core.caching.lease import Claim, Claimed, Lease
 from ...._core.caching.semantic.likeness import Nearest, Remember
 from ...._core.caching.store import Answer, Request
 from ...._process.forks import follow_forks
-from ..likeness import Likeness
 from .breaker import Breaker
 from .connecting import FAILURES, Address
 from .leases import FREE, LEASE_MS, Leases
+from .shared_vectors import SharedVectors
 
 __all__ = ["RedisCache"]
 
@@ -43,7 +44,7 @@ class RedisCache:
         """As `RedisStore`; connect to nothing yet. `kind` keeps apart what else is kept so."""
         self._address = Address.of(url, timeout_s)
         self._prefix, self._kind = f"{prefix}:{kind}:", kind
-        self._likeness = Likeness()
+        self._vectors = SharedVectors(self._prefix)
         self._begin_process()
         follow_forks(self)
 
@@ -52,10 +53,8 @@ class RedisCache:
 
     def ask(self, request: Request, until: float | None) -> Answer:
         """Do as the request says, in this thread."""
-        if isinstance(request, Nearest | Remember):
-            return self._likeness.ask(request)
         if not self._breaker.allows():
-            return None
+            return self._without_server(request)
         holder = token_bytes(_HOLDER_BYTES)
         try:
             with self._client.pipeline(transaction=False) as commands:
@@ -63,16 +62,14 @@ class RedisCache:
                 answers = commands.execute()
         except FAILURES as error:
             self._breaker.failed(error)
-            return None
+            return self._without_server(request)
         self._breaker.succeeded()
         return self._answer(request, answers, holder)
 
     async def aask(self, request: Request, until: float | None) -> Answer:
         """Do as the request says, in the running event loop."""
-        if isinstance(request, Nearest | Remember):
-            return self._likeness.ask(request)
         if not self._breaker.allows():
-            return None
+            return self._without_server(request)
         holder = token_bytes(_HOLDER_BYTES)
         try:
             async with asyncio.timeout(self._address.timeout_s):
@@ -81,7 +78,7 @@ class RedisCache:
                     answers = await commands.execute()
         except FAILURES as error:
             self._breaker.failed(error)
-            return None
+            return self._without_server(request)
         self._breaker.succeeded()
         return self._answer(request, answers, holder)
 
@@ -120,11 +117,18 @@ class RedisCache:
             client = self._clients[loop] = self._address.async_client()
         return client
 
-    def _queue(self, commands: Any, request: Lookup | Save | Claim, holder: bytes) -> None:
+    def _without_server(self, request: Request) -> Answer:
+        if isinstance(request, Nearest | Remember):
+            return self._vectors.local(request)
+        return None
+
+    def _queue(self, commands: Any, request: Request, holder: bytes) -> None:
         """Put the commands of a request into one pipeline, which is one round trip.
 
         One of a cluster must have been entered: it forgets what was put into it before.
         """
+        if isinstance(request, Nearest | Remember):
+            return self._vectors.queue(commands, request)
         name = self._prefix + request.key
         if isinstance(request, Save):
             time_ms = max(1, round(request.ttl_s * 1000))
@@ -139,9 +143,9 @@ class RedisCache:
         commands.get(name)
         commands.pttl(name)
 
-    def _answer(
-        self, request: Lookup | Save | Claim, answers: list[Any], holder: bytes
-    ) -> Found | Claimed | None:
+    def _answer(self, request: Request, answers: list[Any], holder: bytes) -> Answer:
+        if isinstance(request, Nearest | Remember):
+            return self._vectors.answer(request, answers)
         if isinstance(request, Save):
             return None
         found = _found(request.key, *answers[-2:])
