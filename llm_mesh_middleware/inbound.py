@@ -137,7 +137,7 @@ class Inbound(Generic[Native]):
         *,
         why: Callable[[], Exception] | None = None,
     ) -> Awaitable[AsyncDelivery]:
-        """The asynchronous twin of `serve`.
+        """Serve a request; the asynchronous twin of `serve`.
 
         Args:
             addressed: as for `serve`.

@@ -68,7 +68,7 @@ def send(mesh: Mesh, host: VirtualHost, request: ClientRequest, *, authority: by
 async def asend(
     mesh: Mesh, host: VirtualHost, request: ClientRequest, *, authority: bytes
 ) -> AsyncDelivery:
-    """The asynchronous twin of `send`."""
+    """Send a request; the asynchronous twin of `send`."""
     serving = mesh._serving
     return await serving.arun(serving.outgoing(_addressed(host, request, authority), request))
 

@@ -68,6 +68,34 @@ def test_code_has_the_common_word() -> None:
     assert found == []
 
 
+# A function's docstring begins with a verb; a property's need not, and a command's is its help.
+_NO_VERB = re.compile(
+    r"(A|All|An|As|Each|From|How|In|It|Its|None|Of|One|The|There|This|What|When|Where|Whether|Which"
+    r"|Who|Whoever|Why|With|Without)\b|`"
+)
+
+
+def _first_words(module: Path) -> Iterator[str]:
+    """Yield the docstrings of functions, without properties, constructors and commands."""
+    for node in ast.walk(ast.parse(module.read_text())):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.name == "__init__":
+            continue
+        decorated = " ".join(map(ast.unparse, node.decorator_list))
+        if not re.search(r"property|command|group|fixture", decorated):
+            yield ast.get_docstring(node) or ""
+
+
+def test_docstrings_of_functions_begin_with_a_verb() -> None:
+    found = [
+        f"{module.relative_to(ROOT)}: {text[:80]}"
+        for module in MODULES
+        for text in _first_words(module)
+        if _NO_VERB.match(text)
+    ]
+
+    assert found == []
+
+
 def test_no_module_opens_with_a_question() -> None:
     heads = {
         str(module.relative_to(ROOT)): (ast.get_docstring(ast.parse(module.read_text())) or "")

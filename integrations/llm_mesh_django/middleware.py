@@ -114,7 +114,7 @@ class LLMMeshMiddleware(metaclass=_Capable):
         return address_scope(self._asgi.mesh.find, scope)
 
     def _stating(self, request: HttpRequest) -> AbstractContextManager[None]:
-        """The context in which the project's own calls have the attributes of the request."""
+        """Return a context in which the project's own calls have the attributes of the request."""
         if self._is_async:
             return self._asgi.stating(request)
         return self._wsgi.stating({_REQUEST: request})
@@ -141,7 +141,7 @@ def _unreachable(environ: object, start_response: object) -> list[bytes]:
 
 
 def _of_environ(word: Word[T] | None) -> Callable[[Any], T] | None:
-    """The project's callable, for one that has the environ."""
+    """Return the project's callable for callers that have the environ."""
     if word is None:
         return None
     called: Any = async_to_sync(word) if _is_coroutine_function(word) else word  # type: ignore[arg-type]  # checked
@@ -149,7 +149,7 @@ def _of_environ(word: Word[T] | None) -> Callable[[Any], T] | None:
 
 
 def _as_async(word: Word[T] | None) -> Callable[[HttpRequest], Awaitable[T]] | None:
-    """The project's callable as a coroutine function; a thread lets it use the database."""
+    """Return the project's callable as a coroutine function; a thread lets it use the database."""
     called: Any = word
     if word is None or _is_coroutine_function(word):
         return called  # type: ignore[no-any-return]

@@ -26,7 +26,7 @@ def make_response(reply: WSGIReply) -> HttpResponseBase:
 
 
 async def make_async_response(reply: AsyncReply) -> HttpResponseBase:
-    """The asynchronous twin."""
+    """Return `reply` as a response of Django; the asynchronous twin."""
     if reply.is_stream:
         return _with_head(StreamingHttpResponse(_Body(reply)), reply.status, reply.headers)
     return _with_head(HttpResponse(await reply.read()), reply.status, reply.headers)

@@ -99,7 +99,7 @@ def _settings(app: Flask) -> MeshSettings:
 def _in_context(
     app: Flask, word: Callable[[Request], T] | None
 ) -> Callable[[Mapping[str, Any]], T] | None:
-    """The application's callable, for one that has the environ."""
+    """Return the application's callable for callers that have the environ."""
     if word is None:
         return None
 

@@ -124,7 +124,7 @@ class _Shared(Generic[Request, Response]):
         return [host.name for host in self.mesh.hosts]
 
     def _other(self) -> Any:
-        """The ordinary transport; made when it is needed, for it reads a trust store."""
+        """Return the ordinary transport; created on first use, as it reads a trust store."""
         with self._lock.of_process:
             if self._transport is None:
                 self._transport = self.transport_type()

@@ -26,7 +26,7 @@ class Access:
 
 
 async def load_access(kubeconfig: str | None, context: str | None) -> Access:
-    """The service account inside a pod, unless a kubeconfig or context is asked for.
+    """Load the service account inside a pod, unless a kubeconfig or context is asked for.
 
     Raises:
         APIFault: there is neither, or it cannot be used.

@@ -43,7 +43,7 @@ class Snapshot:
     secrets: Mapping[SecretName, Secret] = field(repr=False)
 
     def is_as(self, other: Snapshot | None) -> bool:
-        """Whether a mesh would see no difference. Status and managed fields are none."""
+        """Return whether a mesh sees no difference; status and managed fields make none."""
         if other is None or self.secrets != other.secrets:
             return False
         return _meanings(self) == _meanings(other)
@@ -225,7 +225,7 @@ class Cluster:
         self.settled.set()
 
     def _explain(self) -> None:
-        """Why there is no snapshot yet; what documents refer to may be refused for good."""
+        """Explain why there is no snapshot yet; objects may be refused for good."""
         every = [*self._custom.values(), *self._referred()]
         faults = [reflector.fault for reflector in every if reflector.fault is not None]
         own = [reflector.fault for reflector in self._custom.values()]

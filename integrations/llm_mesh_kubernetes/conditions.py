@@ -32,7 +32,7 @@ class Verdict:
     is_readable: bool = True
 
     def conditions(self) -> list[_Condition]:
-        """Without the time of the last transition, which depends on what was said before."""
+        """Return the conditions without their times, which depend on earlier conditions."""
         accepted = self._condition("Accepted", "False" if self.faults else "True", "Invalid")
         if not self.is_readable:
             resolved = self._condition("ResolvedRefs", "Unknown", "NotAccepted")
@@ -79,7 +79,7 @@ def judge(
 
 
 def merge(present: Sequence[_Condition], wanted: Sequence[_Condition], *, now: str) -> list[Any]:
-    """The conditions an object should have: others' stay, ours keep the time of their last turn."""
+    """Return the conditions of an object: others' stay, ours keep the time of their last change."""
     before = {condition.get("type"): condition for condition in present}
     merged: list[Any] = [each for each in present if each.get("type") not in _OWN]
     for condition in wanted:
@@ -91,11 +91,11 @@ def merge(present: Sequence[_Condition], wanted: Sequence[_Condition], *, now: s
 
 
 def _is_reference(problem: Problem) -> bool:
-    """Whether a field is at fault for what it points at; a compiled document is right in itself."""
+    """Return whether a field is at fault for what it refers to."""
     return problem.field.endswith(".providerHost") or ".apiKeyFrom." in problem.field
 
 
 def _lines(problems: Iterable[Problem], *, is_warning: bool = False) -> str:
-    """As `llm-mesh validate` prints them, without the place: that is the object itself."""
+    """Return the lines of `llm-mesh validate` without the place, which is the object itself."""
     mark = "warning: " if is_warning else ""
     return "\n".join(f"{mark}{problem.text}" for problem in problems)

@@ -86,7 +86,7 @@ class Connection:
             await client.close()
 
     async def get(self, path: str, **query: str) -> Object:
-        """An object or a list of them.
+        """Return an object or a list of them.
 
         Raises:
             APIFault: there is no such answer.
@@ -104,7 +104,7 @@ class Connection:
     async def events(
         self, path: str, *, timeout_s: int, **query: str
     ) -> AsyncGenerator[Object, None]:
-        """The events of a watch until it ends.
+        """Yield the events of a watch until it ends.
 
         Raises:
             APIFault: it ended otherwise than in good order.
@@ -201,7 +201,7 @@ def _unanswered(exc: Exception) -> APIFault:
 
 
 def _refused(response: aiohttp.ClientResponse, answer: bytes) -> APIFault:
-    """An error answer; its body is a `Status` object, unless it comes from something in between."""
+    """Return the fault of an error response; its body is a `Status`, unless a proxy sent it."""
     try:
         message = str(_decoded(answer).get("message") or response.reason)
     except APIFault:

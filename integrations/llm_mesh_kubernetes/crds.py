@@ -68,7 +68,7 @@ _STATUS = {
 
 
 def make_crds() -> list[dict[str, Any]]:
-    """The definitions of all kinds."""
+    """Return the definitions of all kinds."""
     return [_crd(custom, model) for custom, model in zip(CUSTOM, _MODELS, strict=True)]
 
 
@@ -131,7 +131,7 @@ def _condition_path(kind: str) -> str:
 
 
 def structural(schema: _Schema, definitions: Mapping[str, _Schema]) -> dict[str, Any]:
-    """A JSON Schema of pydantic's in the form that Kubernetes takes."""
+    """Return a JSON Schema of pydantic in the form that Kubernetes takes."""
     schema = _resolved(schema, definitions)
     made = {name: schema[name] for name in _KEPT if name in schema}
     if "anyOf" in schema:
@@ -168,7 +168,7 @@ def _resolved(schema: _Schema, definitions: Mapping[str, _Schema]) -> _Schema:
 
 
 def _int_or_string(made: dict[str, Any], alternatives: Sequence[_Schema]) -> dict[str, Any]:
-    """A number or a text, the one alternative there is; a number has to be whole."""
+    """Return the schema of a number or a text, the only alternative; a number has to be whole."""
     types = {each.get("type") for each in alternatives}
     if not types <= {"integer", "number", "string"}:
         raise ValueError(f"there is no structural schema of one of {alternatives}")
@@ -184,7 +184,7 @@ def main() -> None:
 
 
 def dump() -> str:
-    """The definitions as YAML."""
+    """Return the definitions as YAML."""
     return _HEAD + yaml.dump_all(
         make_crds(), Dumper=_Plain, sort_keys=False, width=100, allow_unicode=True
     )

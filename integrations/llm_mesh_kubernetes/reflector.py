@@ -113,7 +113,7 @@ class Reflector:
         self._changed()
 
     async def _first_page(self) -> Object:
-        """Of the first version that is served; the one in use is asked for first."""
+        """Get the first page of the first version that is served, beginning with the one in use."""
         paths = [self.path, *(path for path in self._paths if path != self.path)]
         for path in paths[:-1]:
             try:

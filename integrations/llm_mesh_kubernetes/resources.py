@@ -62,34 +62,34 @@ _POOL_APIS: Final = (
 
 
 def custom_paths(custom: Custom, namespace: str) -> list[str]:
-    """The collection of a kind in a namespace, or in all of them, in each of its versions."""
+    """Return the paths of a kind in a namespace, or in all of them, in each version."""
     scope = "" if namespace == ALL_NAMESPACES else f"namespaces/{namespace}/"
     base = f"/apis/{custom.group}"
     return [f"{base}/{version}/{scope}{custom.plural}" for version in custom.versions]
 
 
 def secret_path(namespace: str) -> str:
-    """The Secrets of a namespace."""
+    """Return the path of a namespace's Secrets."""
     return f"/api/v1/namespaces/{namespace}/secrets"
 
 
 def pool_paths(namespace: str) -> list[str]:
-    """The pools of a namespace, in each version of their kind."""
+    """Return the paths of a namespace's pools, in each version of their kind."""
     return [f"/apis/{api}/namespaces/{namespace}/{POOLS}" for api in _POOL_APIS]
 
 
 def rewrite_paths(namespace: str, plural: str) -> list[str]:
-    """The rewrites of a namespace of one kind, in each of its versions."""
+    """Return the paths of a namespace's rewrites of one kind, in each version."""
     return [f"/apis/{api}/namespaces/{namespace}/{plural}" for api in _REWRITE_APIS]
 
 
 def pod_path(namespace: str) -> str:
-    """The pods of a namespace."""
+    """Return the path of a namespace's pods."""
     return f"/api/v1/namespaces/{namespace}/pods"
 
 
 def is_name(name: object) -> bool:
-    """Whether it can stand in a path or selector as it is; any other is not a name of an object."""
+    """Return whether a text is the name of an object, which needs no escapes in a path."""
     if not isinstance(name, str) or not name.isascii():
         return False
     return name.replace("-", "").replace(".", "").isalnum()

@@ -65,7 +65,7 @@ class KubernetesSource:
         self._loaded: tuple[Snapshot, tuple[Problem, ...]] | None = None
 
     def load(self) -> Manifest:
-        """What the cluster has; the first time it waits for the API server's answer."""
+        """Return the documents of the cluster; the first call waits for the API server."""
         cluster = self._running().cluster
         cluster.settled.wait(self._timeout_s)
         snapshot = cluster.published[1]
@@ -85,7 +85,7 @@ class KubernetesSource:
         )
 
     def fingerprint(self) -> Hashable:
-        """The number of the newest state; it counts what matters to a mesh, so no status."""
+        """Return the number of the newest state; changes of status are not counted."""
         return self._running().cluster.published[0]
 
     def report(self, problems: tuple[Problem, ...]) -> None:

@@ -95,7 +95,7 @@ class StatusWriter:
                 return
 
     async def _accept_denial(self, fault: APIFault) -> None:
-        """A decision: of several meshes that share their documents one does the writing."""
+        """Accept a denial: of several meshes that share documents, one may write."""
         if not self._is_denied:
             logger.info("no status is written: %s", fault)
         self._is_denied = True
@@ -110,13 +110,13 @@ class StatusWriter:
 
 
 def _path(collection: str, plural: str, namespace: str, name: str) -> str:
-    """An object's own path, also if the collection is that of all namespaces."""
+    """Return an object's own path, also if the collection is that of all namespaces."""
     base = collection.partition("/namespaces/")[0].removesuffix(f"/{plural}")
     return f"{base}/namespaces/{namespace}/{plural}/{name}"
 
 
 def _patch(found: Object, verdict: Verdict) -> Object | None:
-    """What to merge into an object, for as long as it is in this version; None if it says so."""
+    """Return the patch for this version of an object; None if its status is right already."""
     present = (found.get("status") or {}).get("conditions") or []
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     conditions = merge(present, verdict.conditions(), now=now)

@@ -50,7 +50,7 @@ class MakeClient(Protocol):
     """What the fixture `llm_mesh` gives."""
 
     def __call__(self, config: Config, **settings: Any) -> MeshClient:
-        """A client whose calls `config` routes; `settings` are those of `MeshSettings`.
+        """Return a client whose calls `config` routes; `settings` are those of `MeshSettings`.
 
         Raises:
             ConfigError: with everything that is wrong with manifests and settings.
@@ -60,7 +60,7 @@ class MakeClient(Protocol):
 def make_client(
     upstream: MemoryUpstream, config: Config, settings: Mapping[str, Any]
 ) -> MeshClient:
-    """A client of a mesh of its own; weights are drawn alike in every run."""
+    """Return a client of a mesh of its own; weights are drawn alike in every run."""
     limits = Limits()
     mesh = Mesh(
         config,
@@ -101,7 +101,7 @@ class _NoSocket(httpx.BaseTransport):
 
 
 def _only(settings: Mapping[str, Any]) -> MeshSettings:
-    """`settings` over the defaults; what the shell has set would make a test depend on it."""
+    """Return `settings` over the defaults: a test must not depend on the shell."""
     defaults = {
         name: field.get_default(call_default_factory=True)
         for name, field in MeshSettings.model_fields.items()

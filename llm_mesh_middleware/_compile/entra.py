@@ -81,7 +81,7 @@ def _ambient(
 def _workload(
     entra: EntraConfig, scope: str, file: str, path: _Path, keys: KeyReader, owner: str
 ) -> Found | None:
-    """The file is read again when it changes, as it does before its token expires."""
+    """Return the token in a file, which is read again when it changes: before its token expires."""
     client = entra.client_id or keys.variable("AZURE_CLIENT_ID")
     tenant = entra.tenant_id or keys.variable("AZURE_TENANT_ID")
     if client is None or tenant is None:

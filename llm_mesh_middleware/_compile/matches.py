@@ -35,7 +35,7 @@ class Workload:
 
 
 def in_gateways(workload: Workload, gateways: tuple[str, ...] | None, namespace: str) -> bool:
-    """Whether traffic of this workload passes one of `gateways`; an empty list means `mesh`.
+    """Return whether traffic of this workload passes one of `gateways`; none means `mesh`.
 
     A name without a namespace is in the route's (Istio VirtualService `gateways`).
     """

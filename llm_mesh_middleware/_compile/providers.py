@@ -100,7 +100,7 @@ class CompiledProvider:
     def upstream(
         self, rule: str | None = None, *, model: str | None = None, host_rewrite: str | None = None
     ) -> Upstream:
-        """The provider as the rule named `rule` uses it.
+        """Return the provider for the rule named `rule`.
 
         `model` and `host_rewrite` are those of the rule's backendRef.
         """
@@ -148,7 +148,7 @@ class CompiledProvider:
         )
 
     def _check_tls(self) -> None:
-        """A file that cannot be used is found now, not by the first request."""
+        """Report a file that cannot be used now, rather than with the first request."""
         files = self._endpoint.tls
         for file in named_files(files):
             self._depend_on(file)
@@ -260,5 +260,5 @@ def _secrets(admission: Admission, headers: Mapping[str, str], path: str) -> Sec
 
 
 def _bracketed(host: str) -> str:
-    """An IPv6 address as URLs and the Host field have it (RFC 3986 3.2.2)."""
+    """Return an IPv6 address as URLs and the Host field have it (RFC 3986 3.2.2)."""
     return f"[{host}]" if ":" in host else host

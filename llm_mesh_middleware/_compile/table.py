@@ -302,7 +302,7 @@ class _Compiler:
             yield compile_mirror(config, upstream)
 
     def _direct_host(self, provider: CompiledProvider) -> VirtualHost:
-        """A provider without a route is called by its own host (what ASM's first example does)."""
+        """Return the virtual host of a provider without a route: its own, as in ASM's example."""
         resource = provider.resource
         upstream = provider.upstream()
         policy = self.policies.of_backend(resource, "", resource, upstream)

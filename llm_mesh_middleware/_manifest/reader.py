@@ -220,7 +220,7 @@ class _Builder:
             frame.key, frame.is_merge = None, False
 
     def _begin_merge(self) -> None:
-        """A plain `<<` where a key is due takes the keys of another mapping over (YAML 1.1)."""
+        """Begin a merge: the plain key `<<` takes over the keys of another mapping (YAML 1.1)."""
         frame = self._frames[-1] if self._frames else None
         if frame is not None and frame.is_mapping and frame.key is None:
             frame.is_merge = True

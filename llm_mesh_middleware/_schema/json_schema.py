@@ -24,7 +24,7 @@ class _Generator(GenerateJsonSchema):
         return False
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonDict:
-        """Of defaults only plain values: null and what is empty are what leaving out means anyway,
+        """Return a schema with plain defaults only: null and empty values are the same as none,
         and Kubernetes would write them into every document."""
         made = super().default_schema(schema)
         if not isinstance(made.get("default"), str | int):
@@ -33,7 +33,7 @@ class _Generator(GenerateJsonSchema):
 
 
 def make_schema(models: Sequence[type[BaseModel]]) -> dict[str, JsonValue]:
-    """The schema of a document of any of the models; of one model alone it begins with its own."""
+    """Return the schema of documents of any of the models; one model needs no choice."""
     if len(models) == 1:
         own = models[0].model_json_schema(schema_generator=_Generator)
         return {"$schema": _DIALECT, **own}

@@ -55,7 +55,7 @@ _NOT_IN_A_HOST = (
 
 
 def check_host(value: str) -> str:
-    """A DNS name in lower case without the final dot, or an IP address without brackets."""
+    """Return a DNS name in lower case without the final dot, or an IP address without brackets."""
     if not value:
         raise ValueError("must not be empty")
     if any(character.isspace() or not character.isprintable() for character in value):
@@ -98,7 +98,7 @@ def _check_name_or_ipv4(name: str) -> str:
 
 
 def check_route_host(value: str) -> str:
-    """A host as in `check_host`, `*`, or `*.` before a DNS name."""
+    """Return a host as in `check_host`, `*`, or `*.` before a DNS name."""
     if value == "*":
         return value
     if not value.startswith("*."):
@@ -112,7 +112,7 @@ def check_route_host(value: str) -> str:
 
 
 def check_host_and_port(value: str) -> str:
-    """What a Host field may hold: a host and, if wanted, `:port`; IPv6 in brackets."""
+    """Return the value of a Host field: a host, perhaps with `:port`; IPv6 in brackets."""
     if value.count(":") > 1 and not value.startswith("["):
         raise ValueError("must have an IPv6 address in brackets")
     head, colon, port = value.rpartition(":")
@@ -126,7 +126,7 @@ def check_host_and_port(value: str) -> str:
 
 
 def check_base_url(value: str) -> str:
-    """`http://` or `https://`, a host, perhaps a port; in lower case, without a final slash."""
+    """Return a URL of scheme, host and perhaps port, in lower case, without a final slash."""
     match = _BASE_URL.fullmatch(value)
     if match is None:
         raise ValueError(
@@ -164,14 +164,14 @@ def check_header_text(value: str) -> str:
 
 
 def check_name(value: str) -> str:
-    """A name that the mesh may show in a header field, a log line or a metric."""
+    """Return a name that the mesh may show in a header field, a log line or a metric."""
     if not value:
         raise ValueError("must not be empty")
     return check_header_text(value)
 
 
 def check_header_name(value: str) -> str:
-    """The lower-case name of a header field (RFC 9110 5.1)."""
+    """Return the lower-case name of a header field (RFC 9110 5.1)."""
     if value != value.lower():
         raise ValueError("is a header name: write it in lower case")
     if not _TOKEN.fullmatch(value):
@@ -180,14 +180,14 @@ def check_header_name(value: str) -> str:
 
 
 def check_variable_name(value: str) -> str:
-    """The name of an environment variable."""
+    """Return the name of an environment variable."""
     if not _VARIABLE.fullmatch(value):
         raise ValueError("must be the name of an environment variable: letters, digits and _")
     return value
 
 
 def check_file_name(value: str) -> str:
-    """A path in the file system; whether there is a file is for its reader to find out."""
+    """Return a path in the file system; its reader finds out whether there is a file."""
     if not value:
         raise ValueError("must not be empty")
     if _CONTROLS.search(value):
@@ -196,14 +196,14 @@ def check_file_name(value: str) -> str:
 
 
 def check_secret_name(value: str) -> str:
-    """The name of a Kubernetes Secret, which is a DNS name."""
+    """Return the name of a Kubernetes Secret, which is a DNS name."""
     if not _SECRET_NAME.fullmatch(value):
         raise ValueError("must be the name of a Secret: lower-case letters, digits, - and .")
     return value
 
 
 def check_secret_key(value: str) -> str:
-    """A key in the data of a Kubernetes Secret."""
+    """Return a key in the data of a Kubernetes Secret."""
     if not _SECRET_KEY.fullmatch(value):
         raise ValueError("must be a key of a Secret: letters, digits, -, _ and .")
     return value

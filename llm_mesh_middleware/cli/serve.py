@@ -135,7 +135,7 @@ def _viewed(
 
 
 def create_app() -> ASGIApp:
-    """The sidecar's application, from `LLM_MESH_*`."""
+    """Return the sidecar's application, configured by `LLM_MESH_*`."""
     log = _log_calls(os.environ.get(_LOG_FORMAT, "text"))
     try:
         end_telemetry = setup_telemetry()

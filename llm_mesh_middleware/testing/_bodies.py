@@ -17,7 +17,7 @@ _MODEL = "fake-model"
 
 
 def token_usage(prompt_tokens: int, completion_tokens: int) -> dict[str, object]:
-    """The `usage` object of chat and completions."""
+    """Return the `usage` object of chat and completions."""
     return {
         "prompt_tokens": prompt_tokens,
         "completion_tokens": completion_tokens,
@@ -33,7 +33,7 @@ def chat_completion(
     finish_reason: str = "stop",
     id: str = _ID,
 ) -> dict[str, object]:
-    """A `chat.completion` with one choice; without `usage` a prompt of one token is assumed."""
+    """Return a `chat.completion` with one choice; without `usage` its prompt has one token."""
     message = {"role": "assistant", "content": content}
     return {
         "id": id,
@@ -55,7 +55,7 @@ def chat_stream(
     done: bool = True,
     id: str = _ID,
 ) -> list[bytes]:
-    """The events of a streamed chat answer, one bytes object each.
+    """Return the events of a streamed chat completion, one bytes object each.
 
     The role, one event per content, the finish (unless `finish_reason` is None), with
     `include_usage` the usage event without choices, and `[DONE]` if `done`. As at OpenAI,
@@ -83,16 +83,16 @@ def error_body(
     code: str | None = None,
     param: str | None = None,
 ) -> dict[str, object]:
-    """The OpenAI error object."""
+    """Return an error object of OpenAI."""
     return {"error": {"message": message, "type": type, "param": param, "code": code}}
 
 
 def sse(data: Mapping[str, object], *, event: str | None = None) -> bytes:
-    """One server-sent event carrying JSON."""
+    """Return one server-sent event with JSON."""
     name = f"event: {event}\n" if event else ""
     return f"{name}data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n".encode()
 
 
 def count_words(*texts: str | Iterable[str]) -> int:
-    """The tokens of the fake: words between white space."""
+    """Count the tokens of the fake: words between white space."""
     return sum(len(text.split()) if isinstance(text, str) else count_words(*text) for text in texts)

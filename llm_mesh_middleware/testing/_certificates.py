@@ -40,7 +40,7 @@ class CertificateAuthority:
         return Path(path)
 
     def client_context(self) -> ssl.SSLContext:
-        """A client's context that trusts this authority and no other."""
+        """Return a client's context that trusts this authority and no other."""
         return ssl.create_default_context(cadata=self.pem.decode())
 
     def issue(

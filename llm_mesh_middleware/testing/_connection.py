@@ -228,7 +228,7 @@ class Connection(asyncio.Protocol):
 
 
 def _unsent(sock: socket.socket) -> int:
-    """Bytes the other end has not acknowledged; a reset would take them back. 0 where unknown."""
+    """Return the bytes that are not acknowledged, which a reset would drop; 0 if unknown."""
     if sys.platform != "linux":
         return 0
     import fcntl

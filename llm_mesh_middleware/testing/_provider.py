@@ -62,7 +62,7 @@ class Provider:
 
 
 def _shows(request: RecordedRequest, key: str) -> bool:
-    """Whether the request has the key where the dialect of its path wants it."""
+    """Return whether the request has the key where the dialect of its path wants it."""
     if request.path.endswith("/messages"):
         return request.header("x-api-key") == key
     return request.header("authorization") == f"Bearer {key}"
@@ -152,7 +152,7 @@ def _responses(request: RecordedRequest, body: Body) -> Answer | Stream:
 
 
 def _messages(request: RecordedRequest, body: Body) -> Answer | Stream:
-    """Anthropic's chat."""
+    """Respond to a request of Anthropic's Messages API."""
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         return _refusal(400, "messages: at least one message is required", param="messages")
@@ -249,7 +249,7 @@ def _asks_usage(body: Body) -> bool:
 
 
 def _text(content: object) -> str:
-    """The text of a content that is a string, a part, a message or a list of these."""
+    """Return the text of a content: a string, a part, a message or a list of these."""
     if isinstance(content, str):
         return content
     if isinstance(content, dict):

@@ -63,12 +63,12 @@ class RecordedRequest:
         return self.version == "HTTP/1.1" and "close" not in re.split(r"[\s,]+", options)
 
     def header(self, name: str) -> str | None:
-        """The value of a header in any case, joined by `, ` if sent twice; None if not sent."""
+        """Return a header, its name in any case; joined by `, ` if sent twice, None if not sent."""
         values = [value for key, value in self.headers if key.lower() == name.lower()]
         return ", ".join(values) if values else None
 
     def json(self) -> Any:
-        """The body, decoded."""
+        """Return the decoded body."""
         return json.loads(self.body)
 
     def wait_disconnected(self, timeout: float = 1.0) -> bool:

@@ -40,7 +40,7 @@ class Script:
             self._standing = None
 
     def take(self, request: RecordedRequest) -> AnswerValue | None:
-        """The answer to `request`; None stands for the provider's own."""
+        """Return the response to `request`; None stands for the provider's own."""
         with self._lock:
             scripted = self._queue.popleft() if self._queue else self._standing
         answer = scripted(request) if callable(scripted) else scripted

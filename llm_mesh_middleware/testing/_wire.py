@@ -44,7 +44,7 @@ def wire(answer: AnswerValue | None, context: WireContext) -> Iterator[Step]:
 
 
 def encoded_answer(answer: Answer) -> tuple[bytes, list[tuple[str, str]]]:
-    """The body as bytes, and the fields with the content type that it implies."""
+    """Return the body as bytes, and the fields with its content type."""
     body, content_type = _encoded(answer.body)
     headers = list(answer.headers)
     if content_type and "content-type" not in _names(headers):

@@ -20,7 +20,7 @@ PoolName = tuple[str, str]
 
 
 def referred_pools(routes: Iterable[Object]) -> frozenset[PoolName]:
-    """The pools that routes name, by namespace and name.
+    """Return the pools that routes name, by namespace and name.
 
     The objects may be wrong in any way: parsing them later reports it.
     """
@@ -38,12 +38,12 @@ def _referred(route: Object) -> Iterator[PoolName]:
 
 
 def pool_of(name: tuple[str, str], rewrite: Object) -> PoolName:
-    """The pool whose models a document rewrites; it is in the namespace of the document."""
+    """Return the pool whose models a document rewrites; it is in the document's namespace."""
     return name[0], str(_at(rewrite, "spec", "poolRef", "name"))
 
 
 def pods_of(name: PoolName, pool: Object | None) -> PodSelector | None:
-    """What selects the pods of a pool; None if nothing does, and so no pod is one of it.
+    """Return the selector of a pool's pods; None if it selects none.
 
     A pool of v1 has `matchLabels`, one of v1alpha2 the labels themselves.
     """
@@ -57,7 +57,7 @@ def pods_of(name: PoolName, pool: Object | None) -> PodSelector | None:
 
 
 def with_endpoints(pool: Object, pods: Iterable[Object]) -> Object:
-    """The pool with the addresses of the pods that are ready, in a steady order."""
+    """Return the pool with the addresses of the pods that are ready, in a steady order."""
     addresses = sorted({address for pod in pods for address in _address(pod)})
     spec = pool.get("spec")
     return {**pool, "spec": {**(spec if isinstance(spec, dict) else {}), "endpoints": addresses}}

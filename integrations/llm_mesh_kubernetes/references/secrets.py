@@ -19,7 +19,7 @@ _DEPTH = 4
 
 
 def referred(documents: Iterable[Object]) -> frozenset[SecretName]:
-    """The Secrets that `secretKeyRef` of providers and policies names, in the document's namespace.
+    """Return the Secrets that `secretKeyRef` names, in the document's namespace.
 
     The objects may be wrong in any way: parsing them later reports it.
     """
@@ -59,7 +59,7 @@ def _at(value: object, *path: str) -> object:
 
 
 def decode(found: Object | None) -> Secret:
-    """What an API server has under the name of a Secret."""
+    """Decode an API server's Secret."""
     if found is None:
         return Secret(fault="does not exist")
     encoded = found.get("data") or {}
@@ -71,5 +71,5 @@ def decode(found: Object | None) -> Secret:
 
 
 def unread(fault: APIFault) -> Secret:
-    """A Secret that may not be read."""
+    """Return a Secret that may not be read."""
     return Secret(fault=f"cannot be read: {fault}")

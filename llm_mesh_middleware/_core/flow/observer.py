@@ -38,7 +38,7 @@ class Observation:
         """Handle the selection of a rule."""
 
     def decided(self, decision: Decision) -> None:
-        """An item of a policy has decided; called for each that applies to the request."""
+        """Handle the decision of an item of a policy; called for each that applies."""
 
     def expired(self, decision: Decision, count: int) -> None:
         """So many slots or reservations of money have ended that nobody had given back.
@@ -47,7 +47,7 @@ class Observation:
         """
 
     def settled(self, decision: Decision, reserved: int, used: int) -> None:
-        """A limit of tokens has been settled: what was reserved, and what was used."""
+        """Handle the settlement of a limit of tokens: what was reserved, and what was used."""
 
     def sending(self, request: UpstreamRequest) -> UpstreamRequest | None:
         """Handle an attempt before it is sent; a returned request replaces this one."""
@@ -63,7 +63,7 @@ class Observation:
         """Handle so many more chunks of a stream, the first ones with its first bytes."""
 
     def charged(self, charge: Charge) -> None:
-        """An attempt at a provider with prices was billed for tokens; told before `ended`.
+        """Handle the charge for an attempt at a provider with prices; called before `ended`.
 
         Also of an attempt that has failed, if its response counts tokens.
         """

@@ -38,7 +38,7 @@ class Slots:
         self.in_flight = 0
 
     def has_free(self) -> bool:
-        """Whether a call could start without waiting for another to end."""
+        """Return whether a call could start without waiting for another to end."""
         return self._limit is None or self.in_flight < self._limit
 
     def take(self) -> bool:

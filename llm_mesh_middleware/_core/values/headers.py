@@ -45,7 +45,7 @@ class Headers:
         return name.encode("latin-1") in self._last
 
     def names(self) -> KeysView[bytes]:
-        """The names of the fields."""
+        """Return the names of the fields."""
         return self._last.keys()
 
     def get_all(self, name: bytes) -> Sequence[bytes]:

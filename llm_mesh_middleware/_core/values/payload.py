@@ -112,7 +112,7 @@ def read_bool(fields: Mapping[str, msgspec.Raw], name: str) -> bool | None:
 
 
 def read_count(fields: Mapping[str, msgspec.Raw], name: str) -> int | None:
-    """The member as a whole number of 0 or more; None if it is absent or anything else."""
+    """Return a member that is a whole number of 0 or more, else None."""
     value = fields.get(name)
     text = b"" if value is None else bytes(value)
     return int(text) if text.isdigit() and len(text) < 16 else None

@@ -45,7 +45,7 @@ class GeminiFields(msgspec.Struct, rename="camel", gc=False):
         return tells_error(self.error, None, has_content=bool(self.candidates))
 
     def summary(self, body: bytes | None) -> AnswerSummary:
-        """What it says of itself; `body` is kept with it."""
+        """Return what it says of itself; `body` is kept with it."""
         facts = GeminiFacts()
         facts.take(self)
         return facts.summary(body=body)
@@ -63,7 +63,7 @@ class _Parts:
         return bool(self._parts) and self._parts[-1].is_error
 
     def summary(self, body: bytes | None) -> AnswerSummary:
-        """What it says of itself; `body` is kept with it."""
+        """Return what it says of itself; `body` is kept with it."""
         facts = GeminiFacts()
         for part in self._parts:
             facts.take(part)

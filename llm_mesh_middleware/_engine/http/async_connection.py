@@ -101,11 +101,11 @@ class AsyncConnection(asyncio.Protocol):
         return data
 
     def is_sent(self) -> bool:
-        """Whether the whole request was sent; some providers respond before they have read it."""
+        """Return whether the whole request was sent; some providers respond before that."""
         return self._is_over or not self._transport.get_write_buffer_size()
 
     def is_stale(self) -> bool:
-        """Whether it was closed while idle, or has unexpected bytes."""
+        """Return whether it was closed while idle, or has unexpected bytes."""
         if self._is_over or self._pieces or self._transport.is_closing():
             return True
         return self._probe.is_readable()  # the loop has not noticed yet

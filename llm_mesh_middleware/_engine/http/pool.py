@@ -49,7 +49,7 @@ class Probe:
 
 class _Connection(Protocol):
     def is_stale(self) -> bool:
-        """Whether it was closed or received bytes after its last call."""
+        """Return whether it was closed or received bytes after its last call."""
 
     def close(self) -> None: ...
 

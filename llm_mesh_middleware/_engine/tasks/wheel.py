@@ -24,7 +24,7 @@ class Timed(Protocol):
     """What is set for a time."""
 
     def due(self) -> None:
-        """The time has come."""
+        """Act: the time has come."""
 
 
 class Wheel:

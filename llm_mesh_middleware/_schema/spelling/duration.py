@@ -18,7 +18,7 @@ _DURATION = re.compile(f"(?:{_PART})+")
 
 
 def read_duration(value: object) -> object:
-    """Seconds above 0; what is neither text nor a number is left to the type check."""
+    """Return seconds above 0; the type check refuses what is neither text nor a number."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return value
     if isinstance(value, str):

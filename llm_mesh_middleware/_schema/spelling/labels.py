@@ -16,7 +16,7 @@ _HIGHEST_CHARACTER = 0x10FFFF
 
 
 def read_label_list(text: str) -> dict[str, str]:
-    """`key=value`, commas between."""
+    """Read `key=value`, separated by commas."""
     labels: dict[str, str] = {}
     for part in filter(None, map(str.strip, text.split(","))):
         key, equals, value = part.partition("=")
@@ -28,7 +28,7 @@ def read_label_list(text: str) -> dict[str, str]:
 
 
 def read_label_file(text: str) -> dict[str, str]:
-    """`key="value"`, one a line, the value escaped as in Go: a downward API file."""
+    """Read `key="value"`, one a line, escaped as in Go: a file of the downward API."""
     labels: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():

@@ -15,7 +15,7 @@ _AMOUNT = r"[0-9]{1,9}(\.[0-9]{1,9})?"
 
 
 def read_money(value: object) -> object:
-    """A decimal number above 0; YAML has made a float of one without quotes."""
+    """Return a decimal number above 0; YAML makes a float of one without quotes."""
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise ValueError('must be a whole number, or a decimal one in quotes, such as "0.50"')
     text = format(value, "f") if isinstance(value, Decimal) else str(value)

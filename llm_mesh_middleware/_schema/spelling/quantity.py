@@ -16,7 +16,7 @@ _MOST = 10**12
 
 
 def read_quantity(value: object) -> object:
-    """A whole number from 1; what is neither text nor a whole number is left to the type check."""
+    """Return a whole number from 1; the type check refuses what is neither text nor a number."""
     if isinstance(value, str):
         match = _QUANTITY.fullmatch(value)
         if match is None:

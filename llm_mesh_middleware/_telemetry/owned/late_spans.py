@@ -169,7 +169,7 @@ class LateTracer(trace.Tracer):
         return LateSpan(tracer, name, own, parent, kind, noted, links, start_time)
 
     def start_as_current_span(self, *args: Any, **words: Any) -> Any:
-        """As the SDK's tracer does: nothing here uses it."""
+        """Do as the SDK's tracer does: nothing here uses it."""
         return self._tracer.start_as_current_span(*args, **words)
 
 

@@ -66,7 +66,7 @@ class ServerCall:
         owner.active.add(1, self._labels)
 
     def understood(self, request: ClientRequest) -> None:
-        """`request` is the same request, with its operation known."""
+        """Take the request again, with its operation."""
         self._request = request
 
     def begin_span(self, route: str | None) -> Context:

@@ -108,7 +108,7 @@ def seconds(value: object) -> float | None:
 
 
 def _check_wildcard(name: str, model: str, entry: Entry) -> bool | None:
-    """Whether requests name the model themselves; False if the mesh cannot pass on that name."""
+    """Return whether requests name the model; False if the mesh cannot pass on that name."""
     if "*" not in name and "*" not in model:
         return None
     if name in ("*", model) and name.find("*") == len(name) - 1:

@@ -80,7 +80,7 @@ def read_budget(
 
 
 def are_rates_limits(router: Mapping[str, Any]) -> bool:
-    """Whether LiteLLM refuses what is over `rpm` and `tpm`; otherwise they are only shares."""
+    """Return whether LiteLLM enforces `rpm` and `tpm`; otherwise they are only shares."""
     checks = router.get("optional_pre_call_checks")
     strategy = str(router.get("routing_strategy") or "")
     is_asked = isinstance(checks, list) and _ENFORCED in checks

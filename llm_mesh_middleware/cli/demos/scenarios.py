@@ -123,7 +123,7 @@ def run() -> int:
 
 
 async def _own_app(scope: Scope, receive: Receive, send: Send) -> None:
-    """The application that the middleware wraps: it sees what is for no virtual host."""
+    """Serve requests for other hosts: this is the application that the middleware wraps."""
     if scope["type"] != "http":
         return
     headers = [(b"content-type", b"text/plain")]
@@ -165,7 +165,7 @@ def _call(client: httpx.Client, shot: Shot, upstreams: dict[str, FakeUpstream]) 
 
 
 def _table(shots: Sequence[Shot], seen: Sequence[Seen]) -> Table:
-    """What was asked and who served it; narrow enough for 80 columns."""
+    """Print the requests and their providers, narrow enough for 80 columns."""
     table = Table(
         box=box.SIMPLE_HEAD,
         padding=(0, 1),
@@ -202,7 +202,7 @@ def _upstream_call(call: Seen) -> tuple[str, str, int]:
 
 
 def _tokens(answer: httpx.Response) -> str:
-    """`usage` of the answer, or of the last event that has one."""
+    """Return `usage` of the response, or of the last event that has one."""
     documents = [answer.text]
     if answer.headers.get("content-type", "").startswith("text/event-stream"):
         documents = [event for event in _events(answer.text) if event != "[DONE]"]
@@ -218,7 +218,7 @@ def _events(text: str) -> list[str]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """The pieces of content that the stream brought."""
+    """Yield the pieces of content in the stream."""
     for event in _events(text):
         if event == "[DONE]":
             yield event

@@ -55,7 +55,7 @@ class OwnApp:
             await self._answer(scope, send)
 
     def _is_for_default_host(self, scope: Scope) -> bool:
-        """Whether a `base_url` has led a client here.
+        """Return whether a `base_url` has led a client here.
 
         A proxied request names the host that it is for, which is another one.
         """
@@ -67,7 +67,7 @@ class OwnApp:
         )
 
     async def _live(self, receive: Receive, send: Send) -> None:
-        """By the time of the shutdown every request is over, and what it has told is on record.
+        """Run the life cycle: at its shutdown every request is over, and recorded.
 
         Not left to `atexit`: uvicorn ends the process by the signal that it was sent.
         """
@@ -146,7 +146,7 @@ def _listed(mesh: Mesh) -> str:
 
 
 def _health(status: MeshStatus) -> bytes:
-    """A mesh with an old configuration is stale and alive: to restart it would not help."""
+    """Report the health; a stale configuration is not an illness that a restart would cure."""
     problems = [
         {"place": problem.place, "text": problem.text, "severity": problem.severity}
         for problem in status.problems

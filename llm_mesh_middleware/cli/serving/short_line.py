@@ -52,7 +52,7 @@ class ShortFormatter(logging.Formatter):
         return f"{self._time(time.time())} INFO    {told}"
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """Return the line."""
         name = record.levelname
         level = f"{name:<7}"
         if self._is_terminal and name in _COLOURS:

@@ -24,7 +24,7 @@ _READY_WITHIN_S = 1.0
 
 
 def ignore_hangup() -> None:
-    """Until there is a mesh that could be reloaded, a hang-up must not end the process."""
+    """Ignore SIGHUP until there is a mesh to reload: it must not end the process."""
     if hasattr(signal, "SIGHUP"):  # not on Windows
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 

@@ -47,7 +47,7 @@ class Breaker:
             return True
 
     def succeeded(self) -> None:
-        """The store has answered."""
+        """Note that the store has responded."""
         if self._is_open:
             with self._lock:
                 was_open, self._is_open = self._is_open, False
@@ -56,7 +56,7 @@ class Breaker:
                 self._returned()
 
     def failed(self, error: BaseException) -> None:
-        """The store did not respond. Its errors may hold its URL, so only their kind is shown."""
+        """Note a failure of the store; only its kind is shown, as the text may hold the URL."""
         with self._lock:
             was_open, self._is_open = self._is_open, True
             self._next_at = monotonic() + WINDOW_S

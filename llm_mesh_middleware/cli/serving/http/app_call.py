@@ -41,7 +41,7 @@ class AppCall:
         await self._app(self._scope, self._receive, self._send)
 
     def gone(self) -> None:
-        """The client has left."""
+        """Note that the client has left."""
         self._has_left = True
         self.body.wake()
 

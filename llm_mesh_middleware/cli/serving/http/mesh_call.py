@@ -44,7 +44,7 @@ class MeshCall:
         return self._direct.respond(self._addressed, self._request, self)
 
     def gone(self) -> None:
-        """The client has left."""
+        """Note that the client has left."""
         if self._interrupt is not None:
             self._interrupt.fire(ClientDisconnected(GONE))
 

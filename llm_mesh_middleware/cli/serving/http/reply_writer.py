@@ -36,7 +36,7 @@ class Sink(Protocol):
         """Return the lines of the fields that every reply has."""
 
     def replied(self) -> None:
-        """The reply is complete."""
+        """Note that the reply is complete."""
 
 
 class ReplyWriter:
