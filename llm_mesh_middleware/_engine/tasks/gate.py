@@ -1,4 +1,4 @@
-"""How many connections to one destination are being opened at once.
+"""Bounds the connections to one destination that are being opened at the same time.
 
 A burst of calls without a limit would overflow the provider's queue of new connections, and its
 system drops what does not fit for seconds. So many handshakes would also keep this process busy for

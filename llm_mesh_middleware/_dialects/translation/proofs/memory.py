@@ -1,10 +1,10 @@
-"""Proofs that clients may not send back: frameworks keep role, content and calls of a message only.
+"""Keeps proofs that clients may not send back: frameworks keep role, content and calls only.
 
     answer    thoughts with proofs, call ──► kept by the id of the call
     request   call without proofs        ──► gets what was kept for its id
 
-It is bounded, and of one process: what is not found is missing as before, so that a provider is
-asked without it. Whoever was admitted with another key finds nothing.
+It is bounded, and of one process. A proof that is not found is left out of the request. A client
+with another key finds nothing.
 """
 
 from __future__ import annotations
