@@ -85,7 +85,8 @@ class Gemini(ToldInBody):
 
     def write_error(self, error: AnswerableError) -> bytes:
         """Return an error object."""
-        return error_object(error.status, error.message)
+        wait_ms = error.headers.get("retry-after-ms")
+        return error_object(error.status, error.message, retry_after_ms=wait_ms)
 
     def write_model(self, name: str) -> dict[str, object]:
         """Return a model object."""

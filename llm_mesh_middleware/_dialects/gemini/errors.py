@@ -22,7 +22,17 @@ _WORDS = {
 }
 
 
-def error_object(status: int, message: str) -> bytes:
-    """Return an error object; its code is the HTTP status."""
+_RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
+
+
+def error_object(status: int, message: str, *, retry_after_ms: str | None = None) -> bytes:
+    """Return an error object; its code is the HTTP status.
+
+    `retry_after_ms` is that header field: Google's clients look for the time in the body.
+    """
     word = _WORDS.get(status) or ("INTERNAL" if status >= 500 else "FAILED_PRECONDITION")
-    return msgspec.json.encode({"error": {"code": status, "message": message, "status": word}})
+    error: dict[str, object] = {"code": status, "message": message, "status": word}
+    if retry_after_ms is not None:
+        delay = f"{int(retry_after_ms) / 1000:g}s"
+        error["details"] = [{"@type": _RETRY_INFO, "retryDelay": delay}]
+    return msgspec.json.encode({"error": error})
