@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from llm_mesh_middleware._core.guarding.patterns import Patterns
 from tests.benchmarks.guards import calls_of as calls_in
 from tests.benchmarks.guards import feed_deltas, guard_text, words_of
 from tests.benchmarks.in_memory import (
@@ -47,6 +48,7 @@ MAX_VIEW = 110
 MAX_VIEW_CHUNK = 8
 MAX_GUARDED_TEXT = 60  # of any size: the passes over it are in C
 MAX_GUARDED_DELTA = 12
+MAX_SEARCHED_TEXT = 15
 MAX_READ_DELTA = 63  # an event of a stream that guards read
 # Whole calls.
 MAX_CACHE_HIT = 430  # less than the same call takes
@@ -163,3 +165,9 @@ def test_a_delta_with_nothing_to_find_costs_a_guard_a_few_calls() -> None:
 
     assert read <= MAX_READ_DELTA
     assert calls_in(feed_deltas(words)) / len(words) - read <= MAX_GUARDED_DELTA
+
+
+def test_a_text_without_a_match_costs_a_pattern_a_few_calls_whatever_its_size() -> None:
+    patterns = Patterns(["(?i)project (heron|egret)", ".*bluebird.*"], entity="P", longest=256)
+    for count in (12, 2400):
+        assert calls_in(lambda: list(patterns.find(WORDS * count))) <= MAX_SEARCHED_TEXT  # noqa: B023

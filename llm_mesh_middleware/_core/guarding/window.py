@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -144,11 +145,13 @@ class Window:
         end = len(buffer) if is_final else max(begin, self._held_from(buffer))
         found: list[tuple[Finding, Guard | None]] = []
         for each in self._guards:
-            found += [
+            here = (
                 (finding, each)
                 for finding in each.scanner.find(buffer, is_final=is_final)
                 if begin <= finding.start < end
-            ]
+            )
+            # Where the first one is denied nobody asks for the others.
+            found += islice(here, 1) if each.effect == "deny" else here
         values = self._inspection.values
         if values is not None:
             found += [

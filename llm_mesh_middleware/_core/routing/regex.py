@@ -19,7 +19,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["MAX_MOVES", "MAX_NODES", "MAX_REPEAT", "MAX_STATES", "LinearPattern"]
+__all__ = [
+    "MAX_MOVES",
+    "MAX_NODES",
+    "MAX_REPEAT",
+    "MAX_STATES",
+    "Chars",
+    "Items",
+    "LinearPattern",
+    "parse",
+]
 
 MAX_REPEAT = 1000  # the highest count in `{n,m}`, nested ones multiplied, as in RE2
 MAX_NODES = 4000  # parts of a pattern once repetitions are expanded
@@ -27,7 +36,7 @@ MAX_STATES = 512  # deterministic states kept for one pattern
 MAX_MOVES = 128  # characters remembered for one such state
 _MAX_CELLS = 100_000  # nodes in all kept states: large patterns keep fewer states
 
-_Items = Sequence[tuple[Any, Any]]  # the parser's result: (operation, argument) pairs
+Items = Sequence[tuple[Any, Any]]  # the parser's result: (operation, argument) pairs
 _Spans = tuple[tuple[int, int], ...]  # inclusive ranges of code points
 _Test = Callable[[int, int], bool]  # an anchor, given the sides before and after it
 
@@ -98,7 +107,7 @@ def _fold(char: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Chars:
+class Chars:
     """A set of characters: the spans, or with `negated` all others; `folded` ignores case."""
 
     spans: _Spans
@@ -116,10 +125,10 @@ class _Chars:
         )
 
 
-def _chars(name: str, argument: Any, flags: int) -> _Chars:
+def _chars(name: str, argument: Any, flags: int) -> Chars:
     """Return the characters that one consuming operation of the parse tree matches."""
     if name == "ANY":
-        return _Chars(() if flags & re.DOTALL else ((10, 10),), negated=True)
+        return Chars(() if flags & re.DOTALL else ((10, 10),), negated=True)
     items = argument if name == "IN" else [(name, argument)]
     folded, negated, spans = bool(flags & re.IGNORECASE), False, list[tuple[int, int]]()
     for operation, value in items:
@@ -132,7 +141,7 @@ def _chars(name: str, argument: Any, flags: int) -> _Chars:
             spans.append(value)
         elif kind == "CATEGORY":
             spans.extend(_CATEGORIES[value.name.removeprefix("CATEGORY_")])
-    return _Chars(tuple(spans), negated, folded)
+    return Chars(tuple(spans), negated, folded)
 
 
 def _side(char: str) -> int:
@@ -160,7 +169,7 @@ def _inspect(pattern: str) -> str:
     return pattern
 
 
-def _parse(pattern: str) -> tuple[_Items, int]:
+def parse(pattern: str) -> tuple[Items, int]:
     """Parse with the private parser of the standard library; only this function uses it."""
     parser: Any = importlib.import_module("re._parser")
     try:
@@ -176,8 +185,8 @@ class _Automaton:
     Built from the end: each part is told the node that follows it and returns its own first node.
     """
 
-    def __init__(self, items: _Items, flags: int) -> None:
-        self.consuming: dict[_Chars, set[int]] = {}
+    def __init__(self, items: Items, flags: int) -> None:
+        self.consuming: dict[Chars, set[int]] = {}
         self.follow: dict[int, int] = {}
         self.empty: dict[int, tuple[_Test | None, tuple[int, ...]]] = {}
         self.size = 1
@@ -190,7 +199,7 @@ class _Automaton:
         self.size += 1
         return self.size - 1
 
-    def _sequence(self, items: _Items, flags: int, after: int) -> int:
+    def _sequence(self, items: Items, flags: int, after: int) -> int:
         self._expanded += max(1, len(items))  # an empty group repeated costs time too
         if self._expanded > MAX_NODES:
             raise ValueError(
@@ -227,7 +236,7 @@ class _Automaton:
         self.empty[node] = (test, targets)
         return node
 
-    def _repeat(self, low: int, high: Any, body: _Items, flags: int, after: int) -> int:
+    def _repeat(self, low: int, high: Any, body: Items, flags: int, after: int) -> int:
         endless = getattr(high, "name", "") == "MAXREPEAT"
         count = max(1, low if endless else high)
         self._copies *= count
@@ -299,7 +308,7 @@ class LinearPattern:
 
     def __post_init__(self) -> None:
         try:
-            automaton = _Automaton(*_parse(self.pattern))
+            automaton = _Automaton(*parse(self.pattern))
         except RecursionError:
             raise ValueError("the pattern's groups are nested too deeply") from None
         object.__setattr__(self, "_automaton", automaton)
@@ -313,6 +322,15 @@ class LinearPattern:
         """The number of states and moves in the cache."""
         states = self._states.copy().values()
         return len(states), sum(len(state.moves) for state in states)
+
+    def begins(self) -> list[Chars]:
+        """Return the characters that a match which is not empty begins with, in sets."""
+        reached, pending = set[int](), list(self._automaton.start)
+        while pending:
+            if (node := pending.pop()) not in reached:
+                reached.add(node)
+                pending += self._automaton.empty.get(node, (None, ()))[1]
+        return [chars for chars, nodes in self._automaton.consuming.items() if nodes & reached]
 
     def fullmatch(self, value: str) -> bool:
         """Return whether the whole value matches."""
