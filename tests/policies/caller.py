@@ -31,13 +31,17 @@ def caching(url: str, store: str) -> Mesh:
     return Mesh(documents, settings=MeshSettings(cache_store=store, store_timeout=10))  # type: ignore[arg-type]
 
 
+def request(text: str, *, is_stream: bool = False) -> ClientRequest:
+    """A request that says so."""
+    body = {"messages": [{"role": "user", "content": text}], "stream": is_stream}
+    return ClientRequest("POST", "/v1/chat/completions", Headers(()), json.dumps(body).encode())
+
+
 async def asked(mesh: Mesh, *, is_stream: bool = False, text: str = "What is a mesh?") -> str:
     """What the cache did, or the status of an error."""
     host = mesh.find(HOST.encode())
     assert host is not None
-    body = {"messages": [{"role": "user", "content": text}], "stream": is_stream}
-    request = ClientRequest("POST", "/v1/chat/completions", Headers(()), json.dumps(body).encode())
-    delivery = await mesh.asend(host, request)
+    delivery = await mesh.asend(host, request(text, is_stream=is_stream))
     try:
         async for _ in delivery:
             pass
@@ -46,6 +50,18 @@ async def asked(mesh: Mesh, *, is_stream: bool = False, text: str = "What is a m
         return dict(delivery.reply.headers)[b"x-llm-mesh-cache"].decode()
     finally:
         await delivery.aclose()
+
+
+def asked_in_thread(mesh: Mesh) -> str:
+    """What the cache did for a request of a thread."""
+    host = mesh.find(HOST.encode())
+    assert host is not None
+    delivery = mesh.send(host, request("What is a mesh?"))
+    try:
+        assert b"".join(delivery)
+        return dict(delivery.reply.headers)[b"x-llm-mesh-cache"].decode()
+    finally:
+        delivery.close()
 
 
 async def main(url: str, store: str, callers: int) -> None:

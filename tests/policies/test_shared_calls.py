@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from llm_mesh_middleware.testing import (
     chat_stream,
     error_body,
 )
-from tests.policies.caller import asked, caching
+from tests.policies.caller import asked, asked_in_thread, caching
 from tests.policies.cluster import Cluster
 from tests.policies.servers import Server
 from tests.resilience.meshes import key_of
@@ -129,6 +130,23 @@ async def test_another_mesh_waits_for_the_call_and_shares_its_response(
         mesh.close()
 
     assert told == {"miss": 1, "hit": 10}
+    assert len(upstream.requests) == 1
+
+
+def test_threads_wait_for_another_mesh_too(server: Server, upstream: FakeUpstream) -> None:
+    gate = Gate()
+    upstream.always(Answer(body=WHOLE, delay=gate))
+    meshes = [caching(upstream.url, server.url) for _ in range(2)]
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(asked_in_thread, meshes[0])
+        assert gate.wait_reached(30)
+        others = [pool.submit(asked_in_thread, meshes[1]) for _ in range(3)]
+        gate.open()
+        told = [each.result(60) for each in (first, *others)]
+    for mesh in meshes:
+        mesh.close()
+
+    assert told == ["miss", "hit", "hit", "hit"]
     assert len(upstream.requests) == 1
 
 
