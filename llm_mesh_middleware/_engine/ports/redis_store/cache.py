@@ -90,7 +90,8 @@ class RedisCache:
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
-        await asyncio.to_thread(self.lessor.close)
+        if self.lessor.is_at_work:
+            await asyncio.to_thread(self.lessor.close)
         client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:
             await client.aclose()

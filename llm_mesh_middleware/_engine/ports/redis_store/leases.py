@@ -46,6 +46,11 @@ class Leases:
         self._thread: threading.Thread | None = None
         self._is_closing = False
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether there is anything to wait for."""
+        return self._thread is not None
+
     def name_of(self, key: str) -> str:
         """Return the name of a lease on the server."""
         return f"{{{self._prefix}{key}}}:lease"
