@@ -13,6 +13,7 @@ from ._core.explaining.explanation import Explanation
 from ._core.flow.observer import Observer
 from ._core.limiting.claims import Store
 from ._core.provider.health import ProviderStatus
+from ._core.provider.servers.metrics_page import ServerLoad
 from ._core.routing.table import RoutingTable, VirtualHost
 from ._core.values.headers import Headers
 from ._core.values.messages import ClientRequest
@@ -245,6 +246,10 @@ class Mesh:
     def _table(self) -> RoutingTable:
         """The newest valid configuration, for this package; at most a reload interval old."""
         return self._looked_after().table
+
+    def _servers(self) -> Mapping[str, tuple[ProviderStatus, ServerLoad | None]]:
+        """Return the state and the load of model servers, for this package."""
+        return self._parts.servers()
 
     def _looked_after(self) -> LiveTable:
         if monotonic() >= self._live.due_at:

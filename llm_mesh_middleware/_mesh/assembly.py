@@ -25,6 +25,7 @@ from .._core.http.forwarding import ForwardPolicy
 from .._core.limiting.claims import Store
 from .._core.policy.access import AccessPolicy
 from .._core.provider.health import ProviderStatus
+from .._core.provider.servers.metrics_page import ServerLoad
 from .._core.routing.table import RoutingTable
 from .._core.values.endpoint import TLSFiles
 from .._engine.http.clients import UpstreamClients
@@ -113,6 +114,10 @@ class Assembly:
     def health(self) -> Mapping[str, ProviderStatus]:
         """Return the state of each provider that was called or checked, by provider host."""
         return self._state.health.statuses(monotonic())
+
+    def servers(self) -> Mapping[str, tuple[ProviderStatus, ServerLoad | None]]:
+        """Return the state and the load of model servers, by provider host and address."""
+        return self._state.health.servers(monotonic())
 
     def close(self) -> None:
         """Close the connections of threads, and the source if the mesh made it."""

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import msgspec
 
+from .backends import MirrorReport, MirrorTraffic, ServerReport, ServerState
+
 __all__ = [
     "SEPARATOR",
     "Attempt",
@@ -190,6 +192,8 @@ class Report(msgspec.Struct, frozen=True):
     seconds: list[Second]
     providers: dict[str, ProviderReport]
     policies: list[PolicyReport] = []
+    servers: dict[str, ServerReport] = {}
+    mirrors: list[MirrorReport] = []
 
 
 class Backend(msgspec.Struct, frozen=True):
@@ -312,6 +316,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     calls: list[Call]
     trace_url: str | None = None
     policies: dict[str, PolicyReport] = {}
+    servers: dict[str, ServerState] = {}
+    mirrors: dict[str, MirrorTraffic] = {}
 
 
 class Diff(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -330,6 +336,8 @@ class Diff(msgspec.Struct, frozen=True, omit_defaults=True):
     edges: dict[str, Edge] = {}
     providers: dict[str, ProviderState] = {}
     policies: dict[str, PolicyReport] = {}
+    servers: dict[str, ServerState] = {}
+    mirrors: dict[str, MirrorTraffic] = {}
     gone: dict[str, list[str]] = {}
     seconds: list[Second] = []
     calls: list[Call] = []

@@ -14,6 +14,7 @@ from ..values.endpoint import Endpoint
 from .health import ProviderHealth, ProviderStatus
 from .identity import ProviderIdentity
 from .outliers import HealthChange
+from .servers.metrics_page import ServerLoad
 from .upstream import Upstream
 
 __all__ = ["HealthRegistry", "ignore_change"]
@@ -82,6 +83,17 @@ class HealthRegistry:
                 for key, health in self._providers.items()
                 if key[0] in identities and (endpoints is None or key[1] in endpoints)
             }
+
+    def servers(self, now: float) -> Mapping[str, tuple[ProviderStatus, ServerLoad | None]]:
+        """Return the state and the load of each server of a provider that has several, and of
+        those that tell of their load, by provider host and address."""
+        providers = list(self._providers.items())
+        counted = Counter(identity for (identity, _), _ in providers)
+        return {
+            f"{identity.host}/{end.address}:{end.port}": (health.status(now), load)
+            for (identity, end), health in providers
+            if (load := health.server.load(now)) is not None or counted[identity] > 1
+        }
 
     def statuses(self, now: float) -> Mapping[str, ProviderStatus]:
         """Return the state of every provider called so far, by provider host; where a provider has

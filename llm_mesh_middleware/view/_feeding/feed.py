@@ -29,7 +29,7 @@ _MAX_DIFFS = 20
 _MAX_NEW_CALLS = 100
 _MAX_CALLS = 500
 _MAX_SECONDS = 300
-_TABLES = ("hosts", "rules", "edges", "providers", "policies")
+_TABLES = ("hosts", "rules", "edges", "providers", "policies", "servers", "mirrors")
 
 Row = TypeVar("Row")
 

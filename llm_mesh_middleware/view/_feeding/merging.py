@@ -21,13 +21,12 @@ from ..values import (
     Traffic,
     key_of,
 )
+from .backends import STATES, merge_mirrors, merge_servers, of_servers
 from .policies import merge_policies
 
 __all__ = ["merge"]
 
 _RECENT_S = 5
-# From the best to the worst.
-_STATES = ("unknown", "healthy", "half_open", "rate_limited", "ejected")
 _RATE_LIMITED = "429"
 _NANO = 10**9
 
@@ -55,10 +54,7 @@ def merge(
         calls: the last calls of all workers.
         trace_url: where a trace is shown, with `{trace_id}`.
     """
-    by_key: defaultdict[tuple[str, ...], list[Traffic]] = defaultdict(list)
-    for report in reports:
-        for traffic in report.traffic:
-            by_key[traffic.key].append(traffic)
+    by_key = _by_key(reports)
     minutes: defaultdict[tuple[str, ...], int] = defaultdict(int)
     for key, found in by_key.items():
         if len(key) == 3:
@@ -76,11 +72,21 @@ def merge(
             if len(key) == 3
         },
         providers=_providers(hosts, reports),
+        servers=merge_servers(reports),
+        mirrors=merge_mirrors(reports),
         seconds=_seconds(reports),
         calls=calls,
         trace_url=trace_url,
         policies=merge_policies(reports, items),
     )
+
+
+def _by_key(reports: Sequence[Report]) -> dict[tuple[str, ...], list[Traffic]]:
+    found: defaultdict[tuple[str, ...], list[Traffic]] = defaultdict(list)
+    for report in reports:
+        for traffic in report.traffic:
+            found[traffic.key].append(traffic)
+    return found
 
 
 def _rates(found: Sequence[Traffic]) -> list[float]:
@@ -147,9 +153,14 @@ def _providers(hosts: Mapping[str, Host], reports: Sequence[Report]) -> dict[str
         backend.host for host in hosts.values() for rule in host.rules for backend in rule.backends
     }
     return {
-        name: _provider([report.providers[name] for report in reports if name in report.providers])
+        name: _provider([one for report in reports for one in _found(name, report)])
         for name in sorted(names)
     }
+
+
+def _found(host: str, report: Report) -> list[ProviderReport]:
+    own = report.providers.get(host)
+    return of_servers(host, report.servers) if own is None else [own]
 
 
 def _provider(found: Sequence[ProviderReport]) -> ProviderState:
@@ -157,7 +168,7 @@ def _provider(found: Sequence[ProviderReport]) -> ProviderState:
     # As long as one worker can call it, the longest wait is not what a viewer waits for.
     waits = [each.ejected_for_s for each in found if each.state == "ejected"]
     return ProviderState(
-        state=max(states, key=_STATES.index, default="unknown"),
+        state=max(states, key=STATES.index, default="unknown"),
         ejected_for_s=max(waits, default=0.0),
         ejected_in=len(waits),
         failures=max((each.failures for each in found), default=0),

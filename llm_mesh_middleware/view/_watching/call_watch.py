@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..._core.dialect import ServedOperation
+from ..._core.flow.mirrors.outcome import MirrorOutcome
 from ..._core.flow.observer import Observation
 from ..._core.pricing.charge import Charge, format_costs
 from ..._core.values.decision import Decision
@@ -78,6 +79,11 @@ class CallWatch(Observation):
         if made is not None and charge.amount is not None and charge.currency is not None:
             now = self._hub.clock()
             self._hub.charge(made.edge, charge.currency, charge.amount, now)
+
+    def mirrored(self, outcome: MirrorOutcome) -> None:
+        if self._selection is not None:
+            host = self._request.host
+            self._hub.mirror(self._selection, host, outcome, self._hub.clock())
 
     def sending(self, request: UpstreamRequest) -> None:
         hub = self._hub

@@ -14,20 +14,25 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import count
 from os import getpid
 from time import monotonic, time
 
+from ..._core.flow.mirrors.outcome import MirrorOutcome
 from ..._core.flow.observer import Observation
 from ..._core.provider.health import ProviderStatus
 from ..._core.values.decision import Decision
 from ..._core.values.messages import ClientRequest
+from ..._core.values.selection import Selection
 from ..._process.forks import ForkLock, follow_forks
 from ...mesh import Mesh
 from ..values import Call, ProviderReport, Report, Traffic
 from .call_watch import CallWatch
+from .mirrors import Mirrors
 from .policies import Policies
 from .series import SECONDS, Ring, Series
+from .servers import server_reports
 from .shown import Shown
 
 __all__ = ["Hub"]
@@ -62,6 +67,7 @@ class Hub:
         self.wall_clock = wall_clock
         self.shown = Shown(mesh)
         self._health: Callable[[], Mapping[str, ProviderStatus]] = mesh.health
+        self._servers = partial(server_reports, mesh)
         self._lock = ForkLock()
         self._begin_process()
         follow_forks(self)
@@ -79,6 +85,11 @@ class Hub:
         second = int(now)
         with self._lock.of_process:
             self._policies.add(decision, by, second)
+
+    def mirror(self, selection: Selection, host: str, outcome: MirrorOutcome, now: float) -> None:
+        """Count what came of a copy."""
+        with self._lock.of_process:
+            self._mirrors.add(host, selection.rule, outcome, int(now))
 
     def charge(self, key: tuple[str, ...], currency: str, amount: int, now: float) -> None:
         """Count a cost at an edge, in nano-units."""
@@ -170,6 +181,7 @@ class Hub:
             calls = list(self._calls)[len(self._calls) - fresh :]
             rows = self._total.rows(second)[-seconds:]
             policies = self._policies.reports(second)
+            mirrors = self._mirrors.reports(second)
             used = [
                 (key, series)
                 for key, series in self._series.items()
@@ -189,6 +201,8 @@ class Hub:
                 host: self._provider(host, status) for host, status in self._health().items()
             },
             policies=policies,
+            servers=self._servers(),
+            mirrors=mirrors,
         )
 
     def _provider(self, host: str, status: ProviderStatus) -> ProviderReport:
@@ -226,6 +240,7 @@ class Hub:
         self._failures: dict[str, str] = {}
         self._total = Ring()
         self._policies = Policies()
+        self._mirrors = Mirrors()
 
 
 def _bounded(tokens: int) -> int:

@@ -5,7 +5,7 @@
 // Text of the mesh reaches the page as text nodes alone. Nothing is asked of another origin.
 
 const SEPARATOR = "\x1f";
-const TABLES = ["hosts", "rules", "edges", "providers", "policies"];
+const TABLES = ["hosts", "rules", "edges", "providers", "policies", "servers", "mirrors"];
 const MAX_CALLS = 500;
 const MAX_SECONDS = 300;
 const MAX_RULES = 40; // in the graph; the table has more
@@ -244,6 +244,46 @@ function drawMesh() {
   if (state.lit) say($("lit").firstElementChild, `Lit: what takes the explained request to ${state.lit.host}.`);
   drawTable(state.isTable ? all.slice(0, MAX_ROWS) : shown.slice(0, 100));
   if (!state.isTable) drawGraph(shown);
+  drawServers();
+  drawMirrors();
+}
+
+function fillTable(box, heads, rows) {
+  const drawn = JSON.stringify(rows);
+  if (box.dataset.drawn === drawn) return;
+  box.dataset.drawn = drawn;
+  box.hidden = rows.length === 0;
+  const head = element("tr", {}, ...heads.map((name, at) => element("th", at > 1 ? { scope: "col", class: "num" } : { scope: "col" }, name)));
+  const lines = rows.map((cells) => element("tr", {}, ...cells.map((text, at) => element(at ? "td" : "th", at > 1 ? { class: "num" } : at ? {} : { scope: "row" }, text))));
+  const table = box.firstElementChild;
+  table.replaceChildren(table.caption, element("thead", {}, head), element("tbody", {}, ...lines));
+}
+
+const shownFilter = () => $("mesh-filter").value.trim().toLowerCase();
+
+function drawServers() {
+  const wanted = shownFilter();
+  const rows = Object.entries(state.snapshot.servers).filter(([name]) => name.toLowerCase().includes(wanted)).slice(0, MAX_ROWS);
+  const known = (value, text) => (value === null || value === undefined ? "–" : text(value));
+  fillTable($("servers"), ["Server", "State", "Under way", "Waiting", "Running", "Cache", "Adapters"], rows.map(([name, each]) => [
+    name, `${STATES[each.state].mark} ${STATES[each.state].word}`, whole.format(each.in_flight),
+    known(each.waiting, whole.format), known(each.running, whole.format), known(each.cache_used, percent), each.adapters.join(", ") || "–",
+  ]));
+}
+
+function drawMirrors() {
+  const wanted = shownFilter();
+  const rows = Object.entries(state.snapshot.mirrors).map(([key, each]) => [...key.split(SEPARATOR), each.counts])
+    .filter(([host, rule, provider]) => `${host} ${rule} ${provider}`.toLowerCase().includes(wanted)).slice(0, MAX_ROWS);
+  const sum = (counts, test) => Object.entries(counts).reduce((total, [name, count]) => total + (test(name) ? count : 0), 0);
+  const agreed = (counts, what) => {
+    const all = (counts[`same_${what}`] ?? 0) + (counts[`other_${what}`] ?? 0);
+    return all ? percent((counts[`same_${what}`] ?? 0) / all) : "–";
+  };
+  fillTable($("mirrors"), ["Mirror", "Rule", "Copies", "Failed", "Skipped", "Same end", "Same content"], rows.map(([host, rule, provider, counts]) => [
+    provider, `${host}: ${rule}`, whole.format(counts.success ?? 0), whole.format(sum(counts, (name) => ["error", "timeout", "cancelled"].includes(name))),
+    whole.format(sum(counts, (name) => name.startsWith("skipped_"))), agreed(counts, "finish"), agreed(counts, "content"),
+  ]));
 }
 
 function drawTotals() {
