@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from .entities.card import Card
 from .entities.email import Email
@@ -13,7 +13,7 @@ from .entities.phone import Phone
 from .entities.secret import Secret
 from .entities.tails import common_tail
 from .finding import Finding
-from .view import Entity, Number, View
+from .view import Entity, View
 
 __all__ = ["ENTITIES", "Scanner"]
 
@@ -25,6 +25,7 @@ ENTITIES: dict[str, type[Entity]] = {
     "PHONE": Phone,
     "IP_ADDRESS": IPAddress,
 }
+_NEVER = "(?!)"
 _DIGIT = re.compile(r"[0-9]").search
 
 
@@ -38,8 +39,10 @@ class Scanner:
         runs = [each.run for each in recognisers if each.run is not None]
         self._tail = common_tail(runs).match if runs else None
         self._longest = max((each.longest for each in recognisers), default=0)
-        self._shortest = min((each.shortest for each in recognisers), default=0)
-        self._number_tails = [each.number_tail for each in recognisers if isinstance(each, Number)]
+        # So short a text is held back for any of them.
+        self._short = min((each.longest for each in recognisers), default=0)
+        self._has_sign = _any_of(each.sign for each in recognisers)
+        self._numbers = _any_of(each.tail for each in recognisers)
         self._opened = frozenset().union(*(each.opened for each in recognisers))
 
     @classmethod
@@ -69,10 +72,9 @@ class Scanner:
                 if _DIGIT(text, begin) is None:
                     if text[-1:] not in self._opened:
                         return held
-                elif len(text) - begin < self._shortest:  # too short to be anything
-                    for number_tail in self._number_tails:
-                        held = min(held, number_tail(text, begin))
-                    return held
+                elif len(text) - begin <= self._short and self._has_sign(text, begin) is None:
+                    numbers = self._numbers(text, begin)
+                    return held if numbers is None else min(held, numbers.start())
         return self._closer(text, begin)
 
     def _closer(self, text: str, begin: int) -> int:
@@ -85,3 +87,9 @@ class Scanner:
                     return -1
                 lowest = held
         return lowest
+
+
+def _any_of(expressions: Iterable[str]) -> Callable[[str, int], re.Match[str] | None]:
+    """Return what searches for any of some expressions, the leftmost; an empty one is not one."""
+    written = "|".join(f"(?:{each})" for each in expressions if each)
+    return re.compile(written or _NEVER, re.ASCII).search

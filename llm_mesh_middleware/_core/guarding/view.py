@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from .finding import Finding
 
-__all__ = ["Entity", "Number", "View"]
+__all__ = ["Entity", "View"]
 
 _KINDS = bytes(
     ord("0") if chr(code).isdigit() else ord("a") if chr(code).isalpha() else code
@@ -80,8 +80,12 @@ class Entity(Protocol):
         """How much of a text it ever holds back, in characters."""
 
     @property
-    def shortest(self) -> int:
-        """The fewest characters of a finding without an @."""
+    def sign(self) -> str:
+        """An expression for what every finding without an @ or a private key has; may be empty."""
+
+    @property
+    def tail(self) -> str:
+        """An expression for the numbers at its end that a text is held back for; may be empty."""
 
     @property
     def run(self) -> frozenset[str] | None:
@@ -102,11 +106,3 @@ class Entity(Protocol):
 
     def quiet_until(self, text: str, begin: int) -> int:
         """Return `held_from` at a glance, as `Recogniser` says."""
-
-
-@runtime_checkable
-class Number(Protocol):
-    """An entity that a text is held back for where it ends with digits."""
-
-    def number_tail(self, text: str, begin: int) -> int:
-        """Return where they begin, `begin` or later."""

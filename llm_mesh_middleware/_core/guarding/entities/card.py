@@ -81,7 +81,8 @@ def digit_run_start(text: str, chars: str, longest: int, *, starts: str = "") ->
 class Card:
     """Thirteen to nineteen digits, together or in the groups that are printed on cards."""
 
-    longest, shortest, run, opened = _LONGEST, _SHORTEST, None, frozenset[str]()
+    longest, run, opened = _LONGEST, None, frozenset[str]()
+    sign, tail = _GROUP.pattern, _TAIL.pattern
 
     def find_in(self, view: View) -> list[Finding]:
         """Return each card number; where it can begin there are four digits."""
@@ -104,10 +105,6 @@ class Card:
         """Return where the last digits begin, unless there are enough for a number."""
         if len(text) - begin >= _SHORTEST and _GROUP.search(text, begin) is not None:
             return -1
-        return self.number_tail(text, begin)
-
-    def number_tail(self, text: str, begin: int) -> int:
-        """Return where the last digits begin."""
         held = _TAIL.search(text, max(begin, len(text) - _LONGEST))
         return len(text) if held is None else held.start()
 

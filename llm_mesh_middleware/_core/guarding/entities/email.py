@@ -32,8 +32,8 @@ _tail = run_tail(_CHARS, _LONGEST)
 class Email:
     """`local@domain`, the domain with a name of letters at its end."""
 
-    longest, shortest = _LONGEST, _LONGEST  # it has an @
-    run, opened = _CHARS, frozenset[str]()
+    longest, run, opened = _LONGEST, _CHARS, frozenset[str]()
+    sign = tail = ""
 
     def find_in(self, view: View) -> list[Finding]:
         """Return the address around each @."""

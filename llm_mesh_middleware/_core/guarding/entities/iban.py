@@ -40,14 +40,15 @@ _HELD = re.compile(
     r"(?<![^\W_])[A-Za-z](?:[A-Za-z](?:\d(?:\d(?:[ -]?[A-Za-z0-9]){0,31}[ -]?)?)?)?\Z", re.ASCII
 )
 _SHORTEST = 15
-_BEGIN = re.compile(r"[A-Za-z]{2}[0-9]{2}")
+_BEGIN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}")
 _ALNUM = b"a0"
 
 
 class Iban:
     """An account number, together or in groups of four."""
 
-    longest, shortest, run, opened = _LONGEST, _SHORTEST, None, frozenset[str]()
+    longest, run, opened = _LONGEST, None, frozenset[str]()
+    sign, tail = _BEGIN.pattern, _HELD.pattern
 
     def find_in(self, view: View) -> list[Finding]:
         """Return each account number; it begins with two letters and two digits."""
@@ -76,10 +77,6 @@ class Iban:
         """Return where a number may begin, unless there is enough for one."""
         if len(text) - begin >= _SHORTEST and _BEGIN.search(text, begin) is not None:
             return -1
-        return self.number_tail(text, begin)
-
-    def number_tail(self, text: str, begin: int) -> int:
-        """Return where a number may begin."""
         held = _HELD.search(text, max(begin, len(text) - _LONGEST))
         return len(text) if held is None else held.start()
 

@@ -31,7 +31,6 @@ _VERSION = re.compile(
     r"[.:]? ?(?:is |to |number |no\.? )?)\Z",
     re.ASCII,
 )
-_SHORTEST = 3
 _CHARS = frozenset(":.-_/\\")
 _tail = run_tail(_CHARS, _LONGEST)
 
@@ -39,8 +38,8 @@ _tail = run_tail(_CHARS, _LONGEST)
 class IPAddress:
     """`192.0.2.7`, `2001:db8::7`."""
 
-    longest, shortest = _LONGEST, _SHORTEST
-    run, opened = _CHARS, frozenset[str]()
+    longest, run, opened = _LONGEST, _CHARS, frozenset[str]()
+    sign, tail = _MARKED.pattern, ""
 
     def find_in(self, view: View) -> list[Finding]:
         """Return each address."""

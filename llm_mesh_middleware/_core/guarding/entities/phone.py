@@ -31,16 +31,16 @@ _WORD = re.compile(
 _WORD_LONGEST = 24
 _NUMBER = re.compile(r"\(?0(?:[ /()-]{0,2}\d){6,12}(?![\w+]|[./-]\d)", re.ASCII)
 _SHORTEST = 7
-# Two digits with no more between them than a number has.
-_DIGITS = re.compile(r"[0-9][ ./()-]{0,2}[0-9]")
+# What the three kinds of numbers have, whatever is around them.
+_DIGITS = re.compile(r"\+[1-9]|[0-9]{3}[-.][0-9]{4}|0(?:[ /()-]{0,2}[0-9]){6}")
 _TAIL = re.compile(r"[0-9+(][0-9 ./()+,-]*+\Z")
 
 
 class Phone:
     """International numbers, American ones, and national ones after a word such as `phone`."""
 
-    longest, shortest, run = _LONGEST, _SHORTEST, None
-    opened = frozenset("+( ./),-")
+    longest, run, opened = _LONGEST, None, frozenset("+( ./),-")
+    sign, tail = _DIGITS.pattern, _TAIL.pattern
 
     def find_in(self, view: View) -> list[Finding]:
         """Return each telephone number."""
@@ -60,10 +60,6 @@ class Phone:
         """
         if len(text) - begin >= _SHORTEST and _DIGITS.search(text, begin) is not None:
             return -1
-        return self.number_tail(text, begin)
-
-    def number_tail(self, text: str, begin: int) -> int:
-        """Return where the last digits begin, or the + or the bracket before them."""
         held = _TAIL.search(text, max(begin, len(text) - _LONGEST))
         return len(text) if held is None else held.start()
 

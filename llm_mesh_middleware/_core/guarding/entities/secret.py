@@ -63,8 +63,8 @@ _FEWEST_CHARACTERS = 8
 class Secret:
     """Keys of well-known issuers, JSON web tokens, private keys, passwords in URLs."""
 
-    longest, shortest = _LONGEST, len(_SHORTEST)
-    run, opened = _CHARS, frozenset[str]()
+    longest, run, opened = _LONGEST, _CHARS, frozenset[str]()
+    sign, tail = _LONG.pattern, ""
 
     def find_in(self, view: View) -> list[Finding]:
         """Return each secret."""
