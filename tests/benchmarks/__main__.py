@@ -26,9 +26,10 @@ from tests.benchmarks.report import (
 )
 from tests.benchmarks.results import Figures, budgets_of, in_process_budget
 from tests.benchmarks.rounds import contenders_of, run_scenario
-from tests.benchmarks.scenarios import DOCUMENTED, IN_PROCESS, SCENARIOS, Scenario
+from tests.benchmarks.scenarios import DOCUMENTED, IN_PROCESS, SCENARIOS, STANDING, Scenario
+from tests.benchmarks.standing import measure_standing
 
-_NAMES = (IN_PROCESS, *(scenario.name for scenario in SCENARIOS))
+_NAMES = (IN_PROCESS, STANDING, *(scenario.name for scenario in SCENARIOS))
 _LARGE, _SMALL = "unary-16-200k", "unary-16"
 
 
@@ -46,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as directory:
         fleet = Fleet(Path(directory), options.litellm)
         with fleet:
+            if STANDING in options.only:
+                results[STANDING] = _run_standing(fleet, options)
             results["scenarios"], errors = _run_all(wanted, fleet, options)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
@@ -129,6 +132,14 @@ def _run_in_process(options: argparse.Namespace) -> dict[str, object]:
             "budget": None if budget is None else budget_json(budget),
         }
     return found
+
+
+def _run_standing(fleet: Fleet, options: argparse.Namespace) -> dict[str, object]:
+    found = measure_standing(fleet, streams=50 if options.quick else 5_000)
+    _say(f"\n{STANDING}:")
+    for budget in found.values():
+        _say(f"  {verdict(budget)}")
+    return {name: budget_json(budget) for name, budget in found.items()}
 
 
 def _run_all(

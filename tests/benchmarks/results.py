@@ -14,9 +14,9 @@ __all__ = ["Budget", "Figures", "budgets_of", "figures_of", "in_process_budget"]
 
 _MAX_PASS_US = 1.5
 _MAX_LATER_MS = 0.3
-_MAX_LARGE_BODY_MS = 1.0
+_MAX_LARGE_BODY_MS = 0.5
 _MAX_FEWER_PERCENT = 15.0
-_LITELLM_TIMES_CPU, _LITELLM_TIMES_MEMORY = 30.0, 4.0
+_LITELLM_TIMES_CPU, _LITELLM_TIMES_MEMORY = 100.0, 4.0
 
 
 @dataclass(frozen=True, slots=True)

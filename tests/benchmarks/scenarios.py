@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["DOCUMENTED", "IN_PROCESS", "SCENARIOS", "Scenario"]
+__all__ = ["DOCUMENTED", "IN_PROCESS", "SCENARIOS", "STANDING", "Scenario"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ SCENARIOS = (
     Scenario("unary-64", "unary", 64, think_s=0.1),
     Scenario("unary-200", "unary", 200, think_s=0.25, has_throughput_budget=True),
     Scenario("unary-1000", "unary", 1000, think_s=0.1),
+    Scenario("unary-4000", "unary", 4000, think_s=0.1),
     # Unpaced, so few chunks come in two or three reads: most of it is the request's.
     Scenario("sse-50", "sse", 16, chunks=50, has_cpu_budget=False),
     Scenario("sse-50-tls", "sse", 16, chunks=50, is_tls=True, has_cpu_budget=False),
@@ -60,9 +61,13 @@ SCENARIOS = (
 # The same as `pass-16` without a server around it; measured by `in_process`.
 IN_PROCESS = "pass-in-process"
 
+# What needs no load, or one of its own; measured by `standing` and `dialects`.
+STANDING = "standing"
+
 # Those whose figures the documentation tells.
 DOCUMENTED = (
     IN_PROCESS,
+    STANDING,
     "unary-1",
     "unary-16",
     "unary-32-nothink",
@@ -70,6 +75,7 @@ DOCUMENTED = (
     "unary-64",
     "unary-200",
     "unary-1000",
+    "unary-4000",
     "sse-1000",
     "sse-50-paced",
     "sse-first-byte",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
-from llm_mesh_middleware._engine.tasks.gate import Gate
+from llm_mesh_middleware._engine.tasks.gate import Gate, in_turns
 
 LONG_S, SHORT_S = 30.0, 0.02
 
@@ -92,3 +93,19 @@ async def test_who_gives_up_leaves_the_place_to_the_next(is_given: bool) -> None
     await second
     with pytest.raises(asyncio.CancelledError):
         await first
+
+
+async def test_what_takes_too_long_is_ended() -> None:
+    with pytest.raises(TimeoutError):
+        async with in_turns(SHORT_S):
+            await asyncio.Event().wait()
+
+
+async def test_a_process_that_was_busy_does_not_blame_the_provider() -> None:
+    loop = asyncio.get_running_loop()
+    opened = loop.create_future()
+    loop.call_later(SHORT_S, opened.set_result, None)
+
+    async with in_turns(SHORT_S * 5):
+        loop.call_soon(time.sleep, SHORT_S * 10)  # longer than the limit
+        await opened

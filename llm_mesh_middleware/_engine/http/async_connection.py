@@ -19,7 +19,7 @@ from yarl import URL
 
 from ..._core.values.endpoint import Endpoint
 from ..._core.values.messages import UpstreamRequest
-from ..tasks.gate import Gate
+from ..tasks.gate import Gate, in_turns
 from .pool import Pool, Probe
 from .protocols import MAX_JOINED_BYTES, request_head
 from .proxy import Proxy
@@ -205,7 +205,7 @@ class AsyncConnector(aiohttp.TCPConnector):
         await destination.gate.enter(connect_s)
         has_passed = False
         try:
-            async with asyncio.timeout(connect_s):
+            async with in_turns(connect_s):
                 opened = await self._create_connection(destination.address, [], _NO_TIMEOUTS)
             has_passed = True
         finally:

@@ -1,4 +1,4 @@
-"""Bounds the connections to one destination that are being opened at the same time.
+"""A limit on the connections to one destination that are being opened at once.
 
 A burst of calls without a limit would overflow the provider's queue of new connections, and its
 system drops what does not fit for seconds. So many handshakes would also keep this process busy for
@@ -7,27 +7,37 @@ longer than one of them may take.
     a place is free     enter at once
     none is             wait, first come, first served, while others get through
     nobody has got through for as long as a connection may take    time out
+
+Time is counted in turns of the event loop, so that a process that is busy does not take itself for
+a provider that does not answer.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-__all__ = ["Gate"]
+__all__ = ["Gate", "in_turns"]
 
 _MAX_AT_ONCE = 256
+_TURN_S = 0.25
+_TURNS = 10
 
 
 class Gate:
     """The places of one destination in one event loop."""
 
-    __slots__ = ("_free", "_passed_at", "_waiting")
+    __slots__ = ("_free", "_passed", "_timer", "_turn", "_waiting")
 
     def __init__(self, places: int = _MAX_AT_ONCE) -> None:
         self._free = places
-        self._passed_at = 0.0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._turn = 0
+        self._passed = 0  # the turn in which somebody got through last
+        self._timer: asyncio.TimerHandle | None = None
+        # Each with the turn in which it came, and how many it waits.
+        self._waiting: dict[asyncio.Future[None], tuple[int, int]] = {}
 
     async def enter(self, limit_s: float) -> None:
         """Take a place, or wait for one; `leave` must follow.
@@ -40,26 +50,64 @@ class Gate:
             return
         loop = asyncio.get_running_loop()
         place: asyncio.Future[None] = loop.create_future()
-        self._waiting.append(place)
-        since = loop.time()
+        self._waiting[place] = self._turn, math.ceil(limit_s / _TURN_S)
+        if self._timer is None:
+            self._timer = loop.call_later(_TURN_S, self._next_turn, loop)
         try:
-            while not place.done():
-                left_s = max(since, self._passed_at) + limit_s - loop.time()
-                if left_s <= 0:
-                    raise TimeoutError
-                await asyncio.wait((place,), timeout=left_s)
+            await place
         except BaseException:
-            if place.done():
+            if self._waiting.pop(place, None) is None and _is_given(place):
                 self.leave(has_passed=False)
-            else:
-                self._waiting.remove(place)
             raise
 
     def leave(self, *, has_passed: bool) -> None:
         """Give the place to the next; `has_passed` is whether a connection was opened."""
-        if has_passed and self._waiting:
-            self._passed_at = asyncio.get_running_loop().time()
-        if self._waiting:
-            self._waiting.popleft().set_result(None)
+        if has_passed:
+            self._passed = self._turn
+        while self._waiting:
+            place = next(iter(self._waiting))
+            del self._waiting[place]
+            if not place.done():
+                place.set_result(None)
+                return
+        self._free += 1
+
+    def _next_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._turn += 1
+        for place, (came, turns) in list(self._waiting.items()):
+            if self._turn - max(came, self._passed) >= turns:
+                del self._waiting[place]
+                if not place.done():
+                    place.set_exception(TimeoutError())
+        again = bool(self._waiting)
+        self._timer = loop.call_later(_TURN_S, self._next_turn, loop) if again else None
+
+
+def _is_given(place: asyncio.Future[None]) -> bool:
+    return place.done() and not place.cancelled() and place.exception() is None
+
+
+@asynccontextmanager
+async def in_turns(limit_s: float) -> AsyncIterator[None]:
+    """Limit what is inside to `limit_s`, in turns of the event loop.
+
+    Raises:
+        TimeoutError: the time is up.
+    """
+    loop, left = asyncio.get_running_loop(), _TURNS
+    timer: asyncio.TimerHandle | None = None
+
+    def turn() -> None:
+        nonlocal left, timer
+        left -= 1
+        if left:
+            timer = loop.call_later(limit_s / _TURNS, turn)
         else:
-            self._free += 1
+            limit.reschedule(loop.time())
+
+    async with asyncio.timeout(None) as limit:
+        timer = loop.call_later(limit_s / _TURNS, turn)
+        try:
+            yield
+        finally:
+            timer.cancel()
