@@ -86,7 +86,7 @@ def _workload(
     tenant = entra.tenant_id or keys.variable("AZURE_TENANT_ID")
     if client is None or tenant is None:
         message = "needs clientId and tenantId, or AZURE_CLIENT_ID and AZURE_TENANT_ID"
-        keys.complain(path, f"{message}, beside AZURE_FEDERATED_TOKEN_FILE")
+        keys.complain(path, f"{message}, with AZURE_FEDERATED_TOKEN_FILE")
         return None
     text = keys.text(file, path)
     if text is None:

@@ -237,9 +237,9 @@ def _vertex_base(vertex: VertexConfig, publisher: str) -> str:
 
 
 def _beside(path: str) -> Mapping[ServedOperation, str]:
-    """Return the target of each operation: chat is `path` itself, the others stand beside it.
+    """Return the target of each operation: chat is `path` itself, the others are in its folder.
 
-    Of what stands beside a path of Anthropic's, nothing is known.
+    What is in the folder of a path of Anthropic's is not known.
     """
     bare, mark, query = path.partition("?")
     targets = {}

@@ -249,7 +249,7 @@ class AnthropicConfig(ThinkingConfig):
     @model_validator(mode="after")
     def _one_admission(self) -> AnthropicConfig:
         if self.entra is not None and (self.api_key or self.api_key_from or self.vertex):
-            raise ValueError("must not have entra beside an API key or vertex; keep one")
+            raise ValueError("must not have both entra and an API key or vertex; keep one")
         return self
 
 

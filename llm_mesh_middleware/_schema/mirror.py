@@ -13,7 +13,7 @@ __all__ = ["Mirror"]
 
 
 class Mirror(Wire):
-    """A provider that gets copies of requests, whose responses nobody is sent."""
+    """A provider that gets copies of requests, whose responses are thrown away."""
 
     provider_host: Host = Field(description="The spec.host of an LLMProvider. Required.")
     model: Name | None = Field(

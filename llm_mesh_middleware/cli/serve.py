@@ -158,7 +158,7 @@ def create_app() -> ASGIApp:
 
 def _log_calls(log_format: str) -> BufferedHandler:
     handler = BufferedHandler()
-    # Of no record does a line show these, and each costs a look-up.
+    # No line shows these, and each costs a look-up for every record.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler.setFormatter(_formatter(log_format))
     logging.basicConfig(level=logging.INFO, handlers=[handler])

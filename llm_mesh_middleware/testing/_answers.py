@@ -66,7 +66,7 @@ class Gate:
                 self._waiting.add(waiter)
         self._reached.set()
         try:
-            # Opened before we came: nobody will set our event.
+            # Opened before this call: its event would never be set.
             if not self._is_open:
                 await waiter[1].wait()
         finally:

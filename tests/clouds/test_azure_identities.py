@@ -177,5 +177,5 @@ def test_an_environment_that_does_not_fit_is_told_at_load(
 
 
 def test_entra_stands_for_the_key() -> None:
-    with pytest.raises(ValidationError, match="entra beside an API key"):
+    with pytest.raises(ValidationError, match="both entra and an API key"):
         AnthropicConfig.model_validate({"apiKey": "k", "entra": AMBIENT})

@@ -66,7 +66,7 @@ def test_an_item_says_why_it_does_nothing() -> None:
 def test_those_who_lack_a_value_share() -> None:
     ((holds, text),) = texts("  limits: [{name: a, concurrency: 3, by: [consumer], shadow: true}]")
     assert holds
-    assert text.startswith("3 requests at a time for each consumer (shadow: refuses nobody); with")
+    assert text.startswith("3 requests at a time for each consumer (shadow: refuses nothing); with")
     assert "without attribute:consumer it shares" in text
 
 

@@ -92,7 +92,7 @@ def call_whole(
             return head, b"".join(chunks)
         chunks.append(chunk)
         size += len(chunk)
-        # Memory for a service that never ends would be the request's.
+        # A response without an end must not fill the memory.
         if size > _MAX_BYTES:
             raise NoAnswer("too_long")
 

@@ -72,7 +72,7 @@ class Flight:
             lost()
 
     def land(self, outcome: object, *, is_worth_another: bool) -> None:
-        """End the flight; the first word holds."""
+        """End the flight; the first outcome counts."""
         with self._lock:
             if self.has_landed:
                 return

@@ -6,7 +6,7 @@ fails everywhere else.
     remember   in this process, and in the store that it shares with others, if there is one
     recall     from this process; only if that does not know, from the store
 
-The store gets hashes of ids. One that is away knows nothing, and nobody waits for it.
+The store gets hashes of ids. While it is away it knows nothing, and no request waits for it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Affinity:
         self._note(_key(route, response), provider.document, now)
 
     def recall(self, route: str, response: str, now: float) -> Steps:
-        """Return the document of the provider that `response` came from, None if nobody knows."""
+        """Return the document of the provider that `response` came from, None if it is unknown."""
         key = _key(route, response)
         document, until = self._responses.get(key, (None, 0.0))
         if now < until:

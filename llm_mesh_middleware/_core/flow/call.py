@@ -102,7 +102,7 @@ class Account(Observation):
         self._at_end.append(settle)
 
     def settle_at_end(self, settle: Callable[[Ending], None]) -> None:
-        """Do so, and be told until then what every provider has counted, with prices or without."""
+        """Do so, and until then collect all charges, those without a price too."""
         self.counts_all = True
         self._at_end.append(settle)
 

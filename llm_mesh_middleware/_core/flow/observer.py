@@ -41,9 +41,9 @@ class Observation:
         """Handle the decision of an item of a policy; called for each that applies."""
 
     def expired(self, decision: Decision, count: int) -> None:
-        """So many slots or reservations of money have ended that nobody had given back.
+        """Handle the end of `count` slots or reservations of money that were never given back.
 
-        They were of earlier calls, of which no process will tell any more; a later one found them.
+        They are of earlier calls whose process ended; this call has found them.
         """
 
     def settled(self, decision: Decision, reserved: int, used: int) -> None:

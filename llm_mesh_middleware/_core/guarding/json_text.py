@@ -77,7 +77,7 @@ class JSONText:
             yield start, end, is_inside
 
     def forget(self, before: int) -> None:
-        """Forget places before this one; nobody asks for them again."""
+        """Forget places before this one; they are not needed again."""
         if len(self._quotes) + len(self._escapes) < _MANY:
             return
         gone = bisect_left(self._quotes, before)

@@ -111,7 +111,7 @@ class ShapedStream:
         """Return the events of an answer that passes.
 
         Raises:
-            ContentBlocked: it does not pass, or nobody can tell.
+            ContentBlocked: it does not pass, or is incomplete.
         """
         rest = b"".join(self._take(self._cutter.rest()))
         if self._has_failed:

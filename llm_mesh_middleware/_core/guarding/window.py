@@ -150,7 +150,7 @@ class Window:
                 for finding in each.scanner.find(buffer, is_final=is_final)
                 if begin <= finding.start < end
             )
-            # Where the first one is denied nobody asks for the others.
+            # If the first one is denied, the others are not needed.
             found += islice(here, 1) if each.effect == "deny" else here
         values = self._inspection.values
         if values is not None:

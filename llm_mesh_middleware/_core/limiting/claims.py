@@ -40,7 +40,7 @@ class BucketClaim(msgspec.Struct, frozen=True, gc=False):
 
 
 class SlotClaim(msgspec.Struct, frozen=True, gc=False):
-    """Take one of `slots`; it is free again after `hold_us` even if nobody gives it back."""
+    """Take one of `slots`; it is free again after `hold_us` even if it is not given back."""
 
     key: str
     slots: int
@@ -64,7 +64,7 @@ class BudgetClaim(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def is_shadow(self) -> bool:
-        """Whether the claim refuses nobody."""
+        """Whether the claim is granted in any case."""
         return self.is_soft
 
 

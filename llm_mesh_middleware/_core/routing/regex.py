@@ -41,8 +41,8 @@ _Spans = tuple[tuple[int, int], ...]  # inclusive ranges of code points
 _Test = Callable[[int, int], bool]  # an anchor, given the sides before and after it
 
 # Tokens that matter before parsing, for two reasons: the parse tree has no positions, and the
-# parser warns where we must refuse. Catching the warning is no way: `warnings.catch_warnings`
-# changes the whole process, other threads included.
+# parser warns where we must refuse. Catching the warning is not an option:
+# `warnings.catch_warnings` changes the whole process, other threads included.
 _TOKEN = re.compile(
     r"""
       (?P<back_reference> \\(?:[1-7](?![0-7]{2})|[89])[0-9]? | \(\?P=[^)]*\)? )

@@ -1,4 +1,4 @@
-"""Decompresses what a provider has compressed although nobody asked for it."""
+"""Decompresses what a provider has compressed although it was not asked to."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Gate:
         """Take a place, or wait for one; `leave` must follow.
 
         Raises:
-            TimeoutError: nobody has got through for `limit_s`.
+            TimeoutError: no connection was opened for `limit_s`.
         """
         if self._free:
             self._free -= 1

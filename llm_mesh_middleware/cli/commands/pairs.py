@@ -52,7 +52,7 @@ def read_pairs(path: Path) -> list[Pair]:
     """Return the pairs of a file with one JSON object in each line.
 
     Raises:
-        ConfigError: with every line that is none, or none at all.
+        ConfigError: a line is not a pair (all such lines are listed), or there is no pair.
     """
     try:
         lines = path.read_bytes().splitlines()

@@ -79,7 +79,7 @@ class ShortFormatter(logging.Formatter):
         return "-" if status is None else str(status)
 
     def _of_fields(self, fields: Mapping[str, Any]) -> str:
-        if "method" not in fields:  # of something beside the calls, such as a mirror
+        if "method" not in fields:  # of something that is not a call, such as a mirror
             told = (f"{name}={value}" for name, value in fields.items() if value not in (None, ""))
             return " ".join(told)
         status, error = fields.get("status"), fields.get("error_type")

@@ -24,7 +24,7 @@ from ...view.values import (
 
 __all__ = ["call_line", "call_row", "state_text", "summary", "view_of"]
 
-# A mark and a word beside the colour: not everybody sees it, and not every terminal shows it.
+# A mark and a word in addition to the colour, which not every reader or terminal can see.
 _STATES = {
     "healthy": ("●", "green"),
     "half_open": ("◐", "yellow"),

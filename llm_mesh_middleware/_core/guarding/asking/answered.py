@@ -31,7 +31,7 @@ class Answered:
                 yield Finding(each.start - offset, each.end - offset, each.entity)
 
     def held_from(self, text: str) -> int:
-        """Return where the text begins that nobody has judged."""
+        """Return where the text begins that has no verdict."""
         return min(len(text), max(0, self.judged - (self.size - len(text))))
 
     def quiet_until(self, text: str, begin: int) -> int:

@@ -82,7 +82,7 @@ class Moderation(msgspec.Struct, frozen=True):
         if head.status != 200:
             raise NoAnswer(f"status_{head.status}")
         results = self.form.read(received)
-        # Fewer results than texts: nobody knows which of them was judged.
+        # Fewer results than texts: it is unclear which of them were judged.
         if results is None or len(results) != len(texts):
             raise NoVerdict("malformed")
         return results

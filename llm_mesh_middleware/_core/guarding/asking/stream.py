@@ -49,7 +49,7 @@ class AskedWindow(Window):
         """Take more of the text, which waits for a verdict."""
         self._grow(text, is_final=is_final)
         self._answered.size = self._offset + len(self._buffer)
-        # What nobody was asked about is not decided by its end.
+        # A text without a verdict is not decided by its end.
         self.is_ended = is_final
         self._decide(is_final=is_final and not self.unasked)
 

@@ -53,7 +53,7 @@ class IPAddress:
         return run_start(text, _CHARS, _LONGEST)
 
     def quiet_until(self, text: str, begin: int) -> int:
-        """Return where the last word begins, unless there is a digit beside a mark."""
+        """Return where the last word begins, unless there is a digit next to a mark."""
         return -1 if _MARKED.search(text, begin) is not None else _tail(text, begin)
 
 

@@ -51,7 +51,7 @@ class Elsewhere:
         while True:
             claimed = yield Ask(self._store, Claim(self._key))
             if not isinstance(claimed, Claimed):
-                return None  # nobody can be waited for while the store is away
+                return None  # while the store is away, no lease is known
             self._lease = claimed.lease
             kept = None if claimed.found is None else read(claimed.found)
             now = call.clock()

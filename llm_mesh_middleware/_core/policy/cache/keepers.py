@@ -103,7 +103,7 @@ class ServiceKeeper:
         return self._read(response)
 
     def save(self, key: str, entry: Entry, ttl_s: float) -> Generator[Step, Any, None]:
-        """Have an entry kept, beside the reply."""
+        """Have an entry kept, in the background."""
         if not entry.is_stream:
             yield Spawn(self._update(key, entry))
 

@@ -3,7 +3,7 @@
 texts ──> question ──> verdict   allowed > they pass; denied > 403; findings > the guard's action
                        none      onFailure: deny > 503 policy_unavailable, allow > they pass
 
-A guard sees what the guards before it have left: what they mask nobody is asked about.
+A guard sees what the guards before it have left: what they mask is not sent.
 """
 
 from __future__ import annotations

@@ -130,7 +130,7 @@ def guarded_response(body: bytes, dialect: Dialect, inspection: Inspection) -> b
 
 
 def is_coded(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Return whether a body is compressed in a way that nobody here can read."""
+    """Return whether a body is compressed in a way that the mesh cannot read."""
     return any(name == b"content-encoding" and value != b"identity" for name, value in headers)
 
 

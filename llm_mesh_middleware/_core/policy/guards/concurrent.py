@@ -37,7 +37,7 @@ __all__ = ["ConcurrentRequestGuards"]
 
 @dataclass(frozen=True, slots=True)
 class ConcurrentRequestGuards:
-    """The guards of a rule that are asked about requests beside the call."""
+    """The guards of a rule that are asked about requests during the call."""
 
     guards: tuple[AskingGuard, ...]
 
@@ -112,7 +112,7 @@ class _Pending:
             limit = call.deadline.or_sooner(now, "request", asking.timeout_s)
             yield Beside(_waiting(self._on_end, limit))
         said = self._said
-        if said is None:  # too much is under way beside: ask now
+        if said is None:  # too much runs in the background: ask now
             said = NoAnswer("timeout")
             if self._has_ended:
                 said = yield Beside(asked(asking, call, "request", self._texts))

@@ -75,7 +75,7 @@ def guarded(
 
 
 def dropped(reply: Reply, error: AnswerableError) -> Steps:
-    """End a reply that nobody gets; one that is a stream gives its connection back."""
+    """End a reply that is not sent; one that is a stream gives its connection back."""
     body = reply.body
     if isinstance(body, bytes):
         return

@@ -29,7 +29,7 @@ def told(
         if isinstance(each, AskingGuard):
             text += f": asks a {each.inspector.kind} within {each.timeout_s:g} s"
             if each.is_concurrent and side == "request":
-                text += ", beside the call, whose reply waits for the verdict"
+                text += ", while the call is made; its reply waits for the verdict"
             text += "; without a verdict it passes" if each.is_open else "; without a verdict 503"
         if guard.is_shadow:
             text += " (shadow: reports only)"

@@ -75,7 +75,7 @@ def applied(
         upstreams: those that may serve it.
 
     Raises:
-        AccessDenied: the request has not what an item counts by.
+        AccessDenied: the request lacks a value that an item counts by.
     """
     found = []
     for item in items:

@@ -49,8 +49,8 @@ class CallLimits:
 
         Raises:
             RateLimitExceeded: it is not.
-            PolicyUnavailable: nobody knows, and an item says `onStoreFailure: deny`.
-            AccessDenied: the request has not what an item counts by.
+            PolicyUnavailable: the store is away, and an item says `onStoreFailure: deny`.
+            AccessDenied: the request lacks a value that an item counts by.
         """
         estimate = _estimate(self.items, call)
         wanted = applied(self.items, call, "", estimate, self.upstreams)

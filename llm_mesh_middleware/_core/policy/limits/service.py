@@ -5,7 +5,7 @@
              {"ratelimit_keys": ["gold"], "prompt_tokens": 4, "completion_tokens": 6,
               "total_tokens": 10}
 
-The second is sent beside the reply, and only of a call that a provider has counted. The service
+The second is sent in the background, and only for a call that a provider has counted. The service
 is told the values that `by` names as they are, because its own rules match them.
 """
 
@@ -165,7 +165,7 @@ def _reported(body: Body, keyed: list[tuple[ServiceLimit, str]], used: _Used, ca
 def _report(
     keyed: list[tuple[ServiceLimit, str]], used: _Used, call: Call
 ) -> Generator[Step, Any, None]:
-    """Tell each service what was used, beside the reply."""
+    """Tell each service what was used, in the background."""
     usages = used.usages()
     for item, key in keyed if usages else ():
         prompt = sum(usage.input_tokens for usage in usages)

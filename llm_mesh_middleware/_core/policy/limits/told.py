@@ -54,7 +54,7 @@ def _does(
 ) -> str:
     by = ", ".join("consumer" if str(part) == _CONSUMER else str(part) for part in item.by)
     about = f"for each {by}" if by else "for all together"
-    shadow = " (shadow: refuses nobody)" if item.is_shadow else ""
+    shadow = " (shadow: refuses nothing)" if item.is_shadow else ""
     if isinstance(item, Budget):
         return f"{_budget(item, upstreams, request, estimate, now)} {about}{shadow}"
     if not isinstance(item, Limit):

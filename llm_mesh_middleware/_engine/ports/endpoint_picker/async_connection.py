@@ -68,7 +68,7 @@ class AsyncConnection(asyncio.Protocol):
         return message
 
     def tell(self, number: int, messages: Iterable[bytes]) -> None:
-        """Send messages of a stream; nobody learns if that fails."""
+        """Send messages of a stream; a failure is ignored."""
         self._streams.send(number, messages)
         self._flush()
 

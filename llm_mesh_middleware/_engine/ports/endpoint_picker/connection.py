@@ -97,7 +97,7 @@ class Connection:
             return message
 
     def tell(self, number: int, messages: Iterable[bytes]) -> None:
-        """Send messages of a stream; nobody learns if that fails."""
+        """Send messages of a stream; a failure is ignored."""
         with self._lock:
             self._streams.send(number, messages)
             self._say()

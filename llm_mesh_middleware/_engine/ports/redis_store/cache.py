@@ -6,7 +6,7 @@
 
 An entry is as old as its time has run by the clock of the server. The key in the value is compared:
 a connection that is out of step cannot bring the response of another request. A server that is away
-has nothing and keeps nothing, and nobody waits for it (`breaker`).
+has nothing and keeps nothing, and no request waits for it (`breaker`).
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     {PREFIX:cache:KEY}:lease   the holder, or that none is needed; ends by itself
 
-The braces make a cluster keep a lease beside its entry. A process that is killed renews no more, so
-its leases end within five seconds. The thread begins with the first lease, and ends when there is
-none.
+The braces make a cluster keep a lease on the node of its entry. A process that is killed renews no
+more, so its leases end within five seconds. The thread begins with the first lease, and ends when
+there is none.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@
 One script grants everything that a request asks for. In a cluster there is one for each bucket, as
 their nodes differ; if one refuses, what the others have taken is given back.
 
-While the store is away nobody waits for it (`breaker`), and what is counted locally is kept in
+While the store is away no request waits for it (`breaker`), and what is counted locally is kept in
 memory. When it is back, what the local buckets lack is taken from those of the store.
 """
 
@@ -184,7 +184,7 @@ class RedisStore:
         return Reserved(is_granted, outcomes, slot if is_granted else "")
 
     def _undo(self, request: Reserve, answers: Sequence[Sequence[int]], slot: str) -> None:
-        """Give back what was reserved for nobody."""
+        """Give back what was reserved for calls that have ended."""
         changes: list[Change] = []
         for claims, answer in zip(self._parts(request), answers, strict=True):
             reserved = read_reserved(answer, slot)
