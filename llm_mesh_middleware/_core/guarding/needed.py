@@ -1,4 +1,4 @@
-"""What every match of a pattern has, so that texts without it need not be searched.
+"""The parts that every match of a pattern has: texts without them need not be searched.
 
     (?i)ignore (all|previous) rules     texts     "ignore "
                                         begins    i, I, and what is not ASCII
