@@ -89,7 +89,13 @@ class Inbound(Generic[Native]):
 
         `has_attributes` says whether `attributes` is among them: it is asked for each request of
         the application. `has_callables` says whether any callable needs the framework's request.
+
+        Raises:
+            TypeError: there is no such option.
         """
+        for name in options.keys() - AdapterOptions.__optional_keys__:
+            known = ", ".join(sorted(AdapterOptions.__optional_keys__))
+            raise TypeError(f"unexpected option {name!r}; expected one of: {known}")
         self._options = options
         self._mesh = options.get("mesh")
         self._attributes = Callback.of(options.get("attributes"), "attributes")
