@@ -18,6 +18,7 @@ from tests.conftest import DASHSCOPE, DASHSCOPE_KEY, DEMO, MANIFESTS, MOONSHOT, 
 from tests.rows import rows
 
 COMMANDS = [
+    "cache",
     "check",
     "completion",
     "convert",

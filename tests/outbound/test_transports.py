@@ -14,6 +14,7 @@ import pytest
 import llm_mesh_httpx
 import llm_mesh_httpx.httpx2
 from llm_mesh_middleware import ConfigError, Mesh, MeshSettings
+from llm_mesh_middleware._engine.tasks.wheel import wheel_of
 from llm_mesh_middleware.testing import FakeUpstream, Stream, chat_stream
 from tests.canaries import canary
 from tests.conftest import DASHSCOPE, Providers
@@ -177,7 +178,10 @@ async def test_a_stream_that_is_left_leaves_no_task_and_no_timer(
             await asyncio.sleep(0)
         assert asyncio.all_tasks() == {asyncio.current_task()}
         loop: Any = asyncio.get_running_loop()
-        assert [timer for timer in loop._scheduled if not timer.cancelled()] == []
+        wheel = wheel_of(loop)  # of the loop, which keeps it: its timer finds that nothing waits
+        assert not wheel._waiting
+        timers = [timer for timer in loop._scheduled if not timer.cancelled()]
+        assert [timer for timer in timers if timer._callback != wheel._turn] == []
     await mesh.aclose()
 
 

@@ -67,7 +67,7 @@ async def test_both_ways_of_recording_write_the_same(
 
 
 # What the record has no room for.
-UNRECORDED = {"chunks", "settled", "mirroring"}
+UNRECORDED = {"chunks", "expired", "settled", "mirroring"}
 
 
 def test_the_short_way_hears_of_whatever_the_long_one_does() -> None:

@@ -208,14 +208,13 @@ class AsyncDriver(AsyncConnection):
 
     async def _spawn(self, step: Spawn) -> None:
         flow = step.flow
-        first = next(flow, None)  # a flow that has begun reaches its end, even if it is dropped
-        if first is None:
+        # A flow that has begun reaches its end, even if it is dropped.
+        if (first := next(flow, None)) is None:
             return
         task = self._background.start(_run(flow, first, self._client, self._background))
         if task is None:
-            flow.close()
-        else:
-            task.add_done_callback(lambda _: flow.close())
+            return flow.close()
+        task.add_done_callback(lambda _: flow.close())
 
     async def _outlive(self, step: Outlive) -> None:
         self.interest = step.interest
@@ -234,10 +233,10 @@ class AsyncDriver(AsyncConnection):
         return task.result()
 
     async def _end_tasks(self) -> None:
-        apart, self._apart = self._apart, None
-        await end_task(apart)
-        watched, self._watched = self._watched, None
-        await end_task(watched)
+        tasks = self._apart, self._watched
+        self._apart = self._watched = None
+        for task in tasks:
+            await end_task(task)
 
 
 _PERFORM: dict[type, Callable[[AsyncDriver, Any], Coroutine[Any, Any, StepResult]]] = {
