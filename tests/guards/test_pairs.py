@@ -147,7 +147,9 @@ NAMES = frozenset(
 def test_a_value_in_any_pieces_never_reaches_the_client(client: str, provider: str) -> None:
     random = Random(f"{client} {provider}")
     for told in TOLD:
-        for entity, value in VALUES.items():
+        entities = VALUES if told == "text" else ("EMAIL", "SECRET")
+        for entity in entities:
+            value = VALUES[entity]
             text = f"So, {value} it is"
             splits = [list(text), cut(text, random)] if told == "text" else [cut(text, random)]
             for pieces in splits:

@@ -72,7 +72,7 @@ def test_a_text_in_pieces_is_masked_as_the_whole_one(entity: str) -> None:
 def test_no_more_is_held_back_than_is_documented(entity: str) -> None:
     scanner = Scanner.of_entities((entity,))
     for char in ("a", "1", "-", "a@", "1 ", "+1", "(", ".", "é", "eyJa.", "a1:", "DE00 "):
-        text = f"x {char * (9_000 // len(char))}"
+        text = f"x {char * (5_000 // len(char))}"
         most = masked_in_pieces(text, range(50, len(text), 50), inspection(scanner))[1]
         assert most <= ENTITIES[entity]().longest
 
@@ -85,7 +85,7 @@ def test_a_glance_overlooks_nothing_and_holds_back_no_more(entities: tuple[str, 
     random, scanner = Random(str(entities)), Scanner.of_entities(entities)
     texts = [text for entity in ENTITIES for text, _ in corpus(entity, seed=5)]
     glances = 0
-    for text in random.sample(texts, 300):
+    for text in random.sample(texts, 120):
         end = begin = 0
         while end < len(text):
             end += random.choice((1, 1, 1, 2, 5, 12))
@@ -97,7 +97,7 @@ def test_a_glance_overlooks_nothing_and_holds_back_no_more(entities: tuple[str, 
                 assert max(begin, held) == true, here
                 assert [each for each in scanner.find(here) if each.start >= begin] == [], here
             begin = true
-    assert glances > 1000
+    assert glances > 300
 
 
 @rows(
