@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from typing import Any
 
@@ -98,6 +99,20 @@ def test_a_long_wait_is_not_worth_a_retry(world: World, ledger: Ledger) -> None:
     refused = world.ask()
     assert refused.headers["x-should-retry"] == "false"
     assert refused.headers["retry-after"] == "3600"
+
+
+def test_those_who_are_refused_together_are_told_to_come_back_at_different_times(
+    world: World, ledger: Ledger
+) -> None:
+    world.primary.always(WHOLE)
+    drawn = random.Random(7)
+    start(world, ledger, {"requests": 1, "per": "1m"}, rng=drawn.random)
+    refused = [world.ask().headers for _ in range(9)][1:]
+    told_ms = [int(headers["retry-after-ms"]) for headers in refused]
+    assert len(set(told_ms)) == 8
+    assert all(60_000 <= wait_ms <= 66_000 for wait_ms in told_ms)
+    assert [int(headers["retry-after"]) for headers in refused] == [-(-ms // 1000) for ms in told_ms]
+    assert {headers["x-ratelimit-reset-requests"] for headers in refused} == {"1m0s"}
 
 
 def test_tokens_are_reserved_and_settled_by_what_the_provider_reports(

@@ -46,9 +46,9 @@ def test_the_scripts_the_memory_and_a_plain_model_agree(server: Server) -> None:
 
 def test_the_server_forgets_buckets_when_they_are_full(server: Server, open_store: Open) -> None:
     store = open_store(server)
-    assert reserve(store, BucketClaim("{a}:t", 1000, 10_000), SlotClaim("{a}:c", 1, 1_000_000))
-    assert sorted(server.client.keys()) == [b"llm-mesh:{a}:c", b"llm-mesh:{a}:t"]
-    until(lambda: server.client.keys() == [])
+    assert reserve(store, SLOW, SlotClaim("{b}:c", 1, HOUR))
+    assert reserve(store, BucketClaim("{a}:t", 1000, 10_000), SlotClaim("{a}:c", 1, 200_000))
+    until(lambda: sorted(server.client.keys()) == [b"llm-mesh:{b}:c", b"llm-mesh:{b}:t"])
 
 
 def test_what_is_settled_is_applied_once(server: Server, open_store: Open) -> None:

@@ -217,9 +217,9 @@ class Account(Observation):
 class Call(msgspec.Struct, frozen=True):
     """A request whose rule is known. `timeout_s` is the longest that it may take.
 
-    `clock` is the one of `deadline`, `wall_clock` that of calendars; `cache` keeps responses,
-    `flights` are the calls under way. `over_budget` is the error of a budget that sends the call to
-    the rule's next priority.
+    `clock` is the one of `deadline`, `wall_clock` that of calendars, `random` draws from 0 to 1;
+    `cache` keeps responses, `flights` are the calls under way. `over_budget` is the error of a
+    budget that sends the call to the rule's next priority.
     """
 
     request: ClientRequest
@@ -232,6 +232,7 @@ class Call(msgspec.Struct, frozen=True):
     deadline: Deadline
     clock: Callable[[], float]
     wall_clock: Callable[[], float]
+    random: Callable[[], float]
     mesh_id: str
     flights: Flights
     cache: CacheStore | None

@@ -171,6 +171,7 @@ def _call(context: CallContext, account: Account, state: MeshState) -> Call:
         context.deadline,
         context.clock,
         context.wall_clock,
+        context.random,
         context.settings.mesh_id,
         state.flights,
         state.cache,

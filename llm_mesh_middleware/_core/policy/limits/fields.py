@@ -27,6 +27,7 @@ Shown = Sequence[tuple[Applied, Outcome]]
 
 _LONGEST_WAIT_US = 60_000_000
 _LONGEST_TOLD_S = 3600.0
+_SPREAD = 0.1
 _PREFIX = b"x-ratelimit-"
 _PREFIX_BYTES = len(_PREFIX)
 _NAMES = {
@@ -80,10 +81,17 @@ def _tightest(shown: Shown) -> Shown:
     return [(each, outcome) for _, each, outcome in tightest.values()]
 
 
-def refusal_of(shown: Shown) -> RateLimitExceeded:
-    """Return the error for a call that the limits have refused: of the longest wait."""
+def refusal_of(shown: Shown, drawn: float) -> RateLimitExceeded:
+    """Return the error for a call that the limits have refused: of the longest wait.
+
+    Args:
+        shown: the limits, with what each has said.
+        drawn: from 0 to 1. Up to a tenth more than the wait is told, so that clients that are
+            refused together do not come back together.
+    """
     each, outcome = max(shown, key=lambda pair: pair[1].wait_us)
-    rate, wait_us = each.rate, outcome.wait_us
+    rate, longest_us = each.rate, outcome.wait_us
+    wait_us = longest_us + int(longest_us * _SPREAD * drawn)
     seconds = -(-wait_us // 1_000_000)
     told = "are running" if rate is None else f"of each {_seconds(rate.period_us)} are used up"
     amount = each.of if rate is None else rate.amount
@@ -93,7 +101,7 @@ def refusal_of(shown: Shown) -> RateLimitExceeded:
         "retry-after-ms": str(-(-wait_us // 1000)),
         **{name.decode(): value.decode() for name, value in rate_limit_fields(shown)},
     }
-    if wait_us > _LONGEST_WAIT_US:
+    if longest_us > _LONGEST_WAIT_US:
         headers["x-should-retry"] = "false"
     return RateLimitExceeded(
         f"{each.item.title}: the {amount} {kind} {told}; try again in {max(1, seconds)} s",

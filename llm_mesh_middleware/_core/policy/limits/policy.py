@@ -209,7 +209,7 @@ def _refusal(enforced: Shown, call: Call) -> Exception:
         budget = each.item
         if outcome.wait_us and isinstance(budget, Budget) and budget.on_exceeded == "deny":
             return quota_refusal_of(budget, call.wall_clock())
-    return refusal_of(enforced)
+    return refusal_of(enforced, call.random())
 
 
 def _beyond(enforced: Shown, call: Call) -> InsufficientQuota | None:
