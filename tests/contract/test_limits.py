@@ -111,7 +111,9 @@ def test_those_who_are_refused_together_are_told_to_come_back_at_different_times
     told_ms = [int(headers["retry-after-ms"]) for headers in refused]
     assert len(set(told_ms)) == 8
     assert all(60_000 <= wait_ms <= 66_000 for wait_ms in told_ms)
-    assert [int(headers["retry-after"]) for headers in refused] == [-(-ms // 1000) for ms in told_ms]
+    assert [int(headers["retry-after"]) for headers in refused] == [
+        -(-ms // 1000) for ms in told_ms
+    ]
     assert {headers["x-ratelimit-reset-requests"] for headers in refused} == {"1m0s"}
 
 
