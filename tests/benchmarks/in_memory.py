@@ -145,6 +145,7 @@ def calls_of_reading(chunks: int) -> int:
         nonlocal calls
         calls += event in ("call", "c_call")
 
+    ResponseReader().feed_head(head)  # names of fields are looked at once
     answer = ResponseReader()
     sys.setprofile(profile)
     try:
