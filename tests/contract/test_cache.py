@@ -82,6 +82,15 @@ def test_what_the_provider_would_be_asked_tells_requests_apart(world: World) -> 
     assert results(world, ASKED | {"model": "m"}, other) == ["miss", "miss"]
 
 
+def test_features_that_a_header_asks_for_tell_requests_apart(world: World) -> None:
+    world.primary.always(WHOLE)
+    world.start(policies=[policy()])
+    fields = [[], [("openai-beta", "a=v1")], [("openai-beta", "b=v1")], [("anthropic-beta", "c")]]
+    replies = [world.ask(ASKED, headers=headers) for headers in (*fields, [])]
+    told = [reply.headers["x-llm-mesh-cache"] for reply in replies]
+    assert told == ["miss", "miss", "miss", "miss", "hit"]
+
+
 def test_one_entry_serves_json_and_stream(world: World) -> None:
     world.primary.always(WHOLE)
     world.start(policies=[policy()])

@@ -1,6 +1,6 @@
 """The identity of requests: two are equal if each provider of the rule would be asked the same.
 
-    client's request, of whatever dialect ──> a provider's request ──> target, canonical body
+    client's request, of whatever dialect ──> a provider's request ──> target, features, body
 
 So clients of several dialects share, and a guard's mask, a mapped model and a default are in it.
 """
@@ -17,6 +17,9 @@ from ...values.messages import ClientRequest
 from ...values.payload import decode_fields
 
 __all__ = ["asked_of"]
+
+# Fields of requests that change what a provider does with the same body.
+_FEATURES = frozenset((b"anthropic-beta", b"anthropic-version", b"openai-beta"))
 
 
 def asked_of(
@@ -55,4 +58,8 @@ def _asked(
     asked = upstream.transformer(request, operation)
     yield asked.dialect
     yield asked.target
+    sent = asked.headers(tuple([field for field in request.headers if field[0] in _FEATURES]))
+    for name, value in sent:
+        yield name
+        yield value
     yield canonical_body(decode_fields(asked.body()), left_out)
