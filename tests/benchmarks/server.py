@@ -74,7 +74,8 @@ def main() -> None:
     # asyncio sets TCP_NODELAY only on sockets that say they are TCP, as `create_server` does not.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
-    listener.listen(2048)
+    if CONTENDERS[name].server != "itself":  # that one listens later, and is waited for
+        listener.listen(2048)
     app = make_app(name, origin)
     # The run is over, and nothing waits for this process to tidy up.
     answer_parent(
