@@ -56,8 +56,7 @@ def slow(*cases: object) -> list[object]:
 
 SERVERS = (
     "uvicorn-httptools",
-    "serve",
-    *slow("serve-uvloop", "uvicorn-uvloop", "uvicorn-h11", "hypercorn"),
+    *slow("serve", "serve-uvloop", "uvicorn-uvloop", "uvicorn-h11", "hypercorn"),
 )
 WSGI_SERVERS = ("wsgiref",)
 Serve = Callable[..., int]

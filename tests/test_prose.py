@@ -12,6 +12,8 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tests.rows import rows
 from tests.test_docs import DOCUMENTS, GENERATED, ROOT, prose
 
@@ -57,6 +59,7 @@ def test_a_document_has_the_common_word(name: str) -> None:
     assert [word[0] for word in found] == []
 
 
+@pytest.mark.slow
 def test_code_has_the_common_word() -> None:
     found = [
         f"{module.relative_to(ROOT)}: {word[0]!r} in {text[:80]}"
@@ -85,6 +88,7 @@ def _first_words(module: Path) -> Iterator[str]:
             yield ast.get_docstring(node) or ""
 
 
+@pytest.mark.slow
 def test_docstrings_of_functions_begin_with_a_verb() -> None:
     found = [
         f"{module.relative_to(ROOT)}: {text[:80]}"
@@ -96,6 +100,7 @@ def test_docstrings_of_functions_begin_with_a_verb() -> None:
     assert found == []
 
 
+@pytest.mark.slow
 def test_no_module_opens_with_a_question() -> None:
     heads = {
         str(module.relative_to(ROOT)): (ast.get_docstring(ast.parse(module.read_text())) or "")

@@ -87,11 +87,13 @@ def _length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return (function.end_lineno or 0) - function.lineno + 1
 
 
+@pytest.mark.slow
 def test_nine_of_ten_functions_are_short() -> None:
     lengths = sorted(_length(node) for module in MODULES for node in _functions(module))
     assert lengths[len(lengths) * 9 // 10] <= LONG_FUNCTION
 
 
+@pytest.mark.slow
 def test_every_function_fits_a_screen() -> None:
     long = [
         f"{_name(module)}:{node.lineno} {node.name}"
@@ -166,11 +168,13 @@ def _lines_with(pattern: re.Pattern[str], module: Path) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_names_of_vendors_stay_in_their_dialects() -> None:
     outside = [m for m in MODULES if not _name(m).startswith(MAY_NAME)]
     assert [line for module in outside for line in _lines_with(VENDORS_NAMES, module)] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", OWN_NAMES, ids=lambda pattern: OWN_NAMES[pattern][0])
 def test_a_dialect_alone_knows_its_members(pattern: re.Pattern[str]) -> None:
     # `texts` lists names that are opaque to guards, whatever the dialect.
@@ -200,6 +204,7 @@ def _cycles(graph: dict[str, set[str]]) -> list[str]:
     return sorted(left)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["_core", "_dialects", "_engine", "_telemetry", "_mesh"])
 def test_no_modules_import_each_other(package: str) -> None:
     modules = [m for m in sorted((PACKAGE / package).rglob("*.py")) if m.name != "__init__.py"]

@@ -14,6 +14,7 @@ from llm_mesh_middleware._engine.http.async_transport_client import AsyncTranspo
 from llm_mesh_middleware._engine.http.protocols import AsyncUpstreamClient
 from llm_mesh_middleware._engine.tls import TLSContexts
 from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream
+from tests.conftest import slow
 from tests.engine.calls import HOST, MakeClient
 from tests.engine.threaded import ThreadedClient
 
@@ -49,7 +50,7 @@ async def make_client(
         await client.aclose()
 
 
-@pytest.fixture(params=[*CLIENTS, "given transport"])
+@pytest.fixture(params=[*CLIENTS, *slow("given transport")])
 async def client(
     request: pytest.FixtureRequest, contexts: TLSContexts
 ) -> AsyncIterator[AsyncUpstreamClient]:
@@ -63,7 +64,7 @@ async def client(
         yield AsyncTransportClient(transport)
 
 
-@pytest.fixture(params=["plain", "tls"])
+@pytest.fixture(params=["tls", *slow("plain")])
 def upstream(request: pytest.FixtureRequest, ca: CertificateAuthority) -> Iterator[FakeUpstream]:
     with FakeUpstream(host_names=HOST, tls=request.param == "tls", ca=ca) as upstream:
         yield upstream

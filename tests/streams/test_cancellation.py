@@ -24,11 +24,13 @@ from llm_mesh_middleware.testing import (
     token_usage,
 )
 from tests.adapters.wire import Client
+from tests.conftest import slow
 from tests.streams.conftest import Site, chat
 from tests.streams.serving import PLAIN, SECURE, Ends, mesh_app, start_uvicorn
 
 LIMIT_S = 0.1
-SERVERS = ("uvicorn-h11", "uvicorn-httptools", "serve", "uvicorn-uvloop", "hypercorn", "granian")
+SERVERS = ("uvicorn-httptools", "serve", "hypercorn")
+OTHERS = ("uvicorn-h11", "uvicorn-uvloop", "granian")
 
 FIRST, *_, LAST, DONE = chat_stream(["Hel", "lo"])
 COUNTED = b"data: %s\n\n" % json.dumps({"choices": [], "usage": token_usage(9, 1)}).encode()
@@ -54,6 +56,7 @@ PHASES: dict[str, tuple[Scripted, bool, Callable[[Client], None]]] = {
 }
 WAYS = [
     *((server, {}) for server in SERVERS),
+    *slow(*((server, {}) for server in OTHERS)),
     ("uvicorn-httptools", {"upstream_client": "httpx"}),
     ("uvicorn-httptools", {"sse_keepalive": 30.0}),
     ("hypercorn", {"sse_keepalive": 30.0}),
@@ -160,7 +163,7 @@ def test_a_client_that_stays_is_not_cancelled(site: Site) -> None:
     assert asked.disconnected_at is None
 
 
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("server", [*SERVERS, *slow(*OTHERS)])
 def test_a_client_may_send_its_next_request_early(site: Site, server: str) -> None:
     gate = Gate()
     site.upstream.script(Stream([FIRST, gate, LAST, DONE]))
