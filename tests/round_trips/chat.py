@@ -89,7 +89,6 @@ CHAT = joined(
         verbosity=st.sampled_from(["low", "high"]),
         service_tier=st.sampled_from(["auto", "default", "flex", "priority"]),
         user=names,
-        stream=st.just(True),
         response_format=st.just({"type": "json_object"})
         | st.builds(
             lambda name, schema, more: {
@@ -101,6 +100,11 @@ CHAT = joined(
             optional(description=texts, strict=st.booleans()),
         ),
     ),
+    # Choices of one stream cannot be told apart in every dialect.
+    st.just({}) | st.just({"stream": True}) | st.integers(2, 4).map(lambda count: {"n": count}),
+    st.just({})
+    | st.just({"logprobs": True})
+    | st.integers(1, 20).map(lambda count: {"logprobs": True, "top_logprobs": count}),
     st.just({})
     | joined(
         st.builds(lambda tools: {"tools": tools}, st.lists(_chat_tool, min_size=1, max_size=3)),

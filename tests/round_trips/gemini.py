@@ -93,12 +93,16 @@ GEMINI = joined(
                 seed=counts,
                 frequencyPenalty=floats,
                 presencePenalty=floats,
+                candidateCount=st.integers(2, 4),
                 thinkingConfig=st.builds(
                     lambda shows, budget: {"includeThoughts": shows, "thinkingBudget": budget},
                     st.booleans(),
                     counts,
                 ),
             ),
+            st.just({})
+            | st.just({"responseLogprobs": True})
+            | st.integers(1, 20).map(lambda count: {"responseLogprobs": True, "logprobs": count}),
             st.just({})
             | st.just({"responseMimeType": "application/json"})
             | schemas.map(

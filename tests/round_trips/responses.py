@@ -95,6 +95,21 @@ _response_tool = st.builds(
         format=texts.map(lambda d: {"type": "grammar", "syntax": "lark", "definition": d}),
     ),
 )
+
+
+def _included(effort: str | None, top_logprobs: int | None) -> dict[str, Any]:
+    """Members that ask for what is in a response on demand only."""
+    members: dict[str, Any] = {}
+    include = []
+    if effort is not None:
+        members["reasoning"] = {"effort": effort, "summary": "auto"}
+        include.append("reasoning.encrypted_content")
+    if top_logprobs is not None:
+        members["top_logprobs"] = top_logprobs
+        include.append("message.output_text.logprobs")
+    return members | ({"include": include} if include else {})
+
+
 RESPONSES = joined(
     st.builds(
         lambda made: {"input": _items(made), "store": False},
@@ -132,13 +147,7 @@ RESPONSES = joined(
             optional(verbosity=st.sampled_from(["low", "high"])),
         ),
     ),
-    st.just({})
-    | efforts.map(
-        lambda effort: {
-            "reasoning": {"effort": effort, "summary": "auto"},
-            "include": ["reasoning.encrypted_content"],
-        }
-    ),
+    st.builds(_included, st.none() | efforts, st.none() | st.integers(1, 20)),
     st.just({})
     | joined(
         st.builds(lambda tools: {"tools": tools}, st.lists(_response_tool, min_size=1, max_size=3)),
