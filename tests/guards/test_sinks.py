@@ -1,6 +1,7 @@
 """Where a masked value may be: with its own client, and nowhere else.
 
-sinks   provider, mirror, webhook, cache, log, access record, spans and events with content, metrics
+sinks   provider, mirror, webhook, judge, cache, log, access record, metrics,
+        spans and events with content
 """
 
 from __future__ import annotations
@@ -54,20 +55,31 @@ def echo(request: RecordedRequest) -> Answer | Stream:
     return Stream(chat_stream([text[at : at + 3] for at in range(0, len(text), 3)]))
 
 
+def is_judged(request: RecordedRequest) -> bool:
+    """Whether a judge is asked: the other requests are the client's own."""
+    return not str(request.json()["messages"][0]["content"]).startswith("I am ")
+
+
+def echo_or_judge(request: RecordedRequest) -> Answer | Stream:
+    """Be the judge too."""
+    verdict = json.dumps({"result": "allow", "reason": "because"})
+    return Answer(body=chat_completion(verdict)) if is_judged(request) else echo(request)
+
+
 def allow(request: RecordedRequest) -> Answer:
     return Answer(body={"result": "allow"})
 
 
 @pytest.fixture
 def places() -> Iterator[tuple[FakeUpstream, FakeUpstream, FakeUpstream]]:
-    """The provider, the provider of the copies, the webhook."""
+    """The provider, the provider of the copies and of the judge, the webhook."""
     with (
         FakeUpstream(tls=False) as upstream,
         FakeUpstream(tls=False) as mirror,
         FakeUpstream(tls=False) as service,
     ):
         upstream.always(echo)
-        mirror.always(echo)
+        mirror.always(echo_or_judge)
         service.always(allow)
         yield upstream, mirror, service
 
@@ -76,7 +88,8 @@ def policy(service: FakeUpstream) -> LLMPolicy:
     sides = ["request", "response"]
     pii = {"name": "pii", "on": sides, "pii": {}, "action": {"mask": {"unmask": True}}}
     hook = {"name": "hook", "on": sides, "webhook": {"url": service.url}}
-    spec = {"guards": [pii, hook], "cache": {"vary": []}}
+    judge = {"name": "judge", "on": sides, "judge": {"providerHost": "b.example", "model": "j"}}
+    spec = {"guards": [pii, hook, judge], "cache": {"vary": []}}
     return LLMPolicy.model_validate({"metadata": {"name": "team"}, "spec": spec})
 
 
@@ -139,9 +152,10 @@ async def test_a_masked_value_is_with_its_own_client_alone(
                 said = text_of(reply)
                 assert f"You said: I am {mail}, hello indeed" in said
                 assert not any(other in reply.text + said for other in others)
-        await recorder.until(lambda: mirror.requests)
+        await recorder.until(lambda: not all(map(is_judged, mirror.requests)))
 
     assert "hit" in results
+    assert any(map(is_judged, mirror.requests))
     for place in places:
         assert place.requests
         assert not [each for each in place.requests if MARK.encode() in each.body]
