@@ -12,6 +12,8 @@ __all__ = ["Load", "Round", "run_load"]
 _CHUNKED_END = b"\r\n0\r\n\r\n"
 # Far beyond what a slow contender needs for one answer.
 _DRAIN_S = 60.0
+# Servers close connections on which nothing was asked for a few seconds.
+_IDLE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class _Client(asyncio.Protocol):
         self._parts: list[bytes] = []
         self._size = 0
         self._tail = b""
-        self._asked_at = self._first_at = 0.0
+        self._asked_at = self._first_at = self._ended_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -105,6 +107,10 @@ class _Client(asyncio.Protocol):
             self._fail("the connection is lost")
         else:
             self._ask()
+
+    def is_stale(self) -> bool:
+        """Whether the server may have closed the connection, or may be about to."""
+        return self._is_lost or time.perf_counter() - self._ended_at > _IDLE_S
 
     def close(self) -> None:
         self._transport.close()
@@ -141,6 +147,7 @@ class _Client(asyncio.Protocol):
     def _finish(self) -> None:
         assert self._phase is not None
         seen, now = self._phase.round, time.perf_counter()
+        self._ended_at = now
         body = b"".join(self._parts)
         writes = 1
         if self._length is None:
@@ -188,15 +195,16 @@ async def run_load(load: Load, read_cpu_s: Callable[[], float]) -> Round:
     Each connection has one answer before the clock starts: connecting, to the server and from there
     to the upstream, is not what is measured.
     """
-    loop = asyncio.get_running_loop()
     clients: list[_Client] = []
     try:
-        for _ in range(load.in_flight):
-            _, client = await loop.create_connection(lambda: _Client(load), "127.0.0.1", load.port)
-            clients.append(client)
+        clients += [await _connect(load) for _ in range(load.in_flight)]
         warm = await _run(_Phase(load, load.in_flight, 0.0), clients, 0.0)
         if warm.errors:
             return warm
+        for index, client in enumerate(clients):
+            if client.is_stale():
+                client.close()
+                clients[index] = await _connect(load)
         before_s, begun_at = read_cpu_s(), time.perf_counter()
         seen = await _run(_Phase(load, load.requests, load.seconds), clients, load.spread_s)
         seen.wall_s = time.perf_counter() - begun_at
@@ -205,6 +213,12 @@ async def run_load(load: Load, read_cpu_s: Callable[[], float]) -> Round:
     finally:
         for client in clients:
             client.close()
+
+
+async def _connect(load: Load) -> _Client:
+    loop = asyncio.get_running_loop()
+    _, client = await loop.create_connection(lambda: _Client(load), "127.0.0.1", load.port)
+    return client
 
 
 async def _run(phase: _Phase, clients: list[_Client], spread_s: float) -> Round:

@@ -41,7 +41,6 @@ SCENARIOS = (
     Scenario("unary-64", "unary", 64, think_s=0.1),
     Scenario("unary-200", "unary", 200, think_s=0.25, has_throughput_budget=True),
     Scenario("unary-1000", "unary", 1000, think_s=0.1),
-    # Not documented: to connect so many takes longer than `serve` keeps an idle connection.
     Scenario("unary-4000", "unary", 4000, think_s=0.1),
     # Unpaced, so few chunks come in two or three reads: most of it is the request's.
     Scenario("sse-50", "sse", 16, chunks=50, has_cpu_budget=False),
