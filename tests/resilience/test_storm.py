@@ -160,13 +160,14 @@ async def test_who_goes_away_while_waiting_for_news_leaves_nothing_behind(
     primary: FakeUpstream, fallback: FakeUpstream
 ) -> None:
     primary.always(DOWN)
-    fallback.always(Answer(body=chat_completion(), delay=0.15))
-    ledger = Ledger()
+    gate, ledger = Gate(), Ledger()
+    fallback.always(Answer(body=chat_completion(), delay=gate))
     async with running(*both(primary, fallback, **NEVER_EJECTED), ledger=ledger) as mesh:
         asking = [asyncio.create_task(ask(mesh)) for _ in range(CALLERS)]
         await asyncio.to_thread(fallback.wait_for_requests, 15)
         for task in asking[1::2]:
             task.cancel()
+        gate.open()
         answers = await asyncio.gather(*asking, return_exceptions=True)
     ended = [answer for answer in answers if isinstance(answer, Answered)]
     assert len(ended) == CALLERS / 2
