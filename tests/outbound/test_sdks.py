@@ -151,14 +151,16 @@ def claude(host: str, client: object) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_anthropic_gets_a_message_of_the_configured_model(
+def test_anthropic_gets_a_message_of_the_model_it_asked_for(
     anthropic: Any, mesh: Mesh, providers: Providers
 ) -> None:
     with httpx2.Client(transport=MeshTransport(mesh)) as client:
         sdk = anthropic.Anthropic(**claude(MOONSHOT, client))
-        message = sdk.messages.create(model="any", max_tokens=64, messages=MESSAGES)
+        raw = sdk.messages.with_raw_response.create(model="any", max_tokens=64, messages=MESSAGES)
+    message = raw.parse()
     assert message.content[0].text == ANSWER
-    assert (message.model, message.usage.output_tokens) == ("moonshot-v1-8k", 6)
+    assert (message.model, message.usage.output_tokens) == ("any", 6)
+    assert raw.headers["x-llm-mesh-model"] == "moonshot-v1-8k"
     (request,) = providers.moonshot.requests
     assert request.path == "/v1/chat/completions"  # what the provider serves
     assert request.header("anthropic-version") is None

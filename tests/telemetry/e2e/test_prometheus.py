@@ -102,17 +102,18 @@ def test_every_query_of_the_dashboard_has_an_answer(
 
 
 def call_watched(url: str, number: int) -> None:
-    """Ask the same twice, with a personal datum, and in a dialect that says more."""
-    question = {"role": "user", "content": f"{number}: write to someone@mail.example"}
-    body = {"messages": [question], "model": "m", "max_tokens": 20}
+    """Ask the same twice, with a personal datum, and something else in a dialect that says more."""
+    asked = f"{number}: write to someone@mail.example"
     headers = {"host": WATCHED}
     with httpx.Client(base_url=url, trust_env=False, headers=headers, timeout=20) as client:
-        for path, more in (
-            ("/v1/chat/completions", {}),
-            ("/v1/chat/completions", {}),
-            ("/v1/messages", {"top_k": 7}),
+        for path, question, more in (
+            ("/v1/chat/completions", asked, {}),
+            ("/v1/chat/completions", asked, {}),
+            ("/v1/messages", f"{asked} again", {"top_k": 7}),
         ):
-            assert client.post(path, json=body | more).status_code == 200
+            turns = [{"role": "user", "content": question}]
+            body = {"messages": turns, "model": "m", "max_tokens": 20, **more}
+            assert client.post(path, json=body).status_code == 200
 
 
 def call_without_usage(url: str, upstreams: Providers) -> None:
