@@ -267,9 +267,9 @@ def test_rewrites_are_followed(double: Cluster) -> None:
     double.apply({**head, "metadata": {"name": "all"}, "spec": spec})
     other = {"poolRef": {"name": "other"}, "rules": rules}
     double.apply({**head, "metadata": {"name": "others"}, "spec": other})
-    eventually(lambda: source.fingerprint() != before[0])
-    names = [resource.name for resource in source.load().resources]
-    assert names == ["chat", "qwen", "all"]
+    expected = ["chat", "qwen", "all"]
+    eventually(lambda: [resource.name for resource in source.load().resources] == expected)
+    assert source.fingerprint() != before[0]
 
 
 def test_a_cluster_without_rewrites_is_no_reason_to_warn(
