@@ -47,7 +47,9 @@ CONTENDERS: Mapping[str, Contender] = {
     "mesh-sdk": Contender(f"{_APPS}.mesh:make_observed", budgets={"unary": 2.2}),
     "mesh-own-sdk": Contender(f"{_APPS}.mesh:make_owned", budgets={"unary": 1.5}),
     "mesh-everything": Contender(f"{_APPS}.mesh:make_with_everything"),
-    "mesh-cached": Contender(f"{_APPS}.mesh:make_cached", kinds=("unary",), budgets={"unary": 1.0}),
+    "mesh-cached": Contender(
+        f"{_APPS}.mesh_with_policy:make_cached", kinds=("unary",), budgets={"unary": 1.0}
+    ),
     "serve": Contender(f"{_APPS}.sidecar:make", server="itself", budgets={"unary": 1.0}),
     "serve-silent": Contender(
         f"{_APPS}.sidecar:make", server="itself", options={"arguments": ("--no-access-log",)}

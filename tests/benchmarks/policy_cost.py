@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llm_mesh_middleware import LLMMeshMiddleware
-from tests.benchmarks.apps import mesh
+from tests.benchmarks.apps import mesh_with_policy
 from tests.benchmarks.in_memory import EVENTS, JSON, Client, app_of, parsed, serve
 from tests.benchmarks.wire import (
     ASKED_MODEL,
@@ -92,7 +92,7 @@ async def _costs(
 
 def _app(load: Load, spec: Mapping[str, Any] | None) -> LLMMeshMiddleware:
     settings = load.settings if spec is not None else {}
-    return app_of(load.client, lambda origin: mesh.make_with(origin, spec, **settings))
+    return app_of(load.client, lambda origin: mesh_with_policy.make(origin, spec, **settings))
 
 
 async def _time_of(app: LLMMeshMiddleware, load: Load) -> float:

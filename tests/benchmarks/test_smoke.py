@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.against import check_checkout
-
 ROOT = Path(__file__).parents[2]
 SCENARIOS = ("pass-16", "unary-16-nothink", "sse-50")
 # One of each kind of server, app and telemetry; the others differ in a setting.
@@ -65,11 +63,6 @@ def test_two_checkouts_are_compared_call_by_call() -> None:
     _, cost, errors = run.stdout.splitlines()
     assert cost.startswith("unary ")
     assert errors == "0 errors"
-
-
-def test_what_is_not_a_checkout_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="is not a checkout"):
-        check_checkout(tmp_path)
 
 
 @pytest.mark.slow

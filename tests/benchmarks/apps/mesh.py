@@ -1,15 +1,17 @@
-"""The bare app behind the mesh: a route with two rules, a provider with a model and a key."""
+"""The bare app behind the mesh: a route with two rules, a provider with a model and a key.
+
+`tests.benchmarks.against` has earlier editions serve these apps too, so what is imported here is
+what they have.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 from llm_mesh_middleware import (
     LLMMeshMiddleware,
     LLMMeshWSGIMiddleware,
-    LLMPolicy,
     LLMProvider,
     LLMRoute,
     MeshSettings,
@@ -19,11 +21,10 @@ from tests.benchmarks.wire import KEY, LLM_HOST, MODEL, PATH, PROVIDER_HOST, Ori
 
 __all__ = [
     "MANIFESTS",
+    "configured",
     "make",
-    "make_cached",
     "make_observed",
     "make_owned",
-    "make_with",
     "make_with_everything",
     "make_wsgi",
 ]
@@ -61,23 +62,7 @@ MANIFESTS = (_PROVIDER, _ROUTE)
 
 def make(origin: Origin, **settings: Any) -> LLMMeshMiddleware:
     """The mesh with default settings, but for `settings` and where the provider is."""
-    return LLMMeshMiddleware(bare.make(origin), **_configured(origin, settings))
-
-
-def make_with(
-    origin: Origin, policy: Mapping[str, Any] | None, **settings: Any
-) -> LLMMeshMiddleware:
-    """The mesh with an `LLMPolicy` of this `spec`."""
-    configured = _configured(origin, settings)
-    if policy is not None:
-        document = {"metadata": {"name": "policy"}, "spec": policy}
-        configured["config"].append(LLMPolicy.model_validate(document))
-    return LLMMeshMiddleware(bare.make(origin), **configured)
-
-
-def make_cached(origin: Origin) -> LLMMeshMiddleware:
-    """The mesh that asks a provider once, and has the response after that."""
-    return make_with(origin, {"cache": {"ttl": "1h", "vary": []}})
+    return LLMMeshMiddleware(bare.make(origin), **configured(origin, settings))
 
 
 def make_observed(origin: Origin, *, is_ours: bool = False, **settings: Any) -> LLMMeshMiddleware:
@@ -103,7 +88,7 @@ def make_observed(origin: Origin, *, is_ours: bool = False, **settings: Any) -> 
         adopt(meters, tracers, {})
     return LLMMeshMiddleware(
         bare.make(origin),
-        **_configured(origin, settings),
+        **configured(origin, settings),
         tracer_provider=tracers,
         meter_provider=meters,
     )
@@ -128,10 +113,11 @@ def make_with_everything(origin: Origin) -> LLMMeshMiddleware:
 
 def make_wsgi(origin: Origin) -> LLMMeshWSGIMiddleware:
     """The mesh as WSGI middleware."""
-    return LLMMeshWSGIMiddleware(bare.make_wsgi(origin), **_configured(origin, {}))
+    return LLMMeshWSGIMiddleware(bare.make_wsgi(origin), **configured(origin, {}))
 
 
-def _configured(origin: Origin, settings: dict[str, Any]) -> dict[str, Any]:
+def configured(origin: Origin, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of the middleware."""
     return {
         "config": [LLMProvider.model_validate(_PROVIDER), LLMRoute.model_validate(_ROUTE)],
         "settings": MeshSettings(
