@@ -29,6 +29,8 @@ _LENGTH = Struct("!H")
 _LEAST = _PRELUDE.size + _CRC.size
 _MAX_HEADERS = 128 * 2**10
 _MAX_FRAME = 16 * 2**20 + _MAX_HEADERS + _LEAST
+# Headers of frames that are remembered for one stream: there are about ten kinds of events.
+_MAX_KNOWN, _MAX_KNOWN_BYTES = 16, 512
 
 _STRING = 7
 # Bytes of a value by its type: true, false, byte, short, integer, long, timestamp, UUID.
@@ -48,13 +50,17 @@ class Frame(msgspec.Struct, frozen=True):
 
 
 class FrameCutter:
-    """Cuts a stream of bytes into frames, however it arrives. Time is linear in the bytes."""
+    """Cuts a stream of bytes into frames, however it arrives. Time is linear in the bytes.
 
-    __slots__ = ("_buffer", "_needed")
+    Frames that arrive whole are read where they are; only the rest of a read is kept.
+    """
+
+    __slots__ = ("_buffer", "_known", "_needed")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._needed = _PRELUDE.size  # so many bytes must be there before anything can be said
+        self._known: dict[bytes, dict[str, str]] = {}  # nearly all frames repeat a few headers
 
     @property
     def is_between(self) -> bool:
@@ -68,24 +74,45 @@ class FrameCutter:
             FrameError: A checksum is wrong, or a length or a header impossible.
         """
         buffer = self._buffer
-        buffer += data
-        begin = 0
+        if is_kept := bool(buffer):
+            buffer += data
+        source: bytes | bytearray = buffer if is_kept else data
+        begin, available = 0, len(source)
         try:
-            while len(buffer) - begin >= self._needed:
+            while available - begin >= self._needed:
                 if self._needed == _PRELUDE.size:
-                    self._needed = _total_length(buffer, begin)
+                    self._needed = _total_length(source, begin)
                     continue
                 end = begin + self._needed
-                frame = _frame(bytes(memoryview(buffer)[begin:end]))
+                frame = self._frame(source, begin, end)
                 begin, self._needed = end, _PRELUDE.size
                 yield frame
         finally:
-            del buffer[:begin]
+            if is_kept:
+                del buffer[:begin]
+            elif begin < available:
+                buffer += data[begin:]
+
+    def _frame(self, source: bytes | bytearray, begin: int, end: int) -> Frame:
+        _, length, checksum = _PRELUDE.unpack_from(source, begin)
+        at, last = begin + _PRELUDE.size, end - _CRC.size
+        # The checksum of the lengths was right, so that of the whole goes on from it.
+        with memoryview(source) as view:
+            is_right = crc32(view[begin + 8 : last], checksum) == _CRC.unpack_from(source, last)[0]
+        if not is_right:
+            raise FrameError("a frame has a wrong checksum")
+        encoded = bytes(source[at : at + length])
+        headers = self._known.get(encoded)
+        if headers is None:
+            headers = _headers(encoded)
+            if len(self._known) < _MAX_KNOWN and length <= _MAX_KNOWN_BYTES:
+                self._known[encoded] = headers
+        return Frame(headers, bytes(source[at + length : last]))
 
 
-def _total_length(buffer: bytearray, begin: int) -> int:
-    total, headers, checksum = _PRELUDE.unpack_from(buffer, begin)
-    if crc32(memoryview(buffer)[begin : begin + 8]) != checksum:
+def _total_length(source: bytes | bytearray, begin: int) -> int:
+    total, headers, checksum = _PRELUDE.unpack_from(source, begin)
+    if crc32(source[begin : begin + 8]) != checksum:
         raise FrameError("a frame begins with a wrong checksum")
     if total > _MAX_FRAME or headers > _MAX_HEADERS or headers + _LEAST > total:
         raise FrameError("a frame has an impossible length")
@@ -93,17 +120,9 @@ def _total_length(buffer: bytearray, begin: int) -> int:
     return length
 
 
-def _frame(data: bytes) -> Frame:
-    body = memoryview(data)[: -_CRC.size]
-    if crc32(body) != _CRC.unpack_from(data, len(body))[0]:
-        raise FrameError("a frame has a wrong checksum")
-    end = _PRELUDE.size + _PRELUDE.unpack_from(data)[1]
-    return Frame(_headers(data, end), data[end : len(body)])
-
-
-def _headers(data: bytes, end: int) -> dict[str, str]:
+def _headers(data: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
-    at = _PRELUDE.size
+    at, end = 0, len(data)
     try:
         while at < end:
             name_end = at + 1 + data[at]
