@@ -132,7 +132,7 @@ def test_policies_and_costs_are_shown_with_their_levels(browser: Browser, limite
         browser.wait("#total-cost", "0.0004 USD")
         browser.do("press", key="4")
         browser.wait("#policies tr", "hit rate 50 %")
-        browser.wait("#policies tr", "1000 each 1 h, for each attribute:team")
+        browser.wait("#policies tr", "1,000 each 1 h, for each attribute:team")
         browser.wait("#policies tr:has(.level)", "blue")
         assert browser.do("count", selector="#policies .level .track") >= 2
         browser.do("press", key="2")

@@ -95,7 +95,7 @@ def test_items_that_nobody_has_asked_are_shown_untouched(limited: Watched) -> No
     }
     assert [each for each in found.values() if each.counts or each.levels] == []
     assert {item: each.says for (_, item), each in found.items()} == {
-        "hourly": "1000 each 1 h, for each attribute:team",
+        "hourly": "1,000 each 1 h, for each attribute:team",
         "keyed": "3 each 1 h, for each header:x-api-key (shadow)",
         "money": "each day, for all together",
         "people": "mask",

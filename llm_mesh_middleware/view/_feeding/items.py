@@ -84,9 +84,9 @@ def _counting(item: Item) -> PolicyReport:
         says = f"each {period if isinstance(period, str) else _period(period)}"
     elif isinstance(item, Limit) and item.rate is not None:
         full = float(item.rate.burst)
-        says = f"{item.rate.amount} each {_period(item.rate.period_us / 1e6)}"
+        says = f"{item.rate.amount:,} each {_period(item.rate.period_us / 1e6)}"
     elif isinstance(item, Limit):
-        full, says = float(item.slots), f"{item.slots} at a time"
+        full, says = float(item.slots), f"{item.slots:,} at a time"
     by = ", ".join(map(str, item.by))
     says = f"{says}, {f'for each {by}' if by else 'for all together'}{_SHADOW * item.is_shadow}"
     return PolicyReport(item.policy, item.name, item.kind, currency, {}, [], full=full, says=says)

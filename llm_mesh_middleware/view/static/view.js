@@ -48,6 +48,11 @@ function say(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
+// The same for a name, which is best broken after a dot, a dash or a low line.
+function sayName(node, name) {
+  if (node.textContent !== name) node.replaceChildren(...name.split(/(?<=[-._])/).flatMap((part) => [part, element("wbr")]).slice(0, -1));
+}
+
 // Keep one child of `parent` for each item, in order; `fill` writes an item into its child.
 function keep(parent, items, key, make, fill) {
   const old = new Map();
@@ -374,14 +379,14 @@ function drawGraph(shown) {
   keep($("hosts"), hosts, (host) => host.name, () => nodeButton("host"), (node, host) => {
     const rate = host.rules.reduce((sum, rule) => sum + ruleOf(host.name, rule.name).rate, 0);
     say(node.children[0], `${number(rate)}/s`);
-    say(node.children[1], host.name);
+    sayName(node.children[1], host.name);
     lines(node, [host.route === host.name ? "" : `route ${host.route}`]);
     node.focusOn = focusOn((row) => row.host.name === host.name);
   });
   keep($("rules"), rules, (row) => [row.host.name, row.rule.name].join(SEPARATOR), () => nodeButton("rule"), (node, row) => {
     const traffic = ruleOf(row.host.name, row.rule.name);
     say(node.children[0], `${number(traffic.rate)}/s`);
-    say(node.children[1], row.rule.name);
+    sayName(node.children[1], row.rule.name);
     say(node.querySelector(".of"), `of ${row.host.name}`);
     lines(node, [
       row.rule.matches.join(" or "),
@@ -408,7 +413,7 @@ function drawProvider(node, backend, shown, focusOn) {
   const name = own.some((row) => row.state === "failing") ? "failing" : busiest.state;
   node.className = `node is-provider is-${name}`;
   say(node.children[0], `${number(sum("rate"))}/s`);
-  say(node.children[1], backend.host);
+  sayName(node.children[1], backend.host);
   say(node.querySelector(".mark"), STATES[name].mark);
   say(node.querySelector(".state").lastElementChild, stateText(backend.host, name));
   const edge = busiest.edge;
@@ -804,9 +809,9 @@ function drawConfig() {
   const changes = config.changes.map((each) => element("p", { class: "change" }, element("b", {}, `Generation ${each.generation}, ${clock(each.at)}`),
     ...[["added", each.added], ["removed", each.removed], ["changed", each.changed]].filter(([, names]) => names.length).flatMap(([word, names]) => [element("br"), `${word}: ${names.join(", ")}`])));
   $("changes").replaceChildren(...(changes.length ? changes : [element("p", { class: "hint" }, "Nothing since this view began.")]));
-  const lines = Object.values(hosts).slice(0, MAX_ROWS).map((host) => element("tr", {}, element("th", { scope: "row" }, host.name), element("td", {}, host.route),
-    element("td", {}, ...host.rules.flatMap((rule, at) => [at ? element("br") : "", `${rule.name}: ${rule.matches.join(" or ")}`])),
-    element("td", {}, ...host.rules.flatMap((rule, at) => [at ? element("br") : "", rule.backends.map((each) => `${each.provider} ${wantedText(each)}`).join(", ")]))));
+  const lines = Object.values(hosts).slice(0, MAX_ROWS).map((host) => element("tr", {}, element("th", { scope: "row" }, host.name), element("td", { "data-head": "Route" }, host.route),
+    element("td", { "data-head": "Rules" }, ...host.rules.flatMap((rule, at) => [at ? element("br") : "", `${rule.name}: ${rule.matches.join(" or ")}`])),
+    element("td", { "data-head": "Backends" }, ...host.rules.flatMap((rule, at) => [at ? element("br") : "", rule.backends.map((each) => `${each.provider} ${wantedText(each)}`).join(", ")]))));
   $("routes").replaceChildren(element("table", {}, element("thead", {}, element("tr", {}, ...["Host", "Route", "Rules", "Backends"].map((name) => element("th", { scope: "col" }, name)))), element("tbody", {}, ...lines)));
 }
 
