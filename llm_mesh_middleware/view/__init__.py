@@ -2,8 +2,7 @@
 
     app.mount("/mesh", MeshView(mesh, authorize=may_see_it))
 
-Nothing of it is imported unless it is used. `llm-mesh serve --view` has it on a listener of its
-own.
+It is imported only when it is used. `llm-mesh serve --view` serves it on its own listener.
 """
 
 from __future__ import annotations

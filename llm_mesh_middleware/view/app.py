@@ -1,12 +1,12 @@
 """`MeshView`: the ASGI app of the view.
 
-    GET /               the page; its style and its script
-    GET /events         a snapshot, then a diff a second (SSE); Last-Event-ID goes on where it was
-    GET /snapshot.json  everything once
-    POST /explain       how a request would be routed; asked by the page alone
+GET /               the page; its style and its script
+GET /events         a snapshot, then a diff a second (SSE); Last-Event-ID resumes it
+GET /snapshot.json  the snapshot alone
+POST /explain       how a request would be routed; accepted from the view's own page only
 
-A stream of events ends after 25 s and is opened again by the browser, which goes on where it was:
-so a server that shuts down need not wait for viewers, and `authorize` is asked again.
+A stream of events ends after 25 s, and the browser resumes it with a new request. So a server that
+shuts down need not wait for viewers, and `authorize` is called again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ..mesh import Mesh
 from ._feeding.feed import Feed
 from ._source import Source
 from ._watching.hub import Hub
-from ._web.explain_form import MAX_BYTES, answer
+from ._web.explain_form import MAX_BYTES, explain_form
 from ._web.gate import LOOPBACK, Gate, Refusal
 from .peers import Peers
 from .values import Report
@@ -61,7 +61,7 @@ _PLAIN = b"text/plain; charset=utf-8"
 
 
 class MeshView:
-    """Shows a mesh while it works, to those whom `authorize` admits. Read-only."""
+    """Shows a running mesh, read-only, to callers that `authorize` admits."""
 
     def __init__(
         self,
@@ -76,10 +76,10 @@ class MeshView:
 
         Args:
             mesh: the mesh; it is watched from now on, with or without viewers.
-            authorize: given the scope of each request, returns True, or an awaitable of it, for
-                those who may see the view. Anything else refuses.
+            authorize: gets the scope of each request; returns True, or an awaitable of True, to
+                admit it. Anything else refuses.
             hosts: the names that the view is served under, without ports.
-            trace_url: where a trace is shown, with `{trace_id}` in it.
+            trace_url: the URL of a trace, with `{trace_id}` in it.
             peers: the other workers of the same server.
 
         Raises:
@@ -95,11 +95,11 @@ class MeshView:
         mesh.observe(self._hub)
 
     def report(self, *, after: int = 0) -> Report:
-        """Return what this process has seen, with the calls after the number `after`."""
+        """Return this process's counts, and its calls after the number `after`."""
         return self._hub.report(after=after)
 
     def end(self) -> None:
-        """End every stream, as the server is shutting down; may be called by any thread."""
+        """End every stream, for a server that shuts down. May be called from any thread."""
         self._is_ending = True
         for over, loop in list(self._streams.items()):
             with suppress(RuntimeError):  # the loop is closed, and its streams are over
@@ -131,7 +131,7 @@ class MeshView:
         root = scope.get("root_path", "")
         path = scope["path"].removeprefix(root)
         await self._gate.check(scope, path)
-        if not path:  # mounted, and asked for without the slash that relative addresses need
+        if not path:  # mounted, and requested without the slash that relative links need
             location = [(b"location", root.encode("utf-8") + b"/")]
             await _send_whole(send, 307, _PLAIN, b"", location)
         elif path in _FILES:
@@ -144,19 +144,22 @@ class MeshView:
             await self._stream(scope, receive, send)
         elif path == "/explain":
             sent = await _read(receive)
-            await _send_whole(send, 200, _JSON, await asyncio.to_thread(answer, self._mesh, sent))
+            shown = await asyncio.to_thread(explain_form, self._mesh, sent)
+            await _send_whole(send, 200, _JSON, shown)
         else:
-            raise Refusal(404, "there is no such page")
+            raise Refusal(404, "the view has no such page")
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if len(self._streams) >= _MAX_VIEWERS or self._is_ending:
-            raise Refusal(503, "there are as many viewers as there may be")
+        if self._is_ending:
+            raise Refusal(503, "the server is shutting down")
+        if len(self._streams) >= _MAX_VIEWERS:
+            raise Refusal(503, f"{_MAX_VIEWERS} viewers are connected, which is the limit")
         over = asyncio.Event()
         self._streams[over] = asyncio.get_running_loop()
         watch = asyncio.create_task(_watch(receive, over))
         try:
             await self._send_events(_last_event_id(scope), send, over)
-        except (OSError, TimeoutError):  # a viewer that is gone, or reads nothing
+        except (OSError, TimeoutError):  # the viewer has left, or reads nothing
             return
         finally:
             del self._streams[over]
@@ -204,7 +207,7 @@ async def _read(receive: Receive) -> bytes:
         piece: bytes = message.get("body", b"")
         body += piece
         if len(body) > MAX_BYTES:
-            raise Refusal(413, f"a request to explain may have {MAX_BYTES} bytes")
+            raise Refusal(413, f"a request to explain must have at most {MAX_BYTES} bytes")
         if not message.get("more_body", False):
             return body
 

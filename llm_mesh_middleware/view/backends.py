@@ -8,9 +8,9 @@ __all__ = ["MirrorReport", "MirrorTraffic", "ServerReport", "ServerState"]
 
 
 class ServerReport(msgspec.Struct, frozen=True):
-    """How one worker finds a server of a provider that has several, or one that is watched.
+    """One worker's report of a server, of a provider that has several or that it scrapes.
 
-    `waiting` and the rest are what its page of metrics says, None without a page that is new.
+    `waiting` and the fields below it come from the server's metrics page; None without a fresh one.
     """
 
     state: str
@@ -22,9 +22,9 @@ class ServerReport(msgspec.Struct, frozen=True):
 
 
 class ServerState(msgspec.Struct, frozen=True):
-    """A server over all workers: the worst state, and what a worker has read of it.
+    """A server over all workers: its worst state, and the values of its metrics page.
 
-    `ejected_in` counts the workers that give it no requests.
+    `ejected_in` counts the workers that have ejected it.
     """
 
     state: str
@@ -49,8 +49,8 @@ class MirrorReport(msgspec.Struct, frozen=True):
 class MirrorTraffic(msgspec.Struct, frozen=True):
     """The copies of a rule's requests for a provider in five minutes.
 
-    Of `counts` those of results are `success`, `error`, `timeout`, `cancelled` and `skipped_...`.
-    `same_finish`, `other_finish`, `same_content` and `other_content` count comparisons.
+    `counts` has results (`success`, `error`, `timeout`, `cancelled`, `skipped_...`) and comparisons
+    (`same_finish`, `other_finish`, `same_content`, `other_content`).
     """
 
     provider: str

@@ -14,8 +14,8 @@ class Peers(Protocol):
     """The other workers of the same server."""
 
     def reports(self, after: Callable[[int], int]) -> Sequence[Report]:
-        """Return what each of them reports; one that does not answer soon is left out.
+        """Return the report of each worker, without those that are not there in time.
 
         Args:
-            after: given a worker, returns the number of its last call that is known.
+            after: gets a worker's id; returns the number of its last call that is known here.
         """

@@ -1,10 +1,10 @@
 """The values of the view: one worker's report, the snapshot of all of them, a diff.
 
     Hub.report()   Report, one of each worker
-    merge          Snapshot: what a viewer gets first, and what `snapshot.json` is
-    Feed           Diff: what has changed since, once a second
+    merge          Snapshot: a viewer's first event, and `snapshot.json`
+    Feed           Diff: the changes since, once a second
 
-None of them holds a key, a message or a path: names of the configuration, counts, times, codes.
+    None of them holds a key, a message or a path, only configured names, counts, times and codes.
 Tables are keyed by names joined with `SEPARATOR`.
 """
 
@@ -34,7 +34,7 @@ __all__ = [
     "RuleTraffic",
     "Second",
     "Snapshot",
-    "Spoken",
+    "PolicyDecision",
     "Traffic",
     "key_of",
 ]
@@ -53,10 +53,10 @@ def key_of(*names: str) -> str:
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     """One attempt of a call; times are milliseconds since the call began.
 
-    `kind` is first, retry, fallback or hedge, `why` says the same for people. `error` is a code or
-    a status, None if the attempt went well or was cancelled. `dropped` are the request's members
+    `kind` is first, retry, fallback or hedge; `why` explains it in a sentence. `error` is a code or
+    a status, None if the attempt succeeded or was cancelled. `dropped` names the request's members
     that the provider's `dialect` has no place for. `rhythm` counts the events of its stream in bins
-    of `bin_ms`, from the first bytes to the last event; it is known of calls that somebody watched.
+    of `bin_ms`, from the first bytes to the last event; it is empty unless a viewer was connected.
     """
 
     number: int
@@ -77,8 +77,8 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     bin_ms: float = 0.0
 
 
-class Spoken(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one item of a policy has decided about a call; `entity` is what a guard has found."""
+class PolicyDecision(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A decision of one policy item about a call; `entity` is what a guard found."""
 
     policy: str
     item: str
@@ -119,13 +119,13 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     facts: tuple[tuple[str, str, str], ...] = ()
     attempts: tuple[Attempt, ...] = ()
     cost: str | None = None
-    policies: tuple[Spoken, ...] = ()
+    policies: tuple[PolicyDecision, ...] = ()
 
 
 class Traffic(msgspec.Struct, frozen=True):
-    """What one worker has counted of a rule's calls, or of an edge's attempts.
+    """One worker's counts of a rule's calls, or of an edge's attempts.
 
-    `key` is (host, rule) or (host, rule, provider). Sums are over the window that their names say;
+    `key` is (host, rule) or (host, rule, provider). The names of sums say their window;
     `durations` and `firsts` are the buckets of histograms over the last minute. `costs` are by
     currency, in nano-units, over five minutes.
     """
@@ -143,9 +143,9 @@ class Traffic(msgspec.Struct, frozen=True):
 
 
 class Level(msgspec.Struct, frozen=True):
-    """How much was left of a limit or a budget when it was asked the last time.
+    """How much of a limit or a budget was left at its last decision.
 
-    `by` is what it counts by, `of` the most that there may be: tokens, requests, slots or money.
+    `by` has the values that it counts by, `of` its maximum: tokens, requests, slots or money.
     """
 
     by: tuple[str, ...]
@@ -155,10 +155,9 @@ class Level(msgspec.Struct, frozen=True):
 
 
 class PolicyReport(msgspec.Struct, frozen=True):
-    """What an item of a policy has decided in five minutes, and its fullest levels.
+    """The decisions of a policy item in five minutes, and its fullest levels.
 
-    Of an item that is configured now, `says` is what it is set to, and `full` the most that there
-    may be of what it counts; 0 of what has no level.
+    `says` describes a configured item's settings, and `full` is its maximum, 0 without levels.
     """
 
     policy: str
@@ -172,7 +171,7 @@ class PolicyReport(msgspec.Struct, frozen=True):
 
 
 class ProviderReport(msgspec.Struct, frozen=True):
-    """How one worker finds a provider; `state` is one of those of `Mesh.health()`."""
+    """One worker's report of a provider; `state` is one of those of `Mesh.health()`."""
 
     state: str
     ejected_for_s: float
@@ -183,7 +182,7 @@ class ProviderReport(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What one worker has seen; `calls` are those after the number that was asked for."""
+    """All counts of one worker; `calls` are those after the number that was asked for."""
 
     worker: int
     last_number: int
@@ -208,7 +207,7 @@ class Backend(msgspec.Struct, frozen=True):
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """A rule; `matches` are its conditions as text, one text for each alternative."""
+    """A rule; `matches` has its conditions as text, one for each alternative."""
 
     name: str
     matches: tuple[str, ...]
@@ -240,8 +239,8 @@ class RuleTraffic(msgspec.Struct, frozen=True):
 class Edge(msgspec.Struct, frozen=True):
     """The attempts of one rule at one backend: as `RuleTraffic`, and what is under way.
 
-    `seen_share` is the part of the rule's attempts in the last minute, `costs` are by currency and
-    of five minutes.
+    `seen_share` is its part of the rule's attempts in the last minute; `costs` are sums of five
+    minutes by currency.
     """
 
     rate: float
@@ -259,9 +258,9 @@ class Edge(msgspec.Struct, frozen=True):
 
 
 class ProviderState(msgspec.Struct, frozen=True):
-    """A provider over all workers; the worst state that one of them has found.
+    """A provider over all workers: the worst state that one of them reports.
 
-    `state` is healthy, half_open, ejected or rate_limited, and unknown where none has called it.
+    `state` is healthy, half_open, ejected or rate_limited, and unknown before the first call.
     `ejected_in` counts the workers that have ejected it.
     """
 
@@ -282,7 +281,7 @@ class ConfigProblem(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What one generation changed, compared with the one that was seen before it."""
+    """The changes of one generation against the one before it."""
 
     generation: int
     at: float
@@ -321,10 +320,10 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 class Diff(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What has changed since the snapshot or the diff before: rows that are new or different.
+    """The changes since the previous snapshot or diff: rows that are new or different.
 
-    `gone` has the keys of removed rows by table. `calls` are new ones, the newest last; `skipped`
-    counts those that are left out because there were too many in one second.
+    `gone` has the keys of removed rows by table. `calls` has the new ones, the newest last;
+    `skipped` counts those omitted because there were too many in one second.
     """
 
     at: float

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from llm_mesh_middleware import Mesh, MeshSettings
-from llm_mesh_middleware.view._web.explain_form import answer
+from llm_mesh_middleware.view._web.explain_form import explain_form
 from tests.conftest import DASHSCOPE, DEMO, MANIFESTS
 from tests.processes import ROOT
 from tests.rows import rows
@@ -34,7 +34,7 @@ FORMS: dict[str, dict[str, Any]] = {
 
 def copies(form: dict[str, Any], **settings: object) -> dict[str, str]:
     made = MeshSettings(config=(str(MANIFESTS),), **settings)  # type: ignore[arg-type]
-    told = json.loads(answer(Mesh(settings=made), json.dumps(form).encode()))
+    told = json.loads(explain_form(Mesh(settings=made), json.dumps(form).encode()))
     texts: dict[str, str] = told["copies"]
     return texts
 

@@ -95,9 +95,9 @@ def test_items_that_nobody_has_asked_are_shown_untouched(limited: Watched) -> No
     }
     assert [each for each in found.values() if each.counts or each.levels] == []
     assert {item: each.says for (_, item), each in found.items()} == {
-        "hourly": "1,000 each 1 h, for each attribute:team",
-        "keyed": "3 each 1 h, for each header:x-api-key (shadow)",
-        "money": "each day, for all together",
+        "hourly": "1,000 per 1 h, for each attribute:team",
+        "keyed": "3 per 1 h, for each header:x-api-key (shadow)",
+        "money": "per day, for all together",
         "people": "mask",
         "cache": "kept for 1 h, shared by all",
     }
@@ -133,7 +133,7 @@ def test_limits_of_attempts_are_configured_items_too(
     documents = (provider("a", a.url), route({**VIP, "matches": []}), policy)
     mesh = Mesh(documents, settings=MeshSettings())
     found = {each.item: each for each in configured(mesh._table).values()}
-    assert (found["each"].full, found["each"].says) == (60, "60 each 1 min, for each provider")
+    assert (found["each"].full, found["each"].says) == (60, "60 per 1 min, for each provider")
     assert (found["slots"].full, found["slots"].says) == (4, "4 at a time, for all together")
     mesh.close()
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from ..backends import MirrorTraffic, ServerReport, ServerState
 from ..values import ProviderReport, Report, key_of
 
-__all__ = ["STATES", "merge_mirrors", "merge_servers", "of_servers"]
+__all__ = ["STATES", "merge_mirrors", "merge_servers", "best_of_servers"]
 
 # From the best to the worst.
 STATES = ("unknown", "healthy", "half_open", "rate_limited", "ejected")
@@ -32,8 +32,8 @@ def merge_mirrors(reports: Sequence[Report]) -> dict[str, MirrorTraffic]:
     return {key_of(*key): MirrorTraffic(key[2], dict(found[key])) for key in sorted(found)}
 
 
-def of_servers(host: str, servers: Mapping[str, ServerReport]) -> list[ProviderReport]:
-    """Return how a worker finds a provider that has several servers: by the best of them."""
+def best_of_servers(host: str, servers: Mapping[str, ServerReport]) -> list[ProviderReport]:
+    """Return a worker's report of a provider with several servers: that of the best one."""
     own = [server for name, server in servers.items() if name.startswith(f"{host}/")]
     if not own:
         return []
@@ -42,14 +42,14 @@ def of_servers(host: str, servers: Mapping[str, ServerReport]) -> list[ProviderR
 
 
 def _server(found: Sequence[ServerReport]) -> ServerState:
-    # All workers read the same page, at different times.
-    told = next((each for each in found if each.waiting is not None), found[0])
+    # All workers scrape the same metrics page: any report that has its values will do.
+    loaded = next((each for each in found if each.waiting is not None), found[0])
     return ServerState(
         state=max((each.state for each in found), key=STATES.index),
         ejected_in=sum(each.state == "ejected" for each in found),
         in_flight=sum(each.in_flight for each in found),
-        waiting=told.waiting,
-        running=told.running,
-        cache_used=told.cache_used,
-        adapters=told.adapters,
+        waiting=loaded.waiting,
+        running=loaded.running,
+        cache_used=loaded.cache_used,
+        adapters=loaded.adapters,
     )

@@ -6,7 +6,7 @@ same bytes. Without viewers there is nothing to do.
     since(None)              the snapshot as of the last diff
     since("<epoch>-<n>")     the diffs after the n-th, if they are still there; else the snapshot
 
-The epoch is another one after a restart, so an id of an earlier process gets a snapshot too.
+Each process has its own epoch, so an id from before a restart gets a snapshot too.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Feed:
 
         Args:
             position: the id of the last event that it has; None for a new viewer.
-            second: the time; what was made for a later one stands.
+            second: the time on the monotonic clock; one before the last is ignored.
         """
         with self._lock:
             snapshot = self._advanced(second)
@@ -87,7 +87,7 @@ class Feed:
 
 
 def difference(old: Snapshot, new: Snapshot) -> Diff:
-    """Return what a viewer of `old` must be told to see `new`."""
+    """Return the changes that turn `old` into `new`."""
     changed: dict[str, dict[str, Any]] = {}
     gone = {}
     for table in _TABLES:
@@ -142,6 +142,6 @@ def _changed(before: Mapping[str, Row], after: Mapping[str, Row]) -> dict[str, R
 
 
 def _event(name: str, kind: str, value: Snapshot | Diff) -> bytes:
-    # JSON as msgspec writes it has no line break of its own.
+    # msgspec writes JSON on one line.
     data = msgspec.json.encode(value)
     return b"id: %s\nevent: %s\ndata: %s\n\n" % (name.encode(), kind.encode(), data)

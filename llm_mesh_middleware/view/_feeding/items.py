@@ -29,7 +29,7 @@ _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 def configured(table: RoutingTable) -> dict[str, PolicyReport]:
-    """Return the items of a table by key, with what each is set to and no decision."""
+    """Return the policy items of a table by key: their settings, and no decisions yet."""
     found: dict[str, PolicyReport] = {}
     for report in _items(table):
         found.setdefault(key_of(report.policy, report.item, report.kind), report)
@@ -65,10 +65,12 @@ def _of_layer(layer: object) -> Iterator[PolicyReport]:
 
 def _of_cache(cache: CachePolicy) -> Iterator[PolicyReport]:
     by = ", ".join(map(str, cache.vary))
-    says = f"kept for {_period(cache.ttl_s)}, {f'apart by {by}' if by else 'shared by all'}"
+    says = (
+        f"kept for {_period(cache.ttl_s)}, {f'separate for each {by}' if by else 'shared by all'}"
+    )
     yield _plain(cache.policy, "cache", "cache", says)
     if (semantic := cache.semantic) is not None:
-        says = f"alike from {semantic.threshold:g} on"
+        says = f"similarity of {semantic.threshold:g} or more"
         yield _plain(cache.policy, "semantic", "semantic", says, semantic.is_shadow)
 
 
@@ -77,14 +79,14 @@ def _plain(policy: str, item: str, kind: str, says: str, is_shadow: bool = False
 
 
 def _counting(item: Item) -> PolicyReport:
-    """Return a limit or a budget; untouched, all of it is left."""
+    """Return a limit or a budget of which nothing is used yet."""
     currency, full, says = "", 0.0, ""
     if isinstance(item, Budget):
         currency, full, period = item.currency, item.amount / _NANO, item.calendar.period
-        says = f"each {period if isinstance(period, str) else _period(period)}"
+        says = f"per {period if isinstance(period, str) else _period(period)}"
     elif isinstance(item, Limit) and item.rate is not None:
         full = float(item.rate.burst)
-        says = f"{item.rate.amount:,} each {_period(item.rate.period_us / 1e6)}"
+        says = f"{item.rate.amount:,} per {_period(item.rate.period_us / 1e6)}"
     elif isinstance(item, Limit):
         full, says = float(item.slots), f"{item.slots:,} at a time"
     by = ", ".join(map(str, item.by))

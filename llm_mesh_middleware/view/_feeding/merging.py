@@ -21,7 +21,7 @@ from ..values import (
     Traffic,
     key_of,
 )
-from .backends import STATES, merge_mirrors, merge_servers, of_servers
+from .backends import STATES, best_of_servers, merge_mirrors, merge_servers
 from .policies import merge_policies
 
 __all__ = ["merge"]
@@ -42,17 +42,17 @@ def merge(
     calls: list[Call],
     trace_url: str | None = None,
 ) -> Snapshot:
-    """Add the reports up.
+    """Add up the reports of all workers.
 
     Args:
-        reports: one of each worker.
+        reports: one per worker.
         at: the time, in seconds since the epoch.
         second: the time on the monotonic clock.
         config: the state of the configuration.
-        hosts: the configuration.
-        items: the items of its policies.
+        hosts: its virtual hosts.
+        items: its policy items.
         calls: the last calls of all workers.
-        trace_url: where a trace is shown, with `{trace_id}`.
+        trace_url: the URL of a trace, with `{trace_id}` in it.
     """
     by_key = _by_key(reports)
     minutes: defaultdict[tuple[str, ...], int] = defaultdict(int)
@@ -160,12 +160,11 @@ def _providers(hosts: Mapping[str, Host], reports: Sequence[Report]) -> dict[str
 
 def _found(host: str, report: Report) -> list[ProviderReport]:
     own = report.providers.get(host)
-    return of_servers(host, report.servers) if own is None else [own]
+    return best_of_servers(host, report.servers) if own is None else [own]
 
 
 def _provider(found: Sequence[ProviderReport]) -> ProviderState:
     states = [_state(each) for each in found]
-    # As long as one worker can call it, the longest wait is not what a viewer waits for.
     waits = [each.ejected_for_s for each in found if each.state == "ejected"]
     return ProviderState(
         state=max(states, key=STATES.index, default="unknown"),

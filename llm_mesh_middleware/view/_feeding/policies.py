@@ -17,9 +17,9 @@ _FULLEST = 8
 def merge_policies(
     reports: Sequence[Report], items: Mapping[str, PolicyReport]
 ) -> dict[str, PolicyReport]:
-    """Add up what was decided; of each level the newest counts, as workers share a store or not.
+    """Add up the decisions, and keep the newest of each level: workers may share a store.
 
-    The items of the configuration come first, those that have decided nothing too.
+    Configured items come first, also those that have decided nothing.
     """
     merged: dict[str, PolicyReport] = {}
     for report in reports:

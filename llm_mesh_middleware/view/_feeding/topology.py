@@ -1,4 +1,4 @@
-"""The configuration as the view shows it: hosts, rules, backends, problems, what has changed."""
+"""The configuration as the view shows it: hosts, rules, backends, problems, changes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MAX_PROBLEMS = 200
 
 
 class Topology:
-    """Describes the table in use, once for each version, and remembers what versions changed."""
+    """Describes each version of the table once, and remembers the changes between versions."""
 
     def __init__(self) -> None:
         self._table: RoutingTable | None = None
@@ -31,7 +31,7 @@ class Topology:
         self.items: dict[str, PolicyReport] = {}
 
     def follow(self, table: RoutingTable, status: MeshStatus) -> ConfigStatus:
-        """Take the newest table and its status; return what to show of the latter."""
+        """Take the newest table and its status; return the status as the view shows it."""
         if table is not self._table:
             hosts = describe(table)
             if self._table is not None:
@@ -51,7 +51,7 @@ class Topology:
 
 
 def describe(table: RoutingTable) -> dict[str, Host]:
-    """Return the hosts of a table by name; what may be a credential in a condition is masked."""
+    """Return the hosts of a table by name; possible credentials in conditions are masked."""
     mask = Mask(known_secrets(table))
     return {
         host.name: Host(host.name, host.route, tuple(_rule(rule, mask) for rule in host.rules))

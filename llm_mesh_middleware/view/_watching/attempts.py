@@ -1,4 +1,4 @@
-"""The attempts of one call: what was sent when, why, and how it went."""
+"""The attempts of one call: when and why each was sent, and how it ended."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from ..._core.values.messages import Failure, ResponseHead, UpstreamRequest
 from ..values import Attempt
 from .rhythm import Rhythm
 
-__all__ = ["MadeAttempt", "explain_attempts", "is_failure", "made_attempt"]
+__all__ = ["MadeAttempt", "explain_attempts", "is_failure", "begin_attempt"]
 
-# Statuses of 4xx that say something about the provider or its key, not about the request.
+# 4xx statuses that are about the provider or its key, not about the request.
 _REFUSALS = frozenset((401, 403, 408, 429))
 
 
 class MadeAttempt(msgspec.Struct):
-    """An attempt as it is followed; times are on the monotonic clock.
+    """An attempt that is under way; times are on the monotonic clock.
 
-    `edge` is what it is counted under: host, rule and provider.
+    It is counted under its `edge`: host, rule and provider.
     """
 
     edge: tuple[str, str, str]
@@ -47,14 +47,14 @@ class MadeAttempt(msgspec.Struct):
             self.error, self.has_failed = str(answer.status), is_failure(answer.status)
 
 
-def made_attempt(
+def begin_attempt(
     request: UpstreamRequest,
     edge: tuple[str, str, str],
     model: str | None,
     now: float,
     dropped: tuple[str, ...] = (),
 ) -> MadeAttempt:
-    """Begin to follow an attempt; `model` and `dropped` are as they may be shown."""
+    """Begin to follow an attempt; `model` and `dropped` are already masked."""
     return MadeAttempt(
         edge,
         request.attempt,
@@ -69,7 +69,7 @@ def made_attempt(
 
 
 def is_failure(status: int) -> bool:
-    """Return whether a status speaks against the provider."""
+    """Return whether a status counts as a failure of the provider, not of the request."""
     return status >= 500 or status in _REFUSALS
 
 
@@ -79,7 +79,7 @@ def explain_attempts(
     """Return the attempts of a call that is over.
 
     Args:
-        made: in the order in which they were sent.
+        made: the attempts in the order in which they were sent.
         served: the number of the one whose response the client got.
         started_at: when the call began.
         ended_at: when it ended.
@@ -100,7 +100,7 @@ def _explained(
     ended_at: float,
 ) -> Attempt:
     kind, why = _reason(made, earlier) if earlier else _first(made)
-    # The response of an attempt that is served is read until the call ends.
+    # The response that the client gets is read until the call ends.
     end = ended_at if is_served or made.answered_at is None else made.answered_at
     rhythm = made.rhythm
     return Attempt(

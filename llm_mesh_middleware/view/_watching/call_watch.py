@@ -1,9 +1,9 @@
 """One exchange as the view follows it.
 
-sending    an attempt begins; the one before it, if it is not over, was of no use
+sending    an attempt begins; an earlier one that is still open had an unusable response
 decided    an item of a policy is counted, and remembered for the record
 charged    a cost is counted at its edge
-answered   a failed attempt is counted at once, a good one when it is over
+answered   a failed attempt is counted at once, a successful one when it ends
 replying   this attempt is the client's, and its stream is open
 chunks     events of the stream are counted in the bin of their time, while somebody looks
 ended      everything else is counted, and the record is kept
@@ -23,8 +23,8 @@ from ..._core.values.selection import Selection
 from ..._core.values.summary import AnswerSummary
 from ..._core.values.usage import Usage
 from ...exceptions import AnswerableError, ClientDisconnected, UpstreamError
-from ..values import Call, Spoken
-from .attempts import MadeAttempt, explain_attempts, made_attempt
+from ..values import Call, PolicyDecision
+from .attempts import MadeAttempt, begin_attempt, explain_attempts
 from .rhythm import Rhythm
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ __all__ = ["CallWatch"]
 _UNUSABLE = "an unusable response"
 _ABANDONED = "client_disconnect"
 _TRACE_DIGITS = 32
-_MAX_SPOKEN = 16
+_MAX_DECISIONS = 16
 _MAX_DROPPED = 8
 
 
@@ -48,7 +48,7 @@ class CallWatch(Observation):
     _first_at: float | None = None
     _summary: AnswerSummary | None = None
     _trace_id: str | None = None
-    _spoken: tuple[Spoken, ...] = ()
+    _decisions: tuple[PolicyDecision, ...] = ()
     _charges: tuple[Charge, ...] = ()
 
     def __init__(self, hub: Hub, request: ClientRequest) -> None:
@@ -69,9 +69,9 @@ class CallWatch(Observation):
     def decided(self, decision: Decision) -> None:
         by = self._hub.shown.counted_by(decision.by, self._request) if decision.by else ()
         self._hub.decide(decision, by, self._hub.clock())
-        if len(self._spoken) < _MAX_SPOKEN:
+        if len(self._decisions) < _MAX_DECISIONS:
             names = decision.policy, decision.item, decision.kind, decision.decision
-            self._spoken += (Spoken(*names, entity=decision.entity),)
+            self._decisions += (PolicyDecision(*names, entity=decision.entity),)
 
     def charged(self, charge: Charge) -> None:
         self._charges += (charge,)
@@ -94,7 +94,7 @@ class CallWatch(Observation):
         model = None if request.model is None else hub.shown.text(request.model)
         dropped = tuple([hub.shown.text(name) for name in request.dropped[:_MAX_DROPPED]])
         now = hub.clock()
-        made = made_attempt(request, edge, model, now, dropped)
+        made = begin_attempt(request, edge, model, now, dropped)
         if not self._made:
             self._trace_id = _trace_id(request.headers)
         self._made.append(made)
@@ -102,7 +102,7 @@ class CallWatch(Observation):
         hub.begin_attempt(edge, now)
 
     def _end_unusable(self) -> None:
-        """End the attempts before a new one whose responses were of no use."""
+        """End earlier attempts that got an unusable response."""
         for before in list(self._open.values()):
             if before.answered_at is not None:
                 before.error, before.has_failed = before.error or _UNUSABLE, True
@@ -207,14 +207,14 @@ class CallWatch(Observation):
                 self._made, None if served is None else served.number, self._started_at, now
             ),
             cost=format_costs(self._charges) or None,
-            policies=self._spoken,
+            policies=self._decisions,
         )
 
 
 def _code(error: BaseException | None) -> str | None:
     if error is None:
         return None
-    # GeneratorExit: the exchange was closed while it waited, because the client had left.
+    # GeneratorExit: the exchange was closed while it waited, because the client left.
     if isinstance(error, ClientDisconnected | GeneratorExit):
         return _ABANDONED
     return error.code if isinstance(error, AnswerableError) else type(error).__qualname__

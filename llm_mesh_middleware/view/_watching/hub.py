@@ -1,12 +1,12 @@
-"""The hub: the observer behind the view, and what it remembers.
+"""The hub: the observer behind the view, and its memory.
 
     request ──> CallWatch   follows one exchange; nothing is done for a chunk while nobody looks
     decided ──> Policies    counts what items of policies decide, and keeps their levels
     its end ──> Hub         counts it, and keeps its record among the last 500
 
-Bounded: 500 records of at most about 6 KB, 2,000 series of at most 13 KB (the quarter that was idle
-for the longest is dropped when there are more), 500 items of policies of at most 10 KB: so 34 MB
-where thousands of edges and hundreds of limits are in use and some 300 KB in a small mesh.
+Bounded: 500 records of at most about 6 KB, 2,000 series of at most 13 KB (beyond that, the quarter
+that was idle longest is dropped), 500 policy items of at most 10 KB. That makes 34 MB with
+thousands of edges and hundreds of limits, and about 300 KB in a small mesh.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _LOOKED_S = 5.0
 
 
 class Hub:
-    """What one process has seen of the exchanges of a mesh. Safe between threads and forks."""
+    """Counts and records the exchanges of a mesh in one process. Safe between threads and forks."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Hub:
         """Begin with nothing.
 
         Args:
-            mesh: whose exchanges it is told of.
+            mesh: the mesh to watch.
             clock: the monotonic clock.
             wall_clock: seconds since the epoch.
         """
@@ -77,17 +77,17 @@ class Hub:
         return CallWatch(self, request)
 
     def has_viewers(self, now: float) -> bool:
-        """Return whether somebody has looked lately."""
+        """Return whether a report was asked for in the last five seconds."""
         return now - self._looked_at < _LOOKED_S
 
     def decide(self, decision: Decision, by: tuple[str, ...], now: float) -> None:
-        """Count what an item of a policy has decided; `by` is what may be shown of its values."""
+        """Count a policy item's decision; `by` has the values it counts by, already masked."""
         second = int(now)
         with self._lock.of_process:
             self._policies.add(decision, by, second)
 
     def mirror(self, selection: Selection, host: str, outcome: MirrorOutcome, now: float) -> None:
-        """Count what came of a copy."""
+        """Count the outcome of a mirrored request."""
         with self._lock.of_process:
             self._mirrors.add(host, selection.rule, outcome, int(now))
 
@@ -95,17 +95,17 @@ class Hub:
         """Count a cost at an edge, in nano-units."""
         second = int(now)
         with self._lock.of_process:
-            self._of(key, second).charge(second, currency, amount)
+            self._series_of(key, second).charge(second, currency, amount)
 
     def begin_attempt(self, key: tuple[str, ...], now: float) -> None:
         """Count an attempt that is sent."""
         with self._lock.of_process:
-            self._of(key, int(now)).in_flight += 1
+            self._series_of(key, int(now)).in_flight += 1
 
     def begin_stream(self, key: tuple[str, ...], now: float) -> None:
         """Count a stream that is open until its attempt ends."""
         with self._lock.of_process:
-            self._of(key, int(now)).open_streams += 1
+            self._series_of(key, int(now)).open_streams += 1
 
     def end_attempt(
         self,
@@ -126,16 +126,16 @@ class Hub:
             key: the edge.
             duration_s: from its sending to its end.
             now: when it ended, on the clock.
-            is_cancelled: whether another attempt or a client that left has ended it.
-            failure: what speaks against the provider.
-            host: that of the provider.
+            is_cancelled: whether it was cancelled for another attempt, or as the client left.
+            failure: the error code, if the provider failed.
+            host: the provider's host.
             first_s: from its sending to the first event of a stream.
             tokens: input and output of the response.
-            was_streaming: whether it was an open stream.
+            was_streaming: whether it was counted by `begin_stream`.
         """
         second = int(now)
         with self._lock.of_process:
-            series = self._of(key, second)
+            series = self._series_of(key, second)
             series.in_flight = max(0, series.in_flight - 1)
             if was_streaming:
                 series.open_streams = max(0, series.open_streams - 1)
@@ -156,18 +156,18 @@ class Hub:
         with self._lock.of_process:
             self._number += 1
             self._calls.append(call)
-            series = self._of(key, second)
+            series = self._series_of(key, second)
             series.sticky_missing += call.lacks_sticky_key
             series.durations.add(second, duration_s)
             series.ring.add(second, 1, is_error, tokens)
             self._total.add(second, 1, is_error, tokens)
 
     def next_id(self) -> str:
-        """Return an id for a call, unlike those of other processes."""
+        """Return an id for a call, unique across the processes of a server."""
         return f"{self.worker}.{next(self._ids)}"
 
     def report(self, *, after: int = 0, seconds: int = SECONDS) -> Report:
-        """Return what has been seen.
+        """Return the counts and records.
 
         Args:
             after: leave out the calls up to this number.
@@ -188,7 +188,7 @@ class Hub:
                 if series.in_flight or second - series.used_at < SECONDS
             ]
         traffic = []
-        for key, series in used:  # one by one: calls that end in the meantime must not wait long
+        for key, series in used:  # one lock each: calls that end meanwhile must not wait for all
             with self._lock.of_process:
                 traffic.append(_traffic(key, series, second))
         return Report(
@@ -215,7 +215,7 @@ class Hub:
             last_failure=self._failures.get(host),
         )
 
-    def _of(self, key: tuple[str, ...], second: int) -> Series:
+    def _series_of(self, key: tuple[str, ...], second: int) -> Series:
         series = self._series.get(key)
         if series is None:
             if len(self._series) >= _MAX_SERIES:
@@ -230,7 +230,7 @@ class Hub:
             del self._series[key]
 
     def _begin_process(self) -> None:
-        """Start empty: a forked child has seen nothing yet."""
+        """Start empty; a forked child does so too."""
         self.worker = getpid()
         self._number = 0
         self._looked_at = -math.inf

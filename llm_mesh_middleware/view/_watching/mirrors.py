@@ -1,4 +1,4 @@
-"""Copies of requests in the last five minutes; bounded: the oldest of 500 mirrors are dropped."""
+"""Mirrored requests of the last five minutes, for at most 500 mirrors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Mirrors:
         self._tallies: dict[tuple[str, str, str], dict[str, Tally]] = {}
 
     def add(self, host: str, rule: str, outcome: MirrorOutcome, second: int) -> None:
-        """Count what came of a copy."""
+        """Count the outcome of a copy."""
         key = host, rule, outcome.provider
         tallies = self._tallies.get(key)
         if tallies is None:

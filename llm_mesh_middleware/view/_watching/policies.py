@@ -1,6 +1,6 @@
 """Decisions of policies in the last five minutes, and the levels of limits and budgets.
 
-Bounded: 500 items of 16 kinds of decisions and 64 levels each, of which the oldest are dropped.
+Bounded: 500 items, each with 16 kinds of decisions and 64 levels; the oldest are dropped.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Policies:
         self._items: dict[ItemKey, _Item] = {}
 
     def add(self, decision: Decision, by: tuple[str, ...], second: int) -> None:
-        """Count a decision; `by` is what of `decision.by` may be shown."""
+        """Count a decision; `by` is `decision.by`, already masked."""
         key = decision.policy, decision.item, decision.kind
         item = self._items.get(key)
         if item is None:

@@ -1,4 +1,4 @@
-"""The rhythm of one stream: how many events came when, in a fixed number of bins.
+"""The rhythm of one stream: its events over time, counted in a fixed number of bins.
 
 25 ms each    |▂▂▁ ▂▂▂▁▂▂|            the first 1.2 s
 50 ms each    |▃▁▃▂▃ ▂▃▁▂|            folded in pairs when it is longer
@@ -27,7 +27,7 @@ class Rhythm:
         self.width_s = _FIRST_WIDTH_S
 
     def add(self, count: int, now: float) -> None:
-        """Count so many events that came now."""
+        """Count `count` events at `now`."""
         at = int((now - self._begun_at) / self.width_s)
         while at >= _BINS:
             self._fold()

@@ -67,7 +67,7 @@ class Ring:
         ]
 
     def _advance(self, second: int) -> None:
-        """Clear the seconds since the last one; one that is late is counted where it belongs."""
+        """Clear the seconds since the last one; a late event is counted in its own second."""
         if second <= self._last:
             return
         for each in range(max(self._last + 1, second - SECONDS + 1), second + 1):
@@ -120,7 +120,7 @@ def quantile(counts: Sequence[int], part: float) -> float | None:
 
 
 class Series:
-    """What is counted of a rule or an edge; its owner holds a lock around each use."""
+    """The counts of a rule or an edge; its owner holds a lock around each use."""
 
     __slots__ = (
         "costs",

@@ -12,7 +12,7 @@ _MAX_ADAPTERS = 20
 
 
 def server_reports(mesh: Mesh) -> dict[str, ServerReport]:
-    """Return how this process finds each server, by provider host and address."""
+    """Return this process's report of each server, by provider host and address."""
     reports = {}
     for name, (status, load) in list(mesh._servers().items())[:_MAX_SERVERS]:
         if load is None:

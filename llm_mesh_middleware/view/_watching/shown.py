@@ -1,4 +1,4 @@
-"""Texts of clients and providers, made fit to be shown: short, printable, without secrets.
+"""Texts of clients and providers as the view may show them: short, printable, without secrets.
 
 Model names, consumers and header values are chosen by others. A client may send a key as its model,
 and a provider may repeat one.
@@ -20,12 +20,12 @@ _MAX_READ = 4096
 _MAX_SHOWN = 64
 _MAX_FACTS = 16
 _MAX_CACHED = 1024
-# What the record of a call has already.
-_TOLD_ELSEWHERE = frozenset(("model", "method", "path"))
+# Subjects that have their own field in the record of a call.
+_OWN_FIELDS = frozenset(("model", "method", "path"))
 
 
 class Shown:
-    """What may be shown by the configuration that `mesh` uses now."""
+    """Masks texts by the secrets of the configuration that `mesh` uses now."""
 
     def __init__(self, mesh: Mesh) -> None:
         self._mesh = mesh
@@ -36,11 +36,11 @@ class Shown:
         self._subjects: Mapping[str, tuple[tuple[str, str, bool], ...]] = {}
 
     def text(self, text: str) -> str:
-        """Return `text` without secrets, cut, with unprintable characters escaped."""
+        """Return `text` without secrets, shortened, with unprintable characters escaped."""
         known = self._texts.get(text)
         if known is not None and self._mesh._table is self._table:
             return known
-        # Masked before it is cut: a piece of a key is a secret too.
+        # Mask before cutting: a piece of a key is a secret too.
         masked = self._newest_mask().text(text[:_MAX_READ])[:_MAX_SHOWN]
         shown = masked if masked.isprintable() else repr(masked)[1:-1][:_MAX_SHOWN]
         if len(text) <= _MAX_SHOWN:
@@ -60,7 +60,7 @@ class Shown:
         return tuple(found)
 
     def counted_by(self, values: tuple[str | None, ...], request: ClientRequest) -> tuple[str, ...]:
-        """Return what a limit counts a request by; a header that may be a credential is masked."""
+        """Return the values that a limit counts a request by; possible credentials are masked."""
         hidden = {
             value.decode("latin-1").strip()
             for name, value in request.headers
@@ -72,7 +72,7 @@ class Shown:
         )
 
     def _fact(self, value: str) -> str:
-        """Return the value of a header or attribute; even a short key is masked where it is all."""
+        """Return a header or attribute; a value that is exactly a key is masked, however short."""
         shown = self.text(value)
         return MASK if shown.strip() in self._secrets else shown
 
@@ -89,12 +89,12 @@ class Shown:
 
 
 def _subjects(host: VirtualHost) -> tuple[tuple[str, str, bool], ...]:
-    """Return kind and name of what rules look at, and whether it may be a credential."""
+    """Return the kind and name of each condition, and whether it may hold a credential."""
     found = {
         (condition.kind, condition.key, is_credential(condition.key)): None
         for rule in host.rules
         for match in rule.matches
         for condition in match.conditions
-        if condition.kind not in _TOLD_ELSEWHERE
+        if condition.kind not in _OWN_FIELDS
     }
     return tuple(found)[:_MAX_FACTS]

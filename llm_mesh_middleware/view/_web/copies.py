@@ -1,7 +1,7 @@
 """A request of the explain form as text to copy: for curl, for `llm-mesh explain`, for pytest.
 
-Headers that may hold a credential are left out. Where one of them was a client key, the test
-states the consumer that it stands for.
+Headers that may hold a credential are omitted. If one of them was a client key, the test
+states its consumer instead.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FIELDS = ("labels", "namespace", "gateways")
 
 @dataclass(frozen=True, slots=True)
 class AskedRequest:
-    """The request that is explained; `consumer` is who its client key stands for."""
+    """The request to explain; `consumer` is the name of its client key."""
 
     host: str
     path: str
@@ -41,7 +41,7 @@ class AskedRequest:
 
 
 def as_curl(asked: AskedRequest, explanation: Explanation) -> str:
-    """Return the call to a sidecar of `llm-mesh serve`."""
+    """Return a curl command that sends the request to `llm-mesh serve`."""
     words = [["curl", f"http://127.0.0.1:15001{asked.path}"], ["-H", f"host: {asked.host}"]]
     if explanation.method != "POST":
         words[0][1:1] = ["-X", explanation.method]
@@ -54,7 +54,7 @@ def as_curl(asked: AskedRequest, explanation: Explanation) -> str:
 
 
 def as_command(asked: AskedRequest) -> str:
-    """Return the same explanation on the command line."""
+    """Return the `llm-mesh explain` command for the request."""
     words = [["llm-mesh", "explain", "--host", asked.host, "--path", asked.path]]
     if asked.method:
         words.append(["--method", asked.method])
@@ -66,9 +66,9 @@ def as_command(asked: AskedRequest) -> str:
 
 
 def as_pytest(asked: AskedRequest, explanation: Explanation, settings: MeshSettings) -> str:
-    """Return a module with a test that holds as long as the request is routed as it is now.
+    """Return a test module that fails when the request is routed differently.
 
-    It needs the fixture `llm_mesh`, which the package brings, and no key.
+    It needs no key, only the fixture `llm_mesh` of this package.
     """
     return "\n".join(_lines(asked, explanation, settings)) + "\n"
 
@@ -120,13 +120,13 @@ def _facts(asked: AskedRequest) -> dict[str, str]:
 
 
 def _slug(asked: AskedRequest, explanation: Explanation) -> str:
-    told = explanation.rule or (explanation.refusal.code if explanation.refusal else "nothing")
-    words = re.sub(r"[^a-z0-9]+", "_", f"{asked.host} gets {told}".lower())
+    outcome = explanation.rule or (explanation.refusal.code if explanation.refusal else "nothing")
+    words = re.sub(r"[^a-z0-9]+", "_", f"{asked.host} gets {outcome}".lower())
     return words.strip("_") or "request"
 
 
 def _plain(text: str) -> str:
-    """Return `text` for a docstring, which must not end early."""
+    """Return `text` without what could end a docstring."""
     return json.dumps(text)[1:-1].replace("\\", "").replace('"', "")
 
 

@@ -1,4 +1,4 @@
-"""The explain form: from what the page sends to what it shows. Nothing of it is kept."""
+"""The explain form: reads what the page sends, returns what it shows, stores nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...mesh import Mesh
 from .copies import AskedRequest, as_command, as_curl, as_pytest
 from .gate import Refusal
 
-__all__ = ["MAX_BYTES", "answer"]
+__all__ = ["MAX_BYTES", "explain_form"]
 
 MAX_BYTES = 64 * 1024
 
@@ -24,18 +24,18 @@ class _Form(msgspec.Struct, forbid_unknown_fields=True):
     body: str = "{}"
 
 
-def answer(mesh: Mesh, sent: bytes) -> bytes:
-    """Explain a request and return it as JSON, with the texts to copy.
+def explain_form(mesh: Mesh, sent: bytes) -> bytes:
+    """Explain the request in a form; return JSON with the explanation and the texts to copy.
 
     Raises:
-        Refusal: the form is filled in wrongly.
+        Refusal: a field is missing or invalid.
     """
     try:
         form = msgspec.json.decode(sent, type=_Form)
         headers = [read_header(f"{name}: {value}") for name, value in form.headers]
     except (ValueError, msgspec.DecodeError) as exc:
         text = (
-            "this is not a request to explain"
+            "the body is not a valid request to explain"
             if isinstance(exc, msgspec.MsgspecError)
             else str(exc)
         )
@@ -57,7 +57,7 @@ def answer(mesh: Mesh, sent: bytes) -> bytes:
         body=asked.body.encode("utf-8", "replace"),
         attributes=asked.attributes,
     )
-    told = {
+    shown = {
         "explanation": explanation.as_dict(),
         "text": explanation.to_text(),
         "copies": {
@@ -66,7 +66,7 @@ def answer(mesh: Mesh, sent: bytes) -> bytes:
             "pytest": as_pytest(asked, explanation, mesh.settings),
         },
     }
-    return msgspec.json.encode(told)
+    return msgspec.json.encode(shown)
 
 
 def _fields(headers: list[tuple[str, str]]) -> Headers:

@@ -1,8 +1,8 @@
-"""The gate of the view: the visitors and the requests that it admits.
+"""The gate of the view: who may see it, and which requests it accepts, checked in this order.
 
-Host        one of the names that the view is served under, or 421: a page of another site that
-            has its own name resolve to this machine (DNS rebinding) gets nothing
-authorize   True, or 403; asked before anything is said of what there is
+Host        one of the names that the view is served under, or 421: a web page whose own host name
+            resolves to this machine (DNS rebinding) gets nothing
+authorize   True, or 403; called before the path is looked at, so a stranger learns nothing of it
 method      GET, and POST for `explain`, or 405
 Origin      of a POST: the view's own, or 403
 """
@@ -34,10 +34,10 @@ class Refusal(Exception):
 
 
 class Gate:
-    """Checks requests before anything is done for them."""
+    """Checks requests before the view handles them."""
 
     def __init__(self, authorize: Any, hosts: Collection[str]) -> None:
-        """Take what the view was made with.
+        """Set the function and the host names that decide.
 
         Raises:
             TypeError: `authorize` is not a function.
@@ -48,14 +48,14 @@ class Gate:
         self._hosts = frozenset(host.lower() for host in hosts)
 
     async def check(self, scope: Scope, path: str) -> None:
-        """Let a request pass.
+        """Check one request.
 
         Args:
             scope: the request's scope.
             path: its path below the place where the view is mounted.
 
         Raises:
-            Refusal: it may not.
+            Refusal: the request is not admitted.
         """
         named = [value for name, value in scope["headers"] if name == b"host"]
         if len(named) != 1 or normalise_host(named[0]) not in self._hosts:
@@ -73,7 +73,6 @@ def _check_origin(scope: Scope, host: bytes) -> None:
     """Compare authorities: behind a proxy that ends TLS the scheme is not known here."""
     origins = [value for name, value in scope["headers"] if name == b"origin"]
     sites = [value for name, value in scope["headers"] if name == b"sec-fetch-site"]
-    if len(origins) != 1 or origins[0].partition(b"://")[2].lower() != host.lower():
-        raise Refusal(403, "only the view's own page may ask this")
-    if any(site != b"same-origin" for site in sites):
-        raise Refusal(403, "only the view's own page may ask this")
+    is_own = len(origins) == 1 and origins[0].partition(b"://")[2].lower() == host.lower()
+    if not is_own or any(site != b"same-origin" for site in sites):
+        raise Refusal(403, "only the view's own page may send this request")
