@@ -1,4 +1,4 @@
-"""Credentials of providers: a key, a token, or what requests are signed with."""
+"""Credentials of providers: a key, a token, or an identity that signs requests."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ _Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What opens the door: a `key` for the dialect's own field, or a credential made of more.
+    """How a provider is told who calls: a `key` for the dialect's own field, or a `credential`.
 
-    `secrets` are what must never be shown.
+    `secrets` are the texts that must never be shown.
     """
 
     key: str | None = None
@@ -52,12 +52,12 @@ class Admission:
 
 
 def admit(config: DialectConfig, path: _Path, keys: KeyReader, owner: str) -> Admission | None:
-    """Return what the configuration at `path` has, None if it has nothing or nothing of use.
+    """Return the admission that a configuration gives, or None if it has none that can be used.
 
     Args:
-        config: the configuration as it was written.
-        path: where that is.
-        keys: reads keys, and notes what is wrong with them.
+        config: the configuration as written.
+        path: its place in the document.
+        keys: reads keys, and collects problems with them.
         owner: the provider's name, for errors.
     """
     if isinstance(config, BedrockConfig):
@@ -93,11 +93,11 @@ def _ambient_keys(path: _Path, keys: KeyReader, owner: str) -> Admission | None:
 
 
 def _signer(source: AccessKeySource) -> Callable[[DialectConfig, Secrets], Credential]:
-    def made(config: DialectConfig, secrets: Secrets) -> Credential:
+    def signer(config: DialectConfig, secrets: Secrets) -> Credential:
         region = config.region if isinstance(config, BedrockConfig) else None
         return SigV4(source, region or "", secrets)
 
-    return made
+    return signer
 
 
 def _vertex(vertex: VertexConfig, path: _Path, keys: KeyReader, owner: str) -> Admission | None:

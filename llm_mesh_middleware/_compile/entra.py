@@ -1,12 +1,12 @@
-"""The identity that tokens of Microsoft Entra are fetched for.
+"""The identity for which Microsoft Entra issues tokens.
 
 clientSecret                     an application
 credentialsFrom: {default: true} ─► AZURE_FEDERATED_TOKEN_FILE: a workload of a cluster
                                  ├► IDENTITY_ENDPOINT: an app, such as one of App Service
-                                 └► else: the machine; AZURE_POD_IDENTITY_AUTHORITY_HOST may say
-                                    where its metadata is
+                                 └► else the machine, whose metadata is at
+                                    AZURE_POD_IDENTITY_AUTHORITY_HOST if that is set
 
-The variables are those that Azure itself sets, and its own libraries read.
+Azure itself sets these variables, and its own libraries read them.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ __all__ = ["entra_tokens"]
 
 _Path = tuple[str | int, ...]
 _ADDRESSES = ("AZURE_AUTHORITY_HOST", "AZURE_POD_IDENTITY_AUTHORITY_HOST", "IDENTITY_ENDPOINT")
-# What fetches tokens, and the secret that it needs for that.
+# What fetches tokens, and the secret that it sends for that.
 Found = tuple[Fetching[str], str]
 
 
 def entra_tokens(
     entra: EntraConfig, scope: str, path: _Path, keys: KeyReader, owner: str
 ) -> Found | None:
-    """Return what fetches tokens, or None if it cannot be had.
+    """Return the source of a provider's tokens, or None if a problem was collected.
 
     Args:
-        entra: the configuration as it was written.
-        scope: what the tokens are for.
-        path: where the configuration is.
-        keys: reads keys, and notes what is wrong with them.
+        entra: the configuration as written.
+        scope: the OAuth scope of the tokens.
+        path: its place in the document.
+        keys: reads keys, and collects problems with them.
         owner: the provider's name, for errors.
     """
     if entra.credentials_from is not None:
@@ -54,7 +54,7 @@ def entra_tokens(
         try:
             return _ambient(entra, scope, path, keys, owner)
         except (KeyError, ValueError):
-            keys.complain(path, f"one of {', '.join(_ADDRESSES)} is not a URL of HTTP")
+            keys.complain(path, f"one of {', '.join(_ADDRESSES)} is not an HTTP URL")
             return None
     secret = keys.read(entra, "client_secret", path)
     if secret is None or entra.client_id is None or entra.tenant_id is None:
@@ -81,7 +81,7 @@ def _ambient(
 def _workload(
     entra: EntraConfig, scope: str, file: str, path: _Path, keys: KeyReader, owner: str
 ) -> Found | None:
-    """Return the token in a file, which is read again when it changes: before its token expires."""
+    """Return the workload whose token is in a file; a changed file is read again."""
     client = entra.client_id or keys.variable("AZURE_CLIENT_ID")
     tenant = entra.tenant_id or keys.variable("AZURE_TENANT_ID")
     if client is None or tenant is None:

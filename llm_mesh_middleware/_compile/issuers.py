@@ -1,4 +1,4 @@
-"""Addresses of issuers of tokens."""
+"""Endpoints of token issuers."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def issuer(url: str, owner: str) -> TokenEndpoint:
     """Return the issuer at a URL; `owner` is the provider that its tokens are for.
 
     Raises:
-        KeyError: the URL is of another scheme than HTTP.
-        ValueError: it is no URL.
+        KeyError: the URL has a scheme other than http or https.
+        ValueError: it is not a URL.
     """
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]

@@ -1,4 +1,4 @@
-"""Reads the keys of one provider, from its document and from where the document says they are."""
+"""Reads the keys of one provider, from its document and the places that it names."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _MAX_KEY_BYTES = 64 * 2**10
 
 
 class KeyReader:
-    """Reads keys; `problems` tells of those that cannot be had.
+    """Reads keys; `problems` has an error for each that cannot be read.
 
-    `files` are those that were read, in the version they had before that.
+    `files` has the files that were read, with their versions from before the read.
     """
 
     def __init__(
@@ -38,9 +38,9 @@ class KeyReader:
         self._secrets = secrets
 
     def read(self, config: BaseModel, name: str, path: _Path) -> str | None:
-        """Return the key in the field `name` of a mapping at `path`, or where `{name}_from` says.
+        """Return the key in the field `name` of `config`, or at the place in `{name}_from`.
 
-        None if there is none, or if it cannot be had.
+        None if it has neither, or if the key cannot be read.
         """
         value: SecretStr | None = getattr(config, name)
         alias = type(config).model_fields[name].alias or name
@@ -50,7 +50,7 @@ class KeyReader:
         return None if source is None else self._kept(source, (*path, f"{alias}From"))
 
     def text(self, file: str, path: _Path) -> bytes | None:
-        """Return what the file holds, or None if it cannot be read."""
+        """Return the content of a file, or None if it cannot be read."""
         self.depend_on(file)
         try:
             return read_bounded(file, _MAX_KEY_BYTES)
@@ -59,11 +59,11 @@ class KeyReader:
             return None
 
     def variable(self, name: str) -> str | None:
-        """Return a variable that the environment may have, None if it is unset or empty."""
+        """Return an environment variable, or None if it is unset or empty."""
         return self._environ[name] or None if name in tuple(self._environ) else None
 
     def depend_on(self, file: str) -> None:
-        """Note a file before it is read: a change that comes between is then noticed later."""
+        """Note a file's version before it is read, so that a change meanwhile is noticed later."""
         self.files.setdefault(file, version_of(file))
 
     def complain(self, path: _Path, message: str) -> None:
@@ -90,7 +90,7 @@ class KeyReader:
 
     def _secret_text(self, ref: SecretKeyRef, path: _Path) -> str | None:
         if self._secrets is None:
-            message = "needs KubernetesSource, which has a cluster to read from; use env or file"
+            message = "needs KubernetesSource, which reads Secrets of a cluster; use env or file"
             self.complain(path, message)
             return None
         namespace = self._resource.namespace
@@ -107,7 +107,7 @@ class KeyReader:
         return self._key_text(text, (*path, "key"), f"key {ref.key!r} of {name}")
 
     def _key_text(self, text: str | None, path: _Path, origin: str) -> str | None:
-        """Key files usually end with a line break; a key has no other control characters."""
+        """Strip the line break that ends most key files; refuse other control characters."""
         key = (text or "").strip()
         if not key:
             self.complain(path, f"{origin} is missing or empty")

@@ -18,7 +18,7 @@ __all__ = ["Workload", "compile_match", "in_gateways", "string_test", "subjects"
 class Workload:
     """This process as a workload: its labels, namespace and gateway names.
 
-    `is_open` says that everyone may use it without a key, so that no request has a consumer.
+    `is_open` is true if everyone may use it without a key, so that no request has a consumer.
     """
 
     labels: Mapping[str, str]
@@ -27,7 +27,7 @@ class Workload:
     is_open: bool = False
 
     def lacks(self, wanted: Mapping[str, str]) -> str | None:
-        """Return the first wanted label that this workload does not have, as `key=value`."""
+        """Return the first label of `wanted` that this workload does not have, as `key=value`."""
         for key, value in wanted.items():
             if self.labels.get(key) != value:
                 return f"{key}={value}"
@@ -72,7 +72,7 @@ def compile_match(
 
 
 def subjects(match: RouteMatch) -> Iterator[tuple[str, str, tuple[str, ...], StringMatch]]:
-    """Yield (kind, key, field, wanted) for everything the match tests."""
+    """Yield (kind, key, field, wanted) for each condition of a match."""
     for kind in ("method", "path", "model"):
         wanted: StringMatch | None = getattr(match, kind)
         if wanted is not None:

@@ -1,4 +1,4 @@
-"""`LLMPolicy` documents as limits, budgets and guards, and which of them hold where.
+"""`LLMPolicy` documents as limits, budgets, guards and caches of rules and backends.
 
 targets LLMRoute, a rule of one, or nothing     around the attempts of each rule
 targets LLMProvider, or counts by provider      before each attempt at a backend
@@ -65,7 +65,7 @@ _AnyGuard = Guard | AskingGuard | SchemaGuard
 
 @dataclass(frozen=True, slots=True)
 class _Attached:
-    """The items of one policy, and what they are for: no targets are the whole namespace."""
+    """The items of one policy, and its targets; without any it is for the whole namespace."""
 
     namespace: str
     targets: tuple[TargetRef, ...]
@@ -87,7 +87,7 @@ class _Attached:
         )
 
     def rank(self, route: Resource, rule: str, providers: Container[str]) -> int | None:
-        """Return how specific the targets are for a rule, None if they do not concern it."""
+        """Return how specific it is for a rule, from 0 (its namespace) to 3 (itself), or None."""
         meant = [each for each in self.targets if _is_meant(each, route, self.namespace)]
         if any(each.section_name == rule for each in meant if each.section_name is not None):
             return 3
@@ -105,7 +105,7 @@ class _Attached:
 
 
 class Policies:
-    """The policies of a manifest; `problems` has what is wrong with them."""
+    """The policies of a manifest; `problems` has their errors."""
 
     def __init__(self, manifest: Manifest, workload: Workload, inspectors: Inspectors) -> None:
         self.problems: list[Problem] = []
@@ -123,9 +123,9 @@ class Policies:
     def of_rule(
         self, route: Resource, rule: str, backends: Sequence[Backend]
     ) -> tuple[CallPolicy, ...]:
-        """Return the layers around the attempts of a rule; none if no policy concerns it.
+        """Return the layers around the attempts of a rule, the outermost first.
 
-        A rule whose attempts alone are limited gets one too: it has the call keep an account.
+        A rule of which only the attempts are limited gets `CallLimits` too, which settles them.
         """
         held = [each for each in self._attached if each.of_rule(route, rule)]
         items = [item for each in held for item in each.items if not item.is_of_attempts]
@@ -161,7 +161,7 @@ class Policies:
     def of_backend(
         self, route: Resource, rule: str, provider: Resource, upstream: Upstream
     ) -> AttemptLimits | None:
-        """Return what is asked before each attempt at a provider by a rule."""
+        """Return the limits of each attempt of a rule at a provider, or None."""
         items = [
             item
             for each in self._attached
@@ -182,7 +182,7 @@ class Policies:
         return AttemptLimits(tuple(map(_of_attempt, items)), (upstream,), priced)
 
     def _check_currencies(self, budgets: Sequence[Budget], upstream: Upstream) -> None:
-        """Complain of costs that no budget counts: they would be spent unseen."""
+        """Report costs that no budget counts, as they would be spent unnoticed."""
         if not budgets:
             return
         resource, path = self._places[budgets[0].policy, budgets[0].name]
@@ -337,7 +337,7 @@ class Policies:
         return when, matches
 
     def _match(self, resource: Resource, match: RouteMatch, path: _Path) -> Match:
-        """Return the match; of gateways it names none but its own."""
+        """Compile a match, which holds for all of the workload's gateways unless it names some."""
         return compile_match(
             resource,
             match,
@@ -354,7 +354,7 @@ _Made = TypeVar("_Made", Guard, AskingGuard)
 def _guards(
     layer: Callable[[tuple[_Made, ...]], CallPolicy], side: str, guards: Sequence[_Made]
 ) -> Iterator[CallPolicy]:
-    """Yield the layer of the guards that look at one side, if there are any."""
+    """Yield the layer of the guards that check requests, or responses, if there are any."""
     held = tuple(
         each for each in guards if side in (each if isinstance(each, Guard) else each.guard).sides
     )
@@ -371,13 +371,13 @@ def _is_meant(target: TargetRef, resource: Resource, namespace: str) -> bool:
 
 
 def _split(items: Sequence[Item]) -> tuple[list[Item], list[Item]]:
-    """Return what is asked before a cache, and what only a call that it does not answer takes."""
+    """Return the items to check before the cache, and those for calls that it does not answer."""
     late = [item for item in items if item.kind in ("tokens", "budget")]
     return [item for item in items if item not in late], late
 
 
 def _of_attempt(item: Item) -> Item:
-    """Return the item of an attempt: to fall back is to go on to another backend."""
+    """Return the item of an attempt: its fallback is a denial, which sends the call elsewhere."""
     if isinstance(item, Budget) and item.on_exceeded == "fallback":
         return replace(item, on_exceeded="deny")
     return item

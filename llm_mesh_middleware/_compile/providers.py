@@ -1,4 +1,4 @@
-"""One `LLMProvider`, its configurations resolved, as the upstreams that rules use."""
+"""One `LLMProvider` with its configurations resolved: the upstream for each rule."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _SECRET_LENGTH = 8
 
 @dataclass(frozen=True, slots=True)
 class _Settled:
-    """The configuration of a dialect after inheritance, with what opens the provider's door."""
+    """The configuration of a dialect after inheritance, with its admission to the provider."""
 
     config: DialectConfig
     admission: Admission
@@ -57,10 +57,9 @@ class _Settled:
 
 
 class CompiledProvider:
-    """A provider ready to be pointed at; `problems` tells what is wrong with it.
+    """A provider, resolved for the rules that refer to it; `problems` has its errors.
 
-    `files` are those that it has read or will read in addition to its manifest, in the version they
-    had before that.
+    `files` has the other files that it needs, with their versions from before they were read.
     """
 
     def __init__(
@@ -94,7 +93,7 @@ class CompiledProvider:
 
     @property
     def rule_names(self) -> tuple[str, ...]:
-        """The rules that `routeSpecificConfigs` speaks of."""
+        """The rules that `routeSpecificConfigs` names."""
         return tuple(self._by_rule)
 
     def upstream(
@@ -148,7 +147,7 @@ class CompiledProvider:
         )
 
     def _check_tls(self) -> None:
-        """Report a file that cannot be used now, rather than with the first request."""
+        """Report certificate files that cannot be used, before a request needs them."""
         files = self._endpoint.tls
         for file in named_files(files):
             self._depend_on(file)
@@ -165,7 +164,7 @@ class CompiledProvider:
         return default, by_rule
 
     def _settle(self, given: ProviderConfig, path: _Path, default: _Settled | None) -> _Settled:
-        """Inherit what is unset of the same dialect; all ways to a credential are one field."""
+        """Inherit unset fields of the same dialect; the fields of a credential only together."""
         name, config = _dialect_of(given, None if default is None else default.config)
         path = (*path, name)
         if config.model is not None and config.model_mapping:
@@ -211,7 +210,7 @@ def _watch(check: ActiveCheck | None) -> ServerWatch | None:
 
 
 def _dialect_of(given: ProviderConfig, default: DialectConfig | None) -> tuple[str, DialectConfig]:
-    """Return the one dialect that is set, with its field; without any, the default's, empty."""
+    """Return the field and configuration of the dialect that is set, else the default's, empty."""
     for name, field in type(given).model_fields.items():
         config = getattr(given, name)
         if config is not None:
@@ -227,9 +226,9 @@ def _model(config: DialectConfig) -> str | None:
 def _credentials(
     settled: _Settled, headers: Collection[str], secrets: Secrets
 ) -> Mapping[ServedOperation, Credential]:
-    """Put the key into the field that the dialect has for it.
+    """Return the credential of each operation: the key in the header field of its dialect.
 
-    Where `headers` of the configuration set that field, the key is a Bearer token.
+    If the configured `headers` set that field, the key is sent as a Bearer token.
     """
     admission, serving = settled.admission, settled.serving
     if admission.credential is not None:
@@ -247,7 +246,7 @@ def _credentials(
 
 
 def _secrets(admission: Admission, headers: Mapping[str, str], path: str) -> Secrets:
-    """Collect the keys, configured header values, and the key that a query may hold."""
+    """Collect the keys, the configured header values, and the key in a query."""
     keys = list(admission.secrets)
     others: list[str] = []
     for name, value in headers.items():
@@ -260,5 +259,5 @@ def _secrets(admission: Admission, headers: Mapping[str, str], path: str) -> Sec
 
 
 def _bracketed(host: str) -> str:
-    """Return an IPv6 address as URLs and the Host field have it (RFC 3986 3.2.2)."""
+    """Return a host as in a URL or Host field: IPv6 in brackets (RFC 3986 3.2.2)."""
     return f"[{host}]" if ":" in host else host

@@ -29,7 +29,7 @@ __all__ = [
     "compile_retry",
     "compile_timeouts",
     "mirrors_itself",
-    "tell_neighbours",
+    "mark_foreign_neighbours",
 ]
 
 _MIRROR_FIELDS = {
@@ -42,14 +42,14 @@ _MIRROR_FIELDS = {
 
 
 def compile_timeouts(own: RuleTimeouts | None, default: Timeouts) -> Timeouts:
-    """Return the rule's timeouts; what it leaves out is the default."""
+    """Return the rule's timeouts; those that it omits are the default's."""
     if own is None:
         return default
     return replace(default, **own.model_dump(exclude_none=True))
 
 
 def compile_retry(own: RetryConfig | None) -> RetryPolicy:
-    """Return what the rule retries."""
+    """Return the rule's retry policy."""
     default = RetryPolicy()
     if own is None:
         return default
@@ -89,15 +89,18 @@ def compile_mirror(config: MirrorConfig, upstream: Upstream) -> Mirror:
 
 
 def mirrors_itself(mirror: Upstream, backends: Iterable[Backend]) -> bool:
-    """Return whether a copy would go where a request of the rule may have gone already."""
+    """Return whether a copy would go to a backend of the rule, with the same model."""
     return any(
         mirror.identity == backend.upstream.identity and mirror.model == backend.upstream.model
         for backend in backends
     )
 
 
-def tell_neighbours(rules: tuple[RouteRule, ...]) -> tuple[RouteRule, ...]:
-    """Return the rules of a host; each provider knows which other dialects its rule has."""
+def mark_foreign_neighbours(rules: tuple[RouteRule, ...]) -> tuple[RouteRule, ...]:
+    """Return the rules of a host, with `has_foreign_neighbours` set on their upstreams.
+
+    An upstream has them if it serves an operation itself that another one of the host translates.
+    """
     translated = frozenset(
         operation
         for rule in rules
@@ -106,10 +109,12 @@ def tell_neighbours(rules: tuple[RouteRule, ...]) -> tuple[RouteRule, ...]:
     )
     if not translated:
         return rules
-    return tuple(replace(rule, backends=_told(rule.backends, translated)) for rule in rules)
+    return tuple(
+        replace(rule, backends=_with_neighbours(rule.backends, translated)) for rule in rules
+    )
 
 
-def _told(backends: Backends, translated: frozenset[ServedOperation]) -> Backends:
+def _with_neighbours(backends: Backends, translated: frozenset[ServedOperation]) -> Backends:
     return Backends(
         [
             backend

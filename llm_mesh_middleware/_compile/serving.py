@@ -1,4 +1,4 @@
-"""Compiles the calls of a provider by its dialect: targets, envelope, the field of the key."""
+"""How a provider is called, by its dialect: request targets, envelope, the field of the key."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from ..config import (
 
 __all__ = ["Serving", "lacks", "serve"]
 
-# Operations whose paths differ in the last part only; other paths end in a model.
+# Operations whose paths differ in the last part only; those of others contain a model.
 _BESIDE = tuple(operation for operation in OPERATIONS if operation.suffix.startswith("/"))
 
 _OPENAI = "api.openai.com"
@@ -46,12 +46,17 @@ _BEDROCK_VERSION = "bedrock-2023-05-31"
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What follows from a dialect.
+    """The calls that a provider accepts.
 
-    `key_field` is the field of the key, None for that of each operation's dialect. `options` say
-    how the provider wants to be asked by those who speak another dialect; everything is translated
-    to a `foreign` one that no client speaks, at the target `base`. `vendor` is whose API it is,
-    empty if its host alone tells. `counter` counts tokens for clients of other dialects.
+    Attributes:
+        targets: the request target of each operation that it serves itself.
+        conversions: how requests of an operation are changed on their way.
+        key_field: the header field of the key; None for that of each operation's dialect.
+        options: how requests of other dialects are translated for it.
+        foreign: a dialect that no client speaks, to which every request is translated.
+        base: the request target in the `foreign` dialect.
+        vendor: the vendor in telemetry; empty if the host alone says it.
+        counter: counts tokens for clients of other dialects.
     """
 
     targets: Mapping[ServedOperation, str]
@@ -108,7 +113,7 @@ def _options(config: DialectConfig, host: str) -> DialectOptions:
 
 
 def lacks(config: DialectConfig) -> Iterator[tuple[str, str]]:
-    """Yield the fields that a configuration must have and has not, each with what to say of it."""
+    """Yield each field that a configuration must have but lacks, with an error message."""
     if isinstance(config, BedrockConfig):
         if config.region is None:
             yield "region", "is missing: requests are signed for a region"
@@ -237,9 +242,9 @@ def _vertex_base(vertex: VertexConfig, publisher: str) -> str:
 
 
 def _beside(path: str) -> Mapping[ServedOperation, str]:
-    """Return the target of each operation: chat is `path` itself, the others are in its folder.
+    """Return the target of each operation: chat is `path` itself, the others are next to it.
 
-    What is in the folder of a path of Anthropic's is not known.
+    A path of Anthropic's messages says nothing of chat next to it.
     """
     bare, mark, query = path.partition("?")
     targets = {}
@@ -255,7 +260,7 @@ def _beside(path: str) -> Mapping[ServedOperation, str]:
 
 
 def _counting(path: str) -> Mapping[ServedOperation, str]:
-    """Return the target for counts of tokens, which stands below that of messages."""
+    """Return the target that counts tokens, which is below that of messages."""
     bare, mark, query = path.partition("?")
     if not bare.endswith(MESSAGES.suffix):
         return {}

@@ -3,7 +3,7 @@
 Problems of every document are collected; a table is made only if none is an error.
 
     LLMProvider ──> CompiledProvider    its keys and files are read once, for all rules
-    LLMRoute ─────> RouteRule           matches of other workloads are marked, not dropped
+    LLMRoute ─────> RouteRule           matches for other workloads are marked, not dropped
                     VirtualHost         one for each host of a route, and for each provider
                                         without a route
                     RoutingTable        only if no problem is an error
@@ -51,8 +51,8 @@ from .rules import (
     compile_mirror,
     compile_retry,
     compile_timeouts,
+    mark_foreign_neighbours,
     mirrors_itself,
-    tell_neighbours,
 )
 
 __all__ = ["Compiled", "Workload", "compile_manifest", "explain_unserved"]
@@ -67,9 +67,9 @@ class Compiled:
     Attributes:
         table: None if a problem is an error.
         problems: errors and warnings.
-        files: the key and certificate files that the documents name, each in the version that it
-            had when it was read. When one changes, the same documents compile to something else.
-        may_be_cut: as the manifest says.
+        files: the key and certificate files that the documents name, with the versions that were
+            read. When one changes, the documents must be compiled again.
+        may_be_cut: whether a file ends inside a line, as one that is still being written does.
     """
 
     table: RoutingTable | None
@@ -91,7 +91,7 @@ def compile_manifest(
 
     Args:
         manifest: the documents as read and applied, with the problems found so far.
-        workload: what selectors, source labels and gateways are matched against.
+        workload: this process, for selectors, source labels and gateways.
         endpoints: provider host -> base URL to connect to instead.
         timeouts: defaults for rules without timeouts.
         environ: where `apiKeyFrom.env` is looked up.
@@ -109,7 +109,7 @@ def compile_manifest(
 
 
 def explain_unserved(manifest: Manifest, workload: Workload) -> tuple[Problem, ...]:
-    """Report for each document why this process does not serve it, if it serves none."""
+    """Return for each document why this process does not serve it, for one that serves none."""
     return tuple(_unserved(resource, workload) for resource in manifest.resources)
 
 
@@ -126,7 +126,7 @@ def _unserved(resource: Resource, workload: Workload) -> Problem:
 
 
 def _not_selected(resource: Resource, provider: LLMProvider, workload: Workload) -> str | None:
-    """Say why the provider is not for a workload; a selector is about its own namespace only."""
+    """Return why a provider is not for a workload, or None; a selector is for its namespace."""
     selector = provider.spec.workload_selector
     if selector is None:
         return None
@@ -210,7 +210,7 @@ class _Compiler:
         return [host for _, host in hosts.values()]
 
     def check_remnants(self) -> None:
-        """Check patterns and references of routes that have other faults."""
+        """Check the patterns and references of routes that have other faults."""
         for remnant in self._manifest.remnants:
             for path, pattern in remnant.patterns:
                 try:
@@ -284,7 +284,7 @@ class _Compiler:
                 twin = seen[upstream.identity]
                 backends.append(Backend(upstream, weight, ref.priority, policy, is_pool, twin))
                 seen[upstream.identity] += 1
-        # Some are missing: there will be no table, and the weights left may add up to 0.
+        # If some are missing there will be no table, and the remaining weights may add up to 0.
         return backends if len(backends) == len(rule.backend_refs) else []
 
     def _mirrors(
@@ -319,7 +319,7 @@ class _Compiler:
     def _target(
         self, resource: Resource, ref: BackendRef, rule: str | None, path: _Path
     ) -> tuple[Upstream, Resource] | None:
-        """Return what a reference points at, and the document that policies name it by."""
+        """Return the upstream of a reference, and the document that policies target."""
         if ref.backend_ref is not None:
             target = self._pools.target(ref, ref.backend_ref, rule, resource.namespace)
             if isinstance(target[1], str):
@@ -340,10 +340,10 @@ class _Compiler:
         return self._providers.get(host)
 
     def _asked(self, host: str, model: str | None) -> Upstream | str:
-        """Return the provider that a guard asks, or what is wrong with it."""
+        """Return the provider that a guard or a cache asks, or an error message."""
         provider = self._providers.get(host)
         if provider is None:
-            return self._why_unknown(host) or f"the LLMProvider of {host!r} has faults of its own"
+            return self._why_unknown(host) or f"the LLMProvider of {host!r} has errors itself"
         return provider.upstream(model=model)
 
     def _why_unknown(self, host: str) -> str | None:
@@ -387,4 +387,4 @@ def _virtual_host(name: str, route: str, rules: tuple[RouteRule, ...]) -> Virtua
     }
     speaks_chat = not upstreams or any(CHAT in served_itself(one) for one in upstreams)
     root = CHAT if speaks_chat else next(iter(upstreams[0].targets), CHAT)
-    return VirtualHost(name, route, tell_neighbours(rules), OperationFinder(own, root))
+    return VirtualHost(name, route, mark_foreign_neighbours(rules), OperationFinder(own, root))

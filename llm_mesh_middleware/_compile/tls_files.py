@@ -1,4 +1,4 @@
-"""Certificate files that documents name; one that cannot be used is found when they are read."""
+"""Checks of the certificate files that documents name, made before a request needs them."""
 
 from __future__ import annotations
 

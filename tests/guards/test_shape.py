@@ -112,7 +112,7 @@ def schema_line(document: str) -> int:
         ({"pattern": "(?=a)b"}, "pattern", "regex"),
         ({"items": {"pattern": "("}}, "items.pattern", "regex"),
         ({"const": "x" * 300_000}, "", "more than 256 KiB"),
-        (DOUBLING, "", "references written out"),
+        (DOUBLING, "", "references expanded"),
     ],
 )
 def test_a_schema_that_cannot_be_used_is_an_error_at_its_place(

@@ -155,7 +155,7 @@ def test_without_the_right_to_see_pods_a_pool_serves_nothing(
     mesh = Mesh(double.source(), settings=MeshSettings())
     (problem,) = mesh.status().problems
     assert problem.severity == "warning"
-    assert "selects no server that is ready" in problem.message
+    assert "selects no ready server" in problem.message
 
 
 def test_the_status_of_a_pool_is_left_alone(double: Cluster, server: APIServer) -> None:

@@ -74,7 +74,7 @@ def test_the_provider_must_make_vectors() -> None:
     (problem,) = compiled(provider(), other, ROUTE, text).problems
 
     assert problem.field == "spec.cache.semantic.embedding.providerHost"
-    assert "cannot be asked for embeddings" in problem.message
+    assert "has no embeddings" in problem.message
 
 
 def test_without_numpy_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

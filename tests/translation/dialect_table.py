@@ -22,11 +22,11 @@ from tests.translation.messages_shapes import block, end, start, text, use, word
 from tests.translation.test_others_to_responses import text_events
 from tests.translation.worlds import events
 
-__all__ = ["CLIENTS", "DIALECTS", "PAIRS", "Spoken", "relay"]
+__all__ = ["CLIENTS", "DIALECTS", "PAIRS", "PolicyDecision", "relay"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spoken:
+class PolicyDecision:
     """A dialect as both sides speak it.
 
     `ask` is a client's request for a stream, None where no client speaks the dialect; `query` is
@@ -122,29 +122,29 @@ BEDROCK = [
     ),
 ]
 
-DIALECTS: dict[str, Spoken] = {
-    "chat": Spoken(
+DIALECTS: dict[str, PolicyDecision] = {
+    "chat": PolicyDecision(
         side=openai_chat.DIALECT,
         ask='{"messages": [], "stream": true, "stream_options": {"include_usage": true}}',
         stream=events(*CHAT),
         last=3,
         end=b"[DONE]",
     ),
-    "responses": Spoken(
+    "responses": PolicyDecision(
         side=openai_responses.DIALECT,
         ask='{"input": "hi", "stream": true, "store": false}',
         stream=events(*text_events()),
         last=1,
         end=b"response.completed",
     ),
-    "messages": Spoken(
+    "messages": PolicyDecision(
         side=anthropic.DIALECT,
         ask='{"messages": [], "stream": true, "max_tokens": 9}',
         stream=events(*MESSAGES),
         last=2,
         end=b"message_stop",
     ),
-    "gemini": Spoken(
+    "gemini": PolicyDecision(
         side=gemini.DIALECT,
         ask='{"contents": []}',
         operation=gemini.STREAM,
@@ -153,7 +153,7 @@ DIALECTS: dict[str, Spoken] = {
         last=1,
         end=b"finishReason",
     ),
-    "bedrock": Spoken(side=bedrock.DIALECT, stream=BEDROCK, last=2),
+    "bedrock": PolicyDecision(side=bedrock.DIALECT, stream=BEDROCK, last=2),
 }
 CLIENTS = [name for name, spoken in DIALECTS.items() if spoken.ask is not None]
 PAIRS = [(client, provider) for client in CLIENTS for provider in DIALECTS if client != provider]

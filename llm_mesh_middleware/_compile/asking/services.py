@@ -1,4 +1,4 @@
-"""HTTP services of the operator: where they are, and limits that one of them counts."""
+"""HTTP services of the operator: their addresses, and the limits that they count."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _TIMEOUT_S = 0.5
 
 
 def endpoint_of(url: str) -> Endpoint:
-    """Return what to connect to."""
+    """Return the endpoint of a URL."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     return Endpoint(host, parts.scheme, host, parts.port or _PORTS[parts.scheme], host)
 
 
 def compile_service(config: PolicyService) -> Service:
-    """Return a service that may be asked."""
+    """Return the service that a configuration names."""
     parts = urlsplit(config.url)
     return Service(
         endpoint_of(config.url),

@@ -1,1 +1,1 @@
-"""Caches of `LLMPolicy` documents, and what finds entries of alike requests."""
+"""Caches of `LLMPolicy` documents, exact and semantic."""

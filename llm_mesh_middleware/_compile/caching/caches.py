@@ -37,12 +37,12 @@ def compile_cache(
     Args:
         policy: namespace and name of the policy.
         rule: namespace and name of the route, and the name of the rule.
-        item: the cache as it is written.
+        item: the cache as written.
         when: its compiled matches.
-        backends: those of the rule; what they are configured to do is in the key.
-        guards: those of the rule, in the key too.
-        semantic: how requests that are alike are answered.
-        service: keeps the responses, if the store does not.
+        backends: the rule's; their configuration is part of the key.
+        guards: the rule's; they are part of the key too.
+        semantic: finds the entries of similar requests.
+        service: keeps the responses instead of the store.
     """
     digests = [key_of(_configured(each)) for each in backends]
     configured = {
@@ -69,12 +69,12 @@ def compile_cache(
 
 
 def unscoped(item: CacheItem, workload: Workload) -> str | None:
-    """Say why a cache has no scope: what separates requests by default is not there."""
+    """Return why a cache cannot separate its users, or None if it can."""
     if not workload.is_open or "vary" in item.model_fields_set:
         return None
     return (
         "needs `vary`: everyone may use this mesh without a key (LLM_MESH_ACCESS=open), so no"
-        " request has a consumer; write `vary: []` for everybody to share, or name an attribute"
+        " request has a consumer; write `vary: []` to share responses, or name an attribute"
     )
 
 

@@ -26,16 +26,16 @@ def compile_semantic(
     find: Callable[[str, str | None], Upstream | str],
     problems: list[Problem],
 ) -> Semantic | None:
-    """Return how alike requests are answered; None if that cannot be.
+    """Return the semantic part of a cache, or None if its embeddings cannot be had.
 
     Args:
         resource: the policy.
-        item: what it says.
-        find: returns the upstream of a provider host, given the model to ask for, or what is wrong.
-        problems: collects what is wrong.
+        item: its `cache.semantic`.
+        find: returns the upstream of a provider host and a model, or an error message.
+        problems: gets the errors.
     """
     try:
-        # Imported now: no request waits for it.
+        # Import it now, so that no request waits for it.
         importlib.import_module("numpy")
     except ImportError:
         message = "needs the extra semantic: pip install 'llm-mesh-middleware[semantic]'"
@@ -43,7 +43,7 @@ def compile_semantic(
     embedding = item.embedding
     upstream = find(embedding.provider_host, embedding.model)
     if not isinstance(upstream, str) and EMBEDDING_FORM.operation not in upstream.targets:
-        upstream = "is of a provider that cannot be asked for embeddings"
+        upstream = "names a provider that has no embeddings"
     if isinstance(upstream, str):
         problems.append(resource.problem((*_PATH, "embedding", "providerHost"), upstream))
         return None

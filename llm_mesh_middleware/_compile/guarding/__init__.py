@@ -1,1 +1,1 @@
-"""Guards of `LLMPolicy` documents, and whom they ask."""
+"""Guards of `LLMPolicy` documents, and the services that they ask."""

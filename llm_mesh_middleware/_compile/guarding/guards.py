@@ -27,7 +27,7 @@ __all__ = ["compile_guard"]
 
 _LONGEST = 256
 _TIMEOUTS_S = {"webhook": 2.0, "judge": 10.0, "moderation": 10.0}
-# Characters of a streamed response between two questions, and of the context they share.
+# Characters of a streamed response per verdict, and of the context that two verdicts share.
 _WINDOW, _OVERLAP = 1000, 256
 
 
@@ -43,11 +43,11 @@ def compile_guard(
 
     Args:
         resource: the document.
-        item: the guard as it is written.
+        item: the guard as written.
         when: its compiled matches.
-        path: the place of the item in the document.
-        problems: gets what is wrong with its regular expressions and schemas.
-        inspectors: makes those whom it asks.
+        path: its place in the document.
+        problems: gets the faults of its regular expressions and schemas.
+        inspectors: makes the client of the service that it asks.
     """
     inspector = inspectors.of(resource, item, path)
     if inspector is not None:

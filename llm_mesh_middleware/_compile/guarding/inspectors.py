@@ -1,4 +1,4 @@
-"""Whom the guards of `LLMPolicy` documents ask: webhooks, judges, moderation endpoints."""
+"""The services that guards ask: webhooks, judges, moderation endpoints."""
 
 from __future__ import annotations
 
@@ -30,13 +30,14 @@ _MODERATION_MODEL = "omni-moderation-latest"
 
 @dataclass(frozen=True, slots=True)
 class Inspectors:
-    """Makes inspectors; `problems` tells what is wrong with them.
+    """Makes the inspectors of guards.
 
     Attributes:
-        find: returns the upstream of a provider host, given the model to ask for, or what is wrong.
+        find: returns the upstream of a provider host and a model, or an error message.
         environ: where `apiKeyFrom.env` is looked up.
         secrets: where `apiKeyFrom.secretKeyRef` is looked up.
-        files: the files that were read, in the version they had before that.
+        problems: gets the errors.
+        files: gets the files that are read, with their versions from before the read.
     """
 
     find: Callable[[str, str | None], Upstream | str]
@@ -46,7 +47,7 @@ class Inspectors:
     files: dict[str, FileVersion]
 
     def of(self, resource: Resource, item: GuardItem, path: _Path) -> Inspector | None:
-        """Return whom an item asks; None if it asks nobody, or if that cannot be done."""
+        """Return the inspector of a guard, or None if it asks nobody or has an error."""
         if item.webhook is not None:
             return self._webhook(resource, item.webhook, (*path, "webhook"))
         if item.judge is not None:
@@ -56,7 +57,7 @@ class Inspectors:
         return None
 
     def _webhook(self, resource: Resource, config: GuardWebhook, path: _Path) -> Webhook | None:
-        # Each its own reader: the problems of one key are told at one place.
+        # A reader for each key, so that its problems can be told from those of others.
         keys = KeyReader(resource, environ=self.environ, secrets=self.secrets)
         key = keys.read(config, "api_key", path)
         self.files.update(keys.files)
@@ -78,7 +79,7 @@ class Inspectors:
             return None
         message = ""
         if CHAT_PROMPT.operation not in upstream.targets:
-            message = "is of a provider that cannot be asked for chat completions"
+            message = "names a provider that has no chat completions"
         elif upstream.model is None:
             message = "has no model: set judge.model, or the provider's"
         if message:
@@ -96,7 +97,7 @@ class Inspectors:
         if chat in served_itself(upstream):
             target = moderations_target(upstream.targets[chat])
         if target is None:
-            self._complain(resource, path, "is of a provider without chat completions of OpenAI's")
+            self._complain(resource, path, "names a provider that has no OpenAI chat completions")
             return None
         return Moderation(
             upstream,

@@ -1,7 +1,7 @@
-"""References in a JSON Schema: where they lead, and how large it is with all of them written out.
+"""References in a JSON Schema: their targets, and the schema's size with all of them expanded.
 
-References that lead to each other in a circle are written out once. The others may double a schema
-with each step, which would keep the compiler busy for ever.
+A circle of references is expanded once. The others may double the schema with each step, so the
+size is checked before the schema is compiled.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _VALUES = frozenset(("const", "default", "enum", "examples"))
 
 
 class Unrolled:
-    """How many parts a schema has with its references written out, and whether any recur."""
+    """The number of parts of an expanded schema, and whether references recur in it."""
 
     __slots__ = ("parts", "recurs")
 
@@ -38,7 +38,7 @@ def foreign_references(schema: object) -> Iterator[_Path]:
 
 
 def unroll(schema: Mapping[str, Any], *, most: int) -> Unrolled:
-    """Write out the references of a schema; stop when there are more than `most` parts."""
+    """Expand the references of a schema; stop when there are more than `most` parts."""
     anchors = {
         part[name]: part
         for _, part in _parts(schema)
@@ -77,7 +77,7 @@ def _parts(schema: object) -> Iterator[tuple[_Path, Mapping[str, Any]]]:
 
 
 def _target(schema: object, reference: str, anchors: Mapping[str, object]) -> object:
-    """Return what a reference leads to; None if that is not there, which others report."""
+    """Return the target of a reference, or None if it does not exist (reported elsewhere)."""
     pointer = unquote(reference[1:])
     if pointer and not pointer.startswith("/"):
         return anchors.get(pointer)

@@ -1,7 +1,7 @@
 """JSON Schemas of `LLMPolicy` documents, compiled by the library jsonschema-rs.
 
-It works in time that grows with schema and value: it remembers what references that recur have come
-to, patterns are matched without going back, and other references are counted before it sees them.
+Validation takes time linear in schema and value: the library caches the results of references that
+recur and matches patterns without backtracking, and the size of an expanded schema is limited here.
 Nothing is fetched.
 """
 
@@ -28,13 +28,13 @@ _MISSING = "needs jsonschema-rs: pip install 'llm-mesh-middleware[schema]'"
 def compile_schema(
     resource: Resource, schema: Mapping[str, Any], path: _Path, problems: list[Problem]
 ) -> Fits | None:
-    """Return what tells whether a value fits a schema; None if the schema cannot be used.
+    """Return the validator of a schema, or None if the schema cannot be used.
 
     Args:
         resource: the document.
-        schema: the schema as it is written.
+        schema: the schema as written.
         path: its place in the document.
-        problems: gets what is wrong with it.
+        problems: gets its faults.
     """
     try:
         library: Any = import_module("jsonschema_rs")
@@ -47,10 +47,8 @@ def compile_schema(
         return None
     unrolled = unroll(schema, most=_MAX_PARTS)
     if unrolled.parts > _MAX_PARTS or len(msgspec.json.encode(schema)) > _MAX_BYTES:
-        message = (
-            f"is too large: more than {_MAX_BYTES // 1024} KiB, or {_MAX_PARTS} parts with its"
-        )
-        problems.append(resource.problem(path, f"{message} references written out"))
+        message = f"is too large: more than {_MAX_BYTES // 1024} KiB, or {_MAX_PARTS} parts"
+        problems.append(resource.problem(path, f"{message} with its references expanded"))
         return None
     try:
         validator = library.validator_for(
@@ -58,19 +56,19 @@ def compile_schema(
         )
     except library.ValidationError as error:
         place = tuple(error.instance_path)
-        message = f"is not right in a JSON Schema: {error.message}"
+        message = f"is not valid in a JSON Schema: {error.message}"
         problems.append(resource.problem((*path, *place), message[:300]))
         return None
     except ValueError as error:  # deeper than the library follows
-        problems.append(resource.problem(path, f"is not a JSON Schema that can be used: {error}"))
+        problems.append(resource.problem(path, f"cannot be used as a JSON Schema: {error}"))
         return None
     return _Fits(validator, library.ValidationError, tells_place=not unrolled.recurs)
 
 
 class _Fits:
-    """Tells whether a value fits; where it does not only if no references recur.
+    """Validates a value; names the place of a fault only if no references recur.
 
-    Looking for the place, the library does not remember what they have come to.
+    While it looks for the place, the library does not cache their results.
     """
 
     def __init__(self, validator: Any, fault: type[Exception], *, tells_place: bool) -> None:

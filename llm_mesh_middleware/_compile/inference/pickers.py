@@ -26,13 +26,13 @@ def compile_picker(
     namespace: str,
     files: MutableMapping[str, FileVersion],
 ) -> EndpointPicker | Fault:
-    """Return the picker, or why it cannot be asked.
+    """Return the picker of a pool, or the fault of its configuration.
 
     Args:
-        ref: what points at the pool.
+        ref: the reference to the pool.
         spec: the pool.
-        namespace: the pool's.
-        files: the files that are read are added to these.
+        namespace: the pool's namespace.
+        files: gets the files that are read.
     """
     service = spec.endpoint_picker_ref or spec.extension_ref
     address = spec.endpoint_picker
@@ -43,7 +43,7 @@ def compile_picker(
         return ("picker",), message
     if address is None and service is not None:
         port = service.port.number if service.port is not None else service.port_number
-        # As in certificates of the cluster's services; it is found from every namespace.
+        # This name resolves in every namespace, and is the one in certificates of Services.
         address = f"{service.name}.{namespace}.svc:{port or _PORT}"
     tls = None if ref.picker_tls is None else _tls(ref.picker_tls)
     if tls is not None:

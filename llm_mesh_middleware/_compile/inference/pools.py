@@ -39,7 +39,7 @@ _GROUPS = ("inference.networking.k8s.io", "inference.networking.x-k8s.io")
 
 
 class CompiledPool:
-    """A pool ready to be pointed at."""
+    """A pool, resolved for the rules that refer to it."""
 
     def __init__(
         self,
@@ -101,29 +101,27 @@ class Pools:
             rewrites = rewrites_of(manifest, name)
             self._pools[name] = CompiledPool(resource, spec, prices, rewrites)
             if not spec.endpoints:
-                message = "has no endpoints, and no cluster is asked for them: it serves nothing"
+                message = "has no endpoints and no cluster to find them in, so it serves nothing"
                 if "endpoints" in spec.model_fields_set:
-                    message = (
-                        "selects no server that is ready: it serves nothing until there is one"
-                    )
+                    message = "selects no ready server, so it serves nothing until there is one"
                 self.problems.append(resource.problem(("spec",), message, severity="warning"))
 
         for resource, name in rewriting(manifest):
             if name not in self._pools:
-                message = f"no InferencePool is named {'/'.join(name)}: it rewrites nothing"
+                message = f"no InferencePool is named {'/'.join(name)}, so this rewrites nothing"
                 path = ("spec", "poolRef", "name")
                 self.problems.append(resource.problem(path, message, severity="warning"))
 
     def target(
         self, ref: BackendRef, pool_ref: InferencePoolRef, rule: str | None, namespace: str
     ) -> tuple[Upstream, Resource] | Fault:
-        """Return the pool that a backendRef of a route in `namespace` names, or why there is none.
+        """Return the pool that a backendRef names, or the fault of the reference.
 
         Args:
             ref: the reference.
             pool_ref: its `backendRef`.
             rule: the name of its rule.
-            namespace: that of the route.
+            namespace: the route's namespace.
         """
         pool = self._find(pool_ref, namespace)
         if isinstance(pool, str):

@@ -1,7 +1,7 @@
 """`InferenceModelRewrite` and `InferenceModel` documents as the rewrites of each pool.
 
-An exact match overrides a rule without one, over all documents; of two for the same model the
-first document counts. Kubernetes would take the older one: a file has no age.
+An exact match overrides a rule without one, over all documents. Of two for the same model the
+first document counts; Kubernetes would take the older one, but a file has no age.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from ...config import InferenceModel, InferenceModelRewrite
 __all__ = ["rewrites_of", "rewriting"]
 
 Pool = tuple[str, str]
-# The name that is asked for, None for every other; and what it is rewritten to.
+# A model's name, or None for every other one; and the names that share its requests.
 _Entry = tuple[str | None, ModelShares]
 
 
 def rewriting(manifest: Manifest) -> Iterator[tuple[Resource, Pool]]:
-    """Yield each document that rewrites models, with namespace and name of its pool."""
+    """Yield each document that rewrites models, with the namespace and name of its pool."""
     for resource in manifest.resources:
         if isinstance(resource.model, InferenceModelRewrite | InferenceModel):
             yield resource, (resource.namespace, resource.model.spec.pool_ref.name)
 
 
 def rewrites_of(manifest: Manifest, pool: Pool) -> ModelRewrites | None:
-    """Return what a pool rewrites, None if that is nothing."""
+    """Return the rewrites of a pool, or None if it has none."""
     exact: dict[str, ModelShares] = {}
     others: ModelShares | None = None
     for resource, meant in rewriting(manifest):

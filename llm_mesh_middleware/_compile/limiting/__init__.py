@@ -1,1 +1,1 @@
-"""Limits and budgets: from items of a policy to what the core counts with."""
+"""Limits and budgets of `LLMPolicy` documents, as values of the core."""

@@ -1,4 +1,4 @@
-"""`LLMPolicy.spec.budgets`, and which costs none of them counts."""
+"""`LLMPolicy.spec.budgets`, and the costs that no budget counts."""
 
 from __future__ import annotations
 
@@ -50,17 +50,17 @@ def compile_budget(
 def uncounted(
     upstreams: Iterable[Upstream], currencies: Iterable[str]
 ) -> Iterator[tuple[str, str, str | None]]:
-    """Yield provider, model and currency of each cost that no budget counts; None: no price.
+    """Yield provider, model and currency of each cost that no budget counts.
 
-    Only models that the configuration names are looked at, since a client may name any. Without
-    one, the model is empty: it is any that has the same price as all.
+    The currency is None if the model has no price. Only models that the configuration names are
+    checked, since a client may name any; for a provider without one, the model is empty.
     """
     counted = frozenset(currencies)
     for upstream in upstreams:
         for model in _models(upstream):
             price = upstream.prices.find(model)
             if price is None and upstream.prices and not model:
-                continue  # some models have a price, and which will be called is not known
+                continue  # some models have a price, and the client chooses the model
             currency = None if price is None else price.currency
             if currency not in counted:
                 yield upstream.provider, model, currency

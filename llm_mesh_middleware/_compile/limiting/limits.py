@@ -1,4 +1,4 @@
-"""`LLMPolicy.spec.limits`: one limit for each number of an item."""
+"""`LLMPolicy.spec.limits`: one limit for each of an item's tokens, requests and concurrency."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _COUNTS = {
 def compile_limits(
     policy: str, item: LimitItem, when: tuple[Match, ...], matches: Sequence[Match]
 ) -> Iterator[Limit]:
-    """Return a limit for each number of an item.
+    """Yield a limit for each of an item's `concurrency`, `requests` and `tokens`.
 
     Args:
         policy: namespace and name of the policy.
         item: the item.
-        when: its conditions.
-        matches: those of its overrides.
+        when: its compiled conditions.
+        matches: the compiled conditions of its overrides.
     """
     overrides = list(zip(item.overrides, matches, strict=True))
 
@@ -64,7 +64,7 @@ def compile_limits(
 
 
 def compile_part(text: str) -> Part:
-    """Return what is counted by; the consumer is an attribute that access has found."""
+    """Return a part that requests are counted by; the consumer is an attribute that access sets."""
     kind, _, name = text.partition(":")
     return Part("attribute", "consumer") if kind == "consumer" else Part(kind, name)  # type: ignore[arg-type]
 

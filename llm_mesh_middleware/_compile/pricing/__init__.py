@@ -1,1 +1,1 @@
-"""Prices: from `spec.prices`, a file or a library to what the core counts with."""
+"""Prices from `spec.prices`, a file or a library, as values of the core."""

@@ -1,7 +1,6 @@
 """The prices of `LLM_MESH_PRICES`: a file, or the data of the library genai-prices.
 
-Both are read when the configuration is. The library is never asked to update itself, which it would
-do over the network.
+Both are read with the configuration. The library is not allowed to update itself over the network.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ _VARIABLE = "LLM_MESH_PRICES"
 
 @dataclass(frozen=True, slots=True)
 class PriceBook:
-    """Prices of providers by their host, and what is wrong with them.
+    """Prices by provider host, and the errors in them.
 
-    `look_up` returns what finds the price of a model of a provider host, or None. `files` are those
-    that were read, in the version they had before that.
+    `look_up` returns the function that finds a model's price for a provider host, or None.
+    `files` has the files that were read, with their versions from before the read.
     """
 
     entries: Mapping[str, tuple[ModelPrice, ...]] = field(default_factory=dict)

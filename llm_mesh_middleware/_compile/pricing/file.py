@@ -23,7 +23,7 @@ _Prices = Mapping[str, tuple[ModelPrices, ...]]
 
 @dataclass(frozen=True, slots=True)
 class ParsedPrices:
-    """The prices of a file by provider host, and what is wrong with it."""
+    """The prices of a file by provider host, and its errors."""
 
     source: str
     root: Node | None = field(default=None, repr=False)
@@ -31,13 +31,13 @@ class ParsedPrices:
     problems: tuple[Problem, ...] = ()
 
     def problem(self, path: Path, message: str) -> Problem:
-        """Return a problem with what stands at a path."""
+        """Return a problem with the value at a path."""
         line, column = place(self.root, path)
         return Problem(self.source, line, column, format_field(path), message)
 
 
 def parse_prices(text: str, *, source: str) -> ParsedPrices:
-    """Read a file of prices, YAML or JSON. Never raises for what it holds."""
+    """Read a file of prices, YAML or JSON; its faults are returned, not raised."""
     stream = read_text(text)
     flaws = [flaw for document in stream.documents for flaw in document.flaws]
     if stream.error is not None:

@@ -1,4 +1,4 @@
-"""Prices out of the data that the library genai-prices brings along."""
+"""Prices from the data that the library genai-prices contains."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .prices import nano
 
 __all__ = ["look_up"]
 
-# The library's name of a class of tokens, by ours.
+# Our name of a class of tokens, and the library's.
 _NAMES = {
     "input": "input_mtok",
     "output": "output_mtok",
@@ -32,7 +32,7 @@ _PER_REQUEST = "requests_kcount"
 
 
 def look_up(host: str) -> Callable[[str], Price | None] | None:
-    """Return what finds the price of a model of a provider host; None for an unknown host."""
+    """Return the function that finds a model's price at a provider host, None if it is unknown."""
     snapshot = get_snapshot()
     try:
         provider = snapshot.find_provider(None, None, f"https://{host}")
@@ -42,7 +42,7 @@ def look_up(host: str) -> Callable[[str], Price | None] | None:
 
 
 def _find(provider: Provider, model: str) -> Price | None:
-    """Return the price that holds today; a new configuration looks again."""
+    """Return today's price; it is read again with each new configuration."""
     found = provider.find_model(model) if model else None
     return None if found is None else _converted(found.get_prices(datetime.now(UTC)))
 

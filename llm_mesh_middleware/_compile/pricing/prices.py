@@ -1,4 +1,4 @@
-"""Prices as manifests write them to prices as the core counts with them."""
+"""Prices of manifests as values of the core."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def compile_prices(
 
 
 def compile_price(prices: ModelPrices) -> Price:
-    """Return the price that one entry states; a tier inherits what it leaves out."""
+    """Return the price of one entry; a tier inherits the prices that it omits."""
     rates = Rates(**_given(prices.per_million))
     by_threshold = sorted(prices.tiers, key=lambda tier: tier.above_input, reverse=True)
     tiers = tuple((tier.above_input, replace(rates, **_given(tier))) for tier in by_threshold)
