@@ -40,8 +40,9 @@ adapters need not choose.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 __all__ = [
     "AccessDenied",
@@ -88,8 +89,7 @@ class MeshError(Exception):
     """Base of all exceptions of the mesh."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """One problem of the configuration, and its place.
 
     `line` and `column` count from 1; 0 means that the place is not in a file. `field` is the path

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, TypedDict, TypeVar
+
+from msgspec.structs import replace
 
 from ._core.flow.reply import Reply
 from ._core.flow.serving import Addressed, Entrance, address, serve

@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from time import monotonic, time
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from ._core.explaining.explanation import Explanation
 from ._core.flow.observer import Observer

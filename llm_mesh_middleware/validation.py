@@ -10,9 +10,10 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import msgspec
+from msgspec.structs import asdict, replace
 from pydantic import BaseModel, SecretStr
 
 from ._compile import advise, explain_unserved
@@ -26,8 +27,7 @@ from .sources import ClosableSource, Config, source_of
 __all__ = ["Extension", "Report", "report_status", "validate"]
 
 
-@dataclass(frozen=True, slots=True)
-class Extension:
+class Extension(msgspec.Struct, frozen=True):
     """A field that ASM ignores, and the document that sets it."""
 
     kind: str
@@ -35,8 +35,7 @@ class Extension:
     field: str
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(msgspec.Struct, frozen=True):
     """The result of a validation.
 
     Attributes:

@@ -8,9 +8,10 @@ an app or a machine of Azure           a request to an address that only it can 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from typing import ClassVar
 from urllib.parse import quote, urlencode
 
+from .._core.private import Discreet
 from .._core.values.messages import Deadline
 from .._core.values.steps import Step, StepResult
 from .renewed import Fetched
@@ -71,12 +72,13 @@ def by_assertion(token: str) -> Mapping[str, str]:
     return {"client_assertion_type": _ASSERTION, "client_assertion": token}
 
 
-@dataclass(frozen=True, slots=True)
-class Application:
+class Application(Discreet, frozen=True):
     """An application that is registered with a tenant; calling it fetches an access token."""
 
+    shown: ClassVar[tuple[str, ...]] = ("client_id", "issuer", "scope")
+
     client_id: str
-    proof: Mapping[str, str] = field(repr=False)
+    proof: Mapping[str, str]
     issuer: TokenEndpoint
     scope: str = SCOPE
 
@@ -95,12 +97,13 @@ class Application:
         return (yield from self.issuer.buy(form.encode(), wall_clock(), deadline))
 
 
-@dataclass(frozen=True, slots=True)
-class ManagedIdentity:
+class ManagedIdentity(Discreet, frozen=True):
     """What Azure has given an app or a machine; calling it fetches an access token."""
 
+    shown: ClassVar[tuple[str, ...]] = ("issuer",)
+
     issuer: TokenEndpoint
-    headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
+    headers: tuple[tuple[bytes, bytes], ...]
 
     def __call__(
         self, wall_clock: Callable[[], float], deadline: Deadline

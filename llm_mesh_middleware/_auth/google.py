@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from typing import ClassVar
 from urllib.parse import urlencode
 
 import msgspec
 
+from .._core.private import Discreet
 from .._core.values.messages import Deadline
 from .._core.values.steps import Step, StepResult
 from .renewed import Fetched
@@ -22,18 +23,19 @@ _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _LIFETIME_S = 3600
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceAccount:
+class ServiceAccount(Discreet, frozen=True):
     """One service account; calling it fetches an access token.
 
     `sign` makes an RS256 signature with its private key.
     """
 
+    shown: ClassVar[tuple[str, ...]] = ("email", "key_id", "issuer", "audience")
+
     email: str
     key_id: str
     issuer: TokenEndpoint
     audience: str
-    sign: Callable[[bytes], bytes] = field(repr=False)
+    sign: Callable[[bytes], bytes]
 
     def __call__(
         self, wall_clock: Callable[[], float], deadline: Deadline

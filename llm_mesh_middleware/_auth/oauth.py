@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from typing import ClassVar
 
+from .._core.private import Discreet
 from .._core.provider.secrets import Secrets
 from .._core.values.messages import Deadline, UpstreamRequest
 from .._core.values.steps import Step, StepResult
@@ -14,12 +15,13 @@ from .static_key import bearer_token
 __all__ = ["FetchedToken"]
 
 
-@dataclass(frozen=True, slots=True)
-class FetchedToken:
+class FetchedToken(Discreet, frozen=True):
     """Sends the token that is valid now; `secrets` learn it, so that it is cut out of responses."""
 
+    shown: ClassVar[tuple[str, ...]] = ("token",)
+
     token: Renewed[str]
-    secrets: Secrets = field(repr=False)
+    secrets: Secrets
 
     def apply(
         self, request: UpstreamRequest, wall_clock: Callable[[], float], deadline: Deadline

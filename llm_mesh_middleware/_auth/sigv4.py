@@ -6,16 +6,17 @@ canonical request -> string to sign -> signature <- key of day, region and servi
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
 from hmac import digest
-from typing import Protocol
+from typing import ClassVar, Protocol
 from urllib.parse import quote
 
+import msgspec
 from msgspec.structs import replace
 
+from .._core.private import Discreet
 from .._core.provider.secrets import Secrets
 from .._core.values.messages import Deadline, UpstreamRequest
 from .._core.values.steps import Step, StepResult
@@ -27,13 +28,14 @@ _TOKEN = b"x-amz-security-token"
 _OWN = frozenset((b"authorization", b"x-amz-date", b"x-amz-content-sha256", _TOKEN))
 
 
-@dataclass(frozen=True, slots=True)
-class AccessKey:
+class AccessKey(Discreet, frozen=True):
     """What requests are signed with; `session_token` belongs to temporary keys."""
 
+    shown: ClassVar[tuple[str, ...]] = ("id",)
+
     id: str
-    secret: str = field(repr=False)
-    session_token: str | None = field(default=None, repr=False)
+    secret: str
+    session_token: str | None = None
 
 
 class AccessKeySource(Protocol):
@@ -49,8 +51,7 @@ class AccessKeySource(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class StaticAccessKey:
+class StaticAccessKey(msgspec.Struct, frozen=True):
     """A key that is configured."""
 
     key: AccessKey
@@ -63,16 +64,17 @@ class StaticAccessKey:
         yield  # a generator, like the sources that must ask first
 
 
-@dataclass(frozen=True, slots=True)
-class SigV4:
+class SigV4(Discreet, frozen=True):
     """Signs the host, the date, the session token and the `x-amz-*` fields of each request.
 
     `secrets` learn the session token, so that it is cut out of responses.
     """
 
+    shown: ClassVar[tuple[str, ...]] = ("source", "region", "service")
+
     source: AccessKeySource
     region: str
-    secrets: Secrets = field(repr=False)
+    secrets: Secrets
     service: str = "bedrock"
 
     def apply(

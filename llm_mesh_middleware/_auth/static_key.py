@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from typing import ClassVar
 
 from msgspec.structs import replace
 
+from .._core.private import Discreet
 from .._core.values.messages import Deadline, UpstreamRequest
 from .._core.values.steps import Step, StepResult
 
 __all__ = ["StaticHeader", "bearer_token"]
 
 
-@dataclass(frozen=True, slots=True)
-class StaticHeader:
+class StaticHeader(Discreet, frozen=True):
     """A key in the header field `name`, in place of any field of that name."""
 
+    shown: ClassVar[tuple[str, ...]] = ("name",)
+
     name: bytes
-    value: bytes = field(repr=False)
+    value: bytes
 
     def apply(
         self, request: UpstreamRequest, wall_clock: Callable[[], float], deadline: Deadline

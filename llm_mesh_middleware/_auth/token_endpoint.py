@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
 
 import msgspec
+from msgspec.structs import replace
 
 from .._core.values.endpoint import Endpoint
 from .._core.values.messages import Deadline, Failure, ResponseHead, UpstreamRequest
@@ -38,8 +38,7 @@ class _Token(msgspec.Struct):
 _read_token = msgspec.json.Decoder(_Token, strict=False).decode
 
 
-@dataclass(frozen=True, slots=True)
-class TokenEndpoint:
+class TokenEndpoint(msgspec.Struct, frozen=True):
     """The address of an issuer of tokens; `owner` is the provider that they are for."""
 
     endpoint: Endpoint

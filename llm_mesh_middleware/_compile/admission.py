@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -15,6 +14,7 @@ from .._auth.oauth import FetchedToken
 from .._auth.renewed import Fetching, Renewed
 from .._auth.sigv4 import AccessKey, AccessKeySource, SigV4, StaticAccessKey
 from .._auth.static_key import bearer_token
+from .._core.private import Discreet
 from .._core.provider.credential import Credential
 from .._core.provider.secrets import Secrets
 from .._schema.dialects import DialectConfig
@@ -37,18 +37,15 @@ __all__ = ["Admission", "admit"]
 _Path = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(Discreet, frozen=True):
     """How a provider is told who calls: a `key` for the dialect's own field, or a `credential`.
 
     `secrets` are the texts that must never be shown.
     """
 
     key: str | None = None
-    credential: Callable[[DialectConfig, Secrets], Credential] | None = field(
-        default=None, repr=False
-    )
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    credential: Callable[[DialectConfig, Secrets], Credential] | None = None
+    secrets: tuple[str, ...] = ()
 
 
 def admit(config: DialectConfig, path: _Path, keys: KeyReader, owner: str) -> Admission | None:

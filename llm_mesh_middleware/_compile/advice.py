@@ -6,8 +6,9 @@ Nothing here depends on the workload: a rule that hides another does so everywhe
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from .._core.explaining.redaction import is_credential
 from .._core.routing.matching import Exact, Prefix, Present, StringTest
@@ -30,8 +31,7 @@ _LITERAL_KEYS: tuple[tuple[str, ...], ...] = (
 _WARNING: Literal["warning"] = "warning"
 
 
-@dataclass(frozen=True, slots=True)
-class _Reach:
+class _Reach(msgspec.Struct, frozen=True):
     """The requests that a match covers: from which workloads, with which properties."""
 
     conditions: Mapping[tuple[str, str], StringTest]

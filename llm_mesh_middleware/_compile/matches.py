@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from .._core.routing.matching import Condition, Exact, Match, Prefix, Present, Regex, StringTest
 from .._core.routing.regex import LinearPattern
@@ -14,8 +15,7 @@ from ..exceptions import Problem
 __all__ = ["Workload", "compile_match", "in_gateways", "string_test", "subjects"]
 
 
-@dataclass(frozen=True, slots=True)
-class Workload:
+class Workload(msgspec.Struct, frozen=True):
     """This process as a workload: its labels, namespace and gateway names.
 
     `is_open` is true if everyone may use it without a key, so that no request has a consumer.

@@ -9,8 +9,10 @@ Guards see a whole call, so one for an LLMProvider is around each rule that may 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from .._core.asking.service import Service
 from .._core.balance.backends import Backend
@@ -63,8 +65,7 @@ _Path = tuple[str | int, ...]
 _AnyGuard = Guard | AskingGuard | SchemaGuard
 
 
-@dataclass(frozen=True, slots=True)
-class _Attached:
+class _Attached(msgspec.Struct, frozen=True):
     """The items of one policy, and its targets; without any it is for the whole namespace."""
 
     namespace: str

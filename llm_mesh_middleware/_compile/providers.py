@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+from msgspec.structs import replace
 
 from .._auth.static_key import StaticHeader, bearer_token
 from .._core.dialect import ServedOperation
@@ -47,8 +49,7 @@ _DETECTION_FIELDS = {
 _SECRET_LENGTH = 8
 
 
-@dataclass(frozen=True, slots=True)
-class _Settled:
+class _Settled(msgspec.Struct, frozen=True):
     """The configuration of a dialect after inheritance, with its admission to the provider."""
 
     config: DialectConfig

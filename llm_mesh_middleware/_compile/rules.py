@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from .._core.balance.backends import Backend, Backends
 from .._core.balance.balancer import Balancer

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 
-from msgspec.structs import replace as struct_replace
+import msgspec
+from msgspec.structs import replace
 
 from .._core.conversation.sides import ProviderSide
 from .._core.conversation.writing import DialectOptions
@@ -44,8 +44,7 @@ _FOUNDRY = ".services.ai.azure.com"
 _BEDROCK_VERSION = "bedrock-2023-05-31"
 
 
-@dataclass(frozen=True, slots=True)
-class Serving:
+class Serving(msgspec.Struct, frozen=True):
     """The calls that a provider accepts.
 
     Attributes:
@@ -60,7 +59,7 @@ class Serving:
     """
 
     targets: Mapping[ServedOperation, str]
-    conversions: Mapping[ServedOperation, Conversion] = field(default_factory=dict)
+    conversions: Mapping[ServedOperation, Conversion] = msgspec.field(default_factory=dict)
     key_field: bytes | None = None
     options: DialectOptions = DialectOptions()
     foreign: ProviderSide | None = None
@@ -93,22 +92,20 @@ def _options(config: DialectConfig, host: str) -> DialectOptions:
     )
     if isinstance(config, OpenAIConfig):
         usual = "max_completion_tokens" if host == _OPENAI else options.max_tokens_field
-        return struct_replace(
+        return replace(
             options,
             max_tokens_field=config.max_tokens_field or usual,
             sends_reasoning=bool(config.send_reasoning),
             has_late_system=host == _OPENAI,
         )
     if isinstance(config, AzureOpenAIConfig):
-        return struct_replace(
-            options, max_tokens_field="max_completion_tokens", has_late_system=True
-        )
+        return replace(options, max_tokens_field="max_completion_tokens", has_late_system=True)
     if isinstance(config, ThinkingConfig):
-        options = struct_replace(
+        options = replace(
             options, thinking=config.thinking or options.thinking, budgets=dict(config.reasoning)
         )
     if isinstance(config, AnthropicConfig | BedrockConfig):
-        options = struct_replace(options, max_tokens=config.max_tokens or options.max_tokens)
+        options = replace(options, max_tokens=config.max_tokens or options.max_tokens)
     return options
 
 

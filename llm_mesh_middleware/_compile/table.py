@@ -13,9 +13,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from typing import ClassVar
+
+import msgspec
 
 from .._core.balance.backends import Backend, Backends
+from .._core.private import Discreet
 from .._core.provider.identity import ProviderIdentity
 from .._core.provider.upstream import Upstream
 from .._core.routing.matching import Match
@@ -60,8 +63,7 @@ __all__ = ["Compiled", "Workload", "compile_manifest", "explain_unserved"]
 _Path = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
+class Compiled(Discreet, frozen=True):
     """The result of compiling a manifest.
 
     Attributes:
@@ -72,9 +74,11 @@ class Compiled:
         may_be_cut: whether a file ends inside a line, as one that is still being written does.
     """
 
+    shown: ClassVar[tuple[str, ...]] = ("table", "problems", "may_be_cut")
+
     table: RoutingTable | None
     problems: tuple[Problem, ...]
-    files: Mapping[str, FileVersion] = field(default_factory=dict, repr=False)
+    files: Mapping[str, FileVersion] = msgspec.field(default_factory=dict)
     may_be_cut: bool = False
 
 

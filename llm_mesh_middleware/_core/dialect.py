@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
@@ -327,8 +326,7 @@ class Dialect(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class ServedOperation(Operation):
+class ServedOperation(Operation, frozen=True, kw_only=True, eq=False):
     """An operation with its dialect; `_dialects` defines all of them.
 
     `write_models` makes the reply to a question about models from the request's headers, its path

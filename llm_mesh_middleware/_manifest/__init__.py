@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .documents import PYTHON, Manifest, Resource, parse_manifest, parse_object
-from .secrets import Secret, SecretName
+from .documents import parse_manifest, parse_object
+from .resources import PYTHON, Manifest, Resource, Secret, SecretName
 
 __all__ = [
     "PYTHON",

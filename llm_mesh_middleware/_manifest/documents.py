@@ -6,7 +6,6 @@ All problems of a text are collected. A document with an error does not become a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from pydantic import ValidationError
@@ -36,9 +35,9 @@ from .places import find, key_place, place
 from .private_fields import is_private, without_key
 from .reader import Document, Stream
 from .remnants import Remnant, remnant_of
-from .secrets import Secret, SecretName
+from .resources import Manifest, Resource
 
-__all__ = ["Manifest", "Resource", "parse_manifest", "parse_object"]
+__all__ = ["parse_manifest", "parse_object"]
 
 _KINDS: dict[str, type[Model]] = {model.__name__: model for model in get_args(Model)}
 _VERSIONS: dict[str, tuple[str, ...]] = {
@@ -56,77 +55,6 @@ _GROUPS = tuple(
 _OTHER_KIND = "ASM"
 _HOST: Path = ("spec", "host")
 _KEPT_METADATA = ("name", "namespace")
-PYTHON = "<python>"
-
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """A document that is valid in itself, with the place of everything in it."""
-
-    model: Model
-    namespace: str
-    name: str
-    source: str = field(default=PYTHON, compare=False)
-    # Only the model is compared and shown; the nodes hold the text of API keys.
-    root: Node | None = field(default=None, repr=False, compare=False)
-
-    @classmethod
-    def of(
-        cls,
-        model: Model,
-        *,
-        default_namespace: str = "default",
-        source: str = PYTHON,
-        root: Node | None = None,
-    ) -> Resource:
-        """Return a resource for a model made in Python, without source and nodes."""
-        metadata = model.metadata
-        return cls(model, metadata.namespace or default_namespace, metadata.name, source, root)
-
-    def problem(
-        self,
-        path: Path,
-        message: str,
-        severity: Literal["error", "warning"] = "error",
-    ) -> Problem:
-        """Return a problem with the field at a camelCase path, as `("spec", "rules", 0, "name")`.
-
-        Its place is that of the field's value, or of the nearest mapping or list around a missing
-        field.
-        """
-        line, column = place(self.root, path)
-        return Problem(self.source, line, column, format_field(path), message, severity)
-
-    def has_literal(self, path: Path) -> bool:
-        """Return whether a file has literal text at the path, without `${NAME}`."""
-        node = None if self.root is None else find(self.root, path)
-        if not isinstance(node, Scalar) or not isinstance(node.value, str):
-            return False
-        return "${" not in node.text.replace("$${", "")
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """The usable resources of a configuration, and every problem with it.
-
-    Attributes:
-        resources: documents that are valid in themselves.
-        problems: everything that is wrong with the others.
-        broken_hosts: hosts of providers that are unusable; a route to one is not to blame.
-        secrets: those that `secretKeyRef` names, by namespace and name; None if the source has no
-            cluster to read them from.
-        remnants: what can still be checked of routes that are unusable.
-        ignored_kinds: the kind of each document that is none of the mesh's.
-        may_be_cut: whether a file ends inside a line, as one that is still being written does.
-    """
-
-    resources: tuple[Resource, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    broken_hosts: frozenset[str] = frozenset()
-    secrets: Mapping[SecretName, Secret] | None = field(default=None, repr=False)
-    remnants: tuple[Remnant, ...] = field(default=(), repr=False, compare=False)
-    ignored_kinds: tuple[str, ...] = field(default=(), compare=False)
-    may_be_cut: bool = field(default=False, compare=False)
 
 
 def parse_manifest(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from .._core.private import Discreet
 
 __all__ = ["Entry", "Mapping", "Node", "Scalar", "Sequence"]
 
 
 # No repr on nodes: they hold the text of API keys.
-@dataclass(frozen=True, slots=True, repr=False)
-class Scalar:
+class Scalar(Discreet, frozen=True):
     """A value, and its text without quotes."""
 
     line: int
@@ -19,8 +18,7 @@ class Scalar:
     size: int = 1
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Sequence:
+class Sequence(Discreet, frozen=True):
     """A list; `size` counts the nodes in it with all aliases expanded."""
 
     line: int
@@ -29,8 +27,7 @@ class Sequence:
     size: int
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Entry:
+class Entry(Discreet, frozen=True):
     """A key's place and its value."""
 
     line: int
@@ -38,8 +35,7 @@ class Entry:
     value: Node
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Mapping:
+class Mapping(Discreet, frozen=True):
     """A mapping with string keys; `size` as in `Sequence`."""
 
     line: int

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 
+import msgspec
 import yaml
+from msgspec.structs import replace
 from yaml.reader import ReaderError
 
+from .._core.private import Discreet
 from .._schema.wording import Path
 from .nodes import Entry, Mapping, Node, Scalar, Sequence
 from .scalars import resolve
@@ -28,8 +30,7 @@ _MERGE = "<<"
 _LATER_MARK = re.compile(r"(?m)(^---[^\n]*\n)\ufeff|^\ufeff(?=---)")
 
 
-@dataclass(frozen=True, slots=True)
-class Flaw:
+class Flaw(msgspec.Struct, frozen=True):
     """A fault in the text, at a place that counts from 1, with its field if known."""
 
     line: int
@@ -38,8 +39,7 @@ class Flaw:
     path: Path = ()
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Document:
+class Document(Discreet, frozen=True):
     """One document of a stream, with flaws of its YAML that are not syntax errors.
 
     A document that is not complete lacks the values of some of its flaws.
@@ -50,8 +50,7 @@ class Document:
     is_complete: bool
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Stream:
+class Stream(Discreet, frozen=True):
     """The documents of a text up to its first syntax error."""
 
     documents: tuple[Document, ...]
@@ -115,8 +114,7 @@ def _documents(loader: yaml.SafeLoader) -> Iterator[Document]:
             builder.add(event)
 
 
-@dataclass(slots=True)
-class _Frame:
+class _Frame(msgspec.Struct):
     """An incomplete list or mapping."""
 
     line: int
@@ -124,9 +122,9 @@ class _Frame:
     anchor: str | None
     is_mapping: bool
     size: int = 1
-    items: list[Node] = field(default_factory=list)
-    entries: dict[str, Entry] = field(default_factory=dict)
-    merged: list[Mapping] = field(default_factory=list)
+    items: list[Node] = msgspec.field(default_factory=list)
+    entries: dict[str, Entry] = msgspec.field(default_factory=dict)
+    merged: list[Mapping] = msgspec.field(default_factory=list)
     key: Node | None = None
     is_merge: bool = False
 

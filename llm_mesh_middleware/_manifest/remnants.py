@@ -7,8 +7,8 @@ would need one run for each.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
+from .._core.private import Discreet
 from .._schema.wording import Path, format_field
 from ..exceptions import Problem
 from .nodes import Mapping, Node, Scalar, Sequence
@@ -19,8 +19,7 @@ __all__ = ["Remnant", "remnant_of"]
 _RULES: Path = ("spec", "rules")
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Remnant:
+class Remnant(Discreet, frozen=True):
     """Strings of a faulty document that other checks apply to, each with its path.
 
     No repr: the nodes hold the text of API keys.

@@ -23,8 +23,10 @@ import math
 import os
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from .._compile import Compiled, Workload, compile_manifest
 from .._core.provider.health import ProviderStatus
@@ -42,8 +44,7 @@ __all__ = ["LiveTable", "MeshStatus", "compile_loaded", "compile_source", "workl
 logger = logging.getLogger("llm_mesh_middleware")
 
 
-@dataclass(frozen=True, slots=True)
-class MeshStatus:
+class MeshStatus(msgspec.Struct, frozen=True):
     """The configuration in use and the providers: what `Mesh.status()` returns.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Recording"]
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
+class Recording(msgspec.Struct, frozen=True):
     """The application's own providers, None for the global ones, and what redacts content."""
 
     tracer_provider: TracerProvider | None = None

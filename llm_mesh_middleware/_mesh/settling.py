@@ -9,7 +9,8 @@ has stayed the same for a while; one that only adds or alters is used at once.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from .._compile import Compiled
 from .._core.routing.table import RoutingTable
@@ -20,8 +21,7 @@ _LOOKS = 3
 _LONGEST_S = 3.0
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(msgspec.Struct, frozen=True):
     """A version that waits, and the time on the monotonic clock until which it does."""
 
     compiled: Compiled

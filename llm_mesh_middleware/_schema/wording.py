@@ -9,10 +9,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import NoneType
 from typing import Annotated, Any, get_args, get_origin
 
+import msgspec
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -55,8 +55,7 @@ _EXPECTED = {
 _CONTAINERS = ("a mapping", "a list")
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(msgspec.Struct, frozen=True):
     """A wrong value: its kind (`a string`, `a list`), and its text if that may be shown."""
 
     kind: str

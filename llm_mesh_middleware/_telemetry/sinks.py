@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+import msgspec
 from opentelemetry.trace import Tracer
 
 from .metrics.field_names import FieldNames
@@ -19,8 +19,7 @@ from .spans.server import ServerSpans
 __all__ = ["Sinks"]
 
 
-@dataclass(frozen=True, slots=True)
-class Sinks:
+class Sinks(msgspec.Struct, frozen=True):
     """Made once per mesh. Without an SDK these are the API's no-op implementation.
 
     `workload` and `namespace` label ASM's counters, if `has_asm_metrics` asks for those;

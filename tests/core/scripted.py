@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec.structs import replace
 
 from llm_mesh_middleware._core.flow.attempts.context import ExchangeSettings
 from llm_mesh_middleware._core.flow.exchange import exchange

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from textwrap import dedent, indent
 from typing import NamedTuple
 
-from msgspec.structs import replace as replace_struct
+from msgspec.structs import replace
 
 from llm_mesh_middleware._compile import Compiled, Workload, compile_manifest
 from llm_mesh_middleware._core.balance.backends import Backend
@@ -153,7 +152,7 @@ def select(
 ) -> Routed:
     """What routing decides when `chance` is drawn."""
     fields = decode_fields(asked.body)
-    asked = replace_struct(asked, fields=fields, model=read_text(fields, "model"))
+    asked = replace(asked, fields=fields, model=read_text(fields, "model"))
     return pick(virtual_host(routes, host), asked, lambda: chance)
 
 

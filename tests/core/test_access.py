@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import product
 
 import pytest
+from msgspec.structs import replace
 
 from llm_mesh_middleware._core.flow.reply import Flow, Reply
 from llm_mesh_middleware._core.policy.access import AccessPolicy

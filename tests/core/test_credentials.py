@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator
-from dataclasses import replace as replaced
 
 import pytest
 from msgspec.structs import replace
@@ -75,9 +74,9 @@ def begun(
         (rule,) = host.rules
         (backend,) = rule.backends
         operations = backend.upstream.targets
-        upstream = replaced(backend.upstream, credentials=dict.fromkeys(operations, credential))
+        upstream = replace(backend.upstream, credentials=dict.fromkeys(operations, credential))
         backends = Backends([Backend(upstream, 1)])
-        host = replaced(host, rules=(replaced(rule, backends=backends, retry=RetryPolicy()),))
+        host = replace(host, rules=(replace(rule, backends=backends, retry=RetryPolicy()),))
     meddler = Meddler()
     steps = exchange(
         host,

@@ -6,7 +6,8 @@ from random import Random
 
 from llm_mesh_middleware._core.guarding.needed import beginnings, needed_texts
 from llm_mesh_middleware._core.guarding.patterns import Patterns
-from llm_mesh_middleware._core.routing.regex import LinearPattern, parse
+from llm_mesh_middleware._core.routing.automaton import parse
+from llm_mesh_middleware._core.routing.regex import LinearPattern
 from tests.rows import rows
 
 PATTERNS = [

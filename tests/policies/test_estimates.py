@@ -99,8 +99,12 @@ def test_what_is_learnt_is_bounded() -> None:
     assert learned.of(("r", "9999"))[0] == 2.0
 
 
+def limit_of(rate: Rate, **fields: Any) -> Limit:
+    return Limit(policy="default/team", name="one", kind="tokens", rate=rate, **fields)
+
+
 def key(by: tuple[Part, ...], *values: str | None) -> str:
-    return Limit("default/team", "one", "tokens", by, Rate(1, 1, 1)).key(values)
+    return limit_of(Rate(1, 1, 1), by=by).key(values)
 
 
 def test_keys_hold_no_value_and_none_can_be_forged() -> None:
@@ -128,7 +132,7 @@ def test_keys_hold_no_value_and_none_can_be_forged() -> None:
     [("500", 500), ("0", 60), ("-1", 60), ("1e3", 60), ("٣", 60), ("9" * 40, 60), ("", 60)],
 )
 def test_an_attribute_that_is_a_number_overrides_the_tokens(stated: str, amount: int) -> None:
-    limit = Limit("p", "i", "tokens", rate=Rate(60, 60_000_000, 60), rate_from="tpm")
+    limit = limit_of(Rate(60, 60_000_000, 60), rate_from="tpm")
     request = ClientRequest("POST", "/", Headers([]), attributes={"tpm": stated})
     rate = limit.rate_for(request)
     assert rate is not None
@@ -137,7 +141,7 @@ def test_an_attribute_that_is_a_number_overrides_the_tokens(stated: str, amount:
 
 @rows(("reserve", "need"), [("auto", 130), ("max", 1100), ("none", 0)])
 def test_what_is_reserved(reserve: Any, need: int) -> None:
-    limit = Limit("p", "i", "tokens", rate=Rate(1, 1, 1), reserve=reserve)
+    limit = limit_of(Rate(1, 1, 1), reserve=reserve)
     assert limit.need(Estimate(100, 30, 1000)) == need
 
 

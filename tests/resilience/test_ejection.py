@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from msgspec.structs import replace
 
 from llm_mesh_middleware._core.routing.table import RoutingTable
 from tests.canaries import canary

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 
 import pytest
 
@@ -81,5 +80,5 @@ async def test_a_status_is_a_value(primary: FakeUpstream) -> None:
     async with running(provider("primary", primary), route(PRIMARY)) as mesh:
         await ask(mesh)
         status = mesh.health()["primary.example"]
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         status.in_flight = 7  # type: ignore[misc]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from ..._auth.static_key import bearer_token
@@ -11,6 +11,7 @@ from ..._core.guarding.asking.judge import DEFAULT_RULES, Judge
 from ..._core.guarding.asking.moderation import Moderation
 from ..._core.guarding.asking.verdict import Inspector
 from ..._core.guarding.asking.webhook import Webhook
+from ..._core.private import Discreet
 from ..._core.provider.upstream import Upstream
 from ..._dialects.openai_chat.moderations import MODERATIONS, moderations_target
 from ..._dialects.openai_chat.prompts import CHAT_PROMPT
@@ -28,8 +29,7 @@ _Path = tuple[str | int, ...]
 _MODERATION_MODEL = "omni-moderation-latest"
 
 
-@dataclass(frozen=True, slots=True)
-class Inspectors:
+class Inspectors(Discreet, frozen=True):
     """Makes the inspectors of guards.
 
     Attributes:
@@ -40,9 +40,11 @@ class Inspectors:
         files: gets the files that are read, with their versions from before the read.
     """
 
+    shown: ClassVar[tuple[str, ...]] = ("find", "problems", "files")
+
     find: Callable[[str, str | None], Upstream | str]
-    environ: Mapping[str, str] = field(repr=False)
-    secrets: Mapping[SecretName, Secret] | None = field(repr=False)
+    environ: Mapping[str, str]
+    secrets: Mapping[SecretName, Secret] | None
     problems: list[Problem]
     files: dict[str, FileVersion]
 

@@ -7,8 +7,9 @@ each endpoint, as for any provider that has several.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, MutableMapping
-from dataclasses import replace
 from urllib.parse import urlsplit
+
+from msgspec.structs import replace
 
 from ..._core.provider.endpoints import StaticEndpoints
 from ..._core.provider.servers.picker import EndpointPicker

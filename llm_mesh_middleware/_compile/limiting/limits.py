@@ -37,10 +37,10 @@ def compile_limits(
 
     def limit(kind: str, **fields: object) -> Limit:
         return Limit(
-            policy,
-            item.name,
-            kind,  # type: ignore[arg-type]
-            tuple(map(compile_part, item.by)),
+            policy=policy,
+            name=item.name,
+            kind=kind,  # type: ignore[arg-type]
+            by=tuple(map(compile_part, item.by)),
             when=when,
             overrides=tuple(_overrides(item, overrides, kind, is_rate="rate" in fields)),
             on_missing=item.on_missing or "share",

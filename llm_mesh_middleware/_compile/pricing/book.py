@@ -6,7 +6,8 @@ Both are read with the configuration. The library is not allowed to update itsel
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from ..._core.pricing.prices import ModelPrice, Price, PriceList
 from ..._process.files import FileVersion, read_bounded, version_of
@@ -20,18 +21,17 @@ _MAX_BYTES = 16 * 2**20
 _VARIABLE = "LLM_MESH_PRICES"
 
 
-@dataclass(frozen=True, slots=True)
-class PriceBook:
+class PriceBook(msgspec.Struct, frozen=True):
     """Prices by provider host, and the errors in them.
 
     `look_up` returns the function that finds a model's price for a provider host, or None.
     `files` has the files that were read, with their versions from before the read.
     """
 
-    entries: Mapping[str, tuple[ModelPrice, ...]] = field(default_factory=dict)
+    entries: Mapping[str, tuple[ModelPrice, ...]] = msgspec.field(default_factory=dict)
     look_up: Callable[[str], Callable[[str], Price | None] | None] = lambda host: None
     problems: tuple[Problem, ...] = ()
-    files: Mapping[str, FileVersion] = field(default_factory=dict)
+    files: Mapping[str, FileVersion] = msgspec.field(default_factory=dict)
 
     def of(self, host: str, own: tuple[ModelPrice, ...]) -> PriceList:
         """Return the prices of a provider host; its `own` count before those of the book."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import ClassVar
 
+import msgspec
 from pydantic import TypeAdapter, ValidationError
 
+from ..._core.private import Discreet
 from ..._manifest import nodes
 from ..._manifest.json_text import read_text
 from ..._manifest.nodes import Node
@@ -21,13 +23,14 @@ __all__ = ["ParsedPrices", "parse_prices"]
 _Prices = Mapping[str, tuple[ModelPrices, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedPrices:
+class ParsedPrices(Discreet, frozen=True):
     """The prices of a file by provider host, and its errors."""
 
+    shown: ClassVar[tuple[str, ...]] = ("source", "prices", "problems")
+
     source: str
-    root: Node | None = field(default=None, repr=False)
-    prices: _Prices = field(default_factory=dict)
+    root: Node | None = None
+    prices: _Prices = msgspec.field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
 
     def problem(self, path: Path, message: str) -> Problem:

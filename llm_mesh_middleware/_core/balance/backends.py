@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
+
+import msgspec
 
 from ..dialect import ServedOperation
 from ..provider.upstream import Upstream
@@ -17,8 +18,7 @@ __all__ = ["Backend", "Backends", "Gate", "Tiers"]
 Gate = Callable[[Any, str], Steps]
 
 
-@dataclass(frozen=True, slots=True)
-class Backend:
+class Backend(msgspec.Struct, frozen=True):
     """A weighted pointer to an upstream; `priority` 0 is served first.
 
     `policy` is asked before each attempt. `is_pool`: its endpoints are model servers that tell of

@@ -12,8 +12,9 @@ score    requests waiting, calls begun since the page, an eighth of those runnin
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
+
+import msgspec
 
 from ..values.messages import ClientRequest
 from .balancer import Balancer, Candidate
@@ -30,8 +31,7 @@ _ADAPTER_PRICE = 2.0
 _RUNNING_PRICE = 0.125
 
 
-@dataclass(frozen=True, slots=True)
-class Pooled:
+class Pooled(msgspec.Struct, frozen=True):
     """Picks a backend like `otherwise`; if it is a pool, then one of its servers."""
 
     otherwise: Balancer = Weighted()

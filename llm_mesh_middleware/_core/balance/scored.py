@@ -9,8 +9,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
+
+import msgspec
 
 from ..values.messages import ClientRequest
 from .balancer import Candidate
@@ -21,8 +22,7 @@ __all__ = ["WARMUP_S", "Scored"]
 WARMUP_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
+class Scored(msgspec.Struct, frozen=True):
     """Balances by `policy`, a name in `POLICIES`.
 
     A backend that has returned from an ejection is left out of some draws for `warmup_s`, of fewer

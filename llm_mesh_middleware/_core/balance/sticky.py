@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
+
+import msgspec
 
 from ..values.messages import ClientRequest
 from ..values.subject import read_subject
@@ -16,8 +17,7 @@ from .weighted import Weighted
 __all__ = ["Sticky"]
 
 
-@dataclass(frozen=True, slots=True)
-class Sticky:
+class Sticky(msgspec.Struct, frozen=True):
     """Picks the same backend and endpoint for the same key while it is a candidate.
 
     The key is the request's subject `name` of the kind `kind` (header, attribute). When a weight

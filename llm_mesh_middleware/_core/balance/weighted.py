@@ -5,8 +5,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
+
+import msgspec
 
 from ..values.messages import ClientRequest
 from .balancer import Candidate
@@ -14,8 +15,7 @@ from .balancer import Candidate
 __all__ = ["Weighted"]
 
 
-@dataclass(frozen=True, slots=True)
-class Weighted:
+class Weighted(msgspec.Struct, frozen=True):
     """Draws backends in proportion to their weights; endpoints of one backend share its weight."""
 
     @property

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import replace
 from math import isfinite
 from typing import Any
 
-from msgspec.structs import replace as struct_replace
+from msgspec.structs import replace
 
 from ...exceptions import AnswerableError, NoRouteMatched, UnsupportedField
 from ..balance.backends import Backend
@@ -81,7 +80,7 @@ def explain_request(
         return _told(explained, mask, refusal=refusal)
     if not request.method:
         operation = host.operation(request.path)
-        request = struct_replace(request, method=operation.method if operation else "POST")
+        request = replace(request, method=operation.method if operation else "POST")
     health = health or HealthRegistry(nullcontext)
     explainer = _Explainer(host, request, forward, mask, health, now, wall_now)
     return explainer.explain()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
+import msgspec
+from msgspec.structs import asdict
 
 from .findings import Findings
 from .text import make_sections, render
@@ -10,8 +11,7 @@ from .text import make_sections, render
 __all__ = ["Explanation"]
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation(Findings):
+class Explanation(Findings, frozen=True):
     """How a request would be routed if every provider were healthy.
 
     Fields beyond the point where a request is refused are empty.
@@ -24,7 +24,7 @@ class Explanation(Findings):
 
     def as_dict(self) -> dict[str, object]:
         """Return plain dicts, lists, text and numbers, ready for JSON."""
-        return {one.name: _plain(getattr(self, one.name)) for one in fields(self)}
+        return {name: _plain(value) for name, value in asdict(self).items()}
 
     def to_text(self) -> str:
         """Return lines for a person, without colours."""
@@ -32,8 +32,8 @@ class Explanation(Findings):
 
 
 def _plain(value: object) -> object:
-    if is_dataclass(value):
-        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
+    if isinstance(value, msgspec.Struct):
+        return {name: _plain(each) for name, each in asdict(value).items()}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return sorted(value) if isinstance(value, frozenset) else value

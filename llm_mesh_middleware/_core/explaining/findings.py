@@ -5,8 +5,9 @@ They contain no secrets: keys and the like are replaced by `***` first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from ..routing.retry_policy import RetryPolicy
 from ..routing.timeouts import Timeouts
@@ -22,8 +23,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class RuleExplanation:
+class RuleExplanation(msgspec.Struct, frozen=True):
     """A rule, and whether it is selected for the request.
 
     The `reasons` of a selected rule are the conditions that hold, those of a skipped one everything
@@ -35,8 +35,7 @@ class RuleExplanation:
     reasons: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class BodyChange:
+class BodyChange(msgspec.Struct, frozen=True):
     """A member of the body that is changed on its way to the provider.
 
     `value` is JSON, or `***` if it may be private; None for a member that is removed.
@@ -47,8 +46,7 @@ class BodyChange:
     value: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class BackendExplanation:
+class BackendExplanation(msgspec.Struct, frozen=True):
     """A backend of the selected rule, and the call that it would get.
 
     Attributes:
@@ -82,8 +80,7 @@ class BackendExplanation:
     servers: tuple[ServerExplanation, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ServerExplanation:
+class ServerExplanation(msgspec.Struct, frozen=True):
     """One server of a pool: its load, and its score, of which lower is better.
 
     What is None is not known: no request has asked for it lately, or its page cannot be used.
@@ -98,8 +95,7 @@ class ServerExplanation:
     fault: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MirrorExplanation:
+class MirrorExplanation(msgspec.Struct, frozen=True):
     """A provider that gets copies of some requests.
 
     `obstacle` says why this request is never copied to it.
@@ -112,16 +108,14 @@ class MirrorExplanation:
     obstacle: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StickyKey:
+class StickyKey(msgspec.Struct, frozen=True):
     """What keeps requests with one backend, and the value in this request; None if it has none."""
 
     field: str
     value: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyExplanation:
+class PolicyExplanation(msgspec.Struct, frozen=True):
     """An item of a policy, and what it would do with the request, or why it does nothing.
 
     `provider` is that of the attempts which it is about; empty for the whole call.
@@ -135,8 +129,7 @@ class PolicyExplanation:
     provider: str
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """The mesh's own error reply."""
 
     status: int
@@ -144,8 +137,7 @@ class Refusal:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
+class Findings(msgspec.Struct, frozen=True):
     """How a request would be routed if every provider were healthy.
 
     Fields beyond the point where a request is refused are empty. `models` is the reply to `GET

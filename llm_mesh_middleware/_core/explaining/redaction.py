@@ -8,8 +8,10 @@ short one is an ordinary word: a local server's key `ollama` must not mask its h
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import fields, is_dataclass, replace
 from typing import Any
+
+import msgspec
+from msgspec.structs import asdict, replace
 
 from ..routing.table import RoutingTable
 
@@ -66,12 +68,11 @@ class Mask:
         return repr(shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}…")
 
     def all(self, value: Any) -> Any:
-        """Return a value of tuples and frozen dataclasses with its texts masked."""
+        """Return a value of tuples and structs with its texts masked."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, tuple):
             return tuple(map(self.all, value))
-        if is_dataclass(value) and not isinstance(value, type):
-            changed = {one.name: self.all(getattr(value, one.name)) for one in fields(value)}
-            return replace(value, **changed)
+        if isinstance(value, msgspec.Struct):
+            return replace(value, **{name: self.all(each) for name, each in asdict(value).items()})
         return value

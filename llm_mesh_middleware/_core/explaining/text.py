@@ -6,7 +6,8 @@ The first cell of a row says what the row is about; a terminal colours it by tha
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from ..routing.retry_policy import RetryPolicy
 from ..routing.timeouts import Timeouts
@@ -17,8 +18,7 @@ __all__ = ["Row", "Section", "make_sections", "render"]
 Row = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(msgspec.Struct, frozen=True):
     """Rows of cells below a title."""
 
     title: str

@@ -10,7 +10,6 @@ All adapters do exactly this; they differ in how they read and write.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import msgspec
 from msgspec.structs import replace
@@ -60,8 +59,7 @@ def address(
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Entrance:
+class Entrance(msgspec.Struct, frozen=True):
     """What an adapter serves all of its requests with.
 
     `access` is the first policy, None for the application's own calls. `attributes` returns the

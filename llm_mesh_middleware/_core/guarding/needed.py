@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..routing.regex import Chars, Items
+from ..routing.automaton import Chars, Items
 
 __all__ = ["beginnings", "needed_texts"]
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..routing.regex import LinearPattern, parse
+from ..routing.automaton import parse
+from ..routing.regex import LinearPattern
 from .finding import Finding
 from .needed import beginnings, needed_texts
 

@@ -8,7 +8,8 @@ are forwarded only if the settings name them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from ..values.headers import Headers
 from .known_names import KnownNames
@@ -101,8 +102,7 @@ def _is_common(name: bytes) -> bool:
 _COMMON_NAMES = KnownNames(_is_common)
 
 
-@dataclass(frozen=True, slots=True)
-class ForwardPolicy:
+class ForwardPolicy(msgspec.Struct, frozen=True):
     """The forwarded fields: a built-in list, plus `names` and `prefixes` of the settings.
 
     The settings override everything but `is_forbidden`.

@@ -12,8 +12,9 @@ of the backends that may serve it, since which one will is not known yet.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
+
+import msgspec
 
 from ..pricing.prices import Price
 from ..values.messages import ClientRequest
@@ -31,17 +32,17 @@ _LARGEST_SHARE = 20
 _KEEP_S = 86_400
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetOverride:
+class BudgetOverride(msgspec.Struct, frozen=True):
     """Another amount for requests that match."""
 
     match: Condition
     amount: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budget(Item):
+class Budget(Item, frozen=True, kw_only=True):
     """An amount of money for each window. `warn_at` are parts of it, the smallest first."""
+
+    shown: ClassVar[tuple[str, ...]] = (*Item.shown, "amount", "currency", "calendar")
 
     amount: int
     currency: str
@@ -50,7 +51,7 @@ class Budget(Item):
     on_exceeded: Literal["deny", "warn", "fallback"] = "deny"
     is_for_priced_only: bool = False
     reserve: Literal["auto", "max", "none"] = "max"
-    overrides: tuple[BudgetOverride, ...] = field(default=())
+    overrides: tuple[BudgetOverride, ...] = ()
 
     @property
     def is_soft(self) -> bool:

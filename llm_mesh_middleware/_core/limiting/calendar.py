@@ -10,10 +10,12 @@ A window's name is part of its budget's key, so nothing has to be reset when one
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
+from typing import ClassVar
 
 import msgspec
+
+from ..private import Discreet, Memory
 
 __all__ = ["PERIODS", "Calendar", "Window"]
 
@@ -57,21 +59,22 @@ PERIODS: dict[str, Callable[[date], tuple[str, date, date]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Calendar:
+class Calendar(Discreet, frozen=True):
     """Windows that follow one another: of a `period` in a zone, or of so many seconds."""
+
+    shown: ClassVar[tuple[str, ...]] = ("period", "zone")
 
     period: str | float
     zone: tzinfo
-    _current: list[Window] = field(default_factory=list, compare=False, repr=False)
+    _windows: Memory[str, Window] = msgspec.field(default_factory=Memory)
 
     def window(self, now: float) -> Window:
         """Return the window that holds a time; made once for all calls in it."""
-        for window in self._current:
+        for window in self._windows.values():
             if window.begins_at <= now < window.ends_at:
                 return window
         window = self._make(now)
-        self._current[:] = [window]
+        self._windows[""] = window
         return window
 
     def _make(self, now: float) -> Window:

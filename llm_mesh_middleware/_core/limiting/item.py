@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import msgspec
+from msgspec.structs import force_setattr
 
+from ..private import Discreet, Memory
 from ..values.messages import ClientRequest
 
 __all__ = ["Condition", "Item", "Kind", "Part"]
@@ -52,30 +53,30 @@ class Part(msgspec.Struct, frozen=True):
         return f"{self.kind}:{self.key}" if self.key else self.kind
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Discreet, frozen=True, kw_only=True):
     """One item of a policy that counts something.
 
     `policy` is namespace and name, `name` the item's. `when` is empty for an item that concerns
     every request.
     """
 
+    shown: ClassVar[tuple[str, ...]] = ("policy", "name", "kind", "by", "when", "is_shadow")
+
     policy: str
     name: str
     kind: Kind
     by: tuple[Part, ...] = ()
-    when: tuple[Condition, ...] = field(default=(), kw_only=True)
-    on_missing: Literal["share", "deny", "skip"] = field(default="share", kw_only=True)
-    on_store_failure: Literal["local", "allow", "deny"] = field(default="local", kw_only=True)
-    is_shadow: bool = field(default=False, kw_only=True)
-    _keys: dict[tuple[str | None, ...], str] = field(
-        default_factory=dict, compare=False, repr=False, init=False
-    )
+    when: tuple[Condition, ...] = ()
+    on_missing: Literal["share", "deny", "skip"] = "share"
+    on_store_failure: Literal["local", "allow", "deny"] = "local"
+    is_shadow: bool = False
     # Whether the end of a call changes what was taken; requests stay counted.
-    is_settled: bool = field(default=True, compare=False, repr=False, init=False)
+    is_settled: bool = True
+    _keys: Memory[tuple[str | None, ...], str] = msgspec.field(default_factory=Memory)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "is_settled", self.kind != "requests")
+        force_setattr(self, "is_settled", self.kind != "requests")
+        force_setattr(self, "_keys", Memory())  # a copy with another name has other keys
 
     @property
     def is_of_attempts(self) -> bool:

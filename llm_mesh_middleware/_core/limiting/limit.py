@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -49,8 +48,7 @@ class Weights(msgspec.Struct, frozen=True, gc=False):
         return -(-(self.input * input_tokens + self.output * output_tokens) // 1000)
 
 
-@dataclass(frozen=True, slots=True)
-class Override:
+class Override(msgspec.Struct, frozen=True):
     """Another amount for requests that match: a rate, or slots."""
 
     match: Condition
@@ -58,13 +56,14 @@ class Override:
     slots: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Limit(Item):
+class Limit(Item, frozen=True, kw_only=True):
     """One number of one item of a policy.
 
     A limit of `concurrency` has `slots`, others have a `rate`; `rate_from` is the attribute that
     overrides the rate's amount.
     """
+
+    shown: ClassVar[tuple[str, ...]] = (*Item.shown, "rate", "slots")
 
     rate: Rate | None = None
     slots: int = 0

@@ -14,14 +14,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import ClassVar
 
+import msgspec
 from msgspec.structs import replace
 
 from ...exceptions import AccessDenied, InvalidClientKey
 from ..flow.policies import Proceed
 from ..flow.reply import Flow
 from ..http.peers import is_private_peer, is_proxied
+from ..private import Discreet
 from ..values.headers import Headers
 from ..values.messages import ClientRequest
 from ..values.steps import AsyncPort, Port, ask
@@ -36,17 +38,18 @@ def _digest(key: bytes) -> bytes:
     return hashlib.sha256(key).digest()
 
 
-@dataclass(frozen=True, slots=True)
-class AccessPolicy:
+class AccessPolicy(Discreet, frozen=True):
     """The mode (`private`, `keys` or `open`), the client keys by digest, and `authorize`.
 
     Keys are looked up by SHA-256 digest, so the duration of a lookup reveals nothing about a key:
     digests cannot be chosen, and Python seeds the table's hash in each process.
     """
 
+    shown: ClassVar[tuple[str, ...]] = ("mode",)
+
     mode: str = "private"
-    keys: Mapping[bytes, str] = field(default_factory=dict, repr=False)
-    authorize: Port | AsyncPort | None = field(default=None, repr=False)
+    keys: Mapping[bytes, str] = msgspec.field(default_factory=dict)
+    authorize: Port | AsyncPort | None = None
 
     @classmethod
     def of(cls, mode: str, client_keys: Mapping[str, str]) -> AccessPolicy:

@@ -12,7 +12,6 @@ A class without a price of its own costs what the class that holds it does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -79,8 +78,7 @@ def _take(
         yield tokens, rate
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
+class Price(msgspec.Struct, frozen=True):
     """What one model costs.
 
     `tiers` are rates for calls with more input than so many tokens, the highest first; they hold
@@ -107,8 +105,7 @@ class Price:
         return self.request + (total + _MILLION // 2) // _MILLION
 
 
-@dataclass(frozen=True, slots=True)
-class ModelPrice:
+class ModelPrice(msgspec.Struct, frozen=True):
     """A price and the models that it is for."""
 
     applies: Callable[[str], bool]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from ..values.endpoint import Endpoint
 
@@ -18,8 +19,7 @@ class EndpointSet(Protocol):
         """Return those that calls may be made to."""
 
 
-@dataclass(frozen=True, slots=True)
-class StaticEndpoints:
+class StaticEndpoints(msgspec.Struct, frozen=True):
     """Endpoints that stay the same as long as the configuration does."""
 
     endpoints: tuple[Endpoint, ...]

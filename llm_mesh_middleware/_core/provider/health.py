@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -27,8 +26,7 @@ from .slots import Slots, Waiter, Wake
 __all__ = ["Lease", "Place", "ProviderHealth", "ProviderStatus"]
 
 
-@dataclass(frozen=True, slots=True)
-class ProviderStatus:
+class ProviderStatus(msgspec.Struct, frozen=True):
     """What `Mesh.health()` returns for a provider.
 
     `ejected_for_s` is what is left of an ejection; 0 for one that fails its health checks.

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import ClassVar
+
+from ..private import Discreet
 
 __all__ = ["ProviderIdentity"]
 
 
-@dataclass(frozen=True, slots=True)
-class ProviderIdentity:
+class ProviderIdentity(Discreet, frozen=True):
     """What makes a provider the same one after a reload: its name, and what it is called with.
 
     `fingerprint` changes with the provider's document, but not with its key.
     """
 
+    shown: ClassVar[tuple[str, ...]] = ("namespace", "name", "host")
+
     namespace: str
     name: str
     host: str
-    fingerprint: str = field(repr=False)
+    fingerprint: str
 
     @property
     def document(self) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 __all__ = ["OutlierDetection"]
 
 
-@dataclass(frozen=True, slots=True)
-class OutlierDetection:
+class OutlierDetection(msgspec.Struct, frozen=True):
     """`LLMProvider.spec.outlierDetection`: when a provider is ejected, and for how long.
 
     `consecutive_failures` in a row, none more than `interval_s` apart, eject the provider for

@@ -19,7 +19,6 @@ connection, or its Retry-After has not passed (`is_closed`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -53,8 +52,7 @@ class CallFailure(msgspec.Struct, frozen=True):
     cause: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class HealthChange:
+class HealthChange(msgspec.Struct, frozen=True):
     """An ejection for `seconds`, or a return after that time, with the reason."""
 
     is_ejected: bool

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import msgspec
-from msgspec.structs import replace as struct_replace
+from msgspec.structs import force_setattr, replace
 
 from ..dialect import ServedOperation, Transformer, UpstreamOptions
 from ..pricing.prices import NO_PRICES, PriceList
+from ..private import Discreet
 from ..values.messages import ClientRequest
 from .credential import Credential
 from .endpoints import EndpointSet
@@ -25,8 +26,7 @@ __all__ = ["Conversion", "Upstream"]
 Conversion = Callable[[ClientRequest, ServedOperation, UpstreamOptions], Transformer]
 
 
-@dataclass(frozen=True, slots=True)
-class Upstream:
+class Upstream(Discreet, frozen=True):
     """A provider with its configuration for one rule resolved.
 
     `targets` maps each operation the provider can serve to a request target. `headers` are set on
@@ -41,18 +41,20 @@ class Upstream:
     that conversations may hold what only these can verify. `own_names` are the names of `headers`.
     """
 
+    shown: ClassVar[tuple[str, ...]] = ("identity", "endpoints", "targets", "model", "stream")
+
     identity: ProviderIdentity
     endpoints: EndpointSet
     targets: Mapping[ServedOperation, str]
-    headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
+    headers: tuple[tuple[bytes, bytes], ...]
     model: str | None = None
-    model_mapping: Mapping[str, str] = field(default_factory=dict)
+    model_mapping: Mapping[str, str] = msgspec.field(default_factory=dict)
     stream: bool | None = None
     asks_usage: bool = True
-    defaults: Mapping[str, msgspec.Raw] = field(default_factory=dict)
-    credentials: Mapping[ServedOperation, Credential] = field(default_factory=dict, repr=False)
-    conversions: Mapping[ServedOperation, Conversion] = field(default_factory=dict, repr=False)
-    secrets: Secrets = field(default=Secrets(), repr=False)
+    defaults: Mapping[str, msgspec.Raw] = msgspec.field(default_factory=dict)
+    credentials: Mapping[ServedOperation, Credential] = msgspec.field(default_factory=dict)
+    conversions: Mapping[ServedOperation, Conversion] = msgspec.field(default_factory=dict)
+    secrets: Secrets = Secrets()
     detection: OutlierDetection = OutlierDetection()
     max_concurrency: int | None = None
     prices: PriceList = NO_PRICES
@@ -61,10 +63,10 @@ class Upstream:
     rewrites: ModelRewrites | None = None
     picker: EndpointPicker | None = None
     has_foreign_neighbours: bool = False
-    own_names: frozenset[bytes] = field(init=False, repr=False, compare=False)
+    own_names: frozenset[bytes] = frozenset()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "own_names", frozenset(name for name, _ in self.headers))
+        force_setattr(self, "own_names", frozenset(name for name, _ in self.headers))
 
     @property
     def provider(self) -> str:
@@ -80,7 +82,7 @@ class Upstream:
         """Return the conversion for one attempt."""
         if self.has_foreign_neighbours:
             kept = operation.dialect.without_foreign_proofs(request.fields)
-            request = request if kept is request.fields else struct_replace(request, fields=kept)
+            request = request if kept is request.fields else replace(request, fields=kept)
         convert = self.conversions.get(operation) or operation.dialect.transformer
         return convert(request, operation, self)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from ..values.messages import ClientRequest
 from ..values.subject import SUBJECTS
@@ -21,8 +21,7 @@ __all__ = [
 _MAX_REGEX_VALUE = 8192
 
 
-@dataclass(frozen=True, slots=True)
-class Exact:
+class Exact(msgspec.Struct, frozen=True):
     """The whole value, case-sensitive."""
 
     value: str
@@ -31,8 +30,7 @@ class Exact:
         return text == self.value
 
 
-@dataclass(frozen=True, slots=True)
-class Prefix:
+class Prefix(msgspec.Struct, frozen=True):
     """The beginning of the value, case-sensitive."""
 
     value: str
@@ -41,8 +39,7 @@ class Prefix:
         return text.startswith(self.value)
 
 
-@dataclass(frozen=True, slots=True)
-class Regex:
+class Regex(msgspec.Struct, frozen=True):
     """The whole value against a linear-time pattern; a value longer than 8 KiB never matches.
 
     Linear time still needs a bound: a model name in a body may be as long as the body.
@@ -54,8 +51,7 @@ class Regex:
         return len(text) <= _MAX_REGEX_VALUE and self.pattern.fullmatch(text)
 
 
-@dataclass(frozen=True, slots=True)
-class Present:
+class Present(msgspec.Struct, frozen=True):
     """Any value, including the empty one; ASM writes it as `{}`."""
 
     def __call__(self, text: str) -> bool:
@@ -85,8 +81,7 @@ class Condition:
         return value is not None and self.test(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(msgspec.Struct, frozen=True):
     """Conditions that must all hold.
 
     `excluded` is the reason if this workload can never satisfy the match (other labels or

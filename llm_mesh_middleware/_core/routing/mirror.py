@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from ..provider.upstream import Upstream
 
 __all__ = ["Mirror"]
 
 
-@dataclass(frozen=True, slots=True)
-class Mirror:
+class Mirror(msgspec.Struct, frozen=True):
     """A provider that gets copies of `percent` of a rule's requests.
 
     At most `max_concurrency` copies are under way in a process, each for at most `timeout_s`. A

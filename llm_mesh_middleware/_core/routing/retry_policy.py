@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 __all__ = ["RetryPolicy", "Verdict"]
 
@@ -19,8 +20,7 @@ class Verdict(Enum):
     ANYWHERE = "anywhere"  # there, or at the same one after a pause
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(msgspec.Struct, frozen=True):
     """`rules[].retry`.
 
     `attempts` are those after the first. `codes` are status codes, `reasons` are codes or types of

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
+from msgspec.structs import force_setattr
 
 from ...exceptions import NoRouteMatched
 from ..balance.backends import Backends
@@ -30,8 +32,7 @@ _MAX_CACHED_HOSTS = 1024
 _MAX_CACHED_HOST = 272
 
 
-@dataclass(frozen=True, slots=True)
-class RouteRule:
+class RouteRule(msgspec.Struct, frozen=True):
     """One entry of a route; it applies to a request if any of its matches does.
 
     `balancer` picks among its backends of one priority. `policies` are layers around the attempts
@@ -47,10 +48,10 @@ class RouteRule:
     balancer: Balancer = Weighted()
     policies: tuple[Layer, ...] = ()
     mirrors: tuple[Mirror, ...] = ()
-    reads_quota: bool = field(init=False)
+    reads_quota: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "reads_quota", self.balancer.reads_quota)
+        force_setattr(self, "reads_quota", self.balancer.reads_quota)
 
     @property
     def upstreams(self) -> Iterator[Upstream]:
@@ -66,8 +67,7 @@ class RouteRule:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class VirtualHost:
+class VirtualHost(msgspec.Struct, frozen=True):
     """A host name that the mesh serves.
 
     `route` names its LLMRoute, or its LLMProvider without one. `operation` finds the operation

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 __all__ = ["Endpoint", "TLSFiles"]
 
 
-@dataclass(frozen=True, slots=True)
-class TLSFiles:
+class TLSFiles(msgspec.Struct, frozen=True):
     """Files for the TLS connection to one provider; None stands for the process's own."""
 
     ca_file: str | None = None
@@ -16,8 +15,7 @@ class TLSFiles:
     client_key_file: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True):
     """Where to connect, and whose name the certificate must carry.
 
     `provider_host` is the name in messages; the address of an override is not disclosed.

@@ -1,8 +1,4 @@
-"""The input and output of an exchange: requests, response heads, failures, deadlines.
-
-Values created for every exchange or read are msgspec structs: a frozen dataclass takes five times
-as long to create.
-"""
+"""The input and output of an exchange: requests, response heads, failures, deadlines."""
 
 from __future__ import annotations
 

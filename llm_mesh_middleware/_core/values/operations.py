@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from .payload import Fields
 
@@ -14,8 +15,7 @@ def _no_output_limit(fields: Fields) -> int | None:
     return None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Operation:
+class Operation(msgspec.Struct, frozen=True, eq=False):
     """One operation, as requests and providers name it.
 
     `name` is `gen_ai.operation.name` where that convention has one. `suffix` ends the client's path

@@ -28,7 +28,6 @@ yield its last bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -86,15 +85,13 @@ class Read(msgspec.Struct, frozen=True, gc=False):
         return self.deadline.or_sooner(since, "idle", self.idle_s).error()
 
 
-@dataclass(frozen=True, slots=True)
-class Sleep:
+class Sleep(msgspec.Struct, frozen=True):
     """Pause."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Await:
+class Await(msgspec.Struct, frozen=True):
     """Wait until `signal` calls its callback, or for the deadline.
 
     The callback may be called immediately, and from another thread.
@@ -104,8 +101,7 @@ class Await:
     deadline: Deadline
 
 
-@dataclass(frozen=True, slots=True)
-class Race:
+class Race(msgspec.Struct, frozen=True):
     """Make the call `first`; if it takes longer than `after_s`, make the call of `second` too.
 
     The first head that `is_good` accepts wins; the other call is cancelled.
@@ -117,8 +113,7 @@ class Race:
     is_good: Callable[[ResponseHead], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Raced:
+class Raced(msgspec.Struct, frozen=True):
     """The result of each call of a `Race` (None for a cancelled one), and which one won."""
 
     results: tuple[ResponseHead | Failure | None, ...]
@@ -162,8 +157,7 @@ class Ask(msgspec.Struct, frozen=True):
     until: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Spawn:
+class Spawn(msgspec.Struct, frozen=True):
     """Run `flow` in the background; it is cancelled when the mesh is closed.
 
     The driver limits how many run at once; further ones are dropped and logged.
@@ -182,8 +176,7 @@ class Interest(Protocol):
         """Call `lost` when nobody waits any more, from any thread; or at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outlive:
+class Outlive(msgspec.Struct, frozen=True):
     """Go on in the background to the end of the reply, should the client leave while others wait.
 
     The flow is not told that the client has left. If the others leave too, it ends as it would have
@@ -193,15 +186,13 @@ class Outlive:
     interest: Interest
 
 
-@dataclass(frozen=True, slots=True)
-class Beside:
+class Beside(msgspec.Struct, frozen=True):
     """Run `flow` and wait for what it returns; the response that is being read stays open."""
 
     flow: Steps
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
+class Watch(msgspec.Struct, frozen=True):
     """Carry out `step`, but return `SILENCE` if it takes until `at`, on the monotonic clock.
 
     The step goes on. Another `Watch`, with None for the step, waits for it again.

@@ -10,7 +10,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from ..._core.dialect import ServedOperation, Transformer, UpstreamOptions, WholeAnswer
 from ..._core.http.decoding import StreamDecoder
@@ -35,8 +36,7 @@ _ANY = "*"
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Hosting:
+class Hosting(msgspec.Struct, frozen=True):
     """One host's envelope; it makes the conversions for its upstreams.
 
     Attributes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+
+import msgspec
 
 from ..._core.values.messages import Failure, ResponseHead
 from ..._core.values.steps import Race, Raced, Send
@@ -51,8 +52,7 @@ def _least_bad(calls: list[_Call]) -> int:
     return max(range(len(calls)), key=lambda i: (isinstance(calls[i].answer, ResponseHead), i))
 
 
-@dataclass(slots=True)
-class _Call:
+class _Call(msgspec.Struct):
     task: asyncio.Task[AsyncUpstreamResponse | Failure]
 
     @classmethod

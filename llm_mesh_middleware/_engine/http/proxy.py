@@ -9,9 +9,10 @@ https      CONNECT with the proxy's credentials     TLS with its own name, then 
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
+
+import msgspec
 
 from ..._core.values.endpoint import Endpoint
 from ..._core.values.messages import UpstreamRequest
@@ -47,8 +48,7 @@ def refusal(status: int) -> str:
     return f"the proxy refused the connection with status {status}"
 
 
-@dataclass(frozen=True, slots=True)
-class Proxy:
+class Proxy(msgspec.Struct, frozen=True):
     """A proxy; `authorization` is the value of its Proxy-Authorization field."""
 
     host: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
+
+import msgspec
 
 from ..._compile import Compiled
 from ..._manifest import Manifest
@@ -37,8 +38,7 @@ _LOGGED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
+class Exported(msgspec.Struct, frozen=True):
     """A bootstrap, what it leaves out, and what its operator has to know."""
 
     bootstrap: dict[str, Any]

@@ -6,9 +6,9 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 
 import click
+from msgspec.structs import asdict
 from rich.text import Text
 
 from ..._core.dialect import ServedOperation

@@ -15,7 +15,8 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from ..._core.provider.upstream import Upstream
 from ..._core.values.endpoint import Endpoint
@@ -29,8 +30,7 @@ _MAX_BODY = 4 * 2**20
 _MAX_TEXT = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """The result of one stage; `state` is ok, failed, warning or skipped."""
 
     stage: str

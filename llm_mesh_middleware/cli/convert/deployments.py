@@ -7,9 +7,10 @@ model_list[]  ->  Deployment  --same settings-->  one LLMProvider
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
+
+import msgspec
 
 from . import spelling
 from .specs import BODY, READ, read_spec
@@ -35,8 +36,7 @@ _PRICES = {
 _HOW_TO_CALL = ("converse/", "invoke/")  # may stand before a model of Bedrock
 
 
-@dataclass(frozen=True, slots=True)
-class Deployment:
+class Deployment(msgspec.Struct, frozen=True):
     """Where a request for `name` can go.
 
     `spec` is the LLMProvider's without its host; `hostname` is whose name it has towards the

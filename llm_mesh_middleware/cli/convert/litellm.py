@@ -13,8 +13,9 @@ Whatever has no twin becomes a remark with its place in the file.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from .deployments import Deployment, read_deployment, seconds
 from .policies import are_rates_limits, read_budget, read_cache, read_limits, read_rates
@@ -27,8 +28,7 @@ from .vendors import VENDORS
 __all__ = ["Conversion", "convert"]
 
 
-@dataclass(frozen=True, slots=True)
-class Conversion:
+class Conversion(msgspec.Struct, frozen=True):
     """The documents, and a remark for everything that they do not say."""
 
     documents: tuple[dict[str, Any], ...]

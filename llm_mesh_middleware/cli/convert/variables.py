@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 __all__ = ["Entry", "Note", "placeholder"]
 
@@ -18,8 +19,7 @@ _ENVIRONMENT = "os.environ/"
 _NO_KEY = ("", "none", "null", "empty", "dummy", "fake-key", "not-needed")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """`model_list[N].litellm_params`: its values, their place, and the notes on the rest."""
 
     params: Mapping[str, Any]

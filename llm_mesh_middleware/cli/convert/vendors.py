@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 __all__ = ["Form", "UNSUPPORTED", "VENDORS", "Vendor", "split_model"]
 
 Form = Literal["openai", "anthropic", "azure", "gemini", "bedrock", "vertex"]
 
 
-@dataclass(frozen=True, slots=True)
-class Vendor:
+class Vendor(msgspec.Struct, frozen=True):
     """An API, by default one that speaks OpenAI's dialect.
 
     `base_url` is None where a configuration must name it, or its place. `variable` is the

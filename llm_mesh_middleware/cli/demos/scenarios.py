@@ -13,11 +13,11 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
 import httpx
+import msgspec
 from rich import box
 from rich.console import Console
 from rich.progress import track
@@ -36,8 +36,7 @@ _SPLIT_REQUESTS = 40
 _COLUMNS = (("request to", ""), ("rule", "magenta"), ("provider", "cyan"), ("model", "green"))
 
 
-@dataclass(frozen=True, slots=True)
-class Shot:
+class Shot(msgspec.Struct, frozen=True):
     """One request of the demonstration; `host` is the virtual LLM host it is sent to."""
 
     host: str
@@ -46,8 +45,7 @@ class Shot:
     is_stream: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """What a user of ASM does next: apply some manifests, then call."""
 
     title: str
@@ -76,8 +74,7 @@ STEPS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True):
     """One call as its client and its provider saw it."""
 
     answer: httpx.Response

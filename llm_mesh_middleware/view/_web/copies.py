@@ -10,7 +10,8 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from ..._core.explaining.redaction import is_credential
 from ...explain import Explanation
@@ -22,8 +23,7 @@ _WIDTH = 88
 _FIELDS = ("labels", "namespace", "gateways")
 
 
-@dataclass(frozen=True, slots=True)
-class AskedRequest:
+class AskedRequest(msgspec.Struct, frozen=True):
     """The request to explain; `consumer` is the name of its client key."""
 
     host: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import msgspec
 from msgspec.structs import replace
@@ -19,8 +18,7 @@ from ..observer import Observation
 __all__ = ["CallContext", "ExchangeSettings"]
 
 
-@dataclass(frozen=True, slots=True)
-class ExchangeSettings:
+class ExchangeSettings(msgspec.Struct, frozen=True):
     """Settings of all exchanges of a mesh.
 
     `show_routing` adds the `x-llm-mesh-*` fields to replies, `show_cost` what they have cost.

@@ -9,7 +9,6 @@ end        exactly once, whatever ends it: the slot is freed, observers are told
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Generator
 
 from msgspec.structs import replace
@@ -124,7 +123,7 @@ class Copy:
             request=self._request,
             timeouts=_timeouts(given.timeouts, timeout_s),
             deadline=Deadline(self._clock() + timeout_s, "request", timeout_s, host),
-            settings=dataclasses.replace(given.settings, max_response_bytes=limit),
+            settings=replace(given.settings, max_response_bytes=limit),
             observation=self._account,
         )
 

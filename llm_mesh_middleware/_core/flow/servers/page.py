@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from ....exceptions import UpstreamError
 from ...provider.servers.metrics_page import read_load

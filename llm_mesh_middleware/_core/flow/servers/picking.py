@@ -11,10 +11,9 @@ is under way.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import replace
 from urllib.parse import urlsplit
 
-from msgspec.structs import replace as replace_struct
+from msgspec.structs import replace
 
 from ....exceptions import NoBackendAvailable, RateLimitExceeded
 from ...balance.backends import Backend
@@ -65,7 +64,7 @@ class Picking:
         if isinstance(reply.body, bytes):
             return reply
         self._tell(reply.status)
-        return replace_struct(reply, body=self._to_its_end(reply.body))
+        return replace(reply, body=self._to_its_end(reply.body))
 
     def _pick(self, request: ClientRequest) -> Generator[Step, StepResult, None]:
         """Ask, and tell the plan which servers to try."""

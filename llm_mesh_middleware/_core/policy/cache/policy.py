@@ -6,7 +6,8 @@ It stands inside the guards of requests and outside those of responses: what is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from ....exceptions import CacheMiss
 from ...asking.service import Service
@@ -29,8 +30,7 @@ from .told import told
 __all__ = ["CachePolicy"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CachePolicy:
+class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
     """The cache of one rule.
 
     Attributes:

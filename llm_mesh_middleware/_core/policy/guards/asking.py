@@ -9,9 +9,9 @@ A guard sees what the guards before it have left: what they mask is not sent.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from ....exceptions import PolicyUnavailable
@@ -43,8 +43,7 @@ from .told import told
 __all__ = ["AskingRequestGuards", "AskingResponseGuards", "asked", "heard"]
 
 
-@dataclass(frozen=True, slots=True)
-class AskingRequestGuards:
+class AskingRequestGuards(msgspec.Struct, frozen=True):
     """The guards of a rule that ask about requests, in order."""
 
     guards: tuple[AskingGuard, ...]
@@ -69,8 +68,7 @@ class AskingRequestGuards:
         return told(self.guards, "request", request)
 
 
-@dataclass(frozen=True, slots=True)
-class AskingResponseGuards:
+class AskingResponseGuards(msgspec.Struct, frozen=True):
     """The guards of a rule that ask about responses, in order."""
 
     guards: tuple[AskingGuard, ...]

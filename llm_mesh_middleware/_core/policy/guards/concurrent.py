@@ -10,9 +10,9 @@ is within the cache: what is kept there had its verdict.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from ....exceptions import AnswerableError
@@ -35,8 +35,7 @@ from .told import told
 __all__ = ["ConcurrentRequestGuards"]
 
 
-@dataclass(frozen=True, slots=True)
-class ConcurrentRequestGuards:
+class ConcurrentRequestGuards(msgspec.Struct, frozen=True):
     """The guards of a rule that are asked about requests during the call."""
 
     guards: tuple[AskingGuard, ...]

@@ -11,9 +11,9 @@ response   ResponseGuards  whole   deny > 403 instead of it
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from ....exceptions import ContentBlocked
@@ -35,8 +35,7 @@ from .told import told
 __all__ = ["RequestGuards", "ResponseGuards", "served", "unrecorded", "with_values"]
 
 
-@dataclass(frozen=True, slots=True)
-class RequestGuards:
+class RequestGuards(msgspec.Struct, frozen=True):
     """The guards of a rule that look at requests, in order."""
 
     guards: tuple[Guard, ...]
@@ -82,8 +81,7 @@ class RequestGuards:
         return request
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseGuards:
+class ResponseGuards(msgspec.Struct, frozen=True):
     """The guards of a rule that look at responses, in order."""
 
     guards: tuple[Guard, ...]

@@ -7,9 +7,9 @@ stream         ──> held ────> judged at its end ──> passed byte 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from ....exceptions import ContentBlocked
@@ -28,8 +28,7 @@ from .told import told
 __all__ = ["ShapeGuards"]
 
 
-@dataclass(frozen=True, slots=True)
-class ShapeGuards:
+class ShapeGuards(msgspec.Struct, frozen=True):
     """The guards of a rule that know the form of its answers."""
 
     guards: tuple[SchemaGuard, ...]

@@ -11,8 +11,8 @@ settle    when the exchange has ended, on every path, exactly once (`reservation
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
+import msgspec
 from msgspec.structs import replace
 
 from ....exceptions import AnswerableError, InsufficientQuota, PolicyUnavailable
@@ -34,8 +34,7 @@ from .told import told
 __all__ = ["AttemptLimits", "CallLimits"]
 
 
-@dataclass(frozen=True, slots=True)
-class CallLimits:
+class CallLimits(msgspec.Struct, frozen=True):
     """The limits and budgets of one rule, but those of its attempts.
 
     `upstreams` are those of the rule, whose prices say what a call may cost.
@@ -69,8 +68,7 @@ class CallLimits:
         return told(self.items, self.upstreams, request, provider, now)
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptLimits:
+class AttemptLimits(msgspec.Struct, frozen=True):
     """The limits and budgets of the attempts at one backend.
 
     `priced` are budgets of the whole call that let no model pass without a price.

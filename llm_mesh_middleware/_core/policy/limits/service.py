@@ -12,7 +12,6 @@ is told the values that `by` names as they are, because its own rules match them
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -55,8 +54,7 @@ class _Record(
 _decode = msgspec.json.Decoder(_Allowance).decode
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceLimit:
+class ServiceLimit(msgspec.Struct, frozen=True):
     """One item whose service counts; `is_open` says whether calls pass if it cannot be asked."""
 
     policy: str
@@ -75,8 +73,7 @@ class ServiceLimit:
         return None if None in values else "/".join(value or "" for value in values)
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceLimits:
+class ServiceLimits(msgspec.Struct, frozen=True):
     """The limits of a rule that services count."""
 
     items: tuple[ServiceLimit, ...]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -12,8 +11,7 @@ from ...values.endpoint import TLSFiles
 __all__ = ["EndpointPicker", "PickRequest", "Picked", "PickerCall", "PickerTLS"]
 
 
-@dataclass(frozen=True, slots=True)
-class PickerTLS:
+class PickerTLS(msgspec.Struct, frozen=True):
     """How a picker's certificate is checked: by its files and its name, or not at all."""
 
     files: TLSFiles = TLSFiles()
@@ -21,8 +19,7 @@ class PickerTLS:
     skips_verification: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointPicker:
+class EndpointPicker(msgspec.Struct, frozen=True):
     """Where a picker listens, in plain text or by TLS.
 
     `fails_open`: without it the mesh picks by itself.

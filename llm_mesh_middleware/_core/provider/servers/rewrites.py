@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 __all__ = ["ModelRewrites", "ModelShares"]
 
 
-@dataclass(frozen=True, slots=True)
-class ModelShares:
+class ModelShares(msgspec.Struct, frozen=True):
     """Models and the sums of their weights up to each."""
 
     names: tuple[str, ...]
@@ -23,14 +23,13 @@ class ModelShares:
         return self.names[bisect_right(self.bounds, random() * self.bounds[-1])]
 
 
-@dataclass(frozen=True, slots=True)
-class ModelRewrites:
+class ModelRewrites(msgspec.Struct, frozen=True):
     """What models are rewritten to: `exact` by the name that is asked for, `others` for the rest.
 
     A name without an entry stays as it is if `others` is None.
     """
 
-    exact: Mapping[str, ModelShares] = field(default_factory=dict)
+    exact: Mapping[str, ModelShares] = msgspec.field(default_factory=dict)
     others: ModelShares | None = None
 
     def __iter__(self) -> Iterator[str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 __all__ = ["ServerWatch"]
 
 
-@dataclass(frozen=True, slots=True)
-class ServerWatch:
+class ServerWatch(msgspec.Struct, frozen=True):
     """Which pages of each endpoint are read; None for those that are not.
 
     `metrics_port` is where the metrics are if not at the endpoint's own port.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -17,8 +16,7 @@ from .estimate import estimate_tokens
 __all__ = ["CountingClient", "CountingProvider"]
 
 
-@dataclass(frozen=True, slots=True)
-class CountingClient:
+class CountingClient(msgspec.Struct, frozen=True):
     """A question for a count as clients ask it; the reply has the count as its `member`."""
 
     read: Callable[[ClientRequest], Conversation]
@@ -39,8 +37,7 @@ class CountingClient:
         return self.write(estimate_tokens(self.read(request))), self.member.encode()
 
 
-@dataclass(frozen=True, slots=True)
-class CountingProvider:
+class CountingProvider(msgspec.Struct, frozen=True):
     """An API that counts.
 
     Attributes:
