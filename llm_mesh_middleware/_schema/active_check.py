@@ -17,9 +17,9 @@ class ActiveCheck(Wire):
     """Health checks of a server, made by each process that serves requests."""
 
     path: Annotated[str, AfterValidator(check_path)] = Field(
-        description="Path to get without a key; any status from 200 to 299 is healthy. After two"
-        " failures in a row the server gets no requests until a check succeeds. Required."
+        description="Path to request without a key; any status from 200 to 299 is healthy. After"
+        " two failures in a row the server gets no requests until a check succeeds. Required."
     )
     interval: Duration | None = Field(
-        default=None, description="Time between two checks, about. Default: 5s."
+        default=None, description="Approximate time between two checks. Default: 5s."
     )

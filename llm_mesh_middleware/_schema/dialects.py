@@ -1,4 +1,4 @@
-"""The settings of each dialect: siblings below a `ProviderConfig`, of which one is set."""
+"""The settings of each dialect, of which a `ProviderConfig` has one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
     "bedrock_credentials",
 ]
 
-# What the mesh sets itself; a configured copy would contradict it.
+# The mesh sets these itself; a configured value would contradict it.
 _OWNED_HEADERS = {name.decode() for name in HOP_BY_HOP} | {
     "accept-encoding",
     "content-encoding",
@@ -51,7 +51,7 @@ def _check_header_secret(value: SecretStr) -> SecretStr:
 def _check_own_header(name: str) -> str:
     check_header_name(name)
     if name == "authorization":
-        raise ValueError("may not be set here: use apiKey or apiKeyFrom")
+        raise ValueError("must not be set here; use apiKey or apiKeyFrom")
     if name in _OWNED_HEADERS:
         raise ValueError("is a header that the mesh itself sets; remove it")
     return name
@@ -88,7 +88,7 @@ _Effort = Literal["minimal", "low", "medium", "high", "xhigh", "max"]
 
 
 class DialectConfig(Wire):
-    """What a request to a provider of any dialect is given."""
+    """Settings of requests to a provider, in any dialect."""
 
     model: Name | None = Field(
         default=None, description="Model; replaces the request's. Default: the request's."
@@ -103,7 +103,7 @@ class DialectConfig(Wire):
     )
     api_key_from: APIKeySource | None = Field(
         default=None,
-        description="Where to read the API key, instead of apiKey. Default: nowhere.",
+        description="Where to read the API key, instead of apiKey. Default: none.",
         json_schema_extra=EXTENSION,
     )
     model_mapping: dict[str, Name] = Field(
@@ -123,15 +123,15 @@ class DialectConfig(Wire):
     )
     unsupported_fields: Literal["drop", "reject"] | None = Field(
         default=None,
-        description="What becomes of a client's fields that the provider's dialect lacks, where"
-        " leaving them out does not change the meaning: drop names them in x-llm-mesh-dropped,"
-        " reject refuses the request. Default: drop.",
+        description="What to do with client fields that the provider's dialect lacks, if omitting"
+        " them does not change the meaning. drop: omit them and name them in x-llm-mesh-dropped;"
+        " reject: refuse the request. Default: drop.",
         json_schema_extra=EXTENSION,
     )
     pass_fields: ListOf[_DefaultKey] | None = Field(
         default=None,
-        description="Fields of clients of other dialects that the provider takes though its dialect"
-        " lacks them; they are sent as they are. Default: none.",
+        description="Fields of clients of other dialects that the provider accepts although its"
+        " dialect lacks them; they are sent unchanged. Default: none.",
         json_schema_extra=EXTENSION,
     )
 
@@ -143,13 +143,13 @@ class DialectConfig(Wire):
 
 
 class ThinkingConfig(DialectConfig):
-    """What providers that think by a number of tokens are given."""
+    """Settings of a provider that can think, with an effort or a number of tokens."""
 
     thinking: Literal["auto", "adaptive", "budget", "off"] | None = Field(
         default=None,
-        description="How the provider is asked to think when a request of another dialect asks for"
-        " it: with an effort (adaptive), with a number of tokens (budget), not at all (off), or as"
-        " the request has it (auto). Default: auto.",
+        description="How a request of another dialect that asks for thinking asks the provider:"
+        " with an effort (adaptive), with a number of tokens (budget), not at all (off), or in"
+        " its own way (auto). Default: auto.",
         json_schema_extra=EXTENSION,
     )
     reasoning: dict[_Effort, Count] = Field(
@@ -160,7 +160,7 @@ class ThinkingConfig(DialectConfig):
 
 
 class OpenAIConfig(DialectConfig):
-    """What a request to an OpenAI-compatible provider is given. Unset: the request's own passes."""
+    """Settings of requests to an OpenAI-compatible provider. Unset: the request's own value."""
 
     api_key: SecretText | None = Field(
         default=None, description="API key, sent as a Bearer token. Default: no key is sent."
@@ -174,13 +174,13 @@ class OpenAIConfig(DialectConfig):
     apis: ListOf[_Api] | None = Field(
         default=None,
         min_length=1,
-        description="APIs that the provider serves itself; requests of others are translated to"
-        " the first of them that can carry them. Default: all but messages.",
+        description="APIs that the provider serves itself; requests of other APIs are translated to"
+        " the first of these that can carry them. Default: all but messages.",
         json_schema_extra=EXTENSION,
     )
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] | None = Field(
         default=None,
-        description="What the provider calls the limit of a translated request. Default:"
+        description="Field for the token limit of a translated request. Default:"
         " max_completion_tokens for api.openai.com, else max_tokens.",
         json_schema_extra=EXTENSION,
     )
@@ -193,7 +193,7 @@ class OpenAIConfig(DialectConfig):
 
 
 class VertexConfig(Wire):
-    """A project on Google's Vertex AI, and how to be admitted to it."""
+    """A project on Google's Vertex AI, and the credentials for it."""
 
     project: Name = Field(description="Project ID.")
     location: Name = Field(description="Location, such as us-central1 or global.")
@@ -205,7 +205,7 @@ class VertexConfig(Wire):
     )
     access_token_from: APIKeySource | None = Field(
         default=None,
-        description="Where to read an access token that something else renews. Default: nowhere.",
+        description="Where to read an access token that something else renews. Default: none.",
     )
     credentials_from: GoogleCredentials | None = Field(
         default=None, description="Credentials to get access tokens with. Default: none."
@@ -222,11 +222,11 @@ class VertexConfig(Wire):
 
 
 class AnthropicConfig(ThinkingConfig):
-    """What a request to a provider of Anthropic's Messages API is given."""
+    """Settings of requests to a provider of Anthropic's Messages API."""
 
     max_tokens: Count | None = Field(
         default=None,
-        description="Limit of translated requests that name none. Default: 4096.",
+        description="Token limit of translated requests that set none. Default: 4096.",
     )
     version: Name | None = Field(
         default=None,
@@ -234,16 +234,15 @@ class AnthropicConfig(ThinkingConfig):
     )
     betas: ListOf[Name] | None = Field(
         default=None,
-        description="Names of anthropic-beta that may pass from clients; an item of * is all of"
-        " them. Default: all.",
+        description="Values of anthropic-beta that clients may send; * allows all. Default: all.",
     )
     vertex: VertexConfig | None = Field(
         default=None, description="Call the model on Vertex AI. Default: Anthropic's own API."
     )
     entra: EntraConfig | None = Field(
         default=None,
-        description="Admission to Azure (Microsoft Foundry) by Microsoft Entra, instead of an API"
-        " key. Default: none.",
+        description="Credentials of Microsoft Entra for Azure (Microsoft Foundry), instead of an"
+        " API key. Default: none.",
     )
 
     @model_validator(mode="after")
@@ -254,7 +253,7 @@ class AnthropicConfig(ThinkingConfig):
 
 
 class GeminiConfig(ThinkingConfig):
-    """What a request to a provider of Gemini models is given."""
+    """Settings of requests to a provider of Gemini models."""
 
     vertex: VertexConfig | None = Field(
         default=None, description="Call the model on Vertex AI. Default: the Gemini API."
@@ -262,24 +261,24 @@ class GeminiConfig(ThinkingConfig):
 
 
 class BedrockConfig(ThinkingConfig):
-    """What a request to an Amazon Bedrock runtime is given."""
+    """Settings of requests to an Amazon Bedrock runtime."""
 
     region: Name | None = Field(
-        default=None, description="Region, such as us-east-1. Default: none; there must be one."
+        default=None, description="Region, such as us-east-1; here or in defaultConfig. Required."
     )
     api: Literal["converse", "invoke"] | None = Field(
         default=None,
-        description="API to call; invoke is for Claude models and loses nothing of requests in"
-        " Anthropic's dialect. Default: converse.",
+        description="API to call; invoke is for Claude models and passes requests in Anthropic's"
+        " dialect without loss. Default: converse.",
     )
     max_tokens: Count | None = Field(
         default=None,
-        description="Limit of translated requests that name none. Default: 4096.",
+        description="Token limit of translated requests that set none. Default: 4096.",
     )
     betas: ListOf[Name] | None = Field(
         default=None,
-        description="Names of anthropic-beta that may pass from clients (api: invoke); an item of *"
-        " is all of them. Default: none, as Bedrock refuses what it does not know.",
+        description="Values of anthropic-beta that clients may send (api: invoke); * allows all."
+        " Default: none, as Bedrock refuses unknown ones.",
     )
     credentials: AWSCredentials | None = Field(
         default=None, description="Access key to sign requests with. Default: none."
@@ -304,7 +303,7 @@ def bedrock_credentials(config: BedrockConfig) -> list[str]:
 
 
 class AzureOpenAIConfig(DialectConfig):
-    """What a request to an Azure OpenAI resource is given."""
+    """Settings of requests to an Azure OpenAI resource."""
 
     deployment: Name | None = Field(
         default=None,
@@ -317,7 +316,7 @@ class AzureOpenAIConfig(DialectConfig):
     )
     entra: EntraConfig | None = Field(
         default=None,
-        description="Admission by Microsoft Entra, instead of an API key. Default: none.",
+        description="Credentials of Microsoft Entra, instead of an API key. Default: none.",
     )
 
     @model_validator(mode="after")

@@ -18,13 +18,13 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 class _Generator(GenerateJsonSchema):
-    """Without what only a Python reader could use: titles made from attribute names."""
+    """Omits the titles that pydantic makes from attribute names."""
 
     def field_title_should_be_set(self, schema: object) -> bool:
         return False
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonDict:
-        """Return a schema with plain defaults only: null and empty values are the same as none,
+        """Return a schema with plain defaults only: null and empty values mean the same as none,
         and Kubernetes would write them into every document."""
         made = super().default_schema(schema)
         if not isinstance(made.get("default"), str | int):

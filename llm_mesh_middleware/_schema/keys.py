@@ -1,4 +1,4 @@
-"""The models of credentials, and of the places where they are kept."""
+"""The models of credentials, and of the places that hold them."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class APIKeySource(Wire):
     )
     secret_key_ref: SecretKeyRef | None = Field(
         default=None,
-        description="Kubernetes Secret that holds the key, in the document's namespace; for a mesh"
-        " that is configured from the cluster. Default: none.",
+        description="Kubernetes Secret that holds the key, in the document's namespace; only for a"
+        " mesh that reads its documents from the cluster. Default: none.",
     )
 
     @model_validator(mode="after")
@@ -70,7 +70,7 @@ class AmbientCredentials(Wire):
     """Credentials of the environment: profiles, roles and identities of the machine."""
 
     default: Literal[True] = Field(
-        description="Use the provider's default chain; needs the extra that brings its library."
+        description="Use the provider's default chain; needs the extra with its library."
     )
 
 
@@ -95,33 +95,33 @@ class GoogleCredentials(Wire):
 
 
 class EntraConfig(Wire):
-    """Admission by Microsoft Entra: a token, or an identity that tokens are fetched for."""
+    """Credentials of Microsoft Entra: a token, or an identity to fetch tokens for."""
 
     access_token: SecretText | None = Field(
         default=None, description="OAuth access token. Default: none."
     )
     access_token_from: APIKeySource | None = Field(
         default=None,
-        description="Where to read an access token that something else renews. Default: nowhere.",
+        description="Where to read an access token that something else renews. Default: none.",
     )
     tenant_id: Name | None = Field(
         default=None, description="Tenant of the application. Default: none."
     )
     client_id: Name | None = Field(
         default=None,
-        description="Client ID of the application, or of a managed identity that a user has"
-        " assigned. Default: none.",
+        description="Client ID of the application, or of a user-assigned managed identity."
+        " Default: none.",
     )
     client_secret: SecretText | None = Field(
         default=None, description="Secret of the application. Default: that of clientSecretFrom."
     )
     client_secret_from: APIKeySource | None = Field(
-        default=None, description="Where to read the secret. Default: nowhere."
+        default=None, description="Where to read the secret. Default: none."
     )
     credentials_from: AmbientCredentials | None = Field(
         default=None,
-        description="The identity of the workload, of the app or of the machine that runs the mesh,"
-        " as Azure gives it. Default: none.",
+        description="Use the identity that Azure gives the workload, app or machine that runs the"
+        " mesh. Default: none.",
     )
     scope: Name | None = Field(
         default=None,
@@ -149,25 +149,25 @@ class EntraConfig(Wire):
 
 
 class AWSCredentials(Wire):
-    """An AWS access key; each value is written here or read from elsewhere."""
+    """An AWS access key; each value is given here or read from elsewhere."""
 
     access_key_id: SecretText | None = Field(
         default=None, description="Access key ID. Default: that of accessKeyIdFrom."
     )
     access_key_id_from: APIKeySource | None = Field(
-        default=None, description="Where to read the access key ID. Default: nowhere."
+        default=None, description="Where to read the access key ID. Default: none."
     )
     secret_access_key: SecretText | None = Field(
         default=None, description="Secret access key. Default: that of secretAccessKeyFrom."
     )
     secret_access_key_from: APIKeySource | None = Field(
-        default=None, description="Where to read the secret access key. Default: nowhere."
+        default=None, description="Where to read the secret access key. Default: none."
     )
     session_token: SecretText | None = Field(
         default=None, description="Token of a temporary access key. Default: none."
     )
     session_token_from: APIKeySource | None = Field(
-        default=None, description="Where to read the session token. Default: nowhere."
+        default=None, description="Where to read the session token. Default: none."
     )
 
     @model_validator(mode="after")

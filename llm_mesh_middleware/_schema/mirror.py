@@ -13,7 +13,7 @@ __all__ = ["Mirror"]
 
 
 class Mirror(Wire):
-    """A provider that gets copies of requests, whose responses are thrown away."""
+    """A provider that gets copies of requests; its responses are discarded."""
 
     provider_host: Host = Field(description="The spec.host of an LLMProvider. Required.")
     model: Name | None = Field(
@@ -22,13 +22,13 @@ class Mirror(Wire):
     )
     percent: Annotated[float, Field(gt=0, le=100)] | None = Field(
         default=None,
-        description="Share of the rule's requests that is copied, in per cent; drawn by the id of"
-        " the request (x-request-id, or the trace id) where it has one. Default: 100.",
+        description="Share of the rule's requests to copy, in per cent; chosen by the request's id"
+        " (x-request-id, or the trace id) if it has one. Default: 100.",
     )
     max_concurrency: Count | None = Field(
         default=None,
-        description="Copies under way at once, from this process; more are skipped, not queued."
-        " Default: 4.",
+        description="Copies at a time, from this process; more are skipped, not queued. Default:"
+        " 4.",
     )
     max_body_bytes: Count | None = Field(
         default=None,
@@ -39,6 +39,6 @@ class Mirror(Wire):
     )
     compare_content: bool | None = Field(
         default=None,
-        description="Whether a digest of both contents is compared; the response is then held"
-        " until it has ended. Default: false.",
+        description="Whether to compare digests of both contents; the response is then buffered."
+        " Default: false.",
     )

@@ -35,7 +35,7 @@ _Amount = Annotated[
 
 
 class TokenPrices(Wire):
-    """Prices of a million tokens; what has no price of its own costs what holds it."""
+    """Prices of a million tokens. An unpriced class costs as much as the class that contains it."""
 
     input: _Amount | None = Field(default=None, description="Input. Default: unknown.")
     output: _Amount | None = Field(default=None, description="Output. Default: unknown.")
@@ -79,7 +79,7 @@ class PriceTier(TokenPrices):
 
 
 class ModelPrices(Wire):
-    """What a model of a provider costs."""
+    """The prices of a provider's model."""
 
     model: StringMatch | None = Field(
         default=None,

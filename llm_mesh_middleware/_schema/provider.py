@@ -71,7 +71,7 @@ class ProviderConfigs(Wire):
 
     default_config: ProviderConfig = Field(
         default=ProviderConfig(),
-        description="For every request that no specific configuration is for. Default: empty.",
+        description="For every request without a route-specific configuration. Default: empty.",
     )
     route_specific_configs: dict[str, ProviderConfig] = Field(
         default_factory=dict,
@@ -90,11 +90,11 @@ class WorkloadSelector(Wire):
 
 
 class UpstreamTLS(Wire):
-    """TLS towards the provider."""
+    """TLS to the provider."""
 
     ca_file: FileName | None = Field(
         default=None,
-        description="PEM bundle to trust for this provider. Default: what the mesh trusts.",
+        description="PEM bundle to trust for this provider. Default: the mesh's trust store.",
     )
     server_name: Host | None = Field(
         default=None, description="Name in SNI and in the certificate. Default: the provider host."
@@ -144,7 +144,7 @@ class OutlierDetection(Wire):
 
 
 class LLMProviderSpec(Wire):
-    """One provider: its name towards clients and routes, its address, its settings."""
+    """One provider: its name for clients and routes, its address, its settings."""
 
     host: Host = Field(
         description="DNS name or IP address of the provider: what clients call, what routes refer"
@@ -161,7 +161,7 @@ class LLMProviderSpec(Wire):
     )
     configs: ProviderConfigs = Field(
         default=ProviderConfigs(),
-        description="Model, key and the rest that requests are given. Default: nothing.",
+        description="Model, key and other settings of its requests. Default: none.",
     )
     endpoint: Annotated[str, AfterValidator(check_base_url)] | None = Field(
         default=None,
@@ -182,18 +182,18 @@ class LLMProviderSpec(Wire):
     )
     max_concurrency: Count | None = Field(
         default=None,
-        description="Calls under way at once, from this process; more wait as long as a connection"
-        " may take, then go to another backend. Default: no limit.",
+        description="Calls at a time, from this process; more wait for the connect timeout, then"
+        " go to another backend. Default: no limit.",
         json_schema_extra=EXTENSION,
     )
     prices: ListOf[ModelPrices] = Field(
         default=(),
-        description="What the models cost; the first entry that matches counts. Default: those of"
+        description="Prices of the models; the first entry that matches is used. Default: those of"
         " LLM_MESH_PRICES.",
         json_schema_extra=EXTENSION,
     )
     tls: UpstreamTLS | None = Field(
         default=None,
-        description="TLS towards the provider. Default: the mesh's trust, the provider's name.",
+        description="TLS to the provider. Default: the mesh's trust store, the provider's name.",
         json_schema_extra=EXTENSION,
     )

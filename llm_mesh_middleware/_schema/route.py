@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 _MAX_INT32 = 2**31 - 1
-# Istio knows these keys of a headers map and ignores them: conditions that would silently not hold.
+# Istio ignores these keys of a headers map, so the condition would silently not be checked.
 _NOT_HEADERS = {
     "uri": "`path`",
     "method": "`method`",
@@ -65,7 +65,7 @@ _RetryCode = Annotated[int | str, BeforeValidator(_check_retry_code)]
 
 
 class StringMatch(Wire):
-    """A test of a string: at most one field; none means that any value will do."""
+    """A test of a string: at most one of the fields; without one, any value passes."""
 
     model_config = ConfigDict(json_schema_extra={"maxProperties": 1})
 
@@ -83,7 +83,7 @@ class StringMatch(Wire):
 
 
 class RouteMatch(Wire):
-    """Conditions that must all hold; what is left out is no condition."""
+    """Conditions that must all hold; an omitted field is not a condition."""
 
     headers: dict[_HeaderName, StringMatch] = Field(
         default_factory=dict,
@@ -144,7 +144,7 @@ class BackendRef(Wire):
         default=0,
         ge=0,
         le=_MAX_INT32,
-        description="Tier: 0 is used first, the next if no backend of a lower tier can serve."
+        description="Tier: 0 is used first, the next one if no backend of a lower tier can serve."
         " Default: 0.",
         json_schema_extra=EXTENSION,
     )
@@ -186,7 +186,7 @@ class RuleTimeouts(Wire):
 
 
 class RetryPolicy(Wire):
-    """What is tried again before an answer is given; never after its first byte."""
+    """When a request is tried again; never after the first byte of its reply."""
 
     attempts: int | None = Field(
         default=None,
@@ -207,7 +207,7 @@ class RetryPolicy(Wire):
     )
     max_retry_after: Duration | None = Field(
         default=None,
-        description="Longest Retry-After of a provider that is waited for. Default: 5s.",
+        description="Longest Retry-After of a provider to wait for. Default: 5s.",
     )
     hedge_after: Duration | None = Field(
         default=None,
@@ -266,7 +266,7 @@ class RouteRule(Wire):
 
     retry: RetryPolicy | None = Field(
         default=None,
-        description="What is retried. Default: two more attempts.",
+        description="When a request is tried again. Default: two more attempts.",
         json_schema_extra=EXTENSION,
     )
     balance: Balance | None = Field(
@@ -276,18 +276,17 @@ class RouteRule(Wire):
     )
     sticky_by: StickyBy | None = Field(
         default=None,
-        description="What keeps a client with one backend of a split. Default: nothing.",
+        description="What requests share that go to the same backend. Default: nothing.",
         json_schema_extra=EXTENSION,
     )
     mirrors: ListOf[Mirror] = Field(
         default=(),
-        description="Providers that get copies of requests; clients notice nothing of them."
-        " Default: none.",
+        description="Providers that get copies of requests; clients do not notice. Default: none.",
         json_schema_extra=EXTENSION,
     )
     timeouts: RuleTimeouts | None = Field(
         default=None,
-        description="How long each phase of a call may take. Default: as the settings say.",
+        description="How long each phase of a call may take. Default: those of the settings.",
         json_schema_extra=EXTENSION,
     )
 

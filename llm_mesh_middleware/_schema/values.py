@@ -1,8 +1,8 @@
 """Checks of single values: hosts, base URLs, paths, header names, header text.
 
-A check returns the normal form of its string or raises ValueError. No message repeats the value: it
-may come from the environment and be a secret in the wrong place. The caller that reports the error
-knows what was written down and adds that.
+A check returns the normal form of its string or raises ValueError. Its message does not repeat the
+value, which may be a secret in the wrong place; the caller that reports the error adds the value if
+it may be shown.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _DNS_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _MAX_DNS_NAME = 253
-# A last label like these makes resolvers read the whole name as an IPv4 address (WHATWG URL, 3.5).
+# With a last label like these, resolvers read the whole name as an IPv4 address (WHATWG URL, 3.5).
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _TOKEN = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 5.6.2, without upper case
 _PATH = re.compile(r"/[\x21-\x7e]*")
@@ -41,7 +41,7 @@ _SECRET_KEY = re.compile(r"[A-Za-z0-9._-]{1,253}")
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 5.5: a tab is allowed, these are not
 _HIGHEST_PORT = 65535
 
-# The first that is found names the fault.
+# The first one found is reported.
 _NOT_IN_A_HOST = (
     ("://", "a scheme"),
     ("@", "user information"),
@@ -107,30 +107,31 @@ def check_route_host(value: str) -> str:
         return check_host(value)
     suffix = check_host(value[2:])
     if ":" in suffix or _NUMERIC_LABEL.fullmatch(suffix.rpartition(".")[2]):
-        raise ValueError("must have a DNS name behind `*.`")
+        raise ValueError("must have a DNS name after `*.`")
     return f"*.{suffix}"
 
 
 def check_host_and_port(value: str) -> str:
-    """Return the value of a Host field: a host, perhaps with `:port`; IPv6 in brackets."""
+    """Return the value of a Host field: a host, optionally with `:port`; IPv6 in brackets."""
     if value.count(":") > 1 and not value.startswith("["):
         raise ValueError("must have an IPv6 address in brackets")
     head, colon, port = value.rpartition(":")
     if not colon or value.endswith("]"):
         head, port = value, ""
     elif not (port.isascii() and port.isdigit() and 0 < int(port[:6]) <= _HIGHEST_PORT):
-        raise ValueError(f"must have a port between 1 and {_HIGHEST_PORT} behind the colon")
+        raise ValueError(f"must have a port from 1 to {_HIGHEST_PORT} after the colon")
     host = check_host(head)
     host = f"[{host}]" if ":" in host else host
     return f"{host}:{int(port)}" if port else host
 
 
 def check_base_url(value: str) -> str:
-    """Return a URL of scheme, host and perhaps port, in lower case, without a final slash."""
+    """Return a URL of scheme, host and optional port, in lower case, without a final slash."""
     match = _BASE_URL.fullmatch(value)
     if match is None:
         raise ValueError(
-            "must be http:// or https:// with a host and perhaps a port: no user, no path, no query"
+            "must be http:// or https:// with a host and optionally a port:"
+            " no user, no path, no query"
         )
     return f"{match[1].lower()}://{check_host_and_port(match[2])}"
 
@@ -146,12 +147,12 @@ def check_path(value: str) -> str:
             "must be printable ASCII without spaces or line breaks; percent-encode everything else"
         )
     if any(_DOTS.fullmatch(segment) for segment in value.partition("?")[0].split("/")):
-        raise ValueError("must not have . or .. as a segment; write the path that is meant")
+        raise ValueError("must not have . or .. as a segment; write the resulting path")
     return value
 
 
 def check_header_text(value: str) -> str:
-    """Text that can be the value of a header field (RFC 9110 5.5)."""
+    """Return text that can be the value of a header field (RFC 9110 5.5)."""
     if _CONTROLS.search(value):
         raise ValueError("must not hold CR, LF, NUL or another control character")
     if value != value.strip(" \t"):
@@ -173,9 +174,9 @@ def check_name(value: str) -> str:
 def check_header_name(value: str) -> str:
     """Return the lower-case name of a header field (RFC 9110 5.1)."""
     if value != value.lower():
-        raise ValueError("is a header name: write it in lower case")
+        raise ValueError("must be in lower case, as a header name")
     if not _TOKEN.fullmatch(value):
-        raise ValueError("is not a header name: letters, digits and - are what one is made of")
+        raise ValueError("is not a header name: use letters, digits and -")
     return value
 
 
@@ -187,11 +188,11 @@ def check_variable_name(value: str) -> str:
 
 
 def check_file_name(value: str) -> str:
-    """Return a path in the file system; its reader finds out whether there is a file."""
+    """Return a path in the file system, which need not exist."""
     if not value:
         raise ValueError("must not be empty")
     if _CONTROLS.search(value):
-        raise ValueError("must be the path of a file; this has a control character in it")
+        raise ValueError("must be the path of a file, without control characters")
     return value
 
 

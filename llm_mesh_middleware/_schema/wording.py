@@ -1,7 +1,7 @@
 """Messages of configuration problems: the field, the value as written, the advice.
 
-pydantic finds the problems. Its own messages are for programmers and may repeat the input, so a
-user only sees one if no table here covers the kind of problem.
+pydantic finds the problems. Its own messages are for programmers and may repeat the input, so they
+are shown only for kinds of problems that no table here covers.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Given(msgspec.Struct, frozen=True):
 
 
 def shown(text: str) -> str:
-    """Return the first line of a text in quotes, shortened if it is long."""
+    """Return the first line of a text in quotes, shortened to 60 characters."""
     line = text.splitlines()[0] if text.splitlines() else ""
     cut = line[:_LONGEST_SHOWN]
     return repr(cut if cut == text else f"{cut}…")

@@ -57,7 +57,7 @@ def test_a_budget_that_is_right(fields: str) -> None:
         ("amount: 5, per: day, currency: dollars", "currency", "three capitals"),
         ("amount: 5, per: day, timeZone: Mars/Base", "timeZone", "Asia/Shanghai"),
         ("amount: 5, per: day, timeZone: ../etc/passwd", "timeZone", "Asia/Shanghai"),
-        ("amount: 5, per: 1h, timeZone: UTC", "timeZone", "begins at no day"),
+        ("amount: 5, per: 1h, timeZone: UTC", "timeZone", "has no time zone"),
         ("amount: 5, per: day, warnAt: [1.5]", "warnAt[0]", "at most 1"),
         ("amount: 5, per: day, warnAt: [0]", "warnAt[0]", "more than 0"),
         ("amount: 5, per: day, onExceeded: stop", "onExceeded", "must be one of"),

@@ -60,10 +60,10 @@ def test_a_guard_that_is_right(fields: str) -> None:
         ("regex: {maxMatch: 4}", "regex", "must have one of deny and allow"),
         ("regex: {allow: [a]}, action: {mask: {}}", "action.mask", "what is missing"),
         ("regex: {allow: [a]}, on: [request, response]", "on", "must be [request]"),
-        ("pii: {}, timeout: 1s", "timeout", "is for guards that ask: webhook, judge, moderation"),
-        ("pii: {}, onFailure: allow", "onFailure", "is for guards that ask"),
-        ("pii: {}, window: 100", "window", "is for guards that ask"),
-        ("pii: {}, mode: concurrent", "mode", "is for guards that ask"),
+        ("pii: {}, timeout: 1s", "timeout", "is only for guards with one of"),
+        ("pii: {}, onFailure: allow", "onFailure", "is only for guards with one of"),
+        ("pii: {}, window: 100", "window", "is only for guards with one of"),
+        ("pii: {}, mode: concurrent", "mode", "is only for guards with one of"),
         ("judge: {providerHost: a}, mode: beside", "mode", "must be one of"),
         ("judge: {providerHost: a}, mode: concurrent, on: [response]", "mode", "is about requests"),
         (
@@ -76,7 +76,7 @@ def test_a_guard_that_is_right(fields: str) -> None:
         ("schema: {answer: {}}, on: [request]", "on", "must be [response]"),
         ("schema: {answer: {}}, action: {mask: {}}", "action.mask", "a whole answer"),
         ("schema: {answer: {}}, roles: [user]", "roles", "a schema is about answers"),
-        ("schema: {answer: {}}, timeout: 1s", "timeout", "is for guards that ask"),
+        ("schema: {answer: {}}, timeout: 1s", "timeout", "is only for guards with one of"),
         ("webhook: {url: ftp://x}", "webhook.url", "must be http:// or https://"),
         ("webhook: {url: 'http://x/a b'}", "webhook.url", "percent-encode"),
         ("webhook: {url: 'http://x/'}, onFailure: retry", "onFailure", "must be one of"),
@@ -113,7 +113,7 @@ def test_an_expression_that_is_not_linear_is_an_error(pattern: str) -> None:
     [
         ("judge: {providerHost: nobody.example}", "judge.providerHost", "no LLMProvider has"),
         ("judge: {providerHost: a.example}", "judge.providerHost", "has no model"),
-        ("moderation: {providerHost: b.example}", "moderation.providerHost", "of OpenAI's"),
+        ("moderation: {providerHost: b.example}", "moderation.providerHost", "no OpenAI chat"),
         ("webhook: {url: 'http://x/', apiKeyFrom: {env: GUARD_KEY}}", "webhook.apiKeyFrom.env", ""),
     ],
 )

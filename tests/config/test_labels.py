@@ -32,15 +32,15 @@ def test_labels_are_read_from_the_file(text: str, labels: dict[str, str], tmp_pa
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b'app="web"\napp=web\n', 'lines such as app="web"; line 2 is none'),
-        (b'="web"', "line 1 is none"),
-        (b'app="web" version="v1"', "line 1 is none"),
-        (b'app="a"b"', "line 1 is none"),
-        (b'app="a\\"', "line 1 is none"),
+        (b'app="web"\napp=web\n', 'lines such as app="web"; line 2 is different'),
+        (b'="web"', "line 1 is different"),
+        (b'app="web" version="v1"', "line 1 is different"),
+        (b'app="a"b"', "line 1 is different"),
+        (b'app="a\\"', "line 1 is different"),
         (rb'app="\q"', "an escape in line 1"),
         (rb'app="\x7"', "an escape in line 1"),
         (rb'app="\Uffffffff"', "an escape in line 1"),
-        (b'app="a"\napp="b"', "'app' comes again in line 2"),
+        (b'app="a"\napp="b"', "'app' is repeated in line 2"),
         (b"\xff", "it is not UTF-8"),
     ],
 )

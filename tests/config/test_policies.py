@@ -50,10 +50,10 @@ def test_a_limit_that_is_right(fields: str) -> None:
 @rows(
     ("fields", "field", "message"),
     [
-        ("tokens: 0", "tokens", "must be at least 1"),
-        ("tokens: -5", "tokens", "must be at least 1"),
+        ("tokens: 0", "tokens", "must be from 1 to 1000G"),
+        ("tokens: -5", "tokens", "must be from 1 to 1000G"),
         ("tokens: 1.5", "tokens", "must be a whole number"),
-        ("tokens: 10kk", "tokens", "must be a whole number, perhaps with k, M or G behind it"),
+        ("tokens: 10kk", "tokens", "must be a whole number, optionally followed by k, M or G"),
         ("concurrency: 0", "concurrency", "must be at least 1"),
         ("token: 5", "token", "unknown field; did you mean `tokens`?"),
         ("per: 1m", None, "must have at least one of tokens, requests and concurrency"),
@@ -64,7 +64,7 @@ def test_a_limit_that_is_right(fields: str) -> None:
         ("tokens: 1, by: ['header:x-team']", "by[0]", "trustHeaders: true"),
         ("tokens: 1, by: ['header:X-Team']", "by[0]", "lower case"),
         ("tokens: 1, tokensFrom: 'header:tpm'", "tokensFrom", "must be attribute:NAME"),
-        ("tokens: 1, count: input, weights: {output: 1}", "weights", "together with count"),
+        ("tokens: 1, count: input, weights: {output: 1}", "weights", "set with count"),
         ("tokens: 1, weights: {input: -1}", "weights.input", "must be at least 0"),
         ("tokens: 1, onStoreFailure: open", "onStoreFailure", "must be one of"),
         ("tokens: 1, overrides: [{match: {}, requests: 5}]", "overrides[0].requests", "no request"),
@@ -233,7 +233,7 @@ SERVICE = "service: {url: 'http://ratelimit.default.svc'}, onStoreFailure: allow
 @pytest.mark.parametrize(
     ("text", "field", "message"),
     [
-        (f"{SERVICE}, by: [model], tokens: 5", "tokens", "must not be together with service"),
+        (f"{SERVICE}, by: [model], tokens: 5", "tokens", "must not be set with service"),
         (SERVICE, "by", "is needed with service"),
         (f"{SERVICE}, by: [provider]", "by", "before one is chosen"),
         ("service: {url: 'http://a'}, by: [model]", "onStoreFailure", "must be allow or deny"),
@@ -260,4 +260,4 @@ def test_a_service_that_keeps_responses_finds_them_by_itself() -> None:
     text = f"cache: {{vary: [], service: {{url: 'http://cache'}}, {semantic}}}"
     problem = only_problem(parse(policy(text)))
     assert problem.field == "spec.cache.semantic"
-    assert "must not be together with service" in problem.message
+    assert "must not be set with service" in problem.message

@@ -1,6 +1,6 @@
-"""The models below `InferencePool.spec`: the Gateway API inference extension's, read leniently.
+"""The models below `InferencePool.spec`, of the Gateway API inference extension.
 
-What a picker in the cluster needs is ignored here; `endpoints` is the mesh's own.
+Unknown fields are ignored: they are for a picker in the cluster. `endpoints` is the mesh's own.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ class EndpointPickerRef(Wire):
     )
     failure_mode: Literal["FailClose", "FailOpen"] | None = Field(
         default=None,
-        description="What to do without it: refuse requests, or pick here. Default: FailClose.",
+        description="What to do if it fails. FailClose: refuse requests; FailOpen: the mesh picks."
+        " Default: FailClose.",
     )
 
 
@@ -78,8 +79,8 @@ class InferencePoolSpec(Wire):
     )
     endpoints: ListOf[Annotated[str, AfterValidator(check_host_and_port)]] = Field(
         default=(),
-        description="Addresses of the servers, with or without a port, where there is no cluster to"
-        " ask. Default: none.",
+        description="Addresses of the servers, with or without a port, for a mesh without a"
+        " cluster. Default: none.",
         json_schema_extra=EXTENSION,
     )
 
@@ -92,7 +93,7 @@ class InferencePoolSpec(Wire):
     )
     endpoint_picker: Annotated[str, AfterValidator(check_host_and_port)] | None = Field(
         default=None,
-        description="Address of the endpoint picker, where its Service cannot be reached by name."
+        description="Address of the endpoint picker, if its Service cannot be reached by name."
         " Default: the Service of endpointPickerRef.",
         json_schema_extra=EXTENSION,
     )

@@ -1,4 +1,4 @@
-"""The models below `backendRef`: which pool, and who picks among its servers."""
+"""The models below `backendRef`: the pool, and the picker of its servers."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _HIGHEST_PORT = 65535
 
 
 class PickerTLS(Wire):
-    """TLS towards an endpoint picker."""
+    """TLS to an endpoint picker."""
 
     ca_file: FileName | None = Field(
-        default=None, description="PEM bundle to trust for it. Default: what the mesh trusts."
+        default=None, description="PEM bundle to trust for it. Default: the mesh's trust store."
     )
     server_name: Host | None = Field(
         default=None,
@@ -32,8 +32,7 @@ class PickerTLS(Wire):
     )
     insecure_skip_verify: bool = Field(
         default=False,
-        description="Accept every certificate, as that of a picker that makes its own."
-        " Default: false.",
+        description="Accept any certificate, for a picker with a self-signed one. Default: false.",
     )
 
     @model_validator(mode="after")
@@ -59,14 +58,14 @@ class InferencePoolRef(Wire):
     )
     picker: Literal["mesh", "epp"] | None = Field(
         default=None,
-        description="Who picks the server for a request: the mesh, by the servers' metrics; or epp,"
-        " the endpoint picker of the pool (extra epp). Default: mesh.",
+        description="Who picks the server of a request. mesh: the mesh, by the servers' metrics;"
+        " epp: the endpoint picker of the pool (extra epp). Default: mesh.",
         json_schema_extra=EXTENSION,
     )
     picker_tls: PickerTLS | None = Field(
         default=None,
         alias="pickerTLS",
-        description="TLS towards the endpoint picker, {} for TLS as usual. Default: plain text.",
+        description="TLS to the endpoint picker; {} is TLS with the defaults. Default: plain text.",
         json_schema_extra=EXTENSION,
     )
 

@@ -1,6 +1,6 @@
-"""The models below the `spec` of `InferenceModelRewrite`, and of `InferenceModel` before it.
+"""The models below the `spec` of `InferenceModelRewrite`, and of the older `InferenceModel`.
 
-Read leniently, like pools: what a picker in the cluster needs beyond them is ignored.
+As with pools, unknown fields are ignored: they are for a picker in the cluster.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class ModelRewriteTarget(Wire):
 
     model_config = _LENIENT
 
-    model_rewrite: Name = Field(description="Name that the servers have for it. Required.")
+    model_rewrite: Name = Field(description="The servers' name for it. Required.")
     weight: _Weight | None = Field(
         default=None,
         description="Share of the requests, relative to its siblings. Default: the same for all.",
@@ -68,7 +68,7 @@ class ModelRewriteTarget(Wire):
 
 
 class ModelRewriteRule(Wire):
-    """What requests for some models are rewritten to."""
+    """A rewrite of the requests for some models."""
 
     model_config = _LENIENT
 
@@ -86,7 +86,7 @@ class ModelRewriteRule(Wire):
 
 
 class InferenceModelRewriteSpec(Wire):
-    """Names of models that a pool has other names for."""
+    """The rewrites of model names in requests to a pool."""
 
     model_config = _LENIENT
 
@@ -101,7 +101,7 @@ class InferenceModelTarget(Wire):
 
     model_config = _LENIENT
 
-    name: Name = Field(description="Name that the servers have for it. Required.")
+    name: Name = Field(description="The servers' name for it. Required.")
     weight: _Weight | None = Field(
         default=None,
         description="Share of the requests, relative to its siblings. Default: the same for all.",
@@ -109,7 +109,7 @@ class InferenceModelTarget(Wire):
 
 
 class InferenceModelSpec(Wire):
-    """A model that a pool serves, perhaps by other names."""
+    """A model that a pool serves, possibly by other names."""
 
     model_config = _LENIENT
 
@@ -128,4 +128,6 @@ class InferenceModelSpec(Wire):
 def _check_weights(field: str, weights: Sequence[int | None]) -> None:
     if None in weights and set(weights) != {None}:
         place = (field, weights.index(None))
-        raise fault_at(place, "must have a weight, as a sibling has one; give all one or none")
+        raise fault_at(
+            place, "must have a weight, as a sibling has one; give weights to all or none"
+        )

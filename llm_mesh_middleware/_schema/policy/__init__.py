@@ -1,1 +1,1 @@
-"""The models of `LLMPolicy`: its limits, its guards and its caches."""
+"""The models of `LLMPolicy`: limits, budgets, guards and caches."""

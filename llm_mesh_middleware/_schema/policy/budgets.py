@@ -40,7 +40,7 @@ def _check_zone(name: str) -> str:
     except (ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
         raise ValueError("must be the name of a time zone, such as Asia/Shanghai") from None
     except KeyError:
-        message = "is not a time zone that is known here; expected a name such as Asia/Shanghai"
+        message = "is not a known time zone; expected a name such as Asia/Shanghai"
         raise ValueError(message) from None
     return name
 
@@ -68,7 +68,7 @@ class BudgetOverride(Wire):
 
 
 class BudgetItem(Wire):
-    """How much money may be spent, for each value of `by`; counted later if the store is away."""
+    """A limit on costs for each value of `by`. While the store is away they are counted later."""
 
     name: ItemName = Field(description="Name of the budget, unique in its policy.")
     by: CountedBy = ()
@@ -76,30 +76,29 @@ class BudgetItem(Wire):
         default=(), description="The requests whose cost counts. Default: all."
     )
     amount: Money = Field(
-        description="The amount for each `per`: a whole number, or a decimal one in quotes."
-        " Required."
+        description="The amount for each `per`: a whole number, or a decimal in quotes. Required."
     )
     currency: Currency = Field(
         default="USD",
         description="Currency (ISO 4217); costs in others are not counted. Default: USD.",
     )
     per: _Period = Field(
-        description="The time in which so much may be spent: day, week, month, quarter, year, or a"
-        " duration, which begins again each time it has passed since 1970. Required."
+        description="The period of the amount: day, week, month, quarter, year, or a duration,"
+        " whose periods are counted from 1970. Required."
     )
     time_zone: Annotated[str, AfterValidator(_check_zone)] | None = Field(
         default=None, description="Time zone in which days begin. Default: UTC."
     )
     warn_at: ListOf[_Share] = Field(
         default=(),
-        description="Parts of the amount, such as 0.8; when one is spent it is logged and told"
-        " observers, once in each `per`. Default: none.",
+        description="Shares of the amount, such as 0.8. When one is spent, it is logged and"
+        " reported to observers, once in each `per`. Default: none.",
     )
     on_exceeded: Literal["deny", "warn", "fallback"] | None = Field(
         default=None,
         description="What happens when the amount is used up. deny: 429 until the next `per`; warn:"
-        " nothing but a decision that observers get; fallback: requests go to the rule's"
-        " next priority, and are denied where there is none. Default: deny.",
+        " observers get a decision; fallback: requests go to the rule's next priority, or are"
+        " denied if there is none. Default: deny.",
     )
     unpriced: Literal["allow", "deny"] | None = Field(
         default=None,
@@ -107,12 +106,12 @@ class BudgetItem(Wire):
     )
     reserve: Literal["auto", "max", "none"] | None = Field(
         default=None,
-        description="What is reserved before a call, at most a twentieth of the amount. max: what"
-        " the output that it allows would cost; auto: what earlier calls used; none: nothing."
-        " Default: max.",
+        description="What to reserve before a call, at most a twentieth of the amount. max: the"
+        " cost of the longest output that it allows; auto: the cost of earlier calls; none:"
+        " nothing. Default: max.",
     )
     overrides: ListOf[BudgetOverride] = Field(
-        default=(), description="Other amounts, the first that matches holds. Default: none."
+        default=(), description="Other amounts; the first that matches applies. Default: none."
     )
     on_missing: OnMissing = None
     on_store_failure: OnStoreFailure = None
@@ -123,7 +122,7 @@ class BudgetItem(Wire):
     def _is_sensible(self) -> BudgetItem:
         check_headers(self.by, are_trusted=self.trust_headers)
         if self.time_zone is not None and not isinstance(self.per, str):
-            raise fault_at(("timeZone",), "needs a `per` of days: a duration begins at no day")
+            raise fault_at(("timeZone",), "needs `per: day` or longer: a duration has no time zone")
         if self.shadow and self.on_exceeded is not None:
-            raise fault_at(("onExceeded",), "must not be together with shadow: nobody is refused")
+            raise fault_at(("onExceeded",), "must not be set with shadow, which refuses nobody")
         return self

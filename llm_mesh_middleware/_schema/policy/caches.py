@@ -37,7 +37,7 @@ _Part = Annotated[
 
 
 class CacheEmbedding(Wire):
-    """What makes vectors of texts."""
+    """The model that makes vectors of texts."""
 
     provider_host: Annotated[str, AfterValidator(check_host)] = Field(
         description="Host of the LLMProvider that serves the model."
@@ -46,18 +46,18 @@ class CacheEmbedding(Wire):
 
 
 class CacheSemantic(Wire):
-    """Which requests are alike enough for one response."""
+    """Which requests are similar enough to share a response."""
 
     embedding: CacheEmbedding = Field(
-        description="What makes vectors of the last messages. Required."
+        description="The model that makes vectors of the last messages. Required."
     )
     threshold: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = Field(
-        default=None, description="The least cosine of two vectors. Default: 0.95."
+        default=None, description="The lowest cosine similarity of a hit. Default: 0.95."
     )
     shadow: bool | None = Field(
         default=None,
-        description="Whether to call all the same, and only to say what would have been a hit."
-        " Default: true.",
+        description="Whether to call the provider anyway, and only report what would have been a"
+        " hit. Default: true.",
     )
     timeout: Duration | None = Field(
         default=None,
@@ -67,54 +67,52 @@ class CacheSemantic(Wire):
 
 
 class CacheItem(Wire):
-    """Which responses are kept, for how long, and who shares them."""
+    """Which responses are cached, for how long, and who shares them."""
 
     ttl: LongDuration | None = Field(
-        default=None, description="For how long a response is kept. Default: 1h."
+        default=None, description="How long a response is used. Default: 1h."
     )
     stale_if_error: LongDuration | None = Field(
         default=None,
-        description="For how long after ttl a response is used if the providers fail. Default: 0s.",
+        description="How long after ttl a response is used if the providers fail. Default: 0s.",
     )
     vary: ListOf[_Part] = Field(
         default=("consumer",),
-        description="What separates those who may not share a response: consumer, model, host,"
-        " attribute:NAME. A request without such a value is not cached; an empty list has everybody"
-        " share. Default: consumer.",
+        description="What requests must have in common to share a response: consumer, model, host,"
+        " attribute:NAME. A request without such a value is not cached; with an empty list,"
+        " everybody shares. Default: consumer.",
     )
-    when: ListOf[RouteMatch] = Field(
-        default=(), description="The requests that are cached. Default: all."
-    )
+    when: ListOf[RouteMatch] = Field(default=(), description="The requests to cache. Default: all.")
     ignore: ListOf[Annotated[str, Field(min_length=1)]] = Field(
         default=(),
-        description="Members of the body that make no difference to the response. Default: none.",
+        description="Body fields that do not change the response. Default: none.",
     )
     tool_calls: bool = Field(
         default=False,
-        description="Whether responses that call the client's tools are kept. Default: false.",
+        description="Whether to cache responses that call the client's tools. Default: false.",
     )
     max_temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
         default=None,
-        description="The highest temperature that a cached request may ask for; one that asks for"
-        " none is not cached then. Default: any.",
+        description="The highest temperature of a cached request; if set, a request without a"
+        " temperature is not cached. Default: any.",
     )
     max_entry_bytes: Count | None = Field(
-        default=None, description="The largest response that is kept. Default: 1048576."
+        default=None, description="The largest response to cache. Default: 1048576."
     )
     semantic: CacheSemantic | None = Field(
         default=None,
-        description="Whether requests that say the same in other words may be answered alike, and"
-        " which. Default: only equal requests are.",
+        description="Also reuse responses for requests with the same meaning in other words."
+        " Default: only for equal requests.",
     )
     service: PolicyService | None = Field(
         default=None,
-        description="A service that keeps the responses, in the protocol of ASM's request cache."
-        " Default: none, they are in LLM_MESH_CACHE_STORE.",
+        description="A service that stores the responses, by the protocol of ASM's request cache."
+        " Default: none; they are in LLM_MESH_CACHE_STORE.",
     )
 
     @model_validator(mode="after")
     def _service_finds_by_key(self) -> CacheItem:
         if self.service is not None and self.semantic is not None:
-            message = "must not be together with service, which finds entries by itself"
+            message = "must not be set with service, which finds entries itself"
             raise fault_at(("semantic",), message)
         return self

@@ -1,7 +1,7 @@
-"""Fields that limits and budgets share: what is counted, and what happens where it cannot be.
+"""Fields that limits and budgets share.
 
-Types, not a base class: a model lists the fields of its base first, and the order of fields is the
-order in which the reference and the CRDs explain them.
+They are types, not a base class: fields of a base come first, and the reference and the CRDs list
+fields in their order.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ __all__ = ["CountedBy", "OnMissing", "OnStoreFailure", "Shadow", "TrustHeaders"]
 CountedBy = Annotated[
     ListOf[Part],
     Field(
-        description="What is counted separately: consumer, model, provider, host, attribute:NAME,"
-        " header:NAME. Default: nothing, all share one count."
+        description="What to count separately: consumer, model, provider, host, attribute:NAME,"
+        " header:NAME. Default: nothing; all share one count."
     ),
 ]
 OnMissing = Annotated[
@@ -32,7 +32,7 @@ OnMissing = Annotated[
 OnStoreFailure = Annotated[
     Literal["local", "allow", "deny"] | None,
     Field(
-        description="What happens while the store is away. local: each process counts for itself;"
+        description="What happens while the store is away. local: each process counts alone;"
         " allow: requests pass; deny: 503. Default: local."
     ),
 ]

@@ -33,7 +33,7 @@ __all__ = [
 
 _Text = Annotated[str, Field(min_length=1, max_length=1000)]
 _ASKING = ("webhook", "judge", "moderation")
-# The fields of the kinds, and what they are called in documents.
+# The fields of the kinds, and their names in documents.
 _KINDS = {name: name for name in ("pii", "keywords", "regex")}
 _KINDS |= {"json_schema": "schema", **{name: name for name in _ASKING}}
 _Schema = dict[str, JsonValue]
@@ -56,7 +56,7 @@ class GuardPII(Wire):
 
 
 class GuardKeywords(Wire):
-    """Words and phrases, wherever they stand."""
+    """Words and phrases, anywhere in a text."""
 
     deny: Annotated[ListOf[_Text], Field(min_length=1)] = Field(description="The words. Required.")
     ignore_case: bool = Field(
@@ -65,16 +65,16 @@ class GuardKeywords(Wire):
 
 
 class GuardRegex(Wire):
-    """Regular expressions in RE2's syntax, wherever they match."""
+    """Regular expressions in RE2's syntax, anywhere in a text."""
 
     deny: ListOf[_Text] = Field(default=(), description="What must not match. Default: none.")
     allow: ListOf[_Text] = Field(
         default=(),
-        description="Of these one must match in every text of a request that is looked at."
-        " Default: none.",
+        description="At least one of these must match in every text that is checked. Default:"
+        " none.",
     )
     max_match: Annotated[Count, Field(le=4096)] | None = Field(
-        default=None, description="The most characters of a match. Default: 256."
+        default=None, description="The longest match, in characters. Default: 256."
     )
 
     @model_validator(mode="after")
@@ -85,7 +85,7 @@ class GuardRegex(Wire):
 
 
 class GuardSchema(Wire):
-    """JSON Schemas of what models answer, 2020-12 unless `$schema` names another draft."""
+    """JSON Schemas for a model's output, 2020-12 unless `$schema` names another draft."""
 
     answer: _Schema | None = Field(
         default=None, description="What the text of an answer must fit. Default: anything."
@@ -104,16 +104,16 @@ class GuardSchema(Wire):
 
 
 class GuardWebhook(Wire):
-    """An HTTP service of your own that is asked about the texts."""
+    """An HTTP service of your own that checks the texts."""
 
     url: Annotated[str, AfterValidator(check_url)] = Field(
-        description="Where texts are posted to: http:// or https://, host, port, path."
+        description="Where to post the texts: http:// or https://, host, port, path."
     )
     api_key: SecretText | None = Field(
-        default=None, description="Sent as a Bearer token. Default: none is sent."
+        default=None, description="API key, sent as a Bearer token. Default: no key is sent."
     )
     api_key_from: APIKeySource | None = Field(
-        default=None, description="Where to read the API key, instead of apiKey. Default: nowhere."
+        default=None, description="Where to read the API key, instead of apiKey. Default: none."
     )
 
 
@@ -142,8 +142,8 @@ class GuardModeration(Wire):
     )
     thresholds: dict[Name, Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]] = Field(
         default_factory=dict,
-        description="From which score on a category is denied; others are not. Default: what the"
-        " provider flags is denied.",
+        description="Score from which a category is denied; other categories are not. Default:"
+        " categories that the provider flags are denied.",
     )
 
 
@@ -159,21 +159,21 @@ class GuardDeny(Wire):
 
 
 class GuardMask(Wire):
-    """Replace what is found by the name of its entity."""
+    """Replace each finding by the name of its entity."""
 
     unmask: bool = Field(
         default=False,
-        description="Whether the client's own values are put back into the response."
-        " Default: false.",
+        description="Whether to put the client's own values back into the response. Default:"
+        " false.",
     )
 
 
 class GuardLog(Wire):
-    """Report what is found, and do nothing else."""
+    """Report findings, and do nothing else."""
 
 
 class GuardAction(Wire):
-    """What is done about a finding; one of them."""
+    """The action on a finding: exactly one of the fields."""
 
     deny: GuardDeny | None = Field(default=None, description="Refuse. Default: no.")
     mask: GuardMask | None = Field(default=None, description="Replace. Default: no.")
@@ -187,19 +187,17 @@ class GuardAction(Wire):
 
 
 class GuardItem(Wire):
-    """What must not be said, and what is done about it."""
+    """A check of the texts of requests or responses, and the action on its findings."""
 
     name: ItemName = Field(description="Name of the guard, unique in its policy. Required.")
     on: Annotated[ListOf[Literal["request", "response"]], Field(min_length=1)] = Field(
         default=("request",),
-        description="What is looked at. Default: request; the response for a schema.",
+        description="What to check. Default: request; response for a schema.",
     )
-    when: ListOf[RouteMatch] = Field(
-        default=(), description="The requests it is for. Default: all."
-    )
+    when: ListOf[RouteMatch] = Field(default=(), description="The calls to check. Default: all.")
     roles: ListOf[Literal["user", "assistant", "system", "developer", "tool"]] | None = Field(
         default=None,
-        description="Whose turns of a request are looked at. Default: every text of it.",
+        description="Roles whose messages in a request are checked. Default: every text of it.",
     )
     pii: GuardPII | None = Field(
         default=None, description="Look for personal data and secrets. Default: none."
@@ -213,8 +211,8 @@ class GuardItem(Wire):
     json_schema: GuardSchema | None = Field(
         default=None,
         alias="schema",
-        description="Have answers fit a JSON Schema; streams are held back to their end (extra"
-        " schema). Default: none.",
+        description="Require output to fit a JSON Schema; streams are held back until they end"
+        " (extra schema). Default: none.",
     )
     webhook: GuardWebhook | None = Field(
         default=None, description="Ask an HTTP service. Default: none."
@@ -226,30 +224,29 @@ class GuardItem(Wire):
     timeout: Duration | None = Field(
         default=None,
         description="How long a webhook, a judge or a moderation may take for one verdict."
-        " Default: 2s for a webhook, else 10s.",
+        " Default: 2s for a webhook, 10s for others.",
     )
     on_failure: Literal["deny", "allow"] | None = Field(
         default=None,
-        description="What happens to texts without a verdict, whatever the reason. deny: 503;"
-        " allow: they pass. Default: deny.",
+        description="What happens if there is no verdict, for any reason. deny: 503; allow: the"
+        " texts pass. Default: deny.",
     )
     window: Annotated[Count, Field(le=1_000_000)] | None = Field(
         default=None,
-        description="After how many characters of a streamed response to ask; so many are held"
-        " back. Default: 1000.",
+        description="Characters of a streamed response per verdict; as many are held back."
+        " Default: 1000.",
     )
     mode: Literal["before", "concurrent"] | None = Field(
         default=None,
-        description="When a request is asked about. before: nothing is sent without the verdict;"
-        " concurrent: the call is made meanwhile, and its reply waits for the verdict. Default:"
-        " before.",
+        description="When a request is checked. before: the call waits for the verdict; concurrent:"
+        " the call is made meanwhile, and its reply waits for the verdict. Default: before.",
     )
     action: GuardAction = Field(
         default=GuardAction(deny=GuardDeny()),
-        description="What is done about what is found. Default: deny.",
+        description="The action on a finding. Default: deny.",
     )
     shadow: bool = Field(
-        default=False, description="Whether to report only what would be done. Default: false."
+        default=False, description="Whether to only report what would be done. Default: false."
     )
 
     @model_validator(mode="after")
@@ -260,7 +257,7 @@ class GuardItem(Wire):
             raise ValueError(f"must have one of {', '.join(names)} and {last}")
         for field in ("timeout", "on_failure", "window", "mode"):
             if kinds[0] not in _ASKING and getattr(self, field) is not None:
-                message = f"is for guards that ask: {', '.join(_ASKING)}"
+                message = f"is only for guards with one of {', '.join(_ASKING)}"
                 raise fault_at((to_camel(field),), message)
         mask = self.action.mask
         if self.json_schema is not None:
@@ -268,11 +265,12 @@ class GuardItem(Wire):
         if self.mode == "concurrent":
             self._can_be_late()
         if mask is not None and kinds[0] in ("judge", "moderation"):
-            message = f"cannot be: a {kinds[0]} does not say which part of a text it is about"
+            message = f"cannot be used: a {kinds[0]} does not say which part of a text is at fault"
             raise fault_at(("action", "mask"), message)
         if self.regex is not None and self.regex.allow:
             if mask is not None:
-                raise fault_at(("action", "mask"), "cannot be: what is missing cannot be masked")
+                message = "cannot be used with regex.allow: what is missing cannot be masked"
+                raise fault_at(("action", "mask"), message)
             if "response" in self.on:
                 message = "must be [request]: `allow` is about whole texts, and responses stream"
                 raise fault_at(("on",), message)
@@ -287,9 +285,9 @@ class GuardItem(Wire):
         if "on" in self.model_fields_set and self.on != ("response",):
             raise fault_at(("on",), "must be [response]: a schema is about answers")
         if self.action.mask is not None:
-            raise fault_at(("action", "mask"), "cannot be: a schema is about a whole answer")
+            raise fault_at(("action", "mask"), "cannot be used: a schema is about a whole answer")
         if self.roles is not None:
-            raise fault_at(("roles",), "are of turns of a request; a schema is about answers")
+            raise fault_at(("roles",), "are for requests; a schema is about answers")
 
     def _can_be_late(self) -> None:
         if "request" not in self.on:

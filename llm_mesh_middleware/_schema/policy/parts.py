@@ -36,7 +36,7 @@ def _check_attribute(source: str) -> str:
 
 
 def check_headers(parts: Sequence[str], *, are_trusted: bool) -> None:
-    """Refuse a header that nobody has said to trust."""
+    """Refuse a header unless headers are trusted."""
     for index, part in enumerate(parts):
         if part.startswith("header:") and not are_trusted:
             message = "is a header, which a client can choose; set trustHeaders: true if it may"

@@ -1,4 +1,4 @@
-"""HTTP services that stand behind limits and caches, as those of ASM do."""
+"""HTTP services that count limits or store responses, by ASM's protocols."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["PolicyService", "check_url"]
 
 
 def check_url(url: str) -> str:
-    """Return the URL of a service, if it is http:// or https:// with a host, and perhaps a path."""
+    """Return the URL of a service: http:// or https:// with a host and optionally a path."""
     scheme, mark, rest = url.partition("://")
     host, slash, path = rest.partition("/")
     check_base_url(f"{scheme}{mark}{host}")
@@ -27,7 +27,7 @@ class PolicyService(Wire):
     """A service of your own that speaks ASM's protocol."""
 
     url: Annotated[str, AfterValidator(check_url)] = Field(
-        description="Where it is: http:// or https://, host, port, a path before those it serves."
+        description="Its base URL: http:// or https://, host, port, and a path before its own."
     )
     timeout: Duration | None = Field(
         default=None, description="How long to wait for it. Default: 500ms."

@@ -56,7 +56,9 @@ class TokenWeights(Wire):
     cache_write: _Weight | None = Field(
         default=None, description="Input written to a cache. Default: 1."
     )
-    output: _Weight | None = Field(default=None, description="Output but reasoning. Default: 1.")
+    output: _Weight | None = Field(
+        default=None, description="Output without reasoning. Default: 1."
+    )
     reasoning: _Weight | None = Field(default=None, description="Reasoning. Default: 1.")
 
 
@@ -72,23 +74,28 @@ class LimitOverride(Wire):
 
 
 class LimitItem(Wire):
-    """How much may be used, for each value of `by`."""
+    """A limit for each value of `by`."""
 
     name: ItemName = Field(description="Name of the limit, unique in its policy.")
     by: CountedBy = ()
     when: ListOf[RouteMatch] = Field(
         default=(), description="The requests that are counted. Default: all."
     )
-    tokens: Quantity | None = Field(default=None, description="Tokens per `per`. Default: any.")
-    requests: Quantity | None = Field(default=None, description="Requests per `per`. Default: any.")
+    tokens: Quantity | None = Field(
+        default=None, description="Tokens in a `per`. Default: no limit."
+    )
+    requests: Quantity | None = Field(
+        default=None, description="Requests in a `per`. Default: no limit."
+    )
     per: Duration | None = Field(
-        default=None, description="The time in which so much may be used. Default: 1m."
+        default=None, description="The period of `tokens` and `requests`. Default: 1m."
     )
     burst: Quantity | None = Field(
-        default=None, description="How much may be used at once. Default: all of a `per`."
+        default=None,
+        description="The most that may be used at once. Default: the amount of one `per`.",
     )
     concurrency: Count | None = Field(
-        default=None, description="Requests at a time. Default: any number."
+        default=None, description="Requests at a time. Default: no limit."
     )
     tokens_from: AttributeSource | None = Field(
         default=None,
@@ -96,24 +103,24 @@ class LimitItem(Wire):
     )
     count: Literal["total", "input", "output", "uncached"] | None = Field(
         default=None,
-        description="Which tokens count; uncached leaves out input read from a cache."
-        " Default: total.",
+        description="Which tokens count; uncached excludes input read from a cache. Default:"
+        " total.",
     )
     weights: TokenWeights | None = Field(
         default=None, description="How much a token of each class counts. Default: 1 each."
     )
     reserve: Literal["auto", "max", "none"] | None = Field(
         default=None,
-        description="What is taken before a call, to be corrected after it. auto: what earlier"
-        " calls used, at most what the request allows; max: what it allows; none: nothing, so"
-        " that requests in flight may exceed the limit. Default: auto.",
+        description="What to reserve before a call, corrected after it. auto: what earlier calls"
+        " used, at most what the request allows; max: what it allows; none: nothing, so that"
+        " requests in flight may exceed the limit. Default: auto.",
     )
     overrides: ListOf[LimitOverride] = Field(
-        default=(), description="Other numbers, the first that matches holds. Default: none."
+        default=(), description="Other numbers; the first that matches applies. Default: none."
     )
     service: PolicyService | None = Field(
         default=None,
-        description="A service that counts instead, in the protocol of ASM's limits on tokens."
+        description="A service that counts instead, by the protocol of ASM's token limits."
         " Default: none.",
     )
     on_missing: OnMissing = None
@@ -139,7 +146,7 @@ _OF_NUMBERS = ("tokens", "requests", "concurrency", "per", "burst", "overrides",
 
 def _service_faults(item: LimitItem) -> list[tuple[str, str]]:
     faults = [
-        (to_camel(name), "must not be together with service, which has numbers of its own")
+        (to_camel(name), "must not be set with service, which has numbers of its own")
         for name in _OF_NUMBERS
         if getattr(item, name)
     ]
@@ -148,7 +155,7 @@ def _service_faults(item: LimitItem) -> list[tuple[str, str]]:
     if "provider" in item.by:
         faults.append(("by", "must not have provider: the service is asked before one is chosen"))
     if item.on_store_failure not in ("allow", "deny"):
-        message = "must be allow or deny with service; it says what its failures mean"
+        message = "must be allow or deny with service, to say what to do if it fails"
         faults.append(("onStoreFailure", message))
     return faults
 
@@ -165,7 +172,7 @@ def _faults(item: LimitItem) -> list[tuple[str, str]]:
     if not has_rate and item.burst is not None:
         faults.append(("burst", "needs tokens or requests"))
     if item.burst is not None and item.tokens is not None and item.requests is not None:
-        faults.append(("burst", "is of tokens or of requests; write two limits"))
+        faults.append(("burst", "is for either tokens or requests; write two limits"))
     if item.tokens is None:
         faults += [
             (name, "needs tokens")
@@ -178,9 +185,9 @@ def _faults(item: LimitItem) -> list[tuple[str, str]]:
             if value is not None
         ]
     if item.count is not None and item.weights is not None:
-        faults.append(("weights", "must not be together with count"))
+        faults.append(("weights", "must not be set with count"))
     if item.weights is not None and all(weight == 0 for _, weight in item.weights):
-        faults.append(("weights", "count nothing"))
+        faults.append(("weights", "must not all be 0: nothing would be counted"))
     return faults
 
 
@@ -188,11 +195,11 @@ _Named = LimitItem | BudgetItem | GuardItem
 
 
 class LLMPolicySpec(Wire):
-    """What is limited, paid and guarded, and for which routes and providers."""
+    """Limits, budgets, guards and a cache, and the routes and providers that they are for."""
 
     target_refs: ListOf[TargetRef] = Field(
         default=(),
-        description="What the policy is for. Default: every route of its namespace.",
+        description="The documents that the policy is for. Default: every route of its namespace.",
     )
     limits: ListOf[LimitItem] = Field(
         default=(), description="The limits; each must admit a request. Default: none."
@@ -203,13 +210,13 @@ class LLMPolicySpec(Wire):
     )
 
     guards: ListOf[GuardItem] = Field(
-        default=(), description="What must not be said, in order. Default: none."
+        default=(), description="The guards, in order. Default: none."
     )
 
     cache: CacheItem | None = Field(
         default=None,
-        description="Answers from the cache; of several policies the most specific one's holds."
-        " Default: none.",
+        description="The cache; of several policies the most specific one's is used. Default:"
+        " none.",
     )
 
     @field_validator("limits", "budgets", "guards")

@@ -27,7 +27,7 @@ def read_duration(value: object) -> object:
         value = sum(float(number) * _UNITS[unit] for number, unit in _PARTS.findall(value))
     seconds = float(value)
     if not (math.isfinite(seconds) and seconds > 0):
-        raise ValueError("must be longer than nothing")
+        raise ValueError("must be longer than 0")
     return seconds
 
 
@@ -44,7 +44,7 @@ Duration = Annotated[
     ),
 ]
 
-# Days are for what is kept; Gateway API's durations, which time-outs have, know none.
+# Days are for how long things are kept; timeouts are Gateway API durations, which have no days.
 _DAYS = re.compile(r"[0-9]+d")
 
 

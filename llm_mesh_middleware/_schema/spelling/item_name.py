@@ -1,4 +1,4 @@
-"""The names of the items of a policy, which are part of metrics and of keys."""
+"""The names of policy items, which are part of metrics and of store keys."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ _ITEM_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 def _check_item_name(name: str) -> str:
     if not _ITEM_NAME.fullmatch(name):
-        raise ValueError("must be letters, digits, -, _ and . (at most 63), with no mark at an end")
+        raise ValueError(
+            "must be letters, digits, -, _ and . (at most 63), with a letter or digit at both ends"
+        )
     return name
 
 

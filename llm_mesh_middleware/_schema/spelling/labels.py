@@ -6,7 +6,7 @@ import re
 
 __all__ = ["read_label_file", "read_label_list"]
 
-# Go's %q, which the kubelet writes the values with: a control character is never written as it is.
+# The kubelet writes values with Go's %q, which escapes control characters.
 _LINE = re.compile(r'([^\s="]+)="((?:[^"\\\x00-\x1f]|\\.)*)"')
 _ESCAPE = re.compile(
     r'\\(?:([abfnrtv\\"])|x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8}))|\\', re.ASCII
@@ -35,12 +35,12 @@ def read_label_file(text: str) -> dict[str, str]:
             continue
         match = _LINE.fullmatch(line.strip())
         if match is None:
-            raise ValueError(f'must have lines such as app="web"; line {number} is none')
+            raise ValueError(f'must have lines such as app="web"; line {number} is different')
         key, value = match[1], _ESCAPE.sub(_unescaped, match[2])
         if "\ufffd" in value:
             raise ValueError(f"has an escape in line {number} that Go does not write")
         if labels.setdefault(key, value) != value:
-            raise ValueError(f"must not have a label twice; {key!r} comes again in line {number}")
+            raise ValueError(f"must not have a label twice; {key!r} is repeated in line {number}")
     return labels
 
 

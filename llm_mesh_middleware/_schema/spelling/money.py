@@ -10,12 +10,12 @@ from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 __all__ = ["Currency", "Money", "read_money"]
 
-# Nine places: a nano-unit is the smallest amount there is. The whole fits 64 bits.
+# Nine places, as amounts are counted in nano-units; the largest fits 64 bits.
 _AMOUNT = r"[0-9]{1,9}(\.[0-9]{1,9})?"
 
 
 def read_money(value: object) -> object:
-    """Return a decimal number above 0; YAML makes a float of one without quotes."""
+    """Return a decimal number above 0; without quotes, YAML would read a float."""
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise ValueError('must be a whole number, or a decimal one in quotes, such as "0.50"')
     text = format(value, "f") if isinstance(value, Decimal) else str(value)
@@ -23,7 +23,7 @@ def read_money(value: object) -> object:
         raise ValueError("must be an amount above 0 and below a billion, such as 500")
     amount = Decimal(text)
     if not amount:
-        raise ValueError("must be above 0: nothing else could ever be used")
+        raise ValueError("must be above 0")
     return amount
 
 

@@ -20,10 +20,10 @@ def read_quantity(value: object) -> object:
     if isinstance(value, str):
         match = _QUANTITY.fullmatch(value)
         if match is None:
-            raise ValueError("must be a whole number, perhaps with k, M or G behind it")
+            raise ValueError("must be a whole number, optionally followed by k, M or G")
         value = int(match[1]) * _UNITS[match[2] or ""]
     if isinstance(value, int) and not isinstance(value, bool) and not 1 <= value <= _MOST:
-        raise ValueError("must be at least 1 and at most 1000G: nothing else could ever be used")
+        raise ValueError("must be from 1 to 1000G")
     return value
 
 

@@ -16,7 +16,7 @@ from .labels import read_label_file, read_label_list
 
 __all__ = ["KUBERNETES", "read_labels", "read_object", "read_path", "read_paths", "read_words"]
 
-# What `config` is instead of paths when it is a cluster.
+# The beginning of a `config` that names a cluster instead of files.
 KUBERNETES = "kubernetes:"
 
 
@@ -25,7 +25,9 @@ def _json(text: str, kind: type[Any], wanted: str) -> Any:
         value = json.loads(text, object_pairs_hook=_distinct)
     except json.JSONDecodeError as exc:
         # Its text is not repeated: client keys are written this way.
-        raise ValueError(f"must be {wanted}; it breaks off at character {exc.pos + 1}") from None
+        raise ValueError(
+            f"must be {wanted}; it is not valid JSON at character {exc.pos + 1}"
+        ) from None
     except RecursionError:
         raise ValueError(f"must be {wanted}; this is nested too deep") from None
     if not isinstance(value, kind):
@@ -35,7 +37,7 @@ def _json(text: str, kind: type[Any], wanted: str) -> Any:
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(dict(pairs)) < len(pairs):
-        raise ValueError("must be a JSON object that has no key twice")
+        raise ValueError("must be a JSON object with no key twice")
     return dict(pairs)
 
 
