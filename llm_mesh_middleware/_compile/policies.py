@@ -31,7 +31,7 @@ from .._core.policy.guards import (
     ResponseGuards,
     ShapeGuards,
 )
-from .._core.policy.limits import AttemptLimits, CallLimits, ServiceLimit, ServiceLimits
+from .._core.policy.limits import AttemptLimits, ServiceLimit, ServiceLimits, call_limits
 from .._core.provider.upstream import Upstream
 from .._core.routing.matching import Match
 from .._manifest import Manifest, Resource
@@ -148,10 +148,10 @@ class Policies:
         upstreams = tuple(backend.upstream for backend in backends)
         return (
             *_guards(RequestGuards, "request", local),
-            *([CallLimits(tuple(early), upstreams)] if is_limited else ()),
+            *([call_limits(early, upstreams)] if is_limited else ()),
             *_guards(AskingRequestGuards, "request", [g for g in asking if not g.is_concurrent]),
             *cache,
-            *([CallLimits(tuple(late), upstreams)] if late else ()),
+            *([call_limits(late, upstreams)] if late else ()),
             *([ServiceLimits(services)] if services else ()),
             *_guards(ConcurrentRequestGuards, "request", [g for g in asking if g.is_concurrent]),
             *_guards(AskingResponseGuards, "response", asking),

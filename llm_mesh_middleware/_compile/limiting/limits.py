@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ..._core.limiting.bucket import Rate
 from ..._core.limiting.item import Part
-from ..._core.limiting.limit import Limit, Override, Weights
+from ..._core.limiting.limit import TOTAL, Limit, Override, Weights
 from ..._core.routing.matching import Match
 from ...config import LimitItem, LimitOverride
 
@@ -15,7 +15,7 @@ __all__ = ["compile_limits", "compile_part"]
 _MINUTE_S = 60.0
 
 _COUNTS = {
-    "total": Weights(),
+    "total": TOTAL,
     "input": Weights(output=0, reasoning=0),
     "output": Weights(input=0, cache_read=0, cache_write=0),
     "uncached": Weights(cache_read=0),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from ..._core.pricing.prices import ModelPrice, Price, PriceList
+from ..._core.pricing.prices import NO_PRICES, ModelPrice, Price, PriceList
 from ..._process.files import FileVersion, read_bounded, version_of
 from ...exceptions import Problem
 from .file import parse_prices
@@ -37,6 +37,8 @@ class PriceBook(msgspec.Struct, frozen=True):
         """Return the prices of a provider host; its `own` count before those of the book."""
         entries = (*own, *self.entries.get(host, ()))
         more = self.look_up(host)
+        if more is None and not entries:
+            return NO_PRICES
         return PriceList(entries) if more is None else PriceList(entries, more)
 
 

@@ -31,6 +31,10 @@ from .reply import Flow
 __all__ = ["Account", "AttemptPolicy", "Call", "CallPolicy", "Ending", "Held"]
 
 
+_DEPARTURES = (ClientDisconnected, ServerShutdown)
+_NOT_CALLED = "", None
+
+
 class Ending(msgspec.Struct, frozen=True):
     """How a call ended, as far as it says what was used.
 
@@ -64,6 +68,7 @@ class Account(Observation):
     own_fields: frozenset[bytes] = frozenset()
     _waiting = _shown = _holds = 0
     _fallbacks: frozenset[int] = frozenset()
+    _listed: tuple[Charge, ...] = ()  # the charges of providers with prices
     _is_stream: bool | None = None
     _summary: AnswerSummary | None = None
     _has_ended = False
@@ -95,7 +100,9 @@ class Account(Observation):
         self._holds -= 1
         if error is not None and self._overruled is None:
             self._overruled = status, error
-        self._pass_end_on()
+        if self._end is not None and not self._holds:
+            end, self._end = self._end, None
+            self._pass_end_on(*end)
 
     def at_end(self, settle: Callable[[Ending], None]) -> None:
         """Have `settle` called when the exchange has ended, whatever ends it."""
@@ -129,23 +136,25 @@ class Account(Observation):
     def sending(self, request: UpstreamRequest) -> UpstreamRequest | None:
         """Note that a provider begins to work."""
         self._waiting += 1
+        self._shown = attempt = request.attempt
         if request.endpoint.provider_host != request.preferred_host:
-            self._fallbacks |= {request.attempt}
-        self._called[request.attempt] = request.provider, request.model
-        self._shown = request.attempt
-        return self._observation.sending(request)
+            self._fallbacks |= {attempt}
+        self._called[attempt] = request.provider, request.model
+        return self._observation.sending(request) if self.is_heard else None
 
     def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
         """Note that a provider has failed, and so works no more."""
         if answer.__class__ is Failure or answer.status >= 400:  # type: ignore[union-attr]
             self._waiting -= 1
-        self._observation.answered(attempt, answer)
+        if self.is_heard:
+            self._observation.answered(attempt, answer)
 
     def replying(self, *, attempt: int, is_stream: bool) -> None:
         """Note that the client gets a response."""
         self._is_stream, self.is_fallback = is_stream, attempt in self._fallbacks
         self._shown = attempt
-        self._observation.replying(attempt=attempt, is_stream=is_stream)
+        if self.is_heard:
+            self._observation.replying(attempt=attempt, is_stream=is_stream)
 
     def chunks(self, count: int) -> None:
         """Pass on."""
@@ -155,6 +164,7 @@ class Account(Observation):
         """Note what a provider has counted; notify observers if it may have a price."""
         self.charges.append(charge)
         if charge.is_listed:
+            self._listed += (charge,)
             self._observation.charged(charge)
 
     def mirroring(self, request: ClientRequest) -> Observation:
@@ -168,20 +178,22 @@ class Account(Observation):
     def summarised(self, summary: AnswerSummary) -> None:
         """Note the facts of the response."""
         self._summary = summary
-        self._observation.summarised(summary)
+        if self.is_heard:
+            self._observation.summarised(summary)
 
     def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
         """Settle, once: a layer may fail when the exchange has ended."""
         if self._has_ended:
             return
         self._has_ended = True
-        self._end = status, error, usage
-        self._pass_end_on()
+        if self._holds:
+            self._end = status, error, usage
+        else:
+            self._pass_end_on(status, error, usage)
 
-    def _pass_end_on(self) -> None:
-        if self._end is None or self._holds:
-            return
-        (status, error, usage), self._end = self._end, None
+    def _pass_end_on(
+        self, status: int | None, error: BaseException | None, usage: Usage | None
+    ) -> None:
         # What was used, the client's or not; nobody asks if nothing was reserved.
         ending = self._ending(status, error, usage) if self._at_end else None
         # A provider's error is reported unchanged; a guard only overrules success.
@@ -189,7 +201,8 @@ class Account(Observation):
             own_status, error = self._overruled
             status = own_status or status
         try:
-            self._observation.ended(status, error, usage)
+            if self.is_heard:
+                self._observation.ended(status, error, usage)
         finally:
             if ending is not None:
                 for settle in self._at_end:
@@ -198,19 +211,18 @@ class Account(Observation):
     def _ending(
         self, status: int | None, error: BaseException | None, usage: Usage | None
     ) -> Ending:
-        summary, (provider, model) = self._summary, self._called.get(self._shown, ("", None))
-        has_left = isinstance(error, ClientDisconnected | ServerShutdown)
+        summary, (provider, model) = self._summary, self._called.get(self._shown, _NOT_CALLED)
         return Ending(
             usage,
             (summary.events if summary else 0) if self._is_stream else None,
-            has_reply=self._is_stream is not None and status is not None and status < 400,
-            is_cut_off=has_left and self._waiting > 0,
-            status=status,
-            error=error,
-            summary=summary,
-            charges=tuple(charge for charge in self.charges if charge.is_listed),
-            provider=provider,
-            model=model,
+            self._is_stream is not None and status is not None and status < 400,
+            error is not None and self._waiting > 0 and isinstance(error, _DEPARTURES),
+            status,
+            error,
+            summary,
+            self._listed,
+            provider,
+            model,
         )
 
 

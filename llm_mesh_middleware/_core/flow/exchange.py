@@ -149,21 +149,16 @@ def _layered(
     state: MeshState,
 ) -> Flow:
     """Return the attempts with the rule's policies, mirrors and pickers around them."""
-    call = _call(context, account, state)
-    layers = context.rule.policies
-    if context.rule.mirrors:
-        layers = (*layers, Mirroring(context.rule.mirrors, context, state.mirrors))
+    rule = context.rule
+    layers = rule.policies
+    if rule.mirrors:
+        layers = (*layers, Mirroring(rule.mirrors, context, state.mirrors))
     if picking is not None:
         layers = (*layers, picking)
-    return chain(layers, AttemptSequence(context, plan, state.affinity, call).proceed)(call)
-
-
-def _call(context: CallContext, account: Account, state: MeshState) -> Call:
-    """Return the request as the rule's policies see it."""
-    return Call(
+    call = Call(
         context.request,
         context.route,
-        context.rule.name,
+        rule.name,
         context.timeouts.request,
         state.store,
         state.learned,
@@ -177,6 +172,10 @@ def _call(context: CallContext, account: Account, state: MeshState) -> Call:
         state.cache,
         state.warnings,
     )
+    attempts = AttemptSequence(context, plan, state.affinity, call).proceed
+    if len(layers) == 1:
+        return layers[0](call, attempts)
+    return chain(layers, attempts)(call)
 
 
 def _at_once(reply: Reply, observation: Observation) -> Flow:

@@ -27,16 +27,21 @@ _LONGEST_US = 2**52
 class Rate(msgspec.Struct, frozen=True):
     """`amount` units each `period_us`, of which up to `burst` may be used at once.
 
-    `capacity_us` follows from these: how long an empty bucket takes to fill.
+    The others follow from these: `capacity_us` is how long an empty bucket takes to fill, `unit_us`
+    how long one unit takes, `written` is the burst as header fields have it.
     """
 
     amount: int
     period_us: int
     burst: int
     capacity_us: int = 0
+    unit_us: int = 0
+    written: bytes = b""
 
     def __post_init__(self) -> None:
         force_setattr(self, "capacity_us", self.cost_us(self.burst))
+        force_setattr(self, "unit_us", self.cost_us(1))
+        force_setattr(self, "written", b"%d" % self.burst)
 
     def cost_us(self, units: int) -> int:
         """Return how long the bucket takes to refill `units`, rounded up."""
@@ -61,7 +66,8 @@ def admit(full_at: int, now: int, need_us: int, capacity_us: int) -> int:
 
 def settled(full_at: int, now: int, change_us: int) -> int:
     """Return the new `full_at` when so much more was used than reserved; negative for less."""
-    return max(now, max(full_at, now) + change_us)
+    full_at = (full_at if full_at > now else now) + change_us
+    return full_at if full_at > now else now
 
 
 def left_us(full_at: int, now: int, capacity_us: int) -> int:

@@ -21,6 +21,7 @@ __all__ = [
     "Change",
     "Claim",
     "Outcome",
+    "QuickStore",
     "Reserve",
     "Reserved",
     "Settle",
@@ -159,3 +160,18 @@ class Store(Protocol):
 
     def settle(self, request: Settle) -> None:
         """Take the changes and return at once; the store sees to it that they are applied."""
+
+
+class QuickStore(Store, Protocol):
+    """A store that never waits, and so is asked without a step."""
+
+    answers_at_once: bool
+
+    def take(self, key: str, need_us: int, capacity_us: int) -> int | None:
+        """Return what is left of a bucket after `need_us` were taken; None if they were not.
+
+        Does as `ask` for one `BucketClaim` that is granted, without a value for each.
+        """
+
+    def change(self, key: str, change_us: int) -> None:
+        """Do as `settle` for one `BucketChange`."""

@@ -49,11 +49,13 @@ def estimate_input(body: bytes) -> int:
     Four bytes of ASCII are a token; one and a half of other characters, escaped or not.
     """
     binaries = 0
-    if len(body) > _SHORT_BYTES and (b";base64," in body or b'data"' in body):
+    find, size = body.find, len(body)
+    if size > _SHORT_BYTES and (find(b";base64,") >= 0 or find(b'data"') >= 0):
         body, binaries = _BINARY.subn(b"", body)
+        find, size = body.find, len(body)
     # To look for one byte is much faster than for two.
-    characters = body.count(b"\\u") if b"\\" in body else 0
-    ascii_bytes = len(body) - 6 * characters
+    characters = body.count(b"\\u") if find(b"\\") >= 0 else 0
+    ascii_bytes = size - 6 * characters
     if not body.isascii():
         others = len(body.translate(None, _ASCII))
         ascii_bytes -= others

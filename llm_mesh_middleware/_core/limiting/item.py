@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import lru_cache
 from hashlib import blake2b
 from typing import ClassVar, Literal, Protocol
 
@@ -29,28 +31,47 @@ class Condition(Protocol):
         """Return whether the request passes."""
 
 
+_Values = tuple[str | None, ...]
+# Returns what a request has of each thing that is counted by.
+_Read = Callable[[ClientRequest, str], _Values]
+
+
 class Part(msgspec.Struct, frozen=True):
     """One thing that is counted by: `attribute` with its name, or `model`."""
 
     kind: Literal["attribute", "header", "model", "provider", "host"]
     key: str = ""
 
-    def read(self, request: ClientRequest, provider: str) -> str | None:
-        """Return the request's value, None if it has none."""
-        match self.kind:
-            case "attribute":
-                return request.attributes.get(self.key)
-            case "header":
-                return request.headers.get(self.key)
-            case "model":
-                return request.model
-            case "provider":
-                return provider
-            case "host":
-                return request.host
-
     def __str__(self) -> str:
         return f"{self.kind}:{self.key}" if self.key else self.kind
+
+    def read(self, request: ClientRequest, provider: str) -> str | None:
+        """Return the request's value, None if it has none."""
+        return _READERS[self.kind](self.key)(request, provider)[0]
+
+
+# Made once for each item: a call asks for no kind, and makes no list for one value.
+_READERS: dict[str, Callable[[str], _Read]] = {
+    "attribute": lambda key: lambda request, provider: (request.attributes.get(key),),
+    "header": lambda key: lambda request, provider: (request.headers.get(key),),
+    "model": lambda key: lambda request, provider: (request.model,),
+    "provider": lambda key: lambda request, provider: (provider,),
+    "host": lambda key: lambda request, provider: (request.host,),
+}
+
+
+def _read_nothing(request: ClientRequest, provider: str) -> _Values:
+    return ()
+
+
+@lru_cache(maxsize=1024)  # so that items which count by the same are equal
+def _reader(parts: tuple[Part, ...]) -> _Read:
+    reads = [_READERS[part.kind](part.key) for part in parts]
+    if len(reads) == 1:
+        return reads[0]
+    if not reads:
+        return _read_nothing
+    return lambda request, provider: tuple([read(request, provider)[0] for read in reads])
 
 
 class Item(Discreet, frozen=True, kw_only=True):
@@ -72,11 +93,15 @@ class Item(Discreet, frozen=True, kw_only=True):
     is_shadow: bool = False
     # Whether the end of a call changes what was taken; requests stay counted.
     is_settled: bool = True
-    _keys: Memory[tuple[str | None, ...], str] = msgspec.field(default_factory=Memory)
+    # Returns what a request has of each thing that is counted by, given it and a provider.
+    values: _Read = _read_nothing
+    # Keys that have been made, by these values.
+    keys: Memory[_Values, str] = msgspec.field(default_factory=Memory)
 
     def __post_init__(self) -> None:
         force_setattr(self, "is_settled", self.kind != "requests")
-        force_setattr(self, "_keys", Memory())  # a copy with another name has other keys
+        force_setattr(self, "values", _reader(self.by))
+        force_setattr(self, "keys", Memory())  # a copy with another name has other keys
 
     @property
     def is_of_attempts(self) -> bool:
@@ -92,27 +117,21 @@ class Item(Discreet, frozen=True, kw_only=True):
         """Return whether the request is under the item."""
         return not self.when or any(match.holds(request) for match in self.when)
 
-    def values(self, request: ClientRequest, provider: str) -> tuple[str | None, ...]:
-        """Return what the request has of each thing that is counted by."""
-        if len(self.by) == 1:
-            return (self.by[0].read(request, provider),)
-        return tuple([part.read(request, provider) for part in self.by])
-
-    def key(self, values: tuple[str | None, ...]) -> str:
+    def key(self, values: _Values) -> str:
         """Return the key of what is counted; the values are hashed.
 
         The braces make a cluster keep what belongs together on one node.
         """
-        key = self._keys.get(values)
+        key = self.keys.get(values)
         if key is None:
             key = self._make_key(values)
             if sum(len(value or "") for value in values) <= _MAX_LENGTH:
-                if len(self._keys) >= _MAX_KEYS:
-                    self._keys.clear()
-                self._keys[values] = key
+                if len(self.keys) >= _MAX_KEYS:
+                    self.keys.clear()
+                self.keys[values] = key
         return key
 
-    def _make_key(self, values: tuple[str | None, ...]) -> str:
+    def _make_key(self, values: _Values) -> str:
         name = f"{self.policy}/{self.name}"
         if not _PLAIN.fullmatch(name):
             name = blake2b(name.encode(), digest_size=16).hexdigest()

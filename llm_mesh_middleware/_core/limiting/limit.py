@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from ..values.messages import ClientRequest
 from ..values.usage import Usage
@@ -12,7 +13,7 @@ from .bucket import Rate
 from .estimate import Estimate
 from .item import Condition, Item
 
-__all__ = ["Limit", "Override", "Weights"]
+__all__ = ["TOTAL", "Limit", "Override", "Weights"]
 
 _MAX_AMOUNT = 10**12
 
@@ -34,6 +35,8 @@ class Weights(msgspec.Struct, frozen=True, gc=False):
             usage.reasoning_tokens,
         )
         fresh, said = usage.input_tokens - read - written, usage.output_tokens - reasoned
+        if self is TOTAL and fresh >= 0 and said >= 0:
+            return usage.input_tokens + usage.output_tokens
         thousandths = (
             self.input * (fresh if fresh > 0 else 0)
             + self.cache_read * read
@@ -43,9 +46,9 @@ class Weights(msgspec.Struct, frozen=True, gc=False):
         )
         return -(-thousandths // 1000)
 
-    def of(self, input_tokens: int, output_tokens: int) -> int:
-        """Return what so much would use if nothing came from a cache."""
-        return -(-(self.input * input_tokens + self.output * output_tokens) // 1000)
+
+# Every token counts once, as nearly everywhere.
+TOTAL = Weights()
 
 
 class Override(msgspec.Struct, frozen=True):
@@ -60,7 +63,7 @@ class Limit(Item, frozen=True, kw_only=True):
     """One number of one item of a policy.
 
     A limit of `concurrency` has `slots`, others have a `rate`; `rate_from` is the attribute that
-    overrides the rate's amount.
+    overrides the rate's amount. `is_one_rate`: the rate is the same for all requests.
     """
 
     shown: ClassVar[tuple[str, ...]] = (*Item.shown, "rate", "slots")
@@ -69,12 +72,17 @@ class Limit(Item, frozen=True, kw_only=True):
     slots: int = 0
     overrides: tuple[Override, ...] = ()
     rate_from: str = ""
-    weights: Weights = Weights()
+    weights: Weights = TOTAL
     reserve: Literal["auto", "max", "none"] = "auto"
+    is_one_rate: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        force_setattr(self, "is_one_rate", not (self.overrides or self.rate_from))
 
     def rate_for(self, request: ClientRequest) -> Rate | None:
         """Return the rate that holds for a request."""
-        if not (self.overrides or self.rate_from):
+        if self.is_one_rate:
             return self.rate
         rate = next((o.rate for o in self.overrides if o.match.holds(request)), self.rate)
         stated = request.attributes.get(self.rate_from) if self.rate_from else None
@@ -95,4 +103,5 @@ class Limit(Item, frozen=True, kw_only=True):
         if self.reserve == "none":
             return 0
         output = estimate.max_output if self.reserve == "max" else estimate.output
-        return self.weights.of(estimate.input, output)
+        weights = self.weights  # as if nothing came from a cache
+        return -(-(weights.input * estimate.input + weights.output * output) // 1000)

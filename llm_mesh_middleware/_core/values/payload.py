@@ -114,7 +114,9 @@ def read_bool(fields: Mapping[str, msgspec.Raw], name: str) -> bool | None:
 def read_count(fields: Mapping[str, msgspec.Raw], name: str) -> int | None:
     """Return a member that is a whole number of 0 or more, else None."""
     value = fields.get(name)
-    text = b"" if value is None else bytes(value)
+    if value is None:
+        return None
+    text = bytes(value)
     return int(text) if text.isdigit() and len(text) < 16 else None
 
 

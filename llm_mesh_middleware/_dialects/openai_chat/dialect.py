@@ -110,10 +110,14 @@ def _read_path(path: str, fields: Fields) -> tuple[str | None, Fields]:
 
 def output_limit(fields: Fields) -> int | None:
     """Return the most tokens of all choices together, None if the request does not say."""
-    limit = read_count(fields, "max_completion_tokens")
+    limit = (
+        read_count(fields, "max_completion_tokens") if "max_completion_tokens" in fields else None
+    )
     if limit is None:
-        limit = read_count(fields, "max_tokens")
-    return None if limit is None else limit * min(128, max(1, read_count(fields, "n") or 1))
+        limit = read_count(fields, "max_tokens") if "max_tokens" in fields else None
+    if limit is None or "n" not in fields:
+        return limit
+    return limit * min(128, max(1, read_count(fields, "n") or 1))
 
 
 CHAT = ServedOperation(

@@ -6,9 +6,9 @@ then those that are nearest to being full.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from heapq import nsmallest
+from time import monotonic_ns
 
 from ..._core.limiting import bucket
 from ..._core.limiting.claims import (
@@ -35,7 +35,7 @@ SLOT_WAIT_US = 1_000_000
 
 
 def _monotonic_us() -> int:
-    return time.monotonic_ns() // 1000
+    return monotonic_ns() // 1000
 
 
 class MemoryStore:
@@ -45,19 +45,20 @@ class MemoryStore:
 
     def __init_subclass__(cls) -> None:
         own = vars(cls)
-        if "ask" in own or "aask" in own:  # whatever these do, the driver has to call them
+        if own.keys() & {"ask", "aask", "settle"}:  # whatever these do, the driver has to call them
             cls.answers_at_once = False
 
     def __init__(
-        self, *, clock_us: Callable[[], int] = _monotonic_us, max_keys: int = _MAX_KEYS
+        self, *, clock_us: Callable[[], int] | None = None, max_keys: int = _MAX_KEYS
     ) -> None:
         """Begin with every bucket full.
 
         Args:
-            clock_us: a monotonic clock, in microseconds.
+            clock_us: a monotonic clock, in microseconds; the machine's if it is None.
             max_keys: the most buckets, sets of slots, and budgets, that are remembered of each.
         """
-        self._clock_us = clock_us
+        self._is_real = clock_us is None  # then it is read without a function in between
+        self._clock_us = clock_us or _monotonic_us
         self._max_keys = max_keys
         self._lock = ForkLock()
         self._last_id = 0
@@ -71,11 +72,47 @@ class MemoryStore:
 
     def ask(self, request: Reserve, until: float | None) -> Reserved:
         """Reserve."""
-        claims = request.claims
         with self._lock.of_process:
-            if len(claims) == 1 and isinstance(claims[0], BucketClaim):
-                return self._reserve_one(claims[0])
-            return self._reserve(claims)
+            return self._reserve(request.claims)
+
+    def take(self, key: str, need_us: int, capacity_us: int) -> int | None:
+        """Take from one bucket; return what is left, or None if there is not enough.
+
+        The same as for a claim, in fewer steps and without values for them.
+        """
+        lock = self._lock.of_process
+        lock.acquire()  # `with` takes twice as long
+        try:
+            now = monotonic_ns() // 1000 if self._is_real else self._clock_us()
+            missing = self._buckets.get(key, now) - now
+            if missing < 0:
+                missing = 0
+            if missing + (need_us if need_us < capacity_us else capacity_us) > capacity_us:
+                return None
+            missing += need_us
+            self._buckets[key] = now + missing
+            if len(self._buckets) > self._max_keys:
+                self._make_room(now)
+            return capacity_us - missing
+        finally:
+            lock.release()
+
+    def change(self, key: str, change_us: int) -> None:
+        """Change one bucket."""
+        lock = self._lock.of_process
+        lock.acquire()
+        try:
+            now = monotonic_ns() // 1000 if self._is_real else self._clock_us()
+            full_at = self._buckets.get(key, now)
+            full_at = (full_at if full_at > now else now) + change_us
+            if full_at > now:
+                self._buckets[key] = full_at
+                if len(self._buckets) > self._max_keys:
+                    self._make_room(now)
+            else:
+                self._buckets.pop(key, None)
+        finally:
+            lock.release()
 
     async def aask(self, request: Reserve, until: float | None) -> Reserved:
         """Reserve; nothing is waited for."""
@@ -87,7 +124,7 @@ class MemoryStore:
             now = self._clock_us()
             for change in request.changes:
                 if isinstance(change, BucketChange):
-                    self._change(change, now)
+                    self._change(change.key, change.change_us, now)
                 elif isinstance(change, BudgetChange):
                     self._budgets.change(change, now)
                 else:
@@ -129,17 +166,6 @@ class MemoryStore:
         """Start empty in a forked child: the parent settles what was reserved."""
         self._buckets, self._slots = {}, {}
         self._budgets.begin_process()
-
-    def _reserve_one(self, claim: BucketClaim) -> Reserved:
-        """Do as `_reserve` in fewer steps: most requests take from one bucket."""
-        key, now = claim.key, self._clock_us()
-        full_at = self._buckets.get(key, now)
-        wait = bucket.admit(full_at, now, claim.need_us, claim.capacity_us)
-        if not wait:
-            full_at = (full_at if full_at > now else now) + claim.need_us
-            self._put(key, full_at, now)
-        left = bucket.left_us(full_at, now, claim.capacity_us)
-        return Reserved(not wait or claim.is_shadow, (Outcome(wait, left),))
 
     def _reserve(self, claims: tuple[Claim, ...]) -> Reserved:
         now, is_granted, waits = self._clock_us(), True, []
@@ -208,18 +234,21 @@ class MemoryStore:
             if not slots:
                 del self._slots[key]
 
-    def _change(self, change: BucketChange, now: int) -> None:
-        full_at = bucket.settled(self._buckets.get(change.key, now), now, change.change_us)
+    def _change(self, key: str, change_us: int, now: int) -> None:
+        full_at = bucket.settled(self._buckets.get(key, now), now, change_us)
         if full_at > now:
-            self._put(change.key, full_at, now)
+            self._put(key, full_at, now)
         else:
-            self._buckets.pop(change.key, None)
+            self._buckets.pop(key, None)
 
     def _put(self, key: str, full_at: int, now: int) -> None:
         self._buckets[key] = full_at
         if len(self._buckets) > self._max_keys:
-            kept = {key: full_at for key, full_at in self._buckets.items() if full_at > now}
-            if len(kept) > self._max_keys // 2:
-                for key in nsmallest(len(kept) - self._max_keys // 2, kept, key=kept.__getitem__):
-                    del kept[key]
-            self._buckets = kept
+            self._make_room(now)
+
+    def _make_room(self, now: int) -> None:
+        kept = {key: full_at for key, full_at in self._buckets.items() if full_at > now}
+        if len(kept) > self._max_keys // 2:
+            for key in nsmallest(len(kept) - self._max_keys // 2, kept, key=kept.__getitem__):
+                del kept[key]
+        self._buckets = kept

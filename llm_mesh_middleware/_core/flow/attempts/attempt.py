@@ -21,6 +21,7 @@ from ...dialect import Transformer, WholeAnswer
 from ...http.forwarding import ForwardPolicy
 from ...http.hops import next_hops
 from ...pricing.charge import Charge
+from ...pricing.prices import NO_PRICES
 from ...provider.health import Lease
 from ...provider.upstream import Upstream
 from ...routing.retry_policy import Verdict
@@ -125,9 +126,11 @@ class Attempt:
         prices, observation = self.upstream.prices, self._context.observation
         if summary is None or summary.usage is None:
             return None
-        if not prices and not observation.counts_all:
+        if not observation.counts_all and (prices is NO_PRICES or not prices):
             return None
-        charge = charge_for(self.upstream, self.number, self.model, summary.model, summary.usage)
+        charge = charge_for(
+            self.upstream, self.number, self._transformer.model, summary.model, summary.usage
+        )
         observation.charged(charge)
         return charge
 

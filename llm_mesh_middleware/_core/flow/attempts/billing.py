@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...pricing.charge import Charge
+from ...pricing.prices import NO_PRICES
 from ...provider.upstream import Upstream
 from ...values.usage import Usage
 
@@ -21,15 +22,10 @@ def charge_for(
         answered: the model that the response names.
         usage: the tokens that the response counts.
     """
-    is_listed = bool(upstream.prices)
-    price = upstream.prices.find(asked, answered) if is_listed else None
+    provider, model, prices = upstream.identity.name, asked or answered, upstream.prices
+    if prices is NO_PRICES:
+        return Charge(attempt, provider, model, usage, None, None, False)
+    price = prices.find(asked, answered)
     amount = None if price is None else price.amount(usage)
-    return Charge(
-        attempt=attempt,
-        provider=upstream.provider,
-        model=asked or answered,
-        usage=usage,
-        amount=amount,
-        currency=None if price is None or amount is None else price.currency,
-        is_listed=is_listed,
-    )
+    currency = None if price is None or amount is None else price.currency
+    return Charge(attempt, provider, model, usage, amount, currency, bool(prices))

@@ -97,15 +97,19 @@ def applied(
 
 
 def _limit(limit: Limit, call: Call, values: tuple[str | None, ...], estimate: Estimate) -> Applied:
-    key = limit.key(values)
-    rate = limit.rate_for(call.request)
+    key = limit.keys.get(values) or limit.key(values)
+    rate = limit.rate if limit.is_one_rate else limit.rate_for(call.request)
     if rate is None:
         slots = limit.slots_for(call.request)
         hold_us = int((call.timeout_s + _SLOT_GRACE_S) * 1e6)
         claim = SlotClaim(key, slots, hold_us, limit.is_shadow)
         return Applied(limit, claim, 1, None, slots, values)
-    units = limit.need(estimate)
-    bucket = BucketClaim(key, rate.cost_us(units), rate.capacity_us, limit.is_shadow)
+    if limit.kind == "requests":
+        units, need_us = 1, rate.unit_us
+    else:
+        units = limit.need(estimate)
+        need_us = rate.cost_us(units)
+    bucket = BucketClaim(key, need_us, rate.capacity_us, limit.is_shadow)
     return Applied(limit, bucket, units, rate, rate.burst, values)
 
 

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from ....exceptions import InsufficientQuota, RateLimitExceeded
+from ...limiting.bucket import Rate
 from ...limiting.budget import Budget
 from ...limiting.claims import Outcome
+from ...limiting.item import Kind
 from .applied import Applied
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "quota_refusal_of",
     "rate_limit_fields",
     "refusal_of",
+    "with_rate_limit",
     "with_rate_limits",
 ]
 
@@ -34,6 +37,7 @@ _NAMES = {
     kind: tuple(f"x-ratelimit-{part}-{kind}".encode() for part in ("limit", "remaining", "reset"))
     for kind in ("tokens", "requests")
 }
+_OWN = {kind: frozenset(names) for kind, names in _NAMES.items()}
 
 
 def with_rate_limits(
@@ -44,29 +48,46 @@ def with_rate_limits(
     The provider's tell what is left of its owner's quota. `own` are those that an inner layer of
     limits has added; they are returned with the ones that are added here.
     """
-    fields = rate_limit_fields(shown)
-    if not fields:
-        return headers, own
-    names = frozenset([name for name, _ in fields])
-    keep = own - names
-    kept = [field for field in headers if field[0][:_PREFIX_BYTES] != _PREFIX or field[0] in keep]
-    return kept + fields, own | names
+    for each, outcome in shown if len(shown) == 1 else _tightest(shown):
+        if each.rate is not None:
+            left_us = outcome.left
+            headers, own = with_rate_limit(headers, each.rate, each.item.kind, left_us, own)
+    return headers, own
+
+
+def with_rate_limit(
+    headers: list[tuple[bytes, bytes]], rate: Rate, kind: Kind, left_us: int, own: frozenset[bytes]
+) -> tuple[list[tuple[bytes, bytes]], frozenset[bytes]]:
+    """Return the same with the fields of one limit."""
+    names = _OWN[kind]
+    kept = [
+        field
+        for field in headers
+        if field[0][:_PREFIX_BYTES] != _PREFIX or (field[0] in own and field[0] not in names)
+    ]
+    kept += _fields(rate, kind, left_us)
+    return kept, own | names if own else names
+
+
+def _fields(rate: Rate, kind: Kind, left_us: int) -> tuple[tuple[bytes, bytes], ...]:
+    limit, remaining, reset = _NAMES[kind]
+    until_us = rate.capacity_us - left_us
+    return (
+        (limit, rate.written),
+        (remaining, b"%d" % (left_us * rate.amount // rate.period_us if left_us > 0 else 0)),
+        # Most are soon full again.
+        (reset, b"%dms" % -(-until_us // 1000) if 0 < until_us <= 999_000 else duration(until_us)),
+    )
 
 
 def rate_limit_fields(shown: Shown) -> list[tuple[bytes, bytes]]:
     """Return the fields of the limit of each kind of which the smallest share is left."""
-    fields: list[tuple[bytes, bytes]] = []
-    for each, outcome in shown if len(shown) == 1 else _tightest(shown):
-        rate = each.rate
-        if rate is None:
-            continue
-        left, (limit, remaining, reset) = outcome.left, _NAMES[each.item.kind]
-        fields += (
-            (limit, b"%d" % rate.burst),
-            (remaining, b"%d" % (rate.units(left) if left > 0 else 0)),
-            (reset, duration(rate.capacity_us - left)),
-        )
-    return fields
+    return [
+        field
+        for each, outcome in _tightest(shown)
+        if each.rate is not None
+        for field in _fields(each.rate, each.item.kind, outcome.left)
+    ]
 
 
 def _tightest(shown: Shown) -> Shown:

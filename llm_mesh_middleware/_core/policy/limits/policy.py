@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 from ....exceptions import AnswerableError, InsufficientQuota, PolicyUnavailable
 from ...flow.call import Call
@@ -42,6 +42,10 @@ class CallLimits(msgspec.Struct, frozen=True):
 
     items: tuple[Item, ...]
     upstreams: tuple[Upstream, ...] = ()
+    counts_tokens: bool = False
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "counts_tokens", _count_tokens(self.items))
 
     def __call__(self, call: Call, proceed: Callable[[Call], Flow]) -> Flow:
         """Serve a call that is within the limits.
@@ -51,7 +55,7 @@ class CallLimits(msgspec.Struct, frozen=True):
             PolicyUnavailable: the store is away, and an item says `onStoreFailure: deny`.
             AccessDenied: the request lacks a value that an item counts by.
         """
-        estimate = _estimate(self.items, call)
+        estimate = _estimate(call) if self.counts_tokens else NO_TOKENS
         wanted = applied(self.items, call, "", estimate, self.upstreams)
         if not wanted:
             return (yield from proceed(call))
@@ -77,11 +81,16 @@ class AttemptLimits(msgspec.Struct, frozen=True):
     items: tuple[Item, ...]
     upstreams: tuple[Upstream, ...] = ()
     priced: tuple[Budget, ...] = ()
+    counts_tokens: bool = False
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "counts_tokens", _count_tokens(self.items))
 
     def __call__(self, call: Call, provider: str) -> Steps:
         """Return what was reserved for an attempt, None for nothing; raise as `CallLimits`."""
-        self._check_prices(call)
-        estimate = _estimate(self.items, call)
+        if self.priced:
+            self._check_prices(call)
+        estimate = _estimate(call) if self.counts_tokens else NO_TOKENS
         wanted = applied(self.items, call, provider, estimate, self.upstreams)
         if not wanted:
             return None
@@ -105,13 +114,14 @@ class AttemptLimits(msgspec.Struct, frozen=True):
                 )
 
 
-def _estimate(items: Sequence[Item], call: Call) -> Estimate:
-    """Return the tokens that a call may take, if any item counts them."""
-    for item in items:
-        if item.kind == "tokens" or item.kind == "budget":
-            kind = call.rule, call.request.model or ""
-            return estimate_tokens(call.request, call.learned, kind)
-    return NO_TOKENS
+def _count_tokens(items: Sequence[Item]) -> bool:
+    """Return whether any item counts tokens, so that they must be estimated."""
+    return any(item.kind == "tokens" or item.kind == "budget" for item in items)
+
+
+def _estimate(call: Call) -> Estimate:
+    """Return the tokens that a call may take."""
+    return estimate_tokens(call.request, call.learned, (call.rule, call.request.model or ""))
 
 
 def _reserve(
@@ -128,7 +138,16 @@ def _reserve(
         error of a budget that is left behind, or None.
     """
     unchecked: list[Applied] = []
-    reserved = yield from _ask(call, wanted)
+    store, request = call.store, Reserve(tuple([each.claim for each in wanted]))
+    reserved: Reserved | None = None
+    if getattr(store, "answers_at_once", False):
+        try:
+            reserved = store.ask(request, None)
+        except AnswerableError:
+            reserved = None  # as if it could not be reached
+    else:
+        answer = yield Ask(store, request)
+        reserved = None if answer.__class__ is Refused else answer
     if reserved is None:
         wanted, unchecked = _without_store(wanted, call)
         reserved = Reserved(True, ())
@@ -137,7 +156,8 @@ def _reserve(
             reserved = yield Ask(call.store, Reserve(claims, is_local=True))
     shown: list[tuple[Applied, Outcome]] = []
     taken = unchecked
-    is_heard, is_beyond = call.account.is_heard, False
+    account, is_beyond = call.account, False
+    is_heard = account.is_heard
     for pair in zip(wanted, reserved.outcomes, strict=True):
         each, outcome = pair
         item, wait_us = each.item, outcome.wait_us
@@ -152,21 +172,10 @@ def _reserve(
         raise _refusal(shown, call)
     reservation = None
     if taken:
-        reservation = Reservation(call, provider, estimate, upstreams, taken, reserved)
-        call.account.settle_at_end(reservation.settle)
+        first, slot, is_local = len(account.charges), reserved.slot, reserved.is_local
+        reservation = Reservation(call, provider, estimate, upstreams, taken, slot, is_local, first)
+        account.settle_at_end(reservation.settle)
     return shown, reservation, _beyond(shown, call) if is_beyond else None
-
-
-def _ask(call: Call, wanted: Sequence[Applied]) -> Steps:
-    """Return the store's `Reserved`, None if it cannot be reached."""
-    store, request = call.store, Reserve(tuple([each.claim for each in wanted]))
-    if not getattr(store, "answers_at_once", False):
-        answer = yield Ask(store, request)
-        return None if isinstance(answer, Refused) else answer
-    try:
-        return store.ask(request, None)
-    except AnswerableError:
-        return None
 
 
 def _tell(call: Call, each: Applied, outcome: Outcome, *, is_granted: bool) -> None:
