@@ -63,11 +63,11 @@ class Report(msgspec.Struct, frozen=True):
 
     def to_json(self) -> str:
         """Return problems and extensions as indented JSON."""
-        told = {
+        report = {
             "problems": [asdict(problem) for problem in self.problems],
             "extensions": [asdict(extension) for extension in self.extensions],
         }
-        return json.dumps(told, indent=2)
+        return json.dumps(report, indent=2)
 
     def summary(self) -> str:
         """Summarise the report in one line."""

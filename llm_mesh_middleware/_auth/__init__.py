@@ -1,1 +1,1 @@
-"""Credentials of providers: what a call needs so that the provider accepts it. No I/O."""
+"""Credentials of providers: keys, tokens and signatures that make them accept a call. No I/O."""

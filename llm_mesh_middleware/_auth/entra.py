@@ -1,7 +1,7 @@
 """Access tokens of Microsoft Entra.
 
-an application, by its secret          a form that buys a token (RFC 6749 4.4)
-a workload of a cluster, by its token  the same form, with that token as an assertion (RFC 7523 2.2)
+an application, by its secret          client credentials (RFC 6749 4.4)
+a workload of a cluster, by its token  the same, with that token as an assertion (RFC 7523 2.2)
 an app or a machine of Azure           a request to an address that only it can reach
 """
 
@@ -34,25 +34,25 @@ __all__ = [
 AUTHORITY = "https://login.microsoftonline.com"
 SCOPE = "https://cognitiveservices.azure.com/.default"
 AI_SCOPE = "https://ai.azure.com/.default"
-# Where a machine of Azure finds its metadata.
+# The metadata service of a machine in Azure.
 MACHINE = "http://169.254.169.254"
 
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
 def token_path(tenant: str) -> str:
-    """Return where a tenant's tokens are bought."""
+    """Return the path of a tenant's token endpoint."""
     return f"/{quote(tenant, safe='')}/oauth2/v2.0/token"
 
 
 def machine_path(scope: str, client_id: str | None) -> str:
-    """Return where a machine asks for tokens of its identity."""
+    """Return the request target of a machine's token endpoint."""
     query = {"api-version": "2018-02-01", **_resource(scope, client_id)}
     return f"/metadata/identity/oauth2/token?{urlencode(query)}"
 
 
 def app_path(path: str, scope: str, client_id: str | None) -> str:
-    """Return where an app asks for them; the environment names the `path`."""
+    """Return the request target of an app's token endpoint; its environment has the `path`."""
     query = {"api-version": "2019-08-01", **_resource(scope, client_id)}
     return f"{path}?{urlencode(query)}"
 
@@ -63,12 +63,12 @@ def _resource(scope: str, client_id: str | None) -> Mapping[str, str]:
 
 
 def by_secret(secret: str) -> Mapping[str, str]:
-    """Return what proves an application that has a secret."""
+    """Return the form fields of an application with a secret."""
     return {"client_secret": secret}
 
 
 def by_assertion(token: str) -> Mapping[str, str]:
-    """Return what proves an application that another issuer vouches for."""
+    """Return the form fields of an application with a token of another issuer."""
     return {"client_assertion_type": _ASSERTION, "client_assertion": token}
 
 
@@ -94,11 +94,11 @@ class Application(Discreet, frozen=True):
                 "scope": self.scope,
             }
         )
-        return (yield from self.issuer.buy(form.encode(), wall_clock(), deadline))
+        return (yield from self.issuer.post(form.encode(), wall_clock(), deadline))
 
 
 class ManagedIdentity(Discreet, frozen=True):
-    """What Azure has given an app or a machine; calling it fetches an access token."""
+    """The identity that Azure gives an app or a machine; calling it fetches an access token."""
 
     shown: ClassVar[tuple[str, ...]] = ("issuer",)
 

@@ -1,4 +1,4 @@
-"""Access tokens of Google's, bought with the key of a service account (RFC 7523)."""
+"""Google access tokens, requested with the key of a service account (RFC 7523)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ServiceAccount(Discreet, frozen=True):
         """Return an access token."""
         now = wall_clock()
         form = urlencode({"grant_type": _GRANT, "assertion": self._assertion(int(now))})
-        return (yield from self.issuer.buy(form.encode(), now, deadline))
+        return (yield from self.issuer.post(form.encode(), now, deadline))
 
     def _assertion(self, now: int) -> str:
         claims = {

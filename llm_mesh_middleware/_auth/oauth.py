@@ -1,4 +1,4 @@
-"""Bearer tokens that must be fetched, and fetched again before they expire."""
+"""Bearer tokens that are fetched, and renewed before they expire."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["FetchedToken"]
 
 
 class FetchedToken(Discreet, frozen=True):
-    """Sends the token that is valid now; `secrets` learn it, so that it is cut out of responses."""
+    """Sends the current token; `secrets` learns it, so that it is redacted in responses."""
 
     shown: ClassVar[tuple[str, ...]] = ("token",)
 

@@ -1,10 +1,10 @@
 """A value that expires, such as a token: fetched by one call, shared by all.
 
-| the value           | nobody fetches it                        | somebody fetches it          |
+| the value           | no fetch is under way                    | a fetch is under way         |
 |---------------------|------------------------------------------|------------------------------|
-| good                | use it                                   | use it                       |
-| about to expire     | fetch; if that fails, use it all the same | use it                      |
-| missing or expired  | fetch; an error is the caller's          | wait, then use it, or raise  |
+| valid               | use it                                   | use it                       |
+| about to expire     | fetch; if that fails, use it             | use it                       |
+| missing or expired  | fetch; raise its error                   | wait, then use it, or raise  |
 |                     |                                          | the same error               |
 """
 
@@ -24,9 +24,9 @@ __all__ = ["Fetched", "Fetching", "Renewed"]
 
 Value = TypeVar("Value")
 
-# How long before its end a value is fetched again: clocks differ, and a call may take minutes.
+# A value is renewed this long before it expires: clocks differ, and a call may take minutes.
 _MARGIN_S = 300.0
-# How long a failure to renew a value that is still valid is not tried again.
+# After a failure to renew a value that is still valid, the pause before the next try.
 _PAUSE_S = 10.0
 
 
@@ -47,7 +47,7 @@ class Fetching(Protocol[Value]):
 
 
 class Renewed(Generic[Value]):
-    """The value that is valid now."""
+    """A value that is renewed before it expires."""
 
     __slots__ = (
         "_current",
@@ -71,7 +71,7 @@ class Renewed(Generic[Value]):
     def get(
         self, wall_clock: Callable[[], float], deadline: Deadline
     ) -> Generator[Step, StepResult, Value]:
-        """Return the value; fetch it, or wait for another caller that does, where that is needed.
+        """Return the value; if necessary, fetch it or wait for another caller that does.
 
         Raises:
             UpstreamError: it cannot be fetched.
@@ -99,7 +99,7 @@ class Renewed(Generic[Value]):
     def _renew(
         self, wall_clock: Callable[[], float], deadline: Deadline
     ) -> Generator[Step, StepResult, Value]:
-        # A call that is cancelled while it fetches leaves the others with this.
+        # The error for those who wait, if this call is cancelled while it fetches.
         self._failure = CredentialUnavailable("the call that fetched a token was cancelled")
         try:
             fetched = yield from self._fetch(wall_clock, deadline)
@@ -126,7 +126,7 @@ class Renewed(Generic[Value]):
         return self._current.value
 
     def _on_fetched(self, wake: Callable[[], None]) -> None:
-        """Call `wake` when the fetch is over, at once if it is."""
+        """Call `wake` when the fetch is over, immediately if it is already."""
         with self._lock:
             if self._is_fetching:
                 self._waiting.append(wake)

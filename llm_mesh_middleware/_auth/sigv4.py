@@ -29,7 +29,7 @@ _OWN = frozenset((b"authorization", b"x-amz-date", b"x-amz-content-sha256", _TOK
 
 
 class AccessKey(Discreet, frozen=True):
-    """What requests are signed with; `session_token` belongs to temporary keys."""
+    """A key that signs requests; temporary ones have a `session_token`."""
 
     shown: ClassVar[tuple[str, ...]] = ("id",)
 
@@ -59,15 +59,15 @@ class StaticAccessKey(msgspec.Struct, frozen=True):
     def get(
         self, wall_clock: Callable[[], float], deadline: Deadline
     ) -> Generator[Step, StepResult, AccessKey]:
-        """Return the key; nothing is waited for."""
+        """Return the key, without waiting."""
         return self.key
-        yield  # a generator, like the sources that must ask first
+        yield  # makes this a generator, like the sources that wait
 
 
 class SigV4(Discreet, frozen=True):
     """Signs the host, the date, the session token and the `x-amz-*` fields of each request.
 
-    `secrets` learn the session token, so that it is cut out of responses.
+    `secrets` learns the session token, so that it is redacted in responses.
     """
 
     shown: ClassVar[tuple[str, ...]] = ("source", "region", "service")
@@ -113,7 +113,7 @@ class SigV4(Discreet, frozen=True):
 
 
 def _signed_fields(fields: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Return the fields that are signed, by name in order; white space counts once."""
+    """Return the signed fields sorted by name, with runs of white space as one space."""
     found: dict[str, list[str]] = {}
     for name, value in fields:
         if name == b"host" or name.startswith(b"x-amz-"):
@@ -131,19 +131,19 @@ def _canonical(request: UpstreamRequest, signed: dict[str, str], names: str) -> 
 
 
 def _canonical_path(path: str) -> str:
-    """Return the path with its percent-encoding encoded once more: only S3 wants it as it is."""
+    """Return the path, percent-encoded twice as every service except S3 expects."""
     segments = [segment for segment in path.split("/") if segment]
     end = "/" if segments and path.endswith("/") else ""
     return "/" + quote("/".join(segments), safe="/-_.~") + end
 
 
 def _canonical_query(query: str) -> str:
-    """Return the pairs of a query, which is encoded already, in their order."""
+    """Return the pairs of an encoded query, sorted."""
     pairs = [pair.partition("=") for pair in query.split("&") if pair]
     return "&".join(f"{name}={value}" for name, _, value in sorted(pairs))
 
 
-# The key of a day serves all requests of that day; a handful of keys and regions at most.
+# A derived key is valid for a day; a process uses a handful of keys and regions.
 @lru_cache(maxsize=32)
 def _derived_key(secret: str, day: str, region: str, service: str) -> bytes:
     key = f"AWS4{secret}".encode("latin-1")

@@ -25,12 +25,12 @@ class StaticHeader(Discreet, frozen=True):
     def apply(
         self, request: UpstreamRequest, wall_clock: Callable[[], float], deadline: Deadline
     ) -> Generator[Step, StepResult, UpstreamRequest]:
-        """Return the request with the key; nothing is waited for."""
+        """Return the request with the key, without waiting."""
         name, headers = self.name, request.headers
         if name in dict(headers):
             headers = tuple([field for field in headers if field[0] != name])
         return replace(request, headers=(*headers, (name, self.value)))
-        yield  # a generator, like the credentials that must fetch a token first
+        yield  # makes this a generator, like the credentials that fetch a token
 
 
 def bearer_token(key: str) -> StaticHeader:

@@ -1,4 +1,4 @@
-"""Token endpoints: one OAuth request for an access token, and its response (RFC 6749 5)."""
+"""OAuth token endpoints: a request for an access token, and its response (RFC 6749 5)."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _HEADERS = (
     (b"accept", b"application/json"),
     (b"accept-encoding", b"identity"),
 )
-# What an OAuth error code consists of (RFC 6749 5.2); anything else is not repeated.
+# The longest OAuth error code (RFC 6749 5.2) that a message repeats.
 _MAX_CODE = 64
 
 
 class _Token(msgspec.Struct):
     access_token: str = ""
     expires_in: float = 0.0
-    expires_on: float = 0.0  # what Azure's own issuers say instead, in seconds since the epoch
+    expires_on: float = 0.0  # Azure's managed identities use this: seconds since the epoch
     error: str = ""
 
 
@@ -39,7 +39,7 @@ _read_token = msgspec.json.Decoder(_Token, strict=False).decode
 
 
 class TokenEndpoint(msgspec.Struct, frozen=True):
-    """The address of an issuer of tokens; `owner` is the provider that they are for."""
+    """A token endpoint; `owner` is the provider that the tokens are for."""
 
     endpoint: Endpoint
     target: str
@@ -50,23 +50,23 @@ class TokenEndpoint(msgspec.Struct, frozen=True):
         """Return the same issuer at another target."""
         return replace(self, target=target)
 
-    def buy(
+    def post(
         self, form: bytes, now: float, deadline: Deadline
     ) -> Generator[Step, StepResult, Fetched[str]]:
-        """Return the token that a form is answered with.
+        """Return the token for a form that is posted.
 
         Raises:
-            CredentialUnavailable: There is none.
+            CredentialUnavailable: the endpoint returns no token.
         """
         return (yield from self._ask(self._request("POST", _FORM, form), now, deadline))
 
     def get(
         self, headers: Fields, now: float, deadline: Deadline
     ) -> Generator[Step, StepResult, Fetched[str]]:
-        """Return the token that the target itself has, for who sends these fields.
+        """Return the token for a GET request with these header fields.
 
         Raises:
-            CredentialUnavailable: There is none.
+            CredentialUnavailable: the endpoint returns no token.
         """
         return (yield from self._ask(self._request("GET", headers), now, deadline))
 
@@ -80,7 +80,7 @@ class TokenEndpoint(msgspec.Struct, frozen=True):
         while len(body) <= _MAX_BYTES:
             data: bytes | Failure = yield Read(deadline)
             if isinstance(data, Failure):
-                raise self._error(f"{self.endpoint.provider_host} broke off")
+                raise self._error(f"the response of {self.endpoint.provider_host} broke off")
             if not data:
                 break
             body += data

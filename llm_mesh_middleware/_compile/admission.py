@@ -163,14 +163,14 @@ def _service_account(file: str, path: _Path, keys: KeyReader, owner: str) -> Fet
     try:
         account = _read_key_file(text)
         sign = google.rs256(account.private_key.encode())
-        bought_at = issuer(account.token_uri, owner)
+        endpoint = issuer(account.token_uri, owner)
     except (ValueError, KeyError, msgspec.MsgspecError):
         keys.complain(path, f"{file} is not the key file of a service account")
         return None
     return ServiceAccount(
         email=account.client_email,
         key_id=account.private_key_id,
-        issuer=bought_at,
+        issuer=endpoint,
         audience=account.token_uri,
         sign=sign,
     )

@@ -54,13 +54,15 @@ def entra_tokens(
         try:
             return _ambient(entra, scope, path, keys, owner)
         except (KeyError, ValueError):
-            keys.complain(path, f"one of {', '.join(_ADDRESSES)} is not an HTTP URL")
+            keys.complain(
+                path, f"one of {', '.join(_ADDRESSES)} is not a URL with http:// or https://"
+            )
             return None
     secret = keys.read(entra, "client_secret", path)
     if secret is None or entra.client_id is None or entra.tenant_id is None:
         return None
-    bought_at = issuer((entra.authority or AUTHORITY) + token_path(entra.tenant_id), owner)
-    return Application(entra.client_id, by_secret(secret), bought_at, scope), secret
+    endpoint = issuer((entra.authority or AUTHORITY) + token_path(entra.tenant_id), owner)
+    return Application(entra.client_id, by_secret(secret), endpoint, scope), secret
 
 
 def _ambient(
@@ -93,5 +95,5 @@ def _workload(
         return None
     token = text.decode("latin-1").strip()
     authority = entra.authority or keys.variable("AZURE_AUTHORITY_HOST") or AUTHORITY
-    bought_at = issuer(authority.rstrip("/") + token_path(tenant), owner)
-    return Application(client, by_assertion(token), bought_at, scope), token
+    endpoint = issuer(authority.rstrip("/") + token_path(tenant), owner)
+    return Application(client, by_assertion(token), endpoint, scope), token

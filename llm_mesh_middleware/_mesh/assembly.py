@@ -58,7 +58,7 @@ __all__ = ["Assembly"]
 
 
 class Assembly:
-    """The parts of one mesh, and what ties them: a new configuration, a forked process."""
+    """The parts of one mesh; it prepares them for a new configuration and for a forked process."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Assembly:
         """As `Mesh`.
 
         Raises:
-            ConfigError: with everything that is wrong with manifests and settings.
+            ConfigError: manifests or settings have errors; it has all of them.
         """
         self._settings = settings
         self._contexts = TLSContexts(settings.ca_file)
@@ -95,7 +95,7 @@ class Assembly:
         self._own_source = source if source is not config else None
         self.access = _access(settings)
         self.live = LiveTable(
-            source, settings, environ=environ, adopt=self._adopt, told=self._record
+            source, settings, environ=environ, adopt=self._adopt, on_load=self._record
         )
         self.telemetry = self._make_telemetry(recording)
         observers = (self.telemetry,) if observer is None else (self.telemetry, observer)
@@ -120,7 +120,7 @@ class Assembly:
         return self._state.health.servers(monotonic())
 
     def close(self) -> None:
-        """Close the connections of threads, and the source if the mesh made it."""
+        """Close the connections of threads, the stores and the source, if the mesh made them."""
         self._checking.stop()
         self.serving.close()
         self._pickers.close()
@@ -131,7 +131,7 @@ class Assembly:
             self._own_source.close()
 
     async def aclose(self) -> None:
-        """Close what belongs to the running event loop; servers are no longer checked."""
+        """Close the connections of the running event loop, and stop checking servers."""
         self._checking.stop()
         await self.serving.aclose()
         await self._pickers.aclose()
@@ -161,10 +161,9 @@ class Assembly:
         )
 
     def _adopt(self, table: RoutingTable) -> None:
-        """Prepare for `table`: read trust stores and certificates, drop removed providers and
-        routes.
+        """Prepare for `table`: read its certificates, and drop removed providers and routes.
 
-        A trust store takes a while to read, and a file may be invalid: requests must not find out.
+        No request waits for a trust store to be read, or meets an invalid file.
         """
         rules = [rule for host in table.hosts for rule in host.rules]
         upstreams = [upstream for rule in rules for upstream in rule.upstreams]
@@ -187,7 +186,7 @@ class Assembly:
         self._checking.adopt(backend.upstream for rule in rules for backend in rule.backends)
 
     def begin_checks(self) -> None:
-        """Check servers from now on, not only from the first request on."""
+        """Begin the checks of servers now, rather than with the first request."""
         self._checking.begin()
 
     def _make_telemetry(self, recording: Recording) -> Telemetry:
@@ -234,7 +233,7 @@ def _open_store(settings: MeshSettings) -> Store:
 
 
 def _is_away(store: Store | None) -> Callable[[], bool] | None:
-    """Return what tells whether a store is away; None for one that cannot be."""
+    """Return a function that says whether the store is away, or None if it is in memory."""
     return (lambda: store.is_away) if isinstance(store, SharedStore) else None
 
 
@@ -265,6 +264,6 @@ def _exchange_settings(settings: MeshSettings) -> ExchangeSettings:
     )
 
 
-@cache  # to read it takes longer than to make the rest of a mesh
+@cache  # reading it takes longer than making the rest of a mesh
 def _version() -> str:
     return version("llm-mesh-middleware")

@@ -18,7 +18,7 @@ _NONE: Attributes = MappingProxyType({})
 _NOBODY: Mapping[object, Attributes] = MappingProxyType({})
 _NO_SOURCE: Mapping[object, Source] = MappingProxyType({})
 
-# By mesh: one that is used inside the context of another has its own attributes.
+# By mesh: a mesh that is used inside the context of another has its own attributes.
 _stated: ContextVar[Mapping[object, Attributes]] = ContextVar(
     "llm_mesh_attributes", default=_NOBODY
 )
@@ -37,7 +37,7 @@ def check_attributes(attributes: Mapping[str, object]) -> None:
 
 @contextlib.contextmanager
 def stated(owner: object, attributes: Attributes) -> Iterator[None]:
-    """Set attributes of the calls of `owner` made inside; they override outer ones."""
+    """Set attributes of calls that the mesh `owner` makes inside; they override outer ones."""
     outer = _stated.get()
     token = _stated.set({**outer, owner: {**outer.get(owner, _NONE), **attributes}})
     try:
@@ -50,7 +50,7 @@ def stated(owner: object, attributes: Attributes) -> Iterator[None]:
 
 @contextlib.contextmanager
 def stated_by(owner: object, source: Source) -> Iterator[None]:
-    """Let calls of `owner` made inside ask `source`, a port and its request, for attributes."""
+    """Ask `source`, a port and its request, for the attributes of calls made inside."""
     token = _sources.set({**_sources.get(), owner: source})
     try:
         yield

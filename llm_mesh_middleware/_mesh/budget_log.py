@@ -13,7 +13,7 @@ logger = logging.getLogger("llm_mesh_middleware")
 
 
 def log_budget(decision: Decision) -> None:
-    """Log what is left of a budget; whose share it is stays with the observers."""
+    """Log how much of a budget is left; only observers learn for which consumer."""
     logger.warning(
         "budget %r of LLMPolicy %s: %s of %s %s are left",
         decision.item,

@@ -1,13 +1,13 @@
-"""Active checks while nobody calls: one thread in each process that has served a request.
+"""Active health checks: one thread in each process that has served a request.
 
-    begin     by the first request of a process, or by its server's start; nothing is started
-              unless a provider has a check
-    adopt     a new configuration; the thread starts, continues or ends with its checks
-    stop      the mesh is closed; the next request begins again
+begin     the first request of a process, or the start of its server; the thread is started
+          only if a provider has a check
+adopt     a new configuration; the thread starts, continues or ends with its checks
+stop      the mesh is closed; the next request begins again
 
-The thread only looks at the clock: checks run in a few threads of their own, so that a server that
-hangs holds up no other one. A forked child has none of them and begins by itself. The thread does
-not keep a mesh that was forgotten, not closed.
+The thread only watches the clock. Checks run in a few other threads, so that a server that hangs
+does not delay the others. A forked child starts its own. The thread holds the mesh weakly, so it
+ends with a mesh that was not closed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from functools import partial
 from time import monotonic
 
 from .._core.flow.servers.checks import Checks, checked_upstreams
-from .._core.flow.servers.page import Told
+from .._core.flow.servers.page import ServerLog
 from .._core.provider.registry import HealthRegistry
 from .._core.provider.upstream import Upstream
 from .._engine.drivers.driver import run_apart
@@ -33,25 +33,25 @@ from .._process.forks import ForkLock
 __all__ = ["Checking"]
 
 _AT_ONCE = 8
-# All threads may be taken: then it is looked again soon.
+# The shortest wait is for checks that found no free thread.
 _SHORTEST_S, _LONGEST_S = 0.01, 60.0
 
 
 class Checking:
     """Makes the checks of the configuration in use; `has_begun` until it is stopped."""
 
-    def __init__(self, clients: UpstreamClients, health: HealthRegistry, told: Told) -> None:
+    def __init__(self, clients: UpstreamClients, health: HealthRegistry, log: ServerLog) -> None:
         self.has_begun = False
         self._clients = clients
         self._health = health
-        self._told = told
+        self._log = log
         self._lock = ForkLock()
         self._upstreams: tuple[Upstream, ...] = ()
         self._checks = self._make([])
         self._run: _Run | None = None
 
     def begin(self) -> None:
-        """Check servers from now on, if there are some to check."""
+        """Check servers from now on, if any provider has a check."""
         with self._lock.of_process:
             self.has_begun = True
             self._continue()
@@ -103,14 +103,12 @@ class Checking:
             ).start()
 
     def _make(self, upstreams: Iterable[Upstream]) -> Checks:
-        # Not the mesh's own chance: a run that is repeated by its seed would not repeat.
-        return Checks(
-            upstreams, self._health, clock=monotonic, random=random.random, told=self._told
-        )
+        # Not the mesh's generator: checks would draw from it, and a seeded test would not repeat.
+        return Checks(upstreams, self._health, clock=monotonic, random=random.random, log=self._log)
 
 
 class _Run:
-    """One thread that looks at the clock, from its start to its end, and its connections."""
+    """One run of the thread, with its connections."""
 
     def __init__(self, client: UpstreamClient) -> None:
         self.client = client

@@ -1,4 +1,4 @@
-"""The log lines of ejections and returns, and of servers that are watched, one for each."""
+"""The log lines of ejections, returns and faults of model servers, one for each."""
 
 from __future__ import annotations
 

@@ -1,19 +1,19 @@
 """The routing table in use, and the loads that replace it.
 
-A version is read and compiled aside, then put in with one assignment:
+A version is read and compiled first, then put in use with one assignment:
 
     changed?  --no-->  the table stays
       | yes
     compile   --error-->  the last good table stays, state is `stale`
       | ok
-    takes something away?  --yes-->  held until it has stayed the same for a while (`settling`)
+    removes something?  --yes-->  held until it has stayed the same for a while (`settling`)
       | no, or an explicit reload
     adopt     --error-->  as above
       | ok
     in use
 
-Nothing here runs by itself: every access looks when the interval has passed, so a fork loses
-nothing. `asgi.lifespan` adds a thread that looks while no request comes.
+No thread is needed: each access looks for changes when the interval has passed. `asgi.lifespan`
+adds a thread that looks while there are no requests.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class MeshStatus(msgspec.Struct, frozen=True):
         generation: number of the configuration in use, counted from 1 in each process.
         loaded_at: when it came into use, in seconds since the epoch.
         hosts: its virtual hosts.
-        problems: those of the newest configuration, warnings included; they hold no secret.
-        providers: health by provider host.
+        problems: those of the newest configuration, including warnings; they contain no secrets.
+            providers: health by provider host.
     """
 
     state: Literal["ok", "stale"]
@@ -67,9 +67,9 @@ class MeshStatus(msgspec.Struct, frozen=True):
 class LiveTable:
     """The table in use; `look` replaces it if there is a newer one that can be used.
 
-    One thread at a time loads; the others continue with the table there is. `adopt` is called with
-    a table before it comes into use and may refuse it with a ConfigError; `told` is called after
-    each load but the first.
+    One thread at a time loads; the others continue with the current table. `adopt` is called with a
+    table before it comes into use and may raise ConfigError to refuse it; `on_load` is called after
+    each load except the first.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class LiveTable:
         *,
         environ: Mapping[str, str] | None = None,
         adopt: Callable[[RoutingTable], None],
-        told: Callable[[MeshStatus], None],
+        on_load: Callable[[MeshStatus], None],
     ) -> None:
         """Load for the first time.
 
@@ -90,7 +90,7 @@ class LiveTable:
         self._settings = settings
         self._environ = environ
         self._adopt = adopt
-        self._told = told
+        self._on_load = on_load
         self._interval_s = settings.reload_interval or math.inf
         self._versions = FileVersions()
         self._files: Mapping[str, FileVersion] = {}
@@ -106,18 +106,18 @@ class LiveTable:
         self.due_at = time.monotonic() + self._interval_s
 
     def current(self) -> LiveTable:
-        """Return itself, after a look for changes if that is due."""
+        """Look for changes if that is due; return itself."""
         if time.monotonic() >= self.due_at:
             self.look()
         return self
 
     def look(self) -> None:
-        """Load if something has changed; to be called once the clock has passed `due_at`."""
+        """Load if something has changed; called when the clock has passed `due_at`."""
         lock = self._lock.of_process
         if not lock.acquire(blocking=False):
             return
         try:
-            if self._is_loading:  # a signal handler has broken into a load
+            if self._is_loading:  # a signal handler interrupted a load
                 return
             now = time.monotonic()
             self.due_at = now + self._interval_s
@@ -127,7 +127,7 @@ class LiveTable:
                 self._load_wanted(settle_s=settle_time(self._interval_s))
             elif self._held is not None and now >= self._held.until:
                 self._use(self._held.compiled)
-                self._tell()
+                self._notify()
             if self._held is not None:
                 self.due_at = min(self.due_at, self._held.until)
         finally:
@@ -137,11 +137,11 @@ class LiveTable:
         """Load now, changed or not, after any load that another thread has started."""
         with self._lock.of_process:
             self._is_wanted = True
-            if not self._is_loading:  # else in this very thread, broken into by a signal handler
+            if not self._is_loading:  # else a signal handler interrupted a load in this thread
                 self._load_wanted()
 
     def begin_process(self) -> None:
-        """Reset in a forked child, which does not have the thread that was loading."""
+        """Reset in a forked child, where the thread that was loading does not exist."""
         self._is_loading = False
         if self._interval_s < math.inf:
             self.due_at = 0.0
@@ -159,18 +159,18 @@ class LiveTable:
                 self._is_wanted = False
                 self._load(settle_s=settle_s)
                 if self._held is None:
-                    self._tell()
-                settle_s = 0.0  # what is asked for explicitly does not wait
+                    self._notify()
+                settle_s = 0.0  # an explicit reload does not wait
         finally:
             self._is_loading = False
 
     def _load(self, *, settle_s: float = 0.0) -> None:
-        """Load what there is now, and use it or hold it back.
+        """Load the current version, and use it or hold it back.
 
-        A version that is bad stays so until it changes.
+        A version with errors is not compiled again until it changes.
         """
         begun_at = time.monotonic()
-        # Before the load: what changes in the midst of it is then found by the next look.
+        # Read before the load, so that the next look finds a change during it.
         fingerprint = _fingerprint(self._source)
         compiled = self._guarded(self._compile)
         self._held = None
@@ -184,7 +184,7 @@ class LiveTable:
             )
         else:
             self._use(compiled)
-        # After it: a load that a fork or Ctrl-C has ended is not taken for one that is done.
+        # Stored after the load, so that one that a fork or Ctrl-C has ended is repeated.
         self._fingerprint, self._files = fingerprint, compiled.files
 
     def _lost(self, compiled: Compiled) -> tuple[str, ...]:
@@ -194,7 +194,7 @@ class LiveTable:
         return ("the end of the last line",) if compiled.may_be_cut and not lost else lost
 
     def _use(self, compiled: Compiled) -> None:
-        """Put the table in, or keep the one there is if this one cannot be used."""
+        """Put the table in use, or keep the current one if this one cannot be used."""
         self._held = None
         compiled = self._guarded(lambda: self._adopted(compiled))
         table, problems = compiled.table, compiled.problems
@@ -215,7 +215,7 @@ class LiveTable:
         except Exception as exc:
             if not self.status.generation:
                 raise
-            # Its text may hold anything, a key among it.
+            # Its text is not repeated: it may contain a key.
             message = f"{type(exc).__name__} was raised while the configuration was loaded"
             problem = Problem(type(self._source).__name__, 0, 0, "", message)
             return Compiled(None, (problem,), self._files)
@@ -251,12 +251,12 @@ class LiveTable:
             return
         try:
             self._source.report(problems)
-        except Exception as exc:  # the configuration is as good as before
+        except Exception as exc:  # a failed report does not make the configuration worse
             logger.error("%s.report raised %s", type(self._source).__name__, type(exc).__name__)
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         try:
-            self._told(self.status)
+            self._on_load(self.status)
         except Exception:  # a failure of telemetry must not fail the request
             logger.exception("a reload could not be recorded")
 
@@ -272,7 +272,7 @@ def compile_source(
 def compile_loaded(
     manifest: Manifest, settings: MeshSettings, environ: Mapping[str, str] | None = None
 ) -> Compiled:
-    """Compile what a source has loaded."""
+    """Compile the manifest that a source has loaded."""
     return compile_manifest(
         manifest,
         workload_of(settings),
@@ -284,7 +284,7 @@ def compile_loaded(
 
 
 def workload_of(settings: MeshSettings) -> Workload:
-    """Return what this process is to manifests."""
+    """Return this process as the workload that manifests select."""
     is_open = settings.access == "open" and not settings.client_keys
     return Workload(settings.labels, settings.namespace, frozenset(settings.gateways), is_open)
 

@@ -1,4 +1,4 @@
-"""Warnings about silent failures, each logged once or once a minute, and what is dropped."""
+"""Log lines about silent failures (once, or once a minute each) and about dropped fields."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NEAR = 0.85
 
 
 def log_dropped(host: str, names: tuple[str, ...]) -> None:
-    """Log, for those who debug, which fields of a request a provider does not get."""
+    """Log at level DEBUG which fields of a request the provider's dialect lacks."""
     logger.debug(
         "the dialect of provider %s has no place for fields of the client: %s",
         host,
@@ -28,9 +28,9 @@ def log_dropped(host: str, names: tuple[str, ...]) -> None:
 
 
 class RefusedKeys:
-    """Logs that a provider rejects the configured key, which the client would blame on itself.
+    """Logs that a provider refuses the mesh's key, at most once a minute for each provider.
 
-    At most once a minute a provider.
+    Otherwise the client would look for the fault in its own key.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

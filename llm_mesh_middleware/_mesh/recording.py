@@ -16,7 +16,7 @@ __all__ = ["Recording"]
 
 
 class Recording(msgspec.Struct, frozen=True):
-    """The application's own providers, None for the global ones, and what redacts content."""
+    """The application's OpenTelemetry providers (None: the global ones), and its `redact`."""
 
     tracer_provider: TracerProvider | None = None
     meter_provider: MeterProvider | None = None

@@ -1,11 +1,11 @@
-"""Limits log lines that many requests can cause to one a minute for each cause."""
+"""Limits log lines to one a minute for each cause."""
 
 from __future__ import annotations
 
 __all__ = ["Seldom"]
 
 _EVERY_S = 60.0
-# Clients choose the causes: at most so many, of so many characters.
+# Clients choose the causes, so their number and length are limited.
 _MAX_CAUSES = 256
 _MAX_TEXT = 128
 
@@ -24,7 +24,7 @@ class Seldom:
             return False
         if len(self._last) >= _MAX_CAUSES:
             self._last = {each: at for each, at in list(self._last.items()) if now - at < _EVERY_S}
-            if len(self._last) >= _MAX_CAUSES:  # a client that invents causes is no longer logged
+            if len(self._last) >= _MAX_CAUSES:  # a client invents causes
                 return False
         self._last[cause] = now
         return True

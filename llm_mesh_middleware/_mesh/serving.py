@@ -1,4 +1,4 @@
-"""Serving requests with what a mesh is made of: flows are made here and run by the drivers."""
+"""Serving: makes the flows of requests, and runs them by the drivers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _client_left() -> Exception:
 class Serving:
     """Makes the flows of requests, and runs them in a thread or an event loop.
 
-    `state` is replaced in a forked process, `settings` hold for every exchange.
+    `state` is replaced in a forked process; `settings` apply to every exchange.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Serving:
         self._background = Background()
         self._async_background = AsyncBackground()
         self._warnings = Seldom()
-        self._owner = object()  # of attributes: a context that outlives the mesh must not keep it
+        self._owner = object()  # owns the attributes, so that a longer-lived context holds no mesh
         self._outbound = self.entrance()
 
     def attributes(self, attributes: dict[str, str]) -> AbstractContextManager[None]:
@@ -81,9 +81,9 @@ class Serving:
     def attributes_from(
         self, port: Port | AsyncPort, native: object
     ) -> AbstractContextManager[None]:
-        """Return a context in which `port` is asked for the attributes of a call, with `native`.
+        """Return a context in which calls ask `port`, with `native`, for their attributes.
 
-        What `attributes` states inside overrides what the port returns.
+        Attributes that are set inside override those of the port.
         """
         return stated_by(self._owner, (port, native))
 
@@ -94,12 +94,12 @@ class Serving:
         attributes: Port | AsyncPort | None = None,
         keepalive_s: float = 0.0,
     ) -> Entrance:
-        """Return what an adapter serves its requests with.
+        """Return the entrance through which an adapter serves requests.
 
         Args:
             access: decides who may use the mesh; None for calls of the application itself.
             attributes: returns the application's facts about a request.
-            keepalive_s: the longest silence of a stream, 0 for no limit.
+            keepalive_s: the longest silence of a stream in seconds; 0 for no limit.
         """
         return Entrance(
             access=access,
@@ -152,7 +152,7 @@ class Serving:
             raise
 
     def refuse(self, host: VirtualHost, request: ClientRequest, error: AnswerableError) -> None:
-        """Tell observers of a request that is refused before it is sent."""
+        """Report a request to observers that is refused before it is sent."""
         self._observer(self._addressed(host, request)).ended(error.status, error, None)
 
     def arun(
@@ -162,9 +162,9 @@ class Serving:
 
         Args:
             flow: what `exchange`, `outgoing` or `serve` returned.
-            why: returns the reason for a cancellation of the calling task.
+            why: returns the error that a cancellation of the calling task stands for.
         """
-        loop = running_loop()  # looked up once: on Python 3.11 that is a call of the system
+        loop = running_loop()  # once, because on Python 3.11 it makes a system call
         return adrive(flow, self.clients.of_loop(loop), self._async_background, why, loop)
 
     def run(self, flow: Flow, *, scope: CancelScope | None = None) -> Delivery:
@@ -172,12 +172,12 @@ class Serving:
         return drive(flow, self.clients.of_process(), self._background, scope or CancelScope())
 
     async def aclose(self) -> None:
-        """End what runs in the background of the running event loop, and its connections."""
+        """Cancel background work of the running event loop, and close its connections."""
         await self._async_background.aclose()
         await self.clients.aclose()
 
     def close(self) -> None:
-        """Cancel what runs in threads in the background, and close the connections of threads.
+        """Cancel background work in threads, and close the connections of threads.
 
         Those of event loops that no longer run are closed too.
         """
@@ -185,14 +185,14 @@ class Serving:
         self.clients.close()
 
     def begin_process(self, state: MeshState) -> None:
-        """Leave to the parent process what is its own: connections, and calls under way."""
+        """Reset in a forked child; connections and calls stay with the parent process."""
         self.clients.forget()
         self.state = state
         self._background = Background()
         self._async_background = AsyncBackground()
 
     def _addressed(self, host: VirtualHost, request: ClientRequest) -> ClientRequest:
-        """Return the request with its host's name, and the attributes that the context states."""
+        """Return the request with its host's name and the attributes of the context."""
         stated = attributes_for(self._owner)
         attributes = {**stated, **request.attributes} if stated else request.attributes
         return replace(

@@ -1,9 +1,9 @@
 """Versions of a configuration that wait before they come into use.
 
-Many tools empty a file first and fill it later: `helm template > mesh.yaml`, a copy over a slow
-network, an editor that deletes before it writes. In between, the file may be a valid configuration
-in which something is missing. A version that takes something away is therefore used only after it
-has stayed the same for a while; one that only adds or alters is used at once.
+Many tools empty a file before they fill it: `helm template > mesh.yaml`, a copy over a slow
+network, some editors. In between, the file may be valid with a part missing. So a version that
+removes something is used only after it has stayed the same for a while; one that only adds or
+changes something is used at once.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _LONGEST_S = 3.0
 
 
 class Held(msgspec.Struct, frozen=True):
-    """A version that waits, and the time on the monotonic clock until which it does."""
+    """A version that waits until `until`, on the monotonic clock."""
 
     compiled: Compiled
     until: float
 
 
 def settle_time(interval_s: float) -> float:
-    """Return how long a version must stay the same, for a source that is looked at so often."""
+    """Return how long a version must stay the same, for a source read every `interval_s`."""
     return min(_LOOKS * interval_s, _LONGEST_S)
 
 

@@ -77,7 +77,7 @@ def explain_request(
         message = f"{request.host!r} is not a virtual host of this mesh; expected one of: {known}"
         refusal = Refusal(NoRouteMatched.status, NoRouteMatched.code, message)
         explained = Explanation(request.method or "POST", request.host, request.path)
-        return _told(explained, mask, refusal=refusal)
+        return _masked(explained, mask, refusal=refusal)
     if not request.method:
         operation = host.operation(request.path)
         request = replace(request, method=operation.method if operation else "POST")
@@ -86,9 +86,9 @@ def explain_request(
     return explainer.explain()
 
 
-def _told(explained: Explanation, mask: Mask, **changes: Any) -> Explanation:
-    told: Explanation = mask.all(replace(explained, **changes))
-    return told
+def _masked(explained: Explanation, mask: Mask, **changes: Any) -> Explanation:
+    masked: Explanation = mask.all(replace(explained, **changes))
+    return masked
 
 
 class _Explainer:
@@ -123,7 +123,7 @@ class _Explainer:
             is_listed = operation.write_models is not None
             if is_listed and list_models(host, operation, request) is not None:
                 known["models"] = known_models(host, request)
-                return _told(self._unexplained(), self._mask, **known)
+                return _masked(self._unexplained(), self._mask, **known)
             known["rules"] = self._rules()
             rule = host.select(request)
             known |= {"rule": rule.name, "retry": rule.retry, "timeouts": rule.timeouts}
@@ -136,7 +136,7 @@ class _Explainer:
                 raise UnsupportedField(str(refusals[0]))
         except AnswerableError as error:
             known["refusal"] = Refusal(error.status, error.code, error.message)
-        return _told(self._unexplained(), self._mask, **known)
+        return _masked(self._unexplained(), self._mask, **known)
 
     def _unexplained(self) -> Explanation:
         return Explanation(self._request.method, self._request.host, self._request.path)

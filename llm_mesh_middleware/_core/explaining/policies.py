@@ -22,9 +22,9 @@ def policies_of(
         layers += [(backend.policy, backend.upstream.provider) for backend in tier]
     for layer, provider in layers:
         if isinstance(layer, Explains):
-            for told in layer.explain(request, provider, now):
+            for item in layer.explain(request, provider, now):
                 yield PolicyExplanation(
-                    told.policy, told.item, told.kind, told.holds, told.text, told.provider
+                    item.policy, item.item, item.kind, item.holds, item.text, item.provider
                 )
         if isinstance(layer, Changes):
             request = layer.changed(request)

@@ -146,8 +146,8 @@ def _call_rows(backend: BackendExplanation) -> Iterator[Row]:
 
 
 def _change(change: BodyChange) -> str:
-    told = f"{change.name} {change.action}"
-    return told if change.value is None else f"{told}: {change.value}"
+    line = f"{change.name} {change.action}"
+    return line if change.value is None else f"{line}: {change.value}"
 
 
 def _retry(retry: RetryPolicy) -> str:

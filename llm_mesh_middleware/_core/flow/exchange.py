@@ -133,8 +133,8 @@ def _flow(
         run = AttemptSequence(context, plan, state.affinity).run()
         run = run if picking is None else picking.before(context.request, run)
     if rule.backends.is_watched:
-        health, told = state.health, state.on_server
-        run = watched(run, rule.backends, health, clock=clock, random=random, told=told)
+        health, log = state.health, state.on_server
+        run = watched(run, rule.backends, health, clock=clock, random=random, log=log)
     flow = _observed(run, context.observation)
     if keepalive_s and operation.wants_stream(context.request):
         return keep_alive(flow, operation.dialect, interval_s=keepalive_s, clock=clock)

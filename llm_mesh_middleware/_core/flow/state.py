@@ -20,7 +20,7 @@ from ..values.steps import AsyncPort, Port
 from .affinity import Affinity
 from .attempts.retrying import RetryBudget
 from .mirrors.state import MirrorStates
-from .servers.page import Told, ignore_server
+from .servers.page import ServerLog, ignore_server
 
 __all__ = ["MeshState"]
 
@@ -58,7 +58,7 @@ class MeshState:
         on_change: Callable[[str, HealthChange], None] = ignore_change,
         cache: CacheStore | None = None,
         on_budget: Callable[[Decision], None] = _ignore_decision,
-        on_server: Told = ignore_server,
+        on_server: ServerLog = ignore_server,
         pickers: Port | AsyncPort | None = None,
         responses: CacheStore | None = None,
     ) -> None:

@@ -15,17 +15,17 @@ _MAX_KEYS = 10_000
 class Warnings:
     """The highest threshold that was reported for each window of a budget, in this process."""
 
-    def __init__(self, tell: Callable[[Decision], None]) -> None:
-        """`tell` reports that a threshold was passed, in the request that passed it."""
-        self.tell = tell
-        self._told: OrderedDict[str, float] = OrderedDict()
+    def __init__(self, report: Callable[[Decision], None]) -> None:
+        """`report` is called in the request that passes a threshold."""
+        self.report = report
+        self._reported: OrderedDict[str, float] = OrderedDict()
 
     def passed(self, key: str, share: float, thresholds: tuple[float, ...]) -> float | None:
-        """Return the highest threshold that `share` has passed, if it was not told before."""
+        """Return the highest threshold that `share` has passed, if it was not reported before."""
         highest = max((each for each in thresholds if share >= each), default=0.0)
-        if highest <= self._told.get(key, 0.0):
+        if highest <= self._reported.get(key, 0.0):
             return None
-        if len(self._told) >= _MAX_KEYS:
-            self._told.popitem(last=False)
-        self._told[key] = highest
+        if len(self._reported) >= _MAX_KEYS:
+            self._reported.popitem(last=False)
+        self._reported[key] = highest
         return highest

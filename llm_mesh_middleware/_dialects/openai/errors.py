@@ -28,22 +28,22 @@ _ERRORS: dict[FaultKind, tuple[int | None, str, str | None]] = {
 
 def error_body(error: AnswerableError) -> bytes:
     """Return an error object, all four members present."""
-    told = {
+    members = {
         "message": error.message,
         "type": error.type,
         "param": error.param,
         "code": error.code,
     }
-    return msgspec.json.encode({"error": told})
+    return msgspec.json.encode({"error": members})
 
 
 def write_fault(fault: ProviderFault) -> ErrorBody:
     """Return a provider's fault as an error object."""
     status, type, code = _ERRORS[fault.kind]
-    told = {
+    members = {
         "message": fault.message,
         "type": type,
         "param": fault.param,
         "code": fault.code or code,
     }
-    return ErrorBody(status or fault.status, msgspec.json.encode({"error": told}))
+    return ErrorBody(status or fault.status, msgspec.json.encode({"error": members}))

@@ -74,14 +74,14 @@ class OpenAIResponses(ToldInBody):
 
     def error_event(self, error: AnswerableError, *, position: int = 0) -> bytes:
         """Return an `error` event, which has the members of an error object itself."""
-        told = {
+        error_event = {
             "type": "error",
             "code": error.code,
             "message": error.message,
             "param": error.param,
             "sequence_number": position,
         }
-        return make_event(msgspec.json.encode(told), name=b"error")
+        return make_event(msgspec.json.encode(error_event), name=b"error")
 
     def read_request(self, request: ClientRequest) -> Conversation:
         """Return what a request asks for."""

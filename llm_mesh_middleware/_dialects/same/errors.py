@@ -62,8 +62,8 @@ def with_reason(dialect: Dialect, body: bytes) -> bytes:
         return body
     reason = value if reason is None else reason
     text = reason if isinstance(reason, str) else _encoded(reason).decode(errors="replace")
-    told = json.loads(dialect.write_error(UpstreamError(text[:MAX_SHOWN])))
-    return _encoded({**members, **told})
+    own = json.loads(dialect.write_error(UpstreamError(text[:MAX_SHOWN])))
+    return _encoded({**members, **own})
 
 
 def _encoded(value: object) -> bytes:

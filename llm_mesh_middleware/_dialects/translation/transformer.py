@@ -204,7 +204,7 @@ class TranslatingTransformer:
             if self._provider.is_error(body):
                 return self._refusal(head, headers, body)
             answer = self._provider.read_answer(body, self._stamp)
-            return self._told(head, headers, answer)
+            return self._whole_answer(head, headers, answer)
         except UpstreamProtocolError as exc:
             raise self._broken(exc.message) from exc
 
@@ -231,7 +231,7 @@ class TranslatingTransformer:
         asked = self._conversation.model
         return None if asked is None else self._upstream.model_mapping.get(asked, asked)
 
-    def _told(self, head: ResponseHead, headers: RawFields, answer: Answer) -> WholeAnswer:
+    def _whole_answer(self, head: ResponseHead, headers: RawFields, answer: Answer) -> WholeAnswer:
         """Return an answer in the form that the client asked for."""
         if self._memory is not None:
             self._memory.keep(self._consumer, answer.parts)
@@ -263,7 +263,7 @@ class TranslatingTransformer:
         answer = collected.answer
         if answer.finish is None:
             raise UpstreamProtocolError("ended its stream too early")
-        return self._told(head, headers, answer)
+        return self._whole_answer(head, headers, answer)
 
     def _refusal(self, head: ResponseHead, headers: RawFields, body: bytes) -> WholeAnswer:
         """Return a provider's error; keys are redacted before the text is cut short."""

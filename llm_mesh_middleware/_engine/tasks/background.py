@@ -104,12 +104,12 @@ class Background:
         """Run `work`, and wait for it at most `within_s`; after that it continues."""
         done = threading.Event()
 
-        def then_tell(_: CancelScope) -> None:
+        def then_signal(_: CancelScope) -> None:
             with contextlib.ExitStack() as stack:
                 stack.callback(done.set)
                 work()
 
-        if self.start(then_tell):
+        if self.start(then_signal):
             done.wait(within_s)
 
     def close(self) -> None:

@@ -88,12 +88,12 @@ class PolicyMetrics:
 
 def notable(decisions: Iterable[Decision]) -> list[str]:
     """Return the decisions other than `allowed`, in order."""
-    told = (
+    attributes = (
         f"{each.policy}/{each.item} {each.decision}"
         for each in decisions
         if each.decision != "allowed"
     )
-    return list(dict.fromkeys(told))
+    return list(dict.fromkeys(attributes))
 
 
 def _labels(decision: Decision) -> Labels:

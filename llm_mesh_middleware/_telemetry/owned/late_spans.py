@@ -96,8 +96,8 @@ class LateSpan(trace.Span):
         escaped: bool = False,
     ) -> None:
         """Note an exception by its type; its text could repeat anything."""
-        told = {"exception.type": type(exception).__qualname__, **(attributes or {})}
-        self.add_event("exception", told, timestamp)
+        described = {"exception.type": type(exception).__qualname__, **(attributes or {})}
+        self.add_event("exception", described, timestamp)
 
     def end(self, end_time: int | None = None) -> None:
         """Build the span, and hand it to the processors; once."""

@@ -64,18 +64,18 @@ class ContentCapture:
     ) -> None:
         """Add the messages of the request and the response to `span`, to an event, or to both."""
         found = self._read(request, summary) if self.targets else {}
-        told = dict(getattr(span, "attributes", None) or {})  # before content is among them
+        known = dict(getattr(span, "attributes", None) or {})  # before content is among them
         if "span" in self.targets and span.is_recording():
             for name, messages in found.items():
                 span.set_attribute(name, msgspec.json.encode(messages).decode())
         if self.emits:
             if "event" in self.targets:
-                told |= found
+                known |= found
             self._logger.emit(
                 LogRecord(
                     event_name=semconv.EVENT_DETAILS,
                     severity_number=SeverityNumber.INFO,
-                    attributes=told,
+                    attributes=known,
                     context=context,
                 )
             )

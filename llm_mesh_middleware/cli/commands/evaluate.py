@@ -92,8 +92,8 @@ def _vectors(
             delivery.close()
         made = embedder.form.read(received) if status == 200 else None
         if made is None or len(made) != len(some):
-            told = error_text(status, received) if status != 200 else "no vector for each text"
-            raise click.ClickException(f"no vectors from {host.name}: {told}")
+            reason = error_text(status, received) if status != 200 else "no vector for each text"
+            raise click.ClickException(f"no vectors from {host.name}: {reason}")
         vectors.update(zip(some, made, strict=True))
     return vectors
 

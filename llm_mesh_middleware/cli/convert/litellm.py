@@ -167,10 +167,10 @@ class _Converter:
     def _of_vendors(self) -> Iterator[dict[str, Any]]:
         """Yield the budgets of vendors, each for all of its providers together."""
         vendors = self._router.get("provider_budget_config")
-        for vendor, told in (vendors if isinstance(vendors, dict) else {}).items():
-            told = told if isinstance(told, dict) else {}
-            period = told.get("time_period") or told.get("budget_duration")
-            amount = told.get("budget_limit") or told.get("max_budget")
+        for vendor, limits in (vendors if isinstance(vendors, dict) else {}).items():
+            limits = limits if isinstance(limits, dict) else {}
+            period = limits.get("time_period") or limits.get("budget_duration")
+            amount = limits.get("budget_limit") or limits.get("max_budget")
             label = str(vendor).replace("_", "-")
             budget = read_budget(label, amount, period)
             hosts = [host for host, own in self._providers.items() if own[0].label == label]

@@ -85,8 +85,8 @@ def run(port: int) -> int:
 
 def _print_keys(providers: Sequence[DemoProvider]) -> None:
     for index, provider in enumerate(providers):
-        told = "  ".join(f"{keys[index]} {_VERBS[condition]}" for keys, condition in _KEYS)
-        click.echo(f"  {provider.host:24}{told}")
+        actions = "  ".join(f"{keys[index]} {_VERBS[condition]}" for keys, condition in _KEYS)
+        click.echo(f"  {provider.host:24}{actions}")
     click.echo("  x to end\n")
 
 

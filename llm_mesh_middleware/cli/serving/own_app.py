@@ -151,8 +151,8 @@ def _health(status: MeshStatus) -> bytes:
         {"place": problem.place, "text": problem.text, "severity": problem.severity}
         for problem in status.problems
     ]
-    told = {"status": status.state, "generation": status.generation, "problems": problems}
-    return json.dumps(told, separators=(",", ":")).encode()
+    health = {"status": status.state, "generation": status.generation, "problems": problems}
+    return json.dumps(health, separators=(",", ":")).encode()
 
 
 def _refusal(message: str, code: str) -> bytes:

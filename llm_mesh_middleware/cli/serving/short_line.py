@@ -38,7 +38,7 @@ class ShortFormatter(logging.Formatter):
         """Return the line of a call, as `format` makes it of its record."""
         request, last, usage = progress.request, progress.last, ending.usage
         model = request.model if last is None else last.model
-        told = _told(
+        line = _line(
             clean(request.method),
             request.host + clean(request.path),
             self._status(ending.status),
@@ -49,7 +49,7 @@ class ShortFormatter(logging.Formatter):
             progress.attempts,
             ending.error_type if ending.error_type != str(ending.status) else None,
         )
-        return f"{self._time(time.time())} INFO    {told}"
+        return f"{self._time(time.time())} INFO    {line}"
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -80,11 +80,11 @@ class ShortFormatter(logging.Formatter):
 
     def _of_fields(self, fields: Mapping[str, Any]) -> str:
         if "method" not in fields:  # of something that is not a call, such as a mirror
-            told = (f"{name}={value}" for name, value in fields.items() if value not in (None, ""))
-            return " ".join(told)
+            line = (f"{name}={value}" for name, value in fields.items() if value not in (None, ""))
+            return " ".join(line)
         status, error = fields.get("status"), fields.get("error_type")
         sent, received = (fields.get(f"request_{kind}_tokens") for kind in _COUNTED)
-        return _told(
+        return _line(
             fields["method"],
             f"{fields.get('authority') or ''}{fields.get('path')}",
             self._status(status),
@@ -97,7 +97,7 @@ class ShortFormatter(logging.Formatter):
         )
 
 
-def _told(
+def _line(
     method: str,
     place: str,
     status: str,

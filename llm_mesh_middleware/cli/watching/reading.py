@@ -85,8 +85,8 @@ class ViewReader:
         try:
             response: HTTPResponse = opener.open(request, timeout=_LIMIT_S)
         except urllib.error.HTTPError as exc:
-            told = exc.read(200).decode("utf-8", "replace")
-            raise click.ClickException(f"{self._url} replied {exc.code}: {told}") from None
+            text = exc.read(200).decode("utf-8", "replace")
+            raise click.ClickException(f"{self._url} replied {exc.code}: {text}") from None
         except OSError as exc:
             reason = getattr(exc, "reason", exc)
             raise click.ClickException(

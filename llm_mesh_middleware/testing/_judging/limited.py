@@ -108,8 +108,8 @@ def assert_limited(
         raise AssertionError(f"expected {item!r} to refuse; the answer is {text}")
     is_retried = response.headers.get("x-should-retry") != "false"
     if is_worth_a_retry not in (None, is_retried):
-        told = "may" if is_retried else "must not"
-        raise AssertionError(f"SDKs {told} retry: {text}")
+        verb = "may" if is_retried else "must not"
+        raise AssertionError(f"SDKs {verb} retry: {text}")
 
 
 def _text(response: Any) -> str:

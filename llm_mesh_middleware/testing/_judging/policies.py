@@ -23,13 +23,13 @@ def assert_cached(
     Raises:
         AssertionError: it came from elsewhere.
     """
-    told = response.headers.get("x-llm-mesh-cache")
-    if told is None:
+    shown = response.headers.get("x-llm-mesh-cache")
+    if shown is None:
         raise AssertionError(
             "no cache was asked: no LLMPolicy of the rule has one, or it is an error"
         )
-    if told.partition(";")[0] != result:
-        raise AssertionError(f"expected a cache {result}; the answer was a {told}")
+    if shown.partition(";")[0] != result:
+        raise AssertionError(f"expected a cache {result}; the answer was a {shown}")
 
 
 def assert_blocked(response: RoutedResponse, *, guard: str | None = None) -> None:
@@ -45,10 +45,10 @@ def assert_blocked(response: RoutedResponse, *, guard: str | None = None) -> Non
     Raises:
         AssertionError: none did, or another one; the message shows what guards did.
     """
-    told = response.headers.get("x-llm-mesh-guards")
-    effects = [] if told is None else told.split(", ")
+    shown = response.headers.get("x-llm-mesh-guards")
+    effects = [] if shown is None else shown.split(", ")
     denied = [effect.partition(" ")[2] for effect in effects if effect.startswith("denied ")]
     if not denied:
-        raise AssertionError(f"no guard blocked this: x-llm-mesh-guards is {told!r}")
+        raise AssertionError(f"no guard blocked this: x-llm-mesh-guards is {shown!r}")
     if guard is not None and guard not in denied:
         raise AssertionError(f"expected guard {guard!r}; blocked by {', '.join(denied)}")

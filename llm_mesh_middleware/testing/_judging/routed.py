@@ -56,5 +56,5 @@ def assert_routed(
     wrong = {name: value for name, value in wanted.items() if value not in (None, went[name])}
     if wrong:
         meant = ", ".join(f"{name} {value!r}" for name, value in wrong.items())
-        told = ", ".join(f"{name} {value!r}" for name, value in went.items())
-        raise AssertionError(f"expected {meant}; the request went to {told}")
+        taken = ", ".join(f"{name} {value!r}" for name, value in went.items())
+        raise AssertionError(f"expected {meant}; the request went to {taken}")

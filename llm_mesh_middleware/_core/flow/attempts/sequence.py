@@ -272,10 +272,10 @@ class AttemptSequence:
         self._plan.served = attempt.candidate
         if outcome.error is not None:
             error = outcome.error
-            told = dict(error.headers) | ({"x-should-retry": "false"} if has_retried else {})
+            shown = dict(error.headers) | ({"x-should-retry": "false"} if has_retried else {})
             if self._settings.show_routing:
-                told |= {k.decode(): v.decode() for k, v in self._routing_headers(attempt)}
-            error.headers = told
+                shown |= {k.decode(): v.decode() for k, v in self._routing_headers(attempt)}
+            error.headers = shown
             raise error
         headers = outcome.headers
         if has_retried and (outcome.status >= 500 or outcome.status in _SDK_RETRIES):

@@ -53,7 +53,7 @@ class Copy:
         request: ClientRequest,
         primary: Primary,
         observation: Observation,
-        told: Callable[[MirrorOutcome], None],
+        on_end: Callable[[MirrorOutcome], None],
     ) -> None:
         """Prepare a copy.
 
@@ -66,7 +66,7 @@ class Copy:
             request: the client's, as its policies have left it.
             primary: what it is compared with.
             observation: follows the copy.
-            told: called once, with what came of it.
+            on_end: called once, with the outcome.
         """
         self._mirror = mirror
         self._candidate = Candidate(Backend(mirror.upstream, 1), endpoint, health)
@@ -74,7 +74,7 @@ class Copy:
         self._given = context
         self._request = request
         self._primary = primary
-        self._told = told
+        self._on_end = on_end
         self._account = Account(observation)
         self._account.at_end(self._ended)
         self._clock = context.clock
@@ -173,7 +173,7 @@ class Copy:
 
     def _compare(self, primary: MirrorLeg, leg: MirrorLeg, result: MirrorResult) -> None:
         upstream = self._mirror.upstream
-        self._told(MirrorOutcome(upstream.provider, leg.model, result, primary, leg))
+        self._on_end(MirrorOutcome(upstream.provider, leg.model, result, primary, leg))
 
 
 def _body(outcome: Outcome, relay: BodyRelay, attempt: Attempt, context: CallContext) -> Body:

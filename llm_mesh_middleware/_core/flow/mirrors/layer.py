@@ -97,7 +97,7 @@ class Mirroring:
             request=request,
             primary=primary,
             observation=call.account.mirroring(request),
-            told=call.account.mirrored,
+            on_end=call.account.mirrored,
         )
 
 

@@ -16,7 +16,7 @@ from .outcome import MirrorLeg
 
 __all__ = ["Primary", "leg_of"]
 
-Told = Callable[[MirrorLeg], None]
+OnEnd = Callable[[MirrorLeg], None]
 
 
 class Primary:
@@ -39,12 +39,12 @@ class Primary:
         self._compares_content = compares_content
         self._began_at = began_at
         self._clock = clock
-        self._waiting: list[Told] = []
+        self._waiting: list[OnEnd] = []
         self._leg: MirrorLeg | None = None
         self.first_byte_s: float | None = None
 
     def end(self, ending: Ending) -> None:
-        """Note how the call has ended, and tell those who wait for that."""
+        """Record the end of the call, and call those who wait for it."""
         took_s = self._clock() - self._began_at
         leg = leg_of(
             ending,
@@ -56,17 +56,17 @@ class Primary:
         with self._lock:
             self._leg, waiting = leg, self._waiting
             self._waiting = []
-        for told in waiting:
-            told(leg)
+        for on_end in waiting:
+            on_end(leg)
 
-    def once_ended(self, told: Told) -> None:
-        """Call `told` with how the call has ended: now, or when it ends."""
+    def once_ended(self, on_end: OnEnd) -> None:
+        """Call `on_end` when the call has ended, at once if it has."""
         with self._lock:
             leg = self._leg
             if leg is None:
-                self._waiting.append(told)
+                self._waiting.append(on_end)
                 return
-        told(leg)
+        on_end(leg)
 
 
 def leg_of(

@@ -10,7 +10,7 @@ from ...provider.servers.watch import ServerWatch
 from ...provider.upstream import Upstream
 from ...values.endpoint import Endpoint
 from ...values.steps import Steps
-from .page import Told, check_server
+from .page import ServerLog, check_server
 
 __all__ = ["Checks", "checked_upstreams"]
 
@@ -36,7 +36,7 @@ class Checks:
         *,
         clock: Callable[[], float],
         random: Callable[[], float],
-        told: Told,
+        log: ServerLog,
     ) -> None:
         """Prepare for checks.
 
@@ -45,13 +45,13 @@ class Checks:
             health: where servers are found to be down, or up.
             clock: as for an exchange.
             random: returns numbers in [0, 1), for the jitter of intervals.
-            told: called with servers that go down or come up.
+            log: called with each server that goes down or comes up.
         """
         self._upstreams = tuple(upstreams)
         self._health = health
         self._clock = clock
         self._random = random
-        self._told = told
+        self._log = log
 
     def take(self) -> Steps | None:
         """Return a check that is due, which is then the caller's to make; None if none is."""
@@ -59,7 +59,7 @@ class Checks:
         for upstream, watch, endpoint, server in self._servers():
             if server.takes_check(now, watch.check_interval_s, self._random()):
                 return check_server(
-                    upstream, watch, endpoint, server, clock=self._clock, told=self._told
+                    upstream, watch, endpoint, server, clock=self._clock, log=self._log
                 )
         return None
 

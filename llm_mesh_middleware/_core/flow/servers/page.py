@@ -15,9 +15,9 @@ from ...values.endpoint import Endpoint
 from ...values.messages import Deadline, Failure, ResponseHead, UpstreamRequest
 from ...values.steps import Read, Send, Step, StepResult, Steps
 
-__all__ = ["Told", "check_server", "ignore_server", "read_metrics"]
+__all__ = ["ServerLog", "check_server", "ignore_server", "read_metrics"]
 
-Told = Callable[[str, str, bool], None]
+ServerLog = Callable[[str, str, bool], None]
 """Takes a server (host and address), and what is wrong with it; nothing if it is well again."""
 
 _METRICS_TIMEOUT_S = 0.5
@@ -41,7 +41,7 @@ def read_metrics(
     server: ServerState,
     *,
     clock: Callable[[], float],
-    told: Told,
+    log: ServerLog,
 ) -> Steps:
     """Read the load of a server from its page of metrics.
 
@@ -58,11 +58,11 @@ def read_metrics(
             raise _Unusable("has none of the metrics of a model server that is known")
     except _Unusable as reason:
         if server.fail(f"{path} {reason}"):
-            told(where, server.fault, False)
+            log(where, server.fault, False)
         return
     server.learn(load, begun, clock())
     if had_fault:
-        told(where, f"{path} can be used again", True)
+        log(where, f"{path} can be used again", True)
 
 
 def check_server(
@@ -72,7 +72,7 @@ def check_server(
     server: ServerState,
     *,
     clock: Callable[[], float],
-    told: Told,
+    log: ServerLog,
 ) -> Steps:
     """Check the health of a server; report when it goes down and when it comes up."""
     path, reason = watch.check_path or "/health", ""
@@ -82,7 +82,7 @@ def check_server(
     except _Unusable as unusable:
         reason = str(unusable)
     if server.checked(not reason):
-        told(_where(upstream, endpoint), f"{path} {reason or 'responds again'}", not reason)
+        log(_where(upstream, endpoint), f"{path} {reason or 'responds again'}", not reason)
 
 
 def _get(

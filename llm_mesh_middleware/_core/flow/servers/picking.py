@@ -59,11 +59,11 @@ class Picking:
             reply = yield from flow
         finally:
             if reply is None or isinstance(reply.body, bytes):
-                self._tell(None if reply is None else reply.status)
+                self._report(None if reply is None else reply.status)
                 self._end()
         if isinstance(reply.body, bytes):
             return reply
-        self._tell(reply.status)
+        self._report(reply.status)
         return replace(reply, body=self._to_its_end(reply.body))
 
     def _pick(self, request: ClientRequest) -> Generator[Step, StepResult, None]:
@@ -81,7 +81,7 @@ class Picking:
             elif picked.status or not picker.fails_open:
                 raise _refusal(backend, picked)
 
-    def _tell(self, status: int | None) -> None:
+    def _report(self, status: int | None) -> None:
         """Tell the picker whose server has responded."""
         served = self._plan.served
         if served is None:
@@ -105,12 +105,12 @@ class Picking:
 
 def _headers(request: ClientRequest) -> tuple[tuple[str, str], ...]:
     """Return the fields for a picker, without the client's credentials."""
-    told = [(":method", request.method), (":path", request.path), (":authority", request.host)]
+    headers = [(":method", request.method), (":path", request.path), (":authority", request.host)]
     for name in _HEADERS:
         value = request.headers.get(name)
         if value is not None:
-            told.append((name, value))
-    return tuple(told)
+            headers.append((name, value))
+    return tuple(headers)
 
 
 def _endpoints(backend: Backend, picked: Picked) -> tuple[Endpoint, ...]:

@@ -12,7 +12,7 @@ from ...balance.backends import Backend
 from ...provider.registry import HealthRegistry
 from ...values.steps import Spawn, Steps
 from ..reply import Flow
-from .page import Told, check_server, read_metrics
+from .page import ServerLog, check_server, read_metrics
 
 __all__ = ["watched"]
 
@@ -27,10 +27,10 @@ def watched(
     *,
     clock: Callable[[], float],
     random: Callable[[], float],
-    told: Told,
+    log: ServerLog,
 ) -> Flow:
     """Run `flow` after starting what is due for the servers of its backends."""
-    pages = _due(backends, health, clock, random, told)
+    pages = _due(backends, health, clock, random, log)
     for page, _ in zip(pages, range(_MAX_STARTED), strict=False):
         yield Spawn(page)
     return (yield from flow)
@@ -41,7 +41,7 @@ def _due(
     health: HealthRegistry,
     clock: Callable[[], float],
     random: Callable[[], float],
-    told: Told,
+    log: ServerLog,
 ) -> Iterator[Steps]:
     now = clock()
     for upstream in (backend.upstream for backend in backends):
@@ -51,6 +51,6 @@ def _due(
         for endpoint in upstream.endpoints.now():
             server = health.of(upstream, endpoint).server
             if watch.check_path and server.takes_check(now, watch.check_interval_s, random()):
-                yield check_server(upstream, watch, endpoint, server, clock=clock, told=told)
+                yield check_server(upstream, watch, endpoint, server, clock=clock, log=log)
             if watch.metrics_path and server.takes_metrics(now, random()):
-                yield read_metrics(upstream, watch, endpoint, server, clock=clock, told=told)
+                yield read_metrics(upstream, watch, endpoint, server, clock=clock, log=log)

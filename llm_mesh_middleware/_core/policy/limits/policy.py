@@ -208,7 +208,7 @@ def _warn(call: Call, each: Applied, budget: Budget, outcome: Outcome) -> None:
     if threshold is not None:
         decision = each.decision("warned", outcome)
         call.account.decided(decision)
-        call.warnings.tell(decision)
+        call.warnings.report(decision)
 
 
 def _refusal(enforced: Shown, call: Call) -> Exception:

@@ -174,8 +174,8 @@ class MessageEventReader:
             case "citations_delta":
                 cited = delta.citation
                 if cited is not None and cited.url:
-                    told = Citation(cited.url, cited.title or "", cited.cited_text or "")
-                    deltas.append(CitationDelta(told))
+                    citation = Citation(cited.url, cited.title or "", cited.cited_text or "")
+                    deltas.append(CitationDelta(citation))
 
     def _stop_block(self, index: int, deltas: list[Delta]) -> None:
         match self._types.pop(index, ""):

@@ -106,8 +106,8 @@ class MessageEventWriter:
     def fail(self, error: AnswerableError) -> bytes:
         """Return an error event."""
         self._is_over = True
-        told: bytes = self._error(error)
-        return told
+        event: bytes = self._error(error)
+        return event
 
     def _write(self, delta: Delta, out: list[bytes]) -> None:
         match delta:

@@ -253,8 +253,8 @@ def _annotations(parts: tuple[Part, ...]) -> Iterator[dict[str, Any]]:
             for cited in part.citations:
                 if cited.url:
                     place = {"start_index": begin, "end_index": end}
-                    told = {"url": cited.url, "title": cited.title} | place
-                    yield {"type": "url_citation", "url_citation": told}
+                    citation = {"url": cited.url, "title": cited.title} | place
+                    yield {"type": "url_citation", "url_citation": citation}
 
 
 def _call(call: ToolCall, custom: frozenset[str]) -> dict[str, Any]:

@@ -93,9 +93,9 @@ class ChunkWriter:
                 self._start_call(delta, out)
             case CitationDelta(citation):
                 if citation.url:
-                    told = {"url": citation.url, "title": citation.title}
-                    told |= {"start_index": 0, "end_index": 0}  # type: ignore[dict-item]
-                    note = {"type": "url_citation", "url_citation": told}
+                    details = {"url": citation.url, "title": citation.title}
+                    details |= {"start_index": 0, "end_index": 0}  # type: ignore[dict-item]
+                    note = {"type": "url_citation", "url_citation": details}
                     out.append(self._chunk({"annotations": [note]}))
             case Start():
                 self._begin(delta)
@@ -134,8 +134,8 @@ class ChunkWriter:
 
     def _logprobs(self, tokens: tuple[TokenLogprob, ...]) -> bytes:
         choice = {"index": 0, "delta": {}, "logprobs": logprobs_object(tokens)}
-        told = _encode([choice | {"finish_reason": None}])
-        return b'%b,"choices":%b}\n\n' % (self._head, told)
+        choices = _encode([choice | {"finish_reason": None}])
+        return b'%b,"choices":%b}\n\n' % (self._head, choices)
 
     def _call(self, key: int, function: dict[str, Any]) -> bytes:
         call = {"index": self._indexes[key], "function": function}

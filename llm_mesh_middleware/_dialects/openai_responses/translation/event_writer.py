@@ -142,9 +142,9 @@ class ResponseEventWriter:
                 self._end(out)
 
     def _event(self, type: str, out: list[bytes], **members: Any) -> None:
-        told = {"type": type, "sequence_number": self._number, **members}
+        data = {"type": type, "sequence_number": self._number, **members}
         self._number += 1
-        out.append(make_event(_encode(told), name=type.encode()))
+        out.append(make_event(_encode(data), name=type.encode()))
 
     def _add_text(self, item: _Item, text: str, out: list[bytes]) -> None:
         if not self._tokens:
@@ -308,8 +308,8 @@ class ResponseEventWriter:
     def _fail(self, code: str, message: str, out: list[bytes]) -> None:
         self._is_over = True
         if self._start is None:
-            told = {"code": code, "message": message, "param": None}
-            self._event("error", out, **told)
+            data = {"code": code, "message": message, "param": None}
+            self._event("error", out, **data)
             return
         response = self._response() | {
             "status": "failed",

@@ -103,13 +103,13 @@ class CountingTransformer:
         if head.status in _CANNOT:
             estimated = (b"x-llm-mesh-estimated", self._client.member.encode())
             headers.append(estimated)
-            return self._told(headers, estimate_tokens(self._conversation))
+            return self._whole_answer(headers, estimate_tokens(self._conversation))
         if head.status >= 400:
             return self._refusal(head, headers, body)
         tokens = read_object(body).get(self._provider.member)
         if not isinstance(tokens, int):
             raise UpstreamProtocolError(f"{self._upstream.host} answered without a count of tokens")
-        return self._told(headers, tokens)
+        return self._whole_answer(headers, tokens)
 
     def relay(self, head: ResponseHead) -> tuple[RawFields, BodyRelay]:
         """Refuse: there are no events.
@@ -119,7 +119,7 @@ class CountingTransformer:
         """
         raise UpstreamProtocolError(f"{self._upstream.host} sent a stream that was not asked for")
 
-    def _told(self, headers: RawFields, tokens: int) -> WholeAnswer:
+    def _whole_answer(self, headers: RawFields, tokens: int) -> WholeAnswer:
         body = self._client.write(tokens)
         return WholeAnswer(200, with_length(headers, body), body)
 

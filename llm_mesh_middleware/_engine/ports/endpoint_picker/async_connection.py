@@ -67,13 +67,13 @@ class AsyncConnection(asyncio.Protocol):
                 self._readers.discard(news)
         return message
 
-    def tell(self, number: int, messages: Iterable[bytes]) -> None:
+    def send(self, number: int, messages: Iterable[bytes]) -> None:
         """Send messages of a stream; a failure is ignored."""
         self._streams.send(number, messages)
         self._flush()
 
     def finish(self, number: int) -> None:
-        """End a stream, as `tell`."""
+        """End a stream; a failure is ignored."""
         self._streams.finish(number)
         self._flush()
 

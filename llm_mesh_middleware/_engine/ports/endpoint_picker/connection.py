@@ -96,14 +96,14 @@ class Connection:
                 self._flush(until)
             return message
 
-    def tell(self, number: int, messages: Iterable[bytes]) -> None:
+    def send(self, number: int, messages: Iterable[bytes]) -> None:
         """Send messages of a stream; a failure is ignored."""
         with self._lock:
             self._streams.send(number, messages)
             self._say()
 
     def finish(self, number: int) -> None:
-        """End a stream, as `tell`."""
+        """End a stream; a failure is ignored."""
         with self._lock:
             self._streams.finish(number)
             self._say()

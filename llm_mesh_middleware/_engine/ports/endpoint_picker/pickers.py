@@ -177,14 +177,14 @@ class _OfLoop:
 
 
 class _Exchange:
-    """What is told of one request after its pick; `PickerCall`."""
+    """Reports on one request after its pick (`PickerCall`)."""
 
     def __init__(self, connection: Connection | AsyncConnection, number: int) -> None:
         self._connection = connection
         self._number = number
 
     def served(self, status: int, address: str) -> None:
-        self._connection.tell(self._number, [write_served(status, address)])
+        self._connection.send(self._number, [write_served(status, address)])
 
     def end(self) -> None:
         self._connection.finish(self._number)
