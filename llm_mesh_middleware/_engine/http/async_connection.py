@@ -1,40 +1,31 @@
-"""An asynchronous connection, and its destination.
+"""An asynchronous connection, which `dialling` opens, and its destination.
 
-aiohttp opens connections: it handles names, addresses, TLS and proxies. The transport is then taken
-over, because an aiohttp session spends two thirds of a call on things a mesh does not need: parsing
-URLs and headers, cookies, redirects.
-
-    the transport calls    data_received, connection_lost
-    a call uses            send, receive until the response is over
-    the pool checks        is_stale: closed, or holding unexpected bytes
+the transport calls    connection_made, data_received, connection_lost
+a call uses            send, receive until the response is over
+the pool checks        is_stale: closed, or holding unexpected bytes
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-
-import aiohttp
-from yarl import URL
+from typing import cast
 
 from ..._core.values.endpoint import Endpoint
 from ..._core.values.messages import UpstreamRequest
-from ..tasks.gate import Gate, in_turns
+from ..tasks.gate import Gate
 from .pool import Pool, Probe
 from .protocols import MAX_JOINED_BYTES, request_head
 from .proxy import Proxy
 
-__all__ = ["AsyncConnection", "AsyncConnector", "AsyncDestination"]
-
-# Connecting has one limit; the driver limits later phases.
-_NO_TIMEOUTS = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
+__all__ = ["AsyncConnection", "AsyncDestination"]
 
 # With more unread, reading pauses, so that a slow client slows the provider down.
 _MAX_UNREAD_BYTES = 64 * 1024
 
 
 class AsyncConnection(asyncio.Protocol):
-    """The protocol of a transport that aiohttp has opened; one call at a time uses it."""
+    """The protocol of one transport; one call at a time uses it."""
 
     __slots__ = (
         "__weakref__",
@@ -51,10 +42,12 @@ class AsyncConnection(asyncio.Protocol):
         "_waiter",
     )
 
-    def __init__(self, transport: asyncio.Transport) -> None:
-        """Take over `transport` from its protocol."""
+    _transport: asyncio.Transport
+    _probe: Probe
+
+    def __init__(self) -> None:
+        """Prepare for `connection_made`."""
         self._loop = asyncio.get_running_loop()
-        self._transport = transport
         self._pieces: list[bytes] = []
         self._unread = 0
         self._is_paused = False
@@ -63,8 +56,6 @@ class AsyncConnection(asyncio.Protocol):
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._closed: asyncio.Future[None] | None = None
-        self._probe = Probe(transport.get_extra_info("socket"))
-        transport.set_protocol(self)
 
     def send(self, head: bytes, body: bytes) -> None:
         """Send a request; the transport buffers what the socket does not accept."""
@@ -110,6 +101,10 @@ class AsyncConnection(asyncio.Protocol):
             return True
         return self._probe.is_readable()  # the loop has not noticed yet
 
+    def is_spent(self) -> bool:
+        """Return whether a new one cannot be used: it is closed, or has bytes nobody asked for."""
+        return self._is_over or bool(self._pieces)
+
     def close(self) -> None:
         """Close it after the TLS shutdown, which may take a while."""
         if not self._is_over:
@@ -129,6 +124,11 @@ class AsyncConnection(asyncio.Protocol):
             if self._is_lost:
                 self._closed.set_result(None)
         return self._closed
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the transport, or by who takes it over from another protocol."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._probe = Probe(transport.get_extra_info("socket"))
 
     def data_received(self, data: bytes) -> None:
         """Called by the transport."""
@@ -152,7 +152,7 @@ class AsyncConnection(asyncio.Protocol):
 class AsyncDestination:
     """An endpoint, its connection settings, and the idle connections to it."""
 
-    __slots__ = ("_forwards", "address", "context", "gate", "pool")
+    __slots__ = ("_forwards", "context", "endpoint", "gate", "pool", "proxy_url")
 
     def __init__(
         self, endpoint: Endpoint, context: ssl.SSLContext | None, proxy_url: str | None
@@ -163,16 +163,8 @@ class AsyncDestination:
             UpstreamConnectError: the URL of the proxy is invalid.
         """
         proxy = Proxy.parse(proxy_url, endpoint) if proxy_url is not None else None
-        host = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
-        # aiohttp's connector takes the address from a request; this one is never sent.
-        self.address = aiohttp.ClientRequest(
-            "GET",
-            URL(f"{endpoint.scheme}://{host}:{endpoint.port}", encoded=True),
-            loop=asyncio.get_running_loop(),
-            ssl=context or True,
-            server_hostname=endpoint.server_name if context is not None else None,
-            proxy=URL(proxy_url) if proxy_url is not None else None,
-        )
+        self.endpoint = endpoint
+        self.proxy_url = proxy_url
         self.pool: Pool[AsyncConnection] = Pool()
         self.gate = Gate()
         self.context = context
@@ -187,32 +179,3 @@ class AsyncDestination:
         if self._forwards is not None:
             return self._forwards.forwarded_head(request)
         return request_head(request, target=request.target, fields=request.headers)
-
-
-class AsyncConnector(aiohttp.TCPConnector):
-    """Opens connections, without a limit on their number."""
-
-    async def open(self, destination: AsyncDestination, connect_s: float) -> AsyncConnection:
-        """Return a new connection to `destination`, taken over from aiohttp.
-
-        Raises:
-            TimeoutError: it took longer than `connect_s` seconds, tunnel and TLS included, or no
-                other connection was opened for so long.
-            aiohttp.ClientError: the connection is refused, or the certificate is invalid.
-        """
-        if self.closed:
-            raise aiohttp.ClientConnectionError
-        await destination.gate.enter(connect_s)
-        has_passed = False
-        try:
-            async with in_turns(connect_s):
-                opened = await self._create_connection(destination.address, [], _NO_TIMEOUTS)
-            has_passed = True
-        finally:
-            destination.gate.leave(has_passed=has_passed)
-        transport = opened.transport
-        if transport is None or opened.should_close:  # closed already, or the server has sent bytes
-            # first
-            opened.close()
-            raise aiohttp.ServerDisconnectedError
-        return AsyncConnection(transport)

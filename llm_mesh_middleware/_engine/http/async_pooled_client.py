@@ -8,13 +8,12 @@ from collections.abc import Awaitable, Coroutine
 from typing import Any
 from weakref import WeakSet
 
-import aiohttp
-
 from ..._core.values.endpoint import Endpoint
 from ..._core.values.messages import Deadline, UpstreamRequest
 from ...exceptions import UpstreamError, UpstreamProtocolError
 from ..tls import TLSContexts
-from .async_connection import AsyncConnection, AsyncConnector, AsyncDestination
+from .async_connection import AsyncConnection, AsyncDestination
+from .dialling import AsyncConnector, NotConnected
 from .http1 import NoResponse, NotHTTP, ResponseReader
 from .httpx_spans import atraced, is_instrumented
 from .pool import KEEPALIVE_S
@@ -24,7 +23,7 @@ from .protocols import (
     response_head,
     torn,
 )
-from .proxy import env_proxy, refusal
+from .proxy import env_proxy
 
 __all__ = ["AsyncPooledClient"]
 
@@ -33,26 +32,12 @@ _CLOSING_S = 1.0
 
 # The errors of a reused connection that the provider was closing.
 _STALE_ERRORS = (NoResponse, ConnectionResetError)
-_FAULTS = (aiohttp.ClientError, NotHTTP, OSError)
+_FAULTS = (NotConnected, NotHTTP, OSError)
 
-# Most specific first: several of them inherit from one another.
-_REASONS: tuple[tuple[type[Exception], str], ...] = (
-    (aiohttp.ClientConnectorDNSError, "the name cannot be resolved"),
-    (
-        aiohttp.ClientConnectorCertificateError,
-        "its certificate is not valid for it, or not trusted",
-    ),
-    (aiohttp.ClientConnectorSSLError, "the TLS handshake failed"),
-    (aiohttp.ClientProxyConnectionError, "the proxy refused the connection"),
-    (aiohttp.ClientConnectorError, "the connection was refused"),
-)
-# The same for connections that were established.
+# For connections that were established.
 _LOSSES: tuple[tuple[type[Exception], str], ...] = (
-    (aiohttp.ClientOSError, "the connection was reset"),
     (ConnectionResetError, "the connection was reset"),
-    (aiohttp.ServerDisconnectedError, "the connection was closed before an answer"),
     (NoResponse, "the connection was closed before an answer"),
-    (aiohttp.ClientConnectionError, "the connection was lost"),
 )
 
 
@@ -140,7 +125,7 @@ class AsyncPooledClient:
             )
         for connection in connections:
             connection.abort()
-        await self._connector.close()
+        await self._connector.aclose()
 
     def _destination(self, endpoint: Endpoint) -> AsyncDestination:
         context = self._contexts.get(endpoint.tls) if endpoint.scheme == "https" else None
@@ -242,15 +227,12 @@ def _map(exc: Exception, request: UpstreamRequest) -> UpstreamError:
     host = request.endpoint.provider_host
     if isinstance(exc, TimeoutError):
         return Deadline(0.0, "connect", request.connect_timeout_s, host).error()
-    if isinstance(exc, aiohttp.ClientHttpProxyError):
-        return connect_failure(host, refusal(exc.status))
-    for kind, reason in _REASONS:
-        if isinstance(exc, kind):
-            return connect_failure(host, reason)
+    if isinstance(exc, NotConnected):
+        return connect_failure(host, str(exc), has_connected=exc.has_connected)
     for kind, reason in _LOSSES:
         if isinstance(exc, kind):
             return connect_failure(host, reason, has_connected=True)
-    if isinstance(exc, aiohttp.ClientError | NotHTTP):
+    if isinstance(exc, NotHTTP):
         return UpstreamProtocolError(f"{host} answered something that is not HTTP")
     # Otherwise the cause is local: a CA or certificate file that cannot be used.
     reason = exc.strerror or type(exc).__name__ if isinstance(exc, OSError | ssl.SSLError) else ""
