@@ -12,7 +12,7 @@ from .._core.conversation.sides import ProviderSide
 from .._core.conversation.writing import DialectOptions
 from .._core.dialect import ServedOperation
 from .._core.provider.upstream import Conversion
-from .._dialects import anthropic, bedrock, gemini, openai_responses
+from .._dialects import anthropic, gemini, openai_responses
 from .._dialects.anthropic import COUNT_TOKENS, MESSAGES, VERTEX_VERSION, Hosting
 from .._dialects.model_lists import MODELS
 from .._dialects.openai_chat import CHAT
@@ -184,6 +184,8 @@ def _gemini(config: GeminiConfig, spec: LLMProviderSpec) -> Serving:
 
 
 def _bedrock(config: BedrockConfig, spec: LLMProviderSpec) -> Serving:
+    from .._dialects import bedrock  # no client speaks it, so nothing else imports it
+
     base = _own_path(spec) or "/model"
     counter = Counter(bedrock.COUNTER, f"{base}/{PLACE}/count-tokens", COUNT_TOKENS)
     if config.api != "invoke":

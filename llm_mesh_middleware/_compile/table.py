@@ -43,10 +43,8 @@ from ..config import (
 )
 from ..config import RouteRule as RuleConfig
 from ..exceptions import Problem
-from .guarding.inspectors import Inspectors
-from .inference.pools import Pools
 from .matches import Workload, compile_match, in_gateways
-from .policies import Policies
+from .on_demand import open_policies, open_pools
 from .pricing.book import PriceBook, open_price_book
 from .providers import CompiledProvider
 from .rules import (
@@ -156,8 +154,8 @@ class _Compiler:
     ) -> None:
         self.problems += prices.problems
         self.files |= prices.files
-        self._pools = Pools(self._manifest, prices, self.files)
-        self.problems += self._pools.problems
+        self._pools = open_pools(self._manifest, prices, self.files)
+        self.problems += self._pools.problems if self._pools is not None else ()
         for resource in self._manifest.resources:
             if not isinstance(resource.model, LLMProvider):
                 continue
@@ -182,10 +180,9 @@ class _Compiler:
                 )
             self.problems += provider.problems
             self.files |= provider.files | self.files
-        inspectors = Inspectors(
-            self._asked, environ, self._manifest.secrets, self.problems, self.files
+        self.policies = open_policies(
+            self._manifest, self._workload, self._asked, environ, self.problems, self.files
         )
-        self.policies = Policies(self._manifest, self._workload, inspectors)
 
     def virtual_hosts(self) -> list[VirtualHost]:
         hosts: dict[str, tuple[Resource, VirtualHost]] = {}
@@ -324,7 +321,7 @@ class _Compiler:
         self, resource: Resource, ref: BackendRef, rule: str | None, path: _Path
     ) -> tuple[Upstream, Resource] | None:
         """Return the upstream of a reference, and the document that policies target."""
-        if ref.backend_ref is not None:
+        if ref.backend_ref is not None and self._pools is not None:
             target = self._pools.target(ref, ref.backend_ref, rule, resource.namespace)
             if isinstance(target[1], str):
                 self._complain(resource, (*path, "backendRef", *target[0]), target[1])

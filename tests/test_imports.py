@@ -1,0 +1,81 @@
+"""What a small application imports: each module costs time and memory at every start."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.processes import ROOT, clean_environment
+
+PROVIDER = """
+apiVersion: istio.alibabacloud.com/v1
+kind: LLMProvider
+metadata: {name: acme}
+spec:
+  host: acme.example
+  configs: {defaultConfig: {openAIConfig: {model: m, apiKey: none}}}
+"""
+GUARD = """
+---
+apiVersion: llm-mesh.dev/v1alpha1
+kind: LLMPolicy
+metadata: {name: guard}
+spec:
+  guards:
+    - name: secrets
+      on: [request]
+      pii: {entities: [EMAIL]}
+      action: {mask: {}}
+"""
+# Packages of ours that one provider of OpenAI's API does not need, and libraries.
+NOT_NEEDED = (
+    "llm_mesh_middleware._compile.guarding",
+    "llm_mesh_middleware._compile.inference",
+    "llm_mesh_middleware._compile.policies",
+    "llm_mesh_middleware._core.guarding",
+    "llm_mesh_middleware._core.policy.cache",
+    "llm_mesh_middleware._core.policy.guards",
+    "llm_mesh_middleware._core.policy.limits",
+    "llm_mesh_middleware._dialects.bedrock",
+    "llm_mesh_middleware.testing",
+    "llm_mesh_middleware.view",
+    *("aiohttp", "botocore", "google", "httpcore", "httpx", "numpy", "opentelemetry.sdk", "redis"),
+)
+MOST_MODULES_OF_OURS = 460
+
+
+def imported(tmp_path: Path, manifest: str) -> set[str]:
+    """The modules that are imported once a mesh is ready to take the first call."""
+    file = tmp_path / "mesh.yaml"
+    file.write_text(manifest, encoding="utf-8")
+    code = (
+        "import asyncio, sys\n"
+        "from llm_mesh_middleware import LLMMeshMiddleware, Mesh\n"
+        "mesh = Mesh([sys.argv[1]])\n"
+        "LLMMeshMiddleware(None, mesh=mesh)\n"
+        "mesh.warm_up()\n"
+        "print(*sys.modules, sep='\\n')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(file)],
+        cwd=ROOT,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+def test_one_provider_imports_nothing_that_it_does_not_need(tmp_path: Path) -> None:
+    modules = imported(tmp_path, PROVIDER)
+    ours = {name for name in modules if name.startswith("llm_mesh_middleware")}
+    assert [name for name in NOT_NEEDED if name in modules] == []
+    assert len(ours) <= MOST_MODULES_OF_OURS
+
+
+def test_what_a_policy_needs_is_imported_with_the_configuration(tmp_path: Path) -> None:
+    modules = imported(tmp_path, PROVIDER + GUARD)
+    assert "llm_mesh_middleware._core.policy.guards" in modules
+    assert "llm_mesh_middleware._core.guarding.entities.email" in modules
