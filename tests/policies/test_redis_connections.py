@@ -70,6 +70,17 @@ async def test_a_server_whose_certificate_is_not_trusted_is_not_used(tls_url: st
     store.close()
 
 
+async def test_all_reservations_of_an_event_loop_share_one_connection(
+    server: Server, store: RedisStore
+) -> None:
+    before = len(server.client.client_list())
+    for _ in range(3):
+        found = await asyncio.gather(*(store.aask(ONE, None) for _ in range(20)))
+        assert all(each.outcomes for each in found)
+        assert len(server.client.client_list()) - before == 1
+    await store.aclose()
+
+
 async def test_a_connection_that_the_server_has_closed_is_not_a_failure(
     server: Server, store: RedisStore
 ) -> None:

@@ -1,31 +1,27 @@
-"""Sends scripts from an event loop: one round trip for all that are given at once.
-
-A client of a library spends more on a call than the server does, so connections are used without
-one where there is one server: commands are written together, and the answers read in order.
-"""
+"""Sends scripts from an event loop, over one connection to each server."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
-import hiredis
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError
 
 from .connecting import Address
-from .lines import MOVED, ClusterLines
+from .lines import MOVED, ClusterLines, first_error
+from .link import Link, pack
 from .scripts import Arguments, Script
 
-__all__ = ["AsyncClusterLines", "AsyncLines", "AsyncSending", "run_script"]
-
-
-# Its stub says that there is one argument.
-_pack: Callable[[Any], bytes] = hiredis.pack_command
+__all__ = ["AsyncClusterLines", "AsyncLines", "AsyncSending", "completed", "packed", "run_script"]
 
 
 class AsyncSending(Protocol):
     """Connections of one event loop."""
+
+    @property
+    def link(self) -> Link | None:
+        """The connection that everything can be sent over now, if there is one."""
 
     async def send(self, command: str, script: str, calls: Sequence[Arguments]) -> list[Any]:
         """Return the answer to each call; it may be an error."""
@@ -37,43 +33,82 @@ class AsyncSending(Protocol):
 async def run_script(lines: AsyncSending, script: Script, calls: Sequence[Arguments]) -> list[Any]:
     """Return what the script answers to each call, as `Lines.run`."""
     answers = await lines.send("EVALSHA", script.digest, calls)
+    return await completed(lines, script, calls, answers)
+
+
+async def completed(
+    lines: AsyncSending, script: Script, calls: Sequence[Arguments], answers: list[Any]
+) -> list[Any]:
+    """Return the answers, after a server that has lost the script was sent its text."""
     for index, answer in enumerate(answers):
         if isinstance(answer, NoScriptError):
             answers[index] = (await lines.send("EVAL", script.text, (calls[index],)))[0]
-    for answer in answers:
-        if isinstance(answer, Exception):
-            raise answer
+    if (error := first_error(answers)) is not None:
+        raise error
     return answers
 
 
+def packed(command: str, script: str, calls: Sequence[Arguments]) -> bytes:
+    """Return the bytes of some calls of a script."""
+    if len(calls) == 1:
+        return pack((command, script, *calls[0]))
+    return b"".join([pack((command, script, *call)) for call in calls])
+
+
+class _Awaited:
+    """A batch that a task waits for."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+
+    def answered(self, answers: list[Any]) -> None:
+        if not self.future.done():
+            self.future.set_result(answers)
+
+    def lost(self, error: Exception) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
 class AsyncLines:
-    """Connections to one server; there are as many as are used at a time."""
+    """The connection to one server; it is made when it is needed."""
 
     def __init__(self, address: Address, **node: object) -> None:
         """`node` is the host and the port of one, if they are not those of the address."""
         self._pool = address.async_pool()
         self._pool.connection_kwargs.update(node)
-        self._idle: list[Any] = []
+        self._timeout_s = address.timeout_s
+        self._link: Link | None = None
+        self._connecting = asyncio.Lock()
+
+    @property
+    def link(self) -> Link | None:
+        """The connection, if it is open."""
+        link = self._link
+        return link if link is not None and link.is_open else None
 
     async def send(self, command: str, script: str, calls: Sequence[Arguments]) -> list[Any]:
         """Return the answer to each call; it may be an error."""
-        connection = self._idle.pop() if self._idle else self._pool.make_connection()
-        try:
-            if connection.is_connected and await _has_ended(connection):
-                await connection.disconnect(nowait=True)
-            data = b"".join([_pack((command, script, *call)) for call in calls])
-            await connection.send_packed_command(data, check_health=False)
-            answers = [await _read(connection) for _ in calls]
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        self._idle.append(connection)
-        return answers
+        batch = _Awaited(len(calls))
+        link = self.link or await self._connected()
+        link.send(packed(command, script, calls), batch)
+        return await batch.future
 
     async def aclose(self) -> None:
-        """Close the connections."""
-        while self._idle:
-            await self._idle.pop().disconnect()
+        """Close the connection when what was sent has been answered."""
+        if self._link is not None:
+            await self._link.drain()
+            self._link.close()
+            await asyncio.sleep(0)  # the loop closes its socket
+
+    async def _connected(self) -> Link:
+        async with self._connecting:
+            if (link := self.link) is None:
+                connection = self._pool.make_connection()
+                await connection.connect()
+                link = self._link = Link(connection, self._timeout_s)
+        return link
 
 
 class AsyncClusterLines:
@@ -83,6 +118,11 @@ class AsyncClusterLines:
         self._address = address
         self._known: ClusterLines | None = None
         self._nodes: dict[str, AsyncLines] = {}
+
+    @property
+    def link(self) -> Link | None:
+        """None: each call goes to a node of its own."""
+        return None
 
     async def send(self, command: str, script: str, calls: Sequence[Arguments]) -> list[Any]:
         """Return the answer to each call; it may be an error."""
@@ -123,17 +163,3 @@ class AsyncClusterLines:
             lines = AsyncLines(self._address, host=node.host, port=node.port)
             self._nodes[node.name] = lines
         return lines
-
-
-async def _has_ended(connection: Any) -> bool:
-    """Return whether the server has closed a connection that nothing is expected from."""
-    if hasattr(connection, "can_read"):  # since redis 8
-        return bool(await connection.can_read())
-    return bool(await connection.can_read_destructive())
-
-
-async def _read(connection: Any) -> Any:
-    try:
-        return await connection.read_response(disable_decoding=True)
-    except ResponseError as error:
-        return error

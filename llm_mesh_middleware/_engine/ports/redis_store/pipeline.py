@@ -1,4 +1,9 @@
-"""Reservations of one event loop: all that are asked for in one turn go together."""
+"""Reservations of one event loop.
+
+nothing is under way    it is sent at once
+something is            all that are asked for in this turn of the loop go together
+not connected           a task connects and sends them
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .async_lines import AsyncSending, run_script
+from .async_lines import AsyncSending, completed, packed, run_script
 from .breaker import Breaker
 from .connecting import FAILURES
 from .scripts import RESERVE, Arguments
@@ -36,9 +41,14 @@ class Pipeline:
         """
         loop = asyncio.get_running_loop()
         answers: asyncio.Future[_Answers] = loop.create_future()
-        if not self._waiting:
-            loop.call_soon(self._start)
-        self._waiting.append((calls, answers, undo))
+        link = self._lines.link
+        if link is not None and link.is_idle:  # a call that is alone need not wait for others
+            waiting = [(calls, answers, undo)]
+            link.send(packed("EVALSHA", RESERVE.digest, calls), _Sent(self, waiting, calls))
+        else:
+            if not self._waiting:
+                loop.call_soon(self._start)
+            self._waiting.append((calls, answers, undo))
         try:
             return await answers
         except asyncio.CancelledError:
@@ -47,37 +57,87 @@ class Pipeline:
             raise
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """Close the connections when everything has been answered."""
+        await asyncio.sleep(0)  # what waits for the end of the turn is sent
         if self._tasks:
             await asyncio.wait(self._tasks)
         await self._lines.aclose()
 
     def _start(self) -> None:
         waiting, self._waiting = self._waiting, []
-        task = asyncio.get_running_loop().create_task(self._send(waiting))
+        calls = (
+            waiting[0][0] if len(waiting) == 1 else [call for each in waiting for call in each[0]]
+        )
+        link = self._lines.link
+        if link is not None:  # as nearly always: no task is needed
+            link.send(packed("EVALSHA", RESERVE.digest, calls), _Sent(self, waiting, calls))
+        else:
+            self._begin(waiting, calls, None)
+
+    def _begin(
+        self, waiting: list[_Waiting], calls: Sequence[Arguments], answers: _Answers
+    ) -> None:
+        task = asyncio.get_running_loop().create_task(self._send(waiting, calls, answers))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _send(self, waiting: list[_Waiting]) -> None:
-        answers: _Answers = None
+    async def _send(
+        self, waiting: list[_Waiting], calls: Sequence[Arguments], answers: _Answers
+    ) -> None:
+        """Connect and ask, or ask again where an answer is an error."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                all_calls = [call for calls, _, _ in waiting for call in calls]
-                answers = await run_script(self._lines, RESERVE, all_calls)
+                if answers is None:
+                    answers = await run_script(self._lines, RESERVE, calls)
+                else:
+                    answers = await completed(self._lines, RESERVE, calls, answers)
         except FAILURES as error:
-            self._breaker.failed(error)
+            self._failed(waiting, error)
         except BaseException:  # the loop ends
             for _, future, _ in waiting:
                 future.cancel()
             raise
         else:
-            self._breaker.succeeded()
+            self._answer(waiting, answers)
+
+    def _failed(self, waiting: list[_Waiting], error: Exception) -> None:
+        self._breaker.failed(error)
+        for _, future, _ in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    def _answer(self, waiting: list[_Waiting], answers: list[Any]) -> None:
+        self._breaker.succeeded()
         begin = 0
         for calls, future, undo in waiting:
             end = begin + len(calls)
-            own = None if answers is None else answers[begin:end]
+            own = answers[begin:end] if len(waiting) > 1 else answers
             begin = end
             if not future.done():
                 future.set_result(own)
-            elif own is not None:  # its request was given up meanwhile
+            else:  # its request was given up meanwhile
                 undo(own)
+
+
+class _Sent:
+    """Reservations that were sent together without a task."""
+
+    __slots__ = ("_calls", "_pipeline", "_waiting", "count")
+
+    def __init__(
+        self, pipeline: Pipeline, waiting: list[_Waiting], calls: Sequence[Arguments]
+    ) -> None:
+        self._pipeline = pipeline
+        self._waiting = waiting
+        self._calls = calls
+        self.count = len(calls)
+
+    def answered(self, answers: list[Any]) -> None:
+        for answer in answers:
+            if answer.__class__ is not list:
+                self._pipeline._begin(self._waiting, self._calls, answers)
+                return
+        self._pipeline._answer(self._waiting, answers)
+
+    def lost(self, error: Exception) -> None:
+        self._pipeline._failed(self._waiting, error)

@@ -176,6 +176,10 @@ SETTLE = Script(_SETTLE)
 
 def reserve_call(claims: Sequence[Claim], prefix: str, slot: str) -> Arguments:
     """Return the arguments of `RESERVE` behind the digest."""
+    only = claims[0]
+    if len(claims) == 1 and isinstance(only, BucketClaim):  # as most are
+        numbers = only.need_us, only.capacity_us, 0, 0
+        return [1, f"{prefix}:{only.key}", slot, "b", int(only.is_shadow), *numbers]
     values: list[str | int] = [slot]
     for claim in claims:
         shadow = int(claim.is_shadow)
@@ -208,6 +212,8 @@ def settle_call(changes: Sequence[Change], prefix: str, name: str) -> Arguments:
 def read_reserved(answer: Sequence[int], slot: str) -> Reserved:
     """Return what `RESERVE` has answered."""
     is_granted, *numbers = answer
+    if len(numbers) == 4:
+        return Reserved(bool(is_granted), (Outcome(*numbers),), slot if is_granted else "")
     outcomes = tuple(
         Outcome(*each)
         for each in zip(numbers[::4], numbers[1::4], numbers[2::4], numbers[3::4], strict=True)
