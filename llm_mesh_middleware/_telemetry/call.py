@@ -20,9 +20,10 @@ from .._core.values.usage import Usage
 from . import semconv
 from .ending import Ending
 from .metrics.costs import record_cost
-from .metrics.instruments import CallRecord
-from .metrics.labels import CallLabels, call_labels
+from .metrics.labels import attempt_labels
+from .metrics.ledger import Account
 from .metrics.policies import notable
+from .metrics.rows import CallRow
 from .metrics.tallies import Labels
 from .mirrors import MirrorObservation, record_outcome
 from .progress import CallProgress
@@ -32,6 +33,7 @@ from .sinks import Sinks
 from .spans.attempts import Attempts, failure_of
 from .spans.call_attributes import end_attributes, start_attributes
 from .spans.propagation import (
+    Inside,
     active_context,
     incoming_context,
     linked_spans,
@@ -51,7 +53,7 @@ class CallObservation(Observation):
 
     _span: Span | None = None
     _chunk_at: float | None = None
-    _chunk_labels: CallLabels | None = None
+    _chunk_account: Account | None = None
     _failure: BaseException | None = None
 
     def __init__(self, sinks: Sinks, request: ClientRequest) -> None:
@@ -60,15 +62,16 @@ class CallObservation(Observation):
         self.wants_chunks = sinks.has_chunk_metrics
         self._links: tuple[Link, ...] = ()
         try:
-            self._context, has_parent = incoming_context(request.headers)
+            context, has_parent = incoming_context(request.headers)
             if has_parent:
-                self._links = linked_spans(request.headers, self._context)
+                self._links = linked_spans(request.headers, context)
         except Exception as failure:  # the application's propagator
             self._failure = failure
-            self._context, has_parent = active_context()
+            context, has_parent = active_context()
+        self._place = Inside(context)
         self._server = None
         if sinks.server_spans is not None and request.is_inbound and not has_parent:
-            self._server = sinks.server_spans.begin(request, self._context)
+            self._server = sinks.server_spans.begin(request, context)
         self._attempts = Attempts(sinks.tracer, sinks.attempt_spans, sinks.has_http_spans)
         sinks.metrics.active.add(1)
 
@@ -94,26 +97,23 @@ class CallObservation(Observation):
                 self._begin_span(request)
             except Exception as failure:  # a sampler or a span processor of the application
                 self._failure = self._failure or failure
-        context, headers = self._context, request.headers
+        place, headers, scope = self._place, request.headers, sinks.client_scope
         try:
-            context = without_baggage(self._attempts.begin(request, context))
-            headers = with_trace(headers, context)
+            place = self._attempts.begin(request, place)
+            headers = with_trace(headers, place)
         except Exception as failure:  # as above, or the application's propagator
             self._failure = self._failure or failure
-            context = without_baggage(context)
-        return replace(request, headers=headers, scope=sinks.client_scope.around(context))
+        if not scope.is_needed():
+            return replace(request, headers=headers)
+        context = without_baggage(place.context)
+        return replace(request, headers=headers, scope=scope.around(context))
 
     def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
         request = self._attempts.end(attempt, answer)
         if request is None:
             return
         self._progress.last = request
-        provider = (semconv.PROVIDER_NAME, request.provider)
-        failed = failure_of(answer)
-        labels: Labels = (provider, (semconv.ATTEMPT_OUTCOME, "success"))
-        if failed is not None:
-            outcome = (semconv.ATTEMPT_OUTCOME, "error")
-            labels = (provider, outcome, (semconv.ERROR_TYPE, failed))
+        labels = attempt_labels(request.provider, failure_of(answer))
         self._sinks.metrics.attempts.add(1, labels)
 
     def replying(self, *, attempt: int, is_stream: bool) -> None:
@@ -131,10 +131,10 @@ class CallObservation(Observation):
             seconds.pop()
         else:
             seconds[0] = now - before
-        if self._chunk_labels is None:
-            self._chunk_labels = self._labels(None)  # the response has not named its model yet
-        if self._chunk_labels is not None:
-            self._sinks.metrics.record_chunks(seconds, self._chunk_labels)
+        if self._chunk_account is None:
+            self._chunk_account = self._account(None, None)  # its model is not known yet
+        if self._chunk_account is not None:
+            self._sinks.metrics.record_chunks(seconds, self._chunk_account.labels)
 
     def decided(self, decision: Decision) -> None:
         self._progress.decisions += (decision,)
@@ -195,23 +195,23 @@ class CallObservation(Observation):
             notable(self._progress.decisions) if self._span is None else (),
         )
         if self._span is None:
-            self._context = self._server.context
+            self._place = Inside(self._server.context)
 
     def _begin_span(self, request: UpstreamRequest) -> None:
         progress = self._progress
         if self._server is not None:
-            self._context = self._server.begin_span(progress.route)
+            self._place = Inside(self._server.begin_span(progress.route))
         name = progress.operation
         if request.model:
             name = f"{name} {clean(request.model)}"
         self._span = self._sinks.tracer.start_span(
             name,
-            self._context,
+            self._place.context,
             SpanKind.CLIENT,
             attributes=start_attributes(progress, request),
             links=self._links,
         )
-        self._context = trace.set_span_in_context(self._span, self._context)
+        self._place = Inside(self._place.context, self._span)
 
     def _complete(self, span: Span, ending: Ending) -> None:
         sinks, progress = self._sinks, self._progress
@@ -226,20 +226,22 @@ class CallObservation(Observation):
             sinks.content.write(span, context, progress.request, progress.summary)
 
     def _record(self, ending: Ending) -> None:
-        sinks, progress = self._sinks, self._progress
-        labels = self._labels(progress.summary.model if progress.summary is not None else None)
-        sinks.metrics.requests.add(1, self._request_labels(ending, labels))
-        last = progress.last
-        if last is not None and progress.is_fallback:
-            hosts = (semconv.FALLBACK_FROM, last.preferred_host), (semconv.FALLBACK_TO, _host(last))
-            sinks.metrics.fallbacks.add(1, hosts)
-        if last is not None and last.dropped:
-            for field in sinks.fields.shown(last.dropped):
-                sinks.metrics.dropped.add(1, ((semconv.DROPPED_FIELD, field),))
+        metrics, progress = self._sinks.metrics, self._progress
+        summary, last = progress.summary, progress.last
+        account = self._account(None if summary is None else summary.model, ending.error_type)
+        if last is None or account is None:
+            metrics.requests.add(1, self._refusal_labels(ending.error_type))
+        else:
+            metrics.record(account, self._row(ending), self._place)
+            if progress.is_fallback:
+                hosts = last.preferred_host, _host(last)
+                names = semconv.FALLBACK_FROM, semconv.FALLBACK_TO
+                metrics.fallbacks.add(1, tuple(zip(names, hosts, strict=True)))
+            if last.dropped:
+                for field in self._sinks.fields.shown(last.dropped):
+                    metrics.dropped.add(1, ((semconv.DROPPED_FIELD, field),))
         for charge in progress.charges:
             self._record_cost(charge)
-        if labels is not None:
-            self._measure(ending, labels)
 
     def _record_cost(self, charge: Charge) -> None:
         sinks, attributes = self._sinks, self._progress.request.attributes
@@ -251,63 +253,55 @@ class CallObservation(Observation):
                 labels = (*labels, (semconv.ATTRIBUTE_PREFIX + name, clean(attributes[name])))
         record_cost(sinks.metrics, sinks.models, charge, labels)
 
-    def _request_labels(self, ending: Ending, labels: CallLabels | None) -> Labels:
-        """Return the labels of the request counter; an early refusal has fewer of them."""
+    def _refusal_labels(self, error_type: str | None) -> Labels:
+        """Return the labels of the request counter for a call of which nothing was sent."""
         selection = self._progress.selection
-        if labels is not None:
-            found = labels.request
-        else:
-            found = ((semconv.OPERATION, self._progress.operation),)
-            if selection is not None:
-                found = (*found, (semconv.ROUTE_NAME, selection.route))
+        found: Labels = ((semconv.OPERATION, self._progress.operation),)
         if selection is not None:
-            found = (*found, (semconv.RULE_NAME, selection.rule))
-        if ending.error_type is not None:
-            found = (*found, (semconv.ERROR_TYPE, ending.error_type))
+            rule = (semconv.ROUTE_NAME, selection.route), (semconv.RULE_NAME, selection.rule)
+            found = (*found, *rule)
+        if error_type is not None:
+            found = (*found, (semconv.ERROR_TYPE, error_type))
         return found
 
-    def _measure(self, ending: Ending, labels: CallLabels) -> None:
-        sinks, progress = self._sinks, self._progress
-        sent_at, operation = progress.sent_at, labels.plain[semconv.OPERATION]
-        if sent_at is None:
-            return
-        sinks.metrics.record(
-            CallRecord(
-                labels=labels,
-                error_type=ending.error_type,
-                duration_s=ending.at - sent_at,
-                first_chunk_s=progress.first_chunk_s,
-                overhead_s=sent_at - progress.started_at,
-                usage=ending.usage,
-                has_answer=ending.status is not None and ending.status < 400,
-                is_inference=operation != "models",
-                has_output=operation != "embeddings",
-                is_for_asm=sinks.has_asm_metrics,
-                context=self._context,
-            )
+    def _row(self, ending: Ending) -> CallRow:
+        progress = self._progress
+        sent_at = progress.started_at if progress.sent_at is None else progress.sent_at
+        return CallRow(
+            ending.at - sent_at,
+            sent_at - progress.started_at,
+            progress.first_chunk_s,
+            ending.usage,
+            ending.status is not None and ending.status < 400,
         )
 
-    def _labels(self, returned_model: str | None) -> CallLabels | None:
-        """Return the attribute sets of the call's metrics; None if nothing was sent."""
+    def _account(self, returned_model: str | None, error_type: str | None) -> Account | None:
+        """Return what calls with the same attributes are counted by; None if nothing was sent."""
         sinks, progress = self._sinks, self._progress
-        request = progress.last
+        request, selection = progress.last, progress.selection
         if request is None:
             return None
-        return call_labels(
-            (sinks.workload, sinks.namespace),
+        return sinks.metrics.account(
+            sinks.workload,
+            sinks.namespace,
             progress.operation,
-            (request.vendor, request.provider),
-            (_host(request), request.endpoint.port),
+            request.vendor,
+            request.provider,
+            _host(request),
+            request.endpoint.port,
             sinks.models.requested(request.model),
             sinks.models.returned(returned_model),
-            progress.route,
+            None if selection is None else selection.route,
+            None if selection is None else selection.rule,
+            error_type,
+            sinks.has_asm_metrics,
         )
 
     def _write_record(self, ending: Ending) -> None:
         events = self._sinks.events
         if events.wants_calls:
             span = (self._span or trace.INVALID_SPAN).get_span_context()
-            events.emit_call(access_record(self._progress, ending, span), self._context)
+            events.emit_call(access_record(self._progress, ending, span), self._place.context)
 
 
 _LAST_STEPS: tuple[Callable[[CallObservation, Ending], None], ...] = (

@@ -29,7 +29,7 @@ from .records.access_log import clean
 from .records.mirror_record import mirror_logger, mirror_record
 from .sinks import Sinks
 from .spans.call_attributes import end_attributes, start_attributes
-from .spans.propagation import with_trace
+from .spans.propagation import Inside, with_trace
 
 __all__ = ["MirrorObservation", "record_outcome"]
 
@@ -63,9 +63,11 @@ class MirrorObservation(Observation):
             attributes={**start_attributes(progress, request), semconv.IS_MIRROR: True},
             links=self._links,
         )
-        context = trace.set_span_in_context(self._span, Context())
-        headers = with_trace(request.headers, context)
-        return replace(request, headers=headers, scope=sinks.client_scope.around(context))
+        place = Inside(Context(), self._span)
+        headers, scope = with_trace(request.headers, place), sinks.client_scope
+        if not scope.is_needed():
+            return replace(request, headers=headers)
+        return replace(request, headers=headers, scope=scope.around(place.context))
 
     def replying(self, *, attempt: int, is_stream: bool) -> None:
         self._progress.is_stream = is_stream

@@ -40,7 +40,7 @@ class CallProgress(msgspec.Struct):
     def operation(self) -> str:
         """The operation's name in the conventions."""
         operation = self.request.operation
-        return operation.name if operation is not None else _OTHER
+        return _OTHER if operation is None else operation.name
 
     @property
     def route(self) -> str | None:

@@ -67,7 +67,7 @@ def setup_telemetry(*, service_name: str = "llm-mesh") -> Callable[[], None]:
         raise RuntimeError(f"the Prometheus endpoint cannot listen: {exc}; {hint}") from exc
     from .owned.adoption import adopt
 
-    adopt()
+    adopt(is_from_environ=True)
     return functools.partial(_shutdown, _providers())
 
 

@@ -49,6 +49,7 @@ class Telemetry:
         attempt_spans: SpanMode = "on_retry",
         http_client_spans: Literal["auto", "suppress"] = "auto",
         has_http_spans: Callable[[], bool] = lambda: False,
+        needs_context: Callable[[], bool] = lambda: True,
         has_spans: bool = True,
         has_server_spans: bool = False,
         has_metrics: bool = True,
@@ -75,7 +76,9 @@ class Telemetry:
             server_spans=ServerSpans(tracer, self.metrics) if has_server_spans else None,
             attempt_spans=attempt_spans if has_spans else "never",
             has_http_spans=has_http_spans,
-            client_scope=ClientScope(suppresses_http_spans=http_client_spans == "suppress"),
+            client_scope=ClientScope(
+                suppresses_http_spans=http_client_spans == "suppress", is_needed=needs_context
+            ),
             metrics=self.metrics,
             models=ModelNames(known_models),
             fields=FieldNames(),

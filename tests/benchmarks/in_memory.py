@@ -8,7 +8,17 @@ from __future__ import annotations
 import asyncio
 import math
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -35,10 +45,13 @@ from tests.benchmarks.wire import (
 )
 
 __all__ = [
+    "COUNTED",
     "EVENTS",
     "JSON",
+    "WARM_UP",
     "Client",
     "Clients",
+    "Meter",
     "app_of",
     "calls_of_others",
     "calls_of_reading",
@@ -46,6 +59,7 @@ __all__ = [
     "calls_of_telemetry",
     "calls_of_unary",
     "count",
+    "function_calls",
     "parsed",
     "serve",
 ]
@@ -54,7 +68,9 @@ ASGIApp = Callable[[bare.Scope, bare.Receive, bare.Send], Awaitable[None]]
 
 JSON = ((b"content-type", b"application/json"), (b"content-length", b"1024"))
 EVENTS = ((b"content-type", b"text/event-stream"), (b"transfer-encoding", b"chunked"))
-_WARM_UP, _COUNTED = 3, 10
+WARM_UP, COUNTED = 3, 10
+Meter = Callable[[], AbstractContextManager[list[int]]]
+"""What counts the work of a block: its first number is the amount when the block is over."""
 
 
 class _Response:
@@ -108,13 +124,16 @@ def calls_of_unary() -> float:
     return count(app_of(Client(JSON, [unary_answer()])), request)
 
 
-def calls_of_stream(chunks: int, *, at_once: bool = False, watched: bool = False) -> float:
+def calls_of_stream(
+    chunks: int, *, at_once: bool = False, watched: bool = False, meter: Meter | None = None
+) -> float:
     """Function calls for one chat that is answered with a stream.
 
     Args:
         chunks: how many events it has.
         at_once: in a single piece.
         watched: by a view.
+        meter: what counts, if not function calls are wanted.
     """
     pieces = [*stream_events(chunks), usage_event(), b"data: [DONE]\n\n"]
     if at_once:
@@ -125,7 +144,7 @@ def calls_of_stream(chunks: int, *, at_once: bool = False, watched: bool = False
     if watched:
         app.mesh.observe(hub)
         hub.report()  # somebody looks
-    return count(app, request)
+    return count(app, request, meter=meter)
 
 
 def calls_of_telemetry() -> float:
@@ -168,32 +187,39 @@ def app_of(
     return app
 
 
-def count(app: ASGIApp, request: bytes, *, of: str = "") -> float:
-    """Calls of Python and C functions in this thread, the event loop's among them.
+def count(app: ASGIApp, request: bytes, *, of: str = "", meter: Meter | None = None) -> float:
+    """What one request takes, the event loop's part of it too; by default in function calls.
 
     With `of`, only calls of functions in that folder and those that they make of C functions.
     """
-    calls = 0
+    scope, body = parsed(request)
+    counted = meter or partial(function_calls, of)
+
+    async def run() -> float:
+        for _ in range(WARM_UP):
+            await serve(app, scope, body)
+        with counted() as found:
+            for _ in range(COUNTED):
+                await serve(app, scope, body)
+        return found[0] / COUNTED
+
+    return asyncio.run(run())
+
+
+@contextmanager
+def function_calls(of: str = "") -> Iterator[list[int]]:
+    """Count the calls of functions in this thread that functions in the folder `of` make."""
+    calls = [0]
 
     def profile(frame: FrameType, event: str, argument: object) -> None:
-        nonlocal calls
         if event in ("call", "c_call") and frame.f_code.co_filename.startswith(of):
-            calls += 1
+            calls[0] += 1
 
-    scope, body = parsed(request)
-
-    async def run() -> None:
-        for _ in range(_WARM_UP):
-            await serve(app, scope, body)
-        sys.setprofile(profile)
-        try:
-            for _ in range(_COUNTED):
-                await serve(app, scope, body)
-        finally:
-            sys.setprofile(None)
-
-    asyncio.run(run())
-    return calls / _COUNTED
+    sys.setprofile(profile)
+    try:
+        yield calls
+    finally:
+        sys.setprofile(None)
 
 
 async def serve(app: ASGIApp, scope: Mapping[str, Any], body: bytes) -> None:

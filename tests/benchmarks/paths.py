@@ -1,7 +1,8 @@
 """The paths of a call that have a price of their own, each as the function calls that it takes.
 
 As in `in_memory`, the provider is scripted and there is no socket. What a feature costs is the
-difference to the same call without it.
+difference to the same call without it. A meter counts something else than function calls, such as
+the processor's instructions.
 """
 
 from __future__ import annotations
@@ -10,10 +11,8 @@ import asyncio
 import io
 import logging
 import math
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -33,7 +32,18 @@ from llm_mesh_middleware.outbound import asend, outgoing
 from llm_mesh_middleware.view._watching.hub import Hub
 from tests.benchmarks.apps import bare
 from tests.benchmarks.apps import mesh as mesh_app
-from tests.benchmarks.in_memory import JSON, Client, app_of, count, parsed
+from tests.benchmarks.in_memory import (
+    COUNTED,
+    JSON,
+    WARM_UP,
+    Client,
+    Meter,
+    app_of,
+    count,
+    function_calls,
+    parsed,
+)
+from tests.benchmarks.sdks import SDK
 from tests.benchmarks.wire import (
     ASKED_MODEL,
     LLM_HOST,
@@ -46,7 +56,6 @@ from tests.benchmarks.wire import (
 __all__ = ["calls_of", "calls_of_outbound", "calls_of_serve", "calls_of_wsgi", "logged"]
 
 _ORIGIN = Origin("http://127.0.0.1:9")
-_CALLS = 10
 _BY = {"name": "limit", "by": ["model"], "per": "1s"}
 _POLICIES: dict[str, dict[str, Any]] = {
     "limit": {"limits": [{**_BY, "requests": 1_000_000}]},
@@ -63,8 +72,9 @@ def calls_of(
     policy: str | None = None,
     *,
     messages: bool = False,
-    sampled: bool = False,
+    sdk: SDK | None = None,
     watched: bool = False,
+    meter: Meter | None = None,
 ) -> float:
     """Function calls for one chat that is answered at once.
 
@@ -72,8 +82,9 @@ def calls_of(
         policy: `limit` of requests or `tokens`, which never refuse; `cache`, which has the reply;
             `other`, a limit of a rule that is not selected.
         messages: the client speaks Anthropic's dialect, the provider OpenAI's.
-        sampled: with providers of the SDK that were set up here.
+        sdk: makes the providers of an SDK that samples every call.
         watched: by a view.
+        meter: what counts, if not function calls are wanted.
     """
     request = chat_request(ASKED_MODEL, size_bytes=1024, is_stream=False)
     if messages:
@@ -85,14 +96,14 @@ def calls_of(
         lines.append(b"Content-Length: %d" % len(body))
         request = b"\r\n".join(lines) + b"\r\n\r\n" + body
     client = Client(JSON, [unary_answer()])
-    app = app_of(client, lambda origin: _made(origin, policy, sampled=sampled))
+    app = app_of(client, lambda origin: _made(origin, policy, sdk))
     if watched:
         hub = Hub(app.mesh)  # an observer lives as long as somebody holds it
         app.mesh.observe(hub)
-    return count(app, request)
+    return count(app, request, meter=meter)
 
 
-def _made(origin: Origin, policy: str | None, *, sampled: bool) -> LLMMeshMiddleware:
+def _made(origin: Origin, policy: str | None, sdk: SDK | None) -> LLMMeshMiddleware:
     documents: list[Any] = [
         LLMProvider.model_validate(mesh_app.MANIFESTS[0]),
         LLMRoute.model_validate(mesh_app.MANIFESTS[1]),
@@ -102,21 +113,8 @@ def _made(origin: Origin, policy: str | None, *, sampled: bool) -> LLMMeshMiddle
         documents.append(LLMPolicy.model_validate(spec))
     settings = MeshSettings(endpoints={PROVIDER_HOST: origin.url})
     return LLMMeshMiddleware(
-        bare.make(origin), config=documents, settings=settings, **(_adopted() if sampled else {})
+        bare.make(origin), config=documents, settings=settings, **({} if sdk is None else sdk())
     )
-
-
-def _adopted() -> dict[str, Any]:
-    from opentelemetry.sdk.metrics import MeterProvider
-    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-    from opentelemetry.sdk.trace import TracerProvider
-
-    from llm_mesh_middleware._telemetry.owned.adoption import adopt
-
-    tracers = TracerProvider(shutdown_on_exit=False)
-    meters = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
-    adopt(meters, tracers, {})
-    return {"tracer_provider": tracers, "meter_provider": meters}
 
 
 @contextmanager
@@ -158,7 +156,7 @@ class _Wire(asyncio.Transport):
         """There is no socket."""
 
 
-def calls_of_serve() -> float:
+def calls_of_serve(meter: Meter = function_calls) -> float:
     """Function calls from the bytes of a request to those of its reply, as `serve` has them."""
     request = chat_request(ASKED_MODEL, size_bytes=1024, is_stream=False)
     app = app_of(Client(JSON, [unary_answer()]))
@@ -176,14 +174,14 @@ def calls_of_serve() -> float:
             await wire.is_whole.wait()
 
         try:
-            return await _counted(exchange)
+            return await _counted(exchange, meter)
         finally:
             connection.connection_lost(None)
 
     return asyncio.run(run())
 
 
-def calls_of_outbound() -> float:
+def calls_of_outbound(meter: Meter = function_calls) -> float:
     """Function calls for a call that the application makes itself."""
     app = app_of(Client(JSON, [unary_answer()]))
     scope, body = parsed(chat_request(ASKED_MODEL, size_bytes=1024, is_stream=False))
@@ -197,7 +195,7 @@ def calls_of_outbound() -> float:
         assert delivery.take()
         await delivery.aclose()
 
-    return asyncio.run(_counted(exchange))
+    return asyncio.run(_counted(exchange, meter))
 
 
 class _Response:
@@ -223,7 +221,7 @@ class _SyncClients(UpstreamClients):
         return _Response()
 
 
-def calls_of_wsgi() -> float:
+def calls_of_wsgi(meter: Meter = function_calls) -> float:
     """Function calls for one chat through the WSGI middleware."""
     app = mesh_app.make_wsgi(_ORIGIN)
     app.mesh._serving.clients = _SyncClients()
@@ -252,33 +250,18 @@ def calls_of_wsgi() -> float:
         reply.close()
         assert statuses == ["200 OK"]
 
-    for _ in range(3):
+    for _ in range(WARM_UP):
         exchange()
-    with counting() as calls:
-        for _ in range(_CALLS):
+    with meter() as found:
+        for _ in range(COUNTED):
             exchange()
-    return calls[0] / _CALLS
+    return found[0] / COUNTED
 
 
-async def _counted(exchange: Callable[[], Any]) -> float:
-    for _ in range(3):
+async def _counted(exchange: Callable[[], Any], meter: Meter) -> float:
+    for _ in range(WARM_UP):
         await exchange()
-    with counting() as calls:
-        for _ in range(_CALLS):
+    with meter() as found:
+        for _ in range(COUNTED):
             await exchange()
-    return calls[0] / _CALLS
-
-
-@contextmanager
-def counting() -> Iterator[list[int]]:
-    """Count calls of Python and C functions in this thread."""
-    calls = [0]
-
-    def profile(frame: FrameType, event: str, argument: object) -> None:
-        calls[0] += event in ("call", "c_call")
-
-    sys.setprofile(profile)
-    try:
-        yield calls
-    finally:
-        sys.setprofile(None)
+    return found[0] / COUNTED

@@ -63,6 +63,11 @@ class UpstreamClients:
         return self._transport is not None
 
     @property
+    def runs_foreign_code(self) -> bool:
+        """Whether calls are made by a library, which may look for the active span."""
+        return self._transport is not None or self._uses_httpx
+
+    @property
     def serves_threads(self) -> bool:
         """Whether threads can have a client: a given transport may be asynchronous."""
         return self._transport is None or hasattr(self._transport, "handle_request")

@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import msgspec
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.metrics import Meter
 
 from ..._core.values.usage import Usage
 from .. import semconv
-from ..owned.registry import Bank, Recorder
+from ..owned.registry import Bank, Recorder, Values
+from ..spans.propagation import Inside
 from .ejections import Ejections
-from .labels import CallLabels
+from .labels import CallLabels, call_labels
+from .ledger import Account, Ledger
 from .policies import PolicyMetrics
+from .rows import CallRow
 from .tallies import Tallies, Tally
 
-__all__ = ["UNTRACED", "CallRecord", "MeshMetrics", "wanted_generations"]
+__all__ = ["UNTRACED", "MeshMetrics", "wanted_generations"]
 
 UNTRACED = trace.set_span_in_context(trace.INVALID_SPAN, Context())
 """The context of a measurement without an exemplar, which costs more than it is worth there."""
 
 _COUNTED: Callable[[Usage], tuple[int, ...]] = attrgetter(*semconv.USAGE_COUNTERS)
-_ASM_COUNTED: Callable[[Usage], tuple[int, ...]] = attrgetter(*semconv.ASM_COUNTERS)
 
+_MAX_KINDS = 1024
 _NOTHING = (0,) * len(semconv.USAGE_COUNTERS)
 
 
@@ -48,27 +51,6 @@ _GENERATIONS = {
     ),
 }
 _OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
-
-
-class CallRecord(msgspec.Struct, frozen=True):
-    """What is recorded of one exchange when it is over; all durations are in seconds.
-
-    `has_output` is false for operations that generate nothing: no output is recorded, not even
-    zero. `is_inference` is false for operations that take no tokens. `is_for_asm`: the tokens are
-    counted under ASM's names too.
-    """
-
-    labels: CallLabels
-    error_type: str | None
-    duration_s: float
-    first_chunk_s: float | None
-    overhead_s: float
-    usage: Usage | None
-    has_answer: bool
-    is_inference: bool
-    has_output: bool
-    is_for_asm: bool
-    context: Context
 
 
 def wanted_generations(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
@@ -99,15 +81,27 @@ class _Histograms:
         return create(name, unit, explicit_bucket_boundaries_advisory=buckets)
 
 
+def _new_account(*key: Any) -> Account:
+    return Account(call_labels(*key))
+
+
 class MeshMetrics:
     """Instruments made once per meter provider; `shared_metrics` hands them out.
 
-    Where the meter provider is one that we have set up, histograms come from its `bank`.
+    Where the meter provider is one that we have set up, histograms come from its `bank`, and a
+    ledger adds up what they record too. `account` finds the account of a call by the arguments of
+    `call_labels`.
     """
 
     def __init__(
         self, meter: Meter, *, generations: frozenset[str], bank: Bank | None = None
     ) -> None:
+        self.account = lru_cache(maxsize=_MAX_KINDS)(_new_account)
+        self._bank = bank
+        self._ledger = Ledger(self._settle)
+        settle = self._ledger.settle
+        if bank is not None:
+            bank.before_collecting(settle)
         made = _Histograms(meter, bank)
         seconds, tokens = made.seconds, made.tokens
         chosen = [names for kind, names in _GENERATIONS.items() if kind in generations]
@@ -123,10 +117,12 @@ class MeshMetrics:
         self._first_token = seconds(semconv.SERVER_FIRST_TOKEN, semconv.FIRST_TOKEN_BUCKETS)
         self._per_token = seconds(semconv.SERVER_PER_TOKEN, semconv.PER_TOKEN_BUCKETS)
         self._overhead = seconds(semconv.MESH_OVERHEAD, semconv.OVERHEAD_BUCKETS)
+        # Whose exemplars would cost more than they are worth.
+        self._untraced = frozenset((self._overhead, self._per_token))
         self.http_duration = seconds(semconv.HTTP_SERVER_DURATION, semconv.HTTP_BUCKETS)
         self.http_active = Tally(meter, semconv.HTTP_SERVER_ACTIVE, "{request}", can_fall=True)
         self.active = Tally(meter, semconv.MESH_ACTIVE, "{request}", can_fall=True)
-        self.requests = Tally(meter, semconv.MESH_REQUESTS, "{request}")
+        self.requests = Tally(meter, semconv.MESH_REQUESTS, "{request}", prepare=settle)
         self.sticky_missing = Tally(meter, semconv.MESH_STICKY_MISSING, "{request}")
         self.dropped = Tally(meter, semconv.MESH_DROPPED, "{field}")
         self.attempts = Tally(meter, semconv.MESH_ATTEMPTS, "{attempt}")
@@ -135,17 +131,25 @@ class MeshMetrics:
         self.unpriced = Tally(meter, semconv.MESH_UNPRICED, "{attempt}")
         self.mirrors = Tally(meter, semconv.MESH_MIRRORS, "{request}")
         self.mirror_duration = seconds(semconv.MESH_MIRROR_DURATION)
-        self._without_usage = Tally(meter, semconv.MESH_WITHOUT_USAGE, "{request}")
+        self._without_usage = Tally(meter, semconv.MESH_WITHOUT_USAGE, "{request}", prepare=settle)
         self._reloads = meter.create_counter(semconv.MESH_RELOADS, "{reload}")
         self._generation = meter.create_gauge(semconv.MESH_GENERATION, "{generation}")
         self._loaded_at = meter.create_gauge(
             semconv.MESH_LOADED_AT, semconv.SECONDS, "Unix time of the configuration in use"
         )
         self._usage = Tallies(
-            meter, semconv.USAGE_COUNTERS.values(), unit=semconv.TOKENS, about="Tokens"
+            meter,
+            semconv.USAGE_COUNTERS.values(),
+            unit=semconv.TOKENS,
+            about="Tokens",
+            prepare=settle,
         )
         self._asm = Tallies(
-            meter, semconv.ASM_COUNTERS.values(), unit=semconv.TOKENS, about="Tokens (ASM)"
+            meter,
+            semconv.ASM_COUNTERS.values(),
+            unit=semconv.TOKENS,
+            about="Tokens (ASM)",
+            prepare=settle,
         )
         self.ejections = Ejections(meter)
         self.policies = PolicyMetrics(meter)
@@ -159,29 +163,34 @@ class MeshMetrics:
         self._generation.set(generation)
         self._loaded_at.set(loaded_at)
 
-    def record(self, call: CallRecord) -> None:
-        """Record a finished exchange.
+    def record(self, account: Account, call: CallRow, place: Inside) -> None:
+        """Record a finished exchange: what needs an exemplar now, the rest together with others.
 
         Durations and token counts carry exemplars, which lead from a figure to a trace; elsewhere
         an exemplar costs more than it is worth.
         """
-        labels, context = call.labels, call.context
-        plain = failed = labels.plain
-        if call.error_type is not None:
-            failed = {**plain, semconv.ERROR_TYPE: call.error_type}
-        for duration in self._durations:
-            duration.record(call.duration_s, failed, context)
-        self._overhead.record(call.overhead_s, labels.own, UNTRACED)
-        if call.first_chunk_s is not None:
-            self._first_token.record(call.first_chunk_s, plain, context)
-            for first_chunk in self._first_chunks:
-                first_chunk.record(call.first_chunk_s, plain, context)
-        if call.usage is not None:
-            self._record_usage(call, call.usage, failed)
-        elif call.is_inference:
-            self._usage.add(labels.usage, _NOTHING)  # the convention wants every call counted
-            if call.has_answer:
-                self._without_usage.add(1, labels.key)
+        if self._bank is None:
+            context, untraced = place.context, self._untraced
+            for histogram, amounts, labels in self._values(account.labels, [call]):
+                for amount in amounts:
+                    histogram.record(amount, labels, UNTRACED if histogram in untraced else context)
+        self._ledger.add(account, call)
+
+    def _settle(self, labels: CallLabels, calls: list[CallRow]) -> None:
+        if self._bank is not None:
+            self._bank.record_all(self._values(labels, calls))
+        self.requests.add(len(calls), labels.request)
+        if not labels.is_inference:
+            return
+        used = [_COUNTED(call.usage) for call in calls if call.usage is not None]
+        totals = [sum(column) for column in zip(*used, strict=True)]
+        self._usage.add(labels.usage, totals or _NOTHING)  # the convention wants every call counted
+        if used and labels.asm is not None:
+            self._asm.add(labels.asm, totals[: len(semconv.ASM_COUNTERS)])
+        if len(used) < len(calls):
+            lacking = sum(call.has_answer for call in calls if call.usage is None)
+            if lacking:
+                self._without_usage.add(lacking, labels.key)
 
     def record_chunks(self, seconds: Iterable[float], labels: CallLabels) -> None:
         """Record the time of each chunk of a stream since the one before it."""
@@ -189,20 +198,36 @@ class MeshMetrics:
             for per_chunk in self._per_chunk:
                 per_chunk.record(each, labels.plain, UNTRACED)
 
-    def _record_usage(self, call: CallRecord, usage: Usage, failed: dict[str, str | int]) -> None:
-        labels, context = call.labels, call.context
-        if self._token_usage is not None:
-            self._token_usage.record(usage.input_tokens, labels.input, context)
-            if call.has_output:
-                self._token_usage.record(usage.output_tokens, labels.output, context)
-        if self._token_histograms is not None:
-            inputs, outputs = self._token_histograms
-            inputs.record(usage.input_tokens, failed, context)
-            if call.has_output:
-                outputs.record(usage.output_tokens, failed, context)
-        if call.first_chunk_s is not None and usage.output_tokens > 1:
-            rest_s = call.duration_s - call.first_chunk_s
-            self._per_token.record(rest_s / (usage.output_tokens - 1), labels.plain, UNTRACED)
-        self._usage.add(labels.usage, _COUNTED(usage))
-        if call.is_for_asm:
-            self._asm.add(labels.asm, _ASM_COUNTED(usage))
+    def _values(self, labels: CallLabels, calls: list[CallRow]) -> Iterable[Values]:
+        """Return the durations and token counts of calls, by histogram."""
+        plain, failed = labels.plain, labels.failed
+        durations = [call.duration_s for call in calls]
+        for duration in self._durations:
+            yield duration, durations, failed
+        yield self._overhead, [call.overhead_s for call in calls], labels.own
+        streams = [call for call in calls if call.first_chunk_s is not None]
+        if streams:
+            firsts = [call.first_chunk_s or 0.0 for call in streams]
+            for histogram in (self._first_token, *self._first_chunks):
+                yield histogram, firsts, plain
+            if paces := [pace for call in streams if (pace := _per_token(call)) is not None]:
+                yield self._per_token, paces, plain
+        used = [call.usage for call in calls if call.usage is not None]
+        if not used:
+            return
+        directions = [([usage.input_tokens for usage in used], labels.input)]
+        if labels.has_output:
+            directions.append(([usage.output_tokens for usage in used], labels.output))
+        for index, (amounts, told) in enumerate(directions):
+            if self._token_usage is not None:
+                yield self._token_usage, amounts, told
+            if self._token_histograms is not None:
+                yield self._token_histograms[index], amounts, failed
+
+
+def _per_token(call: CallRow) -> float | None:
+    """Return the seconds for each token after the first."""
+    first_s, usage = call.first_chunk_s, call.usage
+    if first_s is None or usage is None or usage.output_tokens < 2:
+        return None
+    return (call.duration_s - first_s) / (usage.output_tokens - 1)

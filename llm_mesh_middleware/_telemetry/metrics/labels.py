@@ -9,7 +9,7 @@ import msgspec
 from .. import semconv
 from .tallies import Labels
 
-__all__ = ["CallLabels", "call_labels"]
+__all__ = ["CallLabels", "attempt_labels", "call_labels"]
 
 _MAX_KINDS = 1024
 _OWN = (semconv.OPERATION, semconv.REQUEST_MODEL, semconv.ROUTE_NAME)
@@ -20,44 +20,62 @@ class CallLabels(msgspec.Struct, frozen=True):
 
     `input` and `output` add which tokens are counted, `usage` that their modality is unknown. `own`
     is for the mesh's own time, which does not depend on the provider: each attribute costs a tenth
-    of a measurement. `request` is the same, for the counter of requests.
+    of a measurement. `failed` is `plain` with the error of a call that had one, `request` what the
+    counter of requests carries.
+
+    `has_output` is false for operations that generate nothing: no output is recorded, not even
+    zero. `is_inference` is false for operations that take no tokens. `asm` is for the counters of
+    tokens under ASM's names, None if they are not wanted.
     """
 
     plain: dict[str, str | int]
+    failed: dict[str, str | int]
     key: Labels
     input: dict[str, str | int]
     output: dict[str, str | int]
     own: dict[str, str | int]
     request: Labels
     usage: Labels
-    asm: Labels
+    asm: Labels | None
+    is_inference: bool
+    has_output: bool
 
 
-@lru_cache(maxsize=_MAX_KINDS)
 def call_labels(
-    caller: tuple[str, str],
+    workload: str,
+    namespace: str,
     operation: str,
-    provider: tuple[str, str],
-    server: tuple[str, int],
+    vendor: str,
+    provider: str,
+    host: str,
+    port: int,
     model: str | None,
     seen_model: str | None,
     route: str | None,
+    rule: str | None,
+    error_type: str | None,
+    is_for_asm: bool,
 ) -> CallLabels:
     """Return the attribute sets of a call.
 
     Args:
-        caller: workload and namespace of the mesh.
+        workload: what the mesh is part of.
+        namespace: that of the mesh.
         operation: such as `chat`.
-        provider: the vendor of the API, and the document that declares the provider.
-        server: its host and port.
+        vendor: whose API it is.
+        provider: the document that declares the provider.
+        host: that of the provider.
+        port: the provider's.
         model: the requested model, under a name that metrics may carry.
         seen_model: the model that the response names, likewise.
         route: the document of the selected rule.
+        rule: the selected rule.
+        error_type: how the call failed, if it did.
+        is_for_asm: whether its tokens are counted under ASM's names too.
     """
-    (workload, namespace), (host, port) = caller, server
     known: dict[str, str | int | None] = {
         semconv.OPERATION: operation,
-        semconv.PROVIDER: semconv.provider_name(host, *provider),
+        semconv.PROVIDER: semconv.provider_name(host, vendor, provider),
         semconv.REQUEST_MODEL: model,
         semconv.RESPONSE_MODEL: seen_model,
         semconv.ROUTE_NAME: route,
@@ -68,18 +86,37 @@ def call_labels(
     plain = {name: value for name, value in sorted(known.items()) if value is not None}
     key = tuple(plain.items())
     own = {name: plain[name] for name in _OWN if name in plain}
+    error: Labels = () if error_type is None else ((semconv.ERROR_TYPE, error_type),)
     return CallLabels(
         plain=plain,
+        failed={**plain, **dict(error)},
         key=key,
         input={**plain, semconv.TOKEN_TYPE: "input"},
         output={**plain, semconv.TOKEN_TYPE: "output"},
         own=own,
-        request=tuple(own.items()),
+        request=(
+            *own.items(),
+            *(((semconv.RULE_NAME, rule),) if rule is not None else ()),
+            *error,
+        ),
         usage=(*key, (semconv.TOKEN_MODALITY, "unknown")),
         asm=(
             (semconv.ASM_WORKLOAD, workload),
             (semconv.ASM_NAMESPACE, namespace),
             (semconv.ASM_DESTINATION, host),
             (semconv.ASM_MODEL, model or ""),
-        ),
+        )
+        if is_for_asm
+        else None,
+        is_inference=operation != "models",
+        has_output=operation != "embeddings",
     )
+
+
+@lru_cache(maxsize=_MAX_KINDS)
+def attempt_labels(provider: str, error_type: str | None) -> Labels:
+    """Return the labels of an attempt that has ended; `error_type` is None for a success."""
+    of_provider = (semconv.PROVIDER_NAME, provider)
+    if error_type is None:
+        return of_provider, (semconv.ATTEMPT_OUTCOME, "success")
+    return of_provider, (semconv.ATTEMPT_OUTCOME, "error"), (semconv.ERROR_TYPE, error_type)

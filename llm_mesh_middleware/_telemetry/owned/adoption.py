@@ -21,12 +21,12 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.sdk.metrics import Histogram
 from opentelemetry.sdk.metrics import MeterProvider as SDKMeterProvider
 from opentelemetry.sdk.metrics.view import DefaultAggregation
-from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace import Tracer as SDKTracer
 from opentelemetry.sdk.trace import TracerProvider as SDKTracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.trace import Tracer, TracerProvider
 
+from .handover import NoteExporter, ProcessorHandover
 from .histograms import HistogramBank
 from .late_spans import LateTracer
 from .registry import register
@@ -36,23 +36,33 @@ __all__ = ["adopt"]
 # More than a span of ours ever has.
 _MOST_ATTRIBUTES = 100
 _MOST_LINKS = 8
-_IGNORE_STARTS = frozenset(
-    kind.on_start for kind in (SpanProcessor, BatchSpanProcessor, SimpleSpanProcessor)
-)
 _EXEMPLARS = "OTEL_METRICS_EXEMPLAR_FILTER"
 _INTERNAL = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
+# Where exporters have settings, or sessions, of another kind.
+_OTHER_SOURCES = (
+    "OTEL_CONFIG_FILE",
+    "OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER",
+    "OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER",
+    "OTEL_PYTHON_EXPORTER_OTLP_HTTP_METRICS_CREDENTIAL_PROVIDER",
+)
 
 
 def adopt(
     meters: MeterProvider | None = None,
     tracers: TracerProvider | None = None,
     environ: Mapping[str, str] = os.environ,
+    *,
+    is_from_environ: bool = False,
 ) -> None:
-    """Take over histograms and spans of these providers, by default the global ones."""
+    """Take over histograms and spans of these providers, by default the global ones.
+
+    With `is_from_environ`, their exporters were set up from `environ` and nothing else.
+    """
     if environ.get(_INTERNAL, "").strip().lower() == "true":
         return
     _adopt_meters(metrics.get_meter_provider() if meters is None else meters, environ)
-    _adopt_tracers(trace.get_tracer_provider() if tracers is None else tracers)
+    found = trace.get_tracer_provider() if tracers is None else tracers
+    _adopt_tracers(found, is_from_environ and not any(map(environ.get, _OTHER_SOURCES)))
 
 
 def _adopt_meters(provider: MeterProvider, environ: Mapping[str, str]) -> None:
@@ -96,10 +106,11 @@ def _histogram_kind(reader: Any) -> type | None:
 def _collect(
     bank: HistogramBank, index: int, config: Any, collect: Any, reader: Any, **words: Any
 ) -> Any:
+    bank.prepare()
     return bank.collect(index, collect(reader, **words), config.resource)
 
 
-def _adopt_tracers(provider: TracerProvider) -> None:
+def _adopt_tracers(provider: TracerProvider, is_from_environ: bool) -> None:
     if type(provider) is not SDKTracerProvider:
         return
     limits = getattr(provider, "_span_limits", None)
@@ -111,29 +122,26 @@ def _adopt_tracers(provider: TracerProvider) -> None:
         links is not None and links < _MOST_LINKS
     ):
         return
-    watch = _Processors(provider)
-    if watch.are_plain():
-        register(provider, partial(_late, watch))
+    handover = ProcessorHandover(provider, partial(_exporter, is_from_environ))
+    if handover.is_open():
+        register(provider, partial(_late, handover))
 
 
-def _late(watch: _Processors, tracer: Tracer) -> Tracer:
-    return LateTracer(tracer, watch.are_plain) if type(tracer) is SDKTracer else tracer
+def _late(handover: ProcessorHandover, tracer: Tracer) -> Tracer:
+    return LateTracer(tracer, handover) if type(tracer) is SDKTracer else tracer
 
 
-class _Processors:
-    """The processors of a provider; more may be added at any time."""
+def _exporter(is_from_environ: bool, exporter: SpanExporter) -> NoteExporter:
+    """Return what exports notes by an exporter: as bytes if it sends OTLP over HTTP.
 
-    def __init__(self, provider: SDKTracerProvider) -> None:
-        self._all: Any = getattr(provider, "_active_span_processor", None)
-        self._seen: object = None
-        self._are_plain = False
+    An exporter that has read its settings from the environment is made again, with our session.
+    """
+    if is_from_environ:
+        try:
+            from .otlp.session import OTLPNoteExporter, is_plain
 
-    def are_plain(self) -> bool:
-        """Return whether none of them handles the start of a span."""
-        present = getattr(self._all, "_span_processors", None)
-        if present is not self._seen:
-            self._seen = present
-            self._are_plain = present is not None and all(
-                type(each).on_start in _IGNORE_STARTS for each in present
-            )
-        return self._are_plain
+            if is_plain(exporter):
+                return OTLPNoteExporter.like(exporter)
+        except ImportError:  # no exporter, or not over HTTP by requests
+            pass
+    return NoteExporter(exporter)

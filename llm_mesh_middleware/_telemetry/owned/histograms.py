@@ -1,6 +1,6 @@
 """Histograms that are aggregated here, and added to what the SDK's readers collect.
 
-    record    the set of attributes is known by its identity: one look-up, a few additions
+    record    the set of attributes is known by its identity; many values cost little more than one
     collect   a reader has asked the SDK: the points of all histograms since its last time (delta)
               or since the start (cumulative) join the SDK's own metrics of the same scope
 
@@ -10,8 +10,9 @@ Each reader has points of its own, as each may want another temporality.
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.metrics import Meter
@@ -57,11 +58,18 @@ class _Point:
 class OwnHistogram:
     """One histogram; `record` is safe to call from any thread."""
 
-    def __init__(self, name: str, unit: str, bounds: Sequence[float], readers: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        unit: str,
+        bounds: Sequence[float],
+        readers: int,
+    ) -> None:
         self.name = name
         self.unit = unit
         self._bounds = tuple(bounds)
         self._lock = ForkLock()
+        self._since_ns = time.time_ns()
         self._by_contents: dict[frozenset[tuple[str, str | int]], tuple[_Point, ...]] = {}
         self._by_identity: dict[int, tuple[Attributes, tuple[_Point, ...]]] = {}
         self._readers = readers
@@ -73,25 +81,27 @@ class OwnHistogram:
         context: Context | None = None,
     ) -> None:
         """Add a value; the context would matter to an exemplar only."""
-        labels = attributes if attributes is not None else _NOTHING
+        self.record_all((amount,), attributes if attributes is not None else _NOTHING)
+
+    def record_all(self, amounts: Sequence[float], labels: Attributes) -> None:
+        """Add values that have the same attributes."""
+        ordered, bounds = sorted(amounts), self._bounds
+        lowest, highest, total = ordered[0], ordered[-1], sum(amounts)
         with self._lock.of_process:
             known = self._by_identity.get(id(labels))
             points = known[1] if known is not None and known[0] is labels else self._enter(labels)
-            bucket = bisect_left(self._bounds, amount)
             for point in points:
-                point.counts[bucket] += 1
-                point.total += amount
-                if amount < point.lowest:
-                    point.lowest = amount
-                if amount > point.highest:
-                    point.highest = amount
+                point.total += total
+                point.lowest = min(point.lowest, lowest)
+                point.highest = max(point.highest, highest)
+                _fill(point.counts, bounds, ordered)
 
     def _enter(self, attributes: Attributes) -> tuple[_Point, ...]:
         contents = frozenset(attributes.items())
         points = self._by_contents.get(contents)
         if points is None:
-            now_ns, buckets, copy = time.time_ns(), len(self._bounds) + 1, dict(attributes)
-            points = tuple(_Point(copy, buckets, now_ns) for _ in range(self._readers))
+            since_ns, buckets, copy = self._since_ns, len(self._bounds) + 1, dict(attributes)
+            points = tuple(_Point(copy, buckets, since_ns) for _ in range(self._readers))
             self._by_contents[contents] = points
         if len(self._by_identity) >= _MAX_IDENTITIES:
             self._by_identity.clear()
@@ -104,6 +114,7 @@ class OwnHistogram:
         """Return the points of one reader, None if there are none."""
         is_delta, found = temporality is AggregationTemporality.DELTA, []
         with self._lock.of_process:
+            self._since_ns = now_ns  # of points that come later, if recorded some time before
             for points in self._by_contents.values():
                 point = points[reader]
                 count = sum(point.counts)
@@ -133,12 +144,23 @@ class OwnHistogram:
 _NOTHING: dict[str, str | int] = {}
 
 
+def _fill(counts: list[int], bounds: Sequence[float], ordered: list[float]) -> None:
+    """Count values in ascending order; a bound belongs to the bucket that it ends."""
+    begin, count = 0, len(ordered)
+    while begin < count:
+        at = bisect_left(bounds, ordered[begin])
+        end = bisect_right(ordered, bounds[at], begin) if at < len(bounds) else count
+        counts[at] += end - begin
+        begin = end
+
+
 class HistogramBank:
     """The histograms of one meter provider; `temporalities` are those of its readers."""
 
     def __init__(self, temporalities: Sequence[AggregationTemporality]) -> None:
         self._temporalities = tuple(temporalities)
         self._by_scope: dict[InstrumentationScope, list[OwnHistogram]] = {}
+        self._preparing: list[Callable[[], None]] = []
 
     def histogram(
         self, meter: Meter, name: str, unit: str, bounds: Sequence[float]
@@ -148,6 +170,20 @@ class HistogramBank:
         scope: InstrumentationScope = meter._instrumentation_scope  # type: ignore[attr-defined]
         self._by_scope.setdefault(scope, []).append(made)
         return made
+
+    def record_all(self, values: Iterable[tuple[Any, Sequence[float], Attributes]]) -> None:
+        """Record values on these histograms."""
+        for histogram, amounts, labels in values:
+            histogram.record_all(amounts, labels)
+
+    def before_collecting(self, prepare: Callable[[], None]) -> None:
+        """Call `prepare` each time before anything is collected."""
+        self._preparing.append(prepare)
+
+    def prepare(self) -> None:
+        """Have everything recorded that is to be collected."""
+        for prepare in self._preparing:
+            prepare()
 
     def collect(
         self, reader: int, data: MetricsData | None, resource: Resource

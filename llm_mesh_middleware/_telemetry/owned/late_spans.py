@@ -1,92 +1,162 @@
-"""Spans that are notes until they end, and then one `ReadableSpan` for the processors.
+"""Spans that are notes until they are exported.
 
-    start   the sampler decides as the SDK's tracer would have it decide; ids, flags and tracestate
-            are the same. What is not recorded is a `NonRecordingSpan`.
-    end     built with all of its attributes at once, and handed to the processors
+    start    the sampler decides as the SDK's tracer would have it decide; ids, flags and tracestate
+             are the same. What is not recorded is a `NonRecordingSpan`.
+    end      handed over: to the queues of processors whose exporters encode it as it is, or as one
+             `ReadableSpan` to all of them
 
+A `SpanContext` is made only for those who ask for one: our own headers are written from the ids.
 The SDK's own tracer is used for as long as a processor wants to know of a start.
 """
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from opentelemetry import trace
 from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace import Tracer as SDKTracer
-from opentelemetry.sdk.trace.sampling import Decision
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, DEFAULT_ON, Decision
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import (
+    Link,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+)
 
-__all__ = ["LateSpan", "LateTracer"]
+__all__ = ["Handover", "LateSpan", "LateTracer"]
 
 _UNSET = Status(StatusCode.UNSET)
 _UNSAMPLED = frozenset((Decision.DROP, Decision.RECORD_ONLY))
+_NOTHING: dict[str, Any] = {}
+
+
+class Handover(Protocol):
+    """Takes spans that have ended."""
+
+    def is_open(self) -> bool:
+        """Return whether no processor wants to know of a start."""
+
+    def take(self, span: LateSpan) -> None:
+        """Take a span; it is not changed any more."""
 
 
 class LateSpan(trace.Span):
-    """One recorded span."""
+    """One recorded span; what it starts with is kept as it is given, and not changed.
+
+    `ids` are 16 bytes of the trace and 8 of the span.
+    """
+
+    end_time = 0
+    events: list[Event] | None = None
+    noted: dict[str, Any] = _NOTHING
+    status = _UNSET
+    _context: SpanContext | None = None
 
     def __init__(
         self,
-        tracer: SDKTracer,
+        tracer: LateTracer,
         name: str,
-        context: SpanContext,
+        ids: bytes,
+        flags: int,
         parent: SpanContext | None,
         kind: SpanKind,
-        attributes: dict[str, Any],
+        given: Mapping[str, Any],
         links: Sequence[Link],
-        start_time: int | None,
+        start_time: int,
+        trace_state: TraceState | None = None,
     ) -> None:
         self._tracer = tracer
-        self._name = name
-        self._context = context
-        self._parent = parent
-        self._kind = kind
-        self._attributes = attributes
-        self._links = links
-        self._events: list[Event] = []
-        self._status = _UNSET
-        self._start_time = time.time_ns() if start_time is None else start_time
-        self._is_over = False
+        self.name = name
+        self.ids = ids
+        self.flags = flags
+        self.parent = parent
+        self.kind = kind
+        self.given = given
+        self.links = links
+        self.start_time = start_time
+        self.trace_state = trace_state
+
+    @property
+    def resource(self) -> Resource:
+        """The resource of the process."""
+        return self._tracer.resource
+
+    @property
+    def instrumentation_scope(self) -> InstrumentationScope:
+        """The scope of the tracer."""
+        return self._tracer.scope
 
     def get_span_context(self) -> SpanContext:
         """Return the ids."""
-        return self._context
+        made = self._context
+        if made is None:
+            ids = self.ids
+            made = self._context = SpanContext(
+                int.from_bytes(ids[:16], "big"),
+                int.from_bytes(ids[16:], "big"),
+                is_remote=False,
+                trace_flags=TraceFlags(self.flags),
+                trace_state=self.trace_state,
+            )
+        return made
+
+    def trace_fields(self) -> list[tuple[bytes, bytes]] | None:
+        """Return W3C Trace Context below this span; None if it has a tracestate."""
+        if self.trace_state:
+            return None
+        ids = self.ids.hex()
+        text = f"00-{ids[:32]}-{ids[32:]}-{self.flags:02x}"
+        return [(b"traceparent", text.encode())]
 
     def is_recording(self) -> bool:
         """Return whether it has not ended."""
-        return not self._is_over
+        return not self.end_time
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         """Note attributes."""
-        if not self._is_over:
-            self._attributes.update(attributes)
+        if self.end_time:
+            return
+        given = self.given
+        if given and not given.keys().isdisjoint(attributes):
+            self.noted = {**given, **self.noted, **attributes}
+            self.given = _NOTHING
+        elif self.noted:
+            self.noted.update(attributes)
+        else:
+            self.noted = dict(attributes)
 
     def set_attribute(self, key: str, value: Any) -> None:
         """Note an attribute."""
-        if not self._is_over:
-            self._attributes[key] = value
+        self.set_attributes({key: value})
 
     def add_event(
         self, name: str, attributes: Mapping[str, Any] | None = None, timestamp: int | None = None
     ) -> None:
         """Note an event."""
-        if not self._is_over:
-            self._events.append(Event(name, attributes, timestamp))
+        if not self.end_time:
+            self.events = [*(self.events or ()), Event(name, attributes, timestamp)]
 
     def update_name(self, name: str) -> None:
         """Change the name."""
-        self._name = name
+        self.name = name
 
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
         """Set the status, unless it is `OK` already."""
         made = status if isinstance(status, Status) else Status(status, description)
-        is_final = self._status.status_code is StatusCode.OK
-        if not self._is_over and not is_final and made.status_code is not StatusCode.UNSET:
-            self._status = made
+        is_final = self.status.status_code is StatusCode.OK
+        if not self.end_time and not is_final and made.status_code is not StatusCode.UNSET:
+            self.status = made
 
     def record_exception(
         self,
@@ -100,37 +170,46 @@ class LateSpan(trace.Span):
         self.add_event("exception", described, timestamp)
 
     def end(self, end_time: int | None = None) -> None:
-        """Build the span, and hand it to the processors; once."""
-        if self._is_over:
-            return
-        self._is_over = True
+        """Hand the span over; once."""
+        if not self.end_time:
+            self.end_time = time.time_ns() if end_time is None else end_time
+            self._tracer.handover.take(self)
+
+    def readable(self) -> ReadableSpan:
+        """Return the span as the SDK's processors and exporters know it."""
         tracer = self._tracer
-        tracer.span_processor.on_end(
-            ReadableSpan(
-                name=self._name,
-                context=self._context,
-                parent=self._parent,
-                resource=tracer.resource,
-                attributes=self._attributes,
-                events=self._events,
-                links=self._links,
-                kind=self._kind,
-                instrumentation_info=tracer.instrumentation_info,
-                status=self._status,
-                start_time=self._start_time,
-                end_time=time.time_ns() if end_time is None else end_time,
-                instrumentation_scope=tracer._instrumentation_scope,
-            )
+        return ReadableSpan(
+            name=self.name,
+            context=self.get_span_context(),
+            parent=self.parent,
+            resource=tracer.resource,
+            attributes={**self.given, **self.noted},
+            events=self.events or (),
+            links=self.links,
+            kind=self.kind,
+            instrumentation_info=tracer.info,
+            status=self.status,
+            start_time=self.start_time,
+            end_time=self.end_time,
+            instrumentation_scope=tracer.scope,
         )
 
 
 class LateTracer(trace.Tracer):
     """Makes late spans in place of the SDK's tracer."""
 
-    def __init__(self, tracer: SDKTracer, is_plain: Callable[[], bool]) -> None:
-        """`is_plain` tells whether no processor wants to know of a start."""
+    def __init__(self, tracer: SDKTracer, handover: Handover) -> None:
         self._tracer = tracer
-        self._is_plain = is_plain
+        self.handover = handover
+        self.resource: Resource = tracer.resource
+        self.scope: InstrumentationScope = tracer._instrumentation_scope
+        self.info = tracer.instrumentation_info
+        sampler, ids = tracer.sampler, tracer.id_generator
+        # The two samplers that nearly everybody has need not be asked where nothing can differ.
+        self._takes_all = sampler is ALWAYS_ON or sampler is DEFAULT_ON
+        self._takes_unsampled = sampler is ALWAYS_ON
+        self._is_random = type(ids) is RandomIdGenerator
+        self._new_flags = TraceFlags.SAMPLED | _random_flag(ids, None)
 
     def start_span(
         self,
@@ -143,30 +222,49 @@ class LateTracer(trace.Tracer):
         record_exception: bool = True,
         set_status_on_exception: bool = True,
     ) -> trace.Span:
-        """Start a span, or return one that is not recorded."""
-        tracer = self._tracer
-        if not self._is_plain():
-            return tracer.start_span(name, context, kind, attributes, links, start_time)
-        found = trace.get_current_span(context).get_span_context()
-        parent = found if found.is_valid else None
-        ids, links = tracer.id_generator, links or ()
+        """Start a span, or return one that is not recorded; `attributes` must not be changed."""
+        if not self.handover.is_open():
+            return self._tracer.start_span(name, context, kind, attributes, links, start_time)
+        parent = _parent(context)
+        if not self._takes_all or not self._is_random:
+            return self._sampled(name, context, parent, kind, attributes, links or (), start_time)
+        if parent is None:
+            ids, flags, state = _new_ids(), self._new_flags, None
+        else:
+            if not parent.trace_flags & TraceFlags.SAMPLED and not self._takes_unsampled:
+                return self._sampled(name, context, parent, kind, attributes, (), start_time)
+            ids, state = _ids_below(parent), parent.trace_state or None
+            flags = TraceFlags.SAMPLED | parent.trace_flags & _RANDOM
+        started = time.time_ns() if start_time is None else start_time
+        given = _NOTHING if attributes is None else attributes
+        return LateSpan(self, name, ids, flags, parent, kind, given, _copied(links), started, state)
+
+    def _sampled(
+        self,
+        name: str,
+        context: Context | None,
+        parent: SpanContext | None,
+        kind: SpanKind,
+        attributes: Any,
+        links: Sequence[Link],
+        start_time: int | None,
+    ) -> trace.Span:
+        """Start a span if the sampler takes it."""
+        ids, sampler = self._tracer.id_generator, self._tracer.sampler
         trace_id = ids.generate_trace_id() if parent is None else parent.trace_id
-        sampled = tracer.sampler.should_sample(context, trace_id, name, kind, attributes, links)
-        decision = sampled.decision
+        sampled = sampler.should_sample(context, trace_id, name, kind, attributes, links)
+        decision, span_id = sampled.decision, ids.generate_span_id()
         flags = TraceFlags.DEFAULT if decision in _UNSAMPLED else TraceFlags.SAMPLED
-        own = SpanContext(
-            trace_id,
-            ids.generate_span_id(),
-            is_remote=False,
-            trace_flags=TraceFlags(flags | _random_flag(ids, parent)),
-            trace_state=sampled.trace_state,
-        )
+        flags |= _random_flag(ids, parent)
         if decision is Decision.DROP:
+            own = SpanContext(trace_id, span_id, False, TraceFlags(flags), sampled.trace_state)
             return trace.NonRecordingSpan(own)
-        noted = dict(sampled.attributes or ())
-        if links:
-            links = [Link(each.context, each.attributes or {}) for each in links]
-        return LateSpan(tracer, name, own, parent, kind, noted, links, start_time)
+        whole = trace_id.to_bytes(16, "big") + span_id.to_bytes(8, "big")
+        started = time.time_ns() if start_time is None else start_time
+        given, state = dict(sampled.attributes or ()), sampled.trace_state or None
+        return LateSpan(
+            self, name, whole, flags, parent, kind, given, _copied(links), started, state
+        )
 
     def start_as_current_span(self, *args: Any, **words: Any) -> Any:
         """Do as the SDK's tracer does: nothing here uses it."""
@@ -177,9 +275,35 @@ class LateTracer(trace.Tracer):
 _RANDOM = getattr(TraceFlags, "RANDOM_TRACE_ID", 0)
 
 
-def _random_flag(ids: Any, parent: SpanContext | None) -> int:
+def _random_flag(ids: IdGenerator, parent: SpanContext | None) -> int:
     if not _RANDOM:
         return 0
     if parent is not None:
         return parent.trace_flags & _RANDOM
     return _RANDOM if ids.is_trace_id_random() else 0
+
+
+def _parent(context: Context | None) -> SpanContext | None:
+    span = trace.get_current_span(context)
+    if span is trace.INVALID_SPAN:
+        return None
+    found = span.get_span_context()
+    return found if found.is_valid else None
+
+
+def _new_ids() -> bytes:
+    """Return ids as the SDK's generator makes them, both at once; neither may be zero."""
+    while True:
+        made = random.getrandbits(192).to_bytes(24, "big")
+        if any(made[:16]) and any(made[16:]):
+            return made
+
+
+def _ids_below(parent: SpanContext) -> bytes:
+    while not (own := random.getrandbits(64)):
+        pass
+    return parent.trace_id.to_bytes(16, "big") + own.to_bytes(8, "big")
+
+
+def _copied(links: Sequence[Link] | None) -> Sequence[Link]:
+    return [Link(each.context, each.attributes or {}) for each in links] if links else ()

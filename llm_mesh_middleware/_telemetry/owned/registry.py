@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
@@ -10,7 +10,15 @@ from opentelemetry.context import Context
 from opentelemetry.metrics import Meter, MeterProvider
 from opentelemetry.trace import Tracer, TracerProvider
 
-__all__ = ["Bank", "Recorder", "TracerMaker", "adopted_bank", "adopted_tracer", "register"]
+__all__ = [
+    "Bank",
+    "Recorder",
+    "TracerMaker",
+    "Values",
+    "adopted_bank",
+    "adopted_tracer",
+    "register",
+]
 
 
 class Recorder(Protocol):
@@ -25,11 +33,21 @@ class Recorder(Protocol):
         """Record a value."""
 
 
+Values = tuple[Recorder, Sequence[float], dict[str, str | int]]
+"""A histogram, values, and the attributes that all of them have."""
+
+
 class Bank(Protocol):
     """The histograms of one provider."""
 
     def histogram(self, meter: Meter, name: str, unit: str, bounds: Sequence[float]) -> Recorder:
         """Return a new histogram of `meter`."""
+
+    def record_all(self, values: Iterable[Values]) -> None:
+        """Record values on histograms that are the bank's."""
+
+    def before_collecting(self, prepare: Callable[[], None]) -> None:
+        """Call `prepare` each time before anything is collected."""
 
 
 class TracerMaker(Protocol):

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from typing import Literal
 
 import msgspec
-from opentelemetry import trace
-from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
 from ..._core.values.messages import Failure, ResponseHead, UpstreamRequest
 from .. import semconv
+from .propagation import Inside
 from .request_attributes import AttributeValue
 
 __all__ = ["Attempts", "SpanMode", "failure_of"]
@@ -44,18 +43,18 @@ class Attempts:
         self._has_others = has_others
         self._made: dict[int, _Attempt] = {}
 
-    def begin(self, request: UpstreamRequest, context: Context) -> Context:
-        """Begin an attempt, and return the context that its request carries."""
+    def begin(self, request: UpstreamRequest, place: Inside) -> Inside:
+        """Begin an attempt, and return the place in the trace that its request carries."""
         attempt = _Attempt(request, time.time_ns())
         self._made[request.attempt] = attempt
         if self._mode == "never" or (self._mode == "on_retry" and len(self._made) == 1):
-            return context
+            return place
         if self._has_others():
-            return context
+            return place
         for each in self._made.values():
             if each.span is None:
-                self._start(each, context)
-        return context if attempt.span is None else trace.set_span_in_context(attempt.span, context)
+                self._start(each, place)
+        return place if attempt.span is None else Inside(place.context, attempt.span)
 
     def end(self, number: int, answer: ResponseHead | Failure) -> UpstreamRequest | None:
         """End an attempt that has a response head or failed, and return its request."""
@@ -84,7 +83,7 @@ class Attempts:
             if attempt.answer is None and attempt.span is not None:
                 attempt.span.end()
 
-    def _start(self, attempt: _Attempt, context: Context) -> None:
+    def _start(self, attempt: _Attempt, place: Inside) -> None:
         request = attempt.request
         attributes: dict[str, AttributeValue] = {
             semconv.HTTP_METHOD: request.method,
@@ -97,7 +96,7 @@ class Attempts:
             attributes[semconv.HTTP_RESEND_COUNT] = request.attempt - 1
         attempt.span = self._tracer.start_span(
             request.method,
-            context,
+            place.context,
             SpanKind.CLIENT,
             attributes=attributes,
             start_time=attempt.begun_ns,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import islice
 
 from ..._core.values.messages import UpstreamRequest
@@ -16,6 +17,7 @@ __all__ = ["end_attributes", "start_attributes"]
 
 _MAX_TEXT = 256
 _MAX_ATTRIBUTES = 16
+_MAX_KINDS = 512
 _API_TYPES = {"/chat/completions": "chat_completions", "/responses": "responses"}
 # Attributes of the application that have a name in the conventions, or one of our own.
 _NAMED = {
@@ -26,34 +28,64 @@ _NAMED = {
 
 
 def start_attributes(progress: CallProgress, request: UpstreamRequest) -> dict[str, AttributeValue]:
-    """Return what a sampler may use, and what routing decided."""
-    client, selection = progress.request, progress.selection
-    host = request.endpoint.provider_host
-    found: dict[str, AttributeValue] = {
-        semconv.OPERATION: progress.operation,
-        semconv.PROVIDER: semconv.provider_name(host, request.vendor, request.provider),
-        semconv.PROVIDER_NAME: request.provider,
-        semconv.SERVER_ADDRESS: host,
-        semconv.SERVER_PORT: request.endpoint.port,
-        semconv.VIRTUAL_HOST: client.host,
-    }
-    if request.model is not None:
-        found[semconv.REQUEST_MODEL] = request.model[:_MAX_TEXT]
-    if (asked := client.model) is not None:
-        found[semconv.ASKED_MODEL] = asked[:_MAX_TEXT]
-    if selection is not None:
-        found[semconv.ROUTE_NAME] = selection.route
-        found[semconv.RULE_NAME] = selection.rule
-        if selection.lacks_sticky_key:
-            found[semconv.STICKY_MISSING] = True
+    """Return what a sampler may use, and what routing decided.
+
+    Calls that are alike get one object, which must not be changed.
+    """
+    client, selection, endpoint = progress.request, progress.selection, request.endpoint
+    operation, model, asked = client.operation, request.model, client.model
+    found = _routed(
+        progress.operation,
+        operation.suffix if operation is not None else "",
+        request.vendor,
+        request.provider,
+        endpoint.provider_host,
+        endpoint.port,
+        client.host,
+        None if model is None else model[:_MAX_TEXT],
+        None if asked is None else asked[:_MAX_TEXT],  # a client may write any text
+        None if selection is None else selection.route,
+        None if selection is None else selection.rule,
+        selection is not None and selection.lacks_sticky_key,
+    )
     if client.attributes:
+        found = dict(found)
         for name, value in islice(client.attributes.items(), _MAX_ATTRIBUTES):
             known = _NAMED.get(name) or semconv.ATTRIBUTE_PREFIX + name
             found[known] = str(value)[:_MAX_TEXT]
-    operation = client.operation
-    if operation is not None and operation.suffix in _API_TYPES:
-        found[semconv.OPENAI_API_TYPE] = _API_TYPES[operation.suffix]
     return found
+
+
+@lru_cache(maxsize=_MAX_KINDS)
+def _routed(
+    operation: str,
+    suffix: str,
+    vendor: str,
+    provider: str,
+    host: str,
+    port: int,
+    virtual_host: str,
+    model: str | None,
+    asked: str | None,
+    route: str | None,
+    rule: str | None,
+    lacks_sticky_key: bool,
+) -> dict[str, AttributeValue]:
+    known: dict[str, AttributeValue | None] = {
+        semconv.OPERATION: operation,
+        semconv.PROVIDER: semconv.provider_name(host, vendor, provider),
+        semconv.PROVIDER_NAME: provider,
+        semconv.SERVER_ADDRESS: host,
+        semconv.SERVER_PORT: port,
+        semconv.VIRTUAL_HOST: virtual_host,
+        semconv.REQUEST_MODEL: model,
+        semconv.ASKED_MODEL: asked,
+        semconv.ROUTE_NAME: route,
+        semconv.RULE_NAME: rule,
+        semconv.STICKY_MISSING: lacks_sticky_key or None,
+        semconv.OPENAI_API_TYPE: _API_TYPES.get(suffix),
+    }
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def end_attributes(progress: CallProgress, ending: Ending) -> dict[str, AttributeValue]:
@@ -87,7 +119,7 @@ def end_attributes(progress: CallProgress, ending: Ending) -> dict[str, Attribut
             found[semconv.RESPONSE_TIME_TO_FIRST_CHUNK] = seconds
     if ending.usage is not None:
         add_usage(found, ending.usage, has_output=progress.operation != "embeddings")
-    if (cost := progress.cost) is not None:
+    if progress.charges and (cost := progress.cost) is not None:
         found[semconv.COST_CURRENCY], amount = cost
         found[semconv.COST_AMOUNT] = amount / 1e9
     if progress.decisions and (decisions := notable(progress.decisions)):

@@ -19,8 +19,10 @@ _SUPPRESS_HTTP = context._SUPPRESS_HTTP_INSTRUMENTATION_KEY
 class ClientScope:
     """Makes the context manager that must surround the client's call, in the task that makes it."""
 
-    def __init__(self, *, suppresses_http_spans: bool) -> None:
+    def __init__(self, *, suppresses_http_spans: bool, is_needed: Callable[[], bool]) -> None:
+        """`is_needed` returns whether the client runs code that may ask for the context."""
         self._suppresses = suppresses_http_spans
+        self.is_needed = is_needed
 
     def around(self, active: Context) -> Callable[[], AbstractContextManager[None]]:
         """Return a context manager in which `active` is the current context.

@@ -1,0 +1,108 @@
+"""Hands spans that have ended to the processors of a provider.
+
+    all processors are batches   each queues the note as it is; what exports the batch is ours, and
+                                 encodes it, or makes a `ReadableSpan` of each note for the exporter
+    another processor            gets a `ReadableSpan` at once, and the batches the same
+    one that handles starts      the tracer of the SDK makes the spans
+
+Processors may be added at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace import TracerProvider as SDKTracerProvider
+from opentelemetry.sdk.trace.export import (
+    BatchSpanProcessor,
+    SimpleSpanProcessor,
+    SpanExporter,
+    SpanExportResult,
+)
+
+from .late_spans import LateSpan
+
+__all__ = ["NoteExporter", "ProcessorHandover"]
+
+_IGNORE_STARTS = frozenset(
+    kind.on_start for kind in (SpanProcessor, BatchSpanProcessor, SimpleSpanProcessor)
+)
+_SAMPLED = 1
+
+
+class NoteExporter(SpanExporter):
+    """What a batch of notes is exported by: the exporter of a processor."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self.exporter = exporter
+
+    def export(self, spans: Sequence[Any]) -> SpanExportResult:
+        """Export notes as what they stand for."""
+        return self.exporter.export([_readable(span) for span in spans])
+
+    def shutdown(self) -> None:
+        """Shut the exporter down."""
+        self.exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Flush the exporter."""
+        return self.exporter.force_flush(timeout_millis)
+
+
+class ProcessorHandover:
+    """The processors of a provider."""
+
+    def __init__(
+        self, provider: SDKTracerProvider, wrapped: Callable[[SpanExporter], NoteExporter]
+    ) -> None:
+        """`wrapped` returns what exports notes by an exporter."""
+        self._all: Any = getattr(provider, "_active_span_processor", None)
+        self._wrapped = wrapped
+        self._seen: object = None
+        self._is_open = False
+        self._queues: Sequence[Callable[[Any], None]] | None = None
+
+    def is_open(self) -> bool:
+        """Return whether no processor handles the start of a span."""
+        present = getattr(self._all, "_span_processors", None)
+        if present is not self._seen:
+            self._look_at(present)
+        return self._is_open
+
+    def take(self, span: LateSpan) -> None:
+        """Queue the span, or hand it to the processors."""
+        self.is_open()  # a processor may have been added since its start
+        queues = self._queues
+        if queues is None:
+            self._all.on_end(span.readable())
+        elif span.flags & _SAMPLED:
+            for queue in queues:
+                queue(span)
+
+    def _look_at(self, present: Any) -> None:
+        self._is_open = present is not None and all(
+            type(each).on_start in _IGNORE_STARTS for each in present
+        )
+        queues = [self._queue(each) for each in present or ()]
+        found = [queue for queue in queues if queue is not None]
+        self._queues = found if len(found) == len(queues) else None
+        self._seen = present
+
+    def _queue(self, processor: SpanProcessor) -> Callable[[Any], None] | None:
+        """Return what queues notes for a batch, None if a processor is something else."""
+        if type(processor) is not BatchSpanProcessor:
+            return None
+        try:
+            batches: Any = processor._batch_processor
+            queue: Callable[[Any], None] = batches.emit
+            if not isinstance(batches._exporter, NoteExporter):
+                batches._exporter = self._wrapped(batches._exporter)
+        except AttributeError:  # another release of the SDK
+            return None
+        return queue
+
+
+def _readable(span: LateSpan | ReadableSpan) -> ReadableSpan:
+    return span.readable() if isinstance(span, LateSpan) else span

@@ -1,0 +1,75 @@
+"""Has OpenTelemetry's exporter over HTTP send bodies that were encoded here.
+
+The exporter is asked to export nothing, and its session, which is an argument of it, replaces the
+empty body. Endpoint, header fields, certificates, timeouts, compression and retries are thus what
+`OTEL_EXPORTER_OTLP_*` says, in every release of the exporter.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+
+import requests
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+from ..handover import NoteExporter
+from .spans import encode_spans
+
+__all__ = ["BodySession", "OTLPNoteExporter", "is_plain"]
+
+_COMPRESSED: Mapping[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+}
+
+
+class BodySession(requests.Session):
+    """A session whose requests carry `body` while there is one."""
+
+    body: bytes | None = None
+
+    def request(self, method: str, url: str, **words: Any) -> requests.Response:  # type: ignore[override]
+        """Send a request of the exporter."""
+        body = self.body
+        if body is not None:
+            words["data"] = self._encoded(body, words.get("headers") or {})
+        return super().request(method, url, **words)
+
+    def _encoded(self, body: bytes, given: Mapping[str, Any]) -> bytes:
+        fields = {name.lower(): value for name, value in (*self.headers.items(), *given.items())}
+        compress = _COMPRESSED.get(str(fields.get("content-encoding", "")).lower())
+        return body if compress is None else compress(body)
+
+
+def is_plain(exporter: SpanExporter) -> bool:
+    """Return whether an exporter is the one over HTTP, and not derived from it."""
+    return type(exporter) is OTLPSpanExporter
+
+
+class OTLPNoteExporter(NoteExporter):
+    """Encodes spans itself, and has the exporter send them."""
+
+    def __init__(self, exporter: SpanExporter, session: BodySession) -> None:
+        """`session` is the one that the exporter uses, and nobody else does."""
+        super().__init__(exporter)
+        self._session = session
+
+    @classmethod
+    def like(cls, exporter: SpanExporter) -> Self:
+        """Return one in place of an exporter that was set up from the environment, and end that."""
+        session = BodySession()
+        made = cls(OTLPSpanExporter(session=session), session)
+        exporter.shutdown()
+        return made
+
+    def export(self, spans: Sequence[Any]) -> SpanExportResult:
+        """Export a batch; one at a time, as the SDK's processors do."""
+        self._session.body = encode_spans(spans)
+        try:
+            return self.exporter.export(())
+        finally:
+            self._session.body = None

@@ -1,0 +1,178 @@
+"""Fields of protobuf, and attributes: `KeyValue {1: key, 2: AnyValue}`.
+
+AnyValue   1 text   2 bool   3 int64   4 double   5 list {1: value}   6 map {1: KeyValue}   7 bytes
+
+The attributes of spans repeat: most values of an attribute have been seen before. What each of them
+is on the wire is kept, for attributes that have few values and values that are short.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from struct import Struct
+from typing import Any
+
+__all__ = ["attributes", "double", "field", "fixed64", "tagged", "varint"]
+
+logger = logging.getLogger("llm_mesh_middleware")
+
+_double = Struct("<d").pack
+_fixed64 = Struct("<Q").pack
+_SHORT = 1 << 11  # most lengths and counts
+_VARINTS = tuple(bytes([n]) if n < 128 else bytes([n & 127 | 128, n >> 7]) for n in range(_SHORT))
+_WORD = 1 << 64
+_MIN_INT, _MAX_INT = -(1 << 63), (1 << 63) - 1
+
+_MAX_KEYS = 512
+_MAX_VALUES = 64
+_MAX_KEPT = 64
+
+
+def varint(number: int) -> bytes:
+    """Return a number that is not negative."""
+    if number < _SHORT:
+        return _VARINTS[number]
+    found = bytearray()
+    while number > 127:
+        found.append(number & 127 | 128)
+        number >>= 7
+    found.append(number)
+    return bytes(found)
+
+
+def tagged(number: int, data: bytes) -> bytes:
+    """Return a field of bytes, a text or a message; also where it is empty."""
+    return b"%c%b%b" % (number << 3 | 2, varint(len(data)), data)
+
+
+def field(number: int, text: str | None) -> bytes:
+    """Return a field with a text; nothing where it is empty."""
+    return tagged(number, text.encode()) if text else b""
+
+
+def fixed64(number: int, value: int | None) -> bytes:
+    """Return a field with a time; nothing where it is zero."""
+    return b"%c%b" % (number << 3 | 1, _fixed64(value)) if value else b""
+
+
+def double(number: int, value: float) -> bytes:
+    """Return a field with a number in floating point, also where it is zero."""
+    return b"%c%b" % (number << 3 | 1, _double(value))
+
+
+def _text(value: str) -> bytes:
+    return tagged(1, value.encode())
+
+
+def _bool(value: bool) -> bytes:
+    return b"\x10\x01" if value else b"\x10\x00"
+
+
+def _int(value: int) -> bytes:
+    if not _MIN_INT <= value <= _MAX_INT:
+        raise ValueError(f"an attribute has 64 bits, {value} has more")
+    return b"\x18" + varint(value if value >= 0 else value + _WORD)
+
+
+def _float(value: float) -> bytes:
+    return b"\x21" + _double(value)
+
+
+def _array(values: Iterable[Any]) -> bytes:
+    return tagged(5, b"".join([tagged(1, _any(each)) for each in values]))
+
+
+def _map(values: Mapping[Any, Any]) -> bytes:
+    pairs = [tagged(1, _pair(str(key), each)) for key, each in values.items()]
+    return tagged(6, b"".join(pairs))
+
+
+_WRITERS: Mapping[type, Any] = {
+    str: _text,
+    bool: _bool,
+    int: _int,
+    float: _float,
+    tuple: _array,
+    list: _array,
+    dict: _map,
+    bytes: lambda value: tagged(7, value),
+    type(None): lambda _: b"",
+}
+# Subclasses, in the order in which the SDK's exporter asks.
+_KINDS = (
+    (bool, _bool),
+    (str, _text),
+    (int, _int),
+    (float, _float),
+    (bytes, _WRITERS[bytes]),
+    (Sequence, _array),
+    (Mapping, _map),
+)
+
+
+def _any(value: Any) -> bytes:
+    write = _WRITERS.get(type(value))
+    if write is None:
+        write = next((found for kind, found in _KINDS if isinstance(value, kind)), None)
+        if write is None:
+            raise TypeError(f"an attribute cannot be a {type(value).__qualname__}")
+    made: bytes = write(value)
+    return made
+
+
+def _pair(key: str, value: Any) -> bytes:
+    return tagged(1, key.encode()) + tagged(2, _any(value))
+
+
+class _Key:
+    """One name of attributes at one field number, and the values of it that are on the wire."""
+
+    __slots__ = ("_head", "_number", "ints", "texts")
+
+    def __init__(self, number: int, key: str) -> None:
+        self._number = number
+        self._head = tagged(1, key.encode())
+        self.texts: dict[str, bytes] = {}
+        self.ints: dict[int, bytes] = {}
+
+    def write(self, value: Any) -> bytes:
+        """Return the attribute, and keep it if it may come again."""
+        made = tagged(self._number, self._head + tagged(2, _any(value)))
+        if type(value) is str and len(value) <= _MAX_KEPT and len(self.texts) < _MAX_VALUES:
+            self.texts[value] = made
+        elif type(value) is int and len(self.ints) < _MAX_VALUES:
+            self.ints[value] = made
+        return made
+
+
+_keys: dict[tuple[int, str], _Key] = {}
+
+
+def attributes(number: int, values: Mapping[str, Any] | None) -> bytes:
+    """Return attributes as fields of this number; those that cannot be encoded are left out."""
+    if not values:
+        return b""
+    found = []
+    for name, value in values.items():
+        key = _keys.get((number, name))
+        try:
+            if key is None:
+                key = _entered(number, name)
+            kind = type(value)
+            made = None
+            if kind is str:
+                made = key.texts.get(value)
+            elif kind is int:
+                made = key.ints.get(value)
+            found.append(key.write(value) if made is None else made)
+        except (ValueError, TypeError, AttributeError):  # a lone surrogate, a number too large
+            logger.warning("the attribute %r of a span or metric cannot be exported", name)
+    return b"".join(found)
+
+
+def _entered(number: int, name: str) -> _Key:
+    made = _Key(number, name)
+    if len(_keys) < _MAX_KEYS:
+        _keys[number, name] = made
+    return made

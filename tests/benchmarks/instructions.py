@@ -1,0 +1,167 @@
+"""python -m tests.benchmarks.instructions: thousands of instructions of each path of a call.
+
+The paths of `paths` and `in_memory`, counted by valgrind: the same figure on a busy machine as on a
+quiet one, and for a given build of Python within a few parts in a thousand. `--profile DIR` keeps
+what `callgrind_annotate` reads, one file a path.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from tests.benchmarks.callgrind import counted, why_not
+from tests.processes import ROOT
+
+__all__ = ["FIGURES", "measure_instructions"]
+
+_TRIGGER = re.compile(r"^desc: Trigger: Client Request: (.+)$", re.MULTILINE)
+_TOTALS = re.compile(r"^totals: (\d+)$", re.MULTILINE)
+_EVENTS = 100
+_ADAPTING = 5
+
+
+class _Figure:
+    """What a path takes, alone or beyond another; of a stream for each of its events."""
+
+    def __init__(self, path: str, beyond: str | None = None, shares: int = 1) -> None:
+        self.path, self.beyond, self.shares = path, beyond, shares
+
+    def of(self, totals: Mapping[str, float]) -> float:
+        less = 0 if self.beyond is None else totals[self.beyond]
+        return (totals[self.path] - less) / self.shares
+
+
+FIGURES: Mapping[str, _Figure] = {
+    "unary, no SDK": _Figure("unary"),
+    "SDK of ours": _Figure("ours", "unary"),
+    "SDK of the application": _Figure("application", "unary"),
+    "access line": _Figure("line", "unary"),
+    "event of a stream": _Figure("long stream", "short stream", _EVENTS),
+    "translation": _Figure("translation", "unary"),
+    "limit in memory": _Figure("limit", "unary"),
+    "limit of tokens in memory": _Figure("tokens", "unary"),
+    "call that a view watches": _Figure("watched", "unary"),
+    "cache hit": _Figure("cache"),
+    "serve": _Figure("serve"),
+    "outbound": _Figure("outbound"),
+    "WSGI": _Figure("wsgi"),
+}
+
+
+def measure_instructions(profile: Path | None = None) -> dict[str, float]:
+    """Return thousands of instructions by figure."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = profile or Path(made)
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run(
+            [
+                *("valgrind", "--tool=callgrind", "--instr-atstart=no", "--quiet"),
+                f"--callgrind-out-file={folder / 'counted'}",
+                *(sys.executable, "-m", "tests.benchmarks.instructions", "--inside"),
+            ],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": "0"},
+            check=True,
+            capture_output=True,
+        )
+        totals = dict(_totals(folder))
+    return {name: each.of(totals) for name, each in FIGURES.items()}
+
+
+def _totals(folder: Path) -> Iterator[tuple[str, float]]:
+    from tests.benchmarks.in_memory import COUNTED
+
+    for file in folder.glob("counted.*"):
+        text = file.read_text(encoding="utf-8", errors="replace")
+        if (found := _TRIGGER.search(text)) and (total := _TOTALS.search(text)):
+            yield found[1], int(total[1]) / COUNTED / 1000
+
+
+def _inside() -> None:
+    """Run every path, in a process of valgrind.
+
+    The interpreter adapts its instructions to what they meet, so each path has been run before the
+    first is counted.
+    """
+    gc.disable()
+    paths = _paths()
+    for _ in range(_ADAPTING):
+        for path in paths.values():
+            path(_unmetered)
+    for name, path in paths.items():
+        gc.collect()
+        path(partial(_metered, name))
+
+
+@contextmanager
+def _unmetered() -> Iterator[list[int]]:
+    yield [0]
+
+
+@contextmanager
+def _metered(name: str) -> Iterator[list[int]]:
+    with counted(name):
+        yield [0]
+
+
+def _paths() -> Mapping[str, Callable[..., float]]:
+    from tests.benchmarks.in_memory import Meter, calls_of_stream
+    from tests.benchmarks.paths import (
+        calls_of,
+        calls_of_outbound,
+        calls_of_serve,
+        calls_of_wsgi,
+        logged,
+    )
+    from tests.benchmarks.sdks import application, ours
+
+    def line(meter: Meter) -> float:
+        with logged():
+            return calls_of(meter=meter)
+
+    return {
+        "unary": lambda meter: calls_of(meter=meter),
+        "ours": lambda meter: calls_of(sdk=ours, meter=meter),
+        "application": lambda meter: calls_of(sdk=application, meter=meter),
+        "line": line,
+        "short stream": lambda meter: calls_of_stream(20, meter=meter),
+        "long stream": lambda meter: calls_of_stream(20 + _EVENTS, meter=meter),
+        "translation": lambda meter: calls_of(messages=True, meter=meter),
+        "limit": lambda meter: calls_of("limit", meter=meter),
+        "tokens": lambda meter: calls_of("tokens", meter=meter),
+        "watched": lambda meter: calls_of(watched=True, meter=meter),
+        "cache": lambda meter: calls_of("cache", meter=meter),
+        "serve": calls_of_serve,
+        "outbound": calls_of_outbound,
+        "wsgi": calls_of_wsgi,
+    }
+
+
+def main() -> None:
+    """Measure, and print the figures."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.instructions")
+    parser.add_argument("--profile", type=Path, help="keep what was counted in this folder")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.inside:
+        _inside()
+    elif reason := why_not():
+        sys.exit(f"instructions cannot be counted: {reason}")
+    else:
+        found = measure_instructions(chosen.profile)
+        print(json.dumps({name: round(amount, 1) for name, amount in found.items()}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
