@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from ..exceptions import AnswerableError, MethodNotAllowed
+from .conversation.sides import ClientSide, CountingSide, ProviderSide
 from .texts import Answers, EventTexts, TextForm, TextPlace
 from .values.headers import Headers
 from .values.messages import ClientRequest, ResponseHead
@@ -334,9 +335,13 @@ class ServedOperation(Operation, frozen=True, kw_only=True, eq=False):
     `streams` says whether responses are streams, where the operation decides that and not the
     request's body; `events_by` is the part of the query without which such a stream is not events,
     but one JSON value. `read_path` is for paths that name the model: it returns that model, and the
-    members of the body, completed by it where they have a place for it. `write_estimate` makes the
-    reply where no provider can be asked, and names the member of it that is estimated. `whole_form`
-    is the operation that asks for the same as one JSON value, where that is another one.
+    members of the body, completed by it where they have a place for it. `whole_form` is the
+    operation that asks for the same as one JSON value, where that is another one.
+
+    The other dialects meet it by its sides: `client` reads what its clients ask of providers of
+    other dialects, `provider` writes what others ask of its providers, and `counting` is there if
+    it asks for a count of tokens. `has_envelope` says that the dialect's own transformer completes
+    a translated request, as model and form are in its body.
     """
 
     dialect: Dialect
@@ -344,8 +349,11 @@ class ServedOperation(Operation, frozen=True, kw_only=True, eq=False):
     streams: bool | None = None
     events_by: str = ""
     read_path: Callable[[str, Fields], tuple[str | None, Fields]] | None = None
-    write_estimate: Callable[[ClientRequest], tuple[bytes, bytes]] | None = None
     whole_form: ServedOperation | None = None
+    client: ClientSide | None = None
+    provider: ProviderSide | None = None
+    counting: CountingSide | None = None
+    has_envelope: bool = True
 
     def wants_stream(self, request: ClientRequest) -> bool:
         """Return whether a request asks for a stream of events."""

@@ -13,18 +13,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from .._core.conversation.sides import ClientSide, ProviderSide
+from .._core.conversation.sides import ProviderSide
 from .._core.conversation.writing import DialectOptions, Stamp
 from .._core.dialect import ServedOperation
 from .._core.provider.upstream import Conversion, Upstream
 from .._core.values.messages import ClientRequest
 from ..exceptions import AnswerableError
-from . import anthropic, gemini, openai_chat, openai_responses
 from .anthropic import COUNT_TOKENS, MESSAGES
 from .openai_chat import CHAT
-from .openai_responses import RESPONSES
 from .registry import OPERATIONS
-from .translation.counting import CountingClient, CountingProvider, CountTranslation
+from .translation.counting import CountingProvider, CountTranslation
 from .translation.proofs import ProofMemory
 from .translation.transformer import Translation
 
@@ -58,26 +56,10 @@ _NAMES = {
     for operation in OPERATIONS
     if operation.has_body and operation.suffix.startswith("/")
 }
-_CLIENTS: Mapping[ServedOperation, ClientSide] = {
-    CHAT: openai_chat.DIALECT,
-    RESPONSES: openai_responses.DIALECT,
-    MESSAGES: anthropic.DIALECT,
-    gemini.GENERATE: gemini.DIALECT,
-    gemini.STREAM: gemini.DIALECT,
-}
-_PROVIDERS: Mapping[ServedOperation, ProviderSide] = {
-    CHAT: openai_chat.DIALECT,
-    RESPONSES: openai_responses.DIALECT,
-    MESSAGES: anthropic.DIALECT,
-    gemini.GENERATE: gemini.DIALECT,
-}
-_COUNTING: Mapping[ServedOperation, CountingClient] = {
-    COUNT_TOKENS: anthropic.COUNTING_CLIENT,
-    gemini.COUNT: gemini.COUNTING_CLIENT,
-}
+_CLIENTS = {op: op.client for op in OPERATIONS if op.client is not None}
+_PROVIDERS = {op: op.provider for op in OPERATIONS if op.provider is not None}
+_COUNTING = {op: op.counting for op in OPERATIONS if op.counting is not None}
 _READERS = {side.name: side for side in _PROVIDERS.values()}
-# Their sides write the whole request: model and form are not in the body.
-_WITHOUT_ENVELOPE = (gemini.DIALECT,)
 
 
 def own_targets(targets: Targets, apis: Sequence[str]) -> Targets:
@@ -124,7 +106,6 @@ def translate(
     if through is None:
         return targets, own
     added, conversions = dict(targets), dict(own)
-    is_enveloped = through.dialect not in _WITHOUT_ENVELOPE
     for operation, client in _CLIENTS.items():
         if operation not in targets:
             added[operation] = targets[through]
@@ -133,7 +114,7 @@ def translate(
                 _PROVIDERS[through],
                 through,
                 options,
-                envelope=own.get(through) or through.dialect.transformer if is_enveloped else None,
+                envelope=_envelope(through, own),
                 memory=memory,
             )
     return added, conversions
@@ -194,6 +175,11 @@ def retell(body: bytes, dialect: str, request: ClientRequest) -> bytes | None:
         return writer.write_answer(answer, writer.read_request(request), stamp)
     except AnswerableError:
         return None
+
+
+def _envelope(through: ServedOperation, own: Conversions) -> Conversion | None:
+    """Return what completes a request that a translation goes through, if anything has to."""
+    return own.get(through) or through.dialect.transformer if through.has_envelope else None
 
 
 def _without(targets: Targets, *gone: ServedOperation) -> Targets:

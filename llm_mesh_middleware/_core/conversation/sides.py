@@ -10,7 +10,7 @@ One object can be both. A dialect that nobody's client speaks is a `ProviderSide
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from ...exceptions import AnswerableError
@@ -22,7 +22,7 @@ from .fault import ErrorBody, ProviderFault
 from .request import Conversation
 from .writing import DialectOptions, Stamp, Written
 
-__all__ = ["ClientSide", "EventReader", "EventWriter", "ProviderSide"]
+__all__ = ["ClientSide", "CountingSide", "EventReader", "EventWriter", "ProviderSide"]
 
 
 class EventWriter(Protocol):
@@ -129,3 +129,25 @@ class ProviderSide(Protocol):
 
     def read_fault(self, status: int, headers: Headers, body: bytes) -> ProviderFault:
         """Return what an error says; the status may be 200 where the body is an error."""
+
+
+class CountingSide(Protocol):
+    """A question for a count of tokens, as clients ask it."""
+
+    @property
+    def member(self) -> str:
+        """The member of the reply that has the count."""
+
+    @property
+    def read(self) -> Callable[[ClientRequest], Conversation]:
+        """What reads the conversation that is counted."""
+
+    @property
+    def write_fault(self) -> Callable[[ProviderFault], ErrorBody]:
+        """What writes a provider's fault."""
+
+    def write(self, tokens: int) -> bytes:
+        """Return the reply."""
+
+    def estimate(self, request: ClientRequest) -> tuple[bytes, bytes]:
+        """Return the reply where no provider counts, and the name of what it estimates."""

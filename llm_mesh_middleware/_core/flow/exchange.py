@@ -106,7 +106,7 @@ def _reply_or_rule(
         return listed
     rule = host.select(request)
     observation.selected(Selection(host.route, rule.name, rule.balancer.lacks_key(request)))
-    if operation.write_estimate and (estimated := estimate(rule, operation, request)):
+    if operation.counting and (estimated := estimate(rule, operation, request)):
         return estimated
     return rule
 

@@ -44,9 +44,9 @@ def estimate(rule: RouteRule, operation: ServedOperation, request: ClientRequest
     Raises:
         RequestError: the request cannot be read.
     """
-    if operation.write_estimate is None or rule.backends.serving(operation):
+    if operation.counting is None or rule.backends.serving(operation):
         return None
-    body, member = operation.write_estimate(request)
+    body, member = operation.counting.estimate(request)
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),

@@ -127,6 +127,8 @@ MESSAGES = ServedOperation(
     is_generation=True,
     asked_as="/v1/messages",
     output_limit=output_limit,
+    client=DIALECT,
+    provider=DIALECT,
 )
 
 COUNT_TOKENS = ServedOperation(
@@ -134,7 +136,7 @@ COUNT_TOKENS = ServedOperation(
     "/messages/count_tokens",
     dialect=DIALECT,
     asked_as="/v1/messages/count_tokens",
-    write_estimate=COUNTING_CLIENT.estimate,
+    counting=COUNTING_CLIENT,
 )
 
 OPERATIONS = (MESSAGES, COUNT_TOKENS)

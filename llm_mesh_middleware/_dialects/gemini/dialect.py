@@ -147,6 +147,9 @@ GENERATE = ServedOperation(
     output_limit=_output_limit,
     streams=False,
     read_path=_read_path,
+    client=DIALECT,
+    provider=DIALECT,
+    has_envelope=False,
 )
 STREAM = ServedOperation(
     "generate_content",
@@ -158,6 +161,7 @@ STREAM = ServedOperation(
     events_by=EVENTS,
     read_path=_read_path,
     whole_form=GENERATE,
+    client=DIALECT,
 )
 COUNT = ServedOperation(
     "count_tokens",
@@ -165,7 +169,7 @@ COUNT = ServedOperation(
     dialect=DIALECT,
     streams=False,
     read_path=_read_path,
-    write_estimate=COUNTING_CLIENT.estimate,
+    counting=COUNTING_CLIENT,
 )
 
 OPERATIONS = (GENERATE, STREAM, COUNT)

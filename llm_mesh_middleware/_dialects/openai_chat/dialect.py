@@ -128,6 +128,8 @@ CHAT = ServedOperation(
     has_two_forms=True,
     output_limit=output_limit,
     read_path=_read_path,
+    client=DIALECT,
+    provider=DIALECT,
 )
 EMBEDDINGS = ServedOperation("embeddings", "/embeddings", dialect=DIALECT, read_path=_read_path)
 

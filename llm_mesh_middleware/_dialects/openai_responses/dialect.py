@@ -113,6 +113,8 @@ RESPONSES = ServedOperation(
     is_generation=True,
     output_limit=output_limit,
     continues_by="previous_response_id",
+    client=DIALECT,
+    provider=DIALECT,
 )
 
 OPERATIONS = (RESPONSES,)

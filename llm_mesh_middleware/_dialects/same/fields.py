@@ -11,6 +11,7 @@ from ..._core.values.headers import Headers
 __all__ = [
     "EVENTS",
     "JSON",
+    "LINES",
     "RawFields",
     "coding",
     "is_events",
@@ -26,6 +27,7 @@ _MAX_CACHED_TYPE = 64
 _IS_EVENTS, _OTHER = BodyForm.EVENTS, BodyForm.OTHER
 
 EVENTS, JSON = "text/event-stream", "application/json"
+LINES = "application/x-ndjson"  # a JSON value on each
 
 
 def media_type(headers: Headers) -> str:

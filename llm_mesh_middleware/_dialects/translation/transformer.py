@@ -38,6 +38,7 @@ from ..same.decoding import decoded_body, stream_decoder
 from ..same.fields import (
     EVENTS,
     JSON,
+    LINES,
     RawFields,
     coding,
     is_events,
@@ -190,7 +191,7 @@ class TranslatingTransformer:
         """Return whether the provider sends events to a client that wants them."""
         if not self.wants_stream or head.status >= 300:
             return False
-        return is_events(head.headers, begin, _STREAMS)
+        return _has_events(head, begin)
 
     def whole(self, head: ResponseHead, body: bytes, *, max_bytes: int) -> WholeAnswer:
         """Return a whole answer, or an error, in the client's dialect."""
@@ -199,7 +200,7 @@ class TranslatingTransformer:
         if head.status >= 400:
             return self._refusal(head, headers, body)
         try:
-            if is_events(head.headers, body, _STREAMS):
+            if _has_events(head, body):
                 return self._joined(head, headers, body)
             if self._provider.is_error(body):
                 return self._refusal(head, headers, body)
@@ -315,3 +316,11 @@ class TranslatingTransformer:
 
     def _broken(self, what: str) -> UpstreamProtocolError:
         return UpstreamProtocolError(f"{self._upstream.host} {what}")
+
+
+def _has_events(head: ResponseHead, begin: bytes) -> bool | None:
+    """Return whether a body is a stream; None if more bytes are needed.
+
+    Streams of lines begin as JSON does, so their label alone tells.
+    """
+    return media_type(head.headers) == LINES or is_events(head.headers, begin, _STREAMS)

@@ -134,7 +134,7 @@ def may_be_copied(operation: ServedOperation, request: ClientRequest) -> bool:
 
     Nothing may be kept or continued at a provider, and a count of tokens says nothing of a model.
     """
-    if not operation.has_body or operation.write_estimate is not None:
+    if not operation.has_body or operation.counting is not None:
         return False
     if operation.continues_by in request.fields:
         return False

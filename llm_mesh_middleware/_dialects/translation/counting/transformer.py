@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec.structs import replace
 
+from ...._core.conversation.sides import CountingSide
 from ...._core.conversation.writing import DialectOptions
 from ...._core.dialect import BodyRelay, ServedOperation, UpstreamOptions, WholeAnswer
 from ...._core.http.decoding import DECODABLE
@@ -16,7 +17,7 @@ from ...same.fields import JSON, RawFields, coding, with_length, with_type
 from ...targets import fill
 from ..headers import asked_fields, told_fields
 from .estimate import estimate_tokens
-from .sides import CountingClient, CountingProvider
+from .sides import CountingProvider
 
 __all__ = ["CountTranslation"]
 
@@ -29,7 +30,7 @@ class CountTranslation:
 
     def __init__(
         self,
-        client: CountingClient,
+        client: CountingSide,
         provider: CountingProvider,
         operation: ServedOperation,
         options: DialectOptions,
