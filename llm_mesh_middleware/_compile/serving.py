@@ -71,7 +71,11 @@ class Serving(msgspec.Struct, frozen=True):
 def serve(config: DialectConfig, spec: LLMProviderSpec) -> Serving:
     """Return how the provider of `spec` is called where `config` applies."""
     serving = _SERVINGS[type(config)](config, spec)
-    options = _options(config, spec.host)
+    options = replace(
+        serving.options,
+        rejects_unsupported=config.unsupported_fields == "reject",
+        pass_fields=frozenset(config.pass_fields or ()),
+    )
     targets, conversions = translate(
         serving.targets,
         serving.conversions,
@@ -85,28 +89,16 @@ def serve(config: DialectConfig, spec: LLMProviderSpec) -> Serving:
     return replace(serving, targets=targets, conversions=conversions, options=options)
 
 
-def _options(config: DialectConfig, host: str) -> DialectOptions:
-    options = DialectOptions(
-        rejects_unsupported=config.unsupported_fields == "reject",
-        pass_fields=frozenset(config.pass_fields or ()),
+def _thinking(config: ThinkingConfig) -> DialectOptions:
+    usual = DialectOptions()
+    return replace(
+        usual, thinking=config.thinking or usual.thinking, budgets=dict(config.reasoning)
     )
-    if isinstance(config, OpenAIConfig):
-        usual = "max_completion_tokens" if host == _OPENAI else options.max_tokens_field
-        return replace(
-            options,
-            max_tokens_field=config.max_tokens_field or usual,
-            sends_reasoning=bool(config.send_reasoning),
-            has_late_system=host == _OPENAI,
-        )
-    if isinstance(config, AzureOpenAIConfig):
-        return replace(options, max_tokens_field="max_completion_tokens", has_late_system=True)
-    if isinstance(config, ThinkingConfig):
-        options = replace(
-            options, thinking=config.thinking or options.thinking, budgets=dict(config.reasoning)
-        )
-    if isinstance(config, AnthropicConfig | BedrockConfig):
-        options = replace(options, max_tokens=config.max_tokens or options.max_tokens)
-    return options
+
+
+def _limited(config: AnthropicConfig | BedrockConfig) -> DialectOptions:
+    options = _thinking(config)
+    return replace(options, max_tokens=config.max_tokens or options.max_tokens)
 
 
 def lacks(config: DialectConfig) -> Iterator[tuple[str, str]]:
@@ -127,12 +119,21 @@ def lacks(config: DialectConfig) -> Iterator[tuple[str, str]]:
 
 def _openai(config: OpenAIConfig, spec: LLMProviderSpec) -> Serving:
     targets = own_targets(_beside(spec.path), config.apis or ())
+    is_openai = spec.host == _OPENAI
+    options = DialectOptions(
+        max_tokens_field=config.max_tokens_field
+        or ("max_completion_tokens" if is_openai else "max_tokens"),
+        sends_reasoning=bool(config.send_reasoning),
+        has_late_system=is_openai,
+    )
     through = next((op for op in targets if op in (CHAT, RESPONSES, MESSAGES)), None)
     if through is not RESPONSES:
-        return Serving(targets)
+        return Serving(targets, options=options)
     bare, mark, query = targets[RESPONSES].partition("?")
-    target = bare + openai_responses.COUNTED_AT + mark + query
-    return Serving(targets, counter=Counter(openai_responses.COUNTER, target, RESPONSES))
+    counter = Counter(
+        openai_responses.COUNTER, bare + openai_responses.COUNTED_AT + mark + query, RESPONSES
+    )
+    return Serving(targets, options=options, counter=counter)
 
 
 def _anthropic(config: AnthropicConfig, spec: LLMProviderSpec) -> Serving:
@@ -145,7 +146,14 @@ def _anthropic(config: AnthropicConfig, spec: LLMProviderSpec) -> Serving:
     key_field = b"api-key" if is_foundry else b"x-api-key"
     counts = targets.get(COUNT_TOKENS)
     counter = None if counts is None else Counter(anthropic.COUNTER, counts, COUNT_TOKENS)
-    return Serving(targets, {MESSAGES: hosting}, key_field, vendor="anthropic", counter=counter)
+    return Serving(
+        targets,
+        {MESSAGES: hosting},
+        key_field,
+        options=_limited(config),
+        vendor="anthropic",
+        counter=counter,
+    )
 
 
 def _anthropic_on_vertex(
@@ -162,6 +170,7 @@ def _anthropic_on_vertex(
         {MESSAGES: f"{base}/{PLACE}:rawPredict"},
         {MESSAGES: hosting},
         b"x-goog-api-key",
+        options=_limited(config),
         vendor="gcp.vertex_ai",
         counter=Counter(anthropic.VERTEX_COUNTER, counts, COUNT_TOKENS),
     )
@@ -180,7 +189,13 @@ def _gemini(config: GeminiConfig, spec: LLMProviderSpec) -> Serving:
         targets[MODELS] = base
     provider = gemini.COUNTER if config.vertex is None else gemini.VERTEX_COUNTER
     counter = Counter(provider, targets[gemini.COUNT], gemini.COUNT)
-    return Serving(targets, key_field=gemini.DIALECT.key_field, vendor=vendor, counter=counter)
+    return Serving(
+        targets,
+        key_field=gemini.DIALECT.key_field,
+        options=_thinking(config),
+        vendor=vendor,
+        counter=counter,
+    )
 
 
 def _bedrock(config: BedrockConfig, spec: LLMProviderSpec) -> Serving:
@@ -192,6 +207,7 @@ def _bedrock(config: BedrockConfig, spec: LLMProviderSpec) -> Serving:
         return Serving(
             {},
             key_field=_BEARER,
+            options=_limited(config),
             foreign=bedrock.DIALECT,
             base=f"{base}/{PLACE}/converse",
             vendor=_BEDROCK,
@@ -204,21 +220,29 @@ def _bedrock(config: BedrockConfig, spec: LLMProviderSpec) -> Serving:
         has_frames=True,
     )
     targets = {MESSAGES: f"{base}/{PLACE}/invoke"}
-    return Serving(targets, {MESSAGES: hosting}, _BEARER, vendor=_BEDROCK, counter=counter)
+    return Serving(
+        targets,
+        {MESSAGES: hosting},
+        _BEARER,
+        options=_limited(config),
+        vendor=_BEDROCK,
+        counter=counter,
+    )
 
 
 def _azure(config: AzureOpenAIConfig, spec: LLMProviderSpec) -> Serving:
     base = _own_path(spec) or "/openai"
+    options = DialectOptions(max_tokens_field="max_completion_tokens", has_late_system=True)
     if config.api_version is None:
         targets = own_targets(_beside(f"{base}/v1{CHAT.suffix}"), ())
-        return Serving(targets, key_field=b"api-key", vendor=_AZURE)
+        return Serving(targets, key_field=b"api-key", options=options, vendor=_AZURE)
     query = f"?api-version={config.api_version}"
     targets = {
         operation: f"{base}/deployments/{PLACE}{operation.suffix}{query}"
         for operation in OPERATIONS
         if operation.dialect is CHAT.dialect and operation.has_body
     }
-    return Serving(targets, key_field=b"api-key", vendor=_AZURE)
+    return Serving(targets, key_field=b"api-key", options=options, vendor=_AZURE)
 
 
 _SERVINGS: Mapping[type[DialectConfig], Callable[..., Serving]] = {

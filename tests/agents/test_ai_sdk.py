@@ -6,6 +6,7 @@ npm install --prefix .node ai @ai-sdk/openai-compatible zod
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -17,7 +18,8 @@ from tests.agents.models import MODELS
 from tests.agents.test_frameworks import CALL, FOUND, SAID
 from tests.processes import ROOT, clean_environment, sidecar
 
-NODE, PACKAGES = shutil.which("node"), ROOT / ".node" / "node_modules"
+NODE = shutil.which("node")
+PACKAGES = Path(os.environ.get("NODE_PACKAGES", ROOT / ".node" / "node_modules"))
 HOST = "models.example"
 pytestmark = [
     pytest.mark.slow,

@@ -13,7 +13,7 @@ from ..translation.requests import malformed
 from ..translation.texts import without_none
 from ..translation.tools import offered_tools
 
-__all__ = ["marked_error", "read_mode", "shares_files", "short_user", "write_schema", "write_tools"]
+__all__ = ["read_mode", "shares_files", "short_user", "write_schema", "write_tools"]
 
 _MODES: dict[str, Literal["auto", "required", "none"]] = {
     "auto": "auto",
@@ -71,11 +71,6 @@ def write_schema(output: OutputFormat) -> dict[str, Any]:
         schema=msgspec.Raw(output.schema),
         strict=output.strict,
     )
-
-
-def marked_error(text: str) -> str:
-    """Return the text of a failed call so that the model sees it: there is no member for that."""
-    return text if text.lower().startswith("error") else f"[tool error] {text}"
 
 
 def short_user(user: str) -> str:

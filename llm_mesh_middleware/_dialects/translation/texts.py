@@ -20,6 +20,7 @@ __all__ = [
     "document_text",
     "flat_parts",
     "json_object",
+    "marked_error",
     "read_data_url",
     "safe_id",
     "text_of",
@@ -115,6 +116,11 @@ def document_text(document: Document) -> str:
 def arguments_of(call: ToolCall) -> str:
     """Return a call's arguments as JSON text, also those of a custom call."""
     return custom_arguments(call.arguments) if call.is_custom else call.arguments
+
+
+def marked_error(text: str) -> str:
+    """Return the text of a failed call so that the model sees it: there is no member for that."""
+    return text if text.lower().startswith("error") else f"[tool error] {text}"
 
 
 def without_none(**members: Any) -> dict[str, Any]:

@@ -31,13 +31,14 @@ from ...._core.conversation.parts import (
 )
 from ...._core.conversation.request import Conversation, Tool, Turn
 from ...._core.conversation.writing import DialectOptions, Losses, Written
-from ...openai.members import marked_error, shares_files, short_user, write_schema, write_tools
+from ...openai.members import shares_files, short_user, write_schema, write_tools
 from ...translation.proofs import RESPONSES
 from ...translation.texts import (
     custom_names,
     data_url,
     document_text,
     flat_parts,
+    marked_error,
     text_of,
     without_none,
 )
