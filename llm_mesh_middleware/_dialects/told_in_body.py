@@ -19,7 +19,7 @@ class ToldInBody(ABC):
     """A dialect whose requests have model and form in their body, and whose errors are objects."""
 
     keepalive = COMMENT
-    forgets_proofs = False
+    forgets_proofs = has_lines = False
 
     @abstractmethod
     def read_whole(self, body: bytes) -> Whole | None:

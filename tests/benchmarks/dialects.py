@@ -28,8 +28,7 @@ from llm_mesh_middleware._core.conversation.answer import (
 from llm_mesh_middleware._core.conversation.parts import Text, ToolCall
 from llm_mesh_middleware._core.conversation.writing import DialectOptions, Stamp
 from llm_mesh_middleware._core.values.payload import encode_fields, raw
-from tests.clouds import converse, frames
-from tests.translation.dialect_table import DIALECTS, PAIRS, relay
+from tests.translation.dialect_table import DIALECTS, LOOK, PAIRS, WORDS, relay
 
 UNARY_US, EVENT_US = 60, 12
 
@@ -37,22 +36,13 @@ _STAMP = Stamp(1, "token", "m")
 _OPTIONS = DialectOptions()
 _RUNS = 7
 _DELTAS = 500
-_WORDS = "The answer to life, the universe and everything. "
-_ARGUMENTS = {"city": "Basel", "days": 3}
 _ANSWER = Answer(
     id="id_1",
     model="m",
-    parts=(Text(_WORDS * 3), ToolCall("call_1", "look", json.dumps(_ARGUMENTS))),
+    parts=(Text(WORDS * 3), ToolCall("call_1", "look", json.dumps(LOOK))),
     finish="tool_calls",
     usage=Usage(12, 7, 4, 0, 0),
 )
-# The same from providers whose dialect no client speaks, so that nothing of ours writes it.
-_CONVERSED = converse.answer(
-    {"text": _WORDS * 3},
-    {"toolUse": {"toolUseId": "call_1", "name": "look", "input": _ARGUMENTS}},
-    stop="tool_use",
-)
-_BODIES = {"bedrock": json.dumps(_CONVERSED.body).encode()}
 
 
 def least(work: Callable[[], object], rounds: int) -> float:
@@ -69,8 +59,8 @@ def least(work: Callable[[], object], rounds: int) -> float:
 def unary_s(client: str, provider: str, rounds: int) -> float:
     """Return what a request and its answer cost."""
     speaks, spoken = DIALECTS[client], DIALECTS[provider]
-    body = _BODIES.get(provider)
-    if body is None:
+    body = spoken.whole
+    if not body:
         told = spoken.side.read_request(spoken.request)
         body = spoken.side.write_answer(_ANSWER, told, _STAMP)
     request = speaks.request
@@ -88,10 +78,8 @@ def unary_s(client: str, provider: str, rounds: int) -> float:
 def long_stream(provider: str) -> list[bytes]:
     """Return a stream of 500 deltas of text, as the provider sends it."""
     spoken = DIALECTS[provider]
-    if spoken.ask is None:
-        delta = {"contentBlockIndex": 0, "delta": {"text": "word "}}
-        said = [frames.event("contentBlockDelta", delta)] * _DELTAS
-        return [spoken.stream[0], *said, *spoken.stream[-2:]]
+    if spoken.more:
+        return [spoken.stream[0], *[spoken.more] * _DELTAS, *spoken.stream[-spoken.last :]]
     writer = spoken.side.event_writer(spoken.side.read_request(spoken.request), _STAMP)
     deltas = [Start("id", "m"), *[TextDelta("word ")] * _DELTAS, Finish("stop"), Usage(1, 1), End()]
     return [writer.write([delta]) for delta in deltas]

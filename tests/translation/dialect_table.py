@@ -14,24 +14,31 @@ from llm_mesh_middleware._core.dialect import WholeAnswer
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import ClientRequest
 from llm_mesh_middleware._core.values.payload import decode_fields
-from llm_mesh_middleware._dialects import anthropic, bedrock, gemini, openai_chat, openai_responses
+from llm_mesh_middleware._dialects import (
+    anthropic,
+    bedrock,
+    gemini,
+    openai_chat,
+    openai_responses,
+)
 from llm_mesh_middleware._dialects.translation.relay import TranslatingRelay
-from tests.clouds import frames
+from tests.clouds import converse, frames
 from tests.translation.chat_shapes import DONE, USAGE, chunk
 from tests.translation.messages_shapes import block, end, start, text, use, words
 from tests.translation.test_others_to_responses import text_events
 from tests.translation.worlds import events
 
-__all__ = ["CLIENTS", "DIALECTS", "PAIRS", "PolicyDecision", "relay"]
+__all__ = ["CLIENTS", "DIALECTS", "PAIRS", "Spoken", "relay"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PolicyDecision:
+class Spoken:
     """A dialect as both sides speak it.
 
     `ask` is a client's request for a stream, None where no client speaks the dialect; `query` is
     that of its path. `last` is how many of the last events only count or mark the end, but for one.
-    `end` is what a client's stream ends with if it is complete.
+    `end` is what a client's stream ends with if it is complete. Of a dialect that no client speaks,
+    `whole` is an answer in one piece, and `more` an event with nothing but a word.
     """
 
     side: Any
@@ -41,6 +48,8 @@ class PolicyDecision:
     operation: Any = None
     query: str = ""
     end: bytes = b""
+    whole: bytes = b""
+    more: bytes = b""
 
     @property
     def request(self) -> ClientRequest:
@@ -122,29 +131,38 @@ BEDROCK = [
     ),
 ]
 
-DIALECTS: dict[str, PolicyDecision] = {
-    "chat": PolicyDecision(
+
+WORDS = "The answer to life, the universe and everything. "
+LOOK = {"city": "Basel", "days": 3}
+CONVERSED = converse.answer(
+    {"text": WORDS * 3},
+    {"toolUse": {"toolUseId": "call_1", "name": "look", "input": LOOK}},
+    stop="tool_use",
+)
+
+DIALECTS: dict[str, Spoken] = {
+    "chat": Spoken(
         side=openai_chat.DIALECT,
         ask='{"messages": [], "stream": true, "stream_options": {"include_usage": true}}',
         stream=events(*CHAT),
         last=3,
         end=b"[DONE]",
     ),
-    "responses": PolicyDecision(
+    "responses": Spoken(
         side=openai_responses.DIALECT,
         ask='{"input": "hi", "stream": true, "store": false}',
         stream=events(*text_events()),
         last=1,
         end=b"response.completed",
     ),
-    "messages": PolicyDecision(
+    "messages": Spoken(
         side=anthropic.DIALECT,
         ask='{"messages": [], "stream": true, "max_tokens": 9}',
         stream=events(*MESSAGES),
         last=2,
         end=b"message_stop",
     ),
-    "gemini": PolicyDecision(
+    "gemini": Spoken(
         side=gemini.DIALECT,
         ask='{"contents": []}',
         operation=gemini.STREAM,
@@ -153,7 +171,13 @@ DIALECTS: dict[str, PolicyDecision] = {
         last=1,
         end=b"finishReason",
     ),
-    "bedrock": PolicyDecision(side=bedrock.DIALECT, stream=BEDROCK, last=2),
+    "bedrock": Spoken(
+        side=bedrock.DIALECT,
+        stream=BEDROCK,
+        last=2,
+        whole=json.dumps(CONVERSED.body).encode(),
+        more=frames.event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "word"}}),
+    ),
 }
 CLIENTS = [name for name, spoken in DIALECTS.items() if spoken.ask is not None]
 PAIRS = [(client, provider) for client in CLIENTS for provider in DIALECTS if client != provider]

@@ -21,7 +21,7 @@ from llm_mesh_middleware._dialects.translation.proofs import ProofMemory, Rememb
 from tests.agents.models import MODELS
 from tests.clouds.bench import HOST, bench
 
-PROVING = [name for name in MODELS if name != "chat"]
+PROVING = [name for name, model in MODELS.items() if model.proof]
 CALLS = [("toolu_1", "look", {"at": "it"}), ("toolu_2", "look", {"at": "that"})]
 TOOLS: Any = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
 THOUGHT = Reasoning("hm", Proof("a", "signed"))

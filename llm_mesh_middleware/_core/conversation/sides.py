@@ -91,11 +91,15 @@ class ClientSide(Protocol):
 
 
 class ProviderSide(Protocol):
-    """A dialect as providers speak it."""
+    """A dialect as providers speak it. `has_lines` says that a stream is one JSON object a line."""
 
     @property
     def name(self) -> str:
         """The name of the dialect."""
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether the label alone tells a stream from a whole response."""
 
     def target(self, target: str, operation: Operation, model: str | None, *, streams: bool) -> str:
         """Return the request target; `target` is the one that the configuration gives."""

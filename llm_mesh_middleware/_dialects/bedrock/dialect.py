@@ -28,6 +28,7 @@ class Converse:
     """Converse and ConverseStream; the path names model and form."""
 
     name = "aws.bedrock.converse"
+    has_lines = False
 
     def target(self, target: str, operation: Operation, model: str | None, *, streams: bool) -> str:
         """Return the target for the model, which ends in `/converse` or `/converse-stream`."""

@@ -191,7 +191,7 @@ class TranslatingTransformer:
         """Return whether the provider sends events to a client that wants them."""
         if not self.wants_stream or head.status >= 300:
             return False
-        return _has_events(head, begin)
+        return self._has_events(head, begin)
 
     def whole(self, head: ResponseHead, body: bytes, *, max_bytes: int) -> WholeAnswer:
         """Return a whole answer, or an error, in the client's dialect."""
@@ -200,7 +200,7 @@ class TranslatingTransformer:
         if head.status >= 400:
             return self._refusal(head, headers, body)
         try:
-            if _has_events(head, body):
+            if self._has_events(head, body):
                 return self._joined(head, headers, body)
             if self._provider.is_error(body):
                 return self._refusal(head, headers, body)
@@ -283,6 +283,15 @@ class TranslatingTransformer:
             provider_status=fault.status,
         )
 
+    def _has_events(self, head: ResponseHead, begin: bytes) -> bool | None:
+        """Return whether a body is a stream; None if more bytes are needed.
+
+        Streams of lines begin as JSON does, so their label alone tells.
+        """
+        if self._provider.has_lines:
+            return media_type(head.headers) == LINES
+        return is_events(head.headers, begin, _STREAMS)
+
     def _client_headers(self, head: ResponseHead) -> RawFields:
         """Return the provider's fields that describe the response, under the client's names."""
         fields = told_fields(head, self._client.request_id_field)
@@ -316,11 +325,3 @@ class TranslatingTransformer:
 
     def _broken(self, what: str) -> UpstreamProtocolError:
         return UpstreamProtocolError(f"{self._upstream.host} {what}")
-
-
-def _has_events(head: ResponseHead, begin: bytes) -> bool | None:
-    """Return whether a body is a stream; None if more bytes are needed.
-
-    Streams of lines begin as JSON does, so their label alone tells.
-    """
-    return media_type(head.headers) == LINES or is_events(head.headers, begin, _STREAMS)
