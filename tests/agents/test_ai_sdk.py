@@ -1,7 +1,4 @@
-"""Vercel's AI SDK before the sidecar; it runs where node and the packages are installed.
-
-npm install --prefix .node ai @ai-sdk/openai-compatible zod
-"""
+"""Vercel's AI SDK before the sidecar, with the packages that `.ci/clients node` installs."""
 
 from __future__ import annotations
 
@@ -19,13 +16,13 @@ from tests.agents.test_frameworks import CALL, FOUND, SAID
 from tests.processes import ROOT, clean_environment, sidecar
 
 NODE = shutil.which("node")
-PACKAGES = Path(os.environ.get("NODE_PACKAGES", ROOT / ".node" / "node_modules"))
+PACKAGES = Path(os.environ.get("NODE_PACKAGES", "none"))
 HOST = "models.example"
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
         NODE is None or not (PACKAGES / "ai").is_dir(),
-        reason="needs node and npm install --prefix .node ai @ai-sdk/openai-compatible zod",
+        reason="needs node, and its packages: .ci/clients node",
     ),
 ]
 

@@ -1,9 +1,7 @@
 """The agents themselves, as installed: a loop with two calls, on a model of every dialect.
 
-    npm install --prefix .agents @anthropic-ai/claude-code @openai/codex
-    PATH=$PWD/.agents/node_modules/.bin:$PATH pytest -m e2e tests/agents
-
-They reach nothing but the mesh: whatever else they would ask is switched off by their settings.
+`.ci/clients agents` installs and runs them. They reach nothing but the mesh: whatever else they
+would ask is switched off by their settings.
 """
 
 from __future__ import annotations
