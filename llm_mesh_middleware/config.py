@@ -19,6 +19,7 @@ from ._schema.dialects import (
     AzureOpenAIConfig,
     BedrockConfig,
     GeminiConfig,
+    OllamaConfig,
     OpenAIConfig,
     VertexConfig,
 )
@@ -104,6 +105,7 @@ __all__ = [
     "BudgetItem",
     "BudgetOverride",
     "GeminiConfig",
+    "OllamaConfig",
     "Mirror",
     "EntraConfig",
     "GoogleCredentials",

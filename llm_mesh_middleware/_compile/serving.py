@@ -12,6 +12,7 @@ from .._core.conversation.sides import ProviderSide
 from .._core.conversation.writing import DialectOptions
 from .._core.dialect import ServedOperation
 from .._core.provider.upstream import Conversion
+from .._core.values.payload import raw
 from .._dialects import anthropic, gemini, openai_responses
 from .._dialects.anthropic import COUNT_TOKENS, MESSAGES, VERTEX_VERSION, Hosting
 from .._dialects.model_lists import MODELS
@@ -28,6 +29,7 @@ from ..config import (
     BedrockConfig,
     GeminiConfig,
     LLMProviderSpec,
+    OllamaConfig,
     OpenAIConfig,
     VertexConfig,
 )
@@ -245,12 +247,27 @@ def _azure(config: AzureOpenAIConfig, spec: LLMProviderSpec) -> Serving:
     return Serving(targets, key_field=b"api-key", options=options, vendor=_AZURE)
 
 
+def _ollama(config: OllamaConfig, spec: LLMProviderSpec) -> Serving:
+    from .._dialects import ollama  # no client speaks it either
+
+    own = {name: raw(value) for name, value in config.options.items()}
+    return Serving(
+        {},
+        key_field=_BEARER,
+        options=DialectOptions(thinking=config.thinking or "auto", own=own),
+        foreign=ollama.DIALECT,
+        base=_own_path(spec) or "/api/chat",
+        vendor="ollama",
+    )
+
+
 _SERVINGS: Mapping[type[DialectConfig], Callable[..., Serving]] = {
     OpenAIConfig: _openai,
     AnthropicConfig: _anthropic,
     GeminiConfig: _gemini,
     BedrockConfig: _bedrock,
     AzureOpenAIConfig: _azure,
+    OllamaConfig: _ollama,
 }
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "BedrockConfig",
     "DialectConfig",
     "GeminiConfig",
+    "OllamaConfig",
     "OpenAIConfig",
     "ThinkingConfig",
     "VertexConfig",
@@ -300,6 +301,22 @@ def bedrock_credentials(config: BedrockConfig) -> list[str]:
     """Return the names of the credentials that are set."""
     names = ("api_key", "api_key_from", "credentials", "credentials_from")
     return [name for name in names if getattr(config, name) is not None]
+
+
+class OllamaConfig(DialectConfig):
+    """What a request to an Ollama server is given, in the API of its own."""
+
+    options: dict[_DefaultKey, _DefaultValue] = Field(
+        default_factory=dict,
+        description="Options of the model where a request has none, such as num_ctx, the length of"
+        " its context. Default: none; the server's context may be as short as 4096 tokens.",
+    )
+    thinking: Literal["auto", "adaptive", "off"] | None = Field(
+        default=None,
+        description="How the model is asked to think when a request asks for it: at all (auto), or"
+        " how much (adaptive), which gpt-oss and a few others know; off leaves it out. Default:"
+        " auto.",
+    )
 
 
 class AzureOpenAIConfig(DialectConfig):

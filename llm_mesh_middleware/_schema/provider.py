@@ -8,7 +8,14 @@ from pydantic import AfterValidator, Field, model_validator
 
 from .active_check import ActiveCheck
 from .base import EXTENSION, Count, FileName, Host, ListOf, Wire
-from .dialects import AnthropicConfig, AzureOpenAIConfig, BedrockConfig, GeminiConfig, OpenAIConfig
+from .dialects import (
+    AnthropicConfig,
+    AzureOpenAIConfig,
+    BedrockConfig,
+    GeminiConfig,
+    OllamaConfig,
+    OpenAIConfig,
+)
 from .price import ModelPrices
 from .spelling.duration import Duration
 from .values import check_base_url, check_path
@@ -48,6 +55,11 @@ class ProviderConfig(Wire):
     azure_open_ai_config: AzureOpenAIConfig | None = Field(
         default=None,
         description="Settings of an Azure OpenAI resource. Default: none.",
+        json_schema_extra=EXTENSION,
+    )
+    ollama_config: OllamaConfig | None = Field(
+        default=None,
+        description="Settings of an Ollama server, called by the API of its own. Default: none.",
         json_schema_extra=EXTENSION,
     )
 

@@ -12,9 +12,16 @@ from typing import Any
 
 from llm_mesh_middleware.testing import RecordedRequest, Stream
 from tests.canaries import canary
-from tests.clouds import converse, frames, test_gemini
+from tests.clouds import converse, frames, test_gemini, test_ollama
 from tests.translation.chat_shapes import DONE, chunk
-from tests.translation.dialect_table import bedrock_block, content, piece
+from tests.translation.dialect_table import (
+    COUNTED,
+    bedrock_block,
+    content,
+    line,
+    ollama_call,
+    piece,
+)
 from tests.translation.judging import check_sent
 from tests.translation.messages_shapes import block, end, start, text, use, words
 from tests.translation.worlds import events
@@ -30,13 +37,15 @@ SIGNATURE = "c2lnbmVk"
 class Model:
     """A provider: its configuration, what it streams, and who judges what it is sent.
 
-    `proof` is what its own thoughts or calls are signed with, and so must come back to it.
+    `proof` is what its own thoughts or calls are signed with, and so must come back to it. `counts`
+    says that its API counts tokens before a call.
     """
 
     config: dict[str, Any]
     plays: Callable[[str, str, Sequence[Call]], Stream]
     judge: Callable[[RecordedRequest], Any]
     proof: str = ""
+    counts: bool = True
 
 
 def _judge(request: RecordedRequest) -> Any:
@@ -117,9 +126,23 @@ def _bedrock(thought: str, said: str, calls: Sequence[Call]) -> Stream:
     )
 
 
+def _ollama(thought: str, said: str, calls: Sequence[Call]) -> Stream:
+    made = [ollama_call(name, args, id=id) for id, name, args in calls]
+    lines = [
+        line({"thinking": thought}),
+        line({"content": said}),
+        *[line({"tool_calls": [call]}) for call in made],
+        line({}, done=True, done_reason="stop", **COUNTED),
+    ]
+    return test_ollama.stream(*lines)
+
+
 MODELS: dict[str, Model] = {
     "chat": Model(
-        {"openAIConfig": {"apiKey": KEY, "model": "qwen", "apis": ["chat"]}}, _chat, _judge
+        {"openAIConfig": {"apiKey": KEY, "model": "qwen", "apis": ["chat"]}},
+        _chat,
+        _judge,
+        counts=False,
     ),
     "anthropic": Model(
         {"anthropicConfig": {"apiKey": KEY, "model": "claude"}}, _messages, _judge, SIGNATURE
@@ -135,5 +158,8 @@ MODELS: dict[str, Model] = {
         _bedrock,
         converse.judged,
         SIGNATURE,
+    ),
+    "ollama": Model(
+        {"ollamaConfig": {"model": "qwen3"}}, _ollama, test_ollama.judged, counts=False
     ),
 }

@@ -79,6 +79,7 @@ spec:
       key: {bedrockConfig: {credentials: {accessKeyId: a, secretAccessKey: b, sessionToken: c}}}
       chain: {bedrockConfig: {credentialsFrom: {default: true}}}
       gemini: {geminiConfig: {model: a}}
+      ollama: {ollamaConfig: {options: {num_ctx: 8192}, thinking: adaptive}}
       azure:
         azureOpenAIConfig:
           deployment: a

@@ -34,6 +34,13 @@ BEDROCK = {
     "usage": {"inputTokens": 5, "outputTokens": 7, "totalTokens": 12, "cacheReadInputTokens": 3},
     "metrics": {"latencyMs": 1},
 }
+OLLAMA = {
+    "model": "q",
+    "message": {"role": "assistant", "content": "Hi"},
+    "done": True,
+    "prompt_eval_count": 5,
+    "eval_count": 7,
+}
 PLACE = {"project": "p", "location": "l", "accessToken": KEY}
 SIBLINGS: list[tuple[str, dict[str, Any], dict[str, Any], tuple[int, int]]] = [
     ("anthropic", ANTHROPIC, message(text("Hi")), (12, 7)),
@@ -51,6 +58,7 @@ SIBLINGS: list[tuple[str, dict[str, Any], dict[str, Any], tuple[int, int]]] = [
         BEDROCK,
         (8, 7),
     ),
+    ("ollama", {"ollamaConfig": {"apiKey": KEY, "model": "c"}}, OLLAMA, (5, 7)),
 ]
 
 

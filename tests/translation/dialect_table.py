@@ -18,6 +18,7 @@ from llm_mesh_middleware._dialects import (
     anthropic,
     bedrock,
     gemini,
+    ollama,
     openai_chat,
     openai_responses,
 )
@@ -132,6 +133,26 @@ BEDROCK = [
 ]
 
 
+def line(message: Any, **more: Any) -> bytes:
+    said = {"role": "assistant", "content": "", **message}
+    answer = {"model": "o", "created_at": "2026-01-01T00:00:00Z", "message": said, "done": False}
+    return json.dumps(answer | more).encode() + b"\n"
+
+
+def ollama_call(name: str, arguments: Any, **more: Any) -> Any:
+    return {"function": {"name": name, "arguments": arguments}, **more}
+
+
+COUNTED = {"prompt_eval_count": 5, "eval_count": 7}
+OLLAMA = [
+    line({"thinking": "hm"}),
+    line({"content": "Grüße, "}),
+    line({"content": "世界"}),
+    line({"tool_calls": [ollama_call("one", {"x": 1}, id="a")]}),
+    line({"tool_calls": [ollama_call("two", {"y": 2}, id="b")]}),
+    line({}, done=True, done_reason="stop", **COUNTED),
+]
+
 WORDS = "The answer to life, the universe and everything. "
 LOOK = {"city": "Basel", "days": 3}
 CONVERSED = converse.answer(
@@ -177,6 +198,15 @@ DIALECTS: dict[str, Spoken] = {
         last=2,
         whole=json.dumps(CONVERSED.body).encode(),
         more=frames.event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "word"}}),
+    ),
+    "ollama": Spoken(
+        side=ollama.DIALECT,
+        stream=OLLAMA,
+        last=1,
+        whole=line(
+            {"content": WORDS * 3, "tool_calls": [ollama_call("look", LOOK)]}, done=True, **COUNTED
+        ),
+        more=line({"content": "word"}),
     ),
 }
 CLIENTS = [name for name, spoken in DIALECTS.items() if spoken.ask is not None]

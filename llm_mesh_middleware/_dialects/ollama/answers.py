@@ -1,0 +1,146 @@
+"""Reads whole answers of the chat API; a line of a stream is such an answer with less in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from ..._core.conversation.answer import Answer, FinishReason, TokenLogprob
+from ..._core.conversation.parts import Part, Reasoning, Text, ToolCall
+from ..._core.conversation.writing import Stamp
+from ..._core.values.usage import Usage
+from ...exceptions import UpstreamProtocolError
+from ..lenient import Count, LenientDecoder
+
+__all__ = [
+    "Call",
+    "ChatAnswer",
+    "Message",
+    "arguments_of",
+    "call_id",
+    "finish_of",
+    "read_answer",
+    "tokens_of",
+]
+
+_FINISHES: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
+# The model was loaded or unloaded instead: a request without messages asks for that.
+_IDLE = frozenset(("load", "unload"))
+
+
+class _Function(msgspec.Struct, gc=False):
+    name: str = ""
+    arguments: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class Call(msgspec.Struct, gc=False):
+    """A call; older servers give it no id."""
+
+    id: str | None = None
+    function: _Function | None = None
+
+
+class Message(msgspec.Struct, gc=False):
+    """What the model says."""
+
+    content: str | None = None
+    thinking: str | None = None
+    tool_calls: list[Call] | None = None
+
+
+class _Top(msgspec.Struct, gc=False):
+    token: str = ""
+    logprob: float = 0.0
+
+
+class _Token(msgspec.Struct, gc=False):
+    token: str = ""
+    logprob: float = 0.0
+    top_logprobs: list[_Top] | None = None
+
+
+class ChatAnswer(msgspec.Struct, gc=False):
+    """A response, or one line of it; `done` marks the last."""
+
+    model: str | None = None
+    message: Message | None = None
+    done: bool = False
+    done_reason: str | None = None
+    prompt_eval_count: Count | None = None
+    eval_count: Count | None = None
+    logprobs: list[_Token] | None = None
+    error: object = None
+
+    def counted(self) -> Usage | None:
+        """Return the counts; the prompt's is missing where all of it was cached."""
+        if self.prompt_eval_count is None and self.eval_count is None:
+            return None
+        return Usage(self.prompt_eval_count or 0, self.eval_count or 0)
+
+
+_decode = LenientDecoder(ChatAnswer)
+
+
+def read_answer(body: bytes, stamp: Stamp) -> Answer:
+    """Return a whole answer in the neutral form. It has no id.
+
+    Raises:
+        UpstreamProtocolError: It is not an answer.
+    """
+    answer = _decode(body)
+    if answer is None or answer.message is None:
+        raise UpstreamProtocolError("answered without a message")
+    parts = tuple(_parts(answer.message, stamp))
+    has_calls = any(isinstance(part, ToolCall) for part in parts)
+    return Answer(
+        model=answer.model or "",
+        parts=parts,
+        finish=finish_of(answer.done_reason, has_calls=has_calls) if answer.done else None,
+        usage=answer.counted(),
+        logprobs=tokens_of(answer),
+    )
+
+
+def _parts(message: Message, stamp: Stamp) -> Iterator[Part]:
+    if message.thinking:
+        yield Reasoning(message.thinking)
+    if message.content:
+        yield Text(message.content)
+    for number, call in enumerate(message.tool_calls or ()):
+        if call.function is not None:
+            yield ToolCall(call_id(call, number, stamp), call.function.name, arguments_of(call))
+
+
+def call_id(call: Call, number: int, stamp: Stamp) -> str:
+    """Return the id of a call, made up where the server gives none."""
+    return call.id or stamp.id("call_", number)
+
+
+def arguments_of(call: Call) -> str:
+    """Return the arguments of a call as JSON text."""
+    return "{}" if call.function is None else bytes(call.function.arguments).decode()
+
+
+def finish_of(reason: str | None, *, has_calls: bool) -> FinishReason:
+    """Return why an answer ends.
+
+    Raises:
+        UpstreamProtocolError: There is no answer: the model was only loaded.
+    """
+    if reason in _IDLE:
+        raise UpstreamProtocolError(f"answered with {reason} instead of a message")
+    finish = _FINISHES.get(reason or "stop", "stop")
+    return "tool_calls" if has_calls and finish == "stop" else finish
+
+
+def tokens_of(answer: ChatAnswer) -> tuple[TokenLogprob, ...]:
+    """Return the probabilities of the tokens of an answer, or of a line."""
+    return tuple(
+        TokenLogprob(
+            token.token,
+            token.logprob,
+            tuple((top.token, top.logprob) for top in token.top_logprobs or ()),
+        )
+        for token in answer.logprobs or ()
+    )
