@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -26,7 +27,9 @@ from ._core.explaining.findings import (
 )
 from ._core.routing.retry_policy import RetryPolicy, Verdict
 from ._core.routing.timeouts import Timeouts
-from .mesh import Mesh
+
+if TYPE_CHECKING:
+    from .mesh import Mesh
 
 __all__ = [
     "OPTIONS",

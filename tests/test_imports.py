@@ -49,16 +49,19 @@ def imported(tmp_path: Path, manifest: str) -> set[str]:
     """The modules that are imported once a mesh is ready to take the first call."""
     file = tmp_path / "mesh.yaml"
     file.write_text(manifest, encoding="utf-8")
-    code = (
+    return modules_after(
         "import asyncio, sys\n"
         "from llm_mesh_middleware import LLMMeshMiddleware, Mesh\n"
         "mesh = Mesh([sys.argv[1]])\n"
         "LLMMeshMiddleware(None, mesh=mesh)\n"
-        "mesh.warm_up()\n"
-        "print(*sys.modules, sep='\\n')"
+        "mesh.warm_up()\n",
+        str(file),
     )
+
+
+def modules_after(code: str, *args: str) -> set[str]:
     done = subprocess.run(
-        [sys.executable, "-c", code, str(file)],
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules, sep='\\n')", *args],
         cwd=ROOT,
         env=clean_environment(),
         capture_output=True,
@@ -79,3 +82,27 @@ def test_what_a_policy_needs_is_imported_with_the_configuration(tmp_path: Path) 
     modules = imported(tmp_path, PROVIDER + GUARD)
     assert "llm_mesh_middleware._core.policy.guards" in modules
     assert "llm_mesh_middleware._core.guarding.entities.email" in modules
+
+
+def test_the_package_itself_imports_its_exceptions_only() -> None:
+    modules = modules_after("import llm_mesh_middleware")
+    ours = {name for name in modules if name.startswith("llm_mesh_middleware")}
+    assert ours == {"llm_mesh_middleware", "llm_mesh_middleware.exceptions"}
+
+
+def test_the_options_of_the_command_import_no_models() -> None:
+    modules = modules_after("import llm_mesh_middleware.cli")
+    assert not modules & {"pydantic", "yaml", "llm_mesh_middleware.mesh", "uvicorn"}
+
+
+def test_every_public_name_is_imported_when_it_is_asked_for() -> None:
+    code = (
+        "import llm_mesh_middleware as mesh\n"
+        "assert set(mesh.__all__) <= set(dir(mesh))\n"
+        "for name in mesh.__all__:\n"
+        "    value = getattr(mesh, name)\n"
+        "    if isinstance(value, type):\n"
+        "        assert value.__module__ == 'llm_mesh_middleware', name\n"
+        "assert not hasattr(mesh, 'Meshes')"
+    )
+    assert "llm_mesh_middleware.wsgi" in modules_after(code)

@@ -39,7 +39,7 @@ spec:
 _IMPORT = """
 import time
 begun = time.process_time()
-import llm_mesh_middleware
+from llm_mesh_middleware import LLMMeshMiddleware, Mesh
 print((time.process_time() - begun) * 1e3)
 """
 
