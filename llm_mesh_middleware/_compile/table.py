@@ -104,6 +104,7 @@ def compile_manifest(
     hosts = compiler.virtual_hosts()
     compiler.check_remnants()
     problems = (*manifest.problems, *compiler.problems, *compiler.policies.problems)
+    del compiler.policies  # they ask the compiler: each reload would leave a cycle
     if any(problem.severity == "error" for problem in problems):
         return Compiled(None, problems, compiler.files)
     table = RoutingTable(hosts, compiler.aliases)

@@ -54,8 +54,9 @@ class ASGIClient:
         """End the watch."""
         if self._slot is not None:
             self._wheel.drop(self, self._slot)
-        if self._watch is not None:
-            self._watch.cancel()
+        watch, self._watch = self._watch, None  # a cancelled task keeps the frame that holds us
+        if watch is not None:
+            watch.cancel()
 
     async def aask(self, request: Any, until: float | None) -> bytes:
         """Return the body, of at most `request` bytes; then watch the client."""

@@ -92,10 +92,10 @@ class Responder:
                         last = self._addressed.refusal(ServerShutdown())
                         await self._put(self._client.whole(last))
             raise
-        except (ClientDisconnected, OSError):
+        except (ClientDisconnected, OSError) as left:
             # OSError: `send` to a client that is gone (ASGI 2.4). TimeoutError is one: a client
             # that reads nothing, which must not hold a provider's connection.
-            return
+            _let_go(left)
 
     async def _serve(self, request: ClientRequest, interrupt: Interrupt) -> None:
         client = self._client
@@ -142,3 +142,11 @@ class Responder:
     async def _put(self, waiting: Awaitable[None] | None) -> None:
         if waiting is not None:
             await within(self._limit_s, waiting)
+
+
+def _let_go(error: BaseException) -> None:
+    """Drop the frames that an error has passed through: some of them hold the error.
+
+    The garbage collector would free them, but looks at what has been there for long only seldom.
+    """
+    error.__traceback__ = error.__cause__ = error.__context__ = None

@@ -200,12 +200,13 @@ class Account(Observation):
         if self._overruled is not None and error is None:
             own_status, error = self._overruled
             status = own_status or status
+        settles, self._at_end = self._at_end, []  # they hold the call, which holds this account
         try:
             if self.is_heard:
                 self._observation.ended(status, error, usage)
         finally:
             if ending is not None:
-                for settle in self._at_end:
+                for settle in settles:
                     settle(ending)
 
     def _ending(

@@ -107,6 +107,7 @@ class _Serving:
         except AnswerableError as error:
             if not self._has_begun:  # otherwise the exchange has notified observers
                 self._entrance.refused(addressed.host, request, error)
+            error.__traceback__ = None  # its frames hold it: a cycle for the garbage collector
             return addressed.refusal(error)
 
     def _admitted(self, request: ClientRequest) -> Flow:

@@ -121,7 +121,7 @@ def stream_body(
                 break
             passed = redact(relay.feed(received))
     except _NOT_ITS_FAULT as thrown:
-        reason = thrown
+        reason = thrown.with_traceback(None)  # it has this frame, which holds the relay's error
     except GeneratorExit:  # closed by garbage collection or shutdown, without a reason
         end.settle(relay, ClientDisconnected("the client went away"), held_s)
         raise

@@ -94,20 +94,33 @@ async def in_turns(limit_s: float) -> AsyncIterator[None]:
     Raises:
         TimeoutError: the time is up.
     """
-    loop, left = asyncio.get_running_loop(), _TURNS
-    timer: asyncio.TimerHandle | None = None
-
-    def turn() -> None:
-        nonlocal left, timer
-        left -= 1
-        if left:
-            timer = loop.call_later(limit_s / _TURNS, turn)
-        else:
-            limit.reschedule(loop.time())
-
     async with asyncio.timeout(None) as limit:
-        timer = loop.call_later(limit_s / _TURNS, turn)
+        turns = _Turns(limit, limit_s / _TURNS)
         try:
             yield
         finally:
-            timer.cancel()
+            turns.close()
+
+
+class _Turns:
+    """Ends a timeout after `_TURNS` turns; no closure, which would refer to itself."""
+
+    __slots__ = ("_every_s", "_left", "_limit", "_loop", "_timer")
+
+    def __init__(self, limit: asyncio.Timeout, every_s: float) -> None:
+        self._limit = limit
+        self._every_s = every_s
+        self._left = _TURNS
+        self._loop = loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(every_s, self._turn)
+
+    def close(self) -> None:
+        """Let the timeout be."""
+        self._timer.cancel()
+
+    def _turn(self) -> None:
+        self._left -= 1
+        if self._left:
+            self._timer = self._loop.call_later(self._every_s, self._turn)
+        else:
+            self._limit.reschedule(self._loop.time())

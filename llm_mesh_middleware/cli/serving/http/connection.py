@@ -123,12 +123,18 @@ class SidecarProtocol(asyncio.Protocol):
         self._time_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection, and tell the call that its client has left."""
+        """Forget the connection, and tell the call that its client has left.
+
+        What holds the connection is let go: a connection is old when it ends, and the garbage
+        collector seldom looks for cycles of old objects.
+        """
         self._server.connections.discard(self)
         self._countdown.close()
         self._waiting.clear()
-        if self._current is not None:
-            self._current.gone()
+        call, self._current = self._current, None
+        if call is not None:
+            call.gone()
+        self._body = self._parser = None
         self.resume_writing()
 
     def data_received(self, data: bytes) -> None:

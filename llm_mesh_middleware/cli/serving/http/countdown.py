@@ -38,8 +38,9 @@ class Countdown:
         self._at = None
 
     def close(self) -> None:
-        """Stop for good."""
+        """Stop for good, and forget whom to call."""
         self._at = None
+        self._on_end = _do_nothing
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
@@ -59,3 +60,7 @@ class Countdown:
             return
         self._at = None
         self._on_end()
+
+
+def _do_nothing() -> None:
+    """Stand in for a callback, so that a connection and its timer do not hold each other."""
