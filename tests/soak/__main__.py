@@ -1,6 +1,7 @@
-"""`python -m tests.soak --minutes 10`: hours in minutes, and what is left of them in the process.
+"""`python -m tests.soak`: hours of mixed calls in minutes, and what they leave in the process.
 
-Mixed calls to a sidecar, or with `--wsgi` to gunicorn, whose configuration changes all the while.
+They go to the sidecar or to the middleware, whose configuration changes all the while. It fails if
+a call has another end than it must have, or if memory is not flat.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from pathlib import Path
 
 from tests.processes import Program
 from tests.soak.load import Load
+from tests.soak.manifest import write_manifest
 from tests.soak.picture import draw
 from tests.soak.samples import Sample, is_flat, look
-from tests.soak.targets import gunicorn, serve, write_manifest
+from tests.soak.targets import TARGETS
 
 _RUNNING = re.compile(r"running on (http://127\.0\.0\.1:\d+)")
-_BOOTED = re.compile("Booting worker")
+_SAMPLES, _LEAST_S = 30, 0.4
 # By then every thread has called and every pool and heap has its size: live objects do not grow at
 # all, the allocator's free space does by a few MiB.
 WARM_UP = 20_000
@@ -36,12 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         url = upstream.wait_line(_RUNNING)[1]
         config = Path(folder) / "mesh.yaml"
         write_manifest(config, url, 0)
-        program, port = (gunicorn if options.wsgi else serve)(config)
+        program, port = TARGETS[options.target].start(config)
         with program:
-            if options.wsgi:
-                program.wait_line(_BOOTED)
             samples, load = asyncio.run(_run(program, port, config, url, options))
-    title = f"{'gunicorn' if options.wsgi else 'llm-mesh serve'}, {load.calls:,} mixed calls"
+    title = f"{TARGETS[options.target].title}, {load.calls:,} mixed calls"
     if options.svg:
         options.svg.write_text(draw(title, samples), "utf-8")
     verdict = _judge(title, samples, load, options.warm_up)
@@ -59,7 +59,8 @@ def _complaints(lines: Sequence[str]) -> Sequence[str]:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0, help="how long (10)")
-    parser.add_argument("--wsgi", action="store_true", help="gunicorn, not the sidecar")
+    parser.add_argument("--calls", type=int, help="how many calls, however long they take")
+    parser.add_argument("--target", choices=TARGETS, default="serve", help="what serves (serve)")
     parser.add_argument("--callers", type=int, default=24, help="calls at a time (24)")
     parser.add_argument("--reload", type=float, default=3.0, help="seconds between versions (3)")
     parser.add_argument("--warm-up", type=int, default=WARM_UP, help="calls not judged (20,000)")
@@ -73,7 +74,6 @@ async def _run(
     load = Load(port, options.callers)
     calling = asyncio.create_task(load.run())
     began = reloaded_at = time.monotonic()
-    length_s = options.minutes * 60
     samples: list[Sample] = []
     print(_COLUMNS)
 
@@ -83,17 +83,26 @@ async def _run(
         samples.append(look(program.pid, tasks, at_s, load.calls, errors, before))
         _print(samples[-1])
 
-    version, every_s = 0, max(length_s / 30, 0.4)
-    while (now := time.monotonic()) - began < length_s and not calling.done():
+    def done() -> float:
+        """Return which part of the run is over."""
+        if options.calls:
+            return load.calls / int(options.calls)
+        return (time.monotonic() - began) / (options.minutes * 60)
+
+    version = 0
+    while (part := done()) < 1 and not calling.done():
+        now = time.monotonic()
         if now - reloaded_at >= options.reload:
             version, reloaded_at = version + 1, now
             write_manifest(config, url, version)
-        if now - began >= len(samples) * every_s + every_s:
+        last_s = samples[-1].at_s if samples else 0.0
+        if part * _SAMPLES >= len(samples) + 1 and now - began - last_s >= _LEAST_S:
             take()
         await asyncio.sleep(0.05)
+    took_s = time.monotonic() - began
     load.stop()
     await calling
-    await asyncio.sleep(min(4.0, length_s))  # whoever was left alone has been given up by now
+    await asyncio.sleep(min(4.0, took_s))  # connections that were left have been closed by now
     take()
     return samples, load
 
