@@ -2,78 +2,16 @@
 
 from __future__ import annotations
 
-import random
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from types import FrameType
 
-import h11
 import pytest
 
 from llm_mesh_middleware._engine.http.http1 import NotHTTP, ResponseReader
+from tests.engine.answers import ANSWERS, CHUNKED, HINT, OK, SWITCH, pieces, read
+from tests.engine.fuzz import fuzz
 from tests.rows import rows
-
-SEED = 20_261_122
-OK = b"HTTP/1.1 200 OK\r\n"
-
-
-@dataclass(frozen=True)
-class Seen:
-    status: int
-    fields: list[tuple[bytes, bytes]]
-    body: bytes
-    keeps: bool
-
-
-def pieces(data: bytes, how: str) -> Iterator[bytes]:
-    rng, at = random.Random(SEED), 0
-    while at < len(data):
-        size = {"whole": len(data), "byte by byte": 1}.get(how) or rng.randint(1, 9)
-        yield data[at : at + size]
-        at += size
-
-
-def read(parts: Iterable[bytes]) -> Seen:
-    """What a call reads of a connection that brings `parts` and ends."""
-    feed, answer, body = iter(parts), ResponseReader(), []
-    while (rest := answer.feed_head(next(feed, b""))) is None:
-        pass
-    while not answer.is_over:
-        body.append(answer.feed(rest or next(feed, b"")))
-        rest = b""
-    if answer.error is not None:
-        raise answer.error
-    return Seen(answer.status, answer.fields, b"".join(body), answer.keeps)
-
-
-HINT = b"HTTP/1.1 103 Early\r\nLink: <a>\r\n\r\n"
-SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"
-CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
-
-ANSWERS = {
-    "a length": (OK + b"Content-Length: 5\r\n\r\nhello", b"hello", True),
-    "no body": (OK + b"Content-Length: 0\r\n\r\n", b"", True),
-    "a length twice": (OK + b"Content-Length: 2, 2\r\nContent-Length: 2\r\n\r\nok", b"ok", True),
-    "no content": (b"HTTP/1.1 204 No Content\r\nContent-Length: 9\r\n\r\n", b"", True),
-    "no reason": (b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok", b"ok", True),
-    "bare line feeds": (b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", b"ok", True),
-    "an early hint": (HINT + OK + b"Content-Length: 1\r\n\r\nx", b"x", True),
-    "the end of the connection": (OK + b"\r\nhello", b"hello", False),
-    "HTTP/1.0": (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", b"ok", False),
-    "close": (OK + b"Connection: x, Close\r\nContent-Length: 2\r\n\r\nok", b"ok", False),
-    "bytes that nobody asked for": (OK + b"Content-Length: 2\r\n\r\nokHTTP/1.1 200", b"ok", False),
-    "chunks": (CHUNKED + b"5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n", b"hello!", True),
-    "a chunk of line ends": (CHUNKED + b"4\r\n\r\n\r\n\r\n0\r\n\r\n", b"\r\n\r\n", True),
-    "chunk extensions": (CHUNKED + b'00A;a="b" \r\n0123456789\r\n0;z\r\n\r\n', b"0123456789", True),
-    "a trailer": (CHUNKED + b"1\r\nx\r\n0\r\nA: b\r\nC: d\r\n\r\n", b"x", True),
-    "bytes after the chunks": (CHUNKED + b"1\r\nx\r\n0\r\n\r\nHTTP", b"x", False),
-    "chunks and a length": (
-        OK + b"Content-Length: 1\r\nTransfer-Encoding: Chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
-        b"ok",
-        False,
-    ),
-}  # fmt: skip
 
 
 @rows("how", ["whole", "byte by byte", "at random"])
@@ -254,44 +192,13 @@ def test_what_comes_before_a_wrong_chunk_is_delivered() -> None:
     assert isinstance(answer.error, NotHTTP)
 
 
-NOISE = (
-    b"\n", b"\r", b"\r\n", b"\r\n\r\n", b" ", b"\t", b":", b",", b";", b"\0", b"\xff", b"0", b"1",
-    b"f", b"-", b"\v", b"\f", b"HTTP/1.1 200 OK\r\n", b"Content-Length: 3\r\n",
-    b"Transfer-Encoding: chunked\r\n", b"close",
-)  # fmt: skip
+def test_whatever_is_read_is_what_h11_reads_however_it_is_cut() -> None:
+    found = fuzz(200, seed=1)
+
+    assert found.differences == []
+    assert found.accepted > 50
 
 
-def by_h11(data: bytes) -> tuple[int, bytes] | None:
-    """Status and body of `data` as h11 reads it; None where it refuses."""
-    connection, status, body = h11.Connection(h11.CLIENT), 0, b""
-    connection.send(h11.Request(method="POST", target="/", headers=[("host", "a.example")]))
-    connection.send(h11.EndOfMessage())
-    connection.receive_data(data)
-    connection.receive_data(b"")
-    try:
-        while not isinstance(event := connection.next_event(), h11.EndOfMessage):
-            if isinstance(event, h11.Response):
-                status = event.status_code
-            elif isinstance(event, h11.Data):
-                body += bytes(event.data)
-            elif isinstance(event, h11.ConnectionClosed):
-                return None
-    except h11.RemoteProtocolError:
-        return None
-    return status, body
-
-
-def test_whatever_is_read_is_what_h11_reads() -> None:
-    rng, accepted = random.Random(SEED), 0
-    for number in range(3000):
-        data = bytearray(rng.choice([sent for sent, _, _ in ANSWERS.values()]))
-        for _ in range(number % 4):
-            at = rng.randrange(len(data) + 1)
-            data[at : at + rng.choice((0, 0, 1, 2))] = rng.choice(NOISE)
-        try:
-            seen = read(pieces(bytes(data), rng.choice(("whole", "at random"))))
-        except NotHTTP:
-            continue
-        accepted += 1
-        assert (seen.status, seen.body) == by_h11(bytes(data)), bytes(data)
-    assert accepted > 1000
+@pytest.mark.slow
+def test_many_mutations_are_read_as_h11_reads_them() -> None:
+    assert fuzz(5_000, seed=2).differences == []

@@ -169,7 +169,7 @@ class ResponseReader:
         if not data:
             raise self.error or _wrong("end of the body")
         if self._is_chunked:
-            if self._line is _CHUNK_SIZE and (body := self._feed_whole_chunk(data)) is not None:
+            if self._line is _CHUNK_SIZE and (body := self._feed_whole_chunks(data)) is not None:
                 return body
             return self._feed_chunks(data)
         self._left -= len(data)
@@ -256,15 +256,15 @@ class ResponseReader:
             value = b",".join([value for field, value in self.fields if field == name])
         return [member.strip() for member in value.lower().split(b",")]
 
-    def _feed_whole_chunk(self, data: bytes) -> bytes | None:
-        """Read `data` on the fast path if it is exactly one chunk."""
-        begin = _CHUNK_SIZE.whole.match(data)
-        if begin is None or self._held is not None or not (size := int(begin[1], 16)):
+    def _feed_whole_chunks(self, data: bytes) -> bytes | None:
+        """Read `data` on the fast path if it is nothing but whole chunks without line ends."""
+        if self._held is not None or not data.endswith(_CRLF):
             return None
-        at = begin.end()
-        if len(data) != at + size + 2 or not data.endswith(_CRLF) or at > _MAX_LINE_BYTES:
-            return None
-        return data[at:-2]
+        lines = data.split(_CRLF)  # size, content, size, content, nothing
+        if len(lines) == 3:
+            return lines[1] if (size := _SIZES[lines[0]]) and size == len(lines[1]) else None
+        sizes, contents = [*map(_SIZES.__getitem__, lines[:-1:2])], lines[1::2]
+        return b"".join(contents) if all(sizes) and sizes == [*map(len, contents)] else None
 
     def _feed_chunks(self, data: bytes) -> bytes:
         if self.error is not None:
@@ -351,6 +351,23 @@ class _Beginnings(dict[bytes, tuple[int, bool] | None]):
         return found
 
 
+class _Sizes(dict[bytes, int]):
+    """The size in the first line of a chunk, without its end; 0 if the other path must judge it.
+
+    Events of a stream have few sizes: at most 1,024 lines of 24 bytes are kept.
+    """
+
+    def __missing__(self, line: bytes) -> int:
+        if len(line) > 24:
+            return 0
+        begin = _CHUNK_SIZE.whole.fullmatch(line + _CRLF)
+        found = 0 if begin is None else int(begin[1], 16)
+        if len(self) >= 1024:
+            self.clear()
+        self[line] = found
+        return found
+
+
 class _LowerNames(dict[bytes, bytes | None]):
     """A field name in lower case; None if it is none. At most 1,024 of 64 bytes are kept."""
 
@@ -365,6 +382,7 @@ class _LowerNames(dict[bytes, bytes | None]):
 
 _BEGINNINGS = _Beginnings()
 _LOWER_NAMES = _LowerNames()
+_SIZES = _Sizes()
 
 
 def _fields(lines: bytes) -> Fields:
