@@ -44,8 +44,8 @@ ADVICE: Mapping[str, str] = {
     "stream_interrupted": "The provider's stream broke off after it had begun, so it could not be"
     " tried again. Send the request again; the text so far is complete up to that event.",
     "unsupported_content_encoding": "Send the body without `Content-Encoding`.",
-    "unsupported_field": "The provider's dialect has no twin for the field in `param`. Leave it"
-    " out, or route such requests to a provider that knows it.",
+    "unsupported_field": "The provider's dialect has no equivalent for the field in `param`."
+    " Leave it out, or route such requests to a provider that knows it.",
     "unsupported_operation": "The path is none that the mesh knows, or the provider of the rule"
     " does not serve it. Check the base URL: most SDKs want it with `/v1`.",
     "upstream_connect_error": "The provider cannot be reached. `llm-mesh check` says whether DNS,"

@@ -1,4 +1,4 @@
-"""`python -m llm_mesh_middleware.cli`, for where the command is not on the path."""
+"""`python -m llm_mesh_middleware.cli`, if the command is not on the path."""
 
 from __future__ import annotations
 

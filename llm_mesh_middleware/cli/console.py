@@ -1,4 +1,4 @@
-"""Output for a terminal: coloured if it is one, plain lines otherwise.
+"""Output of commands: coloured on a terminal, plain lines otherwise.
 
 rich obeys `NO_COLOR`, `FORCE_COLOR` and `TERM=dumb`.
 """

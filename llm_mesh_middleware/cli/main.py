@@ -34,7 +34,7 @@ def main() -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--default-host",
-    help="Virtual host of requests whose Host is none, so that base_url=http://127.0.0.1:15001/v1"
+    help="Virtual host of requests with any other Host, so that base_url=http://127.0.0.1:15001/v1"
     " is enough. Default: LLM_MESH_DEFAULT_HOST.",
 )
 @click.option(
@@ -49,14 +49,14 @@ def main() -> None:
     default=1,
     show_default=True,
     type=click.IntRange(1),
-    help="Number of processes that share the port.",
+    help="Number of processes on the port.",
 )
 @click.option(
     "--grace",
     default=25.0,
     show_default=True,
     type=click.FloatRange(0),
-    help="Seconds that open responses get to finish when the process is stopped.",
+    help="Seconds that open replies get to finish when the process is stopped.",
 )
 @click.option(
     "--log-format",
@@ -69,31 +69,30 @@ def main() -> None:
     "--access-log/--no-access-log",
     default=True,
     show_default=True,
-    help="Whether each call is logged in a line of its own.",
+    help="Whether to log a line for each call.",
 )
 @click.option(
     "--limit-connections",
     default=10_000,
     show_default=True,
     type=click.IntRange(0),
-    help="How many client connections each worker has at most; more are answered 503. 0 for no"
-    " limit.",
+    help="Most client connections of each worker; further ones get 503. 0 for no limit.",
 )
 @click.option(
     "--view",
     metavar="HOST:PORT",
     callback=read_address,
-    help="Show the mesh live in a browser, on a listener of its own, such as 127.0.0.1:15002.",
+    help="Show the mesh live in a browser, at an address of its own, such as 127.0.0.1:15002.",
 )
 @click.option(
     "--view-host",
     "view_hosts",
     multiple=True,
-    help="Host name that the view is served under, besides those of this machine; may be repeated.",
+    help="Host name under which the view is served, besides this machine's names; may be repeated.",
 )
 @click.option(
     "--view-trace-url",
-    help="Where the view links to for a trace, with {trace_id} in it.",
+    help="URL of a trace for the view's links, with {trace_id} in it.",
 )
 def serve(
     config: tuple[str, ...],
@@ -111,8 +110,8 @@ def serve(
 ) -> None:
     """Run the mesh as a sidecar, for programs in any language.
 
-    A client reaches it with `http_proxy=http://127.0.0.1:15001`, with a virtual host in its Host
-    header, or at any host if there is a default one. GET /healthz is served on any other host.
+    A client reaches it as a proxy (`http_proxy=http://127.0.0.1:15001`), with a virtual host in its
+    Host header, or with any Host if --default-host is set. GET /healthz works on any other host.
     Manifests are reloaded automatically; SIGHUP reloads them now. SIGTERM and SIGINT end the
     process; a stream that is open after the grace period ends with an error event.
 
@@ -144,7 +143,7 @@ def serve(
 def validate(paths: tuple[str, ...], no_env: bool, as_json: bool) -> None:
     """Check manifests; print every problem with its file and line.
 
-    One problem a line, `file:line:column: message`; then the extensions beyond ASM that are used.
+    Prints a line for each problem, `file:line:column: message`, then the fields that ASM lacks.
 
     Exit code 0 if a mesh can use them (there may be warnings), 1 if it cannot or would serve
     nothing, 2 for a wrong command line.
@@ -176,7 +175,7 @@ def explain(config: tuple[str, ...], **request: Any) -> None:
 def init(folder: Path) -> None:
     """Write a commented starter folder of manifests.
 
-    FOLDER is made if it does not exist; files in it are never overwritten. Default: mesh.
+    FOLDER is created if it does not exist; its files are never overwritten. Default: mesh.
 
     Exit code 0 if the files were written, 1 if one of them exists or cannot be written.
     """
@@ -193,9 +192,9 @@ def init(folder: Path) -> None:
 @click.option("--model", help="Model to send to a provider that is configured without one.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(config: tuple[str, ...], send: bool, model: str | None, as_json: bool) -> None:
-    """Connect to each provider for real, and say what does not work.
+    """Connect to each provider for real, and report what fails.
 
-    Tries DNS, TCP, TLS, the key and the model, in this order; with --send also a first token.
+    Tests DNS, TCP, TLS, the key and the model, in this order; with --send also the first token.
 
     Exit code 0 if nothing has failed, 1 if something has or the configuration cannot be used, 2 for
     a wrong command line.
@@ -218,7 +217,7 @@ def convert() -> None:
 def convert_litellm(file: Path, host: str) -> None:
     """Convert a LiteLLM config.yaml.
 
-    Prints manifests, and on standard error each setting that has no twin. No key is copied: a
+    Prints manifests, and on standard error each setting without an equivalent. No key is copied: a
     literal one becomes a variable to set.
 
     Exit code 0 if there are manifests, 1 if there are none or FILE cannot be read, 2 for a wrong
@@ -248,9 +247,9 @@ def export() -> None:
 def export_envoy(config: tuple[str, ...], host: str, port: int, partial: bool) -> None:
     """Print an Envoy bootstrap that does the same for ASM's own fields.
 
-    Hosts, header matches, weights, keys, paths, models, TLS and the access log with token counts.
-    Keys are references to environment variables. What Envoy would not do is listed on standard
-    error.
+    It has hosts, header matches, weights, keys, paths, models, TLS and the access log with token
+    counts. Keys are references to environment variables. Fields that cannot be exported are listed
+    on standard error.
 
     Exit code 0 if all was exported, or with --partial, 1 if something was not or the configuration
     cannot be used, 2 for a wrong command line.
@@ -262,7 +261,7 @@ def export_envoy(config: tuple[str, ...], host: str, port: int, partial: bool) -
 
 @main.group()
 def cache() -> None:
-    """Try caches of responses out."""
+    """Try out caches."""
 
 
 @cache.command("evaluate")
@@ -295,7 +294,7 @@ def cache_evaluate(pairs: Path, config: tuple[str, ...], policy: str | None, as_
 def schema(kind: str | None) -> None:
     """Print the JSON Schema of manifests, for editors.
 
-    For one KIND of document, or for either by default.
+    For one KIND of document, or for all by default.
     """
     from .commands.schema import report
 
@@ -305,7 +304,7 @@ def schema(kind: str | None) -> None:
 @main.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print the script that completes llm-mesh in a SHELL."""
+    """Print the script that completes llm-mesh in SHELL."""
     from .commands.completion import report
 
     report(main, shell)
@@ -316,9 +315,8 @@ def completion(shell: str) -> None:
 def status(url: str, headers: tuple[str, ...], as_json: bool) -> None:
     """Print the state of a running mesh.
 
-    Hosts, rules, providers, their health and traffic.
-
-    Read from the view at URL, which `llm-mesh serve --view 127.0.0.1:15002` and `MeshView` serve.
+    Shows hosts, rules, providers, their health and traffic, read from the view at URL, which
+    `llm-mesh serve --view 127.0.0.1:15002` and `MeshView` serve.
 
     Exit code 0 if all is well, 1 if the configuration is stale, a provider is out of service, or
     there is no view at URL.
@@ -334,7 +332,7 @@ def status(url: str, headers: tuple[str, ...], as_json: bool) -> None:
 def top(url: str, headers: tuple[str, ...], as_json: bool) -> None:
     """Show the state of a running mesh, live.
 
-    It is updated each second; Ctrl+C ends it.
+    It is updated each second, until Ctrl+C.
 
     With --json, one line each second.
     """
@@ -346,23 +344,23 @@ def top(url: str, headers: tuple[str, ...], as_json: bool) -> None:
 
 @main.command()
 @view_options
-@click.option("--host", help="Calls to this virtual host alone.")
-@click.option("--rule", help="Calls that this rule took.")
-@click.option("--status", help="Calls with this status; 5xx stands for all that begin with 5.")
-@click.option("--consumer", help="Calls of this consumer.")
+@click.option("--host", help="Only calls to this virtual host.")
+@click.option("--rule", help="Only calls of this rule.")
+@click.option("--status", help="Only calls with this status; 5xx is any from 500 to 599.")
+@click.option("--consumer", help="Only calls of this consumer.")
 @click.option(
     "--lines",
     "-n",
     default=10,
     show_default=True,
     type=click.IntRange(0),
-    help="How many at first.",
+    help="Past calls to print first.",
 )
 def tail(url: str, headers: tuple[str, ...], as_json: bool, lines: int, **wanted: Any) -> None:
     """Print the last calls of a running mesh.
 
-    Then those that follow, until Ctrl+C. Attempts that failed are listed below their call. With
-    --json, one call a line.
+    Then new ones until Ctrl+C. Failed attempts are listed below their call. With --json, one call per
+    line.
     """
     from .watching.commands import Wanted, show_tail
     from .watching.reading import ViewReader
@@ -380,11 +378,11 @@ def tail(url: str, headers: tuple[str, ...], as_json: bool, lines: int, **wanted
     help="Port of the view; 0 for a free one.",
 )
 def demo(has_view: bool, port: int) -> None:
-    """Run the scenarios of the manifests, without a key or a network.
+    """Run the manifests of ASM, without a key or a network.
 
     Two embedded providers, real sockets and TLS, and the manifests of each scenario. With --view,
-    both have steady traffic instead, which is shown in a browser; keys kill, slow, rate-limit and
-    heal them.
+    both get steady traffic instead, which is shown in a browser; keys kill, slow down, rate-limit
+    and heal them.
 
     Exit code 0 if every request was served as the manifests say, else 1.
     """

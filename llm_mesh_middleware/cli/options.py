@@ -50,7 +50,7 @@ def validate_options(command: Command) -> Command:
 
 
 def view_options(command: Command) -> Command:
-    """Give a click command what it takes to read a view."""
+    """Give a click command the options for reading a view."""
     for decorate in (
         click.option("--json", "as_json", is_flag=True, help="Print JSON."),
         click.option(
@@ -69,7 +69,7 @@ def view_options(command: Command) -> Command:
 def read_address(
     context: click.Context, option: click.Parameter, text: str | None
 ) -> tuple[str, int] | None:
-    """Read HOST:PORT, or PORT alone for one of this machine."""
+    """Read HOST:PORT, or PORT alone for 127.0.0.1."""
     if text is None:
         return None
     host, _, port = text.rpartition(":")

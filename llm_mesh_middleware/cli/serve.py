@@ -1,4 +1,4 @@
-"""`llm-mesh serve`: the middleware around an app that has nothing else to offer."""
+"""`llm-mesh serve`: the middleware around an app that serves only health checks."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from .serving.signals import MARGIN_S, Supervisor, ignore_hangup
 
 __all__ = ["create_app", "run"]
 
-# From the command to its workers.
+# Variables from the command to its workers.
 _LOG_FORMAT = "_LLM_MESH_LOG_FORMAT"
 _FORMATTERS = {"json": JSONFormatter, "logfmt": LineFormatter}
 _NO_ACCESS_LOG = "_LLM_MESH_NO_ACCESS_LOG"
@@ -62,8 +62,8 @@ def run(
     """Serve until a signal ends the process."""
     if workers > 1 and "prometheus" in os.environ.get("OTEL_METRICS_EXPORTER", ""):
         raise click.UsageError(
-            "OTEL_METRICS_EXPORTER=prometheus needs --workers 1, as workers count each for"
-            " themselves and cannot share its port; use otlp with several"
+            "OTEL_METRICS_EXPORTER=prometheus needs --workers 1, because each worker counts"
+            " alone, and only one can use its port; use otlp with several"
         )
     os.environ[_LOG_FORMAT] = log_format  # workers read them from there, like the configuration
     os.environ[_GRACE] = str(grace)
@@ -98,7 +98,8 @@ def _server(
         port=port,
         workers=workers,
         http=SidecarProtocol,
-        # One more than there may be connections: uvicorn refuses requests once there are as many.
+        # One above the limit, which `SidecarProtocol` enforces: uvicorn would refuse requests at
+        # it.
         limit_concurrency=limit_connections + 1 if limit_connections else None,
         ws="none",
         log_config=None,
@@ -121,7 +122,7 @@ def _run(server: uvicorn.Config, sockets: list[socket.socket] | None) -> None:
 def _viewed(
     address: tuple[str, int], names: tuple[str, ...], trace_url: str | None, workers: int
 ) -> Iterator[socket.socket]:
-    """Bind the view's listener, and tell workers of it, for as long as they run."""
+    """Bind the view's listener, and pass its options to the workers."""
     from .serving.view_listener import bind_view
 
     listener, options = bind_view(address, names, trace_url, workers=workers)
@@ -158,7 +159,7 @@ def create_app() -> ASGIApp:
 
 def _log_calls(log_format: str) -> BufferedHandler:
     handler = BufferedHandler()
-    # No line shows these, and each costs a look-up for every record.
+    # No line shows these, and each costs a look-up per record.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler.setFormatter(_formatter(log_format))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
@@ -175,10 +176,10 @@ def _formatter(log_format: str) -> logging.Formatter:
 
 
 def _check_config(settings: MeshSettings) -> None:
-    """End the command before it listens if the configuration is bad or serves nothing.
+    """End the command before it listens if the configuration is invalid or serves nothing.
 
-    A cluster may get its routes later. This mesh takes no call, and its instruments must not take
-    the names of the one that does; warnings are left to the workers.
+    A cluster may get its routes later. This mesh serves no call, so it has no instruments, whose
+    names would collide with those of the real one. Workers log the warnings.
     """
     logging.disable(logging.WARNING)
     try:
@@ -200,12 +201,12 @@ def _check_default_host(name: str, mesh: Mesh) -> None:
 
 
 def _check_address(host: str, port: int) -> None:
-    """Bind once: uvicorn would report a failure in the midst of its own start-up."""
+    """Bind once, to report a failure before uvicorn starts."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         socket.create_server((host, port), family=family).close()
     except OSError as exc:
-        # Its own text repeats the address, and the resolver's error numbers are not errno's.
+        # Its message repeats the address, and the resolver's error numbers are not errno's.
         is_unknown = isinstance(exc.__context__, socket.gaierror)
         reason = "unknown host" if is_unknown else os.strerror(exc.errno or 0)
         raise click.ClickException(f"cannot listen on {host} port {port}: {reason}") from None

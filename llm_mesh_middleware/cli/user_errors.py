@@ -17,7 +17,7 @@ _EXTRA = ("httptools", "rich", "trustme", "uvicorn")
 class UserErrors(click.Group):
     """Ends with exit code 1, without a traceback, for errors that a user can fix.
 
-    These are a bad configuration, whose problems are printed one a line, and a missing library.
+    These are an invalid configuration, printed with a line for each problem, and a missing library.
     """
 
     def invoke(self, ctx: click.Context) -> object:

@@ -240,7 +240,7 @@ ROUTERS = [
         {"gpt": [f"{OPENAI} gpt"]},
         (
             "general_settings.master_key: was not copied; set LLM_MESH_CLIENT_KEYS",
-            "general_settings.database_url: has no twin",
+            "general_settings.database_url: has no equivalent",
             "litellm_settings.drop_params: ",
             "litellm_settings.cache: a consumer gets only",
             "litellm_settings.callbacks: use OpenTelemetry",

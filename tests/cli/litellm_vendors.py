@@ -149,7 +149,7 @@ VENDORS = [
         ("'groq/*' would have to be renamed to '*'",),
     ),
     Shape(
-        "vendors without a dialect here, and settings without a twin",
+        "vendors without a dialect here, and settings without an equivalent",
         """
         model_list:
           - model_name: command
@@ -163,7 +163,7 @@ VENDORS = [
         (
             "model_list[0].litellm_params.model: cohere has no",
             "model_list[1].litellm_params.model: 'meta/llama-4' is neither",
-            "model_list[2].litellm_params.made_up: has no twin",
+            "model_list[2].litellm_params.made_up: has no equivalent",
         ),
     ),
     Shape(

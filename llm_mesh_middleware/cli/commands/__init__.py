@@ -1,1 +1,1 @@
-"""The commands that look at a configuration or at providers and end; one module each."""
+"""The commands that read a configuration or call providers, one module each."""

@@ -30,7 +30,7 @@ __all__ = ["report"]
 
 _STYLES = {"ok": "green", "failed": "bold red", "warning": "yellow", "skipped": "dim"}
 _PROMPT = [{"role": "user", "content": "Reply with one word."}]
-# Anthropic's API wants a limit; OpenAI's newer models refuse the member that its older ones want.
+# Anthropic's API requires a limit; OpenAI's newer models refuse the field that older ones need.
 _BODIES: dict[ServedOperation, dict[str, object]] = {
     CHAT: {"messages": _PROMPT, "stream": True},
     MESSAGES: {"messages": _PROMPT, "stream": True, "max_tokens": 16},
@@ -38,11 +38,11 @@ _BODIES: dict[ServedOperation, dict[str, object]] = {
 
 
 def report(config: Sequence[str], *, send: bool, model: str | None, as_json: bool) -> int:
-    """Print what each provider's stages find; 0 if none has failed, else 1."""
+    """Print the findings for each provider; return 0 if no stage has failed, else 1."""
     settings = load_settings(**({"config": tuple(config)} if config else {}))
     if not settings.config:
         raise click.UsageError("there are no manifests: give --config or set LLM_MESH_CONFIG")
-    logging.disable(logging.WARNING)  # `validate` reports what is odd about the manifests
+    logging.disable(logging.WARNING)  # warnings about manifests are for `validate`
     mesh = Mesh(settings=settings)
     found: list[tuple[Upstream, list[Finding]]] = []
     try:

@@ -8,7 +8,7 @@ from click.shell_completion import get_completion_class
 __all__ = ["report"]
 
 _PROGRAM = "llm-mesh"
-_VARIABLE = "_LLM_MESH_COMPLETE"  # what click looks for under this name of the program
+_VARIABLE = "_LLM_MESH_COMPLETE"  # the variable that click reads for this program name
 
 
 def report(command: click.Command, shell: str) -> None:

@@ -28,12 +28,12 @@ _SHOWN = 5
 
 
 def report(config: Sequence[str], file: Path, *, policy: str | None, as_json: bool) -> int:
-    """Print the rates for several thresholds; 0 if they could be measured, else 1."""
+    """Print the rates for several thresholds; return 0."""
     settings = load_settings(**({"config": tuple(config)} if config else {}))
     if not settings.config:
         raise click.UsageError("there are no manifests: give --config or set LLM_MESH_CONFIG")
     pairs = read_pairs(file)
-    logging.disable(logging.WARNING)  # `validate` reports what is odd about the manifests
+    logging.disable(logging.WARNING)  # warnings about manifests are for `validate`
     mesh = Mesh(settings=settings)
     try:
         name, semantic = _find(mesh, policy)
@@ -52,7 +52,11 @@ def report(config: Sequence[str], file: Path, *, policy: str | None, as_json: bo
 
 
 def _find(mesh: Mesh, wanted: str | None) -> tuple[str, Semantic]:
-    """Return the semantic cache of the policy that is meant."""
+    """Return the semantic cache of a policy, or of the only one.
+
+    Raises:
+        click.UsageError: there is none, or more than one.
+    """
     found = {
         layer.policy: layer.semantic
         for host in mesh.hosts
@@ -68,7 +72,8 @@ def _find(mesh: Mesh, wanted: str | None) -> tuple[str, Semantic]:
     if not found:
         which = "" if wanted is None else f" {wanted}"
         raise click.UsageError(f"no LLMPolicy{which} with cache.semantic holds for any rule")
-    raise click.UsageError(f"which policy? give --policy, one of: {', '.join(sorted(found))}")
+    names = ", ".join(sorted(found))
+    raise click.UsageError(f"several policies have cache.semantic; give --policy, one of: {names}")
 
 
 def _vectors(

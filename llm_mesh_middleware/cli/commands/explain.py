@@ -18,11 +18,11 @@ __all__ = ["report"]
 
 
 def report(config: Sequence[str], *, as_json: bool, **request: Any) -> int:
-    """Print how the request would be routed; 0 if it would be sent to a provider, else 1."""
+    """Print how the request would be routed; return 0 if a provider would get it, else 1."""
     settings = load_settings(**({"config": tuple(config)} if config else {}))
     if not settings.config:
         raise click.UsageError("there are no manifests: give --config or set LLM_MESH_CONFIG")
-    logging.disable(logging.WARNING)  # `validate` reports what is odd about the manifests
+    logging.disable(logging.WARNING)  # warnings about manifests are for `validate`
     try:
         mesh = Mesh(settings=settings)
     finally:

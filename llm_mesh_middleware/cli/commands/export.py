@@ -1,4 +1,4 @@
-"""`llm-mesh export envoy`: the same manifests for an Envoy."""
+"""`llm-mesh export envoy`: the manifests as an Envoy bootstrap."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ __all__ = ["report"]
 
 
 def report(config: Sequence[str], *, address: str, port: int, partial: bool) -> int:
-    """Print the bootstrap; 0 if it does all that the manifests say, or `partial`; else 1."""
+    """Print the bootstrap; return 0 if it is complete or `partial` is allowed, else 1."""
     settings = load_settings(**({"config": tuple(config)} if config else {}))
     if not settings.config:
         raise click.UsageError("there are no manifests: give --config or set LLM_MESH_CONFIG")
     environ = MarkedEnvironment(os.environ)
     source = source_of(None, settings, environ)
-    logging.disable(logging.WARNING)  # `validate` reports what is odd about the manifests
+    logging.disable(logging.WARNING)  # warnings about manifests are for `validate`
     try:
         manifest = source.load()
         compiled = compile_loaded(manifest, settings, environ)

@@ -1,4 +1,4 @@
-"""`llm-mesh init`: a commented folder of manifests to begin with."""
+"""`llm-mesh init`: a commented starter folder of manifests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A virtual host that one provider alone serves, for commands that call it by itself."""
+"""A virtual host with one provider, for commands that call that provider only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEADERS = [(b"content-type", b"application/json")]
 
 
 def only(upstream: Upstream, operation: ServedOperation, settings: MeshSettings) -> VirtualHost:
-    """Return a virtual host that this provider alone serves, without retries."""
+    """Return a virtual host that only this provider serves, without retries."""
     timeouts = Timeouts(
         connect=settings.connect_timeout,
         first_byte=settings.first_byte_timeout,

@@ -1,4 +1,4 @@
-"""Pairs of texts that mean the same or do not, and what a semantic cache makes of them."""
+"""Labelled pairs of texts, and the hits that a semantic cache would make of them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Pair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """A pair, its cosine, and whether what must be equal in it is."""
+    """A pair, its cosine, and whether its numbers, names and negations are equal."""
 
     pair: Pair
     similarity: float
@@ -33,10 +33,10 @@ class Judged(msgspec.Struct, frozen=True):
 
 
 class Rates(msgspec.Struct, frozen=True):
-    """What would happen to pairs at one threshold.
+    """The hits at one threshold.
 
-    `hits` are of those that mean the same, `false_hits` of the others; `by_vectors` are the false
-    hits that there would be without the comparison of content.
+    `hits` counts pairs that mean the same, `false_hits` the others; `by_vectors` counts the false
+    hits without the comparison of content.
     """
 
     threshold: float
@@ -88,7 +88,7 @@ def judge(pairs: Sequence[Pair], vectors: Mapping[str, Vector]) -> list[Judged]:
 
 
 def rates_at(threshold: float, judged: Sequence[Judged]) -> Rates:
-    """Count what would be hits at a threshold."""
+    """Count the hits at a threshold."""
     near = [each for each in judged if each.similarity >= threshold]
     hits = [each for each in near if each.has_same_content]
     return Rates(

@@ -1,9 +1,9 @@
-"""Stages of a real connection to one provider, each with the words for how it can fail.
+"""The stages of a real connection to one provider, each with a message for each way to fail.
 
     dns -> tcp -> tls -> key -> model
 
-Nothing is billed: the key is tried by asking for the list of models. A stage that fails ends the
-probe, because what comes after it would fail for the same reason.
+Nothing is billed: the key is tested by a request for the list of models. A stage that fails ends
+the probe, because the later ones would fail for the same reason.
 """
 
 from __future__ import annotations
@@ -49,18 +49,18 @@ class StageError(Exception):
 
 
 class Probe:
-    """One connection to an endpoint of a provider, made step by step."""
+    """One connection to an endpoint of a provider, made stage by stage."""
 
     def __init__(
         self, upstream: Upstream, endpoint: Endpoint, contexts: TLSContexts, *, timeout_s: float
     ) -> None:
-        """Connect to nothing yet.
+        """Prepare a probe; nothing is connected yet.
 
         Args:
             upstream: the provider as one rule uses it.
             endpoint: one of its endpoints.
             contexts: the TLS contexts of the mesh.
-            timeout_s: the longest that a connection, or an answer, may take.
+            timeout_s: the longest time for a connection, and for a response, in seconds.
         """
         self._upstream = upstream
         self._endpoint = endpoint
@@ -70,7 +70,7 @@ class Probe:
         self._models: list[str] = []
 
     def run(self) -> Iterator[Finding]:
-        """Yield what each stage finds, until one fails or cannot be tried."""
+        """Yield the finding of each stage, until one fails or cannot be tried."""
         stages: dict[str, Callable[[], str]] = {
             "dns": self._resolve,
             "tcp": self._connect,
@@ -121,7 +121,7 @@ class Probe:
     def _secure(self) -> str:
         if self._endpoint.scheme != "https":
             raise StageError("the endpoint is plain HTTP", "skipped")
-        assert self._socket is not None  # noqa: S101 - the stage before has made it
+        assert self._socket is not None  # noqa: S101 - made by the stage before
         name = self._endpoint.server_name
         try:
             context = self._contexts.get(self._endpoint.tls)
@@ -223,7 +223,7 @@ def error_text(status: int, body: bytes) -> str:
 
 
 def _names(body: bytes) -> list[str]:
-    """Return the model names in a list of models; none if it is not one."""
+    """Return the names in a list of models, or none if the body is not such a list."""
     try:
         entries = json.loads(body)["data"]
         return [entry["id"] for entry in entries if isinstance(entry["id"], str)]

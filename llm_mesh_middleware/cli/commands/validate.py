@@ -18,7 +18,7 @@ _STYLES = {"error": "red", "warning": "yellow"}
 
 
 def report(paths: Sequence[str], *, as_json: bool, needs_keys: bool = True) -> int:
-    """Print what is wrong with the manifests at `paths`; 0 if they can be used, else 1."""
+    """Print the problems of the manifests at `paths`; return 0 if they can be used, else 1."""
     settings = load_settings(config=tuple(paths))
     found = validate(None, settings, needs_keys=needs_keys)
     if as_json:

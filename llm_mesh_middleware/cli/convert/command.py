@@ -14,7 +14,7 @@ __all__ = ["report"]
 
 
 def report(file: Path, host: str) -> int:
-    """Print the manifests of a LiteLLM configuration; 0 if there are any, else 1."""
+    """Print the manifests of a LiteLLM configuration; return 0 if there are any, else 1."""
     try:
         config = yaml.safe_load(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as exc:
@@ -25,7 +25,7 @@ def report(file: Path, host: str) -> int:
         place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else str(file)
         raise click.ClickException(f"{place}: is not YAML") from None
     if not isinstance(config, dict):
-        raise click.ClickException(f"{file}: is not a mapping, so no configuration of LiteLLM")
+        raise click.ClickException(f"{file}: is not a mapping, so not a LiteLLM configuration")
     found = convert(config, host=host, environ=os.environ)
     if found.documents:
         click.echo(f"# Converted from {file.name} by llm-mesh convert litellm.")

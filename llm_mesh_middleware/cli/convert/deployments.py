@@ -33,15 +33,15 @@ _PRICES = {
     "cache_creation_input_token_cost": "cacheWrite",
     "output_cost_per_reasoning_token": "reasoning",
 }
-_HOW_TO_CALL = ("converse/", "invoke/")  # may stand before a model of Bedrock
+_HOW_TO_CALL = ("converse/", "invoke/")  # prefixes of Bedrock models
 
 
 class Deployment(msgspec.Struct, frozen=True):
-    """Where a request for `name` can go.
+    """A backend for the model `name`.
 
-    `spec` is the LLMProvider's without its host; `hostname` is whose name it has towards the
-    network. Deployments that are equal in both share a provider. `rates` are requests and tokens a
-    minute, `budget` an amount and its period.
+    `spec` is the LLMProvider's without its host, and `hostname` its DNS name. Deployments that are
+    equal in both share a provider. `rates` are requests and tokens per minute, `budget` an amount
+    and its period.
     """
 
     name: str
@@ -80,7 +80,7 @@ def read_deployment(
         return None
     known = _READ | BODY | READ[VENDORS[vendor].form] | _PRICES.keys()
     for key in sorted(params.keys() - known):
-        entry.remark(key, "has no twin and was left out")
+        entry.remark(key, "has no equivalent and was left out")
     info = listed.get("model_info")
     info = info if isinstance(info, dict) else {}
     model = _bare(vendor, model)
@@ -103,7 +103,7 @@ def read_deployment(
 
 
 def seconds(value: object) -> float | None:
-    """Return a number of seconds that is one."""
+    """Return a positive number of seconds as a float, else None."""
     return float(value) if isinstance(value, (int, float)) and value > 0 else None
 
 
@@ -118,7 +118,7 @@ def _check_wildcard(name: str, model: str, entry: Entry) -> bool | None:
 
 
 def _bare(vendor: str, model: str) -> str:
-    """Return a model without the words that only tell LiteLLM how to call it."""
+    """Return a model without the prefix that selects LiteLLM's API for it."""
     if VENDORS[vendor].form == "bedrock":
         for prefix in _HOW_TO_CALL:
             model = model.removeprefix(prefix)
@@ -126,10 +126,10 @@ def _bare(vendor: str, model: str) -> str:
 
 
 def _prices(model: str, settings: Settings) -> dict[str, Any] | None:
-    """Return what the model costs, which LiteLLM states for one token."""
+    """Return the model's prices of a million tokens; LiteLLM states them per token."""
     found = {}
     for theirs, ours in _PRICES.items():
-        # `5e-7` without a point is a text in YAML.
+        # YAML reads `5e-7`, without a point, as text.
         try:
             amount = Decimal(str(settings.get(theirs))) * 10**6
         except InvalidOperation:
@@ -145,7 +145,7 @@ def _whole(settings: Settings, key: str) -> int | None:
 
 
 def _weight(params: Settings) -> int | None:
-    """Return the share as LiteLLM's simple shuffle has it: weight, else rpm, else tpm."""
+    """Return the share in LiteLLM's simple shuffle: weight, else rpm, else tpm."""
     for key in ("weight", "rpm", "tpm"):
         if isinstance(params.get(key), int):
             return int(params[key])

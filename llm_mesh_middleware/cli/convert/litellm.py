@@ -7,7 +7,7 @@
     cache, max_parallel_requests     policies
     max_budget                       policies
 
-Whatever has no twin becomes a remark with its place in the file.
+A setting without an equivalent becomes a remark with its place in the file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["Conversion", "convert"]
 
 
 class Conversion(msgspec.Struct, frozen=True):
-    """The documents, and a remark for everything that they do not say."""
+    """The documents, and a remark for each setting that they do not express."""
 
     documents: tuple[dict[str, Any], ...]
     remarks: tuple[str, ...]
@@ -41,7 +41,7 @@ def convert(config: Mapping[str, Any], *, host: str, environ: Mapping[str, str])
     Args:
         config: the file's content.
         host: the virtual host of the route.
-        environ: where URLs are looked up that the file leaves to a variable.
+        environ: where URLs are looked up for which the file names a variable.
     """
     return _Converter(config, host, environ).run()
 
@@ -88,10 +88,10 @@ class _Converter:
         return groups
 
     def _provider_host(self, deployment: Deployment) -> str:
-        """Return the host of the provider that serves `deployment`; add it if it is a new one.
+        """Return the host of the provider that serves `deployment`; add the provider if it is new.
 
-        A host is unique among providers: a second account at the same vendor is given a name of its
-        own, and an endpoint that leads to the vendor.
+        A host is unique among providers, so a second account at the same vendor gets another name,
+        and an endpoint at the vendor.
         """
         same = (deployment.hostname, deployment.spec)
         for host, (other, *_) in self._providers.items():
@@ -148,7 +148,7 @@ class _Converter:
         return [*found, *self._of_providers(), *self._of_vendors()]
 
     def _of_providers(self) -> Iterator[dict[str, Any]]:
-        """Yield the policies of single providers: the rates and budgets of their deployments."""
+        """Yield the policy of each provider: the rates and budgets of its deployments."""
         for host, members in self._providers.items():
             spec: dict[str, Any] = {}
             if are_rates_limits(self._router) and (limits := read_rates(members)):

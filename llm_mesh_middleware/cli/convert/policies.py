@@ -2,8 +2,8 @@
 
 max_parallel_requests           requests at a time of each consumer
 global_max_parallel_requests    requests at a time of all
-cache, cache_params.ttl         responses that are kept
-rpm, tpm                        limits of a provider, where LiteLLM is told to enforce them
+cache, cache_params.ttl         a cache
+rpm, tpm                        limits of a provider, if LiteLLM enforces them
 max_budget, budget_duration     the budget of all, or of a deployment
 provider_budget_config          budgets of vendors
 """
@@ -28,7 +28,7 @@ __all__ = [
     "read_rates",
 ]
 
-# Settings that become policies; the advice on the rest leaves them out.
+# Settings that become policies, so no remark is made on them.
 POLICY_SETTINGS = frozenset(
     (
         "budget_duration",
@@ -58,7 +58,7 @@ def read_limits(general: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def read_cache(settings: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return which responses are kept, None if none is."""
+    """Return the cache of a policy, None if LiteLLM has none."""
     if settings.get("cache") is not True:
         return None
     params = settings.get("cache_params")

@@ -37,20 +37,20 @@ _SAME_AS_DEFAULT = {("routing_strategy", name) for name in ("simple-shuffle", *S
 _TOP = {
     "environment_variables": "set them in the environment of the mesh",
     "guardrails": "add an LLMPolicy with spec.guards",
-    "mcp_servers": "has no twin",
+    "mcp_servers": "has no equivalent",
     "include": "convert the included files too",
 }
 _SETTINGS = ("litellm_settings", "router_settings", "general_settings")
 
 
 def remark_on_rest(config: Mapping[str, Any], remark: Callable[[str, str], None]) -> None:
-    """Remark on each setting that no document states; values are never repeated."""
+    """Remark on each setting that no document expresses, without its value."""
     for section in _SETTINGS:
         settings = config.get(section)
         for key, value in (settings if isinstance(settings, dict) else {}).items():
             is_default = isinstance(value, (str, bool)) and (key, value) in _SAME_AS_DEFAULT
             if key not in _CONVERTED and not is_default:
-                remark(f"{section}.{key}", _ADVICE.get(str(key), "has no twin"))
+                remark(f"{section}.{key}", _ADVICE.get(str(key), "has no equivalent"))
     params = config.get("litellm_settings")
     params = params.get("cache_params") if isinstance(params, dict) else None
     for key in sorted(map(str, params if isinstance(params, dict) else ())):
@@ -58,4 +58,4 @@ def remark_on_rest(config: Mapping[str, Any], remark: Callable[[str, str], None]
             remark(f"litellm_settings.cache_params.{key}", "was not copied; " + _STORE)
     for key in config:
         if key not in ("model_list", *_SETTINGS):
-            remark(str(key), _TOP.get(str(key), "has no twin"))
+            remark(str(key), _TOP.get(str(key), "has no equivalent"))

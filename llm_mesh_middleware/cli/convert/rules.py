@@ -13,7 +13,7 @@ __all__ = ["Groups", "Rules", "STRATEGIES"]
 Member = tuple[str, Deployment]  # the host of its provider, and the deployment
 Groups = Mapping[str, Sequence[Member]]
 
-# What LiteLLM calls a policy of `balance`.
+# LiteLLM's routing strategies, and the policies of `balance`.
 STRATEGIES: Mapping[str, str] = {
     "cost-based-routing": "cost",
     "latency-based-routing": "latency",
@@ -29,7 +29,7 @@ _FALLBACK_CODES = {
 
 
 class Rules:
-    """The rules of `groups`, as `router` has them; `remark` gets what they cannot say."""
+    """Makes the rules of `groups`; `remark` gets the settings that they cannot express."""
 
     def __init__(
         self, groups: Groups, router: Mapping[str, Any], remark: Callable[[str, str], None]
@@ -61,7 +61,7 @@ class Rules:
         return rule
 
     def _backends(self, name: str) -> tuple[list[dict[str, Any]], list[str]]:
-        """Return the backends of a model and of those it falls back to, and why it may."""
+        """Return the backends of a model and of its fallbacks, and the codes for a fallback."""
         backends = self._tier(self._groups[name], 0)
         codes: list[str] = []
         for key, others in self._fallbacks(name):
@@ -78,7 +78,7 @@ class Rules:
         return backends, codes
 
     def _tier(self, members: Sequence[Member], priority: int) -> list[dict[str, Any]]:
-        """Return the backends of one model; LiteLLM's `order` makes tiers of its own."""
+        """Return the backends of one model, with a priority for each `order` of LiteLLM."""
         orders = sorted({each.order for _, each in members})
         refs = []
         for host, each in members:
@@ -144,7 +144,7 @@ class Rules:
 
 
 def _wildcards_last(name: str) -> tuple[bool, int]:
-    """Sort exact names first, then the longest prefix: the first rule that matches is taken."""
+    """Sort exact names first, then the longest prefix: the first rule that matches is selected."""
     return name.endswith("*"), -len(name) if name.endswith("*") else 0
 
 

@@ -1,7 +1,7 @@
 """The `LLMProvider.spec` of a deployment, by the form of its vendor's API.
 
 openai              openAIConfig, with the path of the base URL
-anthropic, gemini   their own configuration, with a path only where the base URL has one
+anthropic, gemini   their own configuration, with a path if the base URL has one
 azure               azureOpenAIConfig: the model is a deployment
 bedrock, vertex     the region or the project, and credentials instead of a key
 """
@@ -49,7 +49,7 @@ Spec = dict[str, Any]
 
 
 def read_spec(vendor: str, model: str, entry: Entry) -> tuple[str, Spec] | None:
-    """Return the host of a deployment's provider and the rest of its spec, None if it has none."""
+    """Return the host and the rest of the spec of a deployment's provider, or None."""
     form = VENDORS[vendor].form
     found = _FORMS[form](vendor, model, entry)
     if found is None:
@@ -183,7 +183,7 @@ _FORMS: Mapping[Form, Callable[[str, str, Entry], _Found]] = {
 
 
 def _base(vendor: str, entry: Entry) -> str | None:
-    """Return the base URL that is called, None if a variable or the file does not say it."""
+    """Return the base URL to call, or None, with a remark, if neither file nor variable has it."""
     name = "api_base" if entry.params.get("api_base") else "base_url"
     if entry.params.get(name):
         base = entry.text(name)
@@ -202,7 +202,7 @@ def _path(base: str) -> str:
 
 
 def _endpoint(base: str, host: str | None = None) -> Spec:
-    """Return where to connect, if that is not HTTPS on the usual port of the host."""
+    """Return the endpoint, if it is not HTTPS on the usual port of the host."""
     parts = urlsplit(base)
     if parts.scheme == "https" and parts.port is None and host in (None, hostname(base)):
         return {}

@@ -1,4 +1,4 @@
-"""Spells names and numbers of LiteLLM as manifests do."""
+"""LiteLLM's names and numbers in the form of manifests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def match(name: str) -> dict[str, str] | None:
 
 
 def slug(name: str) -> str:
-    """Return a text as the name of a document or of an item."""
+    """Return a text in the form of a document's or an item's name."""
     text = re.sub(r"[^a-z0-9.]+", "-", name.lower().replace("*", "any")).strip("-.")
     return text or "any"
 
@@ -39,6 +39,6 @@ def duration(value: float) -> str:
 
 
 def amount(value: Decimal) -> str:
-    """Return an amount of money, in quotes as manifests have it; a nano-unit is the smallest."""
+    """Return an amount of money as text, rounded to nano-units."""
     text = format(round(value, 9), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,6 +1,6 @@
-"""Values that LiteLLM takes from the environment, and keys, which are never copied.
+"""Values that LiteLLM reads from the environment, and keys, which are never copied.
 
-`Entry` is one deployment's settings with the place they have in the file.
+`Entry` is one deployment's settings, with their place in the file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _NO_KEY = ("", "none", "null", "empty", "dummy", "fake-key", "not-needed")
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """`model_list[N].litellm_params`: its values, their place, and the notes on the rest."""
+    """`model_list[N].litellm_params`; `note` gets remarks on settings that are not converted."""
 
     params: Mapping[str, Any]
     number: int
@@ -32,7 +32,7 @@ class Entry(msgspec.Struct, frozen=True):
         self.note(f"model_list[{self.number}].litellm_params.{key}", text)
 
     def text(self, key: str) -> str | None:
-        """Return the value of a setting, looked up if the file leaves it to a variable."""
+        """Return the value of a setting; one that names a variable is looked up."""
         given = self.params.get(key)
         if not isinstance(given, str) or not given:
             return None
@@ -49,8 +49,8 @@ class Entry(msgspec.Struct, frozen=True):
 
         Args:
             name: the setting.
-            usual: the variable that LiteLLM reads where the setting is missing.
-            is_public: whether that variable counts: it does not for a server of your own.
+            usual: the variable that LiteLLM reads if the setting is missing.
+            is_public: whether to use that variable: it is not for a server of your own.
         """
         given = self.params.get(name)
         text = given if isinstance(given, str) else ""
@@ -64,7 +64,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 def placeholder(value: object) -> str:
-    """Return a text with LiteLLM's `os.environ/NAME` as manifests have it."""
+    """Return a text with LiteLLM's `os.environ/NAME` as `${NAME}`."""
     text = str(value)
     if text.startswith(_ENVIRONMENT):
         return f"${{{text.removeprefix(_ENVIRONMENT)}}}"

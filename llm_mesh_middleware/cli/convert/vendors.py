@@ -1,4 +1,4 @@
-"""The providers that a LiteLLM model name can begin with, and where each is called."""
+"""The providers that a LiteLLM model name can begin with, and the base URL of each."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Form = Literal["openai", "anthropic", "azure", "gemini", "bedrock", "vertex"]
 
 
 class Vendor(msgspec.Struct, frozen=True):
-    """An API, by default one that speaks OpenAI's dialect.
+    """An API, by default in OpenAI's dialect.
 
-    `base_url` is None where a configuration must name it, or its place. `variable` is the
-    environment variable that LiteLLM reads the key from if the configuration has none.
+    `base_url` is None if the configuration must state it. `variable` is the environment variable
+    from which LiteLLM reads the key if the configuration has none.
     """
 
     base_url: str | None
@@ -52,7 +52,7 @@ VENDORS: Mapping[str, Vendor] = {
     "xai": Vendor("https://api.x.ai/v1", "XAI_API_KEY"),
 }
 
-# APIs with a form of their own that the mesh has no dialect for.
+# APIs for which the mesh has no dialect.
 UNSUPPORTED = frozenset(
     ("cohere", "databricks", "huggingface", "replicate", "sagemaker", "vertex_ai_beta", "watsonx")
 )

@@ -1,4 +1,4 @@
-"""Single keys from a terminal, or characters from whatever else standard input is."""
+"""Single key presses from a terminal, or characters from another standard input."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["read_keys"]
 
 
 def read_keys() -> Iterator[str]:
-    """Yield each key that is pressed; end with the input."""
+    """Yield each key that is pressed, until the input ends."""
     with _unbuffered(sys.stdin.fileno()):
         while pressed := os.read(sys.stdin.fileno(), 1):
             yield pressed.decode("latin-1").lower()
@@ -19,7 +19,7 @@ def read_keys() -> Iterator[str]:
 
 @contextmanager
 def _unbuffered(descriptor: int) -> Iterator[None]:
-    """Have a terminal hand out keys at once and not show them; Ctrl+C stays what it is."""
+    """Make a terminal return keys at once, without showing them; Ctrl+C still interrupts."""
     if not os.isatty(descriptor):
         yield
         return

@@ -1,4 +1,4 @@
-"""The live demonstration: its parts put together, and what each key does."""
+"""`llm-mesh demo --view`: providers, mesh, view and traffic, and the keys that change them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PROVIDERS = (
     ("dashscope.aliyuncs.com", "YOUR_DASHSCOPE_API_KEY", 0.25),
     ("api.moonshot.cn", "YOUR_MOONSHOT_API_KEY", 0.4),
 )
-# A key for each provider: what to do.
+# The key for each provider, and the condition that it sets.
 _KEYS: tuple[tuple[str, Condition], ...] = (
     ("1q", "killed"),
     ("2w", "slow"),
@@ -43,7 +43,7 @@ _FORGET_AFTER = 500
 def run(port: int) -> int:
     """Run until the key x, the end of the input or Ctrl+C; the view listens at `port`."""
     for name in [name for name in os.environ if name.startswith("LLM_MESH_")]:
-        del os.environ[name]  # the demonstration is the same whatever the shell is set up for
+        del os.environ[name]  # the shell's own settings must not change the demonstration
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         ca = CertificateAuthority()

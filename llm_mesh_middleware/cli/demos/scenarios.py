@@ -1,7 +1,7 @@
 """`llm-mesh demo`: ASM's six manifests, applied one after another, against embedded providers.
 
-It uses what any user has: the middleware, `FakeUpstream`, a server, an HTTP client. Real sockets
-and TLS, but no network and no key.
+It uses public parts only: the middleware, `FakeUpstream`, a server, an HTTP client. The sockets and
+TLS are real; no network and no key are needed.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Shot(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """What a user of ASM does next: apply some manifests, then call."""
+    """One step of a scenario: apply some manifests, then call."""
 
     title: str
     manifests: tuple[str, ...]
@@ -83,10 +83,10 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 def run() -> int:
-    """Play every step; 0 if each request was served as its manifests say, else 1."""
+    """Run every step; return 0 if each request was served as its manifests say, else 1."""
     console = Console()
     for name in [name for name in os.environ if name.startswith("LLM_MESH_")]:
-        del os.environ[name]  # the demonstration is the same whatever the shell is set up for
+        del os.environ[name]  # the shell's own settings must not change the demonstration
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         ca = CertificateAuthority()
@@ -162,7 +162,7 @@ def _call(client: httpx.Client, shot: Shot, upstreams: dict[str, FakeUpstream]) 
 
 
 def _table(shots: Sequence[Shot], seen: Sequence[Seen]) -> Table:
-    """Print the requests and their providers, narrow enough for 80 columns."""
+    """Return a table of the requests and their providers that fits 80 columns."""
     table = Table(
         box=box.SIMPLE_HEAD,
         padding=(0, 1),

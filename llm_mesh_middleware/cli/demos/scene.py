@@ -1,4 +1,4 @@
-"""The providers of the live demonstration, and what can happen to them."""
+"""The providers of the live demonstration, and their conditions."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _SLOW_S = 4.0
 
 
 class DemoProvider:
-    """One provider: a server with TLS whose condition is changed while calls go on."""
+    """One provider: a server with TLS whose condition can be changed during calls."""
 
     def __init__(self, host: str, key: str, ca: CertificateAuthority, *, pace_s: float) -> None:
-        """`pace_s` is about how long it takes to the first token."""
+        """`pace_s` is the approximate time to the first token, in seconds."""
         self.host = host
         self.condition: Condition = "well"
         self._pace_s = pace_s
@@ -47,11 +47,11 @@ class DemoProvider:
         self._upstream.start()
 
     def close(self) -> None:
-        """Listen no longer."""
+        """Stop listening."""
         self._upstream.close()
 
     def change(self, condition: Condition) -> None:
-        """Be well, slow or rate-limited, or refuse connections."""
+        """Set the condition; `killed` refuses connections."""
         if condition == "killed" and self.condition != "killed":
             self._upstream.close()
         if condition != "killed" and self.condition == "killed":
@@ -59,7 +59,7 @@ class DemoProvider:
         self.condition = condition
 
     def forget(self) -> None:
-        """Drop what was recorded of requests: the demonstration may run for days."""
+        """Drop the recorded requests, as the demonstration may run for days."""
         self._upstream.clear()
         self._upstream.always(self._respond)
 

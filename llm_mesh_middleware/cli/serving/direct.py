@@ -1,12 +1,11 @@
-"""The sidecar's application, and the requests that need none of it.
+"""The direct way of a plain request into the mesh, without an ASGI scope.
 
-Nearly every request is for a virtual host, from a program, in origin form. The server hands it to
-the mesh as it was read, without a scope.
+Nearly every request is for a virtual host, from a program, in origin form:
 
     `%` or `#` in the target, absolute or authority form    the application
-    of a web page: has Origin or Sec-Fetch-Site             the application
+    from a web page: has Origin or Sec-Fetch-Site           the application
     not exactly one Host field                              the application
-    came in by the port of the view                         the application
+    arrived at the port of the view                         the application
     no virtual host, and no default one                     the application
     anything else                                           the mesh
 """
@@ -27,7 +26,7 @@ _OF_PAGES = frozenset((b"origin", b"sec-fetch-site"))
 
 
 class RequestHead(msgspec.Struct, frozen=True):
-    """A request's head as the server has parsed it; `port` is the one that it came in by."""
+    """A request's head as the server parsed it; `port` is the local port it arrived at."""
 
     method: str
     target: bytes
@@ -39,7 +38,7 @@ class RequestHead(msgspec.Struct, frozen=True):
 
 
 class Direct:
-    """The way of plain requests into the mesh; the application's callables would need a scope."""
+    """Finds the virtual host of a plain request, unless the application needs its scope."""
 
     def __init__(
         self,
@@ -58,11 +57,11 @@ class Direct:
         return self._middleware.mesh.settings.request_timeout
 
     def address(self, head: RequestHead) -> tuple[Addressed, ClientRequest] | None:
-        """Return what a request addresses, and the request; None if the application decides."""
+        """Return a request and what it addresses, or None if it is for the application."""
         target, headers = head.target, head.headers
         if self._middleware._needs_scope:
             return None
-        # `find`: for bytes in bytes, `in` first fails to read a number, at ten times the price.
+        # `find`: with bytes, `in` first tries to read a number, which takes ten times as long.
         if target[:1] != b"/" or target.find(b"%") >= 0 or target.find(b"#") >= 0:
             return None
         hosts = headers.get_all(b"host")
@@ -99,12 +98,12 @@ class Direct:
     def respond(
         self, addressed: Addressed, request: ClientRequest, client: ReplyClient
     ) -> Awaitable[None]:
-        """Serve a request that `address` has found."""
+        """Serve a request that `address` returned."""
         return self._middleware._respond(addressed, request, client)
 
 
 class Sidecar:
-    """An ASGI application with a direct way into its mesh, for a server that knows it."""
+    """An ASGI application that `SidecarProtocol` can bypass by `direct`."""
 
     def __init__(self, app: ASGIApp, direct: Direct) -> None:
         self._app = app

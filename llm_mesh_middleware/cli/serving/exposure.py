@@ -1,4 +1,4 @@
-"""A warning when more than this machine is served."""
+"""A warning if clients of other machines can use the mesh."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _REMEDY = "set LLM_MESH_CLIENT_KEYS and LLM_MESH_ACCESS=keys"
 
 
 def warn_if_exposed(settings: MeshSettings, host: str) -> None:
-    """Warn if strangers can spend the owner's keys; it may be meant, so nothing is refused."""
+    """Warn if strangers can use the owner's keys; it may be intended, so nothing is refused."""
     if is_loopback(host):
         return
     where = f"LLM_MESH_ACCESS={settings.access} on {host or 'every address'}"
@@ -31,7 +31,7 @@ def warn_if_exposed(settings: MeshSettings, host: str) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether an address to listen on is reached from this machine alone."""
+    """Return whether a listening address is reachable only from this machine."""
     try:
         return ip_address(host.partition("%")[0].strip("[]")).is_loopback
     except ValueError:

@@ -1,6 +1,6 @@
-"""The log of `llm-mesh serve`: lines are written together, several times a second.
+"""The log of `llm-mesh serve`: lines are written in batches.
 
-a line of a call     waits for others, 0.1 s at most
+the line of a call   waits for others, at most 0.1 s
 a warning, an error  is written at once, after those that wait
 another thread, or no event loop    is written at once
 """
@@ -25,7 +25,7 @@ _MAX_LINES = 256
 
 
 class BufferedHandler(CallHandler):
-    """Writes lines to a stream; a write for each line would cost more than the line."""
+    """Writes lines to a stream in batches, as a write costs more than a line."""
 
     terminator = "\n"
 
@@ -43,7 +43,7 @@ class BufferedHandler(CallHandler):
 
     @property
     def writes_calls(self) -> bool:  # type: ignore[override]  # it depends on the formatter
-        """Whether the form of its lines needs no record."""
+        """Whether its lines are made without a log record."""
         return isinstance(self.formatter, ShortFormatter)
 
     def write_call(self, progress: CallProgress, ending: Ending) -> None:

@@ -1,8 +1,8 @@
 """Requests of web pages, which a mesh on localhost must not serve by accident.
 
-Any page in a browser may send requests to localhost, and a mesh that answered them would spend its
-owner's keys for the author of the page. Browsers say where a request is from: in `Origin`, with
-every POST and with whatever needs CORS, and in `Sec-Fetch-Site`. Programs send neither.
+Any page in a browser can send requests to localhost, and a mesh that served them would let the
+page's author use its owner's keys. Browsers say where a request is from: in `Origin`, with every
+POST and every CORS request, and in `Sec-Fetch-Site`. Programs send neither.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ __all__ = ["OriginGuard"]
 
 logger = logging.getLogger("llm_mesh_middleware")
 
-# Typed into the address bar, or asked by a page of the same host, which can only be a page of the
-# application in front: such a POST has an Origin.
+# Typed into the address bar, or sent by a page of the same host, which can only be a page of the
+# application in front. A POST of such a page has an Origin.
 _NO_OTHER_SITE = frozenset((b"none", b"same-origin"))
 _MAX_SHOWN = 128
 _MAX_NAMES = 1024
@@ -36,7 +36,7 @@ class OriginGuard:
         self._warnings = Seldom()
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Serve one connection scope; what no browser sent goes to the app without a detour."""
+        """Serve one connection scope; a request of a program goes directly to the app."""
         if scope["type"] != "http":
             return self._app(scope, receive, send)
         origin = site = None
@@ -89,7 +89,7 @@ class OriginGuard:
 
 
 async def _answer_preflight(origin: bytes, asked: dict[bytes, bytes], send: Send) -> None:
-    """Allow what the page asks for; which header fields go upstream is decided later."""
+    """Allow the page's request; which header fields go upstream is decided later."""
     headers = [*_shared(origin), (b"access-control-allow-methods", b"GET, POST")]
     names = asked.get(b"access-control-request-headers", b"")
     if names and len(names) <= _MAX_NAMES and _NAME_CHARACTERS.issuperset(names):

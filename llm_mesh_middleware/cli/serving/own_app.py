@@ -1,4 +1,4 @@
-"""The app of `llm-mesh serve`: health, a refusal for unknown hosts, the life cycle."""
+"""The app of `llm-mesh serve`: health checks, unknown hosts, start and shutdown."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MAX_HOST = 100
 
 
 class OwnApp:
-    """The application behind the middleware: whatever is for no virtual host comes here."""
+    """The application behind the middleware; it gets requests for other hosts."""
 
     middleware: LLMMeshMiddleware
 
@@ -55,9 +55,9 @@ class OwnApp:
             await self._answer(scope, send)
 
     def _is_for_default_host(self, scope: Scope) -> bool:
-        """Return whether a `base_url` has led a client here.
+        """Return whether a request is for the default host.
 
-        A proxied request names the host that it is for, which is another one.
+        A proxied request is not: its target names another host.
         """
         return (
             bool(self._default_host)
@@ -67,9 +67,9 @@ class OwnApp:
         )
 
     async def _live(self, receive: Receive, send: Send) -> None:
-        """Run the life cycle: at its shutdown every request is over, and recorded.
+        """Run start and shutdown, when every request has ended and is recorded.
 
-        Not left to `atexit`: uvicorn ends the process by the signal that it was sent.
+        `atexit` would not run: uvicorn ends the process by the signal that it received.
         """
         await receive()
         self._log.follow(asyncio.get_running_loop())
@@ -99,7 +99,7 @@ class OwnApp:
         await send({"type": "http.response.body", "body": body})
 
     def _not_found(self, mesh: Mesh, scope: Scope, authority: bytes | None) -> str:
-        """Say which host was asked for and, to whom may use the mesh, which there are."""
+        """Return a message with the requested host and, for admitted clients, the known hosts."""
         headers = Headers(scope["headers"])
         asked = _shown(authority if authority is not None else headers.get("host") or "")
         known = _listed(mesh)
@@ -111,15 +111,14 @@ class OwnApp:
             message += f"; this mesh serves {known}"
         if authority is None:
             return message
-        # Sent by a client with `http_proxy`: everything it calls comes here.
+        # A client with `http_proxy` sends all of its requests here.
         return f"{message}. To call {asked} without the mesh, add it to the client's no_proxy"
 
 
 def _spare_collector() -> None:
-    """Keep what was made at the start out of every later collection, and collect less often.
+    """Exclude the objects of the start from garbage collection, and collect less often.
 
-    A request leaves no cycles, so that nothing piles up; without this a seventh of the CPU of a
-    busy process went into looking.
+    A request leaves no cycles. Without this, collections took a seventh of a busy process's CPU.
     """
     gc.collect()
     gc.freeze()
@@ -133,7 +132,7 @@ def _addressed(scope: Scope, host: bytes) -> Scope:
 
 
 def _shown(host: bytes | str) -> str:
-    """Return the host for a message: a client's text, so only what is a host is repeated."""
+    """Return a client's host for a message; text that is not a host is not repeated."""
     raw = host if isinstance(host, bytes) else host.encode("latin-1")
     name = normalise_host(raw[: _MAX_HOST * 4])
     return repr(name[:_MAX_HOST]) if name is not None else "of that name"
@@ -146,7 +145,7 @@ def _listed(mesh: Mesh) -> str:
 
 
 def _health(status: MeshStatus) -> bytes:
-    """Report the health; a stale configuration is not an illness that a restart would cure."""
+    """Return the health, always with status 200: a restart would not fix a stale configuration."""
     problems = [
         {"place": problem.place, "text": problem.text, "severity": problem.severity}
         for problem in status.problems

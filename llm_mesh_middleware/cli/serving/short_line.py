@@ -1,4 +1,4 @@
-"""The log as a person reads it: time, level, and of a call what is looked for first.
+"""The short form of the log: time, level, and the most important fields of a call.
 
     2026-11-29 10:15:12 INFO    POST llm/v1/chat/completions 200 812 ms openai gpt-4.1 12+48 tokens
     2026-11-29 10:15:14 WARNING no virtual host 'lmm'; did you mean `llm`?
@@ -79,7 +79,7 @@ class ShortFormatter(logging.Formatter):
         return "-" if status is None else str(status)
 
     def _of_fields(self, fields: Mapping[str, Any]) -> str:
-        if "method" not in fields:  # of something that is not a call, such as a mirror
+        if "method" not in fields:  # not a call, such as a mirror
             line = (f"{name}={value}" for name, value in fields.items() if value not in (None, ""))
             return " ".join(line)
         status, error = fields.get("status"), fields.get("error_type")
@@ -93,7 +93,7 @@ class ShortFormatter(logging.Formatter):
             fields.get("request_model"),
             None if sent is None and received is None else (sent or 0, received or 0),
             fields.get("attempts") or 1,
-            error if error != str(status) else None,  # of a provider's error it is the status
+            error if error != str(status) else None,  # a provider's error may be just its status
         )
 
 

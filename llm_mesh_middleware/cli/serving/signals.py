@@ -1,6 +1,6 @@
 """The signals of `llm-mesh serve`: SIGHUP reloads, SIGTERM and SIGINT end it gracefully.
 
-uvicorn waits for open replies and then drops them; here they end with an event before that.
+uvicorn waits for open replies and then drops them; before that, they end with an error event here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ...asgi import LLMMeshMiddleware
 
 __all__ = ["MARGIN_S", "Supervisor", "add_handler", "handle_signals", "ignore_hangup"]
 
-# How much longer than the grace period the server waits: for the last words to be sent.
+# The server waits this much longer than the grace period, so that final events can be sent.
 MARGIN_S = 2
 
 _READY_WITHIN_S = 1.0
@@ -30,7 +30,7 @@ def ignore_hangup() -> None:
 
 
 def handle_signals(middleware: LLMMeshMiddleware, *, grace_s: float) -> None:
-    """Take the signals of a process whose event loop is running and whose mesh is made."""
+    """Handle the signals of a process; its event loop must be running, its mesh made."""
     loop = asyncio.get_running_loop()
     if hasattr(signal, "SIGHUP"):
         loop.add_signal_handler(signal.SIGHUP, middleware.mesh.reload)
@@ -45,7 +45,7 @@ def handle_signals(middleware: LLMMeshMiddleware, *, grace_s: float) -> None:
 def add_handler(
     signum: signal.Signals, loop: asyncio.AbstractEventLoop, end: Callable[[], None]
 ) -> None:
-    """Have `end` called in the loop, besides what the server does about the signal."""
+    """Call `end` in the loop on a signal, in addition to the server's own handler."""
     servers = signal.getsignal(signum)
 
     def handle(signum: int, frame: FrameType | None) -> None:
@@ -57,10 +57,10 @@ def add_handler(
 
 
 class Supervisor(Multiprocess):
-    """uvicorn's, but SIGHUP is for the workers: to restart them would end their streams."""
+    """uvicorn's, but it passes SIGHUP to the workers: a restart would end their streams."""
 
     def handle_hup(self) -> None:
-        """Pass it on; a worker that has only just been started reads what is new anyway."""
+        """Pass SIGHUP to the workers; one that is just starting reads the new files anyway."""
         for process in self.processes:
             if process.pid is not None and process.is_ready(_READY_WITHIN_S):
                 os.kill(process.pid, signal.SIGHUP)

@@ -1,8 +1,8 @@
 """The live view of `llm-mesh serve`, on a listener of its own.
 
-    run()         binds the view's socket and states the options in the environment
-    each worker   serves both sockets; a request belongs to the view by the port it came in by
-    workers > 1   each answers for all, with the reports that it asks of the others
+    run()         binds the view's socket, and sets the options in the environment
+    each worker   serves both sockets; a request at the view's port is for the view
+    workers > 1   each shows all, with the reports of the others
 
 Nothing of the view is imported without `--view`.
 """
@@ -29,7 +29,7 @@ __all__ = ["ViewListener", "ViewOptions", "bind_view"]
 
 
 class ViewOptions(msgspec.Struct, frozen=True):
-    """What workers must know of the view; `folder` is where they meet, if there are several."""
+    """The view's options for workers; `folder` has their sockets, if there are several."""
 
     port: int
     hosts: tuple[str, ...]
@@ -44,8 +44,8 @@ def bind_view(
 
     Args:
         address: where to listen.
-        names: more host names that it is served under than those of this machine.
-        trace_url: where a trace is shown.
+        names: host names in addition to those of this machine.
+        trace_url: the URL of a trace, with `{trace_id}` in it.
         workers: how many processes there are.
     """
     host, port = address
@@ -77,7 +77,7 @@ def _is_one_address(host: str) -> bool:
 
 
 class ViewListener:
-    """Serves the view to what came in by its port, and `app` to everything else."""
+    """Serves the view at its port, and `app` at the other one."""
 
     _view: MeshView | None = None
 
@@ -116,7 +116,7 @@ class ViewListener:
         peers = None if options.folder is None else PeerReports(options.folder)
         view = MeshView(
             self._middleware.mesh,
-            authorize=lambda scope: True,  # anyone who reaches the listener
+            authorize=lambda scope: True,  # anyone who can reach the listener
             hosts=options.hosts,
             trace_url=options.trace_url,
             peers=peers,

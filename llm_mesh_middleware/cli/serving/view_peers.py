@@ -1,10 +1,10 @@
-"""The workers of one server tell each other what they have seen, over sockets in a private folder.
+"""The reports of a server's workers to each other, over sockets in a private folder.
 
-    asks      the number of the last call that it knows, and a line feed
-    answers   a `Report` in MessagePack, and the end of the connection
+    request    the number of the last call that it knows, and a line feed
+    reply      a `Report` in MessagePack, and the end of the connection
 
-A worker is asked only while the view has viewers. What it answers comes from a process of the
-same user: the folder is closed to others.
+A worker is asked only while the view has viewers. Only processes of the same user can open the
+folder.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ class PeerReports:
         self._decoder = msgspec.msgpack.Decoder(Report)
 
     def reports(self, after: Callable[[int], int]) -> Sequence[Report]:
-        """Return what each of the others reports; one that does not answer soon is left out."""
+        """Return the reports of the others; one that does not reply in 0.5 s is skipped."""
         found = []
         for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
             if path == self._own:
                 continue
             try:
                 found.append(self._decoder.decode(_ask(path, after(int(path.stem)))))
-            except ConnectionRefusedError:  # it has crashed, and another took its place
+            except ConnectionRefusedError:  # it crashed and was replaced
                 path.unlink(missing_ok=True)
             except (OSError, msgspec.MsgspecError, ValueError):
                 continue
@@ -52,7 +52,7 @@ class PeerReports:
 
 
 async def serve_reports(view: MeshView, folder: str) -> asyncio.Server:
-    """Answer the other workers from the running event loop."""
+    """Serve reports to the other workers in the running event loop."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, ValueError, TimeoutError):

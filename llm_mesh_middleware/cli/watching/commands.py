@@ -20,7 +20,7 @@ __all__ = ["Wanted", "show_status", "show_tail", "show_top"]
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """Which calls `tail` prints; None for any."""
+    """The calls that `tail` prints; None for any."""
 
     host: str | None = None
     rule: str | None = None
@@ -28,7 +28,7 @@ class Wanted(msgspec.Struct, frozen=True):
     consumer: str | None = None
 
     def takes(self, call: Call) -> bool:
-        """Return whether a call is wanted; a status of `5` or `5xx` stands for all of 5xx."""
+        """Return whether a call is wanted; a status of `5` or `5xx` matches 500 to 599."""
         wanted = (self.status or "").lower().rstrip("x")
         return (
             self.host in (None, call.host)
@@ -39,7 +39,7 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 def show_status(reader: ViewReader, *, as_json: bool) -> int:
-    """Print the state of a mesh; 1 if its configuration is stale or a provider out of service."""
+    """Print the state of a mesh; return 1 if it is stale or a provider is out of service."""
     snapshot = reader.snapshot()
     if as_json:
         _print_json(msgspec.structs.replace(snapshot, calls=[], seconds=[]))
@@ -90,7 +90,7 @@ def _follow_calls(
         calls = [call for call in event.calls if wanted.takes(call)]
         if isinstance(event, Snapshot):
             ids = [call.id for call in calls]
-            # After a reconnection what has been printed already is left out.
+            # After a reconnection, skip the calls that were printed already.
             calls = (
                 calls[ids.index(last) + 1 :] if last in ids else calls[max(len(calls) - lines, 0) :]
             )

@@ -1,6 +1,6 @@
 """Reads a view over HTTP: its snapshot, and its stream of events.
 
-The standard library's client is enough for two GETs, and costs the command no import.
+The standard library's client is enough for two GETs, and imports fast.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class ViewReader:
         """Take the URL of the view's page, and headers for a login in front of it.
 
         Raises:
-            click.BadParameter: one of them is not what it should be.
+            click.BadParameter: the URL or a header is invalid.
         """
         if urlsplit(url).scheme not in ("http", "https"):
             raise click.BadParameter(f"expected a URL such as {DEFAULT_URL}, not {url!r}")
@@ -48,7 +48,7 @@ class ViewReader:
         self._url = url if url.endswith("/") else f"{url}/"
 
     def snapshot(self) -> Snapshot:
-        """Return everything as of now.
+        """Return the current snapshot.
 
         Raises:
             click.ClickException: there is no view at the URL.
@@ -57,7 +57,7 @@ class ViewReader:
             return self._decoded(response.read(_MAX_BYTES), Snapshot)
 
     def events(self) -> Iterator[Snapshot | Diff]:
-        """Yield a snapshot, then what changes each second, for ever; reconnect where needed.
+        """Yield a snapshot, then the changes of each second; reconnect when the connection is lost.
 
         Raises:
             click.ClickException: there is no view at the URL when it is read for the first time.
@@ -95,7 +95,7 @@ class ViewReader:
         return response
 
     def _read(self, response: HTTPResponse) -> Iterator[tuple[str | None, Snapshot | Diff]]:
-        """Yield each event with its id; of the format only what the view writes is read."""
+        """Yield each event with its id; only the view's own subset of SSE is read."""
         position: str | None = None
         kind = data = b""
         for line in response:

@@ -24,7 +24,7 @@ from ...view.values import (
 
 __all__ = ["call_line", "call_row", "state_text", "summary", "view_of"]
 
-# A mark and a word in addition to the colour, which not every reader or terminal can see.
+# A mark and a word in addition to the colour, which not every reader or terminal distinguishes.
 _STATES = {
     "healthy": ("●", "green"),
     "half_open": ("◐", "yellow"),
@@ -35,7 +35,7 @@ _STATES = {
 
 
 def view_of(snapshot: Snapshot) -> Group:
-    """Return what `status` and `top` show."""
+    """Return the tables of `status` and `top`."""
     parts: list[RenderableType] = [
         summary(snapshot),
         "",
@@ -73,7 +73,7 @@ def summary(snapshot: Snapshot) -> Text:
 
 
 def state_text(state: ProviderState) -> Text:
-    """Return the state of a provider with its mark, and for how long it lasts."""
+    """Return the state of a provider with its mark, and how long it lasts."""
     mark, style = _STATES[state.state]
     word = state.state.replace("_", "-")
     if state.ejected_for_s:
@@ -82,7 +82,7 @@ def state_text(state: ProviderState) -> Text:
 
 
 def call_row(call: Call) -> tuple[str, ...]:
-    """Return a call as cells: time, result, host, rule, provider, how long, attempts."""
+    """Return a call as the cells of a row, the time first."""
     served = next((each for each in call.attempts if each.is_served), None)
     last = served or (call.attempts[-1] if call.attempts else None)
     result = str(call.status or "-")

@@ -1,4 +1,4 @@
-"""HTTP/1.1 for `llm-mesh serve`: from a socket straight into the mesh.
+"""HTTP/1.1 for `llm-mesh serve`, from the socket to the mesh.
 
 connection    parses, limits heads, starts one call after another
   ├─ mesh_call    a request for a virtual host: no scope, no queue, no second task
@@ -7,7 +7,7 @@ incoming      the body of a request, as far as it has arrived
 reply_writer  the bytes of a reply
 dates         the fields of every reply
 countdown     one timer for the limits of a connection
-refusals      replies to what cannot be read
+refusals      replies to requests that cannot be read
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A request that the ASGI application answers: its scope, `receive` and `send`."""
+"""A request for the ASGI application: its scope, `receive` and `send`."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ class AppCall:
 def scope_of(head: RequestHead, connection: dict[str, Any]) -> Scope:
     """Return the scope of a request.
 
-    An absolute or authority-form target is the path, as it was sent: a proxy must go by the target,
-    not by the Host field (RFC 9112 3.2.2).
+    An absolute or authority-form target becomes the path, unchanged: a proxy must use the target,
+    not the Host field (RFC 9112 3.2.2).
     """
     target = head.target
     if target.startswith((b"/", b"*")):

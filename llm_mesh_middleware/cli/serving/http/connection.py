@@ -1,18 +1,18 @@
 """One client connection of `llm-mesh serve`: HTTP/1.1 on httptools, with limits on heads.
 
-httptools takes a request head of any size for any time. Here each byte until the end of a head is
-counted before it is parsed:
+httptools has no limit on the size of a head or the time it takes. So each byte of a head is counted
+before it is parsed:
 
     state       ends with              limits
     in a head   the empty line         64 KiB (431), 10 s (408; silence if nothing was sent)
-    in a body   the end of the body    those of the mesh, by `LLM_MESH_MAX_REQUEST_BYTES`
-    refused     1 s, or the client     what still arrives is dropped
+    in a body   the end of the body    the mesh's, `LLM_MESH_MAX_REQUEST_BYTES`
+    refused     1 s, or the client     further bytes are dropped
     idle        the next byte          5 s
 
-A connection on which 16 requests wait is closed at the next. One above `--limit-connections` is
-answered 503 and closed before anything of it is parsed.
+A connection on which 16 requests wait is closed at the next one. A connection beyond
+`--limit-connections` gets 503 and is closed unread.
 
-The server around it is uvicorn's: it listens, keeps `server_state`, and calls `shutdown`.
+uvicorn is the server around it: it listens, keeps `server_state`, and calls `shutdown`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _LINGER_S = 1.0
 
 
 class _TooManyRequests(Exception):
-    """Ends the parser's work on what is left of its input."""
+    """Stops the parser in the middle of its input."""
 
 
 class SidecarProtocol(asyncio.Protocol):
@@ -81,7 +81,7 @@ class SidecarProtocol(asyncio.Protocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        """Make what uvicorn makes for each connection."""
+        """Take the arguments that uvicorn passes for each connection."""
         if not config.loaded:
             config.load()
         self._app = config.loaded_app
@@ -97,10 +97,10 @@ class SidecarProtocol(asyncio.Protocol):
         self._parser = self._new_parser()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take the connection, or refuse it if there are enough.
+        """Accept the connection, or refuse it at the limit.
 
-        The sockets that uvicorn shares among workers lack `TCP_NODELAY`, which would hold replies
-        back for 40 ms.
+        Sockets that uvicorn shares among workers lack `TCP_NODELAY`; without it, replies would wait
+        for up to 40 ms.
         """
         self._transport = transport
         connections = self._server.connections
@@ -111,7 +111,7 @@ class SidecarProtocol(asyncio.Protocol):
             transport.write(BUSY)
             transport.close()
             return
-        connections.add(self)  # type: ignore[arg-type]  # one of uvicorn's own, to its types
+        connections.add(self)  # type: ignore[arg-type]  # uvicorn's types allow only its protocols
         sock = transport.get_extra_info("socket")
         if sock is not None:
             with contextlib.suppress(OSError):
@@ -123,10 +123,10 @@ class SidecarProtocol(asyncio.Protocol):
         self._time_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection, and tell the call that its client has left.
+        """Forget the connection, and let its call know that the client has left.
 
-        What holds the connection is let go: a connection is old when it ends, and the garbage
-        collector seldom looks for cycles of old objects.
+        References to the connection are dropped: it is an old object by now, and the garbage
+        collector seldom looks for cycles among those.
         """
         self._server.connections.discard(self)
         self._countdown.close()
@@ -138,7 +138,7 @@ class SidecarProtocol(asyncio.Protocol):
         self.resume_writing()
 
     def data_received(self, data: bytes) -> None:
-        """Parse `data`, a head no further than its limit."""
+        """Parse `data`; a head only up to its limit."""
         if self._is_idle:
             self._is_idle = False
             self._countdown.stop()
@@ -166,21 +166,21 @@ class SidecarProtocol(asyncio.Protocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._go_on(data[upgrade.args[0] :])
         except httptools.HttpParserError:
-            if not self._is_refused:  # else it was our own doing
+            if not self._is_refused:  # else `_TooManyRequests` was raised here
                 self._transport.write(INVALID)
                 self._transport.close()
 
     def _new_parser(self) -> Any:
         parser = httptools.HttpRequestParser(self)
-        # As a client may close right after its request: what follows is dropped, not refused.
+        # Drop bytes after a request with `Connection: close`, rather than refuse the request.
         parser.set_dangerous_leniencies(lenient_data_after_close=True)
         return parser
 
     def _go_on(self, rest: bytes) -> None:
-        """Read a request that asks for an upgrade as one that does not (RFC 9110 7.8).
+        """Read a request for an upgrade again, as one without it (RFC 9110 7.8).
 
-        The parser takes its body for the other protocol. Java's client asks for HTTP/2 like this
-        with every first request, also with a body.
+        The parser would treat its body as the other protocol. Java's client asks for HTTP/2 like
+        this in its first request, also in one with a body.
         """
         method, version = self._parser.get_method(), self._parser.get_http_version()
         if method == b"CONNECT":
@@ -236,7 +236,7 @@ class SidecarProtocol(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Expect the next head."""
-        if self._in_head:  # of a request that will be read again
+        if self._in_head:  # a request for an upgrade, which is read again
             return
         if self._body is not None:
             self._body.finish()
@@ -245,7 +245,7 @@ class SidecarProtocol(asyncio.Protocol):
         self._head_bytes = 0
 
     def _is_upgrade(self) -> bool:
-        """Return whether the request will be read again, without its wish."""
+        """Return whether the request asks for an upgrade, so that it is read again without it."""
         return bool(self._parser.should_upgrade()) and self._parser.get_method() != b"CONNECT"
 
     def _call(self) -> MeshCall | AppCall:
@@ -281,7 +281,7 @@ class SidecarProtocol(asyncio.Protocol):
         writer = call.writer
         try:
             await call.run()
-        except Exception:  # whatever it is, only this request may suffer
+        except Exception:  # an error must end this request only
             logger.exception("a request has failed")
             if not writer.has_started:
                 self.send(FAILED)
@@ -302,14 +302,14 @@ class SidecarProtocol(asyncio.Protocol):
             self._transport.write(data)
 
     def drained(self) -> Awaitable[None] | None:
-        """Return what waits until the client has read; None if there is room for more."""
+        """Return an awaitable for when the client has read; None if there is room for more."""
         return None if self._writable is None else self._drain(self._writable)
 
     async def _drain(self, writable: asyncio.Event) -> None:
         await writable.wait()
 
     def dated(self) -> bytes:
-        """Return the lines of the fields that every reply has."""
+        """Return the header lines of every reply."""
         return DATES.lines(self._server.default_headers)
 
     def replied(self) -> None:
@@ -331,7 +331,7 @@ class SidecarProtocol(asyncio.Protocol):
             self._be_idle()
 
     def shutdown(self) -> None:
-        """Close once the reply under way is complete (uvicorn, at the beginning of its end)."""
+        """Close once the current reply is complete; uvicorn calls this when it shuts down."""
         if self._current is None:
             self._transport.close()
         else:
@@ -354,7 +354,7 @@ class SidecarProtocol(asyncio.Protocol):
         self._writable = self._writable or asyncio.Event()
 
     def resume_writing(self) -> None:
-        """Wake them."""
+        """Wake the writers: the client reads again."""
         writable, self._writable = self._writable, None
         if writable is not None:
             writable.set()
@@ -369,14 +369,14 @@ class SidecarProtocol(asyncio.Protocol):
             self._countdown.start(self.head_timeout_s)
 
     def _give_up(self) -> None:
-        """End a connection that has taken too long to say anything, or the rest of it."""
+        """End a connection that was idle for too long, or too slow with a head."""
         if self._head_bytes and not self._is_idle:
             self._refuse(TOO_SLOW)
         else:
             self._transport.close()
 
     def _refuse(self, reply: bytes) -> None:
-        """Reply instead of the application, and close once the client has had time to read it."""
+        """Send a refusal, and close once the client has had time to read it."""
         self._countdown.stop()
         self._is_refused = True
         transport = self._transport
@@ -390,6 +390,6 @@ class SidecarProtocol(asyncio.Protocol):
 
 
 def _expects_continue(headers: Headers) -> bool:
-    if b"expect" not in headers.names():  # as nearly always
+    if b"expect" not in headers.names():  # the usual case
         return False
     return any(value.lower() == b"100-continue" for value in headers.get_all(b"expect"))

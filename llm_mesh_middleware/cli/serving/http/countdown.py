@@ -1,10 +1,10 @@
-"""One timer for one limit after another.
+"""One timer for successive limits of a connection.
 
-    start(5)       start(5)       stop()       start(10)
-       |               |             |            |
-    timer set      stays set     stays set    stays set: when it fires, it sets itself for the rest
+start(5)       start(5)       stop()       start(10)
+   |               |             |            |
+timer set      stays set     stays set    stays set: when it fires, it is set for the rest
 
-A request that takes no time then costs no timer.
+So a short request does not set a timer.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["Countdown"]
 
 
 class Countdown:
-    """Calls `on_end` when the time that was given last is over, unless it was stopped."""
+    """Calls `on_end` when the last given time is over, unless it was stopped."""
 
     __slots__ = ("_at", "_fires_at", "_handle", "_loop", "_on_end")
 

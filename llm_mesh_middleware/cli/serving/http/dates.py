@@ -1,4 +1,4 @@
-"""The fields that every reply of `serve` has: the date, and whatever uvicorn was told to add."""
+"""The header fields of every reply of `serve`: the date, and those configured in uvicorn."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from ....inbound import too_large
 
 __all__ = ["IncomingBody", "Source"]
 
-# The most bytes that are held before a reader asks for them.
+# The most bytes that are buffered before a reader asks for them.
 _UNASKED_BYTES = 64 * 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -30,7 +30,7 @@ class Source(Protocol):
 class IncomingBody:
     """Pieces of a body. A waiting reader is woken; `100 Continue` is sent when one waits.
 
-    `size` is what has arrived and was not taken, in bytes.
+    `size` is the number of bytes that have arrived and were not taken.
     """
 
     __slots__ = ("_expects_continue", "_pieces", "_source", "_waiter", "is_complete", "size")
@@ -65,7 +65,7 @@ class IncomingBody:
             waiter.set_result(None)
 
     async def whole(self, max_bytes: int) -> bytes:
-        """Return the body when it is complete.
+        """Wait for the whole body and return it.
 
         Raises:
             RequestTooLarge: it has more than `max_bytes`.
@@ -87,7 +87,7 @@ class IncomingBody:
 
     @property
     def may_never_come(self) -> bool:
-        """Whether the client waits for `100 Continue`: after another reply it may send nothing."""
+        """Whether the client waits for `100 Continue`, so that a body may never come."""
         return self._expects_continue and not self.is_complete
 
     @property
@@ -96,11 +96,11 @@ class IncomingBody:
         return bool(self._pieces)
 
     def take(self) -> bytes:
-        """Return what has arrived, and forget it."""
+        """Return the bytes that have arrived, and forget them."""
         pieces, self._pieces, self.size = self._pieces, [], 0
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def drop(self) -> None:
-        """Forget what has arrived: the reply was sent, and nobody will ask."""
+        """Forget the bytes that have arrived: the reply was sent, and nobody will read them."""
         self._pieces, self.size, self._expects_continue = [], 0, False
         self._source.resume_reading()

@@ -1,4 +1,4 @@
-"""A request for a virtual host, served by the mesh itself: the client is the connection."""
+"""A request for a virtual host, served by the mesh without an ASGI scope."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["MeshCall"]
 
 
 class MeshCall:
-    """One request for the mesh; the port for its body, and what takes its reply."""
+    """One request for the mesh: the port that reads its body, and the client of its reply."""
 
     __slots__ = ("_addressed", "_direct", "_interrupt", "_request", "_sink", "body", "writer")
 
@@ -59,7 +59,7 @@ class MeshCall:
     async def aask(self, request: Any, until: float | None) -> bytes:
         """Return the body, of at most `request` bytes."""
         body = self.body
-        if body.is_complete and body.size <= request:  # nothing to wait for, as nearly always
+        if body.is_complete and body.size <= request:  # the usual case: nothing to wait for
             return body.take()
         try:
             return await within(self._direct.body_limit_s, self.body.whole(request))
@@ -67,7 +67,7 @@ class MeshCall:
             raise too_late() from None
 
     def whole(self, reply: Reply) -> None:
-        """Send a reply whose body is bytes; nothing is left to wait for."""
+        """Send a reply whose body is bytes."""
         if not self.body.is_complete:
             self._hold_on()
         self.writer.whole(reply.status, reply.headers, reply.body)  # type: ignore[arg-type]

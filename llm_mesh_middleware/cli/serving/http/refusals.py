@@ -1,4 +1,4 @@
-"""Replies of a connection to what cannot be read as a request."""
+"""Replies of a connection to requests that cannot be read or served."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ FAILED = _refusal(
 )
 BUSY = _refusal(
     HTTPStatus.SERVICE_UNAVAILABLE,
-    "the mesh has as many connections as it may have; try again later",
+    "the mesh has too many connections; try again later",
     "too_many_connections",
     "server_error",
 )

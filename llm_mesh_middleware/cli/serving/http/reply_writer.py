@@ -1,6 +1,6 @@
 """The bytes of one reply (RFC 9112 6.3).
 
-has content-length    as it says
+has content-length    that many bytes
 HTTP/1.1, no length   chunked
 HTTP/1.0, no length   up to the end of the connection
 HEAD, 204, 304        no body
@@ -30,17 +30,17 @@ class Sink(Protocol):
         """Send bytes; does nothing when the client has left."""
 
     def drained(self) -> Awaitable[None] | None:
-        """Return what waits until the client has read; None if there is room for more."""
+        """Return an awaitable for when the client has read; None if there is room for more."""
 
     def dated(self) -> bytes:
-        """Return the lines of the fields that every reply has."""
+        """Return the header lines of every reply."""
 
     def replied(self) -> None:
         """Note that the reply is complete."""
 
 
 class ReplyWriter:
-    """Writes the reply to one request; `keeps_alive` is whether the connection goes on after it."""
+    """Writes the reply to one request; `keeps_alive`: the connection stays open after it."""
 
     __slots__ = (
         "_has_body",
