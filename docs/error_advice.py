@@ -46,12 +46,12 @@ ADVICE: Mapping[str, str] = {
     "unsupported_content_encoding": "Send the body without `Content-Encoding`.",
     "unsupported_field": "The provider's dialect has no equivalent for the field in `param`."
     " Leave it out, or route such requests to a provider that knows it.",
-    "unsupported_operation": "The path is none that the mesh knows, or the provider of the rule"
-    " does not serve it. Check the base URL: most SDKs want it with `/v1`.",
+    "unsupported_operation": "The mesh does not know the path, or the provider of the rule does"
+    " not serve it. Check the base URL: most SDKs need it with `/v1`.",
     "upstream_connect_error": "The provider cannot be reached. `llm-mesh check` says whether DNS,"
     " TCP or TLS fails; behind a company's proxy set `LLM_MESH_TRUST_ENV=true`.",
-    "upstream_credential_error": "No credential could be had for the provider. Check the role,"
-    " the token endpoint or the key file that its configuration names.",
+    "upstream_credential_error": "The mesh could not get a credential for the provider. Check the"
+    " role, the token endpoint or the key file that its configuration names.",
     "upstream_error": "The provider failed. The log has its name and its status.",
     "upstream_protocol_error": "The provider's response cannot be passed on: broken framing, a"
     " redirect, or longer than `LLM_MESH_MAX_RESPONSE_BYTES`.",

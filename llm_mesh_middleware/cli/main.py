@@ -359,8 +359,8 @@ def top(url: str, headers: tuple[str, ...], as_json: bool) -> None:
 def tail(url: str, headers: tuple[str, ...], as_json: bool, lines: int, **wanted: Any) -> None:
     """Print the last calls of a running mesh.
 
-    Then new ones until Ctrl+C. Failed attempts are listed below their call. With --json, one call per
-    line.
+    Then new ones until Ctrl+C. Failed attempts are listed below their call. With --json, one call
+    per line.
     """
     from .watching.commands import Wanted, show_tail
     from .watching.reading import ViewReader
