@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import logging
 import math
@@ -112,6 +113,7 @@ def _server(
 
 def _run(server: uvicorn.Config, sockets: list[socket.socket] | None) -> None:
     if server.workers > 1 and sockets is not None:
+        gc.enable()
         Supervisor(server, sockets=sockets).run()
         return
     with contextlib.suppress(KeyboardInterrupt):  # SIGINT, raised again

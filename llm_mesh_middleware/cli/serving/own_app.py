@@ -123,6 +123,7 @@ def _spare_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
+    gc.enable()
 
 
 def _addressed(scope: Scope, host: bytes) -> Scope:
