@@ -102,8 +102,8 @@ class FactReader(Protocol):
     def read(self, data: bytes, name: bytes = b"") -> EventKind:
         """Read the data of an event, and its name if it has one."""
 
-    def read_deltas(self, events: bytes, count: int) -> bool:
-        """Read `count` events, a JSON array, if all are plain deltas; otherwise read none."""
+    def read_deltas(self, data: bytes) -> bool:
+        """Read the whole events of `data` if all are plain deltas; otherwise read none."""
 
     def summary(self, *, body: bytes | None = None) -> AnswerSummary:
         """Return the facts of the response so far; `body` is kept with them."""

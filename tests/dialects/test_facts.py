@@ -208,7 +208,7 @@ def test_empty_names_do_not_take_back_earlier_ones() -> None:
     facts.read(b'{"id":"","model":"","choices":[]}')
     facts.read(b'{"id":"a","model":"m","choices":[{"index":0}]}')
     facts.read(b'{"id":"","model":"","choices":[{"index":0,"finish_reason":null}]}')
-    assert facts.read_deltas(b'[{"id":"","model":"","choices":[{"index":0}]}]', 1)
+    assert facts.read_deltas(b'data: {"id":"","model":"","choices":[{"index":0}]}\n\n')
     assert (facts.summary().id, facts.summary().model) == ("a", "m")
 
 
@@ -221,8 +221,8 @@ def test_what_is_kept_of_choices_is_bounded() -> None:
     facts = ChatFacts()
     for index in range(1000):
         facts.read(choice(index, '"' + "x" * 10_000 + '"').encode())
-    deltas = [f'{{"choices":[{{"index":{index}}}]}}' for index in range(2000, 3000)]
-    assert facts.read_deltas(f"[{','.join(deltas)}]".encode(), 1000)
+    deltas = [f'data: {{"choices":[{{"index":{index}}}]}}\n\n' for index in range(2000, 3000)]
+    assert facts.read_deltas("".join(deltas).encode())
     reasons = facts.summary().finish_reasons
     assert len(reasons) == 128
     assert {len(reason or "") for reason in reasons} == {256}
@@ -230,11 +230,11 @@ def test_what_is_kept_of_choices_is_bounded() -> None:
 
 
 def test_several_objects_in_one_event_are_no_deltas() -> None:
-    deltas = b'[{"choices":[{"index":0}]},{"choices":[{"index":0}]}]'
+    delta = b'{"choices":[{"index":0}]}'
     facts = ChatFacts()
-    assert not facts.read_deltas(deltas, 1)
+    assert not facts.read_deltas(b"data: %b,%b\n\n" % (delta, delta))
     assert (facts.events, facts.is_complete) == (0, False)
-    assert facts.read_deltas(deltas, 2)
+    assert facts.read_deltas(b"data: %b\n\ndata: %b\n\n" % (delta, delta))
     assert facts.events == 2
 
 

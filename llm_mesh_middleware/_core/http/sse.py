@@ -79,7 +79,7 @@ class EventCutter:
         if self._ended_in_cr and data[:1] == b"\n":
             begin = 1
             yield b"\n"
-        size, has_cr = len(data), b"\r" in data
+        size, has_cr = len(data), data.find(b"\r") >= 0
         while begin < size:
             end = _end(data, begin, has_cr=has_cr)
             if not end:
@@ -92,6 +92,16 @@ class EventCutter:
             self._hold()
         else:
             self.is_between = not self._ended_in_cr
+
+    def take_back(self, data: bytes) -> bytes | None:
+        """Return the event that is held back with `data`, which completes it, and hold no more.
+
+        None if nothing is held, or if `data` does not end it.
+        """
+        if not self._held or data.find(b"\n\n") < 0:
+            return None
+        self.is_between = True
+        return self.rest() + data
 
     def rest(self) -> bytes:
         """Return the bytes after the last whole event, and empty the cutter."""
@@ -128,7 +138,7 @@ def _data_after_name(event: bytes) -> int | None:
     if not event.startswith(b"event: "):
         return None
     at = event.find(b"\n") + 1
-    if not event.startswith(b"data: ", at) or b"\r" in event:
+    if not event.startswith(b"data: ", at) or event.find(b"\r") >= 0:
         return None
     return at if event.find(b"\n", at) == len(event) - 2 else None
 
@@ -155,7 +165,7 @@ def event_data(event: bytes) -> bytes:
 
 def event_name(event: bytes) -> bytes:
     """Return the value of the event's last `event` field; empty if it has none."""
-    if event.startswith(b"data: ") and b"\nevent" not in event and b"\revent" not in event:
+    if event.startswith(b"data: ") and event.find(b"\nevent") < 0 and event.find(b"\revent") < 0:
         return b""
     if (at := _data_after_name(event)) is not None:
         return event[7 : at - 1]
@@ -172,10 +182,11 @@ def plain_data(data: bytes) -> bytes | None:
 
     The fast path for nearly every piece of a stream.
     """
-    if not data.startswith(b"data: {") or not data.endswith(b"}\n\n") or b"\r" in data:
+    # `find`: for bytes in bytes, `in` first fails to read a number, at ten times the price.
+    if not (data.startswith(b"data: {") and data.endswith(b"}\n\n")) or data.find(b"\r") >= 0:
         return None
     objects = data[6:-2].replace(b"}\n\ndata: {", b"},{")
-    return None if b"\n" in objects else b"[%b]" % objects
+    return None if objects.find(b"\n") >= 0 else b"[%b]" % objects
 
 
 def before_last_events(data: bytes, count: int) -> bytes:

@@ -100,7 +100,7 @@ class MessageFacts:
         self.is_done = self.is_done or self.has_failed or type == "message_stop"
         return EventKind.ERROR if self.has_failed else EventKind.CONTENT
 
-    def read_deltas(self, events: bytes, count: int) -> bool:
+    def read_deltas(self, data: bytes) -> bool:
         """Take none: each event has a name."""
         return False
 

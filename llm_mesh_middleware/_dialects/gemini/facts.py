@@ -123,7 +123,7 @@ class GeminiFacts:
             return EventKind.ERROR
         return EventKind.CONTENT
 
-    def read_deltas(self, events: bytes, count: int) -> bool:
+    def read_deltas(self, data: bytes) -> bool:
         """Take none: each event may be the last."""
         return False
 

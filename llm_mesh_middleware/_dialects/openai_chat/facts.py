@@ -1,8 +1,9 @@
 """Facts of chat completions and of similar operations, read on the side.
 
 Nearly every piece of a stream is events that only continue one choice. The type `_Continuation`
-excludes everything else, so that one typed decoding checks all events of a piece. Other events are
-read one by one, leniently.
+excludes everything else, so that one typed decoding checks all events of a piece, and those that
+repeat what was checked, but for their text, are not decoded again. Other events are read one by
+one, leniently.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from typing import Annotated, Literal
 import msgspec
 
 from ..._core.dialect import EventKind
+from ..._core.http.sse import plain_data
 from ..._core.values.lenient_json import member_texts
 from ..._core.values.summary import AnswerSummary
 from ..._core.values.usage import Usage
 from ..error_objects import tells_error
 from ..lenient import LenientDecoder
+from .repetition import Repetition
 from .usage import ChatUsage, Groq
 
 __all__ = ["DONE", "ChatFacts", "ChatFields", "lacks_choices", "read_fields", "without_usage"]
@@ -144,7 +147,7 @@ class ChatFacts:
     """
 
     __slots__ = (
-        *("_facts", "_is_single", "_open", "_reasons"),
+        *("_facts", "_is_single", "_open", "_reasons", "_repeated", "_repetition"),
         *("events", "has_failed", "is_done", "usage"),
     )
 
@@ -155,6 +158,8 @@ class ChatFacts:
         self.is_done = False
         self.has_failed = False
         self._facts: _Facts = _NO_FACTS
+        self._repetition = Repetition()
+        self._repeated: _Facts | None = None  # those of the event that is repeated
         # Index of a choice -> its finish reason; `_open` counts those that have none.
         self._reasons: dict[int, str | None] = {}
         self._open = 0
@@ -182,17 +187,26 @@ class ChatFacts:
             return EventKind.USAGE
         return EventKind.CONTENT
 
-    def read_deltas(self, events: bytes, count: int) -> bool:
-        """Take `count` events, a JSON array, if each is only a delta; else take none of them."""
+    def read_deltas(self, data: bytes) -> bool:
+        """Take the events of `data` if each is only a delta; else take none of them."""
+        if count := self._repetition.count(data):
+            self.events += count
+            self._facts = self._repeated or self._facts
+            return True
+        events = plain_data(data)
+        if events is None:
+            return False
         try:
             deltas = _decode_deltas(events)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return False
-        if len(deltas) != count:  # an event of several objects
+        if len(deltas) != data.count(b"\n\n"):  # an event of several objects
             return False
-        self.events += count
-        if deltas[-1].model:
-            self._facts = deltas[-1]
+        self.events += len(deltas)
+        named = deltas[-1] if deltas[-1].model else None
+        self._facts = named or self._facts
+        if self._repetition.learn(data):
+            self._repeated = named
         if self._is_single:
             if not self._reasons:
                 self._begin(0)

@@ -27,7 +27,6 @@ from ..._core.http.sse import (
     event_data,
     event_name,
     make_event,
-    plain_data,
 )
 from ..._core.values.summary import AnswerSummary
 from ..._core.values.usage import Usage
@@ -53,6 +52,7 @@ class EventRelay:
         "_decoder",
         "_dialect",
         "_facts",
+        "_is_plain",
         "_join",
         "_kept",
         "_may_keep",
@@ -97,6 +97,7 @@ class EventRelay:
         self._join = join
         self._kept: list[bytes] | None = [] if join is not None else None
         self._may_keep = _MAX_KEPT_BYTES
+        self._is_plain = decoder is None and join is None
         self._cutter = EventCutter()
         self._facts = dialect.facts() if facts is None else facts
         self._was_dropped = False
@@ -122,6 +123,14 @@ class EventRelay:
 
     def feed(self, data: bytes, /) -> bytes:
         """Return the events that `data` completes."""
+        if (
+            self._is_plain
+            and self._cutter.is_between
+            and not self._was_dropped
+            and self._facts.read_deltas(data)
+        ):  # as nearly every piece
+            self.has_event = True
+            return data
         passed: list[bytes] = []
         fault: DecodingError | None = None
         if self._decoder is not None:
@@ -130,19 +139,9 @@ class EventRelay:
             except DecodingError as exc:
                 data, fault = exc.decoded, exc
         try:
-            if (
-                fault is None
-                and self._cutter.is_between
-                and not self._was_dropped
-                and self._kept is None
-            ):
-                if self._are_deltas(data):
-                    return data
-                deltas = before_last_events(data, _LAST_EVENTS)
-                if deltas and self._are_deltas(deltas):
-                    passed.append(deltas)
-                    data = data[len(deltas) :]
-            for event in self._cutter.feed(data):
+            if fault is None and not self._was_dropped and self._kept is None:
+                data = self._pass_deltas(data, passed)
+            for event in self._cutter.feed(data) if data else ():
                 self._take(event, passed)
         except EventTooLong:
             passed.append(self._break(f"sent an event of more than {MAX_EVENT_BYTES} bytes"))
@@ -180,13 +179,21 @@ class EventRelay:
         message = error.message if isinstance(error, AnswerableError) else "the stream broke off"
         return self._dialect.error_event(StreamInterrupted(message), position=self.events)
 
-    def _are_deltas(self, data: bytes) -> bool:
-        """Return whether all of `data` is events that only continue a response, and read them."""
-        events = plain_data(data)
-        if events is None or not self._facts.read_deltas(events, data.count(b"\n\n")):
-            return False
-        self.has_event = True
-        return True
+    def _pass_deltas(self, data: bytes, passed: list[bytes]) -> bytes:
+        """Pass on at once the events that only continue a response; return the rest."""
+        if not self._cutter.is_between:
+            joined = self._cutter.take_back(data)
+            if joined is None:
+                return data
+            data = joined
+        # A piece ends in half an event, and the last one in what ends the stream.
+        for count in (0, _LAST_EVENTS):
+            deltas = before_last_events(data, count)
+            if deltas and self._facts.read_deltas(deltas):
+                self.has_event = True
+                passed.append(deltas)
+                return data[len(deltas) :]
+        return data
 
     def _take(self, event: bytes, passed: list[bytes]) -> None:
         if self._was_dropped:

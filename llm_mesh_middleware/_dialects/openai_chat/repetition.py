@@ -1,0 +1,99 @@
+"""Recognises events that differ from an earlier one in their text only, without decoding them.
+
+    learnt    data: {"id":"a","choices":[{"delta":{"content":"Hel"}}]}      decoded once
+    begin     data: {"id":"a","choices":[{"delta":{"content":"
+    end                                                        "}}]}
+    later     begin lo end begin ! end                          the texts alone are read
+
+Where the texts are JSON strings too, such an event says the same as the one that was learnt. To
+decode it would take ten times as long, for every word of every stream.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["Repetition"]
+
+# Members whose texts are new in each event.
+_MEMBERS = ("content", "reasoning_content", "reasoning", "text", "arguments")
+
+# Each ends in the quote that begins a text, so what follows can be any text without changing what
+# the rest of the event says.
+_BEFORE_TEXTS = tuple(
+    b'"%b":%b"' % (name.encode(), gap) for name in _MEMBERS for gap in (b"", b" ")
+)
+
+# A provider that writes something new into each event is learnt no further.
+_MAX_LEARNT = 8
+
+# A string cannot have a line end in it: the texts of two events are never read as one.
+_BETWEEN = b'"\n,"'
+
+_decode_texts = msgspec.json.Decoder(list[str]).decode
+
+
+class Repetition:
+    """What the events of one stream have in common."""
+
+    __slots__ = ("_begin", "_between", "_end", "_least", "_may_learn", "_text")
+
+    def __init__(self) -> None:
+        self._begin = self._end = self._between = b""
+        self._least = 0  # the size of an event with an empty text
+        self._text = slice(0)  # where the text is in an event without its empty line
+        self._may_learn = _MAX_LEARNT
+
+    def count(self, data: bytes) -> int:
+        """Return how many events `data` consists of; 0 if one of them says anything new."""
+        begin, end, size = self._begin, self._end, len(data)
+        if not begin or size < self._least or not data.startswith(begin) or not data.endswith(end):
+            return 0
+        if data.find(b"\n") == size - 2:
+            count, texts = 1, data[self._text][:-2]
+        else:
+            where, events = self._text, data.split(b"\n\n")
+            del events[-1]  # empty
+            found = [event[where] for event in events]
+            # Faster than to look at each event, or to split by something as long.
+            if begin + self._between.join(found) + end != data:
+                return 0
+            count, texts = len(found), _BETWEEN.join(found)
+        try:
+            return count if len(_decode_texts(b'["%b"]' % texts)) == count else 0
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return 0
+
+    def learn(self, data: bytes) -> bool:
+        """Learn the last event of `data`, whole events that were read and only continue a text.
+
+        Returns:
+            Whether later events are compared with it.
+        """
+        if not self._may_learn:
+            return False
+        self._may_learn -= 1
+        begin = data.rfind(b"\n\n", 0, -2)
+        event = data[begin + 2 :] if begin >= 0 else data
+        for before in _BEFORE_TEXTS:
+            if (at := event.find(before)) >= 0:
+                start = at + len(before)
+                stop = _end_of_text(event, start)
+                if stop > start:  # an empty one says less of where texts are
+                    self._begin, self._end = event[:start], event[stop:]
+                    self._between = self._end + self._begin
+                    self._least = len(self._between)
+                    self._text = slice(start, stop - len(event) + 2)
+                    return True
+        return False
+
+
+def _end_of_text(event: bytes, start: int) -> int:
+    """Return where the JSON string that begins at `start` ends, before its quote."""
+    stop = event.find(b'"', start)
+    while event[start:stop].endswith(b"\\"):
+        before = event[start:stop]
+        if (len(before) - len(before.rstrip(b"\\"))) % 2 == 0:
+            break
+        stop = event.find(b'"', stop + 1)
+    return stop
