@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from .._core.conversation.fault import ProviderFault
+from .._core.conversation.request import Conversation
 from .._core.dialect import Whole
 from .._core.http.sse import COMMENT, make_event, on_one_line
 from .._core.values.headers import Headers
@@ -35,6 +36,10 @@ class ToldInBody(ABC):
 
     def body_event(self, body: bytes) -> bytes:
         """Return a whole body as an event without a name."""
+        return make_event(on_one_line(body))
+
+    def choice_events(self, body: bytes, conversation: Conversation) -> bytes:
+        """Return a whole body with several choices as one event."""
         return make_event(on_one_line(body))
 
     def target(self, target: str, operation: Operation, model: str | None, *, streams: bool) -> str:

@@ -65,6 +65,46 @@ def test_each_candidate_of_gemini_is_a_choice() -> None:
     assert len(set(ids)) == 2
 
 
+def test_each_candidate_of_gemini_is_a_choice_of_a_stream() -> None:
+    with bench(GEMINI) as made:
+        made.answer(Answer(body=generated(candidate(0, "a"), candidate(1, "b"))))
+        chunks = gpt(made).chat.completions.create(
+            model="m", messages=HI, n=2, stream=True, stream_options={"include_usage": True}
+        )
+        told: dict[int, str] = {0: "", 1: ""}
+        ends: dict[int, str | None] = {}
+        for chunk in chunks:
+            for choice in chunk.choices:
+                told[choice.index] += choice.delta.content or ""
+                ends[choice.index] = choice.finish_reason or ends.get(choice.index)
+        assert made.asked.path.endswith(":generateContent")
+    assert told == {0: "a", 1: "b"}
+    assert ends == {0: "tool_calls", 1: "tool_calls"}
+
+
+def test_each_choice_is_a_candidate_of_a_stream() -> None:
+    choices = [
+        {"index": i, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+        for i, text in enumerate("ab")
+    ]
+    with bench(CHAT) as made, httpx.Client(transport=MeshTransport(made.mesh)) as http:
+        made.answer(Answer(body={"id": "c", "object": "chat.completion", "choices": choices}))
+        options = types.HttpOptions(base_url=f"http://{HOST}", httpx_client=http)
+        events = genai.Client(api_key="none", http_options=options).models.generate_content_stream(
+            model="m", contents="Hi", config=types.GenerateContentConfig(candidate_count=2)
+        )
+        (event,) = events
+        assert "stream" not in made.asked.json()
+    assert [one.content.parts[0].text for one in event.candidates] == ["a", "b"]  # type: ignore
+
+
+def test_several_choices_are_refused_where_the_provider_must_stream() -> None:
+    config = {"geminiConfig": {"model": "m", "apiKey": KEY, "stream": True}}
+    with bench(config) as made, pytest.raises(openai.BadRequestError, match="to stream") as refused:
+        gpt(made).chat.completions.create(model="m", messages=HI, n=2)
+    assert refused.value.param == "n"
+
+
 def test_each_choice_is_a_candidate_for_a_client_of_gemini() -> None:
     choices = [
         {"index": i, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}

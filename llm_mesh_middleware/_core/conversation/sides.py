@@ -86,6 +86,9 @@ class ClientSide(Protocol):
     def event_writer(self, conversation: Conversation, stamp: Stamp) -> EventWriter:
         """Return what writes one stream."""
 
+    def choice_events(self, body: bytes, conversation: Conversation) -> bytes:
+        """Return a whole body with several choices as the events of a stream."""
+
     def write_fault(self, fault: ProviderFault) -> ErrorBody:
         """Return the error object for a provider's fault, and the status that fits it."""
 

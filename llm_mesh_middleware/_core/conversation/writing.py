@@ -123,15 +123,13 @@ class Losses:
         raise UnsupportedField(f"{name} {reason}", param=name)
 
     def refuse_choices(self, at_most: int = 1) -> None:
-        """Refuse more choices than the target makes; a stream has one."""
+        """Refuse more choices than the target makes."""
         conversation = self._conversation
         if conversation.n is None or conversation.n <= 1:
             return
-        name = conversation.name_of("n")
         if conversation.n > at_most:
-            self.refuse(name, "" if at_most == 1 else f"cannot be more than {at_most}")
-        if conversation.stream:
-            self.refuse(name, "cannot be translated for a stream")
+            why = "" if at_most == 1 else f"cannot be more than {at_most}"
+            self.refuse(conversation.name_of("n"), why)
 
     def refuse_logprobs(self) -> None:
         """Refuse probabilities of tokens."""

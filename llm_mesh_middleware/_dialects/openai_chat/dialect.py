@@ -17,6 +17,7 @@ from ..openai.errors import error_body, write_fault
 from ..same import SameTransformer
 from ..told_in_body import ToldInBody
 from .answers import ChatAnswers
+from .bridge import completion_to_events
 from .facts import ChatFacts, lacks_choices, read_fields
 from .passing import without_foreign_proofs
 from .texts import ChatTexts
@@ -82,6 +83,10 @@ class OpenAIChat(ToldInBody):
     def write_models(self, names: Sequence[str]) -> dict[str, object]:
         """Return a list of models."""
         return {"object": "list", "data": list(map(self.write_model, names))}
+
+    def choice_events(self, body: bytes, conversation: Conversation) -> bytes:
+        """Return the chunks of all choices."""
+        return completion_to_events(body, include_usage=conversation.include_usage)
 
     def read_request(self, request: ClientRequest) -> Conversation:
         """Return what a request asks for."""

@@ -56,7 +56,11 @@ def coding(headers: Headers) -> str:
 
 
 def is_events(
-    headers: Headers, begin: bytes, labels: Container[str] = frozenset((EVENTS,))
+    headers: Headers,
+    begin: bytes,
+    labels: Container[str] = frozenset((EVENTS,)),
+    *,
+    by_label: bool = False,
 ) -> bool | None:
     """Return whether a body is a stream of events; None if more bytes are needed.
 
@@ -64,7 +68,10 @@ def is_events(
         headers: the fields of the response.
         begin: the first bytes, which decide unless they are compressed or of another form.
         labels: media types of streams, which decide otherwise.
+        by_label: whether they decide alone; a stream of lines begins as JSON does.
     """
+    if by_label:
+        return media_type(headers) in labels
     form = body_form(begin) if begin and not coding(headers) else _OTHER
     if form is _OTHER:
         return media_type(headers) in labels

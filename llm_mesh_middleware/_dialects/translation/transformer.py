@@ -32,7 +32,7 @@ from ..._core.values.headers import Headers
 from ..._core.values.messages import ClientRequest, ResponseHead
 from ..._core.values.payload import Fields, encode_fields, raw
 from ..._core.values.summary import AnswerSummary
-from ...exceptions import UpstreamProtocolError
+from ...exceptions import UnsupportedField, UpstreamProtocolError
 from ..same import SameTransformer
 from ..same.decoding import decoded_body, stream_decoder
 from ..same.fields import (
@@ -53,7 +53,7 @@ from .whole import Accumulator, deltas_of
 
 __all__ = ["TranslatingTransformer", "Translation"]
 
-_STREAMS = frozenset((EVENTS, FRAMES))
+_STREAMS = frozenset((EVENTS, FRAMES, LINES))
 _MAX_HEADER = 1024
 
 _NONE = Headers(())
@@ -127,6 +127,8 @@ class TranslatingTransformer:
         self._conversation = conversation
         self.wants_stream = conversation.stream
         streams = self.wants_stream if upstream.stream is None else upstream.stream
+        if conversation.n is not None and conversation.n > 1:
+            streams = self._stream_of_choices()
         self.model = self._model()
         has_envelope = translation.envelope is not None
         written = self._provider.write_request(
@@ -191,7 +193,7 @@ class TranslatingTransformer:
         """Return whether the provider sends events to a client that wants them."""
         if not self.wants_stream or head.status >= 300:
             return False
-        return self._has_events(head, begin)
+        return is_events(head.headers, begin, _STREAMS, by_label=self._provider.has_lines)
 
     def whole(self, head: ResponseHead, body: bytes, *, max_bytes: int) -> WholeAnswer:
         """Return a whole answer, or an error, in the client's dialect."""
@@ -200,7 +202,7 @@ class TranslatingTransformer:
         if head.status >= 400:
             return self._refusal(head, headers, body)
         try:
-            if self._has_events(head, body):
+            if is_events(head.headers, body, _STREAMS, by_label=self._provider.has_lines):
                 return self._joined(head, headers, body)
             if self._provider.is_error(body):
                 return self._refusal(head, headers, body)
@@ -232,6 +234,14 @@ class TranslatingTransformer:
         asked = self._conversation.model
         return None if asked is None else self._upstream.model_mapping.get(asked, asked)
 
+    def _stream_of_choices(self) -> bool:
+        """Return that the provider is asked for a whole response: deltas are of one choice."""
+        if self._upstream.stream:
+            name = self._conversation.name_of("n")
+            what = f"{name} cannot be translated for a provider that is configured to stream"
+            raise UnsupportedField(what, param=name)
+        return False
+
     def _whole_answer(self, head: ResponseHead, headers: RawFields, answer: Answer) -> WholeAnswer:
         """Return an answer in the form that the client asked for."""
         if self._memory is not None:
@@ -247,9 +257,14 @@ class TranslatingTransformer:
         )
         body, media = whole, JSON
         if self.wants_stream:
-            writer = self._client.event_writer(self._conversation, self._stamp)
-            body, media = writer.write(deltas_of(answer)), EVENTS
+            body, media = self._events(answer, whole), EVENTS
         return WholeAnswer(head.status, with_length(with_type(headers, media), body), body, summary)
+
+    def _events(self, answer: Answer, whole: bytes) -> bytes:
+        if answer.others:
+            return self._client.choice_events(whole, self._conversation)
+        writer = self._client.event_writer(self._conversation, self._stamp)
+        return writer.write(deltas_of(answer))
 
     def _joined(self, head: ResponseHead, headers: RawFields, body: bytes) -> WholeAnswer:
         """Return the answer of a stream, for a client that does not want events."""
@@ -282,15 +297,6 @@ class TranslatingTransformer:
             reasons=fault.reasons,
             provider_status=fault.status,
         )
-
-    def _has_events(self, head: ResponseHead, begin: bytes) -> bool | None:
-        """Return whether a body is a stream; None if more bytes are needed.
-
-        Streams of lines begin as JSON does, so their label alone tells.
-        """
-        if self._provider.has_lines:
-            return media_type(head.headers) == LINES
-        return is_events(head.headers, begin, _STREAMS)
 
     def _client_headers(self, head: ResponseHead) -> RawFields:
         """Return the provider's fields that describe the response, under the client's names."""

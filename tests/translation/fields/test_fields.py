@@ -6,21 +6,10 @@ nobody sees its effect, or refused by its name.
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
-import pytest
-
-from llm_mesh_middleware._core.conversation.writing import DialectOptions
-from llm_mesh_middleware._core.values.headers import Headers
-from llm_mesh_middleware._core.values.messages import ClientRequest
-from llm_mesh_middleware._core.values.payload import decode_fields
-from llm_mesh_middleware._dialects import gemini
-from llm_mesh_middleware.exceptions import UnsupportedField
 from tests.rows import rows
 from tests.translation.fields.of_chat import CHAT
 from tests.translation.fields.of_others import TO_CHAT
-from tests.translation.fields.outcomes import SIDES, ask, check
+from tests.translation.fields.outcomes import check
 
 _PROVIDERS = ("messages", "gemini", "bedrock", "responses")
 
@@ -38,19 +27,3 @@ _OTHERS = [(client, field) for client, fields in TO_CHAT.items() for field in fi
 def test_what_becomes_of_a_field_of_another_client(client: str, field: str) -> None:
     members, outcome = TO_CHAT[client][field]
     check(client, "chat", members, outcome)
-
-
-@pytest.mark.parametrize("client", ["chat", "gemini"])
-def test_several_choices_are_refused_for_a_stream(client: str) -> None:
-    asked: dict[str, dict[str, Any]] = {
-        "chat": {"n": 2, "stream": True},
-        "gemini": {"generationConfig": {"candidateCount": 2}},
-    }
-    fields = decode_fields(json.dumps(ask(client, asked[client])).encode())
-    request = ClientRequest(
-        "POST", "/", Headers(()), fields=fields, operation=gemini.STREAM, query="alt=sse"
-    )
-    conversation = SIDES[client].read_request(request)
-    other = SIDES["gemini" if client == "chat" else "chat"]
-    with pytest.raises(UnsupportedField, match="stream"):
-        other.write_request(conversation, DialectOptions(), model="m", streams=True)
