@@ -7,13 +7,13 @@ other documents, files and the environment are checked when documents are compil
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Literal
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
-from pydantic.config import JsonDict
+from pydantic import BaseModel, Field, JsonValue
 
 from ._schema.active_check import ActiveCheck
-from ._schema.base import EXTENSION, Name, Wire
+from ._schema.base import EXTENSION
 from ._schema.dialects import (
     AnthropicConfig,
     AzureOpenAIConfig,
@@ -23,24 +23,8 @@ from ._schema.dialects import (
     OpenAIConfig,
     VertexConfig,
 )
-from ._schema.inference.pool import (
-    EndpointPickerRef,
-    InferencePoolSpec,
-    PickerPort,
-    PoolMetrics,
-    TargetPort,
-)
+from ._schema.document import DocumentModel, ObjectMeta
 from ._schema.inference.reference import InferencePoolRef, PickerTLS
-from ._schema.inference.rewrite import (
-    InferenceModelRewriteSpec,
-    InferenceModelSpec,
-    InferenceModelTarget,
-    ModelRewriteMatch,
-    ModelRewriteRule,
-    ModelRewriteTarget,
-    ModelRewriteValue,
-    PoolRef,
-)
 from ._schema.json_schema import make_schema
 from ._schema.keys import (
     AmbientCredentials,
@@ -51,24 +35,6 @@ from ._schema.keys import (
     SecretKeyRef,
 )
 from ._schema.mirror import Mirror
-from ._schema.policy.budgets import BudgetItem, BudgetOverride
-from ._schema.policy.caches import CacheEmbedding, CacheItem, CacheSemantic
-from ._schema.policy.guards import (
-    GuardAction,
-    GuardDeny,
-    GuardItem,
-    GuardJudge,
-    GuardKeywords,
-    GuardLog,
-    GuardMask,
-    GuardModeration,
-    GuardPII,
-    GuardRegex,
-    GuardSchema,
-    GuardWebhook,
-)
-from ._schema.policy.services import PolicyService
-from ._schema.policy.spec import LimitItem, LimitOverride, LLMPolicySpec, TargetRef, TokenWeights
 from ._schema.price import ModelPrices, PriceTier, TokenPrices
 from ._schema.provider import (
     LLMProviderSpec,
@@ -90,6 +56,52 @@ from ._schema.route import (
     StringMatch,
 )
 from ._schema.wording import Path, format_field
+
+if TYPE_CHECKING:
+    from ._schema.inference.documents import (
+        EndpointPickerRef,
+        InferenceModel,
+        InferenceModelRewrite,
+        InferenceModelRewriteSpec,
+        InferenceModelSpec,
+        InferenceModelTarget,
+        InferencePool,
+        InferencePoolSpec,
+        ModelRewriteMatch,
+        ModelRewriteRule,
+        ModelRewriteTarget,
+        ModelRewriteValue,
+        PickerPort,
+        PoolMetrics,
+        PoolRef,
+        TargetPort,
+    )
+    from ._schema.policy.document import (
+        BudgetItem,
+        BudgetOverride,
+        CacheEmbedding,
+        CacheItem,
+        CacheSemantic,
+        GuardAction,
+        GuardDeny,
+        GuardItem,
+        GuardJudge,
+        GuardKeywords,
+        GuardLog,
+        GuardMask,
+        GuardModeration,
+        GuardPII,
+        GuardRegex,
+        GuardSchema,
+        GuardWebhook,
+        LimitItem,
+        LimitOverride,
+        LLMPolicy,
+        LLMPolicySpec,
+        PolicyService,
+        TargetRef,
+        TokenWeights,
+    )
 
 __all__ = [
     "APIKeySource",
@@ -175,105 +187,43 @@ __all__ = [
     "used_extensions",
 ]
 
-_REQUIRED: JsonDict = {"required": ["apiVersion", "kind", "metadata", "spec"]}
+# Where the models of policies and pools are. Most configurations have neither, so they are imported
+# when they are asked for.
+_LATER = ("._schema.policy.document", "._schema.inference.documents")
 
 
-class ObjectMeta(Wire):
-    """The name of a document; all other Kubernetes metadata is ignored."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    name: Name = Field(description="Name of the document, unique for its kind in its namespace.")
-    namespace: Name | None = Field(
-        default=None, description="Namespace of the document. Default: that of the mesh."
-    )
-
-
-class _Document(Wire):
-    model_config = ConfigDict(json_schema_extra=_REQUIRED)
-
-    api_version: Literal["istio.alibabacloud.com/v1beta1", "istio.alibabacloud.com/v1"] = Field(
-        default="istio.alibabacloud.com/v1beta1", description="Version of the format."
-    )
-    metadata: ObjectMeta = Field(description="Name and namespace.")
-    status: object = Field(
-        default=None, exclude=True, repr=False, description="Written by a control plane; ignored."
-    )
-
-
-class LLMProvider(_Document):
+class LLMProvider(DocumentModel):
     """A model provider."""
 
     kind: Literal["LLMProvider"] = Field(default="LLMProvider", description="The kind.")
     spec: LLMProviderSpec = Field(description="The provider.")
 
 
-class LLMRoute(_Document):
+class LLMRoute(DocumentModel):
     """How requests to one virtual host are distributed to providers."""
 
     kind: Literal["LLMRoute"] = Field(default="LLMRoute", description="The kind.")
     spec: LLMRouteSpec = Field(description="The route.")
 
 
-_PoolVersion = Literal[
-    "inference.networking.k8s.io/v1",
-    "inference.networking.x-k8s.io/v1alpha2",
-    "inference.networking.x-k8s.io/v1alpha1",
-]
-
-
-class InferencePool(_Document):
-    """A pool of model servers, which a backendRef names."""
-
-    api_version: _PoolVersion = Field(  # type: ignore[assignment]
-        default="inference.networking.k8s.io/v1", description="Version of the format."
+if TYPE_CHECKING:
+    Document = (
+        LLMProvider | LLMRoute | LLMPolicy | InferencePool | InferenceModelRewrite | InferenceModel
     )
-    kind: Literal["InferencePool"] = Field(default="InferencePool", description="The kind.")
-    spec: InferencePoolSpec = Field(description="The pool.")
+else:
 
-
-_RewriteVersion = Literal[
-    "inference.networking.x-k8s.io/v1alpha2",
-    "inference.networking.x-k8s.io/v1alpha1",
-    "inference.networking.k8s.io/v1alpha2",
-]
-
-
-class InferenceModelRewrite(_Document):
-    """Names of models that the servers of a pool have other names for."""
-
-    api_version: _RewriteVersion = Field(  # type: ignore[assignment]
-        default="inference.networking.x-k8s.io/v1alpha2", description="Version of the format."
-    )
-    kind: Literal["InferenceModelRewrite"] = Field(
-        default="InferenceModelRewrite", description="The kind."
-    )
-    spec: InferenceModelRewriteSpec = Field(description="The names.")
-
-
-class InferenceModel(_Document):
-    """A model of a pool, as versions before `InferenceModelRewrite` declared it."""
-
-    api_version: _RewriteVersion = Field(  # type: ignore[assignment]
-        default="inference.networking.x-k8s.io/v1alpha2", description="Version of the format."
-    )
-    kind: Literal["InferenceModel"] = Field(default="InferenceModel", description="The kind.")
-    spec: InferenceModelSpec = Field(description="The model.")
-
-
-class LLMPolicy(_Document):
-    """How much the requests of routes and to providers may use."""
-
-    api_version: Literal["llm-mesh.dev/v1alpha1"] = Field(  # type: ignore[assignment]
-        default="llm-mesh.dev/v1alpha1", description="Version of the format."
-    )
-    kind: Literal["LLMPolicy"] = Field(default="LLMPolicy", description="The kind.")
-    spec: LLMPolicySpec = Field(description="The policy.")
-
-
-Document = (
-    LLMProvider | LLMRoute | LLMPolicy | InferencePool | InferenceModelRewrite | InferenceModel
-)
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name == "Document":
+            policies, pools = (import_module(module, __package__) for module in _LATER)
+            own = LLMProvider | LLMRoute | policies.LLMPolicy
+            value = own | pools.InferencePool | pools.InferenceModelRewrite | pools.InferenceModel
+        else:
+            modules = (import_module(module, __package__) for module in _LATER)
+            value = next(getattr(module, name) for module in modules if name in module.__all__)
+        globals()[name] = value
+        return value
 
 
 def json_schema(model: type[Document] | None = None) -> dict[str, JsonValue]:
@@ -281,6 +231,9 @@ def json_schema(model: type[Document] | None = None) -> dict[str, JsonValue]:
 
     Field names are those of YAML; fields unknown to ASM have `x-extension: true`.
     """
+    from ._schema.inference.documents import InferencePool
+    from ._schema.policy.document import LLMPolicy
+
     return make_schema(
         (LLMProvider, LLMRoute, LLMPolicy, InferencePool) if model is None else (model,)
     )
@@ -288,7 +241,7 @@ def json_schema(model: type[Document] | None = None) -> dict[str, JsonValue]:
 
 def used_extensions(model: Document) -> tuple[str, ...]:
     """Return the fields of a document that ASM ignores, such as `spec.endpoint`."""
-    if isinstance(model, LLMPolicy):
+    if model.kind == "LLMPolicy":
         return ("spec",)
     return tuple(format_field(path) for path in _extensions(model, ()))
 

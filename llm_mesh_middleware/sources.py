@@ -10,7 +10,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Union, runtime_checkable
 
 from msgspec.structs import replace
 
@@ -23,10 +23,13 @@ from ._manifest import (
     parse_object,
 )
 from ._process.files import FileVersions, read_bounded
+from ._schema.document import DocumentModel
 from ._schema.wording import shown
-from .config import Document
 from .exceptions import ConfigError, Problem
 from .settings import KUBERNETES, MeshSettings
+
+if TYPE_CHECKING:
+    from .config import Document
 
 __all__ = [
     "ClosableSource",
@@ -188,7 +191,8 @@ class FileSource:
         return replace(manifest, may_be_cut=not text.endswith("\n"))
 
 
-Config = str | os.PathLike[str] | ConfigSource | Sequence[str | os.PathLike[str] | Document]
+# The models are imported when there are documents of their kinds.
+Config = str | os.PathLike[str] | ConfigSource | Sequence[Union[str, os.PathLike[str], "Document"]]
 
 
 def source_of(
@@ -205,7 +209,7 @@ def source_of(
         return config
     if isinstance(config, str | os.PathLike):
         config = (config,)
-    models = [item for item in config if isinstance(item, Document)]
+    models = [item for item in config if isinstance(item, DocumentModel)]
     if models:
         return ModelSource(models, default_namespace=settings.namespace)
     paths = [os.fspath(item) for item in config if isinstance(item, str | os.PathLike)]

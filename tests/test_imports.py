@@ -38,6 +38,8 @@ NOT_NEEDED = (
     "llm_mesh_middleware._core.policy.guards",
     "llm_mesh_middleware._core.policy.limits",
     "llm_mesh_middleware._dialects.bedrock",
+    "llm_mesh_middleware._schema.inference.documents",
+    "llm_mesh_middleware._schema.policy",
     "llm_mesh_middleware.testing",
     "llm_mesh_middleware.view",
     *("aiohttp", "botocore", "google", "httpcore", "httpx", "numpy", "opentelemetry.sdk", "redis"),

@@ -6,7 +6,7 @@ Nothing here depends on the workload: a rule that hides another does so everywhe
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -14,10 +14,13 @@ from .._core.explaining.redaction import is_credential
 from .._core.routing.matching import Exact, Prefix, Present, StringTest
 from .._manifest import Manifest, Resource
 from .._schema.dialects import DialectConfig
-from ..config import LLMPolicy, LLMProvider, LLMRoute, ProviderConfig, RouteMatch
+from ..config import LLMProvider, LLMRoute, ProviderConfig, RouteMatch
 from ..config import RouteRule as RuleConfig
 from ..exceptions import Problem
 from .matches import string_test, subjects
+
+if TYPE_CHECKING:
+    from ..config import Document
 
 __all__ = ["advise"]
 
@@ -56,12 +59,12 @@ def advise(manifest: Manifest) -> tuple[Problem, ...]:
     return tuple(problem for each in manifest.resources for problem in _advice(each, each.model))
 
 
-def _advice(resource: Resource, model: object) -> Iterator[Problem]:
+def _advice(resource: Resource, model: Document) -> Iterator[Problem]:
     if isinstance(model, LLMRoute):
         yield from _route_advice(resource, model)
     elif isinstance(model, LLMProvider):
         yield from _provider_advice(resource, model)
-    elif isinstance(model, LLMPolicy) and model.spec.cache and not model.spec.cache.vary:
+    elif model.kind == "LLMPolicy" and model.spec.cache and not model.spec.cache.vary:
         message = "is empty: all who may use the mesh share cached responses"
         yield resource.problem(("spec", "cache", "vary"), message, _WARNING)
 

@@ -33,10 +33,6 @@ from .._manifest import Manifest, Resource
 from .._process.files import FileVersion
 from ..config import (
     BackendRef,
-    InferenceModel,
-    InferenceModelRewrite,
-    InferencePool,
-    LLMPolicy,
     LLMProvider,
     LLMRoute,
     RouteMatch,
@@ -117,13 +113,13 @@ def explain_unserved(manifest: Manifest, workload: Workload) -> tuple[Problem, .
 
 
 def _unserved(resource: Resource, workload: Workload) -> Problem:
-    if isinstance(resource.model, InferencePool | InferenceModelRewrite | InferenceModel):
-        return resource.problem((), "is named by no route that this process serves")
-    if isinstance(resource.model, LLMPolicy):
+    if resource.model.kind == "LLMPolicy":
         return resource.problem((), "limits nothing that this process serves", severity="warning")
     if isinstance(resource.model, LLMRoute):
         message = "names no gateway of this process (LLM_MESH_GATEWAYS)"
         return resource.problem(("spec", "gateways"), message)
+    if not isinstance(resource.model, LLMProvider):
+        return resource.problem((), "is named by no route that this process serves")
     reason = _not_selected(resource, resource.model, workload)
     return resource.problem(("spec", "workloadSelector"), f"is not for this process: {reason}")
 

@@ -6,11 +6,12 @@ All problems of a text are collected. A document with an error does not become a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from .. import config
 from .._schema.values import check_host
 from .._schema.wording import (
     Given,
@@ -23,7 +24,6 @@ from .._schema.wording import (
     shown,
     suggest,
 )
-from ..config import Document as Model
 from ..exceptions import Problem
 from . import nodes
 from .json_text import read_text
@@ -37,11 +37,28 @@ from .reader import Document, Stream
 from .remnants import Remnant, remnant_of
 from .resources import Manifest, Resource
 
+if TYPE_CHECKING:
+    from ..config import Document as Model
+
 __all__ = ["parse_manifest", "parse_object"]
 
-_KINDS: dict[str, type[Model]] = {model.__name__: model for model in get_args(Model)}
+_REWRITES = (
+    "inference.networking.x-k8s.io/v1alpha2",
+    "inference.networking.x-k8s.io/v1alpha1",
+    "inference.networking.k8s.io/v1alpha2",
+)
+# The versions of each kind that are read; its model is imported when there is such a document.
 _VERSIONS: dict[str, tuple[str, ...]] = {
-    name: get_args(model.model_fields["api_version"].annotation) for name, model in _KINDS.items()
+    "LLMProvider": ("istio.alibabacloud.com/v1beta1", "istio.alibabacloud.com/v1"),
+    "LLMRoute": ("istio.alibabacloud.com/v1beta1", "istio.alibabacloud.com/v1"),
+    "LLMPolicy": ("llm-mesh.dev/v1alpha1",),
+    "InferencePool": (
+        "inference.networking.k8s.io/v1",
+        "inference.networking.x-k8s.io/v1alpha2",
+        "inference.networking.x-k8s.io/v1alpha1",
+    ),
+    "InferenceModelRewrite": _REWRITES,
+    "InferenceModel": _REWRITES,
 }
 # Of the group of pools, other kinds are none of the mesh's.
 _GROUPS = tuple(
@@ -152,10 +169,10 @@ class _DocumentReader:
         data = self._value(_without_ignored(self._root), ())
         model = None
         try:
-            model = _KINDS[kind].model_validate(data, by_alias=True, by_name=False)
+            model = _model(kind).model_validate(data, by_alias=True, by_name=False)
         except ValidationError as exc:
             for error in exc.errors(include_url=False):
-                self._report(_KINDS[kind], error)
+                self._report(_model(kind), error)
         return None if self.problems else model
 
     def remnants(self) -> Iterator[Remnant]:
@@ -198,7 +215,7 @@ class _DocumentReader:
         if kind is None:
             self._complain(("kind",), "is missing or not a string: every document has a kind")
             return None
-        if kind not in _KINDS:
+        if kind not in _VERSIONS:
             self.ignored_kind = kind
             if version is not None and version.startswith(_GROUPS):
                 self._reject_kind(kind)
@@ -214,7 +231,7 @@ class _DocumentReader:
             message = f"{shown(kind)} is not supported here and is ignored"
             self._complain(("kind",), message, severity="warning")
         else:
-            self._complain(("kind",), f"unknown kind {shown(kind)}; {suggest(kind, _KINDS)}")
+            self._complain(("kind",), f"unknown kind {shown(kind)}; {suggest(kind, _VERSIONS)}")
 
     def _text(self, name: str) -> str | None:
         node = find(self._root, (name,))
@@ -290,6 +307,11 @@ def _without_ignored(root: Node) -> Node:
         pruned = nodes.Mapping(node.line, node.column, kept, node.size)
         entries["metadata"] = Entry(metadata.line, metadata.column, pruned)
     return nodes.Mapping(root.line, root.column, entries, root.size)
+
+
+def _model(kind: str) -> type[Model]:
+    model: type[Model] = getattr(config, kind)
+    return model
 
 
 _LISTS_OF_ITEMS = (("limits",), ("budgets",), ("guards",))

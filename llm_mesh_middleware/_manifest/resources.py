@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import msgspec
 
 from .._core.private import Discreet
 from .._schema.wording import Path, format_field
-from ..config import Document as Model
 from ..exceptions import Problem
 from .nodes import Node, Scalar
 from .places import find, place
 from .remnants import Remnant
+
+if TYPE_CHECKING:
+    from ..config import Document as Model
 
 __all__ = ["PYTHON", "Manifest", "Resource", "Secret", "SecretName"]
 

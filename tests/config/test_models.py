@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from llm_mesh_middleware import config as models
+from llm_mesh_middleware._manifest.documents import _VERSIONS
 from llm_mesh_middleware.config import (
     BackendRef,
     LLMProvider,
@@ -283,3 +284,15 @@ def test_a_provider_can_be_made_in_python() -> None:
     )
     assert made.kind == "LLMProvider"
     assert made.spec.path == "/v1/chat/completions"
+
+
+def test_the_versions_that_are_read_are_those_of_the_models() -> None:
+    for kind, versions in _VERSIONS.items():
+        field = getattr(models, kind).model_fields["api_version"]
+        assert get_args(field.annotation) == versions
+    assert set(_VERSIONS) == {model.__name__ for model in get_args(models.Document)}
+
+
+def test_every_model_is_imported_when_it_is_asked_for() -> None:
+    assert [name for name in models.__all__ if not hasattr(models, name)] == []
+    assert not hasattr(models, "NoSuchModel")
