@@ -100,6 +100,16 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def trusted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One authority for this machine's: to read a hundred takes longer than most tests."""
+    path = tmp_path_factory.mktemp("trusted") / "ca.pem"
+    CertificateAuthority().write(path)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SSL_CERT_FILE", str(path))
+        yield
+
+
 @pytest.fixture(scope="session")
 def ca() -> CertificateAuthority:
     """One authority for the whole run: making its key takes a while."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -25,17 +26,20 @@ def documents() -> Iterator[Any]:
                 yield pytest.param(document, id=f"{path.name} {document['kind']}")
 
 
+@cache
+def schema_of(model: type[LLMProvider] | type[LLMRoute] | None = None) -> Any:
+    return json_schema(model)
+
+
 def found(text: str) -> list[str]:
-    schema = json_schema()
+    schema = schema_of()
     return list(faults(yaml.safe_load(text), schema, schema))
 
 
 @rows("document", list(documents()))
 def test_the_six_manifests_fit_the_schema(document: Any) -> None:
-    either, own = (
-        json_schema(),
-        json_schema({"LLMRoute": LLMRoute}.get(document["kind"], LLMProvider)),
-    )
+    either = schema_of()
+    own = schema_of({"LLMRoute": LLMRoute}.get(document["kind"], LLMProvider))
     assert list(faults(document, either, either)) == []
     assert list(faults(document, own, own)) == []
 
@@ -94,7 +98,7 @@ def test_what_the_models_refuse_does_not_fit(text: str) -> None:
 def test_a_schema_names_its_dialect_and_describes_every_field(
     model: type[LLMProvider] | type[LLMRoute] | None,
 ) -> None:
-    schema: Any = json_schema(model)
+    schema = schema_of(model)
     assert schema["$schema"].endswith("/2020-12/schema")
     objects = [schema, *schema["$defs"].values()]
     fields = [field for one in objects for field in one.get("properties", {}).items()]
@@ -104,7 +108,7 @@ def test_a_schema_names_its_dialect_and_describes_every_field(
 
 
 def test_only_plain_defaults_are_told() -> None:
-    schema: Any = json_schema()
+    schema = schema_of()
     given = {
         field["default"]
         for one in schema["$defs"].values()

@@ -119,17 +119,21 @@ def request(
     return ClientRequest(method, path, Headers(raw), data, attributes or {})
 
 
-def picked(
-    tier: Iterable[Backend], balancer: Balancer, asked: ClientRequest, draw: Callable[[], float]
-) -> Candidate:
-    """What a balancer picks of a tier whose providers are all well."""
+def candidates(tier: Iterable[Backend]) -> list[Candidate]:
+    """The candidates of a tier whose providers are all well."""
     registry = HealthRegistry(threading.Lock)
-    candidates = [
+    return [
         Candidate(backend, endpoint, registry.of(backend.upstream, endpoint))
         for backend in tier
         for endpoint in backend.upstream.endpoints.now()
     ]
-    return balancer.pick(candidates, asked, draw, 0.0)
+
+
+def picked(
+    tier: Iterable[Backend], balancer: Balancer, asked: ClientRequest, draw: Callable[[], float]
+) -> Candidate:
+    """What a balancer picks of them."""
+    return balancer.pick(candidates(tier), asked, draw, 0.0)
 
 
 class Routed(NamedTuple):

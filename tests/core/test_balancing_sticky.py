@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
 
 from llm_mesh_middleware._core.balance.backends import Backend
-from llm_mesh_middleware._core.balance.balancer import Balancer
 from llm_mesh_middleware._core.balance.sticky import Sticky
 from llm_mesh_middleware._core.balance.weighted import Weighted
 from llm_mesh_middleware._core.routing.table import RouteRule
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import ClientRequest
-from tests.core.tables import picked
+from tests.core.tables import candidates
 from tests.resilience.meshes import HOST, provider, route, table
 from tests.rows import rows
 
@@ -41,18 +40,15 @@ def never() -> float:
 
 def placed(tier: Sequence[Backend], key: str) -> str:
     """The provider of a key."""
-    return _picked(tier, BY_USER, asked(attributes={"user": key}), never)
+    (place,) = places(tier, [key])
+    return place
 
 
-def _picked(
-    tier: Sequence[Backend], balancer: Balancer, call: ClientRequest, draw: Callable[[], float]
-) -> str:
-    return picked(tier, balancer, call, draw).backend.upstream.provider
-
-
-def places(tier: Sequence[Backend]) -> list[str]:
+def places(tier: Sequence[Backend], keys: Iterable[str] = KEYS) -> list[str]:
     """The provider of each key."""
-    return [placed(tier, key) for key in KEYS]
+    well = candidates(tier)
+    calls = (asked(attributes={"user": key}) for key in keys)
+    return [BY_USER.pick(well, each, never, 0.0).backend.upstream.provider for each in calls]
 
 
 @rows(
@@ -83,9 +79,9 @@ def test_models_of_one_provider_share_the_keys_by_weight(weights: tuple[int, ...
     host = table(provider("a"), route(*refs)).find(HOST.encode())
     assert host is not None
     tier = host.rules[0].backends.tiers[0]
-    calls = [asked(attributes={"user": key}) for key in KEYS]
+    well, calls = candidates(tier), (asked(attributes={"user": key}) for key in KEYS)
 
-    counted = Counter(picked(tier, BY_USER, each, never).backend.twin for each in calls)
+    counted = Counter(BY_USER.pick(well, each, never, 0.0).backend.twin for each in calls)
 
     for number, weight in enumerate(weights):
         assert counted[number] / len(KEYS) == pytest.approx(weight / sum(weights), abs=0.01)
@@ -151,8 +147,9 @@ def test_an_attribute_is_the_key_whatever_the_headers_are() -> None:
 
 def test_a_request_without_the_key_is_placed_by_chance() -> None:
     sticky = rule({"a": 1, "b": 3}, stickyBy={"header": "x-user"})
-    tier, draw = sticky.backends.tiers[0], random.Random(11).random
-    counted = Counter(_picked(tier, sticky.balancer, asked(), draw) for _ in range(10_000))
+    well, draw = candidates(sticky.backends.tiers[0]), random.Random(11).random
+    picked = (sticky.balancer.pick(well, asked(), draw, 0.0) for _ in range(10_000))
+    counted = Counter(each.backend.upstream.provider for each in picked)
     assert counted["b"] / 10_000 == pytest.approx(0.75, abs=0.01)
 
 

@@ -193,10 +193,10 @@ def _random_request(rng: random.Random) -> tuple[ClientRequest, list[str], set[s
     return request(*fields), patterns, named
 
 
-def test_no_forbidden_field_reaches_a_provider_in_two_thousand_random_requests() -> None:
+def test_no_forbidden_field_reaches_a_provider_in_a_thousand_random_requests() -> None:
     rng = random.Random(9110)
     forwarded = 0
-    for _ in range(2_000):
+    for _ in range(1_000):
         asked, patterns, named = _random_request(rng)
         made = headers_of(asked, *patterns)
         theirs = {name.decode() for name, value in made if value.strip().startswith(b"theirs")}
@@ -204,7 +204,7 @@ def test_no_forbidden_field_reaches_a_provider_in_two_thousand_random_requests()
         assert theirs.isdisjoint(named)
         assert [field for field in made if field[0] in OWN] == list(_in_order(made))
         forwarded += len(theirs)
-    assert forwarded > 2_000  # or nothing was looked at
+    assert forwarded > 1_000  # or nothing was looked at
 
 
 def _in_order(made: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -169,7 +169,7 @@ def test_there_is_no_hedge_without_a_backend_an_attempt_and_budget(
 
 
 def test_the_same_key_keeps_its_backend_and_its_fallback() -> None:
-    keys = [f"user-{number}" for number in range(40)]
+    keys = [f"user-{number}" for number in range(30)]
     first = [Plan("a b c", key=key, chance=None).order(DOWN, DOWN) for key in keys]
     second = [Plan("a b c", key=key, chance=None).order(DOWN, DOWN) for key in keys]
     assert first == second

@@ -10,7 +10,7 @@ import pytest
 from tests.corpus.bench import Bench, expected_points
 from tests.corpus.responses import Case, Quirk
 
-_SAMPLE = 83
+_SAMPLE = 307
 
 
 def each(quirks: Mapping[str, Quirk]) -> Callable[[Any], Any]:

@@ -51,7 +51,7 @@ def value(rng: random.Random, depth: int = 0) -> Any:
 def test_a_body_passes_whole_or_is_refused_in_words() -> None:
     rng = random.Random(SEED)
     passed = 0
-    for number in range(4000):
+    for number in range(2000):
         asked = {name: value(rng) for name in rng.sample(NAMES, rng.randint(0, 6))}
         body = json.dumps(asked, ensure_ascii=rng.random() < 0.5, indent=rng.choice((None, 1)))
         data = body.encode("utf-8", "surrogatepass")
@@ -63,14 +63,14 @@ def test_a_body_passes_whole_or_is_refused_in_words() -> None:
         ours = {"model": "m-1", "seed": asked.get("seed", 7)}
         kept = {name: part for name, part in asked.items() if name != "stream_options"}
         assert {k: v for k, v in arrived.items() if k != "stream_options"} == kept | ours, number
-    assert passed > 3000
+    assert passed > 1500
 
 
 def test_bytes_that_are_hardly_json_are_refused_in_words() -> None:
     rng = random.Random(SEED + 1)
     whole = b'{"messages":[{"role":"user","content":"Good morning"}],"stream":true,"n":1}'
     outcomes = {"passed": 0, "refused": 0}
-    for _ in range(4000):
+    for _ in range(2000):
         data = bytearray(whole)
         for _ in range(rng.randint(1, 4)):
             at = rng.randrange(len(data))

@@ -14,7 +14,7 @@ MINUTE = 60_000_000
 @rows("rate", EXACT_RATES)
 def test_the_bucket_decides_and_holds_what_the_model_does(rate: Rate) -> None:
     random = Random(str(rate))
-    for _ in range(200):
+    for _ in range(80):
         model, full_at, now = ModelBucket.full(rate), 0, 0
         for operation in operations(random, rate, 40):
             now += operation.pause_us

@@ -41,7 +41,7 @@ def until(holds: Callable[[], bool], within_s: float = 4) -> None:
 
 
 def test_the_scripts_the_memory_and_a_plain_model_agree(server: Server) -> None:
-    assert compare(server, count=2_000, seed=1) == 20_000
+    assert compare(server, count=1_000, seed=1) == 10_000
 
 
 def test_the_server_forgets_buckets_when_they_are_full(server: Server, open_store: Open) -> None:
