@@ -54,7 +54,7 @@ class Gate:
             for loop, opened in self._waiting:
                 loop.call_soon_threadsafe(opened.set)
 
-    def wait_reached(self, timeout: float = 1.0) -> bool:
+    def wait_reached(self, timeout: float = 10.0) -> bool:
         """Block until an answer has come here, all before sent; False after `timeout` seconds."""
         return self._reached.wait(timeout)
 

@@ -71,12 +71,12 @@ class RecordedRequest:
         """Return the decoded body."""
         return json.loads(self.body)
 
-    def wait_disconnected(self, timeout: float = 1.0) -> bool:
+    def wait_disconnected(self, timeout: float = 10.0) -> bool:
         """Block until the client leaves or the answer ends; say whether the client left first."""
         self._ended.wait(timeout)
         return self.disconnected_at is not None
 
-    def wait_answered(self, timeout: float = 1.0) -> bool:
+    def wait_answered(self, timeout: float = 10.0) -> bool:
         """Block until the answer ends or the client leaves; say whether all of it was sent."""
         self._ended.wait(timeout)
         return self.answered_at is not None

@@ -241,7 +241,7 @@ class FakeUpstream:
             return self.requests
         raise TimeoutError(f"{len(self.requests)} of {count} requests came within {timeout} s")
 
-    def wait_closed(self, timeout: float = 1.0) -> bool:
+    def wait_closed(self, timeout: float = 10.0) -> bool:
         """Block until no connection is open; False if one still is after `timeout` seconds."""
         return self._wait(lambda: not self._connections, timeout)
 

@@ -176,7 +176,7 @@ def test_a_stream_that_outlasts_the_grace_period_ends_with_an_error_event(
     assert served.calls() == [(200, "server_shutdown"), (503, "server_shutdown")]
     assert "Traceback" not in served.output
     assert "Cancel" not in served.output
-    assert upstream.wait_closed(1)
+    assert upstream.wait_closed()
 
 
 def test_a_body_that_outlasts_the_grace_period_is_answered_503(serve: Serve) -> None:

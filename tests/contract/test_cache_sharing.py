@@ -139,7 +139,7 @@ def test_a_call_ends_with_the_last_who_waits_for_it(world: World) -> None:
     assert world.primary.requests[0].disconnected_at is None
     follower.leave()
 
-    assert world.primary.requests[0].wait_disconnected(5)
+    assert world.primary.requests[0].wait_disconnected()
     gate.open()
 
 

@@ -71,7 +71,7 @@ def test_a_denied_stream_gives_its_connection_back(world: World) -> None:
     start(world, DENY)
 
     assert world.ask({**STREAM, "messages": says("hello")["messages"]}).status == 403
-    assert world.primary.requests[0].wait_disconnected(5)
+    assert world.primary.requests[0].wait_disconnected()
     gate.open()
 
 

@@ -53,4 +53,4 @@ async def test_its_upstream_connection_is_used_again(
     await app.mesh.aclose()
 
     assert {request.connection for request in providers.dashscope.requests} == {1}
-    assert providers.dashscope.wait_closed(1.0)
+    assert providers.dashscope.wait_closed()

@@ -210,7 +210,7 @@ def test_close_takes_the_connections_of_a_loop_that_no_longer_runs(
     try:
         assert loop.run_until_complete(chat(mesh))[0] == 200
         mesh.close()
-        assert tls_upstream.wait_closed(1)
+        assert tls_upstream.wait_closed()
         assert loop.run_until_complete(chat(mesh))[0] == 200
         mesh.close()
     finally:
@@ -234,7 +234,7 @@ def test_a_mesh_outlives_loops_that_nobody_told_it_of(
     assert [loop() is None for loop in loops[:-1]] == [True] * 4  # nor are their connections kept
     mesh.close()
     gc.collect()
-    assert tls_upstream.wait_closed(1)
+    assert tls_upstream.wait_closed()
 
 
 def test_one_mesh_serves_two_loops_in_two_threads(
@@ -257,7 +257,7 @@ def test_one_mesh_serves_two_loops_in_two_threads(
     for thread in threads:
         thread.join(10)
     assert statuses == [200] * 20
-    assert tls_upstream.wait_closed(1)
+    assert tls_upstream.wait_closed()
 
 
 FORKING = """

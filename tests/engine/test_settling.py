@@ -147,7 +147,7 @@ async def test_what_takes_longer_goes_on_in_the_background() -> None:
     await delivery.read()
     loop, began = asyncio.get_running_loop(), asyncio.get_running_loop().time()
     await delivery.aclose()
-    assert 0.9 < loop.time() - began < 3
+    assert 0.9 < loop.time() - began < 20
     assert store.answered == []
     store.gate.set()
     await asyncio.sleep(0.01)

@@ -68,7 +68,7 @@ async def test_an_upstream_that_gives_no_answer_is_a_connect_error(
         await client.open(request_to(upstream))
     assert _is_discreet(str(caught.value), upstream)
     assert len(upstream.requests) == 1  # retries are the exchange's business
-    assert await asyncio.to_thread(upstream.wait_closed, 1)
+    assert await asyncio.to_thread(upstream.wait_closed)
 
 
 @pytest.mark.parametrize("answer", BROKEN_HEAD.values(), ids=BROKEN_HEAD)
@@ -81,7 +81,7 @@ async def test_a_broken_head_is_a_protocol_error(
             await client.open(request_to(plain_upstream))
     assert _is_discreet(str(caught.value), plain_upstream)
     assert len(plain_upstream.requests) == 1
-    assert await asyncio.to_thread(plain_upstream.wait_closed, 1)
+    assert await asyncio.to_thread(plain_upstream.wait_closed)
 
 
 @pytest.mark.parametrize("answer", BROKEN_BODY.values(), ids=BROKEN_BODY)
@@ -92,7 +92,7 @@ async def test_a_broken_body_is_a_protocol_error_and_never_an_end(
     with pytest.raises(UpstreamProtocolError) as caught:
         await send(client, request_to(upstream))
     assert _is_discreet(str(caught.value), upstream)
-    assert await asyncio.to_thread(upstream.wait_closed, 1)
+    assert await asyncio.to_thread(upstream.wait_closed)
 
 
 @pytest.mark.parametrize("wait", ["for the rest", "before the rest"])
@@ -107,7 +107,7 @@ async def test_a_break_is_seen_by_a_read_that_waits_and_by_a_later_one(
         assert await read_piece(response) == b"one"
         if wait == "before the rest":
             gate.open()
-            await asyncio.to_thread(upstream.wait_closed, 1)
+            await asyncio.to_thread(upstream.wait_closed)
         reading = asyncio.ensure_future(read_piece(response))
         await asyncio.sleep(0)
         gate.open()
@@ -170,7 +170,7 @@ async def test_a_bad_certificate_is_refused_before_anything_is_sent(
             await client.open(request_to(upstream))
         assert _is_discreet(str(caught.value), upstream)
         assert upstream.requests == []
-        assert await asyncio.to_thread(upstream.wait_closed, 1)
+        assert await asyncio.to_thread(upstream.wait_closed)
 
 
 async def test_plain_http_where_tls_is_wanted_is_a_connect_error(
@@ -204,10 +204,10 @@ async def test_a_handshake_that_never_ends_is_a_timeout_while_connecting(
         before = time.monotonic()
         with pytest.raises(UpstreamTimeout, match=r"within 0\.05 s") as caught:
             await client.open(request_to(upstream, connect_timeout_s=0.05))
-        assert time.monotonic() - before < 1
+        assert time.monotonic() - before < 10
         assert caught.value.phase == "connect"
         assert _is_discreet(str(caught.value), upstream)
-        assert await asyncio.to_thread(upstream.wait_closed, 1)
+        assert await asyncio.to_thread(upstream.wait_closed)
 
 
 async def test_a_connection_that_nobody_accepts_is_a_timeout_while_connecting(
@@ -245,4 +245,4 @@ async def test_cancelling_a_call_leaves_no_connection(
     with pytest.raises(asyncio.CancelledError):
         await task
     assert await asyncio.to_thread(request.wait_disconnected, 0.5)
-    assert await asyncio.to_thread(upstream.wait_closed, 1)
+    assert await asyncio.to_thread(upstream.wait_closed)

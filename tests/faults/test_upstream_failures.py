@@ -92,7 +92,7 @@ def test_a_connection_that_does_not_come_about_is_504(
         assert response.status == 504
         assert response.error()["code"] == "upstream_timeout"
         assert "connection" in response.error()["message"]
-        assert 0.15 < time.monotonic() - started < 4
+        assert 0.15 < time.monotonic() - started < 20
         assert mute.wait_closed()
 
 
@@ -118,7 +118,7 @@ def test_a_stream_whose_first_byte_does_not_come_in_time_is_504(
     assert (error["code"], error["type"]) == ("upstream_timeout", "upstream_error")
     assert "first byte" in error["message"]
     assert f"{FIRST_BYTE_S:g} s" in error["message"]
-    assert FIRST_BYTE_S - 0.02 < taken_s < FIRST_BYTE_S + 2
+    assert FIRST_BYTE_S - 0.02 < taken_s < FIRST_BYTE_S + 5
     assert all(request.wait_disconnected() for request in providers.requests)
 
 
@@ -144,7 +144,7 @@ def test_an_answer_dripped_for_too_long_is_504(
 
     assert response.status in (502, 504)
     assert "choices" not in response.body.decode()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 8
 
 
 HALF: dict[str, Scripted] = {

@@ -70,7 +70,7 @@ def test_a_client_that_leaves_closes_the_provider_s_connection(
     next(iter(client.read_body(client.read_head())))
     client.reset()
 
-    assert providers.dashscope.requests[0].wait_disconnected(1.0)
+    assert providers.dashscope.requests[0].wait_disconnected()
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ async def test_a_rotation_cuts_no_stream_and_leaves_no_connection_behind(
             while upstream.open_connections > 1:
                 await asyncio.sleep(0.01)
         await mesh.aclose()
-        assert upstream.wait_closed(1)
+        assert upstream.wait_closed()
 
 
 async def test_a_reload_keeps_connections_whose_files_are_as_they_were(

@@ -153,7 +153,7 @@ async def test_those_who_wait_for_news_of_a_fallback_give_up_with_it(
         seconds = time.monotonic() - began
     assert {answer.status for answer in answers} == {503}
     assert len(fallback.requests) <= 0.2 * CALLERS + 3 * math.ceil(seconds)
-    assert seconds < 2
+    assert seconds < 10
 
 
 async def test_who_goes_away_while_waiting_for_news_leaves_nothing_behind(

@@ -147,7 +147,7 @@ def test_a_first_token_that_never_comes_is_a_504_at_the_first_byte_timeout(
     assert answer.status == 504
     assert answer.error()["code"] == "upstream_timeout"
     assert f"{PLAIN} sent no first byte of its response within 0.1 s" in answer.error()["message"]
-    assert 0.1 <= took < 1.5
+    assert 0.1 <= took < 10
     assert upstream.requests[-1].wait_disconnected()
 
 
@@ -164,7 +164,7 @@ def test_a_rules_idle_timeout_ends_a_stalled_stream(site: Site, upstream: FakeUp
     began = time.monotonic()
     error = interruption(site.ask("timed", "limit: idle", stream=True), *CONTENT)
     assert error["message"] == f"{PLAIN} sent no further byte of its response within 0.2 s"
-    assert 0.2 <= time.monotonic() - began < 1.5
+    assert 0.2 <= time.monotonic() - began < 10
     assert upstream.requests[0].wait_disconnected()
 
 
@@ -202,7 +202,7 @@ def test_the_request_timeout_ends_a_stream_that_keeps_moving(
     count = answer.body.count(CONTENT[1])
     error = interruption(answer, *[CONTENT[1]] * count)
     assert error["message"] == f"{PLAIN} did not finish its response within 0.25 s"
-    assert 0.25 <= time.monotonic() - began < 1.5
+    assert 0.25 <= time.monotonic() - began < 10
     assert count >= 2
     assert upstream.requests[-1].wait_disconnected()
 
@@ -227,7 +227,7 @@ def test_the_request_timeout_holds_while_the_client_is_slower_than_the_stream(
             time.sleep(0.002)
             last = piece
     assert b"did not finish its response within 0.25 s" in last
-    assert 0.25 <= time.monotonic() - began < 2
+    assert 0.25 <= time.monotonic() - began < 10
 
 
 def test_a_body_that_is_no_stream_has_the_same_limits(site: Site, upstream: FakeUpstream) -> None:

@@ -173,4 +173,4 @@ def test_a_client_that_reads_nothing_holds_the_provider_back(
             pass  # it goes on as soon as the client does
         assert resident_bytes(pid) - before < 8 * 2**20
         client.close()
-        assert request.wait_disconnected(2.0)
+        assert request.wait_disconnected()

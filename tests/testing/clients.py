@@ -61,7 +61,7 @@ class SNIConnection(http.client.HTTPSConnection):
     """The standard library's client, dialling 127.0.0.1 but asking for a provider's name."""
 
     def __init__(self, upstream: FakeUpstream, name: str, context: ssl.SSLContext) -> None:
-        super().__init__(name, upstream.port, timeout=2, context=context)
+        super().__init__(name, upstream.port, timeout=20, context=context)
         self._name, self._tls = name, context
 
     def connect(self) -> None:

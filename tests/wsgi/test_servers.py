@@ -166,7 +166,7 @@ def test_a_client_that_leaves_is_noticed_with_the_next_event(
     head = client.read_head()
     next(iter(client.read_body(head)))
     client.reset()
-    assert upstream.requests[0].wait_disconnected(2)
+    assert upstream.requests[0].wait_disconnected()
 
 
 def test_a_slow_answer_holds_up_nobody_else(
