@@ -31,12 +31,17 @@ from llm_mesh_middleware.cli.serving.http import SidecarProtocol
 from llm_mesh_middleware.testing import CertificateAuthority, FakeUpstream
 from tests.canaries import canary
 from tests.canaries import pytest_runtest_makereport as search_for_canaries
+from tests.slow_rows import pytest_generate_tests as leave_out_slow_rows
+from tests.slow_rows import pytest_pycollect_makeitem as leave_out_slow_tests
 
 DASHSCOPE, MOONSHOT, DEMO = "dashscope.aliyuncs.com", "api.moonshot.cn", "demo-llm-server"
 DASHSCOPE_KEY, MOONSHOT_KEY = canary("dashscope"), canary("moonshot")
 MANIFESTS = Path(llm_mesh_middleware.cli.__file__).parent / "manifests"
 
-pytest_runtest_makereport = search_for_canaries  # pytest knows a hook by its name in a conftest
+# pytest knows a hook by its name in a conftest.
+pytest_runtest_makereport = search_for_canaries
+pytest_generate_tests = leave_out_slow_rows
+pytest_pycollect_makeitem = leave_out_slow_tests
 
 # A shell ignores it in its background jobs, and so would every process that a test starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
