@@ -2,8 +2,9 @@
 
     per call    what an attached hub adds to a chat that is answered at once: the median of rounds
                 that take turns with rounds of the same app without it
-    per event   the same for each event of a stream
-    per second  a snapshot and the difference for one viewer, while so many calls a second end
+    per event   the same for each event of a stream, while few calls are under way
+    per second  a snapshot and the difference for one viewer, while so many calls a second end: they
+                are added up then
     off         the modules of the view that a mesh without one has imported: none
     memory      what a hub holds that has seen more calls than it keeps
 
@@ -113,8 +114,19 @@ def _timed(make: Callable[[], tuple[Any, bytes]], *, is_watched: bool) -> Callab
 def _compare(
     alone: Callable[[int], float], watched: Callable[[int], float], rounds: int, calls: int
 ) -> tuple[float, float]:
-    """Return the median without, and the median of what each round with it took more."""
-    pairs = [(alone(calls), watched(calls)) for _ in range(rounds)]
+    """Return the median without, and the median of what each round with it took more.
+
+    A machine that becomes slower or faster meanwhile favours whoever is first, so they take turns
+    at that; rubbish of one is collected before the other's turn.
+    """
+    pairs = []
+    for number in range(rounds):
+        turns = (alone, watched) if number % 2 else (watched, alone)
+        took = {}
+        for timed in turns:
+            gc.collect()
+            took[timed] = timed(calls)
+        pairs.append((took[alone], took[watched]))
     return statistics.median(one for one, _ in pairs), statistics.median(b - a for a, b in pairs)
 
 

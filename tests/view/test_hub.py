@@ -12,7 +12,8 @@ from llm_mesh_httpx import MeshTransport
 from llm_mesh_middleware import LLMProvider, Mesh, MeshSettings
 from llm_mesh_middleware.observing import ClientRequest, Headers
 from llm_mesh_middleware.testing import Answer, Cut, FakeUpstream, Stream, chat_stream, error_body
-from llm_mesh_middleware.view._watching.hub import _MAX_SERIES, Hub
+from llm_mesh_middleware.view._watching.counts import _MAX_SERIES, AttemptEnd
+from llm_mesh_middleware.view._watching.hub import Hub
 from llm_mesh_middleware.view.values import Call, Report
 from tests.canaries import canary, leaks
 from tests.view.conftest import HOST, VIP, Watched, route
@@ -159,8 +160,9 @@ def test_a_long_or_unprintable_model_name_is_cut_and_escaped(watched: Watched) -
 def test_the_number_of_series_is_bounded(watched: Watched) -> None:
     hub = watched.hub
     for number in range(_MAX_SERIES * 2):
-        hub.begin_attempt((HOST, "rule", f"provider-{number}"), hub.clock())
-    assert len(hub._series) <= _MAX_SERIES
+        key = HOST, "rule", f"provider-{number}"
+        hub.counts.end_attempt(AttemptEnd(key, int(hub.clock()), 0.1))
+    assert 0 < len(hub.report().traffic) <= _MAX_SERIES
 
 
 def test_counts_of_threads_add_up(watched: Watched) -> None:

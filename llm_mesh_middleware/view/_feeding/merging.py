@@ -183,6 +183,8 @@ def _state(report: ProviderReport) -> str:
 
 
 def _seconds(reports: Sequence[Report]) -> list[Second]:
+    if len(reports) == 1:
+        return reports[0].seconds
     totals: dict[int, Second] = {}
     for report in reports:
         for second, calls, errors, tokens in report.seconds:

@@ -5,7 +5,8 @@ decided    an item of a policy is counted, and remembered for the record
 charged    a cost is counted at its edge
 answered   a failed attempt is counted at once, a successful one when it ends
 replying   this attempt is the client's, and its stream is open
-chunks     events of the stream are counted in the bin of their time, while somebody looks
+chunks     events of the stream are counted in the bin of their time, while somebody looks and
+           few calls are under way
 ended      everything else is counted, and the record is kept
 """
 
@@ -24,7 +25,8 @@ from ..._core.values.summary import AnswerSummary
 from ..._core.values.usage import Usage
 from ...exceptions import AnswerableError, ClientDisconnected, UpstreamError
 from ..values import Call, PolicyDecision
-from .attempts import MadeAttempt, begin_attempt, explain_attempts
+from .attempts import MadeAttempt, begin_attempt, explain_attempts, milliseconds
+from .counts import AttemptEnd, CallEnd
 from .rhythm import Rhythm
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ class CallWatch(Observation):
         self._hub = hub
         self._request = request
         self._started_at = now = hub.clock()
-        self.wants_chunks = hub.has_viewers(now)
+        self.wants_chunks = hub.follows_events(now)
         self._at = hub.wall_clock()
         self._made: list[MadeAttempt] = []
         self._open: dict[int, MadeAttempt] = {}
@@ -92,14 +94,19 @@ class CallWatch(Observation):
         rule = "" if self._selection is None else self._selection.rule
         edge = self._request.host, rule, request.provider
         model = None if request.model is None else hub.shown.text(request.model)
-        dropped = tuple([hub.shown.text(name) for name in request.dropped[:_MAX_DROPPED]])
-        now = hub.clock()
-        made = begin_attempt(request, edge, model, now, dropped)
+        dropped: tuple[str, ...] = ()
+        if request.dropped:
+            dropped = tuple([hub.shown.text(name) for name in request.dropped[:_MAX_DROPPED]])
+        made = begin_attempt(request, edge, model, hub.clock(), dropped)
         if not self._made:
             self._trace_id = _trace_id(request.headers)
+            hub.open[id(self)] = self
         self._made.append(made)
         self._open[made.number] = made
-        hub.begin_attempt(edge, now)
+
+    def under_way(self) -> list[MadeAttempt]:
+        """Return the attempts that have not ended; any thread may ask."""
+        return list(self._open.values())
 
     def _end_unusable(self) -> None:
         """End earlier attempts that got an unusable response."""
@@ -126,7 +133,6 @@ class CallWatch(Observation):
             self._served.is_streaming = True
             if self.wants_chunks:
                 self._rhythm = self._served.rhythm = Rhythm(now)
-            self._hub.begin_stream(self._served.edge, now)
 
     def chunks(self, count: int) -> None:
         if self._rhythm is not None:
@@ -148,33 +154,37 @@ class CallWatch(Observation):
                 self._end(made, made.answered_at)
             else:
                 self._end(made, now, is_cancelled=True)
+        self._hub.open.pop(id(self), None)
         call = self._record(now, status, error, usage)
         names = (call.host,) if call.rule is None else (call.host, call.rule)
-        self._hub.end_call(names, call, now - self._started_at, now)
+        self._hub.counts.end_call(CallEnd(names, int(now), now - self._started_at, call))
 
     def _end(
         self, made: MadeAttempt, now: float, *, is_cancelled: bool = False, tokens: int = 0
     ) -> None:
         del self._open[made.number]
-        is_served = made is self._served
-        self._hub.end_attempt(
+        if is_cancelled:
+            return
+        first_at = self._first_at if made is self._served else None
+        end = AttemptEnd(
             made.edge,
+            int(now),
             now - made.begun_at,
-            now,
-            is_cancelled=is_cancelled,
-            failure=(made.error or _UNUSABLE) if made.has_failed else None,
-            host=made.host,
-            first_s=self._first_at - made.begun_at if is_served and self._first_at else None,
-            tokens=tokens,
-            was_streaming=made.is_streaming,
+            tokens,
+            (made.error or _UNUSABLE) if made.has_failed else None,
+            made.host,
+            None if first_at is None else first_at - made.begun_at,
         )
+        self._hub.counts.end_attempt(end)
 
     def _record(
         self, now: float, status: int | None, error: BaseException | None, usage: Usage | None
     ) -> Call:
         request, selection, summary = self._request, self._selection, self._summary
         operation, hub, served = request.operation, self._hub, self._served
-        model = request.model if served is None else served.model
+        model = None if served is None else served.model
+        if served is None and request.model is not None:
+            model = hub.shown.text(request.model)
         consumer = request.attributes.get("consumer")
         first_at = self._first_at
         code = _code(error)
@@ -182,9 +192,9 @@ class CallWatch(Observation):
             code = str(status)
         return Call(
             id=hub.next_id(),
-            at=round(self._at, 3),
+            at=int(self._at * 1000) / 1000,
             host=request.host,
-            duration_ms=round((now - self._started_at) * 1000, 1),
+            duration_ms=milliseconds(now - self._started_at),
             route=None if selection is None else selection.route,
             rule=None if selection is None else selection.rule,
             operation=None if operation is None else operation.name,
@@ -194,11 +204,11 @@ class CallWatch(Observation):
             error=code,
             is_abandoned=code == _ABANDONED,
             is_stream=first_at is not None,
-            first_ms=None if first_at is None else round((first_at - self._started_at) * 1000, 1),
+            first_ms=None if first_at is None else milliseconds(first_at - self._started_at),
             events=0 if summary is None else summary.events,
             input_tokens=0 if usage is None else usage.input_tokens,
             output_tokens=0 if usage is None else usage.output_tokens,
-            model=None if model is None else hub.shown.text(model),
+            model=model,
             consumer=None if consumer is None else hub.shown.text(consumer),
             lacks_sticky_key=selection is not None and selection.lacks_sticky_key,
             trace_id=self._trace_id,
@@ -206,7 +216,7 @@ class CallWatch(Observation):
             attempts=explain_attempts(
                 self._made, None if served is None else served.number, self._started_at, now
             ),
-            cost=format_costs(self._charges) or None,
+            cost=(format_costs(self._charges) or None) if self._charges else None,
             policies=self._decisions,
         )
 
@@ -222,9 +232,9 @@ def _code(error: BaseException | None) -> str | None:
 
 def _trace_id(headers: tuple[tuple[bytes, bytes], ...]) -> str | None:
     """Return the trace id that telemetry has put into the request (W3C trace context)."""
-    for name, value in headers:
-        if name == b"traceparent":
-            digits = value[3 : 3 + _TRACE_DIGITS]
-            is_good = len(digits) == _TRACE_DIGITS and not digits.strip(b"0123456789abcdef")
-            return digits.decode() if is_good else None
-    return None
+    value = dict(headers).get(b"traceparent")
+    if value is None:
+        return None
+    digits = value[3 : 3 + _TRACE_DIGITS]
+    is_good = len(digits) == _TRACE_DIGITS and not digits.strip(b"0123456789abcdef")
+    return digits.decode() if is_good else None

@@ -84,14 +84,17 @@ class Histogram:
     def __init__(self) -> None:
         self._slices: dict[int, array[int]] = {}
 
-    def add(self, second: int, duration_s: float) -> None:
-        """Count a duration."""
+    def add(self, second: int, *durations_s: float) -> None:
+        """Count durations."""
+        if not durations_s:
+            return
         number = second // _SLICE_S
         counts = self._slices.get(number)
         if counts is None:
             self._forget(number)
             counts = self._slices[number] = array("I", bytes(4 * _BUCKETS))
-        counts[_bucket(duration_s)] += 1
+        for duration_s in durations_s:
+            counts[_bucket(duration_s)] += 1
 
     def counts(self, second: int) -> list[int]:
         """Return the buckets of the last minute; none if it is empty."""
@@ -126,8 +129,6 @@ class Series:
         "costs",
         "durations",
         "firsts",
-        "in_flight",
-        "open_streams",
         "ring",
         "sticky_missing",
         "used_at",
@@ -138,8 +139,6 @@ class Series:
         self.costs: dict[str, Tally] = {}
         self.durations = Histogram()
         self.firsts = Histogram()
-        self.in_flight = 0
-        self.open_streams = 0
         self.sticky_missing = 0
         self.used_at = 0
 

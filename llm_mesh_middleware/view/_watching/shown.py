@@ -38,7 +38,7 @@ class Shown:
     def text(self, text: str) -> str:
         """Return `text` without secrets, shortened, with unprintable characters escaped."""
         known = self._texts.get(text)
-        if known is not None and self._mesh._table is self._table:
+        if known is not None and self._mesh._live.table is self._table:
             return known
         # Mask before cutting: a piece of a key is a secret too.
         masked = self._newest_mask().text(text[:_MAX_READ])[:_MAX_SHOWN]
@@ -77,7 +77,7 @@ class Shown:
         return MASK if shown.strip() in self._secrets else shown
 
     def _newest_mask(self) -> Mask:
-        table = self._mesh._table
+        table = self._mesh._live.table
         if table is not self._table:
             keys = self._mesh.settings.client_keys.values()
             secrets = (*known_secrets(table), *(key.get_secret_value() for key in keys))
