@@ -64,6 +64,13 @@ class TextForm(Protocol):
     def read_event(self, value: Any) -> EventTexts:
         """Return the texts of the data of one event."""
 
+    def glance(self, value: Any, *, is_response: bool) -> list[str] | None:
+        """Return every text of a whole request or response, and perhaps other strings.
+
+        Returns:
+            None if a text is JSON with escapes, so that it reads otherwise than it is written.
+        """
+
     def drop_repetitions(self, value: Any) -> None:
         """Drop what says the texts of a response or an event once more in another form."""
 

@@ -68,6 +68,35 @@ class ResponseTexts:
         """Yield the texts of every choice, item, block or candidate, and of other members."""
         return spoken_in(value) if isinstance(value, dict | list) else iter(())
 
+    def glance(self, value: Any, *, is_response: bool) -> list[str] | None:
+        """Return all strings but names and references, in one pass without their places."""
+        found: list[str] = []
+        pending, skipped = [value], _REPEATING if is_response else frozenset()
+        while pending:
+            here = pending.pop()
+            if here.__class__ is dict:
+                for key, item in here.items():
+                    kind = item.__class__
+                    if kind is str:
+                        if key not in _OPAQUE:
+                            if key in _JSON and "\\" in item:
+                                return None
+                            found.append(item)
+                    elif kind is dict:
+                        if key in _FREE:
+                            found += [place.text for place in texts_in({key: item})]
+                        else:
+                            pending.append(item)
+                    elif kind is list and key not in skipped:
+                        pending.append(item)
+            elif here.__class__ is list:
+                for item in here:
+                    if item.__class__ is str:
+                        found.append(item)
+                    else:
+                        pending.append(item)
+        return found
+
     def drop_repetitions(self, value: Any) -> None:
         """Drop what repeats the texts in another form, because one of them is masked."""
         pending = [value]

@@ -42,15 +42,15 @@ MAX_TELEMETRY = 125  # of a sampled unary request; about 10 % over, the SDK's ow
 # More than the same call has without it, the SDK's own included.
 MAX_OWNED_SDK = 165  # about 990 where the application owns the SDK
 MAX_ACCESS_LINE = 46
-MAX_LIMIT = 60
-MAX_TOKEN_LIMIT = 110
+MAX_LIMIT = 25
+MAX_TOKEN_LIMIT = 56
 MAX_TRANSLATION = 130
 MAX_VIEW = 70
 MAX_VIEW_CHUNK = 8
-MAX_GUARDED_TEXT = 60  # of any size: the passes over it are in C
-MAX_GUARDED_DELTA = 12
+MAX_GUARDED_TEXT = 37  # of any size: the passes over it are in C
+MAX_GUARDED_DELTA = 11
 MAX_SEARCHED_TEXT = 15
-MAX_READ_DELTA = 63  # an event of a stream that guards read
+MAX_READ_DELTA = 26  # an event of a stream that is like those before it
 # Whole calls.
 MAX_CACHE_HIT = 430  # less than the same call takes
 MAX_SERVE = 575

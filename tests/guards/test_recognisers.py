@@ -100,6 +100,36 @@ def test_a_glance_overlooks_nothing_and_holds_back_no_more(entities: tuple[str, 
     assert glances > 150
 
 
+# What changes the meaning of a number or an address that stands directly behind or before it.
+NEIGHBOURS = (
+    "version ",
+    "call me at ",
+    "see https://a.example:",
+    "x",
+    "1",
+    "+",
+    "-",
+    ".",
+    "",
+    "::",
+)
+
+
+@rows("entities", SETS)
+def test_texts_that_are_looked_at_together_are_clear_only_if_each_is(
+    entities: tuple[str, ...],
+) -> None:
+    random, scanner = Random(str(entities)), Scanner.of_entities(entities)
+    labelled = [text for entity in ENTITIES for text, _ in corpus(entity, seed=9)]
+    silent = [text for text in labelled if not scanner.find(text)]
+    for _ in range(400):
+        texts = random.choices(silent, k=random.randint(0, 3)) + random.choices(labelled)
+        for neighbour in random.choices(NEIGHBOURS, k=2):
+            texts.insert(random.randrange(len(texts) + 1), neighbour)
+
+        assert scanner.is_clear(texts) == (not any(map(scanner.find, texts))), texts
+
+
 @rows(
     ("recogniser", "text", "masked"),
     [

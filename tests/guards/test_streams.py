@@ -62,6 +62,16 @@ def passed_until_blocked(stream: GuardedStream, data: bytes) -> tuple[bytes, boo
         return out, True
 
 
+def passed_in(pieces: Sequence[bytes], stream: GuardedStream) -> tuple[bytes, bool]:
+    out = b""
+    try:
+        for piece in pieces:
+            out += stream.feed(piece)
+        return out + stream.finish(), False
+    except ContentBlocked:
+        return out, True
+
+
 @rows("form", FORMS)
 def test_events_without_a_finding_keep_their_bytes(form: str) -> None:
     random, (dialect, make) = Random(form), FORMS[form]
@@ -116,6 +126,42 @@ def test_placeholders_become_their_values_again(form: str) -> None:
         value = 'a\\"b@example.com' if form in ARGUMENTS else 'a"b@example.com'
 
         assert out == text_of(data).replace(placeholder, value)
+
+
+@rows("form", FORMS)
+def test_events_that_come_one_by_one_are_treated_as_all_at_once(form: str) -> None:
+    random, (dialect, make) = Random(form), FORMS[form]
+    texts = [f'Say "hi"\n to {each} now. Or 12 {each}, \\o/ é?' for each in VALUES.values()]
+    for text in (*texts, "\\u0040 is no sign, a\u2028b is 1\t2 "):
+        events = make(cut(text, random))
+        for action in ("mask", "deny"):
+            apart, is_blocked = passed_in(events, guarded(dialect, action))
+            together, is_blocked_too = passed_in([b"".join(events)], guarded(dialect, action))
+
+            assert is_blocked == is_blocked_too == (action == "deny" and text in texts)
+            assert is_blocked or apart == together
+
+
+@rows(
+    "member",
+    [
+        b'"content":"a","name":"%s"',
+        b'"content":"a","content":"%s"',
+        b'"content":"a"},"extra":{"x":"%s"',
+        b'"content":"a\\"%s"',
+        b'"content": "%s"',
+        b'"refusal":"%s"',
+    ],
+)
+def test_an_event_that_only_looks_like_those_before_it_is_read(member: bytes) -> None:
+    around = b'data: {"choices":[{"index":0,"delta":{%s},"finish_reason":null}]}\n\n'
+    stream = guarded(FORMS["chat"][0], "mask")
+    for word in (b"Good ", b"morning ", b"to "):
+        assert stream.feed(around % (b'"content":"%s"' % word))
+    out = stream.feed(around % (member % b"anna@example.com")) + stream.finish()
+
+    assert b"anna" not in out
+    assert b"[EMAIL]" in out
 
 
 def test_complete_words_are_sent_at_once() -> None:

@@ -10,7 +10,7 @@ equal to the whole one:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -39,6 +39,9 @@ class Recogniser(Protocol):
             text: the text so far.
             is_final: whether nothing follows; else findings from `held_from` on may be wrong.
         """
+
+    def is_clear(self, texts: Sequence[str]) -> bool:
+        """Return whether nothing is found in any of some whole texts."""
 
     def held_from(self, text: str) -> int:
         """Return where the text begins that may still become another finding, or a longer one."""

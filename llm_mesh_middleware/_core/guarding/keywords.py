@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from .finding import Finding
 
@@ -27,6 +27,10 @@ class Keywords:
         """Yield each word."""
         for match in self._search(self._folded(text)):
             yield Finding(match.start(), match.end(1), self._entity)
+
+    def is_clear(self, texts: Sequence[str]) -> bool:
+        """Return whether none of some whole texts has a word."""
+        return all(next(self.find(text), None) is None for text in texts)
 
     def held_from(self, text: str) -> int:
         """Return where the longest end of the text begins that is the beginning of a word."""

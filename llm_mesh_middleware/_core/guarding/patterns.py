@@ -45,6 +45,10 @@ class Patterns:
                 if end > start:
                     yield Finding(start, end, self._entity)
 
+    def is_clear(self, texts: Sequence[str]) -> bool:
+        """Return whether no pattern matches in any of some whole texts."""
+        return all(next(self.find(text), None) is None for text in texts)
+
     def held_from(self, text: str) -> int:
         """Return where the first match may begin that the text does not complete."""
         lowest, begin = len(text), max(0, len(text) - self._longest)
@@ -107,6 +111,10 @@ class Unmatched:
         """Yield the text as a whole."""
         if text and is_final and next(self._patterns.find(text), None) is None:
             yield Finding(0, len(text), self._entity)
+
+    def is_clear(self, texts: Sequence[str]) -> bool:
+        """Return whether a pattern matches in each of some whole texts."""
+        return all(next(self.find(text), None) is None for text in texts)
 
     def held_from(self, text: str) -> int:
         """Return 0: what follows may still match."""

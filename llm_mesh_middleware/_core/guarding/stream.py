@@ -16,8 +16,9 @@ from collections.abc import Callable
 import msgspec
 
 from ...exceptions import ContentBlocked
-from ..dialect import TextForm, TextPlace
+from ..dialect import EventTexts, TextForm, TextPlace
 from ..http.sse import EventCutter, event_data, event_name, make_event
+from .usual import UsualEvent, learn_usual
 from .window import Inspection, Window, inspect
 
 __all__ = ["MAX_HELD_BYTES", "GuardedStream", "Held"]
@@ -26,6 +27,8 @@ __all__ = ["MAX_HELD_BYTES", "GuardedStream", "Held"]
 MAX_HELD_BYTES = 4 * 2**20
 # A text that has not gone on for so many events has ended: some dialects do not say so.
 _MAX_BEHIND = 64
+# So often a stream tries to learn what most of its events have in common.
+_CHANCES = 4
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.encode
@@ -37,21 +40,17 @@ class Held(msgspec.Struct):
     event: bytes
     name: bytes = b""
     value: object = None
-    parts: list[tuple[Window, int, int, TextPlace]] = []  # where each begins and ends in its text
+    # Where each begins and ends in its text; the place is None in a usual event, not read so far.
+    parts: list[tuple[Window, int, int, TextPlace | None]] = []
     is_changed: bool = False
     is_unread: bool = False
-
-    @property
-    def is_decided(self) -> bool:
-        # A generator would cost more than the loop.
-        for window, _, end, _ in self.parts:  # noqa: SIM110
-            if window.decided < end:
-                return False
-        return True
 
 
 class GuardedStream:
     """Takes the bytes of a client's stream, and returns those that may be sent."""
+
+    # Whether events are passed that have not been decoded.
+    has_usual = True
 
     def __init__(self, texts: TextForm, inspection: Inspection) -> None:
         """Inspect the texts that `texts` finds in events."""
@@ -63,6 +62,9 @@ class GuardedStream:
         self._held: deque[Held] = deque()
         self._held_bytes = 0
         self._count = 0
+        self._usual: UsualEvent | None = None
+        self._usual_window: Window | None = None  # None while another text is open
+        self._chances = _CHANCES
 
     @property
     def events(self) -> int:
@@ -76,11 +78,31 @@ class GuardedStream:
             ContentBlocked: a guard denies what follows.
         """
         out: list[bytes] = []
+        if self._usual_window is not None and self._cutter.is_between and self._take_usual(data):
+            self._release(out)  # it is one whole event, as most pieces of a stream are
+            return out[0] if len(out) == 1 else b"".join(out)
         events = (data,) if self._is_one_event(data) else self._cutter.feed(data)
         for event in events:
-            self._take(event)
+            if self._usual_window is None or not self._take_usual(event):
+                self._take(event)
             self._release(out)
         return out[0] if len(out) == 1 else b"".join(out)
+
+    def _take_usual(self, event: bytes) -> bool:
+        """Take an event that continues the only open text, and is otherwise known."""
+        usual, window = self._usual, self._usual_window
+        text = usual.text(event) if usual is not None else None
+        if usual is None or window is None or not text:
+            return False
+        self._count += 1
+        self._grown[usual.key] = self._count
+        self._chances = _CHANCES  # what was learnt is of use
+        begin = window.size
+        window.feed(text)
+        self._held.append(Held(event, parts=[(window, begin, window.size, None)]))
+        self._held_bytes += len(event)
+        self._check_held()
+        return True
 
     def finish(self) -> bytes:
         """Return the rest; every text has ended."""
@@ -116,6 +138,9 @@ class GuardedStream:
                 self._read(held, event_name(event))
         self._held.append(held)
         self._held_bytes += len(event)
+        self._check_held()
+
+    def _check_held(self) -> None:
         if self._held_bytes > MAX_HELD_BYTES:
             raise ContentBlocked("the response holds more than can be checked while it is streamed")
 
@@ -142,6 +167,20 @@ class GuardedStream:
         if len(self._grown) > 1:
             oldest = self._count - _MAX_BEHIND
             self._end_texts(lambda key: self._grown.get(key, oldest) < oldest)
+        if self.has_usual:
+            self._note_usual(held, event)
+
+    def _note_usual(self, held: Held, event: EventTexts) -> None:
+        """Learn from an event, and see whether only one text is open."""
+        if len(held.parts) == 1 and not event.wholes and self._chances:
+            self._chances -= 1
+            key, place = event.parts[0]
+            self._usual = learn_usual(held.event, place.text, key, self._texts)
+        self._usual_window = None
+        if self._usual is not None:
+            own = self._windows[self._usual.key]
+            if all(each is own or each.decided == each.size for each in self._windows.values()):
+                self._usual_window = own
 
     def _begin(self, place: TextPlace) -> Window:
         """Return the window of a text that comes in parts."""
@@ -161,17 +200,30 @@ class GuardedStream:
 
     def _release(self, out: list[bytes]) -> None:
         """Move what has been decided from the front of what is held to `out`."""
-        while self._held and self._held[0].is_decided:
-            held = self._held.popleft()
+        queue = self._held
+        while queue:
+            held = queue[0]
+            for window, _, end, _ in held.parts:
+                if window.decided < end:
+                    return
+            queue.popleft()
             self._held_bytes -= len(held.event)
             for window, start, _, place in held.parts:
                 if not window.has_masks:
                     continue
+                if place is None:
+                    place = self._place_of_usual(held)
                 text = window.left_of(start, place.text)
                 if text != place.text:
                     place.put(text)
                     held.is_changed = True
             out.append(held.event if not held.is_changed else self._changed(held))
+
+    def _place_of_usual(self, held: Held) -> TextPlace:
+        """Decode an event after all: something in it is to be masked."""
+        held.name, held.value = event_name(held.event), _decode(event_data(held.event))
+        ((_, place),) = self._texts.read_event(held.value).parts
+        return place
 
     def _changed(self, held: Held) -> bytes:
         if held.is_unread:

@@ -11,7 +11,6 @@ those of the text.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Protocol
 
 from .finding import Finding
@@ -26,40 +25,63 @@ _WORDS = bytes(
     ord("x" if code < 128 and (chr(code).isalnum() or chr(code) in "_-.") else " ")
     for code in range(256)
 )
-_DIGITS = "0123456789"
 
 
 class View:
-    """One text; what no recogniser asks for is not made."""
+    """One text; what no recogniser asks for is not made.
+
+    `has_digits`: there is a digit at all. `is_plain`: there is nothing that any finding has.
+    """
+
+    __slots__ = ("_data", "_kinds", "_words", "has_digits", "is_plain", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
-
-    @cached_property
-    def has_digits(self) -> bool:
-        """Whether there is a digit at all."""
-        text = self.text
-        # Ten searches for one byte each are far cheaper than one for any of ten.
-        return any(digit in text for digit in _DIGITS)
+        # Ten searches for one character each are far cheaper than one for any of ten, and a
+        # generator would cost more than these.
+        self.has_digits = has_digits = (
+            "0" in text
+            or "1" in text
+            or "2" in text
+            or "3" in text
+            or "4" in text
+            or "5" in text
+            or "6" in text
+            or "7" in text
+            or "8" in text
+            or "9" in text
+        )
+        self.is_plain = not has_digits and "@" not in text and "-----BEGIN " not in text
+        self._data: bytes | None = None
+        self._kinds: bytes | None = None
+        self._words: bytes | None = None
 
     def has(self, kinds: bytes) -> bool:
         """Return whether there are characters of these kinds, a digit among them, in a row."""
         # From its end a text is searched in half the time.
         return self.has_digits and self.kinds.rfind(kinds) >= 0
 
-    @cached_property
+    @property
     def kinds(self) -> bytes:
         """The kind of each character."""
-        return self._data.translate(_KINDS)
+        kinds = self._kinds
+        if kinds is None:
+            kinds = self._kinds = self._bytes().translate(_KINDS)
+        return kinds
 
-    @cached_property
+    @property
     def words(self) -> bytes:
         """The words of letters, digits, `_`, `-` and `.`."""
-        return self._data.translate(_WORDS)
+        words = self._words
+        if words is None:
+            words = self._words = self._bytes().translate(_WORDS)
+        return words
 
-    @cached_property
-    def _data(self) -> bytes:
-        return self.text.encode("latin-1", "replace")
+    def _bytes(self) -> bytes:
+        data = self._data
+        if data is None:
+            data = self._data = self.text.encode("latin-1", "replace")
+        return data
 
     def long_words(self, shortest: bytes) -> Iterator[tuple[int, int]]:
         """Yield where each word begins and ends, if it has the length `shortest` or more."""

@@ -57,6 +57,7 @@ class Window:
         "_masked_until",
         "_offset",
         "_plain_decided",
+        "_quiet_until",
         "_spans",
         "decided",
         "size",
@@ -70,6 +71,9 @@ class Window:
         self._buffer = ""
         self._offset = 0  # of the buffer in the text
         self._spans: list[tuple[int, int, str]] = []
+        # Of the only guard, where nothing else is looked for: as nearly always.
+        is_one = len(self._guards) == 1 and not is_json and inspection.values is None
+        self._quiet_until = self._guards[0].scanner.quiet_until if is_one else None
         self._masked_until = 0
         self._plain_decided = 0
         self.decided = 0
@@ -86,6 +90,17 @@ class Window:
             self._buffer += text
         else:
             self._grow(text, is_final=is_final)
+        if self._quiet_until is not None and not is_final:
+            begin = self._plain_decided - self._offset
+            end = self._quiet_until(self._buffer, begin)
+            if end >= 0:
+                if end > begin:
+                    self._plain_decided = self.decided = self._offset + end
+                    if end > _MAX_BUFFER:
+                        self._forget(end - MAX_CONTEXT)
+                return
+            self._decide(is_final=False)
+            return
         if is_final or not self._glance():
             self._decide(is_final=is_final)
 

@@ -30,6 +30,10 @@ class Answered:
             if each.start >= offset:
                 yield Finding(each.start - offset, each.end - offset, each.entity)
 
+    def is_clear(self, texts: Sequence[str]) -> bool:
+        """Return False: nothing can be told without a verdict."""
+        return False
+
     def held_from(self, text: str) -> int:
         """Return where the text begins that has no verdict."""
         return min(len(text), max(0, self.judged - (self.size - len(text))))

@@ -68,6 +68,8 @@ class AskedWindow(Window):
 class AskedStream(GuardedStream):
     """Takes the bytes of a client's stream; says when to ask, and returns what may be sent."""
 
+    has_usual = False  # a question names the event that a text is from
+
     def __init__(self, texts: TextForm, inspection: Inspection, asking: AskingGuard) -> None:
         """Inspect the texts that `texts` finds in events by the verdicts on them."""
         super().__init__(texts, inspection)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-__all__ = ["common_tail", "run_tail"]
+__all__ = ["common_tail", "run_tail", "words_tail"]
 
 _LETTERS = "A-Za-z0-9\u00c0-\u024f"
 
@@ -34,6 +34,19 @@ def common_tail(runs: Sequence[frozenset[str]]) -> re.Pattern[str]:
     """
     every, common = _members(frozenset.union(*runs)), _members(frozenset.intersection(*runs))
     return re.compile(rf"((?:[{every}]*+[^{every}])*+)[{common}]*+\Z", re.DOTALL)
+
+
+def words_tail(runs: Sequence[frozenset[str]]) -> re.Pattern[str]:
+    """Return what matches as `common_tail`, but only texts without digits, `@` and `-`.
+
+    That is most of prose, in which nothing is found.
+    """
+    letters = re.escape("".join(sorted(frozenset.union(*runs) - frozenset("@-"))))
+    common = re.escape("".join(sorted(frozenset.intersection(*runs) - frozenset("@-"))))
+    every = f"A-Za-z\u00c0-\u024f{letters}"
+    return re.compile(
+        rf"((?:[{every}]*+[^{every}0-9@-])*+)[A-Za-z\u00c0-\u024f{common}]*+\Z", re.DOTALL
+    )
 
 
 def _members(chars: frozenset[str]) -> str:

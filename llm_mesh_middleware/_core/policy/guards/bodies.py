@@ -22,9 +22,15 @@ __all__ = [
     "OpenedResponse",
     "guarded_request",
     "guarded_response",
+    "is_clear_request",
+    "is_clear_response",
     "is_coded",
     "masker",
 ]
+
+
+_decode = msgspec.json.Decoder().decode
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def masker(values: Placeholders | None) -> Any:
@@ -36,6 +42,34 @@ def masker(values: Placeholders | None) -> Any:
         return f"[{entity}]"
 
     return masked
+
+
+def is_clear_request(request: ClientRequest, dialect: Dialect, guards: Iterable[Guard]) -> bool:
+    """Return whether guards plainly find nothing in a request, as in most."""
+    try:
+        members = {name: _decode(member) for name, member in request.fields.items()}
+    except _UNREADABLE:
+        return False
+    texts = dialect.texts.glance(members, is_response=False)
+    return texts is not None and _are_clear(texts, guards)
+
+
+def is_clear_response(body: bytes, dialect: Dialect, guards: Iterable[Guard]) -> bool:
+    """Return whether guards plainly find nothing in a whole body that is JSON."""
+    try:
+        value = _decode(body)
+    except _UNREADABLE:
+        return False
+    texts = dialect.texts.glance(value, is_response=True)
+    return texts is not None and _are_clear(texts, guards)
+
+
+def _are_clear(texts: Sequence[str], guards: Iterable[Guard]) -> bool:
+    # A generator would cost more than the loop.
+    for guard in guards:  # noqa: SIM110
+        if not guard.scanner.is_clear(texts):
+            return False
+    return True
 
 
 class OpenedRequest:
@@ -136,8 +170,8 @@ def is_coded(headers: Iterable[tuple[bytes, bytes]]) -> bool:
 
 def _decoded(data: bytes) -> Any:
     try:
-        return msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _decode(data)
+    except _UNREADABLE:
         return parse_json(data)
 
 

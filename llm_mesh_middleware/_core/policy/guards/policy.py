@@ -10,7 +10,7 @@ response   ResponseGuards  whole   deny > 403 instead of it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -27,7 +27,13 @@ from ...guarding.window import Inspection
 from ...values.decision import Told
 from ...values.messages import ClientRequest
 from ...values.steps import Step
-from .bodies import guarded_request, guarded_response, masker
+from .bodies import (
+    guarded_request,
+    guarded_response,
+    is_clear_request,
+    is_clear_response,
+    masker,
+)
 from .replies import guarded
 from .reporting import reporter, with_effects
 from .told import told
@@ -47,9 +53,11 @@ class RequestGuards(msgspec.Struct, frozen=True):
             ContentBlocked: a guard denies it.
         """
         operation = served(call)
-        guards = [guard for guard in self.guards if guard.holds(call.request)]
+        guards = holding(self.guards, call.request)
         if operation is None or not guards:
             return (yield from proceed(call))
+        if is_clear_request(call.request, operation.dialect, guards):
+            return with_effects((yield from proceed(call)), call)
         values = Placeholders(call.request.body)
         inspection = Inspection(guards, reporter(call), masker(values))
         try:
@@ -70,7 +78,7 @@ class RequestGuards(msgspec.Struct, frozen=True):
     def changed(self, request: ClientRequest) -> ClientRequest:
         """Return the request with its masks; the same one if it would be refused."""
         operation = served_by(request)
-        guards = [guard for guard in self.guards if guard.holds(request)]
+        guards = holding(self.guards, request)
         mask = masker(Placeholders(request.body))
         try:
             if operation is not None and guards:
@@ -89,16 +97,25 @@ class ResponseGuards(msgspec.Struct, frozen=True):
     def __call__(self, call: Call, proceed: Callable[[Call], Flow]) -> Flow:
         """Serve a call; a response that a guard denies becomes an error."""
         operation = served(call)
-        guards = [guard for guard in self.guards if guard.holds(call.request)]
+        guards = holding(self.guards, call.request)
         if operation is None or not guards:
             return (yield from proceed(call))
-        call = unrecorded(call)
+        if call.request.keeps_content:
+            call = unrecorded(call)
         inspection = Inspection(guards, reporter(call), masker(None))
         return (yield from with_reply(call, proceed, operation, inspection))
 
     def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
         """Yield what each guard has to do with a request."""
         return told(self.guards, "response", request)
+
+
+def holding(guards: tuple[Guard, ...], request: ClientRequest) -> Sequence[Guard]:
+    """Return the guards that are for a request."""
+    for guard in guards:
+        if guard.when:
+            return [guard for guard in guards if guard.holds(request)]
+    return guards
 
 
 def served(call: Call) -> ServedOperation | None:
@@ -109,9 +126,9 @@ def served(call: Call) -> ServedOperation | None:
 def served_by(request: ClientRequest) -> ServedOperation | None:
     """Return the operation that a request names, None if it has no texts."""
     operation = request.operation
-    if not isinstance(operation, ServedOperation) or not operation.has_body:
-        return None
-    return operation
+    if isinstance(operation, ServedOperation) and operation.method == "POST":
+        return operation
+    return None
 
 
 def with_values(
@@ -151,6 +168,12 @@ def with_reply(
     except BaseException:
         call.account.release()
         raise
+    body, guards = reply.body, inspection.guards
+    if guards and inspection.values is None and isinstance(body, bytes):
+        is_clear = is_clear_response(body, dialect, guards)
+        if is_clear:
+            call.account.release()
+            return with_effects(reply, call)
     left = yield from guarded(
         reply,
         operation,
