@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from llm_mesh_middleware._core.guarding.events.stream import GuardedStream
 from llm_mesh_middleware._core.guarding.guard import Guard
 from llm_mesh_middleware._core.guarding.scanner import Scanner
-from llm_mesh_middleware._core.guarding.stream import GuardedStream
 from llm_mesh_middleware._core.guarding.window import Inspection, Window, inspect
 from llm_mesh_middleware._dialects.openai_chat.dialect import DIALECT
 

@@ -22,9 +22,9 @@ from llm_mesh_middleware._core.conversation.answer import (
     Usage,
 )
 from llm_mesh_middleware._core.conversation.writing import Stamp
+from llm_mesh_middleware._core.guarding.events.stream import GuardedStream
 from llm_mesh_middleware._core.guarding.guard import Guard
 from llm_mesh_middleware._core.guarding.scanner import ENTITIES, Scanner
-from llm_mesh_middleware._core.guarding.stream import GuardedStream
 from llm_mesh_middleware._core.guarding.window import Inspection
 from tests.clouds import frames
 from tests.guards.test_streams import VALUES, cut, passed, passed_until_blocked

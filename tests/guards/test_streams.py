@@ -9,10 +9,10 @@ from random import Random
 import pytest
 
 from llm_mesh_middleware._core.dialect import Dialect
+from llm_mesh_middleware._core.guarding.events.stream import GuardedStream
 from llm_mesh_middleware._core.guarding.guard import Guard
 from llm_mesh_middleware._core.guarding.placeholders import Placeholders
 from llm_mesh_middleware._core.guarding.scanner import ENTITIES, Scanner
-from llm_mesh_middleware._core.guarding.stream import GuardedStream
 from llm_mesh_middleware._core.guarding.window import Inspection
 from llm_mesh_middleware._core.policy.guards.bodies import guarded_response
 from llm_mesh_middleware.exceptions import ContentBlocked

@@ -17,8 +17,8 @@ from ...exceptions import ContentBlocked
 from ..dialect import Dialect, EventKind
 from ..http.sse import EventCutter, event_data, event_name
 from ..texts import Said
+from .events.stream import MAX_HELD_BYTES
 from .guard import Guard, Report
-from .stream import MAX_HELD_BYTES
 
 __all__ = ["Fits", "SchemaGuard", "ShapedStream", "judge"]
 

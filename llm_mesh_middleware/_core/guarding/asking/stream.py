@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from ...texts import TextForm, TextPlace
+from ..events.stream import GuardedStream, Held
 from ..finding import Finding
-from ..stream import GuardedStream, Held
 from ..window import Inspection, Window
 from .answered import Answered
 from .verdict import AskingGuard, Verdict

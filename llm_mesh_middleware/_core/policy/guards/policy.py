@@ -20,9 +20,9 @@ from ....exceptions import ContentBlocked
 from ...dialect import ServedOperation
 from ...flow.call import Call
 from ...flow.reply import Flow
+from ...guarding.events.stream import GuardedStream
 from ...guarding.guard import Guard
 from ...guarding.placeholders import Placeholders
-from ...guarding.stream import GuardedStream
 from ...guarding.window import Inspection
 from ...values.decision import Told
 from ...values.messages import ClientRequest

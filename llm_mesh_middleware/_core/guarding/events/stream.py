@@ -1,6 +1,7 @@
 """A stream of events as guards let it pass.
 
     event ── no text ──────────────> passed on, behind those that are held
+          ── as the last one, but for a text: not decoded, as below
           ── text, all decided ────> passed on: its own bytes, or masked
           ── text, may go on ──────> held, and all events behind it, until it is decided
     finding of a guard that denies > `ContentBlocked`; what is held is dropped
@@ -15,11 +16,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from ...exceptions import ContentBlocked
-from ..dialect import EventTexts, TextForm, TextPlace
-from ..http.sse import EventCutter, event_data, event_name, make_event
+from ....exceptions import ContentBlocked
+from ...dialect import EventTexts, TextForm, TextPlace
+from ...http.sse import EventCutter, event_data, event_name, make_event
+from ..window import Inspection, Window, inspect
 from .usual import UsualEvent, learn_usual
-from .window import Inspection, Window, inspect
 
 __all__ = ["MAX_HELD_BYTES", "GuardedStream", "Held"]
 

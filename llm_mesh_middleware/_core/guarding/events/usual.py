@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import msgspec
 
-from ..dialect import TextForm
-from ..http.sse import event_data
+from ...dialect import TextForm
+from ...http.sse import event_data
 
 __all__ = ["UsualEvent", "learn_usual"]
 

@@ -1,0 +1,1 @@
+"""Events of a stream as guards let them pass."""
