@@ -25,7 +25,9 @@ class Tool(msgspec.Struct, frozen=True):
     """A function that the model may call; `schema` is the raw JSON Schema of its arguments.
 
     A custom tool takes free text, described by its `grammar`, if by anything: a raw JSON object
-    with type, syntax and definition, as OpenAI's Responses have it.
+    with type, syntax and definition, as OpenAI's Responses have it. Where the client's dialect has
+    namespaces, `namespace` is the one that the tool is in and `own_name` its name there; `name` is
+    unique over all of them.
     """
 
     name: str
@@ -35,6 +37,8 @@ class Tool(msgspec.Struct, frozen=True):
     is_custom: bool = False
     grammar: bytes = b""
     cache: str | None = None
+    namespace: str = ""
+    own_name: str = ""
 
 
 class ToolChoice(msgspec.Struct, frozen=True):

@@ -32,6 +32,7 @@ from ...openai.logprobs import TokenMember, read_tokens, write_tokens
 from ...translation.proofs import RESPONSES, own_proof, seal
 from ...translation.texts import arguments_of, custom_input, custom_names
 from ..usage import ResponseUsage
+from .namespaces import names_of
 from .request_reader import WANTS_PROOFS
 
 __all__ = [
@@ -265,6 +266,7 @@ class _ItemWriter:
         self._stamp = stamp
         self._logprobs = write_tokens(logprobs)
         self._custom = custom_names(conversation)
+        self._names = names_of(conversation.tools)
         self._wants_proofs = wants_proofs(conversation)
         self._number = 0
 
@@ -314,10 +316,13 @@ class _ItemWriter:
         if call.is_custom or call.name in self._custom:
             input = call.arguments if call.is_custom else custom_input(call.arguments)
             item = {"id": self._id("ctc_"), "type": "custom_tool_call", "call_id": call.id}
-            return item | {"name": call.name, "input": input}
+            return item | self._name(call) | {"input": input}
         item = {"id": self._id("fc_"), "type": "function_call", "call_id": call.id}
         arguments = arguments_of(call) or "{}"
-        return item | {"name": call.name, "arguments": arguments, "status": "completed"}
+        return item | self._name(call) | {"arguments": arguments, "status": "completed"}
+
+    def _name(self, call: ToolCall) -> dict[str, str]:
+        return {"name": call.name, **self._names.get(call.name, {})}
 
 
 def write_usage(usage: Usage) -> dict[str, Any]:

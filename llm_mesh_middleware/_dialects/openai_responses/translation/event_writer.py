@@ -43,6 +43,7 @@ from ...openai.logprobs import write_tokens
 from ...translation.proofs import RESPONSES, seal
 from ...translation.texts import custom_input, custom_names
 from .answers import response_object, wants_proofs
+from .namespaces import names_of
 
 __all__ = ["ResponseEventWriter"]
 
@@ -73,6 +74,7 @@ class ResponseEventWriter:
         self._conversation = conversation
         self._stamp = stamp
         self._custom = custom_names(conversation)
+        self._names = names_of(conversation.tools)
         self._wants_proofs = wants_proofs(conversation)
         self._number = 0
         self._start: Start | None = None
@@ -263,7 +265,8 @@ class ResponseEventWriter:
         self._close_open(out)
         if start.proof is not None:
             self._end_reasoning(ReasoningEnd(start.proof), out)
-        body: dict[str, Any] = {"call_id": start.id, "name": start.name}
+        named = self._names.get(start.name) or {"name": start.name}
+        body: dict[str, Any] = {"call_id": start.id, **named}
         if start.is_custom or start.name in self._custom:
             body = {"type": "custom_tool_call", **body, "input": ""}
             item = self._add_item("custom", "ctc_", body, out)

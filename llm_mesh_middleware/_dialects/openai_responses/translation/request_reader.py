@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import msgspec
+from msgspec.structs import replace
 
 from ...._core.conversation.parts import (
     Document,
@@ -36,6 +37,7 @@ from ...openai.members import read_mode
 from ...translation.proofs import RESPONSES, attach_proofs, open_proof
 from ...translation.requests import BodyDecoder, malformed, raw_member, unsupported
 from ...translation.texts import read_data_url
+from .namespaces import full_name
 from .shapes import Item, PartMember, Request, ToolChoiceMember, ToolMember
 
 __all__ = ["WANTS_PROOFS", "read_request"]
@@ -92,6 +94,7 @@ def read_request(fields: Fields) -> Conversation:
     lost: list[str] = []
     system, turns = _Items(lost).read(asked)
     text, reasoning = asked.text, asked.reasoning
+    tools = tuple(_read_tools(asked.tools or [], lost))
     echo = {name: fields[name] for name in _ECHOED if name in fields}
     if asked.store is False or "reasoning.encrypted_content" in (asked.include or ()):
         echo[WANTS_PROOFS] = msgspec.Raw(b"true")
@@ -102,8 +105,8 @@ def read_request(fields: Fields) -> Conversation:
         include_usage=True,
         system=system,
         turns=turns,
-        tools=tuple(_read_tools(asked.tools or [], lost)),
-        tool_choice=_read_choice(asked.tool_choice),
+        tools=tools,
+        tool_choice=_read_choice(asked.tool_choice, tools),
         parallel_tool_calls=asked.parallel_tool_calls,
         max_tokens=asked.max_output_tokens,
         temperature=asked.temperature,
@@ -166,9 +169,10 @@ class _Items:
             case "function_call" | "custom_tool_call":
                 self._end_results()
                 is_custom = item.type == "custom_tool_call"
-                self._calls[item.call_id] = (item.name, is_custom)
+                name = full_name(item.namespace, item.name)
+                self._calls[item.call_id] = (name, is_custom)
                 arguments = item.input if is_custom else item.arguments
-                self._said.append(ToolCall(item.call_id, item.name, arguments, is_custom))
+                self._said.append(ToolCall(item.call_id, name, arguments, is_custom))
             case "function_call_output" | "custom_tool_call_output":
                 self._end_assistant()
                 name, is_custom = self._calls.get(item.call_id, ("", False))
@@ -258,21 +262,35 @@ def _read_tools(tools: list[ToolMember], lost: list[str]) -> Iterator[Tool]:
             yield Tool(tool.name, description, raw_member(tool.parameters), tool.strict)
         elif tool.type == "custom":
             yield Tool(tool.name, description, is_custom=True, grammar=raw_member(tool.format))
+        elif tool.type == "namespace":
+            for inner in _read_tools(tool.tools, lost):
+                name = full_name(tool.name, inner.name)
+                yield replace(inner, name=name, namespace=tool.name, own_name=inner.name)
         else:
             lost.append(f"tools.{tool.type}")
 
 
-def _read_choice(choice: str | ToolChoiceMember | None) -> ToolChoice | None:
+def _read_choice(
+    choice: str | ToolChoiceMember | None, tools: tuple[Tool, ...]
+) -> ToolChoice | None:
     if choice is None:
         return None
     if isinstance(choice, str):
         return read_mode(choice)
     if choice.type == "allowed_tools":
-        names = tuple(tool.name for tool in choice.tools)
-        return ToolChoice("required" if choice.mode == "required" else "auto", allowed=names)
+        allowed = tuple(_allowed(choice.tools, tools))
+        return ToolChoice("required" if choice.mode == "required" else "auto", allowed=allowed)
     if choice.type not in ("function", "custom"):
         raise unsupported("tool_choice", f"of the type {choice.type!r} cannot be translated")
     return ToolChoice("tool", choice.name)
+
+
+def _allowed(listed: list[ToolMember], tools: tuple[Tool, ...]) -> Iterator[str]:
+    for member in listed:
+        if member.type == "namespace":
+            yield from (tool.name for tool in tools if tool.namespace == member.name)
+        else:
+            yield member.name
 
 
 def _read_output(asked: Request) -> OutputFormat | None:

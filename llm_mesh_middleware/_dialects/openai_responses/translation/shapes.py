@@ -33,6 +33,7 @@ class Item(msgspec.Struct):
     content: str | list[PartMember] | None = None
     call_id: str = ""
     name: str = ""
+    namespace: str | None = None
     arguments: str = ""
     input: str = ""
     output: str | list[PartMember] | None = None
@@ -41,7 +42,7 @@ class Item(msgspec.Struct):
 
 
 class ToolMember(msgspec.Struct):
-    """A tool."""
+    """A tool, or a namespace with tools."""
 
     type: str
     name: str = ""
@@ -49,6 +50,7 @@ class ToolMember(msgspec.Struct):
     parameters: Raw = msgspec.UNSET
     strict: bool | None = None
     format: Raw = msgspec.UNSET
+    tools: list[ToolMember] = []
 
 
 class ToolChoiceMember(msgspec.Struct):
