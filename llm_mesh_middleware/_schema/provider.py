@@ -82,7 +82,7 @@ class ProviderConfigs(Wire):
     """Settings for all requests, and for those that a named rule has routed."""
 
     default_config: ProviderConfig = Field(
-        default=ProviderConfig(),
+        default_factory=ProviderConfig,
         description="For every request without a route-specific configuration. Default: empty.",
     )
     route_specific_configs: dict[str, ProviderConfig] = Field(
@@ -172,7 +172,7 @@ class LLMProviderSpec(Wire):
         default=None, description="Workloads that see the provider. Default: all of them."
     )
     configs: ProviderConfigs = Field(
-        default=ProviderConfigs(),
+        default_factory=ProviderConfigs,
         description="Model, key and other settings of its requests. Default: none.",
     )
     endpoint: Annotated[str, AfterValidator(check_base_url)] | None = Field(

@@ -16,6 +16,9 @@ from .user_errors import UserErrors
 
 __all__ = ["main"]
 
+# pydantic would look for plugins in all that is installed; they watch the models of applications.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
 
 @click.group(cls=UserErrors)
 @click.version_option(__version__, prog_name="llm-mesh")
