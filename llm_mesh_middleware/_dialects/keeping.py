@@ -12,6 +12,10 @@ __all__ = ["asks_for_more_than_text", "is_true", "read_temperature"]
 
 # The types of tools that the client runs; those of the provider have results of the moment.
 _FUNCTIONS = frozenset(("function", "custom", None))
+# Members that may ask for more than text.
+_MORE = frozenset(
+    ("audio", "container", "mcp_servers", "modalities", "tools", "web_search_options")
+)
 
 
 def is_true(fields: Fields, name: str) -> bool:
@@ -30,6 +34,8 @@ def read_temperature(fields: Fields) -> float | None:
 
 def asks_for_more_than_text(fields: Fields) -> bool:
     """Return whether a provider's own tools, sound or web results are asked for."""
+    if _MORE.isdisjoint(fields):
+        return False
     tools = _value(fields, "tools")
     if isinstance(tools, list) and any(
         not isinstance(tool, dict) or not (tool.get("type") in _FUNCTIONS or "input_schema" in tool)

@@ -52,7 +52,7 @@ MAX_GUARDED_DELTA = 11
 MAX_SEARCHED_TEXT = 15
 MAX_READ_DELTA = 26  # an event of a stream that is like those before it
 # Whole calls.
-MAX_CACHE_HIT = 430  # less than the same call takes
+MAX_CACHE_HIT = 345  # less than the same call takes
 MAX_SERVE = 575
 MAX_OUTBOUND = 385
 MAX_WSGI = 560

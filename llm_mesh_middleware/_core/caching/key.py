@@ -8,7 +8,7 @@ that do not change a response. Each part is preceded by its length, so no value 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -32,40 +32,36 @@ NOT_IN_KEY = frozenset(
 
 def key_of(parts: Iterable[bytes | str | None]) -> str:
     """Return the digest of the parts; a part that is missing is not an empty one."""
-    digest = hashlib.blake2b(_VERSION, digest_size=32)
+    pieces = [_VERSION]
     for part in parts:
         if part is None:
-            digest.update(b"-")
-            continue
-        data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
-        digest.update(b"%d:" % len(data))
-        digest.update(data)
-    return digest.hexdigest()
+            pieces.append(b"-")
+        else:
+            data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
+            pieces.append(b"%d:%b" % (len(data), data))
+    return hashlib.blake2b(b"".join(pieces), digest_size=32).hexdigest()
 
 
-def canonical_body(
-    fields: Mapping[str, msgspec.Raw], left_out: Collection[str] = NOT_IN_KEY
-) -> bytes | None:
-    """Return the members in one spelling, None if they cannot be read.
+def canonical_body(body: bytes, left_out: frozenset[str] = NOT_IN_KEY) -> bytes | None:
+    """Return the members of a JSON object in one spelling, None if they cannot be read.
 
     The order of members, white space, escapes, and `1` or `1.0` make no difference.
     """
     try:
-        members = {
-            name: _plain(msgspec.json.decode(value))
-            for name, value in fields.items()
-            if name not in left_out
-        }
-        return msgspec.json.encode(members, order="sorted")
-    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        members = _decode(body)
+        for name in left_out & members.keys():
+            del members[name]
+        return _encode(members)
+    except _UNREADABLE:
         return None
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
+def _number(text: str) -> int | float:
+    """Return a number that is written with a point or an exponent."""
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value
+
+
+_decode = msgspec.json.Decoder(dict[str, Any], float_hook=_number).decode
+_encode = msgspec.json.Encoder(order="sorted").encode
+_UNREADABLE = (msgspec.MsgspecError, RecursionError, ValueError)

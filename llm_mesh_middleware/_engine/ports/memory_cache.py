@@ -23,6 +23,12 @@ class MemoryCache:
     """Entries by key, each with the time at which it is over."""
 
     lessor = None  # no other process knows them
+    answers_at_once = True  # a flow asks it without a step: it never waits
+
+    def __init_subclass__(cls) -> None:
+        own = vars(cls)
+        if own.keys() & {"ask", "aask"}:  # whatever these do, the driver has to call them
+            cls.answers_at_once = False
 
     def __init__(
         self, *, clock: Callable[[], float] = time.monotonic, max_bytes: int = _MAX_BYTES
@@ -46,15 +52,16 @@ class MemoryCache:
 
     def ask(self, request: Request, until: float | None) -> Answer:
         """Look up, save, find or remember."""
+        if isinstance(request, Lookup):
+            with self._lock.of_process:
+                return self._look_up(request.key)
         if isinstance(request, Claim):
             return None
-        if not isinstance(request, Lookup | Save):
+        if not isinstance(request, Save):
             return self._likeness.ask(request)
         with self._lock.of_process:
-            if isinstance(request, Save):
-                self._save(request)
-                return None
-            return self._look_up(request.key)
+            self._save(request)
+        return None
 
     async def aask(self, request: Request, until: float | None) -> Answer:
         """Do as `ask`; nothing is waited for."""

@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from ....exceptions import CacheMiss, UpstreamError
 from ...asking.service import Service
 from ...caching.control import Control
-from ...caching.entry import Entry, Found, unpack
+from ...caching.entry import Entry, Found, Lookup, unpack
 from ...caching.flights import Flight
 from ...dialect import Answers
 from ...flow.call import Call, Ending
@@ -102,8 +102,6 @@ class Asking:
         self._has_two_forms = operation.has_two_forms or self._answers.has_two_forms
         self._dialect = operation.dialect.name
         self._is_stream = operation.wants_stream(call.request)
-        options = read_fields(call.request.fields, "stream_options")
-        self._wants_usage = read_bool(options, "include_usage") is True
         self._ending: Ending | None = None
         if call.cache is None:
             raise RuntimeError("a cache needs a store")
@@ -139,7 +137,22 @@ class Asking:
             return told((yield from self._proceed(self._call)), "bypass")
         if not control.may_read:
             return (yield from self._miss(None))
+        kept = self._kept_here()
+        if kept is not None and not kept.is_stale and control.accepts(kept.age_s):
+            return self._hit(kept)
         return (yield from self._shared())
+
+    def _kept_here(self) -> _Kept | None:
+        """Return what is kept in the memory of this process, where that is where it is kept.
+
+        It needs no flight, since nobody else is made to wait for the answer.
+        """
+        store: Any = self._call.cache
+        if self._keeping.service is not None or not getattr(store, "answers_at_once", False):
+            return None
+        found = store.ask(Lookup(self._key), None)
+        entry = None if found is None else unpack(found.data)
+        return None if entry is None else self._read(entry, found.age_s)
 
     def _shared(self) -> Flow:
         """Look up and call once for all equal requests."""
@@ -242,7 +255,9 @@ class Asking:
         entry = kept.entry
         body = entry.body
         if self._is_stream and not entry.is_stream:
-            body = self._answers.split(body, include_usage=self._wants_usage)
+            options = read_fields(self._call.request.fields, "stream_options")
+            wants_usage = read_bool(options, "include_usage") is True
+            body = self._answers.split(body, include_usage=wants_usage)
         result = "stale" if kept.is_stale else "hit"
         self._tell(result, saved=entry.tokens)
         self._call.account.ended(200, None, None)

@@ -7,14 +7,13 @@ So clients of several dialects share, and a guard's mask, a mapped model and a d
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from ....exceptions import AnswerableError
 from ...caching.key import canonical_body
 from ...dialect import ServedOperation
 from ...provider.upstream import Upstream
 from ...values.messages import ClientRequest
-from ...values.payload import decode_fields
 
 __all__ = ["asked_of"]
 
@@ -26,7 +25,7 @@ def asked_of(
     upstreams: Sequence[Upstream],
     request: ClientRequest,
     operation: ServedOperation,
-    left_out: Collection[str],
+    left_out: frozenset[str],
 ) -> list[str | bytes | None] | None:
     """Return what the providers of a rule would be asked; None if that cannot be told.
 
@@ -53,7 +52,7 @@ def _asked(
     upstream: Upstream,
     request: ClientRequest,
     operation: ServedOperation,
-    left_out: Collection[str],
+    left_out: frozenset[str],
 ) -> Iterator[str | bytes | None]:
     asked = upstream.transformer(request, operation)
     yield asked.dialect
@@ -62,4 +61,4 @@ def _asked(
     for name, value in sent:
         yield name
         yield value
-    yield canonical_body(decode_fields(asked.body()), left_out)
+    yield canonical_body(asked.body(), left_out)

@@ -34,6 +34,9 @@ def kept_reply(body: bytes, result: str, *, is_stream: bool, age_s: float) -> Re
         (b"content-type", kind),
         (b"content-length", b"%d" % len(body)),
         NOSNIFF,
-        (b"age", b"%d" % max(0, int(age_s))),
+        (b"age", b"%d" % age_s if age_s > 0 else b"0"),
+        (_RESULT, result.encode()),
+        _PRIVATE,
     ]
-    return told(as_stream(Reply(200, headers, body)), result)
+    reply = Reply(200, headers, body)
+    return as_stream(reply) if is_stream else reply
