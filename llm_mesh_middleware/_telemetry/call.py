@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 
@@ -27,8 +28,9 @@ from .metrics.rows import CallRow
 from .metrics.tallies import Labels
 from .mirrors import MirrorObservation, record_outcome
 from .progress import CallProgress
-from .records.access_log import clean
+from .records.access_log import access_logger, clean
 from .records.access_record import access_record
+from .records.direct import direct_handler
 from .sinks import Sinks
 from .spans.attempts import Attempts, failure_of
 from .spans.call_attributes import end_attributes, start_attributes
@@ -298,10 +300,15 @@ class CallObservation(Observation):
         )
 
     def _write_record(self, ending: Ending) -> None:
-        events = self._sinks.events
-        if events.wants_calls:
-            span = (self._span or trace.INVALID_SPAN).get_span_context()
-            events.emit_call(access_record(self._progress, ending, span), self._place.context)
+        events, is_written = self._sinks.events, access_logger.isEnabledFor(logging.INFO)
+        if not events.is_heard_at(ending.at):
+            if not is_written:
+                return
+            if (handler := direct_handler()) is not None:
+                handler.write_call(self._progress, ending)
+                return
+        span = (self._span or trace.INVALID_SPAN).get_span_context()
+        events.emit_call(access_record(self._progress, ending, span), self._place.context)
 
 
 _LAST_STEPS: tuple[Callable[[CallObservation, Ending], None], ...] = (

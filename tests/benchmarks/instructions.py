@@ -27,7 +27,7 @@ from tests.processes import ROOT
 
 __all__ = ["FIGURES", "YARDSTICK", "measure_instructions"]
 
-YARDSTICK = 1000.0
+YARDSTICK = 172.8
 """Thousands of instructions of the piece of plain Python, by CPython 3.11.7 built by gcc 12."""
 
 _TRIGGER = re.compile(r"^desc: Trigger: Client Request: (.+)$", re.MULTILINE)

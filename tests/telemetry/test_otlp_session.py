@@ -11,8 +11,14 @@ from typing import Any
 
 import pytest
 from opentelemetry import metrics
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -20,7 +26,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from llm_mesh_middleware._telemetry.owned.adoption import adopt
 from llm_mesh_middleware._telemetry.owned.late_spans import LateSpan
 from llm_mesh_middleware._telemetry.owned.otlp.session import OTLPNoteExporter
-from llm_mesh_middleware._telemetry.owned.registry import adopted_tracer
+from llm_mesh_middleware._telemetry.owned.registry import adopted_bank, adopted_tracer
 
 UNPACK: Mapping[str | None, Callable[[bytes], bytes]] = {
     None: bytes,
@@ -153,6 +159,27 @@ def test_a_batch_that_is_refused_is_dropped(
     provider.shutdown()
 
     assert [span.name for span in collector.spans()] == ["chat 0", "chat 1", "chat 2", "chat 0"]
+
+
+def test_points_arrive_as_they_were_collected(collector: Collector) -> None:
+    resource = Resource({"service.name": "conformance"})
+    reader = PeriodicExportingMetricReader(OTLPMetricExporter(), export_interval_millis=60_000)
+    meters = MeterProvider([reader], resource, shutdown_on_exit=False)
+    adopt(meters, TracerProvider(shutdown_on_exit=False), {}, is_from_environ=True)
+    bank, meter = adopted_bank(meters), meters.get_meter("scope", "1")
+    assert bank is not None
+    bank.histogram(meter, "h", "s", (1.0, 2.0)).record(1.5, {"a": "b"})
+    meter.create_counter("c").add(3)
+    assert meters.force_flush()
+    meters.shutdown()
+
+    path, fields, body = collector.received[0]
+    assert (path, fields["content-type"]) == ("/v1/metrics", "application/x-protobuf")
+    (told,) = ExportMetricsServiceRequest.FromString(body).resource_metrics
+    assert told.resource.attributes[0].value.string_value == "conformance"
+    found = {metric.name: metric for metric in told.scope_metrics[0].metrics}
+    assert list(found["h"].histogram.data_points[0].bucket_counts) == [0, 1, 0]
+    assert found["c"].sum.data_points[0].as_int == 3
 
 
 def test_an_exporter_with_settings_of_its_own_keeps_them(collector: Collector) -> None:

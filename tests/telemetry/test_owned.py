@@ -14,6 +14,7 @@ from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
 from opentelemetry.sdk.metrics.view import (
+    ExplicitBucketHistogramAggregation,
     ExponentialBucketHistogramAggregation,
     View,
 )
@@ -292,6 +293,12 @@ def _exponential() -> MeterProvider:
     return MeterProvider([reader], shutdown_on_exit=False)
 
 
+def _other_buckets() -> MeterProvider:
+    wished = {Histogram: ExplicitBucketHistogramAggregation((1, 2))}
+    reader = InMemoryMetricReader(preferred_aggregation=wished)
+    return MeterProvider([reader], shutdown_on_exit=False)
+
+
 def _no_reader() -> MeterProvider:
     return MeterProvider(shutdown_on_exit=False)
 
@@ -305,6 +312,7 @@ def _ordinary() -> MeterProvider:
     [
         (_views, {}),
         (_exponential, {}),
+        (_other_buckets, {}),
         (_no_reader, {}),
         (_ordinary, {"OTEL_METRICS_EXEMPLAR_FILTER": "trace_based"}),
         (_ordinary, {"OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED": "true"}),

@@ -20,7 +20,8 @@ from opentelemetry import metrics, trace
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.sdk.metrics import Histogram
 from opentelemetry.sdk.metrics import MeterProvider as SDKMeterProvider
-from opentelemetry.sdk.metrics.view import DefaultAggregation
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.view import DefaultAggregation, ExplicitBucketHistogramAggregation
 from opentelemetry.sdk.trace import Tracer as SDKTracer
 from opentelemetry.sdk.trace import TracerProvider as SDKTracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
@@ -60,12 +61,14 @@ def adopt(
     """
     if environ.get(_INTERNAL, "").strip().lower() == "true":
         return
-    _adopt_meters(metrics.get_meter_provider() if meters is None else meters, environ)
-    found = trace.get_tracer_provider() if tracers is None else tracers
-    _adopt_tracers(found, is_from_environ and not any(map(environ.get, _OTHER_SOURCES)))
+    is_plain = is_from_environ and not any(map(environ.get, _OTHER_SOURCES))
+    _adopt_meters(metrics.get_meter_provider() if meters is None else meters, environ, is_plain)
+    _adopt_tracers(trace.get_tracer_provider() if tracers is None else tracers, is_plain)
 
 
-def _adopt_meters(provider: MeterProvider, environ: Mapping[str, str]) -> None:
+def _adopt_meters(
+    provider: MeterProvider, environ: Mapping[str, str], is_from_environ: bool
+) -> None:
     if type(provider) is not SDKMeterProvider:
         return
     if environ.get(_EXEMPLARS, "always_off").strip().lower() != "always_off":
@@ -74,8 +77,7 @@ def _adopt_meters(provider: MeterProvider, environ: Mapping[str, str]) -> None:
         config, readers = provider._sdk_config, _readers(provider)
         kinds = [_histogram_kind(reader) for reader in readers]
         plain = not config.views and all(
-            type(reader._instrument_class_aggregation[kind]) is DefaultAggregation
-            and reader._collect is not None
+            _is_explicit(reader._instrument_class_aggregation[kind]) and reader._collect is not None
             for reader, kind in zip(readers, kinds, strict=True)
         )
         temporalities = [
@@ -88,8 +90,28 @@ def _adopt_meters(provider: MeterProvider, environ: Mapping[str, str]) -> None:
         return
     bank = HistogramBank(temporalities)
     for index, reader in enumerate(readers):
+        if is_from_environ:
+            _encode_points(reader)
         reader._set_collect_callback(partial(_collect, bank, index, config, reader._collect))
     register(provider, bank)
+
+
+def _is_explicit(aggregation: Any) -> bool:
+    """Return whether histograms get the buckets that their instruments advise."""
+    if type(aggregation) is ExplicitBucketHistogramAggregation:  # as exporters of OTLP prefer
+        return aggregation._boundaries is None and aggregation._record_min_max is True
+    return type(aggregation) is DefaultAggregation
+
+
+def _encode_points(reader: Any) -> None:
+    """Have what a reader exports as OTLP over HTTP encoded here."""
+    try:
+        from .otlp.session import OTLPPointExporter, is_plain
+
+        if type(reader) is PeriodicExportingMetricReader and is_plain(reader._exporter):
+            reader._exporter = OTLPPointExporter.like(reader._exporter)
+    except (ImportError, AttributeError):  # no exporter over HTTP, or another release of the SDK
+        pass
 
 
 def _readers(provider: Any) -> tuple[Any, ...]:

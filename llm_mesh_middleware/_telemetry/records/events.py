@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 
 from opentelemetry._logs import Logger, LogRecord, SeverityNumber
@@ -16,17 +17,26 @@ from .mirror_record import mirror_logger
 
 __all__ = ["Events", "is_enabled"]
 
+_ASK_AGAIN_S = 0.05
+
 
 class Events:
     """The access record, on the standard library's logger and as an event of OpenTelemetry."""
 
     def __init__(self, logger: Logger) -> None:
         self._logger = logger
+        self._ask_again_at = -math.inf
+        self._was_heard = False
 
-    @property
-    def wants_calls(self) -> bool:
-        """Whether access records are wanted: making one costs more than asking."""
-        return access_logger.isEnabledFor(logging.INFO) or is_enabled(self._logger)
+    def is_heard_at(self, moment: float) -> bool:
+        """Return whether events are exported, as of at most 50 ms before `moment`.
+
+        It is on the performance counter. Asking takes as long as writing a short line.
+        """
+        if moment >= self._ask_again_at:
+            self._ask_again_at = moment + _ASK_AGAIN_S
+            self._was_heard = is_enabled(self._logger)
+        return self._was_heard
 
     def emit_call(self, fields: Mapping[str, Value], context: Context) -> None:
         """Emit the access record of a call."""

@@ -94,11 +94,17 @@ def end_attributes(progress: CallProgress, ending: Ending) -> dict[str, Attribut
     found = request_attributes(progress.request.fields)
     found[semconv.ATTEMPT_COUNT] = progress.attempts
     found[semconv.USAGE_SOURCE] = "none" if ending.usage is None else "provider"
-    if first is not None and last is not None and _host(last) != _host(first):
-        # The provider of the response is not the one at the start.
-        found |= start_attributes(progress, last)
-    if progress.is_fallback:
-        found[semconv.IS_FALLBACK] = True
+    if last is not None:
+        host = last.endpoint.provider_host
+        if first is not None and first is not last and host != first.endpoint.provider_host:
+            # The provider of the response is not the one at the start.
+            found |= start_attributes(progress, last)
+        if host != last.preferred_host:
+            found[semconv.IS_FALLBACK] = True
+        if last.added_usage:
+            found[semconv.USAGE_INJECTED] = True
+        if last.dropped:
+            found[semconv.DROPPED] = last.dropped
     if sent_at is not None:
         found[semconv.OVERHEAD] = sent_at - progress.started_at
     if ending.status is not None:
@@ -107,11 +113,6 @@ def end_attributes(progress: CallProgress, ending: Ending) -> dict[str, Attribut
         found[semconv.ERROR_TYPE] = ending.error_type
     if (request_id := progress.upstream_request_id) is not None:
         found[semconv.UPSTREAM_REQUEST_ID] = request_id[:_MAX_TEXT]
-    if last is not None:
-        if last.added_usage:
-            found[semconv.USAGE_INJECTED] = True
-        if last.dropped:
-            found[semconv.DROPPED] = last.dropped
     if progress.is_stream:
         found[semconv.REQUEST_STREAM] = True
         found[semconv.STREAM_OUTCOME] = ending.outcome
@@ -127,7 +128,3 @@ def end_attributes(progress: CallProgress, ending: Ending) -> dict[str, Attribut
     if progress.summary is not None:
         add_summary(found, progress.summary, is_whole=ending.error is None)
     return found
-
-
-def _host(request: UpstreamRequest) -> str:
-    return request.endpoint.provider_host

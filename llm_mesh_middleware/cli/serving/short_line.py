@@ -110,7 +110,7 @@ def _line(
 ) -> str:
     line = f"{method} {place} {status}"
     if duration_ms is not None:
-        line = f"{line} {duration_ms:.0f} ms"
+        line = f"{line} {int(duration_ms + 0.5)} ms"
     if provider:
         line = f"{line} {provider}"
     if model:

@@ -13,13 +13,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import requests
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from ..handover import NoteExporter
+from .points import encode_metrics, is_encodable
 from .spans import encode_spans
 
-__all__ = ["BodySession", "OTLPNoteExporter", "is_plain"]
+__all__ = ["BodySession", "OTLPNoteExporter", "OTLPPointExporter", "is_plain"]
 
 _COMPRESSED: Mapping[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
@@ -45,9 +48,9 @@ class BodySession(requests.Session):
         return body if compress is None else compress(body)
 
 
-def is_plain(exporter: SpanExporter) -> bool:
-    """Return whether an exporter is the one over HTTP, and not derived from it."""
-    return type(exporter) is OTLPSpanExporter
+def is_plain(exporter: object) -> bool:
+    """Return whether an exporter is one of those over HTTP, and not derived from them."""
+    return type(exporter) in (OTLPSpanExporter, OTLPMetricExporter)
 
 
 class OTLPNoteExporter(NoteExporter):
@@ -73,3 +76,41 @@ class OTLPNoteExporter(NoteExporter):
             return self.exporter.export(())
         finally:
             self._session.body = None
+
+
+class OTLPPointExporter(MetricExporter):
+    """Encodes what a reader has collected, and has the exporter send it."""
+
+    def __init__(self, exporter: OTLPMetricExporter, session: BodySession) -> None:
+        """`session` is the one that the exporter uses, and nobody else does."""
+        super().__init__()
+        self.exporter = exporter
+        self._session = session
+
+    @classmethod
+    def like(cls, exporter: MetricExporter) -> Self:
+        """Return one in place of an exporter that was set up from the environment, and end that."""
+        session = BodySession()
+        made = cls(OTLPMetricExporter(session=session), session)
+        exporter.shutdown()
+        return made
+
+    def export(
+        self, metrics_data: MetricsData, timeout_millis: float = 10_000, **words: Any
+    ) -> MetricExportResult:
+        """Export a collection; one at a time, as the SDK's readers do."""
+        if not is_encodable(metrics_data):
+            return self.exporter.export(metrics_data, timeout_millis, **words)
+        self._session.body = encode_metrics(metrics_data)
+        try:
+            return self.exporter.export(MetricsData([]), timeout_millis, **words)
+        finally:
+            self._session.body = None
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        """Flush the exporter."""
+        return self.exporter.force_flush(timeout_millis)
+
+    def shutdown(self, timeout_millis: float = 30_000, **words: Any) -> None:
+        """Shut the exporter down."""
+        self.exporter.shutdown(timeout_millis, **words)
