@@ -29,7 +29,14 @@ from llm_mesh_middleware._core.guarding.window import Inspection
 from tests.clouds import frames
 from tests.guards.test_streams import VALUES, cut, passed, passed_until_blocked
 from tests.rows import rows
-from tests.translation.dialect_table import DIALECTS, PAIRS, bedrock_block, relay
+from tests.translation.dialect_table import (
+    DIALECTS,
+    PAIRS,
+    bedrock_block,
+    line,
+    ollama_call,
+    relay,
+)
 
 STAMP = Stamp(1, "token", "m")
 Pieces = Sequence[str]
@@ -71,10 +78,25 @@ def bedrock(told: str, pieces: Pieces) -> bytes:
     return frames.event("messageStart", {"role": "assistant"}) + b"".join(blocks) + stop
 
 
+def ollama(told: str, pieces: Pieces) -> bytes:
+    if told == "arguments":  # it sends the arguments of a call in one piece
+        call = ollama_call("send", {"to": "".join(pieces)}, id="call_1")
+        lines = [line({"tool_calls": [call]})]
+    elif told == "thought":
+        lines = [*(line({"thinking": each}) for each in pieces), line({"content": "Done."})]
+    else:
+        lines = [line({"content": each}) for each in pieces]
+    return b"".join(lines) + line({}, done=True, done_reason="stop")
+
+
+# Dialects that no client speaks; all others can be written as clients get them.
+OF_PROVIDERS = {"bedrock": bedrock, "ollama": ollama}
+
+
 def stream_of(provider: str, told: str, pieces: Pieces) -> bytes:
-    """What a provider sends; all but one dialect can be written as clients get them."""
-    if provider == "bedrock":
-        return bedrock(told, pieces)
+    """What a provider sends."""
+    if provider in OF_PROVIDERS:
+        return OF_PROVIDERS[provider](told, pieces)
     spoken = DIALECTS[provider]
     writer = spoken.side.event_writer(spoken.side.read_request(spoken.request), STAMP)
     finish = Finish("tool_calls" if told == "arguments" else "stop")
@@ -104,9 +126,9 @@ def guarded(client: str, action: str) -> GuardedStream:
 def said(data: bytes) -> str:
     """Every string of every event, in order, without what is between the pieces of one text."""
     found: list[str] = []
-    for line in data.splitlines():
-        if line.startswith(b"data: {"):
-            pending = [json.loads(line[6:])]
+    for each in data.splitlines():
+        if each.startswith(b"data: {"):
+            pending = [json.loads(each[6:])]
             while pending:
                 here = pending.pop()
                 if isinstance(here, dict):
@@ -121,9 +143,9 @@ def said(data: bytes) -> str:
 def joined(data: bytes, names: frozenset[str]) -> str:
     """The pieces of texts, by the names of their members, put together."""
     found: list[str] = []
-    for line in data.splitlines():
-        if line.startswith(b"data: {"):
-            pending = [json.loads(line[6:])]
+    for each in data.splitlines():
+        if each.startswith(b"data: {"):
+            pending = [json.loads(each[6:])]
             while pending:
                 here = pending.pop(0)
                 if isinstance(here, dict):

@@ -17,6 +17,7 @@ from ...exceptions import ContentBlocked
 from ..dialect import Dialect, EventKind
 from ..http.sse import EventCutter, event_data, event_name
 from ..texts import Said
+from ..values.messages import ClientRequest
 from .events.stream import MAX_HELD_BYTES
 from .guard import Guard, Report
 
@@ -41,6 +42,10 @@ class SchemaGuard(msgspec.Struct, frozen=True, kw_only=True):
     guard: Guard
     answer: Fits | None = None
     tools: Mapping[str, Fits] = {}
+
+    def holds(self, request: ClientRequest) -> bool:
+        """Return whether the guard is for a request."""
+        return self.guard.holds(request)
 
 
 def judge(shape: SchemaGuard, said: Iterator[Said], report: Report) -> None:

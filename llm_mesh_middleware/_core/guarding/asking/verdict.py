@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from ...asking.side_call import Circumstances, NoAnswer
+from ...values.messages import ClientRequest
 from ...values.steps import Step
 from ..finding import Finding
 from ..guard import Guard
@@ -79,3 +80,7 @@ class AskingGuard(msgspec.Struct, frozen=True, kw_only=True):
     window: int | None = None
     overlap: int = 0
     is_concurrent: bool = False
+
+    def holds(self, request: ClientRequest) -> bool:
+        """Return whether the guard is for a request."""
+        return self.guard.holds(request)

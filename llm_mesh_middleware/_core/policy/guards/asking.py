@@ -35,7 +35,7 @@ from ...values.decision import Told
 from ...values.messages import ClientRequest
 from ...values.steps import Beside, Step
 from .bodies import OpenedRequest, OpenedResponse, masker
-from .policy import served, unrecorded, with_values
+from .policy import meant, served, unrecorded, with_values
 from .replies import Refusals, guarded
 from .reporting import decision_of, reporter, with_effects
 from .told import told
@@ -59,7 +59,7 @@ class AskingRequestGuards(msgspec.Struct, frozen=True):
         if operation is None:
             return (yield from proceed(call))
         for asking in self.guards:
-            if asking.guard.holds(call.request):
+            if asking.holds(call.request):
                 call = yield from _asked_request(asking, call, operation.dialect, values)
         return (yield from with_values(call, proceed, operation, values))
 
@@ -75,9 +75,8 @@ class AskingResponseGuards(msgspec.Struct, frozen=True):
 
     def __call__(self, call: Call, proceed: Callable[[Call], Flow]) -> Flow:
         """Serve a call; a response that a guard denies becomes an error."""
-        operation = served(call)
-        guards = [asking for asking in self.guards if asking.guard.holds(call.request)]
-        if operation is None or not guards:
+        operation, guards = meant(call, self.guards)
+        if operation is None:
             return (yield from proceed(call))
         call = unrecorded(call)
         call.account.hold()

@@ -27,7 +27,7 @@ from ...values.messages import ClientRequest, Deadline
 from ...values.steps import Await, Beside, Spawn, Step, Steps
 from .asking import asked, heard
 from .bodies import OpenedRequest
-from .policy import served
+from .policy import meant
 from .replies import Refusals, dropped
 from .reporting import reporter, with_effects
 from .told import told
@@ -42,9 +42,8 @@ class ConcurrentRequestGuards(msgspec.Struct, frozen=True):
 
     def __call__(self, call: Call, proceed: Callable[[Call], Flow]) -> Flow:
         """Serve a call; a request that a guard denies is refused when it has been answered."""
-        operation = served(call)
-        guards = [asking for asking in self.guards if asking.guard.holds(call.request)]
-        if operation is None or not guards:
+        operation, guards = meant(call, self.guards)
+        if operation is None:
             return (yield from proceed(call))
         pending: list[_Pending] = []
         for asking in guards:

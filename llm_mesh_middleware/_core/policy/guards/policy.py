@@ -11,7 +11,7 @@ response   ResponseGuards  whole   deny > 403 instead of it
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -34,11 +34,11 @@ from .bodies import (
     is_clear_response,
     masker,
 )
-from .replies import guarded
+from .replies import guarded, held
 from .reporting import reporter, with_effects
 from .told import told
 
-__all__ = ["RequestGuards", "ResponseGuards", "served", "unrecorded", "with_values"]
+__all__ = ["RequestGuards", "ResponseGuards", "meant", "served", "unrecorded", "with_values"]
 
 
 class RequestGuards(msgspec.Struct, frozen=True):
@@ -118,6 +118,25 @@ def holding(guards: tuple[Guard, ...], request: ClientRequest) -> Sequence[Guard
     return guards
 
 
+class Holding(Protocol):
+    """Any kind of guard."""
+
+    def holds(self, request: ClientRequest) -> bool:
+        """Return whether the guard looks at this request, or at its response."""
+
+
+_Guard = TypeVar("_Guard", bound=Holding)
+
+
+def meant(
+    call: Call, guards: Sequence[_Guard]
+) -> tuple[ServedOperation, list[_Guard]] | tuple[None, list[_Guard]]:
+    """Return what a call asks for, None if nothing of it is to be guarded, and which guards do."""
+    taking = [guard for guard in guards if guard.holds(call.request)]
+    operation = served(call) if taking else None
+    return (None, taking) if operation is None else (operation, taking)
+
+
 def served(call: Call) -> ServedOperation | None:
     """Return the operation of a call, None if it has no texts."""
     return served_by(call.request)
@@ -162,12 +181,7 @@ def with_reply(
         return guarded_response(body, dialect, inspection)
         yield  # nothing is waited for
 
-    call.account.hold()
-    try:
-        reply = yield from proceed(call)
-    except BaseException:
-        call.account.release()
-        raise
+    reply = yield from held(call, proceed)
     body, guards = reply.body, inspection.guards
     if guards and inspection.values is None and isinstance(body, bytes):
         is_clear = is_clear_response(body, dialect, guards)

@@ -9,12 +9,12 @@ from msgspec.structs import replace
 
 from ....exceptions import AnswerableError, ContentBlocked, PolicyUnavailable
 from ...dialect import Dialect, ServedOperation
-from ...flow.call import Account
+from ...flow.call import Account, Call
 from ...flow.reply import Flow, Reply, as_stream, refusal
 from ...values.steps import Body, Step, Steps
 from .bodies import is_coded
 
-__all__ = ["Asks", "Passing", "Refusals", "dropped", "guarded"]
+__all__ = ["Asks", "Passing", "Refusals", "dropped", "guarded", "held"]
 
 # Whom a stream asks after each event, and what may be sent after the verdict.
 Asks = Callable[[], Generator[Step, Any, bytes]]
@@ -30,6 +30,16 @@ class Passing(Protocol):
     def feed(self, data: bytes) -> bytes: ...
 
     def finish(self) -> bytes: ...
+
+
+def held(call: Call, proceed: Callable[[Call], Flow]) -> Flow:
+    """Serve a call, and hold the end of the exchange if there is a reply for `guarded` to read."""
+    call.account.hold()
+    try:
+        return (yield from proceed(call))
+    except BaseException:
+        call.account.release()
+        raise
 
 
 def guarded(

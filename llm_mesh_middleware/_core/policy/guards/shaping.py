@@ -10,7 +10,6 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace
 
 from ....exceptions import ContentBlocked
 from ...flow.call import Call
@@ -20,8 +19,8 @@ from ...texts import Said
 from ...values.decision import Told
 from ...values.messages import ClientRequest
 from ...values.steps import Step
-from .policy import served
-from .replies import guarded
+from .policy import meant, unrecorded
+from .replies import guarded, held
 from .reporting import reporter, with_effects
 from .told import told
 
@@ -35,12 +34,10 @@ class ShapeGuards(msgspec.Struct, frozen=True):
 
     def __call__(self, call: Call, proceed: Callable[[Call], Flow]) -> Flow:
         """Serve a call; a response without the form becomes an error."""
-        operation = served(call)
-        guards = [each for each in self.guards if each.guard.holds(call.request)]
-        if operation is None or not guards:
+        operation, guards = meant(call, self.guards)
+        if operation is None:
             return (yield from proceed(call))
-        # Records would be made of the provider's response, before the guards have seen it.
-        call = replace(call, request=replace(call.request, keeps_content=False))
+        call = unrecorded(call)
         report, dialect = reporter(call), operation.dialect
 
         def judged(said: Iterator[Said]) -> None:
@@ -55,12 +52,7 @@ class ShapeGuards(msgspec.Struct, frozen=True):
             return body
             yield  # nothing is waited for
 
-        call.account.hold()
-        try:
-            reply = yield from proceed(call)
-        except BaseException:
-            call.account.release()
-            raise
+        reply = yield from held(call, proceed)
         if reply.status >= 400:
             call.account.release()
             return reply
