@@ -32,6 +32,7 @@ __all__ = [
     "UpstreamOptions",
     "Whole",
     "WholeAnswer",
+    "called_model",
 ]
 
 
@@ -219,7 +220,29 @@ class Transformer(Protocol):
         """
 
 
-class UpstreamOptions(Protocol):
+class Renaming(Protocol):
+    """What of a provider decides on the model that it is called with."""
+
+    @property
+    def model(self) -> str | None:
+        """The configured model."""
+
+    @property
+    def model_mapping(self) -> Mapping[str, str]:
+        """The provider's names of models, by the client's."""
+
+
+def called_model(upstream: Renaming, asked: str | None, *, is_set: bool = True) -> str | None:
+    """Return the model that a provider is called with for the one that a client asked for.
+
+    The configured one overrides it, but where it `is_set` for other operations only.
+    """
+    if is_set and upstream.model is not None:
+        return upstream.model
+    return None if asked is None else upstream.model_mapping.get(asked, asked)
+
+
+class UpstreamOptions(Renaming, Protocol):
     """The properties of a provider that a dialect uses.
 
     `model` and `stream` replace what the client sent, `defaults` (encoded JSON) fill what it left
@@ -237,14 +260,6 @@ class UpstreamOptions(Protocol):
     @property
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
         """The configured header fields."""
-
-    @property
-    def model(self) -> str | None:
-        """The configured model."""
-
-    @property
-    def model_mapping(self) -> Mapping[str, str]:
-        """The provider's names of models, by the client's."""
 
     @property
     def stream(self) -> bool | None:

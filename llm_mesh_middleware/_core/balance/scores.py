@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from ..dialect import called_model
 from ..pricing.prices import Price
 from ..provider.upstream import Upstream
 from ..values.messages import ClientRequest
@@ -86,9 +87,7 @@ def _busy(candidates: Sequence[Candidate], weights: Sequence[float]) -> list[flo
 
 
 def _price(upstream: Upstream, call: ClientRequest) -> Price | None:
-    asked = call.model
-    model = upstream.model or (asked and upstream.model_mapping.get(asked, asked))
-    return upstream.prices.find(model)
+    return upstream.prices.find(called_model(upstream, call.model))
 
 
 def _cost(price: Price | None, currency: str, usage: Usage) -> float:

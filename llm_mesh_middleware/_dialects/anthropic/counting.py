@@ -28,8 +28,7 @@ _COUNTED = ("model", "messages", "system", "tools", "tool_choice", "thinking", "
 class CountTransformer(SameTransformer):
     """Asks for a count under the provider's name for the model."""
 
-    def _model(self) -> str | None:
-        return self._upstream.model or super()._model()
+    model_is_always_set = True
 
 
 def _read(request: ClientRequest) -> Conversation:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..._core.dialect import ServedOperation, UpstreamOptions
+from ..._core.dialect import ServedOperation, UpstreamOptions, called_model
 from ..._core.values.messages import ClientRequest
 from ..._core.values.payload import encode_fields
 from ..same import SameTransformer
@@ -21,9 +21,7 @@ class GeminiTransformer(SameTransformer):
         self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
     ) -> None:
         super().__init__(request, operation, upstream)
-        asked = request.model
-        mapped = None if asked is None else upstream.model_mapping.get(asked, asked)
-        self.model = upstream.model or mapped
+        self.model = called_model(upstream, request.model)
         self.wants_stream = operation.wants_stream(request)
 
     @property

@@ -14,6 +14,7 @@ from ..._core.dialect import (
     UpstreamOptions,
     Whole,
     WholeAnswer,
+    called_model,
 )
 from ..._core.http.decoding import DECODABLE, StreamDecoder
 from ..._core.http.response_headers import client_headers
@@ -44,6 +45,7 @@ class SameTransformer:
 
     added_usage = False
     dropped: tuple[str, ...] = ()
+    model_is_always_set = False  # or for generations only
 
     def __init__(
         self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
@@ -57,7 +59,8 @@ class SameTransformer:
             for name, value in upstream.defaults.items():
                 self._fields.setdefault(name, value)
         self._asked_model = read_text(self._fields, "model")
-        self.model = self._model()
+        is_set = operation.is_generation or self.model_is_always_set
+        self.model = called_model(upstream, self._asked_model, is_set=is_set)
         self.wants_stream = read_bool(self._fields, "stream") is True
 
     @property
@@ -161,13 +164,6 @@ class SameTransformer:
     def _joined(self, head: ResponseHead, headers: RawFields, body: bytes) -> WholeAnswer:
         """Return the response of a stream, for a client that does not want events."""
         raise self._broken("sent a stream that was not asked for")
-
-    def _model(self) -> str | None:
-        """Return the configured model, else the client's under the provider's name for it."""
-        if self._operation.is_generation and self._upstream.model is not None:
-            return self._upstream.model
-        asked = self._asked_model
-        return None if asked is None else self._upstream.model_mapping.get(asked, asked)
 
     def _summary(self, whole: Whole, body: bytes) -> AnswerSummary:
         return whole.summary(body if self._keeps_content else None)

@@ -25,6 +25,7 @@ from ..._core.dialect import (
     Transformer,
     UpstreamOptions,
     WholeAnswer,
+    called_model,
 )
 from ..._core.http.decoding import DECODABLE, StreamDecoder
 from ..._core.http.eventstream import MEDIA_TYPE as FRAMES
@@ -129,7 +130,7 @@ class TranslatingTransformer:
         streams = self.wants_stream if upstream.stream is None else upstream.stream
         if conversation.n is not None and conversation.n > 1:
             streams = self._stream_of_choices()
-        self.model = self._model()
+        self.model = called_model(upstream, conversation.model)
         has_envelope = translation.envelope is not None
         written = self._provider.write_request(
             conversation,
@@ -226,13 +227,6 @@ class TranslatingTransformer:
             keep=self._kept if self._keeps_content else None,
         )
         return with_type(headers, EVENTS), relay
-
-    def _model(self) -> str | None:
-        """Return the configured model, else the client's under the provider's name for it."""
-        if self._upstream.model is not None:
-            return self._upstream.model
-        asked = self._conversation.model
-        return None if asked is None else self._upstream.model_mapping.get(asked, asked)
 
     def _stream_of_choices(self) -> bool:
         """Return that the provider is asked for a whole response: deltas are of one choice."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from ....exceptions import AccessDenied
+from ...dialect import called_model
 from ...flow.call import Call
 from ...limiting.bucket import Rate
 from ...limiting.budget import Budget
@@ -132,8 +133,7 @@ def prices_for(model: str | None, upstreams: Sequence[Upstream]) -> list[Price]:
     """Return the known prices of a request's model, as each upstream would call it."""
     found = []
     for upstream in upstreams:
-        asked = upstream.model or upstream.model_mapping.get(model or "", model)
-        price = upstream.prices.find(asked)
+        price = upstream.prices.find(called_model(upstream, model))
         if price is not None:
             found.append(price)
     return found

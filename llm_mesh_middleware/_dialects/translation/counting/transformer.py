@@ -7,7 +7,13 @@ from msgspec.structs import replace
 
 from ...._core.conversation.sides import CountingSide
 from ...._core.conversation.writing import DialectOptions
-from ...._core.dialect import BodyRelay, ServedOperation, UpstreamOptions, WholeAnswer
+from ...._core.dialect import (
+    BodyRelay,
+    ServedOperation,
+    UpstreamOptions,
+    WholeAnswer,
+    called_model,
+)
 from ...._core.http.decoding import DECODABLE
 from ...._core.values.messages import ClientRequest, ResponseHead
 from ....exceptions import UpstreamProtocolError
@@ -69,9 +75,7 @@ class CountingTransformer:
         self._upstream = upstream
         self.dialect = self._provider.side.name
         self._conversation = conversation = self._client.read(request)
-        asked = conversation.model or request.model
-        mapped = None if asked is None else upstream.model_mapping.get(asked, asked)
-        self.model = upstream.model or mapped
+        self.model = called_model(upstream, conversation.model or request.model)
         self._written = self._provider.side.write_request(
             conversation, translation.options, model=self.model, streams=False
         )
