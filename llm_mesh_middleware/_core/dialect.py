@@ -200,13 +200,16 @@ class Transformer(Protocol):
         Without any bytes the media type decides.
         """
 
-    def whole(self, head: ResponseHead, body: bytes, *, max_bytes: int) -> WholeAnswer:
+    def whole(
+        self, head: ResponseHead, body: bytes, *, max_bytes: int, with_facts: bool = True
+    ) -> WholeAnswer:
         """Return the client's response for one that was read to its end.
 
         Args:
             head: the response's head.
             body: its body, as received.
             max_bytes: the limit for a decompressed body.
+            with_facts: whether its summary is wanted.
 
         Raises:
             UpstreamProtocolError: the body contradicts the head.

@@ -125,12 +125,10 @@ class ForwardPolicy(msgspec.Struct, frozen=True):
     def select(self, headers: Headers) -> list[tuple[bytes, bytes]]:
         """Return the client's fields that are forwarded, in their order."""
         named = headers.connection_options()
-        common = [field for field in headers.raw if _COMMON_NAMES[field[0]]]
-        names = headers.names()
-        for name in named:  # seldom more than one, and that is `keep-alive`
-            if name in names:
-                common = [field for field in common if field[0] not in named]
-                break
+        is_common = _COMMON_NAMES
+        common = [field for field in headers.raw if is_common[field[0]]]
+        if named:
+            common = [field for field in common if field[0] not in named]
         if not (self.names or self.prefixes):  # as nearly everywhere
             return common
         added = {name for name in headers.names() if self._is_added(name) and name not in named}

@@ -105,7 +105,8 @@ _ALLOWED = KnownNames(_passes)
 def client_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
     """Return the fields that the client gets, with `nosniff` appended."""
     named, names = headers.connection_options(), headers.names()
-    found = [field for field in headers.raw if _ALLOWED[field[0]]]
+    is_allowed = _ALLOWED
+    found = [field for field in headers.raw if is_allowed[field[0]]]
     if named:
         found = [field for field in found if field[0] not in named]
     for name, passes in _BY_VALUE:

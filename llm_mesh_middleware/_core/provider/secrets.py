@@ -39,6 +39,7 @@ _WORD = 8
 _UNLIKELY, _UNLIKELY_WITHOUT_DIGIT = 16, 24
 
 _ESCAPE = b"\\u"  # of a character in JSON, by its number
+_BACKSLASH = ord("\\")
 _UNSAFE = "\"&'+<=>\\`"
 _NAMED = {b'"': b"quot", b"&": b"amp", b"'": b"apos", b"<": b"lt", b">": b"gt"}
 # Letters that form an escape sequence in JSON after a backslash.
@@ -77,7 +78,8 @@ class Secrets:
         spelled = [each for key in found if _is_unlikely(key) for each in _spellings(key)]
         self._content = tuple(each for each in spelled if _ESCAPE not in each)
         self._content_escaped = tuple(each for each in spelled if _ESCAPE in each)
-        self._literals = tuple(literal for secret in self._all for literal in _literals(secret))
+        literals = (literal for secret in self._all for literal in _literals(secret))
+        self._literals = tuple(literal.decode("latin-1") for literal in literals)
         self._pattern: re.Pattern[bytes] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
@@ -104,7 +106,7 @@ class Secrets:
         for spelling in self._content:
             if data.find(spelling) >= 0:
                 return self._compiled().sub(MASK, data)
-        if data.find(b"\\") >= 0 and data.find(_ESCAPE) >= 0:  # one byte is found faster than two
+        if _BACKSLASH in data and data.find(_ESCAPE) >= 0:  # one byte is found faster than two
             for spelling in self._content_escaped:
                 if data.find(spelling) >= 0:
                     return self._compiled().sub(MASK, data)
@@ -160,11 +162,11 @@ class Secrets:
 
     def _may_be_in(self, data: bytes) -> bool:
         """Return whether the slow pattern has to be tried."""
-        # `find`: for bytes in bytes, `in` first fails to read a number, at ten times the price.
+        text = data.decode("latin-1")  # text is searched at less than half the price of bytes
         for literal in self._literals:
-            if data.find(literal) >= 0:
+            if literal in text:
                 return True
-        if data.find(b"\\") >= 0 or data.find(b"%") >= 0 or data.find(b"&") >= 0:
+        if "\\" in text or "%" in text or "&" in text:
             return bool(self._all)  # escapes of JSON, of URLs, of HTML
         return False
 

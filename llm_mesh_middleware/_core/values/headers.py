@@ -13,6 +13,8 @@ __all__ = ["Headers", "RawHeaders"]
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
 _NO_NAMES: frozenset[bytes] = frozenset()
+# What `Connection` says nearly always: it names no field.
+_PERSISTENCE = frozenset((b"keep-alive", b"Keep-Alive", b"close"))
 _MAX_CACHED_VALUE = 64
 
 
@@ -73,8 +75,12 @@ class Headers:
         return ", ".join(value.decode("latin-1").strip(" \t") for value in self.get_all(key))
 
     def connection_options(self) -> frozenset[bytes]:
-        """Return the field names that `Connection` limits to this hop."""
-        if b"connection" not in self._last:
+        """Return the field names that `Connection` limits to this hop.
+
+        `keep-alive` alone is left out: a field of that name is never passed on anyway.
+        """
+        last = self._last.get(b"connection")
+        if last is None or (last in _PERSISTENCE and not self._has_duplicates):
             return _NO_NAMES
         value = b",".join(self.get_all(b"connection"))
         return _options(value) if len(value) <= _MAX_CACHED_VALUE else _split(value)

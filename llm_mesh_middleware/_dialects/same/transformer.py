@@ -95,7 +95,9 @@ class SameTransformer:
             return False
         return is_events(head.headers, begin if self._operation.has_body else b"")
 
-    def whole(self, head: ResponseHead, body: bytes, *, max_bytes: int) -> WholeAnswer:
+    def whole(
+        self, head: ResponseHead, body: bytes, *, max_bytes: int, with_facts: bool = True
+    ) -> WholeAnswer:
         """Return a JSON response as it is, or in the other form; an error always as JSON."""
         headers, coded_as = client_headers(head.headers), coding(head.headers)
         if coded_as in DECODABLE:
@@ -118,7 +120,7 @@ class SameTransformer:
             answered = self._error(read_fault(body).status, headers, body, is_readable=True)
             counted = whole.summary(None)  # an error may have token counts
             return answered if counted.usage is None else replace(answered, summary=counted)
-        summary = self._summary(whole, body)
+        summary = self._summary(whole, body) if with_facts else None
         if not media_type(head.headers).endswith("json"):  # SDKs take it for text
             headers = with_type(headers, JSON)
         headers, body = self._as_asked(headers, body)

@@ -196,7 +196,9 @@ class TranslatingTransformer:
             return False
         return is_events(head.headers, begin, _STREAMS, by_label=self._provider.has_lines)
 
-    def whole(self, head: ResponseHead, body: bytes, *, max_bytes: int) -> WholeAnswer:
+    def whole(
+        self, head: ResponseHead, body: bytes, *, max_bytes: int, with_facts: bool = True
+    ) -> WholeAnswer:
         """Return a whole answer, or an error, in the client's dialect."""
         body = self._decoded(head, body, max_bytes)
         headers = self._client_headers(head)

@@ -29,6 +29,7 @@ from ...values.headers import Headers
 from ...values.messages import Deadline, Failure, ResponseHead, UpstreamRequest
 from ...values.steps import Read, Send, Step, StepResult
 from ...values.summary import AnswerSummary
+from ..observer import Observation
 from .billing import charge_for
 from .context import CallContext
 from .outcome import Outcome, may_follow
@@ -232,10 +233,18 @@ class Attempt:
             raise ResponseTooLarge(f"{host} answered with more than {limit} bytes")
         try:
             body = b"".join(begun) if len(begun) > 2 else begun[0]  # the last piece is empty
-            answer = self._transformer.whole(head, body, max_bytes=limit)
+            answer = self._transformer.whole(
+                head, body, max_bytes=limit, with_facts=self._wants_facts()
+            )
         except UpstreamProtocolError as error:
             return self._unreadable(error)
         return self._whole_outcome(head, answer)
+
+    def _wants_facts(self) -> bool:
+        """Return whether anybody asks what a response says of itself."""
+        context = self._context
+        is_heard = context.observation.__class__ is not Observation
+        return is_heard or bool(self.upstream.prices or context.operation.continues_by)
 
     def _unreadable(self, error: UpstreamError, summary: AnswerSummary | None = None) -> Outcome:
         """Return the outcome of an unreadable response, which a retry would only pay for again."""

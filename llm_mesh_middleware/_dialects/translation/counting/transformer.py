@@ -100,7 +100,9 @@ class CountingTransformer:
         """Return False: a count is one object."""
         return False
 
-    def whole(self, head: ResponseHead, body: bytes, *, max_bytes: int) -> WholeAnswer:
+    def whole(
+        self, head: ResponseHead, body: bytes, *, max_bytes: int, with_facts: bool = True
+    ) -> WholeAnswer:
         """Return the count, an estimate of it, or the provider's error."""
         if (coded_as := coding(head.headers)) in DECODABLE:
             body = decoded_body(self._upstream.host, coded_as, body, max_bytes)
