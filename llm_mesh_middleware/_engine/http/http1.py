@@ -188,12 +188,8 @@ class ResponseReader:
             False if there is anything in it that the other path must judge.
         """
         lines = head.split(_CRLF)
-        size = len(head)
-        # With another control character, or a line end of another form, more would be left out.
-        if (
-            size > MAX_HEAD_BYTES
-            or len(head.translate(None, _CONTROLS)) < size - 2 * len(lines) + 2
-        ):
+        plain = len(head) - 2 * (len(lines) - 1)  # without the line ends that were split at
+        if len(head) > MAX_HEAD_BYTES or len(head.translate(None, _CONTROLS)) != plain:
             return False
         begin = _BEGINNINGS[lines[0]]
         if begin is None:
