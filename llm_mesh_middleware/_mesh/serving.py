@@ -194,6 +194,8 @@ class Serving:
     def _addressed(self, host: VirtualHost, request: ClientRequest) -> ClientRequest:
         """Return the request with its host's name and the attributes of the context."""
         stated = attributes_for(self._owner)
+        if not stated and not self._keeps_content and request.host == host.name:
+            return request
         attributes = {**stated, **request.attributes} if stated else request.attributes
         return replace(
             request, host=host.name, attributes=attributes, keeps_content=self._keeps_content

@@ -13,7 +13,7 @@ from ._client import ASGIClient
 from ._responder import ReplyClient, Responder
 from .lifespan import Lifespan
 from .protocol import ASGIApp, Receive, Scope, Send
-from .scope import address_scope, request_of
+from .scope import address_named, address_scope, request_of
 
 __all__ = ["LLMMeshMiddleware"]
 
@@ -62,11 +62,11 @@ class LLMMeshMiddleware:
             if name == b"host":
                 host = value
                 hosts_seen += 1
-        # Nearly every request of the application ends here.
-        if hosts_seen == 1 and scope["path"][:1] == "/" and find(host) is None:
-            addressed = None
-        else:
+        addressed = None
+        if hosts_seen != 1 or scope["path"][:1] != "/":
             addressed = address_scope(find, scope)
+        elif (found := find(host)) is not None:  # nearly every request of the application is not
+            addressed = address_named(found, host, scope) or address_scope(find, scope)
         if addressed is None:
             if not inbound.has_attributes:
                 await self.app(scope, receive, send)

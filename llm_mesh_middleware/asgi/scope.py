@@ -8,7 +8,7 @@ from typing import Any
 from .._core.routing.table import VirtualHost
 from ..inbound import Addressed, ClientRequest, Headers, address, split_target
 
-__all__ = ["address_scope", "request_of"]
+__all__ = ["address_named", "address_scope", "request_of"]
 
 
 def address_scope(
@@ -18,12 +18,19 @@ def address_scope(
     hosts = [value for name, value in scope["headers"] if name == b"host"]
     # Servers prepend `root_path` to an absolute target too.
     target = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
-    method = scope.get("method", "GET")
-    if len(hosts) == 1 and target[:1] == "/" and method != "CONNECT":  # as nearly always
-        host = find(hosts[0])
-        return None if host is None else Addressed(host, hosts, None, target)
-    authority, path = split_target(method, target)
+    authority, path = split_target(scope.get("method", "GET"), target)
     return address(find, hosts, authority, path)
+
+
+def address_named(host: VirtualHost, name: bytes, scope: Mapping[str, Any]) -> Addressed | None:
+    """Return what a scope addresses whose only Host field, `name`, is that of `host`.
+
+    None if its target does not leave that to the field.
+    """
+    target = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
+    if target[:1] != "/" or scope.get("method") == "CONNECT":
+        return None
+    return Addressed(host, (name,), None, target)
 
 
 def request_of(addressed: Addressed, scope: Mapping[str, Any], native: object) -> ClientRequest:

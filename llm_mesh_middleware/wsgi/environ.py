@@ -87,8 +87,9 @@ def read_headers(environ: Environ) -> Headers:
 
     The server has already joined repeated fields, by a comma and perhaps a space.
     """
+    names = _FIELD_NAMES
     fields = [
-        (name[5:].replace("_", "-").lower().encode("latin-1"), value.encode("latin-1"))
+        (names[name], value.encode("latin-1"))
         for name, value in environ.items()
         if name[:5] == "HTTP_"
     ]
@@ -96,6 +97,21 @@ def read_headers(environ: Environ) -> Headers:
         if value := environ.get(key):
             fields.append((name, value.encode("latin-1")))
     return Headers(fields)
+
+
+class _FieldNames(dict[str, bytes]):
+    """The field of a member of an environ. Clients choose some: at most 1,024 of 64 are kept."""
+
+    def __missing__(self, name: str) -> bytes:
+        found = name[5:].replace("_", "-").lower().encode("latin-1")
+        if len(name) <= 64:
+            if len(self) >= 1024:
+                self.clear()
+            self[name] = found
+        return found
+
+
+_FIELD_NAMES = _FieldNames()
 
 
 def read_body(environ: Environ, max_bytes: int, limit_s: float) -> bytes:

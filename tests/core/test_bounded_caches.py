@@ -12,6 +12,7 @@ from llm_mesh_middleware._core.http.peers import is_private_peer
 from llm_mesh_middleware._core.http.response_headers import client_headers, shown
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._telemetry.spans.server import _port
+from llm_mesh_middleware.wsgi.environ import read_headers
 from tests.core.tables import provider, table
 from tests.rows import rows
 
@@ -39,6 +40,7 @@ CACHES = [
     pytest.param(_forward, id="names of request headers"),
     pytest.param(_pass_on, id="names of response headers"),
     pytest.param(_read_connection, id="Connection options"),
+    pytest.param(lambda text: read_headers({f"HTTP_{text}": ""}), id="names in environs"),
     pytest.param(lambda text: _port(text.encode()), id="ports"),
 ]
 

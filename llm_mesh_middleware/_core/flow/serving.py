@@ -121,7 +121,7 @@ class _Serving:
             body = yield Ask(self._body, max_bytes)  # not by `ask`: every request comes this way
             if body.__class__ is Refused:
                 raise body.error
-            request = replace(request, body=body)
+            request = replace(request, body=body, host=self._addressed.host.name)
         if len(request.body) > max_bytes:
             raise too_large(max_bytes)
         self._has_begun = True

@@ -112,8 +112,9 @@ def client_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
     for name, passes in _BY_VALUE:
         if name in names and name not in named:
             found += [(name, value) for value in headers.get_all(name) if passes(value)]
-    if b"content-type" in names and b"content-type" not in named:
-        found.append((b"content-type", safe_media_type(headers.get_all(b"content-type")[-1])))
+    media_type = headers.last(b"content-type")
+    if media_type is not None and b"content-type" not in named:
+        found.append((b"content-type", safe_media_type(media_type)))
     found.append(NOSNIFF)
     return found
 

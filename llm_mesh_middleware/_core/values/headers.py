@@ -58,6 +58,10 @@ class Headers:
             return [value for field, value in self.raw if field == name]
         return (self._last[name],)
 
+    def last(self, name: bytes) -> bytes | None:
+        """Return the last value of the field, None if there is none."""
+        return self._last.get(name)
+
     def one(self, name: bytes) -> bytes | None:
         """Return the only value of the field; None if there is none, or several."""
         if self._has_duplicates and len(self.get_all(name)) > 1:

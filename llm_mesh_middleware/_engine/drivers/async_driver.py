@@ -169,8 +169,9 @@ class AsyncDriver(AsyncConnection):
         self._alarm.close()
         if self._apart is not None or self._watched is not None:
             await self._end_tasks()
-        if self._response is not None:
-            await self._drop()
+        response, self._response = self._response, None
+        if response is not None:
+            await response.aclose()
 
     async def _go_on(self, steps: Flow | Body) -> None:
         """Carry on to the end of the reply; what it has for its client is dropped."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import nullcontext
 
 from ..._core.values.messages import Failure
 from ..._core.values.steps import Await, Race, Read, Send, Sleep, StepResult
@@ -28,9 +29,13 @@ class Connection:
     def _send(self, step: Send) -> StepResult:
         try:
             self._drop()
-            with step.request.scope():
-                self._response = self._client.open(step.request, step.deadline.at, self._scope)
-            return self._response.head
+            request, at = step.request, step.deadline.at
+            if request.scope is nullcontext:  # as nearly always
+                self._response = response = self._client.open(request, at, self._scope)
+            else:
+                with request.scope():
+                    self._response = response = self._client.open(request, at, self._scope)
+            return response.head
         except UpstreamError as error:
             return Failure(error)
         except TimeoutError:

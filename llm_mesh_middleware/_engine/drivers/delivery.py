@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
-from typing import Protocol
+from collections.abc import AsyncGenerator, Coroutine, Iterator
+from typing import Any, Protocol
 
 from ..._core.flow.reply import Reply
 from ..._core.values.steps import Body
@@ -24,7 +24,7 @@ class AsyncBodyDriver(Protocol):
     async def end(self, body: Body, reason: BaseException) -> bytes:
         """Throw `reason` into `body`, let it settle, and return its last bytes."""
 
-    async def aclose(self) -> None:
+    def aclose(self) -> Coroutine[Any, Any, None]:
         """Close the connection of the last attempt."""
 
 
@@ -96,18 +96,20 @@ class AsyncDelivery:
             next(body, None)  # a generator that was not started cannot catch anything
         return await self._driver.end(body, reason)
 
-    async def aclose(self, reason: Exception | None = None) -> None:
+    def aclose(self, reason: Exception | None = None) -> Coroutine[Any, Any, None]:
         """Close the upstream connection, or keep it for the next call if it was read to the end.
 
         Args:
             reason: why the body was not read to its end; by default, that the client has left.
         """
+        if type(self.reply.body) is bytes and self._driver is not None:
+            self._is_over = True
+            return self._driver.aclose()
+        return self._aclose(reason)
+
+    async def _aclose(self, reason: Exception | None) -> None:
         body, driver = self.reply.body, self._driver
         if driver is None:
-            return
-        if type(body) is bytes:
-            self._is_over = True
-            await driver.aclose()
             return
         reason = reason or ClientDisconnected("the client went away")
         if not self._is_over and not isinstance(body, bytes) and driver.goes_on(body, reason):

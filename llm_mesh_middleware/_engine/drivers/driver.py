@@ -86,7 +86,7 @@ class Driver(Connection):
     __slots__ = ("_background", "_interest", "_thread")
 
     def __init__(self, client: UpstreamClient, background: Background, scope: CancelScope) -> None:
-        super().__init__(client, scope)
+        Connection.__init__(self, client, scope)  # `super()` would be looked up each time
         self._background = background
         self._thread: StepThread | None = None
         self._interest: Interest | None = None

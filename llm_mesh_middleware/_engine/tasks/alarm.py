@@ -71,7 +71,9 @@ class Alarm:
         self.task = task = asyncio.current_task(self._loop)
         # Count earlier cancellations, so that they are not attributed to the alarm.
         self._cancelling = 0 if task is None else task.cancelling()
-        if self._slot is None or when < self._fires_at:
+        if self._slot is None:
+            self._set(when)
+        elif when < self._fires_at:
             self.close()
             self._set(when)
 
@@ -115,5 +117,6 @@ class Alarm:
 
     def _set(self, when: float) -> None:
         # Never far ahead: the next step's deadline may be sooner, and would need its own timer.
-        self._fires_at = when = min(when, monotonic() + _AHEAD_S)
+        soon = monotonic() + _AHEAD_S
+        self._fires_at = when = when if when < soon else soon
         self._slot = self._wheel.set(self, when)
