@@ -32,10 +32,10 @@ from tests.benchmarks.sdks import ours
 
 # About 15 % over what CPython 3.11 counts; later releases count less.
 MAX_OTHERS = 5
-MAX_UNARY = 450
-MAX_CHUNK = 36  # two of them in place of an `in`, which takes ten times as long uncounted
+MAX_UNARY = 435
+MAX_CHUNK = 36
 MAX_JOINED_CHUNK = 2
-MAX_HEAD_READING = 82  # the calls that split a plain head are many, and take half the time
+MAX_HEAD_READING = 72  # the calls that split a plain head are many, and take half the time
 MAX_CHUNK_READING = 7
 MAX_TELEMETRY = 125  # of a sampled unary request; about 10 % over, the SDK's own not counted
 
@@ -54,9 +54,9 @@ MAX_SEARCHED_TEXT = 15
 MAX_READ_DELTA = 26  # an event of a stream that is like those before it
 # Whole calls.
 MAX_CACHE_HIT = 345  # less than the same call takes
-MAX_SERVE = 575
-MAX_OUTBOUND = 385
-MAX_WSGI = 560
+MAX_SERVE = 560
+MAX_OUTBOUND = 365
+MAX_WSGI = 535
 
 
 @pytest.fixture(autouse=True)
