@@ -19,6 +19,15 @@ STREAMED = ASKED | {"stream": True}
 WHOLE = Answer(body=chat_completion("A net.", usage=token_usage(4, 6)))
 EVENTS = chat_stream(["A ", "net", "."], usage=token_usage(4, 6), include_usage=True)
 
+# It ends as an answer does, and says in a member of its own that it is none.
+_REFUSAL = {"role": "assistant", "content": None, "refusal": "I cannot help."}
+REFUSED = Answer(
+    body={
+        **chat_completion(""),
+        "choices": [{"index": 0, "finish_reason": "stop", "message": _REFUSAL}],
+    }
+)
+
 
 def policy(cache: dict[str, Any] | None = None, name: str = "team", **spec: Any) -> LLMPolicy:
     spec = {"cache": {"vary": [], **(cache or {})}, **spec}

@@ -10,6 +10,7 @@ import pytest
 from llm_mesh_middleware.testing import (
     Answer,
     Cut,
+    Gate,
     Stream,
     chat_completion,
     error_body,
@@ -17,6 +18,7 @@ from llm_mesh_middleware.testing import (
 from tests.contract.caching import (
     ASKED,
     EVENTS,
+    REFUSED,
     STREAMED,
     WHOLE,
     content,
@@ -24,6 +26,7 @@ from tests.contract.caching import (
     results,
     streamed,
 )
+from tests.contract.calling import Ask
 from tests.contract.conftest import World, rule
 from tests.resilience.meshes import key_of
 
@@ -189,6 +192,7 @@ def test_one_entry_serves_json_and_stream_in_every_dialect(
         Answer(400, body=error_body("bad")),
         Answer(body=chat_completion("cut", finish_reason="length")),
         Answer(body=chat_completion("no", finish_reason="content_filter")),
+        REFUSED,
         Answer(body=error_body("overloaded")),
         Stream(EVENTS[:2], end="fin"),
         Stream(EVENTS[:2], end="reset"),
@@ -203,6 +207,35 @@ def test_what_is_not_complete_and_good_is_never_kept(world: World, answer: Any) 
     world.primary.always(WHOLE)
 
     assert world.ask(ASKED).headers["x-llm-mesh-cache"] == "miss"
+
+
+def test_a_response_that_refuses_is_not_kept(world: World) -> None:
+    part = {"type": "refusal", "refusal": "I cannot help."}
+    item = {"type": "message", "role": "assistant", "status": "completed", "content": [part]}
+    refusal = {"id": "r", "object": "response", "status": "completed", "output": [item]}
+    world.primary.always(Answer(body=refusal))
+    openai = {"model": "m", "apiKey": key_of("primary"), "apis": ["responses"]}
+    world.start(spec={"configs": {"defaultConfig": {"openAIConfig": openai}}}, policies=[policy()])
+    asked = {"input": "What is a mesh?", "store": False}
+    told = [world.ask(asked, path="/v1/responses").headers["x-llm-mesh-cache"] for _ in range(2)]
+
+    assert told == ["miss", "miss"]
+
+
+@pytest.mark.notices_at_once
+def test_a_stream_whose_client_leaves_is_not_kept(world: World) -> None:
+    gate = Gate()
+    world.primary.always(Stream([*EVENTS[:1], gate, *EVENTS[1:]]))
+    world.start(policies=[policy()])
+    leaver = world.call(Ask(STREAMED))
+    pieces = leaver.pieces()  # kept: some libraries leave with the iterator
+    next(pieces)
+    leaver.leave()
+    assert world.primary.requests[0].wait_disconnected()
+    gate.open()
+    world.primary.always(WHOLE)
+
+    assert results(world, ASKED, ASKED) == ["miss", "hit"]
 
 
 def test_what_a_guard_denies_and_what_a_mirror_says_is_never_kept(world: World) -> None:

@@ -11,6 +11,7 @@ from llm_mesh_middleware import LLMPolicy
 from llm_mesh_middleware.testing import (
     Answer,
     Cut,
+    Gate,
     RecordedRequest,
     Stream,
     assert_cached,
@@ -19,7 +20,8 @@ from llm_mesh_middleware.testing import (
     error_body,
     token_usage,
 )
-from tests.contract.calling import Seen
+from tests.contract.caching import REFUSED
+from tests.contract.calling import Ask, Seen
 from tests.contract.conftest import World, rule
 from tests.resilience.meshes import key_of
 from tests.semantic.provider import embed, policy
@@ -231,6 +233,7 @@ BAD = [
     Answer(400, body=error_body("bad")),
     Answer(body=chat_completion("cut", finish_reason="length")),
     Answer(body=chat_completion("no", finish_reason="content_filter")),
+    REFUSED,
     Cut(),
 ]
 
@@ -240,6 +243,23 @@ def test_what_is_not_complete_and_good_answers_nobody_else(world: World) -> None
     for answer in BAD:
         world.primary.always(answer)
         world.ask(said(ASKED))
+    world.primary.always(WHOLE)
+
+    assert told(world.ask(said(ALIKE))) == "miss"
+
+
+@pytest.mark.notices_at_once
+def test_a_stream_whose_client_leaves_answers_nobody_else(world: World) -> None:
+    gate = Gate()
+    events = chat_stream(["A ", "net", "."])
+    world.primary.always(Stream([*events[:1], gate, *events[1:]]))
+    world.start(policies=[semantic()])
+    leaver = world.call(Ask(said(ASKED, stream=True)))
+    pieces = leaver.pieces()  # kept: some libraries leave with the iterator
+    next(pieces)
+    leaver.leave()
+    assert world.primary.requests[0].wait_disconnected()
+    gate.open()
     world.primary.always(WHOLE)
 
     assert told(world.ask(said(ALIKE))) == "miss"

@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from llm_mesh_middleware import LLMPolicy, Mesh, MeshSettings
-from llm_mesh_middleware._core.caching.entry import Found, Lookup, Save
+from llm_mesh_middleware._core.caching.entry import Found, Lookup, Save, unpack
 from llm_mesh_middleware._engine.ports.redis_store import RedisCache
 from llm_mesh_middleware.testing import Answer, FakeUpstream, chat_completion
 from tests.canaries import canary
 from tests.policies.servers import Server
 from tests.resilience.meshes import ask, provider, route
+from tests.semantic.provider import embed
+from tests.semantic.provider import policy as alike_policy
 
 KEY, OTHER = "k" * 64, "o" * 64
 MESSAGE = {"role": "user", "content": "What is a mesh?"}
@@ -138,3 +140,68 @@ async def test_two_meshes_share_what_one_was_answered(server: Server) -> None:
         assert len(upstream.requests) == 1
     (key,) = server.client.keys()
     assert len(server.client.get(key)) < 1000  # compressed
+
+
+def held(server: Server) -> list[bytes]:
+    """All keys of a server and what is behind them, entries without their compression."""
+    client, found = server.client, list[bytes]()
+    read = {
+        b"string": lambda key: [client.get(key)],
+        b"hash": lambda key: [part for pair in client.hgetall(key).items() for part in pair],
+        b"list": lambda key: client.lrange(key, 0, -1),
+        b"zset": lambda key: client.zrange(key, 0, -1),
+        b"stream": lambda key: [
+            part for _, fields in client.xrange(key) for pair in fields.items() for part in pair
+        ],
+        b"none": lambda key: [],  # it has ended meanwhile
+    }
+    for key in client.scan_iter():
+        values = [value for value in read[client.type(key)](key) if value is not None]
+        entries = [unpack(value[value.find(b"\x06") :]) for value in values if b"\x06" in value]
+        found += [key, *values, *(entry.body for entry in entries if entry is not None)]
+    return found
+
+
+@pytest.mark.parametrize("action", [{"mask": {}}, {"mask": {"unmask": True}}])
+async def test_a_masked_value_is_in_no_key_and_no_value_of_the_server(
+    server: Server, action: dict[str, object]
+) -> None:
+    pytest.importorskip("numpy", reason="the extra semantic is not installed")
+    pii = {"name": "pii", "on": ["request", "response"], "pii": {}, "action": action}
+    limit = {"name": "each", "by": ["attribute:mail"], "tokens": 10**9, "concurrency": 9}
+    alike = alike_policy("vectors.example")
+    spec = alike.spec.model_dump(by_alias=True, exclude_unset=True)
+    given = {**spec, "guards": [pii], "limits": [limit]}
+    with (
+        FakeUpstream(tls=False, api_key=canary("primary")) as upstream,
+        FakeUpstream(tls=False, api_key=canary("vectors")) as vectors,
+    ):
+        upstream.always(
+            lambda request: Answer(
+                body=chat_completion(request.json()["messages"][0]["content"] + " So be it." * 300)
+            )
+        )
+        vectors.always(embed)
+        documents = (
+            provider("primary", upstream),
+            provider("vectors", vectors),
+            route({"providerHost": "primary.example"}),
+            LLMPolicy.model_validate({"metadata": {"name": "team"}, "spec": given}),
+        )
+        settings = MeshSettings(store=server.url, store_timeout=2)
+        mesh = Mesh(documents, settings=settings)
+        replies = []
+        for mail in ("anna.zqmark@example.com", "bob.zqmark@example.com"):
+            said = {"role": "user", "content": f"Please write to {mail} today"}
+            with mesh.attributes(mail=mail):
+                replies.append(await ask(mesh, messages=[said]))
+        found = held(server)
+        await mesh.aclose()
+        mesh.close()
+
+    assert [reply.status for reply in replies] == [200, 200]
+    assert replies[1].headers["x-llm-mesh-cache"].startswith("hit")
+    assert not [each for each in found + held(server) if b"zqmark" in each]
+    assert any(b"[EMAIL" in each for each in found)
+    for request in (*upstream.requests, *vectors.requests):
+        assert b"zqmark" not in request.body

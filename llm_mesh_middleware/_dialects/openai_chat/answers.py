@@ -40,7 +40,7 @@ class ChatAnswers:
         return _FINISHES.get(reason, reason)
 
     def may_repeat(self, body: bytes, *, tool_calls: bool) -> bool:
-        """Return whether every choice is complete."""
+        """Return whether every choice is complete, and none is a refusal."""
         value = read_object(body)
         if value.get("error"):
             return False
@@ -96,6 +96,8 @@ def _has_ended(choice: dict[str, Any], ends: frozenset[str]) -> bool:
     )
     if is_call and not ends & _CALLS:
         return False
+    if isinstance(message, dict) and message.get("refusal"):
+        return False  # it ends as any other answer does
     return choice.get("finish_reason") in ends
 
 

@@ -41,12 +41,12 @@ class ResponsesAnswers:
         return "stop" if reason == "tool_calls" else reason
 
     def may_repeat(self, body: bytes, *, tool_calls: bool) -> bool:
-        """Return whether the response is complete."""
+        """Return whether the response is complete, and no refusal."""
         value = read_object(body)
         known = _TEXTS | _CALLS if tool_calls else _TEXTS
-        items = objects_in(value.get("output"))
-        is_known = all(item.get("type") in known for item in items)
-        return value.get("status") == "completed" and not value.get("error") and is_known
+        is_known = all(item.get("type") in known for item in objects_in(value.get("output")))
+        is_complete = value.get("status") == "completed" and not value.get("error") and is_known
+        return is_complete and not any(said.is_refusal for said in self.said(body))
 
     def said(self, body: bytes) -> Iterator[Said]:
         """Yield what all items of the output say together."""
