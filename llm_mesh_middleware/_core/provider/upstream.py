@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import force_setattr, replace
 
 from ..dialect import ServedOperation, Transformer, UpstreamOptions
+from ..http.forwarding import is_forbidden
 from ..pricing.prices import NO_PRICES, PriceList
 from ..private import Discreet
 from ..values.messages import ClientRequest
@@ -38,7 +39,8 @@ class Upstream(Discreet, frozen=True):
     rule it serves. `vendor` is whose API it is, by the name that telemetry's conventions have;
     empty if the host alone tells. `picker` picks among the endpoints for each call.
     `has_foreign_neighbours`: providers of the same virtual host serve clients by translation, so
-    that conversations may hold what only these can verify. `own_names` are the names of `headers`.
+    that conversations may hold what only these can verify. `own_names` are the names of those
+    `headers` that could be forwarded from clients, too.
     """
 
     shown: ClassVar[tuple[str, ...]] = ("identity", "endpoints", "targets", "model", "stream")
@@ -66,7 +68,8 @@ class Upstream(Discreet, frozen=True):
     own_names: frozenset[bytes] = frozenset()
 
     def __post_init__(self) -> None:
-        force_setattr(self, "own_names", frozenset(name for name, _ in self.headers))
+        names = (name for name, _ in self.headers if not is_forbidden(name))
+        force_setattr(self, "own_names", frozenset(names))
 
     @property
     def provider(self) -> str:

@@ -37,7 +37,7 @@ class RouteRule(msgspec.Struct, frozen=True):
 
     `balancer` picks among its backends of one priority. `policies` are layers around the attempts
     of a request, the first is the outermost. `mirrors` get copies of some requests. `reads_quota`
-    is the balancer's.
+    is the balancer's. It `takes_all` if one match has no conditions.
     """
 
     name: str
@@ -49,9 +49,12 @@ class RouteRule(msgspec.Struct, frozen=True):
     policies: tuple[Layer, ...] = ()
     mirrors: tuple[Mirror, ...] = ()
     reads_quota: bool = False
+    takes_all: bool = False
 
     def __post_init__(self) -> None:
         force_setattr(self, "reads_quota", self.balancer.reads_quota)
+        takes_all = any(not each.conditions and each.excluded is None for each in self.matches)
+        force_setattr(self, "takes_all", takes_all)
 
     @property
     def upstreams(self) -> Iterator[Upstream]:
@@ -86,7 +89,7 @@ class VirtualHost(msgspec.Struct, frozen=True):
             NoRouteMatched: no rule holds.
         """
         for rule in self.rules:
-            if rule.holds(request):
+            if rule.takes_all or rule.holds(request):
                 return rule
         raise NoRouteMatched(
             f"no rule of route {self.route!r} matches this request to {self.name!r}"

@@ -32,16 +32,17 @@ LINES = "application/x-ndjson"  # a JSON value on each
 
 def media_type(headers: Headers) -> str:
     """Return the media type without its parameters."""
-    return _bare(headers.get("content-type") or "")
+    value = headers.one(b"content-type")
+    if value is not None and len(value) <= _MAX_CACHED_TYPE:  # as nearly always
+        return _short(value)
+    return _cut((headers.get("content-type") or "").encode("latin-1"))
+
+
+def _cut(value: bytes) -> str:
+    return value.partition(b";")[0].strip().lower().decode("latin-1")
 
 
 # At most 64 texts, and none that is long: a provider chooses them.
-def _bare(value: str) -> str:
-    return _short(value) if len(value) <= _MAX_CACHED_TYPE else _cut(value)
-
-
-def _cut(value: str) -> str:
-    return value.partition(";")[0].strip().lower()
 
 
 _short = lru_cache(maxsize=64)(_cut)

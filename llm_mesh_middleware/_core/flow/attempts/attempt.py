@@ -312,9 +312,10 @@ def call_headers(
     upstream: Upstream, headers: Headers, forward: ForwardPolicy
 ) -> tuple[tuple[bytes, bytes], ...]:
     """Return the header fields of a call without its key: the configured and the forwarded ones."""
-    own = upstream.own_names
-    forwarded = forward.select(headers)
-    return (*upstream.headers, *[field for field in forwarded if field[0] not in own])
+    own, forwarded = upstream.own_names, forward.select(headers)
+    if own:
+        forwarded = [field for field in forwarded if field[0] not in own]
+    return (*upstream.headers, *forwarded)
 
 
 def _read(deadline: Deadline) -> Generator[Step, StepResult, bytes]:
