@@ -13,11 +13,10 @@ from time import monotonic
 from typing import Any
 
 from .._engine.tasks.interrupt import Interrupt
-from .._engine.tasks.prompt import within
 from .._engine.tasks.wheel import Wheel, wheel_of
 from ..exceptions import ClientDisconnected
 from ..inbound import Reply
-from .body import GONE, read_body, too_late
+from .body import GONE, read_body
 from .protocol import Receive, Scope, Send
 
 __all__ = ["ASGIClient"]
@@ -61,10 +60,7 @@ class ASGIClient:
 
     async def aask(self, request: Any, until: float | None) -> bytes:
         """Return the body, of at most `request` bytes; then watch the client."""
-        try:  # the time covers the whole body, so that a slow one ends too
-            body = await within(self._limit_s, read_body(self._receive, request))
-        except TimeoutError:
-            raise too_late() from None
+        body = await read_body(self._receive, max_bytes=request, timeout_s=self._limit_s)
         self._context = copy_context()  # as a task that is started here would have it
         self._wheel = wheel = wheel_of(self._interrupt.loop)
         self._slot = wheel.set(self, monotonic() + _UNWATCHED_S)

@@ -1,7 +1,8 @@
-"""Read a request body, within a limit of size."""
+"""Read a request body, within limits of size and time."""
 
 from __future__ import annotations
 
+from .._engine.tasks.prompt import within
 from ..exceptions import ClientDisconnected, RequestTimeout
 from ..inbound import too_large
 from .protocol import Receive
@@ -11,18 +12,28 @@ __all__ = ["GONE", "read_body", "too_late"]
 GONE = "the client went away"
 
 
+async def read_body(receive: Receive, *, max_bytes: int, timeout_s: float) -> bytes:
+    """Return the whole body; the timeout covers all of it, so a slow one ends too.
+
+    The timeout starts when the body has to be waited for, which is rare.
+
+    Raises:
+        ClientDisconnected: the client disconnected.
+        RequestTooLarge: it is longer than `max_bytes`.
+        RequestTimeout: it did not arrive in time.
+    """
+    try:
+        return await within(timeout_s, _read(receive, max_bytes))
+    except TimeoutError:
+        raise too_late() from None
+
+
 def too_late() -> RequestTimeout:
     """Return the error for a body that is not there in time."""
     return RequestTimeout("the body did not arrive in time", headers={"connection": "close"})
 
 
-async def read_body(receive: Receive, max_bytes: int) -> bytes:
-    """Return the whole body.
-
-    Raises:
-        ClientDisconnected: the client disconnected.
-        RequestTooLarge: it is longer than `max_bytes`.
-    """
+async def _read(receive: Receive, max_bytes: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     while True:

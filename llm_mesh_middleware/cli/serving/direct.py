@@ -22,6 +22,9 @@ from ...inbound import Addressed, ClientRequest, Headers
 
 __all__ = ["Direct", "RequestHead", "Sidecar"]
 
+# A number is found in bytes at a quarter of the price of other bytes.
+_PERCENT, _HASH = b"%#"
+
 _OF_PAGES = frozenset((b"origin", b"sec-fetch-site"))
 
 
@@ -61,8 +64,7 @@ class Direct:
         target, headers = head.target, head.headers
         if self._middleware._needs_scope:
             return None
-        # `find`: with bytes, `in` first tries to read a number, which takes ten times as long.
-        if target[:1] != b"/" or target.find(b"%") >= 0 or target.find(b"#") >= 0:
+        if target[:1] != b"/" or _PERCENT in target or _HASH in target:
             return None
         hosts = headers.get_all(b"host")
         if len(hosts) != 1 or not _OF_PAGES.isdisjoint(headers.names()):
