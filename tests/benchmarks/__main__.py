@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from fnmatch import fnmatchcase
 from pathlib import Path
 from statistics import median
 
 from tests.benchmarks.child import allow_many_files, pin
 from tests.benchmarks.contenders import BASELINES, CONTENDERS, DOCUMENTED_CONTENDERS
+from tests.benchmarks.foreign import FOREIGN, find_foreign
 from tests.benchmarks.in_process import measure_in_process
 from tests.benchmarks.processes import Fleet
 from tests.benchmarks.report import (
@@ -27,6 +28,7 @@ from tests.benchmarks.report import (
 from tests.benchmarks.results import Figures, budgets_of, in_process_budget
 from tests.benchmarks.rounds import contenders_of, run_scenario
 from tests.benchmarks.scenarios import DOCUMENTED, IN_PROCESS, SCENARIOS, STANDING, Scenario
+from tests.benchmarks.spinners import spinning
 from tests.benchmarks.standing import measure_standing
 
 _NAMES = (IN_PROCESS, STANDING, *(scenario.name for scenario in SCENARIOS))
@@ -36,16 +38,24 @@ _LARGE, _SMALL = "unary-16-200k", "unary-16"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked for; 1 if a contender had errors, whatever the budgets say."""
     options = _options(arguments)
+    with spinning() if options.spin else nullcontext():  # on all cores, before this is pinned
+        return _measure(options)
+
+
+def _measure(options: argparse.Namespace) -> int:
     pin("load")
     allow_many_files()
-    results: dict[str, object] = {"environment": environment(), "rounds": options.rounds}
+    results: dict[str, object] = {
+        "environment": environment() | {"spinners": options.spin},
+        "rounds": options.rounds,
+    }
     _say(json.dumps(results["environment"]))
     _say(legend())
     if IN_PROCESS in options.only:
         results[IN_PROCESS] = _run_in_process(options)
     wanted = [scenario for scenario in SCENARIOS if scenario.name in options.only]
     with tempfile.TemporaryDirectory() as directory:
-        fleet = Fleet(Path(directory), options.litellm)
+        fleet = Fleet(Path(directory), options.foreign)
         with fleet:
             results["scenarios"], errors = _run_all(wanted, fleet, options)
             if STANDING in options.only:  # last: it leaves much memory behind
@@ -80,15 +90,28 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="the figures of the documentation and no others, in less than ten minutes",
     )
     parser.add_argument(
-        "--litellm",
-        metavar="PYTHON",
-        help="an interpreter with litellm[proxy] installed, to run that contender too",
+        "--with",
+        action="append",
+        default=[],
+        dest="named",
+        metavar="NAME=WHERE",
+        help="where a contender of others is; may be repeated. "
+        + "; ".join(f"{name}: {foreign.how}" for name, foreign in FOREIGN.items()),
+    )
+    parser.add_argument(
+        "--spin", action="store_true", help="keep the clock of the cores up (Linux)"
     )
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there too")
     options = parser.parse_args(arguments)
+    try:
+        options.foreign, skipped = find_foreign(options.named)
+    except ValueError as wrong:
+        parser.error(str(wrong))
+    for line in skipped:
+        _say(line)
     if options.documented:
         options.only = options.only or list(DOCUMENTED)
-        options.contender = options.contender or list(DOCUMENTED_CONTENDERS)
+        options.contender = options.contender or [*DOCUMENTED_CONTENDERS, *options.foreign]
         options.seconds = options.seconds or 0.8
     patterns = options.only or ["*"]
     for pattern in patterns:
@@ -97,25 +120,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options.only = [
         name for name in _NAMES if any(fnmatchcase(name, pattern) for pattern in patterns)
     ]
-    options.litellm = _with_litellm(options.litellm)
     options.rounds = options.rounds or (1 if options.quick else 5)
     options.seconds = options.seconds or (0.2 if options.quick else 1.5)
     return options
-
-
-def _with_litellm(python: str | None) -> str | None:
-    """The interpreter, if LiteLLM's proxy can be imported by it; a word why not."""
-    if python is None:
-        _say("litellm is skipped: give --litellm an interpreter that has litellm[proxy]")
-        return None
-    run = subprocess.run(
-        [python, "-c", "import litellm.proxy.proxy_server"], capture_output=True, text=True
-    )
-    if run.returncode:
-        reason = run.stderr.strip().rpartition("\n")[2]
-        _say(f"litellm is skipped: {python} cannot import it ({reason})")
-        return None
-    return python
 
 
 def _run_in_process(options: argparse.Namespace) -> dict[str, object]:
@@ -151,9 +158,7 @@ def _run_all(
         figures = known[scenario.name] = run_scenario(
             scenario,
             fleet,
-            contenders_of(
-                scenario, options.contender or (), has_foreign_python=options.litellm is not None
-            ),
+            contenders_of(scenario, options.contender or (), foreign=options.foreign),
             rounds=options.rounds,
             seconds=options.seconds,
             requests=options.requests,
@@ -161,7 +166,8 @@ def _run_all(
         of_small_bodies = known.get(_SMALL) if scenario.name == _LARGE else None
         budgets = budgets_of(scenario, figures, of_small_bodies)
         _say(scenario_table(scenario, figures, budgets))
-        results.append(scenario_json(scenario, figures, budgets))
+        baseline = fleet.server(BASELINES[scenario.kind], is_tls=scenario.is_tls)
+        results.append(scenario_json(scenario, figures, budgets, baseline.read_probe_ms()))
         errors += sum(own.errors for own in figures.values())
     return results, errors
 

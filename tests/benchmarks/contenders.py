@@ -19,8 +19,8 @@ class Contender:
     `app` is `module:factory`; the factory takes the `Origin` and `options`. `server` is what serves
     it. `kinds` are the kinds of scenario it takes part in, `model` is what the client asks it for.
     `budgets` are the highest ratios to the baseline that are fine, by kind; `baseline` is another
-    one than its kind's. Above `max_in_flight` it is left out. One that `is_foreign` runs on an
-    interpreter of its own and makes answers of its own, so that only their status is checked.
+    one than its kind's. Above `max_in_flight` it is left out. One that `is_foreign` runs only if
+    it was found (`foreign`), and may change responses: only their status is checked.
     """
 
     app: str
@@ -79,6 +79,20 @@ CONTENDERS: Mapping[str, Contender] = {
     "litellm": Contender(
         f"{_APPS}.litellm_proxy:make", kinds=("unary",), max_in_flight=64, is_foreign=True
     ),
+    "portkey": Contender(
+        f"{_APPS}.programs:make_portkey",
+        kinds=("unary",),
+        server="program",
+        max_in_flight=64,
+        is_foreign=True,
+    ),
+    "envoy": Contender(
+        f"{_APPS}.programs:make_envoy", model=MODEL, server="program", is_foreign=True
+    ),
+    "envoy-exported": Contender(
+        f"{_APPS}.programs:make_exported_envoy", server="program", is_foreign=True
+    ),
+    "smg": Contender(f"{_APPS}.programs:make_smg", model=MODEL, server="program", is_foreign=True),
 }
 
 DOCUMENTED_CONTENDERS = (

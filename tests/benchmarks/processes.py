@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.benchmarks.contenders import CONTENDERS
+from tests.benchmarks.foreign import Found
 from tests.benchmarks.scenarios import Scenario
 from tests.benchmarks.wire import Origin
 from tests.processes import ROOT, Process, clean_environment
@@ -59,6 +59,10 @@ class Child(Process):
         """Memory that it holds now."""
         return float(self.ask("memory")["memory_mb"])
 
+    def read_probe_ms(self) -> float:
+        """How fast its core is now."""
+        return float(self.ask("probe")["probe_ms"])
+
     def _read(self) -> Mapping[str, Any]:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -85,9 +89,9 @@ def _await_port(port: int) -> None:
 class Fleet:
     """The upstream, and the servers as they are needed; they live from first use to the end."""
 
-    def __init__(self, directory: Path, foreign_python: str | None = None) -> None:
-        """`foreign_python` runs the contenders that need an interpreter of their own."""
-        self._foreign_python = foreign_python
+    def __init__(self, directory: Path, foreign: Mapping[str, Found] | None = None) -> None:
+        """`foreign` says where the contenders of others are."""
+        self._foreign = foreign or {}
         self._stack = ExitStack()
         self._ca_file = str(directory / "ca.pem")
         self._servers: dict[tuple[str, bool], Child] = {}
@@ -112,9 +116,10 @@ class Fleet:
             url = f"{scheme}://127.0.0.1:{self.upstream.facts['ports'][scheme]}"
             sink = f"http://127.0.0.1:{self.upstream.facts['ports']['sink']}"
             origin = Origin(url, self._ca_file if is_tls else None, sink)
-            is_foreign = CONTENDERS[contender].is_foreign
-            python = (self._foreign_python if is_foreign else None) or sys.executable
-            child = Child("server", contender, json.dumps(asdict(origin)), python=python)
+            found = self._foreign.get(contender, Found())
+            program = () if found.program is None else (found.program,)
+            arguments = (contender, json.dumps(asdict(origin)), *program)
+            child = Child("server", *arguments, python=found.python or sys.executable)
             known = self._servers[contender, is_tls] = self._stack.enter_context(child)
             _await_port(known.facts["port"])
         return known

@@ -16,7 +16,15 @@ _MAX_PASS_US = 1.5
 _MAX_LATER_MS = 0.3
 _MAX_LARGE_BODY_MS = 0.5
 _MAX_FEWER_PERCENT = 15.0
-_LITELLM_TIMES_CPU, _LITELLM_TIMES_MEMORY = 100.0, 4.0
+# Ours, another, and the highest part of its CPU or memory that ours may take, where all that a call
+# costs shows: without a pause.
+_COMPARED = "unary-32-nothink"
+_OTHERS = (
+    ("mesh", "litellm", "CPU", 1 / 100),
+    ("mesh", "litellm", "memory", 1 / 4),
+    ("mesh", "portkey", "CPU", 1 / 10),
+    ("serve", "envoy", "CPU", 2.5),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,20 +133,21 @@ def budgets_of(
         if of_small_bodies is not None and name in of_small_bodies:
             more_ms = own.cpu_ms - of_small_bodies[name].cpu_ms
             budgets.append(Budget("CPU for the larger body", more_ms, _MAX_LARGE_BODY_MS, "ms"))
-    _add_foreign(found, figures)
+    if scenario.name == _COMPARED:
+        _add_others(found, figures)
     return found
 
 
-def _add_foreign(found: dict[str, list[Budget]], figures: Mapping[str, Figures]) -> None:
-    """How far the mesh is below LiteLLM's proxy: as parts of it, so that less is better."""
-    mesh, litellm = figures.get("mesh"), figures.get("litellm")
-    if mesh is None or litellm is None or not litellm.cpu_ms:
-        return
-    for what, part, times in (
-        ("CPU of litellm's", mesh.cpu_ms / litellm.cpu_ms, _LITELLM_TIMES_CPU),
-        ("memory of litellm's", mesh.memory_mb / litellm.memory_mb, _LITELLM_TIMES_MEMORY),
-    ):
-        found.setdefault("mesh", []).append(Budget(what, 100 * part, 100 / times, "%"))
+def _add_others(found: dict[str, list[Budget]], figures: Mapping[str, Figures]) -> None:
+    """How ours compares with the gateways of others, as a part of theirs: less is better."""
+    for ours, theirs, what, limit in _OTHERS:
+        own, other = figures.get(ours), figures.get(theirs)
+        if own is None or other is None or not other.cpu_ms:
+            continue
+        is_cpu = what == "CPU"
+        part = own.cpu_ms / other.cpu_ms if is_cpu else own.memory_mb / other.memory_mb
+        budget = Budget(f"{what} of {theirs}", part, limit, "x")
+        found.setdefault(ours, []).append(budget)
 
 
 def in_process_budget(samples: Mapping[str, Sequence[float]], name: str) -> Budget:

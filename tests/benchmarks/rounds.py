@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from tests.benchmarks.contenders import BASELINES, CONTENDERS, baseline_of
 from tests.benchmarks.load import Load, Round, run_load
@@ -22,16 +23,16 @@ __all__ = ["contenders_of", "run_scenario"]
 
 
 def contenders_of(
-    scenario: Scenario, wanted: Sequence[str], *, has_foreign_python: bool = False
+    scenario: Scenario, wanted: Sequence[str], *, foreign: Collection[str] = ()
 ) -> list[str]:
-    """The contenders that take part, and what they are measured against."""
+    """The contenders that take part, those of others that are there, and their baselines."""
     able = [
         name
         for name, contender in CONTENDERS.items()
         if scenario.kind in contender.kinds
         and (not wanted or name in wanted)
         and scenario.in_flight <= contender.max_in_flight
-        and (has_foreign_python or not contender.is_foreign)
+        and (name in foreign or not contender.is_foreign)
     ]
     baselines = {BASELINES[scenario.kind], *(baseline_of(name, scenario.kind) for name in able)}
     return [name for name in CONTENDERS if name in baselines or name in able]
@@ -50,8 +51,8 @@ def run_scenario(
     fleet.prepare(scenario)
     loads = {}
     for name in names:
-        port = fleet.server(name, is_tls=scenario.is_tls).facts["port"]
-        loads[name] = _load(scenario, name, port, seconds, requests)
+        facts = fleet.server(name, is_tls=scenario.is_tls).facts
+        loads[name] = _load(scenario, name, facts, seconds, requests)
     seen: dict[str, list[Round]] = {name: [] for name in names}
     for number in range(rounds):
         turn = number % len(names)
@@ -69,17 +70,22 @@ def run_scenario(
     }
 
 
-def _load(scenario: Scenario, name: str, port: int, seconds: float, requests: int | None) -> Load:
+def _load(
+    scenario: Scenario, name: str, facts: Mapping[str, Any], seconds: float, requests: int | None
+) -> Load:
     answer: bytes | None
     if scenario.kind == "pass":
         request, answer = app_request(), app_answer()
     else:
         is_stream = scenario.kind == "sse"
         request = chat_request(
-            CONTENDERS[name].model, size_bytes=scenario.body_bytes, is_stream=is_stream
+            CONTENDERS[name].model,
+            size_bytes=scenario.body_bytes,
+            is_stream=is_stream,
+            headers=facts["headers"],
         )
         answer = stream_answer(scenario.chunks) if is_stream else unary_answer()
         if CONTENDERS[name].is_foreign:
             answer = None
     spread_s = scenario.think_s + scenario.pace_s * scenario.chunks
-    return Load(port, request, answer, scenario.in_flight, seconds, requests, spread_s)
+    return Load(facts["port"], request, answer, scenario.in_flight, seconds, requests, spread_s)

@@ -17,6 +17,7 @@ from tests.benchmarks.child import (
     keep_line,
     memory_mb,
     pin,
+    probe_ms,
     report,
 )
 from tests.benchmarks.contenders import CONTENDERS
@@ -25,11 +26,11 @@ from tests.benchmarks.wire import Origin
 __all__ = ["main", "make_app"]
 
 
-def make_app(name: str, origin: Origin) -> Any:
-    """The ASGI application of a contender; nothing but what it needs is imported."""
+def make_app(name: str, origin: Origin, **options: str) -> Any:
+    """The application of a contender; nothing but what it needs is imported."""
     contender = CONTENDERS[name]
     module, _, factory = contender.app.partition(":")
-    return getattr(import_module(module), factory)(origin, **contender.options)
+    return getattr(import_module(module), factory)(origin, **contender.options, **options)
 
 
 def _serve_asgi(app: Any, listener: socket.socket) -> None:
@@ -62,26 +63,43 @@ def _serve_itself(run: Any, listener: socket.socket) -> None:
     run(port)
 
 
-_SERVERS = {"uvicorn": _serve_asgi, "waitress": _serve_wsgi, "itself": _serve_itself}
+_SERVERS = {
+    "uvicorn": _serve_asgi,
+    "waitress": _serve_wsgi,
+    "itself": _serve_itself,
+    "program": _serve_itself,
+}
 
 
 def main() -> None:
-    """`python -m tests.benchmarks.server NAME ORIGIN`, the origin as JSON."""
+    """`python -m tests.benchmarks.server NAME ORIGIN [PROGRAM]`, the origin as JSON."""
     keep_line()
     pin("server")
     allow_many_files()
     name, origin = sys.argv[1], Origin(**json.loads(sys.argv[2]))
+    program = {"program": sys.argv[3]} if len(sys.argv) > 3 else {}
     # asyncio sets TCP_NODELAY only on sockets that say they are TCP, as `create_server` does not.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
-    if CONTENDERS[name].server != "itself":  # that one listens later, and is waited for
+    if CONTENDERS[name].server in ("uvicorn", "waitress"):  # the others listen later
         listener.listen(2048)
-    app = make_app(name, origin)
+    app = make_app(name, origin, **program)
     # The run is over, and nothing waits for this process to tidy up.
-    answer_parent(
-        lambda _: {"cpu_s": cpu_seconds(), "memory_mb": memory_mb()}, at_end=lambda: os._exit(0)
-    )
-    report(port=listener.getsockname()[1])
+    is_program = CONTENDERS[name].server == "program"
+
+    def answer(line: str) -> dict[str, object]:
+        if line == "probe":
+            return {"probe_ms": probe_ms()}
+        pid = app.pid if is_program else None
+        return {"cpu_s": cpu_seconds(pid), "memory_mb": memory_mb(pid)}
+
+    def end() -> None:
+        if is_program:
+            app.end()
+        os._exit(0)
+
+    answer_parent(answer, at_end=end)
+    report(port=listener.getsockname()[1], headers=app.headers if is_program else {})
     _SERVERS[CONTENDERS[name].server](app, listener)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 __all__ = [
@@ -96,8 +97,10 @@ def app_answer() -> bytes:
     return b'{"status":"ok","from":"the application"}'
 
 
-def chat_request(model: str, *, size_bytes: int, is_stream: bool) -> bytes:
-    """A whole HTTP request with a chat body of about `size_bytes`."""
+def chat_request(
+    model: str, *, size_bytes: int, is_stream: bool, headers: Mapping[str, str] | None = None
+) -> bytes:
+    """A whole HTTP request with a chat body of about `size_bytes`; `headers` replace its own."""
     body: dict[str, object] = {"model": model}
     if is_stream:
         body["stream"] = True
@@ -105,7 +108,7 @@ def chat_request(model: str, *, size_bytes: int, is_stream: bool) -> bytes:
         {"role": "system", "content": "You are brief."},
         {"role": "user", "content": "Say something. " * (size_bytes // 15)},
     ]
-    return _request("POST", "/v1/chat/completions", LLM_HOST, _json(body))
+    return _request("POST", "/v1/chat/completions", LLM_HOST, _json(body), headers or {})
 
 
 def app_request() -> bytes:
@@ -117,12 +120,20 @@ def _event(**members: object) -> bytes:
     return b"data: " + _json(_ABOUT | {"object": "chat.completion.chunk"} | members) + b"\n\n"
 
 
-def _request(method: str, path: str, host: str, body: bytes) -> bytes:
-    head = (
-        f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n"
-        "User-Agent: benchmark/1.0\r\nAccept: application/json\r\n"
-        "Accept-Encoding: gzip, deflate\r\nConnection: keep-alive\r\n"
-        f"Authorization: Bearer {CLIENT_KEY}\r\nX-Request-Id: 0123456789\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
+def _request(
+    method: str, path: str, host: str, body: bytes, headers: Mapping[str, str] | None = None
+) -> bytes:
+    fields = {
+        "Host": host,
+        "User-Agent": "benchmark/1.0",
+        "Accept": "application/json",
+        "Accept-Encoding": "gzip, deflate",
+        "Connection": "keep-alive",
+        "Authorization": f"Bearer {CLIENT_KEY}",
+        "X-Request-Id": "0123456789",
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        **(headers or {}),
+    }
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
+    return "\r\n".join([*lines, "", ""]).encode() + body
