@@ -1,6 +1,6 @@
 """The connection of an exchange's current attempt: the steps of a driver that open and read it.
 
-Waiting for anything else gives it up, so that no connection is held for nothing.
+A step that waits for anything else closes it first, so that no connection is held unused.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class AsyncConnection:
             if self._response is not None:
                 await self._drop()
             with self._alarm.at(step.deadline.at):
-                if request.scope is nullcontext:  # as nearly always
+                if request.scope is nullcontext:  # the usual case
                     self._response = response = await self._client.open(request)
                 else:
                     with request.scope():

@@ -89,8 +89,8 @@ async def adrive(
 class AsyncDriver(AsyncConnection):
     """The steps of one exchange.
 
-    `interest` is that of `Outlive`: since then each step is carried out in a task of its own, which
-    the end of the client's leaves alone.
+    `interest` is set by `Outlive`: from then on each step runs in a separate task, which continues
+    when the client's task ends.
     """
 
     __slots__ = ("_apart", "_background", "_watched", "interest")
@@ -102,7 +102,7 @@ class AsyncDriver(AsyncConnection):
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         """`loop` is the running one, if the caller knows it."""
-        AsyncConnection.__init__(self, client, loop)  # `super()` would be looked up each time
+        AsyncConnection.__init__(self, client, loop)  # `super()` costs a look-up for each call
         self._background = background
         self._watched: asyncio.Task[StepResult] | None = None
         self._apart: asyncio.Task[StepResult] | None = None
@@ -124,17 +124,17 @@ class AsyncDriver(AsyncConnection):
         return item
 
     async def perform_apart(self, step: Any) -> StepResult:
-        """Carry out a step that goes on if the caller is cancelled."""
+        """Carry out a step that continues if the caller is cancelled."""
         self._apart = asyncio.create_task(_PERFORM[step.__class__](self, step))
         result = await asyncio.shield(self._apart)
         self._apart = None
         return result
 
     def goes_on(self, steps: Flow | Body, reason: BaseException) -> bool:
-        """Go on with a flow or a body in the background if others wait for what it brings.
+        """Continue a flow or a body in the background, if others wait for its result.
 
         Returns:
-            Whether it does; then it closes the driver too.
+            Whether it continues; then it closes the driver too.
         """
         interest = self.interest
         if interest is None or not isinstance(reason, ClientDisconnected):
@@ -174,7 +174,7 @@ class AsyncDriver(AsyncConnection):
             await response.aclose()
 
     async def _go_on(self, steps: Flow | Body) -> None:
-        """Carry on to the end of the reply; what it has for its client is dropped."""
+        """Run to the end of the reply; bytes for the client are dropped."""
         self.interest, apart, self._apart = None, self._apart, None
         try:
             item = next(steps) if apart is None else steps.send(await apart)
@@ -209,7 +209,7 @@ class AsyncDriver(AsyncConnection):
 
     async def _spawn(self, step: Spawn) -> None:
         flow = step.flow
-        # A flow that has begun reaches its end, even if it is dropped.
+        # Begin it first: only a generator that has begun runs its `finally` when it is dropped.
         if (first := next(flow, None)) is None:
             return
         task = self._background.start(_run(flow, first, self._client, self._background))
@@ -257,7 +257,7 @@ _PERFORM: dict[type, Callable[[AsyncDriver, Any], Coroutine[Any, Any, StepResult
 async def _run(
     steps: Steps, step: Any, client: AsyncUpstreamClient, background: AsyncBackground
 ) -> StepResult:
-    """Run another flow to its end, from `step` if it has begun; return what it returns."""
+    """Run another flow to its end, from `step` if it has begun; return its result."""
     driver = AsyncDriver(client, background)
     try:
         while True:

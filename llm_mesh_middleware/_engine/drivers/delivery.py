@@ -87,7 +87,7 @@ class AsyncDelivery:
         return body
 
     async def end(self, reason: Exception) -> bytes:
-        """End a stream early; return what the client still gets."""
+        """End a stream early; return the last bytes for the client."""
         body, is_over = self.reply.body, self._is_over
         self._is_over = True
         if is_over or isinstance(body, bytes) or self._driver is None:
@@ -100,7 +100,7 @@ class AsyncDelivery:
         """Close the upstream connection, or keep it for the next call if it was read to the end.
 
         Args:
-            reason: why the body was not read to its end; by default, that the client has left.
+            reason: the error that ended the reading; by default, that the client has left.
         """
         if type(self.reply.body) is bytes and self._driver is not None:
             self._is_over = True

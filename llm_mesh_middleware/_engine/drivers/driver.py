@@ -114,10 +114,10 @@ class Driver(Connection):
         return item
 
     def goes_on(self, body: Body, reason: BaseException) -> bool:
-        """Go on with `body` in the background if others wait for it.
+        """Continue `body` in the background, if others wait for its result.
 
         Returns:
-            Whether it does; then it closes the driver too.
+            Whether it continues; then it closes the driver too.
         """
         interest, scope = self._interest, self._scope
         if interest is None or scope.is_cancelled or not isinstance(reason, ClientDisconnected):
@@ -178,7 +178,7 @@ class Driver(Connection):
 
     def _spawn(self, step: Spawn) -> None:
         flow, client, background = step.flow, self._client, self._background
-        first = next(flow, None)  # a flow that has begun reaches its end, even if it is dropped
+        first = next(flow, None)  # only a generator that has begun runs its `finally` when dropped
         if first is None:
             return
         if not background.start(lambda scope: run_apart(flow, client, background, scope, first)):
@@ -222,7 +222,7 @@ _PERFORM: dict[type, Callable[[Driver, Any], StepResult]] = {
 def _run(
     steps: Steps, step: Any, client: UpstreamClient, background: Background, scope: CancelScope
 ) -> StepResult:
-    """Run another flow to its end, from `step` if it has begun; return what it returns."""
+    """Run another flow to its end, from `step` if it has begun; return its result."""
     driver = Driver(client, background, scope)
     try:
         while True:
@@ -246,7 +246,7 @@ def run_apart(
     Args:
         steps: the flow.
         client: makes its calls.
-        background: runs what it spawns.
+        background: runs the flows that it spawns.
         scope: cancels it.
         step: its first step, if it has begun.
     """

@@ -21,7 +21,7 @@ __all__ = ["race"]
 def race(
     step: Race, client: UpstreamClient, scope: CancelScope
 ) -> tuple[Raced, UpstreamResponse | None]:
-    """Carry out `step`; the loser is cancelled, and closes its response by itself.
+    """Carry out `step`; the loser is cancelled, and its thread closes its response.
 
     Returns:
         The result of each call, and the winner's response if it has one.

@@ -75,7 +75,7 @@ class UpstreamClients:
     def of_loop(self, loop: asyncio.AbstractEventLoop) -> AsyncUpstreamClient:
         """Return the client of `loop`, which is running."""
         last = self._last
-        if last is not None and last[0]() is loop:  # as nearly always
+        if last is not None and last[0]() is loop:  # the usual case
             return last[1]
         client = self._by_loop.get(loop)
         if client is None:

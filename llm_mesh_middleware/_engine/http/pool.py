@@ -29,7 +29,7 @@ class _Socket(Protocol):
 
 
 class Probe:
-    """Tells whether a socket has bytes to read, or was closed by the peer."""
+    """Checks whether a socket has bytes to read, or was closed by the peer."""
 
     __slots__ = ("_poll", "_socket")
 
@@ -37,11 +37,11 @@ class Probe:
         self._socket = sock
         self._poll = None
         if hasattr(select, "poll"):  # not on Windows
-            self._poll = select.poll()  # made once: a connection is asked before each call
+            self._poll = select.poll()  # made once, used before each call
             self._poll.register(sock, select.POLLIN | select.POLLHUP | select.POLLERR)
 
     def is_readable(self) -> bool:
-        """Return whether it has, or was."""
+        """Return whether the socket has bytes to read, or was closed."""
         if self._poll is None:
             return bool(select.select([self._socket], [], [], 0)[0])
         return bool(self._poll.poll(0))

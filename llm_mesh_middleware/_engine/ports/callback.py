@@ -13,10 +13,10 @@ logger = logging.getLogger("llm_mesh_middleware")
 
 
 class Callback:
-    """A plain function, a coroutine function, or anything else that may return an awaitable.
+    """A plain function, a coroutine function, or any callable that may return an awaitable.
 
-    Only an asynchronous adapter can await. In a synchronous one an awaitable is an error: used as
-    the result, it would be true.
+    Only an asynchronous adapter can await. In a synchronous one an awaitable is an error, because
+    as a result it would count as true.
     """
 
     __slots__ = ("_function", "_name")
@@ -56,7 +56,7 @@ class Callback:
 
 
 class Decision(Callback):
-    """A function that decides: only True is a yes.
+    """A function that decides: only True admits.
 
     Any other true value, such as a generator, is probably a mistake and must not grant access.
     """
@@ -79,5 +79,5 @@ class Decision(Callback):
         if answer and answer is not True and not self._has_warned:
             self._has_warned = True
             kind = type(answer).__name__
-            logger.warning("%s returned %s, not True, and so refuses", self._name, kind)
+            logger.warning("%s returned %s instead of True, so access is refused", self._name, kind)
         return answer is True

@@ -1,4 +1,4 @@
-"""The part of a store of cached responses that finds entries of requests that are alike."""
+"""The part of a cache store that finds the entries of similar requests."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Likeness:
         """Find, or remember."""
         vectors = self._vectors
         if vectors is None:
-            from .vectors import Vectors  # 0.1 s, and only those who use it need it
+            from .vectors import Vectors  # takes 0.1 s, and needs numpy
 
             vectors = self._vectors = Vectors(clock=self._clock)
         if isinstance(request, Nearest):

@@ -41,7 +41,7 @@ def _monotonic_us() -> int:
 class MemoryStore:
     """Buckets, slots and budgets by key."""
 
-    answers_at_once = True  # a flow asks it without a step: it never waits
+    answers_at_once = True  # it never waits, so a flow asks it without a step
 
     def __init_subclass__(cls) -> None:
         own = vars(cls)
@@ -55,7 +55,7 @@ class MemoryStore:
 
         Args:
             clock_us: a monotonic clock, in microseconds; the machine's if it is None.
-            max_keys: the most buckets, sets of slots, and budgets, that are remembered of each.
+            max_keys: the most buckets, sets of slots, and budgets that are kept.
         """
         self._is_real = clock_us is None  # then it is read without a function in between
         self._clock_us = clock_us or _monotonic_us
@@ -115,7 +115,7 @@ class MemoryStore:
             lock.release()
 
     async def aask(self, request: Reserve, until: float | None) -> Reserved:
-        """Reserve; nothing is waited for."""
+        """Reserve, without waiting."""
         return self.ask(request, until)
 
     def settle(self, request: Settle) -> None:
@@ -136,22 +136,22 @@ class MemoryStore:
         return bucket.left_us(self._buckets.get(key, now), now, capacity_us)
 
     def taken(self, key: str) -> int:
-        """Return how many slots are taken."""
+        """Return the number of slots in use."""
         with self._lock.of_process:
             return len(self._live_slots(key, self._clock_us()))
 
     def spent(self, key: str) -> int:
-        """Return what is spent of a window of a budget."""
+        """Return the money spent in a window of a budget, in nano-units."""
         with self._lock.of_process:
             return self._budgets.spent(key)
 
     def reserved(self, key: str) -> int:
-        """Return what is reserved of a window of a budget."""
+        """Return the money reserved in a window of a budget, in nano-units."""
         with self._lock.of_process:
             return self._budgets.held(key, self._clock_us())
 
     def drain(self) -> tuple[Change, ...]:
-        """Forget the buckets and budgets; return as changes what each lacks or has spent."""
+        """Empty the buckets and budgets; return their use as changes for another store."""
         with self._lock.of_process:
             now, buckets = self._clock_us(), self._buckets
             self._buckets = {}
@@ -184,7 +184,7 @@ class MemoryStore:
         return Reserved(is_granted, tuple(outcomes), slot)
 
     def _wait_us(self, claim: Claim, now: int) -> tuple[int, int]:
-        """Return how long to wait, and how much has expired."""
+        """Return the wait in microseconds, and the number of expired reservations."""
         if isinstance(claim, BucketClaim):
             full_at = self._buckets.get(claim.key, now)
             return bucket.admit(full_at, now, claim.need_us, claim.capacity_us), 0
@@ -195,7 +195,7 @@ class MemoryStore:
         return 0 if taken < claim.slots else SLOT_WAIT_US, before - taken
 
     def _taken(self, claim: Claim, wait: int, expired: int, now: int, slot: str) -> Outcome:
-        """Take what is claimed, if it is granted; return what is left."""
+        """Take the claim if it is granted; return its outcome."""
         if isinstance(claim, BucketClaim):
             key = claim.key
             full_at = self._buckets.get(key, now)

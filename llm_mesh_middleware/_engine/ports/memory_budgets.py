@@ -1,6 +1,6 @@
-"""Budgets in the memory of one process: what is spent in each window, and what is reserved of it.
+"""Budgets in the memory of one process: the money spent and reserved in each window.
 
-A reservation ends by itself, so a call of which nothing is heard again blocks no money.
+A reservation expires, so a call that is never settled blocks no money.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from ..._core.limiting.claims import BudgetChange, BudgetClaim
 
 __all__ = ["BUDGET_WAIT_US", "MemoryBudgets"]
 
-# The policy says when to come again: it knows when the window ends.
+# Any wait refuses; the policy computes the real one from the end of the window.
 BUDGET_WAIT_US = 1
 
 
@@ -47,7 +47,7 @@ class MemoryBudgets:
         return len(self._accounts)
 
     def wait_us(self, claim: BudgetClaim, now: int) -> tuple[int, int]:
-        """Return 0 if the amount has room for the claim, and how many reservations have ended."""
+        """Return 0 if the budget has room for the claim, and the number of expired reservations."""
         account = self._accounts.get(claim.key)
         if account is None:
             return 0 if claim.need <= claim.amount else BUDGET_WAIT_US, 0
@@ -56,13 +56,13 @@ class MemoryBudgets:
         return 0 if claim.need <= room else BUDGET_WAIT_US, expired
 
     def take(self, claim: BudgetClaim, now: int, slot: str) -> None:
-        """Reserve."""
+        """Reserve the claim under the name `slot`."""
         account = self._open(claim.key, now, claim.keep_us)
         account.reservations[slot] = now + claim.hold_us, claim.need
         account.held += claim.need
 
     def left(self, claim: BudgetClaim) -> tuple[int, int]:
-        """Return what is neither spent nor reserved, and what is spent."""
+        """Return the money left (neither spent nor reserved), and the money spent."""
         account = self._accounts.get(claim.key)
         if account is None:
             return claim.amount, 0
@@ -75,12 +75,12 @@ class MemoryBudgets:
         account.spent += change.spent
 
     def spent(self, key: str) -> int:
-        """Return what is spent."""
+        """Return the money spent."""
         account = self._accounts.get(key)
         return 0 if account is None else account.spent
 
     def held(self, key: str, now: int) -> int:
-        """Return what is reserved."""
+        """Return the money reserved."""
         account = self._accounts.get(key)
         if account is None:
             return 0
@@ -88,14 +88,14 @@ class MemoryBudgets:
         return account.held
 
     def drain(self, now: int) -> Iterator[BudgetChange]:
-        """Forget everything; yield what was spent."""
+        """Forget all accounts; yield the money spent as changes."""
         accounts, self._accounts = self._accounts, {}
         for key, account in accounts.items():
             if account.spent:
                 yield BudgetChange(key, "", 0, account.spent, max(1, account.ends_at - now))
 
     def begin_process(self) -> None:
-        """Keep what is spent, in a forked child; what is reserved is settled by the parent."""
+        """Keep the money spent in a forked child; the parent settles the reservations."""
         for account in self._accounts.values():
             account.reservations, account.held = {}, 0
 
@@ -108,7 +108,7 @@ class MemoryBudgets:
         return account
 
     def _drop(self, now: int) -> None:
-        """Drop the windows that are over; if none is, those that spent least."""
+        """Drop the windows that have ended; if too many are left, those with the least use."""
         kept = {key: each for key, each in self._accounts.items() if each.ends_at > now}
         if len(kept) > self._max_keys // 2:
             by_spent = sorted(kept, key=lambda key: kept[key].spent + kept[key].held)

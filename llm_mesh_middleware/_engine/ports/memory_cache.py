@@ -1,4 +1,4 @@
-"""Cached responses in the memory of one process, bounded in bytes; the least used go first."""
+"""Cached responses in the memory of one process, with a limit in bytes; LRU entries go first."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .likeness import Likeness
 __all__ = ["MemoryCache"]
 
 _MAX_BYTES = 64 * 2**20
-# What an entry takes besides its key and its data.
+# The bytes of an entry in addition to its key and its data.
 _OVERHEAD = 400
 
 
 class MemoryCache:
-    """Entries by key, each with the time at which it is over."""
+    """Entries by key, each with its expiry."""
 
-    lessor = None  # no other process knows them
+    lessor = None  # no leases: no other process shares the entries
     answers_at_once = True  # a flow asks it without a step: it never waits
 
     def __init_subclass__(cls) -> None:
@@ -37,7 +37,7 @@ class MemoryCache:
 
         Args:
             clock: a monotonic clock, in seconds.
-            max_bytes: what all entries may take.
+            max_bytes: the limit of all entries together.
         """
         self._clock = clock
         self._max_bytes = max_bytes
@@ -64,7 +64,7 @@ class MemoryCache:
         return None
 
     async def aask(self, request: Request, until: float | None) -> Answer:
-        """Do as `ask`; nothing is waited for."""
+        """Do as `ask`, without waiting."""
         return self.ask(request, until)
 
     def _look_up(self, key: str) -> Found | None:
@@ -96,7 +96,7 @@ class MemoryCache:
             self.size -= _size(key, entry[0])
 
     def _begin_process(self) -> None:
-        """Go on with the parent's entries in a forked child: nobody else changes this copy."""
+        """Keep the parent's entries in a forked child, as its own copy."""
 
 
 def _size(key: str, data: bytes) -> int:

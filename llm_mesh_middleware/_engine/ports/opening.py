@@ -1,4 +1,4 @@
-"""The stores that URLs name: of limits, and of cached responses."""
+"""Opens stores by URL: of limits, and of cached responses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["ClosableStore", "SharedStore", "open_cache", "open_responses", "open
 
 @runtime_checkable
 class ClosableStore(Protocol):
-    """A store with connections; both methods wait until what is queued is settled."""
+    """A store with connections; both methods first send queued settlements."""
 
     def close(self) -> None:
         """Close the connections of threads."""
@@ -32,11 +32,11 @@ class SharedStore(Protocol):
 
     @property
     def is_away(self) -> bool:
-        """Whether it cannot be used now, as far as is known."""
+        """Whether it could not be used at the last attempt."""
 
 
 def open_store(url: str, *, timeout_s: float, prefix: str) -> Store:
-    """Return the store of limits; nothing is connected to yet.
+    """Return the store of limits, without connecting yet.
 
     Raises:
         ConfigError: the library for it is not installed.
@@ -44,7 +44,7 @@ def open_store(url: str, *, timeout_s: float, prefix: str) -> Store:
     if url == "memory:":
         return MemoryStore()
     with _needing_redis("LLM_MESH_STORE"):
-        from .redis_store import RedisStore  # 0.2 s, and only those who use it need it
+        from .redis_store import RedisStore  # takes 0.2 s
     return RedisStore(url, timeout_s=timeout_s, prefix=prefix)
 
 
@@ -58,10 +58,7 @@ def open_cache(url: str, *, timeout_s: float, prefix: str) -> CacheStore:
 
 
 def open_responses(url: str, *, timeout_s: float, prefix: str) -> CacheStore | None:
-    """Return the store of which provider has which response, as `open_store`.
-
-    None if a process remembers for itself.
-    """
+    """Return the store of responses' providers; None if each process has its own."""
     if url == "memory:":
         return None
     with _needing_redis("LLM_MESH_STORE"):

@@ -1,9 +1,9 @@
 """Vectors in the memory of one process, compared with all others of their partition.
 
-Nothing is indexed: a partition is of requests that differ in the wording of one message alone, so
-it is small, and to compare a vector with a thousand others takes half a millisecond. Bounded
-in vectors and in bytes; the oldest of a full partition is overwritten, the partition that was used
-the least recently goes first.
+There is no index: requests of a partition differ only in the wording of one message, so it is
+small, and comparing a vector with a thousand others takes half a millisecond. Vectors and bytes are
+limited: in a full partition the oldest is overwritten, and the least recently used partition is
+dropped first.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _MAX_BYTES = 64 * 2**20
 _MAX_VECTORS = 10_000
 _MAX_IN_PARTITION = 1000
 _FIRST_ROWS = 4
-# As many entries are looked up at most; the nearest of all is rarely gone.
+# The most entries to look up: the nearest may have expired.
 _BEST = 3
-# What a row takes besides its vector.
+# The bytes of a row in addition to its vector.
 _OVERHEAD = 300
 
 
 class Vectors:
-    """Vectors by partition, each with the key of an entry and the time at which it is over."""
+    """Vectors by partition, each with the key of an entry and its expiry."""
 
     def __init__(
         self,
@@ -47,8 +47,8 @@ class Vectors:
 
         Args:
             clock: a monotonic clock, in seconds.
-            max_bytes: what all vectors may take.
-            max_vectors: how many there may be.
+            max_bytes: the limit of all vectors together.
+            max_vectors: the most vectors.
         """
         self._clock = clock
         self._max_bytes = max_bytes
@@ -63,7 +63,7 @@ class Vectors:
         return partition in self._partitions
 
     def nearest(self, request: Nearest) -> tuple[Near, ...]:
-        """Return what is alike enough, the nearest first."""
+        """Return the vectors above the threshold, the nearest first."""
         unit = _unit(request.vector)
         with self._lock.of_process:
             partition = self._partitions.get(request.partition)
@@ -123,7 +123,7 @@ class _Partition:
 
     def nearest(self, unit: _Floats, threshold: float, now: float) -> tuple[Near, ...]:
         count = len(self.keys)
-        # Not `@`: its threads take a hundred times as long on a machine whose cores are busy.
+        # Not `@`, whose threads take a hundred times as long on a busy machine.
         alike = np.einsum("ij,j->i", self._units[:count], unit)
         alike[self._ends_at[:count] <= now] = -1
         best = np.argsort(-alike)[:_BEST]
@@ -154,8 +154,8 @@ class _Partition:
 
 
 def _unit(vector: Vector) -> _Floats | None:
-    """Return the vector with length 1; None for one that has no direction."""
-    # In double precision, where the length of no vector overflows.
+    """Return the vector scaled to length 1, or None for one without a direction."""
+    # In double precision, so that the length cannot overflow.
     wide = np.asarray(vector, np.float64)
     length = float(np.linalg.norm(wide))
     if not length or not np.isfinite(length):

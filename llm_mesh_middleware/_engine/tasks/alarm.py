@@ -105,7 +105,7 @@ class Alarm:
             raise TimeoutError from exc
 
     def due(self) -> None:
-        """Look whether the time of the step is up; called by the wheel."""
+        """Cancel the step if its time is up; called by the wheel."""
         self._slot = None
         if self.task is None:  # no step is waiting
             return
@@ -116,7 +116,7 @@ class Alarm:
             self.task.cancel()
 
     def _set(self, when: float) -> None:
-        # Never far ahead: the next step's deadline may be sooner, and would need its own timer.
+        # At most 5 s ahead: the next step's deadline may be sooner, and would need another timer.
         soon = monotonic() + _AHEAD_S
         self._fires_at = when = when if when < soon else soon
         self._slot = self._wheel.set(self, when)

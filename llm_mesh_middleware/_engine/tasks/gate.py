@@ -1,15 +1,14 @@
-"""A limit on the connections to one destination that are being opened at once.
+"""A limit on the connections to one destination that are opened at a time.
 
-A burst of calls without a limit would overflow the provider's queue of new connections, and its
-system drops what does not fit for seconds. So many handshakes would also keep this process busy for
-longer than one of them may take.
+Without it, a burst of calls would overflow the provider's queue of new connections, whose system
+then drops connections for seconds; and the handshakes would keep this process busy for longer than
+one may take.
 
-    a place is free     enter at once
-    none is             wait, first come, first served, while others get through
-    nobody has got through for as long as a connection may take    time out
+    a place is free        enter at once
+    none is                wait, first come, first served, while connections are opened
+    none was opened for as long as a connection may take    time out
 
-Time is counted in turns of the event loop, so that a process that is busy does not take itself for
-a provider that does not answer.
+Time is counted in turns of the event loop, so that a busy process does not time out on itself.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ class Gate:
     def __init__(self, places: int = _MAX_AT_ONCE) -> None:
         self._free = places
         self._turn = 0
-        self._passed = 0  # the turn in which somebody got through last
+        self._passed = 0  # the turn in which a connection was opened last
         self._timer: asyncio.TimerHandle | None = None
         # Each with the turn in which it came, and how many it waits.
         self._waiting: dict[asyncio.Future[None], tuple[int, int]] = {}
@@ -89,7 +88,7 @@ def _is_given(place: asyncio.Future[None]) -> bool:
 
 @asynccontextmanager
 async def in_turns(limit_s: float) -> AsyncIterator[None]:
-    """Limit what is inside to `limit_s`, in turns of the event loop.
+    """Limit the body of the context to `limit_s`, in turns of the event loop.
 
     Raises:
         TimeoutError: the time is up.

@@ -1,4 +1,4 @@
-"""Small things that are done to a running event loop and its tasks."""
+"""Calls into a running event loop, and the end of its tasks."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["end_task", "from_any_thread"]
 
 
 def from_any_thread(call: Callable[[], object]) -> Callable[[], None]:
-    """Return a function that has the running loop make a call; any thread may call it.
+    """Return a function that makes the call in the running loop, for use by any thread.
 
-    It does nothing once the loop has ended, and everything that waited in it.
+    It does nothing after the loop has ended.
     """
     loop = asyncio.get_running_loop()
 

@@ -21,7 +21,7 @@ async def run_interruptible(
     interrupt: Interrupt,
     discard: Callable[[Result], Awaitable[object]] | None = None,
 ) -> Result:
-    """Run `coroutine` in a task of its own, and return its result.
+    """Run `coroutine` in a separate task, and return its result.
 
     Args:
         coroutine: never sees a cancellation of the caller.

@@ -1,7 +1,7 @@
-"""Timers that nearly always are dropped before they are due: one timer of the loop for all of them.
+"""Timers that are usually dropped before they are due; all share one timer of the event loop.
 
-    slot       1203   1204   1211        each 10 ms long; nothing is due early, or 20 ms late
-    waiting    {a,b}  {c}    {d}         to set and to drop is to change a set
+    slot       1203   1204   1211        each 10 ms long; never early, at most 20 ms late
+    waiting    {a,b}  {c}    {d}         setting and dropping change a set
     timer        ^                       of the loop, for the earliest slot
 
 A timer of the loop for each call would cost ten times as much.
@@ -21,7 +21,7 @@ _PER_S = 100
 
 
 class Timed(Protocol):
-    """What is set for a time."""
+    """An object with a timer."""
 
     def due(self) -> None:
         """Act: the time has come."""
@@ -38,7 +38,7 @@ class Wheel:
         self._next = math.inf  # the slot that the loop's timer is set for
 
     def set(self, timed: Timed, when: float) -> int:
-        """Have `timed.due` called at `when`; return the slot, to drop it from."""
+        """Call `timed.due` at `when`; return the slot, for `drop`."""
         slot = int(when * _PER_S) + 1
         waiting = self._waiting.get(slot)
         if waiting is None:
@@ -50,7 +50,7 @@ class Wheel:
         return slot
 
     def drop(self, timed: Timed, slot: int) -> None:
-        """Do not call it; does nothing if it was called."""
+        """Remove a timer; do nothing if it was due already."""
         waiting = self._waiting.get(slot)
         if waiting is not None:
             waiting.discard(timed)
@@ -84,7 +84,7 @@ def wheel_of(loop: asyncio.AbstractEventLoop) -> Wheel:
     """Return the wheel of `loop`."""
     global _last
     last = _last
-    if last is not None and last[0]() is loop:  # as nearly always
+    if last is not None and last[0]() is loop:  # the usual case
         return last[1]
     wheel = _wheels.get(loop)
     if wheel is None:

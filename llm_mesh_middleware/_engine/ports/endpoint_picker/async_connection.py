@@ -24,10 +24,10 @@ class AsyncConnection(asyncio.Protocol):
     async def open(
         cls, host: str, port: int, context: ssl.SSLContext | None, name: str
     ) -> AsyncConnection:
-        """Connect, as `Connection`.
+        """Connect to a picker.
 
         Raises:
-            OSError: it cannot be connected to.
+            OSError: the connection cannot be made.
         """
         authority = name if context is not None else f"{host}:{port}"
         made = cls(Streams(authority, is_encrypted=context is not None))
@@ -88,13 +88,13 @@ class AsyncConnection(asyncio.Protocol):
         self._flush()
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes, and wake those who wait."""
+        """Take received bytes, and wake the readers."""
         self._streams.receive(data)
         self._flush()
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wake those who wait."""
+        """Wake the readers, which then find the connection closed."""
         self._transport = None
         self._streams.receive(b"")
         self._wake()

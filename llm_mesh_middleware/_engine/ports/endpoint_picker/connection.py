@@ -1,7 +1,7 @@
 """A connection to a picker that threads share.
 
-All of it happens under one lock, except the wait for bytes. Of the threads that wait for a message
-one waits for the connection, and wakes the others when something has come.
+Everything happens under one lock, except the wait for bytes. Of the threads that wait for a
+message, one waits on the socket, and wakes the others when bytes have arrived.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from .streams import Streams
 __all__ = ["Connection"]
 
 _RECEIVE_BYTES = 65_536
-# Messages that nothing waits for have to fit into the buffers of the socket.
-_TELL_S = 0.1
+# Reports are not worth a longer wait: they must fit into the socket's buffers.
+_REPORT_S = 0.1
 
 
 class Connection:
@@ -35,12 +35,12 @@ class Connection:
         Args:
             host: the address.
             port: its port.
-            context: for TLS; None for none.
-            name: the server's name, in its certificate.
-            until: when to give up, on the monotonic clock.
+            context: for TLS; None for plain text.
+                name: the server's name, in its certificate.
+                until: when to give up, on the monotonic clock.
 
-        Raises:
-            OSError: it cannot be connected to.
+            Raises:
+                OSError: the connection cannot be made.
         """
         plain = socket.create_connection((host, port), _left(until))
         self._socket = plain
@@ -64,7 +64,7 @@ class Connection:
             OSError: the connection is over.
         """
         with self._lock:
-            self._receive()  # a server may have said goodbye since
+            self._receive()  # the server may have closed the connection since
             number = self._streams.begin(path)
             self._streams.send(number, messages)
             self._flush(until)
@@ -118,12 +118,12 @@ class Connection:
             self._lock.notify_all()
 
     def forget(self) -> None:
-        """Close it in a forked child, without a word to the server."""
+        """Close the socket in a forked child, without a TLS shutdown."""
         os.close(self._socket.detach())
 
     def _say(self) -> None:
         try:
-            self._flush(time.monotonic() + _TELL_S)
+            self._flush(time.monotonic() + _REPORT_S)
         except OSError:
             self._streams.is_over = True
 
@@ -133,7 +133,7 @@ class Connection:
             selector.select(_left(until))
 
     def _receive(self) -> None:
-        """Take what has come; a TLS connection may hold more than its socket shows."""
+        """Take the received bytes; a TLS session may buffer more than its socket shows."""
         self._socket.setblocking(False)
         while not self._streams.is_over:
             try:

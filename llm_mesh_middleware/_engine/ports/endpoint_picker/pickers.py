@@ -1,11 +1,10 @@
 """Asks endpoint pickers by gRPC: one connection to each, for threads and for each event loop.
 
-ask        a stream of the connection; its messages are the request, the first that says something
-           is the pick
-served     once there is a response: which server has sent it
-end        with the response's end, so that the picker knows what is under way
+ask        begin a stream with the request; the first message with a destination is the pick
+served     report the server of the response, when there is one
+end        end the stream with the response, so that the picker can count calls under way
 
-A connection that the picker has closed meanwhile is replaced, once for each request.
+A connection that the picker has closed is replaced, once per request.
 """
 
 from __future__ import annotations
@@ -39,10 +38,10 @@ _PORT = 9002
 
 
 class EndpointPickers:
-    """The synchronous and the asynchronous port; of one process."""
+    """The synchronous and the asynchronous port of one process."""
 
     def __init__(self, ca_file: str | None = None) -> None:
-        """Trust `ca_file`, too."""
+        """Trust `ca_file` in addition to the system's authorities."""
         self._ca_file = ca_file
         self._contexts: dict[PickerTLS, ssl.SSLContext] = {}
         self._lock = threading.Lock()
@@ -50,7 +49,7 @@ class EndpointPickers:
         self._of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _OfLoop] = WeakKeyDictionary()
 
     def load(self, wanted: Iterable[PickerTLS]) -> None:
-        """Read the files of pickers, so that requests do not find out.
+        """Read the certificate files of pickers, before a request needs them.
 
         Raises:
             OSError: a file cannot be used; nothing is changed.
@@ -58,7 +57,7 @@ class EndpointPickers:
         self._contexts = {tls: make_context(tls, self._ca_file) for tls in wanted}
 
     def ask(self, request: PickRequest, until: float | None) -> Picked:
-        """Return what the picker says; status 0 if it does not respond by then."""
+        """Return the picker's choice; status 0 if there is none by `until`."""
         limit = time.monotonic() + _LONGEST_S if until is None else until
         try:
             return self._ask(request, limit)
@@ -66,7 +65,7 @@ class EndpointPickers:
             return _AWAY
 
     async def aask(self, request: PickRequest, until: float | None) -> Picked:
-        """Return what the picker says, as `ask`, in the running event loop."""
+        """Return the picker's choice, as `ask` does, in the running event loop."""
         left_s = _LONGEST_S if until is None else max(0.0, until - time.monotonic())
         try:
             async with asyncio.timeout(left_s):
@@ -89,7 +88,7 @@ class EndpointPickers:
                 connection.close()
 
     def forget(self) -> None:
-        """Leave the connections to the parent process, in a forked child."""
+        """Drop the connections in a forked child; they belong to the parent process."""
         for connection in self._connections.values():
             with contextlib.suppress(OSError):
                 connection.forget()
@@ -213,7 +212,7 @@ async def _apicked_by(connection: AsyncConnection, request: PickRequest) -> Pick
 
 
 def _followed(picked: Picked, connection: Connection | AsyncConnection, number: int) -> Picked:
-    """Return the pick with the exchange that goes on; that of a refusal is over."""
+    """Return the pick with its exchange, which stays open unless the picker refused."""
     exchange = _Exchange(connection, number)
     if picked.addresses:
         return replace(picked, call=exchange)
@@ -227,7 +226,7 @@ def _messages(request: PickRequest) -> Iterator[bytes]:
 
 
 def _picked(message: bytes) -> Picked | None:
-    """Return what a message says, or None if it says nothing yet."""
+    """Return the pick in a message, or None if it has none."""
     destinations, status = read_response(message)
     if status:
         return Picked(status=status)

@@ -1,7 +1,7 @@
-"""Protobuf's wire form, as far as messages of a picker need it: numbers, and bytes with a length.
+"""The part of protobuf's wire format that pickers' messages use: numbers and length-prefixed bytes.
 
-A field is a tag (its number and its type) and a value. A generated module would bring the whole
-of Envoy's API and a library with it.
+A field is a tag (its number and its type) and a value. Generated code would need the whole of
+Envoy's API and a library.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def field(number: int, value: bytes) -> bytes:
 
 
 def flag(number: int) -> bytes:
-    """Return a field that says yes."""
+    """Return a boolean field that is true."""
     return _varint(number << 3) + b"\x01"
 
 
@@ -33,10 +33,10 @@ def inner(data: bytes, *path: int) -> Iterator[bytes]:
 
 
 def fields(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield each field of a message; a number as the bytes of it.
+    """Yield the number and value of each field; a varint as eight bytes.
 
     Raises:
-        ValueError: it is not a message.
+        ValueError: the bytes are not a message.
     """
     at = 0
     while at < len(data):

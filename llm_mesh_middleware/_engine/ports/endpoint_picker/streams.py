@@ -1,7 +1,7 @@
-"""gRPC over one HTTP/2 connection, without I/O: streams of messages, many at once.
+"""gRPC over one HTTP/2 connection, without I/O: concurrent streams of messages.
 
-    begin ──> send ... ──> finish      what a client says; held back while a window is full
-    receive                            bytes of the connection; messages are then there to `take`
+    begin ──> send ... ──> finish      the client's messages, buffered while a window is full
+    receive                            bytes of the connection; then `take` returns messages
     outgoing                           bytes for the connection, after each of the above
 
 A message is a byte (0: not compressed), its length in four bytes, and itself.
@@ -71,7 +71,7 @@ class Streams:
         return number
 
     def send(self, number: int, messages: Iterable[bytes]) -> None:
-        """Send messages; what a window does not let pass is sent when it is opened."""
+        """Send messages; those that exceed a window are sent when it opens."""
         stream = self._streams.get(number)
         if stream is not None and not stream.is_over:
             for message in messages:
@@ -84,7 +84,7 @@ class Streams:
         if stream is None:
             return
         stream.is_finished = True
-        if stream.unsent and not stream.is_over:  # given up: it would never be sent whole
+        if stream.unsent and not stream.is_over:  # the rest will not be sent
             self._reset(number, stream)
         else:
             self._pump(number, stream)
@@ -116,7 +116,7 @@ class Streams:
         return None
 
     def receive(self, data: bytes) -> None:
-        """Take bytes of the connection; none are its end."""
+        """Take bytes of the connection; empty bytes are its end."""
         if not data:
             self.is_over = True
             return
@@ -154,7 +154,7 @@ class Streams:
                 self._pump(number, stream)
 
     def _pump(self, number: int, stream: _Stream) -> None:
-        """Send what the windows let pass, and the end."""
+        """Send as much as the windows allow, and then the end of a finished stream."""
         try:
             while stream.unsent and not stream.is_over:
                 room = self._wire.local_flow_control_window(number)

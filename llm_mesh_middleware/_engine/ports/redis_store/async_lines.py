@@ -31,7 +31,7 @@ class AsyncSending(Protocol):
 
 
 async def run_script(lines: AsyncSending, script: Script, calls: Sequence[Arguments]) -> list[Any]:
-    """Return what the script answers to each call, as `Lines.run`."""
+    """Return the script's answer to each call, as `Lines.run` does."""
     answers = await lines.send("EVALSHA", script.digest, calls)
     return await completed(lines, script, calls, answers)
 
@@ -112,7 +112,7 @@ class AsyncLines:
 
 
 class AsyncClusterLines:
-    """Connections to the nodes of a cluster; a client for threads knows which these are."""
+    """Connections to the nodes of a cluster, which a client for threads finds."""
 
     def __init__(self, address: Address) -> None:
         self._address = address

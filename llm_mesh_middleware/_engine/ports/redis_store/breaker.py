@@ -1,4 +1,4 @@
-"""Keeps requests from waiting for a store that is away: one tries again each second.
+"""A circuit breaker for a store: while it is away, one request a second tries it.
 
 closed  --failure-->  open for a second  -->  one may try  --success-->  closed
                            ^                      |
@@ -20,7 +20,7 @@ WINDOW_S = 1.0
 
 
 class Breaker:
-    """Of one process; both ways to the store share it."""
+    """The breaker of one process, for its threads and event loops."""
 
     def __init__(self, returned: Callable[[], None], name: str) -> None:
         """`returned` is called when the store is back; `name` is for the log."""
@@ -32,11 +32,11 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether the store is away, as far as is known."""
+        """Whether the last use of the store failed."""
         return self._is_open
 
     def allows(self) -> bool:
-        """Return whether the store may be asked now; of those who come at once one may try."""
+        """Return whether the store may be used now; while it is away, for one caller a second."""
         if not self._is_open:
             return True
         with self._lock:
@@ -56,7 +56,7 @@ class Breaker:
                 self._returned()
 
     def failed(self, error: BaseException) -> None:
-        """Note a failure of the store; only its kind is shown, as the text may hold the URL."""
+        """Note a failure of the store; only its type is logged, as its text may contain the URL."""
         with self._lock:
             was_open, self._is_open = self._is_open, True
             self._next_at = monotonic() + WINDOW_S

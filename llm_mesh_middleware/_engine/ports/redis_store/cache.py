@@ -1,12 +1,12 @@
 """Cached responses in Redis or Valkey, shared by processes and machines.
 
-    PREFIX:cache:KEY           the key again, its time in milliseconds, the entry; ends by itself
-    {PREFIX:cache:KEY}:lease   who makes the call for all others (`leases`)
-    PREFIX:cache:near:...      vectors of requests (`shared_vectors`)
+PREFIX:cache:KEY           the key again, its time to live in milliseconds, the entry; expires
+{PREFIX:cache:KEY}:lease   the process that makes the call for all others (`leases`)
+PREFIX:cache:near:...      vectors of requests (`shared_vectors`)
 
-An entry is as old as its time has run by the clock of the server. The key in the value is compared:
-a connection that is out of step cannot bring the response of another request. A server that is away
-has nothing and keeps nothing, and no request waits for it (`breaker`).
+The age of an entry is measured by the server's clock. The key in the value is compared, so that a
+connection that is out of step cannot return the response to another request. While the server is
+away, every look-up is a miss, and no request waits for it (`breaker`).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class RedisCache:
     def __init__(
         self, url: str, *, timeout_s: float = 0.05, prefix: str = "llm-mesh", kind: str = "cache"
     ) -> None:
-        """As `RedisStore`; connect to nothing yet. `kind` keeps apart what else is kept so."""
+        """Prepare, as `RedisStore` does; `kind` separates entries for different purposes."""
         self._address = Address.of(url, timeout_s)
         self._prefix, self._kind = f"{prefix}:{kind}:", kind
         self._vectors = SharedVectors(self._prefix)
@@ -52,7 +52,7 @@ class RedisCache:
         return "RedisCache()"
 
     def ask(self, request: Request, until: float | None) -> Answer:
-        """Do as the request says, in this thread."""
+        """Carry out the request in this thread."""
         if not self._breaker.allows():
             return self._without_server(request)
         holder = token_bytes(_HOLDER_BYTES)
@@ -67,7 +67,7 @@ class RedisCache:
         return self._answer(request, answers, holder)
 
     async def aask(self, request: Request, until: float | None) -> Answer:
-        """Do as the request says, in the running event loop."""
+        """Carry out the request in the running event loop."""
         if not self._breaker.allows():
             return self._without_server(request)
         holder = token_bytes(_HOLDER_BYTES)
@@ -97,7 +97,7 @@ class RedisCache:
             await client.aclose()
 
     def _begin_process(self) -> None:
-        """Start again in a forked child: the connections are the parent's."""
+        """Start again in a forked child: the connections belong to the parent."""
         self._lock = threading.Lock()
         self._made_client: Any = None
         self.lessor = Leases(self._address, self._prefix)
@@ -126,7 +126,7 @@ class RedisCache:
     def _queue(self, commands: Any, request: Request, holder: bytes) -> None:
         """Put the commands of a request into one pipeline, which is one round trip.
 
-        One of a cluster must have been entered: it forgets what was put into it before.
+        A cluster's pipeline must have been entered, or it forgets the commands.
         """
         if isinstance(request, Nearest | Remember):
             return self._vectors.queue(commands, request)
@@ -140,7 +140,7 @@ class RedisCache:
             lease = self.lessor.name_of(request.key)
             commands.set(lease, holder, nx=True, px=LEASE_MS)
             commands.get(lease)
-        # After the lease: a holder before this one has kept the entry by now.
+        # Read the entry after the lease: an earlier holder has stored it by now.
         commands.get(name)
         commands.pttl(name)
 
@@ -165,6 +165,6 @@ def _found(name: str, value: Any, left_ms: Any) -> Found | None:
     if not isinstance(value, bytes) or not value.startswith(key) or len(value) < start:
         return None
     (time_ms,) = _TIME.unpack_from(value, len(key))
-    if left_ms < 0:  # it has ended between the two commands, or never ends: not ours
+    if left_ms < 0:  # it expired between the two commands, or never expires: not ours
         return None
     return Found(value[start:], max(0, time_ms - left_ms) / 1000)

@@ -14,7 +14,7 @@ from redis.retry import Retry
 
 __all__ = ["FAILURES", "Address"]
 
-# What a server that is away, slow or out of memory makes a client raise.
+# The errors of a server that is away, slow or out of memory.
 FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
 
 
@@ -44,15 +44,15 @@ class Address(NamedTuple):
         return made.from_url(self.url, **self._options(redis.asyncio.retry.Retry))
 
     def async_pool(self) -> Any:
-        """Return what makes connections for one event loop.
+        """Return a connection pool for one event loop.
 
-        They have no timeout but that of connecting: their users have timeouts of their own.
+        Only connecting has a timeout here; the callers limit everything else.
         """
         options = {**self._options(redis.asyncio.retry.Retry), "socket_timeout": None}
         return redis.asyncio.ConnectionPool.from_url(self.url, **options)
 
     def _options(self, retry: Any) -> dict[str, Any]:
-        """Return options of a client that never waits longer, and never tries twice."""
+        """Return options of a client that waits at most the timeout, and never retries."""
         return {
             "socket_timeout": self.timeout_s,
             "socket_connect_timeout": self.timeout_s,

@@ -1,10 +1,10 @@
 """Leases on a server, renewed by a thread while their holders live.
 
-    {PREFIX:cache:KEY}:lease   the holder, or that none is needed; ends by itself
+{PREFIX:cache:KEY}:lease   the holder, or `free` if none is needed; expires
 
-The braces make a cluster keep a lease on the node of its entry. A process that is killed renews no
-more, so its leases end within five seconds. The thread begins with the first lease, and ends when
-there is none.
+The braces make a cluster keep a lease on the node of its entry. The leases of a process that is
+killed are not renewed, so they expire within five seconds. The thread starts with the first lease,
+and ends with the last.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from .connecting import FAILURES, Address
 __all__ = ["FREE", "LEASE_MS", "Leases"]
 
 LEASE_MS = 5000
-FREE = b"free"  # a holder has another length
+FREE = b"free"  # shorter than any holder
 _FREE_MS = 1000
 _EACH_S = LEASE_MS / 4000
 _FLUSH_S = 1.0
 
-# Only the holder may touch a lease: it may have ended, and have another holder now.
+# Only the holder may change a lease, which may have expired and have another holder now.
 _RENEW = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end"
 _RETURN = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 _GIVE_UP = """
@@ -37,7 +37,7 @@ class Leases:
     """The leases that this process holds."""
 
     def __init__(self, address: Address, prefix: str) -> None:
-        """Hold none."""
+        """Start without leases."""
         self._address = address
         self._prefix = prefix
         self._change = threading.Condition()
@@ -48,7 +48,7 @@ class Leases:
 
     @property
     def is_at_work(self) -> bool:
-        """Whether there is anything to wait for."""
+        """Whether the thread is running."""
         return self._thread is not None
 
     def name_of(self, key: str) -> str:
@@ -66,14 +66,14 @@ class Leases:
                 self._thread.start()
 
     def release(self, lease: Lease, *, is_given_up: bool) -> None:
-        """Have a lease taken back by the thread."""
+        """Return a lease; the thread does so on the server."""
         with self._change:
             if self._held.pop(lease.holder, None) is not None:
                 self._returned.append((lease, is_given_up))
                 self._change.notify()
 
     def close(self) -> None:
-        """Wait until what was released is taken back, a second at most."""
+        """Wait until released leases are returned, at most a second."""
         with self._change:
             thread, self._is_closing = self._thread, True
             self._change.notify()
@@ -94,14 +94,14 @@ class Leases:
                 for holder, key in held:
                     client.eval(_RENEW, 1, self.name_of(key), holder, LEASE_MS)
             except FAILURES:
-                continue  # they end by themselves
+                continue  # the leases expire
         if client is not None:
             client.close()
 
     def _next(
         self, next_at: float
     ) -> tuple[list[tuple[Lease, bool]], list[tuple[bytes, str]]] | None:
-        """Return what was released, or what to renew; None if there is nothing left to do."""
+        """Return the leases to give back, and those to renew; None if there are none left."""
         with self._change:
             while not self._returned:
                 left = next_at - monotonic()

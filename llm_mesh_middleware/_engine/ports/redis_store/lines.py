@@ -1,10 +1,10 @@
-"""Sends scripts from a thread: one round trip for all that are given at once.
+"""Sends scripts from a thread, all that are given together in one round trip.
 
     a server     one call, or a pipeline
     a cluster    a pipeline for each node, all of them sent before the first answer is read
 
-A server that has lost the script is sent its text. Nothing was carried out of what it then refuses:
-it knows the script or not.
+If a server does not know the script, its text is sent. A call that is refused for that reason had
+no effect, so it can be repeated.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Lines:
         self._client = address.client()
 
     def run(self, script: Script, calls: Sequence[Arguments]) -> list[Any]:
-        """Return what the script answers to each call.
+        """Return the script's answer to each call.
 
         Raises:
             RedisError: the first error among the answers.
@@ -65,13 +65,13 @@ class Lines:
 class ClusterLines(Lines):
     """The connections of threads to the nodes of a cluster; each call has the keys of one slot.
 
-    `is_outdated`: a node has not answered, so the cluster is asked for its nodes again.
+    `is_outdated`: a node did not answer, so the list of nodes must be read again.
     """
 
     is_outdated = False
 
     def nodes_of(self, calls: Sequence[Arguments]) -> dict[Any, list[int]]:
-        """Return the nodes that have the keys of calls, each with the indexes of those."""
+        """Return the indexes of the calls for each node, by their keys."""
         if self.is_outdated:
             self._client.nodes_manager.initialize()
             self.is_outdated = False
@@ -83,7 +83,7 @@ class ClusterLines(Lines):
     def resend(
         self, command: str, script: str, calls: Sequence[Arguments], answers: list[Any]
     ) -> None:
-        """Ask the right node where a key has moved; the client learns of it."""
+        """Send calls again whose key has moved to another node."""
         for index, answer in enumerate(answers):
             if isinstance(answer, MOVED):
                 answers[index] = super()._send(command, script, [calls[index]])[0]
@@ -118,5 +118,5 @@ def _read(connection: Any) -> Any:
 
 
 def first_error(answers: Sequence[Any]) -> Exception | None:
-    """Return the first of the answers that is an error."""
+    """Return the first error among the answers, or None."""
     return next((each for each in answers if isinstance(each, Exception)), None)

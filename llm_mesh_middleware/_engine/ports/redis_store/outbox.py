@@ -1,7 +1,7 @@
-"""Settlements on their way to the store, in a thread of their own.
+"""Settlements on their way to the store, sent by a separate thread.
 
-A settlement must not delay the client and must outlive it, whatever ends the request: a stream
-that is closed by the garbage collector, an event loop that is gone, a server that shuts down.
+A settlement must not delay the client, and must be sent however the request ends: by a garbage
+collector that closes a stream, with an event loop, or at a shutdown.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ logger = logging.getLogger("llm_mesh_middleware")
 
 _MAX_CHANGES = 100_000
 _BATCH = 200
-_LINGER_S = 0.002  # so that what comes together goes together
+_LINGER_S = 0.002  # to send settlements in batches
 _FLUSH_S = 1.0
 
 
@@ -38,10 +38,10 @@ class Outbox:
         """Begin with nothing.
 
         Args:
-            send: applies changes, once by each name; returns False if the store is away, and is
-                then called again.
+            send: applies changes under a name, which the store applies once; returns False if the
+                store is away, and is then called again.
             make_name: makes those names.
-            retry_s: how long to wait before that.
+            retry_s: the pause before it is called again.
         """
         self._send = send
         self._make_name = make_name
@@ -77,7 +77,7 @@ class Outbox:
             self._has_work.notify()
 
     def flush(self, within_s: float = _FLUSH_S) -> None:
-        """Wait until everything is settled, for so long at most."""
+        """Wait until everything is settled, at most `within_s`."""
         until = monotonic() + within_s
         while (self._changes or self._is_sending) and monotonic() < until:
             self.wake()
@@ -102,6 +102,6 @@ class Outbox:
     def _is_sent(self, batch: Sequence[Change], name: str) -> bool:
         try:
             return self._send(batch, name)
-        except Exception:  # such as a script that the server refuses
+        except Exception:  # such as a script error; a retry would not help
             logger.exception("settlements were lost")
             return True

@@ -23,7 +23,7 @@ _Waiting = tuple[Sequence[Arguments], "asyncio.Future[_Answers]", Callable[[list
 
 
 class Pipeline:
-    """The connections of one event loop, and what waits for the end of its turn."""
+    """The connections of one event loop, and the reservations that wait for the end of its turn."""
 
     def __init__(self, lines: AsyncSending, breaker: Breaker, timeout_s: float) -> None:
         self._lines = lines
@@ -35,9 +35,9 @@ class Pipeline:
     async def reserve(
         self, calls: Sequence[Arguments], undo: Callable[[list[Any]], None]
     ) -> _Answers:
-        """Return the script's answers, None if the store is away.
+        """Return the script's answers, or None if the store is away.
 
-        `undo` is given those that the caller no longer waits for.
+        `undo` gets the answers if the caller was cancelled meanwhile.
         """
         loop = asyncio.get_running_loop()
         answers: asyncio.Future[_Answers] = loop.create_future()
@@ -53,7 +53,7 @@ class Pipeline:
             return await answers
         except asyncio.CancelledError:
             if not answers.cancelled() and (found := answers.result()) is not None:
-                undo(found)  # they were there when the cancellation came
+                undo(found)  # the answers had arrived before the cancellation
             raise
 
     async def aclose(self) -> None:
@@ -93,7 +93,7 @@ class Pipeline:
                     answers = await completed(self._lines, RESERVE, calls, answers)
         except FAILURES as error:
             self._failed(waiting, error)
-        except BaseException:  # the loop ends
+        except BaseException:  # the event loop is ending
             for _, future, _ in waiting:
                 future.cancel()
             raise

@@ -1,12 +1,14 @@
-"""The two scripts, and how requests are written for them.
+"""The two scripts, and the arguments of requests for them.
 
-They compute what `_core.limiting.bucket` and the store in memory do, by the clock of the server, in
-whole microseconds since 2025: a double holds these exactly for a long time to come.
+They compute the same as `_core.limiting.bucket` and the store in memory, by the server's clock, in
+whole microseconds since 2025, which a double represents exactly.
 
-A bucket is a string, slots are a sorted set by the time at which each is free again. A budget is a
-hash of what is spent (`s`) and reserved (`h`), and a sorted set of the reservations, `slot:amount`
-by the time at which each ends. Its key follows from that of the hash and is on the same node. What
-is spent is added by the server, whose integers are exact where a script's numbers are not.
+bucket    a string: the time at which it is full
+slots     a sorted set: each slot by the time at which it expires
+budget    a hash: money spent (`s`) and reserved (`h`)
+          a sorted set under the same key with `:h`: `slot:amount` by the time at which it expires
+
+The server adds money, because its integers are exact and a script's numbers are not.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ __all__ = [
 # The number of keys, the keys, the values.
 Arguments = list[str | int]
 
-# For so long a settlement may be sent again without being applied twice.
+# A settlement that is sent again within this time is not applied twice.
 _MARK_MS = 600_000
 
 _NOW = """
@@ -138,7 +140,7 @@ _SETTLE = (
     + """
 -- ARGV: for each key its kind and four values: the change of a bucket; the name of a slot to give
 -- back; or the name, the reserved and the spent amount of a budget, and how long it is kept.
--- The last key marks what has been applied: who got no answer asks again.
+-- The last key marks an applied settlement, which is sent again if its answer was lost.
 if not redis.call('SET', KEYS[#KEYS], '1', 'NX', 'PX', MARK_MS) then return 0 end
 for i = 1, #KEYS - 1 do
   local key, kind, value = KEYS[i], ARGV[5 * i - 4], ARGV[5 * i - 3]
@@ -161,7 +163,7 @@ return 1
 
 
 class Script:
-    """A script with the digest that a server knows it by."""
+    """A script, and the digest by which a server finds it."""
 
     __slots__ = ("digest", "text")
 
@@ -175,7 +177,7 @@ SETTLE = Script(_SETTLE)
 
 
 def reserve_call(claims: Sequence[Claim], prefix: str, slot: str) -> Arguments:
-    """Return the arguments of `RESERVE` behind the digest."""
+    """Return the arguments of `RESERVE`, after the digest."""
     only = claims[0]
     if len(claims) == 1 and isinstance(only, BucketClaim):  # as most are
         numbers = only.need_us, only.capacity_us, 0, 0
@@ -194,7 +196,7 @@ def reserve_call(claims: Sequence[Claim], prefix: str, slot: str) -> Arguments:
 
 
 def settle_call(changes: Sequence[Change], prefix: str, name: str) -> Arguments:
-    """Return the arguments of `SETTLE` behind the digest; `name` is that of these changes."""
+    """Return the arguments of `SETTLE`, after the digest; `name` identifies these changes."""
     values: list[str | int] = []
     for change in changes:
         if isinstance(change, BucketChange):
@@ -210,7 +212,7 @@ def settle_call(changes: Sequence[Change], prefix: str, name: str) -> Arguments:
 
 
 def read_reserved(answer: Sequence[int], slot: str) -> Reserved:
-    """Return what `RESERVE` has answered."""
+    """Return the answer of `RESERVE` as a value."""
     is_granted, *numbers = answer
     if len(numbers) == 4:
         return Reserved(bool(is_granted), (Outcome(*numbers),), slot if is_granted else "")

@@ -1,9 +1,9 @@
-"""Vectors on a server, so that processes find what others were answered.
+"""Vectors on a server, so that processes find the entries of others.
 
-    PREFIX:cache:near:PARTITION   a stream: key of the entry, vector, its end; ends by itself
+    PREFIX:cache:near:PARTITION   a stream: key of the entry, vector, its expiry; expires itself
 
-Nothing is compared there. A process that looks for something in a partition reads what it has not
-read yet, and compares in its own memory: a partition is small, and most of it is known.
+The server does not compare. A process reads the part of a partition that it has not read yet, and
+compares in its own memory: partitions are small.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _FLOAT_BYTES = 4
 
 
 class SharedVectors:
-    """The vectors that this process knows, and up to where it has read each partition."""
+    """The vectors that this process has read, and its position in each partition."""
 
     def __init__(self, prefix: str) -> None:
-        """Know nothing."""
+        """Start with nothing read."""
         self._prefix = f"{prefix}near:"
         self._known = Likeness()
         self._read_to: OrderedDict[str, bytes] = OrderedDict()
 
     def local(self, request: Nearest | Remember) -> Sequence[Near]:
-        """Find or remember in the memory of this process alone."""
+        """Find or remember only in this process."""
         return self._known.ask(request)
 
     def queue(self, commands: Any, request: Nearest | Remember) -> None:
@@ -56,7 +56,7 @@ class SharedVectors:
         commands.pexpire(name, max(1, round(request.ttl_s * 1000)))
 
     def answer(self, request: Nearest | Remember, answers: list[Any]) -> Sequence[Near]:
-        """Take what the server has returned, and find or remember in memory."""
+        """Take the server's answers, and find or remember in memory."""
         if isinstance(request, Nearest):
             for number, fields in answers[0] or ():
                 self._take(request.partition, fields)

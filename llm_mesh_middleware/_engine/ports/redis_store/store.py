@@ -4,11 +4,11 @@
     aask     all reservations of one turn of an event loop together (`pipeline`, `async_lines`)
     settle   into the outbox, whose thread sends them together
 
-One script grants everything that a request asks for. In a cluster there is one for each bucket, as
-their nodes differ; if one refuses, what the others have taken is given back.
+One script grants all claims of a request. In a cluster there is one for each claim, because their
+nodes differ; if one refuses, the others' reservations are returned.
 
-While the store is away no request waits for it (`breaker`), and what is counted locally is kept in
-memory. When it is back, what the local buckets lack is taken from those of the store.
+While the store is away no request waits for it (`breaker`), and local counts are in memory. When it
+is back, they are added to those of the store.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class RedisStore:
         """Connect to nothing yet.
 
         Args:
-            url: `redis://`, `rediss://`, `unix://`; it may hold a password, and is shown nowhere.
+            url: `redis://`, `rediss://`, `unix://`; never shown, as it may contain a password.
             timeout_s: the longest that a request waits for the store.
             prefix: begins every key.
         """
@@ -105,7 +105,7 @@ class RedisStore:
         return self._joined(request, answers, slot)
 
     def settle(self, request: Settle) -> None:
-        """Queue the changes; those of local reservations go where these are now."""
+        """Queue the changes, for the local store if their reservations are still there."""
         if request.is_local:
             with self._local_lock:
                 if self._is_local:
@@ -115,11 +115,11 @@ class RedisStore:
 
     @property
     def is_away(self) -> bool:
-        """Whether the server cannot be used now, as far as is known."""
+        """Whether the last use of the server failed."""
         return self._breaker.is_open
 
     def flush(self, within_s: float = 1.0) -> None:
-        """Wait until what is queued has been settled, for so long at most."""
+        """Wait until queued changes are settled, at most `within_s`."""
         self._outbox.flush(within_s)
 
     def close(self) -> None:
@@ -136,7 +136,7 @@ class RedisStore:
             await pipeline.aclose()
 
     def _begin_process(self) -> None:
-        """Start again in a forked child: the connections are the parent's."""
+        """Start again in a forked child: the connections belong to the parent."""
         self._lines_lock = threading.Lock()
         self._made_lines: Lines | None = None
         self._pipelines: WeakKeyDictionary[asyncio.AbstractEventLoop, Pipeline]
@@ -170,9 +170,9 @@ class RedisStore:
         return [reserve_call(part, self._prefix, slot) for part in self._parts(request)]
 
     def _joined(self, request: Reserve, answers: Sequence[Sequence[int]], slot: str) -> Reserved:
-        """Return what became of a request; what was taken in vain is given back.
+        """Return the result of a request; if one script refused, return the others' reservations.
 
-        So a request may be refused that would have passed, but none passes that should not.
+        So a request may be refused that would have passed, but never the reverse.
         """
         if len(answers) == 1:
             return read_reserved(answers[0], slot)
@@ -184,7 +184,7 @@ class RedisStore:
         return Reserved(is_granted, outcomes, slot if is_granted else "")
 
     def _undo(self, request: Reserve, answers: Sequence[Sequence[int]], slot: str) -> None:
-        """Give back what was reserved for calls that have ended."""
+        """Return reservations that no call uses."""
         changes: list[Change] = []
         for claims, answer in zip(self._parts(request), answers, strict=True):
             reserved = read_reserved(answer, slot)
@@ -202,9 +202,9 @@ class RedisStore:
         self._outbox.put(tuple(changes))
 
     def _give_up(self, request: Reserve, slot: str) -> None:
-        """Give back slots and money that may have been taken by a reservation without an answer.
+        """Return slots and money that a reservation without an answer may have taken.
 
-        What it may have taken from buckets comes back by itself.
+        Buckets refill anyway.
         """
         changes: list[Change] = []
         for claim in request.claims:
@@ -221,7 +221,7 @@ class RedisStore:
         return Reserved(reserved.is_granted, reserved.outcomes, reserved.slot, is_local=True)
 
     def _move_local(self) -> None:
-        """Take from the store's buckets what the local ones lack, and add what was spent."""
+        """Add the use of the local buckets and budgets to those of the store."""
         with self._local_lock:
             changes = self._local.drain() if self._is_local else ()
             self._is_local = False
