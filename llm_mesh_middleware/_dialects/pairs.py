@@ -32,7 +32,7 @@ __all__ = [
     "asked_operation",
     "count",
     "own_targets",
-    "retell",
+    "translate_response",
     "served_by_translation",
     "served_itself",
     "translate",
@@ -156,7 +156,7 @@ def asked_operation(operation: ServedOperation, conversion: Conversion | None) -
     return operation
 
 
-def retell(body: bytes, dialect: str, request: ClientRequest) -> bytes | None:
+def translate_response(body: bytes, dialect: str, request: ClientRequest) -> bytes | None:
     """Return a whole response as the client of `request` reads it; None if that cannot be told.
 
     Args:

@@ -99,7 +99,7 @@ def test_explain_says_what_would_be_looked_for() -> None:
     told = explained({"role": "user", "content": "What is a mesh?"})
     assert told.holds
     assert told.text.startswith(
-        f"an entry whose vector by vectors of {ACME} has a cosine of 0.95 or more is told of;"
+        f"an entry whose vector by vectors of {ACME} has a cosine of 0.95 or more is reported;"
         " the partition of this one begins with "
     )
     used = explained({"role": "user", "content": "a mesh"}, ", shadow: false, threshold: 0.9")
@@ -110,5 +110,5 @@ def test_explain_says_why_nothing_would_be() -> None:
     told = explained({"role": "assistant", "content": "A mesh."})
     assert (told.holds, told.text) == (
         False,
-        "its last message is not a user's, is no text, or is too long to have a likeness",
+        "its last message is not a user's, not only text, or too long to be compared",
     )

@@ -13,7 +13,7 @@ from ..._core.guarding.guard import Guard
 from ..._core.limiting.item import Part
 from ..._core.policy.cache import CachePolicy, Semantic
 from ..._core.routing.matching import Match
-from ..._dialects.pairs import retell
+from ..._dialects.pairs import translate_response
 from ...config import CacheItem
 from ..matches import Workload
 
@@ -55,7 +55,7 @@ def compile_cache(
         rule=key_of((*rule, *digests)).encode(),
         guards=key_of(guard.digest for guard in guards).encode(),
         upstreams=tuple(configured.values()),
-        retell=retell,
+        translate=translate_response,
         vary=tuple(map(_part, item.vary)),
         ttl_s=item.ttl or _HOUR_S,
         stale_s=item.stale_if_error or 0.0,

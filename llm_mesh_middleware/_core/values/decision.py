@@ -9,7 +9,7 @@ import msgspec
 
 from .messages import ClientRequest
 
-__all__ = ["Changes", "Decision", "Explains", "Told"]
+__all__ = ["Changes", "Decision", "Explains", "ItemExplanation"]
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
@@ -45,10 +45,11 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     currency: str = ""
 
 
-class Told(msgspec.Struct, frozen=True):
-    """One item: `policy` is namespace and name, `text` what it would do, or why it does nothing.
+class ItemExplanation(msgspec.Struct, frozen=True):
+    """One item of a policy: `text` says what it would do, or why it does not apply.
 
-    `provider` is that of the attempts which the item is about; empty for one about the whole call.
+    `policy` is namespace and name. `provider` is set for an item of attempts, empty for one of the
+    call.
     """
 
     policy: str
@@ -63,8 +64,10 @@ class Told(msgspec.Struct, frozen=True):
 class Explains(Protocol):
     """A policy that can say what it would do."""
 
-    def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
-        """Yield what each item has to do with a request.
+    def explain(
+        self, request: ClientRequest, provider: str, now: float
+    ) -> Iterator[ItemExplanation]:
+        """Yield for each item whether it applies to a request, and why.
 
         Args:
             request: the request, understood.

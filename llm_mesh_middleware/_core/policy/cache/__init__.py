@@ -1,4 +1,4 @@
-"""Answers from the cache as a policy."""
+"""The cache of responses as a policy."""
 
 from __future__ import annotations
 

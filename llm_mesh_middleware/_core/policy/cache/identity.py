@@ -1,8 +1,9 @@
-"""The identity of requests: two are equal if each provider of the rule would be asked the same.
+"""The identity of requests: equal ones become the same request to each provider of the rule.
 
-    client's request, of whatever dialect ──> a provider's request ──> target, features, body
+    client's request, in any dialect ──> a provider's request ──> target, features, body
 
-So clients of several dialects share, and a guard's mask, a mapped model and a default are in it.
+So clients of several dialects share entries, and a guard's masks, the mapped model and the default
+fields are part of the identity.
 """
 
 from __future__ import annotations
@@ -15,25 +16,25 @@ from ...dialect import ServedOperation
 from ...provider.upstream import Upstream
 from ...values.messages import ClientRequest
 
-__all__ = ["asked_of"]
+__all__ = ["provider_requests"]
 
-# Fields of requests that change what a provider does with the same body.
+# Header fields that change a provider's behaviour.
 _FEATURES = frozenset((b"anthropic-beta", b"anthropic-version", b"openai-beta"))
 
 
-def asked_of(
+def provider_requests(
     upstreams: Sequence[Upstream],
     request: ClientRequest,
     operation: ServedOperation,
     left_out: frozenset[str],
 ) -> list[str | bytes | None] | None:
-    """Return what the providers of a rule would be asked; None if that cannot be told.
+    """Return the requests to the providers of a rule; None if one cannot be made.
 
     Args:
         upstreams: the providers, asked for JSON; those that do not serve the operation are skipped.
-        request: the client's, as the guards have left it.
-        operation: what it asks for.
-        left_out: members of the body that make no difference.
+        request: the client's request, after the guards.
+        operation: its operation.
+        left_out: members of the body that do not change the response.
     """
     form = operation.whole_form or operation
     try:
@@ -43,7 +44,7 @@ def asked_of(
             if form in upstream.targets
             for part in _asked(upstream, request, form, left_out)
         ]
-    except AnswerableError:  # told when the call is made
+    except AnswerableError:  # reported when the call is made
         return None
     return parts if parts and None not in parts else None
 

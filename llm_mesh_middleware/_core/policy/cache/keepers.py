@@ -1,12 +1,12 @@
-"""The keepers of responses: the store of the mesh, or a service that speaks ASM's protocol.
+"""Where responses are stored: the store of the mesh, or a service with ASM's protocol.
 
     POST /lookup  {"request": {"headers": {...}, "body": "..."}}
                   200 {"request": ..., "response": {"headers": {...}, "body": "..."}}, 404 for none
     POST /update  {"request": ..., "response": ...}
 
-ASM's own service keys by host, model and last message alone. It is told a `host` that begins with
-the key of the request, so that it keeps apart what the mesh does: tenants, system prompts, earlier
-turns. It gets no header of the client's, and the body as guards have left it.
+ASM's own service finds entries by host, model and last message alone. So the `host` that it gets
+begins with the request's key, which separates tenants, system prompts and earlier turns. It gets no
+header of the client, and the body after the guards.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _Kept = tuple[Entry, float]
 
 
 class Keeper(Protocol):
-    """Keeps the responses of one request's key; what fails is a miss."""
+    """Stores and finds responses by key; a failure is a miss."""
 
     def look_up(self, key: str) -> Generator[Step, Any, _Kept | None]:
         """Return an entry and its age, if there is one."""

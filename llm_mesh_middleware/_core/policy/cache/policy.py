@@ -1,6 +1,6 @@
-"""The cache of a rule: which requests it is for, and the key of each.
+"""The cache of a rule: the requests that it is for, and their keys.
 
-It stands inside the guards of requests and outside those of responses: what is kept is masked.
+It is inside the request guards and outside the response guards, so entries are masked.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from ...flow.reply import Flow
 from ...limiting.item import Part
 from ...provider.upstream import Upstream
 from ...routing.matching import Match
-from ...values.decision import Told
+from ...values.decision import ItemExplanation
 from ...values.messages import ClientRequest
-from .asked import Asked, Parts
-from .asking import Asking, Keeping, Retell
-from .identity import asked_of
+from .cache_request import CacheRequest, Parts
+from .cached_call import CachedCall, Keeping, TranslateResponse
+from .header_fields import with_result
+from .identity import provider_requests
 from .semantic import Semantic
-from .told import told
 
 __all__ = ["CachePolicy"]
 
@@ -35,23 +35,22 @@ class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         policy: namespace and name of the policy.
-        rule: a digest of the rule's name and of what its providers are configured to do.
-        guards: a digest of the guards of the rule.
-        upstreams: the providers of the rule, asked for JSON; what they would be asked is in the
-            key.
-        retell: returns a response in the dialect of another client.
-        vary: what separates those who may not share a response.
-        when: the requests it is for; none means all.
-        ignore: members of the body that make no difference.
-        semantic: how requests that are alike are answered; None if they are not.
-        service: keeps the responses; None for the store.
+        rule: a digest of the rule's name and of the configuration of its providers.
+            guards: a digest of the guards of the rule.
+            upstreams: the providers of the rule, asked for JSON; their requests are in the key.
+            translate: translates a response for a client of another dialect.
+            vary: what requests must have in common to share a response.
+            when: the requests it is for; none means all.
+            ignore: members of the body that do not change the response.
+            semantic: finds the entries of similar requests; None if they are not used.
+            service: stores the responses; None for the store.
     """
 
     policy: str
     rule: bytes
     guards: bytes
     upstreams: tuple[Upstream, ...]
-    retell: Retell
+    translate: TranslateResponse
     vary: tuple[Part, ...]
     ttl_s: float
     when: tuple[Match, ...] = ()
@@ -67,7 +66,7 @@ class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
         """Serve a call from the cache if that is possible.
 
         Raises:
-            CacheMiss: the client wants nothing but a cached response, and there is none.
+            CacheMiss: the client accepts only a cached response, and there is none.
         """
         control = read_control(call.request.headers.get("cache-control"))
         wants = control.may_read or control.may_store
@@ -75,7 +74,7 @@ class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
         if asked is None:
             if control.is_only_cached:
                 raise CacheMiss("there is no cached response to this request")
-            return told((yield from proceed(call)), "bypass")
+            return with_result((yield from proceed(call)), "bypass")
         keeping = Keeping(
             self.policy,
             self.ttl_s,
@@ -85,11 +84,13 @@ class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
             self.semantic,
             self.service,
         )
-        asking = Asking(keeping, call, proceed, asked, control, self.retell)
+        asking = CachedCall(keeping, call, proceed, asked, control, self.translate)
         return (yield from asking.run())
 
-    def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
-        """Yield what the cache has to do with a request."""
+    def explain(
+        self, request: ClientRequest, provider: str, now: float
+    ) -> Iterator[ItemExplanation]:
+        """Yield whether the cache applies to a request, and why."""
         asked = self._asked(request)
         text = self._why_not(request, provider)
         if asked is not None:
@@ -97,9 +98,9 @@ class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
             text = f"equal requests are answered for {self.ttl_s:g} s"
             text += f" for each {by}" if by else " for everybody"
             text += f"; the key of this one begins with {asked.key[:12]}"
-        yield Told(self.policy, "cache", "cache", asked is not None, text, provider)
+        yield ItemExplanation(self.policy, "cache", "cache", asked is not None, text, provider)
         if asked is not None and self.semantic is not None:
-            yield self._told_alike(self.semantic, asked, provider)
+            yield self._explain_semantic(self.semantic, asked, provider)
 
     def _why_not(self, request: ClientRequest, provider: str) -> str:
         if self.when and not any(match.holds(request) for match in self.when):
@@ -109,22 +110,26 @@ class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
                 return f"the request has no {part}, by which it varies"
         return "the request is not one whose response may be repeated"
 
-    def _told_alike(self, semantic: Semantic, asked: Asked, provider: str) -> Told:
+    def _explain_semantic(
+        self, semantic: Semantic, asked: CacheRequest, provider: str
+    ) -> ItemExplanation:
         question = asked.question(semantic.embedder.identity)
-        text = "its last message is not a user's, is no text, or is too long to have a likeness"
+        text = "its last message is not a user's, not only text, or too long to be compared"
         if question is not None:
             host, model = semantic.embedder.identity
-            what = "is told of" if semantic.is_shadow else "is used"
+            what = "is reported" if semantic.is_shadow else "is used"
             text = (
                 f"an entry whose vector by {model} of {host} has a cosine of {semantic.threshold:g}"
             )
             text += (
                 f" or more {what}; the partition of this one begins with {question.partition[:12]}"
             )
-        return Told(self.policy, "semantic", "semantic", question is not None, text, provider)
+        return ItemExplanation(
+            self.policy, "semantic", "semantic", question is not None, text, provider
+        )
 
-    def _asked(self, request: ClientRequest) -> Asked | None:
-        """Return the request as the cache sees it; None if it is not for the cache."""
+    def _asked(self, request: ClientRequest) -> CacheRequest | None:
+        """Return the request with its key, or None if the cache does not apply."""
         operation = request.operation
         if not isinstance(operation, ServedOperation) or not operation.has_body:
             return None
@@ -145,8 +150,8 @@ class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
         where = (request.host, self.rule, self.guards)
 
         def parts_of(request: ClientRequest) -> Parts | None:
-            asked = asked_of(self.upstreams, request, operation, NOT_IN_KEY | self.ignore)
+            asked = provider_requests(self.upstreams, request, operation, NOT_IN_KEY | self.ignore)
             return None if asked is None else (self.policy, *scope, *where, form, *asked)
 
         parts = parts_of(request)
-        return None if parts is None else Asked(key_of(parts), operation, request, parts_of)
+        return None if parts is None else CacheRequest(key_of(parts), operation, request, parts_of)

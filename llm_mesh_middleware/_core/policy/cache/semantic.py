@@ -1,12 +1,12 @@
-"""Entries of requests that say the same in other words.
+"""Entries of similar requests: the same meaning in other words.
 
     last message ──> vector ──> entries of its partition, by cosine
                      │ none in time          │ none            > a miss, as without vectors
                      └─> unchecked           └─> the nearest   > hit, or in shadow a miss that
-                                                                 says what would have been
+                                                                 reports the hit
 
-A partition is of requests that are equal but for their last message, and of which that has the same
-numbers, names, negations and quotations (`gate`).
+Requests of a partition are equal except for the last message, whose numbers, names, negations and
+quotations are equal too (`gate`).
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from ...caching.store import CacheStore
 from ...flow.call import Call
 from ...values.decision import Decision
 from ...values.steps import Ask, Beside, Step
-from .asked import Asked
+from .cache_request import CacheRequest
 
 __all__ = ["Search", "Semantic"]
 
 
 class Semantic(msgspec.Struct, frozen=True):
-    """What a policy says of requests that are alike.
+    """A policy's settings for similar requests.
 
     Attributes:
         embedder: makes the vectors.
-        threshold: the least cosine.
-        is_shadow: whether to say what would be answered, and call all the same.
+        threshold: the lowest cosine of a hit.
+        is_shadow: whether to only report hits, and call the provider.
         timeout_s: how long to wait for a vector.
     """
 
@@ -46,13 +46,13 @@ class Semantic(msgspec.Struct, frozen=True):
 
 
 class Search:
-    """One request that may be answered like another one.
+    """The search for one request.
 
     `similarity` is that of the entry that was found, None without one.
     """
 
     def __init__(
-        self, policy: str, semantic: Semantic, asked: Asked, call: Call, store: CacheStore
+        self, policy: str, semantic: Semantic, asked: CacheRequest, call: Call, store: CacheStore
     ) -> None:
         self._policy = policy
         self._semantic = semantic
@@ -66,14 +66,14 @@ class Search:
         self.similarity: float | None = None
 
     def nearest(self) -> Generator[Step, Any, Sequence[Near]]:
-        """Return the entries that are alike enough, the nearest first."""
+        """Return the entries above the threshold, the nearest first."""
         semantic = self._semantic
         question = self._asked.question(semantic.embedder.identity)
         if question is None:
             return ()
         made = yield Beside(self._embedded(question.text))
         if isinstance(made, NoAnswer):
-            self._tell("unchecked", made.cause)
+            self._report("unchecked", made.cause)
             return ()
         self._partition, self._vector = question.partition, made.vectors[0]
         self._tokens = made.tokens
@@ -81,25 +81,25 @@ class Search:
         return found or ()
 
     def is_answered(self, near: Near | None, entry: Entry | None) -> bool:
-        """Return whether `entry`, the nearest one that is there, is the answer; note what it is."""
+        """Report the nearest existing entry, or its lack; return whether it may be used."""
         if near is None:
             if self._vector is not None:
-                self._tell("miss")
+                self._report("miss")
             return False
         self.similarity = near.similarity
         is_shadow = self._semantic.is_shadow
-        self._tell("shadow_hit" if is_shadow else "hit", f"{near.similarity:.3f}")
+        self._report("shadow_hit" if is_shadow else "hit", f"{near.similarity:.3f}")
         if is_shadow:
             self._expected = entry
         return not is_shadow
 
     def learn(self, key: str, entry: Entry, ttl_s: float) -> Generator[Step, Any, None]:
-        """Remember what a call was answered, and compare it with what a hit would have been."""
+        """Remember the request's vector, and compare its response with that of a shadow hit."""
         if self._vector is None:
             return
         if self._expected is not None:
             is_same = self._said(entry) == self._said(self._expected)
-            self._tell("shadow_same" if is_same else "shadow_differs")
+            self._report("shadow_same" if is_same else "shadow_differs")
         yield Ask(self._store, Remember(self._partition, self._vector, key, ttl_s))
 
     def _embedded(self, text: str) -> Generator[Step, Any, Embedded | NoAnswer]:
@@ -125,7 +125,7 @@ class Search:
         except (msgspec.MsgspecError, RecursionError, UnicodeError):
             return None
 
-    def _tell(self, decision: str, detail: str = "") -> None:
+    def _report(self, decision: str, detail: str = "") -> None:
         tokens, self._tokens = self._tokens, 0
-        told = Decision(self._policy, "semantic", "semantic", decision, detail, of=tokens)
-        self._call.account.decided(told)
+        found_decision = Decision(self._policy, "semantic", "semantic", decision, detail, of=tokens)
+        self._call.account.decided(found_decision)

@@ -1,4 +1,4 @@
-"""Guards as a policy: what is said is looked at before it is sent, in both directions."""
+"""Guards as policies: checks of texts before they are passed on, in both directions."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 texts ──> question ──> verdict   allowed > they pass; denied > 403; findings > the guard's action
                        none      onFailure: deny > 503 policy_unavailable, allow > they pass
 
-A guard sees what the guards before it have left: what they mask is not sent.
+A guard gets the texts after the guards before it: masked values are not sent.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from ...guarding.guard import blocked
 from ...guarding.json_text import plain_text
 from ...guarding.placeholders import Placeholders
 from ...guarding.window import Inspection, inspect
-from ...values.decision import Told
+from ...values.decision import ItemExplanation
 from ...values.messages import ClientRequest
 from ...values.steps import Beside, Step
 from .bodies import OpenedRequest, OpenedResponse, masker
+from .explaining import explain_guards
 from .policy import meant, served, unrecorded, with_values
 from .replies import Refusals, guarded
 from .reporting import decision_of, reporter, with_effects
-from .told import told
 
 __all__ = ["AskingRequestGuards", "AskingResponseGuards", "asked", "heard"]
 
@@ -53,7 +53,7 @@ class AskingRequestGuards(msgspec.Struct, frozen=True):
 
         Raises:
             ContentBlocked: a guard denies it.
-            PolicyUnavailable: there is no verdict, and nothing passes without one.
+            PolicyUnavailable: there is no verdict, and the guard requires one.
         """
         operation, values = served(call), Placeholders(call.request.body)
         if operation is None:
@@ -63,9 +63,11 @@ class AskingRequestGuards(msgspec.Struct, frozen=True):
                 call = yield from _asked_request(asking, call, operation.dialect, values)
         return (yield from with_values(call, proceed, operation, values))
 
-    def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
+    def explain(
+        self, request: ClientRequest, provider: str, now: float
+    ) -> Iterator[ItemExplanation]:
         """Yield what each guard has to do with a request."""
-        return told(self.guards, "request", request)
+        return explain_guards(self.guards, "request", request)
 
 
 class AskingResponseGuards(msgspec.Struct, frozen=True):
@@ -91,9 +93,11 @@ class AskingResponseGuards(msgspec.Struct, frozen=True):
             call.account.release()
         return with_effects(reply, call)
 
-    def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
+    def explain(
+        self, request: ClientRequest, provider: str, now: float
+    ) -> Iterator[ItemExplanation]:
         """Yield what each guard has to do with a request."""
-        return told(self.guards, "response", request)
+        return explain_guards(self.guards, "response", request)
 
 
 def _asked_request(
@@ -143,7 +147,7 @@ def _asked_reply(asking: AskingGuard, call: Call, operation: ServedOperation, re
 def _left(
     asking: AskingGuard, call: Call, side: str, places: Sequence[TextPlace], mask: Any
 ) -> Generator[Step, Any, list[str]]:
-    """Return what the guard leaves of whole texts."""
+    """Return whole texts after the guard."""
     texts = [place.text for place in places]
     plain = [plain_text(place.text) if place.is_json else place.text for place in places]
     verdict = yield from _verdict(asking, call, side, plain)
@@ -160,11 +164,11 @@ def _left(
 def _verdict(
     asking: AskingGuard, call: Call, side: str, texts: Sequence[str]
 ) -> Generator[Step, Any, Verdict]:
-    """Return what the inspector says; what it denies as a whole has no findings.
+    """Return the inspector's verdict; a denial of all texts has no findings.
 
     Raises:
-        ContentBlocked: it denies the texts.
-        PolicyUnavailable: it says nothing.
+        ContentBlocked: the texts are denied.
+        PolicyUnavailable: there is no verdict, and the guard requires one.
     """
     if not texts:
         return ALLOWED
@@ -174,11 +178,11 @@ def _verdict(
 def asked(
     asking: AskingGuard, call: Call, side: str, texts: Sequence[str]
 ) -> Generator[Step, Any, Verdict | NoAnswer]:
-    """Return what the inspector says of texts, within its timeout."""
+    """Return the inspector's verdict on texts, within its timeout."""
     guard = asking.guard
     sent = [text.encode("utf-8", "replace").decode() for text in texts]
     question = Question(guard.policy, guard.name, side, call.request.model, sent)
-    # The client's own deadline is nearer if it has waited long.
+    # The request's own deadline may be sooner.
     about = Circumstances(
         call.deadline.or_sooner(call.clock(), "request", asking.timeout_s),
         call.request.headers,
@@ -193,11 +197,11 @@ def asked(
 
 
 def heard(asking: AskingGuard, call: Call, verdict: Verdict | NoAnswer) -> Verdict:
-    """Return a verdict that has been told to observers; no verdict allows what the guard says.
+    """Report a verdict to observers and return it; without one, do as `onFailure` says.
 
     Raises:
-        ContentBlocked: it denies the texts.
-        PolicyUnavailable: there is none.
+        ContentBlocked: the texts are denied.
+        PolicyUnavailable: there is no verdict, and the guard requires one.
     """
     guard, report = asking.guard, reporter(call)
     if isinstance(verdict, NoAnswer):

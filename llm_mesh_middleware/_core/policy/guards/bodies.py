@@ -1,4 +1,4 @@
-"""Bodies as guards let them pass; members without a mask keep their bytes."""
+"""Bodies after the guards; members without a mask keep their bytes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def masker(values: Placeholders | None) -> Any:
-    """Return what makes the masks: a number for a value that is put back, else the entity."""
+    """Return the function that masks: with a number for a value to put back, else the entity."""
 
     def masked(guard: Guard, entity: str, value: str) -> str:
         if values is not None and guard.unmasks:

@@ -1,10 +1,10 @@
-"""Guards that ask about a request while it is answered.
+"""Guards that check a request during its call.
 
 request ──> question ───────────────> verdict
         └─> attempts ──> response ─────┴─> allowed > passed on; denied > dropped, 403
 
-The call is made whatever the verdict will be, but nothing of its response is seen before. The layer
-is within the cache: what is kept there had its verdict.
+The call is made before the verdict, but its response is held back until then. The layer is inside
+the cache: cached responses have been checked.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from ...flow.reply import Flow, refusal
 from ...guarding.asking.verdict import AskingGuard, Verdict
 from ...guarding.guard import blocked
 from ...guarding.json_text import plain_text
-from ...values.decision import Told
+from ...values.decision import ItemExplanation
 from ...values.messages import ClientRequest, Deadline
 from ...values.steps import Await, Beside, Spawn, Step, Steps
 from .asking import asked, heard
 from .bodies import OpenedRequest
+from .explaining import explain_guards
 from .policy import meant
 from .replies import Refusals, dropped
 from .reporting import reporter, with_effects
-from .told import told
 
 __all__ = ["ConcurrentRequestGuards"]
 
@@ -41,7 +41,7 @@ class ConcurrentRequestGuards(msgspec.Struct, frozen=True):
     guards: tuple[AskingGuard, ...]
 
     def __call__(self, call: Call, proceed: Callable[[Call], Flow]) -> Flow:
-        """Serve a call; a request that a guard denies is refused when it has been answered."""
+        """Serve a call; a request that a guard denies is refused after its response."""
         operation, guards = meant(call, self.guards)
         if operation is None:
             return (yield from proceed(call))
@@ -69,15 +69,17 @@ class ConcurrentRequestGuards(msgspec.Struct, frozen=True):
             call.account.release(error, status=None if error is None else error.status)
         return with_effects(reply, call)
 
-    def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
+    def explain(
+        self, request: ClientRequest, provider: str, now: float
+    ) -> Iterator[ItemExplanation]:
         """Yield what each guard has to do with a request."""
-        return told(self.guards, "request", request)
+        return explain_guards(self.guards, "request", request)
 
 
 class _Pending:
     """A question under way, for the flow that waits for its verdict.
 
-    The two may be in different threads; the list of those to wake is all that they both change.
+    They may be in different threads; both change only the list of callbacks to wake.
     """
 
     def __init__(self, asking: AskingGuard, call: Call, texts: Sequence[str]) -> None:
@@ -110,7 +112,7 @@ class _Pending:
             limit = call.deadline.or_sooner(now, "request", asking.timeout_s)
             yield Beside(_waiting(self._on_end, limit))
         said = self._said
-        if said is None:  # too much runs in the background: ask now
+        if said is None:  # the background was full: ask now
             said = NoAnswer("timeout")
             if self._has_ended:
                 said = yield Beside(asked(asking, call, "request", self._texts))
@@ -128,5 +130,5 @@ class _Pending:
 
 
 def _waiting(signal: Callable[[Callable[[], None]], None], until: Deadline) -> Steps:
-    """Wait, in a flow of its own: the response of the call stays open meanwhile."""
+    """Wait in a separate flow, so that the response of the call stays open."""
     yield Await(signal, until)

@@ -24,7 +24,7 @@ from ...guarding.events.stream import GuardedStream
 from ...guarding.guard import Guard
 from ...guarding.placeholders import Placeholders
 from ...guarding.window import Inspection
-from ...values.decision import Told
+from ...values.decision import ItemExplanation
 from ...values.messages import ClientRequest
 from ...values.steps import Step
 from .bodies import (
@@ -34,15 +34,15 @@ from .bodies import (
     is_clear_response,
     masker,
 )
+from .explaining import explain_guards
 from .replies import guarded, held
 from .reporting import reporter, with_effects
-from .told import told
 
 __all__ = ["RequestGuards", "ResponseGuards", "meant", "served", "unrecorded", "with_values"]
 
 
 class RequestGuards(msgspec.Struct, frozen=True):
-    """The guards of a rule that look at requests, in order."""
+    """The guards of a rule that check requests, in order."""
 
     guards: tuple[Guard, ...]
 
@@ -71,9 +71,11 @@ class RequestGuards(msgspec.Struct, frozen=True):
             call = replace(call, request=request)
         return (yield from with_values(call, proceed, operation, values))
 
-    def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
+    def explain(
+        self, request: ClientRequest, provider: str, now: float
+    ) -> Iterator[ItemExplanation]:
         """Yield what each guard has to do with a request."""
-        return told(self.guards, "request", request)
+        return explain_guards(self.guards, "request", request)
 
     def changed(self, request: ClientRequest) -> ClientRequest:
         """Return the request with its masks; the same one if it would be refused."""
@@ -90,7 +92,7 @@ class RequestGuards(msgspec.Struct, frozen=True):
 
 
 class ResponseGuards(msgspec.Struct, frozen=True):
-    """The guards of a rule that look at responses, in order."""
+    """The guards of a rule that check responses, in order."""
 
     guards: tuple[Guard, ...]
 
@@ -105,9 +107,11 @@ class ResponseGuards(msgspec.Struct, frozen=True):
         inspection = Inspection(guards, reporter(call), masker(None))
         return (yield from with_reply(call, proceed, operation, inspection))
 
-    def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
+    def explain(
+        self, request: ClientRequest, provider: str, now: float
+    ) -> Iterator[ItemExplanation]:
         """Yield what each guard has to do with a request."""
-        return told(self.guards, "response", request)
+        return explain_guards(self.guards, "response", request)
 
 
 def holding(guards: tuple[Guard, ...], request: ClientRequest) -> Sequence[Guard]:
@@ -164,7 +168,7 @@ def with_values(
 
 
 def unrecorded(call: Call) -> Call:
-    """Return the call without a record of content, which guards have not seen yet."""
+    """Return the call without recording content, which the guards have not checked yet."""
     return replace(call, request=replace(call.request, keeps_content=False))
 
 
@@ -174,12 +178,12 @@ def with_reply(
     operation: ServedOperation,
     inspection: Inspection,
 ) -> Flow:
-    """Serve a call, and return its reply with what an inspection leaves of it."""
+    """Serve a call, and return its reply after an inspection."""
     dialect = operation.dialect
 
     def whole(body: bytes) -> Generator[Step, Any, bytes]:
         return guarded_response(body, dialect, inspection)
-        yield  # nothing is waited for
+        yield  # makes this a generator
 
     reply = yield from held(call, proceed)
     body, guards = reply.body, inspection.guards

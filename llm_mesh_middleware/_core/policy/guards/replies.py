@@ -1,4 +1,4 @@
-"""A reply as guards let it pass: changed, replaced by a refusal, or ended by an error event."""
+"""A reply after the guards: changed, replaced by a refusal, or ended by an error event."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .bodies import is_coded
 
 __all__ = ["Asks", "Passing", "Refusals", "dropped", "guarded", "held"]
 
-# Whom a stream asks after each event, and what may be sent after the verdict.
+# Called after each event of a stream; asks for a verdict and returns the bytes that may be sent.
 Asks = Callable[[], Generator[Step, Any, bytes]]
 Refusals = (ContentBlocked, PolicyUnavailable)
 
@@ -50,14 +50,14 @@ def guarded(
     whole: Callable[[bytes], Generator[Step, Any, bytes]],
     stream: Callable[[], tuple[Passing, Asks | None]],
 ) -> Flow:
-    """Return the reply with what guards leave of it, and release the end of the exchange.
+    """Return the reply after the guards, and release the end of the exchange.
 
     Args:
         reply: the reply so far.
-        operation: what the client asked for.
-        account: held; it is released when the guards have spoken.
-        whole: returns what is left of a whole body, or raises one of `Refusals`.
-        stream: makes what a streamed body passes through.
+        operation: the client's operation.
+        account: held by the caller; released after the guards.
+        whole: returns a whole body after the guards, or raises one of `Refusals`.
+        stream: makes the filter of a streamed body.
     """
     error: AnswerableError | None = None
     reply = as_stream(reply)  # a provider may have sent JSON, of which the mesh has made events
@@ -72,7 +72,7 @@ def guarded(
             return replace(reply, body=body)
         left = yield from whole(reply.body)
     except Refusals as refused:
-        # Not raised: how the provider did has been recorded, and it did well.
+        # Not raised: the attempt was successful, and is recorded as such.
         error = refused
         yield from dropped(reply, refused)
         return refusal(error, operation)
@@ -85,12 +85,12 @@ def guarded(
 
 
 def dropped(reply: Reply, error: AnswerableError) -> Steps:
-    """End a reply that is not sent; one that is a stream gives its connection back."""
+    """End a reply that is not sent; a stream returns its connection."""
     body = reply.body
     if isinstance(body, bytes):
         return
     try:
-        next(body)  # what has not begun cannot be ended
+        next(body)  # only a generator that has begun can be ended
     except StopIteration:
         return
     yield from _ended(body, error)
@@ -99,7 +99,7 @@ def dropped(reply: Reply, error: AnswerableError) -> Steps:
 def _body(
     body: Body, stream: Passing, dialect: Dialect, account: Account, asks: Asks | None
 ) -> Body:
-    """Pass on what the guards let pass; end the response if one denies it."""
+    """Pass on the bytes after the guards; end the response if one denies it."""
     error: AnswerableError | None = None
     try:
         yield from _passed(body, stream, asks)
@@ -133,9 +133,9 @@ def _passed(body: Body, stream: Passing, asks: Asks | None) -> Body:
             raise
         except Refusals:
             raise
-        except BaseException as reason:  # for the response to deal with
+        except BaseException as reason:  # thrown into the response's body
             advance, value = body.throw, reason
-    # The response has ended, but its last words may still wait for a verdict.
+    # The response has ended, but its last texts may still wait for a verdict.
     last = stream.finish()
     if asks is not None:
         last += yield from asks()
@@ -144,7 +144,7 @@ def _passed(body: Body, stream: Passing, asks: Asks | None) -> Body:
 
 
 def _ended(body: Body, error: AnswerableError) -> Steps:
-    """End a response early, whatever it still has to say."""
+    """End a response early; drop the bytes that are left."""
     advance: Any = body.throw
     value: Any = error
     try:

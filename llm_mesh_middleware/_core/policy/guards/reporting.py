@@ -23,7 +23,7 @@ def decision_of(guard: Guard, decision: str, entity: str = "") -> Decision:
 
 
 def reporter(call: Call) -> Callable[[Guard, str], None]:
-    """Return what reports findings."""
+    """Return the function that reports a finding."""
 
     def report(guard: Guard, entity: str) -> None:
         effect = _EFFECTS[guard.action]
@@ -35,7 +35,7 @@ def reporter(call: Call) -> Callable[[Guard, str], None]:
 
 
 def with_effects(reply: Reply, call: Call) -> Reply:
-    """Return a reply that says which guards have done something so far."""
+    """Return a reply whose header lists the effects of guards so far."""
     effects = call.account.effects
     if not effects or not call.account.shows_effects:
         return reply

@@ -16,13 +16,13 @@ from ...flow.call import Call
 from ...flow.reply import Flow
 from ...guarding.shape import SchemaGuard, ShapedStream, judge
 from ...texts import Said
-from ...values.decision import Told
+from ...values.decision import ItemExplanation
 from ...values.messages import ClientRequest
 from ...values.steps import Step
+from .explaining import explain_guards
 from .policy import meant, unrecorded
 from .replies import guarded, held
 from .reporting import reporter, with_effects
-from .told import told
 
 __all__ = ["ShapeGuards"]
 
@@ -65,6 +65,8 @@ class ShapeGuards(msgspec.Struct, frozen=True):
         )
         return with_effects(left, call)
 
-    def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
+    def explain(
+        self, request: ClientRequest, provider: str, now: float
+    ) -> Iterator[ItemExplanation]:
         """Yield what each guard has to do with a request."""
-        return told(self.guards, "response", request)
+        return explain_guards(self.guards, "response", request)

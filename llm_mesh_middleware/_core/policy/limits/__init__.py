@@ -1,4 +1,4 @@
-"""Limits as a policy: a layer around a call, and a question before each attempt."""
+"""Limits as policies: a layer around a call, and a check before each attempt."""
 
 from __future__ import annotations
 

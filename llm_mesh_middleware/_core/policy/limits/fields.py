@@ -114,7 +114,7 @@ def refusal_of(shown: Shown, drawn: float) -> RateLimitExceeded:
     rate, longest_us = each.rate, outcome.wait_us
     wait_us = longest_us + int(longest_us * _SPREAD * drawn)
     seconds = -(-wait_us // 1_000_000)
-    told = "are running" if rate is None else f"of each {_seconds(rate.period_us)} are used up"
+    reason = "are running" if rate is None else f"of each {_seconds(rate.period_us)} are used up"
     amount = each.of if rate is None else rate.amount
     kind: str = "requests" if rate is None else each.item.kind
     headers = {
@@ -125,7 +125,7 @@ def refusal_of(shown: Shown, drawn: float) -> RateLimitExceeded:
     if longest_us > _LONGEST_WAIT_US:
         headers["x-should-retry"] = "false"
     return RateLimitExceeded(
-        f"{each.item.title}: the {amount} {kind} {told}; try again in {max(1, seconds)} s",
+        f"{each.item.title}: the {amount} {kind} {reason}; try again in {max(1, seconds)} s",
         headers=headers,
     )
 

@@ -23,13 +23,13 @@ from ...limiting.claims import BudgetClaim, Outcome, Reserve, Reserved
 from ...limiting.estimate import NO_TOKENS, Estimate, estimate_tokens
 from ...limiting.item import Item
 from ...provider.upstream import Upstream
-from ...values.decision import Told
+from ...values.decision import ItemExplanation
 from ...values.messages import ClientRequest
 from ...values.steps import Ask, Refused, Steps
 from .applied import Applied, applied, prices_for
+from .explaining import explain_items
 from .fields import Shown, quota_refusal_of, refusal_of, with_rate_limits
 from .reservation import Reservation
-from .told import told
 
 __all__ = ["AttemptLimits", "CallLimits"]
 
@@ -67,9 +67,11 @@ class CallLimits(msgspec.Struct, frozen=True):
         headers, account.own_fields = with_rate_limits(reply.headers, shown, account.own_fields)
         return Reply(reply.status, headers, reply.body)
 
-    def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
+    def explain(
+        self, request: ClientRequest, provider: str, now: float
+    ) -> Iterator[ItemExplanation]:
         """Yield what each item has to do with a request."""
-        return told(self.items, self.upstreams, request, provider, now)
+        return explain_items(self.items, self.upstreams, request, provider, now)
 
 
 class AttemptLimits(msgspec.Struct, frozen=True):
@@ -97,9 +99,11 @@ class AttemptLimits(msgspec.Struct, frozen=True):
         _, reservation, _ = yield from _reserve(wanted, call, provider, estimate, self.upstreams)
         return reservation
 
-    def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
+    def explain(
+        self, request: ClientRequest, provider: str, now: float
+    ) -> Iterator[ItemExplanation]:
         """Yield what each item has to do with an attempt."""
-        return told(self.items, self.upstreams, request, provider, now)
+        return explain_items(self.items, self.upstreams, request, provider, now)
 
     def _check_prices(self, call: Call) -> None:
         for budget in self.priced:
@@ -162,7 +166,7 @@ def _reserve(
         each, outcome = pair
         item, wait_us = each.item, outcome.wait_us
         if is_heard or item.kind == "budget":
-            _tell(call, each, outcome, is_granted=reserved.is_granted)
+            _report(call, each, outcome, is_granted=reserved.is_granted)
         if not item.is_shadow:
             shown.append(pair)
             is_beyond = is_beyond or wait_us > 0
@@ -178,7 +182,7 @@ def _reserve(
     return shown, reservation, _beyond(shown, call) if is_beyond else None
 
 
-def _tell(call: Call, each: Applied, outcome: Outcome, *, is_granted: bool) -> None:
+def _report(call: Call, each: Applied, outcome: Outcome, *, is_granted: bool) -> None:
     """Tell observers what an item has decided."""
     account = call.account
     if account.is_heard:

@@ -1,12 +1,12 @@
-"""Limits that a service counts: ASM's protocol for limits on tokens.
+"""Limits that a service counts: ASM's protocol for token limits.
 
     before   GET /ratelimit?ratelimit_keys=["gold"]   200 {"allow": true, "description": "why"}
     after    POST /update_ratelimit_record
              {"ratelimit_keys": ["gold"], "prompt_tokens": 4, "completion_tokens": 6,
               "total_tokens": 10}
 
-The second is sent in the background, and only for a call that a provider has counted. The service
-is told the values that `by` names as they are, because its own rules match them.
+The second is sent in the background, and only if a provider has reported usage. The service gets
+the values of `by` unchanged, because its own rules match them.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from ...asking.side_call import Circumstances, NoAnswer
 from ...flow.call import Call
 from ...flow.reply import Flow
 from ...limiting.item import Condition, Part
-from ...values.decision import Decision, Told
+from ...values.decision import Decision, ItemExplanation
 from ...values.messages import ClientRequest
 from ...values.steps import Body, Spawn, Step
 from ...values.usage import Usage
 
 __all__ = ["ServiceLimit", "ServiceLimits"]
 
-# Reports are sent when the call's own time may be up.
+# Reports have their own timeout, because that of the call may have passed.
 _REPORT_S = 5.0
 
 
@@ -43,7 +43,7 @@ class _Allowance(msgspec.Struct):
 class _Record(
     msgspec.Struct, rename=lambda name: name if name.endswith("keys") else f"{name}_tokens"
 ):
-    """What was used; its last three members are counts of tokens."""
+    """The usage of a call; the last three members are counts of tokens."""
 
     ratelimit_keys: list[str]
     prompt: int
@@ -83,7 +83,7 @@ class ServiceLimits(msgspec.Struct, frozen=True):
 
         Raises:
             RateLimitExceeded: one does not.
-            PolicyUnavailable: one cannot be asked, and nothing passes without it.
+            PolicyUnavailable: a service does not reply, and the limit requires it.
         """
         keyed = [(item, key) for item in self.items if (key := item.key(call.request)) is not None]
         for item, key in keyed:
@@ -98,15 +98,19 @@ class ServiceLimits(msgspec.Struct, frozen=True):
             return reply
         return replace(reply, body=_reported(reply.body, keyed, used, call))
 
-    def explain(self, request: ClientRequest, provider: str, now: float) -> Iterator[Told]:
-        """Yield what each item has to do with a request."""
+    def explain(
+        self, request: ClientRequest, provider: str, now: float
+    ) -> Iterator[ItemExplanation]:
+        """Yield for each item whether it applies to a request, and why."""
         for item in self.items:
             key = item.key(request)
             by = ", ".join(str(part) for part in item.by)
             text = f"asks {item.service.host} about the key that {by} make"
             if key is None:
                 text = f"the request has no {by}, or no `when` of it matches"
-            yield Told(item.policy, item.name, "service", key is not None, text, provider)
+            yield ItemExplanation(
+                item.policy, item.name, "service", key is not None, text, provider
+            )
 
 
 def _check(item: ServiceLimit, key: str, call: Call) -> Generator[Step, Any, None]:
@@ -116,19 +120,19 @@ def _check(item: ServiceLimit, key: str, call: Call) -> Generator[Step, Any, Non
     answer = yield from service.ask("GET", target, b"", about, now)
     is_allowed = _read(answer)
     if is_allowed is None:
-        _tell(item, call, "unchecked")
+        _decide(item, call, "unchecked")
         if not (item.is_open or item.is_shadow):
             raise PolicyUnavailable(f"the limit {item.name!r} cannot be checked now")
     elif is_allowed:
-        _tell(item, call, "allowed")
+        _decide(item, call, "allowed")
     else:
-        _tell(item, call, "shadow_refused" if item.is_shadow else "refused")
+        _decide(item, call, "shadow_refused" if item.is_shadow else "refused")
         if not item.is_shadow:
             raise RateLimitExceeded(f"the limit {item.name!r} is used up; try again later")
 
 
 def _read(answer: ServiceAnswer | NoAnswer) -> bool | None:
-    """Return what the service says, None if it says nothing."""
+    """Return whether the service allows the call; None without a valid reply."""
     if isinstance(answer, NoAnswer) or answer.status != 200:
         return None
     try:
@@ -138,13 +142,13 @@ def _read(answer: ServiceAnswer | NoAnswer) -> bool | None:
 
 
 class _Used(msgspec.Struct, frozen=True):
-    """What providers have counted since the first charge of a call."""
+    """The usage that providers have reported since a call's first charge."""
 
     call: Call
     first: int
 
     def usages(self) -> list[Usage]:
-        # Attempt 0 is of guards and caches, which ask for themselves.
+        # Attempt 0 is for the calls of guards and caches.
         return [each.usage for each in self.call.account.charges[self.first :] if each.attempt]
 
 
@@ -162,7 +166,7 @@ def _reported(body: Body, keyed: list[tuple[ServiceLimit, str]], used: _Used, ca
 def _report(
     keyed: list[tuple[ServiceLimit, str]], used: _Used, call: Call
 ) -> Generator[Step, Any, None]:
-    """Tell each service what was used, in the background."""
+    """Report the usage to each service, in the background."""
     usages = used.usages()
     for item, key in keyed if usages else ():
         prompt = sum(usage.input_tokens for usage in usages)
@@ -183,5 +187,5 @@ def _record(
     yield from service.ask("POST", "/update_ratelimit_record", body, about, now)
 
 
-def _tell(item: ServiceLimit, call: Call, decision: str) -> None:
+def _decide(item: ServiceLimit, call: Call, decision: str) -> None:
     call.account.decided(Decision(item.policy, item.name, "service", decision))

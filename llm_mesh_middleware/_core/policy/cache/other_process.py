@@ -1,4 +1,4 @@
-"""Waiting for another process that makes the same call."""
+"""Waits for another process that makes the same call."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from ...caching.store import CacheStore
 from ...flow.call import Call
 from ...values.steps import Ask, Sleep, Step
 
-__all__ = ["Elsewhere"]
+__all__ = ["OtherProcess"]
 
 _Kept = TypeVar("_Kept")
 
-# The first pause is short: the other call may have been about to end.
+# The first pauses are short, because the other call may be about to end.
 _PAUSES_S = (0.02, 0.05, 0.1)
 _PAUSE_S = 0.2
 
 
-class Elsewhere:
-    """The lease of one request's key, if this process has it."""
+class OtherProcess:
+    """The wait for one request's key, and its lease if this process has it."""
 
     def __init__(self, call: Call, store: CacheStore, key: str) -> None:
         self._call = call
@@ -36,12 +36,12 @@ class Elsewhere:
         *,
         patience_s: float,
     ) -> Generator[Step, Any, _Kept | None]:
-        """Return what another process has kept; None if the call is to be made here.
+        """Return what another process has stored, or None to make the call here.
 
         Args:
-            read: returns what was found, if it is good enough.
-            waits: is called if there is another process to wait for.
-            patience_s: after so long the call is made here all the same.
+            read: returns an entry if it can be used.
+            waits: called if there is another process to wait for.
+            patience_s: the longest wait; then the call is made here.
 
         Raises:
             UpstreamTimeout: the time of the request is up.
@@ -65,10 +65,10 @@ class Elsewhere:
             yield Sleep(min(next(pauses, _PAUSE_S), call.deadline.at - now))
 
     def release(self, *, is_given_up: bool) -> None:
-        """Give the lease back: what came of the call is kept by now, or never will be.
+        """Return the lease: the response is stored by now, or never will be.
 
         Args:
-            is_given_up: whether others need not wait for one another either.
+            is_given_up: the response cannot be stored, so other processes must not wait either.
         """
         lease, self._lease = self._lease, None
         if lease is not None and self._store.lessor is not None:

@@ -1,4 +1,4 @@
-"""Guards in words: what each does about its findings, and where it looks."""
+"""Explains guards: the action of each, and the texts that it checks."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterable, Iterator
 from ...guarding.asking.verdict import AskingGuard
 from ...guarding.guard import Guard
 from ...guarding.shape import SchemaGuard
-from ...values.decision import Told
+from ...values.decision import ItemExplanation
 from ...values.messages import ClientRequest
 
-__all__ = ["told"]
+__all__ = ["explain_guards"]
 
 _EFFECTS = {"deny": "denies", "mask": "masks", "log": "reports"}
 
 
-def told(
+def explain_guards(
     guards: Iterable[Guard | AskingGuard | SchemaGuard], side: str, request: ClientRequest
-) -> Iterator[Told]:
-    """Yield what each guard has to do with a request."""
+) -> Iterator[ItemExplanation]:
+    """Yield for each guard whether it applies to a request, and what it does."""
     for each in guards:
         guard = each if isinstance(each, Guard) else each.guard
         holds = guard.holds(request)
@@ -35,4 +35,4 @@ def told(
             text += " (shadow: reports only)"
         if not holds:
             text = "no `when` of it matches"
-        yield Told(guard.policy, guard.name, "guard", holds, text)
+        yield ItemExplanation(guard.policy, guard.name, "guard", holds, text)

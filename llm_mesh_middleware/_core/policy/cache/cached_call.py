@@ -1,13 +1,13 @@
-"""One request that may be answered from the cache.
+"""One request that the cache may answer.
 
-request  ── kept ───────────────────────────> reply                           hit
-         ── one that is alike is kept ──────> reply                           hit
-         ── the same is under way ── waits ─> reply                           hit
-         │                              └───> its call failed: one of those who wait calls
-         └─ attempts ── complete ───────────> kept, for those who wait too    miss
-                └────── all failed ─────────> reply, if an old one is kept    stale
+request  ── has an entry ───────────────────> reply                           hit
+         ── a similar one has an entry ─────> reply                           hit
+         ── an equal one is under way, wait ─> reply                          hit
+         │                              └───> it failed: one of the waiting requests calls
+         └─ attempts ── complete ───────────> stored, also for waiting requests    miss
+                └────── all failed ─────────> reply, if there is an old entry      stale
 
-The first of equal requests looks up for all, so that none of them misses an entry that is kept
+The first of equal requests looks up for all, so that none of them misses an entry that is stored
 between its own look-up and its call.
 """
 
@@ -32,29 +32,29 @@ from ...values.decision import Decision
 from ...values.messages import ClientRequest
 from ...values.payload import read_bool, read_fields
 from ...values.steps import Await, Body, Outlive, Step, StepResult
-from .asked import Asked
-from .elsewhere import Elsewhere
+from .cache_request import CacheRequest
+from .header_fields import kept_reply, with_result, with_similarity
 from .keepers import Keeper, ServiceKeeper, StoreKeeper
+from .other_process import OtherProcess
 from .semantic import Search, Semantic
-from .told import kept_reply, likened, told
 
-__all__ = ["Asking", "Keeping", "Retell"]
+__all__ = ["CachedCall", "Keeping", "TranslateResponse"]
 
 # Statuses of a provider that fails or refuses for reasons of its own (RFC 5861 4, and 429).
 _FAILED = frozenset((429, 500, 502, 503, 504, 529))
 
-# After so long, those who wait no longer wait for a call whose own client reads too slowly.
+# The longest wait for a call whose own client reads too slowly.
 _PATIENCE_S = 30.0
 
 
-# Returns a whole response of the named dialect for the client of a request; None if it cannot.
-Retell = Callable[[bytes, str, ClientRequest], bytes | None]
+# Translates a whole response of the named dialect for the client of a request; None if impossible.
+TranslateResponse = Callable[[bytes, str, ClientRequest], bytes | None]
 
 
 class Keeping(msgspec.Struct, frozen=True):
-    """What a policy says of the responses that are kept.
+    """A policy's settings for entries.
 
-    `stale_s` is how long after `ttl_s` one may still be used if the providers fail.
+    `stale_s` is how long after `ttl_s` an entry may still be used if the providers fail.
     """
 
     policy: str
@@ -67,9 +67,9 @@ class Keeping(msgspec.Struct, frozen=True):
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """An entry and its age; a stale one is for when the providers fail.
+    """An entry and its age; a stale one is used only if the providers fail.
 
-    `similarity` is that of the request that it was kept for, None if that was equal.
+    `similarity` is that of the request that it was stored for, None if that was equal.
     """
 
     entry: Entry
@@ -78,21 +78,21 @@ class _Kept(msgspec.Struct, frozen=True):
     similarity: float | None = None
 
 
-class Asking:
-    """One request that may be answered from the cache."""
+class CachedCall:
+    """One request that the cache may answer."""
 
     def __init__(
         self,
         keeping: Keeping,
         call: Call,
         proceed: Callable[[Call], Flow],
-        asked: Asked,
+        asked: CacheRequest,
         control: Control,
-        retell: Retell,
+        translate: TranslateResponse,
     ) -> None:
-        """As the layer's call; `asked` and `control` are those of the request."""
+        """Take the arguments of the layer's call, with the request's key and its Cache-Control."""
         self._control = control
-        self._retell = retell
+        self._translate = translate
         self._keeping = keeping
         self._call = call
         self._proceed = proceed
@@ -114,18 +114,18 @@ class Asking:
                 self._dialect,
                 tool_calls=keeping.tool_calls,
             )
-        self._elsewhere: Elsewhere | None = None
+        self._elsewhere: OtherProcess | None = None
         if keeping.service is None and call.cache.lessor is not None:
-            self._elsewhere = Elsewhere(call, call.cache, self._key)
+            self._elsewhere = OtherProcess(call, call.cache, self._key)
         self._search: Search | None = None
         if keeping.semantic is not None:
             self._search = Search(keeping.policy, keeping.semantic, asked, call, call.cache)
 
     def run(self) -> Flow:
-        """Return a reply from the cache, or the one of a call.
+        """Return a reply from the cache, or the reply of a call.
 
         Raises:
-            CacheMiss: the client wants nothing but a cached response, and there is none.
+            CacheMiss: the client accepts only a cached response, and there is none.
         """
         control = self._control
         if control.is_only_cached:
@@ -134,7 +134,7 @@ class Asking:
                 raise CacheMiss("there is no cached response to this request")
             return self._hit(kept)
         if not control.may_store:
-            return told((yield from self._proceed(self._call)), "bypass")
+            return with_result((yield from self._proceed(self._call)), "bypass")
         if not control.may_read:
             return (yield from self._miss(None))
         kept = self._kept_here()
@@ -166,7 +166,7 @@ class Asking:
             finally:
                 flight.leave()
             kept = flight.outcome
-            if isinstance(kept, _Kept) and (kept := self._retold(kept)) is not None:
+            if isinstance(kept, _Kept) and (kept := self._translated(kept)) is not None:
                 if self._control.accepts(kept.age_s):
                     return self._hit(kept)
                 return (yield from self._miss(None))
@@ -180,7 +180,7 @@ class Asking:
             UpstreamTimeout: the time of the request is up.
         """
         call = self._call
-        self._tell("waits")
+        self._report("waits")
         while not flight.has_landed:
             now = call.clock()
             if now >= call.deadline.at:
@@ -190,13 +190,13 @@ class Asking:
                 self._land(flight, None, is_worth_another=True)
 
     def _lead(self, flight: Flight) -> Flow:
-        """Look up, or else make the call, for those who wait too."""
+        """Look up or make the call, also for the requests that wait."""
         try:
             kept = yield from self._look_up(self._key)
             if self._elsewhere is not None and (kept is None or kept.is_stale):
                 kept = (yield from self._await_others(self._elsewhere)) or kept
             if self._search is not None and (kept is None or kept.is_stale):
-                kept = (yield from self._look_for_alike(self._search)) or kept
+                kept = (yield from self._look_for_similar(self._search)) or kept
         except BaseException:
             self._land(flight, None, is_worth_another=True)
             raise
@@ -208,39 +208,39 @@ class Asking:
         return (yield from self._miss(None))
 
     def _look_up(self, key: str) -> Generator[Step, StepResult, _Kept | None]:
-        """Return what is kept, if the policy still says so; a store that fails has nothing."""
+        """Return the entry of a key if it is still valid; a store that fails has none."""
         found = yield from self._keeper.look_up(key)
         return None if found is None else self._read(*found)
 
-    def _await_others(self, elsewhere: Elsewhere) -> Generator[Step, StepResult, _Kept | None]:
-        """Return what another process keeps that makes the same call; None to make it here."""
+    def _await_others(self, elsewhere: OtherProcess) -> Generator[Step, StepResult, _Kept | None]:
+        """Return the entry of another process that makes the same call; None to call here."""
 
         def fresh(found: Found) -> _Kept | None:
             entry = unpack(found.data)
             kept = None if entry is None else self._read(entry, found.age_s)
             return None if kept is None or kept.is_stale else kept
 
-        waits = partial(self._tell, "waits")
+        waits = partial(self._report, "waits")
         return (yield from elsewhere.wait(fresh, waits, patience_s=_PATIENCE_S))
 
     def _read(self, entry: Entry, age_s: float) -> _Kept | None:
         keeping = self._keeping
         if age_s > keeping.ttl_s + keeping.stale_s:
             return None
-        return self._retold(_Kept(entry, age_s, age_s > keeping.ttl_s))
+        return self._translated(_Kept(entry, age_s, age_s > keeping.ttl_s))
 
-    def _retold(self, kept: _Kept) -> _Kept | None:
-        """Return what is kept in the client's dialect; None if it cannot be told in that."""
+    def _translated(self, kept: _Kept) -> _Kept | None:
+        """Return an entry in the client's dialect, or None if it cannot be translated."""
         entry = kept.entry
         if entry.dialect == self._dialect:
             return kept
-        body = self._retell(entry.body, entry.dialect, self._call.request)
+        body = self._translate(entry.body, entry.dialect, self._call.request)
         if body is None:
             return None
         return replace(kept, entry=replace(entry, body=body, dialect=self._dialect))
 
-    def _look_for_alike(self, search: Search) -> Generator[Step, StepResult, _Kept | None]:
-        """Return what is kept for a request that is alike, if it answers this one."""
+    def _look_for_similar(self, search: Search) -> Generator[Step, StepResult, _Kept | None]:
+        """Return the entry of a similar request, if it may be used."""
         for near in (yield from search.nearest()):
             kept = yield from self._look_up(near.key)
             if kept is not None and not kept.is_stale and self._control.accepts(kept.age_s):
@@ -251,7 +251,7 @@ class Asking:
         return None
 
     def _hit(self, kept: _Kept) -> Reply:
-        """Return a kept response in the form that is asked for; it costs nothing."""
+        """Return a cached response in the form that the client asked for; it costs nothing."""
         entry = kept.entry
         body = entry.body
         if self._is_stream and not entry.is_stream:
@@ -259,17 +259,17 @@ class Asking:
             wants_usage = read_bool(options, "include_usage") is True
             body = self._answers.split(body, include_usage=wants_usage)
         result = "stale" if kept.is_stale else "hit"
-        self._tell(result, saved=entry.tokens)
+        self._report(result, saved=entry.tokens)
         self._call.account.ended(200, None, None)
-        shown = result if kept.similarity is None else likened(result, kept.similarity)
+        shown = result if kept.similarity is None else with_similarity(result, kept.similarity)
         return kept_reply(body, shown, is_stream=self._is_stream, age_s=kept.age_s)
 
     def _miss(self, flight: Flight | None, stale: _Kept | None = None) -> Flow:
-        """Make the call, and keep its response if it is worth that; `stale` is better than none."""
+        """Make the call, and store its response if it may be; use `stale` if the call fails."""
         if stale is not None and not self._control.accepts(stale.age_s):
             stale = None
         call = self._call
-        self._tell("miss")
+        self._report("miss")
         call.account.at_end(self._note)
         try:
             if flight is not None:
@@ -294,16 +294,18 @@ class Asking:
         return self._missed(reply)
 
     def _missed(self, reply: Reply) -> Reply:
-        """Return the reply of a call, which says if it might have been another's."""
+        """Return the reply of a call, with the similarity if there was a similar request."""
         similarity = None if self._search is None else self._search.similarity
-        return told(reply, "miss" if similarity is None else likened("miss", similarity))
+        return with_result(
+            reply, "miss" if similarity is None else with_similarity("miss", similarity)
+        )
 
     def _without_providers(self, flight: Flight | None, stale: _Kept) -> Reply:
         self._land(flight, stale, is_worth_another=False)
         return self._hit(stale)
 
     def _body(self, reply: Reply, body: Body, flight: Flight | None) -> Body:
-        """Pass on a stream, and keep it when it has come to its end."""
+        """Pass on a stream, and store it at its end."""
         kept: list[bytes] | None = []
         size, limit = 0, 4 * self._keeping.max_bytes
         advance: Any = body.send
@@ -331,7 +333,7 @@ class Asking:
                 except GeneratorExit:
                     body.close()
                     raise
-                except BaseException as reason:  # for the response to deal with
+                except BaseException as reason:  # thrown into the response's body
                     advance, value, kept = body.throw, reason, None
             if kept is not None:
                 entry = self._entry(reply, b"".join(kept))
@@ -341,9 +343,9 @@ class Asking:
             self._land(flight, entry, is_worth_another=not is_whole or kept is None)
 
     def _entry(self, reply: Reply, body: bytes) -> Entry | None:
-        """Return what may be kept of a response: a whole one that has succeeded.
+        """Return the entry of a response, or None if it must not be stored.
 
-        That of a fallback is not: it would stand in for the preferred provider when that is back.
+        That of a fallback is not: it would replace the preferred provider's when that is back.
         """
         if reply.status != 200 or self._call.account.is_fallback:
             return None
@@ -385,6 +387,6 @@ class Asking:
     def _note(self, ending: Ending) -> None:
         self._ending = ending
 
-    def _tell(self, result: str, *, saved: int = 0) -> None:
+    def _report(self, result: str, *, saved: int = 0) -> None:
         decision = Decision(self._keeping.policy, "cache", "cache", result, of=saved)
         self._call.account.decided(decision)

@@ -7,28 +7,28 @@ from msgspec.structs import replace
 from ...flow.reply import Reply, as_stream
 from ...http.response_headers import NOSNIFF
 
-__all__ = ["kept_reply", "likened", "told"]
+__all__ = ["kept_reply", "with_result", "with_similarity"]
 
 _RESULT = b"x-llm-mesh-cache"
-# No cache between the mesh and its client may keep what belongs to one scope.
+# No cache between the mesh and its client may store a response of one scope.
 _PRIVATE = (b"cache-control", b"private, no-store")
 
 
-def told(reply: Reply, result: str) -> Reply:
-    """Return a reply that says what the cache had to do with it."""
+def with_result(reply: Reply, result: str) -> Reply:
+    """Return a reply with the cache's result in its header."""
     headers = [*reply.headers, (_RESULT, result.encode())]
     if not any(name == b"cache-control" for name, _ in headers):
         headers.append(_PRIVATE)
     return replace(reply, headers=headers)
 
 
-def likened(result: str, similarity: float) -> str:
-    """Return a result that says how alike the request is that an entry was kept for."""
+def with_similarity(result: str, similarity: float) -> str:
+    """Return a result with the similarity of the entry's request."""
     return f"{result}; similarity={similarity:.3f}"
 
 
 def kept_reply(body: bytes, result: str, *, is_stream: bool, age_s: float) -> Reply:
-    """Return the reply that a kept response makes."""
+    """Return the reply with a cached response."""
     kind = b"text/event-stream" if is_stream else b"application/json"
     headers = [
         (b"content-type", kind),

@@ -1,4 +1,4 @@
-"""A request that is for the cache: what equal requests share, and what alike ones do."""
+"""A request that can be cached: its key, and its question for the semantic cache."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from ...dialect import ServedOperation
 from ...values.messages import ClientRequest
 from ...values.payload import encode_fields, raw
 
-__all__ = ["Asked", "Parts", "Question"]
+__all__ = ["CacheRequest", "Parts", "Question"]
 
 Parts = tuple[bytes | str | None, ...]
 
-# Stands for the words that may differ; a message without a text would be refused by some.
+# Replaces the last message's text, which may differ; some dialects refuse an empty one.
 _ANYTHING = "..."
 
 
 class Question(msgspec.Struct, frozen=True):
-    """The last message of a request, and a digest of everything that must be the same besides."""
+    """The last message of a request, and a digest of everything else, which must be equal."""
 
     text: str
     partition: str
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """The key of a request, and what makes the key of a request as the one given."""
+class CacheRequest(msgspec.Struct, frozen=True):
+    """A request with its key; `parts_of` returns the parts of a request's key."""
 
     key: str
     operation: ServedOperation
@@ -38,10 +38,10 @@ class Asked(msgspec.Struct, frozen=True):
     parts_of: Callable[[ClientRequest], Parts | None]
 
     def question(self, space: tuple[str, ...]) -> Question | None:
-        """Return what may be said in other words; None if nothing may.
+        """Return the question that may be in other words; None if the request has none.
 
         Args:
-            space: what vectors must have in common to be compared.
+            space: the model and provider of the vectors, which must be equal.
         """
         members = _members(self.request)
         places = self.operation.dialect.texts.read_last(members)

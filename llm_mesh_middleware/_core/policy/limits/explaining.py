@@ -1,4 +1,4 @@
-"""Limits and budgets in words: what a request would be counted by, and what it would reserve."""
+"""Explains limits and budgets: the values that count a request, and its reservation."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from ...limiting.item import Item
 from ...limiting.limit import Limit
 from ...pricing.charge import format_amount
 from ...provider.upstream import Upstream
-from ...values.decision import Told
+from ...values.decision import ItemExplanation
 from ...values.messages import ClientRequest
 from .applied import prices_for
 
-__all__ = ["told"]
+__all__ = ["explain_items"]
 
 _MISSING = {"deny": "is refused with 403", "skip": "is not counted"}
 
 
-def told(
+def explain_items(
     items: Sequence[Item],
     upstreams: Sequence[Upstream],
     request: ClientRequest,
     provider: str,
     now: float,
-) -> Iterator[Told]:
-    """Yield each item; the estimate is that of a process that has learned nothing."""
+) -> Iterator[ItemExplanation]:
+    """Yield each item, with the estimate of a process that has just started."""
     estimate = estimate_tokens(request, Learned(), ("", ""))
     for item in items:
         values = item.values(request, provider)
@@ -42,7 +42,7 @@ def told(
                 text = f"{text}; without {missing[0]} it shares with others that have none"
             if holds:
                 text = f"{text}; key {item.key(values)}"
-        yield Told(item.policy, item.name, item.kind, holds, text, provider)
+        yield ItemExplanation(item.policy, item.name, item.kind, holds, text, provider)
 
 
 def _does(
