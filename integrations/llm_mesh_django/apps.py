@@ -1,4 +1,4 @@
-"""The Django application `llm_mesh_django`: brings the system checks and the command."""
+"""The Django application `llm_mesh_django`: registers the system checks and the command."""
 
 from __future__ import annotations
 

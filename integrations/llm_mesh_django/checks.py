@@ -42,8 +42,8 @@ def check_configuration(app_configs: Sequence[AppConfig] | None, **_: Any) -> li
 def check_order(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """Check the order of `MIDDLEWARE`.
 
-    W002: a middleware that refuses unknown hosts runs before the mesh. W003: a callable of
-    `LLM_MESH` reads what a middleware behind the mesh puts into the request.
+    W002: a middleware that refuses unknown hosts runs before the mesh. W003: a function of
+    `LLM_MESH` reads an attribute of the request that a later middleware sets.
     """
     order = list(django_settings.MIDDLEWARE)
     if _MIDDLEWARE not in order:
@@ -78,13 +78,13 @@ def _read_too_early(order: Sequence[str]) -> Iterator[CheckMessage]:
                 yield Warning(
                     f'{SETTING}["{setting}"] reads request.{name}, which'
                     f" {_PROVIDED_BY[name]} sets after {_MIDDLEWARE} has run.",
-                    hint=f"Move {_MIDDLEWARE} behind it in MIDDLEWARE, before {_COMMON}.",
+                    hint=f"Move {_MIDDLEWARE} after it in MIDDLEWARE, before {_COMMON}.",
                     id="llm_mesh.W003",
                 )
 
 
 def _read_names(called: object) -> set[str]:
-    """Return the attributes that the code of a function reads, of whatever object."""
+    """Return the names of all attributes that the code of a function reads."""
     code = getattr(unwrap(called), "__code__", None) if callable(called) else None
     return set() if code is None else set(code.co_names)
 
@@ -95,7 +95,7 @@ def _problems(options: Options) -> Iterator[Problem]:
     report = validate(None, options.settings)
     yield from report.problems
     if report.hosts is not None:
-        Mesh(settings=options.settings)  # finds what only a mesh reads, such as the trust store
+        Mesh(settings=options.settings)  # also reads files such as the trust store
 
 
 def _message(problem: Problem) -> CheckMessage:

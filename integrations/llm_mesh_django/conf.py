@@ -39,7 +39,7 @@ def read_options() -> Options:
     """Read Django's settings.
 
     Raises:
-        ConfigError: with everything that is wrong with them.
+        ConfigError: the settings have errors; it has all of them.
     """
     given = getattr(django_settings, SETTING, None) or {}
     if not isinstance(given, Mapping):
@@ -97,7 +97,7 @@ def _load(
     kind: tuple[str, Callable[[object], bool]],
     problems: list[Problem],
 ) -> Any:
-    """Return the object that an option is or names by its dotted path."""
+    """Return the object of an option, which may be given by its dotted path."""
     value, (wanted, is_kind) = given.get(name), kind
     if isinstance(value, str):
         try:

@@ -33,12 +33,12 @@ _REQUEST = "llm_mesh.request"
 
 
 class _Capable(type):
-    """Tells Django which kinds of call a middleware takes.
+    """Makes `sync_capable` depend on the chain that Django is building.
 
-    Asked whether it can be synchronous, a class answers for every chain alike; and Django then
-    makes it so wherever the middleware below is, also under ASGI, where each request would occupy
-    a thread. So the answer is no while an asynchronous chain is built, which only the frame that
-    asks can tell. Should it ever ask otherwise, the answer is yes, and the threads are back.
+    If a class is `sync_capable`, Django adapts it to a synchronous middleware below it, also under
+    ASGI, where each request would then occupy a thread. So it is False while Django builds an
+    asynchronous chain, which only a local variable of Django's calling frame shows. If a later
+    Django has no such variable, it is True, and requests use threads again.
     """
 
     @property
@@ -56,7 +56,7 @@ class LLMMeshMiddleware(metaclass=_Capable):
     async_capable = True
 
     def __init__(self, get_response: GetResponse) -> None:
-        """Stand before `get_response`, in its own kind: synchronous or not.
+        """Wrap `get_response`; be asynchronous if that is.
 
         Raises:
             ConfigError: the settings or the manifests cannot be used.
@@ -81,7 +81,7 @@ class LLMMeshMiddleware(metaclass=_Capable):
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> Any:
-        """Return the response; a coroutine where Django's chain is asynchronous."""
+        """Return the response; in an asynchronous chain, a coroutine."""
         if self._is_async:
             return self._acall(request)
         response = self._respond(request)
@@ -91,7 +91,7 @@ class LLMMeshMiddleware(metaclass=_Capable):
             return self._get_response(request)
 
     def _respond(self, request: HttpRequest) -> HttpResponseBase | None:
-        if hasattr(request, "scope"):  # under ASGI after all, in the thread of a synchronous chain
+        if hasattr(request, "scope"):  # under ASGI, in the thread of a synchronous chain
             addressed = self._address(request.scope)
             return None if addressed is None else async_to_sync(self._answer)(addressed, request)
         reply = self._wsgi.handle(_environ(request))
@@ -121,10 +121,10 @@ class LLMMeshMiddleware(metaclass=_Capable):
 
 
 def _environ(request: Any) -> dict[str, Any]:
-    """Return the environ as the server made it, with the body as Django has it.
+    """Return the server's environ, with Django's request as its body.
 
-    A middleware that has read the body has left it with the request. Django takes a body without a
-    length for empty, and does not read it.
+    A middleware may have read the body already, which the request then keeps. Django treats a body
+    without a length as empty, and does not read it.
     """
     environ = {
         **request.environ,
@@ -137,11 +137,11 @@ def _environ(request: Any) -> dict[str, Any]:
 
 
 def _unreachable(environ: object, start_response: object) -> list[bytes]:
-    raise RuntimeError("what is not the mesh's is Django's")
+    raise RuntimeError("requests for other hosts are passed to Django")
 
 
 def _of_environ(word: Word[T] | None) -> Callable[[Any], T] | None:
-    """Return the project's callable for callers that have the environ."""
+    """Return the project's function as one that gets the environ."""
     if word is None:
         return None
     called: Any = async_to_sync(word) if _is_coroutine_function(word) else word  # type: ignore[arg-type]  # checked
@@ -149,7 +149,7 @@ def _of_environ(word: Word[T] | None) -> Callable[[Any], T] | None:
 
 
 def _as_async(word: Word[T] | None) -> Callable[[HttpRequest], Awaitable[T]] | None:
-    """Return the project's callable as a coroutine function; a thread lets it use the database."""
+    """Return the project's function as a coroutine function; a thread lets it use the database."""
     called: Any = word
     if word is None or _is_coroutine_function(word):
         return called  # type: ignore[no-any-return]
@@ -157,5 +157,5 @@ def _as_async(word: Word[T] | None) -> Callable[[HttpRequest], Awaitable[T]] | N
 
 
 def _is_coroutine_function(word: Any) -> bool:
-    """Return whether calling it returns a coroutine, also if it is an object with `__call__`."""
+    """Return whether a function, or an object with `__call__`, returns a coroutine."""
     return iscoroutinefunction(word) or iscoroutinefunction(getattr(word, "__call__", None))  # noqa: B004

@@ -1,4 +1,4 @@
-"""The mesh's answers as Django's responses."""
+"""The mesh's replies as Django responses."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def make_async_response(reply: AsyncReply) -> HttpResponseBase:
 
 
 class _Body:
-    """A stream that Django may close in another thread than its event loop's, as it does."""
+    """A stream that can be closed from a thread other than its event loop's, as Django does."""
 
     def __init__(self, reply: AsyncReply) -> None:
         self._reply = reply
@@ -43,7 +43,7 @@ class _Body:
         return self._reply
 
     def close(self) -> None:
-        """Called by the response; needed when the client went away between two pieces."""
+        """Close the reply if the client left between two pieces; called by the response."""
         if not self._reply.is_closed:
             asyncio.run_coroutine_threadsafe(self._reply.aclose(), self._loop)
 
@@ -51,7 +51,7 @@ class _Body:
 def _with_head(
     response: HttpResponseBase, status: int, headers: Iterable[tuple[str, str]]
 ) -> HttpResponseBase:
-    response.status_code = status  # any that a provider may send; the constructor knows up to 599
+    response.status_code = status  # the constructor refuses statuses above 599
     del response.headers["Content-Type"]  # Django's own guess
     fields: defaultdict[str, list[str]] = defaultdict(list)
     for name, value in headers:

@@ -28,7 +28,7 @@ _PREFIX = "LLM_MESH_"
 class LLMMesh:
     """Puts the mesh before a Flask application.
 
-    Settings are `app.config["LLM_MESH_..."]`, over the environment's variables of the same names.
+    Settings are `app.config["LLM_MESH_..."]`, which override the environment variables.
     """
 
     def __init__(
@@ -38,9 +38,9 @@ class LLMMesh:
 
         Args:
             app: the application.
-            **options: see `AdapterOptions`; settings override `app.config`. The callables are
-                called in a request context, so that `session` and `current_app` are there; they
-                must leave the body alone, and be plain functions.
+            **options: see `AdapterOptions`; settings override `app.config`. The functions run in a
+                request context, so they can use `session` and `current_app`; they must be plain
+                functions, and must not read the body.
 
         Raises:
             ConfigError: the settings or the manifests cannot be used.
@@ -59,8 +59,8 @@ class LLMMesh:
         """Put the mesh before `app`.
 
         Raises:
-            ConfigError: the settings or the manifests cannot be used. Below a `flask` command it
-                ends the command, which prints the problems.
+            ConfigError: the settings or the manifests cannot be used. In a `flask` command, the
+                command ends and prints the problems.
         """
         if _NAME in app.extensions:
             raise RuntimeError(f"{app.name} has an LLMMesh already")
@@ -99,7 +99,7 @@ def _settings(app: Flask) -> MeshSettings:
 def _in_context(
     app: Flask, word: Callable[[Request], T] | None
 ) -> Callable[[Mapping[str, Any]], T] | None:
-    """Return the application's callable for callers that have the environ."""
+    """Return the application's function as one that gets the environ."""
     if word is None:
         return None
 

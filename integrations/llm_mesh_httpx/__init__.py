@@ -1,7 +1,7 @@
 """The mesh as a transport of httpx; `llm_mesh_httpx.httpx2` is the same for httpx2.
 
-For virtual hosts the timeouts are the mesh's own, by phase (`LLM_MESH_*_TIMEOUT`, `timeouts`
-of a rule); a client's `timeout` is for its ordinary calls.
+For virtual hosts the timeouts are the mesh's, by phase (`LLM_MESH_*_TIMEOUT`, `timeouts` of a
+rule); a client's `timeout` applies to its other calls.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ class _AsyncStream(AsyncDeliveryStream, httpx.AsyncByteStream):
 
 
 class MeshTransport(Routing[httpx.Request, httpx.Response], httpx.BaseTransport):
-    """Calls to virtual LLM hosts are routed by the mesh, all others go through `transport`.
+    """Routes calls to virtual hosts through the mesh, and all others through `transport`.
 
     Args:
-        mesh: a mesh to share, or the manifests of one of its own as `Mesh` takes them; by default
-            everything is read from `LLM_MESH_*`.
+        mesh: a mesh to share, or the `config` of a new one; by default it is read from
+            `LLM_MESH_*`.
         transport: for all other hosts; by default `httpx.HTTPTransport()`.
-        settings: of a mesh of its own.
+        settings: the settings of a new mesh.
 
     Raises:
         ConfigError: the configuration cannot be used.

@@ -1,6 +1,6 @@
-"""The transports, as far as they are the same for httpx and httpx2.
+"""The common part of the transports for httpx and httpx2.
 
-A library accepts only its own classes, so each has a module here that binds these to them.
+A library accepts only its own classes, so each has a module that binds these to them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from llm_mesh_middleware.outbound import (
 
 __all__ = ["AsyncDeliveryStream", "AsyncRouting", "DeliveryStream", "Routing"]
 
-# No `network_stream`: there is no socket to look into.
+# No `network_stream`: there is no socket.
 _EXTENSIONS = {"http_version": b"HTTP/1.1"}
 
 
@@ -46,7 +46,7 @@ class _Headers(Protocol):
 
 
 class _Request(Protocol):
-    """What both libraries' requests have."""
+    """The common interface of both libraries' requests."""
 
     @property
     def method(self) -> str: ...
@@ -63,7 +63,7 @@ Response = TypeVar("Response")
 
 
 class DeliveryStream:
-    """The body of a streamed answer."""
+    """The body of a streamed response."""
 
     def __init__(self, delivery: Delivery) -> None:
         self._delivery = delivery
@@ -96,10 +96,9 @@ class AsyncDeliveryStream:
 
 
 class _Shared(Generic[Request, Response]):
-    """A mesh, and the transport for all hosts that are not virtual.
+    """A mesh, and the transport for all other hosts.
 
-    The four types are the library's own: of its ordinary transport, of a response, of a body that
-    is whole, and of one that is not.
+    The four types are the library's: its ordinary transport, a response, a whole body and a stream.
     """
 
     transport_type: ClassVar[type[Any]]

@@ -1,7 +1,6 @@
-"""The one thread of a process in which clusters are followed.
+"""The thread of a process that follows clusters.
 
-It is started by the first job and ends with the last. A fork leaves it behind: the child starts its
-own.
+It starts with the first job and ends with the last. A forked child starts its own.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _END_S = 5.0
 
 
 class Job:
-    """Something that runs in the background until it is ended."""
+    """A coroutine that runs in the background until it is ended."""
 
     def __init__(self, background: Background, coroutine: Coroutine[Any, Any, None]) -> None:
         self.pid = os.getpid()
@@ -40,17 +39,17 @@ class Job:
         return self._done.is_set()
 
     def call(self, function: Callable[..., object], *args: object) -> None:
-        """Have a function called in the job's loop. Never waits, and does nothing too late."""
+        """Call a function in the job's loop, without waiting; do nothing if the loop has ended."""
         if self.pid == os.getpid():  # in a child the loop's wake-up call would reach the parent
             with suppress(RuntimeError):  # the loop is closed
                 self._background.loop.call_soon_threadsafe(function, *args)
 
     def cancel(self) -> None:
-        """Have it end soon; for finalizers, which may run at any time and in any thread."""
+        """Cancel it without waiting; for finalizers, which run at any time, in any thread."""
         self.call(self._cancel)
 
     def end(self) -> None:
-        """Wait for its end; with the last job the thread ends."""
+        """Cancel it and wait for its end; with the last job the thread ends."""
         self.cancel()
         self._done.wait(_END_S)
         self._background.leave(self)
@@ -75,7 +74,7 @@ class Background:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
-        # aiohttp has a helper look for a netrc file, which needs no more than one.
+        # aiohttp reads a netrc file in a thread of the executor; one is enough.
         self.loop.set_default_executor(ThreadPoolExecutor(1, "llm-mesh-kubernetes-files"))
         self.jobs: set[Job] = set()
         self._thread = threading.Thread(target=self._run, name="llm-mesh-kubernetes", daemon=True)
@@ -105,22 +104,22 @@ class Background:
 class _Current:
     """What belongs to this process."""
 
-    # Reentrant: a finalizer may start in the midst of what it guards.
+    # Reentrant: a finalizer may run while the lock is held.
     lock = threading.RLock()
     background: Background | None = None
-    # Of the parents. If these went, their connections would be closed under the parent's feet.
+    # The parents' loops are kept: dropping them would close the parents' connections.
     left_behind: tuple[Background, ...] = ()
 
 
 @contextmanager
 def exclusive() -> Iterator[None]:
-    """Keep other threads out; in a child nobody that the fork has cut off is still inside."""
+    """Hold the lock of the process, which a forked child replaces."""
     with _Current.lock:
         yield
 
 
 def start(make: Callable[[], Coroutine[Any, Any, None]]) -> Job:
-    """Run the coroutine that is made in the background of this process."""
+    """Make a coroutine and run it in the background of this process."""
     with exclusive():
         background = _Current.background
         if background is None:
@@ -138,7 +137,7 @@ def _after_fork() -> None:
 
 
 def _at_exit() -> None:
-    """End connections in good order: a daemon thread is stopped wherever it is."""
+    """End all jobs, so that connections close properly before the daemon thread stops."""
     background = _Current.background
     for job in list(background.jobs) if background is not None else ():
         job.end()

@@ -1,4 +1,4 @@
-"""All that a mesh wants of a cluster, followed in the background and handed over as snapshots."""
+"""The objects of a cluster that a mesh needs, followed in the background, as snapshots."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ __all__ = ["Cluster", "ClusterOptions", "Snapshot"]
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What was there at one moment: documents by what problems call them, and their Secrets."""
+    """The state at one moment: documents by their name in problems, and their Secrets."""
 
     objects: Mapping[str, Object] = field(repr=False)
     secrets: Mapping[SecretName, Secret] = field(repr=False)
 
     def is_as(self, other: Snapshot | None) -> bool:
-        """Return whether a mesh sees no difference; status and managed fields make none."""
+        """Return whether a mesh sees no difference; it ignores status and managed fields."""
         if other is None or self.secrets != other.secrets:
             return False
         return _meanings(self) == _meanings(other)
@@ -58,7 +58,7 @@ def _meanings(snapshot: Snapshot) -> dict[str, tuple[object, object]]:
 
 @dataclass(frozen=True, slots=True)
 class ClusterOptions:
-    """Where to look, and how."""
+    """The options of `KubernetesSource`."""
 
     namespace: str | None
     kubeconfig: str | None
@@ -70,14 +70,14 @@ class ClusterOptions:
 class Cluster:
     """Follows the resources of one cluster in the loop of `run`; other threads read.
 
-    `published` is the generation with its snapshot, replaced as one. `settled` is set once there is
-    a snapshot or it is clear that a person has to do something first, which `fault` tells.
+    `published` is the generation with its snapshot, replaced together. `settled` is set once there
+    is a snapshot, or a fault that waiting does not fix; `fault` says which.
     """
 
     def __init__(self, options: ClusterOptions, published: tuple[int, Snapshot | None]) -> None:
         self.published = published
         self.settled = threading.Event()
-        self.fault = "the API server has not answered yet"
+        self.fault = "the API server has not responded yet"
         self._options = options
         self._connection = Connection(options.kubeconfig, options.context)
         self._custom: dict[str, Reflector] = {}
@@ -112,14 +112,13 @@ class Cluster:
                 try:
                     await asyncio.Event().wait()
                 finally:
-                    # Before the tasks end: they would close connections politely, which TLS makes
-                    # a matter of waiting for the other side.
+                    # Before the tasks end: they would wait for TLS shutdowns.
                     await self._connection.close()
         finally:
             await self._connection.close()
 
     def report(self, verdicts: Mapping[str, Verdict]) -> None:
-        """Have the status of documents written; to be called in the loop."""
+        """Write the status of documents in the background; called in the loop."""
         self._status.want(verdicts)
 
     async def _connect(self) -> None:
@@ -178,7 +177,7 @@ class Cluster:
                 if pool_of(name, value) in pools:
                     yield f"{plural}/{'/'.join(name)}", value
 
-    # One watch for each Secret and pool: so the right to read may be given for it alone.
+    # One watch for each Secret and pool, so that a Role may grant only these.
 
     def _secret(self, name: SecretName) -> Reflector:
         return self._one([secret_path(name[0])], f"Secret {'/'.join(name)}", name[1])
@@ -225,7 +224,7 @@ class Cluster:
         self.settled.set()
 
     def _explain(self) -> None:
-        """Explain why there is no snapshot yet; objects may be refused for good."""
+        """Set the reason why there is no snapshot yet; settle if access is refused."""
         every = [*self._custom.values(), *self._referred()]
         faults = [reflector.fault for reflector in every if reflector.fault is not None]
         own = [reflector.fault for reflector in self._custom.values()]
@@ -254,5 +253,5 @@ def _advised(fault: APIFault) -> str:
     if fault.status == 404:
         return f"{fault}; are the custom resource definitions installed?"
     if fault.status == 403:
-        return f"{fault}; give the service account a Role that lets it"
+        return f"{fault}; give the service account a Role that allows it"
     return str(fault)

@@ -1,6 +1,6 @@
 """The conditions in the status of a document.
 
-`Accepted`: it can be used. `ResolvedRefs`: the providers and keys it refers to are there.
+`Accepted`: it can be used. `ResolvedRefs`: the providers and keys that it refers to exist.
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ class Verdict:
 def judge(
     generation: int, *, unreadable: Iterable[Problem], problems: Iterable[Problem]
 ) -> Verdict:
-    """Sort what was found in one document.
+    """Return the verdict on one document.
 
     Args:
-        generation: the version of it that was looked at.
-        unreadable: errors of the document by itself, which kept it from being compiled.
-        problems: all that was found in it.
+        generation: its version.
+        unreadable: errors that prevent it from being compiled.
+        problems: all of its problems.
     """
     unreadable, problems = tuple(unreadable), tuple(problems)
     if any(problem.severity == "error" for problem in unreadable):
@@ -79,7 +79,7 @@ def judge(
 
 
 def merge(present: Sequence[_Condition], wanted: Sequence[_Condition], *, now: str) -> list[Any]:
-    """Return the conditions of an object: others' stay, ours keep the time of their last change."""
+    """Return an object's conditions: others' unchanged, ours with the time of their last change."""
     before = {condition.get("type"): condition for condition in present}
     merged: list[Any] = [each for each in present if each.get("type") not in _OWN]
     for condition in wanted:
@@ -91,7 +91,7 @@ def merge(present: Sequence[_Condition], wanted: Sequence[_Condition], *, now: s
 
 
 def _is_reference(problem: Problem) -> bool:
-    """Return whether a field is at fault for what it refers to."""
+    """Return whether a problem is about a reference."""
     return problem.field.endswith(".providerHost") or ".apiKeyFrom." in problem.field
 
 

@@ -1,7 +1,7 @@
-"""Requests to the API server, and its answers and faults in our own words.
+"""Requests to the API server, its responses and faults.
 
-Bodies are read here and not by kubernetes_asyncio, which would write Secrets to its debug log and
-has models for none of our kinds.
+Bodies are read here, because kubernetes_asyncio would write Secrets to its debug log, and has no
+models for the mesh's kinds.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ Object: TypeAlias = Mapping[str, Any]
 _CONNECT_S = 10.0
 _ANSWER_S = 30.0
 _END_S = 0.5
-# What audit logs call us, and up to the slash the manager of the fields that we write.
+# The name in audit logs; up to the slash, it is the manager of the fields that the mesh writes.
 _USER_AGENT = f"llm-mesh/{__version__}"
 _MERGE_PATCH = "application/merge-patch+json"
 _LONGEST_MESSAGE = 300
-# RuntimeError and AssertionError are what aiohttp has for a session that was closed meanwhile, here
-# after a 401 or at the end.
+# aiohttp raises RuntimeError or AssertionError if a session was closed meanwhile, here after a 401
+# or at the end.
 _LOST = (
     aiohttp.ClientError,
     ApiException,
@@ -74,8 +74,8 @@ class Connection:
     async def close(self) -> None:
         """Cut all connections, for good."""
         self.is_closed = True
-        # One that is only being made cannot be cut, and asyncio loses it when it is cancelled in
-        # the first moment of TLS.
+        # A connection that is being opened cannot be cut, and asyncio loses it if it is cancelled
+        # at the start of TLS.
         if self._calls:
             await asyncio.wait(self._calls, timeout=_END_S)
         await self._forget()
@@ -89,7 +89,7 @@ class Connection:
         """Return an object or a list of them.
 
         Raises:
-            APIFault: there is no such answer.
+            APIFault: there is none.
         """
         return await self._ask("GET", path, query=query)
 
@@ -107,10 +107,10 @@ class Connection:
         """Yield the events of a watch until it ends.
 
         Raises:
-            APIFault: it ended otherwise than in good order.
+            APIFault: it ended with an error.
         """
         query |= {"watch": "1", "timeoutSeconds": str(timeout_s)}
-        # A connection that has died unnoticed is noticed by a watch that outlasts its end.
+        # The read timeout is longer than the watch, so it detects a dead connection.
         response = await self._open("GET", path, query=query, read_s=timeout_s + _ANSWER_S)
         rest = b""
         try:
@@ -178,7 +178,7 @@ class Connection:
 
 
 def _cut(response: aiohttp.ClientResponse) -> None:
-    """Close a connection that is in the middle of an answer, without a word."""
+    """Close a connection in the middle of a response, without a TLS shutdown."""
     connection = response.connection
     if connection is not None and connection.transport is not None:
         connection.transport.abort()
@@ -197,7 +197,7 @@ def _decoded(data: bytes) -> Object:
 
 def _unanswered(exc: Exception) -> APIFault:
     reason = str(exc) or type(exc).__name__
-    return APIFault(f"no answer from the API server: {reason}"[:_LONGEST_MESSAGE])
+    return APIFault(f"no response from the API server: {reason}"[:_LONGEST_MESSAGE])
 
 
 def _refused(response: aiohttp.ClientResponse, answer: bytes) -> APIFault:

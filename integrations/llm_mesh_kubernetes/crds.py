@@ -1,7 +1,7 @@
 """The custom resource definitions, made from the models: `python -m llm_mesh_kubernetes.crds`.
 
-A structural schema, which Kubernetes demands, has no references, one type for each value, and says
-nothing twice. What it cannot say (references, one field or the other) is left to the conditions.
+Kubernetes requires a structural schema: without references, and with one type for each value.
+Constraints that it cannot express (references, alternative fields) are reported in the conditions.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _Schema = Mapping[str, Any]
 _Model = type[LLMProvider] | type[LLMRoute] | type[LLMPolicy]
 _MODELS: tuple[_Model, ...] = (LLMProvider, LLMRoute, LLMPolicy)
 
-# Defaults are not among them: the API server would write them into every object.
+# Without defaults, which the API server would write into every object.
 _KEPT = (
     "description",
     "type",
@@ -131,7 +131,7 @@ def _condition_path(kind: str) -> str:
 
 
 def structural(schema: _Schema, definitions: Mapping[str, _Schema]) -> dict[str, Any]:
-    """Return a JSON Schema of pydantic in the form that Kubernetes takes."""
+    """Return pydantic's JSON Schema as a structural schema."""
     schema = _resolved(schema, definitions)
     made = {name: schema[name] for name in _KEPT if name in schema}
     if "anyOf" in schema:
@@ -168,7 +168,7 @@ def _resolved(schema: _Schema, definitions: Mapping[str, _Schema]) -> _Schema:
 
 
 def _int_or_string(made: dict[str, Any], alternatives: Sequence[_Schema]) -> dict[str, Any]:
-    """Return the schema of a number or a text, the only alternative; a number has to be whole."""
+    """Return the schema of a whole number or a text, the only alternatives that Kubernetes has."""
     types = {each.get("type") for each in alternatives}
     if not types <= {"integer", "number", "string"}:
         raise ValueError(f"there is no structural schema of one of {alternatives}")
@@ -191,7 +191,7 @@ def dump() -> str:
 
 
 class _Plain(yaml.SafeDumper):
-    """Without anchors: what stands twice is written twice."""
+    """Writes no anchors: repeated values are repeated."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""One collection of objects, kept as the API server has it: listed, then watched for changes."""
+"""One collection of objects of the API server: listed, then watched for changes."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ logger = logging.getLogger("llm_mesh_middleware")
 ObjectName: TypeAlias = tuple[str, str]
 
 _PAGE = 500
-# Watches of many processes should not all end in the same moment.
+# Random, so that the watches of many processes do not end at the same time.
 _WATCH_S = (60, 120)
-# A watch that has lasted so long did not fail at once, whatever it ended with.
+# A watch that lasted this long counts as successful, even if it ended with an error.
 _WELL_S = 1.0
 
 
 class Reflector:
-    """`objects` are those of the last complete view, also while the API server is away.
+    """Follows one collection; `objects` stay while the API server is unavailable.
 
     `changed` is called after each change to `objects` or `fault`.
     """
@@ -50,12 +50,12 @@ class Reflector:
             connection: to the API server.
             paths: where the collection may be, one for each version of its kind; the first that
                 is served is used.
-            label: what the log calls it.
-            changed: called with each change.
+            label: its name in the log.
+            changed: called after each change.
             backoff_s: the first pause after a failure, and the longest.
-            field_selector: which objects of the collection are wanted.
-            label_selector: the same by labels.
-            is_optional: whether a cluster may well be without the collection.
+            field_selector: selects objects of the collection by fields.
+            label_selector: selects objects by labels.
+            is_optional: whether a cluster may lack the collection.
         """
         self.objects: dict[ObjectName, Object] = {}
         self.is_synced = False
@@ -174,7 +174,7 @@ class Reflector:
             self._changed()
 
     def _lose(self, fault: APIFault) -> None:
-        """Said once for each time that the API server goes."""
+        """Note a fault; log the first one after a success."""
         if self._is_optional and fault.status == 404:
             self.objects, self.is_synced, self._version = {}, True, ""
             self._changed()

@@ -1,4 +1,4 @@
-"""The resources that concern a mesh, and where an API server has them."""
+"""The resources that a mesh reads, and their paths on an API server."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Custom:
-    """A kind of our documents; the first of its versions is the one they are written in.
+    """A kind of the mesh's documents; the first version is the stored one.
 
-    A cluster may lack a kind that is optional.
+    A cluster may lack an optional kind.
     """
 
     kind: str
@@ -48,7 +48,7 @@ CUSTOM: Final = (PROVIDERS, ROUTES, POLICIES)
 PLURALS: Final = tuple(each.plural for each in CUSTOM)
 ALL_NAMESPACES: Final = "*"
 POOLS: Final = "inferencepools"
-# What rewrites the models of pools; older clusters have one kind, newer the other.
+# The kinds that rewrite the models of pools: the newer one and the older one.
 REWRITES: Final = ("inferencemodelrewrites", "inferencemodels")
 _REWRITE_APIS: Final = (
     "inference.networking.x-k8s.io/v1alpha2",

@@ -21,10 +21,9 @@ __all__ = ["KubernetesSource"]
 class KubernetesSource:
     """The `LLMProvider`, `LLMRoute` and `LLMPolicy` objects of a cluster, and what they refer to.
 
-    That is Secrets, and pools of model servers with the addresses of their pods that are ready.
-
-    They are followed in the background by one thread for each process, which the first `load` or
-    `fingerprint` starts, also after a fork. While the API server is away, what was read last stays.
+    Those are Secrets, and pools of model servers with the addresses of their ready pods. One thread
+    for each process follows them in the background; the first `load` or `fingerprint` starts it,
+    also after a fork. While the API server is unavailable, the last state stays.
     """
 
     def __init__(
@@ -38,16 +37,16 @@ class KubernetesSource:
         timeout_s: float = 30.0,
         backoff_s: tuple[float, float] = (0.5, 30.0),
     ) -> None:
-        """Say what to follow; nothing is asked of the API server yet.
+        """Set what to follow; the API server is not called yet.
 
         Args:
-            namespace: where the objects are; `*` for all namespaces. By default the namespace of
+            namespace: the namespace of the objects; `*` for all of them. By default that of
                 the pod, or of the kubeconfig's context.
             kubeconfig: by default the pod's service account, or else `KUBECONFIG`.
             context: of the kubeconfig; by default its current one.
             environ: where `${NAME}` is looked up; by default the environment of the process.
-            write_status: whether the status of objects is written, if that is allowed. For
-                one mesh only of those that share objects but not settings.
+            write_status: whether to write the status of objects, if that is allowed. If meshes with
+                different settings share objects, only one should.
             timeout_s: how long the first `load` waits for the API server.
             backoff_s: the first pause after a failure, and the longest.
         """
@@ -89,20 +88,20 @@ class KubernetesSource:
         return self._running().cluster.published[0]
 
     def report(self, problems: tuple[Problem, ...]) -> None:
-        """Have the objects' conditions say what became of what was loaded last."""
+        """Write the problems of the last load to the conditions of the objects."""
         if self._loaded is None or not self._options.writes_status:
             return
         snapshot, own = self._loaded
         verdicts = {
             name: _verdict(name, value, own, problems)
             for name, value in snapshot.objects.items()
-            if name.partition("/")[0] in PLURALS  # a pool's status is its gateway's
+            if name.partition("/")[0] in PLURALS  # the gateway writes a pool's status
         }
         run = self._running()
         run.job.call(run.cluster.report, verdicts)
 
     def close(self) -> None:
-        """Stop following; a later `load` or `fingerprint` starts again, with what was read."""
+        """Stop following; a later `load` or `fingerprint` starts again, with the last state."""
         run = self._run
         if run is not None and run.job.pid == os.getpid():
             run.job.end()

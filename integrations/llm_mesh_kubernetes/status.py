@@ -1,4 +1,4 @@
-"""Writes `status.conditions` where they differ from what is there."""
+"""Writes `status.conditions` if they have changed."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ __all__ = ["StatusWriter", "Verdict"]
 
 logger = logging.getLogger("llm_mesh_middleware")
 
-# A right may be given later, and an API server that has just started may not know of it yet.
+# Permission may be granted later, and an API server that has just started may not know it yet.
 _PAUSES_AFTER_DENIAL = 20
 
 
 class StatusWriter:
-    """Has the newest verdict of each document written, one after the other.
+    """Writes the newest verdict of each document, one after the other.
 
-    An object that has been changed in the meantime is read again first (409), so that
-    nobody's conditions are lost.
+    An object that was changed meanwhile is read again first (409), so that no conditions of others
+    are lost.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class StatusWriter:
         self._is_denied = False
 
     def want(self, verdicts: Mapping[str, Verdict]) -> None:
-        """Take the place of what was wanted before; to be called in the loop."""
+        """Replace the verdicts that are not written yet; called in the loop."""
         self._wanted = dict(verdicts)
         self._is_wanted.set()
 
@@ -89,7 +89,7 @@ class StatusWriter:
                     raise
                 found, is_fresh = await self._connection.get(path), True
             else:
-                # Before the watch tells of it. What the watch has told meanwhile may be newer.
+                # Store it before the watch reports it, unless the watch has reported a change.
                 if reflector.objects.get((namespace, own_name)) is known:
                     reflector.objects[namespace, own_name] = written
                 return

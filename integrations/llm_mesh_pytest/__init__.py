@@ -21,7 +21,7 @@ __all__ = ["llm_mesh", "llm_upstream"]
 
 @pytest.fixture
 def llm_upstream() -> MemoryUpstream:
-    """Every provider at once, in memory: it can be scripted, and shows what it was asked."""
+    """Stand for every provider, in memory: it can be scripted, and records requests."""
     from llm_mesh_middleware.testing import MemoryUpstream
 
     return MemoryUpstream()
@@ -31,9 +31,9 @@ def llm_upstream() -> MemoryUpstream:
 def llm_mesh(llm_upstream: MemoryUpstream) -> Iterator[MakeClient]:
     """`llm_mesh("mesh.yaml", **settings)`: an HTTP client whose calls these manifests route.
 
-    They end at `llm_upstream`. Keys that the manifests take from variables which are not set are
-    made up; settings are their defaults, whatever the shell is set up for. `client.mesh` is the
-    mesh, for `client.mesh.attributes(...)`, and to put before an application.
+    They end at `llm_upstream`. Variables for keys that are not set get made-up values, and settings
+    have their defaults, regardless of the shell. `client.mesh` is the mesh, for
+    `client.mesh.attributes(...)` and for an application under test.
     """
     from .client import make_client
 

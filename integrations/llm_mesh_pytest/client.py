@@ -1,4 +1,4 @@
-"""The client that tests are given: virtual hosts are routed, all others are refused."""
+"""The client of the fixture: it routes calls to virtual hosts, and refuses all others."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class MeshClient(httpx.Client):
         return self.limits.left(self.mesh, name, **by)
 
     def pass_time(self, seconds: float) -> None:
-        """Let so much time pass for limits."""
+        """Move the clock of limits forward."""
         self.limits.pass_time(seconds)
 
     def __exit__(self, *exc: Any) -> None:
@@ -47,20 +47,20 @@ class MeshClient(httpx.Client):
 
 
 class MakeClient(Protocol):
-    """What the fixture `llm_mesh` gives."""
+    """The type of the fixture `llm_mesh`."""
 
     def __call__(self, config: Config, **settings: Any) -> MeshClient:
         """Return a client whose calls `config` routes; `settings` are those of `MeshSettings`.
 
         Raises:
-            ConfigError: with everything that is wrong with manifests and settings.
+            ConfigError: manifests or settings have errors; it has all of them.
         """
 
 
 def make_client(
     upstream: MemoryUpstream, config: Config, settings: Mapping[str, Any]
 ) -> MeshClient:
-    """Return a client of a mesh of its own; weights are drawn alike in every run."""
+    """Return a client of a new mesh; weights are drawn from a fixed seed."""
     limits = Limits()
     mesh = Mesh(
         config,
@@ -74,7 +74,7 @@ def make_client(
 
 
 class _Environment(Mapping[str, str]):
-    """The process's own, in which every variable has a value."""
+    """The environment of the process, with a made-up value for every other variable."""
 
     def __getitem__(self, name: str) -> str:
         return os.environ.get(name) or f"test-{name}"
@@ -87,7 +87,7 @@ class _Environment(Mapping[str, str]):
 
 
 class _NoSocket(httpx.BaseTransport):
-    """For hosts that are not virtual."""
+    """Refuses calls to hosts that are not virtual hosts."""
 
     def __init__(self, mesh: Mesh) -> None:
         self._mesh = mesh

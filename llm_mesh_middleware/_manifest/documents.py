@@ -1,4 +1,4 @@
-"""Parse manifests to models that know where each of their fields was written.
+"""Parse manifests to models that know the line and column of each field.
 
 All problems of a text are collected. A document with an error does not become a resource.
 """
@@ -60,7 +60,7 @@ _VERSIONS: dict[str, tuple[str, ...]] = {
     "InferenceModelRewrite": _REWRITES,
     "InferenceModel": _REWRITES,
 }
-# Of the group of pools, other kinds are none of the mesh's.
+# Other kinds of the pools' group are ignored.
 _GROUPS = tuple(
     {
         versions[0].partition("/")[0] + "/"
@@ -85,7 +85,7 @@ def parse_manifest(
 
     Args:
         text: any number of documents of any kinds.
-        source: what problems call it, usually a file name.
+        source: its name in problems, usually a file name.
         environ: where `${NAME}` is looked up.
         default_namespace: of documents that name none.
     """

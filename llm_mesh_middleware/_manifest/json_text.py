@@ -1,7 +1,7 @@
-"""JSON text to trees of nodes: a file that begins with `{`, as kubectl guesses it.
+"""JSON text to trees of nodes, for a file that begins with `{`, as in kubectl.
 
-YAML is nearly a superset of JSON, but not where tools need it: tabs as indentation, `\\/` and
-surrogate pairs in strings, objects one after another.
+YAML is nearly a superset of JSON, except for things that tools write: tabs as indentation, `\\/`
+and surrogate pairs in strings, several objects in a file.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Lists: one document that holds others, as `kubectl get -o yaml` and API servers write them.
 
-Items of a `v1/List` say their kind; those of an `LLMProviderList` may leave it to the list.
+Items of a `v1/List` have their kind; those of an `LLMProviderList` may omit it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def unfold(document: Document) -> tuple[tuple[Document, ...], tuple[Flaw, ...]]:
     if not isinstance(root, Mapping) or not _is_list(root):
         return (document,), ()
     items = find(root, _ITEMS)
-    # Of an item that could not be read at all nothing is left that could say so.
+    # An item that could not be read at all has no document to report its flaws.
     flaws = tuple(f for f in document.flaws if f.path[:1] == _ITEMS and len(f.path) <= 2)
     if items is None or (isinstance(items, Scalar) and items.value is None):
         return (), flaws

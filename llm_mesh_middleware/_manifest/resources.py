@@ -97,11 +97,11 @@ class Manifest(Discreet, frozen=True):
 
     Attributes:
         resources: documents that are valid in themselves.
-        problems: everything that is wrong with the others.
+        problems: the errors of the others, and warnings.
         broken_hosts: hosts of providers that are unusable; a route to one is not to blame.
         secrets: those that `secretKeyRef` names, by namespace and name; None if the source has no
             cluster to read them from.
-        remnants: what can still be checked of routes that are unusable.
+        remnants: the parts of unusable routes that can still be checked.
         ignored_kinds: the kind of each document that is none of the mesh's.
         may_be_cut: whether a file ends inside a line, as one that is still being written does.
     """

@@ -1,7 +1,7 @@
 """An OpenAI-compatible provider inside your tests: real sockets, real TLS, any fault on demand.
 
-`FakeUpstream` listens on a free port of 127.0.0.1 from a thread of its own, so sync, async and
-subprocess tests use it alike. Unscripted, it behaves like a small provider:
+`FakeUpstream` listens on a free port of 127.0.0.1 in a separate thread, so synchronous,
+asynchronous and subprocess tests can use it. Without a script it behaves like a small provider:
 
 >>> import http.client, json
 >>> from llm_mesh_middleware.testing import FakeUpstream
@@ -15,9 +15,10 @@ subprocess tests use it alike. Unscripted, it behaves like a small provider:
 'You said: Good morning'
 'm-1'
 
-`upstream.script(...)` queues answers, one per request; `upstream.always(...)` sets the standing
-one. An answer is a value, a wrapper around one, or a callable from the request to one of these.
-Where a wrapper is given no answer, and where a callable returns None, the provider's own is meant.
+`upstream.script(...)` queues answers, one per request; `upstream.always(...)` sets the answer to
+all others. An answer is a value, a wrapper around one, or a function from the request to one of
+these. A wrapper without an answer, and a function that returns None, stand for the provider's own
+answer.
 
 | wanted | written |
 |---|---|
@@ -37,15 +38,15 @@ Where a wrapper is given no answer, and where a callable returns None, the provi
 | refused connections, and back again | `upstream.close()`, `upstream.start()`: the port stays |
 | kept-alive connections that die while idle | `upstream.drop_connections()` |
 
-What the provider saw is in `upstream.requests`; each `RecordedRequest` also knows when its client
-went away before the answer was complete (`disconnected_at`, `wait_disconnected()`), or when it was
-sent (`answered_at`, `wait_answered()`). The waiting methods block: in an async test
-write `await asyncio.to_thread(request.wait_disconnected, 0.5)`.
+`upstream.requests` has the requests; each `RecordedRequest` also has the time when its client left
+before the answer was complete (`disconnected_at`, `wait_disconnected()`), or when the answer was
+sent (`answered_at`, `wait_answered()`). The waiting methods block: in an async test, write
+`await asyncio.to_thread(request.wait_disconnected, 0.5)`.
 
-`MemoryUpstream` is the same without a socket, as the transport of a mesh under test, and
-`assert_routed(response, provider=..., rule=..., model=...)` says which way a request went,
-`assert_blocked(response, guard=...)`, `assert_cached(response)` and `assert_limited(response)` what
-policies did with it. `Limits` is a store of limits whose time passes when it is told to.
+`MemoryUpstream` is the same without a socket, as the transport of a mesh under test.
+`assert_routed(response, provider=..., rule=..., model=...)` checks how a request was routed;
+`assert_blocked(response, guard=...)`, `assert_cached(response)` and `assert_limited(response)`
+check what policies did with it. `Limits` is a store of limits whose clock the test moves.
 
 To put a `FakeUpstream` behind the mesh, give `upstream.endpoints` as `LLM_MESH_ENDPOINTS` and the
 file written by `upstream.ca.write(path)` as `LLM_MESH_CA_FILE`. TLS needs the `trustme` library:

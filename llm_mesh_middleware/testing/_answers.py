@@ -1,6 +1,6 @@
 """The responses of a fake upstream: frozen values, and the gate that holds one back.
 
-Values only say what shall happen. `_wire.py` makes bytes of them and `_connection.py` sends these.
+Values only describe an answer. `_wire.py` makes bytes of them, and `_connection.py` sends these.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = [
 
 
 class Gate:
-    """Hold an answer until the test opens the gate; tell the test when an answer has come to it.
+    """Holds an answer until the test opens the gate; the test can wait for an answer to reach it.
 
     Once open it stays open. `open()` may be called from any thread and never blocks.
     """
@@ -55,7 +55,7 @@ class Gate:
                 loop.call_soon_threadsafe(opened.set)
 
     def wait_reached(self, timeout: float = 10.0) -> bool:
-        """Block until an answer has come here, all before sent; False after `timeout` seconds."""
+        """Block until an answer is held, and all before it are sent; False after `timeout` s."""
         return self._reached.wait(timeout)
 
     async def wait_open(self) -> None:
@@ -95,7 +95,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """An answer in pieces, each sent as it stands; between the bytes may lie waits.
+    """An answer in pieces, each sent as it is, with waits between them.
 
     A list is sent again for every request; a generator serves one request and may be endless.
     `pause` seconds pass between two pieces. With framing `chunked` a piece is one chunk; `length`
@@ -118,7 +118,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """These very bytes, and then FIN, RST, or silence until the client leaves.
+    """Exactly these bytes, and then FIN, RST, or silence until the client leaves.
 
     Both `done` and `fin` send FIN; after `done` the answer counts as complete.
     """

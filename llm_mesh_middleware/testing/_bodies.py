@@ -94,5 +94,5 @@ def sse(data: Mapping[str, object], *, event: str | None = None) -> bytes:
 
 
 def count_words(*texts: str | Iterable[str]) -> int:
-    """Count the tokens of the fake: words between white space."""
+    """Count tokens as the fake provider does: words between white space."""
     return sum(len(text.split()) if isinstance(text, str) else count_words(*text) for text in texts)

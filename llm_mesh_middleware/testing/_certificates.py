@@ -35,7 +35,7 @@ class CertificateAuthority:
         return Path(path)
 
     def write_certificate(self, path: str | os.PathLike[str], *names: str) -> Path:
-        """Write a new key and its certificate into one file: what a client shows in mutual TLS."""
+        """Write a new key and its certificate into one file, for a client in mutual TLS."""
         Path(path).write_bytes(self._ca.issue_cert(*names).private_key_and_cert_chain_pem.bytes())
         return Path(path)
 
@@ -53,7 +53,7 @@ class CertificateAuthority:
         """Make a server's context with a new certificate for `names` (host names or addresses).
 
         Args:
-            expired: it ran out yesterday.
+            expired: it expired yesterday.
             self_signed: it is its own issuer and carries no names, so no client trusts it.
             require_client: clients must show a certificate of this authority.
         """

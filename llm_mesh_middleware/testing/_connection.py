@@ -1,7 +1,7 @@
 """One accepted connection: the handshake, then request and response in turn, until one side closes.
 
-The socket is watched for the client's leave at all times, also while an answer waits: bytes are
-read as they come, and `_gone` ends whatever is being sent.
+The socket is always watched for a client that leaves, also while an answer waits: bytes are read as
+they arrive, and `_gone` ends the current answer.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _server_names: WeakKeyDictionary[ssl.SSLObject, str | None] = WeakKeyDictionary(
 def note_server_name(
     asking: ssl.SSLSocket | ssl.SSLObject, name: str | None, _: ssl.SSLContext
 ) -> None:
-    """Keep what the client asked for; one function for all, as contexts may be shared."""
+    """Store the server name of a handshake; one function for all, as contexts may be shared."""
     if isinstance(asking, ssl.SSLObject):
         _server_names[asking] = name
 
@@ -99,7 +99,7 @@ class Connection(asyncio.Protocol):
                 await asyncio.wait((self._gone,))
             elif await self._secure():
                 await self._serve()
-        except Exception as error:  # whatever it is, the test that runs us must hear of it
+        except Exception as error:  # `close` raises it in the test
             self._upstream._failed(error)
         finally:
             self.abort()
@@ -114,7 +114,7 @@ class Connection(asyncio.Protocol):
         except (OSError, ssl.SSLError) as error:
             self._upstream._handshake_failed(str(error) or repr(error))
             return False
-        if secured is None:  # gone already, and asyncio tells only its own TLS layer
+        if secured is None:  # the client has left, and asyncio calls only its own TLS layer
             self.connection_lost(None)
             return True  # what came before still counts
         self._transport = secured
@@ -140,7 +140,7 @@ class Connection(asyncio.Protocol):
         await self.close(reset=ending == "reset")
 
     async def _answer(self, request: RecordedRequest, steps: Iterator[Step]) -> Ending:
-        """Play the answer, but only for as long as the client is there."""
+        """Send the answer, until it ends or the client leaves."""
         play = asyncio.ensure_future(self._play(request, steps))
         try:
             await asyncio.wait((play, self._gone), return_when=asyncio.FIRST_COMPLETED)
@@ -205,7 +205,7 @@ class Connection(asyncio.Protocol):
                 self._transport.write(step)
 
     async def close(self, *, reset: bool = False) -> None:
-        """Close in good order, TLS first and then FIN; or reset."""
+        """Close with a TLS shutdown and FIN, or reset."""
         if reset and not self._raw.is_closing():
             # Linger of zero seconds: close() sends RST and forgets what is unsent.
             linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)

@@ -16,11 +16,11 @@ __all__ = ["MemoryUpstream"]
 
 
 class MemoryUpstream(httpx.MockTransport):
-    """Give it to a mesh, `Mesh(config, transport=upstream)`, and no test of it opens a socket.
+    """A transport for `Mesh(config, transport=upstream)`, with which no test opens a socket.
 
-    It is every provider at once; which one was called a request's `host` header tells. Unscripted
-    it answers as a small provider would. What only a socket can do, such as to drip bytes, is
-    `FakeUpstream`'s; waits between the pieces of a `Stream` take no time here.
+    It stands for every provider; the `host` header of a request names the one that was called.
+    Without a script it behaves like a small provider. For faults that need a socket, such as slow
+    bytes, use `FakeUpstream`; waits between the pieces of a `Stream` take no time here.
 
     Args:
         models: what `GET */models` lists; requests may name any model.
@@ -33,11 +33,11 @@ class MemoryUpstream(httpx.MockTransport):
         self._requests: list[RecordedRequest] = []
 
     def script(self, *answers: Scripted) -> None:
-        """Queue answers: each serves one request, before the standing answer has its turn."""
+        """Queue answers, one per request; then the one of `always` is used again."""
         self._script.add(*answers)
 
     def always(self, answer: Scripted | None) -> None:
-        """Set the standing answer; None brings the provider's own answers back."""
+        """Set the answer to all requests without a queued one; None for the provider's own."""
         self._script.stand(answer)
 
     def clear(self) -> None:

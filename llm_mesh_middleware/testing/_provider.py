@@ -32,13 +32,13 @@ Body: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """The provider's own facts: the key it asks for and the models it lists (it serves any)."""
+    """The fake provider: the key that it requires, and the models that it lists (it serves any)."""
 
     api_key: str | None = None
     models: Sequence[str] = ("fake-model",)
 
     def answer(self, request: RecordedRequest) -> Answer | Stream:
-        """Answer as OpenAI would, on any path that ends like one of its own."""
+        """Answer as OpenAI does, on any path with the same end as one of OpenAI's."""
         if self.api_key is not None and not _shows(request, self.api_key):
             return _refusal(401, "Incorrect API key provided.", code="invalid_api_key")
         if request.method == "GET" and request.path.endswith("/models"):
@@ -62,7 +62,7 @@ class Provider:
 
 
 def _shows(request: RecordedRequest, key: str) -> bool:
-    """Return whether the request has the key where the dialect of its path wants it."""
+    """Return whether the request has the key in the header of its path's dialect."""
     if request.path.endswith("/messages"):
         return request.header("x-api-key") == key
     return request.header("authorization") == f"Bearer {key}"

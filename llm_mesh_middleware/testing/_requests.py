@@ -1,4 +1,4 @@
-"""The requests that a fake upstream received, and how they are read off the wire."""
+"""The requests that a fake upstream received, and their parser."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?\r\n")
 
 
 class BadRequest(ValueError):
-    """Raised for what is not one unambiguous HTTP/1 request; answered with 400 and a close."""
+    """The bytes are not one clear HTTP/1 request; the reply is 400, and the connection closes."""
 
 
 @dataclass(slots=True, eq=False)
 class RecordedRequest:
-    """One request as it came: spelling, order and repetition of the headers are the client's.
+    """One request as received: with the spelling, order and repetition of the client's headers.
 
     Times are `time.monotonic()` seconds. `number` counts the requests of the upstream and
     `connection` its connections, both from 1. `server_name` is the name asked for in the TLS
@@ -84,7 +84,7 @@ class RecordedRequest:
     def end(
         self, *, answered_at: float | None = None, disconnected_at: float | None = None
     ) -> None:
-        """Note, on the upstream's side, how it ended."""
+        """Set how the request ended; called by the upstream."""
         self.answered_at, self.disconnected_at = answered_at, disconnected_at
         self._ended.set()
 

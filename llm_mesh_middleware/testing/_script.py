@@ -12,7 +12,7 @@ __all__ = ["Script"]
 
 
 class Script:
-    """A queue of answers, each for one request, and the standing answer behind it."""
+    """A queue of answers, each for one request, and the answer to all others."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -27,14 +27,14 @@ class Script:
             self._queue.extend(answers)
 
     def stand(self, answer: Scripted | None) -> None:
-        """Set the standing answer; None for the provider's own."""
+        """Set the answer to requests without a queued one; None for the provider's own."""
         if answer is not None:
             _check(answer)
         with self._lock:
             self._standing = answer
 
     def clear(self) -> None:
-        """Forget both."""
+        """Remove all answers."""
         with self._lock:
             self._queue.clear()
             self._standing = None

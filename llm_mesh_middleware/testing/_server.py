@@ -1,6 +1,7 @@
-"""`FakeUpstream`: the listening socket, its thread, the script, and what was seen.
+"""`FakeUpstream`: the listening socket, its thread, the script, and the recorded requests.
 
-One lock guards all that both the loop's thread and the test's threads touch; every change notifies.
+One lock guards the state that the loop's thread and the test's threads share; a change notifies
+all.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class FakeUpstream:
     # Its life.
 
     def start(self) -> FakeUpstream:
-        """Listen, after a `close()` on the same port; return self once connections are taken."""
+        """Listen, after a `close()` on the same port; return self when it accepts connections."""
         if self._thread is not None:
             raise RuntimeError(f"{self!r} is already started")
         started: Future[int] = Future()
@@ -179,22 +180,22 @@ class FakeUpstream:
     # What it answers.
 
     def script(self, *answers: Scripted) -> None:
-        """Queue answers: each serves one request, before the standing answer has its turn."""
+        """Queue answers, one per request; then the one of `always` is used again."""
         self._script.add(*answers)
 
     def always(self, answer: Scripted | None) -> None:
-        """Set the standing answer; None brings the provider's own answers back."""
+        """Set the answer to all requests without a queued one; None for the provider's own."""
         self._script.stand(answer)
 
     def clear(self) -> None:
-        """Forget requests, TLS failures, the script and the standing answer; connections stay."""
+        """Forget requests, TLS failures and scripted answers; connections stay open."""
         with self._changed:
             self._requests.clear()
             self._tls_failures.clear()
         self._script.clear()
 
     def drop_connections(self, how: Literal["fin", "reset"] = "fin") -> None:
-        """Close every connection on which no answer is under way; return when they are closed."""
+        """Close every idle connection; return when they are closed."""
 
         async def drop() -> None:
             idle = [one for one in self._connections if one.is_idle]
@@ -205,7 +206,7 @@ class FakeUpstream:
             raise RuntimeError(f"{self!r} is not started")
         asyncio.run_coroutine_threadsafe(drop(), self._loop).result(_THREAD_TIMEOUT_S)
 
-    # What it saw.
+    # What it received.
 
     @property
     def requests(self) -> list[RecordedRequest]:

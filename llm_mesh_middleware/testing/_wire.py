@@ -1,4 +1,4 @@
-"""From an answer value to steps: bytes to send, waits, and as the last step how it ends. No I/O."""
+"""Turns an answer value into steps: bytes to send, waits, and last the ending. No I/O."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BODILESS = frozenset({204, 304})
 
 @dataclass(frozen=True, slots=True)
 class WireContext:
-    """What rendering must know of the request, and the answer meant where none is given."""
+    """The facts of the request that rendering needs, and the default answer."""
 
     method: str
     keep_alive: bool

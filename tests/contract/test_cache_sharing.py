@@ -189,7 +189,7 @@ def test_a_test_can_assert_what_the_cache_did(world: World) -> None:
 
     assert_cached(world.ask(ASKED), "miss")
     assert_cached(world.ask(ASKED))
-    with pytest.raises(AssertionError, match="expected a cache miss; the answer was a hit"):
+    with pytest.raises(AssertionError, match="expected a cache miss; the response was a hit"):
         assert_cached(world.ask(ASKED), "miss")
     world.start()
     with pytest.raises(AssertionError, match="no cache was asked"):

@@ -166,7 +166,7 @@ def test_the_first_load_waits_for_a_slow_start(double: Cluster, server: APIServe
 
 @pytest.mark.parametrize(
     ("flag", "message"),
-    [("is_silent", "has not answered yet"), ("is_away", "no answer from the API server: ")],
+    [("is_silent", "has not responded yet"), ("is_away", "no response from the API server: ")],
 )
 def test_a_first_load_that_waits_in_vain_is_a_problem(
     double: Cluster, server: APIServer, flag: str, message: str

@@ -1,4 +1,4 @@
-"""Reflectors of what documents name, followed for as long as they name it."""
+"""Reflectors of objects that documents name, run for as long as they do."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Followed(Generic[Name]):
         self._kept: dict[Name, tuple[Reflector, asyncio.Task[None]]] = {}
 
     def follow(self, wanted: Collection[Name]) -> None:
-        """Follow what is wanted, and nothing else any longer."""
+        """Follow the wanted names, and stop following all others."""
         for gone in self._kept.keys() - set(wanted):
             _, task = self._kept.pop(gone)
             task.cancel()

@@ -2,7 +2,7 @@
 
     LLMRoute --backendRef--> InferencePool --selector--> Pods, of which those that are ready serve
 
-A pool is handed over as a document with the addresses of its pods as its `endpoints`.
+A pool becomes a document with the addresses of its pods as its `endpoints`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PoolName = tuple[str, str]
 def referred_pools(routes: Iterable[Object]) -> frozenset[PoolName]:
     """Return the pools that routes name, by namespace and name.
 
-    The objects may be wrong in any way: parsing them later reports it.
+    The objects may be invalid; parsing them later reports it.
     """
     return frozenset(name for route in routes for name in _referred(route))
 
@@ -43,7 +43,7 @@ def pool_of(name: tuple[str, str], rewrite: Object) -> PoolName:
 
 
 def pods_of(name: PoolName, pool: Object | None) -> PodSelector | None:
-    """Return the selector of a pool's pods; None if it selects none.
+    """Return the selector of a pool's pods, or None if it has none.
 
     A pool of v1 has `matchLabels`, one of v1alpha2 the labels themselves.
     """
@@ -57,14 +57,14 @@ def pods_of(name: PoolName, pool: Object | None) -> PodSelector | None:
 
 
 def with_endpoints(pool: Object, pods: Iterable[Object]) -> Object:
-    """Return the pool with the addresses of the pods that are ready, in a steady order."""
+    """Return the pool with the addresses of its ready pods, sorted."""
     addresses = sorted({address for pod in pods for address in _address(pod)})
     spec = pool.get("spec")
     return {**pool, "spec": {**(spec if isinstance(spec, dict) else {}), "endpoints": addresses}}
 
 
 def _address(pod: Object) -> Iterator[str]:
-    """Yield the address of a pod that serves; one that is being deleted is drained."""
+    """Yield the address of a ready pod, unless it is being deleted."""
     address = _at(pod, "status", "podIP")
     if not isinstance(address, str) or not address or _at(pod, "metadata", "deletionTimestamp"):
         return

@@ -21,7 +21,7 @@ _DEPTH = 4
 def referred(documents: Iterable[Object]) -> frozenset[SecretName]:
     """Return the Secrets that `secretKeyRef` names, in the document's namespace.
 
-    The objects may be wrong in any way: parsing them later reports it.
+    The objects may be invalid; parsing them later reports it.
     """
     return frozenset(name for document in documents for name in _referred(document))
 

@@ -1,10 +1,10 @@
-"""An Envoy bootstrap that does what a mesh does, for the fields that ASM has itself.
+"""An Envoy bootstrap that does the same as the mesh, for ASM's own fields.
 
     manifests --_compile--> RoutingTable --routes--> virtual hosts with weighted clusters
                                          --clusters--> where to connect, TLS
-              --gaps-----> what Envoy would not do
+              --gaps-----> fields that cannot be exported
 
-The body of a request is changed by `filter.lua`; the backend that Envoy has drawn is its context.
+`filter.lua` changes the body of a request; its context has the backend that Envoy has drawn.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ _LOGGED = {
 
 
 class Exported(msgspec.Struct, frozen=True):
-    """A bootstrap, what it leaves out, and what its operator has to know."""
+    """A bootstrap, the fields that it lacks, and notes for its operator."""
 
     bootstrap: dict[str, Any]
     gaps: tuple[str, ...]
@@ -60,7 +60,7 @@ def export(
     Args:
         manifest: the documents.
         compiled: the documents resolved; there must be a table.
-        settings: timeouts, trust and the longest request are taken from here.
+        settings: the timeouts, the trust store and the longest request.
         environ: values of variables that Envoy cannot look up itself.
         address: where Envoy listens.
         port: where Envoy listens.

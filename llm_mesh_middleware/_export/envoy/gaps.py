@@ -1,4 +1,4 @@
-"""Fields of manifests that an exported Envoy does not obey."""
+"""Fields of manifests that cannot be exported."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def field_gaps(manifest: Manifest) -> Iterator[str]:
 
 
 def credential_gaps(table: RoutingTable) -> Iterator[str]:
-    """Yield each provider whose credential is more than a header field."""
+    """Yield providers whose credential is more than a header field, or whose endpoints change."""
     upstreams = {
         backend.upstream.provider: backend.upstream
         for host in table.hosts

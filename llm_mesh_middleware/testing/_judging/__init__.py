@@ -1,1 +1,1 @@
-"""Assertions about replies: which way, whence, or refused by whom."""
+"""Assertions about replies: routing, cache, guards and limits."""

@@ -1,4 +1,4 @@
-"""Limits under test: a store with a clock of its own, its levels, and asserting a refusal."""
+"""Limits under test: a store with its own clock, its levels, and an assertion about refusals."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 __all__ = ["LimitedResponse", "Limits", "assert_limited"]
 
 _NANO = 10**9
-# A clock that begins at 0 would have buckets that were never used look as if they were.
+# With a clock that begins at 0, unused buckets would look used.
 _FIRST_US = 10**15
 
 
 class LimitedResponse(Protocol):
-    """A response as a client of any kind has it: httpx, requests, Starlette, Django, Flask."""
+    """A response of any client library: httpx, requests, Starlette, Django, Flask."""
 
     @property
     def status_code(self) -> int:
@@ -34,10 +34,10 @@ class LimitedResponse(Protocol):
 
 
 class Limits:
-    """The store of a mesh under test, whose time passes when it is told to.
+    """The store of a mesh under test, whose clock moves only by `pass_time`.
 
-    Give `store` to the mesh. Buckets refill and reservations end by this clock; which window of a
-    budget it is says the time of the day.
+    Give `store` to the mesh. Buckets refill and reservations expire by this clock; the windows of
+    budgets follow the real time.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Limits:
         self.store = MemoryStore(clock_us=lambda: self._now_us)
 
     def pass_time(self, seconds: float) -> None:
-        """Let so much time pass for limits."""
+        """Move the clock of limits forward."""
         self._now_us += round(seconds * 1e6)
 
     def left(self, mesh: Mesh, name: str, **by: str | None) -> float:
@@ -54,10 +54,10 @@ class Limits:
 
         Args:
             mesh: the mesh.
-            name: policy and item, such as `team/per-consumer`; of another namespace than the
-                default with it: `b/team/per-consumer`.
-            **by: the value of each thing that it counts by, such as `consumer="alice"`; what is
-                left out is missing from the request.
+            name: policy and item, such as `team/per-consumer`; with the namespace if that
+                is not the default, `b/team/per-consumer`.
+            **by: the values that it counts by, such as `consumer="alice"`; an omitted one means a
+                request without it.
 
         Raises:
             LookupError: the mesh has no such item.
@@ -89,15 +89,15 @@ def _items(mesh: Mesh) -> Iterator[Item]:
 def assert_limited(
     response: LimitedResponse, item: str | None = None, *, is_worth_a_retry: bool | None = None
 ) -> None:
-    """Assert that a limit or a budget of the mesh has refused the request that `response` answers.
+    """Assert that `response` is the refusal of a limit or a budget of the mesh.
 
     Args:
-        response: the answer as any client has it.
+        response: the response, of any client library.
         item: the name of the limit or budget.
-        is_worth_a_retry: whether SDKs are left to come again, as they do unless the wait is long.
+        is_worth_a_retry: whether SDKs may retry, which they may unless the wait is long.
 
     Raises:
-        AssertionError: it has not; the message says why.
+        AssertionError: it is not; the message says why.
     """
     text = _text(response)
     if response.status_code != 429:
@@ -105,7 +105,7 @@ def assert_limited(
     if "x-llm-mesh-provider" in response.headers:
         raise AssertionError("it is the 429 of a provider, not of the mesh")
     if item is not None and repr(item) not in text:
-        raise AssertionError(f"expected {item!r} to refuse; the answer is {text}")
+        raise AssertionError(f"expected {item!r} to refuse; the response is {text}")
     is_retried = response.headers.get("x-should-retry") != "false"
     if is_worth_a_retry not in (None, is_retried):
         verb = "may" if is_retried else "must not"

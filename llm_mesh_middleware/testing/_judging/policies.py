@@ -1,4 +1,4 @@
-"""Asserting what policies had to do with a reply."""
+"""Assertions about caches and guards."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ __all__ = ["assert_blocked", "assert_cached"]
 def assert_cached(
     response: RoutedResponse, result: Literal["hit", "miss", "stale", "bypass"] = "hit"
 ) -> None:
-    """Assert where `response` came from.
+    """Assert whether `response` came from the cache.
 
     Args:
-        response: the answer as any client has it.
-        result: `hit` from the cache (of an equal request or one that is alike), `miss` from a
-            provider, `stale` from the cache because the providers failed, `bypass` from a provider
-            because the request is not for the cache.
+        response: the response, of any client library.
+        result: `hit` from the cache (of an equal or a similar request), `miss` from a provider,
+            `stale` from the cache because the providers failed, `bypass` from a provider because
+            the request is not cached.
 
     Raises:
-        AssertionError: it came from elsewhere.
+        AssertionError: the result is another one.
     """
     shown = response.headers.get("x-llm-mesh-cache")
     if shown is None:
@@ -29,21 +29,20 @@ def assert_cached(
             "no cache was asked: no LLMPolicy of the rule has one, or it is an error"
         )
     if shown.partition(";")[0] != result:
-        raise AssertionError(f"expected a cache {result}; the answer was a {shown}")
+        raise AssertionError(f"expected a cache {result}; the response was a {shown}")
 
 
 def assert_blocked(response: RoutedResponse, *, guard: str | None = None) -> None:
-    """Assert that a guard refused the request that `response` answers, or its response.
+    """Assert that a guard denied the request of `response`, or the response itself.
 
-    The answer itself tells, by its field `x-llm-mesh-guards`; a stream that has begun can only tell
-    by its last event.
+    The header `x-llm-mesh-guards` shows it; in a stream that has begun, only the last event does.
 
     Args:
-        response: the answer as any client has it.
+        response: the response, of any client library.
         guard: the name of the guard; None for any.
 
     Raises:
-        AssertionError: none did, or another one; the message shows what guards did.
+        AssertionError: no guard or another one did; the message has the effects of guards.
     """
     shown = response.headers.get("x-llm-mesh-guards")
     effects = [] if shown is None else shown.split(", ")

@@ -1,4 +1,4 @@
-"""Asserting which way a request went."""
+"""Assertions about routing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["RoutedResponse", "assert_routed"]
 
 
 class RoutedResponse(Protocol):
-    """A response as a client of any kind has it: httpx, requests, Starlette, Django, Flask."""
+    """A response of any client library: httpx, requests, Starlette, Django, Flask."""
 
     @property
     def headers(self) -> Mapping[str, Any]:
@@ -25,20 +25,20 @@ def assert_routed(
     model: str | None = None,
     attempts: int | None = None,
 ) -> None:
-    """Assert which way the request went that `response` answers; what is not given may be anything.
+    """Assert how the request of `response` was routed; an omitted argument may have any value.
 
-    The answer itself tells, by its `x-llm-mesh-*` fields (`LLM_MESH_RESPONSE_HEADERS`).
+    The `x-llm-mesh-*` headers of the response show it (`LLM_MESH_RESPONSE_HEADERS`).
 
     Args:
-        response: the answer as any client has it.
-        provider: the name of the `LLMProvider` that answered.
+        response: the response, of any client library.
+        provider: the name of the `LLMProvider` that served it.
         route: the name of the `LLMRoute`.
-        rule: the name of the rule that won.
-        model: the model that the provider was asked for.
-        attempts: how many calls were made.
+        rule: the name of the selected rule.
+        model: the model in the provider's request.
+        attempts: the number of attempts.
 
     Raises:
-        AssertionError: it went another way; the message shows which.
+        AssertionError: it was routed differently; the message shows how.
     """
     wanted = {
         "provider": provider,
@@ -50,8 +50,8 @@ def assert_routed(
     went = {name: response.headers.get(f"x-llm-mesh-{name}") for name in wanted}
     if went["attempts"] is None:
         raise AssertionError(
-            "the answer does not tell its way: it is not the mesh's, or an error from before any"
-            " call, or LLM_MESH_RESPONSE_HEADERS is off"
+            "the response has no x-llm-mesh-attempts: it is not the mesh's, or is an error before"
+            " any attempt, or LLM_MESH_RESPONSE_HEADERS is off"
         )
     wrong = {name: value for name, value in wanted.items() if value not in (None, went[name])}
     if wrong:
