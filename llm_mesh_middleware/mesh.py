@@ -77,7 +77,7 @@ class Mesh:
             store: where limits are kept; by default in the memory of the process.
 
         Raises:
-            ConfigError: with everything that is wrong with manifests and settings.
+            ConfigError: manifests or settings have errors; it has all of them.
         """
         self.settings = settings if settings is not None else load_settings()
         self._parts = Assembly(

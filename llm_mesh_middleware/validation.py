@@ -39,7 +39,7 @@ class Report(msgspec.Struct, frozen=True):
     """The result of a validation.
 
     Attributes:
-        problems: everything that is wrong or odd, by file and line.
+        problems: errors and warnings, by file and line.
         hosts: the virtual hosts that would be served; None if an error prevents it.
         documents: how many documents are usable.
         extensions: fields that ASM ignores.

@@ -18,19 +18,26 @@ from tests.rows import rows
 from tests.test_docs import DOCUMENTS, GENERATED, ROOT, prose
 
 INSTEAD = {
+    "all the same": "still",
     "anew": "again",
     "as a rule": "usually",
     "at hand": "available",
+    "comes? to nothing": "fails",
+    "everything that is wrong": "the errors",
     "for want of": "without",
     "goes before": "overrides",
+    "in good order": "properly, without an error",
     "is to be had": "is available",
     "let go": "close, release",
     "limits? of time": "timeout",
     "mend(s|ed|ing)?": "fix",
+    "no twins?": "no equivalent",
+    "of its own accord": "by itself",
     "one's own": "your own",
     "that is no": "that is not a",
     "utili[sz]e": "use",
     "what is to be": "what",
+    "whence": "from where",
     "whoever": "anyone who",
 }
 WORDS = re.compile(rf"\b({'|'.join(INSTEAD)})\b", re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""How a provider is called, by its dialect: request targets, envelope, the field of the key."""
+"""The calls of a provider, by its dialect: request targets, envelope, the field of the key."""
 
 from __future__ import annotations
 

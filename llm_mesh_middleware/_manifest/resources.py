@@ -1,4 +1,4 @@
-"""What documents become: resources, and the secrets of a cluster that they refer to."""
+"""Documents as resources, and the secrets of a cluster that they refer to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all documents have: the version of their format, a name, a namespace."""
+"""The common fields of all documents: format version, name, namespace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured of one exchange."""
+"""The measurements of one exchange."""
 
 from __future__ import annotations
 

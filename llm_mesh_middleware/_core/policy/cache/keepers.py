@@ -1,4 +1,4 @@
-"""Where responses are stored: the store of the mesh, or a service with ASM's protocol.
+"""The keepers of responses: the store of the mesh, or a service with ASM's protocol.
 
     POST /lookup  {"request": {"headers": {...}, "body": "..."}}
                   200 {"request": ..., "response": {"headers": {...}, "body": "..."}}, 404 for none
