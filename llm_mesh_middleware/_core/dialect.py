@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
 from ..exceptions import AnswerableError, MethodNotAllowed
 from .conversation.sides import ClientSide, CountingSide, ProviderSide
 from .texts import Answers, EventTexts, TextForm, TextPlace
+from .values.content import Asked, Message
 from .values.headers import Headers
 from .values.messages import ClientRequest, ResponseHead
 from .values.operations import Operation
@@ -324,7 +325,10 @@ class Dialect(Protocol):
     def read_whole(self, body: bytes) -> Whole | None:
         """Read a whole response; return None if no SDK can read it."""
 
-    def read_messages(self, body: bytes) -> list[dict[str, Any]]:
+    def read_asked(self, fields: Fields) -> Asked:
+        """Return what a request says, for content records."""
+
+    def read_messages(self, body: bytes) -> list[Message]:
         """Return the messages of a whole response, for content records."""
 
     def write_error(self, error: AnswerableError) -> bytes:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_mesh_middleware._core.dialect import EventKind, FactReader
+from llm_mesh_middleware._core.values.content import Message, Part
 from llm_mesh_middleware._core.values.payload import is_json
 from llm_mesh_middleware._core.values.usage import Usage
 from llm_mesh_middleware._dialects import anthropic, openai_chat, openai_responses
@@ -336,23 +337,20 @@ def test_a_whole_answer_is_summed_up_as_its_parts_would_be(
         (
             "chat",
             b'{"choices":[{"message":{"role":"assistant","content":"a"}},{"text":"b"},7]}',
-            [{"role": "assistant", "content": "a"}, {"content": "b"}],
+            [
+                Message("assistant", (Part("text", "a"),)),
+                Message("assistant", (Part("text", "b"),)),
+            ],
         ),
         (
             "responses",
             b'{"output":[{"type":"reasoning"},{"type":"message","content":[]}]}',
-            [{"type": "message", "content": []}],
+            [Message("assistant", ())],
         ),
         (
             "messages",
             b'{"type":"message","role":"assistant","content":[{"type":"text","text":"a"}]}',
-            [
-                {
-                    "type": "message",
-                    "role": "assistant",
-                    "content": [{"type": "text", "text": "a"}],
-                }
-            ],
+            [Message("assistant", (Part("text", "a"),))],
         ),
         ("messages", b'{"type":"error","error":{}}', []),
         *((dialect, body, []) for dialect in DIALECTS for body in (b"{}", b"[]", b"{", b"\xff")),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ..._core.conversation.request import Conversation
 from ..._core.conversation.sides import EventWriter
@@ -13,10 +12,10 @@ from ..._core.http.sse import make_event, on_one_line
 from ..._core.values.messages import ClientRequest
 from ..._core.values.payload import Fields, read_count
 from ...exceptions import AnswerableError
-from ..objects import read_object
 from ..same import SameTransformer
 from ..told_in_body import ToldInBody
 from ..translation.counting import CountingProvider
+from .content import read_asked, read_messages
 from .counting import COUNTED_AS, COUNTING_CLIENT, CountTransformer, counted, counted_at_vertex
 from .errors import error_of_status
 from .facts import MessageFacts, read_message
@@ -56,6 +55,8 @@ class AnthropicMessages(ToldInBody):
     write_answer = staticmethod(write_answer)
     write_fault = staticmethod(write_fault)
     event_reader = staticmethod(event_reader)
+    read_asked = staticmethod(read_asked)
+    read_messages = staticmethod(read_messages)
 
     def transformer(
         self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
@@ -71,11 +72,6 @@ class AnthropicMessages(ToldInBody):
     def read_whole(self, body: bytes) -> Whole | None:
         """Return what a whole response says, or None if no SDK can read it."""
         return read_message(body)
-
-    def read_messages(self, body: bytes) -> list[dict[str, Any]]:
-        """Return the messages that a whole response holds, for a record of its content."""
-        message = read_object(body)
-        return [message] if "content" in message else []
 
     def write_error(self, error: AnswerableError) -> bytes:
         """Return an error object. The mesh gives no ids to requests, so `request_id` is null."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ..._core.conversation.request import Conversation
 from ..._core.conversation.sides import EventWriter
@@ -13,11 +12,11 @@ from ..._core.values.messages import ClientRequest
 from ..._core.values.operations import Operation
 from ..._core.values.payload import Fields, read_count, read_fields
 from ...exceptions import AnswerableError
-from ..objects import objects_in, read_object
 from ..targets import fill
 from ..told_in_body import ToldInBody
 from ..translation.counting import CountingProvider
 from .answers import GeminiAnswers
+from .content import read_asked, read_messages
 from .counting import COUNTED_AS, COUNTING_CLIENT, counted, counted_at_vertex
 from .errors import error_object
 from .facts import GeminiFacts, read_response
@@ -60,6 +59,8 @@ class Gemini(ToldInBody):
     write_answer = staticmethod(write_answer)
     write_fault = staticmethod(write_fault)
     event_reader = staticmethod(event_reader)
+    read_asked = staticmethod(read_asked)
+    read_messages = staticmethod(read_messages)
 
     def transformer(
         self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
@@ -74,14 +75,6 @@ class Gemini(ToldInBody):
     def read_whole(self, body: bytes) -> Whole | None:
         """Return what a whole response says, or None if no SDK can read it."""
         return read_response(body)
-
-    def read_messages(self, body: bytes) -> list[dict[str, Any]]:
-        """Return the messages that a whole response holds, for a record of its content."""
-        found = []
-        for candidate in objects_in(read_object(body).get("candidates")):
-            content = candidate.get("content")
-            found.append(content if isinstance(content, dict) else {})
-        return found
 
     def write_error(self, error: AnswerableError) -> bytes:
         """Return an error object."""

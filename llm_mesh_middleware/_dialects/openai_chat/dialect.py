@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ..._core.conversation.request import Conversation
 from ..._core.conversation.sides import EventWriter
 from ..._core.conversation.writing import Stamp
 from ..._core.dialect import FactReader, ServedOperation, Transformer, UpstreamOptions, Whole
+from ..._core.values.content import Message
 from ..._core.values.messages import ClientRequest
 from ..._core.values.payload import Fields, raw, read_count, read_text
 from ...exceptions import AnswerableError
 from ..objects import objects_in, read_object
+from ..openai.content import message_of, read_asked
 from ..openai.errors import error_body, write_fault
 from ..same import SameTransformer
 from ..told_in_body import ToldInBody
@@ -47,6 +48,7 @@ class OpenAIChat(ToldInBody):
     write_answer = staticmethod(write_answer)
     write_fault = staticmethod(write_fault)
     event_reader = staticmethod(event_reader)
+    read_asked = staticmethod(read_asked)
 
     def transformer(
         self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
@@ -64,12 +66,13 @@ class OpenAIChat(ToldInBody):
         fields = read_fields(body)
         return None if fields is not None and lacks_choices(fields, body) else fields
 
-    def read_messages(self, body: bytes) -> list[dict[str, Any]]:
+    def read_messages(self, body: bytes) -> list[Message]:
         """Return the messages that a whole response holds, for a record of its content."""
         found = []
         for choice in objects_in(read_object(body).get("choices")):
             message = choice.get("message")
-            found.append(message if isinstance(message, dict) else {"content": choice.get("text")})
+            said = message if isinstance(message, dict) else {"content": choice.get("text")}
+            found.append(message_of(said))
         return found
 
     def write_error(self, error: AnswerableError) -> bytes:

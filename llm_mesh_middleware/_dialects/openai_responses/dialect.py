@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from ..._core.conversation.request import Conversation
@@ -11,10 +9,12 @@ from ..._core.conversation.sides import EventWriter
 from ..._core.conversation.writing import Stamp
 from ..._core.dialect import FactReader, ServedOperation, Transformer, UpstreamOptions, Whole
 from ..._core.http.sse import make_event
+from ..._core.values.content import Message
 from ..._core.values.messages import ClientRequest
 from ..._core.values.payload import Fields, read_count
 from ...exceptions import AnswerableError
 from ..objects import objects_in, read_object
+from ..openai.content import message_of, read_asked
 from ..openai.errors import error_body, write_fault
 from ..same import SameTransformer
 from ..told_in_body import ToldInBody
@@ -40,6 +40,7 @@ class OpenAIResponses(ToldInBody):
     key_field = b"authorization"
     request_id_field = b"x-request-id"
 
+    read_asked = staticmethod(read_asked)
     without_foreign_proofs = staticmethod(without_foreign_proofs)
     write_request = staticmethod(write_request)
     read_answer = staticmethod(read_answer)
@@ -63,10 +64,10 @@ class OpenAIResponses(ToldInBody):
         """Return what a whole response says, or None if no SDK can read it."""
         return read_response(body)
 
-    def read_messages(self, body: bytes) -> list[dict[str, Any]]:
+    def read_messages(self, body: bytes) -> list[Message]:
         """Return the messages that a whole response holds, for a record of its content."""
         items = objects_in(read_object(body).get("output"))
-        return [item for item in items if item.get("type") == "message"]
+        return [message_of(item) for item in items if item.get("type") == "message"]
 
     def write_error(self, error: AnswerableError) -> bytes:
         """Return an error object."""

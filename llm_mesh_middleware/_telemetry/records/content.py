@@ -17,6 +17,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
 from ..._core.dialect import ServedOperation
+from ..._core.values.content import CalledTool, Message, Part
 from ..._core.values.messages import ClientRequest
 from ..._core.values.summary import AnswerSummary
 from .. import semconv
@@ -81,60 +82,34 @@ class ContentCapture:
             )
 
     def _read(self, request: ClientRequest, summary: AnswerSummary | None) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name, member in ((semconv.INPUT_MESSAGES, "messages"), (semconv.TOOLS, "tools")):
-            if member in request.fields:
-                found[name] = _objects(_decoded(request.fields[member]))
-        for member in ("input", "prompt"):  # responses and embeddings; text completions
-            if member not in request.fields:
-                continue
-            given = _decoded(request.fields[member])
-            if not isinstance(given, dict):  # an object only names a prompt that the provider keeps
-                found[semconv.INPUT_MESSAGES] = _as_messages(given)
-        for member in ("instructions", "system"):  # responses; messages
-            if member in request.fields:
-                given = _decoded(request.fields[member])
-                pieces = given if isinstance(given, list) else [given]
-                parts = [self._part(piece) for piece in pieces if piece is not None]
-                found[semconv.SYSTEM_INSTRUCTIONS] = parts
-        if semconv.INPUT_MESSAGES in found:
-            found[semconv.INPUT_MESSAGES] = list(map(self._message, found[semconv.INPUT_MESSAGES]))
-        if semconv.TOOLS in found:
-            found[semconv.TOOLS] = [self._redacted(tool) for tool in found[semconv.TOOLS]]
         operation = request.operation
-        body = summary.body if summary is not None else None
-        if isinstance(operation, ServedOperation) and body is not None:
-            messages = operation.dialect.read_messages(body)
-            found[semconv.OUTPUT_MESSAGES] = list(map(self._message, messages))
+        if not isinstance(operation, ServedOperation):
+            return {}
+        found: dict[str, Any] = {}
+        asked = operation.dialect.read_asked(request.fields)
+        if asked.messages is not None:
+            found[semconv.INPUT_MESSAGES] = list(map(self._message, asked.messages))
+        if asked.tools is not None:
+            found[semconv.TOOLS] = list(map(self._redacted, asked.tools))
+        if asked.instructions is not None:
+            found[semconv.SYSTEM_INSTRUCTIONS] = list(map(self._part, asked.instructions))
+        if summary is not None and summary.body is not None:
+            said = operation.dialect.read_messages(summary.body)
+            found[semconv.OUTPUT_MESSAGES] = list(map(self._message, said))
         return found
 
-    def _message(self, message: Json) -> Json:
+    def _message(self, message: Message) -> Json:
         """Return a message in the convention's form: a role and parts."""
-        content = message.get("content")
-        pieces = content if isinstance(content, list) else [content]
-        parts = [self._part(piece) for piece in pieces if piece is not None]
-        for call in _objects(message.get("tool_calls")):
-            named = call.get("function")
-            function = named if isinstance(named, dict) else {}
-            parts.append(
-                {
-                    "type": "tool_call",
-                    "id": call.get("id"),
-                    "name": function.get("name"),
-                    "arguments": self._redact(str(function.get("arguments", ""))),
-                }
-            )
-        return {"role": str(message.get("role", "assistant")), "parts": parts}
+        return {"role": message.role, "parts": list(map(self._part, message.parts))}
 
-    def _part(self, piece: Any) -> Json:
+    def _part(self, part: Part | CalledTool) -> Json:
         """Return a text as it is; of an image or a sound only that there was one."""
-        if not isinstance(piece, dict):
-            return {"type": "text", "content": self._redact(str(piece))}
-        kind, text = piece.get("type", "text"), piece.get("text")
-        if isinstance(text, str):
-            kind = "text" if kind in ("input_text", "output_text") else kind
-            return {"type": str(kind), "content": self._redact(text)}
-        return {"type": str(kind)}
+        if isinstance(part, CalledTool):
+            arguments = self._redact(part.arguments)
+            return {"type": "tool_call", "id": part.id, "name": part.name, "arguments": arguments}
+        if part.text is None:
+            return {"type": part.kind}
+        return {"type": part.kind, "content": self._redact(part.text)}
 
     def _redacted(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -142,20 +117,3 @@ class ContentCapture:
         if isinstance(value, dict):
             return {key: self._redacted(item) for key, item in value.items()}
         return list(map(self._redacted, value)) if isinstance(value, list) else value
-
-
-def _as_messages(given: Any) -> list[Json]:
-    """Return a text, texts, or items like messages as messages."""
-    items = given if isinstance(given, list) else [given]
-    return [i if isinstance(i, dict) else {"role": "user", "content": str(i)} for i in items]
-
-
-def _objects(items: Any) -> list[Json]:
-    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-
-
-def _decoded(text: bytes | msgspec.Raw) -> Any:
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None

@@ -1,0 +1,31 @@
+"""Messages, for records of content."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..._core.values.content import Asked, Message
+from ..._core.values.payload import Fields
+from ..objects import objects_in, read_object
+from ..recording import parts_of, read_member, role_of
+
+__all__ = ["read_asked", "read_messages"]
+
+
+def read_asked(fields: Fields) -> Asked:
+    """Return what a request says."""
+    return Asked(
+        [_message(each) for each in objects_in(read_member(fields, "messages"))],
+        parts_of(read_member(fields, "system")) if "system" in fields else None,
+        objects_in(read_member(fields, "tools")) if "tools" in fields else None,
+    )
+
+
+def read_messages(body: bytes) -> list[Message]:
+    """Return the message that a whole response is."""
+    message = read_object(body)
+    return [_message(message)] if "content" in message else []
+
+
+def _message(message: dict[str, Any]) -> Message:
+    return Message(role_of(message), tuple(parts_of(message.get("content"))))
