@@ -113,6 +113,7 @@ def _class_signatures(
                 yield f"{name}.{member}", annotations, function.__module__
 
 
+@cache
 def _home(cls: type) -> str:
     """Return the module that defines a class; `__module__` may show where it is imported from."""
     name = cls.__name__

@@ -10,7 +10,7 @@ from typing import Literal
 from opentelemetry import _logs, metrics, trace
 from opentelemetry._logs import LoggerProvider
 from opentelemetry.metrics import MeterProvider, NoOpMeterProvider
-from opentelemetry.trace import NoOpTracerProvider, TracerProvider
+from opentelemetry.trace import NoOpTracerProvider, Tracer, TracerProvider
 
 from .._core.flow.observer import Observation
 from .._core.provider.health import ProviderStatus
@@ -37,6 +37,8 @@ _ASK_AGAIN_S = 0.05
 class Telemetry:
     """Made once per mesh. Without an SDK every call ends in the API's no-op implementation."""
 
+    _ask_again_at = 0.0
+
     def __init__(
         self,
         version: str,
@@ -61,24 +63,21 @@ class Telemetry:
         logger_provider: LoggerProvider | None = None,
         redact: Redact | None = None,
     ) -> None:
+        is_quiet = http_client_spans == "suppress"
         self._has_listener = any((tracer_provider, meter_provider, logger_provider))
-        self._ask_again_at = 0.0
         self.health = health
         self.metrics = shared_metrics(version, meter_provider if has_metrics else _NO_METRICS)
         self.metrics.ejections.watch(self)
         self.is_store_away = is_store_away
         self.metrics.policies.watch(self)
-        spans = (tracer_provider or trace.get_tracer_provider()) if has_spans else _NO_SPANS
-        tracer = adopted_tracer(spans, trace.get_tracer(SCOPE, version, spans))
+        tracer = _tracer(version, tracer_provider, has_spans=has_spans)
         logger = _logs.get_logger(SCOPE, version, logger_provider)
         self._sinks = Sinks(
             tracer=tracer,
             server_spans=ServerSpans(tracer, self.metrics) if has_server_spans else None,
             attempt_spans=attempt_spans if has_spans else "never",
             has_http_spans=has_http_spans,
-            client_scope=ClientScope(
-                suppresses_http_spans=http_client_spans == "suppress", is_needed=needs_context
-            ),
+            client_scope=ClientScope(suppresses_http_spans=is_quiet, is_needed=needs_context),
             metrics=self.metrics,
             models=ModelNames(known_models),
             fields=FieldNames(),
@@ -134,3 +133,9 @@ def _is_sdk_there() -> bool:
         _logs.get_logger_provider(),
     )
     return any(not type(provider).__module__.startswith(_API) for provider in providers)
+
+
+def _tracer(version: str, provider: TracerProvider | None, *, has_spans: bool) -> Tracer:
+    """Return what makes spans: of `provider`, or of the one of the process."""
+    spans = (provider or trace.get_tracer_provider()) if has_spans else _NO_SPANS
+    return adopted_tracer(spans, trace.get_tracer(SCOPE, version, spans))

@@ -131,12 +131,9 @@ class TranslatingTransformer:
         if conversation.n is not None and conversation.n > 1:
             streams = self._stream_of_choices()
         self.model = called_model(upstream, conversation.model)
-        has_envelope = translation.envelope is not None
+        named = self.model if translation.envelope is None else conversation.model
         written = self._provider.write_request(
-            conversation,
-            translation.options,
-            model=conversation.model if has_envelope else self.model,
-            streams=streams,
+            conversation, translation.options, model=named, streams=streams
         )
         self._headers = written.headers
         self.dropped = written.dropped

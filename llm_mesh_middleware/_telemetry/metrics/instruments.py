@@ -119,7 +119,12 @@ class MeshMetrics:
         self._overhead = seconds(semconv.MESH_OVERHEAD, semconv.OVERHEAD_BUCKETS)
         # Whose exemplars would cost more than they are worth.
         self._untraced = frozenset((self._overhead, self._per_token))
+        self.mirror_duration = seconds(semconv.MESH_MIRROR_DURATION)
         self.http_duration = seconds(semconv.HTTP_SERVER_DURATION, semconv.HTTP_BUCKETS)
+        self._make_counts(meter, settle)
+
+    def _make_counts(self, meter: Meter, settle: Callable[[], None]) -> None:
+        """Make what only counts; `settle` adds up what the ledger holds."""
         self.http_active = Tally(meter, semconv.HTTP_SERVER_ACTIVE, "{request}", can_fall=True)
         self.active = Tally(meter, semconv.MESH_ACTIVE, "{request}", can_fall=True)
         self.requests = Tally(meter, semconv.MESH_REQUESTS, "{request}", prepare=settle)
@@ -130,7 +135,6 @@ class MeshMetrics:
         self.cost = Tally(meter, semconv.MESH_COST, "{currency}", scale=1e-9)
         self.unpriced = Tally(meter, semconv.MESH_UNPRICED, "{attempt}")
         self.mirrors = Tally(meter, semconv.MESH_MIRRORS, "{request}")
-        self.mirror_duration = seconds(semconv.MESH_MIRROR_DURATION)
         self._without_usage = Tally(meter, semconv.MESH_WITHOUT_USAGE, "{request}", prepare=settle)
         self._reloads = meter.create_counter(semconv.MESH_RELOADS, "{reload}")
         self._generation = meter.create_gauge(semconv.MESH_GENERATION, "{generation}")

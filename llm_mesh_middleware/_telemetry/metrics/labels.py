@@ -73,6 +73,36 @@ def call_labels(
         error_type: how the call failed, if it did.
         is_for_asm: whether its tokens are counted under ASM's names too.
     """
+    plain = _plain(operation, vendor, provider, host, port, model, seen_model, route)
+    key = tuple(plain.items())
+    own = {name: plain[name] for name in _OWN if name in plain}
+    error = _labels(semconv.ERROR_TYPE, error_type)
+    return CallLabels(
+        plain=plain,
+        failed={**plain, **dict(error)},
+        key=key,
+        input={**plain, semconv.TOKEN_TYPE: "input"},
+        output={**plain, semconv.TOKEN_TYPE: "output"},
+        own=own,
+        request=(*own.items(), *_labels(semconv.RULE_NAME, rule), *error),
+        usage=(*key, (semconv.TOKEN_MODALITY, "unknown")),
+        asm=_asm_labels(workload, namespace, host, model) if is_for_asm else None,
+        is_inference=operation != "models",
+        has_output=operation != "embeddings",
+    )
+
+
+def _plain(
+    operation: str,
+    vendor: str,
+    provider: str,
+    host: str,
+    port: int,
+    model: str | None,
+    seen_model: str | None,
+    route: str | None,
+) -> dict[str, str | int]:
+    """Return the labels of any call."""
     known: dict[str, str | int | None] = {
         semconv.OPERATION: operation,
         semconv.PROVIDER: semconv.provider_name(host, vendor, provider),
@@ -83,33 +113,21 @@ def call_labels(
         semconv.SERVER_PORT: port,
     }
     # In the order in which an SDK sorts them.
-    plain = {name: value for name, value in sorted(known.items()) if value is not None}
-    key = tuple(plain.items())
-    own = {name: plain[name] for name in _OWN if name in plain}
-    error: Labels = () if error_type is None else ((semconv.ERROR_TYPE, error_type),)
-    return CallLabels(
-        plain=plain,
-        failed={**plain, **dict(error)},
-        key=key,
-        input={**plain, semconv.TOKEN_TYPE: "input"},
-        output={**plain, semconv.TOKEN_TYPE: "output"},
-        own=own,
-        request=(
-            *own.items(),
-            *(((semconv.RULE_NAME, rule),) if rule is not None else ()),
-            *error,
-        ),
-        usage=(*key, (semconv.TOKEN_MODALITY, "unknown")),
-        asm=(
-            (semconv.ASM_WORKLOAD, workload),
-            (semconv.ASM_NAMESPACE, namespace),
-            (semconv.ASM_DESTINATION, host),
-            (semconv.ASM_MODEL, model or ""),
-        )
-        if is_for_asm
-        else None,
-        is_inference=operation != "models",
-        has_output=operation != "embeddings",
+    return {name: value for name, value in sorted(known.items()) if value is not None}
+
+
+def _labels(name: str, value: str | None) -> Labels:
+    """Return a label if there is a value for it."""
+    return () if value is None else ((name, value),)
+
+
+def _asm_labels(workload: str, namespace: str, host: str, model: str | None) -> Labels:
+    """Return the labels of tokens under ASM's names."""
+    return (
+        (semconv.ASM_WORKLOAD, workload),
+        (semconv.ASM_NAMESPACE, namespace),
+        (semconv.ASM_DESTINATION, host),
+        (semconv.ASM_MODEL, model or ""),
     )
 
 

@@ -137,13 +137,12 @@ def _reserve(
 ) -> Steps:
     """Reserve what is wanted, to be settled when the call ends.
 
-    Returns:
-        What clients are told of; the `Reservation`, or None if there is nothing to settle; the
-        error of a budget that is left behind, or None.
+    Returns what clients are told of; the `Reservation`, or None if there is nothing to settle; the
+    error of a budget that is left behind, or None.
     """
     unchecked: list[Applied] = []
     store, request = call.store, Reserve(tuple([each.claim for each in wanted]))
-    reserved: Reserved | None = None
+    reserved: Reserved | None
     if getattr(store, "answers_at_once", False):
         try:
             reserved = store.ask(request, None)
@@ -160,8 +159,7 @@ def _reserve(
             reserved = yield Ask(call.store, Reserve(claims, is_local=True))
     shown: list[tuple[Applied, Outcome]] = []
     taken = unchecked
-    account, is_beyond = call.account, False
-    is_heard = account.is_heard
+    account, is_heard, is_beyond = call.account, call.account.is_heard, False
     for pair in zip(wanted, reserved.outcomes, strict=True):
         each, outcome = pair
         item, wait_us = each.item, outcome.wait_us
