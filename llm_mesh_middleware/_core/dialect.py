@@ -9,9 +9,9 @@ from typing import Protocol
 import msgspec
 
 from ..exceptions import AnswerableError, MethodNotAllowed
+from .conversation.content import Asked, Message
 from .conversation.sides import ClientSide, CountingSide, ProviderSide
 from .texts import Answers, EventTexts, TextForm, TextPlace
-from .values.content import Asked, Message
 from .values.headers import Headers
 from .values.messages import ClientRequest, ResponseHead
 from .values.operations import Operation

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from .._core.values.content import Part
+from .._core.conversation.content import Part
 from .._core.values.payload import Fields
 
 __all__ = ["parts_of", "read_member", "role_of"]

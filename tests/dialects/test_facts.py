@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llm_mesh_middleware._core.conversation.content import Message, Part
 from llm_mesh_middleware._core.dialect import EventKind, FactReader
-from llm_mesh_middleware._core.values.content import Message, Part
 from llm_mesh_middleware._core.values.payload import is_json
 from llm_mesh_middleware._core.values.usage import Usage
 from llm_mesh_middleware._dialects import anthropic, openai_chat, openai_responses

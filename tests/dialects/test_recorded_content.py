@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from llm_mesh_middleware._core.values.content import Asked, CalledTool, Message, Part
+from llm_mesh_middleware._core.conversation.content import Asked, CalledTool, Message, Part
 from llm_mesh_middleware._core.values.payload import decode_fields
 from llm_mesh_middleware._dialects import anthropic, gemini, openai_chat, openai_responses
 from tests.rows import rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..._core.values.content import Asked, Message
+from ..._core.conversation.content import Asked, Message
 from ..._core.values.payload import Fields
 from ..objects import objects_in, read_object
 from ..recording import parts_of, read_member, role_of

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from ..._core.values.content import Asked, CalledTool, Message, Part
+from ..._core.conversation.content import Asked, CalledTool, Message, Part
 from ..._core.values.payload import Fields
 from ..objects import object_in, objects_in, read_object
 from ..recording import read_member

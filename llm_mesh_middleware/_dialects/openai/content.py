@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..._core.values.content import Asked, CalledTool, Message
+from ..._core.conversation.content import Asked, CalledTool, Message
 from ..._core.values.payload import Fields
 from ..objects import object_in, objects_in
 from ..recording import parts_of, read_member, role_of

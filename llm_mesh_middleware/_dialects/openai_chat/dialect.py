@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..._core.conversation.content import Message
 from ..._core.conversation.request import Conversation
 from ..._core.conversation.sides import EventWriter
 from ..._core.conversation.writing import Stamp
 from ..._core.dialect import FactReader, ServedOperation, Transformer, UpstreamOptions, Whole
-from ..._core.values.content import Message
 from ..._core.values.messages import ClientRequest
 from ..._core.values.payload import Fields, raw, read_count, read_text
 from ...exceptions import AnswerableError

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+from ..._core.conversation.content import Message
 from ..._core.conversation.request import Conversation
 from ..._core.conversation.sides import EventWriter
 from ..._core.conversation.writing import Stamp
 from ..._core.dialect import FactReader, ServedOperation, Transformer, UpstreamOptions, Whole
 from ..._core.http.sse import make_event
-from ..._core.values.content import Message
 from ..._core.values.messages import ClientRequest
 from ..._core.values.payload import Fields, read_count
 from ...exceptions import AnswerableError

@@ -16,8 +16,8 @@ from opentelemetry._logs import Logger, LogRecord, SeverityNumber
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
+from ..._core.conversation.content import CalledTool, Message, Part
 from ..._core.dialect import ServedOperation
-from ..._core.values.content import CalledTool, Message, Part
 from ..._core.values.messages import ClientRequest
 from ..._core.values.summary import AnswerSummary
 from .. import semconv
