@@ -35,6 +35,7 @@ NOT_NEEDED = (
     "llm_mesh_middleware._compile.policies",
     "llm_mesh_middleware._core.guarding",
     "llm_mesh_middleware._core.policy.cache",
+    "llm_mesh_middleware._core.routing.regex",
     "llm_mesh_middleware._core.policy.guards",
     "llm_mesh_middleware._core.policy.limits",
     "llm_mesh_middleware._dialects.bedrock",
@@ -42,6 +43,7 @@ NOT_NEEDED = (
     "llm_mesh_middleware._schema.policy",
     "llm_mesh_middleware.testing",
     "llm_mesh_middleware.view",
+    "http.client",
     *("aiohttp", "botocore", "google", "httpcore", "httpx", "numpy", "opentelemetry.sdk", "redis"),
 )
 MOST_MODULES_OF_OURS = 460

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from .._core.routing.matching import Condition, Exact, Match, Prefix, Present, Regex, StringTest
-from .._core.routing.regex import LinearPattern
 from .._manifest import Resource
 from ..config import RouteMatch, StringMatch
 from ..exceptions import Problem
@@ -94,5 +93,7 @@ def string_test(wanted: StringMatch) -> StringTest:
     if wanted.prefix is not None:
         return Prefix(wanted.prefix)
     if wanted.regex is not None:
+        from .._core.routing.regex import LinearPattern
+
         return Regex(LinearPattern(wanted.regex))
     return Present()

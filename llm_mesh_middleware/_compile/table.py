@@ -23,7 +23,6 @@ from .._core.provider.identity import ProviderIdentity
 from .._core.provider.upstream import Upstream
 from .._core.routing.matching import Match
 from .._core.routing.mirror import Mirror
-from .._core.routing.regex import LinearPattern
 from .._core.routing.table import RouteRule, RoutingTable, VirtualHost
 from .._core.routing.timeouts import Timeouts
 from .._dialects.openai_chat import CHAT
@@ -210,6 +209,8 @@ class _Compiler:
     def check_remnants(self) -> None:
         """Check the patterns and references of routes that have other faults."""
         for remnant in self._manifest.remnants:
+            from .._core.routing.regex import LinearPattern
+
             for path, pattern in remnant.patterns:
                 try:
                     LinearPattern(pattern)

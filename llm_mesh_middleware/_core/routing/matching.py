@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from ..values.messages import ClientRequest
 from ..values.subject import SUBJECTS
-from .regex import LinearPattern
+
+if TYPE_CHECKING:
+    from .regex import LinearPattern
 
 __all__ = [
     "Condition",

@@ -13,7 +13,6 @@ import asyncio
 import importlib
 import warnings
 from typing import TYPE_CHECKING
-from urllib.request import getproxies
 from weakref import WeakKeyDictionary, ref
 
 from ..._process.forks import ForkLock
@@ -89,8 +88,11 @@ class UpstreamClients:
         is_given = self._transport is not None
         name = ".async_transport_client" if is_given else ".async_pooled_client"
         importlib.import_module(name, __package__)
-        if self._trust_env and not is_given and getproxies():
-            importlib.import_module(".dialling.proxied", __package__)
+        if self._trust_env and not is_given:
+            from urllib.request import getproxies
+
+            if getproxies():
+                importlib.import_module(".dialling.proxied", __package__)
 
     def of_process(self) -> UpstreamClient:
         """Return the synchronous client, shared by all threads."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 from urllib.parse import SplitResult, unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import msgspec
 
@@ -30,6 +29,9 @@ def env_proxy(endpoint: Endpoint) -> str | None:
     Raises:
         UpstreamConnectError: it is not an HTTP proxy.
     """
+    # It brings http.client along, which only those need who trust the environment.
+    from urllib.request import getproxies, proxy_bypass
+
     if proxy_bypass(f"{endpoint.address}:{endpoint.port}"):
         return None
     proxies = getproxies()
