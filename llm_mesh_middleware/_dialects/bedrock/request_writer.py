@@ -7,6 +7,7 @@ from typing import Any
 from ..._core.conversation.parts import Text, ToolCall, ToolResult
 from ..._core.conversation.request import Conversation, OutputFormat, Tool
 from ..._core.conversation.writing import DialectOptions, Losses, Written
+from ..claude.cache_marks import latest_marks
 from ..claude.sampling import choose_sampling, stop_sequences
 from ..claude.turns import instructions
 from ..translation.proofs import BEDROCK
@@ -26,6 +27,7 @@ def write_request(conversation: Conversation, options: DialectOptions) -> Writte
     Raises:
         UnsupportedField: It asks for something that the Converse API lacks.
     """
+    conversation = latest_marks(conversation)
     losses = Losses(conversation, options, "the Converse API")
     losses.refuse_choices()
     losses.refuse_logprobs()

@@ -81,7 +81,7 @@ class TurnWriter:
             block = self._block(part)
             if block is not None:
                 yield block
-                yield from cache_point(getattr(part, "cache", None))
+                yield from cache_point(_mark_of(part))
 
     def _block(self, part: Part) -> Block | None:
         """Return a part as a block; None if it would be empty, or of no use to the provider."""
@@ -137,6 +137,15 @@ class TurnWriter:
         if document.context:
             block["context"] = document.context
         return block | ({"citations": {"enabled": True}} if document.has_citations else {})
+
+
+def _mark_of(part: Part) -> str | None:
+    """Return the mark behind a part; one within a result stands behind the whole of it."""
+    mark: str | None = getattr(part, "cache", None)
+    if mark is None and isinstance(part, ToolResult):
+        marks = [getattr(inner, "cache", None) for inner in part.parts]
+        return next((mark for mark in marks if mark is not None), None)
+    return mark
 
 
 _IN_RESULTS = frozenset(("text", "image", "document"))

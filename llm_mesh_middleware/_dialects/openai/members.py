@@ -1,4 +1,4 @@
-"""Members that both of OpenAI's APIs have: tools, the choice of one, a schema, the user."""
+"""Members that both of OpenAI's APIs have: tools, the choice of one, a schema, marks, the user."""
 
 from __future__ import annotations
 
@@ -13,7 +13,15 @@ from ..translation.requests import malformed
 from ..translation.texts import without_none
 from ..translation.tools import offered_tools
 
-__all__ = ["read_mode", "shares_files", "short_user", "write_schema", "write_tools"]
+__all__ = [
+    "Breakpoint",
+    "cache_of",
+    "read_mode",
+    "shares_files",
+    "short_user",
+    "write_schema",
+    "write_tools",
+]
 
 _MODES: dict[str, Literal["auto", "required", "none"]] = {
     "auto": "auto",
@@ -22,6 +30,17 @@ _MODES: dict[str, Literal["auto", "required", "none"]] = {
 }
 # The longest name of a user that OpenAI takes.
 _MAX_USER = 64
+
+
+class Breakpoint(msgspec.Struct, gc=False):
+    """The end of a prefix to cache, and the least time that it is kept, `30m` or `12h`."""
+
+    ttl: str | None = None
+
+
+def cache_of(mark: Breakpoint | None) -> str | None:
+    """Return a mark in the neutral form: an hour is the longest that others keep a prefix."""
+    return None if mark is None else "1h" if mark.ttl else ""
 
 
 def read_mode(choice: str) -> ToolChoice:

@@ -17,6 +17,7 @@ import msgspec
 
 from ...._core.conversation.request import Conversation, Tool
 from ...._core.conversation.writing import DialectOptions, Losses, Written
+from ...claude.cache_marks import latest_marks
 from ...claude.sampling import choose_sampling, stop_sequences
 from ...claude.turns import instructions
 from ...translation.proofs import ANTHROPIC
@@ -28,6 +29,7 @@ from .messages_writer import MessageWriter, cache_mark
 __all__ = ["write_request"]
 
 _VERSION = "2023-06-01"
+_OWN = "anthropic.messages"  # its clients know how many marks there may be
 _TIERS = {"auto": "auto", "default": "standard_only"}
 
 
@@ -39,6 +41,8 @@ def write_request(
     Raises:
         UnsupportedField: It asks for something that the Messages API lacks.
     """
+    if conversation.dialect != _OWN:
+        conversation = latest_marks(conversation)
     losses = Losses(conversation, options, "the Messages API")
     losses.refuse_choices()
     losses.refuse_logprobs()

@@ -35,7 +35,7 @@ from ...._core.conversation.request import (
     Turn,
 )
 from ...._core.values.payload import Fields
-from ...openai.members import read_mode
+from ...openai.members import cache_of, read_mode
 from ...translation.proofs import ANTHROPIC, GEMINI, open_proof
 from ...translation.requests import BodyDecoder, malformed, raw_member, unsupported
 from ...translation.texts import json_object, read_data_url
@@ -218,7 +218,9 @@ def _read_content(content: Content, where: str) -> Iterator[Part]:
 
 
 def _read_part(part: PartMember, where: str) -> Part:
-    cache = None if part.cache_control is None else part.cache_control.ttl or ""
+    cache = cache_of(part.prompt_cache_breakpoint)
+    if part.cache_control is not None:
+        cache = part.cache_control.ttl or ""
     match part.type:
         case "text":
             return Text(part.text, cache)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from ...openai.members import Breakpoint
+
 __all__ = [
     "Call",
     "Content",
@@ -56,6 +58,7 @@ class PartMember(msgspec.Struct):
     input_audio: AudioData | None = None
     file: FileData | None = None
     cache_control: CacheControl | None = None
+    prompt_cache_breakpoint: Breakpoint | None = None
 
 
 class Function(msgspec.Struct):

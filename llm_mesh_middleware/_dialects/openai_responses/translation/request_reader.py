@@ -33,7 +33,7 @@ from ...._core.conversation.request import (
     Turn,
 )
 from ...._core.values.payload import Fields
-from ...openai.members import read_mode
+from ...openai.members import cache_of, read_mode
 from ...translation.proofs import RESPONSES, attach_proofs, open_proof
 from ...translation.requests import BodyDecoder, malformed, raw_member, unsupported
 from ...translation.texts import read_data_url
@@ -232,16 +232,17 @@ def _read_content(content: str | list[PartMember] | None, where: str) -> Iterato
 
 
 def _read_part(part: PartMember, where: str) -> Part:
+    cache = cache_of(part.prompt_cache_breakpoint)
     match part.type:
         case "input_text" | "output_text" | "text" | "summary_text":
-            return Text(part.text)
+            return Text(part.text, cache)
         case "refusal":
             return Refusal(part.refusal)
         case "input_image":
             url = part.image_url or ""
             if (found := read_data_url(url)) is not None:
-                return Image(*found, detail=part.detail)
-            return Image(url=url, file_id=part.file_id or "", detail=part.detail)
+                return Image(*found, detail=part.detail, cache=cache)
+            return Image(url=url, file_id=part.file_id or "", detail=part.detail, cache=cache)
         case "input_file":
             given = part.file_data or ""
             found = read_data_url(given) or ("application/pdf", given)
@@ -250,6 +251,7 @@ def _read_part(part: PartMember, where: str) -> Part:
                 url=part.file_url or "",
                 file_id=part.file_id or "",
                 title=part.filename or "",
+                cache=cache,
             )
     raise malformed(where, f"{part.type!r} is not a part that is translated")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from ...openai.members import Breakpoint
+
 __all__ = ["Format", "Item", "PartMember", "Request", "ToolChoiceMember", "ToolMember"]
 
 Number = int | float
@@ -22,6 +24,7 @@ class PartMember(msgspec.Struct):
     file_data: str | None = None
     file_url: str | None = None
     filename: str | None = None
+    prompt_cache_breakpoint: Breakpoint | None = None
 
 
 class Item(msgspec.Struct):
