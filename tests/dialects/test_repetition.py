@@ -71,12 +71,12 @@ def test_whatever_else_differs_is_not_recognised(data: bytes) -> None:
 
 def test_a_provider_whose_events_never_repeat_is_soon_learnt_no_further() -> None:
     found = Repetition()
-    for number in range(8):
+    for number in range(16):
         found.learn(delta("a", id=f"{number}"))
-    found.learn(delta("a", id="9"))
+    found.learn(delta("a", id="16"))
 
-    assert found.count(delta("b", id="7")) == 1
-    assert found.count(delta("b", id="9")) == 0
+    assert found.count(delta("b", id="15")) == 1
+    assert found.count(delta("b", id="16")) == 0
 
 
 def test_facts_are_the_same_whether_events_repeat_or_are_decoded() -> None:
@@ -112,6 +112,20 @@ def test_an_event_is_read_once_that_two_pieces_share() -> None:
         passed = relay.feed(event[:cut]) + relay.feed(event[cut:] + event)
         assert passed == event * 2
         assert relay.events == before + 2
+
+
+def test_a_first_piece_of_many_events_is_read_like_each_of_them() -> None:
+    draw = random.Random(8)
+    for _ in range(50):
+        ids = draw.choice(("a", "ab"))
+        events = [delta(draw.choice(TEXTS), id=draw.choice(ids), model="m") for _ in range(12)]
+        together, apart = ChatFacts(), ChatFacts()
+        assert together.read_deltas(b"".join(events))
+        for event in events:
+            apart.read(event[6:-2])
+        assert together.summary() == apart.summary()
+        assert not together.read_deltas(events[0] + STOP)
+        assert together.events == len(events)
 
 
 def test_events_without_a_model_do_not_take_back_what_named_one() -> None:

@@ -189,32 +189,46 @@ class ChatFacts:
 
     def read_deltas(self, data: bytes) -> bool:
         """Take the events of `data` if each is only a delta; else take none of them."""
-        if count := self._repetition.count(data):
+        if count := self._repetition.count(data) or self._count_like_last(data):
             self.events += count
             self._facts = self._repeated or self._facts
             return True
-        events = plain_data(data)
-        if events is None:
-            return False
-        try:
-            deltas = _decode_deltas(events)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return False
-        if len(deltas) != data.count(b"\n\n"):  # an event of several objects
+        deltas = _deltas_in(data)
+        if deltas is None:
             return False
         self.events += len(deltas)
         named = deltas[-1] if deltas[-1].model else None
         self._facts = named or self._facts
         if self._repetition.learn(data):
             self._repeated = named
+        self._begin_choices(deltas)
+        return True
+
+    def _count_like_last(self, data: bytes) -> int:
+        """Return how many events `data` has, 0 if one of them is not like the last.
+
+        The first piece of a stream may have hundreds, of which one is enough to learn.
+        """
+        begin = data.rfind(b"\n\n", 0, -2) + 2
+        if begin < 2 or not self._repetition.may_learn:
+            return 0
+        deltas = _deltas_in(data[begin:])
+        if deltas is None or not self._repetition.learn(data):
+            return 0
+        self._repeated = deltas[-1] if deltas[-1].model else None
+        count = self._repetition.count(data)
+        if count:
+            self._begin_choices(deltas)
+        return count
+
+    def _begin_choices(self, deltas: list[_Continuation]) -> None:
         if self._is_single:
             if not self._reasons:
                 self._begin(0)
-            return True
+            return
         for delta in deltas:
             if (index := delta.choices[0].index) not in self._reasons:
                 self._begin(index)
-        return True
 
     def add(self, fields: ChatFields) -> None:
         """Take the members of an event, or of a whole response."""
@@ -260,6 +274,19 @@ class ChatFacts:
     def _count(self, usage: ChatUsage | None) -> None:
         if usage is not None and (counted := usage.counted()) is not None:
             self.usage = counted.after(self.usage)
+
+
+def _deltas_in(data: bytes) -> list[_Continuation] | None:
+    """Return the events of `data` if each is only a delta."""
+    events = plain_data(data)
+    if events is None:
+        return None
+    try:
+        deltas = _decode_deltas(events)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    # Fewer or more: an event of several objects.
+    return deltas if len(deltas) == data.count(b"\n\n") else None
 
 
 _NO_FACTS = _Facts()

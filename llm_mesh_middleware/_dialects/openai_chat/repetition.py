@@ -25,7 +25,7 @@ _BEFORE_TEXTS = tuple(
 )
 
 # A provider that writes something new into each event is learnt no further.
-_MAX_LEARNT = 8
+_MAX_LEARNT = 16
 
 # A string cannot have a line end in it: the texts of two events are never read as one.
 _BETWEEN = b'"\n,"'
@@ -63,6 +63,11 @@ class Repetition:
             return count if len(_decode_texts(b'["%b"]' % texts)) == count else 0
         except (msgspec.DecodeError, UnicodeDecodeError):
             return 0
+
+    @property
+    def may_learn(self) -> bool:
+        """Whether `learn` may still learn anything."""
+        return self._may_learn > 0
 
     def learn(self, data: bytes) -> bool:
         """Learn the last event of `data`, whole events that were read and only continue a text.
