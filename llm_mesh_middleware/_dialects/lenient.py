@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable
 from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin
 
 import msgspec
@@ -39,7 +38,8 @@ class LenientDecoder(Generic[Members]):
 
     def __init__(self, kind: type[Members]) -> None:
         self._kind = kind
-        self._decode: Callable[[bytes], Members] = self._decode_first
+        # Not in the first call: threads that make decoders of one type at once crash msgspec.
+        self._decode = msgspec.json.Decoder(kind).decode
 
     def __call__(self, data: bytes) -> Members | None:
         """Return the members of `data`; None if it is not JSON.
@@ -58,11 +58,6 @@ class LenientDecoder(Generic[Members]):
         except ValueError:
             return self._kind() if is_json(data) else None
         return _members(self._kind, value if isinstance(value, dict) else {})
-
-    def _decode_first(self, data: bytes) -> Members:
-        """Make the decoder: it takes a millisecond, and most processes meet few dialects."""
-        self._decode = msgspec.json.Decoder(self._kind).decode
-        return self._decode(data)
 
 
 def _members(kind: type[Members], given: dict[str, object]) -> Members:

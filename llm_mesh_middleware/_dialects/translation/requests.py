@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import msgspec
@@ -18,12 +17,11 @@ Members = TypeVar("Members", bound=msgspec.Struct)
 class BodyDecoder(Generic[Members]):
     """Decodes a body to a struct; the members that the struct lacks are returned raw."""
 
-    __slots__ = ("_decode", "_kind", "_known")
+    __slots__ = ("_decode", "_known")
 
     def __init__(self, kind: type[Members]) -> None:
-        self._kind = kind
-        self._decode: Callable[[bytes], Members] = self._decode_first
-        self._known = frozenset(kind.__struct_encode_fields__)
+        self._decode = msgspec.json.Decoder(kind).decode
+        self._known = frozenset(field.encode_name for field in msgspec.structs.fields(kind))
 
     def __call__(self, fields: Fields) -> tuple[Members, Fields]:
         """Return the known members, and the others.
@@ -41,11 +39,6 @@ class BodyDecoder(Generic[Members]):
             raise MalformedRequest(f"the body cannot be translated: {exc}") from None
         known = self._known
         return members, {name: value for name, value in fields.items() if name not in known}
-
-    def _decode_first(self, body: bytes) -> Members:
-        """Make the decoder: it takes a millisecond, and most processes meet few dialects."""
-        self._decode = msgspec.json.Decoder(self._kind).decode
-        return self._decode(body)
 
 
 def raw_member(member: object) -> bytes:
