@@ -56,6 +56,10 @@ def pack(entry: Entry) -> bytes:
     return _PACKED + zlib.compress(data, 1)
 
 
+# Not made in a call: threads that make decoders of one type at once crash msgspec.
+_decode = msgspec.msgpack.Decoder(Entry).decode
+
+
 def unpack(data: bytes) -> Entry | None:
     """Return the entry, None if it is not one of this version."""
     kind, rest = data[:1], data[1:]
@@ -67,6 +71,6 @@ def unpack(data: bytes) -> Entry | None:
                 return None
         elif kind != _PLAIN:
             return None
-        return msgspec.msgpack.decode(rest, type=Entry)
+        return _decode(rest)
     except (zlib.error, msgspec.MsgspecError):
         return None

@@ -24,6 +24,9 @@ class _Form(msgspec.Struct, forbid_unknown_fields=True):
     body: str = "{}"
 
 
+_decode = msgspec.json.Decoder(_Form).decode
+
+
 def explain_form(mesh: Mesh, sent: bytes) -> bytes:
     """Explain the request in a form; return JSON with the explanation and the texts to copy.
 
@@ -31,7 +34,7 @@ def explain_form(mesh: Mesh, sent: bytes) -> bytes:
         Refusal: a field is missing or invalid.
     """
     try:
-        form = msgspec.json.decode(sent, type=_Form)
+        form = _decode(sent)
         headers = [read_header(f"{name}: {value}") for name, value in form.headers]
     except (ValueError, msgspec.DecodeError) as exc:
         text = (
