@@ -24,6 +24,7 @@ from tests.soak.targets import TARGETS
 
 _RUNNING = re.compile(r"running on (http://127\.0\.0\.1:\d+)")
 _SAMPLES, _LEAST_S = 30, 0.4
+_VERSIONS = 4  # of the configuration: each new one fills the cache anew, up to its 64 MiB
 # By then every thread has called and every pool and heap has its size: live objects do not grow at
 # all, the allocator's free space does by a few MiB.
 WARM_UP = 20_000
@@ -94,7 +95,7 @@ async def _run(
         now = time.monotonic()
         if now - reloaded_at >= options.reload:
             version, reloaded_at = version + 1, now
-            write_manifest(config, url, version)
+            write_manifest(config, url, version % _VERSIONS)
         last_s = samples[-1].at_s if samples else 0.0
         if part * _SAMPLES >= len(samples) + 1 and now - began - last_s >= _LEAST_S:
             take()
