@@ -159,3 +159,24 @@ def test_a_forked_child_begins_with_full_buckets() -> None:
         os._exit(0 if reserve(store, claim) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert not reserve(store, claim)
+
+
+@rows("seed", range(20))
+def test_to_take_without_a_claim_is_the_same_as_with_one(seed: int) -> None:
+    random, now = Random(seed), [0]
+    quick, full = (MemoryStore(clock_us=lambda: now[0], max_keys=3) for _ in range(2))
+    for _ in range(200):
+        now[0] += random.choice((0, 1, 40, 3_000))
+        key, capacity = f"{{k{random.randrange(5)}}}:t", random.choice((100, 2_000))
+        if random.random() < 0.6:
+            need = random.randrange(2 * capacity)
+            left = quick.take(key, need, capacity)
+            reserved = full.ask(Reserve((BucketClaim(key, need, capacity),)), None)
+
+            assert (left is not None) == reserved.is_granted
+            assert left is None or left == reserved.outcomes[0].left
+        else:
+            change = random.randrange(-capacity, capacity)
+            quick.change(key, change)
+            full.settle(Settle((BucketChange(key, change),)))
+        assert quick.left_us(key, capacity) == full.left_us(key, capacity)
