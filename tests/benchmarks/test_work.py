@@ -53,7 +53,7 @@ MAX_GUARDED_DELTA = 11
 MAX_SEARCHED_TEXT = 15
 MAX_READ_DELTA = 26  # an event of a stream that is like those before it
 # Whole calls.
-MAX_CACHE_HIT = 345  # less than the same call takes
+MAX_CACHE_HIT = 290  # less than the same call takes
 MAX_SERVE = 560
 MAX_OUTBOUND = 365
 MAX_WSGI = 535

@@ -16,7 +16,7 @@ from ...dialect import ServedOperation
 from ...provider.upstream import Upstream
 from ...values.messages import ClientRequest
 
-__all__ = ["provider_requests"]
+__all__ = ["features_of", "provider_requests"]
 
 # Header fields that change a provider's behaviour.
 _FEATURES = frozenset((b"anthropic-beta", b"anthropic-version", b"openai-beta"))
@@ -47,6 +47,14 @@ def provider_requests(
     except AnswerableError:  # reported when the call is made
         return None
     return parts if parts and None not in parts else None
+
+
+def features_of(request: ClientRequest) -> Iterator[bytes]:
+    """Yield the names and values of those fields of a request."""
+    for name, value in request.headers:
+        if name in _FEATURES:
+            yield name
+            yield value
 
 
 def _asked(

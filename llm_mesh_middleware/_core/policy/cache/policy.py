@@ -17,6 +17,7 @@ from ...dialect import ServedOperation
 from ...flow.call import Call
 from ...flow.reply import Flow
 from ...limiting.item import Part
+from ...private import Memory
 from ...provider.upstream import Upstream
 from ...routing.matching import Match
 from ...values.decision import ItemExplanation
@@ -24,10 +25,12 @@ from ...values.messages import ClientRequest
 from .cache_request import CacheRequest, Parts
 from .cached_call import CachedCall, Keeping, TranslateResponse
 from .header_fields import with_result
-from .identity import provider_requests
+from .identity import features_of, provider_requests
 from .semantic import Semantic
 
 __all__ = ["CachePolicy"]
+
+_MAX_KNOWN = 4096
 
 
 class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +64,8 @@ class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
     stale_s: float = 0.0
     semantic: Semantic | None = None
     service: Service | None = None
+    # Keys by digests of what clients have sent: to make one takes longer than the rest of a hit.
+    known: Memory[str, str] = msgspec.field(default_factory=Memory)
 
     def __call__(self, call: Call, proceed: Callable[[Call], Flow]) -> Flow:
         """Serve a call from the cache if that is possible.
@@ -153,5 +158,15 @@ class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
             asked = provider_requests(self.upstreams, request, operation, NOT_IN_KEY | self.ignore)
             return None if asked is None else (self.policy, *scope, *where, form, *asked)
 
-        parts = parts_of(request)
-        return None if parts is None else CacheRequest(key_of(parts), operation, request, parts_of)
+        sent = (*scope, request.host, request.path, request.query, form, *features_of(request))
+        digest = key_of((*sent, request.model, request.body))
+        key = self.known.get(digest)
+        if key is None:
+            parts = parts_of(request)
+            if parts is None:
+                return None
+            key = key_of(parts)
+            if len(self.known) >= _MAX_KNOWN:
+                self.known.clear()
+            self.known[digest] = key
+        return CacheRequest(key, operation, request, parts_of)
