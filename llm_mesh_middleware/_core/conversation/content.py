@@ -1,4 +1,4 @@
-"""What is said in a call, as a record of its content tells it; dialects read it from their JSON."""
+"""The content of a call, as records tell it; dialects read it from their JSON."""
 
 from __future__ import annotations
 
