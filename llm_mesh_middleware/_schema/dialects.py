@@ -304,7 +304,7 @@ def bedrock_credentials(config: BedrockConfig) -> list[str]:
 
 
 class OllamaConfig(DialectConfig):
-    """What a request to an Ollama server is given, in the API of its own."""
+    """Settings of requests to an Ollama server, in its own API."""
 
     options: dict[_DefaultKey, _DefaultValue] = Field(
         default_factory=dict,
