@@ -114,7 +114,7 @@ def text_of(response: httpx.Response) -> str:
 def kept() -> Iterator[str]:
     """What is in the caches of this process."""
     for cache in gc.get_objects():
-        if isinstance(cache, MemoryCache):
+        if type(cache) is MemoryCache:  # `isinstance` would set up lazy objects of Django
             for key, (data, *_) in list(cache._entries.items()):
                 entry = unpack(data)
                 yield key + ("" if entry is None else entry.body.decode())

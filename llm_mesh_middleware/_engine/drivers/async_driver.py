@@ -202,8 +202,7 @@ class AsyncDriver(AsyncConnection):
 
     async def _ask(self, step: Ask) -> StepResult:
         try:
-            port: Any = step.port
-            return await port.aask(step.request, step.until)
+            return await step.port.aask(step.request, step.until)  # type: ignore[union-attr]  # of a loop
         except AnswerableError as error:
             return Refused(error)
 
