@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -129,14 +130,19 @@ def _serve(providers: Providers, log: Path, *options: str) -> Iterator[Sidecar]:
     with (
         open(log, "wb") as file,
         subprocess.Popen(
-            [*COMMAND, *arguments], env=environ, stdout=file, stderr=subprocess.STDOUT
+            [*COMMAND, *arguments],
+            env=environ,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         ) as process,
     ):
         try:
             wait_until_listening(process, port, log)
             yield Sidecar(process, port, log, providers)
         finally:
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):  # all have ended
+                os.killpg(process.pid, signal.SIGKILL)  # its workers, too
             watched("the sidecar's log", log.read_text(errors="replace"))
 
 
