@@ -18,7 +18,15 @@ from pathlib import Path
 
 from tests.benchmarks.child import allow_many_files
 from tests.benchmarks.paths import calls_of
-from tests.benchmarks.policy_cost import DELTAS, GUARD, REQUESTS, TOKENS, Load, costs_of
+from tests.benchmarks.policy_cost import (
+    DELTAS,
+    GUARD,
+    GUARD_OF_REQUESTS,
+    REQUESTS,
+    TOKENS,
+    Load,
+    costs_of,
+)
 from tests.benchmarks.processes import Fleet
 from tests.benchmarks.report import budget_json, environment, verdict
 from tests.benchmarks.results import Budget
@@ -74,8 +82,10 @@ def _measured(rounds: int, calls: int) -> Iterator[Budget]:
 
 def _of_guards(rounds: int, calls: int) -> Iterator[Budget]:
     guard = {"guard": GUARD}
-    _, added = costs_of(guard, Load(calls), rounds)
-    yield Budget("a PII guard, both sides of 1 KB", added["guard"], 30, "µs a call")
+    sides = {"request": GUARD_OF_REQUESTS, "both": GUARD}
+    _, added = costs_of(sides, Load(calls), rounds)
+    yield Budget("a PII guard on a request of 1 KB", added["request"], 30, "µs a call")
+    yield Budget("a PII guard, both sides of 1 KB", added["both"], 60, "µs a call")
     _, added = costs_of(guard, Load(max(2, calls // 32), is_stream=True), rounds)
     yield Budget("a PII guard, a delta", added["guard"] / DELTAS, 3, "µs")
     _, added = costs_of(guard, Load(max(2, calls // 32), size_bytes=200_000), rounds)

@@ -23,22 +23,28 @@ from tests.benchmarks.wire import (
     usage_event,
 )
 
-__all__ = ["CACHE", "DELTAS", "GUARD", "REQUESTS", "TOKENS", "Load", "costs_of"]
+__all__ = [
+    "CACHE",
+    "DELTAS",
+    "GUARD",
+    "GUARD_OF_REQUESTS",
+    "REQUESTS",
+    "TOKENS",
+    "Load",
+    "costs_of",
+]
 
 _BY = {"name": "limit", "by": ["model"], "per": "1s"}
 REQUESTS = {"limits": [{**_BY, "requests": 10**9}]}
 TOKENS = {"limits": [{**_BY, "tokens": 10**12}]}
 CACHE: dict[str, Any] = {"cache": {"ttl": "1h", "vary": []}}
-GUARD = {
-    "guards": [
-        {
-            "name": "pii",
-            "on": ["request", "response"],
-            "pii": {"entities": ["EMAIL", "CREDIT_CARD", "IBAN", "PHONE", "SECRET"]},
-            "action": {"mask": {}},
-        }
-    ]
+_PII = {
+    "name": "pii",
+    "pii": {"entities": ["EMAIL", "CREDIT_CARD", "IBAN", "PHONE", "SECRET"]},
+    "action": {"mask": {}},
 }
+GUARD = {"guards": [{**_PII, "on": ["request", "response"]}]}
+GUARD_OF_REQUESTS = {"guards": [{**_PII, "on": ["request"]}]}
 DELTAS = 200
 
 
