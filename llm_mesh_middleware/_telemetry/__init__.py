@@ -23,7 +23,7 @@ called in this order:
 has recorded what it still can, and raised then.
 
     telemetry  call  guard     the observer, one call, the guard
-    progress  ending  sinks    what is known of a call, how it ended, where its telemetry goes
+    progress  ending  sinks    the state of a call, its end, the destinations of its telemetry
     spans/                     spans, their attributes, trace context
     metrics/                   instruments, attribute sets, counters of our own
     records/                   access records, events, content

@@ -1,4 +1,4 @@
-"""One exchange as telemetry sees it: its spans, its metrics, its access record."""
+"""Records one exchange: its spans, its metrics, its access record."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from .sinks import Sinks
 from .spans.attempts import Attempts, failure_of
 from .spans.call_attributes import end_attributes, start_attributes
 from .spans.propagation import (
-    Inside,
+    LazyContext,
     active_context,
     incoming_context,
     linked_spans,
@@ -70,7 +70,7 @@ class CallObservation(Observation):
         except Exception as failure:  # the application's propagator
             self._failure = failure
             context, has_parent = active_context()
-        self._place = Inside(context)
+        self._parent = LazyContext(context)
         self._server = None
         if sinks.server_spans is not None and request.is_inbound and not has_parent:
             self._server = sinks.server_spans.begin(request, context)
@@ -99,15 +99,15 @@ class CallObservation(Observation):
                 self._begin_span(request)
             except Exception as failure:  # a sampler or a span processor of the application
                 self._failure = self._failure or failure
-        place, headers, scope = self._place, request.headers, sinks.client_scope
+        parent, headers, scope = self._parent, request.headers, sinks.client_scope
         try:
-            place = self._attempts.begin(request, place)
-            headers = with_trace(headers, place)
+            parent = self._attempts.begin(request, parent)
+            headers = with_trace(headers, parent)
         except Exception as failure:  # as above, or the application's propagator
             self._failure = self._failure or failure
         if not scope.is_needed():
             return replace(request, headers=headers)
-        context = without_baggage(place.context)
+        context = without_baggage(parent.context)
         return replace(request, headers=headers, scope=scope.around(context))
 
     def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
@@ -128,7 +128,7 @@ class CallObservation(Observation):
     def chunks(self, count: int) -> None:
         now = time.perf_counter()
         before, self._chunk_at = self._chunk_at, now
-        seconds = [0.0] * count  # they have come together
+        seconds = [0.0] * count  # they have arrived together
         if before is None:
             seconds.pop()
         else:
@@ -166,7 +166,7 @@ class CallObservation(Observation):
         for step in _LAST_STEPS:
             try:
                 step(self, ending)
-            except BaseException as failure:  # the steps that are left still run
+            except BaseException as failure:  # the remaining steps still run
                 self._failure = self._failure or failure
         if self._failure is not None:
             raise self._failure
@@ -197,23 +197,23 @@ class CallObservation(Observation):
             notable(self._progress.decisions) if self._span is None else (),
         )
         if self._span is None:
-            self._place = Inside(self._server.context)
+            self._parent = LazyContext(self._server.context)
 
     def _begin_span(self, request: UpstreamRequest) -> None:
         progress = self._progress
         if self._server is not None:
-            self._place = Inside(self._server.begin_span(progress.route))
+            self._parent = LazyContext(self._server.begin_span(progress.route))
         name = progress.operation
         if request.model:
             name = f"{name} {clean(request.model)}"
         self._span = self._sinks.tracer.start_span(
             name,
-            self._place.context,
+            self._parent.context,
             SpanKind.CLIENT,
             attributes=start_attributes(progress, request),
             links=self._links,
         )
-        self._place = Inside(self._place.context, self._span)
+        self._parent = LazyContext(self._parent.context, self._span)
 
     def _complete(self, span: Span, ending: Ending) -> None:
         sinks, progress = self._sinks, self._progress
@@ -234,13 +234,13 @@ class CallObservation(Observation):
         if last is None or account is None:
             metrics.requests.add(1, self._refusal_labels(ending.error_type))
         else:
-            metrics.record(account, self._row(ending), self._place)
+            metrics.record(account, self._row(ending), self._parent)
             if progress.is_fallback:
                 hosts = last.preferred_host, _host(last)
                 names = semconv.FALLBACK_FROM, semconv.FALLBACK_TO
                 metrics.fallbacks.add(1, tuple(zip(names, hosts, strict=True)))
             if last.dropped:
-                for field in self._sinks.fields.shown(last.dropped):
+                for field in self._sinks.fields.labels(last.dropped):
                     metrics.dropped.add(1, ((semconv.DROPPED_FIELD, field),))
         for charge in progress.charges:
             self._record_cost(charge)
@@ -256,7 +256,7 @@ class CallObservation(Observation):
         record_cost(sinks.metrics, sinks.models, charge, labels)
 
     def _refusal_labels(self, error_type: str | None) -> Labels:
-        """Return the labels of the request counter for a call of which nothing was sent."""
+        """Return the labels of the request counter for a call without an attempt."""
         selection = self._progress.selection
         found: Labels = ((semconv.OPERATION, self._progress.operation),)
         if selection is not None:
@@ -278,7 +278,7 @@ class CallObservation(Observation):
         )
 
     def _account(self, returned_model: str | None, error_type: str | None) -> Account | None:
-        """Return what calls with the same attributes are counted by; None if nothing was sent."""
+        """Return the account of calls with the same attributes; None without an attempt."""
         sinks, progress = self._sinks, self._progress
         request, selection = progress.last, progress.selection
         if request is None:
@@ -300,15 +300,15 @@ class CallObservation(Observation):
         )
 
     def _write_record(self, ending: Ending) -> None:
-        events, is_written = self._sinks.events, access_logger.isEnabledFor(logging.INFO)
-        if not events.is_heard_at(ending.at):
-            if not is_written:
+        events = self._sinks.events
+        if not events.is_exported_at(ending.at):
+            if not access_logger.isEnabledFor(logging.INFO):
                 return
             if (handler := direct_handler()) is not None:
                 handler.write_call(self._progress, ending)
                 return
         span = (self._span or trace.INVALID_SPAN).get_span_context()
-        events.emit_call(access_record(self._progress, ending, span), self._place.context)
+        events.emit_call(access_record(self._progress, ending, span), self._parent.context)
 
 
 _LAST_STEPS: tuple[Callable[[CallObservation, Ending], None], ...] = (

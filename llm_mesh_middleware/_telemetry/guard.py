@@ -1,4 +1,4 @@
-"""Observers that cannot break a request: what they raise is logged once, and it continues."""
+"""Guards observers: the first exception of one is logged, and the request continues."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ logger = logging.getLogger("llm_mesh_middleware")
 
 
 class GuardedObserver:
-    """Several observers as one."""
+    """Combines several observers into one."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._observers = tuple(observers)
-        self._has_complained = False
+        self._has_logged = False
 
     def add(self, observer: Observer) -> None:
         """Notify `observer` too, of exchanges that begin from now on."""
@@ -32,37 +32,37 @@ class GuardedObserver:
 
     def __call__(self, request: ClientRequest) -> Observation:
         """Begin an observation with each observer."""
-        heard: list[Observation] = []
+        begun: list[Observation] = []
         for observer in self._observers:
             try:
-                begun = observer(request)
+                observation = observer(request)
             except Exception:  # an observer must not break the request
-                self.complain()
+                self.log_failure()
                 continue
-            if begun.guards_itself:
-                begun.complain = self.complain
-                heard.append(begun)
-            elif type(begun) is not Observation:
-                heard.append(_Guarded(self, begun))
-        if len(heard) == 1:
-            return heard[0]
-        return _Several(heard) if heard else _UNHEARD
+            if observation.handles_failures:
+                observation.log_failure = self.log_failure
+                begun.append(observation)
+            elif type(observation) is not Observation:
+                begun.append(_Guarded(self, observation))
+        if len(begun) == 1:
+            return begun[0]
+        return _Several(begun) if begun else _NO_OBSERVATION
 
-    def complain(self) -> None:
+    def log_failure(self) -> None:
         """Log the exception that is being handled, if it is the first."""
-        if not self._has_complained:
-            self._has_complained = True
+        if not self._has_logged:
+            self._has_logged = True
             logger.exception("an observer has failed; further failures are not logged")
 
 
-_UNHEARD = Observation()
+_NO_OBSERVATION = Observation()
 
 
 class _Guarded(Observation):
-    """Guards one observation. Each hook has a `try` of its own: a helper would cost a call."""
+    """Guards one observation. Each hook has its own `try`: a helper would cost a call."""
 
     def __init__(self, observer: GuardedObserver, observation: Observation) -> None:
-        self._observer, self._complain = observer, observer.complain
+        self._observer, self._log_failure = observer, observer.log_failure
         self._observation = observation
         self.wants_chunks = observation.wants_chunks
 
@@ -70,91 +70,91 @@ class _Guarded(Observation):
         try:
             self._observation.understood(request)
         except Exception:  # here and below: an observer must not break the request
-            self._complain()
+            self._log_failure()
 
     def selected(self, selection: Selection) -> None:
         try:
             self._observation.selected(selection)
         except Exception:
-            self._complain()
+            self._log_failure()
 
     def decided(self, decision: Decision) -> None:
         try:
             self._observation.decided(decision)
         except Exception:
-            self._complain()
+            self._log_failure()
 
     def expired(self, decision: Decision, count: int) -> None:
         try:
             self._observation.expired(decision, count)
         except Exception:
-            self._complain()
+            self._log_failure()
 
     def settled(self, decision: Decision, reserved: int, used: int) -> None:
         try:
             self._observation.settled(decision, reserved, used)
         except Exception:
-            self._complain()
+            self._log_failure()
 
     def sending(self, request: UpstreamRequest) -> UpstreamRequest | None:
         try:
             return self._observation.sending(request)
         except Exception:
-            self._complain()
+            self._log_failure()
             return None
 
     def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
         try:
             self._observation.answered(attempt, answer)
         except Exception:
-            self._complain()
+            self._log_failure()
 
     def replying(self, *, attempt: int, is_stream: bool) -> None:
         try:
             self._observation.replying(attempt=attempt, is_stream=is_stream)
         except Exception:
-            self._complain()
+            self._log_failure()
 
     def chunks(self, count: int) -> None:
         try:
             self._observation.chunks(count)
         except Exception:
-            self._complain()
+            self._log_failure()
 
     def charged(self, charge: Charge) -> None:
         try:
             self._observation.charged(charge)
         except Exception:
-            self._complain()
+            self._log_failure()
 
     def mirroring(self, request: ClientRequest) -> Observation:
         try:
             return _Guarded(self._observer, self._observation.mirroring(request))
         except Exception:
-            self._complain()
-            return _UNHEARD
+            self._log_failure()
+            return _NO_OBSERVATION
 
     def mirrored(self, outcome: MirrorOutcome) -> None:
         try:
             self._observation.mirrored(outcome)
         except Exception:
-            self._complain()
+            self._log_failure()
 
     def summarised(self, summary: AnswerSummary) -> None:
         try:
             self._observation.summarised(summary)
         except Exception:
-            self._complain()
+            self._log_failure()
 
     def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
         try:
             self._observation.ended(status, error, usage)
         except Exception:
-            self._complain()
+            self._log_failure()
 
 
 class _Several(Observation):
-    """Passes each hook on to several observations, which are guarded."""
+    """Calls each hook of several observations, which are guarded."""
 
     def __init__(self, observations: Sequence[Observation]) -> None:
         self._observations = observations

@@ -1,6 +1,6 @@
-"""One exchange of which only the access line is wanted: there is no SDK and no other observer.
+"""Records one exchange for the access log only: there is no SDK and no other observer.
 
-It notes what the line needs, in a tenth of the time that spans and metrics without an SDK take.
+It keeps what the line needs, in a tenth of the time that spans and metrics take without an SDK.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _REQUEST_ID = b"x-request-id"
 class LoggedCall(Observation):
     """Writes the access record when the exchange ends; only that can fail."""
 
-    guards_itself = True
+    handles_failures = True
 
     def __init__(self, sinks: Sinks, request: ClientRequest) -> None:
         self._sinks = sinks
@@ -81,7 +81,7 @@ class LoggedCall(Observation):
         try:
             record_outcome(self._sinks, self._progress.selection, outcome)
         except Exception:  # here and below: a handler of the application
-            self.complain()
+            self.log_failure()
 
     def summarised(self, summary: AnswerSummary) -> None:
         self._progress.summary = summary
@@ -97,10 +97,10 @@ class LoggedCall(Observation):
                 progress.upstream_request_id = self._ids.get(progress.last.attempt)
             log_call(access_record(progress, ending, self._span()))
         except Exception:
-            self.complain()
+            self.log_failure()
 
     def _span(self) -> SpanContext:
-        """Return the client's span: without an SDK there is no other."""
+        """Return the client's span, the only one there is without an SDK."""
         try:
             return sent_span(self._progress.request.headers)
         except Exception:  # the application's propagator; write the record without a span

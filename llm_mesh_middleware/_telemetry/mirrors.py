@@ -1,7 +1,7 @@
-"""Copies of requests as telemetry sees them: a span of their own, their cost, a comparison.
+"""Records copies of requests, which go to mirrors: a span, their cost, a comparison.
 
-Nothing of a copy is counted among the requests, tokens and times of its route: those are of calls
-that clients made.
+A copy is not counted in the requests, tokens and durations of its route: those are of calls that
+clients made.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .records.access_log import clean
 from .records.mirror_record import mirror_logger, mirror_record
 from .sinks import Sinks
 from .spans.call_attributes import end_attributes, start_attributes
-from .spans.propagation import Inside, with_trace
+from .spans.propagation import LazyContext, with_trace
 
 __all__ = ["MirrorObservation", "record_outcome"]
 
@@ -37,7 +37,7 @@ _MIRRORED = ((semconv.IS_MIRROR, "true"),)
 
 
 class MirrorObservation(Observation):
-    """Follows one copy: a span in a trace of its own, linked to that of the client's call."""
+    """Follows one copy: a span in a separate trace, linked to the span of the client's call."""
 
     def __init__(
         self,
@@ -63,11 +63,11 @@ class MirrorObservation(Observation):
             attributes={**start_attributes(progress, request), semconv.IS_MIRROR: True},
             links=self._links,
         )
-        place = Inside(Context(), self._span)
-        headers, scope = with_trace(request.headers, place), sinks.client_scope
+        parent = LazyContext(Context(), self._span)
+        headers, scope = with_trace(request.headers, parent), sinks.client_scope
         if not scope.is_needed():
             return replace(request, headers=headers)
-        return replace(request, headers=headers, scope=scope.around(place.context))
+        return replace(request, headers=headers, scope=scope.around(parent.context))
 
     def replying(self, *, attempt: int, is_stream: bool) -> None:
         self._progress.is_stream = is_stream
@@ -93,13 +93,13 @@ class MirrorObservation(Observation):
 
 
 def record_outcome(sinks: Sinks, selection: Selection | None, outcome: MirrorOutcome) -> None:
-    """Record what came of a copy."""
+    """Record the outcome of a copy."""
     provider = (semconv.PROVIDER_NAME, outcome.provider)
     sinks.metrics.mirrors.add(1, (provider, (semconv.MIRROR_RESULT, outcome.result)))
     if outcome.mirror is not None and outcome.result == "success":
         sinks.metrics.mirror_duration.record(outcome.mirror.duration_s, dict([provider]))
     has_listener = mirror_logger.isEnabledFor(logging.INFO)
-    if has_listener or sinks.events.is_heard:
+    if has_listener or sinks.events.is_exported:
         route = None if selection is None else selection.route
         rule = None if selection is None else selection.rule
         sinks.events.emit_mirror(mirror_record(outcome, route, rule))

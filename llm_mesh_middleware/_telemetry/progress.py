@@ -1,4 +1,4 @@
-"""The notes on a call so far."""
+"""The state of a call so far."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _OTHER = "_other"
 
 
 class CallProgress(msgspec.Struct):
-    """The notes that the hooks of one call leave for each other.
+    """What the hooks of one call keep for each other.
 
     Times are on the performance counter. `first` and `last` are requests to upstreams; once an
-    attempt is served, `last` is that one. `upstream_request_id` is the provider's name for it.
+    attempt is served, `last` is that one. `upstream_request_id` is the provider's id of it.
     """
 
     request: ClientRequest
@@ -38,7 +38,7 @@ class CallProgress(msgspec.Struct):
 
     @property
     def operation(self) -> str:
-        """The operation's name in the conventions."""
+        """The name of the operation in the conventions."""
         operation = self.request.operation
         return _OTHER if operation is None else operation.name
 

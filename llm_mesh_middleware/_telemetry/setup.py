@@ -17,10 +17,10 @@ __all__ = ["NO_METRICS", "SHUTDOWN_S", "setup_telemetry"]
 logger = logging.getLogger("llm_mesh_middleware")
 
 SHUTDOWN_S = 5.0
-"""How long the end of a process waits for its telemetry to be delivered, in all."""
+"""The time that a process waits at its end for all its telemetry to be delivered."""
 
 NO_METRICS = metrics.NoOpMeterProvider()
-"""For a mesh that only looks at its configuration."""
+"""For a mesh that only inspects its configuration."""
 
 _SIGNALS = ("TRACES", "METRICS", "LOGS")
 
@@ -35,18 +35,18 @@ def setup_telemetry(*, service_name: str = "llm-mesh") -> Callable[[], None]:
     exporters are `otlp` only where an endpoint is set, since a process without a collector should
     not look for one, and the service has a name.
 
-    Nothing is set up if no variable asks for an export, so that no call pays for spans that nobody
-    receives, or if the process has an SDK already, such as that of `opentelemetry-instrument`.
+    Nothing is set up if no variable configures an export, so that no call pays for spans that are
+    dropped, or if the process has an SDK already, such as that of `opentelemetry-instrument`.
 
     Args:
         service_name: `service.name` where `OTEL_SERVICE_NAME` has none.
 
     Returns:
-        A function that delivers what is left and shuts the exporters down, within five seconds even
-        if a collector hangs. Call it before the process ends; calling it again does nothing.
+        A function that delivers what is pending and shuts the exporters down, within five seconds
+        even if a collector hangs. Call it before the process ends; a second call does nothing.
 
     Raises:
-        RuntimeError: an exporter that is asked for is not installed, or cannot start.
+        RuntimeError: a configured exporter is not installed, or cannot start.
     """
     if _providers() or not _wants_export(os.environ):
         return _nothing
@@ -94,7 +94,7 @@ def _providers() -> list[Any]:
 
 
 def _shutdown(providers: list[Any]) -> None:
-    """Shut the providers down side by side: each has timeouts of its own, of up to 30 s."""
+    """Shut the providers down concurrently: each may take its own timeout, of up to 30 s."""
     deadline = time.monotonic() + SHUTDOWN_S
     threads = [
         threading.Thread(target=_end, args=(provider,), name="telemetry-shutdown", daemon=True)

@@ -1,4 +1,4 @@
-"""The destinations of a mesh's telemetry, and how much of it is wanted."""
+"""The destinations of a mesh's telemetry, and its options."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Callable
 import msgspec
 from opentelemetry.trace import Tracer
 
-from .metrics.field_names import FieldNames
 from .metrics.instruments import MeshMetrics
-from .metrics.model_names import ModelNames
+from .metrics.limited_names import FieldNames, ModelNames
 from .records.content import ContentCapture
 from .records.events import Events
 from .spans.attempts import SpanMode
@@ -22,9 +21,9 @@ __all__ = ["Sinks"]
 class Sinks(msgspec.Struct, frozen=True):
     """Made once per mesh. Without an SDK these are the API's no-op implementation.
 
-    `workload` and `namespace` label ASM's counters, if `has_asm_metrics` asks for those;
+    `workload` and `namespace` label ASM's counters, which `has_asm_metrics` enables;
     `cost_attributes` are the attributes of a call that label its costs. `has_http_spans` returns
-    whether the HTTP client makes a span per attempt, so that we do not.
+    whether the HTTP client makes a span per attempt, in which case the mesh makes none.
     """
 
     tracer: Tracer

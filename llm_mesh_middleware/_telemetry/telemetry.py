@@ -17,12 +17,11 @@ from .._core.provider.health import ProviderStatus
 from .._core.values.messages import ClientRequest
 from .call import CallObservation
 from .logged_call import LoggedCall
-from .metrics.field_names import FieldNames
-from .metrics.model_names import ModelNames
+from .metrics.limited_names import FieldNames, ModelNames
 from .metrics.shared import SCOPE, shared_metrics
 from .owned.registry import adopted_tracer
 from .records.access_log import access_logger
-from .records.content import ContentCapture, Redact, is_event_wanted, wanted_capture
+from .records.content import ContentCapture, Redact, capture_targets, is_details_event_enabled
 from .records.events import Events
 from .sinks import Sinks
 from .spans.attempts import SpanMode
@@ -31,13 +30,13 @@ from .spans.server import ServerSpans
 
 __all__ = ["Telemetry"]
 
-_ASK_AGAIN_S = 0.05
+_RECHECK_S = 0.05
 
 
 class Telemetry:
     """Made once per mesh. Without an SDK every call ends in the API's no-op implementation."""
 
-    _ask_again_at = 0.0
+    _recheck_at = 0.0
 
     def __init__(
         self,
@@ -87,7 +86,9 @@ class Telemetry:
             has_chunk_metrics=has_chunk_metrics and has_metrics,
             cost_attributes=tuple(cost_attributes),
             events=Events(logger),
-            content=ContentCapture(wanted_capture(), logger, redact, emits=is_event_wanted()),
+            content=ContentCapture(
+                capture_targets(), logger, redact, emits=is_details_event_enabled()
+            ),
         )
 
     @property
@@ -96,30 +97,30 @@ class Telemetry:
         return bool(self._sinks.content.targets)
 
     def __call__(self, request: ClientRequest) -> Observation:
-        """Begin to observe an exchange; if nobody listens, return an observation without effect.
+        """Begin to observe an exchange; without an SDK or access log, return a no-op observation.
 
-        The client's own trace context is then passed on as it came.
+        The client's trace context is then passed on unchanged.
         """
         if self._has_listener or self._finds_sdk():
             return CallObservation(self._sinks, request)
         if access_logger.isEnabledFor(logging.INFO):
             return LoggedCall(self._sinks, request)
-        return _UNHEARD
+        return _NO_OBSERVATION
 
     def _finds_sdk(self) -> bool:
-        """Return whether a global provider has been set; once one is, it stays.
+        """Return whether a global provider has been set; once set, it stays.
 
-        Asking costs more than everything else does without one, so it is asked at most every 50 ms,
-        which is short compared with the time that an application takes to set one up.
+        Without one, this check is the largest cost of a call, so it runs at most every 50 ms, which
+        is short compared with the time that an application takes to set one up.
         """
         now = time.monotonic()
-        if now >= self._ask_again_at:
-            self._ask_again_at = now + _ASK_AGAIN_S
+        if now >= self._recheck_at:
+            self._recheck_at = now + _RECHECK_S
             self._has_listener = _is_sdk_there()
         return self._has_listener
 
 
-_UNHEARD = Observation()
+_NO_OBSERVATION = Observation()
 _NO_SPANS = NoOpTracerProvider()
 _NO_METRICS = NoOpMeterProvider()
 _API = ("opentelemetry.trace", "opentelemetry.metrics", "opentelemetry._logs")
@@ -136,6 +137,6 @@ def _is_sdk_there() -> bool:
 
 
 def _tracer(version: str, provider: TracerProvider | None, *, has_spans: bool) -> Tracer:
-    """Return what makes spans: of `provider`, or of the one of the process."""
+    """Return the tracer of `provider`, or of the provider of the process."""
     spans = (provider or trace.get_tracer_provider()) if has_spans else _NO_SPANS
     return adopted_tracer(spans, trace.get_tracer(SCOPE, version, spans))

@@ -227,7 +227,7 @@ async def test_where_nobody_listens_no_record_is_made(
 ) -> None:
     caplog.set_level(logging.WARNING, "llm_mesh.access")
     mesh = make_mesh(None, upstream)
-    assert not mesh._parts.telemetry._sinks.events.is_heard
+    assert not mesh._parts.telemetry._sinks.events.is_exported
     async with calling(mesh) as client:
         await chat(client)
     assert [r for r in caplog.records if r.name == "llm_mesh.access"] == []

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from llm_mesh_middleware import LLMProvider, Mesh, MeshSettings
-from llm_mesh_middleware._telemetry.metrics.field_names import FieldNames
+from llm_mesh_middleware._telemetry.metrics.limited_names import FieldNames
 from llm_mesh_middleware.testing import Answer, FakeUpstream
 from tests.telemetry.recording import HOST, KEY, Recorder, calling, route
 from tests.translation.messages_shapes import message, text
@@ -137,6 +137,6 @@ async def test_parameters_of_a_gemini_request_have_the_conventions_names(
 
 def test_a_metric_has_a_limited_number_of_fields() -> None:
     names = FieldNames()
-    assert names.shown(["tools[0]", "tools[1]", "x" * 65]) == {"tools", "_other"}
-    assert names.shown(f"f{number}" for number in range(200)) >= {"f0", "f98", "_other"}
-    assert names.shown(["f99", "f0"]) == {"_other", "f0"}
+    assert names.labels(["tools[0]", "tools[1]", "x" * 65]) == {"tools", "_other"}
+    assert names.labels(f"f{number}" for number in range(200)) >= {"f0", "f98", "_other"}
+    assert names.labels(["f99", "f0"]) == {"_other", "f0"}

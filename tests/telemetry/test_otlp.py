@@ -23,8 +23,8 @@ from opentelemetry.trace import (
     TraceState,
 )
 
+from llm_mesh_middleware._telemetry.owned.deferred_spans import DeferredSpan, DeferredTracer
 from llm_mesh_middleware._telemetry.owned.handover import ProcessorHandover
-from llm_mesh_middleware._telemetry.owned.late_spans import LateSpan, LateTracer
 from llm_mesh_middleware._telemetry.owned.otlp.spans import encode_spans
 from llm_mesh_middleware._telemetry.owned.otlp.wire import attributes, varint
 from tests.conftest import slow
@@ -94,15 +94,21 @@ def some_sdk_span(draw: random.Random) -> ReadableSpan:
     )
 
 
-def some_late_span(draw: random.Random, tracer: LateTracer, kept: list[dict[str, Any]]) -> LateSpan:
-    given = draw.choice([draw.choice(kept), some_attributes(draw)])
+def some_deferred_span(
+    draw: random.Random, tracer: DeferredTracer, kept: list[dict[str, Any]]
+) -> DeferredSpan:
+    attributes = draw.choice([draw.choice(kept), some_attributes(draw)])
     outside = Context()
     if draw.random() < 0.5:
         outside = trace.set_span_in_context(trace.NonRecordingSpan(some_context(draw)), outside)
     span = tracer.start_span(
-        f"chat {draw.randrange(3)}", outside, draw.choice(list(SpanKind)), given, some_links(draw)
+        f"chat {draw.randrange(3)}",
+        outside,
+        draw.choice(list(SpanKind)),
+        attributes,
+        some_links(draw),
     )
-    assert isinstance(span, LateSpan)
+    assert isinstance(span, DeferredSpan)
     for _ in range(draw.randrange(3)):
         span.set_attributes(some_attributes(draw))
     if draw.random() < 0.3:
@@ -114,10 +120,12 @@ def some_late_span(draw: random.Random, tracer: LateTracer, kept: list[dict[str,
     return span
 
 
-def late_tracer() -> LateTracer:
+def deferred_tracer() -> DeferredTracer:
     provider = TracerProvider(sampler=ALWAYS_ON, resource=RESOURCES[0], shutdown_on_exit=False)
     tracer: Any = provider.get_tracer("mesh", "1.0", "https://schema.example/2")
-    return LateTracer(tracer, ProcessorHandover(provider, lambda exporter: pytest.fail("queued")))
+    return DeferredTracer(
+        tracer, ProcessorHandover(provider, lambda exporter: pytest.fail("queued"))
+    )
 
 
 @MANY
@@ -132,9 +140,9 @@ def test_spans_of_the_sdk_are_the_same_bytes(count: int) -> None:
 
 @MANY
 def test_notes_are_the_bytes_of_the_span_that_they_stand_for(count: int) -> None:
-    draw, tracer = random.Random(4), late_tracer()
+    draw, tracer = random.Random(4), deferred_tracer()
     kept = [some_attributes(draw) for _ in range(30)]  # as calls that are alike start with
-    spans = [some_late_span(draw, tracer, kept) for _ in range(count)]
+    spans = [some_deferred_span(draw, tracer, kept) for _ in range(count)]
 
     for at in range(0, count, 100):
         batch = spans[at : at + 100]

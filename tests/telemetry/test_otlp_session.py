@@ -24,8 +24,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from llm_mesh_middleware._telemetry.owned.adoption import adopt
-from llm_mesh_middleware._telemetry.owned.late_spans import LateSpan
-from llm_mesh_middleware._telemetry.owned.otlp.session import OTLPNoteExporter
+from llm_mesh_middleware._telemetry.owned.deferred_spans import DeferredSpan
+from llm_mesh_middleware._telemetry.owned.otlp.session import OTLPDeferredExporter
 from llm_mesh_middleware._telemetry.owned.registry import adopted_bank, adopted_tracer
 
 UNPACK: Mapping[str | None, Callable[[bytes], bytes]] = {
@@ -96,8 +96,8 @@ def exported(count: int = 3) -> TracerProvider:
         span = tracer.start_span(f"chat {number}", attributes={"given": "at the start"})
         span.set_attributes({"number": number})
         span.end()
-        assert isinstance(span, LateSpan)
-    assert isinstance(processor.span_exporter, OTLPNoteExporter)
+        assert isinstance(span, DeferredSpan)
+    assert isinstance(processor.span_exporter, OTLPDeferredExporter)
     assert provider.force_flush()
     return provider
 

@@ -33,8 +33,8 @@ from opentelemetry.sdk.trace.sampling import (
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from llm_mesh_middleware._telemetry.owned.adoption import adopt
+from llm_mesh_middleware._telemetry.owned.deferred_spans import DeferredTracer
 from llm_mesh_middleware._telemetry.owned.histograms import OwnHistogram
-from llm_mesh_middleware._telemetry.owned.late_spans import LateTracer
 from llm_mesh_middleware._telemetry.owned.registry import adopted_bank, adopted_tracer
 from llm_mesh_middleware.testing import Answer, FakeUpstream, Stream, chat_completion
 from llm_mesh_middleware.testing import chat_stream as events
@@ -142,7 +142,7 @@ def test_spans_are_those_of_the_sdk(sampler: Sampler, calls: int) -> None:
         tracer = adopted_tracer(
             provider, provider.get_tracer("scope", "1", "https://schema.example")
         )
-        assert isinstance(tracer, LateTracer) is is_adopted
+        assert isinstance(tracer, DeferredTracer) is is_adopted
         draw = random.Random(11)
         for _ in range(calls // 10):
             act(tracer, draw)

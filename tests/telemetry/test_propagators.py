@@ -14,7 +14,7 @@ from opentelemetry.propagators.textmap import TextMapPropagator
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from llm_mesh_middleware._telemetry.spans.propagation import Inside, with_trace
+from llm_mesh_middleware._telemetry.spans.propagation import LazyContext, with_trace
 from llm_mesh_middleware.testing import FakeUpstream
 from tests.telemetry.recording import Recorder, calling, chat, make_mesh
 
@@ -150,7 +150,7 @@ def test_the_short_way_writes_what_the_standards_propagator_writes(sent: SpanCon
     expected: dict[str, str] = {}
     TraceContextTextMapPropagator().inject(expected, context)
 
-    written = with_trace(((b"traceparent", b"stale"), (b"accept", b"*/*")), Inside(context))
+    written = with_trace(((b"traceparent", b"stale"), (b"accept", b"*/*")), LazyContext(context))
 
     assert dict(written) == {b"accept": b"*/*"} | {
         name.encode(): value.encode() for name, value in expected.items()

@@ -60,7 +60,7 @@ class Account(Observation):
 
     `charges` are what providers have counted so far. `own_fields` are the header fields that limits
     have added to the reply, `effects` what guards have done. `is_fallback` says that the reply is
-    not of the preferred provider. `is_heard`: an observer wants decisions.
+    not of the preferred provider. `is_observed`: an observer wants decisions.
     """
 
     # Where each account begins; every call of a rule with policies makes one.
@@ -80,7 +80,7 @@ class Account(Observation):
         self._observation = observation
         self.shows_effects = shows_effects
         self.wants_chunks = observation.wants_chunks
-        self.is_heard = observation.__class__ is not Observation
+        self.is_observed = observation.__class__ is not Observation
         self._at_end: list[Callable[[Ending], None]] = []
         self._called: dict[int, tuple[str, str | None]] = {}
         self.charges: list[Charge] = []
@@ -140,20 +140,20 @@ class Account(Observation):
         if request.endpoint.provider_host != request.preferred_host:
             self._fallbacks |= {attempt}
         self._called[attempt] = request.provider, request.model
-        return self._observation.sending(request) if self.is_heard else None
+        return self._observation.sending(request) if self.is_observed else None
 
     def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
         """Note that a provider has failed, and so works no more."""
         if answer.__class__ is Failure or answer.status >= 400:  # type: ignore[union-attr]
             self._waiting -= 1
-        if self.is_heard:
+        if self.is_observed:
             self._observation.answered(attempt, answer)
 
     def replying(self, *, attempt: int, is_stream: bool) -> None:
         """Note that the client gets a response."""
         self._is_stream, self.is_fallback = is_stream, attempt in self._fallbacks
         self._shown = attempt
-        if self.is_heard:
+        if self.is_observed:
             self._observation.replying(attempt=attempt, is_stream=is_stream)
 
     def chunks(self, count: int) -> None:
@@ -178,7 +178,7 @@ class Account(Observation):
     def summarised(self, summary: AnswerSummary) -> None:
         """Note the facts of the response."""
         self._summary = summary
-        if self.is_heard:
+        if self.is_observed:
             self._observation.summarised(summary)
 
     def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
@@ -202,7 +202,7 @@ class Account(Observation):
             status = own_status or status
         settles, self._at_end = self._at_end, []  # they hold the call, which holds this account
         try:
-            if self.is_heard:
+            if self.is_observed:
                 self._observation.ended(status, error, usage)
         finally:
             if ending is not None:

@@ -22,14 +22,14 @@ class Observation:
     """Follows one exchange; the hooks of this class do nothing.
 
     `chunks` is called only if `wants_chunks` is true when the reply begins. `counts_all` is for the
-    mesh's own: it is told of charges without a price list, too. So is `guards_itself`: its hooks
-    raise nothing, and call `complain` while they handle what has gone wrong.
+    mesh's own observers: `charged` is called for providers without prices, too. So is
+    `handles_failures`: its hooks raise nothing, and call `log_failure` in an exception handler.
     """
 
     wants_chunks = False
     counts_all = False
-    guards_itself = False
-    complain: Callable[[], None]
+    handles_failures = False
+    log_failure: Callable[[], None]
 
     def understood(self, request: ClientRequest) -> None:
         """Handle the parsed request, with its operation and body; it replaces the earlier one."""
@@ -41,13 +41,13 @@ class Observation:
         """Handle the decision of an item of a policy; called for each that applies."""
 
     def expired(self, decision: Decision, count: int) -> None:
-        """Handle the end of `count` slots or reservations of money that were never given back.
+        """Handle the expiry of `count` slots or reservations of money that were never released.
 
-        They are of earlier calls whose process ended; this call has found them.
+        Processes that have ended held them; this call has found them.
         """
 
     def settled(self, decision: Decision, reserved: int, used: int) -> None:
-        """Handle the settlement of a limit of tokens: what was reserved, and what was used."""
+        """Handle the settlement of a token limit: the tokens reserved, and those used."""
 
     def sending(self, request: UpstreamRequest) -> UpstreamRequest | None:
         """Handle an attempt before it is sent; a returned request replaces this one."""
@@ -60,20 +60,20 @@ class Observation:
         """Handle the choice of an attempt for the reply; a stream's first bytes have arrived."""
 
     def chunks(self, count: int) -> None:
-        """Handle so many more chunks of a stream, the first ones with its first bytes."""
+        """Handle the next `count` chunks of a stream; the first come with its first bytes."""
 
     def charged(self, charge: Charge) -> None:
         """Handle the charge for an attempt at a provider with prices; called before `ended`.
 
-        Also of an attempt that has failed, if its response counts tokens.
+        A failed attempt is charged too, if its response reports usage.
         """
 
     def mirroring(self, request: ClientRequest) -> Observation:
         """Return what follows a copy of the request, which is sent to a mirror."""
-        return _UNHEARD
+        return _NO_OBSERVATION
 
     def mirrored(self, outcome: MirrorOutcome) -> None:
-        """Handle what came of a copy; also called after `ended`, and from another thread."""
+        """Handle the outcome of a copy; also called after `ended`, and from another thread."""
 
     def summarised(self, summary: AnswerSummary) -> None:
         """Handle the facts of the response, just before `ended`."""
@@ -86,6 +86,6 @@ class Observation:
         """
 
 
-_UNHEARD = Observation()
+_NO_OBSERVATION = Observation()
 
 Observer = Callable[[ClientRequest], Observation]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..._core.pricing.charge import Charge
 from .. import semconv
 from .instruments import MeshMetrics
-from .model_names import ModelNames
+from .limited_names import ModelNames
 from .tallies import Labels
 
 __all__ = ["record_cost"]

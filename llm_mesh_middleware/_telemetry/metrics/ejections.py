@@ -1,4 +1,4 @@
-"""The gauge of providers that are ejected, over all meshes that report to one meter."""
+"""The gauge of ejected providers, over all meshes that report to one meter."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Watched(Protocol):
 
 
 class Ejections:
-    """Asks the meshes that are watched and still exist, whenever metrics are collected."""
+    """Reads the health of each watched mesh that still exists, whenever metrics are collected."""
 
     def __init__(self, meter: Meter) -> None:
         self._watched: WeakSet[_Watched] = WeakSet()
@@ -39,8 +39,11 @@ class Ejections:
     def _observe(self, _: CallbackOptions) -> Iterable[Observation]:
         with self._lock.of_process:
             meshes = list(self._watched)
-        is_out: dict[str, bool] = {}
+        ejected: dict[str, bool] = {}
         for mesh in meshes:  # of two meshes that call one provider, one may have ejected it
             for host, status in mesh.health().items():
-                is_out[host] = is_out.get(host, False) or status.state != "healthy"
-        return [Observation(int(out), {semconv.SERVER_ADDRESS: h}) for h, out in is_out.items()]
+                ejected[host] = ejected.get(host, False) or status.state != "healthy"
+        return [
+            Observation(int(is_ejected), {semconv.SERVER_ADDRESS: host})
+            for host, is_ejected in ejected.items()
+        ]

@@ -15,7 +15,7 @@ from opentelemetry.metrics import Meter
 from ..._core.values.usage import Usage
 from .. import semconv
 from ..owned.registry import Bank, Recorder, Values
-from ..spans.propagation import Inside
+from ..spans.propagation import LazyContext
 from .ejections import Ejections
 from .labels import CallLabels, call_labels
 from .ledger import Account, Ledger
@@ -23,10 +23,10 @@ from .policies import PolicyMetrics
 from .rows import CallRow
 from .tallies import Tallies, Tally
 
-__all__ = ["UNTRACED", "MeshMetrics", "wanted_generations"]
+__all__ = ["UNTRACED", "MeshMetrics", "metric_generations"]
 
 UNTRACED = trace.set_span_in_context(trace.INVALID_SPAN, Context())
-"""The context of a measurement without an exemplar, which costs more than it is worth there."""
+"""The context of a measurement without an exemplar, where one would cost more than it is worth."""
 
 _COUNTED: Callable[[Usage], tuple[int, ...]] = attrgetter(*semconv.USAGE_COUNTERS)
 
@@ -35,7 +35,7 @@ _NOTHING = (0,) * len(semconv.USAGE_COUNTERS)
 
 
 class _Names(NamedTuple):
-    """What one generation of the GenAI conventions calls the histograms of a call."""
+    """The names of a call's histograms in one generation of the GenAI conventions."""
 
     duration: str
     first_chunk: str
@@ -53,8 +53,8 @@ _GENERATIONS = {
 _OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
 
-def wanted_generations(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
-    """Return which names of metrics to use, `known` or `latest`, as the environment says."""
+def metric_generations(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
+    """Return the generations of metric names that the environment selects, `known` or `latest`."""
     chosen = {item.strip() for item in environ.get(_OPT_IN, "").split(",")}
     if "gen_ai_latest_experimental/dup" in chosen:
         return frozenset(("known", "latest"))
@@ -62,7 +62,7 @@ def wanted_generations(environ: Mapping[str, str] = os.environ) -> frozenset[str
 
 
 class _Histograms:
-    """Makes histograms, with their bucket boundaries as advice to the SDK, or of our own."""
+    """Makes histograms: the SDK's, with advisory bucket boundaries, or those of a bank."""
 
     def __init__(self, meter: Meter, bank: Bank | None) -> None:
         self._meter = meter
@@ -86,10 +86,10 @@ def _new_account(*key: Any) -> Account:
 
 
 class MeshMetrics:
-    """Instruments made once per meter provider; `shared_metrics` hands them out.
+    """The instruments of one meter provider; `shared_metrics` returns them.
 
-    Where the meter provider is one that we have set up, histograms come from its `bank`, and a
-    ledger adds up what they record too. `account` finds the account of a call by the arguments of
+    If the mesh has set up the meter provider, histograms come from its `bank`, and are fed by the
+    ledger like the counters. `account` finds the account of a call by the arguments of
     `call_labels`.
     """
 
@@ -108,7 +108,7 @@ class MeshMetrics:
         self._durations = [seconds(semconv.SERVER_DURATION), *(seconds(n.duration) for n in chosen)]
         self._first_chunks = [seconds(names.first_chunk) for names in chosen]
         self._per_chunk = [seconds(names.per_chunk) for names in chosen]
-        # One histogram for both directions, told apart by an attribute, or one for each.
+        # One histogram for both directions, distinguished by an attribute, or one for each.
         self._token_usage = tokens(semconv.TOKEN_USAGE) if "known" in generations else None
         self._token_histograms: tuple[Recorder, Recorder] | None = None
         if "latest" in generations:
@@ -117,16 +117,16 @@ class MeshMetrics:
         self._first_token = seconds(semconv.SERVER_FIRST_TOKEN, semconv.FIRST_TOKEN_BUCKETS)
         self._per_token = seconds(semconv.SERVER_PER_TOKEN, semconv.PER_TOKEN_BUCKETS)
         self._overhead = seconds(semconv.MESH_OVERHEAD, semconv.OVERHEAD_BUCKETS)
-        # Whose exemplars would cost more than they are worth.
+        # Exemplars of these would cost more than they are worth.
         self._untraced = frozenset((self._overhead, self._per_token))
         self.mirror_duration = seconds(semconv.MESH_MIRROR_DURATION)
         self.http_duration = seconds(semconv.HTTP_SERVER_DURATION, semconv.HTTP_BUCKETS)
-        self._make_counts(meter, settle)
+        self._make_counters(meter, settle)
 
-    def _make_counts(self, meter: Meter, settle: Callable[[], None]) -> None:
-        """Make what only counts; `settle` adds up what the ledger holds."""
-        self.http_active = Tally(meter, semconv.HTTP_SERVER_ACTIVE, "{request}", can_fall=True)
-        self.active = Tally(meter, semconv.MESH_ACTIVE, "{request}", can_fall=True)
+    def _make_counters(self, meter: Meter, settle: Callable[[], None]) -> None:
+        """Make counters and gauges; `settle` adds up what the ledger holds."""
+        self.http_active = Tally(meter, semconv.HTTP_SERVER_ACTIVE, "{request}", is_up_down=True)
+        self.active = Tally(meter, semconv.MESH_ACTIVE, "{request}", is_up_down=True)
         self.requests = Tally(meter, semconv.MESH_REQUESTS, "{request}", prepare=settle)
         self.sticky_missing = Tally(meter, semconv.MESH_STICKY_MISSING, "{request}")
         self.dropped = Tally(meter, semconv.MESH_DROPPED, "{field}")
@@ -167,14 +167,14 @@ class MeshMetrics:
         self._generation.set(generation)
         self._loaded_at.set(loaded_at)
 
-    def record(self, account: Account, call: CallRow, place: Inside) -> None:
-        """Record a finished exchange: what needs an exemplar now, the rest together with others.
+    def record(self, account: Account, call: CallRow, parent: LazyContext) -> None:
+        """Record a finished exchange: what needs an exemplar now, the rest in batches.
 
         Durations and token counts carry exemplars, which lead from a figure to a trace; elsewhere
         an exemplar costs more than it is worth.
         """
         if self._bank is None:
-            context, untraced = place.context, self._untraced
+            context, untraced = parent.context, self._untraced
             for histogram, amounts, labels in self._values(account.labels, [call]):
                 for amount in amounts:
                     histogram.record(amount, labels, UNTRACED if histogram in untraced else context)
@@ -188,13 +188,13 @@ class MeshMetrics:
             return
         used = [_COUNTED(call.usage) for call in calls if call.usage is not None]
         totals = [sum(column) for column in zip(*used, strict=True)]
-        self._usage.add(labels.usage, totals or _NOTHING)  # the convention wants every call counted
+        self._usage.add(labels.usage, totals or _NOTHING)  # by the convention, of every call
         if used and labels.asm is not None:
             self._asm.add(labels.asm, totals[: len(semconv.ASM_COUNTERS)])
         if len(used) < len(calls):
-            lacking = sum(call.has_answer for call in calls if call.usage is None)
-            if lacking:
-                self._without_usage.add(lacking, labels.key)
+            missing = sum(call.is_success for call in calls if call.usage is None)
+            if missing:
+                self._without_usage.add(missing, labels.key)
 
     def record_chunks(self, seconds: Iterable[float], labels: CallLabels) -> None:
         """Record the time of each chunk of a stream since the one before it."""
@@ -222,9 +222,9 @@ class MeshMetrics:
         directions = [([usage.input_tokens for usage in used], labels.input)]
         if labels.has_output:
             directions.append(([usage.output_tokens for usage in used], labels.output))
-        for index, (amounts, told) in enumerate(directions):
+        for index, (amounts, attributes) in enumerate(directions):
             if self._token_usage is not None:
-                yield self._token_usage, amounts, told
+                yield self._token_usage, amounts, attributes
             if self._token_histograms is not None:
                 yield self._token_histograms[index], amounts, failed
 

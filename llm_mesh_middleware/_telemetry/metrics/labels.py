@@ -1,4 +1,4 @@
-"""The attribute sets of a call's metrics, each made once for all calls that are alike."""
+"""The attribute sets of a call's metrics, made once for all calls with the same attributes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def call_labels(
     host: str,
     port: int,
     model: str | None,
-    seen_model: str | None,
+    response_model: str | None,
     route: str | None,
     rule: str | None,
     error_type: str | None,
@@ -59,21 +59,21 @@ def call_labels(
     """Return the attribute sets of a call.
 
     Args:
-        workload: what the mesh is part of.
-        namespace: that of the mesh.
+        workload: the workload that the mesh is part of.
+        namespace: the namespace of the workload.
         operation: such as `chat`.
-        vendor: whose API it is.
+        vendor: the vendor of the API.
         provider: the document that declares the provider.
-        host: that of the provider.
-        port: the provider's.
-        model: the requested model, under a name that metrics may carry.
-        seen_model: the model that the response names, likewise.
+        host: the host of the provider.
+        port: the port of the provider.
+        model: the label of the requested model.
+        response_model: the label of the model that the response names.
         route: the document of the selected rule.
         rule: the selected rule.
-        error_type: how the call failed, if it did.
+        error_type: the kind of failure, None for a success.
         is_for_asm: whether its tokens are counted under ASM's names too.
     """
-    plain = _plain(operation, vendor, provider, host, port, model, seen_model, route)
+    plain = _plain(operation, vendor, provider, host, port, model, response_model, route)
     key = tuple(plain.items())
     own = {name: plain[name] for name in _OWN if name in plain}
     error = _labels(semconv.ERROR_TYPE, error_type)
@@ -99,7 +99,7 @@ def _plain(
     host: str,
     port: int,
     model: str | None,
-    seen_model: str | None,
+    response_model: str | None,
     route: str | None,
 ) -> dict[str, str | int]:
     """Return the labels of any call."""
@@ -107,7 +107,7 @@ def _plain(
         semconv.OPERATION: operation,
         semconv.PROVIDER: semconv.provider_name(host, vendor, provider),
         semconv.REQUEST_MODEL: model,
-        semconv.RESPONSE_MODEL: seen_model,
+        semconv.RESPONSE_MODEL: response_model,
         semconv.ROUTE_NAME: route,
         semconv.SERVER_ADDRESS: host,
         semconv.SERVER_PORT: port,

@@ -1,12 +1,12 @@
-"""Calls that are alike, kept until they are added up together.
+"""Batches calls with the same attributes, so that their metrics are added up together.
 
-A histogram takes sixty steps of the interpreter for a value, and some of them for many values at
-once. So where nobody needs a value at once, as an exemplar would, a call is one entry in a list.
+A histogram takes sixty steps of the interpreter for a value, many of which a batch takes once. So
+where no value is needed immediately, as it is for an exemplar, a call is one row in a list.
 
-    add       the entry comes first; then its account is put in line, unless it stands there
-    settle    an account leaves the line; then its entries are taken
+    add       the row is appended first; then its account is queued, unless it is already
+    settle    an account is dequeued first; then its rows are taken
 
-Hence an entry is either taken or in an account that is in line, whatever threads do in between.
+Hence a row is either taken or in a queued account, whatever other threads do in between.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from .rows import CallRow
 
 __all__ = ["Account", "Ledger"]
 
-_MOST_ROWS = 256
+_MAX_ROWS = 256
 
 
 class Account:
     """The calls with the same attributes that have not been added up."""
 
-    __slots__ = ("is_in_line", "labels", "rows")
+    __slots__ = ("is_queued", "labels", "rows")
 
     def __init__(self, labels: CallLabels) -> None:
         self.labels = labels
         self.rows: list[CallRow] = []
-        self.is_in_line = False
+        self.is_queued = False
 
 
 class Ledger:
@@ -40,25 +40,25 @@ class Ledger:
     def __init__(self, add_up: Callable[[CallLabels, list[CallRow]], None]) -> None:
         """`add_up` takes calls with the same attributes; it is called by one thread at a time."""
         self._add_up = add_up
-        self._line: deque[Account] = deque()
+        self._queue: deque[Account] = deque()
         self._lock = ForkLock()
 
     def add(self, account: Account, row: CallRow) -> None:
-        """Keep a call."""
+        """Add a call."""
         rows = account.rows
         rows.append(row)
-        if not account.is_in_line:
-            account.is_in_line = True
-            self._line.append(account)
-        if len(rows) >= _MOST_ROWS:
+        if not account.is_queued:
+            account.is_queued = True
+            self._queue.append(account)
+        if len(rows) >= _MAX_ROWS:
             self.settle()
 
     def settle(self) -> None:
-        """Add up all that is kept."""
+        """Add up all calls so far."""
         with self._lock.of_process:
-            for _ in range(len(self._line)):
-                account = self._line.popleft()
-                account.is_in_line = False
+            for _ in range(len(self._queue)):
+                account = self._queue.popleft()
+                account.is_queued = False
                 count = len(account.rows)
                 taken = account.rows[:count]
                 del account.rows[:count]

@@ -1,4 +1,4 @@
-"""Metrics of policies: their decisions, and what limits reserve and settle."""
+"""Metrics of policies: their decisions, and the tokens that limits reserve and settle."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from ..._core.values.decision import Decision
 from ..._process.forks import ForkLock
 from .. import semconv
-from .entity_names import EntityNames
+from .limited_names import EntityNames
 from .tallies import Labels, Tally
 
 __all__ = ["PolicyMetrics", "notable"]
@@ -20,7 +20,7 @@ __all__ = ["PolicyMetrics", "notable"]
 class _Watched(Protocol):
     @property
     def is_store_away(self) -> Callable[[], bool] | None:
-        """Return whether the store that a mesh shares with others is away; None without one."""
+        """Return the check of the store that a mesh shares with others; None without one."""
 
 
 class PolicyMetrics:
@@ -38,7 +38,7 @@ class PolicyMetrics:
         self._watched: WeakSet[_Watched] = WeakSet()
         self._lock = ForkLock()
         meter.create_observable_gauge(
-            semconv.MESH_STORE_STATE, [self._observe], "{store}", "1 while the store is away"
+            semconv.MESH_STORE_STATE, [self._observe], "{store}", "1 while the store is unavailable"
         )
 
     def watch(self, mesh: _Watched) -> None:
@@ -70,7 +70,7 @@ class PolicyMetrics:
             self._findings.add(1, (*item, found, action))
 
     def expired(self, decision: Decision, count: int) -> None:
-        """Count what was reserved and never given back."""
+        """Count reservations that were never released."""
         self._expired.add(count, (*_labels(decision), (semconv.POLICY_KIND, decision.kind)))
 
     def settled(self, decision: Decision, reserved: int, used: int) -> None:
@@ -81,19 +81,19 @@ class PolicyMetrics:
 
     def _observe(self, _: CallbackOptions) -> Iterable[Observation]:
         with self._lock.of_process:
-            asked = [each.is_store_away for each in self._watched]
-        away = [is_away() for is_away in asked if is_away is not None]
-        return [Observation(int(any(away)))] if away else []
+            checks = [each.is_store_away for each in self._watched]
+        states = [is_away() for is_away in checks if is_away is not None]
+        return [Observation(int(any(states)))] if states else []
 
 
 def notable(decisions: Iterable[Decision]) -> list[str]:
     """Return the decisions other than `allowed`, in order."""
-    attributes = (
+    texts = (
         f"{each.policy}/{each.item} {each.decision}"
         for each in decisions
         if each.decision != "allowed"
     )
-    return list(dict.fromkeys(attributes))
+    return list(dict.fromkeys(texts))
 
 
 def _labels(decision: Decision) -> Labels:

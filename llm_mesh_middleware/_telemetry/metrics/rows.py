@@ -10,13 +10,13 @@ __all__ = ["CallRow"]
 
 
 class CallRow(msgspec.Struct, frozen=True):
-    """What is measured of one exchange when it is over; all durations are in seconds.
+    """The measurements of one finished exchange; all durations are in seconds.
 
-    `has_answer`: the provider's response was a success.
+    `is_success`: the provider's response was a success.
     """
 
     duration_s: float
     overhead_s: float
     first_chunk_s: float | None
     usage: Usage | None
-    has_answer: bool
+    is_success: bool

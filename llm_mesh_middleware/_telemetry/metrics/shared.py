@@ -12,7 +12,7 @@ from opentelemetry.metrics import MeterProvider
 
 from ..._process.forks import ForkLock
 from ..owned.registry import adopted_bank
-from .instruments import MeshMetrics, wanted_generations
+from .instruments import MeshMetrics, metric_generations
 
 __all__ = ["SCOPE", "shared_metrics"]
 
@@ -38,5 +38,5 @@ def shared_metrics(version: str, provider: MeterProvider | None) -> MeshMetrics:
         if made is None:
             meter = metrics.get_meter(SCOPE, version, provider)
             bank = adopted_bank(provider or metrics.get_meter_provider())
-            made = _made[owner] = MeshMetrics(meter, generations=wanted_generations(), bank=bank)
+            made = _made[owner] = MeshMetrics(meter, generations=metric_generations(), bank=bank)
     return made

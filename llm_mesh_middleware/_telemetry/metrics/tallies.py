@@ -26,11 +26,11 @@ class Tally:
         unit: str,
         about: str = "",
         *,
-        can_fall: bool = False,
+        is_up_down: bool = False,
         scale: float | None = None,
         prepare: Callable[[], None] | None = None,
     ) -> None:
-        """`can_fall` is for a number of the moment, such as active requests, rather than a total.
+        """`is_up_down` is for a current value, such as active requests, rather than a total.
 
         The sum is exact, and multiplied by `scale` when it is read. `prepare` is called before.
         """
@@ -39,10 +39,12 @@ class Tally:
         self._sums: dict[Labels, int] = {}
         self._lock = ForkLock()
         create = (
-            meter.create_observable_up_down_counter if can_fall else meter.create_observable_counter
+            meter.create_observable_up_down_counter
+            if is_up_down
+            else meter.create_observable_counter
         )
         create(name, [self._observe], unit, about)
-        if can_fall:
+        if is_up_down:
             follow_forks(self)
 
     def _begin_process(self) -> None:
@@ -92,7 +94,7 @@ class Tallies:
             meter.create_observable_counter(name, [observe], unit, f"{about}: {name}")
 
     def add(self, labels: Labels, amounts: Sequence[int]) -> None:
-        """Add each amount to its counter; labels that are the same object are found quickly."""
+        """Add each amount to its counter; labels that are the same object are found faster."""
         with self._lock.of_process:
             known = self._known.get(id(labels))
             sums = known[1] if known is not None and known[0] is labels else self._enter(labels)

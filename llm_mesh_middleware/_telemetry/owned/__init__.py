@@ -1,15 +1,15 @@
 """Cheaper spans and histograms, where this package has set the SDK up itself.
 
 The SDK supports any instrument and any processor. Where `setup_telemetry` has created the
-providers, their contents are known, and the same points and spans take a tenth of the work:
+providers, their configuration is known, and the same points and spans take a tenth of the work:
 
-    registry      which providers are ours, and what to use in place of the SDK's own
-    adoption      whether a provider is as plain as this needs it; else the SDK's ordinary way
-    histograms    aggregated here, added to what each reader collects
-    late_spans    notes until they are exported
-    handover      the processors of a provider, and what they export notes by
-    otlp/         notes and points as the bytes that a collector is sent
+    registry          the adopted providers, and the replacements of their tracers and instruments
+    adoption          checks whether a provider is simple enough; otherwise the SDK does the work
+    histograms        aggregated here, added to what each reader collects
+    deferred_spans    the fields of a span, until it is exported
+    handover          the processors of a provider, and the exporters of deferred spans
+    otlp/             spans and points as the bytes that are sent to a collector
 
-Nothing but `registry` is imported before an SDK is there. Views do not apply to these histograms,
-and they have no exemplars: a provider that has views, or is asked for exemplars, is not adopted.
+Only `registry` is imported before an SDK is set up. Views do not apply to these histograms, and
+they have no exemplars: a provider with views, or with exemplars enabled, is not adopted.
 """

@@ -1,12 +1,12 @@
-"""Adopts providers that were set up here, if they are plain enough to do the SDK's work ourselves.
+"""Adopts providers that were set up here, if they are simple enough to replace the SDK's work.
 
-    provider         is adopted if
-    MeterProvider    no views, no exemplars asked for, explicit buckets, no internal metrics
+    provider         is adopted if it has
+    MeterProvider    no views, no exemplars, explicit buckets, no internal metrics
     TracerProvider   limits that our spans cannot reach, processors that ignore starts, no internal
                      metrics
 
 Private names of the SDK are looked up first. If a release lacks one, the provider is not adopted,
-and everything works as before.
+and the SDK does all the work.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from opentelemetry.sdk.trace import TracerProvider as SDKTracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.trace import Tracer, TracerProvider
 
-from .handover import NoteExporter, ProcessorHandover
+from .deferred_spans import DeferredTracer
+from .handover import DeferredSpanExporter, ProcessorHandover
 from .histograms import HistogramBank
-from .late_spans import LateTracer
 from .registry import register
 
 __all__ = ["adopt"]
 
 # More than a span of ours ever has.
-_MOST_ATTRIBUTES = 100
-_MOST_LINKS = 8
+_MAX_ATTRIBUTES = 100
+_MAX_LINKS = 8
 _EXEMPLARS = "OTEL_METRICS_EXEMPLAR_FILTER"
 _INTERNAL = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
-# Where exporters have settings, or sessions, of another kind.
+# Variables that give exporters other settings, or other sessions.
 _OTHER_SOURCES = (
     "OTEL_CONFIG_FILE",
     "OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER",
@@ -104,7 +104,7 @@ def _is_explicit(aggregation: Any) -> bool:
 
 
 def _encode_points(reader: Any) -> None:
-    """Have what a reader exports as OTLP over HTTP encoded here."""
+    """Replace the exporter of a reader, if it sends OTLP over HTTP, by one that encodes here."""
     try:
         from .otlp.session import OTLPPointExporter, is_plain
 
@@ -126,10 +126,10 @@ def _histogram_kind(reader: Any) -> type | None:
 
 
 def _collect(
-    bank: HistogramBank, index: int, config: Any, collect: Any, reader: Any, **words: Any
+    bank: HistogramBank, index: int, config: Any, collect: Any, reader: Any, **kwargs: Any
 ) -> Any:
     bank.prepare()
-    return bank.collect(index, collect(reader, **words), config.resource)
+    return bank.collect(index, collect(reader, **kwargs), config.resource)
 
 
 def _adopt_tracers(provider: TracerProvider, is_from_environ: bool) -> None:
@@ -140,9 +140,7 @@ def _adopt_tracers(provider: TracerProvider, is_from_environ: bool) -> None:
     links = getattr(limits, "max_links", 0)
     if limits is None or limits.max_span_attribute_length is not None:
         return
-    if (most is not None and most < _MOST_ATTRIBUTES) or (
-        links is not None and links < _MOST_LINKS
-    ):
+    if (most is not None and most < _MAX_ATTRIBUTES) or (links is not None and links < _MAX_LINKS):
         return
     handover = ProcessorHandover(provider, partial(_exporter, is_from_environ))
     if handover.is_open():
@@ -150,20 +148,20 @@ def _adopt_tracers(provider: TracerProvider, is_from_environ: bool) -> None:
 
 
 def _late(handover: ProcessorHandover, tracer: Tracer) -> Tracer:
-    return LateTracer(tracer, handover) if type(tracer) is SDKTracer else tracer
+    return DeferredTracer(tracer, handover) if type(tracer) is SDKTracer else tracer
 
 
-def _exporter(is_from_environ: bool, exporter: SpanExporter) -> NoteExporter:
+def _exporter(is_from_environ: bool, exporter: SpanExporter) -> DeferredSpanExporter:
     """Return what exports notes by an exporter: as bytes if it sends OTLP over HTTP.
 
     An exporter that has read its settings from the environment is made again, with our session.
     """
     if is_from_environ:
         try:
-            from .otlp.session import OTLPNoteExporter, is_plain
+            from .otlp.session import OTLPDeferredExporter, is_plain
 
             if is_plain(exporter):
-                return OTLPNoteExporter.like(exporter)
+                return OTLPDeferredExporter.like(exporter)
         except ImportError:  # no exporter, or not over HTTP by requests
             pass
-    return NoteExporter(exporter)
+    return DeferredSpanExporter(exporter)

@@ -1,8 +1,8 @@
-"""Hands spans that have ended to the processors of a provider.
+"""Passes ended spans to the processors of a provider.
 
-    all processors are batches   each queues the note as it is; what exports the batch is ours, and
-                                 encodes it, or makes a `ReadableSpan` of each note for the exporter
-    another processor            gets a `ReadableSpan` at once, and the batches the same
+    all processors are batches   each queues the deferred span; our exporter of the batch encodes
+                                 it, or makes a `ReadableSpan` of it for the SDK's exporter
+    another processor            all processors get a `ReadableSpan` immediately
     one that handles starts      the tracer of the SDK makes the spans
 
 Processors may be added at any time.
@@ -22,9 +22,9 @@ from opentelemetry.sdk.trace.export import (
     SpanExportResult,
 )
 
-from .late_spans import LateSpan
+from .deferred_spans import DeferredSpan
 
-__all__ = ["NoteExporter", "ProcessorHandover"]
+__all__ = ["DeferredSpanExporter", "ProcessorHandover"]
 
 _IGNORE_STARTS = frozenset(
     kind.on_start for kind in (SpanProcessor, BatchSpanProcessor, SimpleSpanProcessor)
@@ -32,14 +32,14 @@ _IGNORE_STARTS = frozenset(
 _SAMPLED = 1
 
 
-class NoteExporter(SpanExporter):
-    """What a batch of notes is exported by: the exporter of a processor."""
+class DeferredSpanExporter(SpanExporter):
+    """Exports a batch of deferred spans by the exporter of a processor."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self.exporter = exporter
 
     def export(self, spans: Sequence[Any]) -> SpanExportResult:
-        """Export notes as what they stand for."""
+        """Export each span as a `ReadableSpan`."""
         return self.exporter.export([_readable(span) for span in spans])
 
     def shutdown(self) -> None:
@@ -55,9 +55,9 @@ class ProcessorHandover:
     """The processors of a provider."""
 
     def __init__(
-        self, provider: SDKTracerProvider, wrapped: Callable[[SpanExporter], NoteExporter]
+        self, provider: SDKTracerProvider, wrapped: Callable[[SpanExporter], DeferredSpanExporter]
     ) -> None:
-        """`wrapped` returns what exports notes by an exporter."""
+        """`wrapped` returns what exports deferred spans by an exporter of the SDK."""
         self._all: Any = getattr(provider, "_active_span_processor", None)
         self._wrapped = wrapped
         self._seen: object = None
@@ -71,8 +71,8 @@ class ProcessorHandover:
             self._look_at(present)
         return self._is_open
 
-    def take(self, span: LateSpan) -> None:
-        """Queue the span, or hand it to the processors."""
+    def take(self, span: DeferredSpan) -> None:
+        """Queue the span, or pass it to the processors."""
         self.is_open()  # a processor may have been added since its start
         queues = self._queues
         if queues is None:
@@ -91,18 +91,18 @@ class ProcessorHandover:
         self._seen = present
 
     def _queue(self, processor: SpanProcessor) -> Callable[[Any], None] | None:
-        """Return what queues notes for a batch, None if a processor is something else."""
+        """Return what queues spans of a batch processor, None for any other processor."""
         if type(processor) is not BatchSpanProcessor:
             return None
         try:
             batches: Any = processor._batch_processor
             queue: Callable[[Any], None] = batches.emit
-            if not isinstance(batches._exporter, NoteExporter):
+            if not isinstance(batches._exporter, DeferredSpanExporter):
                 batches._exporter = self._wrapped(batches._exporter)
         except AttributeError:  # another release of the SDK
             return None
         return queue
 
 
-def _readable(span: LateSpan | ReadableSpan) -> ReadableSpan:
-    return span.readable() if isinstance(span, LateSpan) else span
+def _readable(span: DeferredSpan | ReadableSpan) -> ReadableSpan:
+    return span.readable() if isinstance(span, DeferredSpan) else span

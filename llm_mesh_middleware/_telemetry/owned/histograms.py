@@ -1,10 +1,10 @@
 """Histograms that are aggregated here, and added to what the SDK's readers collect.
 
-    record    the set of attributes is known by its identity; many values cost little more than one
-    collect   a reader has asked the SDK: the points of all histograms since its last time (delta)
-              or since the start (cumulative) join the SDK's own metrics of the same scope
+    record    the attribute set is found by its identity; many values cost little more than one
+    collect   a reader collects from the SDK: the points of all histograms since its last collection
+              (delta) or since the start (cumulative) join the SDK's metrics of the same scope
 
-Each reader has points of its own, as each may want another temporality.
+Each reader has separate points, since each may have another temporality.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = ["HistogramBank", "OwnHistogram"]
 
 Attributes = Mapping[str, str | int]
 
-# Label sets are made once for all calls that are alike; an equal one is found by its contents.
+# Calls with the same attributes share one label set; an equal one is found by its contents.
 _MAX_IDENTITIES = 8192
 _INFINITY = float("inf")
 
@@ -80,7 +80,7 @@ class OwnHistogram:
         attributes: dict[str, str | int] | None = None,
         context: Context | None = None,
     ) -> None:
-        """Add a value; the context would matter to an exemplar only."""
+        """Add a value; only an exemplar would need the context."""
         self.record_all((amount,), attributes if attributes is not None else _NOTHING)
 
     def record_all(self, amounts: Sequence[float], labels: Attributes) -> None:
@@ -181,7 +181,7 @@ class HistogramBank:
         self._preparing.append(prepare)
 
     def prepare(self) -> None:
-        """Have everything recorded that is to be collected."""
+        """Record everything that is pending, before a collection."""
         for prepare in self._preparing:
             prepare()
 

@@ -1,4 +1,4 @@
-"""The providers that are ours, and what replaces the SDK's instruments and tracers."""
+"""The adopted providers, and the replacements of the SDK's instruments and tracers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
 
 
 class Recorder(Protocol):
-    """A histogram: the SDK's, or one of ours."""
+    """A histogram of the SDK, or one of a bank."""
 
     def record(
         self,
@@ -51,7 +51,7 @@ class Bank(Protocol):
 
 
 class TracerMaker(Protocol):
-    """Makes tracers whose spans are built at their end."""
+    """Makes tracers whose spans are built when they end."""
 
     def __call__(self, tracer: Tracer) -> Tracer:
         """Return a tracer in place of the SDK's."""
@@ -70,11 +70,11 @@ def register(provider: object, made: Bank | TracerMaker) -> None:
 
 
 def adopted_bank(provider: MeterProvider) -> Bank | None:
-    """Return the bank of a provider that is ours."""
+    """Return the bank of an adopted provider, None for any other."""
     return _banks.get(provider)
 
 
 def adopted_tracer(provider: TracerProvider, tracer: Tracer) -> Tracer:
-    """Return what makes spans in place of `tracer`, which is of `provider`."""
+    """Return the tracer that replaces `tracer` of `provider`, or `tracer` itself."""
     maker = _tracers.get(provider)
     return tracer if maker is None else maker(tracer)

@@ -1,6 +1,7 @@
 """One record per call on the logger `llm_mesh.access`: its client, its provider, its outcome.
 
-No content and no header values; text that a client chose is bounded and cannot break a line.
+Records have no content and no header values; text from a client is cut and escaped, so that it
+cannot break a line.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ FIELDS = "llm_mesh"
 
 
 def clean(text: str) -> str:
-    """Return `text` cut short, with unprintable characters escaped: it cannot forge a record."""
+    """Return `text` truncated, with unprintable characters escaped: it cannot forge a record."""
     cut = text[:_MAX_TEXT]
     return cut if cut.isprintable() else cut.encode("unicode_escape").decode("ascii")
 
@@ -75,7 +76,7 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         fields: Mapping[str, Value] | None = getattr(record, FIELDS, None)
-        words = [self.formatTime(record)]
+        kwargs = [self.formatTime(record)]
         if fields is None:
             exception = record.exc_info and self.formatException(record.exc_info)
             fields = {**_other(record), "exception": exception or None}
@@ -83,12 +84,12 @@ class LineFormatter(logging.Formatter):
             if value is None or value == "":
                 continue
             if isinstance(value, str):
-                words.append(f"{name}={_word(value)}")
+                kwargs.append(f"{name}={_word(value)}")
             elif not isinstance(value, list):
-                words.append(f"{name}={value}")
+                kwargs.append(f"{name}={value}")
             elif value:
-                words.append(f"{name}={_word(','.join(value))}")
-        return " ".join(words)
+                kwargs.append(f"{name}={_word(','.join(value))}")
+        return " ".join(kwargs)
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
         """Return the time as the standard library shows it; a second is formatted once."""

@@ -17,7 +17,7 @@ _MAX_REASONS = 16
 
 
 def access_record(progress: CallProgress, ending: Ending, span: SpanContext) -> dict[str, Value]:
-    """Return the fields of a finished call; text of the client or the provider is cleaned.
+    """Return the fields of a finished call; text from the client or the provider is cleaned.
 
     Token counts and models have the names of ASM's access log.
     """

@@ -1,4 +1,4 @@
-"""Prompts and responses on spans and events, only if the operator has switched that on.
+"""Prompts and responses on spans and events, only if the operator has enabled it.
 
 `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` is the convention's own switch: NO_CONTENT (the
 default), SPAN_ONLY, EVENT_ONLY, SPAN_AND_EVENT. `OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT` emits the
@@ -22,7 +22,7 @@ from ..._core.values.messages import ClientRequest
 from ..._core.values.summary import AnswerSummary
 from .. import semconv
 
-__all__ = ["ContentCapture", "Redact", "is_event_wanted", "wanted_capture"]
+__all__ = ["ContentCapture", "Redact", "is_details_event_enabled", "capture_targets"]
 
 _SWITCH = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 _EMIT_EVENT = "OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT"
@@ -37,15 +37,15 @@ Redact = Callable[[str], str]
 Json = dict[str, Any]
 
 
-def wanted_capture(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
-    """Return the targets of content, `span` and `event`, as the environment says."""
+def capture_targets(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
+    """Return the targets of content that the environment selects: `span`, `event`."""
     return _TARGETS.get(environ.get(_SWITCH, "").strip().upper(), frozenset())
 
 
-def is_event_wanted(environ: Mapping[str, str] = os.environ) -> bool:
-    """Return whether the event with a call's details is emitted; by default only with content."""
+def is_details_event_enabled(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether an event with a call's details is emitted; by default only with content."""
     switch = environ.get(_EMIT_EVENT, "").strip().lower()
-    return switch == "true" or (switch != "false" and "event" in wanted_capture(environ))
+    return switch == "true" or (switch != "false" and "event" in capture_targets(environ))
 
 
 class ContentCapture:
@@ -54,7 +54,7 @@ class ContentCapture:
     def __init__(
         self, targets: frozenset[str], logger: Logger, redact: Redact | None, *, emits: bool
     ) -> None:
-        """`emits`: there is an event with a call's details, with content if that is a target."""
+        """`emits` enables the event with a call's details; it has content if that is a target."""
         self.targets = targets if emits else targets - {"event"}
         self.emits = emits
         self._logger = logger
@@ -103,7 +103,7 @@ class ContentCapture:
         return {"role": message.role, "parts": list(map(self._part, message.parts))}
 
     def _part(self, part: Part | CalledTool) -> Json:
-        """Return a text as it is; of an image or a sound only that there was one."""
+        """Return a text or tool call with its content, an image or a sound only as its type."""
         if isinstance(part, CalledTool):
             arguments = self._redact(part.arguments)
             return {"type": "tool_call", "id": part.id, "name": part.name, "arguments": arguments}

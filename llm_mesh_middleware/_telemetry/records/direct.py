@@ -1,8 +1,8 @@
-"""Lines of calls that a handler writes by itself, without a record of the standard library.
+"""Access lines that a handler writes directly, without a `LogRecord`.
 
-To make a record, find its handlers and read its fields again takes more than all that a line says.
-Where the access log goes to one such handler alone, as in `llm-mesh serve`, it is handed what is
-known of the call.
+Making a record, finding its handlers and reading its fields again takes longer than formatting the
+line. Where one such handler is the only one of the access log, as in `llm-mesh serve`, it gets the
+call itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["CallHandler", "direct_handler"]
 
 
 class CallHandler(logging.Handler):
-    """A handler that may write lines of calls by itself, if `writes_calls`."""
+    """A handler that writes the lines of calls directly, if `writes_calls`."""
 
     writes_calls = False
 
@@ -27,7 +27,7 @@ class CallHandler(logging.Handler):
 
 
 def direct_handler() -> CallHandler | None:
-    """Return the only handler of the access log if it writes lines of calls by itself."""
+    """Return the only handler of the access log if it writes the lines of calls directly."""
     logger: logging.Logger | None = access_logger
     if access_logger.filters or access_logger.disabled:
         return None

@@ -17,7 +17,7 @@ from .mirror_record import mirror_logger
 
 __all__ = ["Events", "is_enabled"]
 
-_ASK_AGAIN_S = 0.05
+_RECHECK_S = 0.05
 
 
 class Events:
@@ -25,18 +25,18 @@ class Events:
 
     def __init__(self, logger: Logger) -> None:
         self._logger = logger
-        self._ask_again_at = -math.inf
-        self._was_heard = False
+        self._recheck_at = -math.inf
+        self._was_exported = False
 
-    def is_heard_at(self, moment: float) -> bool:
+    def is_exported_at(self, moment: float) -> bool:
         """Return whether events are exported, as of at most 50 ms before `moment`.
 
-        It is on the performance counter. Asking takes as long as writing a short line.
+        `moment` is on the performance counter. A check takes as long as writing a short line.
         """
-        if moment >= self._ask_again_at:
-            self._ask_again_at = moment + _ASK_AGAIN_S
-            self._was_heard = is_enabled(self._logger)
-        return self._was_heard
+        if moment >= self._recheck_at:
+            self._recheck_at = moment + _RECHECK_S
+            self._was_exported = is_enabled(self._logger)
+        return self._was_exported
 
     def emit_call(self, fields: Mapping[str, Value], context: Context) -> None:
         """Emit the access record of a call."""
@@ -54,7 +54,7 @@ class Events:
             log_call(fields)
 
     @property
-    def is_heard(self) -> bool:
+    def is_exported(self) -> bool:
         """Whether events are exported."""
         return is_enabled(self._logger)
 
@@ -73,7 +73,7 @@ class Events:
             mirror_logger.info("mirrored call", extra={FIELDS: fields})
 
     def emit_exception(self, ending: Ending, context: Context) -> None:
-        """Emit a failure, in the mesh's own words: the provider's could repeat the prompt."""
+        """Emit a failure with the mesh's own message: the provider's could repeat the prompt."""
         error = ending.error
         if not isinstance(error, AnswerableError) or not is_enabled(self._logger):
             return
@@ -91,6 +91,6 @@ class Events:
 
 
 def is_enabled(logger: Logger) -> bool:
-    """Return whether events of `logger` are exported; older releases of the API cannot tell."""
-    ask = getattr(logger, "enabled", None)
-    return True if ask is None else bool(ask(severity_number=SeverityNumber.INFO))
+    """Return whether events of `logger` are exported; True where the API is too old to know."""
+    enabled = getattr(logger, "enabled", None)
+    return True if enabled is None else bool(enabled(severity_number=SeverityNumber.INFO))

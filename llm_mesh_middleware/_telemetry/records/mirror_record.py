@@ -1,6 +1,6 @@
 """One record per copy of a request on the logger `llm_mesh.mirror`: both calls side by side.
 
-There is no content: a digest tells whether both responses say the same, if that was asked for.
+There is no content: if configured, digests are compared to report whether both responses are equal.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MAX_REASONS = 16
 
 
 def mirror_record(outcome: MirrorOutcome, route: str | None, rule: str | None) -> dict[str, Value]:
-    """Return what came of a copy; fields of the client's call begin with `primary_`."""
+    """Return the outcome of a copy; fields of the client's call begin with `primary_`."""
     found: dict[str, Value] = {
         "mirror_provider": outcome.provider,
         "result": outcome.result,

@@ -11,7 +11,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
 from ..._core.values.messages import Failure, ResponseHead, UpstreamRequest
 from .. import semconv
-from .propagation import Inside
+from .propagation import LazyContext
 from .request_attributes import AttributeValue
 
 __all__ = ["Attempts", "SpanMode", "failure_of"]
@@ -30,31 +30,31 @@ class _Attempt(msgspec.Struct):
 
 
 class Attempts:
-    """One CLIENT span per attempt: always, never, or once there is more than one.
+    """One CLIENT span per attempt: always, never, or only for calls with more than one attempt.
 
-    Whether there will be a second attempt is known late. Hence times are kept, and the span of the
-    first is made when the second begins. Two may run at once.
+    The first attempt cannot know whether a second will follow. Hence its times are kept, and its
+    span is made when the second begins. Two attempts may run at once.
     """
 
     def __init__(self, tracer: Tracer, mode: SpanMode, has_others: Callable[[], bool]) -> None:
-        """`has_others` returns whether the HTTP client makes these spans, so that we do not."""
+        """`has_others` returns whether the HTTP client makes these spans instead."""
         self._tracer = tracer
         self._mode = mode
         self._has_others = has_others
         self._made: dict[int, _Attempt] = {}
 
-    def begin(self, request: UpstreamRequest, place: Inside) -> Inside:
-        """Begin an attempt, and return the place in the trace that its request carries."""
+    def begin(self, request: UpstreamRequest, parent: LazyContext) -> LazyContext:
+        """Begin an attempt below `parent`, and return the context that its request carries."""
         attempt = _Attempt(request, time.time_ns())
         self._made[request.attempt] = attempt
         if self._mode == "never" or (self._mode == "on_retry" and len(self._made) == 1):
-            return place
+            return parent
         if self._has_others():
-            return place
+            return parent
         for each in self._made.values():
             if each.span is None:
-                self._start(each, place)
-        return place if attempt.span is None else Inside(place.context, attempt.span)
+                self._start(each, parent)
+        return parent if attempt.span is None else LazyContext(parent.context, attempt.span)
 
     def end(self, number: int, answer: ResponseHead | Failure) -> UpstreamRequest | None:
         """End an attempt that has a response head or failed, and return its request."""
@@ -78,12 +78,12 @@ class Attempts:
         return attempt.answer.headers.get(name)
 
     def close(self) -> None:
-        """End the spans without a response, such as those of a cancelled call."""
+        """End the spans of attempts without a response, such as those of a cancelled call."""
         for attempt in self._made.values():
             if attempt.answer is None and attempt.span is not None:
                 attempt.span.end()
 
-    def _start(self, attempt: _Attempt, place: Inside) -> None:
+    def _start(self, attempt: _Attempt, parent: LazyContext) -> None:
         request = attempt.request
         attributes: dict[str, AttributeValue] = {
             semconv.HTTP_METHOD: request.method,
@@ -96,7 +96,7 @@ class Attempts:
             attributes[semconv.HTTP_RESEND_COUNT] = request.attempt - 1
         attempt.span = self._tracer.start_span(
             request.method,
-            place.context,
+            parent.context,
             SpanKind.CLIENT,
             attributes=attributes,
             start_time=attempt.begun_ns,

@@ -19,7 +19,7 @@ _MAX_TEXT = 256
 _MAX_ATTRIBUTES = 16
 _MAX_KINDS = 512
 _API_TYPES = {"/chat/completions": "chat_completions", "/responses": "responses"}
-# Attributes of the application that have a name in the conventions, or one of our own.
+# Attributes of the application that have a name in the conventions, or a name of the mesh.
 _NAMED = {
     "consumer": semconv.CONSUMER,
     semconv.USER_ID: semconv.USER_ID,
@@ -28,12 +28,12 @@ _NAMED = {
 
 
 def start_attributes(progress: CallProgress, request: UpstreamRequest) -> dict[str, AttributeValue]:
-    """Return what a sampler may use, and what routing decided.
+    """Return the attributes that a sampler may use, and those of the routing decision.
 
-    Calls that are alike get one object, which must not be changed.
+    Calls with the same attributes get one object, which must not be changed.
     """
     client, selection, endpoint = progress.request, progress.selection, request.endpoint
-    operation, model, asked = client.operation, request.model, client.model
+    operation, model, client_model = client.operation, request.model, client.model
     found = _routed(
         progress.operation,
         operation.suffix if operation is not None else "",
@@ -43,7 +43,7 @@ def start_attributes(progress: CallProgress, request: UpstreamRequest) -> dict[s
         endpoint.port,
         client.host,
         None if model is None else model[:_MAX_TEXT],
-        None if asked is None else asked[:_MAX_TEXT],  # a client may write any text
+        None if client_model is None else client_model[:_MAX_TEXT],  # may be any text
         None if selection is None else selection.route,
         None if selection is None else selection.rule,
         selection is not None and selection.lacks_sticky_key,
@@ -66,7 +66,7 @@ def _routed(
     port: int,
     virtual_host: str,
     model: str | None,
-    asked: str | None,
+    client_model: str | None,
     route: str | None,
     rule: str | None,
     lacks_sticky_key: bool,
@@ -79,7 +79,7 @@ def _routed(
         semconv.SERVER_PORT: port,
         semconv.VIRTUAL_HOST: virtual_host,
         semconv.REQUEST_MODEL: model,
-        semconv.ASKED_MODEL: asked,
+        semconv.CLIENT_MODEL: client_model,
         semconv.ROUTE_NAME: route,
         semconv.RULE_NAME: rule,
         semconv.STICKY_MISSING: lacks_sticky_key or None,
@@ -89,7 +89,7 @@ def _routed(
 
 
 def end_attributes(progress: CallProgress, ending: Ending) -> dict[str, AttributeValue]:
-    """Return what is known once the call is over."""
+    """Return the attributes of a call that has ended."""
     first, last, sent_at = progress.first, progress.last, progress.sent_at
     found = request_attributes(progress.request.fields)
     found[semconv.ATTEMPT_COUNT] = progress.attempts
@@ -97,7 +97,7 @@ def end_attributes(progress: CallProgress, ending: Ending) -> dict[str, Attribut
     if last is not None:
         host = last.endpoint.provider_host
         if first is not None and first is not last and host != first.endpoint.provider_host:
-            # The provider of the response is not the one at the start.
+            # The provider of the response is not the one of the first attempt.
             found |= start_attributes(progress, last)
         if host != last.preferred_host:
             found[semconv.IS_FALLBACK] = True

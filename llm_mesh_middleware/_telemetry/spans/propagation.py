@@ -18,7 +18,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from ..._core.values.headers import Headers
 
 __all__ = [
-    "Inside",
+    "LazyContext",
     "active_context",
     "incoming_context",
     "linked_spans",
@@ -28,30 +28,29 @@ __all__ = [
 ]
 
 _BAGGAGE = b"baggage"
-# They read what they write, and nothing else.
+# These read the fields that they write, and no others.
 _STANDARD = (TraceContextTextMapPropagator, W3CBaggagePropagator)
 
 
-class Inside:
-    """A place in a trace: in a span, or outside of all of ours.
+class LazyContext:
+    """A context that is made when it is first read: `base`, with `span` active if there is one.
 
-    Its context is made for those who ask for it: to copy one takes longer than to write a header.
+    Copying a context takes longer than writing a header.
     """
 
-    __slots__ = ("_context", "outside", "span")
+    __slots__ = ("_context", "base", "span")
 
-    def __init__(self, outside: Context, span: Span | None = None) -> None:
-        """`outside` is the context around the span."""
-        self.outside = outside
+    def __init__(self, base: Context, span: Span | None = None) -> None:
+        self.base = base
         self.span = span
-        self._context = outside if span is None else None
+        self._context = base if span is None else None
 
     @property
     def context(self) -> Context:
         """The context in which the span is active."""
         made = self._context
         if made is None:
-            made = self._context = trace.set_span_in_context(self.span, self.outside)  # type: ignore[arg-type]
+            made = self._context = trace.set_span_in_context(self.span, self.base)  # type: ignore[arg-type]
         return made
 
 
@@ -83,7 +82,7 @@ def incoming_context(headers: Headers) -> tuple[Context, bool]:
     if has_span:
         return current, True
     propagator = propagate.get_global_textmap()
-    read = _ways(propagator).read
+    read = _capabilities(propagator).read
     if read is not None and read.isdisjoint(headers.names()):
         return current, False
     return propagator.extract(headers, current, _getter), False
@@ -92,7 +91,7 @@ def incoming_context(headers: Headers) -> tuple[Context, bool]:
 def sent_span(headers: Headers) -> SpanContext:
     """Return the span that the client sent, an invalid one if there is none."""
     propagator = propagate.get_global_textmap()
-    read = _ways(propagator).read
+    read = _capabilities(propagator).read
     if read is not None and read.isdisjoint(headers.names()):
         return trace.INVALID_SPAN_CONTEXT
     context = propagator.extract(headers, Context(), _getter)
@@ -105,7 +104,7 @@ def linked_spans(headers: Headers, context: Context) -> tuple[Link, ...]:
     That happens when an application calls the mesh inside its process, or passes a trace on by
     hand: the active span is the parent, and the other one must not be lost.
     """
-    if _ways(propagate.get_global_textmap()).written.isdisjoint(headers.names()):
+    if _capabilities(propagate.get_global_textmap()).written.isdisjoint(headers.names()):
         return ()
     sent = trace.get_current_span(propagate.extract(headers, Context(), _getter)).get_span_context()
     active = trace.get_current_span(context).get_span_context()
@@ -113,18 +112,18 @@ def linked_spans(headers: Headers, context: Context) -> tuple[Link, ...]:
 
 
 def with_trace(
-    headers: tuple[tuple[bytes, bytes], ...], place: Inside
+    headers: tuple[tuple[bytes, bytes], ...], parent: LazyContext
 ) -> tuple[tuple[bytes, bytes], ...]:
-    """Return `headers` with the trace context of `place`, without baggage, instead of their own."""
-    ways = _ways(propagate.get_global_textmap())
-    written = ways.written
+    """Return `headers` with the trace context of `parent` as their own, without baggage."""
+    capabilities = _capabilities(propagate.get_global_textmap())
+    written = capabilities.written
     kept = [field for field in headers if field[0] not in written]
-    if ways.is_plain:
-        kept += _trace_fields(place.span or trace.get_current_span(place.outside))
+    if capabilities.is_plain:
+        kept += _trace_fields(parent.span or trace.get_current_span(parent.base))
         return tuple(kept)
     injected: dict[str, str] = {}
-    context = without_baggage(place.context)
-    for writer in ways.writers:
+    context = without_baggage(parent.context)
+    for writer in capabilities.writers:
         writer.inject(injected, context)
     kept += [(name.lower().encode(), value.encode("latin-1")) for name, value in injected.items()]
     return tuple(kept)
@@ -132,7 +131,7 @@ def with_trace(
 
 def _trace_fields(span: Span) -> list[tuple[bytes, bytes]]:
     """Return W3C Trace Context as its propagator writes it, in a third of the time."""
-    write = getattr(span, "trace_fields", None)  # a span of ours, which has the ids as bytes
+    write = getattr(span, "trace_fields", None)  # a deferred span, which has the ids as bytes
     if write is not None and (fields := write()) is not None:
         found: list[tuple[bytes, bytes]] = fields
         return found
@@ -151,8 +150,8 @@ def without_baggage(context: Context) -> Context:
     return baggage.clear(context) if baggage.get_all(context) else context
 
 
-class _Ways(NamedTuple):
-    """What `propagator` reads and writes.
+class _Capabilities(NamedTuple):
+    """The header fields that `propagator` reads and writes.
 
     `written` are the header fields that it writes, without baggage; `writers` are the parts that
     write them. `read` are all the fields that it reads, None if that is not known. `is_plain`: it
@@ -167,24 +166,24 @@ class _Ways(NamedTuple):
 
 
 # An application sets its propagator once. It is compared by identity: it may not be hashable.
-_latest: _Ways | None = None
+_latest: _Capabilities | None = None
 
 
-def _ways(propagator: TextMapPropagator) -> _Ways:
+def _capabilities(propagator: TextMapPropagator) -> _Capabilities:
     """Return what `propagator` reads and writes; most build their list of fields on each access."""
     global _latest
-    ways = _latest
-    if ways is None or ways.propagator is not propagator:
-        ways = _latest = _examine(propagator)
-    return ways
+    latest = _latest
+    if latest is None or latest.propagator is not propagator:
+        latest = _latest = _examine(propagator)
+    return latest
 
 
-def _examine(propagator: TextMapPropagator) -> _Ways:
+def _examine(propagator: TextMapPropagator) -> _Capabilities:
     parts = _parts(propagator)
     fields = frozenset(name.lower().encode() for name in propagator.fields)
     is_standard = all(type(part) in _STANDARD for part in parts)
     writers = tuple(part for part in parts if type(part) is not W3CBaggagePropagator)
-    return _Ways(
+    return _Capabilities(
         propagator,
         written=fields - {_BAGGAGE},
         read=fields if is_standard else None,

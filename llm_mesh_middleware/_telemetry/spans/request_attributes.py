@@ -66,7 +66,7 @@ _DECODERS: Mapping[str, Callable[[msgspec.Raw], Any]] = {
     name: _decoder(kind) for name, (_, kind) in _MEMBERS.items()
 }
 
-# Parameters of the Gemini API, which are members of one member, by the names above.
+# Parameters of the Gemini API, which are members of one object, by the names above.
 _CONFIG = "generationConfig"
 _IN_CONFIG = {
     "temperature": "temperature",
@@ -85,8 +85,8 @@ _PROMPT = "prompt"
 _decode_prompt: Callable[[msgspec.Raw], _Prompt] = msgspec.json.Decoder(_Prompt).decode
 
 _OUTPUT_TYPES = {"text": "text", "json_object": "json", "json_schema": "json"}
-# Values that the convention leaves out: they say nothing.
-_SILENT = {
+# Default values, which the convention leaves out.
+_DEFAULT_VALUES = {
     semconv.REQUEST_CHOICE_COUNT: 1,
     semconv.REQUEST_STREAM: False,
     semconv.OPENAI_REQUEST_TIER: "auto",
@@ -94,13 +94,13 @@ _SILENT = {
 
 
 def request_attributes(fields: Fields) -> dict[str, AttributeValue]:
-    """Return the parameters of a body, those of the right type."""
+    """Return the parameters of a body that have the right type."""
     found: dict[str, AttributeValue] = {}
     for name, raw in fields.items():
         if name in _MEMBERS:
             attribute = _MEMBERS[name][0]
             value = _decoded(_DECODERS[name], raw)
-            if value is not None and value != _SILENT.get(attribute):
+            if value is not None and value != _DEFAULT_VALUES.get(attribute):
                 found[attribute] = value[:_MAX_TEXT] if isinstance(value, str) else value
         elif name in _READERS:
             attribute, decode, read = _READERS[name]
@@ -109,7 +109,7 @@ def request_attributes(fields: Fields) -> dict[str, AttributeValue]:
             if value:
                 found[attribute] = value
     if _PROMPT in fields:
-        _tell_prompt(found, fields[_PROMPT])
+        _add_prompt(found, fields[_PROMPT])
     if _CONFIG in fields:
         config = _decoded(_decode_config, fields[_CONFIG]) or {}
         named = {_IN_CONFIG[name]: raw for name, raw in config.items() if name in _IN_CONFIG}
@@ -117,8 +117,8 @@ def request_attributes(fields: Fields) -> dict[str, AttributeValue]:
     return found
 
 
-def _tell_prompt(found: dict[str, AttributeValue], raw: msgspec.Raw) -> None:
-    """Add a prompt that the provider keeps; one in the request, as in completions, is content."""
+def _add_prompt(found: dict[str, AttributeValue], raw: msgspec.Raw) -> None:
+    """Add a reference to a stored prompt; a prompt text, as in completions, is content."""
     prompt = _decoded(_decode_prompt, raw)
     if prompt is None:
         return

@@ -31,7 +31,7 @@ def add_usage(found: dict[str, AttributeValue], usage: Usage, *, has_output: boo
 def add_summary(
     found: dict[str, AttributeValue], summary: AnswerSummary, *, is_whole: bool
 ) -> None:
-    """Add what the response says about itself; a choice that broke off has the reason `error`."""
+    """Add the facts of the response; a choice that broke off has the reason `error`."""
     if summary.id is not None:
         found[semconv.RESPONSE_ID] = summary.id[:_MAX_TEXT]
     if summary.model is not None:
@@ -43,7 +43,7 @@ def add_summary(
     if summary.events:
         found[semconv.CHUNK_COUNT] = summary.events
     reasons = summary.finish_reasons[:_MAX_REASONS]
-    if is_whole:  # a list: a generator takes longer
+    if is_whole:  # lists: generators are slower
         shown = [reason[:_MAX_TEXT] for reason in reasons if reason is not None]
     else:
         shown = [reason[:_MAX_TEXT] if reason else "error" for reason in reasons or (None,)]

@@ -1,4 +1,4 @@
-"""The SERVER span and the HTTP metrics of a request that no instrumentation makes them for."""
+"""The SERVER span and the HTTP metrics of a request, where no instrumentation makes them."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class ServerSpans:
 class ServerCall:
     """One request, from its arrival to the last byte of its reply.
 
-    Its span is made once it has been routed, with the time of its arrival: a sampler then knows the
-    name and the route, and nothing has to be changed later.
+    Its span is made once the request has been routed, with the time of its arrival as its start: a
+    sampler then gets the final name and route.
     """
 
     _span: Span | None = None
@@ -57,7 +57,7 @@ class ServerCall:
         is_known = request.method in _METHODS
         self._method = request.method if is_known else "_OTHER"
         self._name = request.method if is_known else "HTTP"
-        # Some servers pass on whatever a client writes: `HTTP/1.12345`.
+        # Some servers pass on any version that a client sends: `HTTP/1.12345`.
         self._version = request.http_version if request.http_version in _VERSIONS else "_OTHER"
         self._labels: Labels = (
             (semconv.HTTP_METHOD, self._method),
@@ -66,7 +66,7 @@ class ServerCall:
         owner.active.add(1, self._labels)
 
     def understood(self, request: ClientRequest) -> None:
-        """Take the request again, with its operation."""
+        """Replace the request by the one with its operation."""
         self._request = request
 
     def begin_span(self, route: str | None) -> Context:
@@ -95,7 +95,7 @@ class ServerCall:
         error_type: str | None,
         decisions: Sequence[str] = (),
     ) -> None:
-        """Record how the request ended; a client's own fault is not an error of the server.
+        """Record the end of the request; an error of the client is not one of the server.
 
         `decisions` are those of policies, if no other span has them.
         """

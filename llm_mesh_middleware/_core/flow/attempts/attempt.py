@@ -243,8 +243,8 @@ class Attempt:
     def _wants_facts(self) -> bool:
         """Return whether anybody asks what a response says of itself."""
         context = self._context
-        is_heard = context.observation.__class__ is not Observation
-        return is_heard or bool(self.upstream.prices or context.operation.continues_by)
+        is_observed = context.observation.__class__ is not Observation
+        return is_observed or bool(self.upstream.prices or context.operation.continues_by)
 
     def _unreadable(self, error: UpstreamError, summary: AnswerSummary | None = None) -> Outcome:
         """Return the outcome of an unreadable response, which a retry would only pay for again."""

@@ -55,7 +55,7 @@ class BucketLimit(CallLimits, frozen=True, kw_only=True):
         if left_us is None:
             return (yield from CallLimits.__call__(self, call, proceed))
         account = call.account
-        if account.is_heard:
+        if account.is_observed:
             account.decided(_decision(limit, values, rate, rate.units(left_us)))
         if self.counts_tokens:
             first, learned = len(account.charges), call.learned
@@ -102,7 +102,7 @@ class _Taken(msgspec.Struct):
         account, usage, rate = self.account, ending.usage, self.rate
         charges = account.charges[self.first :] if self.first else account.charges
         used = used_tokens(self.limit.weights, ending, charges, self.estimate)
-        if account.is_heard:
+        if account.is_observed:
             account.settled(_decision(self.limit, self.values, rate, None), self.units, used)
         if usage is not None:
             self.learned.learn(self.kind, self.estimate, usage)

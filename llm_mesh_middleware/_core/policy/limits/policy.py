@@ -159,11 +159,11 @@ def _reserve(
             reserved = yield Ask(call.store, Reserve(claims, is_local=True))
     shown: list[tuple[Applied, Outcome]] = []
     taken = unchecked
-    account, is_heard, is_beyond = call.account, call.account.is_heard, False
+    account, is_observed, is_beyond = call.account, call.account.is_observed, False
     for pair in zip(wanted, reserved.outcomes, strict=True):
         each, outcome = pair
         item, wait_us = each.item, outcome.wait_us
-        if is_heard or item.kind == "budget":
+        if is_observed or item.kind == "budget":
             _report(call, each, outcome, is_granted=reserved.is_granted)
         if not item.is_shadow:
             shown.append(pair)
@@ -183,7 +183,7 @@ def _reserve(
 def _report(call: Call, each: Applied, outcome: Outcome, *, is_granted: bool) -> None:
     """Tell observers what an item has decided."""
     account = call.account
-    if account.is_heard:
+    if account.is_observed:
         if outcome.expired:
             account.expired(each.decision("expired"), outcome.expired)
         if outcome.wait_us:

@@ -85,7 +85,7 @@ class Reservation(msgspec.Struct):
         if rate is not None and isinstance(claim, BucketClaim):
             weights = cast(Limit, item).weights
             used = used_tokens(weights, ending, charges, self.estimate)
-            if self.call.account.is_heard:
+            if self.call.account.is_observed:
                 self.call.account.settled(each.decision("allowed"), each.units, used)
             change_us = rate.cost_us(used) - claim.need_us
             return BucketChange(claim.key, change_us) if change_us else None

@@ -1,4 +1,4 @@
-"""Metrics as an `ExportMetricsServiceRequest`: our own, and those of the SDK beside them.
+"""Metrics as an `ExportMetricsServiceRequest`: our own and those of the SDK.
 
 Metric                1 name   2 description   3 unit   5 gauge   7 sum   9 histogram
 Gauge                 1 points
@@ -65,18 +65,20 @@ def encode_metrics(data: MetricsData) -> bytes:
 
 
 def _metric(metric: Metric) -> bytes:
-    told, data = metric.data, b""
+    data = metric.data
     head = field(1, metric.name) + field(2, metric.description) + field(3, metric.unit)
-    if isinstance(told, Gauge):
-        data = tagged(5, _numbers(told.data_points, has_start=False)) if told.data_points else b""
-    elif isinstance(told, Sum) and told.data_points:
-        monotonic = b"\x18\x01" if told.is_monotonic else b""
-        kind = _temporality(told.aggregation_temporality)
-        data = tagged(7, _numbers(told.data_points, has_start=True) + kind + monotonic)
-    elif isinstance(told, Histogram) and told.data_points:
-        points = b"".join([tagged(1, _histogram(point)) for point in told.data_points])
-        data = tagged(9, points + _temporality(told.aggregation_temporality))
-    return head + data
+    if not data.data_points:
+        return head
+    if isinstance(data, Gauge):
+        return head + tagged(5, _numbers(data.data_points, has_start=False))
+    if isinstance(data, Sum):
+        monotonic = b"\x18\x01" if data.is_monotonic else b""
+        kind = _temporality(data.aggregation_temporality)
+        return head + tagged(7, _numbers(data.data_points, has_start=True) + kind + monotonic)
+    if isinstance(data, Histogram):
+        points = b"".join([tagged(1, _histogram(point)) for point in data.data_points])
+        return head + tagged(9, points + _temporality(data.aggregation_temporality))
+    return head
 
 
 def _temporality(kind: int) -> bytes:

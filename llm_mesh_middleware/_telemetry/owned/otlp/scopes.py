@@ -39,5 +39,5 @@ def _resource(resource: Resource) -> tuple[bytes, bytes]:
 def _scope(scope: InstrumentationScope | None) -> tuple[bytes, bytes]:
     if scope is None:
         return tagged(1, b""), b""
-    told = field(1, scope.name) + field(2, scope.version) + attributes(3, scope.attributes)
-    return tagged(1, told), field(3, scope.schema_url)
+    message = field(1, scope.name) + field(2, scope.version) + attributes(3, scope.attributes)
+    return tagged(1, message), field(3, scope.schema_url)

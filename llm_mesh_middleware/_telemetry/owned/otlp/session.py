@@ -1,8 +1,8 @@
-"""Has OpenTelemetry's exporter over HTTP send bodies that were encoded here.
+"""Sends bodies that were encoded here by OpenTelemetry's exporter over HTTP.
 
-The exporter is asked to export nothing, and its session, which is an argument of it, replaces the
-empty body. Endpoint, header fields, certificates, timeouts, compression and retries are thus what
-`OTEL_EXPORTER_OTLP_*` says, in every release of the exporter.
+The exporter is called with nothing to export, and its session, which is an argument of it, replaces
+the empty body. Endpoint, header fields, certificates, timeouts, compression and retries are thus
+those of `OTEL_EXPORTER_OTLP_*`, in every release of the exporter.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from ..handover import NoteExporter
+from ..handover import DeferredSpanExporter
 from .points import encode_metrics, is_encodable
 from .spans import encode_spans
 
-__all__ = ["BodySession", "OTLPNoteExporter", "OTLPPointExporter", "is_plain"]
+__all__ = ["BodySession", "OTLPDeferredExporter", "OTLPPointExporter", "is_plain"]
 
 _COMPRESSED: Mapping[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
@@ -35,15 +35,15 @@ class BodySession(requests.Session):
 
     body: bytes | None = None
 
-    def request(self, method: str, url: str, **words: Any) -> requests.Response:  # type: ignore[override]
+    def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:  # type: ignore[override]
         """Send a request of the exporter."""
         body = self.body
         if body is not None:
-            words["data"] = self._encoded(body, words.get("headers") or {})
-        return super().request(method, url, **words)
+            kwargs["data"] = self._encoded(body, kwargs.get("headers") or {})
+        return super().request(method, url, **kwargs)
 
-    def _encoded(self, body: bytes, given: Mapping[str, Any]) -> bytes:
-        fields = {name.lower(): value for name, value in (*self.headers.items(), *given.items())}
+    def _encoded(self, body: bytes, headers: Mapping[str, Any]) -> bytes:
+        fields = {name.lower(): value for name, value in (*self.headers.items(), *headers.items())}
         compress = _COMPRESSED.get(str(fields.get("content-encoding", "")).lower())
         return body if compress is None else compress(body)
 
@@ -53,8 +53,8 @@ def is_plain(exporter: object) -> bool:
     return type(exporter) in (OTLPSpanExporter, OTLPMetricExporter)
 
 
-class OTLPNoteExporter(NoteExporter):
-    """Encodes spans itself, and has the exporter send them."""
+class OTLPDeferredExporter(DeferredSpanExporter):
+    """Encodes spans, and sends them by the exporter."""
 
     def __init__(self, exporter: SpanExporter, session: BodySession) -> None:
         """`session` is the one that the exporter uses, and nobody else does."""
@@ -79,7 +79,7 @@ class OTLPNoteExporter(NoteExporter):
 
 
 class OTLPPointExporter(MetricExporter):
-    """Encodes what a reader has collected, and has the exporter send it."""
+    """Encodes what a reader has collected, and sends it by the exporter."""
 
     def __init__(self, exporter: OTLPMetricExporter, session: BodySession) -> None:
         """`session` is the one that the exporter uses, and nobody else does."""
@@ -96,14 +96,14 @@ class OTLPPointExporter(MetricExporter):
         return made
 
     def export(
-        self, metrics_data: MetricsData, timeout_millis: float = 10_000, **words: Any
+        self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
     ) -> MetricExportResult:
         """Export a collection; one at a time, as the SDK's readers do."""
         if not is_encodable(metrics_data):
-            return self.exporter.export(metrics_data, timeout_millis, **words)
+            return self.exporter.export(metrics_data, timeout_millis, **kwargs)
         self._session.body = encode_metrics(metrics_data)
         try:
-            return self.exporter.export(MetricsData([]), timeout_millis, **words)
+            return self.exporter.export(MetricsData([]), timeout_millis, **kwargs)
         finally:
             self._session.body = None
 
@@ -111,6 +111,6 @@ class OTLPPointExporter(MetricExporter):
         """Flush the exporter."""
         return self.exporter.force_flush(timeout_millis)
 
-    def shutdown(self, timeout_millis: float = 30_000, **words: Any) -> None:
+    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
         """Shut the exporter down."""
-        self.exporter.shutdown(timeout_millis, **words)
+        self.exporter.shutdown(timeout_millis, **kwargs)

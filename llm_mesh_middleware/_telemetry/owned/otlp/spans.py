@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceState
 
-from ..late_spans import LateSpan
+from ..deferred_spans import DeferredSpan
 from .scopes import of_resource, of_scope
 from .wire import attributes, field, fixed64, tagged, varint
 
@@ -43,7 +43,7 @@ _LINK_HERE, _LINK_REMOTE = (b"\x35" + n.to_bytes(4, "little") for n in (_HERE, _
 _pack_times = Struct("<cQcQ").pack
 _MAX_KEPT = 1024
 
-Recorded = LateSpan | ReadableSpan
+Recorded = DeferredSpan | ReadableSpan
 
 
 def encode_spans(spans: Iterable[Recorded]) -> bytes:
@@ -54,7 +54,7 @@ def encode_spans(spans: Iterable[Recorded]) -> bytes:
         resource, scope = span.resource, span.instrumentation_scope
         resources[id(resource)] = resource
         scopes = by_resource.setdefault(id(resource), {})
-        made = _of_late(span) if isinstance(span, LateSpan) else _of_sdk(span)
+        made = _of_deferred(span) if isinstance(span, DeferredSpan) else _of_sdk(span)
         scopes.setdefault(scope, []).append(tagged(2, made))
     return b"".join(
         [
@@ -64,7 +64,7 @@ def encode_spans(spans: Iterable[Recorded]) -> bytes:
     )
 
 
-def _of_late(span: LateSpan) -> bytes:
+def _of_deferred(span: DeferredSpan) -> bytes:
     """Return a span of ours: nothing of it was dropped, and it has ended."""
     ids, parent, name = span.ids, span.parent, span.name.encode()
     return b"".join(
@@ -75,8 +75,8 @@ def _of_late(span: LateSpan) -> bytes:
             b"\x2a%b%b" % (varint(len(name)), name) if name else b"",
             _KINDS[span.kind],
             _pack_times(b"\x39", span.start_time, b"\x41", span.end_time),
-            _started_with(span.given),
-            attributes(9, span.noted),
+            _started_with(span.initial_attributes),
+            attributes(9, span.added_attributes),
             b"".join([tagged(11, _event(each)) for each in span.events]) if span.events else b"",
             b"".join([tagged(13, _link(each)) for each in span.links]) if span.links else b"",
             _status(span.status),
@@ -89,14 +89,14 @@ def _of_late(span: LateSpan) -> bytes:
 _known: dict[int, tuple[Any, bytes]] = {}
 
 
-def _started_with(given: Any) -> bytes:
-    known = _known.get(id(given))
-    if known is not None and known[0] is given:
+def _started_with(initial_attributes: Any) -> bytes:
+    known = _known.get(id(initial_attributes))
+    if known is not None and known[0] is initial_attributes:
         return known[1]
-    made = attributes(9, given)
+    made = attributes(9, initial_attributes)
     if len(_known) >= _MAX_KEPT:
         _known.clear()
-    _known[id(given)] = given, made
+    _known[id(initial_attributes)] = initial_attributes, made
     return made
 
 
@@ -125,16 +125,16 @@ def _of_sdk(span: ReadableSpan) -> bytes:
 
 
 def _event(event: Event) -> bytes:
-    told = attributes(3, event.attributes)
+    fields = attributes(3, event.attributes)
     dropped = _count(4, event.dropped_attributes)
-    return fixed64(1, event.timestamp) + field(2, event.name) + told + dropped
+    return fixed64(1, event.timestamp) + field(2, event.name) + fields + dropped
 
 
 def _link(link: Link) -> bytes:
-    told = attributes(4, link.attributes)
+    fields = attributes(4, link.attributes)
     dropped = _count(5, link.dropped_attributes)
     flags = _LINK_REMOTE if link.context.is_remote else _LINK_HERE
-    return _ids(1, 2, link.context) + told + dropped + flags
+    return _ids(1, 2, link.context) + fields + dropped + flags
 
 
 def _status(status: Status) -> bytes:

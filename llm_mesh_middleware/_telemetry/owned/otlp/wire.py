@@ -2,8 +2,8 @@
 
 AnyValue   1 text   2 bool   3 int64   4 double   5 list {1: value}   6 map {1: KeyValue}   7 bytes
 
-The attributes of spans repeat: most values of an attribute have been seen before. What each of them
-is on the wire is kept, for attributes that have few values and values that are short.
+The attributes of spans repeat: most values of an attribute have been encoded before. Encoded values
+are kept, for attributes with few values and for short values.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def _pair(key: str, value: Any) -> bytes:
 
 
 class _Key:
-    """One name of attributes at one field number, and the values of it that are on the wire."""
+    """One attribute name at one field number, and its encoded values."""
 
     __slots__ = ("_head", "_number", "ints", "texts")
 
@@ -137,7 +137,7 @@ class _Key:
         self.ints: dict[int, bytes] = {}
 
     def write(self, value: Any) -> bytes:
-        """Return the attribute, and keep it if it may come again."""
+        """Return the encoded attribute, and keep it if it may recur."""
         made = tagged(self._number, self._head + tagged(2, _any(value)))
         if type(value) is str and len(value) <= _MAX_KEPT and len(self.texts) < _MAX_VALUES:
             self.texts[value] = made
@@ -150,7 +150,7 @@ _keys: dict[tuple[int, str], _Key] = {}
 
 
 def attributes(number: int, values: Mapping[str, Any] | None) -> bytes:
-    """Return attributes as fields of this number; those that cannot be encoded are left out."""
+    """Return attributes as fields of this number; those that cannot be encoded are skipped."""
     if not values:
         return b""
     found = []

@@ -1,12 +1,12 @@
-"""Spans that are notes until they are exported.
+"""Spans that only keep their fields until they are exported.
 
-    start    the sampler decides as the SDK's tracer would have it decide; ids, flags and tracestate
-             are the same. What is not recorded is a `NonRecordingSpan`.
-    end      handed over: to the queues of processors whose exporters encode it as it is, or as one
-             `ReadableSpan` to all of them
+    start    the sampler decides as for the SDK's tracer; ids, flags and tracestate are the same. A
+             span that is not recorded is a `NonRecordingSpan`.
+    end      the span is handed over: to the queues of processors whose exporters encode it, or as
+             one `ReadableSpan` to all processors
 
-A `SpanContext` is made only for those who ask for one: our own headers are written from the ids.
-The SDK's own tracer is used for as long as a processor wants to know of a start.
+A `SpanContext` is made when it is first read: our own headers are written from the ids. The SDK's
+tracer makes the spans while a processor handles their start.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from opentelemetry.trace import (
     TraceState,
 )
 
-__all__ = ["Handover", "LateSpan", "LateTracer"]
+__all__ = ["Handover", "DeferredSpan", "DeferredTracer"]
 
 _UNSET = Status(StatusCode.UNSET)
 _UNSAMPLED = frozenset((Decision.DROP, Decision.RECORD_ONLY))
@@ -45,33 +45,33 @@ class Handover(Protocol):
     """Takes spans that have ended."""
 
     def is_open(self) -> bool:
-        """Return whether no processor wants to know of a start."""
+        """Return whether no processor handles the start of a span."""
 
-    def take(self, span: LateSpan) -> None:
+    def take(self, span: DeferredSpan) -> None:
         """Take a span; it is not changed any more."""
 
 
-class LateSpan(trace.Span):
-    """One recorded span; what it starts with is kept as it is given, and not changed.
+class DeferredSpan(trace.Span):
+    """One recorded span; `initial_attributes` are kept by reference, and not changed.
 
     `ids` are 16 bytes of the trace and 8 of the span.
     """
 
     end_time = 0
     events: list[Event] | None = None
-    noted: dict[str, Any] = _NOTHING
+    added_attributes: dict[str, Any] = _NOTHING
     status = _UNSET
     _context: SpanContext | None = None
 
     def __init__(
         self,
-        tracer: LateTracer,
+        tracer: DeferredTracer,
         name: str,
         ids: bytes,
         flags: int,
         parent: SpanContext | None,
         kind: SpanKind,
-        given: Mapping[str, Any],
+        initial_attributes: Mapping[str, Any],
         links: Sequence[Link],
         start_time: int,
         trace_state: TraceState | None = None,
@@ -82,7 +82,7 @@ class LateSpan(trace.Span):
         self.flags = flags
         self.parent = parent
         self.kind = kind
-        self.given = given
+        self.initial_attributes = initial_attributes
         self.links = links
         self.start_time = start_time
         self.trace_state = trace_state
@@ -124,26 +124,26 @@ class LateSpan(trace.Span):
         return not self.end_time
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
-        """Note attributes."""
+        """Set attributes."""
         if self.end_time:
             return
-        given = self.given
-        if given and not given.keys().isdisjoint(attributes):
-            self.noted = {**given, **self.noted, **attributes}
-            self.given = _NOTHING
-        elif self.noted:
-            self.noted.update(attributes)
+        initial_attributes = self.initial_attributes
+        if initial_attributes and not initial_attributes.keys().isdisjoint(attributes):
+            self.added_attributes = {**initial_attributes, **self.added_attributes, **attributes}
+            self.initial_attributes = _NOTHING
+        elif self.added_attributes:
+            self.added_attributes.update(attributes)
         else:
-            self.noted = dict(attributes)
+            self.added_attributes = dict(attributes)
 
     def set_attribute(self, key: str, value: Any) -> None:
-        """Note an attribute."""
+        """Set an attribute."""
         self.set_attributes({key: value})
 
     def add_event(
         self, name: str, attributes: Mapping[str, Any] | None = None, timestamp: int | None = None
     ) -> None:
-        """Note an event."""
+        """Add an event."""
         if not self.end_time:
             self.events = [*(self.events or ()), Event(name, attributes, timestamp)]
 
@@ -165,12 +165,12 @@ class LateSpan(trace.Span):
         timestamp: int | None = None,
         escaped: bool = False,
     ) -> None:
-        """Note an exception by its type; its text could repeat anything."""
+        """Add an exception by its type; its text could contain content of a call."""
         described = {"exception.type": type(exception).__qualname__, **(attributes or {})}
         self.add_event("exception", described, timestamp)
 
     def end(self, end_time: int | None = None) -> None:
-        """Hand the span over; once."""
+        """Hand the span over, the first time."""
         if not self.end_time:
             self.end_time = time.time_ns() if end_time is None else end_time
             self._tracer.handover.take(self)
@@ -183,7 +183,7 @@ class LateSpan(trace.Span):
             context=self.get_span_context(),
             parent=self.parent,
             resource=tracer.resource,
-            attributes={**self.given, **self.noted},
+            attributes={**self.initial_attributes, **self.added_attributes},
             events=self.events or (),
             links=self.links,
             kind=self.kind,
@@ -195,8 +195,8 @@ class LateSpan(trace.Span):
         )
 
 
-class LateTracer(trace.Tracer):
-    """Makes late spans in place of the SDK's tracer."""
+class DeferredTracer(trace.Tracer):
+    """Makes deferred spans in place of the SDK's tracer."""
 
     def __init__(self, tracer: SDKTracer, handover: Handover) -> None:
         self._tracer = tracer
@@ -205,9 +205,9 @@ class LateTracer(trace.Tracer):
         self.scope: InstrumentationScope = tracer._instrumentation_scope
         self.info = tracer.instrumentation_info
         sampler, ids = tracer.sampler, tracer.id_generator
-        # The two samplers that nearly everybody has need not be asked where nothing can differ.
-        self._takes_all = sampler is ALWAYS_ON or sampler is DEFAULT_ON
-        self._takes_unsampled = sampler is ALWAYS_ON
+        # The two usual samplers are not called where their decision is certain.
+        self._samples_all = sampler is ALWAYS_ON or sampler is DEFAULT_ON
+        self._ignores_parent = sampler is ALWAYS_ON
         self._is_random = type(ids) is RandomIdGenerator
         self._new_flags = TraceFlags.SAMPLED | _random_flag(ids, None)
 
@@ -226,18 +226,20 @@ class LateTracer(trace.Tracer):
         if not self.handover.is_open():
             return self._tracer.start_span(name, context, kind, attributes, links, start_time)
         parent = _parent(context)
-        if not self._takes_all or not self._is_random:
+        if not self._samples_all or not self._is_random:
             return self._sampled(name, context, parent, kind, attributes, links or (), start_time)
         if parent is None:
             ids, flags, state = _new_ids(), self._new_flags, None
         else:
-            if not parent.trace_flags & TraceFlags.SAMPLED and not self._takes_unsampled:
+            if not parent.trace_flags & TraceFlags.SAMPLED and not self._ignores_parent:
                 return self._sampled(name, context, parent, kind, attributes, (), start_time)
             ids, state = _ids_below(parent), parent.trace_state or None
             flags = TraceFlags.SAMPLED | parent.trace_flags & _RANDOM
         started = time.time_ns() if start_time is None else start_time
-        given = _NOTHING if attributes is None else attributes
-        return LateSpan(self, name, ids, flags, parent, kind, given, _copied(links), started, state)
+        initial_attributes = _NOTHING if attributes is None else attributes
+        return DeferredSpan(
+            self, name, ids, flags, parent, kind, initial_attributes, _copied(links), started, state
+        )
 
     def _sampled(
         self,
@@ -259,16 +261,25 @@ class LateTracer(trace.Tracer):
         if decision is Decision.DROP:
             own = SpanContext(trace_id, span_id, False, TraceFlags(flags), sampled.trace_state)
             return trace.NonRecordingSpan(own)
-        whole = trace_id.to_bytes(16, "big") + span_id.to_bytes(8, "big")
+        ids_bytes = trace_id.to_bytes(16, "big") + span_id.to_bytes(8, "big")
         started = time.time_ns() if start_time is None else start_time
-        given, state = dict(sampled.attributes or ()), sampled.trace_state or None
-        return LateSpan(
-            self, name, whole, flags, parent, kind, given, _copied(links), started, state
+        initial_attributes, state = dict(sampled.attributes or ()), sampled.trace_state or None
+        return DeferredSpan(
+            self,
+            name,
+            ids_bytes,
+            flags,
+            parent,
+            kind,
+            initial_attributes,
+            _copied(links),
+            started,
+            state,
         )
 
-    def start_as_current_span(self, *args: Any, **words: Any) -> Any:
+    def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:
         """Do as the SDK's tracer does: nothing here uses it."""
-        return self._tracer.start_as_current_span(*args, **words)
+        return self._tracer.start_as_current_span(*args, **kwargs)
 
 
 # The flag of W3C Trace Context, level 2; releases of the SDK without it set none.
