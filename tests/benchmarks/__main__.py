@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from statistics import median
 
-from tests.benchmarks.child import allow_many_files, pin
+from tests.benchmarks.child import allow_many_files, pin, probe_ms
 from tests.benchmarks.contenders import BASELINES, CONTENDERS, DOCUMENTED_CONTENDERS
 from tests.benchmarks.foreign import FOREIGN, find_foreign
 from tests.benchmarks.in_process import measure_in_process
@@ -128,10 +128,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _run_in_process(options: argparse.Namespace) -> dict[str, object]:
     calls = 1_000 if options.quick else 50_000
     samples = measure_in_process(rounds=options.rounds, calls=calls)
+    probe = probe_ms()
     _say(f"\n{IN_PROCESS}: {calls} calls a round, without a server")
     found: dict[str, object] = {}
     for name, values in samples.items():
-        budget = None if name == BASELINES["pass"] else in_process_budget(samples, name)
+        budget = None if name == BASELINES["pass"] else in_process_budget(samples, name, probe)
         outcome = "" if budget is None else verdict(budget)
         _say(f"  {name:<16}{median(values):>10.3f} µs   {outcome}".rstrip())
         found[name] = {
@@ -164,10 +165,11 @@ def _run_all(
             requests=options.requests,
         )
         of_small_bodies = known.get(_SMALL) if scenario.name == _LARGE else None
-        budgets = budgets_of(scenario, figures, of_small_bodies)
-        _say(scenario_table(scenario, figures, budgets))
         baseline = fleet.server(BASELINES[scenario.kind], is_tls=scenario.is_tls)
-        results.append(scenario_json(scenario, figures, budgets, baseline.read_probe_ms()))
+        probe = baseline.read_probe_ms()
+        budgets = budgets_of(scenario, figures, of_small_bodies, probe)
+        _say(scenario_table(scenario, figures, budgets))
+        results.append(scenario_json(scenario, figures, budgets, probe))
         errors += sum(own.errors for own in figures.values())
     return results, errors
 

@@ -22,6 +22,9 @@ from llm_mesh_middleware._core.guarding.guard import Guard
 from llm_mesh_middleware._core.guarding.scanner import Scanner
 from llm_mesh_middleware._core.guarding.window import Inspection, Window, inspect
 from llm_mesh_middleware._dialects.openai_chat.dialect import DIALECT
+from tests.benchmarks.child import probe_ms
+from tests.benchmarks.report import verdict
+from tests.benchmarks.results import Budget
 
 __all__ = [
     "PROSE",
@@ -152,7 +155,14 @@ def _best(call: Callable[[], object], count: int, rounds: int = 15) -> float:
     return best
 
 
+def main() -> None:
+    """Print each cost, and the budget that it has."""
+    for name, us, limit_us in costs():
+        line = f"{name} {us:.1f} µs"
+        if limit_us is not None:
+            line = verdict(Budget(name, us, limit_us, "µs", probe_ms()))
+        sys.stdout.write(line + "\n")
+
+
 if __name__ == "__main__":
-    for cost in costs():
-        limit = "" if cost.limit_us is None else f"   of {cost.limit_us:g}"
-        sys.stdout.write(f"{cost.name:34} {cost.us:8.1f} us{limit}\n")
+    main()

@@ -66,10 +66,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _measured(rounds: int, calls: int) -> Iterator[Budget]:
     calls_added = max(0.0, calls_of("other") - calls_of())
     yield Budget("a policy of another rule", calls_added, 0, "function calls")
-    plain_us, added = costs_of({"requests": REQUESTS, "tokens": TOKENS}, Load(calls), rounds)
-    _say(f"a call without a policy takes {plain_us:.0f} µs")
-    yield Budget("a limit of requests in memory", added["requests"], 10, "µs a call")
-    yield Budget("a limit of tokens in memory", added["tokens"], 10, "µs a call")
+    found = costs_of({"requests": REQUESTS, "tokens": TOKENS}, Load(calls), rounds)
+    _say(f"a call without a policy takes {found.plain:.0f} µs")
+    for what, added_us in found.added.items():
+        yield Budget(f"a limit of {what} in memory", added_us, 10, "µs a call", found.probe_ms)
     yield from _of_guards(rounds, calls)
     relay_us, cached_us = _of_servers(rounds, calls)
     _say(f"a relayed call takes {relay_us:.0f} µs of the relay's server")
@@ -81,15 +81,16 @@ def _measured(rounds: int, calls: int) -> Iterator[Budget]:
 
 
 def _of_guards(rounds: int, calls: int) -> Iterator[Budget]:
-    guard = {"guard": GUARD}
-    sides = {"request": GUARD_OF_REQUESTS, "both": GUARD}
-    _, added = costs_of(sides, Load(calls), rounds)
-    yield Budget("a PII guard on a request of 1 KB", added["request"], 30, "µs a call")
-    yield Budget("a PII guard, both sides of 1 KB", added["both"], 60, "µs a call")
-    _, added = costs_of(guard, Load(max(2, calls // 32), is_stream=True), rounds)
-    yield Budget("a PII guard, a delta", added["guard"] / DELTAS, 3, "µs")
-    _, added = costs_of(guard, Load(max(2, calls // 32), size_bytes=200_000), rounds)
-    yield Budget("a PII guard, 200 KB", added["guard"], 1000, "µs a call")
+    few = max(2, calls // 32)
+    for what, guard, load, limit_us, unit in (
+        ("a request of 1 KB", GUARD_OF_REQUESTS, Load(calls), 30, "µs a call"),
+        ("both sides of 1 KB", GUARD, Load(calls), 60, "µs a call"),
+        ("a delta", GUARD, Load(few, is_stream=True), 3, "µs"),
+        ("200 KB", GUARD, Load(few, size_bytes=200_000), 1000, "µs a call"),
+    ):
+        found = costs_of({what: guard}, load, rounds)
+        added_us = found.added[what] / (DELTAS if load.is_stream else 1)
+        yield Budget(f"a PII guard, {what}", added_us, limit_us, unit, found.probe_ms)
 
 
 def _of_servers(rounds: int, calls: int) -> tuple[float, float]:
@@ -115,7 +116,7 @@ def _of_redis(rounds: int, calls: int, relay_us: float) -> Iterator[Budget]:
         settings = {"store": server.url, "store_timeout": 2}
         for in_flight in (1, 32):
             load = Load(calls, in_flight=in_flight, settings=settings)
-            _, added = costs_of({"tokens": TOKENS}, load, rounds)
+            added = costs_of({"tokens": TOKENS}, load, rounds).added
             what = f"a limit of tokens in Redis, {in_flight} in flight"
             yield Budget(what, added["tokens"] / relay_us, 0.5, "of a relayed call")
         server.client.config_resetstat()

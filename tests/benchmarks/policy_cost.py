@@ -10,10 +10,11 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from llm_mesh_middleware import LLMMeshMiddleware
 from tests.benchmarks.apps import mesh_with_policy
+from tests.benchmarks.child import probe_ms
 from tests.benchmarks.in_memory import EVENTS, JSON, Client, app_of, parsed, serve
 from tests.benchmarks.wire import (
     ASKED_MODEL,
@@ -30,6 +31,7 @@ __all__ = [
     "GUARD_OF_REQUESTS",
     "REQUESTS",
     "TOKENS",
+    "Costs",
     "Load",
     "costs_of",
 ]
@@ -46,6 +48,7 @@ _PII = {
 GUARD = {"guards": [{**_PII, "on": ["request", "response"]}]}
 GUARD_OF_REQUESTS = {"guards": [{**_PII, "on": ["request"]}]}
 DELTAS = 200
+_PROBED = 10  # rounds, after which the probe is taken again
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,29 +74,36 @@ class Load:
         return Client(EVENTS, [*stream_events(DELTAS), usage_event(), b"data: [DONE]\n\n"])
 
 
-def costs_of(
-    policies: Mapping[str, Mapping[str, Any]], load: Load, rounds: int
-) -> tuple[float, dict[str, float]]:
-    """Return the microseconds of a call without a policy, and what each of `policies` adds."""
+class Costs(NamedTuple):
+    """What calls take, in microseconds, and what the probe took meanwhile."""
+
+    plain: float  # a call without a policy
+    added: Mapping[str, float]  # by each policy
+    probe_ms: float
+
+
+def costs_of(policies: Mapping[str, Mapping[str, Any]], load: Load, rounds: int) -> Costs:
+    """Measure calls without a policy and with each of `policies`."""
     return asyncio.run(_costs(policies, load, rounds))
 
 
-async def _costs(
-    policies: Mapping[str, Mapping[str, Any]], load: Load, rounds: int
-) -> tuple[float, dict[str, float]]:
+async def _costs(policies: Mapping[str, Mapping[str, Any]], load: Load, rounds: int) -> Costs:
     apps = {name: _app(load, spec) for name, spec in {"": None, **policies}.items()}
     seen: dict[str, list[float]] = {name: [] for name in apps}
     for app in apps.values():
         await _time_of(app, load)
-    names = tuple(apps)
+    names, probes = tuple(apps), [probe_ms()]
     for number in range(rounds):
         turn = number % len(names)
         for name in (*names[turn:], *names[:turn]):
             seen[name].append(await _time_of(apps[name], load))
+        if number % _PROBED == 0:
+            probes.append(probe_ms())
     for app in apps.values():
         await app.mesh.aclose()
     base = min(seen.pop(""))
-    return base, {name: min(found) - base for name, found in seen.items()}
+    added = {name: min(found) - base for name, found in seen.items()}
+    return Costs(base, added, min(probes))
 
 
 def _app(load: Load, spec: Mapping[str, Any] | None) -> LLMMeshMiddleware:

@@ -94,7 +94,10 @@ def scenario_table(
 def verdict(budget: Budget) -> str:
     """A budget in a few words."""
     outcome = "ok" if budget.is_met else "over"
-    return f"{outcome}: {budget.what} {budget.value:.4g} of {budget.limit:g} {budget.unit}"
+    found = f"{budget.value:.4g}"
+    if budget.probe_ms is not None:
+        found += f" ({budget.at_full_speed:.4g} at full speed)"
+    return f"{outcome}: {budget.what} {found} of {budget.limit:g} {budget.unit}"
 
 
 def scenario_json(
@@ -116,7 +119,7 @@ def scenario_json(
 
 def budget_json(budget: Budget) -> dict[str, object]:
     """A budget for programs."""
-    return asdict(budget) | {"is_met": budget.is_met}
+    return asdict(budget) | {"at_full_speed": budget.at_full_speed, "is_met": budget.is_met}
 
 
 def _cell(value: float | None, form: str, unit: str) -> str:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.benchmarks.child import probe_ms
 from tests.benchmarks.contenders import CONTENDERS
 from tests.benchmarks.dialects import EVENT_US, UNARY_US, event_s, unary_s
 from tests.benchmarks.load import Load, run_load
@@ -47,15 +48,18 @@ print((time.process_time() - begun) * 1e3)
 def measure_standing(fleet: Fleet, *, streams: int = _STREAMS) -> Mapping[str, Budget]:
     """The figures, each with its budget."""
     idle_mb, start_s = _idle()
+    probe = probe_ms()
     kilobytes, errors = _open_streams(fleet, streams)
     call_us, event_us = _translations()
     return {
         "idle": Budget("memory of an idle `serve`", idle_mb, _MAX_IDLE_MB, "MB"),
-        "start": Budget("CPU until it listens", start_s, _MAX_START_S, "s"),
-        "import": Budget("CPU of the import", _import_ms(), _MAX_IMPORT_MS, "ms"),
+        "start": Budget("CPU until it listens", start_s, _MAX_START_S, "s", probe),
+        "import": Budget("CPU of the import", _import_ms(), _MAX_IMPORT_MS, "ms", probe),
         "stream": Budget(f"memory of one of {streams} streams", kilobytes, _MAX_STREAM_KB, "KB"),
-        "call": Budget("translation of a call, the dearest pair", call_us, UNARY_US, "µs"),
-        "event": Budget("translation of an event, the dearest pair", event_us, EVENT_US, "µs"),
+        "call": Budget("translation of a call, the dearest pair", call_us, UNARY_US, "µs", probe),
+        "event": Budget(
+            "translation of an event, the dearest pair", event_us, EVENT_US, "µs", probe
+        ),
         "errors": Budget("streams that have failed", float(errors), 0.0, ""),
     }
 
