@@ -16,6 +16,7 @@ __all__ = [
     "before_last_events",
     "event_data",
     "event_name",
+    "event_parts",
     "make_event",
     "on_one_line",
     "plain_data",
@@ -25,6 +26,7 @@ __all__ = [
 _EVENT_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BOM = b"\xef\xbb\xbf"
+_CR = b"\r"[0]
 
 # A line that starts with one of these stands alone: a comment, an empty line.
 _LONE = b":\r\n"
@@ -79,7 +81,7 @@ class EventCutter:
         if self._ended_in_cr and data[:1] == b"\n":
             begin = 1
             yield b"\n"
-        size, has_cr = len(data), data.find(b"\r") >= 0
+        size, has_cr = len(data), _CR in data
         while begin < size:
             end = _end(data, begin, has_cr=has_cr)
             if not end:
@@ -121,9 +123,10 @@ class EventCutter:
 
 def _end(data: bytes, begin: int, *, has_cr: bool) -> int:
     """Return the end of the event or comment that starts at `begin`; 0 if it has not arrived."""
-    if data.startswith(_BOM, begin):  # returned alone, so that dropping an event does not drop it
-        return begin + len(_BOM)
-    if data[begin] in _LONE:
+    first = data[begin]
+    if first == _BOM[0] and data.startswith(_BOM, begin):
+        return begin + len(_BOM)  # returned alone, so that dropping an event does not drop it
+    if first in _LONE:
         match = _LONE_LINES.match(data, begin)
     elif has_cr:
         match = _EVENT_END.search(data, begin)
@@ -175,6 +178,21 @@ def event_name(event: bytes) -> bytes:
         if name == b"event":
             found = value.removeprefix(b" ")
     return found
+
+
+def event_parts(event: bytes) -> tuple[bytes, bytes]:
+    """Return the event's name and its data, which is faster than to ask for each.
+
+    An event without data is none, so its name does not matter.
+    """
+    if _CR not in event:
+        match event.split(b"\n"):
+            case [data, b"", b""] if data[:6] == b"data: ":
+                return b"", data[6:]
+            case [name, data, b"", b""] if name[:7] == b"event: " and data[:6] == b"data: ":
+                return name[7:], data[6:]
+    data = event_data(event)
+    return (event_name(event), data) if data else (b"", b"")
 
 
 def plain_data(data: bytes) -> bytes | None:

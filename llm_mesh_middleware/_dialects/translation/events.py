@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..._core.conversation.answer import Delta, End
-from ..._core.http.sse import MAX_EVENT_BYTES, EventCutter, EventTooLong, event_data, event_name
+from ..._core.http.sse import MAX_EVENT_BYTES, EventCutter, EventTooLong, event_parts
 from ...exceptions import UpstreamProtocolError
 from .split_pairs import SplitPairs
 
@@ -37,8 +37,9 @@ class ServerSentReader:
         deltas: list[Delta] = []
         try:
             for event in self._cutter.feed(data):
-                if said := event_data(event):
-                    self._read(self._join(said), event_name(event), deltas)
+                name, said = event_parts(event)
+                if said:
+                    self._read(self._join(said), name, deltas)
         except EventTooLong:
             raise UpstreamProtocolError(
                 f"sent an event of more than {MAX_EVENT_BYTES} bytes"
@@ -48,10 +49,10 @@ class ServerSentReader:
     def finish(self) -> list[Delta]:
         """Return the deltas that the end completes; half an event is dropped."""
         deltas: list[Delta] = []
-        rest = self._cutter.rest()
-        if rest and (said := event_data(rest)):
+        name, said = event_parts(self._cutter.rest())
+        if said:
             try:
-                self._read(self._join(said), event_name(rest), deltas)
+                self._read(self._join(said), name, deltas)
             except UpstreamProtocolError:
                 deltas.clear()
         if not (deltas and isinstance(deltas[-1], End)):

@@ -107,7 +107,7 @@ class TranslatingRelay:
 
     def feed(self, data: bytes, /) -> bytes:
         """Return the client's events for `data`."""
-        if self.is_over:
+        if self._has_ended or self.error is not None:
             return b""
         try:
             if self._decoder is not None:

@@ -15,6 +15,7 @@ __all__ = ["SplitPairs"]
 
 # The end and the beginning of a JSON string. An escaped backslash before it makes no escape.
 _ENDS = re.compile(rb'(?<!\\)((?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2})"')
+_BACKSLASH = b"\\"[0]
 _BEGINS = re.compile(rb'(?<!\\)"(?=\\u[dD][c-fC-F][0-9a-fA-F]{2})')
 
 
@@ -28,7 +29,7 @@ class SplitPairs:
 
     def join(self, data: bytes) -> bytes:
         """Return an event's data with the half from before it and without the one at its end."""
-        if b"\\u" not in data:
+        if _BACKSLASH not in data:
             return data
         if self._held and (begin := _BEGINS.search(data)) is not None:
             at = begin.end()

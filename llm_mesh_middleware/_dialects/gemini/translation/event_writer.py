@@ -43,6 +43,11 @@ from .signatures import write_signature
 
 __all__ = ["ContentEventWriter"]
 
+_encode = msgspec.json.Encoder().encode
+# What is around the text of an event with nothing else: all but model and id are fixed.
+_HEAD = b'data: {"candidates":[{"content":{"role":"model","parts":[{"text":'
+_TAIL = b'}]},"index":0}],"modelVersion":%b,"responseId":%b}\n\n'
+
 
 class ContentEventWriter:
     """Writes one answer."""
@@ -50,6 +55,7 @@ class ContentEventWriter:
     def __init__(self, stamp: Stamp) -> None:
         self._id = stamp.id("")
         self._model = stamp.model
+        self._tail = b""  # of an event of text; empty until it is known
         self._calls: dict[int, tuple[ToolStart, list[str]]] = {}
         self._usage: Usage | None = None
         self._finish: FinishReason = "stop"
@@ -73,7 +79,7 @@ class ContentEventWriter:
     def _write(self, delta: Delta, out: list[bytes]) -> None:
         match delta:
             case TextDelta(text) | RefusalDelta(text):
-                out.append(self._event([{"text": text}]))
+                out.append(self._text(text))
             case ReasoningDelta(text):
                 out.append(self._event([{"text": text, "thought": True}]))
             case ReasoningEnd(proof, is_redacted) if proof is not None:
@@ -90,6 +96,7 @@ class ContentEventWriter:
             case Start():
                 self._id = delta.id or self._id
                 self._model = delta.model or self._model
+                self._tail = b""
                 self._usage = delta.usage or self._usage
             case Usage():
                 self._usage = delta.after(self._usage)
@@ -104,6 +111,14 @@ class ContentEventWriter:
                 out.append(self._event([{"text": ""}], finish=self._finish, usage=usage))
             case _:
                 pass
+
+    def _text(self, text: str) -> bytes:
+        """Return the most common event; no dict is made for it."""
+        if self._logprobs:
+            return self._event([{"text": text}])
+        if not self._tail:
+            self._tail = _TAIL % (_encode(self._model), _encode(self._id))
+        return _HEAD + _encode(text) + self._tail
 
     def _end_call(self, key: int, finish: FinishReason, out: list[bytes]) -> None:
         if key not in self._calls:
@@ -129,4 +144,4 @@ class ContentEventWriter:
             usage=usage,
             logprobs=logprobs,
         )
-        return make_event(msgspec.json.encode(event))
+        return make_event(_encode(event))

@@ -110,13 +110,14 @@ def read_request(request: ClientRequest) -> Conversation:
 def _in_detail(turns: Iterable[Turn], resolution: str | None) -> Iterator[Turn]:
     """Yield the turns, their images in the detail that is wanted of all."""
     detail = _DETAILS.get(resolution or "")
+    if detail is None:
+        yield from turns
+        return
     for turn in turns:
-        parts = turn.parts
-        if detail is not None and any(isinstance(part, Image) for part in parts):
-            parts = tuple(
-                replace(part, detail=detail) if isinstance(part, Image) else part for part in parts
-            )
-        yield replace(turn, parts=parts)
+        parts = (
+            replace(part, detail=detail) if isinstance(part, Image) else part for part in turn.parts
+        )
+        yield replace(turn, parts=tuple(parts))
 
 
 def _read_config(config: shapes.Raw) -> tuple[shapes.Generation, Sequence[str]]:

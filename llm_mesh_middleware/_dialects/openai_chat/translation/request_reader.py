@@ -64,6 +64,9 @@ _NAMES = {
     "thinking": "reasoning_effort",
     "turns": "messages",
 }
+_NEWER_NAMES = {**_NAMES, "max_tokens": "max_completion_tokens"}
+# Members that are refused unless they are empty; of `modalities`, all but text.
+_REFUSED = frozenset(("audio", "function_call", "functions", "modalities", "web_search_options"))
 
 
 def read_request(fields: Fields) -> Conversation:
@@ -74,11 +77,9 @@ def read_request(fields: Fields) -> Conversation:
         UnsupportedField: It asks for something that no translation carries.
     """
     asked, extra = _decode(fields)
-    _refuse_untranslatable(asked)
+    if not _REFUSED.isdisjoint(fields):
+        _refuse_untranslatable(asked)
     system, turns = _read_messages(asked.messages)
-    names = dict(_NAMES)
-    if asked.max_completion_tokens is not None:
-        names["max_tokens"] = "max_completion_tokens"
     stop = (asked.stop,) if isinstance(asked.stop, str) else tuple(asked.stop or ())
     effort = asked.reasoning_effort
     return Conversation(
@@ -112,7 +113,7 @@ def read_request(fields: Fields) -> Conversation:
         metadata=fields["metadata"] if asked.metadata else None,
         extra=extra,
         quiet=_QUIET,
-        names=names,
+        names=_NAMES if asked.max_completion_tokens is None else _NEWER_NAMES,
     )
 
 

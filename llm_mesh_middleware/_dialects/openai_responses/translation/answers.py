@@ -25,6 +25,7 @@ from ...._core.conversation.parts import (
 )
 from ...._core.conversation.request import Conversation
 from ...._core.conversation.writing import Stamp
+from ...._core.values.payload import raw
 from ...._core.values.usage import Usage
 from ....exceptions import UpstreamProtocolError
 from ...lenient import LenientDecoder
@@ -55,7 +56,7 @@ _INCOMPLETE: dict[str, FinishReason] = {
 _REASONS = {"length": "max_output_tokens", "refused": "content_filter"}
 
 # Members of a request that a response repeats, with their values if they were not set.
-_DEFAULTS: dict[str, Any] = {
+_PLAIN_DEFAULTS: dict[str, Any] = {
     "instructions": None,
     "max_output_tokens": None,
     "metadata": {},
@@ -68,6 +69,7 @@ _DEFAULTS: dict[str, Any] = {
     "top_p": None,
     "truncation": "disabled",
 }
+_DEFAULTS = {name: raw(value) for name, value in _PLAIN_DEFAULTS.items()}
 
 
 class URLCitation(msgspec.Struct, gc=False):
@@ -293,14 +295,18 @@ class _ItemWriter:
         return self._stamp.id(prefix, self._number)
 
     def _message(self, content: list[dict[str, Any]]) -> dict[str, Any]:
-        head = {"id": self._id("msg_"), "type": "message", "role": "assistant"}
-        return head | {"status": "completed", "content": content}
+        return {
+            "id": self._id("msg_"),
+            "type": "message",
+            "role": "assistant",
+            "status": "completed",
+            "content": content,
+        }
 
     def _content(self, part: Text | Refusal) -> dict[str, Any]:
         if isinstance(part, Refusal):
             return {"type": "refusal", "refusal": part.text}
-        place = {"type": "url_citation", "start_index": 0, "end_index": len(part.text)}
-        notes = [place | {"url": c.url, "title": c.title} for c in part.citations if c.url]
+        notes = [_annotation(cited, part.text) for cited in part.citations if cited.url]
         tokens, self._logprobs = self._logprobs, []  # of the first text
         return {"type": "output_text", "text": part.text, "annotations": notes, "logprobs": tokens}
 
@@ -315,22 +321,27 @@ class _ItemWriter:
     def _call(self, call: ToolCall) -> dict[str, Any]:
         if call.is_custom or call.name in self._custom:
             input = call.arguments if call.is_custom else custom_input(call.arguments)
-            item = {"id": self._id("ctc_"), "type": "custom_tool_call", "call_id": call.id}
-            return item | self._name(call) | {"input": input}
-        item = {"id": self._id("fc_"), "type": "function_call", "call_id": call.id}
-        arguments = arguments_of(call) or "{}"
-        return item | self._name(call) | {"arguments": arguments, "status": "completed"}
+            item = {"id": self._id("ctc_"), "type": "custom_tool_call", "input": input}
+        else:
+            arguments = arguments_of(call) or "{}"
+            item = {"id": self._id("fc_"), "type": "function_call", "arguments": arguments}
+            item["status"] = "completed"
+        return {**item, "call_id": call.id, "name": call.name, **self._names.get(call.name, {})}
 
-    def _name(self, call: ToolCall) -> dict[str, str]:
-        return {"name": call.name, **self._names.get(call.name, {})}
+
+def _annotation(cited: Citation, text: str) -> dict[str, Any]:
+    place = {"type": "url_citation", "start_index": 0, "end_index": len(text)}
+    return place | {"url": cited.url, "title": cited.title}
 
 
 def write_usage(usage: Usage) -> dict[str, Any]:
     """Return token counts; the input includes what was read from a cache or written to it."""
-    cached = {"cached_tokens": usage.cache_read_tokens}
     return {
         "input_tokens": usage.input_tokens,
-        "input_tokens_details": cached | {"cache_write_tokens": usage.cache_write_tokens},
+        "input_tokens_details": {
+            "cached_tokens": usage.cache_read_tokens,
+            "cache_write_tokens": usage.cache_write_tokens,
+        },
         "output_tokens": usage.output_tokens,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
         "total_tokens": usage.input_tokens + usage.output_tokens,

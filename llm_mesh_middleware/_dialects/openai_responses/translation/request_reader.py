@@ -58,12 +58,15 @@ _QUIET = frozenset(
     )
 )
 _NAMES = {
+    "logprobs": "top_logprobs",
     "max_tokens": "max_output_tokens",
     "output": "text",
     "thinking": "reasoning",
     "turns": "input",
     "verbosity": "text",
 }
+# Members that need a store, unless they are empty.
+_STATEFUL = frozenset(("background", "conversation", "previous_response_id", "prompt"))
 # Members that a response repeats.
 _ECHOED = (
     "instructions",
@@ -90,7 +93,8 @@ def read_request(fields: Fields) -> Conversation:
         UnsupportedField: It asks for something that no translation carries.
     """
     asked, extra = _decode(fields)
-    _refuse_stateful(asked)
+    if not _STATEFUL.isdisjoint(fields):
+        _refuse_stateful(asked)
     lost: list[str] = []
     system, turns = _Items(lost).read(asked)
     text, reasoning = asked.text, asked.reasoning
@@ -123,7 +127,7 @@ def read_request(fields: Fields) -> Conversation:
         metadata=fields["metadata"] if asked.metadata else None,
         extra=extra,
         quiet=_QUIET,
-        names=_NAMES | {"logprobs": "top_logprobs"},
+        names=_NAMES,
         echo=echo,
         lost=tuple(dict.fromkeys(lost)),
     )
