@@ -14,19 +14,18 @@ from typing import TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from .._core.asking.service import Service
 from .._core.balance.backends import Backend
 from .._core.flow.call import CallPolicy
-from .._core.guarding.asking.verdict import AskingGuard
 from .._core.guarding.guard import Guard
+from .._core.guarding.remote.verdict import RemoteGuard
 from .._core.guarding.shape import SchemaGuard
 from .._core.limiting.budget import Budget
 from .._core.limiting.item import Item
 from .._core.policy.cache import CachePolicy, Semantic
 from .._core.policy.guards import (
-    AskingRequestGuards,
-    AskingResponseGuards,
     ConcurrentRequestGuards,
+    RemoteRequestGuards,
+    RemoteResponseGuards,
     RequestGuards,
     ResponseGuards,
     ShapeGuards,
@@ -34,6 +33,7 @@ from .._core.policy.guards import (
 from .._core.policy.limits import AttemptLimits, ServiceLimit, ServiceLimits, call_limits
 from .._core.provider.upstream import Upstream
 from .._core.routing.matching import Match
+from .._core.side_calls.service import Service
 from .._manifest import Manifest, Resource
 from .._schema.wording import suggest
 from ..config import (
@@ -50,7 +50,6 @@ from ..config import (
     TargetRef,
 )
 from ..exceptions import Problem
-from .asking.services import compile_service, compile_service_limit
 from .caching.caches import compile_cache, unscoped
 from .caching.semantic import compile_semantic
 from .guarding.guards import compile_guard
@@ -58,11 +57,12 @@ from .guarding.inspectors import Inspectors
 from .limiting.budgets import compile_budget, uncounted
 from .limiting.limits import compile_limits
 from .matches import Workload, compile_match
+from .side_calls.services import compile_service, compile_service_limit
 
 __all__ = ["Policies"]
 
 _Path = tuple[str | int, ...]
-_AnyGuard = Guard | AskingGuard | SchemaGuard
+_AnyGuard = Guard | RemoteGuard | SchemaGuard
 
 
 class _Attached(msgspec.Struct, frozen=True):
@@ -138,7 +138,7 @@ class Policies:
             for guard in each.guards
         ]
         local = [guard for guard in guards if isinstance(guard, Guard)]
-        asking = [guard for guard in guards if isinstance(guard, AskingGuard)]
+        asking = [guard for guard in guards if isinstance(guard, RemoteGuard)]
         shaping = tuple(guard for guard in guards if isinstance(guard, SchemaGuard))
         others = [*(each.guard for each in asking), *(each.guard for each in shaping)]
         cache = tuple(self._cache(route, rule, backends, [*local, *others]))
@@ -149,12 +149,12 @@ class Policies:
         return (
             *_guards(RequestGuards, "request", local),
             *([call_limits(early, upstreams)] if is_limited else ()),
-            *_guards(AskingRequestGuards, "request", [g for g in asking if not g.is_concurrent]),
+            *_guards(RemoteRequestGuards, "request", [g for g in asking if not g.is_concurrent]),
             *cache,
             *([call_limits(late, upstreams)] if late else ()),
             *([ServiceLimits(services)] if services else ()),
             *_guards(ConcurrentRequestGuards, "request", [g for g in asking if g.is_concurrent]),
-            *_guards(AskingResponseGuards, "response", asking),
+            *_guards(RemoteResponseGuards, "response", asking),
             *_guards(ResponseGuards, "response", local),
             *([ShapeGuards(shaping)] if shaping else ()),
         )
@@ -349,7 +349,7 @@ class Policies:
         )
 
 
-_Made = TypeVar("_Made", Guard, AskingGuard)
+_Made = TypeVar("_Made", Guard, RemoteGuard)
 
 
 def _guards(

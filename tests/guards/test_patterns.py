@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from llm_mesh_middleware._core.guarding.needed import beginnings, needed_texts
 from llm_mesh_middleware._core.guarding.patterns import Patterns
+from llm_mesh_middleware._core.guarding.prefilter import first_chars, required_literals
 from llm_mesh_middleware._core.routing.automaton import parse
 from llm_mesh_middleware._core.routing.regex import LinearPattern
 from tests.rows import rows
@@ -44,7 +44,7 @@ def test_nothing_is_overlooked(pattern: str) -> None:
         held = patterns.held_from(text)
         assert held == next((start for start, (_, goes_on) in ends if goes_on), len(text))
         begin = random.randint(0, held)  # what is held has not been decided
-        quiet = patterns.quiet_until(text, begin)
+        quiet = patterns.clear_until(text, begin)
         if quiet >= 0:
             assert quiet == held
             assert not [start for start, end in found if begin <= start < quiet]
@@ -63,7 +63,7 @@ def test_nothing_is_overlooked(pattern: str) -> None:
     ],
 )
 def test_what_a_match_needs(pattern: str, texts: list[str]) -> None:
-    assert [*needed_texts(parse(pattern)[0])] == texts
+    assert [*required_literals(parse(pattern)[0])] == texts
 
 
 @rows(
@@ -77,7 +77,7 @@ def test_what_a_match_needs(pattern: str, texts: list[str]) -> None:
     ],
 )
 def test_what_a_match_begins_with(pattern: str, expected: str) -> None:
-    begins = beginnings(LinearPattern(pattern).begins())
+    begins = first_chars(LinearPattern(pattern).begins())
 
     assert begins is not None
     every = "".join(map(chr, range(128)))
@@ -85,4 +85,4 @@ def test_what_a_match_begins_with(pattern: str, expected: str) -> None:
 
 
 def test_a_match_that_may_begin_with_anything_has_no_beginning() -> None:
-    assert beginnings(LinearPattern("[^a]b").begins()) is None
+    assert first_chars(LinearPattern("[^a]b").begins()) is None

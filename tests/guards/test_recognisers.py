@@ -91,7 +91,7 @@ def test_a_glance_overlooks_nothing_and_holds_back_no_more(entities: tuple[str, 
             end += random.choice((1, 1, 1, 2, 5, 12))
             here = text[:end]
             true = max(begin, scanner.held_from(here))
-            held = scanner.quiet_until(here, begin)
+            held = scanner.clear_until(here, begin)
             if held >= 0:
                 glances += 1
                 assert max(begin, held) == true, here

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from llm_mesh_middleware._compile.guarding.schemas import compile_schema
-from llm_mesh_middleware._core.guarding.asking.answered import Answered
 from llm_mesh_middleware._core.guarding.guard import Guard
+from llm_mesh_middleware._core.guarding.remote.verdict_findings import VerdictFindings
 from llm_mesh_middleware._core.guarding.shape import Fits, SchemaGuard, ShapedStream, judge
 from llm_mesh_middleware._core.texts import Said
 from llm_mesh_middleware.exceptions import ContentBlocked, Problem
@@ -46,7 +46,7 @@ def shape(schema: Any = CITY, *, action: str = "deny", **tools: Any) -> SchemaGu
         guard=Guard(
             policy="default/p",
             name="g",
-            scanner=Answered(),
+            scanner=VerdictFindings(),
             action=action,  # type: ignore[arg-type]
             sides=frozenset(("response",)),
         ),

@@ -162,7 +162,7 @@ async def running(
 
 
 @dataclass(frozen=True)
-class Answered:
+class VerdictFindings:
     """What a caller of `ask` got; an error is raised by the mesh, and is written down here."""
 
     status: int
@@ -170,7 +170,7 @@ class Answered:
     body: bytes
 
 
-async def ask(mesh: Mesh, *fields: tuple[str, str], **members: object) -> Answered:
+async def ask(mesh: Mesh, *fields: tuple[str, str], **members: object) -> VerdictFindings:
     """One chat request to the mesh itself, without an adapter."""
     host = mesh.find(HOST.encode())
     assert host is not None
@@ -181,11 +181,11 @@ async def ask(mesh: Mesh, *fields: tuple[str, str], **members: object) -> Answer
     try:
         delivery = await mesh.asend(host, request)
     except AnswerableError as error:
-        return Answered(error.status, dict(error.headers), error.message.encode())
+        return VerdictFindings(error.status, dict(error.headers), error.message.encode())
     try:
         reply = delivery.reply
         pieces = [piece async for piece in delivery] if reply.is_stream else [delivery.take()]
         headers = {name.decode(): value.decode("latin-1") for name, value in reply.headers}
-        return Answered(reply.status, headers, b"".join(pieces))
+        return VerdictFindings(reply.status, headers, b"".join(pieces))
     finally:
         await delivery.aclose()

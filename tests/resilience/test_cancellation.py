@@ -24,7 +24,7 @@ from llm_mesh_middleware.testing import (
     error_body,
 )
 from tests.conftest import slow
-from tests.resilience.meshes import DOWN, Answered, Ledger, ask, running, two_tiers
+from tests.resilience.meshes import DOWN, Ledger, VerdictFindings, ask, running, two_tiers
 
 
 async def until(is_so) -> None:  # type: ignore[no-untyped-def]
@@ -34,7 +34,7 @@ async def until(is_so) -> None:  # type: ignore[no-untyped-def]
             await asyncio.sleep(0.002)
 
 
-async def cancel(task: asyncio.Task[Answered]) -> None:
+async def cancel(task: asyncio.Task[VerdictFindings]) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -23,8 +23,8 @@ from llm_mesh_middleware.testing import (
 )
 from tests.resilience.meshes import (
     DOWN,
-    Answered,
     Ledger,
+    VerdictFindings,
     ask,
     provider,
     route,
@@ -43,7 +43,7 @@ def both(
     return two_tiers(primary, fallback, spec=spec, fallback_spec=spec, **QUICK)
 
 
-async def all_at_once(mesh: Mesh, **members: object) -> list[Answered]:
+async def all_at_once(mesh: Mesh, **members: object) -> list[VerdictFindings]:
     return await asyncio.gather(*(ask(mesh, **members) for _ in range(CALLERS)))
 
 
@@ -169,7 +169,7 @@ async def test_who_goes_away_while_waiting_for_news_leaves_nothing_behind(
             task.cancel()
         gate.open()
         answers = await asyncio.gather(*asking, return_exceptions=True)
-    ended = [answer for answer in answers if isinstance(answer, Answered)]
+    ended = [answer for answer in answers if isinstance(answer, VerdictFindings)]
     assert len(ended) == CALLERS / 2
     assert {answer.status for answer in ended} == {200}
     assert all(entry.events[-1] in ("ended 200", "ended None") for entry in ledger.entries)

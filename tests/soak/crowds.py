@@ -49,7 +49,7 @@ class _Mesh:
     def look(self) -> Sample:
         return look(self.pid, self.tasks, time.monotonic(), 0, 0, None)
 
-    def ask_provider(self, what: str) -> int:
+    def call_provider(self, what: str) -> int:
         """Ask how many calls wait there; `release` has them go on."""
         connection = http.client.HTTPConnection(urlsplit(self.provider).netloc, timeout=30)
         body = json.dumps({"messages": [{"role": "user", "content": what}]})
@@ -76,7 +76,7 @@ class _Waves:
         clients = await self.crowd.open("held")
         await self._until("all wait", lambda: self._waiting() >= len(clients))
         self.open_mib.append(self._note(f"streams {wave}, open"))
-        self._mesh.ask_provider("release")
+        self._mesh.call_provider("release")
         await self.crowd.finish(clients)
         await self._settle(f"streams {wave}, over")
 
@@ -103,7 +103,7 @@ class _Waves:
         return self.problems
 
     def _waiting(self) -> int:
-        return self._mesh.ask_provider("count")
+        return self._mesh.call_provider("count")
 
     async def _settle(self, name: str) -> None:
         """Wait until the files of the wave are closed."""

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
-from ..._core.asking.service import Service
 from ..._core.balance.backends import Backend
 from ..._core.caching.key import key_of
 from ..._core.guarding.guard import Guard
 from ..._core.limiting.item import Part
 from ..._core.policy.cache import CachePolicy, Semantic
 from ..._core.routing.matching import Match
+from ..._core.side_calls.service import Service
 from ..._dialects.pairs import translate_response
 from ...config import CacheItem
 from ..matches import Workload

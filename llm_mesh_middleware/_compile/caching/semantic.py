@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 
-from ..._core.asking.embedding import Embedder
 from ..._core.policy.cache import Semantic
 from ..._core.provider.upstream import Upstream
+from ..._core.side_calls.embedding import Embedder
 from ..._dialects.openai_chat.embeddings import EMBEDDING_FORM
 from ..._manifest import Resource
 from ...config import CacheSemantic

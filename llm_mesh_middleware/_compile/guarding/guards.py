@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ..._core.guarding.asking.answered import Answered
-from ..._core.guarding.asking.verdict import AskingGuard
 from ..._core.guarding.finding import Recogniser
 from ..._core.guarding.guard import Guard
 from ..._core.guarding.keywords import Keywords
 from ..._core.guarding.patterns import Patterns, Unmatched
+from ..._core.guarding.remote.verdict import RemoteGuard
+from ..._core.guarding.remote.verdict_findings import VerdictFindings
 from ..._core.guarding.scanner import Scanner
 from ..._core.guarding.shape import SchemaGuard
 from ..._core.routing.matching import Match
@@ -38,7 +38,7 @@ def compile_guard(
     path: tuple[str | int, ...],
     problems: list[Problem],
     inspectors: Inspectors,
-) -> Guard | AskingGuard | SchemaGuard | None:
+) -> Guard | RemoteGuard | SchemaGuard | None:
     """Return a guard, or None if it cannot be used.
 
     Args:
@@ -51,8 +51,8 @@ def compile_guard(
     """
     inspector = inspectors.of(resource, item, path)
     if inspector is not None:
-        return AskingGuard(
-            guard=_guard(resource, item, when, Answered()),
+        return RemoteGuard(
+            guard=_guard(resource, item, when, VerdictFindings()),
             inspector=inspector,
             timeout_s=item.timeout or _TIMEOUTS_S[inspector.kind],
             is_open=item.on_failure == "allow",
@@ -105,7 +105,7 @@ def _shape(
         for name, schema in written.tools.items()
     }
     return SchemaGuard(
-        guard=_guard(resource, item, when, Answered()),
+        guard=_guard(resource, item, when, VerdictFindings()),
         answer=answer,
         tools={name: fits for name, fits in tools.items() if fits is not None},
     )

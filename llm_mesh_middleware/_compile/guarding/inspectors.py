@@ -7,10 +7,10 @@ from typing import ClassVar
 from urllib.parse import urlsplit
 
 from ..._auth.static_key import bearer_token
-from ..._core.guarding.asking.judge import DEFAULT_RULES, Judge
-from ..._core.guarding.asking.moderation import Moderation
-from ..._core.guarding.asking.verdict import Inspector
-from ..._core.guarding.asking.webhook import Webhook
+from ..._core.guarding.remote.judge import DEFAULT_RULES, Judge
+from ..._core.guarding.remote.moderation import Moderation
+from ..._core.guarding.remote.verdict import Inspector
+from ..._core.guarding.remote.webhook import Webhook
 from ..._core.private import Discreet
 from ..._core.provider.upstream import Upstream
 from ..._dialects.openai_chat.moderations import MODERATIONS, moderations_target
@@ -20,8 +20,8 @@ from ..._manifest import Resource, Secret, SecretName
 from ..._process.files import FileVersion
 from ...config import GuardItem, GuardJudge, GuardModeration, GuardWebhook
 from ...exceptions import Problem
-from ..asking.services import endpoint_of
 from ..keys import KeyReader
+from ..side_calls.services import endpoint_of
 
 __all__ = ["Inspectors"]
 

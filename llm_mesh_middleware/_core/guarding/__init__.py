@@ -1,1 +1,1 @@
-"""Finding what must not be said: recognisers, and windows over texts that arrive in pieces."""
+"""Finding forbidden content: recognisers, and windows over texts that arrive in pieces."""

@@ -1,8 +1,7 @@
 """The interface of a recogniser.
 
-A recogniser is local: whether text at some place is a finding depends on that text, on `context`
-characters before it, and on nothing else that is already final. That is what makes a text in pieces
-equal to the whole one:
+A recogniser is local: whether text at some position is a finding depends only on that text and on
+`MAX_CONTEXT` characters before it. So a text in pieces has the same findings as the whole text:
 
     ... context | decided | held ..........|
                           ^ held_from: no finding that begins before here can change any more
@@ -17,12 +16,12 @@ import msgspec
 
 __all__ = ["MAX_CONTEXT", "Finding", "Recogniser", "run_start"]
 
-# How many characters before a finding a recogniser may look at.
+# How many characters before a finding a recogniser may read.
 MAX_CONTEXT = 96
 
 
 class Finding(msgspec.Struct, frozen=True, gc=False):
-    """A part of a text, and what it is: the name of an entity, never its value."""
+    """A part of a text, and the name of its entity, never its value."""
 
     start: int
     end: int
@@ -33,35 +32,36 @@ class Recogniser(Protocol):
     """Finds one kind of text; pure, and linear in the text."""
 
     def find(self, text: str, *, is_final: bool = True) -> Iterable[Finding]:
-        """Return what is found; findings may overlap.
+        """Return the findings, which may overlap.
 
         Args:
             text: the text so far.
-            is_final: whether nothing follows; else findings from `held_from` on may be wrong.
+            is_final: whether the text is complete; otherwise findings from `held_from` on may
+                change.
         """
 
     def is_clear(self, texts: Sequence[str]) -> bool:
-        """Return whether nothing is found in any of some whole texts."""
+        """Return whether there is no finding in any of these whole texts."""
 
     def held_from(self, text: str) -> int:
-        """Return where the text begins that may still become another finding, or a longer one."""
+        """Return the start of the text that may still become a finding, or a longer one."""
 
-    def quiet_until(self, text: str, begin: int) -> int:
-        """Return `held_from` at a glance, or `begin` if that is greater.
+    def clear_until(self, text: str, begin: int) -> int:
+        """Return the greater of `held_from` and `begin`, by a quick test.
 
         Returns:
-            -1 if there may be a finding behind `begin`, so that the text needs a closer look.
+            -1 if there may be a finding after `begin`, so that the text must be searched.
         """
 
 
 def run_start(text: str, chars: frozenset[str], longest: int) -> int:
-    """Return where the run of Latin letters, digits and `chars` begins that ends the text.
+    """Return the start of the run of Latin letters, digits and `chars` at the end of the text.
 
     Scripts without spaces between words do not make such runs.
 
     Args:
         text: the text so far.
-        chars: what belongs to a run besides letters and digits.
+        chars: the characters of a run besides letters and digits.
         longest: how far to look back.
     """
     at = len(text)

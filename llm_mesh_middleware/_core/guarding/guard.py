@@ -1,4 +1,4 @@
-"""A guard: what it looks for, where, and what it does about it."""
+"""A guard: its recogniser, the texts it applies to, and its action."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         policy: namespace and name of the policy.
-        scanner: finds what the guard is about.
+        scanner: the recogniser.
         sides: `request`, `response`, or both.
-        roles: whose turns of a request are looked at; None for every text of it.
-        when: the requests it is for; none means all.
-        unmasks: whether the client gets the values back that were masked in its request.
+        roles: the roles whose turns of a request are checked; None for every text of it.
+        when: the requests it applies to; empty means all.
+        unmasks: whether values that were masked in a request are restored in its reply.
         message: the message to a refused client.
-        is_shadow: findings are reported, and nothing is done about them.
+        is_shadow: whether findings are only reported.
     """
 
     policy: str
@@ -46,11 +46,11 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def effect(self) -> str:
-        """What is done about a finding."""
+        """The action on a finding."""
         return "log" if self.is_shadow else self.action
 
     def holds(self, request: ClientRequest) -> bool:
-        """Return whether the guard is for a request."""
+        """Return whether the guard applies to a request."""
         return not self.when or any(match.holds(request) for match in self.when)
 
 
@@ -59,6 +59,6 @@ Report = Callable[[Guard, str], None]
 
 
 def blocked(guard: Guard) -> ContentBlocked:
-    """Return the error that a guard refuses with."""
+    """Return the error of a guard that denies."""
     message = guard.message or f"the guard {guard.name!r} of this LLM mesh blocks this content"
     return ContentBlocked(message, status=guard.status, guard=guard.name)

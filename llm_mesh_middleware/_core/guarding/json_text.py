@@ -1,10 +1,10 @@
-"""JSON in pieces, as the text that it stands for, with the way back to where that is written.
+"""JSON in pieces, unescaped, with a map from each plain position to where it is written.
 
     written    {"to":  "anna\\u0040example.com"}
     plain      {"to":  "anna@example.com"}        what recognisers see
-                       ^ quotes of its structure: what is between two of them is a string
+                       ^ quotes of its structure: the text between two of them is a string
 
-An escape that the piece cuts is kept for the next one.
+An escape that is cut by the end of a piece is kept for the next piece.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ __all__ = ["JSONText", "plain_text"]
 _HEX = "[0-9A-Fa-f]"
 _HIGH, _LOW = f"u[dD][89abAB]{_HEX}{{2}}", f"u[dD][c-fC-F]{_HEX}{{2}}"
 _ESCAPE = re.compile(rf"\\(?:({_HIGH})\\({_LOW})|u({_HEX}{{4}})|([^u]))", re.DOTALL)
-# The first of two halves waits for the second: apart they are not characters.
+# A high surrogate waits for the low one: alone it is not a character.
 _CUT = re.compile(rf"\\(?:u{_HEX}{{0,3}}|{_HIGH}(?:\\(?:u{_HEX}{{0,3}})?)?)?\Z")
 _LETTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-# Below so many places nothing is forgotten: to do so costs more than to keep them.
+# With fewer positions nothing is forgotten: that would cost more than keeping them.
 _MANY = 256
 
 
 class JSONText:
-    """Places are counted from the beginning of the whole text; `size` counts plain characters."""
+    """Positions count from the start of the whole text; `size` counts plain characters."""
 
     __slots__ = ("_cut", "_ends_inside", "_escapes", "_extras", "_forgotten", "_quotes", "size")
 
@@ -37,7 +37,7 @@ class JSONText:
         self._quotes: list[int] = []
         self._ends_inside = False  # a string, at the first of `_quotes`
         self._escapes: list[int] = []
-        self._extras: list[int] = []  # characters that each escape and all before it take more
+        self._extras: list[int] = []  # by how much escapes lengthen the text, up to each of them
         self._forgotten = 0
 
     def feed(self, written: str, *, is_final: bool = False) -> str:
@@ -59,12 +59,12 @@ class JSONText:
         return "".join(plain)
 
     def written(self, at: int) -> int:
-        """Return where the plain character at a place is written."""
+        """Return the written position of a plain position."""
         index = bisect_left(self._escapes, at)
         return at + (self._extras[index - 1] if index else self._forgotten)
 
     def parts(self, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
-        """Yield what lies between the quotes of the structure, and whether it is in a string."""
+        """Yield the spans between structural quotes, and whether each is inside a string."""
         index = bisect_left(self._quotes, start)
         is_inside = self._ends_inside ^ bool(index % 2)
         for quote in self._quotes[index:]:
@@ -77,7 +77,7 @@ class JSONText:
             yield start, end, is_inside
 
     def forget(self, before: int) -> None:
-        """Forget places before this one; they are not needed again."""
+        """Forget positions before this one; they are not needed again."""
         if len(self._quotes) + len(self._escapes) < _MANY:
             return
         gone = bisect_left(self._quotes, before)
@@ -111,5 +111,5 @@ def _character(escape: re.Match[str]) -> str:
 
 
 def plain_text(written: str) -> str:
-    """Return what a whole JSON text stands for."""
+    """Return a whole JSON text, unescaped."""
     return JSONText().feed(written, is_final=True)

@@ -1,4 +1,4 @@
-"""Words and phrases, found wherever they stand."""
+"""A recogniser of literal words and phrases."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Keywords"]
 
 
 class Keywords:
-    """Finds literal texts; of two that begin at one place the longer."""
+    """Finds literal texts; of two that begin at one position, the longer one."""
 
     def __init__(self, words: Iterable[str], *, entity: str, ignore_case: bool = False) -> None:
         """Find `words`, and call them `entity`."""
@@ -20,7 +20,7 @@ class Keywords:
         folded = sorted({self._folded(word) for word in words}, key=lambda word: (-len(word), word))
         self._beginnings = frozenset(word[:end] for word in folded for end in range(1, len(word)))
         self._longest = max(map(len, folded)) - 1
-        # A look-ahead, so that a word which begins inside another is found too.
+        # A look-ahead, so that a word inside another word is found, too.
         self._search = re.compile("(?=(" + "|".join(map(re.escape, folded)) + "))").finditer
 
     def find(self, text: str, *, is_final: bool = True) -> Iterator[Finding]:
@@ -29,11 +29,11 @@ class Keywords:
             yield Finding(match.start(), match.end(1), self._entity)
 
     def is_clear(self, texts: Sequence[str]) -> bool:
-        """Return whether none of some whole texts has a word."""
+        """Return whether none of these whole texts has a word."""
         return all(next(self.find(text), None) is None for text in texts)
 
     def held_from(self, text: str) -> int:
-        """Return where the longest end of the text begins that is the beginning of a word."""
+        """Return the start of the longest suffix of the text that is a prefix of a word."""
         size = len(text)
         tail = self._folded(text[max(0, size - self._longest) :])
         for begin in range(len(tail)):
@@ -41,14 +41,14 @@ class Keywords:
                 return size - len(tail) + begin
         return size
 
-    def quiet_until(self, text: str, begin: int) -> int:
-        """Return where the beginning of a word begins that ends the text; -1 if there is a word."""
+    def clear_until(self, text: str, begin: int) -> int:
+        """Return the start of a suffix that is a prefix of a word; -1 if there is a word."""
         after = text[begin:]
         is_quiet = next(self._search(self._folded(after)), None) is None
         return begin + self.held_from(after) if is_quiet else -1
 
     def _folded(self, text: str) -> str:
-        """Return the text in one case, each character still in its place."""
+        """Return the text in one case; each character keeps its position."""
         if not self._ignores_case:
             return text
         lower = text.lower()

@@ -1,7 +1,7 @@
-"""Placeholders for the values of one request, and the way back.
+"""Placeholders for masked values of one request, which the reply can be restored from.
 
-The same value has the same placeholder in every turn, so a conversation that is sent again is
-masked in the same way again, and what is cached by it is found.
+A value has the same placeholder in every turn, so a repeated conversation is masked in the same
+way, and its cache entries are found.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _TAKEN = re.compile(rb"\[[A-Z_]{1,99}_(\d{1,6})\]")
 
 
 class Placeholders:
-    """Numbers the values of one exchange; nothing else may keep them."""
+    """Numbers the values of one exchange; no other object may keep them."""
 
     def __init__(self, body: bytes) -> None:
-        """Begin above every number that `body` has in a placeholder of its own."""
+        """Begin above the number of every placeholder that `body` already contains."""
         self._next = 1 + max((int(number) for number in _TAKEN.findall(body)), default=0)
         self._numbers: dict[tuple[str, str], str] = {}
         self._values: dict[str, str] = {}
@@ -58,6 +58,6 @@ class Placeholders:
                 yield Finding(match.start(), match.end(), "")
 
     def held_from(self, text: str) -> int:
-        """Return where the last text begins that begins like a placeholder."""
+        """Return the start of the last text that could become a placeholder."""
         held = _HELD.search(text, max(0, len(text) - _LONGEST)) if "[" in text else None
         return len(text) if held is None else held.start()

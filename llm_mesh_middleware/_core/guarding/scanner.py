@@ -1,4 +1,4 @@
-"""Several recognisers as one."""
+"""Combines several recognisers into one."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ ENTITIES: dict[str, type[Entity]] = {
     "IP_ADDRESS": IPAddress,
 }
 _NEVER = "(?!)"
-# Between texts that are looked at together.
+# Separates texts that are searched together.
 _BETWEEN = "\n\x00\n"
 _DIGIT = re.compile(r"[0-9]").search
 
 
 class Scanner:
-    """Finds what any of its recognisers finds, in the order of the text."""
+    """Returns the findings of all its recognisers, in the order of the text."""
 
     def __init__(self, recognisers: Sequence[Entity]) -> None:
-        """Of findings that begin at one place, and are of one length, the first one's is taken."""
+        """Of equal spans, the finding of the first recogniser wins."""
         self._recognisers = tuple(recognisers)
-        self._quiet = [each.quiet_until for each in recognisers]
+        self._clear_checks = [each.clear_until for each in recognisers]
         runs = [each.run for each in recognisers if each.run is not None]
         self._tail = common_tail(runs).match if runs else None
         self._words = words_tail(runs).match if runs else None
         self._longest = max((each.longest for each in recognisers), default=0)
-        # So short a text is held back for any of them.
+        # Texts up to this length may be held back for any of them.
         self._short = min((each.longest for each in recognisers), default=0)
         self._has_sign = _any_of(each.sign for each in recognisers)
         self._numbers = _any_of(each.tail for each in recognisers)
@@ -54,10 +54,10 @@ class Scanner:
         return cls([make() for name, make in ENTITIES.items() if name in names])
 
     def is_clear(self, texts: Sequence[str]) -> bool:
-        """Return whether nothing is found in any of some texts: one pass over all of them.
+        """Return whether there is no finding in any of these texts, by one pass over all of them.
 
-        No finding has a line end in it or depends on what is beyond one, but a key, which only
-        becomes longer.
+        No finding spans a line end or depends on the text beyond one, except a private key, which
+        can only become longer.
         """
         view = View(texts[0] if len(texts) == 1 else _BETWEEN.join(texts))
         if view.is_plain:
@@ -80,11 +80,11 @@ class Scanner:
         return found
 
     def held_from(self, text: str) -> int:
-        """Return where the text begins that must wait for what follows."""
+        """Return the start of the text that must wait for what follows."""
         return min(recogniser.held_from(text) for recogniser in self._recognisers)
 
-    def quiet_until(self, text: str, begin: int) -> int:
-        """Return `held_from` at a glance, or -1, as `Recogniser` says."""
+    def clear_until(self, text: str, begin: int) -> int:
+        """Return a quick `held_from` or -1, as specified in `Recogniser`."""
         if self._words is not None and text[-1:] not in self._opened:
             plain = self._words(text, begin)
             if plain is not None:
@@ -103,10 +103,10 @@ class Scanner:
         return self._closer(text, begin)
 
     def _closer(self, text: str, begin: int) -> int:
-        """Return the same, from every recogniser on its own."""
+        """Return the same by calling every recogniser."""
         lowest = len(text)
-        for quiet_until in self._quiet:
-            held = quiet_until(text, begin)
+        for clear_until in self._clear_checks:
+            held = clear_until(text, begin)
             if held < lowest:
                 if held < 0:
                     return -1
@@ -115,6 +115,6 @@ class Scanner:
 
 
 def _any_of(expressions: Iterable[str]) -> Callable[[str, int], re.Match[str] | None]:
-    """Return what searches for any of some expressions, the leftmost; an empty one is not one."""
+    """Return a search for the leftmost match of any expression; empty expressions are skipped."""
     written = "|".join(f"(?:{each})" for each in expressions if each)
     return re.compile(written or _NEVER, re.ASCII).search

@@ -1,10 +1,10 @@
-"""Answers that must have a form: JSON that fits a schema.
+"""A guard of the form of answers: JSON that fits a schema.
 
-    an answer, a call's arguments ──> JSON?  no > NOT_JSON
-                                      fits?  no > NOT_IN_SCHEMA
+    text of an answer, arguments of a call ──> JSON?  no > NOT_JSON
+                                               fits?  no > NOT_IN_SCHEMA
 
-Nothing is known of an answer before its end, so a stream is held back until then; signs of life
-pass. What is said besides the answer is not judged: reasoning, refusals.
+An answer can only be judged at its end, so a stream is held back until then; keep-alive comments
+pass. Reasoning and refusals are not judged.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["Fits", "SchemaGuard", "ShapedStream", "judge"]
 _MAX_EVENT_BYTES = 16 * 2**20
 _decode = msgspec.json.Decoder().decode
 
-# Returns where in its schema a JSON value fails, None if it fits.
+# Returns the position in the schema at which a JSON value fails, None if it fits.
 Fits = Callable[[object], str | None]
 
 
@@ -34,9 +34,9 @@ class SchemaGuard(msgspec.Struct, frozen=True, kw_only=True):
     """A guard of the form of answers.
 
     Attributes:
-        guard: what is done about findings; its own scanner is not used.
-        answer: what the text of an answer must fit.
-        tools: what the arguments of calls must fit, by the name of the tool.
+        guard: the action on findings; its scanner is not used.
+        answer: the schema for the text of an answer.
+        tools: the schemas for the arguments of calls, by the name of the tool.
     """
 
     guard: Guard
@@ -44,12 +44,12 @@ class SchemaGuard(msgspec.Struct, frozen=True, kw_only=True):
     tools: Mapping[str, Fits] = {}
 
     def holds(self, request: ClientRequest) -> bool:
-        """Return whether the guard is for a request."""
+        """Return whether the guard applies to a request."""
         return self.guard.holds(request)
 
 
 def judge(shape: SchemaGuard, said: Iterator[Said], report: Report) -> None:
-    """Report what does not fit, the first finding of each answer.
+    """Report the first misfit of each answer.
 
     Raises:
         ContentBlocked: the guard denies it.
@@ -67,8 +67,8 @@ def judge(shape: SchemaGuard, said: Iterator[Said], report: Report) -> None:
 
 
 def _fault(shape: SchemaGuard, said: Said) -> tuple[str, str] | None:
-    """Return the entity that an answer is, and what is wrong in words, without any of its own."""
-    # A call or a refusal without a text is not an answer yet.
+    """Return the entity of a misfit and its description, without any content of the answer."""
+    # Only a text is judged; an answer may have just calls or a refusal.
     if shape.answer is not None and (said.text or not (said.calls or said.is_refusal)):
         fault = _misfit(said.text, shape.answer)
         if fault is not None:
@@ -91,7 +91,7 @@ def _misfit(text: str, fits: Fits) -> tuple[str, str] | None:
 
 
 class ShapedStream:
-    """Holds the events of a stream until the answer is whole, and has been judged."""
+    """Holds the events of a stream until the answer is complete and judged."""
 
     def __init__(self, dialect: Dialect, judged: Callable[[Iterator[Said]], None]) -> None:
         """`judged` raises `ContentBlocked` for an answer that must not pass."""
@@ -105,7 +105,7 @@ class ShapedStream:
         self.events = 0
 
     def feed(self, data: bytes) -> bytes:
-        """Return what may be sent now: comments, and an error that takes the answer's place.
+        """Return what may be sent now: comments, and an error event with what follows it.
 
         Raises:
             ContentBlocked: the answer is too long to be held.
@@ -134,7 +134,7 @@ class ShapedStream:
             yield event
             return
         self.events += 1
-        # What the provider says instead of an answer; the part before it was never judged.
+        # An error replaces the answer, whose part so far was never judged and is dropped.
         if self._facts.read(data, event_name(event)) is EventKind.ERROR:
             self._has_failed = True
         if self._has_failed:

@@ -1,11 +1,11 @@
-"""A text as recognisers glance at it: passes in C that tell them where to look closely.
+"""A text with its character classes, in which recognisers quickly find candidates.
 
     text    Call 555-0199, sk-ab12...
-    kinds   aaaa, 000-0000, aa-aa00...     a letter, 0 digit, all else as it is
-    words   xxxx  xxxxxxxx  xxxxxxx...     x what keys and account numbers are made of
+    kinds   aaaa, 000-0000, aa-aa00...     a for letters, 0 for digits, other characters unchanged
+    words   xxxx  xxxxxxxx  xxxxxxx...     x for the characters of keys and account numbers
 
-Searching either for a few bytes takes a hundredth of what a regular expression takes. Places are
-those of the text.
+Searching these for a few bytes takes a hundredth of the time of a regular expression. Positions are
+the same in all three.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _WORDS = bytes(
 
 
 class View:
-    """One text; what no recogniser asks for is not made.
+    """One text; its classes are computed on first use.
 
-    `has_digits`: there is a digit at all. `is_plain`: there is nothing that any finding has.
+    `has_digits`: there is at least one digit. `is_plain`: no finding is possible.
     """
 
     __slots__ = ("_data", "_kinds", "_words", "has_digits", "is_plain", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
-        # Ten searches for one character each are far cheaper than one for any of ten, and a
-        # generator would cost more than these.
+        # Ten searches for one character are far cheaper than one search for any of ten, and cheaper
+        # than a generator.
         self.has_digits = has_digits = (
             "0" in text
             or "1" in text
@@ -57,8 +57,8 @@ class View:
         self._words: bytes | None = None
 
     def has(self, kinds: bytes) -> bool:
-        """Return whether there are characters of these kinds, a digit among them, in a row."""
-        # From its end a text is searched in half the time.
+        """Return whether characters of these kinds, with a digit among them, follow each other."""
+        # `rfind` takes half the time of `find`.
         return self.has_digits and self.kinds.rfind(kinds) >= 0
 
     @property
@@ -84,7 +84,7 @@ class View:
         return data
 
     def long_words(self, shortest: bytes) -> Iterator[tuple[int, int]]:
-        """Yield where each word begins and ends, if it has the length `shortest` or more."""
+        """Yield the start and end of each word that is at least as long as `shortest`."""
         words, size, at = self.words, len(self.text), 0
         if words.rfind(shortest) < 0:
             return
@@ -95,36 +95,36 @@ class View:
 
 
 class Entity(Protocol):
-    """A recogniser that glances at texts before it looks."""
+    """A recogniser that searches the view of a text."""
 
     @property
     def longest(self) -> int:
-        """How much of a text it ever holds back, in characters."""
+        """The most characters that it holds back."""
 
     @property
     def sign(self) -> str:
-        """An expression for what every finding without an @ or a private key has; may be empty."""
+        """An expression for a part of every finding without an @ or a private key; may be empty."""
 
     @property
     def tail(self) -> str:
-        """An expression for the numbers at its end that a text is held back for; may be empty."""
+        """An expression for numbers at the end of a text that are held back; may be empty."""
 
     @property
     def run(self) -> frozenset[str] | None:
-        """What a text without digits is held back for at its end, besides letters.
+        """The characters, besides letters, that are held back at the end of a text without digits.
 
-        None if it is held back for nothing there, or for two letters at most.
+        None if nothing is held back there, or two letters at most.
         """
 
     @property
     def opened(self) -> frozenset[str]:
-        """The last characters with which a text without digits may be held back for a number."""
+        """The last characters of a text without digits that may begin a number."""
 
     def find_in(self, view: View) -> list[Finding]:
-        """Return what is found in a text."""
+        """Return the findings in a text."""
 
     def held_from(self, text: str) -> int:
-        """Return where the text begins that may still become a finding, or a longer one."""
+        """Return the start of the text that may still become a finding, or a longer one."""
 
-    def quiet_until(self, text: str, begin: int) -> int:
-        """Return `held_from` at a glance, as `Recogniser` says."""
+    def clear_until(self, text: str, begin: int) -> int:
+        """Return a quick `held_from`, as specified in `Recogniser`."""

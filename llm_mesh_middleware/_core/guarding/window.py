@@ -1,10 +1,10 @@
-"""One text, whole or in pieces, as guards let it pass.
+"""One text, whole or in pieces, checked and masked by guards.
 
     buffer   ... context | text that may still become a finding
                          ^ decided: everything before it has been judged
 
-Findings that begin before the place from which a recogniser wants to see more are final. A mask
-replaces its part of the text; the owner of the pieces asks for what is left of each.
+Findings that begin before `held_from` of their recogniser are final. A mask replaces its part of
+the text; the owner of the pieces gets the masked form of each from `left_of`.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from .placeholders import Placeholders
 __all__ = ["Inspection", "Window", "inspect"]
 
 _NUMBER = re.compile(r"[0-9.eE+-]+")
-# How much is kept that is decided: to forget it with each piece costs more than to keep it.
+# Decided text is kept up to this length: forgetting it with each piece would cost more.
 _MAX_BUFFER = 500
 _encode_text = msgspec.json.encode
 
 
 class Inspection(msgspec.Struct, frozen=True):
-    """What the texts of one request, or of one response, are inspected with.
+    """How the texts of one request, or of one response, are inspected.
 
-    `masked` returns what takes the place of a guard's finding, given its entity and the value.
-    `values`, if any, are put back in place of their placeholders.
+    `masked` returns the replacement of a guard's finding, given its entity and the value. `values`,
+    if any, are restored in place of their placeholders.
     """
 
     guards: Sequence[Guard]
@@ -43,10 +43,9 @@ class Inspection(msgspec.Struct, frozen=True):
 
 
 class Window:
-    """A text that comes in pieces. In JSON text a mask keeps the JSON valid.
+    """A text that arrives in pieces. In JSON text a mask keeps the JSON valid.
 
-    `size` and `decided` count characters as they are written, which escapes make more than those
-    that recognisers see.
+    `size` and `decided` count written characters, with escapes, while recognisers see plain ones.
     """
 
     __slots__ = (
@@ -57,7 +56,7 @@ class Window:
         "_masked_until",
         "_offset",
         "_plain_decided",
-        "_quiet_until",
+        "_clear_until",
         "_spans",
         "decided",
         "size",
@@ -71,9 +70,9 @@ class Window:
         self._buffer = ""
         self._offset = 0  # of the buffer in the text
         self._spans: list[tuple[int, int, str]] = []
-        # Of the only guard, where nothing else is looked for: as nearly always.
+        # The common case: there is only one guard, and nothing to restore.
         is_one = len(self._guards) == 1 and not is_json and inspection.values is None
-        self._quiet_until = self._guards[0].scanner.quiet_until if is_one else None
+        self._clear_until = self._guards[0].scanner.clear_until if is_one else None
         self._masked_until = 0
         self._plain_decided = 0
         self.decided = 0
@@ -90,9 +89,9 @@ class Window:
             self._buffer += text
         else:
             self._grow(text, is_final=is_final)
-        if self._quiet_until is not None and not is_final:
+        if self._clear_until is not None and not is_final:
             begin = self._plain_decided - self._offset
-            end = self._quiet_until(self._buffer, begin)
+            end = self._clear_until(self._buffer, begin)
             if end >= 0:
                 if end > begin:
                     self._plain_decided = self.decided = self._offset + end
@@ -111,11 +110,11 @@ class Window:
 
     @property
     def has_masks(self) -> bool:
-        """Whether a part of the text is replaced that `left_of` has not told yet."""
+        """Whether `left_of` has not returned every replaced part yet."""
         return bool(self._spans)
 
     def left_of(self, start: int, piece: str) -> str:
-        """Return what is left of the piece that begins at `start`, which has been decided."""
+        """Return the masked form of the decided piece that begins at `start`."""
         end, at = start + len(piece), start
         left: list[str] = []
         for begin, stop, text in self._spans:
@@ -139,11 +138,11 @@ class Window:
         self._buffer += text
 
     def _glance(self) -> bool:
-        """Decide what plainly has no finding; return whether that is so."""
+        """Decide a text that passes the quick tests; return whether it does."""
         buffer, begin = self._buffer, self._plain_decided - self._offset
         end, values = len(buffer), self._inspection.values
         for guard in self._guards:
-            quiet = guard.scanner.quiet_until(buffer, begin)
+            quiet = guard.scanner.clear_until(buffer, begin)
             if quiet < 0:
                 return False
             if quiet < end:
@@ -165,7 +164,7 @@ class Window:
                 for finding in each.scanner.find(buffer, is_final=is_final)
                 if begin <= finding.start < end
             )
-            # If the first one is denied, the others are not needed.
+            # The first finding of a guard that denies ends the text.
             found += islice(here, 1) if each.effect == "deny" else here
         values = self._inspection.values
         if values is not None:
@@ -180,14 +179,14 @@ class Window:
         self._end_at(end)
 
     def _end_at(self, end: int) -> None:
-        """Note that the buffer is decided up to `end`."""
+        """Mark the buffer as decided up to `end`."""
         self._plain_decided = decided = self._offset + end
         self.decided = decided if self._json is None else self._json.written(decided)
         if end > _MAX_BUFFER:
             self._forget(end - MAX_CONTEXT)
 
     def _forget(self, spare: int) -> None:
-        """Forget the beginning of the buffer, which is no context for the rest."""
+        """Forget the first `spare` characters, which are not context for the rest."""
         if spare <= 0:
             return
         self._buffer = self._buffer[spare:]
@@ -202,7 +201,7 @@ class Window:
         return min(held, default=len(buffer))
 
     def _act(self, finding: Finding, guard: Guard | None) -> None:
-        """Do what the guard says about a finding."""
+        """Apply the action of the guard to a finding, or restore a value."""
         if guard is not None:
             self._inspection.report(guard, finding.entity)
             if guard.effect == "deny":
@@ -220,10 +219,10 @@ class Window:
         self._masked_until = end
 
     def _parts(self, start: int, end: int) -> list[tuple[int, int, bool]]:
-        """Return what a mask replaces, and whether it has to bring quotes.
+        """Return the spans that a mask replaces, and whether the mask needs quotes.
 
         Raises:
-            ContentBlocked: it cannot be replaced without breaking the JSON.
+            ContentBlocked: the finding cannot be replaced without breaking the JSON.
         """
         if self._json is None:
             return [(start, end, False)]
@@ -231,7 +230,7 @@ class Window:
         inside = [(begin, stop, False) for begin, stop, is_inside in parts if is_inside]
         if inside:
             return inside
-        # A number becomes a text.
+        # A number is replaced by a string.
         if len(parts) == 1 and _NUMBER.fullmatch(
             self._buffer, start - self._offset, end - self._offset
         ):
@@ -250,7 +249,7 @@ class Window:
 
 
 def inspect(text: str, inspection: Inspection, *, is_json: bool = False) -> str:
-    """Return what guards leave of a whole text.
+    """Return a whole text, masked by its guards.
 
     Raises:
         ContentBlocked: a guard denies it.
@@ -263,7 +262,7 @@ def inspect(text: str, inspection: Inspection, *, is_json: bool = False) -> str:
 
 
 def _is_plain(text: str, inspection: Inspection, *, is_json: bool) -> bool:
-    """Return whether there is nothing to find in a text, which most texts are."""
+    """Return whether a text has no finding, as most texts."""
     if is_json and "\\" in text:
         return False
     if inspection.values is not None and "[" in text:

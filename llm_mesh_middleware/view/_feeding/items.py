@@ -9,8 +9,8 @@ from ..._core.limiting.item import Item
 from ..._core.limiting.limit import Limit
 from ..._core.policy.cache import CachePolicy
 from ..._core.policy.guards import (
-    AskingRequestGuards,
-    AskingResponseGuards,
+    RemoteRequestGuards,
+    RemoteResponseGuards,
     RequestGuards,
     ResponseGuards,
     ShapeGuards,
@@ -55,7 +55,7 @@ def _of_layer(layer: object) -> Iterator[PolicyReport]:
         case RequestGuards() | ResponseGuards():
             for guard in layer.guards:
                 yield _plain(guard.policy, guard.name, "guard", guard.action, guard.is_shadow)
-        case AskingRequestGuards() | AskingResponseGuards() | ShapeGuards():
+        case RemoteRequestGuards() | RemoteResponseGuards() | ShapeGuards():
             for asking in layer.guards:
                 guard = asking.guard
                 yield _plain(guard.policy, guard.name, "guard", guard.action, guard.is_shadow)

@@ -1,1 +1,1 @@
-"""Recognisers of personal data and secrets, each with what tells it from look-alikes."""
+"""Recognisers of personal data and secrets, each with checks against look-alikes."""

@@ -14,9 +14,8 @@ from ..view import View
 __all__ = ["Card", "digit_run_start", "has_luhn_digit"]
 
 _LONGEST = 32
-# Groups have one separator throughout, and no fifth group of four behind them. What may not be
-# before a number is looked at after its first digit: the engine skips quickly to a first character,
-# but not to a condition.
+# Groups have one separator throughout, and no fifth group of four behind them. The look-behinds
+# follow the first digit: the engine skips quickly to a first character, but not to a condition.
 _NUMBER = re.compile(
     r"[2-6](?<![\w+#].)(?<!\w[-./#].)(?<!\d:.)(?:"
     r"\d{12,18}"
@@ -56,13 +55,13 @@ def has_luhn_digit(digits: str) -> bool:
 
 
 def digit_run_start(text: str, chars: str, longest: int, *, starts: str = "") -> int:
-    """Return where the run of digits and `chars` begins that ends the text.
+    """Return the start of the run of digits and `chars` at the end of the text.
 
     Args:
         text: the text so far.
-        chars: what belongs to a run besides digits.
+        chars: the characters of a run besides digits.
         longest: how far to look back.
-        starts: those of `chars` with which a run may begin, besides digits.
+        starts: the ones of `chars` with which a run may begin, besides digits.
     """
     at = end = len(text)
     lowest = max(0, end - longest)
@@ -85,7 +84,7 @@ class Card:
     sign, tail = _GROUP.pattern, _TAIL.pattern
 
     def find_in(self, view: View) -> list[Finding]:
-        """Return each card number; where it can begin there are four digits."""
+        """Return each card number; candidates begin with four digits."""
         found: list[Finding] = []
         if not view.has(b"0000"):
             return found
@@ -98,11 +97,11 @@ class Card:
         return found
 
     def held_from(self, text: str) -> int:
-        """Return where the last digits begin; what follows them decides."""
+        """Return the start of the last digits; the text after them decides."""
         return digit_run_start(text, " -./\u00a0", _LONGEST)
 
-    def quiet_until(self, text: str, begin: int) -> int:
-        """Return where the last digits begin, unless there are enough for a number."""
+    def clear_until(self, text: str, begin: int) -> int:
+        """Return the start of the last digits, unless there are enough for a number."""
         if len(text) - begin >= _SHORTEST and _GROUP.search(text, begin) is not None:
             return -1
         held = _TAIL.search(text, max(begin, len(text) - _LONGEST))

@@ -30,7 +30,7 @@ _tail = run_tail(_CHARS, _LONGEST)
 
 
 class Email:
-    """`local@domain`, the domain with a name of letters at its end."""
+    """`local@domain`, the domain with a top-level name of letters."""
 
     longest, run, opened = _LONGEST, _CHARS, frozenset[str]()
     sign = tail = ""
@@ -52,9 +52,9 @@ class Email:
         return found
 
     def held_from(self, text: str) -> int:
-        """Return where the last word begins."""
+        """Return the start of the last word."""
         return run_start(text, _CHARS, _LONGEST)
 
-    def quiet_until(self, text: str, begin: int) -> int:
-        """Return where the last word begins, unless there is an @."""
+    def clear_until(self, text: str, begin: int) -> int:
+        """Return the start of the last word, unless there is an @."""
         return -1 if text.find("@", begin) >= 0 else _tail(text, begin)

@@ -69,12 +69,12 @@ class Iban:
         return found
 
     def held_from(self, text: str) -> int:
-        """Return where the last text begins that begins like an account number."""
+        """Return the start of the last text that could become an account number."""
         held = _HELD.search(text, max(0, len(text) - _LONGEST))
         return len(text) if held is None else held.start()
 
-    def quiet_until(self, text: str, begin: int) -> int:
-        """Return where a number may begin, unless there is enough for one."""
+    def clear_until(self, text: str, begin: int) -> int:
+        """Return where a number may begin, unless there are enough characters for one."""
         if len(text) - begin >= _SHORTEST and _BEGIN.search(text, begin) is not None:
             return -1
         held = _HELD.search(text, max(begin, len(text) - _LONGEST))
@@ -82,7 +82,7 @@ class Iban:
 
 
 def _end(text: str, start: int, length: int) -> int:
-    """Return the end of `length` letters and digits in one of the two forms; 0 if there is none."""
+    """Return the end of an account number in one of the two forms; 0 if there is none."""
     mark = text[start + 4 : start + 5]
     if mark not in (" ", "-"):
         number = text[start : start + length]

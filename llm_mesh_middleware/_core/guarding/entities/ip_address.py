@@ -1,4 +1,4 @@
-"""Internet addresses of both versions.
+"""IP addresses of both versions.
 
 Not addresses: version numbers, times, and names with `::` in them.
 """
@@ -19,7 +19,7 @@ _LONGEST = 64
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 # A slash before it is one of a URL, or one before a version.
 _V4 = re.compile(rf"(?<![\w.\\-])(?<![^/]/)(?:{_OCTET}\.){{3}}{_OCTET}(?![\w-]|\.\w)", re.ASCII)
-# Roughly; the standard library decides.
+# A superset of valid addresses; the standard library decides.
 _V6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:]|\.\w)", re.ASCII)
 _COLONS = re.compile(rb":[0a]{0,4}:")
 # Every address of either version has one; version 6 has two colons, perhaps with letters around.
@@ -49,16 +49,16 @@ class IPAddress:
         return [Finding(begin, end, "IP_ADDRESS") for begin, end in spans]
 
     def held_from(self, text: str) -> int:
-        """Return where the last word begins."""
+        """Return the start of the last word."""
         return run_start(text, _CHARS, _LONGEST)
 
-    def quiet_until(self, text: str, begin: int) -> int:
-        """Return where the last word begins, unless there is a digit next to a mark."""
+    def clear_until(self, text: str, begin: int) -> int:
+        """Return the start of the last word, unless the text has the marks of an address."""
         return -1 if _MARKED.search(text, begin) is not None else _tail(text, begin)
 
 
 def _spans_v4(view: View) -> Iterator[tuple[int, int]]:
-    """Yield where addresses are that begin with digits before a dot and a digit."""
+    """Yield the IPv4 addresses; candidates have a dot between two digits."""
     text, kinds, at = view.text, view.kinds, 0
     while (digit := kinds.find(b"0.0", at)) >= 0:
         at = digit + 2
@@ -71,7 +71,7 @@ def _spans_v4(view: View) -> Iterator[tuple[int, int]]:
 
 
 def _spans_v6(view: View) -> Iterator[tuple[int, int]]:
-    """Yield where addresses are that have two colons near to each other."""
+    """Yield the IPv6 addresses; candidates have two colons close to each other."""
     for colons in _COLONS.finditer(view.kinds):
         match = _V6.match(view.text, _back(view.kinds, colons.start(), 4, b"a0"))
         if match is not None and _is_v6(match[0]):
@@ -79,7 +79,7 @@ def _spans_v6(view: View) -> Iterator[tuple[int, int]]:
 
 
 def _back(kinds: bytes, at: int, most: int, members: bytes) -> int:
-    """Return the beginning of at most so many characters before `at` that are of these kinds."""
+    """Return the start of the run of `members` before `at`, at most `most` characters long."""
     lowest = max(0, at - most)
     while at > lowest and kinds[at - 1] in members:
         at -= 1
@@ -90,7 +90,7 @@ def _is_v6(text: str) -> bool:
     groups = [group for group in text.split(":") if group]
     if not groups or not any(map(str.isdigit, text)):
         return False
-    # `a1::b` is a name more often; `fe80::1` is not.
+    # `a1::b` is more often a name than an address; `fe80::1` is not.
     if len(groups) < 3 and not (len(groups[0]) > 2 and any(map(str.isdigit, groups[0]))):
         return False
     try:

@@ -1,6 +1,6 @@
-"""Telephone numbers, by what people write with them: a + and separators, or a word before them.
+"""Telephone numbers, recognised by a + and separators, or by a word before them.
 
-Digits alone are order numbers far more often, so they are left alone.
+Digits alone are far more often order numbers, so they are ignored.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .card import digit_run_start
 __all__ = ["Phone"]
 
 _LONGEST = 56
-# One digit after another, so that a number is found in one way only and in linear time.
+# Each repetition consumes exactly one digit, so that matching takes linear time.
 _INTERNATIONAL = re.compile(
     r"(?<![\w+])\+[1-9](?:[ .()-]{0,2}\d){7,14}(?![\w+]|[./-]\d|,\d)", re.ASCII
 )
@@ -31,7 +31,7 @@ _WORD = re.compile(
 _WORD_LONGEST = 24
 _NUMBER = re.compile(r"\(?0(?:[ /()-]{0,2}\d){6,12}(?![\w+]|[./-]\d)", re.ASCII)
 _SHORTEST = 7
-# What the three kinds of numbers have, whatever is around them.
+# What every number of the three kinds contains.
 _DIGITS = re.compile(r"\+[1-9]|[0-9]{3}[-.][0-9]{4}|0(?:[ /()-]{0,2}[0-9]){6}")
 _TAIL = re.compile(r"[0-9+(][0-9 ./()+,-]*+\Z")
 
@@ -50,13 +50,13 @@ class Phone:
         return [Finding(begin, end, "PHONE") for begin, end in spans]
 
     def held_from(self, text: str) -> int:
-        """Return where the last digits begin, with the + or the bracket before them."""
+        """Return the start of the last digits, with the + or the bracket before them."""
         return digit_run_start(text, " -./()+,", _LONGEST, starts="(+")
 
-    def quiet_until(self, text: str, begin: int) -> int:
-        """Return where the last digits begin, or the + or the bracket before them.
+    def clear_until(self, text: str, begin: int) -> int:
+        """Return the start of the last digits, unless there are enough for a number.
 
-        Unless there are enough for a number.
+        A + or a bracket before them belongs to them.
         """
         if len(text) - begin >= _SHORTEST and _DIGITS.search(text, begin) is not None:
             return -1
@@ -82,7 +82,7 @@ def _american(view: View) -> Iterator[tuple[int, int]]:
 
 
 def _named(view: View) -> Iterator[tuple[int, int]]:
-    """Yield the numbers behind words; such a number begins with a 0, so that is looked for."""
+    """Yield the numbers after words; they begin with a 0, which is quick to search for."""
     text, at = view.text, view.text.find("0")
     while at >= 0:
         begin = at - (text[at - 1 : at] == "(")

@@ -1,6 +1,6 @@
-"""Keys and tokens, by the prefixes that their issuers gave them to be found by.
+"""Keys and tokens, recognised by the prefixes of their issuers.
 
-A prefix alone is not enough (`sk-learn`): what follows has the issuer's length, and digits.
+A prefix alone is not enough (`sk-learn`): a key also has the issuer's length, and digits.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .tails import run_tail
 
 __all__ = ["Secret"]
 
-# A private key has about 3,300 characters; more than this is not held back for anything.
+# A private key has about 3,300 characters; no more than this is held back.
 _LONGEST = 4096
 _TOKEN = re.compile(
     r"(?<![\w-])(?:"
@@ -37,10 +37,10 @@ _TOKEN = re.compile(
     r")(?![\w-])",
     re.ASCII,
 )
-# No token is shorter.
+# The shortest token.
 _SHORTEST = b"x" * 15
 _LONG = re.compile(r"[A-Za-z0-9_.-]{15}")
-# Only the password: the rest of the URL says which server is meant.
+# Only the password: the rest of the URL is needed to know the server.
 _SCHEME = re.compile(r"(?<![\w+.-])[a-z][a-z0-9+.-]{1,15}\Z", re.ASCII)
 _PASSWORD = re.compile(
     r"://[^\s/:@\"'<>]{0,64}:(?P<secret>[^\s/:@\"'<>]{3,128})@(?=[\w\[])",
@@ -56,7 +56,7 @@ _KEY_END = re.compile(r"-----END [A-Z ]{0,40}-----")
 _KEY_HELD = re.compile(r"-----BEGIN [A-Za-z0-9+/=\s\\-]{0,4050}\Z")
 _CHARS = frozenset("_-.+/:=%~!$&*")
 _tail = run_tail(_CHARS, _LONGEST)
-# An example that is written out, such as sk-xxxxxxxxxxxxxxxxxxxxxxxx, is no secret.
+# Examples such as sk-xxxxxxxxxxxxxxxxxxxxxxxx have fewer different characters than any secret.
 _FEWEST_CHARACTERS = 8
 
 
@@ -77,7 +77,7 @@ class Secret:
         return [Finding(begin, end, "SECRET") for begin, end in found]
 
     def held_from(self, text: str) -> int:
-        """Return where the last word begins, or a private key that has not ended."""
+        """Return the start of the last word, or of a private key that has not ended."""
         begin = text.find(_KEY_BEGIN, max(0, len(text) - _LONGEST))
         while begin >= 0:
             if _is_open(text, begin):
@@ -85,8 +85,8 @@ class Secret:
             begin = text.find(_KEY_BEGIN, begin + 1)
         return run_start(text, _CHARS, _LONGEST)
 
-    def quiet_until(self, text: str, begin: int) -> int:
-        """Return where the last word begins, unless there is a long one, a password or a key."""
+    def clear_until(self, text: str, begin: int) -> int:
+        """Return the start of the last word, unless a long word, password or key is possible."""
         if text.find("@", begin) >= 0 or text.find("-----", begin) >= 0:
             return -1
         if len(text) - begin >= len(_SHORTEST) and _LONG.search(text, begin) is not None:
@@ -95,7 +95,7 @@ class Secret:
 
 
 def _tokens(view: View) -> Iterator[tuple[int, int]]:
-    """Yield the tokens: each begins a long word, or stands behind a dot in one."""
+    """Yield the tokens: each begins a long word, or follows a dot inside one."""
     text = view.text
     for start, end in view.long_words(_SHORTEST):
         while 0 <= start < end:
@@ -118,7 +118,7 @@ def _passwords(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _is_open(text: str, begin: int) -> bool:
-    """Return whether a private key begins here and may go on behind the text."""
+    """Return whether a private key begins here and may continue after the text."""
     header = _KEY_HEADER.match(text, begin)
     if header is not None and "PRIVATE KEY" not in header[1]:
         return False

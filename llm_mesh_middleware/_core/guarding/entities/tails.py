@@ -1,4 +1,4 @@
-"""The word that ends a text: it may still become an address or a key."""
+"""The last word of a text, which may still become an address or a key."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _LETTERS = "A-Za-z0-9\u00c0-\u024f"
 
 
 def run_tail(chars: frozenset[str], longest: int) -> Callable[[str, int], int]:
-    """Return what finds the run of Latin letters, digits and `chars` that ends a text.
+    """Return a function that finds the run of Latin letters, digits and `chars` ending a text.
 
-    It returns what `run_start` returns, or `begin` if that is greater, in one step of the engine.
+    The function returns the greater of `run_start` and `begin`, by one match of an expression.
     """
     members = _members(chars)
     match = re.compile(rf"(?:[{members}]*+[^{members}])*+", re.DOTALL).match
@@ -27,19 +27,19 @@ def run_tail(chars: frozenset[str], longest: int) -> Callable[[str, int], int]:
 
 
 def common_tail(runs: Sequence[frozenset[str]]) -> re.Pattern[str]:
-    """Return what matches up to the earliest of several such runs, in its first group.
+    """Return an expression whose first group ends where several such runs begin.
 
-    It does not match where they begin at different places. One step for all of them: nearly every
-    text ends with nothing but what all runs have in common.
+    It does not match if they begin at different positions. One match replaces one for each run:
+    nearly every text ends with characters that all runs have in common.
     """
     every, common = _members(frozenset.union(*runs)), _members(frozenset.intersection(*runs))
     return re.compile(rf"((?:[{every}]*+[^{every}])*+)[{common}]*+\Z", re.DOTALL)
 
 
 def words_tail(runs: Sequence[frozenset[str]]) -> re.Pattern[str]:
-    """Return what matches as `common_tail`, but only texts without digits, `@` and `-`.
+    """Return an expression like `common_tail` that only matches texts without digits, `@` and `-`.
 
-    That is most of prose, in which nothing is found.
+    Most prose is such text, and contains no findings.
     """
     letters = re.escape("".join(sorted(frozenset.union(*runs) - frozenset("@-"))))
     common = re.escape("".join(sorted(frozenset.intersection(*runs) - frozenset("@-"))))

@@ -1,1 +1,1 @@
-"""Events of a stream as guards let them pass."""
+"""The events of a stream, checked by guards."""

@@ -1,12 +1,12 @@
-"""A stream of events as guards let it pass.
+"""A stream of events, checked by guards.
 
     event ── no text ──────────────> passed on, behind those that are held
-          ── as the last one, but for a text: not decoded, as below
+          ── like an earlier one, except for its text: not decoded, then as below
           ── text, all decided ────> passed on: its own bytes, or masked
-          ── text, may go on ──────> held, and all events behind it, until it is decided
-    finding of a guard that denies > `ContentBlocked`; what is held is dropped
+          ── text, may continue ───> held, and all events behind it, until it is decided
+    finding of a guard that denies > `ContentBlocked`; held events are dropped
 
-Events keep their order, and the bytes of those without a mask are the provider's.
+Events keep their order, and events without a mask keep the provider's bytes.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from ....exceptions import ContentBlocked
 from ...dialect import EventTexts, TextForm, TextPlace
 from ...http.sse import EventCutter, event_data, event_name, make_event
 from ..window import Inspection, Window, inspect
-from .usual import UsualEvent, learn_usual
+from .event_template import EventTemplate, learn_template
 
 __all__ = ["MAX_HELD_BYTES", "GuardedStream", "Held"]
 
 # The most that one stream holds back; a longer one is refused.
 MAX_HELD_BYTES = 4 * 2**20
-# A text that has not gone on for so many events has ended: some dialects do not say so.
+# A text that did not continue for so many events has ended: some dialects do not mark its end.
 _MAX_BEHIND = 64
-# So often a stream tries to learn what most of its events have in common.
+# How often a stream tries to learn a template of its events.
 _CHANCES = 4
 
 _decode = msgspec.json.Decoder().decode
@@ -36,12 +36,12 @@ _encode = msgspec.json.encode
 
 
 class Held(msgspec.Struct):
-    """An event, and the places in it that are parts of texts."""
+    """An event that is held back, and the parts of texts in it."""
 
     event: bytes
     name: bytes = b""
     value: object = None
-    # Where each begins and ends in its text; the place is None in a usual event, not read so far.
+    # The window, start and end of each; the place is None in an event that was not decoded.
     parts: list[tuple[Window, int, int, TextPlace | None]] = []
     is_changed: bool = False
     is_unread: bool = False
@@ -50,8 +50,8 @@ class Held(msgspec.Struct):
 class GuardedStream:
     """Takes the bytes of a client's stream, and returns those that may be sent."""
 
-    # Whether events are passed that have not been decoded.
-    has_usual = True
+    # Whether events that match a template are passed on without decoding.
+    uses_templates = True
 
     def __init__(self, texts: TextForm, inspection: Inspection) -> None:
         """Inspect the texts that `texts` finds in events."""
@@ -59,18 +59,18 @@ class GuardedStream:
         self._inspection = inspection
         self._cutter = EventCutter()
         self._windows: dict[object, Window] = {}
-        self._grown: dict[object, int] = {}
+        self._grown_at: dict[object, int] = {}
         self._held: deque[Held] = deque()
         self._held_bytes = 0
-        self._count = 0
-        self._usual: UsualEvent | None = None
-        self._usual_window: Window | None = None  # None while another text is open
+        self._events = 0
+        self._template: EventTemplate | None = None
+        self._template_window: Window | None = None  # None while another text is open
         self._chances = _CHANCES
 
     @property
     def events(self) -> int:
         """How many events have been read."""
-        return self._count
+        return self._events
 
     def feed(self, data: bytes) -> bytes:
         """Return what may be sent now.
@@ -79,25 +79,29 @@ class GuardedStream:
             ContentBlocked: a guard denies what follows.
         """
         out: list[bytes] = []
-        if self._usual_window is not None and self._cutter.is_between and self._take_usual(data):
-            self._release(out)  # it is one whole event, as most pieces of a stream are
+        if (
+            self._template_window is not None
+            and self._cutter.is_between
+            and self._take_templated(data)
+        ):
+            self._release(out)  # the common case: the piece is one whole event
             return out[0] if len(out) == 1 else b"".join(out)
         events = (data,) if self._is_one_event(data) else self._cutter.feed(data)
         for event in events:
-            if self._usual_window is None or not self._take_usual(event):
+            if self._template_window is None or not self._take_templated(event):
                 self._take(event)
             self._release(out)
         return out[0] if len(out) == 1 else b"".join(out)
 
-    def _take_usual(self, event: bytes) -> bool:
-        """Take an event that continues the only open text, and is otherwise known."""
-        usual, window = self._usual, self._usual_window
-        text = usual.text(event) if usual is not None else None
-        if usual is None or window is None or not text:
+    def _take_templated(self, event: bytes) -> bool:
+        """Take an event that matches the template and continues the only open text."""
+        template, window = self._template, self._template_window
+        text = template.text(event) if template is not None else None
+        if template is None or window is None or not text:
             return False
-        self._count += 1
-        self._grown[usual.key] = self._count
-        self._chances = _CHANCES  # what was learnt is of use
+        self._events += 1
+        self._grown_at[template.key] = self._events
+        self._chances = _CHANCES  # the template is useful
         begin = window.size
         window.feed(text)
         self._held.append(Held(event, parts=[(window, begin, window.size, None)]))
@@ -116,7 +120,7 @@ class GuardedStream:
         return b"".join(out)
 
     def _is_one_event(self, data: bytes) -> bool:
-        """Return whether the bytes are one whole event, as most pieces of a stream are."""
+        """Return whether the bytes are exactly one whole event."""
         return (
             data.startswith(b"data: ")
             and self._cutter.is_between
@@ -128,7 +132,7 @@ class GuardedStream:
         held = Held(event)
         data = event_data(event)
         if data:
-            self._count += 1
+            self._events += 1
             try:
                 held.value = _decode(data)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -160,31 +164,31 @@ class GuardedStream:
             text, begin = place.text, window.size
             held.parts.append((window, begin, begin + len(text), place))
             window.feed(text)
-            self._grown[key] = self._count
+            self._grown_at[key] = self._events
         for place in event.wholes:
             self._read_whole(held, place)
         if event.ends is not None:
             self._end_texts(event.ends)
-        if len(self._grown) > 1:
-            oldest = self._count - _MAX_BEHIND
-            self._end_texts(lambda key: self._grown.get(key, oldest) < oldest)
-        if self.has_usual:
-            self._note_usual(held, event)
+        if len(self._grown_at) > 1:
+            oldest = self._events - _MAX_BEHIND
+            self._end_texts(lambda key: self._grown_at.get(key, oldest) < oldest)
+        if self.uses_templates:
+            self._learn_template(held, event)
 
-    def _note_usual(self, held: Held, event: EventTexts) -> None:
-        """Learn from an event, and see whether only one text is open."""
+    def _learn_template(self, held: Held, event: EventTexts) -> None:
+        """Learn a template from an event, and check whether only one text is open."""
         if len(held.parts) == 1 and not event.wholes and self._chances:
             self._chances -= 1
             key, place = event.parts[0]
-            self._usual = learn_usual(held.event, place.text, key, self._texts)
-        self._usual_window = None
-        if self._usual is not None:
-            own = self._windows[self._usual.key]
+            self._template = learn_template(held.event, place.text, key, self._texts)
+        self._template_window = None
+        if self._template is not None:
+            own = self._windows[self._template.key]
             if all(each is own or each.decided == each.size for each in self._windows.values()):
-                self._usual_window = own
+                self._template_window = own
 
     def _begin(self, place: TextPlace) -> Window:
-        """Return the window of a text that comes in parts."""
+        """Return the window of a text that arrives in parts."""
         return Window(self._inspection, is_json=place.is_json)
 
     def _read_whole(self, held: Held, place: TextPlace) -> None:
@@ -200,7 +204,7 @@ class GuardedStream:
                 window.feed("", is_final=True)
 
     def _release(self, out: list[bytes]) -> None:
-        """Move what has been decided from the front of what is held to `out`."""
+        """Move decided events from the front of the queue to `out`."""
         queue = self._held
         while queue:
             held = queue[0]
@@ -213,15 +217,15 @@ class GuardedStream:
                 if not window.has_masks:
                     continue
                 if place is None:
-                    place = self._place_of_usual(held)
+                    place = self._decoded_place(held)
                 text = window.left_of(start, place.text)
                 if text != place.text:
                     place.put(text)
                     held.is_changed = True
             out.append(held.event if not held.is_changed else self._changed(held))
 
-    def _place_of_usual(self, held: Held) -> TextPlace:
-        """Decode an event after all: something in it is to be masked."""
+    def _decoded_place(self, held: Held) -> TextPlace:
+        """Decode an event that matched the template: something in it must be masked."""
         held.name, held.value = event_name(held.event), _decode(event_data(held.event))
         ((_, place),) = self._texts.read_event(held.value).parts
         return place

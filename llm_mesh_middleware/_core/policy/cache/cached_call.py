@@ -21,13 +21,13 @@ import msgspec
 from msgspec.structs import replace
 
 from ....exceptions import CacheMiss, UpstreamError
-from ...asking.service import Service
 from ...caching.control import Control
 from ...caching.entry import Entry, Found, Lookup, unpack
 from ...caching.flights import Flight
 from ...dialect import Answers
 from ...flow.call import Call, Ending
 from ...flow.reply import Flow, Reply
+from ...side_calls.service import Service
 from ...values.decision import Decision
 from ...values.messages import ClientRequest
 from ...values.payload import read_bool, read_fields

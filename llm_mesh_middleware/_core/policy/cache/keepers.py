@@ -16,12 +16,12 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ...asking.service import Service
-from ...asking.side_call import Circumstances, NoAnswer
 from ...caching.entry import Entry, Found, Lookup, Save, pack, unpack
 from ...caching.store import CacheStore
 from ...dialect import Answers
 from ...flow.call import Call
+from ...side_calls.service import Service
+from ...side_calls.side_call import SideCallContext, SideCallFailed
 from ...values.steps import Ask, Spawn, Step
 
 __all__ = ["Keeper", "ServiceKeeper", "StoreKeeper"]
@@ -89,12 +89,12 @@ class ServiceKeeper:
         """Return an entry and its age, if there is one."""
         call, now = self._call, self._call.clock()
         request = call.request
-        about = self._service.about(
+        context = self._service.context(
             call.deadline, now, request.headers, call.mesh_id, call.wall_clock
         )
         body = msgspec.json.encode({"request": self._request(key)})
-        answer = yield from self._service.ask("POST", "/lookup", body, about, now)
-        if isinstance(answer, NoAnswer) or answer.status != 200:
+        answer = yield from self._service.call("POST", "/lookup", body, context, now)
+        if isinstance(answer, SideCallFailed) or answer.status != 200:
             return None
         try:
             response = _decode(answer.body).response
@@ -130,10 +130,10 @@ class ServiceKeeper:
         response = {"headers": headers, "body": entry.body.decode("utf-8", "replace")}
         body = msgspec.json.encode({"request": self._request(key), "response": response})
         until = msgspec.structs.replace(call.deadline, at=now + _UPDATE_S, limit_s=_UPDATE_S)
-        about = Circumstances(
+        context = SideCallContext(
             until, call.request.headers, call.mesh_id, call.wall_clock, lambda charge: None
         )
-        yield from self._service.ask("POST", "/update", body, about, now)
+        yield from self._service.call("POST", "/update", body, context, now)
 
     def _request(self, key: str) -> dict[str, object]:
         request = self._call.request

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from ....exceptions import CacheMiss
-from ...asking.service import Service
 from ...caching.control import read_control
 from ...caching.key import NOT_IN_KEY, key_of
 from ...dialect import ServedOperation
@@ -20,6 +19,7 @@ from ...limiting.item import Part
 from ...private import Memory
 from ...provider.upstream import Upstream
 from ...routing.matching import Match
+from ...side_calls.service import Service
 from ...values.decision import ItemExplanation
 from ...values.messages import ClientRequest
 from .cache_request import CacheRequest, Parts

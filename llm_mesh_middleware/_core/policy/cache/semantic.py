@@ -16,12 +16,12 @@ from typing import Any
 
 import msgspec
 
-from ...asking.embedding import Embedded, Embedder
-from ...asking.side_call import Circumstances, NoAnswer
 from ...caching.entry import Entry
 from ...caching.semantic.likeness import Near, Nearest, Remember, Vector
 from ...caching.store import CacheStore
 from ...flow.call import Call
+from ...side_calls.embedding import Embedded, Embedder
+from ...side_calls.side_call import SideCallContext, SideCallFailed
 from ...values.decision import Decision
 from ...values.steps import Ask, Beside, Step
 from .cache_request import CacheRequest
@@ -72,7 +72,7 @@ class Search:
         if question is None:
             return ()
         made = yield Beside(self._embedded(question.text))
-        if isinstance(made, NoAnswer):
+        if isinstance(made, SideCallFailed):
             self._report("unchecked", made.cause)
             return ()
         self._partition, self._vector = question.partition, made.vectors[0]
@@ -102,9 +102,9 @@ class Search:
             self._report("shadow_same" if is_same else "shadow_differs")
         yield Ask(self._store, Remember(self._partition, self._vector, key, ttl_s))
 
-    def _embedded(self, text: str) -> Generator[Step, Any, Embedded | NoAnswer]:
+    def _embedded(self, text: str) -> Generator[Step, Any, Embedded | SideCallFailed]:
         call = self._call
-        about = Circumstances(
+        context = SideCallContext(
             call.deadline.or_sooner(call.clock(), "request", self._semantic.timeout_s),
             call.request.headers,
             call.mesh_id,
@@ -113,8 +113,8 @@ class Search:
         )
         sent = text.encode("utf-8", "replace").decode()
         try:
-            return (yield from self._semantic.embedder.ask([sent], about))
-        except NoAnswer as none:
+            return (yield from self._semantic.embedder.embed([sent], context))
+        except SideCallFailed as none:
             return none
 
     def _said(self, entry: Entry) -> list[str] | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from .asking import AskingRequestGuards, AskingResponseGuards
 from .concurrent import ConcurrentRequestGuards
 from .policy import RequestGuards, ResponseGuards
+from .remote import RemoteRequestGuards, RemoteResponseGuards
 from .shaping import ShapeGuards
 
 __all__ = [
-    "AskingRequestGuards",
-    "AskingResponseGuards",
+    "RemoteRequestGuards",
+    "RemoteResponseGuards",
     "ConcurrentRequestGuards",
     "RequestGuards",
     "ResponseGuards",

@@ -16,19 +16,19 @@ import msgspec
 from msgspec.structs import replace
 
 from ....exceptions import AnswerableError
-from ...asking.side_call import NoAnswer
 from ...flow.call import Call
 from ...flow.reply import Flow, refusal
-from ...guarding.asking.verdict import AskingGuard, Verdict
 from ...guarding.guard import blocked
 from ...guarding.json_text import plain_text
+from ...guarding.remote.verdict import RemoteGuard, Verdict
+from ...side_calls.side_call import SideCallFailed
 from ...values.decision import ItemExplanation
 from ...values.messages import ClientRequest, Deadline
 from ...values.steps import Await, Beside, Spawn, Step, Steps
-from .asking import asked, heard
 from .bodies import OpenedRequest
 from .explaining import explain_guards
-from .policy import meant
+from .policy import guarded_operation
+from .remote import accept_verdict, request_verdict
 from .replies import Refusals, dropped
 from .reporting import reporter, with_effects
 
@@ -36,21 +36,21 @@ __all__ = ["ConcurrentRequestGuards"]
 
 
 class ConcurrentRequestGuards(msgspec.Struct, frozen=True):
-    """The guards of a rule that are asked about requests during the call."""
+    """The remote guards of a rule that check requests during the call."""
 
-    guards: tuple[AskingGuard, ...]
+    guards: tuple[RemoteGuard, ...]
 
     def __call__(self, call: Call, proceed: Callable[[Call], Flow]) -> Flow:
         """Serve a call; a request that a guard denies is refused after its response."""
-        operation, guards = meant(call, self.guards)
+        operation, guards = guarded_operation(call, self.guards)
         if operation is None:
             return (yield from proceed(call))
         pending: list[_Pending] = []
-        for asking in guards:
-            opened = OpenedRequest(call.request, operation.dialect, asking.guard.roles)
+        for remote in guards:
+            opened = OpenedRequest(call.request, operation.dialect, remote.guard.roles)
             texts = [plain_text(at.text) if at.is_json else at.text for at in opened.places]
             if texts:
-                pending.append(_Pending(asking, call, texts))
+                pending.append(_Pending(remote, call, texts))
                 yield Spawn(pending[-1].ask())
         call.account.hold()
         error: AnswerableError | None = None
@@ -82,46 +82,48 @@ class _Pending:
     They may be in different threads; both change only the list of callbacks to wake.
     """
 
-    def __init__(self, asking: AskingGuard, call: Call, texts: Sequence[str]) -> None:
-        self._asking = asking
+    def __init__(self, remote: RemoteGuard, call: Call, texts: Sequence[str]) -> None:
+        self._remote = remote
         self._call = call
         self._texts = texts
-        self._said: Verdict | NoAnswer | None = None
+        self._result: Verdict | SideCallFailed | None = None
         self._has_ended = False
         self._wakes: list[Callable[[], None]] = []
 
     def ask(self) -> Steps:
-        """Ask, and wake the flow that waits, even if the question was never sent."""
+        """Get the verdict, and wake the waiting flow, even if no question was sent."""
         try:
-            self._said = yield from asked(self._asking, self._call, "request", self._texts)
+            self._result = yield from request_verdict(
+                self._remote, self._call, "request", self._texts
+            )
         finally:
             self._has_ended = True
             for wake in tuple(self._wakes):
                 wake()
 
     def verdict(self) -> Generator[Step, Any, None]:
-        """Wait for the verdict, and do what the guard says.
+        """Wait for the verdict, and apply the guard.
 
         Raises:
             ContentBlocked: the request is denied.
             PolicyUnavailable: there is no verdict.
         """
-        asking, call = self._asking, self._call
+        remote, call = self._remote, self._call
         if not self._has_ended:
             now = call.clock()
-            limit = call.deadline.or_sooner(now, "request", asking.timeout_s)
+            limit = call.deadline.or_sooner(now, "request", remote.timeout_s)
             yield Beside(_waiting(self._on_end, limit))
-        said = self._said
-        if said is None:  # the background was full: ask now
-            said = NoAnswer("timeout")
+        result = self._result
+        if result is None:  # the background was full: ask now
+            result = SideCallFailed("timeout")
             if self._has_ended:
-                said = yield Beside(asked(asking, call, "request", self._texts))
-        found = heard(asking, call, said).findings
+                result = yield Beside(request_verdict(remote, call, "request", self._texts))
+        found = accept_verdict(remote, call, result).findings
         report = reporter(call)
         for each in (each for findings in found.values() for each in findings):
-            report(asking.guard, each.entity)
-            if asking.guard.effect == "deny":
-                raise blocked(asking.guard)
+            report(remote.guard, each.entity)
+            if remote.guard.effect == "deny":
+                raise blocked(remote.guard)
 
     def _on_end(self, wake: Callable[[], None]) -> None:
         self._wakes.append(wake)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ...guarding.asking.verdict import AskingGuard
 from ...guarding.guard import Guard
+from ...guarding.remote.verdict import RemoteGuard
 from ...guarding.shape import SchemaGuard
 from ...values.decision import ItemExplanation
 from ...values.messages import ClientRequest
@@ -16,7 +16,7 @@ _EFFECTS = {"deny": "denies", "mask": "masks", "log": "reports"}
 
 
 def explain_guards(
-    guards: Iterable[Guard | AskingGuard | SchemaGuard], side: str, request: ClientRequest
+    guards: Iterable[Guard | RemoteGuard | SchemaGuard], side: str, request: ClientRequest
 ) -> Iterator[ItemExplanation]:
     """Yield for each guard whether it applies to a request, and what it does."""
     for each in guards:
@@ -26,7 +26,7 @@ def explain_guards(
         if isinstance(each, SchemaGuard):
             text = f"{_EFFECTS[guard.action]} an answer that does not fit its schema"
             text += ", once it is whole: streams are held back"
-        if isinstance(each, AskingGuard):
+        if isinstance(each, RemoteGuard):
             text += f": asks a {each.inspector.kind} within {each.timeout_s:g} s"
             if each.is_concurrent and side == "request":
                 text += ", while the call is made; its reply waits for the verdict"

@@ -38,7 +38,14 @@ from .explaining import explain_guards
 from .replies import guarded, held
 from .reporting import reporter, with_effects
 
-__all__ = ["RequestGuards", "ResponseGuards", "meant", "served", "unrecorded", "with_values"]
+__all__ = [
+    "RequestGuards",
+    "ResponseGuards",
+    "guarded_operation",
+    "served",
+    "unrecorded",
+    "with_values",
+]
 
 
 class RequestGuards(msgspec.Struct, frozen=True):
@@ -132,7 +139,7 @@ class Holding(Protocol):
 _Guard = TypeVar("_Guard", bound=Holding)
 
 
-def meant(
+def guarded_operation(
     call: Call, guards: Sequence[_Guard]
 ) -> tuple[ServedOperation, list[_Guard]] | tuple[None, list[_Guard]]:
     """Return what a call asks for, None if nothing of it is to be guarded, and which guards do."""

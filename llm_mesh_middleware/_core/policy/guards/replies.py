@@ -14,10 +14,10 @@ from ...flow.reply import Flow, Reply, as_stream, refusal
 from ...values.steps import Body, Step, Steps
 from .bodies import is_coded
 
-__all__ = ["Asks", "Passing", "Refusals", "dropped", "guarded", "held"]
+__all__ = ["AskVerdict", "Passing", "Refusals", "dropped", "guarded", "held"]
 
-# Called after each event of a stream; asks for a verdict and returns the bytes that may be sent.
-Asks = Callable[[], Generator[Step, Any, bytes]]
+# Called after each event of a stream: gets verdicts and returns the bytes that may be sent.
+AskVerdict = Callable[[], Generator[Step, Any, bytes]]
 Refusals = (ContentBlocked, PolicyUnavailable)
 
 
@@ -48,7 +48,7 @@ def guarded(
     account: Account,
     *,
     whole: Callable[[bytes], Generator[Step, Any, bytes]],
-    stream: Callable[[], tuple[Passing, Asks | None]],
+    stream: Callable[[], tuple[Passing, AskVerdict | None]],
 ) -> Flow:
     """Return the reply after the guards, and release the end of the exchange.
 
@@ -66,8 +66,8 @@ def guarded(
             raise ContentBlocked("the response is compressed in a way that guards cannot read")
         if not isinstance(reply.body, bytes):
             # Held until the body ends; `finally` releases what the caller held.
-            passing, asks = stream()
-            body = _body(reply.body, passing, operation.dialect, account, asks)
+            passing, ask_verdict = stream()
+            body = _body(reply.body, passing, operation.dialect, account, ask_verdict)
             account.hold()
             return replace(reply, body=body)
         left = yield from whole(reply.body)
@@ -97,12 +97,12 @@ def dropped(reply: Reply, error: AnswerableError) -> Steps:
 
 
 def _body(
-    body: Body, stream: Passing, dialect: Dialect, account: Account, asks: Asks | None
+    body: Body, stream: Passing, dialect: Dialect, account: Account, ask_verdict: AskVerdict | None
 ) -> Body:
     """Pass on the bytes after the guards; end the response if one denies it."""
     error: AnswerableError | None = None
     try:
-        yield from _passed(body, stream, asks)
+        yield from _passed(body, stream, ask_verdict)
     except Refusals as refused:
         error = refused
         yield from _ended(body, error)
@@ -111,7 +111,7 @@ def _body(
         account.release(error)
 
 
-def _passed(body: Body, stream: Passing, asks: Asks | None) -> Body:
+def _passed(body: Body, stream: Passing, ask_verdict: AskVerdict | None) -> Body:
     advance: Any = body.send
     value: Any = None
     while True:
@@ -123,8 +123,8 @@ def _passed(body: Body, stream: Passing, asks: Asks | None) -> Body:
         try:
             if isinstance(item, bytes):
                 item = stream.feed(item)
-                if asks is not None:
-                    item += yield from asks()
+                if ask_verdict is not None:
+                    item += yield from ask_verdict()
                 if not item:
                     continue
             value = yield item
@@ -137,8 +137,8 @@ def _passed(body: Body, stream: Passing, asks: Asks | None) -> Body:
             advance, value = body.throw, reason
     # The response has ended, but its last texts may still wait for a verdict.
     last = stream.finish()
-    if asks is not None:
-        last += yield from asks()
+    if ask_verdict is not None:
+        last += yield from ask_verdict()
     if last:
         yield last
 

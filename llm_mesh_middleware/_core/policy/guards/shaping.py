@@ -20,7 +20,7 @@ from ...values.decision import ItemExplanation
 from ...values.messages import ClientRequest
 from ...values.steps import Step
 from .explaining import explain_guards
-from .policy import meant, unrecorded
+from .policy import guarded_operation, unrecorded
 from .replies import guarded, held
 from .reporting import reporter, with_effects
 
@@ -34,7 +34,7 @@ class ShapeGuards(msgspec.Struct, frozen=True):
 
     def __call__(self, call: Call, proceed: Callable[[Call], Flow]) -> Flow:
         """Serve a call; a response without the form becomes an error."""
-        operation, guards = meant(call, self.guards)
+        operation, guards = guarded_operation(call, self.guards)
         if operation is None:
             return (yield from proceed(call))
         call = unrecorded(call)

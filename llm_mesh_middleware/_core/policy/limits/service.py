@@ -19,11 +19,11 @@ import msgspec
 from msgspec.structs import replace
 
 from ....exceptions import PolicyUnavailable, RateLimitExceeded
-from ...asking.service import Service, ServiceAnswer
-from ...asking.side_call import Circumstances, NoAnswer
 from ...flow.call import Call
 from ...flow.reply import Flow
 from ...limiting.item import Condition, Part
+from ...side_calls.service import Service, ServiceAnswer
+from ...side_calls.side_call import SideCallContext, SideCallFailed
 from ...values.decision import Decision, ItemExplanation
 from ...values.messages import ClientRequest
 from ...values.steps import Body, Spawn, Step
@@ -116,8 +116,10 @@ class ServiceLimits(msgspec.Struct, frozen=True):
 def _check(item: ServiceLimit, key: str, call: Call) -> Generator[Step, Any, None]:
     now, service = call.clock(), item.service
     target = f"/ratelimit?ratelimit_keys={quote(msgspec.json.encode([key]))}"
-    about = service.about(call.deadline, now, call.request.headers, call.mesh_id, call.wall_clock)
-    answer = yield from service.ask("GET", target, b"", about, now)
+    context = service.context(
+        call.deadline, now, call.request.headers, call.mesh_id, call.wall_clock
+    )
+    answer = yield from service.call("GET", target, b"", context, now)
     is_allowed = _read(answer)
     if is_allowed is None:
         _decide(item, call, "unchecked")
@@ -131,9 +133,9 @@ def _check(item: ServiceLimit, key: str, call: Call) -> Generator[Step, Any, Non
             raise RateLimitExceeded(f"the limit {item.name!r} is used up; try again later")
 
 
-def _read(answer: ServiceAnswer | NoAnswer) -> bool | None:
+def _read(answer: ServiceAnswer | SideCallFailed) -> bool | None:
     """Return whether the service allows the call; None without a valid reply."""
-    if isinstance(answer, NoAnswer) or answer.status != 200:
+    if isinstance(answer, SideCallFailed) or answer.status != 200:
         return None
     try:
         return _decode(answer.body).allow
@@ -180,11 +182,11 @@ def _record(
     service, now = item.service, call.clock()
     record = _Record([key], prompt, completion, prompt + completion)
     until = replace(call.deadline, at=now + _REPORT_S, limit_s=_REPORT_S)
-    about = Circumstances(
+    context = SideCallContext(
         until, call.request.headers, call.mesh_id, call.wall_clock, lambda charge: None
     )
     body = msgspec.json.encode(record)
-    yield from service.ask("POST", "/update_ratelimit_record", body, about, now)
+    yield from service.call("POST", "/update_ratelimit_record", body, context, now)
 
 
 def _decide(item: ServiceLimit, call: Call, decision: str) -> None:

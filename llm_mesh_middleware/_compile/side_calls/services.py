@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from ..._core.asking.service import Availability, Service
 from ..._core.policy.limits import ServiceLimit
 from ..._core.routing.matching import Match
+from ..._core.side_calls.service import Availability, Service
 from ..._core.values.endpoint import Endpoint
 from ...config import LimitItem, PolicyService
 from ..limiting.limits import compile_part

@@ -1,9 +1,9 @@
-"""The parts that every match of a pattern has: texts without them need not be searched.
+"""Prefilters of a pattern: what every match contains, so that other texts need not be searched.
 
-    (?i)ignore (all|previous) rules     texts     "ignore "
-                                        begins    i, I, and what is not ASCII
+    (?i)ignore (all|previous) rules     literals       "ignore "
+                                        first chars    i, I, and all characters outside of ASCII
 
-Both are necessary, not sufficient: where they are, the pattern itself decides.
+Both are necessary, not sufficient: where they occur, the pattern itself decides.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Any
 
 from ..routing.automaton import Chars, Items
 
-__all__ = ["beginnings", "needed_texts"]
+__all__ = ["first_chars", "required_literals"]
 
 _ESCAPED = re.compile(r"([\\\]^-])")
 
 
-def needed_texts(items: Items) -> Sequence[str]:
-    """Return texts of which every match has one, in the folded case; nothing if there are none.
+def required_literals(items: Items) -> Sequence[str]:
+    """Return case-folded literals of which every match has at least one; empty if there are none.
 
-    The longest of a sequence are the best: an alternative needs those of each of its branches.
+    The longest ones of a sequence are selected; an alternative needs those of all its branches.
     """
     best: Sequence[str] = ()
     run = ""
@@ -37,11 +37,11 @@ def needed_texts(items: Items) -> Sequence[str]:
 
 def _of_part(name: str, argument: Any) -> Sequence[str]:
     if name == "SUBPATTERN":
-        return needed_texts(argument[3].data)
+        return required_literals(argument[3].data)
     if name in ("MAX_REPEAT", "MIN_REPEAT") and argument[0] >= 1:
-        return needed_texts(argument[2].data)
+        return required_literals(argument[2].data)
     if name == "BRANCH":
-        branches = [needed_texts(branch.data) for branch in argument[1]]
+        branches = [required_literals(branch.data) for branch in argument[1]]
         return [text for branch in branches for text in branch] if all(branches) else ()
     return ()
 
@@ -50,8 +50,8 @@ def _worth(texts: Sequence[str]) -> int:
     return min(map(len, texts), default=0)
 
 
-def beginnings(sets: Iterable[Chars]) -> re.Pattern[str] | None:
-    """Return what finds the characters of these sets, and perhaps more; None if that may be any."""
+def first_chars(sets: Iterable[Chars]) -> re.Pattern[str] | None:
+    """Return an expression for the characters of these sets and perhaps more; None if for all."""
     spans: list[tuple[int, int]] = []
     for chars in sets:
         if chars.negated:

@@ -1,7 +1,7 @@
-"""A model that judges texts by rules in plain language, asked as any provider is.
+"""A model that judges texts by rules in plain language.
 
-It is to answer with an object of JSON, `{"result": "allow" | "deny", "reason": "..."}`; the reason
-is not used, as it may repeat the texts. Anything else is not a verdict.
+It must answer with a JSON object, `{"result": "allow" | "deny", "reason": "..."}`; the reason is
+ignored, as it may repeat the texts. Anything else is not a verdict.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from ...asking.side_call import Circumstances, ask_provider
 from ...dialect import ServedOperation
 from ...provider.upstream import Upstream
+from ...side_calls.side_call import SideCallContext, call_provider
 from ...values.steps import Step
-from .verdict import ALLOWED, NoVerdict, Question, Verdict
+from .verdict import ALLOWED, InvalidVerdict, Question, Verdict
 
 __all__ = ["DEFAULT_RULES", "Judge", "PromptForm", "read_verdict"]
 
@@ -32,14 +32,14 @@ _TASK = (
 
 
 class PromptForm(Protocol):
-    """The form in which a model is asked, and answers."""
+    """Writes prompts for a model, and reads its responses."""
 
     @property
     def operation(self) -> ServedOperation:
         """The operation of the provider."""
 
     def write(self, model: str | None, system: str, user: str) -> bytes:
-        """Return the body that asks."""
+        """Return the body of the request."""
 
     def read(self, body: bytes) -> str | None:
         """Return the text of a whole response."""
@@ -56,14 +56,14 @@ def read_verdict(text: str) -> Verdict:
     """Return the verdict in a model's answer, which may have words or a fence around its JSON.
 
     Raises:
-        NoVerdict: there is none.
+        InvalidVerdict: there is none.
     """
-    # Small models add a fence or a sentence, whatever the prompt says.
+    # Small models add a code fence or a sentence in spite of the prompt.
     begin, end = text.find("{"), text.rfind("}")
     try:
         judgement = _decode(text[begin : end + 1] if 0 <= begin < end else "")
     except msgspec.DecodeError:
-        raise NoVerdict("malformed") from None
+        raise InvalidVerdict("malformed") from None
     return ALLOWED if judgement.result == "allow" else Verdict(denied_as="JUDGE")
 
 
@@ -77,19 +77,19 @@ class Judge(msgspec.Struct, frozen=True):
 
     kind = "judge"
 
-    def ask(self, question: Question, about: Circumstances) -> Generator[Step, Any, Verdict]:
+    def ask(self, question: Question, context: SideCallContext) -> Generator[Step, Any, Verdict]:
         """Return the verdict of the model.
 
         Raises:
-            NoAnswer: it gave none in time.
+            SideCallFailed: there is none in time.
         """
         body = self.form.write(
             self.model, _TASK.format(rules=self.rules), "\n".join(question.texts)
         )
-        answer = yield from ask_provider(
-            self.upstream, self.form.operation, body, about, model=self.model, purpose="guard"
+        answer = yield from call_provider(
+            self.upstream, self.form.operation, body, context, model=self.model, purpose="guard"
         )
         text = self.form.read(answer.body)
         if text is None:
-            raise NoVerdict("malformed")
+            raise InvalidVerdict("malformed")
         return read_verdict(text)

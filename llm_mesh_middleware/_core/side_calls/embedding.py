@@ -1,4 +1,4 @@
-"""Texts as vectors, made by a provider as any response is."""
+"""Embeddings of texts, requested from a provider."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ import msgspec
 from ..dialect import ServedOperation
 from ..provider.upstream import Upstream
 from ..values.steps import Step
-from .side_call import Circumstances, NoAnswer, ask_provider
+from .side_call import SideCallContext, SideCallFailed, call_provider
 
 __all__ = ["Embedded", "Embedder", "EmbeddingForm"]
 
-# More numbers than this are no vector of any model, but memory of ours; larger ones would not fit
-# into the numbers of half the size that vectors are kept in.
+# No model's vector has more numbers than this, so more would only fill our memory. Larger numbers
+# would not fit into the half-size numbers that vectors are stored as.
 _MOST, _LARGEST = 8192, 1e30
 
 
 class EmbeddingForm(Protocol):
-    """The form in which a provider is asked for vectors, and answers."""
+    """Writes requests for embeddings, and reads the responses."""
 
     @property
     def operation(self) -> ServedOperation:
         """The operation of the provider."""
 
     def write(self, model: str | None, texts: Sequence[str]) -> bytes:
-        """Return the body that asks."""
+        """Return the body of the request."""
 
     def read(self, body: bytes) -> list[list[float]] | None:
-        """Return the vectors in the order of the texts; None if these are none."""
+        """Return the vectors in the order of the texts; None if the body has none."""
 
 
 class Embedded(msgspec.Struct, frozen=True):
-    """A vector for each text, and the tokens that they took."""
+    """A vector for each text, and the tokens that they cost."""
 
     vectors: Sequence[Sequence[float]]
     tokens: int
 
 
 class Embedder(msgspec.Struct, frozen=True):
-    """The provider and the model. Vectors of two of them can never be compared."""
+    """A provider and a model. Vectors of two embedders can never be compared."""
 
     upstream: Upstream
     form: EmbeddingForm
@@ -49,29 +49,31 @@ class Embedder(msgspec.Struct, frozen=True):
 
     @property
     def identity(self) -> tuple[str, str]:
-        """What vectors must have in common."""
+        """The provider and the model: only vectors of the same identity can be compared."""
         return self.upstream.host, self.model
 
-    def ask(self, texts: Sequence[str], about: Circumstances) -> Generator[Step, Any, Embedded]:
+    def embed(
+        self, texts: Sequence[str], context: SideCallContext
+    ) -> Generator[Step, Any, Embedded]:
         """Return the vectors of texts.
 
         Raises:
-            NoAnswer: there are none in time.
+            SideCallFailed: the provider returned none in time.
         """
         body = self.form.write(self.model, texts)
-        answer = yield from ask_provider(
+        answer = yield from call_provider(
             self.upstream,
             self.form.operation,
             body,
-            about,
+            context,
             model=self.model,
             purpose="embedding",
         )
         vectors = self.form.read(answer.body)
         if vectors is None or len(vectors) != len(texts):
-            raise NoAnswer("malformed")
+            raise SideCallFailed("malformed")
         if not all(map(_is_vector, vectors)):
-            raise NoAnswer("malformed")
+            raise SideCallFailed("malformed")
         usage = answer.usage
         return Embedded(vectors, 0 if usage is None else usage.input_tokens)
 

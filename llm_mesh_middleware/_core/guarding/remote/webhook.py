@@ -1,4 +1,4 @@
-"""A webhook: an HTTP service of the operator that is asked about texts.
+"""A webhook: an HTTP service of the operator that gives verdicts on texts.
 
     POST  {"policy": "default/team", "guard": "names", "side": "request", "model": "qwen-max",
            "texts": ["I am Anna"]}
@@ -6,8 +6,8 @@
     or    {"result": "deny", "entity": "OFF_TOPIC"}
     or    {"result": "allow"}
 
-Places count Unicode code points. Whatever does not fit the texts is not a verdict; a service that
-sends it is treated like one that is away.
+Positions count Unicode code points. A response that does not fit the texts is not a verdict; it is
+treated like a failed call.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from ...asking.side_call import Circumstances, NoAnswer, call_whole, make_call
 from ...provider.credential import Credential
+from ...side_calls.side_call import SideCallContext, SideCallFailed, call_whole, make_call
 from ...values.endpoint import Endpoint
 from ...values.steps import Step
 from ..finding import Finding
-from .verdict import ALLOWED, NoVerdict, Question, Verdict
+from .verdict import ALLOWED, InvalidVerdict, Question, Verdict
 
 __all__ = ["Webhook", "read_findings"]
 
@@ -48,7 +48,7 @@ _decode = msgspec.json.Decoder(_Answer).decode
 
 
 class Webhook(msgspec.Struct, frozen=True):
-    """Where the service is, and what makes it accept a call."""
+    """The address of the service, and its credential."""
 
     endpoint: Endpoint
     target: str
@@ -57,44 +57,46 @@ class Webhook(msgspec.Struct, frozen=True):
 
     kind = "webhook"
 
-    def ask(self, question: Question, about: Circumstances) -> Generator[Step, Any, Verdict]:
+    def ask(self, question: Question, context: SideCallContext) -> Generator[Step, Any, Verdict]:
         """Return the verdict of the service.
 
         Raises:
-            NoAnswer: it gave none in time.
+            SideCallFailed: there is none in time.
         """
         headers = ((b"host", self.host.encode()), *_HEADERS)
         body = msgspec.json.encode(question)
-        request = make_call(self.endpoint, self.target, headers, body, about)
+        request = make_call(self.endpoint, self.target, headers, body, context)
         if self.credential is not None:
-            request = yield from self.credential.apply(request, about.wall_clock, about.deadline)
-        head, body = yield from call_whole(request, about)
+            request = yield from self.credential.apply(
+                request, context.wall_clock, context.deadline
+            )
+        head, body = yield from call_whole(request, context)
         if head.status != 200:
-            raise NoAnswer(f"status_{head.status}")
+            raise SideCallFailed(f"status_{head.status}")
         try:
             answer = _decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise NoVerdict("malformed") from None
+            raise InvalidVerdict("malformed") from None
         return read_findings(answer, question.texts)
 
 
 def read_findings(answer: _Answer, texts: list[str] | Any) -> Verdict:
-    """Return the verdict that an answer is.
+    """Return the verdict in a webhook's response.
 
     Raises:
-        NoVerdict: it says nothing, contradicts itself, or speaks of places that are not there.
+        InvalidVerdict: it is empty, contradicts itself, or has positions outside of the texts.
     """
-    # Neither a verdict nor findings: an empty object must not pass for a yes.
+    # Neither a result nor findings: an empty object must not mean "allow".
     if answer.result is msgspec.UNSET and answer.findings is msgspec.UNSET:
-        raise NoVerdict("malformed")
+        raise InvalidVerdict("malformed")
     found = answer.findings or []
     if found and answer.result == "allow":
-        raise NoVerdict("malformed")
+        raise InvalidVerdict("malformed")
     findings: dict[int, list[Finding]] = {}
     for each in found:
-        # Masking the wrong place would pass on the right one.
+        # Masking a wrong position would let the real finding pass.
         if each.text >= len(texts) or not each.start < each.end <= len(texts[each.text]):
-            raise NoVerdict("malformed")
+            raise InvalidVerdict("malformed")
         findings.setdefault(each.text, []).append(Finding(each.start, each.end, each.entity))
     if found:
         return Verdict(findings)

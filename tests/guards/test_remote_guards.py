@@ -7,11 +7,11 @@ from random import Random
 
 import pytest
 
-from llm_mesh_middleware._core.guarding.asking.answered import Answered
-from llm_mesh_middleware._core.guarding.asking.stream import AskedStream
-from llm_mesh_middleware._core.guarding.asking.verdict import AskingGuard, Verdict
 from llm_mesh_middleware._core.guarding.finding import Finding
 from llm_mesh_middleware._core.guarding.guard import Guard
+from llm_mesh_middleware._core.guarding.remote.stream import RemoteGuardStream
+from llm_mesh_middleware._core.guarding.remote.verdict import RemoteGuard, Verdict
+from llm_mesh_middleware._core.guarding.remote.verdict_findings import VerdictFindings
 from llm_mesh_middleware._core.guarding.window import Inspection
 from llm_mesh_middleware.exceptions import ContentBlocked
 from tests.guards.forms import FORMS, cut, text_of
@@ -28,11 +28,11 @@ class Asked:
         guard = Guard(
             policy="default/p",
             name="g",
-            scanner=Answered(),
+            scanner=VerdictFindings(),
             action=action,  # type: ignore[arg-type]
             sides=frozenset(("response",)),
         )
-        asking = AskingGuard(
+        remote = RemoteGuard(
             guard=guard,
             inspector=None,  # type: ignore[arg-type]  # nobody but `answer` asks here
             timeout_s=1.0,
@@ -40,7 +40,7 @@ class Asked:
             overlap=OVERLAP,
         )
         inspection = Inspection((), lambda *_: None, lambda _, entity, value: f"[{entity}]")
-        self.stream = AskedStream(FORMS[form][0].texts, inspection, asking)
+        self.stream = RemoteGuardStream(FORMS[form][0].texts, inspection, remote)
         self.questions: list[list[str]] = []
 
     def pass_on(self, events: Sequence[bytes]) -> list[bytes]:
@@ -79,8 +79,8 @@ def test_a_name_is_masked_wherever_it_stands_and_is_split(form: str) -> None:
     for before in range(0, 90, 7):
         text = "x" * before + f" {NAME} " + "y" * 70
         events = make(cut(text, random))
-        asked = Asked(form)
-        out = b"".join(asked.pass_on(events))
+        submitted = Asked(form)
+        out = b"".join(submitted.pass_on(events))
 
         assert NAME not in text_of(out)
         assert text_of(out).replace("[PERSON]", NAME) == text_of(b"".join(events))
@@ -90,39 +90,39 @@ def test_a_name_is_masked_wherever_it_stands_and_is_split(form: str) -> None:
 @rows("form", ["chat", "anthropic", "arguments"])
 def test_what_is_held_back_is_bounded(form: str) -> None:
     events = FORMS[form][1](["abcd "] * 200)
-    asked = Asked(form)
+    submitted = Asked(form)
     held = 0
-    for event, passed in zip(events, asked.pass_on(events), strict=False):
+    for event, passed in zip(events, submitted.pass_on(events), strict=False):
         held += len(event) - len(passed)
         assert held <= (WINDOW + OVERLAP + 10) // 5 * max(map(len, events))
-    longest = max(len(text) for texts in asked.questions for text in texts)
+    longest = max(len(text) for texts in submitted.questions for text in texts)
 
     assert longest <= WINDOW + OVERLAP + 5
-    assert len(asked.questions) > 10
+    assert len(submitted.questions) > 10
 
 
 @rows("form", FORMS)
 def test_without_a_window_the_whole_text_is_asked_about_at_its_end(form: str) -> None:
-    asked = Asked(form, window=None)
-    asked.pass_on(FORMS[form][1](["abcd "] * 200))
+    submitted = Asked(form, window=None)
+    submitted.pass_on(FORMS[form][1](["abcd "] * 200))
 
-    assert max(len(text) for text in asked.questions[0]) >= 1000
-    assert len(asked.questions) <= 2
+    assert max(len(text) for text in submitted.questions[0]) >= 1000
+    assert len(submitted.questions) <= 2
 
 
 def test_a_repeated_text_is_asked_about_once() -> None:
-    asked = Asked("responses")
-    asked.pass_on(FORMS["responses"][1](["Hello ", "you"]))
+    submitted = Asked("responses")
+    submitted.pass_on(FORMS["responses"][1](["Hello ", "you"]))
 
-    assert asked.questions == [["Hello you"]]
+    assert submitted.questions == [["Hello you"]]
 
 
 def test_a_denied_name_is_never_sent() -> None:
-    asked = Asked("chat", action="deny")
+    submitted = Asked("chat", action="deny")
     events = FORMS["chat"][1]([*["before "] * 30, NAME[:4], NAME[4:], " after"])
     passed: list[bytes] = []
     with pytest.raises(ContentBlocked):
-        passed += map(asked.pass_on_one, events)
+        passed += map(submitted.pass_on_one, events)
 
     assert "before" in text_of(b"".join(passed))
     assert NAME[:4] not in text_of(b"".join(passed))

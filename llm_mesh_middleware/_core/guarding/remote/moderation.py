@@ -8,33 +8,33 @@ from typing import Any, Protocol
 import msgspec
 
 from ....exceptions import UpstreamError
-from ...asking.side_call import Circumstances, NoAnswer, call_whole, cause_of, make_call
 from ...provider.credential import Credential
 from ...provider.upstream import Upstream
+from ...side_calls.side_call import SideCallContext, SideCallFailed, call_whole, cause_of, make_call
 from ...values.steps import Step
-from .verdict import ALLOWED, NoVerdict, Question, Verdict
+from .verdict import ALLOWED, InvalidVerdict, Question, Verdict
 
 __all__ = ["Moderation", "ModerationForm"]
 
-# Texts in one request; more are asked about in several.
+# Texts in one request; more are sent in several requests.
 _MAX_TEXTS = 32
 _MAX_NAME = 40
 
 
 class ModerationForm(Protocol):
-    """The form in which a moderation endpoint is asked, and answers."""
+    """Writes requests to a moderation endpoint, and reads the responses."""
 
     def write(self, model: str | None, texts: Sequence[str]) -> bytes:
-        """Return the body that asks."""
+        """Return the body of the request."""
 
     def read(self, body: bytes) -> Sequence[Mapping[str, tuple[bool, float]]] | None:
         """Return for each text its categories: whether each is flagged, and its score."""
 
 
 class Moderation(msgspec.Struct, frozen=True):
-    """The provider, and from which score on a category is denied.
+    """The provider, and the scores from which its categories are denied.
 
-    Without `thresholds` the provider's own flags decide; with them, the named categories do.
+    Without `thresholds` the provider's flags decide; with them, only the named categories count.
     """
 
     upstream: Upstream
@@ -46,15 +46,15 @@ class Moderation(msgspec.Struct, frozen=True):
 
     kind = "moderation"
 
-    def ask(self, question: Question, about: Circumstances) -> Generator[Step, Any, Verdict]:
+    def ask(self, question: Question, context: SideCallContext) -> Generator[Step, Any, Verdict]:
         """Return the verdict: the first category that is denied.
 
         Raises:
-            NoAnswer: there is none in time.
+            SideCallFailed: there is none in time.
         """
         for begin in range(0, len(question.texts), _MAX_TEXTS):
             texts = question.texts[begin : begin + _MAX_TEXTS]
-            for categories in (yield from self._results(texts, about)):
+            for categories in (yield from self._results(texts, context)):
                 denied = next((name for name in categories if self._denies(name, categories)), None)
                 if denied is not None:
                     return Verdict(denied_as=_entity(denied))
@@ -67,28 +67,30 @@ class Moderation(msgspec.Struct, frozen=True):
         return name in self.thresholds and score >= self.thresholds[name]
 
     def _results(
-        self, texts: Sequence[str], about: Circumstances
+        self, texts: Sequence[str], context: SideCallContext
     ) -> Generator[Step, Any, Sequence[Mapping[str, tuple[bool, float]]]]:
         upstream, body = self.upstream, self.form.write(self.model, texts)
-        request = make_call(upstream.endpoints.now()[0], self.target, upstream.headers, body, about)
+        request = make_call(
+            upstream.endpoints.now()[0], self.target, upstream.headers, body, context
+        )
         if self.credential is not None:
             try:
                 request = yield from self.credential.apply(
-                    request, about.wall_clock, about.deadline
+                    request, context.wall_clock, context.deadline
                 )
             except UpstreamError as error:
-                raise NoAnswer(cause_of(error)) from None
-        head, received = yield from call_whole(request, about)
+                raise SideCallFailed(cause_of(error)) from None
+        head, received = yield from call_whole(request, context)
         if head.status != 200:
-            raise NoAnswer(f"status_{head.status}")
+            raise SideCallFailed(f"status_{head.status}")
         results = self.form.read(received)
-        # Fewer results than texts: it is unclear which of them were judged.
+        # With fewer results than texts it is unclear which texts were judged.
         if results is None or len(results) != len(texts):
-            raise NoVerdict("malformed")
+            raise InvalidVerdict("malformed")
         return results
 
 
 def _entity(category: str) -> str:
-    """Return a category as entities are named: `SELF_HARM_INTENT`."""
+    """Return the entity name of a category: `SELF_HARM_INTENT`."""
     name = category[:_MAX_NAME].upper()
     return "".join(char if char.isascii() and char.isalnum() else "_" for char in name)

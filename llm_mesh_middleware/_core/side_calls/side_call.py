@@ -1,4 +1,4 @@
-"""A whole call apart from the attempts: its response is read to the end, or it fails."""
+"""A side call: its response is read to the end, or it fails."""
 
 from __future__ import annotations
 
@@ -19,27 +19,34 @@ from ..values.payload import decode_fields
 from ..values.steps import Read, Send, Step
 from ..values.summary import AnswerSummary
 
-__all__ = ["Circumstances", "NoAnswer", "ask_provider", "call_whole", "cause_of", "make_call"]
+__all__ = [
+    "SideCallContext",
+    "SideCallFailed",
+    "call_provider",
+    "call_whole",
+    "cause_of",
+    "make_call",
+]
 
-# A verdict is short, and findings or vectors are not much longer than the texts.
+# A verdict is short, and findings or vectors are not much longer than the texts they are about.
 _MAX_BYTES = 4 * 2**20
 
 
-class NoAnswer(Exception):
-    """There is no answer; `cause` says why, without quoting the response."""
+class SideCallFailed(Exception):
+    """The call has no usable response; `cause` says why, without quoting it."""
 
     def __init__(self, cause: str) -> None:
         self.cause = cause
         super().__init__(cause)
 
 
-class Circumstances(msgspec.Struct, frozen=True):
-    """What a side call needs of the call that it is made for.
+class SideCallContext(msgspec.Struct, frozen=True):
+    """The properties of a client's call that a side call needs.
 
     Attributes:
-        deadline: until when the answer is waited for.
-        headers: the client's, of which only the hops are used.
-        mesh_id: the mesh's name among the hops.
+        deadline: the deadline of the side call.
+        headers: the client's; only the hops are used.
+        mesh_id: the name of the mesh among the hops.
         charged: called with the cost of the side call.
     """
 
@@ -55,53 +62,53 @@ def make_call(
     target: str,
     headers: tuple[tuple[bytes, bytes], ...],
     body: bytes,
-    about: Circumstances,
+    context: SideCallContext,
     *,
     method: str = "POST",
 ) -> UpstreamRequest:
-    """Return a request; the meshes it passes can see that it has come from this one."""
-    hops = next_hops(about.headers, about.mesh_id, endpoint)
+    """Return a request; its hops let other meshes detect loops."""
+    hops = next_hops(context.headers, context.mesh_id, endpoint)
     return UpstreamRequest(
         endpoint=endpoint,
         method=method,
         target=target,
         headers=headers if hops is None else (*headers, hops),
         body=body,
-        connect_timeout_s=about.deadline.limit_s,
+        connect_timeout_s=context.deadline.limit_s,
     )
 
 
 def call_whole(
-    request: UpstreamRequest, about: Circumstances
+    request: UpstreamRequest, context: SideCallContext
 ) -> Generator[Step, Any, tuple[ResponseHead, bytes]]:
     """Return the head and the body of the response.
 
     Raises:
-        NoAnswer: there is no complete response.
+        SideCallFailed: there is no complete response.
     """
-    head = yield Send(request, about.deadline)
+    head = yield Send(request, context.deadline)
     if isinstance(head, Failure):
-        raise NoAnswer(cause_of(head.error))
-    read, size = Read(about.deadline), 0
+        raise SideCallFailed(cause_of(head.error))
+    read, size = Read(context.deadline), 0
     chunks: list[bytes] = []
     while True:
         chunk = yield read
         if isinstance(chunk, Failure):
-            raise NoAnswer(cause_of(chunk.error))
+            raise SideCallFailed(cause_of(chunk.error))
         if not chunk:
             return head, b"".join(chunks)
         chunks.append(chunk)
         size += len(chunk)
         # A response without an end must not fill the memory.
         if size > _MAX_BYTES:
-            raise NoAnswer("too_long")
+            raise SideCallFailed("too_long")
 
 
-def ask_provider(
+def call_provider(
     upstream: Upstream,
     operation: ServedOperation,
     body: bytes,
-    about: Circumstances,
+    context: SideCallContext,
     *,
     model: str | None,
     purpose: str,
@@ -110,25 +117,25 @@ def ask_provider(
 
     Args:
         upstream: the provider.
-        operation: what it is asked for.
-        body: the request; a provider of another dialect gets it translated.
-        about: the call that this one is made for; it is told what this one has cost.
-        model: the model that is asked for.
-        purpose: what the request is for; ids that a translation makes are told apart by it.
+        operation: the operation to call.
+        body: the request; it is translated for a provider of another dialect.
+        context: the context of the side call; the cost is charged to it.
+        model: the requested model.
+        purpose: the purpose of the call; it distinguishes ids that a translation makes.
 
     Raises:
-        NoAnswer: there is no response, or an error.
+        SideCallFailed: there is no response, or an error.
     """
     try:
-        return (yield from _answer(upstream, operation, body, about, model, purpose))
+        return (yield from _answer(upstream, operation, body, context, model, purpose))
     except UpstreamError as error:
-        raise NoAnswer(cause_of(error)) from None
-    except AnswerableError:  # the provider's dialect cannot say it
-        raise NoAnswer("unsupported") from None
+        raise SideCallFailed(cause_of(error)) from None
+    except AnswerableError:  # the provider's dialect cannot express the request
+        raise SideCallFailed("unsupported") from None
 
 
 def cause_of(error: UpstreamError) -> str:
-    """Return a word for what kept a call from being made."""
+    """Return the cause of a failed call as a code."""
     return "timeout" if isinstance(error, UpstreamTimeout) else error.code
 
 
@@ -136,7 +143,7 @@ def _answer(
     upstream: Upstream,
     operation: ServedOperation,
     body: bytes,
-    about: Circumstances,
+    context: SideCallContext,
     model: str | None,
     purpose: str,
 ) -> Generator[Step, Any, WholeAnswer]:
@@ -148,7 +155,7 @@ def _answer(
         operation=operation,
         fields=decode_fields(body),
         model=model,
-        mark=(int(about.wall_clock()), purpose),
+        mark=(int(context.wall_clock()), purpose),
     )
     transformer = upstream.transformer(request, operation)
     call = make_call(
@@ -156,23 +163,23 @@ def _answer(
         transformer.target,
         transformer.headers(upstream.headers),
         transformer.body(),
-        about,
+        context,
     )
     credential = upstream.credentials.get(operation)
     if credential is not None:
-        call = yield from credential.apply(call, about.wall_clock, about.deadline)
-    head, received = yield from call_whole(call, about)
+        call = yield from credential.apply(call, context.wall_clock, context.deadline)
+    head, received = yield from call_whole(call, context)
     answer = transformer.whole(head, received, max_bytes=_MAX_BYTES)
-    # Paid for, whatever it says.
+    # An error response is charged, too.
     if answer.summary is not None:
-        _bill(upstream, model, answer.summary, about)
+        _bill(upstream, model, answer.summary, context)
     if answer.status != 200:
-        raise NoAnswer(f"status_{answer.status}")
+        raise SideCallFailed(f"status_{answer.status}")
     return answer
 
 
 def _bill(
-    upstream: Upstream, model: str | None, summary: AnswerSummary, about: Circumstances
+    upstream: Upstream, model: str | None, summary: AnswerSummary, context: SideCallContext
 ) -> None:
     prices, usage = upstream.prices, summary.usage
     if not prices or usage is None:
@@ -180,4 +187,4 @@ def _bill(
     price = prices.find(model, summary.model)
     amount = None if price is None else price.amount(usage)
     currency = None if price is None or amount is None else price.currency
-    about.charged(Charge(0, upstream.provider, model or summary.model, usage, amount, currency))
+    context.charged(Charge(0, upstream.provider, model or summary.model, usage, amount, currency))

@@ -1,10 +1,10 @@
-"""Events that differ from an earlier one in nothing but one text, as most events of a stream do.
+"""A template of events: most events of a stream differ from an earlier one only in one text.
 
     data: {"id":"c-1","choices":[{"delta":{"content":" word"},"finish_reason":null}]}
     |<-- head ------------------------------------->|text |<-- tail -------------->|
 
-Such an event is not decoded. Up to the text it is the same JSON, the text is one string, and what
-follows is the same again: so it has the same members, and its text has the same place.
+An event that matches is not decoded. The JSON before and after the text is the same, and the text
+is one string: so the event has the same members, and its text has the same place.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 from ...dialect import TextForm
 from ...http.sse import event_data
 
-__all__ = ["UsualEvent", "learn_usual"]
+__all__ = ["EventTemplate", "learn_template"]
 
 _decode = msgspec.json.Decoder().decode
 _decode_text = msgspec.json.Decoder(str).decode
@@ -22,29 +22,29 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _PROBE = "\u2603 probe"
 
 
-class UsualEvent(msgspec.Struct, frozen=True):
-    """What such events have in common; `key` is that of the text, which is in quotes."""
+class EventTemplate(msgspec.Struct, frozen=True):
+    """The bytes before and after the text, which is in quotes; `key` is the key of the text."""
 
     head: bytes
     tail: bytes
     key: object
 
     def text(self, event: bytes) -> str | None:
-        """Return the text of an event, None if it is not one of these."""
+        """Return the text of an event, None if it does not match."""
         head, tail = self.head, self.tail
         if not event.startswith(head) or not event.endswith(tail):
             return None
         try:
-            # One string in JSON: it has no quote and no line end that is not escaped.
+            # This accepts exactly one JSON string, so the text has no unescaped quote or line end.
             return _decode_text(event[len(head) : -len(tail)])
         except _UNREADABLE:
             return None
 
 
-def learn_usual(event: bytes, text: str, key: object, texts: TextForm) -> UsualEvent | None:
-    """Return what an event has in common with others in which only the text is another one.
+def learn_template(event: bytes, text: str, key: object, texts: TextForm) -> EventTemplate | None:
+    """Return the template of an event, None if its text cannot be located safely.
 
-    Whether the place is the right one is tried out: the event is read with another text in it.
+    To verify the position, the event is read once with another text in its place.
     """
     written = b'"%b"' % text.encode("utf-8", "surrogatepass")
     at = event.find(written)
@@ -58,4 +58,4 @@ def learn_usual(event: bytes, text: str, key: object, texts: TextForm) -> UsualE
     if len(found.parts) != 1 or any(True for _ in found.wholes):
         return None
     ((found_key, place),) = found.parts
-    return UsualEvent(head, tail, key) if found_key == key and place.text == _PROBE else None
+    return EventTemplate(head, tail, key) if found_key == key and place.text == _PROBE else None

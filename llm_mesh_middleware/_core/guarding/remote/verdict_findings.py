@@ -1,4 +1,4 @@
-"""Findings of a service, as a recogniser."""
+"""The findings of remote verdicts, in the form of a recogniser."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ..finding import Finding
 
-__all__ = ["Answered"]
+__all__ = ["VerdictFindings"]
 
 
-class Answered:
-    """What has been found in one text so far.
+class VerdictFindings:
+    """The findings in one text so far.
 
-    `size` is how much of the text there is, `asked` how much of it a question was about, `judged`
-    how much of it needs no further one.
+    `size` is the length of the text so far, `submitted` the part that was sent to the inspector,
+    `judged` the part whose findings are final.
     """
 
-    __slots__ = ("asked", "findings", "judged", "size")
+    __slots__ = ("submitted", "findings", "judged", "size")
 
     def __init__(self, findings: Sequence[Finding] = (), *, size: int = 0) -> None:
-        """Begin with findings in a text that is judged, or with none in an empty one."""
+        """Begin with the findings of a judged text, or with an empty text."""
         self.findings: Sequence[Finding] = findings
-        self.size = self.asked = self.judged = size
+        self.size = self.submitted = self.judged = size
 
     def find(self, text: str, *, is_final: bool = True) -> Iterator[Finding]:
         """Yield what was found in `text`, which is the end of the whole text."""
@@ -31,15 +31,15 @@ class Answered:
                 yield Finding(each.start - offset, each.end - offset, each.entity)
 
     def is_clear(self, texts: Sequence[str]) -> bool:
-        """Return False: nothing can be told without a verdict."""
+        """Return False: only a verdict can decide."""
         return False
 
     def held_from(self, text: str) -> int:
-        """Return where the text begins that has no verdict."""
+        """Return the start of the text without a verdict."""
         return min(len(text), max(0, self.judged - (self.size - len(text))))
 
-    def quiet_until(self, text: str, begin: int) -> int:
-        """Return -1: nothing can be told at a glance."""
+    def clear_until(self, text: str, begin: int) -> int:
+        """Return -1: only a verdict can decide."""
         return -1
 
     def answer(self, findings: Iterable[Finding], *, start: int, judged: int) -> None:
@@ -48,5 +48,5 @@ class Answered:
             Finding(start + each.start, start + each.end, each.entity) for each in findings
         ]
         # Findings in the overlap are kept: if nothing follows, they are final after all.
-        self.asked = self.size
+        self.submitted = self.size
         self.judged = max(self.judged, judged)

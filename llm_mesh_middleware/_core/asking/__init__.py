@@ -1,1 +1,0 @@
-"""Calls apart from the attempts, for policies that ask a provider or a service."""

@@ -1,1 +1,0 @@
-"""Guards that ask: a webhook, a model as the judge, a moderation endpoint."""
