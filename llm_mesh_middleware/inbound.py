@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Generic, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
 
 from msgspec.structs import replace
 
@@ -23,7 +23,7 @@ from ._core.values.headers import Headers
 from ._core.values.messages import ClientRequest
 from ._core.values.steps import AsyncPort, Port
 from ._engine.drivers.delivery import AsyncDelivery, Delivery
-from ._engine.ports.callback import Callback, Decision
+from ._engine.ports.callback import Decision, Facts
 from ._process.forks import ForkLock
 from ._schema.wording import suggest
 from .exceptions import ConfigError, Problem
@@ -48,6 +48,7 @@ __all__ = [
     "Port",
     "Reply",
     "address",
+    "check_options",
     "read_settings",
     "split_target",
     "too_large",
@@ -68,9 +69,12 @@ class AdapterOptions(TypedDict, Generic[Native], total=False):
     """As `Mesh` takes them."""
     mesh: Mesh | None
     """A mesh to share with other adapters, instead of `config` and `settings`."""
-    attributes: Callable[[Native], Mapping[str, str] | Awaitable[Mapping[str, str]]] | None
+    attributes: (
+        Callable[[Native], Mapping[str, str | None] | Awaitable[Mapping[str, str | None]]] | None
+    )
     """Returns the application's own facts about a request (plan, tenant), for matching. They hold
-    for the calls that the application makes while it serves the request, too."""
+    for the calls that the application makes while it serves the request, too. A fact is text; None
+    is no fact."""
     authorize: Callable[[Native], bool | Awaitable[bool]] | None
     """Decides who may use the mesh, instead of `LLM_MESH_ACCESS`; a client key still admits.
     Only True admits."""
@@ -92,14 +96,12 @@ class Inbound(Generic[Native]):
         the application. `has_callables` says whether any callable needs the framework's request.
 
         Raises:
-            TypeError: there is no such option.
+            TypeError: there is no such option, or it has another type.
         """
-        for name in options.keys() - AdapterOptions.__optional_keys__:
-            known = ", ".join(sorted(AdapterOptions.__optional_keys__))
-            raise TypeError(f"unexpected option {name!r}; expected one of: {known}")
+        check_options(options)
         self._options = options
         self._mesh = options.get("mesh")
-        self._attributes = Callback.of(options.get("attributes"), "attributes")
+        self._attributes = Facts.of(options.get("attributes"), "attributes")
         self._authorize = Decision.of(options.get("authorize"), "authorize")
         self.has_attributes = self._attributes is not None
         self.has_callables = self.has_attributes or self._authorize is not None
@@ -189,6 +191,28 @@ class Inbound(Generic[Native]):
             keepalive_s=mesh.settings.sse_keepalive,
         )
         return self._entrance
+
+
+def check_options(options: AdapterOptions[Any]) -> None:
+    """Check the names of an adapter's options, and what excludes what.
+
+    Raises:
+        TypeError: there is no such option, or `mesh` is none or makes another one useless.
+    """
+    for name in options.keys() - AdapterOptions.__optional_keys__:
+        known = ", ".join(sorted(AdapterOptions.__optional_keys__))
+        raise TypeError(f"unexpected option {name!r}; expected one of: {known}")
+    mesh = options.get("mesh")
+    if mesh is None:
+        return
+    if not isinstance(mesh, Mesh):
+        raise TypeError(f"mesh must be a Mesh, not {type(mesh).__name__}; manifests are `config`")
+    for name in _OF_A_NEW_MESH:
+        if options.get(name) is not None:
+            raise TypeError(f"{name} is for a new mesh: give it to the Mesh, or leave `mesh` out")
+
+
+_OF_A_NEW_MESH = ("config", "settings", "tracer_provider", "meter_provider", "logger_provider")
 
 
 def read_settings(

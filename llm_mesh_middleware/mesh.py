@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from time import monotonic, time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -74,11 +74,17 @@ class Mesh:
             redact: applied to each piece of content before it is recorded.
             environ: where `${NAME}` and `apiKeyFrom.env` are looked up; by default `os.environ`.
             rng: returns numbers in [0, 1) for weighted draws; pass a seeded one to repeat a run.
-            store: where limits are kept; by default in the memory of the process.
+            store: where limits are kept; by default what `settings.store` names.
 
         Raises:
             ConfigError: manifests or settings have errors; it has all of them.
+            TypeError: an argument has another type.
         """
+        _check(settings, MeshSettings, "settings", "MeshSettings(...)")
+        _check(store, Store, "store", "a store of llm_mesh_middleware.stores; a URL is a setting")
+        for name, function in (("observer", observer), ("redact", redact), ("rng", rng)):
+            if function is not None and not callable(function):
+                raise TypeError(f"{name} must be a function, not {type(function).__name__}")
         self.settings = settings if settings is not None else load_settings()
         self._parts = Assembly(
             config,
@@ -199,11 +205,15 @@ class Mesh:
             headers: its fields. A client key among them names the consumer, as in a real request.
             body: its JSON body.
             attributes: the application's attributes of the client.
+
+        Raises:
+            TypeError: an attribute is not a string.
         """
         from ._core.explaining.explainer import explain_request  # imported only if needed
 
         fields = Headers([(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in headers])
         facts = dict(attributes or {})
+        check_attributes(facts)
         consumer = self.access.consumer(fields)
         if consumer is not None:
             facts["consumer"] = consumer
@@ -260,3 +270,9 @@ class Mesh:
     def _begin_process(self) -> None:
         """Start a forked process without its parent's connections and running calls."""
         self._parts.begin_process()
+
+
+def _check(given: object, kind: type[Any], name: str, wanted: str) -> None:
+    """Raise TypeError now for what would fail in the middle of a call."""
+    if given is not None and not isinstance(given, kind):
+        raise TypeError(f"{name} must be {wanted}, not {type(given).__name__}")

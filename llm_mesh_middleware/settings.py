@@ -132,7 +132,7 @@ class MeshSettings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=_PREFIX,
         env_ignore_empty=True,
-        extra="ignore",
+        extra="forbid",  # a misspelt `access` must not leave the mesh open
         frozen=True,
         hide_input_in_errors=True,
         defer_build=True,  # built on first use, to keep the import fast
@@ -340,9 +340,10 @@ def load_settings(**overrides: Any) -> MeshSettings:
         ConfigError: has one problem for each invalid variable.
     """
     _warn_of_unknown_variables(frozenset(name for name in os.environ if name.startswith(_PREFIX)))
-    problems = [_unknown(name) for name in overrides if name not in MeshSettings.model_fields]
+    known = MeshSettings.model_fields
+    problems = [_unknown(name) for name in overrides if name not in known]
     try:
-        settings = MeshSettings(**overrides)
+        settings = MeshSettings(**{name: overrides[name] for name in overrides if name in known})
     except ValidationError as exc:
         problems += map(_problem, exc.errors(include_url=False))
     if problems:
@@ -353,11 +354,12 @@ def load_settings(**overrides: Any) -> MeshSettings:
 
 @cache  # once for the same variables
 def _warn_of_unknown_variables(variables: frozenset[str]) -> None:
-    known = {_variable(name) for name in MeshSettings.model_fields}
-    for variable in sorted(variables - known):
+    known = [name.upper() for name in MeshSettings.model_fields]
+    for variable in sorted(variables.difference(map(_variable, known))):
         if not _OF_A_SERVICE.fullmatch(variable):
-            near = difflib.get_close_matches(variable, known, n=1)
-            advice = f"did you mean {near[0]}?" if near else "no setting has this name"
+            # Without the prefix, by which any two names look alike.
+            near = difflib.get_close_matches(variable.removeprefix(_PREFIX), known, n=1)
+            advice = f"did you mean {_PREFIX}{near[0]}?" if near else "no setting has this name"
             logger.warning("%s is set and has no effect; %s", variable, advice)
 
 

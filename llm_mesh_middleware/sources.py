@@ -10,7 +10,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol, Union, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Union, runtime_checkable
 
 from msgspec.structs import replace
 
@@ -202,6 +202,7 @@ def source_of(
 
     Raises:
         ConfigError: it is a cluster, and the library for Kubernetes is not installed.
+        TypeError: it is nothing that can be read.
     """
     if config is None:
         config = settings.config
@@ -209,18 +210,63 @@ def source_of(
         return config
     if isinstance(config, str | os.PathLike):
         config = (config,)
-    models = [item for item in config if isinstance(item, DocumentModel)]
-    if models:
-        return ModelSource(models, default_namespace=settings.namespace)
-    paths = [os.fspath(item) for item in config if isinstance(item, str | os.PathLike)]
-    if not paths:
+    paths, models = _sorted_out(config)
+    if not paths and not models:
         logger.warning(
             "no configuration, so the mesh serves nothing: set LLM_MESH_CONFIG or pass config="
         )
-    if len(paths) == 1 and paths[0].startswith(KUBERNETES):
+    if not models and len(paths) == 1 and paths[0].startswith(KUBERNETES):
         return _cluster_source(paths[0])
+    of_models = ModelSource(models, default_namespace=settings.namespace)
+    if models and not paths:
+        return of_models
     environ = os.environ if environ is None else environ
-    return FileSource(paths, environ=environ, default_namespace=settings.namespace)
+    of_files = FileSource(paths, environ=environ, default_namespace=settings.namespace)
+    return _FilesAndModels(of_files, of_models) if models else of_files
+
+
+def _sorted_out(config: Sequence[object]) -> tuple[list[str], list[Document]]:
+    """Return the paths and the models of a configuration.
+
+    Raises:
+        TypeError: it has something else, which would silently configure nothing.
+    """
+    if isinstance(config, Mapping | bytes | bytearray) or not isinstance(config, Iterable):
+        raise _no_config(config)
+    paths: list[str] = []
+    models: list[Any] = []
+    for item in config:
+        if isinstance(item, DocumentModel):
+            models.append(item)
+        elif isinstance(item, str | os.PathLike):
+            paths.append(os.fspath(item))
+        else:
+            raise _no_config(item)
+    return paths, models
+
+
+def _no_config(given: object) -> TypeError:
+    remedy = "; LLMProvider.model_validate makes a model of a dict" if type(given) is dict else ""
+    return TypeError(
+        "config must be a path, a source with load and fingerprint, or a list of paths and of"
+        f" LLMProvider, LLMRoute and LLMPolicy objects, not {type(given).__name__}{remedy}"
+    )
+
+
+class _FilesAndModels:
+    """Files, and models that are applied after them: they replace documents of their names."""
+
+    def __init__(self, files: FileSource, models: ModelSource) -> None:
+        self._files = files
+        self._models = models
+
+    def load(self) -> Manifest:
+        manifest = self._files.load()
+        added = self._models.load().resources
+        return replace(manifest, resources=apply((*manifest.resources, *added)))
+
+    def fingerprint(self) -> Hashable:
+        return self._files.fingerprint()
 
 
 def _cluster_source(config: str) -> ConfigSource:

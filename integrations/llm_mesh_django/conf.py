@@ -31,7 +31,7 @@ class Options:
 
     settings: MeshSettings
     mesh: Mesh | None
-    attributes: Word[Mapping[str, str]] | None
+    attributes: Word[Mapping[str, str | None]] | None
     authorize: Word[bool] | None
 
 

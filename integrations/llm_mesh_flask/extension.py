@@ -10,7 +10,7 @@ import click
 from flask import Flask, Request, current_app, request
 
 from llm_mesh_middleware import ConfigError, LLMMeshWSGIMiddleware, Mesh, MeshSettings
-from llm_mesh_middleware.inbound import AdapterOptions, read_settings
+from llm_mesh_middleware.inbound import AdapterOptions, check_options, read_settings
 
 from .commands import group
 
@@ -44,7 +44,9 @@ class LLMMesh:
 
         Raises:
             ConfigError: the settings or the manifests cannot be used.
+            TypeError: there is no such option, or it has another type.
         """
+        check_options(options)
         self._options = options
         self._meshes: WeakKeyDictionary[Flask, Mesh] = WeakKeyDictionary()
         if app is not None:

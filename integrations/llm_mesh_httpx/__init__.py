@@ -35,6 +35,7 @@ class MeshTransport(Routing[httpx.Request, httpx.Response], httpx.BaseTransport)
     """
 
     transport_type = httpx.HTTPTransport
+    request_type = httpx.Request
     response_type = httpx.Response
     whole_type = httpx.ByteStream
     stream_type = _Stream
@@ -44,6 +45,7 @@ class AsyncMeshTransport(AsyncRouting[httpx.Request, httpx.Response], httpx.Asyn
     """The asynchronous twin of `MeshTransport`, on asyncio."""
 
     transport_type = httpx.AsyncHTTPTransport
+    request_type = httpx.Request
     response_type = httpx.Response
     whole_type = httpx.ByteStream
     stream_type = _AsyncStream

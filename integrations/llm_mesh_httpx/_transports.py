@@ -6,8 +6,8 @@ A library accepts only its own classes, so each has a module that binds these to
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from llm_mesh_middleware.outbound import (
     AsyncDelivery,
@@ -98,10 +98,12 @@ class AsyncDeliveryStream:
 class _Shared(Generic[Request, Response]):
     """A mesh, and the transport for all other hosts.
 
-    The four types are the library's: its ordinary transport, a response, a whole body and a stream.
+    The five types are the library's: its ordinary transport, a request, a response, a whole body
+    and a stream.
     """
 
     transport_type: ClassVar[type[Any]]
+    request_type: ClassVar[type[Any]]
     response_type: ClassVar[type[Any]]
     whole_type: ClassVar[type[Any]]
     stream_type: ClassVar[type[Any]]
@@ -114,6 +116,8 @@ class _Shared(Generic[Request, Response]):
         settings: MeshSettings | None = None,
     ) -> None:
         self._is_owner = not isinstance(mesh, Mesh)
+        if settings is not None and not self._is_owner:
+            raise TypeError("settings are for a new mesh: give them to the Mesh")
         self.mesh: Mesh = mesh if isinstance(mesh, Mesh) else Mesh(mesh, settings=settings)
         self._transport = transport
         self._lock = ForkLock()
@@ -129,6 +133,15 @@ class _Shared(Generic[Request, Response]):
                 self._transport = self.transport_type()
             return self._transport
 
+    def _check(self, request: object) -> None:
+        """Raise TypeError for a client of the other library: its own error would have no words."""
+        if not isinstance(request, self.request_type):
+            ours, theirs = self.request_type.__module__, type(request).__module__
+            raise TypeError(
+                f"this transport is for clients of {ours}, and the client is one of {theirs}: "
+                "llm_mesh_httpx has those for httpx, llm_mesh_httpx.httpx2 those for httpx2"
+            )
+
     def _respond(self, delivery: Delivery | AsyncDelivery, body: object) -> Response:
         reply = delivery.reply
         response: Response = self.response_type(
@@ -140,8 +153,14 @@ class _Shared(Generic[Request, Response]):
 class Routing(_Shared[Request, Response]):
     """Serves requests to virtual hosts by the mesh, in the calling thread."""
 
+    if not TYPE_CHECKING:  # type checkers would believe in every name
+
+        def __getattr__(self, name: str) -> Any:
+            raise _no_attribute(self, name, _OF_ASYNC_CLIENTS, "AsyncMeshTransport")
+
     def handle_request(self, request: Request) -> Response:
         """Answer one request."""
+        self._check(request)
         authority = request.url.netloc
         host = self.mesh.find(authority)
         if host is None:
@@ -168,8 +187,14 @@ class Routing(_Shared[Request, Response]):
 class AsyncRouting(_Shared[Request, Response]):
     """Serves requests to virtual hosts by the mesh, in the running event loop."""
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise _no_attribute(self, name, _OF_CLIENTS, "MeshTransport")
+
     async def handle_async_request(self, request: Request) -> Response:
         """Answer one request."""
+        self._check(request)
         authority = request.url.netloc
         host = self.mesh.find(authority)
         if host is None:
@@ -191,6 +216,19 @@ class AsyncRouting(_Shared[Request, Response]):
             await self._transport.aclose()
         if self._is_owner:
             await self.mesh.aclose()
+
+
+# What each kind of client calls.
+_OF_CLIENTS = frozenset(("handle_request", "__enter__", "close"))
+_OF_ASYNC_CLIENTS = frozenset(("handle_async_request", "__aenter__", "aclose"))
+
+
+def _no_attribute(
+    owner: object, name: str, of_others: Collection[str], twin: str
+) -> AttributeError:
+    """Return the error for an attribute that is missing, with advice if its twin has it."""
+    advice = f"; for this client use {twin}" if name in of_others else ""
+    return AttributeError(f"{type(owner).__name__!r} object has no attribute {name!r}{advice}")
 
 
 def _client_request(request: _Request, body: bytes) -> ClientRequest:

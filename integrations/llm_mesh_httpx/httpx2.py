@@ -24,6 +24,7 @@ class MeshTransport(Routing[httpx2.Request, httpx2.Response], httpx2.BaseTranspo
     """As `llm_mesh_httpx.MeshTransport`; `transport` is one of httpx2's."""
 
     transport_type = httpx2.HTTPTransport
+    request_type = httpx2.Request
     response_type = httpx2.Response
     whole_type = httpx2.ByteStream
     stream_type = _Stream
@@ -33,6 +34,7 @@ class AsyncMeshTransport(AsyncRouting[httpx2.Request, httpx2.Response], httpx2.A
     """The asynchronous twin of `MeshTransport`, on asyncio."""
 
     transport_type = httpx2.AsyncHTTPTransport
+    request_type = httpx2.Request
     response_type = httpx2.Response
     whole_type = httpx2.ByteStream
     stream_type = _AsyncStream

@@ -237,3 +237,24 @@ def test_every_setting_says_what_it_means_and_what_its_default_is() -> None:
     for name, field in MeshSettings.model_fields.items():
         assert field.description, name
         assert "Default: " in field.description, name
+
+
+def test_a_keyword_that_no_setting_has_is_an_error() -> None:
+    with pytest.raises(ValidationError, match="acess\n  Extra inputs are not permitted"):
+        MeshSettings(acess="keys")
+
+
+@pytest.mark.parametrize(
+    ("variable", "advice"),
+    [
+        ("LLM_MESH_ACESS", "did you mean LLM_MESH_ACCESS?"),
+        ("LLM_MESH_FOOBAR", "no setting has this name"),
+        ("LLM_MESH_LOG_LEVEL", "no setting has this name"),
+    ],
+)
+def test_a_variable_that_no_setting_has_is_warned_about(
+    variable: str, advice: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv(variable, "keys")
+    load_settings()
+    assert caplog.messages == [f"{variable} is set and has no effect; {advice}"]

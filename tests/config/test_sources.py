@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from llm_mesh_middleware._manifest import Resource
 from llm_mesh_middleware.config import LLMProvider, LLMProviderSpec, LLMRoute, ObjectMeta
-from llm_mesh_middleware.sources import ConfigSource, FileSource, ModelSource, apply
+from llm_mesh_middleware.settings import MeshSettings
+from llm_mesh_middleware.sources import ConfigSource, FileSource, ModelSource, apply, source_of
 from tests.canaries import canary
 from tests.config.documents import PROVIDER_HEAD, provider, route
 
@@ -204,3 +206,23 @@ def test_a_document_head_alone_is_a_broken_provider(tmp_path: Path) -> None:
     (tmp_path / "mesh.yaml").write_text(PROVIDER_HEAD)
     manifest = FileSource([tmp_path], environ={}).load()
     assert (manifest.resources, len(manifest.problems)) == ((), 1)
+
+
+def test_models_beside_files_are_applied_after_them(tmp_path: Path) -> None:
+    file = tmp_path / "mesh.yaml"
+    file.write_text(named("one") + "\n---\n" + named("two", "b.example"))
+    source = source_of([file, model("one", "new.example")], MeshSettings(), {})
+    resources = source.load().resources
+    assert [(resource.name, resource.model.spec.host) for resource in resources] == [  # type: ignore[union-attr]
+        ("one", "new.example"),
+        ("two", "b.example"),
+    ]
+    before = source.fingerprint()
+    file.write_text(named("three"))
+    assert source.fingerprint() != before
+
+
+@pytest.mark.parametrize("config", [5, b"mesh.yaml", {"kind": "LLMProvider"}, [{"kind": "x"}]])
+def test_what_is_neither_a_path_nor_a_model_is_an_error(config: Any) -> None:
+    with pytest.raises(TypeError, match="config must be a path, a source .*, not (int|bytes|dict)"):
+        source_of(config, MeshSettings())

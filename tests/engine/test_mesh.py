@@ -8,11 +8,13 @@ import json
 import logging
 import os
 import random
+import re
 import subprocess
 import sys
 import threading
 import weakref
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -310,3 +312,18 @@ def test_a_child_opens_its_own_connections_and_the_parent_keeps_its(
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=20)
     assert (done.returncode, done.stderr) == (0, "")
     assert [request.connection for request in providers.dashscope.requests] == [1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"settings": {"access": "keys"}}, "settings must be MeshSettings(...), not dict"),
+        ({"store": "redis://store"}, "store must be a store of llm_mesh_middleware.stores; a URL"),
+        ({"observer": 5}, "observer must be a function, not int"),
+    ],
+)
+def test_an_argument_of_another_type_is_an_error_at_once(
+    arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(TypeError, match=re.escape(message)):
+        Mesh([], **arguments)

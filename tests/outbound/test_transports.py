@@ -203,3 +203,29 @@ async def test_one_mock_serves_both_ways(library: Any, ours: Any) -> None:
         assert client.post(URL, json=QUESTION).status_code == 200
     async with library.AsyncClient(transport=ours.AsyncMeshTransport(mesh)) as async_client:
         assert (await async_client.post(URL, json=QUESTION)).status_code == 200
+
+
+def test_a_client_of_the_other_library_is_told_which_transport_it_needs() -> None:
+    transport: Any = llm_mesh_httpx.httpx2.MeshTransport(make_mesh())
+    with (
+        httpx.Client(transport=transport) as client,
+        pytest.raises(TypeError, match="for clients of httpx2, and the client is one of httpx: "),
+    ):
+        client.post(URL, json=QUESTION)
+
+
+@flavours
+def test_a_client_of_the_other_kind_is_told_which_transport_it_needs(
+    library: Any, ours: Any
+) -> None:
+    client = library.Client(transport=ours.AsyncMeshTransport(make_mesh()))
+    with pytest.raises(AttributeError, match="'handle_request'; for this client use MeshTran"):
+        client.post(URL, json=QUESTION)
+    with pytest.raises(AttributeError, match="'__enter__'; for this client use MeshTransport"):
+        library.Client(transport=ours.AsyncMeshTransport(make_mesh())).__enter__()
+    assert not hasattr(ours.MeshTransport(make_mesh()), "handle_async_request")
+
+
+def test_settings_beside_a_mesh_are_an_error() -> None:
+    with pytest.raises(TypeError, match="settings are for a new mesh"):
+        llm_mesh_httpx.MeshTransport(make_mesh(), settings=MeshSettings())

@@ -9,7 +9,7 @@ Keys hold hashes of what a client can choose. Amounts are microseconds of refill
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -142,6 +142,7 @@ class Settle(msgspec.Struct, frozen=True):
     is_local: bool = False
 
 
+@runtime_checkable
 class Store(Protocol):
     """The port of limits. It answers a `Reserve` with `Reserved`.
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-__all__ = ["Callback", "Decision"]
+__all__ = ["Callback", "Decision", "Facts"]
 
 logger = logging.getLogger("llm_mesh_middleware")
 
@@ -51,8 +51,55 @@ class Callback:
 
     @classmethod
     def of(cls, function: Callable[[Any], Any] | None, name: str) -> Self | None:
-        """Return the port for `function`, None for None."""
-        return None if function is None else cls(function, name)
+        """Return the port for `function`, None for None.
+
+        Raises:
+            TypeError: it cannot be called.
+        """
+        if function is None:
+            return None
+        if not callable(function):
+            kind = type(function).__name__
+            raise TypeError(f"{name} must be a function that gets the request, not {kind}")
+        return cls(function, name)
+
+
+class Facts(Callback):
+    """A function that states facts by name, each of them text.
+
+    None is no fact. A number would match no text, so a rule for it would silently never apply.
+    """
+
+    __slots__ = ()
+
+    def ask(self, request: Any, until: float | None) -> Mapping[str, str]:
+        """Return the function's facts.
+
+        Raises:
+            TypeError: it returned something else.
+        """
+        return self._facts(super().ask(request, until))
+
+    async def aask(self, request: Any, until: float | None) -> Mapping[str, str]:
+        """Return the function's facts.
+
+        Raises:
+            TypeError: it returned something else.
+        """
+        return self._facts(await super().aask(request, until))
+
+    def _facts(self, answer: object) -> Mapping[str, str]:
+        if answer is None:
+            return {}
+        if not isinstance(answer, Mapping):
+            kind = type(answer).__name__
+            raise TypeError(f"{self._name} returned {kind}: return a mapping of names to text")
+        for name, value in answer.items():
+            if value is not None and not isinstance(value, str):
+                kind = type(value).__name__
+                message = f"{self._name} returned {kind} for {name!r}, not str: give it as text"
+                raise TypeError(message)
+        return {name: value for name, value in answer.items() if value is not None}
 
 
 class Decision(Callback):
