@@ -10,11 +10,11 @@ import base64
 import hashlib
 from collections.abc import Iterator
 from typing import TypeVar
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 import pytest
 
-from llm_mesh_middleware._process.forks import _owners
+from llm_mesh_middleware._process import forks
 from llm_mesh_middleware.mesh import Mesh
 
 __all__ = ["canary", "leaks", "pytest_runtest_makereport", "watched"]
@@ -27,9 +27,21 @@ _MARK = "Zq"
 _PREFIX = "sk-canary-"
 _secrets: dict[str, str] = {}
 _found: list[str] = []
-_shown: WeakSet[Mesh] = WeakSet()
+_made: list[ref[Mesh]] = []
 
 Text = TypeVar("Text", str, bytes)
+
+
+class _Owners(WeakSet[forks.Owner]):
+    """Those of the package; the meshes that were made since the last test are told apart."""
+
+    def add(self, owner: forks.Owner) -> None:
+        super().add(owner)
+        if isinstance(owner, Mesh):
+            _made.append(ref(owner))
+
+
+forks._owners = _Owners(forks._owners)
 
 
 def canary(name: str) -> str:
@@ -63,8 +75,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         return
     for where, text in report.sections:
         watched(where, text)
-    for mesh in [each for each in _owners if isinstance(each, Mesh) and each not in _shown]:
-        _shown.add(mesh)
+    meshes = [mesh for made in _made if (mesh := made()) is not None]
+    _made.clear()
+    for mesh in meshes:
         watched("the repr of a mesh", repr((mesh.settings, mesh._live.table, mesh._live.status)))
     if _found:
         report.outcome = "failed"

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from llm_mesh_middleware._core.http.eventstream import Frame, FrameCutter, FrameError
 from tests.clouds.frames import chunk, event, exception, frame
 from tests.rows import rows
+from tests.texts import texts
 
 STREAM = b"".join(
     (
@@ -118,7 +119,7 @@ def test_impossible_lengths_are_told_before_anything_is_kept(total: int, headers
         list(FrameCutter().feed(lengths + pack("!I", crc32(lengths))))
 
 
-@given(st.dictionaries(st.text(max_size=60), st.text(), max_size=5), st.binary(), st.integers(1, 9))
+@given(st.dictionaries(texts(max_size=60), texts(), max_size=5), st.binary(), st.integers(1, 9))
 def test_any_frame_is_read_as_it_was_written(
     headers: dict[str, str], payload: bytes, size: int
 ) -> None:

@@ -9,7 +9,6 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from hypothesis import given
-from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from llm_mesh_middleware._auth.sigv4 import AccessKey, SigV4, StaticAccessKey
@@ -18,6 +17,7 @@ from llm_mesh_middleware._core.values.endpoint import Endpoint
 from llm_mesh_middleware._core.values.messages import Deadline, UpstreamRequest
 from llm_mesh_middleware._dialects.targets import fill
 from tests.rows import rows
+from tests.texts import texts
 
 HOST = "bedrock-runtime.eu-west-1.amazonaws.com"
 DEADLINE = Deadline(0.0, "first_byte", 1.0, HOST)
@@ -86,7 +86,7 @@ def test_a_signature_is_the_one_that_botocore_computes(target: str, body: bytes)
     assert request.body == body
 
 
-@given(model=st.text(min_size=1).filter(lambda text: text not in (".", "..")))
+@given(model=texts(min_size=1).filter(lambda text: text not in (".", "..")))
 def test_any_name_of_a_model_is_signed_as_it_is_sent(model: str) -> None:
     try:
         target = fill("/model/{model}/converse", model)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from llm_mesh_middleware._manifest.placeholders import substitute
 from tests.config.documents import PROVIDER_HEAD, match, parse, provider, rules
+from tests.texts import texts
 
 # Letters that mean something to YAML or to us come up more often than chance has it.
 YAML_TEXT = st.text(
@@ -16,9 +17,9 @@ YAML_TEXT = st.text(
     max_size=60,
 )
 VALUES = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5)),
+    st.one_of(st.none(), st.booleans(), st.integers(), texts(max_size=5)),
     lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)
+        st.lists(inner, max_size=3), st.dictionaries(texts(max_size=5), inner, max_size=3)
     ),
     max_leaves=6,
 )

@@ -14,6 +14,7 @@ from llm_mesh_middleware.exceptions import ConfigError
 from llm_mesh_middleware.settings import load_settings
 from tests.config.documents import CANARY, config, parse, provider
 from tests.rows import rows
+from tests.texts import texts
 
 PIECES = [CANARY[start : start + 8] for start in range(len(CANARY) - 7)]
 
@@ -150,7 +151,7 @@ def test_a_good_client_key_is_in_no_repr() -> None:
     assert_hidden(settings.model_dump_json())
 
 
-@given(st.text(max_size=12), st.text(max_size=12), st.sampled_from(["'", '"', ""]))
+@given(texts(max_size=12), texts(max_size=12), st.sampled_from(["'", '"', ""]))
 def test_no_text_around_a_key_brings_it_into_a_problem(before: str, after: str, quote: str) -> None:
     manifest = parse(config(f"apiKey: {quote}{before}{CANARY}{after}{quote}\nmodel: [5]"))
     assert_hidden(str(ConfigError(manifest.problems)))

@@ -18,10 +18,11 @@ from llm_mesh_middleware._dialects.openai_chat.bridge import (
 )
 from tests.dialects.events import Json, chunks_of, deltas
 from tests.rows import rows
+from tests.texts import texts
 
 # Completions as providers make them, and some that none has made yet.
 
-TEXT = st.text(max_size=20)
+TEXT = texts(max_size=20)
 NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 NAMES = st.sampled_from(["a", "ab", "x-y", "é", "delta", "message", "finish_reason"])
 UNKNOWN = st.recursive(

@@ -57,7 +57,7 @@ def test_the_documented_figures_are_those_of_the_corpus() -> None:
 @rows("entity", ENTITIES)
 def test_a_text_in_pieces_is_masked_as_the_whole_one(entity: str) -> None:
     random, inspected = Random(entity), inspection(Scanner.of_entities(tuple(ENTITIES)))
-    texts = [text for text, _ in corpus(entity, seed=3)]
+    texts = [text for text, _ in corpus(entity, seed=7)]
     for _ in range(25):
         text = random.choice((" ", "", ", ")).join(random.choices(texts, k=random.randint(1, 3)))
         whole = inspect(text, inspected)
@@ -83,7 +83,7 @@ SETS = [tuple(ENTITIES), ("EMAIL", "CREDIT_CARD", "IBAN", "SECRET"), *((e,) for 
 @rows("entities", SETS)
 def test_a_glance_overlooks_nothing_and_holds_back_no_more(entities: tuple[str, ...]) -> None:
     random, scanner = Random(str(entities)), Scanner.of_entities(entities)
-    texts = [text for entity in ENTITIES for text, _ in corpus(entity, seed=5)]
+    texts = [text for entity in ENTITIES for text, _ in corpus(entity, seed=7)]
     glances = 0
     for text in random.sample(texts, 60):
         end = begin = 0
@@ -120,9 +120,9 @@ def test_texts_that_are_looked_at_together_are_clear_only_if_each_is(
     entities: tuple[str, ...],
 ) -> None:
     random, scanner = Random(str(entities)), Scanner.of_entities(entities)
-    labelled = [text for entity in ENTITIES for text, _ in corpus(entity, seed=9)]
+    labelled = [text for entity in ENTITIES for text, _ in corpus(entity, seed=7)]
     silent = [text for text in labelled if not scanner.find(text)]
-    for _ in range(400):
+    for _ in range(200):
         texts = random.choices(silent, k=random.randint(0, 3)) + random.choices(labelled)
         for neighbour in random.choices(NEIGHBOURS, k=2):
             texts.insert(random.randrange(len(texts) + 1), neighbour)

@@ -8,6 +8,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.texts import texts as any_texts
+
 __all__ = [
     "URL",
     "Members",
@@ -28,9 +30,7 @@ Members = st.SearchStrategy[dict[str, Any]]
 URL = "https://x.example/a.png"
 
 
-texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20).filter(
-    lambda text: text.strip() == text
-)
+texts = any_texts(min_size=1, max_size=20).filter(lambda text: text.strip() == text)
 names = st.text(string.ascii_letters + string.digits + "_-", min_size=1, max_size=12)
 _ids = names.map(lambda name: f"call_{name}")
 base64 = st.sampled_from(["", "iVBORw0KGgo=", "AAAA", "//77"]).filter(bool)

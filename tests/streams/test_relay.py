@@ -24,6 +24,7 @@ from tests.adapters.wire import Client
 from tests.streams.conftest import Site, chat
 from tests.streams.pieces import PLACES, cut
 from tests.streams.serving import PLAIN, STREAMS, UNCOUNTED, WHOLE
+from tests.texts import texts
 
 DONE = b"data: [DONE]\n\n"
 EVENTS = ("content-type", "text/event-stream")
@@ -40,7 +41,7 @@ def content(text: str, **more: object) -> bytes:
 
 USAGE = event(choices=[], usage=COUNTS)
 STOP = event(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}])
-PARTS = st.text(max_size=12).map(content) | st.sampled_from(
+PARTS = texts(max_size=12).map(content) | st.sampled_from(
     [
         b": keep-alive\n\n",
         b": c\n",

@@ -6,6 +6,8 @@ the other half    a look-alike, 1 of 7 of those that are hard to tell, or prose
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
 from random import Random
 from typing import NamedTuple
 
@@ -69,7 +71,8 @@ _PROSE = (
 )
 
 
-def corpus(entity: str, *, seed: int = 1) -> list[Labelled]:
+@cache
+def corpus(entity: str, *, seed: int = 1) -> tuple[Labelled, ...]:
     """Return the texts for an entity: half of them with a value, half without."""
     random = Random(f"{entity}{seed}")
     values, likes = GENERATORS[entity]
@@ -89,10 +92,10 @@ def corpus(entity: str, *, seed: int = 1) -> list[Labelled]:
         elif drawn < 0.8:
             like = likes(random)
         texts.append(Labelled(random.choice(_SENTENCES).format(like), ()))
-    return texts
+    return tuple(texts)
 
 
-def score(entity: str, texts: list[Labelled]) -> Score:
+def score(entity: str, texts: Sequence[Labelled]) -> Score:
     """Return how well the recogniser of an entity does."""
     recogniser, right, wrong, missed = Scanner.of_entities((entity,)), 0, 0, 0
     for text, values in texts:
