@@ -16,7 +16,7 @@ from .values.headers import Headers
 from .values.messages import ClientRequest, ResponseHead
 from .values.operations import Operation
 from .values.payload import Fields, read_bool, read_text
-from .values.summary import AnswerSummary
+from .values.summary import AnswerSummary, Wanted, Whole
 from .values.usage import Usage
 
 __all__ = [
@@ -56,17 +56,6 @@ class WholeAnswer(msgspec.Struct, frozen=True):
     def usage(self) -> Usage | None:
         """The token counts, if the response has any."""
         return self.summary.usage if self.summary is not None else None
-
-
-class Whole(Protocol):
-    """A whole response whose facts were read."""
-
-    @property
-    def is_error(self) -> bool:
-        """Whether it is an error object, whatever its status."""
-
-    def summary(self, body: bytes | None) -> AnswerSummary:
-        """Return its facts; `body` is kept with them."""
 
 
 class EventKind(Enum):
@@ -202,7 +191,7 @@ class Transformer(Protocol):
         """
 
     def whole(
-        self, head: ResponseHead, body: bytes, *, max_bytes: int, with_facts: bool = True
+        self, head: ResponseHead, body: bytes, *, max_bytes: int, wanted: Wanted = "facts"
     ) -> WholeAnswer:
         """Return the client's response for one that was read to its end.
 
@@ -210,7 +199,7 @@ class Transformer(Protocol):
             head: the response's head.
             body: its body, as received.
             max_bytes: the limit for a decompressed body.
-            with_facts: whether its summary is wanted.
+            wanted: what its summary has at least.
 
         Raises:
             UpstreamProtocolError: the body contradicts the head.

@@ -12,6 +12,7 @@ from llm_mesh_middleware._core.limiting.bucket import Rate
 from llm_mesh_middleware._core.limiting.estimate import (
     Estimate,
     Learned,
+    Past,
     estimate_input,
     estimate_tokens,
 )
@@ -75,28 +76,29 @@ def asked(operation: Any, **fields: Any) -> ClientRequest:
 def test_the_output_that_a_request_allows(
     operation: Any, fields: dict[str, Any], limit: int | None
 ) -> None:
-    estimate = estimate_tokens(asked(operation, **fields), Learned(), ("r", "m"))
+    estimate = estimate_tokens(asked(operation, **fields), Past())
     assert estimate.max_output == (4096 if limit is None else limit)
     assert estimate.output == (256 if limit is None else min(256, limit))
 
 
 def test_what_calls_have_used_is_expected_of_the_next() -> None:
-    learned, kind = Learned(), ("r", "m")
+    learned = Learned()
     for _ in range(100):
-        estimate = estimate_tokens(asked(CHAT, messages="x" * 4000), learned, kind)
-        learned.learn(kind, estimate, Usage(1500, 40))
+        past = learned.of("r", "m")
+        estimate = estimate_tokens(asked(CHAT, messages="x" * 4000), past)
+        past.learn(estimate, Usage(1500, 40))
     assert abs(estimate.input - 1500) < 20
     assert 40 <= estimate.output <= 45
-    other = estimate_tokens(asked(CHAT, messages="x" * 4000), learned, ("r", "other"))
+    other = estimate_tokens(asked(CHAT, messages="x" * 4000), learned.of("r", "other"))
     assert (other.output, other.input) == (256, other.uncorrected)
 
 
 def test_what_is_learnt_is_bounded() -> None:
     learned = Learned()
     for number in range(10_000):
-        learned.learn(("r", str(number)), Estimate(1, 1, 1, 1), Usage(10**9, 10**9))
-    assert len(learned._calls) <= 4096
-    assert learned.of(("r", "9999"))[0] == 2.0
+        learned.of("r", str(number)).learn(Estimate(1, 1, 1, 1), Usage(10**9, 10**9))
+    assert len(learned) <= 4096
+    assert learned.of("r", "9999").factor == 2.0
 
 
 def limit_of(rate: Rate, **fields: Any) -> Limit:

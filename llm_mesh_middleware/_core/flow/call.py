@@ -28,63 +28,80 @@ from .mirrors.outcome import MirrorOutcome
 from .observer import Observation
 from .reply import Flow
 
-__all__ = ["Account", "AttemptPolicy", "Call", "CallPolicy", "Ending", "Held"]
+__all__ = ["Account", "AttemptPolicy", "Call", "CallPolicy", "Held"]
 
 
 _DEPARTURES = (ClientDisconnected, ServerShutdown)
-_NOT_CALLED = "", None
 
-
-class Ending(msgspec.Struct, frozen=True):
-    """How a call ended, as far as it says what was used.
-
-    `events` are those of a stream. `has_reply`: the client was sent a response without an error.
-    `is_cut_off`: a provider may have worked on a call whose response nobody waited for. `provider`
-    and `model` are those of the attempt that the reply is from, or of the last one.
-    """
-
-    usage: Usage | None
-    events: int | None = None
-    has_reply: bool = False
-    is_cut_off: bool = False
-    status: int | None = None
-    error: BaseException | None = None
-    summary: AnswerSummary | None = None
-    charges: tuple[Charge, ...] = ()
-    provider: str = ""
-    model: str | None = None
+# An attempt: its number, the provider, the model, and whether it is not the preferred provider's.
+_Sent = tuple[int, str, str | None, bool]
+_NOTHING_SENT: _Sent = 0, "", None, False
 
 
 class Account(Observation):
     """An observation that passes on everything, and settles accounts when the exchange ends.
 
     `charges` are what providers have counted so far. `own_fields` are the header fields that limits
-    have added to the reply, `effects` what guards have done. `is_fallback` says that the reply is
-    not of the preferred provider. `is_observed`: an observer wants decisions.
+    have added to the reply, `effects` what guards have done. `is_observed`: an observer wants
+    decisions. `status`, `error` and `usage` are those of the end, `summary` the response's.
     """
 
-    # Where each account begins; every call of a rule with policies makes one.
-    is_fallback = False
+    # Where each account begins; every call of a rule with policies makes one, so it sets the least.
+    is_observed = wants_facts = False
     own_fields: frozenset[bytes] = frozenset()
-    _waiting = _shown = _holds = 0
-    _fallbacks: frozenset[int] = frozenset()
-    _listed: tuple[Charge, ...] = ()  # the charges of providers with prices
+    charges: tuple[Charge, ...] = ()
+    effects: tuple[str, ...] = ()
+    status: int | None = None
+    error: BaseException | None = None
+    usage: Usage | None = None
+    summary: AnswerSummary | None = None
+    _waiting = _holds = 0
+    _sent = _NOTHING_SENT
+    _earlier: tuple[_Sent, ...] = ()
     _is_stream: bool | None = None
-    _summary: AnswerSummary | None = None
-    _has_ended = False
-    _end: tuple[int | None, BaseException | None, Usage | None] | None = None
+    _has_ended = _is_held = False
     _overruled: tuple[int | None, BaseException] | None = None
+    _at_end: tuple[Callable[[Account], None], ...] = ()
 
     def __init__(self, observation: Observation, *, shows_effects: bool = True) -> None:
         """`observation` is notified of everything first; `shows_effects` is for clients."""
         self._observation = observation
         self.shows_effects = shows_effects
-        self.wants_chunks = observation.wants_chunks
-        self.is_observed = observation.__class__ is not Observation
-        self._at_end: list[Callable[[Ending], None]] = []
-        self._called: dict[int, tuple[str, str | None]] = {}
-        self.charges: list[Charge] = []
-        self.effects: dict[str, None] = {}
+        if observation.__class__ is not Observation:
+            self.is_observed = self.wants_facts = True
+            self.wants_chunks = observation.wants_chunks
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether the reply is not of the preferred provider."""
+        return self._sent[3]
+
+    @property
+    def provider(self) -> str:
+        """The provider that the reply is from, or that the last attempt was at."""
+        return self._sent[1]
+
+    @property
+    def model(self) -> str | None:
+        """The model that it was asked for."""
+        return self._sent[2]
+
+    @property
+    def events(self) -> int | None:
+        """The events of a stream that has ended; None if the reply is none."""
+        if not self._is_stream:
+            return None
+        return 0 if self.summary is None else self.summary.events
+
+    @property
+    def has_reply(self) -> bool:
+        """Whether the client was sent a response without an error."""
+        return self._is_stream is not None and self.status is not None and self.status < 400
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether a provider may have worked on a call whose response nobody waited for."""
+        return self._waiting > 0 and isinstance(self.error, _DEPARTURES)
 
     def hold(self) -> None:
         """Keep the end of the exchange back until `release`: the reply may still be changed."""
@@ -100,18 +117,19 @@ class Account(Observation):
         self._holds -= 1
         if error is not None and self._overruled is None:
             self._overruled = status, error
-        if self._end is not None and not self._holds:
-            end, self._end = self._end, None
-            self._pass_end_on(*end)
+        if self._is_held and not self._holds:
+            self._is_held = False
+            self._pass_end_on()
 
-    def at_end(self, settle: Callable[[Ending], None]) -> None:
+    def at_end(self, settle: Callable[[Account], None]) -> None:
         """Have `settle` called when the exchange has ended, whatever ends it."""
-        self._at_end.append(settle)
+        self.wants_facts = True
+        self._at_end += (settle,)
 
-    def settle_at_end(self, settle: Callable[[Ending], None]) -> None:
+    def settle_at_end(self, settle: Callable[[Account], None]) -> None:
         """Do so, and until then collect all charges, those without a price too."""
         self.counts_all = True
-        self._at_end.append(settle)
+        self._at_end += (settle,)
 
     def understood(self, request: ClientRequest) -> None:
         """Pass on."""
@@ -135,11 +153,11 @@ class Account(Observation):
 
     def sending(self, request: UpstreamRequest) -> UpstreamRequest | None:
         """Note that a provider begins to work."""
+        if self._sent is not _NOTHING_SENT:
+            self._earlier += (self._sent,)
+        is_fallback = request.endpoint.provider_host != request.preferred_host
+        self._sent = request.attempt, request.provider, request.model, is_fallback
         self._waiting += 1
-        self._shown = attempt = request.attempt
-        if request.endpoint.provider_host != request.preferred_host:
-            self._fallbacks |= {attempt}
-        self._called[attempt] = request.provider, request.model
         return self._observation.sending(request) if self.is_observed else None
 
     def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
@@ -151,8 +169,9 @@ class Account(Observation):
 
     def replying(self, *, attempt: int, is_stream: bool) -> None:
         """Note that the client gets a response."""
-        self._is_stream, self.is_fallback = is_stream, attempt in self._fallbacks
-        self._shown = attempt
+        self._is_stream = is_stream
+        if self._sent[0] != attempt:
+            self._sent = next((sent for sent in self._earlier if sent[0] == attempt), self._sent)
         if self.is_observed:
             self._observation.replying(attempt=attempt, is_stream=is_stream)
 
@@ -162,9 +181,8 @@ class Account(Observation):
 
     def charged(self, charge: Charge) -> None:
         """Note what a provider has counted; notify observers if it may have a price."""
-        self.charges.append(charge)
+        self.charges += (charge,)
         if charge.is_listed:
-            self._listed += (charge,)
             self._observation.charged(charge)
 
     def mirroring(self, request: ClientRequest) -> Observation:
@@ -177,7 +195,7 @@ class Account(Observation):
 
     def summarised(self, summary: AnswerSummary) -> None:
         """Note the facts of the response."""
-        self._summary = summary
+        self.summary = summary
         if self.is_observed:
             self._observation.summarised(summary)
 
@@ -186,45 +204,26 @@ class Account(Observation):
         if self._has_ended:
             return
         self._has_ended = True
+        # What was used, the client's or not.
+        self.status, self.error, self.usage = status, error, usage
         if self._holds:
-            self._end = status, error, usage
+            self._is_held = True
         else:
-            self._pass_end_on(status, error, usage)
+            self._pass_end_on()
 
-    def _pass_end_on(
-        self, status: int | None, error: BaseException | None, usage: Usage | None
-    ) -> None:
-        # What was used, the client's or not; nobody asks if nothing was reserved.
-        ending = self._ending(status, error, usage) if self._at_end else None
-        # A provider's error is reported unchanged; a guard only overrules success.
-        if self._overruled is not None and error is None:
-            own_status, error = self._overruled
-            status = own_status or status
-        settles, self._at_end = self._at_end, []  # they hold the call, which holds this account
+    def _pass_end_on(self) -> None:
+        settles, self._at_end = self._at_end, ()  # they hold the call, which holds this account
         try:
             if self.is_observed:
-                self._observation.ended(status, error, usage)
+                status, error = self.status, self.error
+                # A provider's error is reported unchanged; a guard only overrules success.
+                if self._overruled is not None and error is None:
+                    own_status, error = self._overruled
+                    status = own_status or status
+                self._observation.ended(status, error, self.usage)
         finally:
-            if ending is not None:
-                for settle in settles:
-                    settle(ending)
-
-    def _ending(
-        self, status: int | None, error: BaseException | None, usage: Usage | None
-    ) -> Ending:
-        summary, (provider, model) = self._summary, self._called.get(self._shown, _NOT_CALLED)
-        return Ending(
-            usage,
-            (summary.events if summary else 0) if self._is_stream else None,
-            self._is_stream is not None and status is not None and status < 400,
-            error is not None and self._waiting > 0 and isinstance(error, _DEPARTURES),
-            status,
-            error,
-            summary,
-            self._listed,
-            provider,
-            model,
-        )
+            for settle in settles:
+                settle(self)
 
 
 class Call(msgspec.Struct, frozen=True):

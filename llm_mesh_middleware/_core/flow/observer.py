@@ -21,12 +21,14 @@ __all__ = ["Observation", "Observer"]
 class Observation:
     """Follows one exchange; the hooks of this class do nothing.
 
-    `chunks` is called only if `wants_chunks` is true when the reply begins. `counts_all` is for the
-    mesh's own observers: `charged` is called for providers without prices, too. So is
-    `handles_failures`: its hooks raise nothing, and call `log_failure` in an exception handler.
+    `chunks` is called only if `wants_chunks` is true when the reply begins. The others are for the
+    mesh's own observers: without `wants_facts`, responses need not be summarised; with
+    `counts_all`, `charged` is called for providers without prices, too. With `handles_failures`,
+    its hooks raise nothing, and call `log_failure` in an exception handler.
     """
 
     wants_chunks = False
+    wants_facts = True
     counts_all = False
     handles_failures = False
     log_failure: Callable[[], None]

@@ -13,7 +13,7 @@ import msgspec
 from ..values.messages import ClientRequest
 from ..values.usage import Usage
 
-__all__ = ["NO_TOKENS", "Estimate", "Learned", "estimate_input", "estimate_tokens"]
+__all__ = ["NO_TOKENS", "Estimate", "Learned", "Past", "estimate_input", "estimate_tokens"]
 
 _ASCII = bytes(range(128))
 # An image or a recording in base64: a text of the same length would be far more tokens. In a short
@@ -21,6 +21,7 @@ _ASCII = bytes(range(128))
 _SHORT_BYTES = 4096
 _BINARY = re.compile(rb'[",][A-Za-z0-9+/=]{400,}"')
 _BINARY_TOKENS = 500
+_BACKSLASH = ord("\\")
 
 _FIRST_OUTPUT = 256
 _UNKNOWN_OUTPUT = 4096
@@ -48,15 +49,16 @@ def estimate_input(body: bytes) -> int:
 
     Four bytes of ASCII are a token; one and a half of other characters, escaped or not.
     """
-    binaries = 0
-    find, size = body.find, len(body)
-    if size > _SHORT_BYTES and (find(b";base64,") >= 0 or find(b'data"') >= 0):
+    binaries, size = 0, len(body)
+    is_ascii, has_escapes = body.isascii(), _BACKSLASH in body  # one byte is found faster than two
+    if size <= _SHORT_BYTES and is_ascii and not has_escapes:
+        return size // 4
+    if size > _SHORT_BYTES and (body.find(b";base64,") >= 0 or body.find(b'data"') >= 0):
         body, binaries = _BINARY.subn(b"", body)
-        find, size = body.find, len(body)
-    # To look for one byte is much faster than for two.
-    characters = body.count(b"\\u") if find(b"\\") >= 0 else 0
+        size = len(body)
+    characters = body.count(b"\\u") if has_escapes else 0
     ascii_bytes = size - 6 * characters
-    if not body.isascii():
+    if not is_ascii:
         others = len(body.translate(None, _ASCII))
         ascii_bytes -= others
         characters += others // 3
@@ -64,62 +66,65 @@ def estimate_input(body: bytes) -> int:
     return tokens + characters * 2 // 3 + binaries * _BINARY_TOKENS
 
 
-class _Calls:
-    """Averages over the calls of one kind: real input by estimated, and output."""
+class Past:
+    """What earlier calls of one kind have used, as averages.
 
-    __slots__ = ("deviation", "factor", "output")
+    `factor` is what an estimate of input is multiplied by, `expected` the output: the average and
+    one deviation. Threads may lose each other's updates, which makes an average no worse.
+    """
 
-    def __init__(self, factor: float, output: float) -> None:
-        self.factor = factor
-        self.output = output
-        self.deviation = output / 2
+    __slots__ = ("_deviation", "_output", "expected", "factor")
+
+    def __init__(self) -> None:
+        self.factor = 1.0
+        self.expected = _FIRST_OUTPUT
+        self._output = self._deviation = -1.0  # there is no average yet
+
+    def learn(self, estimate: Estimate, usage: Usage) -> None:
+        """Take the counts of a call of which this was the estimate."""
+        factor, output = usage.input_tokens / (estimate.uncorrected or 1), usage.output_tokens
+        if factor > 2.0:
+            factor = 2.0
+        elif factor < 0.5:
+            factor = 0.5
+        average, deviation = self._output, self._deviation
+        if average < 0:
+            average, deviation = output, output / 2
+        else:
+            factor = self.factor + _SHARE * (factor - self.factor)
+            error = output - average
+            average += _SHARE * error
+            deviation += _SHARE * ((error if error > 0 else -error) - deviation)
+        self.factor, self._output, self._deviation = factor, average, deviation
+        self.expected = int(average + deviation) + 1
 
 
 class Learned:
-    """What earlier calls have used, by rule and model; each process learns for itself.
-
-    Threads may lose each other's updates, which makes an average no worse.
-    """
+    """What earlier calls have used, by rule and model; each process learns for itself."""
 
     def __init__(self) -> None:
-        self._calls: dict[tuple[str, str], _Calls] = {}
+        self._past: dict[tuple[str, str], Past] = {}
 
-    def of(self, key: tuple[str, str]) -> tuple[float, int]:
-        """Return what an estimate of input is multiplied by, and how much output to expect.
+    def __len__(self) -> int:
+        return len(self._past)
 
-        That is the average and one deviation.
-        """
-        calls = self._calls.get(key)
-        if calls is None:
-            return 1.0, _FIRST_OUTPUT
-        factor = calls.factor
-        if not 0.5 <= factor <= 2.0:
-            factor = 0.5 if factor < 0.5 else 2.0
-        return factor, int(calls.output + calls.deviation) + 1
-
-    def learn(self, key: tuple[str, str], estimate: Estimate, usage: Usage) -> None:
-        """Take the counts of a call of which this was the estimate."""
-        factor = usage.input_tokens / (estimate.uncorrected or 1)
-        calls = self._calls.get(key)
-        if calls is None:
-            if len(self._calls) >= _MAX_LEARNED:
-                self._calls.clear()
-            self._calls[key] = _Calls(factor, usage.output_tokens)
-            return
-        calls.factor += _SHARE * (factor - calls.factor)
-        error = usage.output_tokens - calls.output
-        calls.output += _SHARE * error
-        calls.deviation += _SHARE * (abs(error) - calls.deviation)
+    def of(self, rule: str, model: str) -> Past:
+        """Return what calls of this kind have used."""
+        past = self._past.get((rule, model))
+        if past is None:
+            if len(self._past) >= _MAX_LEARNED:
+                self._past.clear()
+            past = self._past[rule, model] = Past()
+        return past
 
 
-def estimate_tokens(request: ClientRequest, learned: Learned, key: tuple[str, str]) -> Estimate:
-    """Return the estimate for a request; `key` says which earlier calls are like it."""
+def estimate_tokens(request: ClientRequest, past: Past) -> Estimate:
+    """Return the estimate for a request; `past` is of calls like it."""
     uncorrected = estimate_input(request.body)
-    factor, expected = learned.of(key)
-    tokens, operation = int(uncorrected * factor), request.operation
+    tokens, operation = int(uncorrected * past.factor), request.operation
     if operation is None or not operation.is_generation:
         return Estimate(tokens, 0, 0, uncorrected)
-    wanted = operation.output_limit(request.fields)
+    wanted, expected = operation.output_limit(request.fields), past.expected
     if wanted is None:
         return Estimate(tokens, expected, _UNKNOWN_OUTPUT, uncorrected)
     return Estimate(tokens, wanted if wanted < expected else expected, wanted, uncorrected)

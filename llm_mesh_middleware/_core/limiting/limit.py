@@ -29,14 +29,12 @@ class Weights(msgspec.Struct, frozen=True, gc=False):
 
     def used(self, usage: Usage) -> int:
         """Return what a call has used, rounded up."""
-        read, written, reasoned = (
-            usage.cache_read_tokens,
-            usage.cache_write_tokens,
-            usage.reasoning_tokens,
-        )
-        fresh, said = usage.input_tokens - read - written, usage.output_tokens - reasoned
-        if self is TOTAL and fresh >= 0 and said >= 0:
-            return usage.input_tokens + usage.output_tokens
+        fresh, said = usage.input_tokens, usage.output_tokens
+        read, written = usage.cache_read_tokens, usage.cache_write_tokens
+        reasoned = usage.reasoning_tokens
+        if self is TOTAL and read + written <= fresh and reasoned <= said:
+            return fresh + said
+        fresh, said = fresh - read - written, said - reasoned
         thousandths = (
             self.input * (fresh if fresh > 0 else 0)
             + self.cache_read * read
@@ -104,4 +102,6 @@ class Limit(Item, frozen=True, kw_only=True):
             return 0
         output = estimate.max_output if self.reserve == "max" else estimate.output
         weights = self.weights  # as if nothing came from a cache
+        if weights is TOTAL:
+            return estimate.input + output
         return -(-(weights.input * estimate.input + weights.output * output) // 1000)

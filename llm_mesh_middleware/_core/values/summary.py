@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal, Protocol
+
 import msgspec
 
 from .usage import Usage
 
-__all__ = ["AnswerSummary"]
+__all__ = ["AnswerSummary", "Wanted", "Whole"]
+
+# What somebody asks of a response: to read its facts is a tenth of the work of a call.
+Wanted = Literal["nothing", "usage", "facts"]
 
 
 class AnswerSummary(msgspec.Struct, frozen=True, gc=False):
@@ -25,3 +30,17 @@ class AnswerSummary(msgspec.Struct, frozen=True, gc=False):
     usage: Usage | None = None
     events: int = 0
     body: bytes | None = None
+
+
+class Whole(Protocol):
+    """A whole response whose facts were read."""
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it is an error object, whatever its status."""
+
+    def summary(self, body: bytes | None) -> AnswerSummary:
+        """Return its facts; `body` is kept with them."""
+
+    def counted(self) -> Usage | None:
+        """Return its token counts, a part of its facts."""

@@ -52,6 +52,10 @@ class MessageFields(_Message, gc=False):
         facts.take(self)
         return facts.summary(body=body)
 
+    def counted(self) -> Usage | None:
+        """Return its token counts."""
+        return self.summary(None).usage
+
 
 read_message = LenientDecoder(MessageFields)
 _read_event = LenientDecoder(_Event)

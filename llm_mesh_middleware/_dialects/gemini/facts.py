@@ -50,6 +50,10 @@ class GeminiFields(msgspec.Struct, rename="camel", gc=False):
         facts.take(self)
         return facts.summary(body=body)
 
+    def counted(self) -> Usage | None:
+        """Return its token counts."""
+        return self.summary(None).usage
+
 
 class _Parts:
     """A stream that came as one JSON array."""
@@ -68,6 +72,10 @@ class _Parts:
         for part in self._parts:
             facts.take(part)
         return facts.summary(body=body)
+
+    def counted(self) -> Usage | None:
+        """Return its token counts."""
+        return self.summary(None).usage
 
 
 _read_fields = LenientDecoder(GeminiFields)

@@ -95,6 +95,12 @@ class ChatFields(_Facts, gc=False):
         facts.events = 0
         return facts.summary(body=body)
 
+    def counted(self) -> Usage | None:
+        """Return the token counts."""
+        if self._is_plain():
+            return None if self.usage is None else self.usage.counted()
+        return self.summary(None).usage
+
     def _is_plain(self) -> bool:
         """Return whether there is one choice, and the counts are in their usual place."""
         return (

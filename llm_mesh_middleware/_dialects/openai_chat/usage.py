@@ -40,34 +40,32 @@ class ChatUsage(msgspec.Struct):
 
     def counted(self) -> Usage | None:
         """Return the counts, or None if there are none: unknown is not zero."""
-        given = self.prompt_tokens if self.prompt_tokens is not None else self.input_tokens
-        made = self.completion_tokens if self.completion_tokens is not None else self.output_tokens
+        given, made = self.prompt_tokens, self.completion_tokens
+        if given is None:
+            given = self.input_tokens
+        if made is None:
+            made = self.output_tokens
         if given is None and made is None:
             return None
-        inputs = self.prompt_tokens_details or self.input_tokens_details or _NO_INPUT
-        outputs = self.completion_tokens_details or self.output_tokens_details or _NO_OUTPUT
-        has_details = inputs is not _NO_INPUT or outputs is not _NO_OUTPUT
-        given, made, reasoning = given or 0, made or 0, outputs.reasoning_tokens or 0
+        given, made, reasoning = given or 0, made or 0, 0
+        inputs = self.prompt_tokens_details or self.input_tokens_details
+        outputs = self.completion_tokens_details or self.output_tokens_details
+        read = self.prompt_cache_hit_tokens or self.cached_tokens or self.cache_read_input_tokens
+        written = self.cache_creation_input_tokens
+        if inputs is not None:
+            read = inputs.cached_tokens or read
+            written = inputs.cache_write_tokens or inputs.cache_creation_input_tokens or written
+        if outputs is not None:
+            reasoning = outputs.reasoning_tokens or 0
         if reasoning or self.total_tokens != given + made:
             is_input_whole = not (self.cache_read_input_tokens or self.cache_creation_input_tokens)
             made = whole_output(
                 given, made, reasoning, self.total_tokens, is_input_whole=is_input_whole
             )
-        return Usage(
-            given,
-            made,
-            inputs.cached_tokens
-            or self.prompt_cache_hit_tokens
-            or self.cached_tokens
-            or self.cache_read_input_tokens
-            or 0,
-            inputs.cache_write_tokens
-            or inputs.cache_creation_input_tokens
-            or self.cache_creation_input_tokens
-            or 0,
-            reasoning,
-            all_modalities(inputs, outputs) if has_details else (),
-        )
+        if inputs is None and outputs is None:
+            return Usage(given, made, read or 0, written or 0)
+        modalities = all_modalities(inputs or _NO_INPUT, outputs or _NO_OUTPUT)
+        return Usage(given, made, read or 0, written or 0, reasoning, modalities)
 
 
 class Groq(msgspec.Struct, gc=False):

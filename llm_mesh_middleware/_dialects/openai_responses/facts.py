@@ -52,7 +52,11 @@ class ResponseFields(_Response, gc=False):
 
     def summary(self, body: bytes | None) -> AnswerSummary:
         """Return what it says of itself; `body` is kept with it."""
-        return _summary(self, None if self.usage is None else self.usage.counted(), body=body)
+        return _summary(self, self.counted(), body=body)
+
+    def counted(self) -> Usage | None:
+        """Return its token counts."""
+        return None if self.usage is None else self.usage.counted()
 
 
 read_response = LenientDecoder(ResponseFields)

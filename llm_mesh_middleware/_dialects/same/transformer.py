@@ -21,7 +21,7 @@ from ..._core.http.response_headers import client_headers
 from ..._core.http.sse import event_data, event_name
 from ..._core.values.messages import ClientRequest, ResponseHead
 from ..._core.values.payload import Fields, encode_fields, raw, read_bool, read_text
-from ..._core.values.summary import AnswerSummary
+from ..._core.values.summary import AnswerSummary, Wanted
 from ...exceptions import UpstreamProtocolError
 from ..error_objects import read_fault
 from ..targets import fill
@@ -96,7 +96,7 @@ class SameTransformer:
         return is_events(head.headers, begin if self._operation.has_body else b"")
 
     def whole(
-        self, head: ResponseHead, body: bytes, *, max_bytes: int, with_facts: bool = True
+        self, head: ResponseHead, body: bytes, *, max_bytes: int, wanted: Wanted = "facts"
     ) -> WholeAnswer:
         """Return a JSON response as it is, or in the other form; an error always as JSON."""
         headers, coded_as = client_headers(head.headers), coding(head.headers)
@@ -120,7 +120,11 @@ class SameTransformer:
             answered = self._error(read_fault(body).status, headers, body, is_readable=True)
             counted = whole.summary(None)  # an error may have token counts
             return answered if counted.usage is None else replace(answered, summary=counted)
-        summary = self._summary(whole, body) if with_facts else None
+        summary = None
+        if wanted == "facts":
+            summary = self._summary(whole, body)
+        elif wanted == "usage":
+            summary = AnswerSummary(usage=whole.counted())
         if not media_type(head.headers).endswith("json"):  # SDKs take it for text
             headers = with_type(headers, JSON)
         headers, body = self._as_asked(headers, body)

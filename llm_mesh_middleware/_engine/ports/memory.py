@@ -84,14 +84,16 @@ class MemoryStore:
         lock.acquire()  # `with` takes twice as long
         try:
             now = monotonic_ns() // 1000 if self._is_real else self._clock_us()
-            missing = self._buckets.get(key, now) - now
-            if missing < 0:
-                missing = 0
-            if missing + (need_us if need_us < capacity_us else capacity_us) > capacity_us:
+            buckets = self._buckets
+            missing = buckets.get(key, now) - now
+            if missing <= 0:  # it is full
+                missing = need_us
+            elif missing + (need_us if need_us < capacity_us else capacity_us) > capacity_us:
                 return None
-            missing += need_us
-            self._buckets[key] = now + missing
-            if len(self._buckets) > self._max_keys:
+            else:
+                missing += need_us
+            buckets[key] = now + missing
+            if len(buckets) > self._max_keys:
                 self._make_room(now)
             return capacity_us - missing
         finally:

@@ -28,7 +28,7 @@ from ...routing.retry_policy import Verdict
 from ...values.headers import Headers
 from ...values.messages import Deadline, Failure, ResponseHead, UpstreamRequest
 from ...values.steps import Read, Send, Step, StepResult
-from ...values.summary import AnswerSummary
+from ...values.summary import AnswerSummary, Wanted
 from ..observer import Observation
 from .billing import charge_for
 from .context import CallContext
@@ -124,14 +124,19 @@ class Attempt:
 
     def bill(self, summary: AnswerSummary | None) -> Charge | None:
         """Return what the attempt has cost, telling the observation; None without prices."""
-        prices, observation = self.upstream.prices, self._context.observation
         if summary is None or summary.usage is None:
             return None
-        if not observation.counts_all and (prices is NO_PRICES or not prices):
+        upstream, observation, usage = self.upstream, self._context.observation, summary.usage
+        model = self._transformer.model
+        if upstream.prices is not NO_PRICES:
+            charge = charge_for(upstream, self.number, model, summary.model, usage)
+            if not (charge.is_listed or observation.counts_all):
+                return None
+        elif observation.counts_all:
+            name = upstream.identity.name
+            charge = Charge(self.number, name, model or summary.model, usage, None, None, False)
+        else:
             return None
-        charge = charge_for(
-            self.upstream, self.number, self._transformer.model, summary.model, summary.usage
-        )
         observation.charged(charge)
         return charge
 
@@ -233,18 +238,19 @@ class Attempt:
             raise ResponseTooLarge(f"{host} answered with more than {limit} bytes")
         try:
             body = b"".join(begun) if len(begun) > 2 else begun[0]  # the last piece is empty
-            answer = self._transformer.whole(
-                head, body, max_bytes=limit, with_facts=self._wants_facts()
-            )
+            answer = self._transformer.whole(head, body, max_bytes=limit, wanted=self._wanted())
         except UpstreamProtocolError as error:
             return self._unreadable(error)
         return self._whole_outcome(head, answer)
 
-    def _wants_facts(self) -> bool:
-        """Return whether anybody asks what a response says of itself."""
-        context = self._context
-        is_observed = context.observation.__class__ is not Observation
-        return is_observed or bool(self.upstream.prices or context.operation.continues_by)
+    def _wanted(self) -> Wanted:
+        """Return what is asked of the response."""
+        observation, prices = self._context.observation, self.upstream.prices
+        if observation.__class__ is not Observation and observation.wants_facts:
+            return "facts"
+        if self._context.operation.continues_by or (prices is not NO_PRICES and prices):
+            return "facts"
+        return "usage" if observation.counts_all else "nothing"
 
     def _unreadable(self, error: UpstreamError, summary: AnswerSummary | None = None) -> Outcome:
         """Return the outcome of an unreadable response, which a retry would only pay for again."""

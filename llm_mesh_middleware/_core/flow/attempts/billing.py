@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ...pricing.charge import Charge
-from ...pricing.prices import NO_PRICES
 from ...provider.upstream import Upstream
 from ...values.usage import Usage
 
@@ -23,8 +22,6 @@ def charge_for(
         usage: the tokens that the response counts.
     """
     provider, model, prices = upstream.identity.name, asked or answered, upstream.prices
-    if prices is NO_PRICES:
-        return Charge(attempt, provider, model, usage, None, None, False)
     price = prices.find(asked, answered)
     amount = None if price is None else price.amount(usage)
     currency = None if price is None or amount is None else price.currency

@@ -27,7 +27,7 @@ from ...values.summary import AnswerSummary
 from ..attempts.attempt import Attempt
 from ..attempts.context import CallContext
 from ..attempts.outcome import Outcome
-from ..call import Account, Ending
+from ..call import Account
 from ..observer import Observation
 from ..stream import StreamEnd, stream_body
 from .outcome import MirrorLeg, MirrorOutcome, MirrorResult
@@ -159,7 +159,7 @@ class Copy:
         finally:
             body.close()
 
-    def _ended(self, ending: Ending) -> None:
+    def _ended(self, ending: Account) -> None:
         leg = leg_of(
             ending,
             self._request.operation,
@@ -202,7 +202,7 @@ def _timeouts(given: Timeouts, timeout_s: float) -> Timeouts:
     )
 
 
-def _result(ending: Ending) -> MirrorResult:
+def _result(ending: Account) -> MirrorResult:
     if isinstance(ending.error, UpstreamTimeout):
         return "timeout"
     if isinstance(ending.error, ClientDisconnected | ServerShutdown):

@@ -11,7 +11,7 @@ import msgspec
 from ...dialect import ServedOperation
 from ...values.lenient_json import parse_json
 from ...values.operations import Operation
-from ..call import Ending
+from ..call import Account
 from .outcome import MirrorLeg
 
 __all__ = ["Primary", "leg_of"]
@@ -43,7 +43,7 @@ class Primary:
         self._leg: MirrorLeg | None = None
         self.first_byte_s: float | None = None
 
-    def end(self, ending: Ending) -> None:
+    def end(self, ending: Account) -> None:
         """Record the end of the call, and call those who wait for it."""
         took_s = self._clock() - self._began_at
         leg = leg_of(
@@ -70,7 +70,7 @@ class Primary:
 
 
 def leg_of(
-    ending: Ending,
+    ending: Account,
     operation: Operation | None,
     duration_s: float,
     first_byte_s: float | None,
@@ -100,7 +100,7 @@ def leg_of(
         size_bytes,
         () if summary is None else _finishes(served, summary.finish_reasons),
         ending.usage,
-        ending.charges,
+        tuple([charge for charge in ending.charges if charge.is_listed]),
         _digest(served, body) if compares_content and body and served else None,
     )
 

@@ -25,7 +25,7 @@ from ...caching.control import Control
 from ...caching.entry import Entry, Found, Lookup, unpack
 from ...caching.flights import Flight
 from ...dialect import Answers
-from ...flow.call import Call, Ending
+from ...flow.call import Call
 from ...flow.reply import Flow, Reply
 from ...side_calls.service import Service
 from ...values.decision import Decision
@@ -102,7 +102,6 @@ class CachedCall:
         self._has_two_forms = operation.has_two_forms or self._answers.has_two_forms
         self._dialect = operation.dialect.name
         self._is_stream = operation.wants_stream(call.request)
-        self._ending: Ending | None = None
         if call.cache is None:
             raise RuntimeError("a cache needs a store")
         self._keeper: Keeper = StoreKeeper(call.cache)
@@ -270,7 +269,7 @@ class CachedCall:
             stale = None
         call = self._call
         self._report("miss")
-        call.account.at_end(self._note)
+        call.account.counts_all = True
         try:
             if flight is not None:
                 yield Outlive(flight)
@@ -354,8 +353,7 @@ class CachedCall:
         is_events = dict(reply.headers).get(b"content-type", b"").startswith(b"text/event-stream")
         whole: bytes | None = body
         if is_events:
-            usage = None if self._ending is None else self._ending.usage
-            whole = self._answers.join(body, usage)
+            whole = self._answers.join(body, self._call.account.usage)
         if whole is None or not self._answers.may_repeat(
             whole, tool_calls=self._keeping.tool_calls
         ):
@@ -364,7 +362,7 @@ class CachedCall:
             body = whole
         if is_events is not self._is_stream or len(body) > self._keeping.max_bytes:
             return None
-        usage = None if self._ending is None else self._ending.usage
+        usage = self._call.account.usage
         tokens = 0 if usage is None else usage.input_tokens + usage.output_tokens
         return Entry(body, is_events and not self._has_two_forms, tokens, self._dialect)
 
@@ -383,9 +381,6 @@ class CachedCall:
             outcome = _Kept(entry) if isinstance(entry, Entry) else entry
             flight.land(outcome, is_worth_another=is_worth_another)
             self._call.flights.end(self._key, flight)
-
-    def _note(self, ending: Ending) -> None:
-        self._ending = ending
 
     def _report(self, result: str, *, saved: int = 0) -> None:
         decision = Decision(self._keeping.policy, "cache", "cache", result, of=saved)

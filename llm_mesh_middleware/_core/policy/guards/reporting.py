@@ -28,8 +28,10 @@ def reporter(call: Call) -> Callable[[Guard, str], None]:
     def report(guard: Guard, entity: str) -> None:
         effect = _EFFECTS[guard.action]
         decision = f"shadow_{effect}" if guard.is_shadow else effect
-        call.account.effects[f"{decision} {guard.name}"] = None
-        call.account.decided(decision_of(guard, decision, entity))
+        account, noted = call.account, f"{decision} {guard.name}"
+        if noted not in account.effects:
+            account.effects += (noted,)
+        account.decided(decision_of(guard, decision, entity))
 
     return report
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from ...limiting.budget import Budget
-from ...limiting.estimate import Estimate, Learned, estimate_tokens
+from ...limiting.estimate import Estimate, Past, estimate_tokens
 from ...limiting.item import Item
 from ...limiting.limit import Limit
 from ...pricing.charge import format_amount
@@ -28,7 +28,7 @@ def explain_items(
     now: float,
 ) -> Iterator[ItemExplanation]:
     """Yield each item, with the estimate of a process that has just started."""
-    estimate = estimate_tokens(request, Learned(), ("", ""))
+    estimate = estimate_tokens(request, Past())
     for item in items:
         values = item.values(request, provider)
         holds, text = False, "no `when` of it matches"

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 
 from ....exceptions import InsufficientQuota, RateLimitExceeded
+from ...http.known_names import KnownNames
 from ...limiting.bucket import Rate
 from ...limiting.budget import Budget
 from ...limiting.claims import Outcome
@@ -31,8 +33,8 @@ Shown = Sequence[tuple[Applied, Outcome]]
 _LONGEST_WAIT_US = 60_000_000
 _LONGEST_TOLD_S = 3600.0
 _SPREAD = 0.1
-_PREFIX = b"x-ratelimit-"
-_PREFIX_BYTES = len(_PREFIX)
+_NAME = itemgetter(0)
+_is_of_a_limit = KnownNames(lambda name: name.startswith(b"x-ratelimit-")).__getitem__
 _NAMES = {
     kind: tuple(f"x-ratelimit-{part}-{kind}".encode() for part in ("limit", "remaining", "reset"))
     for kind in ("tokens", "requests")
@@ -59,14 +61,15 @@ def with_rate_limit(
     headers: list[tuple[bytes, bytes]], rate: Rate, kind: Kind, left_us: int, own: frozenset[bytes]
 ) -> tuple[list[tuple[bytes, bytes]], frozenset[bytes]]:
     """Return the same with the fields of one limit."""
-    names = _OWN[kind]
+    names, fields = _OWN[kind], _fields(rate, kind, left_us)
+    if not any(map(_is_of_a_limit, map(_NAME, headers))):  # as of most providers
+        return [*headers, *fields], names
     kept = [
         field
         for field in headers
-        if field[0][:_PREFIX_BYTES] != _PREFIX or (field[0] in own and field[0] not in names)
+        if not _is_of_a_limit(field[0]) or (field[0] in own and field[0] not in names)
     ]
-    kept += _fields(rate, kind, left_us)
-    return kept, own | names if own else names
+    return [*kept, *fields], own | names
 
 
 def _fields(rate: Rate, kind: Kind, left_us: int) -> tuple[tuple[bytes, bytes], ...]:

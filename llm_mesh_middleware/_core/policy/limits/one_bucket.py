@@ -15,11 +15,10 @@ from typing import Any
 
 import msgspec
 
-from ...flow.call import Account, Call, Ending
+from ...flow.call import Account, Call
 from ...flow.reply import Flow, Reply
 from ...limiting.bucket import Rate
-from ...limiting.claims import QuickStore
-from ...limiting.estimate import NO_TOKENS, Estimate, Learned, estimate_tokens
+from ...limiting.estimate import Estimate, Past, estimate_tokens
 from ...limiting.limit import Limit
 from ...values.decision import Decision
 from .fields import with_rate_limit
@@ -41,38 +40,24 @@ class BucketLimit(CallLimits, frozen=True, kw_only=True):
         left_us: int | None = None
         if getattr(store, "answers_at_once", False) and (not limit.when or limit.holds(request)):
             values = limit.values(request, "")
-            key: Any = limit.keys.get(values)  # of values that have been admitted before
+            key = limit.keys.get(values)  # of values that have been admitted before
             rate: Any = limit.rate if limit.is_one_rate else limit.rate_for(request)  # it has one
             if key is not None:
-                estimate, kind = NO_TOKENS, ("", "")
-                units, need_us = 1, rate.unit_us
+                units, need_us, taken = 1, rate.unit_us, None
                 if self.counts_tokens:
-                    kind = call.rule, request.model or ""
-                    estimate = estimate_tokens(request, call.learned, kind)
+                    past = call.learned.of(call.rule, request.model or "")
+                    estimate = estimate_tokens(request, past)
                     units = limit.need(estimate)
                     need_us = rate.cost_us(units)
+                    taken = _Taken(call, limit, rate, key, values, units, need_us, estimate, past)
                 left_us = store.take(key, need_us, rate.capacity_us)
         if left_us is None:
             return (yield from CallLimits.__call__(self, call, proceed))
         account = call.account
         if account.is_observed:
             account.decided(_decision(limit, values, rate, rate.units(left_us)))
-        if self.counts_tokens:
-            first, learned = len(account.charges), call.learned
-            taken = _Taken(
-                store,
-                account,
-                first,
-                limit,
-                rate,
-                key,
-                values,
-                units,
-                need_us,
-                estimate,
-                learned,
-                kind,
-            )
+        if taken is not None:
+            taken.first = len(account.charges)
             account.settle_at_end(taken.settle)
         reply = yield from proceed(call)
         headers, account.own_fields = with_rate_limit(
@@ -84,9 +69,7 @@ class BucketLimit(CallLimits, frozen=True, kw_only=True):
 class _Taken(msgspec.Struct):
     """The tokens that a call has taken; `first` is how many charges it had before."""
 
-    store: QuickStore
-    account: Account
-    first: int
+    call: Call
     limit: Limit
     rate: Rate
     key: str
@@ -94,21 +77,22 @@ class _Taken(msgspec.Struct):
     units: int
     need_us: int
     estimate: Estimate
-    learned: Learned
-    kind: tuple[str, str]
+    past: Past
+    first: int = 0
 
-    def settle(self, ending: Ending) -> None:
+    def settle(self, account: Account) -> None:
         """Correct what was taken by what was used."""
-        account, usage, rate = self.account, ending.usage, self.rate
-        charges = account.charges[self.first :] if self.first else account.charges
-        used = used_tokens(self.limit.weights, ending, charges, self.estimate)
+        units, usage, charges = self.units, account.usage, account.charges
+        if self.first:
+            charges = charges[self.first :]
+        used = used_tokens(self.limit.weights, account, charges, self.estimate)
         if account.is_observed:
-            account.settled(_decision(self.limit, self.values, rate, None), self.units, used)
+            account.settled(_decision(self.limit, self.values, self.rate, None), units, used)
         if usage is not None:
-            self.learned.learn(self.kind, self.estimate, usage)
-        change_us = rate.cost_us(used) - self.need_us
-        if change_us:
-            self.store.change(self.key, change_us)
+            self.past.learn(self.estimate, usage)
+        if used != units and (change_us := self.rate.cost_us(used) - self.need_us):
+            store: Any = self.call.store
+            store.change(self.key, change_us)
 
 
 def _decision(

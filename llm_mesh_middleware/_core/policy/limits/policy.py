@@ -125,7 +125,8 @@ def _count_tokens(items: Sequence[Item]) -> bool:
 
 def _estimate(call: Call) -> Estimate:
     """Return the tokens that a call may take."""
-    return estimate_tokens(call.request, call.learned, (call.rule, call.request.model or ""))
+    request = call.request
+    return estimate_tokens(request, call.learned.of(call.rule, request.model or ""))
 
 
 def _reserve(

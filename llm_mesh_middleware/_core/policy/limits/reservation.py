@@ -15,7 +15,7 @@ from typing import cast
 
 import msgspec
 
-from ...flow.call import Call, Ending
+from ...flow.call import Account, Call
 from ...limiting.budget import Budget
 from ...limiting.claims import (
     BucketChange,
@@ -51,12 +51,14 @@ class Reservation(msgspec.Struct):
     is_local: bool
     first: int
 
-    def settle(self, ending: Ending) -> None:
-        """Correct what was reserved by what was used."""
+    def settle(self, ending: Account | None) -> None:
+        """Correct what was reserved by what was used; None: nothing but what was counted."""
         taken, self.taken = self.taken, ()
         if not taken:
             return
-        call, usage, charges = self.call, ending.usage, self.call.account.charges
+        call = self.call
+        charges: Sequence[Charge] = call.account.charges
+        usage = None if ending is None else ending.usage
         if self.first or self.provider:
             charges = self._charges()
         changes = []
@@ -65,22 +67,24 @@ class Reservation(msgspec.Struct):
             if change is not None:
                 changes.append(change)
         if usage is not None and self.estimate is not NO_TOKENS:
-            call.learned.learn((call.rule, call.request.model or ""), self.estimate, usage)
+            call.learned.of(call.rule, call.request.model or "").learn(self.estimate, usage)
         if changes:
             call.store.settle(Settle(tuple(changes), self.is_local))
 
     def release(self) -> None:
         """Give everything back: the attempt came to nothing."""
-        self.settle(Ending(None))
+        self.settle(None)
 
-    def _charges(self) -> list[Charge]:
+    def _charges(self) -> Sequence[Charge]:
         """Return what providers have counted since the reservation, as far as it is for them."""
         charges, provider = self.call.account.charges[self.first :], self.provider
         if not provider:
             return charges
         return [each for each in charges if each.provider == provider]
 
-    def _change(self, each: Applied, ending: Ending, charges: list[Charge]) -> Change | None:
+    def _change(
+        self, each: Applied, ending: Account | None, charges: Sequence[Charge]
+    ) -> Change | None:
         claim, item, rate = each.claim, each.item, each.rate
         if rate is not None and isinstance(claim, BucketClaim):
             weights = cast(Limit, item).weights
@@ -94,31 +98,31 @@ class Reservation(msgspec.Struct):
             return BudgetChange(claim.key, self.slot, each.units, spent, claim.keep_us)
         return SlotRelease(claim.key, self.slot)
 
-    def _spent(self, budget: Budget, ending: Ending, charges: list[Charge]) -> int:
+    def _spent(self, budget: Budget, ending: Account | None, charges: Sequence[Charge]) -> int:
         """Return the cost in the budget's currency; others are for other budgets."""
         if charges:
             currency = budget.currency
             return sum(c.amount for c in charges if c.amount and c.currency == currency)
-        usage = _guessed(ending, self.estimate)
-        if usage is None:
+        usage = None if ending is None else _guessed(ending, self.estimate)
+        if ending is None or usage is None:
             return 0
         asked = [up for up in self.upstreams if up.provider == ending.provider]
         return budget.cost(usage, prices_for(self.call.request.model, asked))
 
 
 def used_tokens(
-    weights: Weights, ending: Ending, charges: Sequence[Charge], estimate: Estimate
+    weights: Weights, ending: Account | None, charges: Sequence[Charge], estimate: Estimate
 ) -> int:
     """Return what a call has used: what providers have counted, or else about as much."""
     if len(charges) == 1:
         return weights.used(charges[0].usage)
     if charges:
         return sum(weights.used(charge.usage) for charge in charges)
-    usage = ending.usage or _guessed(ending, estimate)
+    usage = None if ending is None else ending.usage or _guessed(ending, estimate)
     return 0 if usage is None else weights.used(usage)
 
 
-def _guessed(ending: Ending, estimate: Estimate) -> Usage | None:
+def _guessed(ending: Account, estimate: Estimate) -> Usage | None:
     """Return what a call has about used of which no provider has reported anything."""
     if ending.has_reply:  # an event is about one token
         output = estimate.output if ending.events is None else ending.events
