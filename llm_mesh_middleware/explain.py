@@ -99,12 +99,13 @@ def ask(
     """Explain the request that a command line describes.
 
     Raises:
-        ValueError: an option is malformed; the message repeats no value.
+        ValueError: an option is malformed; the message repeats no value but a file's name.
     """
     try:
         body = read_body(data)
     except OSError as exc:
-        raise ValueError(f"cannot read the body: {exc.strerror}") from None
+        file = f" {exc.filename}" if exc.filename else ""
+        raise ValueError(f"cannot read the body{file}: {exc.strerror}") from None
     return mesh.explain(
         host,
         path=path,

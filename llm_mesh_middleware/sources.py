@@ -139,7 +139,9 @@ class FileSource:
         """Read the paths in order, directories in file-name order, and apply their documents."""
         parts = [part for path in self._paths for part in self._load_path(path)]
         problems = [problem for part in parts for problem in part.problems]
-        resources = apply(resource for part in parts for resource in part.resources)
+        given = [resource for part in parts for resource in part.resources]
+        problems += _lost_hosts(given)
+        resources = apply(given)
         if not resources and not any(problem.severity == "error" for problem in problems):
             problems += self._nothing_found(parts)
         return Manifest(
@@ -291,6 +293,25 @@ def apply(resources: Iterable[Resource]) -> tuple[Resource, ...]:
         (resource.model.kind, resource.namespace, resource.name): resource for resource in resources
     }
     return tuple(applied.values())
+
+
+def _lost_hosts(resources: Iterable[Resource]) -> Iterator[Problem]:
+    """Warn of a document that another of its name replaces, though it is about another host.
+
+    It is a copy whose name was left as it was. With the same host it is a new version.
+    """
+    by_name: dict[tuple[str, str, str], Resource] = {}
+    for resource in resources:
+        key = resource.model.kind, resource.namespace, resource.name
+        before, by_name[key] = by_name.get(key), resource
+        host = None if before is None else getattr(before.model.spec, "host", None)
+        if before is not None and host != getattr(resource.model.spec, "host", None):
+            path = ("metadata", "name")
+            message = (
+                f"{resource.model.kind} {resource.name!r} replaces the one of this name for"
+                f" {host!r}, at {before.problem(path, '').place}; give it another name to have both"
+            )
+            yield resource.problem(path, message, "warning")
 
 
 def _files_at(path: str) -> list[str]:

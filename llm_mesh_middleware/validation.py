@@ -75,7 +75,8 @@ class Report(msgspec.Struct, frozen=True):
         parts = [f"{count} {name}{'s' * (count > 1)}" for name, count in sorted(counts.items())]
         if self.hosts is not None:
             hosts = ", ".join(self.hosts) or "none"
-            parts.insert(0, f"{self.documents} documents, virtual hosts: {hosts}")
+            documents = f"{self.documents} document{'s' * (self.documents != 1)}"
+            parts.insert(0, f"{documents}, virtual hosts: {hosts}")
         return "; ".join(parts)
 
 

@@ -203,11 +203,8 @@ class CallObservation(Observation):
         progress = self._progress
         if self._server is not None:
             self._parent = LazyContext(self._server.begin_span(progress.route))
-        name = progress.operation
-        if request.model:
-            name = f"{name} {clean(request.model)}"
         self._span = self._sinks.tracer.start_span(
-            name,
+            _span_name(progress.operation, request),
             self._parent.context,
             SpanKind.CLIENT,
             attributes=start_attributes(progress, request),
@@ -219,6 +216,8 @@ class CallObservation(Observation):
         sinks, progress = self._sinks, self._progress
         if span.is_recording():
             span.set_attributes(end_attributes(progress, ending))
+            if progress.last is not None and progress.last is not progress.first:
+                span.update_name(_span_name(progress.operation, progress.last))
             if ending.is_failure:
                 span.set_status(Status(StatusCode.ERROR))
         if ending.error is not None:
@@ -318,6 +317,10 @@ _LAST_STEPS: tuple[Callable[[CallObservation, Ending], None], ...] = (
     CallObservation._record,
     CallObservation._write_record,
 )
+
+
+def _span_name(operation: str, request: UpstreamRequest) -> str:
+    return f"{operation} {clean(request.model)}" if request.model else operation
 
 
 def _host(request: UpstreamRequest) -> str:

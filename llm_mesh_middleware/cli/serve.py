@@ -27,6 +27,7 @@ from ..exceptions import ConfigError, Problem
 from ..mesh import Mesh
 from ..settings import KUBERNETES, MeshSettings, load_settings
 from ..validation import validate
+from .serving.binding import bind
 from .serving.direct import Direct, Sidecar
 from .serving.exposure import warn_if_exposed
 from .serving.http import SidecarProtocol
@@ -77,7 +78,7 @@ def run(
         raise click.UsageError("there is nothing to serve: give --config or set LLM_MESH_CONFIG")
     _check_config(settings)
     warn_if_exposed(settings, host)
-    _check_address(host, port)
+    bind(host, port, "listen on").close()  # to report a failure before uvicorn starts
     signal.signal(signal.SIGTERM, _exit)  # uvicorn raises the signal again after its shutdown
     ignore_hangup()
     server = _server(host, port, workers, grace, limit_connections)
@@ -200,18 +201,6 @@ def _check_default_host(name: str, mesh: Mesh) -> None:
         known = suggest(name, [host.name for host in mesh.hosts])
         message = f"no virtual host {name!r}; {known}"
         raise ConfigError([Problem("LLM_MESH_DEFAULT_HOST", 0, 0, "", message)])
-
-
-def _check_address(host: str, port: int) -> None:
-    """Bind once, to report a failure before uvicorn starts."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        socket.create_server((host, port), family=family).close()
-    except OSError as exc:
-        # Its message repeats the address, and the resolver's error numbers are not errno's.
-        is_unknown = isinstance(exc.__context__, socket.gaierror)
-        reason = "unknown host" if is_unknown else os.strerror(exc.errno or 0)
-        raise click.ClickException(f"cannot listen on {host} port {port}: {reason}") from None
 
 
 def _exit(signum: int, frame: object) -> NoReturn:

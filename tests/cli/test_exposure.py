@@ -55,6 +55,16 @@ def test_loopback_is_nobodys_business(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_a_mesh_that_nobody_can_use_is_warned_of(
+    capsys: pytest.CaptureFixture[str], host: str
+) -> None:
+    warn_if_exposed(load_settings(access="keys"), host)
+    assert "LLM_MESH_CLIENT_KEYS is not set: every request is refused" in capsys.readouterr().err
+    warn_if_exposed(load_settings(access="keys", client_keys=KEYS), host)
+    assert capsys.readouterr().err == ""
+
+
 @rows(("access", "is_told"), [("open", True), ("private", True), ("keys", False)])
 def test_the_warning_comes_before_anything_is_served(access: str, *, is_told: bool) -> None:
     arguments = ["serve", "--config", str(MANIFESTS), "--host", NOT_OURS, "--port", "0"]

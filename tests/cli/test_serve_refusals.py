@@ -103,6 +103,16 @@ def test_a_port_in_use_is_a_clear_error(fail: Callable[..., Result], workers: in
     )
 
 
+def test_a_port_in_use_is_a_clear_error_for_the_view_too(fail: Callable[..., Result]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = fail("--config", FIRST, "--port", 0, "--view", f"127.0.0.1:{port}")
+    assert done.exit_code == 1
+    assert done.stderr == (
+        f"Error: cannot show the view on 127.0.0.1 port {port}: Address already in use\n"
+    )
+
+
 def test_an_unknown_address_is_a_clear_error(fail: Callable[..., Result]) -> None:
     done = fail("--config", FIRST, "--host", "nowhere.invalid")
     assert done.exit_code == 1

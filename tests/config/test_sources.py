@@ -208,6 +208,22 @@ def test_a_document_head_alone_is_a_broken_provider(tmp_path: Path) -> None:
     assert (manifest.resources, len(manifest.problems)) == ((), 1)
 
 
+def test_a_copy_that_kept_its_name_is_warned_about(tmp_path: Path) -> None:
+    for file, text in {
+        "a": named("one"),
+        "b": named("one", "b.example"),
+        "c": named("two"),
+    }.items():
+        (tmp_path / f"{file}.yaml").write_text(text)
+    manifest = FileSource([tmp_path], environ={}).load()
+    (problem,) = manifest.problems
+    assert (problem.source, problem.severity) == (str(tmp_path / "b.yaml"), "warning")
+    assert problem.text == (
+        "metadata.name: LLMProvider 'one' replaces the one of this name for 'a.example', at"
+        f" {tmp_path / 'a.yaml'}:{problem.line}:{problem.column}; give it another name to have both"
+    )
+
+
 def test_models_beside_files_are_applied_after_them(tmp_path: Path) -> None:
     file = tmp_path / "mesh.yaml"
     file.write_text(named("one") + "\n---\n" + named("two", "b.example"))

@@ -50,7 +50,7 @@ def test_it_ends_with_1_for_a_request_that_would_be_refused() -> None:
     [
         (["-H", "no colon"], "a header is written 'name: value'"),
         (["--attribute", "plan"], "an attribute is written 'name=value'"),
-        (["-d", "@no-such-file"], "cannot read the body: No such file"),
+        (["-d", "@no-such-file"], "cannot read the body no-such-file: No such file"),
     ],
 )
 def test_what_it_cannot_read_is_a_wrong_command_line(arguments: list[str], told: str) -> None:

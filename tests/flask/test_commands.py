@@ -58,7 +58,11 @@ def test_explain_tells_which_rule_takes_a_request() -> None:
     [
         (["--host", "unknown.example"], 1, "refused"),
         (["--host", DASHSCOPE, "-H", "no colon"], 2, "a header is written 'name: value'"),
-        (["--host", DASHSCOPE, "-d", "@no-such-file"], 2, "cannot read the body: No such file"),
+        (
+            ["--host", DASHSCOPE, "-d", "@no-such-file"],
+            2,
+            "cannot read the body no-such-file: No such file",
+        ),
     ],
 )
 def test_explain_ends_with_a_code_that_says_why(arguments: list[str], code: int, told: str) -> None:

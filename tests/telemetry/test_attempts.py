@@ -95,6 +95,21 @@ async def test_a_failed_attempt_and_the_one_that_followed(
     assert recorder.call.status.status_code is StatusCode.UNSET
 
 
+async def test_the_name_of_a_call_has_the_model_that_has_served_it(
+    recorder: Recorder, upstream: FakeUpstream, second: FakeUpstream
+) -> None:
+    upstream.always(DOWN)
+    backends = [
+        {"providerHost": "a.example"},
+        {"providerHost": "b.example", "priority": 1, "model": "m-2"},
+    ]
+    mesh = make_mesh(recorder, upstream, second, rule={"backendRefs": backends})
+    async with calling(mesh) as client:
+        await chat(client)
+    assert recorder.call.attributes["gen_ai.request.model"] == "m-2"
+    assert recorder.call.name == "chat m-2"
+
+
 async def test_a_connection_that_fails_has_the_meshs_own_error(
     recorder: Recorder, upstream: FakeUpstream, second: FakeUpstream
 ) -> None:

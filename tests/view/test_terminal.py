@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -68,6 +69,21 @@ def test_a_view_that_refuses_or_is_not_there_is_an_error(url: str) -> None:
     assert (absent.exit_code, "no view at http://127.0.0.1:9/" in absent.output) == (1, True)
     wrong = CliRunner().invoke(main, ["status", "file:///etc/passwd"])
     assert wrong.exit_code == 2
+
+
+async def some_page(scope: Any, receive: Any, send: Any) -> None:
+    headers = [(b"content-type", b"text/html")]
+    await send({"type": "http.response.start", "status": 404, "headers": headers})
+    await send({"type": "http.response.body", "body": b"<html><body>not here</body></html>"})
+
+
+def test_a_server_that_is_no_view_is_said_to_be_none(serve: Serve) -> None:
+    url = f"http://127.0.0.1:{serve(some_page)}/"
+    done = CliRunner().invoke(main, ["status", url])
+    assert done.exit_code == 1
+    assert done.output == (
+        f"Error: no view at {url} (it replied 404); start one with llm-mesh serve --view\n"
+    )
 
 
 @rows(

@@ -1,4 +1,4 @@
-"""A warning if clients of other machines can use the mesh."""
+"""A warning if clients of other machines can use the mesh, or if nobody can."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ _REMEDY = "set LLM_MESH_CLIENT_KEYS and LLM_MESH_ACCESS=keys"
 
 def warn_if_exposed(settings: MeshSettings, host: str) -> None:
     """Warn if strangers can use the owner's keys; it may be intended, so nothing is refused."""
+    if settings.access == "keys" and not settings.client_keys:
+        click.echo(
+            "warning: LLM_MESH_ACCESS=keys, and LLM_MESH_CLIENT_KEYS is not set: every request is"
+            ' refused with 401; set it to a JSON object such as {"alice": "..."}',
+            err=True,
+        )
     if is_loopback(host):
         return
     where = f"LLM_MESH_ACCESS={settings.access} on {host or 'every address'}"

@@ -21,6 +21,7 @@ import msgspec
 
 from ...asgi import ASGIApp, LLMMeshMiddleware, Message, Receive, Scope, Send
 from ...view import LOOPBACK, MeshView
+from .binding import bind
 from .exposure import is_loopback
 from .signals import add_handler
 from .view_peers import PeerReports, serve_reports
@@ -49,11 +50,7 @@ def bind_view(
         workers: how many processes there are.
     """
     host, port = address
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listener = socket.create_server((host, port), family=family)
-    except OSError as exc:
-        raise click.ClickException(f"cannot show the view on {host} port {port}: {exc}") from None
+    listener = bind(host, port, "show the view on")
     listener.set_inheritable(True)
     port = listener.getsockname()[1]
     if not is_loopback(host):

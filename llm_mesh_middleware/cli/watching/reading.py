@@ -85,8 +85,9 @@ class ViewReader:
         try:
             response: HTTPResponse = opener.open(request, timeout=_LIMIT_S)
         except urllib.error.HTTPError as exc:
-            text = exc.read(200).decode("utf-8", "replace")
-            raise click.ClickException(f"{self._url} replied {exc.code}: {text}") from None
+            with exc:
+                refusal = _refusal(self._url, exc)
+            raise click.ClickException(refusal) from None
         except OSError as exc:
             reason = getattr(exc, "reason", exc)
             raise click.ClickException(
@@ -119,3 +120,11 @@ class ViewReader:
             return msgspec.json.decode(data, type=kind)
         except msgspec.MsgspecError:
             raise click.ClickException(f"{self._url} is not a view of this version") from None
+
+
+def _refusal(url: str, error: urllib.error.HTTPError) -> str:
+    """Say what a server replied: a view says why in plain text, anything else is no view."""
+    if error.headers.get_content_type() != "text/plain":
+        return f"no view at {url} (it replied {error.code}); start one with llm-mesh serve --view"
+    text = error.read(200).decode("utf-8", "replace")
+    return f"{url} replied {error.code}: {text}"
