@@ -97,7 +97,8 @@ class Client:
         self._pieces = pieces
 
     async def open(self, request: UpstreamRequest) -> _Response:
-        return _Response(response_head(PROVIDER_HOST, 200, self._fields), self._pieces)
+        body = self._pieces[0] if self._fields is JSON else None
+        return _Response(response_head(PROVIDER_HOST, 200, self._fields, body=body), self._pieces)
 
     async def aclose(self) -> None:
         """There are no connections."""

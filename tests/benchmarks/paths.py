@@ -201,7 +201,7 @@ def calls_of_outbound(meter: Meter = function_calls) -> float:
 
 class _Response:
     def __init__(self) -> None:
-        self.head = response_head(PROVIDER_HOST, 200, JSON)
+        self.head = response_head(PROVIDER_HOST, 200, JSON, body=unary_answer())
         self._pieces = iter((unary_answer(),))
 
     def read(self, until: float) -> bytes:

@@ -22,6 +22,7 @@ from llm_mesh_middleware._core.values.messages import (
     Failure,
     ResponseHead,
     UpstreamRequest,
+    WholeResponse,
 )
 from llm_mesh_middleware._core.values.selection import Selection
 from llm_mesh_middleware._core.values.steps import Send, Step, StepResult
@@ -195,3 +196,8 @@ def answers(status: int, body: bytes, *fields: str) -> Iterator[StepResult]:
     if body:
         yield body
     yield b""
+
+
+def whole(status: int, body: bytes, *fields: str) -> WholeResponse:
+    """The answer of a provider whose body comes with its head."""
+    return WholeResponse(status, head(status, *fields).headers, body)

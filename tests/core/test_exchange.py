@@ -18,7 +18,7 @@ from llm_mesh_middleware.exceptions import (
     UpstreamProtocolError,
     UpstreamTimeout,
 )
-from tests.core.scripted import ANSWER, JSON, SSE, Play, answers, head, play
+from tests.core.scripted import ANSWER, JSON, SSE, Play, answers, head, play, whole
 from tests.core.tables import ACME, provider, request, route, table
 from tests.rows import rows
 
@@ -58,6 +58,38 @@ def test_a_whole_answer_is_sent_for_and_read_to_its_end() -> None:
     sent = ["selected default", f"sending {ACME}", "answered 200"]
     assert performed.notes.events == [*sent, "ended"]
     assert performed.notes.ends == [(200, None)]
+
+
+def test_an_answer_whose_body_came_with_its_head_is_not_read() -> None:
+    performed = perform(whole(200, ANSWER, JSON))
+    assert kinds(performed) == [Send]
+    assert performed.reply is not None
+    assert (performed.reply.status, performed.reply.body) == (200, ANSWER)
+    assert performed.notes.ends == [(200, None)]
+
+
+@rows("status", [200, 500])
+def test_a_body_that_came_with_its_head_has_the_same_limit(status: int) -> None:
+    performed = perform(whole(status, b"1" * 101, JSON), max_response_bytes=100)
+    assert isinstance(performed.error, UpstreamProtocolError)
+    assert performed.error.message == f"{ACME} answered with more than 100 bytes"
+    assert kinds(performed) == [Send]
+
+
+@rows("fields", [[SSE], []], ids=["named", "known by its form"])
+def test_a_stream_that_came_with_its_head_is_read_as_any_other(fields: list[str]) -> None:
+    performed = perform(whole(200, EVENT + LAST, *fields), EVENT + LAST, body=STREAMING)
+    assert kinds(performed) == [Send, Read]
+    assert performed.reply is not None
+    assert performed.reply.is_stream
+    assert performed.read(b"") == [EVENT + LAST]
+
+
+def test_json_that_came_with_its_head_is_json_for_a_client_that_wants_a_stream() -> None:
+    performed = perform(whole(200, ANSWER, JSON), body=STREAMING)
+    assert kinds(performed) == [Send]
+    assert performed.reply is not None
+    assert performed.reply.body == ANSWER
 
 
 def test_a_stream_is_a_reply_with_its_first_bytes() -> None:

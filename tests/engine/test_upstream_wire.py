@@ -10,6 +10,7 @@ from typing import Literal
 
 import pytest
 
+from llm_mesh_middleware._core.values.messages import WholeResponse
 from llm_mesh_middleware._engine.http.async_pooled_client import AsyncPooledClient
 from llm_mesh_middleware._engine.http.protocols import AsyncUpstreamClient
 from llm_mesh_middleware._engine.tls import TLSContexts
@@ -347,3 +348,42 @@ async def test_wrong_bytes_behind_a_body_are_noticed_at_once(
     async with asyncio.timeout(2):
         with pytest.raises(UpstreamProtocolError):
             await send(make_client(), request_to(plain_upstream))
+
+
+@pytest.mark.parametrize(
+    ("framing", "body"),
+    [
+        (b"Content-Length: 6\r\n\r\nanswer", b"answer"),
+        (b"Content-Length: 0\r\n\r\n", b""),
+        (b"Transfer-Encoding: chunked\r\n\r\n6\r\nanswer\r\n0\r\n\r\n", b"answer"),
+    ],
+)
+async def test_a_body_that_comes_with_its_head_need_not_be_read(
+    make_client: MakeClient, plain_upstream: FakeUpstream, framing: bytes, body: bytes
+) -> None:
+    plain_upstream.script(Raw(b"HTTP/1.1 200 OK\r\n" + framing))
+    response = await make_client().open(request_to(plain_upstream))
+    assert isinstance(response.head, WholeResponse)
+    assert response.head.body == body
+    assert "answer" not in repr(response.head)
+    assert await read_all(response) == body
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"Content-Length: 9\r\n\r\nanswer",
+        b"Transfer-Encoding: chunked\r\n\r\n6\r\nanswer\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\nbad\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n6\r\nanswer\r\n0\r\nbad\r\n",
+    ],
+)
+async def test_a_body_that_is_not_known_to_be_whole_is_read(
+    make_client: MakeClient, plain_upstream: FakeUpstream, begin: bytes
+) -> None:
+    plain_upstream.script(Raw(b"HTTP/1.1 200 OK\r\n" + begin))
+    response = await make_client().open(request_to(plain_upstream))
+    assert not isinstance(response.head, WholeResponse)
+    with pytest.raises(UpstreamProtocolError):
+        await read_all(response)
+    await response.aclose()

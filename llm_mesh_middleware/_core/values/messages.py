@@ -20,6 +20,7 @@ __all__ = [
     "Failure",
     "ResponseHead",
     "UpstreamRequest",
+    "WholeResponse",
     "error_object",
 ]
 
@@ -98,6 +99,16 @@ class ResponseHead(msgspec.Struct, frozen=True, gc=False):
 
     status: int
     headers: Headers
+
+
+class WholeResponse(ResponseHead, frozen=True, gc=False):
+    """A response whose body has come with its head, as short ones do; reading it is optional."""
+
+    body: bytes
+
+    def __repr__(self) -> str:
+        # The body may hold a prompt, or a key that the provider repeats.
+        return f"WholeResponse({self.status!r}, {self.headers!r}, {len(self.body)} bytes)"
 
 
 class Failure(msgspec.Struct, frozen=True):

@@ -9,7 +9,8 @@ the client between its steps.
 
 | step    | asks for                                     | result                            |
 |---------|----------------------------------------------|-----------------------------------|
-| Send    | an upstream call                             | ResponseHead, Failure             |
+| Send    | an upstream call                             | ResponseHead, Failure, or         |
+|         |                                              | WholeResponse: Read is optional   |
 | Read    | the response's next bytes                    | bytes (empty at the end), Failure |
 | Race    | a call, and a second one if it is slow       | Raced                             |
 | Ask     | I/O other than an upstream call              | the port's value, Refused         |

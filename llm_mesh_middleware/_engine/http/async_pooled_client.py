@@ -162,7 +162,7 @@ class AsyncPooledClient:
 class AsyncPooledResponse:
     """A response whose head has arrived, and the connection for the rest."""
 
-    __slots__ = ("_answer", "_client", "_destination", "_host", "_rest", "_connection", "head")
+    __slots__ = ("_answer", "_begun", "_client", "_connection", "_destination", "_host", "head")
 
     def __init__(
         self,
@@ -178,23 +178,28 @@ class AsyncPooledResponse:
         Raises:
             UpstreamProtocolError: the head is invalid.
         """
-        self.head = response_head(host, answer.status, answer.fields, is_clean=answer.is_clean)
+        try:
+            self._begun = begun = answer.feed(rest) if rest else b""
+        except NotHTTP:
+            self._begun = begun = b""  # `answer` keeps the error, which `read` raises
+        self.head = response_head(
+            host,
+            answer.status,
+            answer.fields,
+            is_clean=answer.is_clean,
+            body=begun if answer.is_over and answer.error is None else None,
+        )
         self._client = client
         self._destination = destination
         self._connection: AsyncConnection | None = connection
         self._answer = answer
-        self._rest = rest
         self._host = host
 
     def read(self) -> bytes | Awaitable[bytes]:
         """Return the next bytes; see `AsyncUpstreamResponse`."""
-        if self._rest:
-            try:
-                data, self._rest = self._answer.feed(self._rest), b""
-            except NotHTTP as exc:
-                raise torn(self._host) from exc
-            if data:
-                return data
+        if begun := self._begun:
+            self._begun = b""
+            return begun
         answer = self._answer
         return b"" if answer.is_over and answer.error is None else self._received()
 

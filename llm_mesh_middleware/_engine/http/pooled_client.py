@@ -138,7 +138,7 @@ class PooledClient:
 class PooledResponse:
     """A response whose head has arrived, and the connection for the rest."""
 
-    __slots__ = ("_answer", "_connection", "_destination", "_host", "_rest", "_scope", "head")
+    __slots__ = ("_answer", "_begun", "_connection", "_destination", "_host", "_scope", "head")
 
     def __init__(
         self,
@@ -154,22 +154,33 @@ class PooledResponse:
         Raises:
             UpstreamProtocolError: the head is invalid.
         """
-        self.head = response_head(host, answer.status, answer.fields, is_clean=answer.is_clean)
+        try:
+            self._begun = begun = answer.feed(rest) if rest else b""
+        except NotHTTP:
+            self._begun = begun = b""  # `answer` keeps the error, which `read` raises
+        self.head = response_head(
+            host,
+            answer.status,
+            answer.fields,
+            is_clean=answer.is_clean,
+            body=begun if answer.is_over and answer.error is None else None,
+        )
         self._destination = destination
         self._connection: Connection | None = connection
         self._answer = answer
-        self._rest = rest
         self._host = host
         self._scope = scope
 
     def read(self, until: float) -> bytes:
         """Return the next bytes; see `UpstreamResponse`."""
+        if begun := self._begun:
+            self._begun = b""
+            return begun
         answer, connection, scope = self._answer, self._connection, self._scope
         scope.set_deadline(until)
         try:
             while connection is not None and not answer.is_over:
-                data, self._rest = self._rest or connection.receive(scope), b""
-                if data := answer.feed(data):
+                if data := answer.feed(connection.receive(scope)):
                     return data
             if answer.error is not None:
                 raise answer.error

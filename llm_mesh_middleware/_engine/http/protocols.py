@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Protocol
 
 from ..._core.values.headers import Headers
-from ..._core.values.messages import ResponseHead, UpstreamRequest
+from ..._core.values.messages import ResponseHead, UpstreamRequest, WholeResponse
 from ...exceptions import (
     RequestNotSent,
     UpstreamConnectError,
@@ -182,7 +182,12 @@ def _are_new_names(fields: Sequence[tuple[bytes, bytes]]) -> bool:
 
 
 def response_head(
-    host: str, status: int, fields: Sequence[tuple[bytes, bytes]], *, is_clean: bool = False
+    host: str,
+    status: int,
+    fields: Sequence[tuple[bytes, bytes]],
+    *,
+    is_clean: bool = False,
+    body: bytes | None = None,
 ) -> ResponseHead:
     """Return the head for the core, with names in lower case.
 
@@ -191,6 +196,7 @@ def response_head(
         status: the status.
         fields: the fields.
         is_clean: they are known to be of an allowed size, and to have no control characters.
+        body: the whole body, if it is there already.
 
     Raises:
         UpstreamProtocolError: the status is not valid in HTTP, or the fields are too large.
@@ -199,14 +205,16 @@ def response_head(
         raise UpstreamProtocolError(f"{host} answered with the status {status}")
     if len(fields) > _MAX_FIELDS:
         raise UpstreamProtocolError(f"{host} answered with more than {_MAX_FIELDS} header fields")
-    if is_clean:
-        return ResponseHead(status, Headers(fields))
-    written = b"".join(map(b"".join, fields))
-    if len(written) > MAX_HEAD_BYTES:
-        raise UpstreamProtocolError(f"{host} answered with more than {MAX_HEAD_BYTES} header bytes")
-    if _has_control(written):
-        fields = [field for field in fields if not _has_control(field[1])]
-    return ResponseHead(status, Headers(fields))
+    if not is_clean:
+        written = b"".join(map(b"".join, fields))
+        if len(written) > MAX_HEAD_BYTES:
+            raise UpstreamProtocolError(
+                f"{host} answered with more than {MAX_HEAD_BYTES} header bytes"
+            )
+        if _has_control(written):
+            fields = [field for field in fields if not _has_control(field[1])]
+    headers = Headers(fields)
+    return ResponseHead(status, headers) if body is None else WholeResponse(status, headers, body)
 
 
 def _has_control(value: bytes) -> bool:

@@ -3,7 +3,7 @@
 prepare    configured and forwarded fields, body of the transformer, observers, credential
 receive    no head          a failure
            an error         read whole, redacted
-           a whole body     read whole, converted
+           a whole body     read whole, unless it has come with its head; converted
            a stream         read up to its first event: the commit point
 """
 
@@ -26,7 +26,13 @@ from ...provider.health import Lease
 from ...provider.upstream import Upstream
 from ...routing.retry_policy import Verdict
 from ...values.headers import Headers
-from ...values.messages import Deadline, Failure, ResponseHead, UpstreamRequest
+from ...values.messages import (
+    Deadline,
+    Failure,
+    ResponseHead,
+    UpstreamRequest,
+    WholeResponse,
+)
 from ...values.steps import Read, Send, Step, StepResult
 from ...values.summary import AnswerSummary, Wanted
 from ..observer import Observation
@@ -169,6 +175,8 @@ class Attempt:
                 raise UpstreamProtocolError(
                     f"{self.upstream.host} answered with a redirect; none is followed"
                 )
+            if isinstance(head, WholeResponse) and not self._is_stream(head, head.body):
+                return self._converted(head, head.body)
             received = yield Read(self._first_byte)
             if received.__class__ is Failure:
                 raise received.error
@@ -178,7 +186,8 @@ class Attempt:
                 is_stream = yield from self._look_further(head, begun)
             if is_stream:
                 return (yield from self._begin_stream(head, begun))
-            return (yield from self._read_whole(head, begun))
+            body = yield from self._read_whole(begun)
+            return self._converted(head, body)
         except UpstreamError as error:
             secrets.redact_error(error)
             return Outcome(error.status, [], error=error, may_follow=may_follow(error))
@@ -191,6 +200,11 @@ class Attempt:
         while is_stream is None and begun[-1] and sum(map(len, begun)) < _MAX_LOOKED_AT:
             begun.append((yield from _read(self._first_byte)))
             is_stream = self._transformer.is_stream(head, b"".join(begun))
+        return self._is_stream(head, b"".join(begun))
+
+    def _is_stream(self, head: ResponseHead, body: bytes) -> bool:
+        """Return whether a response is a stream, when no more of it is to be read for that."""
+        is_stream = self._transformer.is_stream(head, body)
         return bool(self._transformer.is_stream(head) if is_stream is None else is_stream)
 
     def _begin_stream(
@@ -220,9 +234,8 @@ class Attempt:
             return Outcome(head.status, headers, body, summary=summary)
         return Outcome(head.status, headers, body, relay=relay)
 
-    def _read_whole(
-        self, head: ResponseHead, begun: list[bytes]
-    ) -> Generator[Step, StepResult, Outcome]:
+    def _read_whole(self, begun: list[bytes]) -> Generator[Step, StepResult, bytes]:
+        """Read to the end of the body, or beyond its limit."""
         context, chunk = self._context, begun[-1]
         size = len(chunk) if len(begun) == 1 else sum(map(len, begun))
         limit = context.settings.max_response_bytes
@@ -233,11 +246,15 @@ class Attempt:
                 raise chunk.error
             begun.append(chunk)
             size += len(chunk)
-        if size > limit:
+        return b"".join(begun) if len(begun) > 2 or chunk else begun[0]  # the last piece is empty
+
+    def _converted(self, head: ResponseHead, body: bytes) -> Outcome:
+        """Return the outcome of a response whose body was read."""
+        limit = self._context.settings.max_response_bytes
+        if len(body) > limit:
             host = self.upstream.host
             raise ResponseTooLarge(f"{host} answered with more than {limit} bytes")
         try:
-            body = b"".join(begun) if len(begun) > 2 else begun[0]  # the last piece is empty
             answer = self._transformer.whole(head, body, max_bytes=limit, wanted=self._wanted())
         except UpstreamProtocolError as error:
             return self._unreadable(error)
