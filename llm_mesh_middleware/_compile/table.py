@@ -280,8 +280,10 @@ class _Compiler:
                 weight = ref.weight or 0 if ref.priority in weighted else 1
                 policy = self.policies.of_backend(resource, rule.name or "", owner, upstream)
                 is_pool = ref.backend_ref is not None
-                twin = seen[upstream.identity]
-                backends.append(Backend(upstream, weight, ref.priority, policy, is_pool, twin))
+                occurrence = seen[upstream.identity]
+                backends.append(
+                    Backend(upstream, weight, ref.priority, policy, is_pool, occurrence)
+                )
                 seen[upstream.identity] += 1
         # If some are missing there will be no table, and the remaining weights may add up to 0.
         return backends if len(backends) == len(rule.backend_refs) else []

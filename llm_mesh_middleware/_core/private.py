@@ -1,4 +1,4 @@
-"""Private parts of values: fields that are not shown, and memories that are not compared."""
+"""Private parts of values: fields that `repr` hides, and caches that `==` ignores."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Value = TypeVar("Value")
 
 
 class Discreet(msgspec.Struct, frozen=True):
-    """A value whose representation has the fields that its class names in `shown`, no others.
+    """A value whose representation has only the fields that its class names in `shown`.
 
-    A field that is added later is hidden until somebody decides that it may end up in a log.
+    A new field is hidden by default, so that it cannot end up in a log by accident.
     """
 
     shown: ClassVar[tuple[str, ...]] = ()
@@ -24,13 +24,13 @@ class Discreet(msgspec.Struct, frozen=True):
         shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.shown)
         return f"{type(self).__name__}({shown})"
 
-    # Rich prints the locals of tracebacks, and asks Structs for this.
+    # Rich prints the locals of tracebacks, and uses this for Structs.
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         return [(name, getattr(self, name)) for name in self.shown]
 
 
 class Memory(dict[Key, Value]):
-    """What a value has computed before; two values that differ in nothing else are equal."""
+    """A cache inside of a value; it is equal to any other, so it has no part in comparisons."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Memory)

@@ -155,7 +155,7 @@ def test_a_billed_failure_and_the_fallback_both_cost(world: World, store: Memory
     world.start(rule("only", PRIMARY, FALLBACK), policies=policies, store=store, **both)
     assert world.ask(STREAMED).status == 200
     until(lambda: spent(store) == 65)
-    left = store.left_us("{default/team/tpm}:t", YEAR_US)
+    left = store.remaining_us("{default/team/tpm}:t", YEAR_US)
     assert round((YEAR_US - left) * 100_000 / YEAR_US) == 145  # tokens of both attempts
 
 

@@ -48,7 +48,7 @@ class Ledger:
         """Return how many units of a limit by the minute are used."""
         key = f"{{default/{item}}}:{mark}"
         capacity = MINUTE_US
-        return (capacity - self.store.left_us(key, capacity)) * amount // MINUTE_US
+        return (capacity - self.store.remaining_us(key, capacity)) * amount // MINUTE_US
 
     def taken(self) -> int:
         return self.store.taken("{default/team/one}:c")

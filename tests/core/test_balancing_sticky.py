@@ -81,7 +81,7 @@ def test_models_of_one_provider_share_the_keys_by_weight(weights: tuple[int, ...
     tier = host.rules[0].backends.tiers[0]
     well, calls = candidates(tier), (asked(attributes={"user": key}) for key in KEYS)
 
-    counted = Counter(BY_USER.pick(well, each, never, 0.0).backend.twin for each in calls)
+    counted = Counter(BY_USER.pick(well, each, never, 0.0).backend.occurrence for each in calls)
 
     for number, weight in enumerate(weights):
         assert counted[number] / len(KEYS) == pytest.approx(weight / sum(weights), abs=0.01)

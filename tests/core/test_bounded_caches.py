@@ -9,7 +9,7 @@ import pytest
 
 from llm_mesh_middleware._core.http.forwarding import ForwardPolicy
 from llm_mesh_middleware._core.http.peers import is_private_peer
-from llm_mesh_middleware._core.http.response_headers import client_headers, shown
+from llm_mesh_middleware._core.http.response_headers import client_headers, field_value
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._telemetry.spans.server import _port
 from llm_mesh_middleware.wsgi.environ import read_headers
@@ -35,7 +35,7 @@ def _read_connection(text: str) -> None:
 
 CACHES = [
     pytest.param(lambda text: ROUTES.find(text.encode()), id="Host values"),
-    pytest.param(shown, id="model names in reply headers"),
+    pytest.param(field_value, id="model names in reply headers"),
     pytest.param(is_private_peer, id="peer addresses"),
     pytest.param(_forward, id="names of request headers"),
     pytest.param(_pass_on, id="names of response headers"),

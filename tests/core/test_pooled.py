@@ -11,8 +11,8 @@ import pytest
 
 from llm_mesh_middleware._core.balance.backends import Backend
 from llm_mesh_middleware._core.balance.balancer import Candidate
-from llm_mesh_middleware._core.balance.beginning import beginning_of
 from llm_mesh_middleware._core.balance.pooled import Pooled, server_score
+from llm_mesh_middleware._core.balance.prompt_prefix import prefix_digest
 from llm_mesh_middleware._core.dialect import ServedOperation
 from llm_mesh_middleware._core.provider.registry import HealthRegistry
 from llm_mesh_middleware._core.provider.servers.metrics_page import ServerLoad
@@ -151,8 +151,8 @@ SAME: dict[str, tuple[ClientRequest, ClientRequest]] = {
 def test_turns_of_a_conversation_share_its_beginning(
     one: ClientRequest, other: ClientRequest
 ) -> None:
-    assert beginning_of(one) is not None
-    assert beginning_of(one) == beginning_of(other)
+    assert prefix_digest(one) is not None
+    assert prefix_digest(one) == prefix_digest(other)
 
 
 @rows(
@@ -164,7 +164,7 @@ def test_turns_of_a_conversation_share_its_beginning(
     ],
 )
 def test_other_conversations_begin_differently(other: ClientRequest) -> None:
-    assert beginning_of(other) != beginning_of(
+    assert prefix_digest(other) != prefix_digest(
         asked(CHAT, messages=[said("system", "s"), said("user", "u")])
     )
 
@@ -178,4 +178,4 @@ def test_other_conversations_begin_differently(other: ClientRequest) -> None:
     ],
 )
 def test_a_request_without_a_message_has_no_beginning(make: Callable[[], ClientRequest]) -> None:
-    assert beginning_of(make()) is None
+    assert prefix_digest(make()) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from llm_mesh_middleware._core.limiting.bucket import Rate, admit, left_us, settled
+from llm_mesh_middleware._core.limiting.bucket import Rate, admit, remaining_us, settled
 from tests.policies.model import EXACT_RATES, ModelBucket, operations
 from tests.rows import rows
 
@@ -29,7 +29,7 @@ def test_the_bucket_decides_and_holds_what_the_model_does(rate: Rate) -> None:
                 assert (wait == 0) == model.reserve(operation.units)
                 if not wait:
                     full_at = max(full_at, now) + need
-            left = left_us(full_at, now, rate.capacity_us)
+            left = remaining_us(full_at, now, rate.capacity_us)
             assert left * rate.amount == model.level * rate.period_us
 
 

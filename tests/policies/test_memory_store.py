@@ -61,7 +61,7 @@ def test_it_decides_as_the_model_does(rate) -> None:
             else:
                 claim = BucketClaim(f"b{run}", rate.cost_us(operation.units), rate.capacity_us)
                 assert reserve(store, claim) == model.reserve(operation.units)
-            left = store.left_us(f"b{run}", rate.capacity_us)
+            left = store.remaining_us(f"b{run}", rate.capacity_us)
             assert left * rate.amount == model.level * rate.period_us
 
 
@@ -79,7 +79,7 @@ def test_one_claim_that_cannot_be_granted_leaves_the_others_untouched() -> None:
     assert not refused.is_granted
     assert [outcome.wait_us for outcome in refused.outcomes] == [0, 0, 11]
     assert [outcome.left for outcome in refused.outcomes] == [90, 1, -10]
-    assert (store.left_us("a", 100), store.taken("t")) == (90, 0)
+    assert (store.remaining_us("a", 100), store.taken("t")) == (90, 0)
 
 
 def test_a_claim_in_shadow_refuses_nobody_and_is_not_taken() -> None:
@@ -89,7 +89,7 @@ def test_a_claim_in_shadow_refuses_nobody_and_is_not_taken() -> None:
     answer = store.ask(Reserve((shadow, BucketClaim("b", 1, 10))), None)
     assert answer.is_granted
     assert [outcome.wait_us for outcome in answer.outcomes] == [60, 0]
-    assert (store.left_us("a", 100), store.left_us("b", 10)) == (20, 9)
+    assert (store.remaining_us("a", 100), store.remaining_us("b", 10)) == (20, 9)
 
 
 def test_slots_are_given_back_once_or_expire() -> None:
@@ -135,7 +135,7 @@ def test_it_remembers_a_bounded_number_of_buckets_and_those_in_debt_first() -> N
         reserve(store, BucketClaim(f"b{number}", 10 + number % 7, 1000))
         reserve(store, SlotClaim(f"s{number}", 1, 1000))
     assert len(store) <= 200
-    assert store.left_us("deep", 1000) == -4000
+    assert store.remaining_us("deep", 1000) == -4000
 
 
 def test_full_buckets_are_forgotten_before_others() -> None:
@@ -146,7 +146,7 @@ def test_full_buckets_are_forgotten_before_others() -> None:
     clock.now += 10
     for number in range(40):
         reserve(store, BucketClaim(f"new{number}", 10, 1000))
-    assert [store.left_us(f"new{number}", 1000) for number in range(40)] == [990] * 40
+    assert [store.remaining_us(f"new{number}", 1000) for number in range(40)] == [990] * 40
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
@@ -179,4 +179,4 @@ def test_to_take_without_a_claim_is_the_same_as_with_one(seed: int) -> None:
             change = random.randrange(-capacity, capacity)
             quick.change(key, change)
             full.settle(Settle((BucketChange(key, change),)))
-        assert quick.left_us(key, capacity) == full.left_us(key, capacity)
+        assert quick.remaining_us(key, capacity) == full.remaining_us(key, capacity)

@@ -214,7 +214,7 @@ TOKENS = "anthropic-ratelimit-input-tokens"
 def test_headroom_is_read_from_the_headers_and_comes_back_until_the_reset(
     fields: tuple[tuple[str, str], ...], at: float, left: float | None
 ) -> None:
-    assert quota_of(*fields).left(at, 0) == (left if left is None else pytest.approx(left))
+    assert quota_of(*fields).remaining(at, 0) == (left if left is None else pytest.approx(left))
 
 
 def test_headroom_picks_whom_more_is_left_of() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from llm_mesh_middleware import Mesh, MeshSettings
-from llm_mesh_middleware._core.caching.semantic.likeness import Near, Nearest, Remember
+from llm_mesh_middleware._core.caching.semantic.similarity import Near, Nearest, Remember
 from llm_mesh_middleware._engine.ports.redis_store import RedisCache
 from llm_mesh_middleware.testing import Answer, FakeUpstream, chat_completion
 from tests.policies.servers import Server, server_program

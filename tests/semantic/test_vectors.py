@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llm_mesh_middleware._core.caching.semantic.likeness import Nearest, Remember
+from llm_mesh_middleware._core.caching.semantic.similarity import Nearest, Remember
 
 pytest.importorskip("numpy", reason="the extra semantic is not installed")
 

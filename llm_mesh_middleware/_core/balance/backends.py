@@ -14,16 +14,15 @@ from ..values.steps import Steps
 
 __all__ = ["Backend", "Backends", "Gate", "Tiers"]
 
-# What is asked about a call before an attempt (`flow.call.AttemptPolicy`).
+# Admits a call before an attempt (`flow.call.AttemptPolicy`).
 Gate = Callable[[Any, str], Steps]
 
 
 class Backend(msgspec.Struct, frozen=True):
     """A weighted pointer to an upstream; `priority` 0 is served first.
 
-    `policy` is asked before each attempt. `is_pool`: its endpoints are model servers that tell of
-    their load. `twin` counts the backends of the same upstream before this one, which differ by
-    their model.
+    `policy` admits each attempt. `is_pool`: its endpoints are model servers that report their load.
+    `occurrence` is the number of earlier backends of the same upstream, which have other models.
     """
 
     upstream: Upstream
@@ -31,7 +30,7 @@ class Backend(msgspec.Struct, frozen=True):
     priority: int = 0
     policy: Gate | None = None
     is_pool: bool = False
-    twin: int = 0
+    occurrence: int = 0
 
 
 Tiers = tuple[tuple[Backend, ...], ...]
@@ -40,9 +39,10 @@ Tiers = tuple[tuple[Backend, ...], ...]
 class Backends:
     """The backends of one rule in tiers of the same priority.
 
-    Weights are proportions within a tier, not per cent. The only backend of a tier gets everything
-    whatever its weight, as in Istio; among several, weight 0 is never picked. `is_watched`: the
-    servers of some are watched. `has_picker`: those of some are picked in the cluster.
+    Weights are proportions within a tier, not percentages. The only backend of a tier gets all its
+    requests whatever its weight, as in Istio; among several, weight 0 is never picked.
+    `is_watched`: the servers of some backends are watched. `has_picker`: some backends have an
+    endpoint picker.
     """
 
     __slots__ = ("_serving", "has_picker", "is_watched", "tiers")

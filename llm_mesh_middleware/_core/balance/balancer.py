@@ -28,7 +28,7 @@ class Balancer(Protocol):
 
     @property
     def reads_quota(self) -> bool:
-        """Whether what providers say of their rate limits counts."""
+        """Whether it uses the rate limits that providers report."""
 
     def pick(
         self,
@@ -37,10 +37,10 @@ class Balancer(Protocol):
         random: Callable[[], float],
         now: float,
     ) -> Candidate:
-        """Return one of `candidates`, which is not empty and of one priority.
+        """Return one of `candidates`.
 
         Args:
-            candidates: all are available.
+            candidates: available candidates of one priority, at least one.
             call: the request.
             random: returns numbers in [0, 1).
             now: the time.

@@ -1,12 +1,12 @@
 """Balancing inside a pool of model servers.
 
-a conversation    goes where it has been, by a hash of its beginning, as that server has the
-                  beginning in its cache; if that server is crowded, to the second by the hash
-anything else     the better of two servers: many processes with the same old pages do not all
-                  pick the same
+a conversation    goes to the server that the hash of its prompt prefix selects, since that server
+                  has the prefix in its KV cache; if it is crowded, to the second by the hash
+anything else     the better of two servers, so that processes with the same old metrics do not all
+                  pick the same server
 
-score    requests waiting, calls begun since the page, an eighth of those running, up to 4 for a
-         cache that is fuller than 80 %, and 2 if an adapter must be loaded
+score    requests waiting, calls started since the metrics were read, an eighth of those running, up
+         to 4 for a cache that is fuller than 80 %, and 2 if an adapter must be loaded
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 
 from ..values.messages import ClientRequest
 from .balancer import Balancer, Candidate
-from .beginning import beginning_of
+from .prompt_prefix import prefix_digest
 from .weighted import Weighted
 
 __all__ = ["Pooled", "adapter_of", "server_score"]
@@ -38,7 +38,7 @@ class Pooled(msgspec.Struct, frozen=True):
 
     @property
     def reads_quota(self) -> bool:
-        """Whether the balancer of backends does so."""
+        """Whether the balancer of backends uses reported rate limits."""
         return self.otherwise.reads_quota
 
     def pick(
@@ -55,7 +55,7 @@ class Pooled(msgspec.Struct, frozen=True):
         servers = [each for each in candidates if each.backend is chosen.backend]
         if len(servers) == 1:
             return chosen
-        key = beginning_of(call)
+        key = prefix_digest(call)
         if key is not None:
             for server in _by_hash(servers, key)[:2]:
                 if not _is_crowded(server, servers, now):
@@ -80,7 +80,7 @@ def server_score(server: Candidate, adapter: str | None, now: float) -> float | 
     if load is None:
         return None
     overfull = max(0.0, load.cache_used - _CACHE_LIMIT) / (1.0 - _CACHE_LIMIT)
-    score = load.waiting + state.begun_since + _RUNNING_PRICE * load.running
+    score = load.waiting + state.started_since + _RUNNING_PRICE * load.running
     score += _CACHE_PRICE * overfull
     if adapter is not None and load.adapters is not None and adapter not in load.adapters:
         score += _ADAPTER_PRICE
@@ -88,7 +88,7 @@ def server_score(server: Candidate, adapter: str | None, now: float) -> float | 
 
 
 def adapter_of(servers: Sequence[Candidate], call: ClientRequest, now: float) -> str | None:
-    """Return the model that is asked for if it is an adapter, which some server has loaded."""
+    """Return the requested model if it is an adapter that some server has loaded."""
     for server in servers:
         load = server.health.server.load(now)
         if load is not None and load.adapters and call.model in load.adapters:
@@ -97,7 +97,7 @@ def adapter_of(servers: Sequence[Candidate], call: ClientRequest, now: float) ->
 
 
 def _by_hash(servers: Sequence[Candidate], key: bytes) -> list[Candidate]:
-    """Sort by rendezvous hashing: if a server goes, only its conversations move."""
+    """Sort by rendezvous hashing: if a server is removed, only its conversations move."""
 
     def rank(server: Candidate) -> bytes:
         place = f"{server.endpoint.address}:{server.endpoint.port}"
@@ -107,7 +107,7 @@ def _by_hash(servers: Sequence[Candidate], key: bytes) -> list[Candidate]:
 
 
 def _is_crowded(server: Candidate, servers: Sequence[Candidate], now: float) -> bool:
-    """Return whether a conversation is better served elsewhere, without its cache."""
+    """Return whether another server is faster, although it has no cached prefix."""
     if not server.health.has_free_slot():
         return True
     load = server.health.server.load(now)
@@ -125,7 +125,7 @@ def _better_of_two(
     drawn = servers[first], servers[second + (second >= first)]
     adapter = adapter_of(servers, call, now)
     scores = [server_score(each, adapter, now) for each in drawn]
-    if None in scores:  # a server that does not say is not scored
+    if None in scores:  # a server without metrics cannot be scored
         scores = [float(each.health.in_flight) for each in drawn]
     one, other = scores
     return drawn[0] if one is not None and other is not None and one <= other else drawn[1]

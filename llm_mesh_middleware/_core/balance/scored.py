@@ -1,7 +1,7 @@
 """Balancing by score: the better of two backends that are drawn by weight.
 
-Two choices rather than the best of all: processes that know the same do not all pick the same. The
-price of a call is the exception, as it does not change with what is picked.
+Two choices rather than the best of all, so that processes with the same data do not all pick the
+same backend. Cost is the exception, since a price does not change with the load.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ WARMUP_S = 10.0
 class Scored(msgspec.Struct, frozen=True):
     """Balances by `policy`, a name in `POLICIES`.
 
-    A backend that has returned from an ejection is left out of some draws for `warmup_s`, of fewer
-    and fewer.
+    A backend that has returned from an ejection is skipped in some draws for `warmup_s`, in fewer
+    and fewer of them.
     """
 
     policy: str
@@ -34,7 +34,7 @@ class Scored(msgspec.Struct, frozen=True):
 
     @property
     def reads_quota(self) -> bool:
-        """Whether what providers say of their rate limits counts."""
+        """Whether it uses the rate limits that providers report."""
         return self.policy == "headroom"
 
     def pick(
@@ -84,7 +84,7 @@ class Scored(msgspec.Struct, frozen=True):
 def _weights(candidates: Sequence[Candidate]) -> list[float]:
     """Return weights; the endpoints of one backend share its weight.
 
-    A backend alone at its priority may have the weight 0, which then means nothing.
+    The only backend of a priority may have the weight 0, which is then ignored.
     """
     endpoints = Counter(id(each.backend) for each in candidates)
     return [(each.backend.weight or 1) / endpoints[id(each.backend)] for each in candidates]

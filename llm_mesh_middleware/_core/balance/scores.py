@@ -1,9 +1,9 @@
 """Scores of candidates for a call now; lower scores are better.
 
-latency     time to the first byte x calls under way / weight
-leastBusy   calls under way / weight
+latency     time to the first byte x calls in flight / weight
+leastBusy   calls in flight / weight
 cost        price of the call; then as leastBusy
-headroom    share of the provider's rate limits that is used up; then as leastBusy
+headroom    used share of the provider's rate limits; then as leastBusy
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SCARCE = 0.05
 def _by_latency(
     candidates: Sequence[Candidate], weights: Sequence[float], call: ClientRequest, now: float
 ) -> list[Score]:
-    """Score by peak EWMA; one that nothing is known of is tried, but not by all at once."""
+    """Score by peak EWMA; unknown candidates get half of the best latency, so they are tried."""
     known = [each.health.latency.at(now) for each in candidates]
     least = min((seconds for seconds in known if seconds is not None), default=1.0)
     values = [least / 2 if seconds is None else seconds for seconds in known]
@@ -51,7 +51,7 @@ def _by_load(
 def _by_cost(
     candidates: Sequence[Candidate], weights: Sequence[float], call: ClientRequest, now: float
 ) -> list[Score]:
-    """Score by price in the currency of the first price; what has no price comes last."""
+    """Score by price in the currency of the first price; candidates without a price come last."""
     usage = Usage(len(call.body) // _BYTES_PER_TOKEN, _expected_output(call))
     prices = [_price(each.backend.upstream, call) for each in candidates]
     currency = next((price.currency for price in prices if price is not None), "")
@@ -62,11 +62,11 @@ def _by_cost(
 def _by_headroom(
     candidates: Sequence[Candidate], weights: Sequence[float], call: ClientRequest, now: float
 ) -> list[Score]:
-    """Score by what is used of the limits; half of it where a provider does not say."""
+    """Score by the used share of the limits; one half if a provider does not report them."""
     scores = []
     for each, load in zip(candidates, _busy(candidates, weights), strict=True):
-        left = each.health.quota.left(now, each.health.in_flight)
-        used = 0.5 if left is None else 1.0 - left + (left < _SCARCE)
+        remaining = each.health.quota.remaining(now, each.health.in_flight)
+        used = 0.5 if remaining is None else 1.0 - remaining + (remaining < _SCARCE)
         scores.append((used, load))
     return scores
 

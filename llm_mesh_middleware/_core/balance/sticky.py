@@ -21,8 +21,8 @@ class Sticky(msgspec.Struct, frozen=True):
     """Picks the same backend and endpoint for the same key while it is a candidate.
 
     The key is the request's subject `name` of the kind `kind` (header, attribute). When a weight
-    changes, only the necessary keys move (weighted rendezvous hashing). A request
-    without a key is balanced by `otherwise`.
+    changes, only the necessary keys move (weighted rendezvous hashing). A request without a key is
+    balanced by `otherwise`.
     """
 
     kind: str
@@ -31,7 +31,7 @@ class Sticky(msgspec.Struct, frozen=True):
 
     @property
     def reads_quota(self) -> bool:
-        """Whether the balancer of requests without a key does so."""
+        """Whether the balancer of requests without a key uses reported rate limits."""
         return self.otherwise.reads_quota
 
     def key(self, call: ClientRequest) -> str | None:
@@ -59,12 +59,12 @@ class Sticky(msgspec.Struct, frozen=True):
 
 
 def _score(backend: Backend, key: str) -> float:
-    """Return a logarithmic score: its chance to be the highest is proportional to the weight."""
+    """Return a logarithmic score, which is the highest with a chance proportional to the weight."""
     identity = backend.upstream.identity
-    # Twins must not draw alike: the heavier of them would get every key.
-    twin = f"#{backend.twin}" if backend.twin else ""
+    # Backends of one upstream need different hashes, or the heaviest of them would get every key.
+    occurrence = f"#{backend.occurrence}" if backend.occurrence else ""
     # 52 bits and a half: with more, the largest would round to 1, whose logarithm is 0.
-    drawn = _hash(f"{identity.namespace}/{identity.name}{twin}\0{key}") >> 12
+    drawn = _hash(f"{identity.namespace}/{identity.name}{occurrence}\0{key}") >> 12
     return -max(backend.weight, 1) / math.log((drawn + 0.5) / 2.0**52)
 
 

@@ -20,7 +20,7 @@ class Weighted(msgspec.Struct, frozen=True):
 
     @property
     def reads_quota(self) -> bool:
-        """False: what providers say does not count."""
+        """False: reported rate limits are ignored."""
         return False
 
     def pick(

@@ -1,1 +1,1 @@
-"""Answering a request that was answered before: keys, entries, and calls that many wait for."""
+"""Caching of responses: keys, entries, and calls that several requests share."""

@@ -1,7 +1,7 @@
-"""The client's wishes for the cache: request directives of `Cache-Control` (RFC 9111 5.2.1).
+"""The client's cache directives in `Cache-Control` (RFC 9111 5.2.1).
 
-They can make the cache do less, never more: no directive reaches another scope, or an entry older
-than its policy allows.
+They can only restrict the cache: no directive reaches another scope, or an entry older than its
+policy allows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ __all__ = ["Control", "read_control"]
 
 
 class Control(msgspec.Struct, frozen=True):
-    """`max_age_s` is the greatest age of an entry that is good enough."""
+    """`max_age_s` is the greatest acceptable age of an entry."""
 
     may_read: bool = True
     may_store: bool = True
@@ -20,7 +20,7 @@ class Control(msgspec.Struct, frozen=True):
     is_only_cached: bool = False
 
     def accepts(self, age_s: float) -> bool:
-        """Return whether an entry of this age is good enough."""
+        """Return whether an entry of this age is acceptable."""
         return self.max_age_s is None or age_s <= self.max_age_s
 
 
@@ -28,7 +28,7 @@ _NONE = Control()
 
 
 def read_control(value: str | None) -> Control:
-    """Return what the field says; what is not understood is ignored."""
+    """Return the directives of the field; unknown ones are ignored."""
     if not value:
         return _NONE
     found: dict[str, str] = {}

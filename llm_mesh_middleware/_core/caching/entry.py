@@ -1,4 +1,4 @@
-"""Cache entries: the parts of a response that are kept."""
+"""Cache entries: the parts of a response that are stored."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 __all__ = ["Entry", "Found", "Lookup", "Save", "pack", "unpack"]
 
-# The first byte of an entry; one of another version is as good as none.
+# The first byte of an entry; entries of other versions are ignored.
 _PLAIN, _PACKED = b"\x05", b"\x06"
 _WORTH_PACKING = 2048
 _MAX_BYTES = 64 * 2**20
@@ -17,8 +17,7 @@ _MAX_BYTES = 64 * 2**20
 class Entry(msgspec.Struct, frozen=True):
     """A whole response in its JSON form, or a stream where its dialect has no other form.
 
-    `tokens` are those that it took when it was made, `dialect` is the one of the body: the client's
-    that asked first.
+    `tokens` are those of the original call, `dialect` is that of the client which made it.
     """
 
     body: bytes
@@ -28,13 +27,13 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Lookup(msgspec.Struct, frozen=True):
-    """Return what is kept under a key: `Found`, or None."""
+    """Return the entry of a key: `Found`, or None."""
 
     key: str
 
 
 class Save(msgspec.Struct, frozen=True):
-    """Keep packed data for so many seconds."""
+    """Store packed data for `ttl_s`."""
 
     key: str
     data: bytes
@@ -42,7 +41,7 @@ class Save(msgspec.Struct, frozen=True):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """Packed data, and for how long it has been kept."""
+    """Packed data, and its age."""
 
     data: bytes
     age_s: float
@@ -56,7 +55,7 @@ def pack(entry: Entry) -> bytes:
     return _PACKED + zlib.compress(data, 1)
 
 
-# Not made in a call: threads that make decoders of one type at once crash msgspec.
+# Made at import: msgspec crashes if several threads make decoders of one type at the same time.
 _decode = msgspec.msgpack.Decoder(Entry).decode
 
 

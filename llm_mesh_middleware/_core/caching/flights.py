@@ -1,10 +1,10 @@
-"""One call for many equal requests.
+"""One call for many equal requests ("single flight").
 
 first request    makes the call
 others           wait for it
-landed           those who wait reply with the entry; without one, each makes its own call
-failed           those who wait board again, so one of them makes the next call
-client left      the call goes on for those who wait; it ends when the last of them has left
+landed           waiters reply with the entry; without one, each makes its own call
+failed           waiters board again, so one of them makes the next call
+client left      the call continues for the waiters; it ends when the last of them has left
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _MAX_FLIGHTS = 10_000
 
 
 class Flight:
-    """One call under way.
+    """One shared call.
 
-    `outcome` is what those who wait may have of it. `is_worth_another` says that the call came to
-    nothing, and that another one may do better. `is_held` says that the call waits for its own
-    client to take what has come. It is the `Interest` of the step `Outlive`.
+    `outcome` is its result for the waiters. `is_worth_another`: the call failed, and another one
+    may succeed. `is_held`: its own client blocks it by not reading the stream. It is the `Interest`
+    of the step `Outlive`.
     """
 
     def __init__(self, lock: AbstractContextManager[object]) -> None:
@@ -37,7 +37,7 @@ class Flight:
         self.is_held = False
 
     def join(self) -> bool:
-        """Wait for the flight, unless it has landed; who waits must leave."""
+        """Register a waiter, which must leave later; return False if the flight has landed."""
         with self._lock:
             if self.has_landed:
                 return False
@@ -45,7 +45,7 @@ class Flight:
             return True
 
     def leave(self) -> None:
-        """Wait no longer."""
+        """Remove a waiter."""
         with self._lock:
             self._waiting -= 1
             lost = self._on_lost if not self._waiting else None
@@ -53,22 +53,22 @@ class Flight:
             lost()
 
     def on_landing(self, wake: Callable[[], None]) -> None:
-        """Call `wake` when the flight has landed, or at once if it has."""
+        """Call `wake` when the flight lands, immediately if it has."""
         with self._lock:
             if not self.has_landed:
                 self._wakes.append(wake)
                 return
         wake()
 
-    def is_wanted(self) -> bool:
-        """Return whether the call is under way and has waiters."""
+    def has_waiters(self) -> bool:
+        """Return whether the call has not ended and has waiters."""
         return self._waiting > 0 and not self.has_landed
 
     def on_lost(self, lost: Callable[[], None]) -> None:
-        """Call `lost` when nobody waits for the call any more, or at once if nobody does."""
+        """Call `lost` when the last waiter has left, immediately if there is none."""
         with self._lock:
             self._on_lost = lost
-        if not self.is_wanted():
+        if not self.has_waiters():
             lost()
 
     def land(self, outcome: object, *, is_worth_another: bool) -> None:
@@ -96,7 +96,7 @@ class Flights:
         return len(self._flights)
 
     def board(self, key: str) -> tuple[Flight, bool]:
-        """Return the flight of a key, and whether the caller has begun it or else has joined it."""
+        """Return the flight of a key, and whether the caller has begun it rather than joined it."""
         with self._lock:
             flight = self._flights.get(key)
             if flight is not None and flight.join():

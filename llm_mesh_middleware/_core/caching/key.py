@@ -1,8 +1,8 @@
-"""The key of a request: equal for requests that may have one response, and for no others.
+"""The cache key of a request: equal only for requests that may share a response.
 
-Everything is in it: the policy, the scope, the rule and what its providers are configured to do,
-the guards, and what each provider would be asked: the target, and the whole body but for members
-that do not change a response. Each part is preceded by its length, so no value can pass for two.
+It covers the policy, the scope, the rule and the configuration of its providers, the guards, and
+the request to each provider: the target, and the whole body except members that do not change a
+response. Each part is preceded by its length, so that parts cannot be confused.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 __all__ = ["NOT_IN_KEY", "canonical_body", "key_of"]
 
 _VERSION = b"2"
-# Members that say how a response is sent, and who asks; who may share one is the scope's business.
+# Members about the form of the response and the user; the scope decides who shares an entry.
 NOT_IN_KEY = frozenset(
     (
         "metadata",
@@ -31,7 +31,7 @@ NOT_IN_KEY = frozenset(
 
 
 def key_of(parts: Iterable[bytes | str | None]) -> str:
-    """Return the digest of the parts; a part that is missing is not an empty one."""
+    """Return the digest of the parts; a missing part differs from an empty one."""
     pieces = [_VERSION]
     for part in parts:
         if part is None:
@@ -43,7 +43,7 @@ def key_of(parts: Iterable[bytes | str | None]) -> str:
 
 
 def canonical_body(body: bytes, left_out: frozenset[str] = NOT_IN_KEY) -> bytes | None:
-    """Return the members of a JSON object in one spelling, None if they cannot be read.
+    """Return the members of a JSON object in canonical form, None if they cannot be read.
 
     The order of members, white space, escapes, and `1` or `1.0` make no difference.
     """
@@ -57,7 +57,7 @@ def canonical_body(body: bytes, left_out: frozenset[str] = NOT_IN_KEY) -> bytes 
 
 
 def _number(text: str) -> int | float:
-    """Return a number that is written with a point or an exponent."""
+    """Return a number with a point or an exponent as an integer if it is whole."""
     value = float(text)
     return int(value) if value.is_integer() and abs(value) < 2**53 else value
 

@@ -1,11 +1,11 @@
-"""The right to make a call for all processes that share a store of responses.
+"""The right to make a call for all processes that share a cache store.
 
-first claim      gets the lease, and makes the call
-others           wait, and claim again and again
-entry is kept    those who wait reply with it
-call failed      the lease is given back: one of those who wait gets it
-nothing to keep  the lease is given up: for a moment nobody needs one
-holder is gone   nobody renews the lease, so it ends by itself
+first claim        gets the lease, and makes the call
+others             wait, and claim repeatedly
+entry is stored    waiters reply with it
+call failed        the lease is released: one of the waiters gets it
+nothing to store   the lease is given up: for a moment every process may make the call
+holder has ended   the lease is not renewed and expires
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ __all__ = ["Claim", "Claimed", "Lease", "Lessor"]
 
 
 class Lease(msgspec.Struct, frozen=True):
-    """The lease of a key; `holder` is like no other."""
+    """The lease of a key; `holder` is unique."""
 
     key: str
     holder: bytes
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """Return `Claimed`: a lease of the key, unless there is one; and what is kept by now."""
+    """Return `Claimed`: a lease of the key unless another process has it, and the entry so far."""
 
     key: str
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """The lease if it was free. `is_free` says that none is needed."""
+    """The lease if it was free. `is_free`: a call needs none."""
 
     found: Found | None
     lease: Lease | None = None
@@ -44,4 +44,4 @@ class Lessor(Protocol):
     """Renews leases until they are released."""
 
     def release(self, lease: Lease, *, is_given_up: bool) -> None:
-        """Take a lease back soon; return at once."""
+        """Release a lease in the background."""

@@ -1,4 +1,4 @@
-"""The port that keeps responses."""
+"""The port of the cache store."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 from .entry import Found, Lookup, Save
 from .lease import Claim, Claimed, Lessor
-from .semantic.likeness import Near, Nearest, Remember
+from .semantic.similarity import Near, Nearest, Remember
 
 __all__ = ["Answer", "CacheStore", "Request"]
 
@@ -16,17 +16,17 @@ Answer = Found | Sequence[Near] | Claimed | None
 
 
 class CacheStore(Protocol):
-    """Keeps entries, and the vectors by which they are found. An error of it is a miss.
+    """Stores entries, and the vectors by which they are found. Its errors count as misses.
 
-    Only a store that processes share has a `lessor`, and answers a `Claim`.
+    Only a store that processes share has a `lessor`, and handles a `Claim`.
     """
 
     @property
     def lessor(self) -> Lessor | None:
-        """What takes leases back."""
+        """The object that releases leases."""
 
     def ask(self, request: Request, until: float | None) -> Answer:
-        """Do as the request says, in the thread of the exchange."""
+        """Carry out a request, in the thread of the exchange."""
 
     async def aask(self, request: Request, until: float | None) -> Answer:
         """Do as `ask`, in the event loop of the exchange."""

@@ -63,12 +63,12 @@ def explain_request(
 
     Args:
         table: the routing table.
-        request: the request; `host` is what it calls. A method of "" is the operation's own.
-        forward: which of its headers are forwarded.
+        request: the request; `host` is the host it calls. An empty method means the operation's.
+        forward: selects the headers to forward.
         secrets: secrets to mask, in addition to the keys of the table.
-        health: what is known of the providers, for the scores of `balance`.
+        health: the health of the providers, for the scores of `balance`.
         now: the time on the clock of `health`.
-        wall_now: the time of the day, in seconds since the epoch.
+        wall_now: the time of day, in seconds since the epoch.
     """
     mask = Mask((*known_secrets(table), *secrets))
     host = table.find(request.host.encode("utf-8", "replace"))
@@ -256,7 +256,7 @@ class _Explainer:
     ) -> Iterator[BackendExplanation]:
         """Explain the backends of each priority, as if every provider were healthy.
 
-        Without a sticky key each has its share, and none is drawn.
+        Without a sticky key the shares are reported, and no backend is drawn.
         """
         balancer = rule.balancer
         is_kept = isinstance(balancer, Sticky) and balancer.key(self._request) is not None

@@ -26,8 +26,8 @@ __all__ = [
 class RuleExplanation(msgspec.Struct, frozen=True):
     """A rule, and whether it is selected for the request.
 
-    The `reasons` of a selected rule are the conditions that hold, those of a skipped one everything
-    that does not, or the earlier rule that matches too.
+    The `reasons` of a selected rule are the conditions that hold, those of a skipped rule all
+    conditions that do not, or the earlier rule that matches, too.
     """
 
     name: str
@@ -50,14 +50,14 @@ class BackendExplanation(msgspec.Struct, frozen=True):
     """A backend of the selected rule, and the call that it would get.
 
     Attributes:
-        share: its part of the requests that reach its priority, from 0 to 1.
-        score: what `balance` compares it by, lower is better; None where it goes by weight.
-        is_sticky_choice: whether the sticky key sends this very request there.
-        connects_to: the address that is used instead of the provider's own.
-        client_dialect: what the client speaks.
-        dialect: what the provider is asked in.
-        dropped: the client's names of what the provider's dialect has no place for.
-        refusal: why the provider's dialect cannot say what is asked for; it is not called then.
+        share: its share of the requests that reach its priority, from 0 to 1.
+        score: the score in `balance`, lower is better; None if backends are picked by weight.
+        is_sticky_choice: whether the sticky key selects it for this request.
+        connects_to: the address that overrides the provider's own.
+        client_dialect: the dialect of the client.
+        dialect: the dialect of the request to the provider.
+        dropped: the client's names of fields that the provider's dialect does not have.
+        refusal: why the provider's dialect cannot express the request; it is not called then.
     """
 
     provider: str
@@ -83,7 +83,7 @@ class BackendExplanation(msgspec.Struct, frozen=True):
 class ServerExplanation(msgspec.Struct, frozen=True):
     """One server of a pool: its load, and its score, of which lower is better.
 
-    What is None is not known: no request has asked for it lately, or its page cannot be used.
+    Unknown values are None: no request has used the server lately, or its metrics are unusable.
     """
 
     address: str
@@ -109,7 +109,7 @@ class MirrorExplanation(msgspec.Struct, frozen=True):
 
 
 class StickyKey(msgspec.Struct, frozen=True):
-    """What keeps requests with one backend, and the value in this request; None if it has none."""
+    """The field that keeps requests at one backend, and its value in this request, if any."""
 
     field: str
     value: str | None
@@ -118,7 +118,7 @@ class StickyKey(msgspec.Struct, frozen=True):
 class PolicyExplanation(msgspec.Struct, frozen=True):
     """An item of a policy, and what it would do with the request, or why it does nothing.
 
-    `provider` is that of the attempts which it is about; empty for the whole call.
+    `provider` is the provider of the attempts that it applies to; empty for the whole call.
     """
 
     policy: str

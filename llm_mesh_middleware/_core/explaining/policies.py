@@ -1,4 +1,4 @@
-"""The policies of a rule in an explanation: each says itself what it would do."""
+"""The policies of a rule in an explanation; each policy explains itself."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Redaction for `explain`: by place, and in addition by search.
+"""Redaction for `explain`: by position, and in addition by search.
 
-Places where a secret belongs (a configured header, a query, a header called `x-api-key`) are masked
-whatever they hold. Elsewhere long secrets are searched for, as a client key pasted into a path. A
-short one is an ordinary word: a local server's key `ollama` must not mask its host.
+Positions of secrets (a configured header, a query, a header named `x-api-key`) are always masked.
+Elsewhere long secrets are searched for, such as a client key pasted into a path. A short secret is
+an ordinary word: the key `ollama` of a local server must not mask its host.
 """
 
 from __future__ import annotations

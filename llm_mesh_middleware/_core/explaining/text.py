@@ -1,6 +1,6 @@
 """An explanation as sections of rows, and as plain text.
 
-The first cell of a row says what the row is about; a terminal colours it by that.
+The first cell of a row is its subject, which determines its colour in a terminal.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Section(msgspec.Struct, frozen=True):
 
 
 def make_sections(findings: Findings) -> tuple[Section, ...]:
-    """Return the sections that have anything to say."""
+    """Return the sections that have rows."""
     sections = [
         Section("request", tuple(_request_rows(findings))),
         Section("rules", tuple(row for rule in findings.rules for row in _rule_rows(rule))),

@@ -140,18 +140,18 @@ def _credential_fields(
     return []
 
 
-def _changes(asked: Fields, sent: Fields, mask: Mask) -> Iterator[BodyChange]:
+def _changes(requested: Fields, sent: Fields, mask: Mask) -> Iterator[BodyChange]:
     for name, value in sent.items():
-        if name not in asked:
-            yield BodyChange(name, "set", _shown_member(name, bytes(value), mask))
-        elif bytes(asked[name]) != bytes(value):
-            yield BodyChange(name, "replaced", _shown_member(name, bytes(value), mask))
-    for name in asked:
+        if name not in requested:
+            yield BodyChange(name, "set", _display_member(name, bytes(value), mask))
+        elif bytes(requested[name]) != bytes(value):
+            yield BodyChange(name, "replaced", _display_member(name, bytes(value), mask))
+    for name in requested:
         if name not in sent:
             yield BodyChange(name, "removed", None)
 
 
-def _shown_member(name: str, value: bytes, mask: Mask) -> str:
+def _display_member(name: str, value: bytes, mask: Mask) -> str:
     is_number = value[:1] in b"-0123456789"
     if not (name in _PLAIN_MEMBERS or is_number or value in _SCALARS):
         return MASK
@@ -162,12 +162,12 @@ def _shown_member(name: str, value: bytes, mask: Mask) -> str:
 def _url(upstream: Upstream, target: str) -> str:
     """Return the URL by the provider's own name; a query may hold a key, so values are masked."""
     path, mark, query = target.partition("?")
-    shown = [_shown_pair(pair) for pair in query.split("&")] if mark else []
+    shown = [_display_pair(pair) for pair in query.split("&")] if mark else []
     scheme = next((endpoint.scheme for endpoint in upstream.endpoints.now()), "https")
     return f"{scheme}://{_bracketed(upstream.host)}{path}{mark}{'&'.join(shown)}"
 
 
-def _shown_pair(pair: str) -> str:
+def _display_pair(pair: str) -> str:
     name, equals, _ = pair.partition("=")
     if not equals:
         return MASK

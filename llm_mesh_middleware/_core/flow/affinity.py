@@ -1,12 +1,12 @@
 """Affinity: a request that continues a stored response goes to the provider that stores it.
 
-A provider keeps its responses for itself: a request that continues one (`previous_response_id`)
-fails everywhere else.
+Responses are stored by one provider: a request that continues one (`previous_response_id`) fails at
+any other.
 
-    remember   in this process, and in the store that it shares with others, if there is one
-    recall     from this process; only if that does not know, from the store
+    remember   in this process, and in the store that processes share, if there is one
+    recall     from this process, otherwise from the store
 
-The store gets hashes of ids. While it is away it knows nothing, and no request waits for it.
+The store gets hashes of ids. While it is unavailable, lookups miss, and no request waits for it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..values.steps import Ask, Steps
 
 __all__ = ["Affinity"]
 
-# Clients choose how many responses there are, providers what they are called.
+# Clients determine the number of responses, providers the length of their ids.
 _MAX_RESPONSES = 16 * 1024
 _MAX_ID = 128
 
@@ -29,24 +29,24 @@ _KEPT_S = 24 * 3600.0
 
 
 class Affinity:
-    """Remembers the last responses of each route, for a day at most."""
+    """Remembers the providers of the last responses of each route, for at most a day."""
 
     __slots__ = ("_responses", "_shared")
 
     def __init__(self, shared: CacheStore | None = None) -> None:
-        """`shared` is what other processes know of, too."""
+        """`shared` is the store that processes share."""
         self._responses: OrderedDict[str, tuple[str, float]] = OrderedDict()
         self._shared = shared
 
     def remember(self, route: str, response: str, provider: ProviderIdentity, now: float) -> Steps:
-        """Take note that `response`, by its id, came from `provider`."""
+        """Record that the response with this id came from `provider`."""
         self.note(route, response, provider, now)
         if self._shared is not None:
             key, document = _key(route, response), provider.document
             yield Ask(self._shared, Save(key, document.encode(), _KEPT_S))
 
     def note(self, route: str, response: str, provider: ProviderIdentity, now: float) -> None:
-        """Do so for this process alone, where nothing can be waited for."""
+        """Record it in this process only, without waiting."""
         self._note(_key(route, response), provider.document, now)
 
     def recall(self, route: str, response: str, now: float) -> Steps:

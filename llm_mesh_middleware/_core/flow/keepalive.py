@@ -1,13 +1,13 @@
-"""Signs of life that keep a waiting client's connection open (`LLM_MESH_SSE_KEEPALIVE`).
+"""Keep-alives for the connection of a waiting client (`LLM_MESH_SSE_KEEPALIVE`).
 
 Load balancers close connections after a minute of silence; reasoning models take longer.
 
     flow   ── step takes too long ──> Reply 200 with a stream, although there is no response yet:
-                                      a sign, a sign, ... then what the flow returns or raises,
-                                      as events
-    body   ── step takes too long ──> a sign, and the step goes on
+                                      keep-alives until the flow returns or raises, then its
+                                      result as events
+    body   ── step takes too long ──> a keep-alive, and the step continues
 
-A sign is a comment, or the event that the client's dialect has for this.
+A keep-alive is a comment, or the event that the client's dialect has for this purpose.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ Clock = Callable[[], float]
 
 
 def keep_alive(flow: Flow, dialect: Dialect, *, interval_s: float, clock: Clock) -> Flow:
-    """Run `flow`, and send its client a sign of life whenever it has waited too long.
+    """Run `flow`, and send its client a keep-alive whenever it has waited too long.
 
-    The first one commits to status 200.
+    The first one commits the reply to status 200.
 
     Args:
         flow: the exchange.
@@ -39,8 +39,8 @@ def keep_alive(flow: Flow, dialect: Dialect, *, interval_s: float, clock: Clock)
         interval_s: the longest silence.
         clock: a monotonic clock, in seconds.
     """
-    sign = dialect.keepalive
-    opening = _watched(flow, sign, interval_s, clock)
+    keepalive = dialect.keepalive
+    opening = _watched(flow, keepalive, interval_s, clock)
     advance, value = opening.send, None
     is_ended = False
     try:
@@ -70,7 +70,7 @@ def _opened(
     interval_s: float,
     clock: Clock,
 ) -> Body:
-    """Yield signs until there is a reply, then the reply as events."""
+    """Yield keep-alives until there is a reply, then the reply as events."""
     yield dialect.keepalive
     try:
         reply = yield from opening
@@ -86,9 +86,9 @@ def _opened(
 
 
 def _watched(
-    steps: Generator[Any, StepResult, Result], sign: bytes, interval_s: float, clock: Clock
+    steps: Generator[Any, StepResult, Result], keepalive: bytes, interval_s: float, clock: Clock
 ) -> Generator[Step | bytes, StepResult, Result]:
-    """Yield the steps under watch, and a sign for each interval that one takes."""
+    """Yield the steps, each in a `Watch`, and a keep-alive for each interval that one takes."""
     advance, value = steps.send, None
     while True:
         try:
@@ -102,7 +102,7 @@ def _watched(
             else:
                 value = yield Watch(item, clock() + interval_s)
                 while value is SILENCE:
-                    yield sign
+                    yield keepalive
                     value = yield Watch(None, clock() + interval_s)
             advance = steps.send
         except BaseException as reason:  # for the steps to handle

@@ -1,8 +1,8 @@
-"""Replies to questions that no provider is asked.
+"""Replies that the mesh makes without calling a provider.
 
-GET /models ──► from the configuration: a provider would list its own models, whatever the rules
-                of the route do with their names
-a count of tokens ──► estimated, if no provider of the rule can count
+GET /models ──► from the configuration: a provider would list its own models, whatever names the
+                rules of the route use
+token count ──► estimated, if no provider of the rule can count
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def list_models(
 
 
 def estimate(rule: RouteRule, operation: ServedOperation, request: ClientRequest) -> Reply | None:
-    """Return a reply that says it is an estimate; None if a provider can be asked.
+    """Return a reply that is marked as an estimate; None if a provider can count.
 
     Raises:
         RequestError: the request cannot be read.

@@ -3,9 +3,8 @@
     request ──> first policy ──> second policy ──> ... ──> exchange
     reply   <── first policy <── second policy <── ... <──
 
-A policy is a generator like a flow. Raising refuses the request, returning a reply answers it,
-yielding a step waits for I/O, and whatever it does with the reply of `proceed` it does to what the
-client gets.
+A policy is a generator like a flow. It raises to refuse the request, returns a reply to serve it,
+yields a step to wait for I/O, and may change the reply that `proceed` returns.
 """
 
 from __future__ import annotations

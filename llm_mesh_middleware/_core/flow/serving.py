@@ -2,9 +2,9 @@
 
     address   which virtual host a request head names, if any
     serve     hosts agree -> access -> body's length -> attributes -> body -> exchange
-              whatever goes wrong becomes a reply in the client's form
+              an error becomes a reply in the client's dialect
 
-All adapters do exactly this; they differ in how they read and write.
+All adapters use these; they differ in how they read and write.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def address(
 
 
 class Entrance(msgspec.Struct, frozen=True):
-    """What an adapter serves all of its requests with.
+    """The parts of a mesh that an adapter needs to serve its requests.
 
     `access` is the first policy, None for the application's own calls. `attributes` returns the
     application's attributes of a request. `refused` is notified of a refused request, and `proceed`
@@ -82,7 +82,7 @@ def serve(
     Args:
         entrance: the adapter's.
         addressed: what `address` returned for the request.
-        request: what is known of it before its body is read.
+        request: the request before its body is read.
         body: returns the body, given its maximum size; None if `request` has it.
     """
     return _Serving(entrance, addressed, body).run(request)
@@ -118,7 +118,7 @@ class _Serving:
             # The consumer of the client key overrides the application's attributes.
             request = replace(request, attributes={**facts, **request.attributes})
         if self._body is not None:
-            body = yield Ask(self._body, max_bytes)  # not by `ask`: every request comes this way
+            body = yield Ask(self._body, max_bytes)  # without `ask`: this path is hot
             if body.__class__ is Refused:
                 raise body.error
             request = replace(request, body=body, host=self._addressed.host.name)

@@ -30,10 +30,10 @@ def _ignore_decision(decision: Decision) -> None:
 
 
 class MeshState:
-    """The health of the providers, each route's budget for retries, and what limits go by.
+    """The health of the providers, each route's retry budget, and the state of policies.
 
-    `store` holds the limits, `learned` helps to estimate what a call will use, `affinity` knows
-    which provider keeps which response, `mirrors` what copies are under way.
+    `store` holds the limits, `learned` corrects estimates of tokens, `affinity` maps responses to
+    their providers, `mirrors` has the copies in flight.
     """
 
     __slots__ = (
@@ -71,8 +71,8 @@ class MeshState:
             cache: keeps responses; a configuration without caches needs none.
             on_budget: called when a threshold of a budget has been passed.
             on_server: called when a watched server fails, and when it is well again.
-            pickers: asks the endpoint pickers of pools.
-            responses: what other processes know of the providers of responses.
+            pickers: the port of endpoint pickers.
+            responses: the store by which processes share the providers of responses.
         """
         self.store = store
         self.cache = cache

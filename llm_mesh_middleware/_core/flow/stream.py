@@ -6,7 +6,8 @@
     client disconnects       thrown in by the driver; nothing is left to send
     server shuts down        thrown in by the driver; the client gets an error event
 
-Each of them settles once: the lease ends with what it says of the provider, observers are notified.
+Each of them settles once: the lease ends with its result for the provider's health, and observers
+are notified.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ __all__ = ["StreamEnd", "stream_body"]
 # How long to drain a connection after the stream's own end, so that it can be reused.
 _DRAIN_S = 0.9
 
-# What ends a stream without the provider's doing.
+# Errors that are not the provider's fault.
 _NOT_ITS_FAULT = (ClientDisconnected, ContentBlocked, PolicyUnavailable, ServerShutdown)
 
 # A client that blocks a stream for so long may have caused the provider to drop it.

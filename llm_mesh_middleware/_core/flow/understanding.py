@@ -1,4 +1,4 @@
-"""Reads what a request asks for: its operation, the members of its body, its model."""
+"""Parses a request: its operation, the members of its body, its model."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def understand(
     Args:
         host: the virtual host that it addresses.
         request: the request, its body complete.
-        observation: notified of what was understood, also if the request cannot be served.
+        observation: notified of the parsed request, even if it cannot be served.
 
     Raises:
-        RequestError: the path names no operation, or the method or the body is not one of it.
+        RequestError: the path names no operation, or its method or body is invalid.
     """
     operation, fields, model = host.operation(request.path), _NO_FIELDS, None
     try:

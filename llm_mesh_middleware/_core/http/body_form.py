@@ -1,4 +1,4 @@
-"""Detect the form of a body from its first bytes: media types are wrong too often."""
+"""Detects the form of a body from its first bytes, because media types are often wrong."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _JSON_STARTS = b'{["'
 
 def body_form(begin: bytes) -> BodyForm | None:
     """Return the form of a body that begins with `begin`; None if more bytes are needed."""
-    if begin[:1] == b"{":  # as nearly always
+    if begin[:1] == b"{":  # the common case
         return _JSON
     text = begin.removeprefix(_BOM).lstrip(b" \t\r\n")
     if _BOM.startswith(text):

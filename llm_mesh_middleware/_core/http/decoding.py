@@ -1,4 +1,4 @@
-"""Decompress a response that is compressed although `identity` was requested."""
+"""Decompresses responses that are compressed although `identity` was requested."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ DECODABLE = frozenset(_WINDOW)
 # take quadratic time.
 _SLICE = 4096
 
-# A member costs as much as 10 KB of content, even if it is empty. So many are free; further ones
-# need some content on average, as when each event of a stream is a member.
+# A member costs as much CPU as 10 KB of content, even if it is empty. The first ones are free;
+# further ones need some content on average, as when each event of a stream is a member.
 _FREE_MEMBERS = 1024
 _MIN_CONTENT = 128
 

@@ -29,7 +29,7 @@ _LENGTH = Struct("!H")
 _LEAST = _PRELUDE.size + _CRC.size
 _MAX_HEADERS = 128 * 2**10
 _MAX_FRAME = 16 * 2**20 + _MAX_HEADERS + _LEAST
-# Headers of frames that are remembered for one stream: there are about ten kinds of events.
+# Cached headers of frames of one stream: there are about ten kinds of events.
 _MAX_KNOWN, _MAX_KNOWN_BYTES = 16, 512
 
 _STRING = 7
@@ -59,7 +59,7 @@ class FrameCutter:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._needed = _PRELUDE.size  # so many bytes must be there before anything can be said
+        self._needed = _PRELUDE.size  # bytes that must have arrived before the next step
         self._known: dict[bytes, dict[str, str]] = {}  # nearly all frames repeat a few headers
 
     @property
@@ -96,7 +96,7 @@ class FrameCutter:
     def _frame(self, source: bytes | bytearray, begin: int, end: int) -> Frame:
         _, length, checksum = _PRELUDE.unpack_from(source, begin)
         at, last = begin + _PRELUDE.size, end - _CRC.size
-        # The checksum of the lengths was right, so that of the whole goes on from it.
+        # The checksum of the lengths was right, so the checksum of the frame continues from it.
         with memoryview(source) as view:
             is_right = crc32(view[begin + 8 : last], checksum) == _CRC.unpack_from(source, last)[0]
         if not is_right:

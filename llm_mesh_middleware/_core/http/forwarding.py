@@ -129,7 +129,7 @@ class ForwardPolicy(msgspec.Struct, frozen=True):
         common = [field for field in headers.raw if is_common[field[0]]]
         if named:
             common = [field for field in common if field[0] not in named]
-        if not (self.names or self.prefixes):  # as nearly everywhere
+        if not (self.names or self.prefixes):  # the common case
             return common
         added = {name for name in headers.names() if self._is_added(name) and name not in named}
         kept = added.union(name for name, _ in common)

@@ -1,4 +1,4 @@
-"""`x-llm-mesh-hops`: the meshes that a call has passed, to stop loops.
+"""`x-llm-mesh-hops`: the meshes that a call has passed, to detect loops.
 
     client -> mesh 1 -> mesh 2 -> provider    a chain: mesh 2 gets "1", the provider gets no field
     client -> mesh 1 -> mesh 2 -> mesh 1      a loop: mesh 1 finds itself, 508
@@ -36,7 +36,7 @@ def check_hops(headers: Headers, mesh_id: str) -> None:
     if HOPS not in headers.names() or not mesh_id:
         return
     hops = headers.get("x-llm-mesh-hops") or ""
-    # A client may send anything: only this much of it is read.
+    # A client may send any length: only this much is read.
     seen = [hop.strip() for hop in hops[: (_MAX_HOPS + 1) * (_MAX_ID + 2)].split(",")]
     if mesh_id in seen or len(seen) >= _MAX_HOPS:
         raise LoopDetected(
@@ -49,7 +49,7 @@ def next_hops(headers: Headers, mesh_id: str, endpoint: Endpoint) -> tuple[bytes
     """Return the field for a call to `endpoint`, or None if no mesh can be there."""
     if not mesh_id or not _may_be_a_mesh(endpoint.scheme, endpoint.address):
         return None
-    if HOPS not in headers.names():  # as nearly always
+    if HOPS not in headers.names():  # the common case
         return HOPS, mesh_id.encode()
     hops = [hop.strip() for hop in (headers.get("x-llm-mesh-hops") or "").split(",")]
     kept = [hop for hop in hops if hop.isascii() and hop.isalnum() and len(hop) <= _MAX_ID]

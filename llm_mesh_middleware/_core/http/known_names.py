@@ -1,4 +1,4 @@
-"""A rule about field names, with its results cached for each field of each message."""
+"""A test of field names, whose results are cached."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 __all__ = ["KnownNames"]
 
-# Clients and providers choose names.
+# Clients and providers choose the names, so the cache is limited.
 _MAX_NAMES, _MAX_NAME = 1024, 64
 
 
 class KnownNames(dict[bytes, bool]):
-    """Whether `holds` is true of a name; a dict, because a call for each field would cost more.
+    """Whether `holds` is true for a name; a dict, because a call for each field would cost more.
 
-    At most 1,024 names of 64 bytes are kept. It holds for no longer name.
+    At most 1,024 names of 64 bytes are kept. For longer names it is false.
     """
 
     __slots__ = ("_holds",)

@@ -26,8 +26,8 @@ _NETWORKS_V4 = tuple(
 )
 _NETWORKS_V6 = tuple(IPv6Network(each) for each in ("::1/128", "fc00::/7", "fe80::/10"))
 
-# The longest address, IPv6 with an embedded IPv4 and a zone, is shorter. A server's
-# `--proxy-headers` puts text of the client here.
+# Longer than any address, even IPv6 with an embedded IPv4 and a zone. A server's `--proxy-headers`
+# puts text of the client here.
 _MAX_ADDRESS = 64
 
 # Any of these means that the peer is a proxy for another client.

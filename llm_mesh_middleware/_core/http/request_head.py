@@ -29,7 +29,7 @@ def split_target(method: str, target: str) -> tuple[bytes | None, str]:
 
 
 def check_hosts(hosts: Sequence[bytes], authority: bytes | None) -> None:
-    """Raise `MalformedRequest` unless exactly one host is meant (RFC 9112 3.2, 3.2.2)."""
+    """Raise `MalformedRequest` unless the request names exactly one host (RFC 9112 3.2, 3.2.2)."""
     if len(hosts) > 1:
         raise MalformedRequest("the request has more than one Host field", headers=_CLOSE)
     if authority is not None and hosts and normalise_host(authority) != normalise_host(hosts[0]):

@@ -1,4 +1,4 @@
-"""The header fields of a provider's response that reach the client.
+"""The header fields of a provider's response that the client gets.
 
 An allow-list. To the client the response comes from the mesh's host, so a provider's field about
 its origin or connection (`set-cookie`, `strict-transport-security`, `access-control-*`, `location`,
@@ -13,12 +13,12 @@ from functools import lru_cache
 from ..values.headers import Headers
 from .known_names import KnownNames
 
-__all__ = ["MAX_SHOWN", "NOSNIFF", "client_headers", "safe_media_type", "shown"]
+__all__ = ["MAX_FIELD_TEXT", "NOSNIFF", "client_headers", "safe_media_type", "field_value"]
 
 # A browser must not sniff the body for anything that it could run.
 NOSNIFF = (b"x-content-type-options", b"nosniff")
 
-MAX_SHOWN = 256
+MAX_FIELD_TEXT = 256
 _OCTETS = b"application/octet-stream"
 _MEDIA_TYPES = frozenset(
     (
@@ -34,11 +34,11 @@ _MEDIA_TYPES = frozenset(
 _NAMES = frozenset(
     (
         b"content-encoding",
-        # when to come again
+        # when to retry
         b"retry-after",
         b"retry-after-ms",
         b"x-should-retry",
-        # which request it was
+        # ids of the request
         b"apim-request-id",
         b"cf-ray",
         b"mistral-correlation-id",
@@ -55,7 +55,7 @@ _NAMES = frozenset(
         b"x-siliconcloud-trace-id",
         b"x-trace-id",
         b"x-tt-logid",
-        # how long it took
+        # durations
         b"req-arrive-time",
         b"req-cost-time",
         b"resp-start-time",
@@ -65,7 +65,7 @@ _NAMES = frozenset(
         b"x-kong-upstream-latency",
         b"x-process-time",
         b"x-response-time",
-        # what becomes of the model or of the API
+        # facts about the model or the API
         b"deprecation",
         b"sunset",
         b"x-model-id",
@@ -143,9 +143,9 @@ def safe_media_type(value: bytes) -> bytes:
     return value if is_safe else _OCTETS
 
 
-def shown(text: str) -> bytes:
+def field_value(text: str) -> bytes:
     """Return `text` as a field value: a model name may come from a client and hold anything."""
-    return _as_field(text[:MAX_SHOWN])
+    return _as_field(text[:MAX_FIELD_TEXT])
 
 
 # At most 1,024 texts of 256 characters: a client may choose them.

@@ -1,4 +1,4 @@
-"""Limits as values: buckets, what a store is asked, estimates, and which limit a request is under.
+"""Limits as values: buckets, budgets, requests to a store, estimates, and the keys of counts.
 
-Nothing here knows of flows; `policy.limits` makes these into a policy.
+Nothing here depends on flows; `policy.limits` makes these into a policy.
 """

@@ -1,15 +1,15 @@
-"""A bucket that refills all the time and may be in debt, as one integer.
+"""A bucket that refills continuously and may be in debt, as one integer.
 
-The integer is `full_at`: the microsecond at which the bucket is full again. What is taken moves it
-ahead, what is given back moves it backwards, and time does the refilling.
+The integer is `full_at`: the microsecond at which the bucket is full again. Taking units moves it
+ahead, returning units moves it back, and the passing of time refills the bucket.
 
             now                full_at                  now + capacity
     ---------|--------------------|---------------------------|-------->
-             |<---- missing ----->|<-------- left ----------->|
+             |<---- missing ----->|<------ remaining -------->|
 
 `full_at` beyond `now + capacity` is debt; `full_at` in the past means full, as does no state at
-all. Amounts are converted to microseconds of refilling before they get here, so everything below
-adds and compares integers: a script in a store computes the same.
+all. Callers convert amounts to microseconds of refilling, so the functions here only add and
+compare integers, as the script in a shared store does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 import msgspec
 from msgspec.structs import force_setattr
 
-__all__ = ["Rate", "admit", "left_us", "settled"]
+__all__ = ["Rate", "admit", "remaining_us", "settled"]
 
 # A century and a half, which a store's double precision holds exactly together with the time of
 # day.
@@ -27,8 +27,8 @@ _LONGEST_US = 2**52
 class Rate(msgspec.Struct, frozen=True):
     """`amount` units each `period_us`, of which up to `burst` may be used at once.
 
-    The others follow from these: `capacity_us` is how long an empty bucket takes to fill, `unit_us`
-    how long one unit takes, `written` is the burst as header fields have it.
+    The other fields are derived: `capacity_us` is the time to fill an empty bucket, `unit_us` the
+    time to refill one unit, `written` the burst as a header field's value.
     """
 
     amount: int
@@ -44,7 +44,7 @@ class Rate(msgspec.Struct, frozen=True):
         force_setattr(self, "written", b"%d" % self.burst)
 
     def cost_us(self, units: int) -> int:
-        """Return how long the bucket takes to refill `units`, rounded up."""
+        """Return the time to refill `units`, rounded up."""
         cost = -(-units * self.period_us // self.amount)
         return cost if cost < _LONGEST_US else _LONGEST_US
 
@@ -56,8 +56,8 @@ class Rate(msgspec.Struct, frozen=True):
 def admit(full_at: int, now: int, need_us: int, capacity_us: int) -> int:
     """Return how long to wait until `need_us` may be taken, 0 if now.
 
-    A need above the capacity is admitted when the bucket is full, and leaves a debt: else it would
-    never be admitted.
+    A need above the capacity is admitted when the bucket is full, and leaves a debt: otherwise it
+    would never be admitted.
     """
     missing = full_at - now if full_at > now else 0
     wait = missing - capacity_us + (need_us if need_us < capacity_us else capacity_us)
@@ -65,11 +65,11 @@ def admit(full_at: int, now: int, need_us: int, capacity_us: int) -> int:
 
 
 def settled(full_at: int, now: int, change_us: int) -> int:
-    """Return the new `full_at` when so much more was used than reserved; negative for less."""
+    """Return the new `full_at` after using more than was reserved; negative for less."""
     full_at = (full_at if full_at > now else now) + change_us
     return full_at if full_at > now else now
 
 
-def left_us(full_at: int, now: int, capacity_us: int) -> int:
-    """Return what may be taken now; negative for a debt."""
+def remaining_us(full_at: int, now: int, capacity_us: int) -> int:
+    """Return the time worth of units that may be taken now; negative for a debt."""
     return capacity_us - (full_at - now) if full_at > now else capacity_us

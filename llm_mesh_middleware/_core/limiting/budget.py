@@ -1,12 +1,12 @@
-"""One budget of a policy, compiled: its amount of money for each window, and whose it is.
+"""One budget of a policy, compiled: an amount of money for each window.
 
-    reserve    need <= what is left of the window         the call is admitted
-               need is more                               denied, warned of, or the next priority
+    reserve    need <= the rest of the window             the call is admitted
+               need > the rest of the window              denied, warned of, or the next priority
     settle     the charges of the call replace the reservation, also if it failed
     window     a day, week, month, quarter, year or duration has passed: the amount is full again
 
-Amounts are whole nano-units of the currency. What a call may cost is estimated by the highest price
-of the backends that may serve it, since which one will is not known yet.
+Amounts are whole nano-units of the currency. The cost of a call is estimated by the highest price
+of the backends that may serve it, since the backend is not known yet.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from .item import Condition, Item
 
 __all__ = ["Budget", "BudgetOverride"]
 
-# A request without a limit of its own must not lock out a small budget.
+# A reservation is at most this fraction of a budget: requests without an output limit would
+# otherwise use up a small one.
 _LARGEST_SHARE = 20
-# What was spent is kept for a day after its window, for those who look at the store.
+# The spent amount is kept for a day after its window, for inspection of the store.
 _KEEP_S = 86_400
 
 
@@ -40,7 +41,7 @@ class BudgetOverride(msgspec.Struct, frozen=True):
 
 
 class Budget(Item, frozen=True, kw_only=True):
-    """An amount of money for each window. `warn_at` are parts of it, the smallest first."""
+    """An amount of money for each window. `warn_at` are fractions of it, the smallest first."""
 
     shown: ClassVar[tuple[str, ...]] = (*Item.shown, "amount", "currency", "calendar")
 
@@ -59,11 +60,11 @@ class Budget(Item, frozen=True, kw_only=True):
         return self.is_shadow or self.on_exceeded != "deny"
 
     def amount_for(self, request: ClientRequest) -> int:
-        """Return the amount that holds for a request."""
+        """Return the amount that applies to a request."""
         return next((o.amount for o in self.overrides if o.match.holds(request)), self.amount)
 
     def need(self, estimate: Estimate, prices: Iterable[Price], amount: int) -> int:
-        """Return what to reserve, at least the smallest amount there is."""
+        """Return the amount to reserve, at least one nano-unit."""
         if self.reserve == "none":
             return 1
         output = estimate.max_output if self.reserve == "max" else estimate.output
@@ -71,12 +72,12 @@ class Budget(Item, frozen=True, kw_only=True):
         return max(1, min(cost, amount // _LARGEST_SHARE))
 
     def cost(self, usage: Usage, prices: Iterable[Price]) -> int:
-        """Return what a call costs at most, by the prices in the budget's currency."""
+        """Return the highest cost of a call, by the prices in the budget's currency."""
         costs = (each.amount(usage) for each in prices if each.currency == self.currency)
         return max((cost for cost in costs if cost is not None), default=0)
 
     def claim(self, key: str, need: int, amount: int, *, hold_us: int, now: float) -> BudgetClaim:
-        """Return what is asked of the store; `key` is that of the budget, without a window."""
+        """Return the claim for the store; `key` is that of the budget, without a window."""
         window = self.calendar.window(now)
         keep_us = int((window.ends_at - now + _KEEP_S) * 1e6)
         return BudgetClaim(f"{key}:{window.name}", need, amount, hold_us, keep_us, self.is_soft)

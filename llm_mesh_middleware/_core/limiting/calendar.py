@@ -1,6 +1,6 @@
-"""The windows of budgets: days, weeks, months in a time zone, or a time that repeats.
+"""The windows of budgets: days, weeks, months in a time zone, or a repeating duration.
 
-A window's name is part of its budget's key, so nothing has to be reset when one ends:
+A window's name is part of its budget's key, so nothing has to be reset when a window ends:
 
     day      2026-11-29          quarter  2026-Q4
     week     2026-W48            year     2026
@@ -29,7 +29,7 @@ class Window(msgspec.Struct, frozen=True):
 
 
 def _month(year: int, month: int) -> date:
-    """Return the first day of a month, which may be the thirteenth."""
+    """Return the first day of a month; month 13 is the next January."""
     return date(year + (month - 1) // 12, (month - 1) % 12 + 1, 1)
 
 
@@ -60,7 +60,7 @@ PERIODS: dict[str, Callable[[date], tuple[str, date, date]]] = {
 
 
 class Calendar(Discreet, frozen=True):
-    """Windows that follow one another: of a `period` in a zone, or of so many seconds."""
+    """Consecutive windows: of a `period` in a zone, or of a number of seconds."""
 
     shown: ClassVar[tuple[str, ...]] = ("period", "zone")
 
@@ -69,7 +69,7 @@ class Calendar(Discreet, frozen=True):
     _windows: Memory[str, Window] = msgspec.field(default_factory=Memory)
 
     def window(self, now: float) -> Window:
-        """Return the window that holds a time; made once for all calls in it."""
+        """Return the window that contains a time; made once for all calls in it."""
         for window in self._windows.values():
             if window.begins_at <= now < window.ends_at:
                 return window

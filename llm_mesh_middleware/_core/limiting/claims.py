@@ -1,10 +1,10 @@
 """Requests to the store of limits: reserve before a call, settle after it.
 
-    Reserve   one claim for each bucket or set of slots that a request touches, all or nothing
-    Reserved  what became of each claim, in order
-    Settle    corrections of what was reserved, each applied once
+    Reserve   one claim for each bucket, budget or set of slots of a request, all or nothing
+    Reserved  the outcome of each claim, in order
+    Settle    corrections of reservations, each applied once
 
-Keys hold hashes of what a client can choose. Amounts are microseconds of refilling (see `bucket`).
+Keys contain hashes of values that clients choose. Amounts are microseconds of refilling (`bucket`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 
 
 class BucketClaim(msgspec.Struct, frozen=True, gc=False):
-    """Take `need_us` from a bucket. In shadow it is not taken where there is not enough."""
+    """Take `need_us` from a bucket. A shadow claim takes nothing if there is not enough."""
 
     key: str
     need_us: int
@@ -41,7 +41,7 @@ class BucketClaim(msgspec.Struct, frozen=True, gc=False):
 
 
 class SlotClaim(msgspec.Struct, frozen=True, gc=False):
-    """Take one of `slots`; it is free again after `hold_us` even if it is not given back."""
+    """Take one of `slots`; it expires after `hold_us` unless it is released before."""
 
     key: str
     slots: int
@@ -52,8 +52,8 @@ class SlotClaim(msgspec.Struct, frozen=True, gc=False):
 class BudgetClaim(msgspec.Struct, frozen=True, gc=False):
     """Reserve `need` nano-units of the `amount` of a window, for `hold_us` at most.
 
-    What is spent is forgotten after `keep_us`, when the window is over. A soft claim is reserved
-    even beyond the amount.
+    The spent amount expires after `keep_us`, when the window is over. A soft claim is granted even
+    beyond the amount.
     """
 
     key: str
@@ -73,9 +73,9 @@ Claim = BucketClaim | SlotClaim | BudgetClaim
 
 
 class Reserve(msgspec.Struct, frozen=True):
-    """Grant all claims that are not in shadow, or none.
+    """Grant all claims that are not shadow claims, or none.
 
-    `is_local`: ask the memory of this process, because the shared store cannot be reached.
+    `is_local`: use the memory of this process, because the shared store is unavailable.
     """
 
     claims: tuple[Claim, ...]
@@ -83,11 +83,11 @@ class Reserve(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """What became of one claim: how long to wait, 0 for none, and what is left.
+    """The outcome of one claim: the time to wait, 0 if it was granted, and what is `left`.
 
-    What is left is microseconds of refilling, slots, or nano-units that are neither `spent` nor
-    reserved. `expired` counts the slots, or the reservations of money, that nobody had given back
-    in time, as of a process that died; each is found once.
+    `left` is in microseconds of refilling, slots, or nano-units that are neither `spent` nor
+    reserved. `expired` counts the slots, or the reservations of money, that were not released in
+    time, such as those of a process that died; each is reported once.
     """
 
     wait_us: int
@@ -109,21 +109,21 @@ class Reserved(msgspec.Struct, frozen=True):
 
 
 class BucketChange(msgspec.Struct, frozen=True, gc=False):
-    """So much more was used than was reserved; negative for less."""
+    """The difference between what was used and what was reserved; negative if less was used."""
 
     key: str
     change_us: int
 
 
 class SlotRelease(msgspec.Struct, frozen=True, gc=False):
-    """Give a slot back."""
+    """Release a slot."""
 
     key: str
     slot: str
 
 
 class BudgetChange(msgspec.Struct, frozen=True, gc=False):
-    """`spent` nano-units were spent of what `slot` has `reserved`, if that is still held."""
+    """Replace the nano-units that `slot` has `reserved`, if still held, by those `spent`."""
 
     key: str
     slot: str
@@ -136,7 +136,7 @@ Change = BucketChange | SlotRelease | BudgetChange
 
 
 class Settle(msgspec.Struct, frozen=True):
-    """Apply the changes, each on its own. `is_local` is that of the reservation."""
+    """Apply each change independently. `is_local` is that of the reservation."""
 
     changes: tuple[Change, ...]
     is_local: bool = False
@@ -144,9 +144,9 @@ class Settle(msgspec.Struct, frozen=True):
 
 @runtime_checkable
 class Store(Protocol):
-    """The port of limits. It answers a `Reserve` with `Reserved`.
+    """The port of limits. It returns `Reserved` for a `Reserve`.
 
-    A `Reserve` that is given up while it is under way is undone by the store itself.
+    If a caller stops waiting for a `Reserve`, the store undoes it.
     """
 
     def ask(self, request: Reserve, until: float | None) -> Reserved:
@@ -160,19 +160,19 @@ class Store(Protocol):
         """Do as `ask`, in the event loop of the exchange."""
 
     def settle(self, request: Settle) -> None:
-        """Take the changes and return at once; the store sees to it that they are applied."""
+        """Accept the changes and return immediately; the store applies them."""
 
 
 class QuickStore(Store, Protocol):
-    """A store that never waits, and so is asked without a step."""
+    """A store that never waits, so that it is called without a step."""
 
     answers_at_once: bool
 
     def take(self, key: str, need_us: int, capacity_us: int) -> int | None:
-        """Return what is left of a bucket after `need_us` were taken; None if they were not.
+        """Return the rest of a bucket after taking `need_us`; None if there is not enough.
 
-        Does as `ask` for one `BucketClaim` that is granted, without a value for each.
+        It has the effect of `ask` for one granted `BucketClaim`, without allocating values.
         """
 
     def change(self, key: str, change_us: int) -> None:
-        """Do as `settle` for one `BucketChange`."""
+        """Apply one `BucketChange`, like `settle`."""

@@ -1,7 +1,7 @@
 """Estimates of the tokens of a request, before a provider has counted them.
 
-A tokenizer would have to be that of the provider's model, and most fetch their tables from the
-network. Bytes are counted instead, and what providers then report corrects the count.
+A tokenizer would have to match the provider's model, and most download their tables. Bytes are
+counted instead, and the usage that providers report corrects later estimates.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from ..values.usage import Usage
 __all__ = ["NO_TOKENS", "Estimate", "Learned", "Past", "estimate_input", "estimate_tokens"]
 
 _ASCII = bytes(range(128))
-# An image or a recording in base64: a text of the same length would be far more tokens. In a short
-# body it is not worth the search.
+# An image or a recording in base64 has far fewer tokens than a text of its length. Short bodies are
+# not searched for them.
 _SHORT_BYTES = 4096
 _BINARY = re.compile(rb'[",][A-Za-z0-9+/=]{400,}"')
 _BINARY_TOKENS = 500
@@ -25,14 +25,14 @@ _BACKSLASH = ord("\\")
 
 _FIRST_OUTPUT = 256
 _UNKNOWN_OUTPUT = 4096
-_SHARE = 0.1  # of the newest call in what was learnt
+_SHARE = 0.1  # the weight of the newest call in the averages
 _MAX_LEARNED = 4096
 
 
 class Estimate(msgspec.Struct, frozen=True, gc=False):
-    """Tokens of a request: its input, the expected output, and the most that it may have.
+    """Tokens of a request: its input, the expected output, and the maximum output.
 
-    `uncorrected` is the input by its bytes alone.
+    `uncorrected` is the input estimated from bytes alone.
     """
 
     input: int
@@ -45,9 +45,9 @@ NO_TOKENS = Estimate(0, 0, 0)
 
 
 def estimate_input(body: bytes) -> int:
-    """Return about how many tokens the text of a JSON body is.
+    """Return the approximate number of tokens of a JSON body.
 
-    Four bytes of ASCII are a token; one and a half of other characters, escaped or not.
+    Four bytes of ASCII are a token, and so are one and a half other characters, escaped or not.
     """
     binaries, size = 0, len(body)
     is_ascii, has_escapes = body.isascii(), _BACKSLASH in body  # one byte is found faster than two
@@ -81,7 +81,7 @@ class Past:
         self._output = self._deviation = -1.0  # there is no average yet
 
     def learn(self, estimate: Estimate, usage: Usage) -> None:
-        """Take the counts of a call of which this was the estimate."""
+        """Update the averages by the usage of a call with this estimate."""
         factor, output = usage.input_tokens / (estimate.uncorrected or 1), usage.output_tokens
         if factor > 2.0:
             factor = 2.0

@@ -19,7 +19,7 @@ __all__ = ["Condition", "Item", "Kind", "Part"]
 Kind = Literal["tokens", "requests", "concurrency", "budget"]
 _PLAIN = re.compile(r"[A-Za-z0-9._/-]+")
 _MARKS = {"tokens": "t", "requests": "r", "concurrency": "c", "budget": "m"}
-# Keys are remembered of so many values, none of them long: clients may choose both.
+# The cache of keys is limited, as clients choose the values.
 _MAX_KEYS = 4096
 _MAX_LENGTH = 256
 
@@ -32,12 +32,12 @@ class Condition(Protocol):
 
 
 _Values = tuple[str | None, ...]
-# Returns what a request has of each thing that is counted by.
+# Returns a request's value of each part of `by`.
 _Read = Callable[[ClientRequest, str], _Values]
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One thing that is counted by: `attribute` with its name, or `model`."""
+    """One part of `by`: an attribute or header with its name, or the model, provider or host."""
 
     kind: Literal["attribute", "header", "model", "provider", "host"]
     key: str = ""
@@ -50,7 +50,7 @@ class Part(msgspec.Struct, frozen=True):
         return _READERS[self.kind](self.key)(request, provider)[0]
 
 
-# Made once for each item: a call asks for no kind, and makes no list for one value.
+# Called once for each item, so that a call neither looks up a kind nor makes a list for one value.
 _READERS: dict[str, Callable[[str], _Read]] = {
     "attribute": lambda key: lambda request, provider: (request.attributes.get(key),),
     "header": lambda key: lambda request, provider: (request.headers.get(key),),
@@ -64,7 +64,7 @@ def _read_nothing(request: ClientRequest, provider: str) -> _Values:
     return ()
 
 
-@lru_cache(maxsize=1024)  # so that items which count by the same are equal
+@lru_cache(maxsize=1024)  # so that items with the same `by` are equal
 def _reader(parts: tuple[Part, ...]) -> _Read:
     reads = [_READERS[part.kind](part.key) for part in parts]
     if len(reads) == 1:
@@ -91,11 +91,11 @@ class Item(Discreet, frozen=True, kw_only=True):
     on_missing: Literal["share", "deny", "skip"] = "share"
     on_store_failure: Literal["local", "allow", "deny"] = "local"
     is_shadow: bool = False
-    # Whether the end of a call changes what was taken; requests stay counted.
+    # Whether the end of a call corrects the count; requests stay counted.
     is_settled: bool = True
-    # Returns what a request has of each thing that is counted by, given it and a provider.
+    # Returns the values of `by`, given a request and a provider.
     values: _Read = _read_nothing
-    # Keys that have been made, by these values.
+    # A cache of keys by these values.
     keys: Memory[_Values, str] = msgspec.field(default_factory=Memory)
 
     def __post_init__(self) -> None:
@@ -110,17 +110,17 @@ class Item(Discreet, frozen=True, kw_only=True):
 
     @property
     def title(self) -> str:
-        """The item as messages name it."""
+        """The name of the item in messages."""
         return f"{'budget' if self.kind == 'budget' else 'limit'} {self.name!r}"
 
     def holds(self, request: ClientRequest) -> bool:
-        """Return whether the request is under the item."""
+        """Return whether the item applies to the request."""
         return not self.when or any(match.holds(request) for match in self.when)
 
     def key(self, values: _Values) -> str:
-        """Return the key of what is counted; the values are hashed.
+        """Return the key of a count; the values are hashed.
 
-        The braces make a cluster keep what belongs together on one node.
+        The braces are a hash tag: a Redis cluster keeps the keys of one item on one node.
         """
         key = self.keys.get(values)
         if key is None:

@@ -1,4 +1,4 @@
-"""One limit of a policy, compiled: whom it is about, what it counts, and how much it admits."""
+"""One limit of a policy, compiled: the requests it applies to, its unit, and its amount."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_AMOUNT = 10**12
 
 
 class Weights(msgspec.Struct, frozen=True, gc=False):
-    """How much a token of each class counts, in thousandths. The classes do not overlap."""
+    """The weight of a token of each class, in thousandths. The classes do not overlap."""
 
     input: int = 1000
     cache_read: int = 1000
@@ -29,23 +29,23 @@ class Weights(msgspec.Struct, frozen=True, gc=False):
 
     def used(self, usage: Usage) -> int:
         """Return what a call has used, rounded up."""
-        fresh, said = usage.input_tokens, usage.output_tokens
+        fresh, visible = usage.input_tokens, usage.output_tokens
         read, written = usage.cache_read_tokens, usage.cache_write_tokens
         reasoned = usage.reasoning_tokens
-        if self is TOTAL and read + written <= fresh and reasoned <= said:
-            return fresh + said
-        fresh, said = fresh - read - written, said - reasoned
+        if self is TOTAL and read + written <= fresh and reasoned <= visible:
+            return fresh + visible
+        fresh, visible = fresh - read - written, visible - reasoned
         thousandths = (
             self.input * (fresh if fresh > 0 else 0)
             + self.cache_read * read
             + self.cache_write * written
-            + self.output * (said if said > 0 else 0)
+            + self.output * (visible if visible > 0 else 0)
             + self.reasoning * reasoned
         )
         return -(-thousandths // 1000)
 
 
-# Every token counts once, as nearly everywhere.
+# Every token counts once, the default.
 TOTAL = Weights()
 
 
@@ -79,7 +79,7 @@ class Limit(Item, frozen=True, kw_only=True):
         force_setattr(self, "is_one_rate", not (self.overrides or self.rate_from))
 
     def rate_for(self, request: ClientRequest) -> Rate | None:
-        """Return the rate that holds for a request."""
+        """Return the rate that applies to a request."""
         if self.is_one_rate:
             return self.rate
         rate = next((o.rate for o in self.overrides if o.match.holds(request)), self.rate)
@@ -91,7 +91,7 @@ class Limit(Item, frozen=True, kw_only=True):
         return rate
 
     def slots_for(self, request: ClientRequest) -> int:
-        """Return the slots that hold for a request."""
+        """Return the slots that apply to a request."""
         return next((o.slots for o in self.overrides if o.match.holds(request)), self.slots)
 
     def need(self, estimate: Estimate) -> int:

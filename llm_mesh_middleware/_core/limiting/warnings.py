@@ -1,4 +1,4 @@
-"""Thresholds of budgets that have been passed; each is reported once per window."""
+"""Reports of budget thresholds that were passed, once for each window."""
 
 from __future__ import annotations
 

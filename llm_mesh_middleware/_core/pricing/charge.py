@@ -14,7 +14,7 @@ _NANO = 10**9
 
 
 class Charge(msgspec.Struct, frozen=True, gc=False):
-    """The tokens that one attempt was billed for, and their price.
+    """The tokens of one attempt, and their price.
 
     `amount` is in nano-units of `currency` (1,000,000,000 are 1 USD). Both are None if no price is
     known for the model; `is_listed` is false if the provider has no prices at all.

@@ -3,10 +3,10 @@
 A price is in nano-units of its currency per million tokens: "0.0375" is 37,500,000. A cost is the
 sum over the classes of tokens, divided once, at the end. Every token is in exactly one class:
 
-    input_tokens  = cache read (audio apart) + cache write + audio + image + the rest
+    input_tokens  = cache read (audio separately) + cache write + audio + image + the rest
     output_tokens = reasoning + audio + image + the rest
 
-A class without a price of its own costs what the class that holds it does.
+A class without a price of its own has the price of the class that contains it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MAX_MODELS = 1024  # a client may name any
 
 
 class Rates(msgspec.Struct, frozen=True):
-    """Nano-units per million tokens of each class; None where it has no price of its own."""
+    """Nano-units per million tokens of each class; None for a class without its own price."""
 
     input: int | None = None
     output: int | None = None
@@ -38,7 +38,7 @@ class Rates(msgspec.Struct, frozen=True):
     output_image: int | None = None
 
     def split(self, usage: Usage) -> Iterator[tuple[int, int | None]]:
-        """Yield the tokens of each class with their rate; no token is in two of them."""
+        """Yield the tokens of each class with their rate; no token is in two classes."""
         kinds = dict(usage.modalities)
         cached = kinds.get("audio.cache_read.input_tokens", 0)
         audio = kinds.get("audio.input_tokens", 0) - cached
@@ -79,10 +79,10 @@ def _take(
 
 
 class Price(msgspec.Struct, frozen=True):
-    """What one model costs.
+    """The price of one model.
 
-    `tiers` are rates for calls with more input than so many tokens, the highest first; they hold
-    for all tokens of such a call. `request` is added for each call, in nano-units.
+    `tiers` are rates for calls with more input tokens than a threshold, the highest first; they
+    apply to all tokens of such a call. `request` is added for each call, in nano-units.
     """
 
     currency: str

@@ -1,1 +1,1 @@
-"""Providers: what the mesh calls, with which credential, and their health."""
+"""Providers: their endpoints, credentials, secrets, and health."""

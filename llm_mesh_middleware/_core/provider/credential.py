@@ -17,11 +17,11 @@ class Credential(Protocol):
     def apply(
         self, request: UpstreamRequest, wall_clock: Callable[[], float], deadline: Deadline
     ) -> Generator[Step, StepResult, UpstreamRequest]:
-        """Return `request` as the provider accepts it; may wait for a token until `deadline`.
+        """Return `request` with the credential; may wait for a token until `deadline`.
 
         It is applied last and once per attempt, so observers never see a key, and a signature
-        covers everything that is sent.
+        covers the whole request.
 
         Raises:
-            UpstreamError: the credential cannot be had.
+            UpstreamError: the credential is not available.
         """

@@ -1,4 +1,4 @@
-"""The endpoints of a provider: where it can be reached now."""
+"""The current endpoints of a provider."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["EndpointSet", "StaticEndpoints"]
 
 
 class EndpointSet(Protocol):
-    """Endpoints that may come and go."""
+    """Endpoints that may change."""
 
     def now(self) -> Sequence[Endpoint]:
-        """Return those that calls may be made to."""
+        """Return the current endpoints."""
 
 
 class StaticEndpoints(msgspec.Struct, frozen=True):
-    """Endpoints that stay the same as long as the configuration does."""
+    """Endpoints that are fixed by the configuration."""
 
     endpoints: tuple[Endpoint, ...]
 

@@ -29,7 +29,7 @@ __all__ = ["Lease", "Place", "ProviderHealth", "ProviderStatus"]
 class ProviderStatus(msgspec.Struct, frozen=True):
     """What `Mesh.health()` returns for a provider.
 
-    `ejected_for_s` is what is left of an ejection; 0 for one that fails its health checks.
+    `ejected_for_s` is the rest of an ejection; 0 if the provider fails its health checks.
     """
 
     state: Literal["healthy", "ejected", "half_open"]
@@ -52,7 +52,7 @@ class Lease(msgspec.Struct):
     _is_undecided: bool = True
 
     def vouch(self, now: float) -> None:
-        """Report that the response has begun; until it ends that counts for the provider."""
+        """Report that the response has begun, which counts as a success until it ends."""
         if self._is_undecided:
             self._is_undecided = False
             self._health._vouched(self._epoch, now - self._began_at, now)
@@ -66,7 +66,7 @@ class Lease(msgspec.Struct):
             result: how the call went; a cancelled one says nothing about the provider.
             now: the time.
             retry_after_s: how long the provider asks not to be called.
-            cause: what went wrong, for people.
+            cause: the reason of a failure, for logs.
         """
         if not self.is_open:
             return
@@ -121,7 +121,7 @@ class ProviderHealth:
         lock: AbstractContextManager[object],
         on_change: Callable[[HealthChange], None] = _ignore,
     ) -> None:
-        # Some providers reject additions of the mesh to a request; then they are omitted.
+        # Some providers reject the mesh's additions to a request, which are then omitted.
         self.refuses_additions = False
         self._lock = lock
         self._on_change = on_change
@@ -139,7 +139,7 @@ class ProviderHealth:
         return self._slots.in_flight
 
     def warmth(self, now: float, warmup_s: float) -> float:
-        """Return how much of its share it gets: 1, or less for `warmup_s` after a return."""
+        """Return the fraction of its share to use: less than 1 for `warmup_s` after a return."""
         return self._detector.warmth(now, warmup_s)
 
     def is_available(self, now: float) -> bool:
@@ -172,7 +172,7 @@ class ProviderHealth:
         wake()
 
     def available_in_s(self, now: float) -> float:
-        """Return how long until a call is worth trying; 0 for now."""
+        """Return the time until a call may be made; 0 for now."""
         return self._detector.admitted_in_s(now)
 
     def is_closed(self, now: float) -> bool:
@@ -180,7 +180,7 @@ class ProviderHealth:
         return self._detector.is_closed(now)
 
     def opens_in_s(self, now: float) -> float:
-        """Return how long until a closed provider can be called again."""
+        """Return the time until a closed provider can be called again."""
         return self._detector.opens_in_s(now)
 
     def lease(
@@ -190,7 +190,7 @@ class ProviderHealth:
 
         Args:
             now: the time.
-            body: what is sent; if the call fails, the body may be the cause.
+            body: the body of the request; if the call fails, the body may be the cause.
             is_forced: whether the call is made even if the provider is ejected.
         """
         with self._lock:
@@ -240,7 +240,7 @@ class ProviderHealth:
             self._undecided -= lease._is_undecided
             seconds = now - lease._began_at
             if result == "success":
-                if lease._is_undecided:  # that of a stream was added when its response began
+                if lease._is_undecided:  # a stream's latency was added when its response began
                     self.latency.add(seconds, now)
             elif isinstance(result, CallFailure):
                 self.latency.add_failure(seconds, now)
@@ -267,7 +267,7 @@ class ProviderHealth:
 
     def _leased(self, now: float, body: bytes | None) -> Lease:
         self._undecided += 1
-        self.server.begun += 1
+        self.server.started += 1
         detector = self._detector
         is_probe = not detector.is_healthy and detector.begin_probe(now)
         return Lease(self, detector.epoch, is_probe, body, now)

@@ -1,4 +1,4 @@
-"""The identity of a provider, which is the same after a reload."""
+"""The identity of a provider, which survives a reload."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["ProviderIdentity"]
 
 
 class ProviderIdentity(Discreet, frozen=True):
-    """What makes a provider the same one after a reload: its name, and what it is called with.
+    """The properties by which a provider is recognised after a reload.
 
     `fingerprint` changes with the provider's document, but not with its key.
     """
@@ -24,5 +24,5 @@ class ProviderIdentity(Discreet, frozen=True):
 
     @property
     def document(self) -> str:
-        """The provider's document, whatever has changed in it."""
+        """The name of the provider's document, which does not depend on its content."""
         return f"{self.namespace}/{self.name}"

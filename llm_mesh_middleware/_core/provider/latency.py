@@ -1,8 +1,9 @@
-"""The time to the first byte of an endpoint's responses, as balancing needs it: a peak EWMA.
+"""The time to the first byte of an endpoint's responses, for balancing: a peak EWMA.
 
-slower than the average    the average is that response: trouble shows at once
-faster                     the average moves towards it, by the time since the last response
-no response                the average decays, so that the endpoint is tried again
+a response is              the average
+slower than the average    becomes that response, so that problems show immediately
+faster                     moves towards it, depending on the time since the last response
+missing                    decays, so that the endpoint is tried again
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ __all__ = ["TIME_CONSTANT_S", "PeakLatency"]
 
 TIME_CONSTANT_S = 10.0
 
-# After so many time constants without a response, an old one says nothing.
+# After this many time constants without a response, the average is discarded.
 _FORGOTTEN_AFTER = 2.0
 
 
@@ -32,10 +33,10 @@ class PeakLatency:
         if average is None or elapsed > _FORGOTTEN_AFTER:
             self._average = seconds
         else:
-            left = exp(-elapsed)
-            known = average * left
-            slower = seconds > known
-            self._average = seconds if slower else known + (seconds - known) * (1.0 - left)
+            weight = exp(-elapsed)
+            decayed = average * weight
+            slower = seconds > decayed
+            self._average = seconds if slower else decayed + (seconds - decayed) * (1.0 - weight)
         self._at = now
 
     def add_failure(self, seconds: float, now: float) -> None:

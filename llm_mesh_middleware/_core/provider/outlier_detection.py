@@ -12,8 +12,8 @@ class OutlierDetection(msgspec.Struct, frozen=True):
 
     `consecutive_failures` in a row, none more than `interval_s` apart, eject the provider for
     `base_ejection_s`, doubled with each ejection in close succession, up to `max_ejection_s`. A
-    provider that only limits the rate is skipped for as long as its
-    Retry-After says. Then `half_open_requests` calls may probe it; if all succeed it is back.
+    rate-limited provider is skipped until its Retry-After has passed. Then `half_open_requests`
+    calls may probe it; if all succeed, the ejection ends.
     """
 
     consecutive_failures: int = 5

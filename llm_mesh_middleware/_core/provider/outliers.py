@@ -2,15 +2,15 @@
 
     state      leaves it by                                  to
     healthy    `consecutive_failures` of one kind in a row   ejected
-    ejected    its time is over                              half-open
-    half-open  every one of `half_open_requests` succeeds    healthy
-               one of them fails                             ejected, for longer
+    ejected    the end of the ejection                       half-open
+    half-open  success of all `half_open_requests`           healthy
+               failure of one of them                        ejected, for longer
 
 Each ejection and each return begins an epoch. A call belongs to the epoch in which it began; its
 result does not count in a later one, so one wave of failures is one ejection.
 
-A row counts only if it has at least two different requests: failures of one request that is
-repeated say nothing about other requests. A failed connection counts in any case.
+A streak of failures counts only if it has at least two different requests: failures of one repeated
+request do not predict other requests. A failed connection always counts.
 
 While no other backend can serve, calls are forced through an ejection. They neither lengthen nor
 end it. Even those are refused while the provider would not respond: its last result was a failed
@@ -32,7 +32,7 @@ Result = Literal["success", "failure", "unreachable", "rate_limited", "cancelled
 # A provider that is down for days is ejected a thousand times; avoid a float overflow.
 _MAX_DOUBLINGS = 64
 
-# For how long a success counts: a fallback to the provider then needs no retry budget.
+# How long a success counts: meanwhile a fallback to the provider needs no retry budget.
 _GOOD_FOR_S = 10.0
 _NEVER = float("-inf")
 
@@ -41,7 +41,7 @@ _COLD = 0.1
 
 
 class CallFailure(msgspec.Struct, frozen=True):
-    """How a call failed.
+    """A failed call.
 
     `request` is a hash of its body, None if the body cannot be the cause. `cause` is for logs.
     """
@@ -60,7 +60,7 @@ class HealthChange(msgspec.Struct, frozen=True):
     reason: str
 
 
-class _Row:
+class _Streak:
     """Failures of one kind without a success between them."""
 
     __slots__ = ("count", "is_of_several", "last_at", "request")
@@ -97,7 +97,7 @@ class OutlierDetector:
         "_good_at",
         "_is_unreachable",
         "_probes",
-        "_proved",
+        "_probe_successes",
         "_rate_limits",
         "ejections",
         "epoch",
@@ -107,15 +107,15 @@ class OutlierDetector:
         self._detection = detection
         self.ejections = 0
         self.epoch = 0
-        self._failures = _Row()
-        self._rate_limits = _Row()
+        self._failures = _Streak()
+        self._rate_limits = _Streak()
         self._good_at = _NEVER
         self._ejected_at = 0.0
         self._ejected_until: float | None = None
         self._ejection_s = 0.0
         self._back_since = _NEVER
         self._probes = 0  # under way or succeeded since the ejection ended
-        self._proved = 0
+        self._probe_successes = 0
         self._is_unreachable = False
         self._closed_until = _NEVER
 
@@ -126,12 +126,12 @@ class OutlierDetector:
 
     @property
     def failures(self) -> int:
-        """How many failures in a row there are."""
+        """The number of failures in a row."""
         return self._failures.count
 
     @property
     def rate_limits(self) -> int:
-        """How many rate-limited responses in a row there are."""
+        """The number of rate-limited responses in a row."""
         return self._rate_limits.count
 
     def admits(self, now: float) -> bool:
@@ -141,7 +141,7 @@ class OutlierDetector:
         return now >= self._ejected_until and self._probes < self._detection.half_open_requests
 
     def admitted_in_s(self, now: float) -> float:
-        """Return how long the ejection still lasts; 0 if there is none."""
+        """Return the rest of the ejection; 0 if there is none."""
         return 0.0 if self._ejected_until is None else max(0.0, self._ejected_until - now)
 
     def is_closed(self, now: float) -> bool:
@@ -150,7 +150,7 @@ class OutlierDetector:
         return is_ejected and (self._is_unreachable or now < self._closed_until)
 
     def opens_in_s(self, now: float) -> float:
-        """Return how long until a closed provider takes calls again."""
+        """Return the time until a closed provider can be called again."""
         if self._is_unreachable:
             return self.admitted_in_s(now)
         return max(0.0, self._closed_until - now)
@@ -160,15 +160,15 @@ class OutlierDetector:
         return now - self._good_at < _GOOD_FOR_S
 
     def warmth(self, now: float, warmup_s: float) -> float:
-        """Return how much of its share a provider gets, which grows to 1 after a return."""
+        """Return the fraction of its share to use, which grows to 1 after a return."""
         elapsed = now - self._back_since
         return 1.0 if elapsed >= warmup_s else max(_COLD, elapsed / warmup_s)
 
     def has_failed(self, now: float) -> bool:
         """Return whether a failure within the interval counts."""
         return any(
-            row.count and now - row.last_at <= self._detection.interval_s
-            for row in (self._failures, self._rate_limits)
+            streak.count and now - streak.last_at <= self._detection.interval_s
+            for streak in (self._failures, self._rate_limits)
         )
 
     def begin_probe(self, now: float) -> bool:
@@ -185,10 +185,10 @@ class OutlierDetector:
         """Record the success of a call from this epoch."""
         self._good_at = now
         self._is_unreachable, self._closed_until = False, _NEVER
-        self._forget_rows()
+        self._clear_streaks()
         if is_probe:
-            self._proved += 1
-            if self._proved == self._detection.half_open_requests:
+            self._probe_successes += 1
+            if self._probe_successes == self._detection.half_open_requests:
                 return self._return(now)
         elif self.is_healthy and self.ejections and now - self._back_since > self._ejection_s:
             self.ejections = 0  # healthy for longer than the last ejection: reset
@@ -202,42 +202,42 @@ class OutlierDetector:
         """Record the failure of a call from this epoch."""
         self._good_at = _NEVER
         self._is_unreachable = failure.result == "unreachable"
-        limit, wish_s = self._detection.consecutive_failures, failure.retry_after_s
+        limit, retry_after_s = self._detection.consecutive_failures, failure.retry_after_s
         self._closed_until = max(
-            self._closed_until, now + min(wish_s, self._detection.max_ejection_s)
+            self._closed_until, now + min(retry_after_s, self._detection.max_ejection_s)
         )
         if is_probe:
             return self._eject(failure, now, f"a probe failed: {failure.cause}")
         if limit == 0 or not self.is_healthy:  # ejection is disabled, or the call was forced
             return None
-        row = self._add(failure, now)
-        if row.count < limit or not row.is_of_several:
+        streak = self._add(failure, now)
+        if streak.count < limit or not streak.is_of_several:
             return None
         return self._eject(
-            failure, now, f"{row.count} failures in a row, the last: {failure.cause}"
+            failure, now, f"{streak.count} failures in a row, the last: {failure.cause}"
         )
 
-    def _add(self, failure: CallFailure, now: float) -> _Row:
+    def _add(self, failure: CallFailure, now: float) -> _Streak:
         is_limited = failure.result == "rate_limited"
-        row = self._rate_limits if is_limited else self._failures
-        if now - row.last_at > self._detection.interval_s:
-            row.clear()
-        row.add(None if failure.result == "unreachable" else failure.request, now)
-        return row
+        streak = self._rate_limits if is_limited else self._failures
+        if now - streak.last_at > self._detection.interval_s:
+            streak.clear()
+        streak.add(None if failure.result == "unreachable" else failure.request, now)
+        return streak
 
     def _eject(self, failure: CallFailure, now: float, reason: str) -> HealthChange:
-        wish_s = failure.retry_after_s
-        is_wish = failure.result == "rate_limited" and wish_s > 0
-        seconds = wish_s if is_wish else self._grown(wish_s)
+        retry_after_s = failure.retry_after_s
+        is_retry_after = failure.result == "rate_limited" and retry_after_s > 0
+        seconds = retry_after_s if is_retry_after else self._doubled_s(retry_after_s)
         if self.is_healthy:
             self._ejected_at = now
         self._ejection_s = min(self._detection.max_ejection_s, seconds)
         self._ejected_until = now + self._ejection_s
-        self._forget_rows()
+        self._clear_streaks()
         self._begin_epoch()
         return HealthChange(True, self._ejection_s, reason)
 
-    def _grown(self, at_least_s: float) -> float:
+    def _doubled_s(self, at_least_s: float) -> float:
         """Return the length of the next ejection of a provider that fails."""
         doubled = 2.0 ** min(self.ejections, _MAX_DOUBLINGS)
         self.ejections += 1
@@ -248,7 +248,7 @@ class OutlierDetector:
         self._begin_epoch()
         return HealthChange(False, now - self._ejected_at, "its probes succeeded")
 
-    def _forget_rows(self) -> None:
+    def _clear_streaks(self) -> None:
         if self._failures.count:
             self._failures.clear()
         if self._rate_limits.count:
@@ -256,4 +256,4 @@ class OutlierDetector:
 
     def _begin_epoch(self) -> None:
         self.epoch += 1
-        self._probes = self._proved = 0
+        self._probes = self._probe_successes = 0

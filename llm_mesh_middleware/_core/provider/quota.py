@@ -1,4 +1,4 @@
-"""The rest of a provider's rate limits, from the header fields of its responses."""
+"""The remaining rate limits of a provider, from the header fields of its responses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..values.headers import Headers
 
 __all__ = ["Quota"]
 
-# Fields of the limit, of what remains and of its reset; OpenAI's, Azure's, then Anthropic's.
+# Fields of the limit, its rest and its reset; OpenAI's, Azure's, then Anthropic's.
 _FIELDS = tuple(
     (f"x-ratelimit-limit-{kind}", f"x-ratelimit-remaining-{kind}", f"x-ratelimit-reset-{kind}")
     for kind in ("requests", "tokens")
@@ -25,17 +25,17 @@ _FIELDS = tuple(
     )
 )
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_RESET_S = 60.0  # where the provider does not say: limits are by the minute
+_RESET_S = 60.0  # the default: limits are per minute
 
 
-class _Left(msgspec.Struct, frozen=True, gc=False):
+class _Remaining(msgspec.Struct, frozen=True, gc=False):
     limit: int
     remaining: int
     seen_at: float
     reset_at: float
 
     def share(self, now: float, in_flight: int) -> float:
-        """Return what remains of 1; it comes back evenly until the reset."""
+        """Return the remaining share of the limit; it refills evenly until the reset."""
         span = self.reset_at - self.seen_at
         back = 1.0 if span <= 0 else min(1.0, (now - self.seen_at) / span)
         remaining = self.remaining + (self.limit - self.remaining) * back - in_flight
@@ -43,41 +43,42 @@ class _Left(msgspec.Struct, frozen=True, gc=False):
 
 
 class Quota:
-    """What is left at one endpoint; whole values are replaced, so that no lock is needed."""
+    """The remaining limits of one endpoint; values are replaced as a whole, so it needs no lock."""
 
-    __slots__ = ("_left",)
+    __slots__ = ("_remaining",)
 
     def __init__(self) -> None:
-        self._left: dict[str, _Left] = {}
+        self._remaining: dict[str, _Remaining] = {}
 
     def learn(self, headers: Headers, now: float, wall_clock: Callable[[], float]) -> None:
-        """Take the fields of a response."""
+        """Update the limits from the fields of a response."""
         found = {}
         for limit_field, remaining_field, reset_field in _FIELDS:
             limit, remaining = _count(headers, limit_field), _count(headers, remaining_field)
             if limit and remaining is not None:
                 reset_s = _seconds(headers.get(reset_field), wall_clock)
-                found[limit_field] = _Left(limit, min(remaining, limit), now, now + reset_s)
+                found[limit_field] = _Remaining(limit, min(remaining, limit), now, now + reset_s)
         if found:
-            self._left = {**self._left, **found}
+            self._remaining = {**self._remaining, **found}
 
-    def left(self, now: float, in_flight: int) -> float | None:
+    def remaining(self, now: float, in_flight: int) -> float | None:
         """Return the smallest share of a limit that remains, or None if none is known.
 
         Args:
             now: the time.
-            in_flight: calls under way, which the provider may not have counted yet.
+            in_flight: calls in flight, which the provider may not have counted yet.
         """
-        known = self._left
+        known = self._remaining
         if not known:
             return None
         return min(
-            left.share(now, in_flight if "requests" in name else 0) for name, left in known.items()
+            remaining.share(now, in_flight if "requests" in name else 0)
+            for name, remaining in known.items()
         )
 
 
 def _count(headers: Headers, name: str) -> int | None:
-    """Return a count; -1, with which Azure says that it does not know, is none."""
+    """Return a count; None for -1, which Azure sends for unknown."""
     text = headers.get(name)
     if text is None or not (text.isascii() and text.isdigit()) or len(text) > 15:
         return None

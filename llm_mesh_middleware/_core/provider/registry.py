@@ -1,6 +1,6 @@
 """The health of every provider that a process has called.
 
-Health is kept by provider and endpoint, across rules and versions of the configuration.
+Health is kept by provider and endpoint; all rules share it, and it survives reloads.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class HealthRegistry:
         self._on_change = on_change
         self._lock = make_lock()
         self._providers: dict[tuple[ProviderIdentity, Endpoint], ProviderHealth] = {}
-        # The same by the objects that a table has: to hash what identifies them takes longer.
+        # The same by the objects of a routing table: hashing their identity takes longer.
         self._known: dict[tuple[int, int], tuple[ProviderHealth, Upstream, Endpoint]] = {}
 
     def of(self, upstream: Upstream, endpoint: Endpoint) -> ProviderHealth:
@@ -66,7 +66,7 @@ class HealthRegistry:
             )
             if len(self._known) >= _MAX_KNOWN:
                 self._known = {}
-            # With what its numbers stand for, which must not become those of others.
+            # The value holds both objects, so that no others can get their ids.
             self._known[id(upstream), id(endpoint)] = health, upstream, endpoint
             return health
 
@@ -85,8 +85,10 @@ class HealthRegistry:
             }
 
     def servers(self, now: float) -> Mapping[str, tuple[ProviderStatus, ServerLoad | None]]:
-        """Return the state and the load of each server of a provider that has several, and of
-        those that tell of their load, by provider host and address."""
+        """Return the state and the load of servers, by provider host and address.
+
+        These are the servers of providers with several, and servers that report their load.
+        """
         providers = list(self._providers.items())
         counted = Counter(identity for (identity, _), _ in providers)
         return {
@@ -96,8 +98,10 @@ class HealthRegistry:
         }
 
     def statuses(self, now: float) -> Mapping[str, ProviderStatus]:
-        """Return the state of every provider called so far, by provider host; where a provider has
-        several endpoints, by host and address."""
+        """Return the state of every provider called so far, by provider host.
+
+        A provider with several endpoints has one entry for each, by host and address.
+        """
         providers = list(self._providers.items())  # another thread may add one
         counted = Counter(identity for (identity, _), _ in providers)
         return {

@@ -50,8 +50,8 @@ _ESCAPED_LETTERS = b'bfnrtu"/\\'
 class Secrets:
     """`keys` are credentials; `others` are configured header values, which may be ordinary text.
 
-    Tokens that are fetched later are learnt; the last few are kept, as calls that used one may
-    still be under way. They have no part in equality.
+    Tokens that are fetched later are added; the last few are kept, as calls that used one may still
+    be in flight. They do not affect equality.
     """
 
     __slots__ = (
@@ -65,7 +65,7 @@ class Secrets:
         self._prepare()
 
     def learn(self, key: bytes) -> None:
-        """Take a key that was fetched for the provider."""
+        """Add a key that was fetched for the provider."""
         if key not in self._all:
             self._learnt = (*self._learnt[-_MAX_LEARNT:], key)
             self._prepare()

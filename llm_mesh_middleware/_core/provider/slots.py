@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-__all__ = ["Slots", "Wake", "Waiter", "wake_nobody"]
+__all__ = ["Slots", "Wake", "Waiter", "ignore_wake"]
 
 Wake = Callable[[], None]
 
 
-def wake_nobody() -> None:
+def ignore_wake() -> None:
     """Do nothing: there is no waiter yet."""
 
 
@@ -24,7 +24,7 @@ class Waiter:
 
     def __init__(self, *, has_slot: bool) -> None:
         self.has_slot = has_slot
-        self.wake: Wake = wake_nobody
+        self.wake: Wake = ignore_wake
 
 
 class Slots:

@@ -35,12 +35,11 @@ class Upstream(Discreet, frozen=True):
     and `stream` replace what the client sent, `defaults` (encoded JSON) fill what it left out.
     `asks_usage` allows asking for token counts in streams. `conversions` are for operations that
     the provider serves in another dialect. `secrets` are the values that must never be shown.
-    `detection`, `max_concurrency`, `prices`, `watch` and `rewrites` are the provider's, whichever
-    rule it serves. `vendor` is whose API it is, by the name that telemetry's conventions have;
-    empty if the host alone tells. `picker` picks among the endpoints for each call.
-    `has_foreign_neighbours`: providers of the same virtual host serve clients by translation, so
-    that conversations may hold what only these can verify. `own_names` are the names of those
-    `headers` that could be forwarded from clients, too.
+    `detection`, `max_concurrency`, `prices`, `watch` and `rewrites` are the provider's, for all
+    rules. `vendor` is the vendor of the API, by its name in telemetry's conventions; empty if the
+    host determines it. `picker` picks an endpoint for each call. `has_foreign_neighbours`: other
+    providers of the virtual host serve clients by translation, so conversations may contain proofs
+    that only those can verify. `own_names` are the names of `headers` that clients could send, too.
     """
 
     shown: ClassVar[tuple[str, ...]] = ("identity", "endpoints", "targets", "model", "stream")
@@ -89,14 +88,14 @@ class Upstream(Discreet, frozen=True):
         convert = self.conversions.get(operation) or operation.dialect.transformer
         return convert(request, operation, self)
 
-    def rewritten(self, asked: str | None, random: Callable[[], float]) -> Upstream:
-        """Return the provider with the model that a request for the model `asked` is drawn.
+    def rewritten(self, requested: str | None, random: Callable[[], float]) -> Upstream:
+        """Return the provider with the model that is drawn for the requested one.
 
         A configured model overrides all rewrites.
         """
         if self.rewrites is None or self.model is not None:
             return self
-        model = self.rewrites.draw(asked, random)
+        model = self.rewrites.draw(requested, random)
         return self if model is None else replace(self, model=model)
 
     def redact(self, data: bytes) -> bytes:

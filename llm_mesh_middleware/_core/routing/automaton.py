@@ -163,7 +163,7 @@ def parse(pattern: str) -> tuple[Items, int]:
 class Automaton:
     """The nodes of one pattern. A node either consumes a character or leads on without one.
 
-    Built from the end: each part is told the node that follows it and returns its own first node.
+    Built from the end: each part gets the node that follows it and returns its own first node.
     """
 
     def __init__(self, items: Items, flags: int) -> None:

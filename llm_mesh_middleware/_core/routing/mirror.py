@@ -12,9 +12,9 @@ __all__ = ["Mirror"]
 class Mirror(msgspec.Struct, frozen=True):
     """A provider that gets copies of `percent` of a rule's requests.
 
-    At most `max_concurrency` copies are under way in a process, each for at most `timeout_s`. A
-    request with more than `max_body_bytes` is not copied. `compares_content` asks for a digest of
-    both contents.
+    At most `max_concurrency` copies are in flight in a process, each for at most `timeout_s`. A
+    request with more than `max_body_bytes` is not copied. `compares_content`: digests of both
+    contents are compared.
     """
 
     upstream: Upstream

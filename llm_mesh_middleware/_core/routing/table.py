@@ -23,7 +23,7 @@ from .timeouts import Timeouts
 
 __all__ = ["Layer", "RouteRule", "RoutingTable", "VirtualHost"]
 
-# A policy: what it takes and how it goes on is the flow's business (`flow.call.CallPolicy`).
+# A policy, whose signature is defined by the flow (`flow.call.CallPolicy`).
 Layer = Callable[..., Steps]
 
 # A cache of raw Host values, which clients choose: at most 1,024 of 272 bytes. A DNS name has up to
@@ -37,7 +37,7 @@ class RouteRule(msgspec.Struct, frozen=True):
 
     `balancer` picks among its backends of one priority. `policies` are layers around the attempts
     of a request, the first is the outermost. `mirrors` get copies of some requests. `reads_quota`
-    is the balancer's. It `takes_all` if one match has no conditions.
+    is the balancer's. `matches_all`: one match has no conditions.
     """
 
     name: str
@@ -49,12 +49,12 @@ class RouteRule(msgspec.Struct, frozen=True):
     policies: tuple[Layer, ...] = ()
     mirrors: tuple[Mirror, ...] = ()
     reads_quota: bool = False
-    takes_all: bool = False
+    matches_all: bool = False
 
     def __post_init__(self) -> None:
         force_setattr(self, "reads_quota", self.balancer.reads_quota)
-        takes_all = any(not each.conditions and each.excluded is None for each in self.matches)
-        force_setattr(self, "takes_all", takes_all)
+        matches_all = any(not each.conditions and each.excluded is None for each in self.matches)
+        force_setattr(self, "matches_all", matches_all)
 
     @property
     def upstreams(self) -> Iterator[Upstream]:
@@ -89,7 +89,7 @@ class VirtualHost(msgspec.Struct, frozen=True):
             NoRouteMatched: no rule holds.
         """
         for rule in self.rules:
-            if rule.takes_all or rule.holds(request):
+            if rule.matches_all or rule.holds(request):
                 return rule
         raise NoRouteMatched(
             f"no rule of route {self.route!r} matches this request to {self.name!r}"

@@ -16,7 +16,7 @@ import msgspec
 from ..values.endpoint import Endpoint
 from ..values.headers import Headers
 from ..values.messages import Deadline
-from ..values.steps import Beside, Step
+from ..values.steps import Nested, Step
 from .side_call import SideCallContext, SideCallFailed, call_whole, make_call
 
 __all__ = ["Availability", "Service", "ServiceAnswer"]
@@ -80,7 +80,7 @@ class Service(msgspec.Struct, frozen=True):
         if not self.availability.allows(now):
             return SideCallFailed("away")
         answer: ServiceAnswer | SideCallFailed
-        answer = yield Beside(self._answer(method, target, body, context))
+        answer = yield Nested(self._answer(method, target, body, context))
         if isinstance(answer, SideCallFailed):
             self.availability.failed(now + self.timeout_s)
         else:

@@ -13,7 +13,7 @@ __all__ = ["Headers", "RawHeaders"]
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
 _NO_NAMES: frozenset[bytes] = frozenset()
-# What `Connection` says nearly always: it names no field.
+# The usual values of `Connection`, which name no field.
 _PERSISTENCE = frozenset((b"keep-alive", b"Keep-Alive", b"close"))
 _MAX_CACHED_VALUE = 64
 
@@ -22,7 +22,7 @@ def _split(value: bytes) -> frozenset[bytes]:
     return frozenset(name.strip().lower() for name in value.split(b","))
 
 
-# Ordinary clients send one of a few values; odd ones cannot make the cache large.
+# Ordinary clients send one of a few values; the cache is limited for all others.
 _options = lru_cache(maxsize=64)(_split)
 
 

@@ -30,13 +30,13 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 class ClientRequest(msgspec.Struct, frozen=True):
     """A client's request to a virtual host, as routing and observers see it.
 
-    Frozen: each later finding (the body, the operation, the consumer) makes a new value.
+    Frozen: each later addition (the body, the operation, the consumer) makes a new value.
     `attributes` come from the application or the client key, never from a header. `host` is
     the virtual host's name. `operation`, `fields` (the members of the JSON body, still raw) and
-    `model` are set once the body has been read. `is_inbound` means that it came over the network
-    and has no span of the framework's, `keeps_content` that the response is to be recorded.
-    `native` is the framework's request object, for the application's callables.
-    `mark` is the time in seconds and a unique text, for ids that the mesh must make.
+    `model` are set once the body has been read. `is_inbound`: it came over the network, and the
+    framework made no span for it. `keeps_content`: the response is recorded. `native` is the
+    framework's request object, for the application's callables. `mark` is the time in seconds and
+    a unique text, for ids that the mesh must make.
     """
 
     method: str
@@ -68,9 +68,9 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
     `target` is the origin-form request target. `headers` and `body` hold keys and prompts and are
     left out of the `repr`. `attempt` counts from 1. `added_usage`: the mesh added a request for
     token counts. `preferred_host` is the provider host that the rule prefers, available or not.
-    `vendor` is whose API is called, empty if the host alone tells. `dropped` names what the client
-    asked for and the provider's dialect, `dialect`, has no place for.
-    `scope` must surround the call, in the task that makes it.
+    `vendor` is the vendor of the API, empty if the host determines it. `dropped` are the client's
+    names of fields that the provider's `dialect` does not have. `scope` must surround the call, in
+    the task that makes it.
     """
 
     endpoint: Endpoint
@@ -118,7 +118,7 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Deadline(msgspec.Struct, frozen=True, gc=False):
-    """A point on the exchange's monotonic clock, and what it means to reach it.
+    """A point on the exchange's monotonic clock, and the limit that it comes from.
 
     `phase` is one of connect, first_byte, idle, request.
     """

@@ -20,7 +20,7 @@ class Operation(msgspec.Struct, frozen=True, eq=False):
 
     `name` is `gen_ai.operation.name` where that convention has one. `suffix` ends the client's path
     and, behind the provider's base, makes the upstream's. `is_generation` says that the provider's
-    configured model and defaults apply; an embedding model is never replaced by a chat model.
+    configured model and defaults apply, so an embedding model is not replaced by a chat model.
     `has_two_forms` says that a response can be converted from JSON to events and back, so that a
     configured `stream` applies too. `asked_as` is the end of the client's path where that is more
     than the suffix. `output_limit` reads the most tokens that a request's members allow the

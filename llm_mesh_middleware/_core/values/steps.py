@@ -1,4 +1,4 @@
-"""The steps of a flow: what the core asks a driver to do, and the result of each.
+"""The steps of a flow: the requests of the core to a driver, and the result of each.
 
 A flow serves one request as a generator that never does I/O. It yields steps, is sent their
 results, and returns a `Reply`. A streamed reply's body is such a generator too; it yields bytes for
@@ -17,13 +17,13 @@ the client between its steps.
 | Await   | a signal, or a deadline                      | None                              |
 | Sleep   | a pause                                      | None                              |
 | Spawn   | another flow, in the background              | None                              |
-| Outlive | to go on without the client, if others wait  | None                              |
+| Outlive | to continue without the client for waiters   | None                              |
 | Beside  | another flow, with connections of its own    | what that flow returns            |
 | Watch   | a step, with a notice if it is slow          | the step's result, SILENCE        |
 
 A driver ends a flow or a body early by throwing the reason into it: `ClientDisconnected` or
-`ServerShutdown`. It may then still yield steps, to settle what it has reserved, and a body may
-yield its last bytes.
+`ServerShutdown`. It may then still yield steps, to settle its reservations, and a body may yield
+its last bytes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = [
     "Ask",
     "AsyncPort",
     "Await",
-    "Beside",
+    "Nested",
     "Body",
     "Interest",
     "Outlive",
@@ -128,10 +128,10 @@ class Port(Protocol):
     """
 
     def ask(self, request: Any, until: float | None) -> Any:
-        """Return the answer to `request`; called in the thread of the exchange.
+        """Return the result of `request`; called in the thread of the exchange.
 
         Args:
-            request: what the port understands.
+            request: a request of the port's own kind.
             until: when to stop waiting, on the monotonic clock; None if the port has its own
                 timeout.
         """
@@ -141,7 +141,7 @@ class AsyncPort(Protocol):
     """The asynchronous form of `Port`; an object may be both."""
 
     async def aask(self, request: Any, until: float | None) -> Any:
-        """Return the answer to `request`; called in the event loop of the exchange."""
+        """Return the result of `request`; called in the event loop of the exchange."""
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -151,7 +151,7 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """Ask `port`, which must match the driver: synchronous or asynchronous."""
+    """Call `port`, which must match the driver: synchronous or asynchronous."""
 
     port: Port | AsyncPort
     request: Any
@@ -168,27 +168,27 @@ class Spawn(msgspec.Struct, frozen=True):
 
 
 class Interest(Protocol):
-    """The interest that others have in what a flow brings."""
+    """The waiters for the result of a flow."""
 
-    def is_wanted(self) -> bool:
-        """Return whether anybody waits."""
+    def has_waiters(self) -> bool:
+        """Return whether there are any."""
 
     def on_lost(self, lost: Callable[[], None]) -> None:
-        """Call `lost` when nobody waits any more, from any thread; or at once."""
+        """Call `lost` when the last waiter has left, from any thread; immediately if none waits."""
 
 
 class Outlive(msgspec.Struct, frozen=True):
-    """Go on in the background to the end of the reply, should the client leave while others wait.
+    """Continue in the background to the end of the reply if the client leaves while others wait.
 
-    The flow is not told that the client has left. If the others leave too, it ends as it would have
-    ended without this step.
+    The flow is not notified that the client has left. If the waiters leave too, it ends as it would
+    have ended without this step.
     """
 
     interest: Interest
 
 
-class Beside(msgspec.Struct, frozen=True):
-    """Run `flow` and wait for what it returns; the response that is being read stays open."""
+class Nested(msgspec.Struct, frozen=True):
+    """Run `flow` and wait for its result; the response that is being read stays open."""
 
     flow: Steps
 
@@ -196,7 +196,7 @@ class Beside(msgspec.Struct, frozen=True):
 class Watch(msgspec.Struct, frozen=True):
     """Carry out `step`, but return `SILENCE` if it takes until `at`, on the monotonic clock.
 
-    The step goes on. Another `Watch`, with None for the step, waits for it again.
+    The step continues. Another `Watch`, with None for the step, waits for it again.
     """
 
     step: Step | None
@@ -209,7 +209,7 @@ class Silence:
 
 SILENCE: Final = Silence()
 
-Step = Send | Read | Sleep | Await | Race | Ask | Spawn | Outlive | Beside | Watch
+Step = Send | Read | Sleep | Await | Race | Ask | Spawn | Outlive | Nested | Watch
 StepResult = Any  # depends on the step, see the table above
 Steps = Generator[Step, StepResult, Any]
 Body = Generator[Step | bytes, StepResult, None]

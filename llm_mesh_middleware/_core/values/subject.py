@@ -1,4 +1,4 @@
-"""The subjects of a request: what a match can test and a sticky key can be read from."""
+"""The subjects of a request, which matches test and sticky keys are read from."""
 
 from __future__ import annotations
 

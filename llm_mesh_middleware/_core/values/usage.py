@@ -11,9 +11,8 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     """Tokens of one call.
 
     `input_tokens` includes `cache_read_tokens` and `cache_write_tokens`; `output_tokens` includes
-    `reasoning_tokens`. `modalities` has the counts by kind of content, where the provider reports
-    them,
-    such as `("audio.input_tokens", 7)`.
+    `reasoning_tokens`. `modalities` has the counts by kind of content, if the provider reports
+    them, such as `("audio.input_tokens", 7)`.
     """
 
     input_tokens: int

@@ -19,9 +19,9 @@ from ..._core.values.steps import (
     SILENCE,
     Ask,
     Await,
-    Beside,
     Body,
     Interest,
+    Nested,
     Outlive,
     Race,
     Read,
@@ -139,7 +139,7 @@ class AsyncDriver(AsyncConnection):
         interest = self.interest
         if interest is None or not isinstance(reason, ClientDisconnected):
             return False
-        task = self._background.start(self._go_on(steps)) if interest.is_wanted() else None
+        task = self._background.start(self._go_on(steps)) if interest.has_waiters() else None
         if task is not None:
             interest.on_lost(from_any_thread(task.cancel))
         return task is not None
@@ -219,7 +219,7 @@ class AsyncDriver(AsyncConnection):
     async def _outlive(self, step: Outlive) -> None:
         self.interest = step.interest
 
-    async def _beside(self, step: Beside) -> StepResult:
+    async def _beside(self, step: Nested) -> StepResult:
         return await _run(step.flow, None, self._client, self._background)
 
     async def _watch(self, step: Watch) -> StepResult:
@@ -248,7 +248,7 @@ _PERFORM: dict[type, Callable[[AsyncDriver, Any], Coroutine[Any, Any, StepResult
     Await: AsyncDriver._await,
     Spawn: AsyncDriver._spawn,
     Outlive: AsyncDriver._outlive,
-    Beside: AsyncDriver._beside,
+    Nested: AsyncDriver._beside,
     Watch: AsyncDriver._watch,
 }
 

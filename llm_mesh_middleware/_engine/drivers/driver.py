@@ -19,9 +19,9 @@ from ..._core.flow.reply import Flow
 from ..._core.values.steps import (
     Ask,
     Await,
-    Beside,
     Body,
     Interest,
+    Nested,
     Outlive,
     Race,
     Read,
@@ -122,7 +122,7 @@ class Driver(Connection):
         interest, scope = self._interest, self._scope
         if interest is None or scope.is_cancelled or not isinstance(reason, ClientDisconnected):
             return False
-        if not interest.is_wanted() or not self._background.start(partial(self._go_on, body)):
+        if not interest.has_waiters() or not self._background.start(partial(self._go_on, body)):
             return False
         interest.on_lost(scope.cancel)
         return True
@@ -187,7 +187,7 @@ class Driver(Connection):
     def _outlive(self, step: Outlive) -> None:
         self._interest = step.interest
 
-    def _beside(self, step: Beside) -> StepResult:
+    def _beside(self, step: Nested) -> StepResult:
         return _run(step.flow, None, self._client, self._background, self._scope)
 
     def _watch(self, step: Watch) -> StepResult:
@@ -214,7 +214,7 @@ _PERFORM: dict[type, Callable[[Driver, Any], StepResult]] = {
     Await: Driver._await,
     Spawn: Driver._spawn,
     Outlive: Driver._outlive,
-    Beside: Driver._beside,
+    Nested: Driver._beside,
     Watch: Driver._watch,
 }
 

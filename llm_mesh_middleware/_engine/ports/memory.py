@@ -132,10 +132,10 @@ class MemoryStore:
                 else:
                     self._release(change.key, change.slot)
 
-    def left_us(self, key: str, capacity_us: int) -> int:
+    def remaining_us(self, key: str, capacity_us: int) -> int:
         """Return what is left in a bucket."""
         now = self._clock_us()
-        return bucket.left_us(self._buckets.get(key, now), now, capacity_us)
+        return bucket.remaining_us(self._buckets.get(key, now), now, capacity_us)
 
     def taken(self, key: str) -> int:
         """Return the number of slots in use."""
@@ -204,7 +204,7 @@ class MemoryStore:
             if slot and not wait:
                 full_at = (full_at if full_at > now else now) + claim.need_us
                 self._put(key, full_at, now)
-            return Outcome(wait, bucket.left_us(full_at, now, claim.capacity_us))
+            return Outcome(wait, bucket.remaining_us(full_at, now, claim.capacity_us))
         if isinstance(claim, BudgetClaim):
             if slot:
                 self._budgets.take(claim, now, slot)

@@ -10,7 +10,7 @@ from ..._core.caching.entry import Found, Lookup, Save
 from ..._core.caching.lease import Claim
 from ..._core.caching.store import Answer, Request
 from ..._process.forks import ForkLock, follow_forks
-from .likeness import Likeness
+from .similarity_index import SimilarityIndex
 
 __all__ = ["MemoryCache"]
 
@@ -43,7 +43,7 @@ class MemoryCache:
         self._max_bytes = max_bytes
         self._lock = ForkLock()
         self._entries: OrderedDict[str, tuple[bytes, float, float]] = OrderedDict()
-        self._likeness = Likeness(clock)
+        self._similar = SimilarityIndex(clock)
         self.size = 0
         follow_forks(self)
 
@@ -58,7 +58,7 @@ class MemoryCache:
         if isinstance(request, Claim):
             return None
         if not isinstance(request, Save):
-            return self._likeness.ask(request)
+            return self._similar.ask(request)
         with self._lock.of_process:
             self._save(request)
         return None

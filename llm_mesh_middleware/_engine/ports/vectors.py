@@ -16,7 +16,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ..._core.caching.semantic.likeness import Near, Nearest, Remember, Vector
+from ..._core.caching.semantic.similarity import Near, Nearest, Remember, Vector
 from ..._process.forks import ForkLock
 
 __all__ = ["Vectors"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from ..._core.caching.semantic.likeness import Vector
+from ..._core.caching.semantic.similarity import Vector
 from ..._core.policy.cache import CachePolicy, Semantic
 from ..._core.values.headers import Headers
 from ..._core.values.messages import ClientRequest

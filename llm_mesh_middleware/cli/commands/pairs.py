@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from ..._core.caching.semantic.gate import content_of
-from ..._core.caching.semantic.likeness import Vector, cosine
+from ..._core.caching.semantic.distinctive_words import distinctive_words
+from ..._core.caching.semantic.similarity import Vector, cosine
 from ...exceptions import ConfigError, Problem
 
 __all__ = ["THRESHOLDS", "Judged", "Pair", "Rates", "judge", "rates_at", "read_pairs"]
@@ -81,7 +81,8 @@ def judge(pairs: Sequence[Pair], vectors: Mapping[str, Vector]) -> list[Judged]:
         Judged(
             pair,
             cosine(vectors[pair.a], vectors[pair.b]),
-            (content := content_of(pair.a)) is not None and content == content_of(pair.b),
+            (content := distinctive_words(pair.a)) is not None
+            and content == distinctive_words(pair.b),
         )
         for pair in pairs
     ]

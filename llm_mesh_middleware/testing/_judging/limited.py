@@ -76,7 +76,7 @@ class Limits:
         if not isinstance(item, Limit) or item.rate is None:
             return (item.slots if isinstance(item, Limit) else 0) - self.store.taken(key)
         rate = item.rate
-        return rate.units(self.store.left_us(key, rate.capacity_us))
+        return rate.units(self.store.remaining_us(key, rate.capacity_us))
 
 
 def _items(mesh: Mesh) -> Iterator[Item]:

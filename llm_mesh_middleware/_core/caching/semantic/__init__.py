@@ -1,1 +1,1 @@
-"""Requests that mean the same: what must be equal in them, and what may be alike."""
+"""Requests with the same meaning: the words that must be equal, and the similarity of the rest."""

@@ -1,4 +1,4 @@
-"""Words whose change turns a meaning around, and words that often begin a sentence."""
+"""Words that change the meaning of a sentence, and words that often begin one."""
 
 from __future__ import annotations
 

@@ -10,19 +10,19 @@ __all__ = ["charge_for"]
 
 
 def charge_for(
-    upstream: Upstream, attempt: int, asked: str | None, answered: str | None, usage: Usage
+    upstream: Upstream, attempt: int, requested: str | None, returned: str | None, usage: Usage
 ) -> Charge:
-    """Return what an attempt has cost: by the price of the model asked for, or that has answered.
+    """Return the charge for an attempt, by the price of the requested or else the returned model.
 
     Args:
-        upstream: who was asked.
+        upstream: the provider.
         attempt: the number of the attempt.
-        asked: the model that was asked for.
-        answered: the model that the response names.
-        usage: the tokens that the response counts.
+        requested: the requested model.
+        returned: the model that the response names.
+        usage: the tokens that the response reports.
     """
-    provider, model, prices = upstream.identity.name, asked or answered, upstream.prices
-    price = prices.find(asked, answered)
+    provider, model, prices = upstream.identity.name, requested or returned, upstream.prices
+    price = prices.find(requested, returned)
     amount = None if price is None else price.amount(usage)
     currency = None if price is None or amount is None else price.currency
     return Charge(attempt, provider, model, usage, amount, currency, bool(prices))

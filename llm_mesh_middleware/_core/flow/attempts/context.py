@@ -21,10 +21,10 @@ __all__ = ["CallContext", "ExchangeSettings"]
 class ExchangeSettings(msgspec.Struct, frozen=True):
     """Settings of all exchanges of a mesh.
 
-    `show_routing` adds the `x-llm-mesh-*` fields to replies, `show_cost` what they have cost.
-    `mesh_id` names the mesh in `x-llm-mesh-hops`; without it loops are not detected. `key_refused`
-    is called with the provider's host and the status if a provider refuses the configured key,
-    `fields_dropped` with its host and the names of what its dialect has no place for.
+    `show_routing` adds the `x-llm-mesh-*` fields to replies, `show_cost` their costs. `mesh_id`
+    names the mesh in `x-llm-mesh-hops`; without it loops are not detected. `key_refused` is called
+    with the provider's host and the status if a provider rejects the configured key,
+    `fields_dropped` with its host and the names of fields that its dialect does not have.
     """
 
     max_response_bytes: int = 64 * 2**20
@@ -56,9 +56,9 @@ class CallContext(msgspec.Struct, frozen=True):
     observation: Observation
 
     def request_for(self, upstream: Upstream) -> ClientRequest:
-        """Return the request, marked if responses to it have to be made."""
+        """Return the request, with a mark for ids if its responses are translated."""
         if self.operation not in upstream.conversions:
             return self.request
-        # 24 digits, as ids of responses have them.
+        # 24 digits, like the ids of responses.
         token = "".join(f"{int(self.random() * 2**48):012x}" for _ in range(2))
         return replace(self.request, mark=(int(self.wall_clock()), token))

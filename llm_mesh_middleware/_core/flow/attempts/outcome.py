@@ -49,7 +49,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
     @property
     def is_good(self) -> bool:
-        """Whether it is a response without an error, as nearly always."""
+        """Whether it is a response without an error, the common case."""
         return self.error is None and self.status < 400 and self.may_follow is _ANYWHERE
 
     @property

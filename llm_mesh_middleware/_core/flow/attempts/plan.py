@@ -41,8 +41,8 @@ __all__ = ["AttemptPlan", "Choice"]
 class Choice(msgspec.Struct, frozen=True):
     """The backend of the next attempt, and the pause before it.
 
-    If it `is_on_trial`, wait for news of it before calling. If it `is_forced`, it is called
-    although it is ejected, because no other can serve.
+    `is_on_trial`: wait for the result of another call before calling it. `is_forced`: it is called
+    although it is ejected, because no other backend can serve.
     """
 
     candidate: Candidate
@@ -68,7 +68,7 @@ class AttemptPlan:
     a provider asks for a short pause, it is retried after that, once, before a lower tier is tried.
     Otherwise the same backend is retried only if there is no other. `made` counts the attempts;
     `preferred_host` is the provider host that the rule prefers, once `first` was called; `served`
-    has sent the response that the client gets.
+    is the candidate whose response the client gets.
     """
 
     def __init__(
@@ -86,14 +86,14 @@ class AttemptPlan:
         """Plan the attempts of `call`.
 
         Args:
-            backends: those of its rule.
-            retry: the rule's.
-            operation: what the backends must serve.
-            health: of all providers.
-            budget: the route's.
-            balancer: the rule's.
+            backends: the backends of its rule.
+            retry: the retry policy of the rule.
+            operation: the operation that the backends must serve.
+            health: the health of all providers.
+            budget: the retry budget of the route.
+            balancer: the balancer of the rule.
             call: the request.
-            random: numbers in [0, 1).
+            random: returns numbers in [0, 1).
 
         Raises:
             UnsupportedOperation: no backend can serve the operation.
@@ -133,8 +133,8 @@ class AttemptPlan:
         """Begin with the provider of this document: the request continues a response of it."""
         self._affine_to = document
 
-    def leave_first(self) -> bool:
-        """Leave the first priority out; return False if it is the only one."""
+    def skip_first_tier(self) -> bool:
+        """Skip the first priority; return False if it is the only one."""
         if len(self._tiers) == 1:
             return False
         self._tiers = self._tiers[1:]
@@ -164,7 +164,7 @@ class AttemptPlan:
         return choice
 
     def _affine(self) -> Candidate | None:
-        """Return the backend that the request must go to, if the rule has it."""
+        """Return the backend that stores the response to continue, if the rule has it."""
         if self._affine_to is None:
             return None
         for tier in self._tiers:
@@ -289,7 +289,7 @@ class AttemptPlan:
         return Verdict.ELSEWHERE if phase and verdict is Verdict.ANYWHERE else verdict
 
     def _following(
-        self, choice: Choice, wished_s: float | None, now: float, *, may_repeat: bool
+        self, choice: Choice, retry_after_s: float | None, now: float, *, may_repeat: bool
     ) -> Choice | None:
         tiers = self._tiers
         own = next(i for i, tier in enumerate(tiers) if choice.backend in tier)
@@ -299,19 +299,19 @@ class AttemptPlan:
         lower = self.untried(now, tiers[own + 1 :])
         if not may_repeat:
             return lower
-        if wished_s is None:
+        if retry_after_s is None:
             return lower or self._again(now)
         if lower is not None and choice.backend in self._waited_for:
             return lower
-        return self._as_wished(choice, wished_s, now) or lower
+        return self._after_retry_after(choice, retry_after_s, now) or lower
 
-    def _as_wished(self, choice: Choice, wished_s: float, now: float) -> Choice | None:
+    def _after_retry_after(self, choice: Choice, retry_after_s: float, now: float) -> Choice | None:
         """Return the same backend after its Retry-After, if it will be available then."""
-        if wished_s > self._retry.max_retry_after_s:
+        if retry_after_s > self._retry.max_retry_after_s:
             return None
         # A little longer than requested, so that waiting calls do not all return at once.
         pause_s = max(
-            wished_s * (1 + 0.1 * self._random()), self._retry.pause_s(self.made, self._random)
+            retry_after_s * (1 + 0.1 * self._random()), self._retry.pause_s(self.made, self._random)
         )
         if not choice.health.is_available(now + pause_s):
             return None

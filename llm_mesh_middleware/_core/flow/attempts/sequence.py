@@ -1,6 +1,6 @@
 """The attempts of one request, one after another, up to the reply.
 
-the choice is on trial       wait for news of the provider, then ask the plan again
+the choice is on trial       wait for the result of another call, then consult the plan again
 it has a pause               sleep, unless the deadline would pass
 its policy does not admit    the plan chooses another
 its dialect lacks a field    the plan chooses another
@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from ....exceptions import RateLimitExceeded, UnsupportedField
 from ...dialect import BodyRelay
-from ...http.response_headers import MAX_SHOWN, shown
+from ...http.response_headers import MAX_FIELD_TEXT, field_value
 from ...pricing.charge import Charge, format_costs
 from ...provider.health import Lease
 from ...values.messages import Failure, ResponseHead
@@ -57,7 +57,7 @@ class AttemptSequence:
         self._call = call
         self._held: Held | None = None
         self._refused: RateLimitExceeded | None = None
-        self._unsaid: UnsupportedField | None = None
+        self._unsupported: UnsupportedField | None = None
         self._context = context
         self._plan = plan
         self._settings = context.settings
@@ -69,7 +69,7 @@ class AttemptSequence:
         """Run inside policies, which may have changed the request."""
         if call.request is not self._context.request:
             self._context = replace(self._context, request=call.request)
-        if call.over_budget is not None and not self._plan.leave_first():
+        if call.over_budget is not None and not self._plan.skip_first_tier():
             raise call.over_budget
         return self.run()
 
@@ -100,7 +100,7 @@ class AttemptSequence:
                     choice, attempt, head = yield from self._call_out(choice, lease)
                     outcome = yield from attempt.receive(head)
                 except UnsupportedField as refused:  # another provider's dialect may have it
-                    self._unsaid = self._unsaid or refused
+                    self._unsupported = self._unsupported or refused
                     choice = self._plan.untried(clock())
                     continue
                 if outcome.error is None or best is None or best[1].error is not None:
@@ -117,11 +117,11 @@ class AttemptSequence:
                 if lease.is_open and lease is not streaming:
                     lease.end("cancelled", clock())
         if best is None:
-            raise self._refused or self._unsaid or self._plan.unavailable(clock())
+            raise self._refused or self._unsupported or self._plan.unavailable(clock())
         return self._reply(*best)
 
     def _recall(self) -> Steps:
-        """Prefer the provider that keeps the response which the request continues."""
+        """Prefer the provider that stores the response which the request continues."""
         context = self._context
         earlier = read_text(context.request.fields, context.operation.continues_by)
         if earlier is not None:
@@ -129,9 +129,9 @@ class AttemptSequence:
             self._plan.prefer(found)
 
     def _remember(self, attempt: Attempt, outcome: Outcome) -> Steps:
-        """Take note of a response that a later request may continue.
+        """Record a response that a later request may continue.
 
-        The first event of a stream names it, so that it is known before the client can go on.
+        The first event of a stream has its id, so it is recorded before the client can continue it.
         """
         summary = outcome.summary if outcome.relay is None else outcome.relay.summary
         if summary is not None and summary.id is not None:
@@ -146,7 +146,7 @@ class AttemptSequence:
         return True
 
     def _admit(self, choice: Choice) -> Generator[Step, StepResult, bool]:
-        """Ask the backend's policy; what an earlier attempt has reserved is given back before."""
+        """Return whether the backend's policy admits the attempt, after releasing the last one."""
         policy, call = choice.backend.policy, self._call
         if self._held is not None:
             self._held.release()
@@ -189,7 +189,7 @@ class AttemptSequence:
     def _call_out(
         self, choice: Choice, lease: Lease
     ) -> Generator[Step, StepResult, tuple[Choice, Attempt, ResponseHead | Failure]]:
-        """Make an attempt, or race two; return what answered, of which choice."""
+        """Make an attempt, or race two; return the winner's choice, attempt and result."""
         attempt = self._begin(choice, lease)
         hedge_after_s = self._context.rule.retry.hedge_after_s
         if hedge_after_s is not None and not attempt.is_for_stream:
@@ -296,7 +296,7 @@ class AttemptSequence:
         return Reply(outcome.status, headers, outcome.body)
 
     def _conclude(self, attempt: Attempt, summary: AnswerSummary) -> None:
-        """Use what the end of a stream says of the response."""
+        """Bill the attempt and record the response at the end of a stream."""
         attempt.bill(summary)
         if summary.id is not None and self._context.operation.continues_by:
             provider, now = attempt.upstream.identity, self._context.clock()
@@ -322,19 +322,19 @@ class AttemptSequence:
 
     def _routing_headers(self, attempt: Attempt) -> list[tuple[bytes, bytes]]:
         context, provider = self._context, attempt.upstream.identity.name
-        model = (attempt.model or "")[:MAX_SHOWN]
+        model = (attempt.model or "")[:MAX_FIELD_TEXT]
         fields = _routing_headers(provider, context.route, context.rule.name, model)
         return [*fields, (b"x-llm-mesh-attempts", b"%d" % self._plan.made)]
 
 
-# A client may choose the model: as many of them as `shown` keeps.
+# A client may choose the model: as many of them as `field_value` keeps.
 @lru_cache(maxsize=1024)
 def _routing_headers(
     provider: str, route: str, rule: str, model: str
 ) -> tuple[tuple[bytes, bytes], ...]:
     return (
-        (b"x-llm-mesh-provider", shown(provider)),
-        (b"x-llm-mesh-route", shown(route)),
-        (b"x-llm-mesh-rule", shown(rule)),
-        (b"x-llm-mesh-model", shown(model)),
+        (b"x-llm-mesh-provider", field_value(provider)),
+        (b"x-llm-mesh-route", field_value(route)),
+        (b"x-llm-mesh-rule", field_value(rule)),
+        (b"x-llm-mesh-model", field_value(model)),
     )

@@ -1,1 +1,1 @@
-"""Mirrors: copies of requests for other providers, whose responses nobody waits for."""
+"""Mirrors: copies of requests for other providers, whose responses are discarded."""

@@ -1,10 +1,10 @@
-"""One copy of a request: the call, and its response, which is read and thrown away.
+"""One copy of a request: the call, and its response, which is read and discarded.
 
 begin      in the background; until then it costs the client nothing
 prepare    the provider's own path, key, model and dialect, as for any attempt
 receive    one attempt: no retries, no fallback
 drain      to the end of the response, for its usage and finish reason
-end        exactly once, whatever ends it: the slot is freed, observers are told
+end        exactly once, on every path: the slot is freed, observers are notified
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .primary import Primary, leg_of
 
 __all__ = ["Copy"]
 
-# A whole response is held until it has been read; a stream is thrown away piece by piece.
+# A whole response is kept until it has been read; a stream is discarded piece by piece.
 _MAX_RESPONSE_BYTES = 4 * 2**20
 
 
@@ -58,20 +58,20 @@ class Copy:
         """Prepare a copy.
 
         Args:
-            mirror: where it goes.
-            endpoint: which endpoint of that.
-            health: the mirror's.
-            lease: of that health.
-            context: the client's, whose limits on times and sizes are replaced.
-            request: the client's, as its policies have left it.
-            primary: what it is compared with.
+            mirror: the mirror that gets it.
+            endpoint: an endpoint of the mirror.
+            health: the health of the mirror.
+            lease: a lease of that health.
+            context: the client's context, whose timeouts and size limit are replaced.
+            request: the client's request after its policies.
+            primary: the client's call, which it is compared with.
             observation: follows the copy.
             on_end: called once, with the outcome.
         """
         self._mirror = mirror
         self._candidate = Candidate(Backend(mirror.upstream, 1), endpoint, health)
         self._lease = lease
-        self._given = context
+        self._client_context = context
         self._request = request
         self._primary = primary
         self._on_end = on_end
@@ -83,9 +83,9 @@ class Copy:
         self._size_bytes = 0
 
     def run(self) -> Steps:
-        """Make the call; never raises for what a provider does."""
+        """Make the call; errors of the provider are recorded, not raised."""
         try:
-            yield Sleep(0.0)  # the client's reply goes on here
+            yield Sleep(0.0)  # so that the client's reply is sent first
             self._began_at = self._clock()
             yield from self._call()
         except AnswerableError as error:
@@ -115,15 +115,15 @@ class Copy:
 
     def _context(self) -> CallContext:
         """Return the client's context, with the mirror's own limits."""
-        given, mirror, host = self._given, self._mirror, self._mirror.upstream.host
+        client, mirror, host = self._client_context, self._mirror, self._mirror.upstream.host
         timeout_s = mirror.timeout_s
-        limit = min(given.settings.max_response_bytes, _MAX_RESPONSE_BYTES)
+        limit = min(client.settings.max_response_bytes, _MAX_RESPONSE_BYTES)
         return replace(
-            given,
+            client,
             request=self._request,
-            timeouts=_timeouts(given.timeouts, timeout_s),
+            timeouts=_timeouts(client.timeouts, timeout_s),
             deadline=Deadline(self._clock() + timeout_s, "request", timeout_s, host),
-            settings=replace(given.settings, max_response_bytes=limit),
+            settings=replace(client.settings, max_response_bytes=limit),
             observation=self._account,
         )
 
@@ -192,12 +192,12 @@ def _body(outcome: Outcome, relay: BodyRelay, attempt: Attempt, context: CallCon
     return stream_body(relay, outcome.body, end, deadline=deadline, idle_s=idle_s)
 
 
-def _timeouts(given: Timeouts, timeout_s: float) -> Timeouts:
+def _timeouts(client: Timeouts, timeout_s: float) -> Timeouts:
     """Return the rule's timeouts, none of them longer than the mirror's."""
     return Timeouts(
-        connect=min(given.connect, timeout_s),
+        connect=min(client.connect, timeout_s),
         first_byte=timeout_s,
-        idle=min(given.idle, timeout_s),
+        idle=min(client.idle, timeout_s),
         request=timeout_s,
     )
 

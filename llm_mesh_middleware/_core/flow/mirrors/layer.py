@@ -1,4 +1,4 @@
-"""The layer that copies requests: the innermost, so that it sees what is really sent.
+"""The layer that copies requests; it is the innermost, so it copies what is really sent.
 
 request ──> attempts ──> reply ──────────────> client
                            └─ Spawn ──> copy   only if the reply is not an error
@@ -117,7 +117,7 @@ def is_drawn(request: ClientRequest, percent: float, random: Callable[[], float]
     """Return whether a request is one of the `percent` that are copied.
 
     Args:
-        request: the client's; its id decides, or else that of its trace.
+        request: the client's; its request id decides, or its trace id.
         percent: from 0 to 100.
         random: returns numbers in [0, 1), for a request without any id.
     """
@@ -130,9 +130,9 @@ def is_drawn(request: ClientRequest, percent: float, random: Callable[[], float]
 
 
 def may_be_copied(operation: ServedOperation, request: ClientRequest) -> bool:
-    """Return whether a second call has no effects, but a response to compare.
+    """Return whether a second call has no effects, and a response that is worth comparing.
 
-    Nothing may be kept or continued at a provider, and a count of tokens says nothing of a model.
+    The provider must not store or continue anything, and a token count says nothing about a model.
     """
     if not operation.has_body or operation.counting is not None:
         return False

@@ -27,15 +27,15 @@ class MirrorLeg(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         provider: the name of the provider's document.
-        model: the one that has responded, or else the one that was asked for.
+        model: the model that the response names, otherwise the requested one.
         status: None if there was no response.
-        duration_s: up to the end of the response.
-        first_byte_s: up to its beginning.
-        size_bytes: of the response's body; None for the client's own.
-        finish_reasons: one per choice, in the words that all dialects share.
+        duration_s: the time to the end of the response.
+        first_byte_s: the time to its first byte.
+        size_bytes: the size of the response's body; None for the client's own call.
+        finish_reasons: one per choice, in the terms that all dialects share.
         usage: the token counts.
-        charges: what it has cost.
-        digest: of the texts of the response, if that was asked for.
+        charges: the costs.
+        digest: a digest of the response's texts, if contents are compared.
     """
 
     provider: str
@@ -51,9 +51,9 @@ class MirrorLeg(msgspec.Struct, frozen=True, gc=False):
 
 
 class MirrorOutcome(msgspec.Struct, frozen=True, gc=False):
-    """What came of one copy; without `mirror` it was not sent.
+    """The outcome of one copy; without `mirror` it was not sent.
 
-    `primary` is the call that the client was served by.
+    `primary` is the client's call.
     """
 
     provider: str
@@ -74,7 +74,7 @@ class MirrorOutcome(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def has_same_content(self) -> bool | None:
-        """Whether both responses say the same; None if that is not known."""
+        """Whether both responses have the same content; None if unknown."""
         primary, mirror = self.primary, self.mirror
         if primary is None or mirror is None or primary.digest is None or mirror.digest is None:
             return None

@@ -1,7 +1,7 @@
-"""The state of mirrors between requests: what is under way, and which provider is ejected.
+"""The state of mirrors between requests: copies in flight, and ejected providers.
 
-It is separate from the health of the same providers as backends: what happens to a copy never
-changes how a client is served.
+It is separate from the health of the same providers as backends: a failed copy never changes how a
+client is served.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class MirrorStates:
         return state
 
     def lock(self) -> AbstractContextManager[object]:
-        """Return a new lock, for what the thread of a copy and that of its client share."""
+        """Return a new lock for state that the thread of a copy shares with that of its client."""
         return self._make_lock()
 
     def keep(self, mirrors: Iterable[Mirror]) -> None:

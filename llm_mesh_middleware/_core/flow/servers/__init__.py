@@ -1,1 +1,1 @@
-"""Watching model servers: their metrics and health checks, and what their picker says."""
+"""Watching model servers: their metrics, health checks, and endpoint pickers."""

@@ -1,4 +1,4 @@
-"""The health checks of a configuration's servers, which also run when no request comes."""
+"""The health checks of a configuration's servers, which also run without requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def checked_upstreams(upstreams: Iterable[Upstream]) -> tuple[Upstream, ...]:
 
 
 class Checks:
-    """Tells which check is due. A check that a request has just started is not due."""
+    """Schedules health checks; a check that a request has just started is not due."""
 
     def __init__(
         self,
@@ -54,10 +54,10 @@ class Checks:
         self._log = log
 
     def take(self) -> Steps | None:
-        """Return a check that is due, which is then the caller's to make; None if none is."""
+        """Return a check that is due, which the caller must run; None if none is due."""
         now = self._clock()
         for upstream, watch, endpoint, server in self._servers():
-            if server.takes_check(now, watch.check_interval_s, self._random()):
+            if server.claim_check(now, watch.check_interval_s, self._random()):
                 return check_server(
                     upstream, watch, endpoint, server, clock=self._clock, log=self._log
                 )

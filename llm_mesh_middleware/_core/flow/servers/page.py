@@ -18,7 +18,7 @@ from ...values.steps import Read, Send, Step, StepResult, Steps
 __all__ = ["ServerLog", "check_server", "ignore_server", "read_metrics"]
 
 ServerLog = Callable[[str, str, bool], None]
-"""Takes a server (host and address), and what is wrong with it; nothing if it is well again."""
+"""Called with a server (host and address), a message, and whether the server is well again."""
 
 _METRICS_TIMEOUT_S = 0.5
 _CHECK_TIMEOUT_S = 2.0
@@ -31,7 +31,7 @@ def ignore_server(server: str, what: str, is_well: bool) -> None:
 
 
 class _Unusable(Exception):
-    """A page that says nothing; the message says why."""
+    """The page cannot be used; the message says why."""
 
 
 def read_metrics(
@@ -47,7 +47,7 @@ def read_metrics(
 
     Without a usable page the server is not scored, which is reported once.
     """
-    begun, where = server.begun, _where(upstream, endpoint)
+    started, where = server.started, _where(upstream, endpoint)
     path, had_fault = watch.metrics_path or "/metrics", bool(server.fault)
     if watch.metrics_port is not None:
         endpoint = replace(endpoint, port=watch.metrics_port)
@@ -60,7 +60,7 @@ def read_metrics(
         if server.fail(f"{path} {reason}"):
             log(where, server.fault, False)
         return
-    server.learn(load, begun, clock())
+    server.learn(load, started, clock())
     if had_fault:
         log(where, f"{path} can be used again", True)
 

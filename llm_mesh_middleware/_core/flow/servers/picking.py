@@ -1,11 +1,12 @@
-"""The layer that asks the endpoint picker of a pool, innermost: it sees what is really sent.
+"""The layer that calls the endpoint picker of a pool; innermost, so it sends the final request.
 
+the picker's response   then
 a list of addresses     these servers are tried, in this order
 a refusal, 429 or 503   the client gets it
-no response             503, or the mesh picks by itself (failureMode: FailOpen)
+none                    503, or the mesh picks a server (failureMode: FailOpen)
 
-With the response the picker is told which server has sent it, and when it has ended: it counts what
-is under way.
+The picker is notified which server has responded, and when the response has ended, since it counts
+the calls in flight.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _HEADERS = ("content-type", "x-request-id", "x-gateway-inference-objective")
 
 
 class Picking:
-    """Asks the pickers of the first priority of a rule."""
+    """Calls the pickers of the first priority of a rule."""
 
     def __init__(
         self, plan: AttemptPlan, port: Port | AsyncPort | None, clock: Callable[[], float]
@@ -43,11 +44,11 @@ class Picking:
         self._calls: list[tuple[Backend, PickerCall]] = []
 
     def __call__(self, call: Call, proceed: Callable[[Call], Flow]) -> Flow:
-        """Serve `call` by the servers that were picked for it."""
+        """Serve `call` from the servers that are picked for it."""
         return (yield from self.before(call.request, proceed(call)))
 
     def before(self, request: ClientRequest, flow: Flow) -> Flow:
-        """Run `flow` by the servers that were picked for its request.
+        """Run `flow` with the servers that are picked for its request.
 
         Raises:
             RateLimitExceeded: the picker sheds load.
@@ -67,13 +68,13 @@ class Picking:
         return replace(reply, body=self._to_its_end(reply.body))
 
     def _pick(self, request: ClientRequest) -> Generator[Step, StepResult, None]:
-        """Ask, and tell the plan which servers to try."""
+        """Call the pickers, and set the servers that the plan tries."""
         for backend in self._plan.first_tier:
             picker = backend.upstream.picker
             if picker is None or self._port is None:
                 continue
-            asked = PickRequest(picker, _headers(request), request.body)
-            picked: Picked = yield from ask(self._port, asked, self._clock() + _TIMEOUT_S)
+            question = PickRequest(picker, _headers(request), request.body)
+            picked: Picked = yield from ask(self._port, question, self._clock() + _TIMEOUT_S)
             if picked.addresses:
                 self._plan.offer(backend, _endpoints(backend, picked))
                 if picked.call is not None:
@@ -82,7 +83,7 @@ class Picking:
                 raise _refusal(backend, picked)
 
     def _report(self, status: int | None) -> None:
-        """Tell the picker whose server has responded."""
+        """Notify the picker of the server that has responded."""
         served = self._plan.served
         if served is None:
             return
@@ -114,7 +115,7 @@ def _headers(request: ClientRequest) -> tuple[tuple[str, str], ...]:
 
 
 def _endpoints(backend: Backend, picked: Picked) -> tuple[Endpoint, ...]:
-    """Return the endpoints of addresses; the picker may know of a server before the mesh does."""
+    """Return the endpoints of addresses; the picker may know a server before the mesh does."""
     upstream = backend.upstream
     pattern = next(iter(upstream.endpoints.now()), None)
     pattern = pattern or Endpoint(upstream.host, "http", "", 80, upstream.host)

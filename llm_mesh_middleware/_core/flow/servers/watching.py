@@ -1,7 +1,7 @@
-"""Reads metrics and health of a rule's servers when they are due, as requests use them.
+"""Reads metrics and health of a rule's servers, when a request uses them and they are due.
 
-There is no timer: metrics of servers that nobody calls are not read. Health checks are also made
-while nobody calls (`checks`).
+There is no timer: metrics of servers without calls are not read. Health checks are also made
+without calls (`checks`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .page import ServerLog, check_server, read_metrics
 
 __all__ = ["watched"]
 
-# One request starts at most so many; the next one continues.
+# The most that one request starts; the next request continues.
 _MAX_STARTED = 8
 
 
@@ -50,7 +50,7 @@ def _due(
             continue
         for endpoint in upstream.endpoints.now():
             server = health.of(upstream, endpoint).server
-            if watch.check_path and server.takes_check(now, watch.check_interval_s, random()):
+            if watch.check_path and server.claim_check(now, watch.check_interval_s, random()):
                 yield check_server(upstream, watch, endpoint, server, clock=clock, log=log)
-            if watch.metrics_path and server.takes_metrics(now, random()):
+            if watch.metrics_path and server.claim_metrics(now, random()):
                 yield read_metrics(upstream, watch, endpoint, server, clock=clock, log=log)

@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ...caching.key import key_of
-from ...caching.semantic.gate import content_of
+from ...caching.semantic.distinctive_words import distinctive_words
 from ...dialect import ServedOperation
 from ...values.messages import ClientRequest
 from ...values.payload import encode_fields, raw
@@ -46,7 +46,7 @@ class CacheRequest(msgspec.Struct, frozen=True):
         members = _members(self.request)
         places = self.operation.dialect.texts.read_last(members)
         text = "\n".join(place.text for place in places)
-        content = content_of(text)
+        content = distinctive_words(text)
         if content is None:
             return None
         for place in places:

@@ -17,13 +17,13 @@ from typing import Any
 import msgspec
 
 from ...caching.entry import Entry
-from ...caching.semantic.likeness import Near, Nearest, Remember, Vector
+from ...caching.semantic.similarity import Near, Nearest, Remember, Vector
 from ...caching.store import CacheStore
 from ...flow.call import Call
 from ...side_calls.embedding import Embedded, Embedder
 from ...side_calls.side_call import SideCallContext, SideCallFailed
 from ...values.decision import Decision
-from ...values.steps import Ask, Beside, Step
+from ...values.steps import Ask, Nested, Step
 from .cache_request import CacheRequest
 
 __all__ = ["Search", "Semantic"]
@@ -71,7 +71,7 @@ class Search:
         question = self._asked.question(semantic.embedder.identity)
         if question is None:
             return ()
-        made = yield Beside(self._embedded(question.text))
+        made = yield Nested(self._embedded(question.text))
         if isinstance(made, SideCallFailed):
             self._report("unchecked", made.cause)
             return ()

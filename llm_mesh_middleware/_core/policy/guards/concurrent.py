@@ -24,7 +24,7 @@ from ...guarding.remote.verdict import RemoteGuard, Verdict
 from ...side_calls.side_call import SideCallFailed
 from ...values.decision import ItemExplanation
 from ...values.messages import ClientRequest, Deadline
-from ...values.steps import Await, Beside, Spawn, Step, Steps
+from ...values.steps import Await, Nested, Spawn, Step, Steps
 from .bodies import OpenedRequest
 from .explaining import explain_guards
 from .policy import guarded_operation
@@ -112,12 +112,12 @@ class _Pending:
         if not self._has_ended:
             now = call.clock()
             limit = call.deadline.or_sooner(now, "request", remote.timeout_s)
-            yield Beside(_waiting(self._on_end, limit))
+            yield Nested(_waiting(self._on_end, limit))
         result = self._result
         if result is None:  # the background was full: ask now
             result = SideCallFailed("timeout")
             if self._has_ended:
-                result = yield Beside(request_verdict(remote, call, "request", self._texts))
+                result = yield Nested(request_verdict(remote, call, "request", self._texts))
         found = accept_verdict(remote, call, result).findings
         report = reporter(call)
         for each in (each for findings in found.values() for each in findings):

@@ -33,7 +33,7 @@ from ...guarding.window import Inspection, inspect
 from ...side_calls.side_call import SideCallContext, SideCallFailed
 from ...values.decision import ItemExplanation
 from ...values.messages import ClientRequest
-from ...values.steps import Beside, Step
+from ...values.steps import Nested, Step
 from .bodies import OpenedRequest, OpenedResponse, masker
 from .explaining import explain_guards
 from .policy import guarded_operation, served, unrecorded, with_values
@@ -174,7 +174,7 @@ def _verdict(
     """
     if not texts:
         return ALLOWED
-    return accept_verdict(remote, call, (yield Beside(request_verdict(remote, call, side, texts))))
+    return accept_verdict(remote, call, (yield Nested(request_verdict(remote, call, side, texts))))
 
 
 def request_verdict(

@@ -52,16 +52,20 @@ def with_rate_limits(
     """
     for each, outcome in shown if len(shown) == 1 else _tightest(shown):
         if each.rate is not None:
-            left_us = outcome.left
-            headers, own = with_rate_limit(headers, each.rate, each.item.kind, left_us, own)
+            remaining_us = outcome.left
+            headers, own = with_rate_limit(headers, each.rate, each.item.kind, remaining_us, own)
     return headers, own
 
 
 def with_rate_limit(
-    headers: list[tuple[bytes, bytes]], rate: Rate, kind: Kind, left_us: int, own: frozenset[bytes]
+    headers: list[tuple[bytes, bytes]],
+    rate: Rate,
+    kind: Kind,
+    remaining_us: int,
+    own: frozenset[bytes],
 ) -> tuple[list[tuple[bytes, bytes]], frozenset[bytes]]:
     """Return the same with the fields of one limit."""
-    names, fields = _OWN[kind], _fields(rate, kind, left_us)
+    names, fields = _OWN[kind], _fields(rate, kind, remaining_us)
     if not any(map(_is_of_a_limit, map(_NAME, headers))):  # as of most providers
         return [*headers, *fields], names
     kept = [
@@ -72,12 +76,15 @@ def with_rate_limit(
     return [*kept, *fields], own | names
 
 
-def _fields(rate: Rate, kind: Kind, left_us: int) -> tuple[tuple[bytes, bytes], ...]:
+def _fields(rate: Rate, kind: Kind, remaining_us: int) -> tuple[tuple[bytes, bytes], ...]:
     limit, remaining, reset = _NAMES[kind]
-    until_us = rate.capacity_us - left_us
+    until_us = rate.capacity_us - remaining_us
     return (
         (limit, rate.written),
-        (remaining, b"%d" % (left_us * rate.amount // rate.period_us if left_us > 0 else 0)),
+        (
+            remaining,
+            b"%d" % (remaining_us * rate.amount // rate.period_us if remaining_us > 0 else 0),
+        ),
         # Most are soon full again.
         (reset, b"%dms" % -(-until_us // 1000) if 0 < until_us <= 999_000 else duration(until_us)),
     )

@@ -37,7 +37,7 @@ class BucketLimit(CallLimits, frozen=True, kw_only=True):
         """Serve a call that is within the limit; raise as `CallLimits`."""
         limit, request = self.limit, call.request
         store: Any = call.store  # a `QuickStore` if it answers at once
-        left_us: int | None = None
+        remaining_us: int | None = None
         if getattr(store, "answers_at_once", False) and (not limit.when or limit.holds(request)):
             values = limit.values(request, "")
             key = limit.keys.get(values)  # of values that have been admitted before
@@ -50,18 +50,18 @@ class BucketLimit(CallLimits, frozen=True, kw_only=True):
                     units = limit.need(estimate)
                     need_us = rate.cost_us(units)
                     taken = _Taken(call, limit, rate, key, values, units, need_us, estimate, past)
-                left_us = store.take(key, need_us, rate.capacity_us)
-        if left_us is None:
+                remaining_us = store.take(key, need_us, rate.capacity_us)
+        if remaining_us is None:
             return (yield from CallLimits.__call__(self, call, proceed))
         account = call.account
         if account.is_observed:
-            account.decided(_decision(limit, values, rate, rate.units(left_us)))
+            account.decided(_decision(limit, values, rate, rate.units(remaining_us)))
         if taken is not None:
             taken.first = len(account.charges)
             account.settle_at_end(taken.settle)
         reply = yield from proceed(call)
         headers, account.own_fields = with_rate_limit(
-            reply.headers, rate, limit.kind, left_us, account.own_fields
+            reply.headers, rate, limit.kind, remaining_us, account.own_fields
         )
         return Reply(reply.status, headers, reply.body)
 

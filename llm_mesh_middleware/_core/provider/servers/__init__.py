@@ -1,1 +1,1 @@
-"""Model servers: what their metrics and health checks say, besides the calls to them."""
+"""Model servers: their metrics, health checks, pickers and model names."""

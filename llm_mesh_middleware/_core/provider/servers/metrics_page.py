@@ -28,9 +28,9 @@ class ServerLoad(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         waiting: requests in its queue.
-        running: requests that it works on.
-        cache_used: the part of its KV cache that is in use, from 0 to 1.
-        adapters: the LoRA adapters that are loaded; None if it does not say.
+        running: requests that it processes.
+        cache_used: the fraction of its KV cache that is in use, from 0 to 1.
+        adapters: the LoRA adapters that are loaded; None if not reported.
     """
 
     waiting: int
@@ -39,7 +39,7 @@ class ServerLoad(msgspec.Struct, frozen=True, gc=False):
     adapters: frozenset[str] | None = None
 
 
-# A name, and a label that its line must have.
+# The name of a metric, and a label that its line must have.
 _Series = tuple[bytes, bytes]
 
 _TRITON = b"nv_trt_llm_request_metrics"
@@ -77,7 +77,7 @@ _MAX_COUNT = 1_000_000
 
 
 def read_load(page: bytes) -> ServerLoad | None:
-    """Return the load on a page of metrics, or None if it has none of the names."""
+    """Return the load on a page of metrics, or None if it has no known metric."""
     page = b"\n" + page
     for name, running, cache in _FAMILIES:
         waiting = list(_values(page, name, _LABELS.get(name, b"")))
@@ -112,7 +112,7 @@ def _values(page: bytes, name: bytes, label: bytes = b"") -> Iterator[float]:
 
 
 def _lines(page: bytes, name: bytes) -> Iterator[bytes]:
-    """Yield what follows a name in each of its lines: labels, value, perhaps a time."""
+    """Yield the rest of each line of a metric: labels, value, perhaps a time."""
     start, begin = b"\n" + name, 0
     while (at := page.find(start, begin)) >= 0:
         begin = at + len(start)
@@ -123,7 +123,7 @@ def _lines(page: bytes, name: bytes) -> Iterator[bytes]:
 
 
 def _adapters(page: bytes) -> frozenset[str] | None:
-    """Return the adapters of the newest line: its value is the time at which it was true."""
+    """Return the adapters of the newest line: the value of a line is its time."""
     newest, found = float("-inf"), None
     for line in _lines(page, _ADAPTERS):
         for value in _values(b"\n" + _ADAPTERS + line, _ADAPTERS):

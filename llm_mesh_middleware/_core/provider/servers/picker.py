@@ -1,4 +1,4 @@
-"""An endpoint picker in the cluster: the question, its pick, and the reports that follow."""
+"""An endpoint picker in the cluster: the request to it, its pick, and later reports."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["EndpointPicker", "PickRequest", "Picked", "PickerCall", "PickerTLS"]
 
 
 class PickerTLS(msgspec.Struct, frozen=True):
-    """How a picker's certificate is checked: by its files and its name, or not at all."""
+    """How a picker's certificate is verified: by files and a name, or not at all."""
 
     files: TLSFiles = TLSFiles()
     server_name: str | None = None
@@ -20,9 +20,9 @@ class PickerTLS(msgspec.Struct, frozen=True):
 
 
 class EndpointPicker(msgspec.Struct, frozen=True):
-    """Where a picker listens, in plain text or by TLS.
+    """The address of a picker, in plain text or with TLS.
 
-    `fails_open`: without it the mesh picks by itself.
+    `fails_open`: if it does not respond, the mesh picks a server.
     """
 
     address: str
@@ -42,20 +42,20 @@ class PickRequest(msgspec.Struct, frozen=True):
 
 
 class PickerCall(Protocol):
-    """The exchange with a picker about one request; nothing here waits or fails."""
+    """The stream to a picker about one request; its methods neither wait nor fail."""
 
     def served(self, status: int, address: str) -> None:
-        """Tell the status of the response, and the address and port that it came from."""
+        """Report the status of the response, and the address and port of its server."""
 
     def end(self) -> None:
-        """Tell that the response has ended, or that there is none."""
+        """Report that the response has ended, or that there is none."""
 
 
 class Picked(msgspec.Struct, frozen=True):
-    """What a picker says: addresses with ports, the best first.
+    """The pick: addresses with ports, the best first.
 
-    `status` is that of a refusal, 429 where it sheds load, 503 where it has no server; 0 if it did
-    not respond. `call` goes on until the response has ended.
+    `status` is that of a refusal, 429 to shed load, 503 without a server; 0 if it did not respond.
+    `call` is open until the response has ended.
     """
 
     addresses: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""The names that a pool's servers have for models, drawn by weight."""
+"""The names of models at the servers of a pool, drawn by weight."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["ModelRewrites", "ModelShares"]
 
 
 class ModelShares(msgspec.Struct, frozen=True):
-    """Models and the sums of their weights up to each."""
+    """Models and the cumulative sums of their weights."""
 
     names: tuple[str, ...]
     bounds: tuple[int, ...]
@@ -24,9 +24,9 @@ class ModelShares(msgspec.Struct, frozen=True):
 
 
 class ModelRewrites(msgspec.Struct, frozen=True):
-    """What models are rewritten to: `exact` by the name that is asked for, `others` for the rest.
+    """The rewritten names: `exact` by the requested model, `others` for the rest.
 
-    A name without an entry stays as it is if `others` is None.
+    A name without an entry is unchanged if `others` is None.
     """
 
     exact: Mapping[str, ModelShares] = msgspec.field(default_factory=dict)
@@ -38,12 +38,12 @@ class ModelRewrites(msgspec.Struct, frozen=True):
         for shares in (*self.exact.values(), self.others):
             yield from () if shares is None else shares.names
 
-    def draw(self, asked: str | None, random: Callable[[], float]) -> str | None:
-        """Return what a model is rewritten to, or None if it stays.
+    def draw(self, requested: str | None, random: Callable[[], float]) -> str | None:
+        """Return the rewritten name of a model, or None if it is unchanged.
 
         Args:
             asked: the model that the request names.
             random: returns numbers in [0, 1).
         """
-        shares = self.exact.get(asked or "", self.others)
+        shares = self.exact.get(requested or "", self.others)
         return None if shares is None else shares.draw(random)

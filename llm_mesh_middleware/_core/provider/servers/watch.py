@@ -8,9 +8,9 @@ __all__ = ["ServerWatch"]
 
 
 class ServerWatch(msgspec.Struct, frozen=True):
-    """Which pages of each endpoint are read; None for those that are not.
+    """The pages of each endpoint to read, None for pages that are not read.
 
-    `metrics_port` is where the metrics are if not at the endpoint's own port.
+    `metrics_port` is the port of the metrics if it is not the endpoint's own.
     """
 
     metrics_path: str | None = None

@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 
 from ...._core.caching.entry import Found, Lookup, Save
 from ...._core.caching.lease import Claim, Claimed, Lease
-from ...._core.caching.semantic.likeness import Nearest, Remember
+from ...._core.caching.semantic.similarity import Nearest, Remember
 from ...._core.caching.store import Answer, Request
 from ...._process.forks import follow_forks
 from .breaker import Breaker

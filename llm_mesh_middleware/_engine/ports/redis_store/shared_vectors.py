@@ -14,8 +14,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
-from ...._core.caching.semantic.likeness import Near, Nearest, Remember
-from ..likeness import Likeness
+from ...._core.caching.semantic.similarity import Near, Nearest, Remember
+from ..similarity_index import SimilarityIndex
 
 __all__ = ["SharedVectors"]
 
@@ -32,7 +32,7 @@ class SharedVectors:
     def __init__(self, prefix: str) -> None:
         """Start with nothing read."""
         self._prefix = f"{prefix}near:"
-        self._known = Likeness()
+        self._known = SimilarityIndex()
         self._read_to: OrderedDict[str, bytes] = OrderedDict()
 
     def local(self, request: Nearest | Remember) -> Sequence[Near]:

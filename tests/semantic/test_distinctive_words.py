@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from llm_mesh_middleware._core.caching.semantic.gate import content_of
-from llm_mesh_middleware._core.caching.semantic.likeness import cosine
+from llm_mesh_middleware._core.caching.semantic.distinctive_words import distinctive_words
+from llm_mesh_middleware._core.caching.semantic.similarity import cosine
 from tests.semantic.provider import embedded
 
 # Each pair asks for different responses, though hardly a letter differs.
@@ -51,12 +51,12 @@ ALIKE = [
 
 @pytest.mark.parametrize(("one", "other"), OPPOSITES)
 def test_a_difference_that_matters_is_seen(one: str, other: str) -> None:
-    assert content_of(one) != content_of(other)
+    assert distinctive_words(one) != distinctive_words(other)
 
 
 @pytest.mark.parametrize(("one", "other"), ALIKE)
 def test_other_words_for_the_same_are_none(one: str, other: str) -> None:
-    assert content_of(one) == content_of(other)
+    assert distinctive_words(one) == distinctive_words(other)
 
 
 def test_vectors_alone_do_not_see_the_difference() -> None:
@@ -67,7 +67,7 @@ def test_vectors_alone_do_not_see_the_difference() -> None:
 
 @pytest.mark.parametrize("text", ["", " \n", "x" * 4001])
 def test_an_empty_or_a_long_text_has_no_likeness(text: str) -> None:
-    assert content_of(text) is None
+    assert distinctive_words(text) is None
 
 
 @pytest.mark.parametrize("piece", ['"', "“", "`", "'a ", "```", "1", "1-", "$+", "x", "A.", "一"])
@@ -81,7 +81,7 @@ def test_work_grows_with_the_text_and_no_faster(piece: str) -> None:
 
         sys.setprofile(count)
         try:
-            content_of(text)
+            distinctive_words(text)
         finally:
             sys.setprofile(None)
         return calls

@@ -1,6 +1,6 @@
-"""Requests to a store about vectors, and the likeness of two of them.
+"""Requests to a store about vectors, and the similarity of two vectors.
 
-A partition holds the vectors of requests that are equal in all but the words of their last message.
+A partition holds the vectors of requests that only differ in the words of their last message.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Vector = Sequence[float]
 
 
 class Nearest(msgspec.Struct, frozen=True):
-    """Return `Near` for the entries of a partition that are alike enough, the nearest first."""
+    """Return `Near` for the entries of a partition above the threshold, the nearest first."""
 
     partition: str
     vector: Vector
@@ -24,7 +24,7 @@ class Nearest(msgspec.Struct, frozen=True):
 
 
 class Remember(msgspec.Struct, frozen=True):
-    """Remember for so many seconds that `key` is the entry of a request with this vector."""
+    """Store for `ttl_s` that `key` is the entry of a request with this vector."""
 
     partition: str
     vector: Vector

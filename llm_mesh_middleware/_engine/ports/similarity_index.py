@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ..._core.caching.semantic.likeness import Near, Nearest, Remember
+from ..._core.caching.semantic.similarity import Near, Nearest, Remember
 
 if TYPE_CHECKING:
     from .vectors import Vectors
 
-__all__ = ["Likeness"]
+__all__ = ["SimilarityIndex"]
 
 
-class Likeness:
+class SimilarityIndex:
     """Vectors of this process; numpy is imported by the first of them."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

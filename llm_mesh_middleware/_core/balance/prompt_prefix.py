@@ -1,4 +1,4 @@
-"""The beginning of a conversation, which all of its turns share."""
+"""The prefix of a conversation's prompt, which all of its turns share."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import msgspec
 from ..dialect import ServedOperation
 from ..values.messages import ClientRequest
 
-__all__ = ["beginning_of"]
+__all__ = ["prefix_digest"]
 
-# Of each text: a longer one that differs later on still shares the cache of this much.
+# The characters of each text in the digest: texts that differ later still share a cached prefix.
 _MAX_TEXT = 1024
 _INSTRUCTIONS = frozenset(("system", "developer"))
 _FIRST = frozenset(("user",))
 
 
-def beginning_of(call: ClientRequest) -> bytes | None:
+def prefix_digest(call: ClientRequest) -> bytes | None:
     """Return a digest of the model, the instructions and the first message; None without one."""
     operation = call.operation
     if not isinstance(operation, ServedOperation) or not operation.is_generation:

@@ -1,7 +1,7 @@
-"""The words that must be the same in two texts, however alike, before they may mean the same.
+"""The words that must be equal in two texts with the same meaning, however similar their vectors.
 
 Vectors of "turn it on" and "turn it off", or of order 48213 and order 48231, hardly differ. So the
-words that carry such differences are compared as they are, in their order:
+words that carry such differences are compared literally, in their order:
 
     "Is Tom taller than 180 cm?"   is  Tom  taller  than  180cm
                                        ^^^  ^^^^^^        ^^^^^
@@ -9,12 +9,12 @@ words that carry such differences are compared as they are, in their order:
 numbers      with their unit, as digits or in words
 names        words with capitals, with digits or signs inside, links, paths; in Latin script, as
              there are no capitals elsewhere
-quotations   and code, as they are
+quotations   and code, unchanged
 negations    not, never, nicht, 不 ...
 opposites    on and off, before and after, buy and sell ...
 questions    who, when, why ...
 
-To find too many of them only costs hits.
+Finding too many of them only costs cache hits.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from collections.abc import Iterator
 
 from .words import CJK_MARKS, MARKS, OPENERS
 
-__all__ = ["content_of"]
+__all__ = ["distinctive_words"]
 
 _CJK = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-_MOST = 4000  # characters; the vector of a longer text says little of one word in it
+_MAX_CHARS = 4000  # the vector of a longer text hardly depends on one word
 
-# What is quoted is bounded, so that quotation marks without an end cost no more than others.
+# Quotations are limited, so that unclosed quotation marks do not make the search slow.
 _TOKEN = re.compile(
     r"```.{0,1000}?```|`[^`]{0,300}`"
     r"|\"[^\"]{0,300}\"|“[^”]{0,300}”|«[^»]{0,300}»|„[^“”]{0,300}[“”]"
@@ -46,13 +46,13 @@ _TAIL = re.compile(r"['’](?:s|re|ll|ve|d|m)$", re.IGNORECASE)
 _SIGNS = frozenset("_/\\@#=<>+*&|~^$€£¥%.-")
 
 
-def content_of(text: str) -> tuple[str, ...] | None:
-    """Return what a text has of such words, in order; None for a text that is empty or long."""
-    return None if len(text) > _MOST or not text.strip() else tuple(_content(text))
+def distinctive_words(text: str) -> tuple[str, ...] | None:
+    """Return the distinctive words of a text, in order; None for an empty or a long text."""
+    return None if len(text) > _MAX_CHARS or not text.strip() else tuple(_find(text))
 
 
-def _content(text: str) -> Iterator[str]:
-    begins = True  # of a sentence: what is written with a capital here need not be a name
+def _find(text: str) -> Iterator[str]:
+    begins = True  # a sentence begins: a word with a capital may be an ordinary one
     for found in _TOKEN.finditer(text):
         token = found.group()
         if found["word"] is not None:
