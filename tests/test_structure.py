@@ -296,3 +296,31 @@ def test_every_dialect_is_kept_apart_from_the_others() -> None:
     folders = {path.parent.name for path in (PACKAGE / "_dialects").glob("*/__init__.py")}
     apart = {name.rpartition(".")[2] for name in _contract("dialects")["modules"]}
     assert apart == folders - SHARED
+
+
+# Where a dialect that no client speaks is named: its settings, its package, one table of tests.
+PLACES = (
+    "llm_mesh_middleware/_dialects/{name}/",
+    "llm_mesh_middleware/_dialects/registry.py",
+    "llm_mesh_middleware/_schema/",
+    "llm_mesh_middleware/config.py",
+    "llm_mesh_middleware/cli/convert/",  # names of another proxy
+    "tests/cli/litellm_vendors.py",  # the same
+    "tests/clouds/test_{name}.py",  # its own rules
+    "tests/translation/spoken/{name}.py",
+    "tests/translation/dialect_table.py",
+)
+
+
+def test_a_dialect_is_named_by_its_package_the_registry_the_schema_and_one_table() -> None:
+    """Bedrock is more than a dialect: its credentials and signatures are named elsewhere, too."""
+    name = "ollama"
+    is_code = re.compile(rf"{name}_?config|\bimport\b.*\b{name}\b|\b{name}\b.*\bimport\b", re.I)
+    places = tuple(place.format(name=name) for place in PLACES)
+    modules = [*PACKAGE.rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    named = {
+        file.relative_to(ROOT).as_posix() for file in modules if is_code.search(file.read_text())
+    }
+
+    assert len(named) > 4
+    assert {file for file in named if not file.startswith(places)} <= {"tests/test_structure.py"}

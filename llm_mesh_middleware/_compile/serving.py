@@ -12,24 +12,22 @@ from .._core.conversation.sides import ProviderSide
 from .._core.conversation.writing import DialectOptions
 from .._core.dialect import ServedOperation
 from .._core.provider.upstream import Conversion
-from .._core.values.payload import raw
 from .._dialects import anthropic, gemini, openai_responses
 from .._dialects.anthropic import COUNT_TOKENS, MESSAGES, VERTEX_VERSION, Hosting
 from .._dialects.model_lists import MODELS
 from .._dialects.openai_chat import CHAT
 from .._dialects.openai_responses import RESPONSES
 from .._dialects.pairs import Counter, count, own_targets, translate
-from .._dialects.registry import OPERATIONS
+from .._dialects.registry import OPERATIONS, foreign_api
 from .._dialects.targets import PLACE
 from .._dialects.translation.proofs import ProofMemory
-from .._schema.dialects import DialectConfig, ThinkingConfig, bedrock_credentials
+from .._schema.dialects import DialectConfig, bedrock_credentials
 from ..config import (
     AnthropicConfig,
     AzureOpenAIConfig,
     BedrockConfig,
     GeminiConfig,
     LLMProviderSpec,
-    OllamaConfig,
     OpenAIConfig,
     VertexConfig,
 )
@@ -40,10 +38,17 @@ __all__ = ["Serving", "lacks", "serve"]
 _BESIDE = tuple(operation for operation in OPERATIONS if operation.suffix.startswith("/"))
 
 _OPENAI = "api.openai.com"
-_BEARER = b"authorization"
-_BEDROCK, _AZURE = "aws.bedrock", "azure.ai.openai"
+_AZURE = "azure.ai.openai"
 _FOUNDRY = ".services.ai.azure.com"
 _BEDROCK_VERSION = "bedrock-2023-05-31"
+
+# The fields of configurations that concern translation -> the options that they set.
+_OPTIONS = {
+    "max_tokens": "max_tokens",
+    "options": "own",
+    "reasoning": "budgets",
+    "thinking": "thinking",
+}
 
 
 class Serving(msgspec.Struct, frozen=True):
@@ -72,7 +77,7 @@ class Serving(msgspec.Struct, frozen=True):
 
 def serve(config: DialectConfig, spec: LLMProviderSpec) -> Serving:
     """Return how the provider of `spec` is called where `config` applies."""
-    serving = _SERVINGS[type(config)](config, spec)
+    serving = _SERVINGS.get(type(config), _foreign)(config, spec)
     options = replace(
         serving.options,
         rejects_unsupported=config.unsupported_fields == "reject",
@@ -91,16 +96,26 @@ def serve(config: DialectConfig, spec: LLMProviderSpec) -> Serving:
     return replace(serving, targets=targets, conversions=conversions, options=options)
 
 
-def _thinking(config: ThinkingConfig) -> DialectOptions:
-    usual = DialectOptions()
-    return replace(
-        usual, thinking=config.thinking or usual.thinking, budgets=dict(config.reasoning)
+def _options(config: DialectConfig) -> DialectOptions:
+    """Return the settings of a dialect that concern translation, as far as it has them."""
+    given = {option: getattr(config, field, None) for field, option in _OPTIONS.items()}
+    return DialectOptions(**{option: value for option, value in given.items() if value})
+
+
+def _foreign(config: DialectConfig, spec: LLMProviderSpec) -> Serving:
+    api = foreign_api(type(config).__name__)
+    base, counter = _own_path(spec) or api.path, None
+    if api.counter is not None:
+        counter = Counter(api.counter, f"{base}{api.counted_at}", COUNT_TOKENS)
+    return Serving(
+        {},
+        key_field=api.key_field,
+        options=_options(config),
+        foreign=api.side,
+        base=f"{base}{api.suffix}",
+        vendor=api.vendor,
+        counter=counter,
     )
-
-
-def _limited(config: AnthropicConfig | BedrockConfig) -> DialectOptions:
-    options = _thinking(config)
-    return replace(options, max_tokens=config.max_tokens or options.max_tokens)
 
 
 def lacks(config: DialectConfig) -> Iterator[tuple[str, str]]:
@@ -152,7 +167,7 @@ def _anthropic(config: AnthropicConfig, spec: LLMProviderSpec) -> Serving:
         targets,
         {MESSAGES: hosting},
         key_field,
-        options=_limited(config),
+        options=_options(config),
         vendor="anthropic",
         counter=counter,
     )
@@ -172,7 +187,7 @@ def _anthropic_on_vertex(
         {MESSAGES: f"{base}/{PLACE}:rawPredict"},
         {MESSAGES: hosting},
         b"x-goog-api-key",
-        options=_limited(config),
+        options=_options(config),
         vendor="gcp.vertex_ai",
         counter=Counter(anthropic.VERTEX_COUNTER, counts, COUNT_TOKENS),
     )
@@ -194,27 +209,17 @@ def _gemini(config: GeminiConfig, spec: LLMProviderSpec) -> Serving:
     return Serving(
         targets,
         key_field=gemini.DIALECT.key_field,
-        options=_thinking(config),
+        options=_options(config),
         vendor=vendor,
         counter=counter,
     )
 
 
 def _bedrock(config: BedrockConfig, spec: LLMProviderSpec) -> Serving:
-    from .._dialects import bedrock  # no client speaks it, so nothing else imports it
-
-    base = _own_path(spec) or "/model"
-    counter = Counter(bedrock.COUNTER, f"{base}/{PLACE}/count-tokens", COUNT_TOKENS)
+    converse = _foreign(config, spec)
     if config.api != "invoke":
-        return Serving(
-            {},
-            key_field=_BEARER,
-            options=_limited(config),
-            foreign=bedrock.DIALECT,
-            base=f"{base}/{PLACE}/converse",
-            vendor=_BEDROCK,
-            counter=counter,
-        )
+        return converse
+    base = _own_path(spec) or "/model"
     hosting = Hosting(
         stream_target=f"{base}/{PLACE}/invoke-with-response-stream",
         body_version=_BEDROCK_VERSION,
@@ -222,14 +227,8 @@ def _bedrock(config: BedrockConfig, spec: LLMProviderSpec) -> Serving:
         has_frames=True,
     )
     targets = {MESSAGES: f"{base}/{PLACE}/invoke"}
-    return Serving(
-        targets,
-        {MESSAGES: hosting},
-        _BEARER,
-        options=_limited(config),
-        vendor=_BEDROCK,
-        counter=counter,
-    )
+    conversions = {MESSAGES: hosting}
+    return replace(converse, targets=targets, conversions=conversions, foreign=None, base="")
 
 
 def _azure(config: AzureOpenAIConfig, spec: LLMProviderSpec) -> Serving:
@@ -247,27 +246,13 @@ def _azure(config: AzureOpenAIConfig, spec: LLMProviderSpec) -> Serving:
     return Serving(targets, key_field=b"api-key", options=options, vendor=_AZURE)
 
 
-def _ollama(config: OllamaConfig, spec: LLMProviderSpec) -> Serving:
-    from .._dialects import ollama  # no client speaks it either
-
-    own = {name: raw(value) for name, value in config.options.items()}
-    return Serving(
-        {},
-        key_field=_BEARER,
-        options=DialectOptions(thinking=config.thinking or "auto", own=own),
-        foreign=ollama.DIALECT,
-        base=_own_path(spec) or "/api/chat",
-        vendor="ollama",
-    )
-
-
+# Providers with an API that clients speak; all others have one that no client does.
 _SERVINGS: Mapping[type[DialectConfig], Callable[..., Serving]] = {
     OpenAIConfig: _openai,
     AnthropicConfig: _anthropic,
     GeminiConfig: _gemini,
     BedrockConfig: _bedrock,
     AzureOpenAIConfig: _azure,
-    OllamaConfig: _ollama,
 }
 
 

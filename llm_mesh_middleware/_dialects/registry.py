@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 
 from .._core.dialect import ServedOperation
 from . import anthropic, gemini, openai_chat, openai_responses
 from .model_lists import MODEL, MODELS
 from .openai_chat import CHAT
+from .translation.foreign import ForeignAPI
 
-__all__ = ["OPERATIONS", "OperationFinder"]
+__all__ = ["OPERATIONS", "OperationFinder", "foreign_api"]
 
 OPERATIONS: tuple[ServedOperation, ...] = (
     *openai_chat.OPERATIONS,
@@ -18,6 +20,15 @@ OPERATIONS: tuple[ServedOperation, ...] = (
     *gemini.OPERATIONS,
     MODELS,
 )
+
+# The model of a provider's settings -> the package of its API, where no client speaks that.
+_FOREIGN = {"BedrockConfig": "bedrock", "OllamaConfig": "ollama"}
+
+
+def foreign_api(settings: str) -> ForeignAPI:
+    """Return the API of providers by the model of their settings; few configurations use one."""
+    api: ForeignAPI = import_module(f".{_FOREIGN[settings]}", __package__).API
+    return api
 
 
 class OperationFinder:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from llm_mesh_middleware.testing import FakeUpstream
-from tests.agents.models import MODELS
 from tests.agents.test_frameworks import CALL, FOUND, SAID
 from tests.processes import ROOT, clean_environment, sidecar
+from tests.translation.dialect_table import PROVIDERS
 
 NODE = shutil.which("node")
 PACKAGES = Path(os.environ.get("NODE_PACKAGES", "none"))
@@ -45,9 +45,9 @@ def ask(url: str, folder: Path, *, streams: bool) -> str:
 
 
 @pytest.mark.parametrize("streams", [False, True])
-@pytest.mark.parametrize("name", [name for name in MODELS if name != "chat"])
+@pytest.mark.parametrize("name", [name for name in PROVIDERS if name != "chat"])
 def test_a_loop_with_a_tool_ends_with_an_answer(name: str, streams: bool, tmp_path: Path) -> None:
-    model = MODELS[name]
+    model = PROVIDERS[name]
     with FakeUpstream(host_names=HOST, tls=False) as upstream:
         upstream.script(model.plays("hm", "Let me look.", [CALL]), model.plays("hm", SAID, ()))
         config = tmp_path / "mesh.json"

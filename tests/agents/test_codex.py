@@ -13,10 +13,12 @@ import openai
 import pytest
 
 from llm_mesh_middleware.testing import Answer, Stream
-from tests.agents.models import MODELS, Model
 from tests.clouds.bench import HOST, Bench, bench
 from tests.rows import rows
+from tests.translation.dialect_table import PROVIDERS
+from tests.translation.spoken.rows import Provider
 
+FOREIGN = [name for name in PROVIDERS if name != "responses"]
 ID = "01a00000-0000-7000-8000-000000000000"
 HEADERS = {
     "originator": "codex_exec",
@@ -105,7 +107,7 @@ def codex(made: Bench) -> openai.OpenAI:
     )
 
 
-def turn(made: Bench, model: Model, input: list[Any]) -> tuple[list[Any], Any]:
+def turn(made: Bench, model: Provider, input: list[Any]) -> tuple[list[Any], Any]:
     """One request of the loop: its events, and what the provider was sent."""
     events = list(codex(made).responses.create(**ASK, input=input, stream=True))
     return events, model.judge(made.asked)
@@ -120,9 +122,9 @@ def kept(item: Any) -> dict[str, Any]:
     return held
 
 
-@rows("name", MODELS)
+@rows("name", FOREIGN)
 def test_a_loop_of_tools_ends_with_an_answer(name: str) -> None:
-    model = MODELS[name]
+    model = PROVIDERS[name]
     with bench(model.config) as made:
         made.answer(model.plays("I should look.", "Let me look.", CALLS))
         events, asked = turn(made, model, FIRST)
@@ -162,9 +164,9 @@ def test_a_loop_of_tools_ends_with_an_answer(name: str) -> None:
         assert "llm-mesh." not in sent
 
 
-@rows("name", MODELS)
+@rows("name", FOREIGN)
 def test_no_field_of_the_client_reaches_the_provider(name: str) -> None:
-    model = MODELS[name]
+    model = PROVIDERS[name]
     with bench(model.config) as made:
         made.answer(model.plays("hm", "Hi", ()))
         turn(made, model, FIRST)
@@ -174,9 +176,9 @@ def test_no_field_of_the_client_reaches_the_provider(name: str) -> None:
         assert not [field for field in headers if field.startswith("x-codex-")]
 
 
-@rows("name", MODELS)
+@rows("name", FOREIGN)
 def test_a_tool_in_a_namespace_is_called_by_its_own_name(name: str) -> None:
-    model = MODELS[name]
+    model = PROVIDERS[name]
     arguments = {"message": "Look."}
     with bench(model.config) as made:
         made.answer(model.plays("hm", "", [("call_1", "multi_agent_v1__spawn_agent", arguments)]))
@@ -195,7 +197,7 @@ def test_a_tool_in_a_namespace_is_called_by_its_own_name(name: str) -> None:
 
 
 def test_tools_that_run_at_openai_are_named_as_dropped() -> None:
-    model = MODELS["chat"]
+    model = PROVIDERS["chat"]
     with bench(model.config) as made:
         made.answer(model.plays("hm", "Hi", ()))
         ask = {**ASK, "input": FIRST, "stream": True}
@@ -205,9 +207,9 @@ def test_tools_that_run_at_openai_are_named_as_dropped() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", FOREIGN)
 def test_a_stream_that_breaks_off_is_no_completed_response(name: str) -> None:
-    model = MODELS[name]
+    model = PROVIDERS[name]
     with bench(model.config) as made:
         played = model.plays("hm", "Hi", ())
         whole = b"".join(chunk for chunk in played.chunks if isinstance(chunk, bytes))
@@ -217,11 +219,11 @@ def test_a_stream_that_breaks_off_is_no_completed_response(name: str) -> None:
         assert events[-1].response.error.message
 
 
-@rows("name", MODELS)
+@rows("name", FOREIGN)
 def test_a_limit_of_the_rate_is_told_with_its_time(name: str) -> None:
-    with bench(MODELS[name].config) as made:
+    with bench(PROVIDERS[name].config) as made:
         body = {"message": "slow down", "error": {"message": "slow down", "type": "x"}}
         made.answer(Answer(429, [("retry-after", "17")], body))
         with pytest.raises(openai.RateLimitError, match="slow down") as raised:
-            turn(made, MODELS[name], FIRST)
+            turn(made, PROVIDERS[name], FIRST)
         assert raised.value.response.headers["retry-after"] == "17"

@@ -11,24 +11,25 @@ import pytest
 
 from llm_mesh_httpx import MeshTransport
 from llm_mesh_httpx.httpx2 import AsyncMeshTransport
-from tests.agents.models import MODELS, Model
 from tests.clouds.bench import HOST, Bench, bench
 from tests.rows import rows
+from tests.translation.dialect_table import PROVIDERS
+from tests.translation.spoken.rows import Provider
 
 pytestmark = pytest.mark.slow
 
-FOREIGN = [name for name in MODELS if name != "chat"]
+FOREIGN = [name for name in PROVIDERS if name != "chat"]
 CALL = ("call_1", "weather", {"city": "Basel"})
 ASK, FOUND, SAID = "How is the weather in Basel?", "sunny, 24 degrees", "It is sunny."
 URL = f"http://{HOST}/v1"
 
 
-def play(made: Bench, model: Model) -> None:
+def play(made: Bench, model: Provider) -> None:
     """Let the model call the tool, and end with an answer."""
     made.answer(model.plays("hm", "Let me look.", [CALL]), model.plays("hm", SAID, ()))
 
 
-def check(made: Bench, model: Model) -> None:
+def check(made: Bench, model: Provider) -> None:
     """Both requests were the provider's own, and the second had the tool's result."""
     bodies = [model.judge(request) for request in made.upstream.requests]
     assert len(bodies) == 2
@@ -48,7 +49,7 @@ def test_langchain_calls_a_tool(name: str, streams: bool) -> None:
         """Tell the weather of a city."""
         return FOUND if city == "Basel" else "unknown"
 
-    model = MODELS[name]
+    model = PROVIDERS[name]
     with bench(model.config) as made:
         play(made, model)
         llm = chat_openai(
@@ -67,7 +68,7 @@ async def test_pydantic_ai_calls_a_tool(name: str) -> None:
     from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
     from pydantic_ai.providers.openai import OpenAIProvider
 
-    model = MODELS[name]
+    model = PROVIDERS[name]
     with bench(model.config) as made:
         async with httpx2.AsyncClient(transport=AsyncMeshTransport(made.mesh)) as client:
             provider = OpenAIProvider(base_url=URL, api_key="unused", http_client=client)
@@ -94,7 +95,7 @@ def test_llama_index_calls_a_tool(name: str) -> None:
         """Tell the weather of a city."""
         return FOUND if city == "Basel" else "unknown"
 
-    model = MODELS[name]
+    model = PROVIDERS[name]
     with bench(model.config) as made, httpx.Client(transport=MeshTransport(made.mesh)) as client:
         play(made, model)
         llm = like.OpenAILike(
@@ -121,7 +122,7 @@ def test_instructor_gets_its_object(name: str) -> None:
         city: str
         degrees: int
 
-    model = MODELS[name]
+    model = PROVIDERS[name]
     with bench(model.config) as made:
         call = ("call_1", "Weather", {"city": "Basel", "degrees": 24})
         made.answer(model.plays("hm", "", [call]))

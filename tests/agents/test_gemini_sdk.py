@@ -10,9 +10,9 @@ from google import genai
 from google.genai import types
 
 from llm_mesh_httpx import MeshTransport
-from tests.agents.models import MODELS
 from tests.clouds.bench import HOST, bench
 from tests.rows import rows
+from tests.translation.dialect_table import PROVIDERS
 
 pytestmark = pytest.mark.slow
 
@@ -30,9 +30,9 @@ CONFIG = types.GenerateContentConfig(
 )
 
 
-@rows("name", [name for name in MODELS if name != "gemini"])
+@rows("name", [name for name in PROVIDERS if name != "gemini"])
 def test_thoughts_come_back_as_their_provider_signed_them(name: str) -> None:
-    model = MODELS[name]
+    model = PROVIDERS[name]
     with bench(model.config) as made, httpx.Client(transport=MeshTransport(made.mesh)) as http:
         options = types.HttpOptions(base_url=f"http://{HOST}", httpx_client=http)
         chat = genai.Client(api_key="unused", http_options=options).chats.create(

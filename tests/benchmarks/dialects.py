@@ -12,27 +12,25 @@ takes meanwhile tells how far this one is from it.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from time import thread_time
 
 import click
 
 from llm_mesh_middleware._core.conversation.answer import (
-    Answer,
     End,
     Finish,
     Start,
     TextDelta,
     Usage,
 )
-from llm_mesh_middleware._core.conversation.parts import Text, ToolCall
 from llm_mesh_middleware._core.conversation.writing import DialectOptions, Stamp
 from llm_mesh_middleware._core.values.payload import encode_fields, raw
 from tests.benchmarks.child import probe_ms
 from tests.benchmarks.report import verdict
 from tests.benchmarks.results import Budget
-from tests.translation.dialect_table import DIALECTS, LOOK, PAIRS, WORDS, relay
+from tests.translation.dialect_table import DIALECTS, PAIRS, relay
+from tests.translation.spoken.rows import Part
 
 UNARY_US, EVENT_US = 60, 12
 
@@ -40,13 +38,9 @@ _STAMP = Stamp(1, "token", "m")
 _OPTIONS = DialectOptions()
 _RUNS = 7
 _DELTAS = 500
-_ANSWER = Answer(
-    id="id_1",
-    model="m",
-    parts=(Text(WORDS * 3), ToolCall("call_1", "look", json.dumps(LOOK))),
-    finish="tool_calls",
-    usage=Usage(12, 7, 4, 0, 0),
-)
+_WORDS = "The answer to life, the universe and everything. "
+_CALLS = (("call_1", "look", {"city": "Basel", "days": 3}),)
+_PART = Part(_WORDS * 3, calls=_CALLS, finish="tool_calls")
 
 
 def least(work: Callable[[], object], rounds: int) -> float:
@@ -63,10 +57,7 @@ def least(work: Callable[[], object], rounds: int) -> float:
 def unary_s(client: str, provider: str, rounds: int) -> float:
     """Return what a request and its answer cost."""
     speaks, spoken = DIALECTS[client], DIALECTS[provider]
-    body = spoken.whole
-    if not body:
-        told = spoken.side.read_request(spoken.request)
-        body = spoken.side.write_answer(_ANSWER, told, _STAMP)
+    body = encode_fields(spoken.provider.write(_PART))
     request = speaks.request
 
     def call() -> None:

@@ -11,13 +11,13 @@ from typing import Any
 import anthropic
 import openai
 import pytest
-from google.genai import types
 
-from llm_mesh_middleware.testing import Answer, Gate, RecordedRequest, Stream
+from llm_mesh_middleware.testing import Answer, Gate, Stream
 from tests.canaries import canary
 from tests.clouds.bench import HOST, Bench, bench
 from tests.clouds.converse import HI, TOOL, chat, messages, without_time
 from tests.clouds.test_gemini_relay import EVENTS, STREAM, USAGE, content
+from tests.translation.spoken.gemini import judged
 
 KEY = canary("gemini")
 PNG = b64encode(b"\x89PNG").decode()
@@ -28,35 +28,6 @@ STAND_IN = b64encode(b"skip_thought_signature_validator").decode()
 def gemini() -> Iterator[Bench]:
     with bench({"geminiConfig": {"apiKey": KEY, "model": "gemini-x"}}) as made:
         yield made
-
-
-JUDGES: dict[str, Any] = {
-    "systemInstruction": types.Content,
-    "generationConfig": types.GenerationConfig,
-    "toolConfig": types.ToolConfig,
-}
-
-
-def judged(request: RecordedRequest) -> Any:
-    """The body, which Google's own types must accept, with a response for each call."""
-    body = request.json()
-    known = {"contents", "tools", "serviceTier", *JUDGES}
-    assert body.keys() <= known
-    for name, judge in JUDGES.items():
-        if name in body:
-            judge.model_validate(body[name])
-    calls = 0
-    for one in body["contents"]:
-        made = types.Content.model_validate(one)
-        assert made.parts
-        responses = [part for part in made.parts if part.function_response]
-        if calls:
-            assert len(responses) == len(made.parts) == calls
-        calls = len([part for part in made.parts if part.function_call])
-    assert len(body.get("tools", ())) <= 1
-    for tool in body.get("tools", ()):
-        types.Tool.model_validate(tool)
-    return body
 
 
 def answer(*parts: dict[str, Any], finish: str = "STOP") -> Answer:

@@ -14,33 +14,15 @@ from llm_mesh_middleware._core.conversation.answer import Failed
 from llm_mesh_middleware._core.conversation.writing import Stamp
 from llm_mesh_middleware._dialects.ollama import DIALECT
 from llm_mesh_middleware.exceptions import UpstreamProtocolError
-from llm_mesh_middleware.testing import Answer, RecordedRequest, Stream
+from llm_mesh_middleware.testing import Answer
 from tests.clouds.bench import HOST, Bench, bench
 from tests.rows import rows
-from tests.translation.dialect_table import COUNTED, OLLAMA, line, ollama_call
+from tests.translation.spoken.ollama import COUNTED, SPOKEN, called, judged, line, stream
 
 HI: Any = [{"role": "user", "content": "Hi"}]
 PNG = "iVBORw0KGgo="
 IMAGE = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
-LINES = [("content-type", "application/x-ndjson")]
 SAID = json.loads(line({"content": "Hello"}, done=True, done_reason="stop", **COUNTED))
-
-
-def judged(request: RecordedRequest) -> Any:
-    """The body, which the types of Ollama's SDK must accept, and know every member of."""
-    types = pytest.importorskip("ollama._types")
-    body = request.json()
-    assert request.path == "/api/chat"
-    types.ChatRequest.model_validate(body)
-    assert body.keys() <= types.ChatRequest.model_fields.keys()
-    assert body.get("options", {}).keys() <= types.Options.model_fields.keys()
-    for message in body["messages"]:  # the SDK's type is behind the server's here
-        assert message.keys() <= {*types.Message.model_fields, "tool_call_id"}
-    return body
-
-
-def stream(*lines: bytes) -> Stream:
-    return Stream(list(lines), headers=LINES)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +130,7 @@ REQUESTS: list[tuple[dict[str, Any], dict[str, Any], str | None]] = [
                     "role": "assistant",
                     "content": "",
                     "thinking": "hm",
-                    "tool_calls": [ollama_call("weather", {"city": "Basel"}, id="c1")],
+                    "tool_calls": [called("weather", {"city": "Basel"}, id="c1")],
                 },
                 {
                     "role": "tool",
@@ -234,7 +216,7 @@ def test_how_much_a_model_thinks_is_a_setting(thinking: str, think: object) -> N
 
 
 def test_lines_are_events_of_the_clients_sdk(ollama: Bench) -> None:
-    ollama.answer(stream(*OLLAMA))
+    ollama.answer(stream(*SPOKEN.stream))
     with claude(ollama).messages.stream(model="m", max_tokens=9, messages=HI) as told:
         answer = told.get_final_message()
     kinds = [block.type for block in answer.content]
@@ -251,7 +233,7 @@ def test_lines_are_events_of_the_clients_sdk(ollama: Bench) -> None:
 
 def test_lines_are_joined_for_a_client_that_wants_no_stream() -> None:
     with bench({"ollamaConfig": {"model": "qwen3", "stream": True}}) as made:
-        made.answer(stream(*OLLAMA))
+        made.answer(stream(*SPOKEN.stream))
         answer = gpt(made).chat.completions.create(model="any", messages=HI)
         message = answer.choices[0].message
         assert message.content == "Grüße, 世界"
@@ -260,7 +242,7 @@ def test_lines_are_joined_for_a_client_that_wants_no_stream() -> None:
 
 
 def test_calls_without_an_id_get_different_ones(ollama: Bench) -> None:
-    calls = [ollama_call("f", {}), ollama_call("f", {})]
+    calls = [called("f", {}), called("f", {})]
     ollama.answer(Answer(body=json.loads(line({"tool_calls": calls}, done=True))))
     answer = gpt(ollama).chat.completions.create(model="any", messages=HI)
     ids = {call.id for call in answer.choices[0].message.tool_calls or ()}

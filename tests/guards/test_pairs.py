@@ -26,17 +26,9 @@ from llm_mesh_middleware._core.guarding.events.stream import GuardedStream
 from llm_mesh_middleware._core.guarding.guard import Guard
 from llm_mesh_middleware._core.guarding.scanner import ENTITIES, Scanner
 from llm_mesh_middleware._core.guarding.window import Inspection
-from tests.clouds import frames
 from tests.guards.test_streams import VALUES, cut, passed, passed_until_blocked
 from tests.rows import rows
-from tests.translation.dialect_table import (
-    DIALECTS,
-    PAIRS,
-    bedrock_block,
-    line,
-    ollama_call,
-    relay,
-)
+from tests.translation.dialect_table import DIALECTS, PAIRS, relay
 
 STAMP = Stamp(1, "token", "m")
 Pieces = Sequence[str]
@@ -63,41 +55,11 @@ TOLD: dict[str, Callable[[Pieces], list[Delta]]] = {
 }
 
 
-def bedrock(told: str, pieces: Pieces) -> bytes:
-    if told == "arguments":
-        texts = ('{"to": "', *pieces, '"}')
-        deltas = [{"toolUse": {"input": text}} for text in texts]
-        blocks = bedrock_block(0, *deltas, toolUse={"toolUseId": "a", "name": "send"})
-    elif told == "thought":
-        blocks = bedrock_block(0, *({"reasoningContent": {"text": each}} for each in pieces))
-        blocks += bedrock_block(1, {"text": "Done."})
-    else:
-        blocks = bedrock_block(0, *({"text": each} for each in pieces))
-    reason = "tool_use" if told == "arguments" else "end_turn"
-    stop = frames.event("messageStop", {"stopReason": reason})
-    return frames.event("messageStart", {"role": "assistant"}) + b"".join(blocks) + stop
-
-
-def ollama(told: str, pieces: Pieces) -> bytes:
-    if told == "arguments":  # it sends the arguments of a call in one piece
-        call = ollama_call("send", {"to": "".join(pieces)}, id="call_1")
-        lines = [line({"tool_calls": [call]})]
-    elif told == "thought":
-        lines = [*(line({"thinking": each}) for each in pieces), line({"content": "Done."})]
-    else:
-        lines = [line({"content": each}) for each in pieces]
-    return b"".join(lines) + line({}, done=True, done_reason="stop")
-
-
-# Dialects that no client speaks; all others can be written as clients get them.
-OF_PROVIDERS = {"bedrock": bedrock, "ollama": ollama}
-
-
 def stream_of(provider: str, told: str, pieces: Pieces) -> bytes:
     """What a provider sends."""
-    if provider in OF_PROVIDERS:
-        return OF_PROVIDERS[provider](told, pieces)
     spoken = DIALECTS[provider]
+    if spoken.told is not None:
+        return spoken.told(told, pieces)
     writer = spoken.side.event_writer(spoken.side.read_request(spoken.request), STAMP)
     finish = Finish("tool_calls" if told == "arguments" else "stop")
     events = [Start("id", "m"), *TOLD[told](pieces), finish, Usage(1, 2), End()]

@@ -11,7 +11,9 @@ from llm_mesh_middleware import LLMProvider, Mesh, MeshSettings
 from llm_mesh_middleware._telemetry.metrics.limited_names import FieldNames
 from llm_mesh_middleware.testing import Answer, FakeUpstream
 from tests.telemetry.recording import HOST, KEY, Recorder, calling, route
+from tests.translation.dialect_table import PROVIDERS
 from tests.translation.messages_shapes import message, text
+from tests.translation.spoken.rows import INPUT, OUTPUT, Part
 
 HI = [{"role": "user", "content": "hi"}]
 ASKS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -23,43 +25,13 @@ ASKS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 ANTHROPIC = {"anthropicConfig": {"apiKey": KEY, "model": "claude"}}
-GEMINI = {
-    "candidates": [{"content": {"parts": [{"text": "Hi"}]}, "finishReason": "STOP"}],
-    "usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 7, "thoughtsTokenCount": 2},
-    "modelVersion": "g-1",
-}
-BEDROCK = {
-    "output": {"message": {"role": "assistant", "content": [{"text": "Hi"}]}},
-    "stopReason": "end_turn",
-    "usage": {"inputTokens": 5, "outputTokens": 7, "totalTokens": 12, "cacheReadInputTokens": 3},
-    "metrics": {"latencyMs": 1},
-}
-OLLAMA = {
-    "model": "q",
-    "message": {"role": "assistant", "content": "Hi"},
-    "done": True,
-    "prompt_eval_count": 5,
-    "eval_count": 7,
-}
 PLACE = {"project": "p", "location": "l", "accessToken": KEY}
-SIBLINGS: list[tuple[str, dict[str, Any], dict[str, Any], tuple[int, int]]] = [
-    ("anthropic", ANTHROPIC, message(text("Hi")), (12, 7)),
-    ("gcp.gemini", {"geminiConfig": {"apiKey": KEY, "model": "g"}}, GEMINI, (5, 9)),
-    ("gcp.vertex_ai", {"geminiConfig": {"model": "g", "vertex": PLACE}}, GEMINI, (5, 9)),
-    (
-        "gcp.vertex_ai",
-        {"anthropicConfig": {"model": "claude", "vertex": PLACE}},
-        message(text("Hi")),
-        (12, 7),
-    ),
-    (
-        "aws.bedrock",
-        {"bedrockConfig": {"model": "c", "region": "r", "apiKey": KEY}},
-        BEDROCK,
-        (8, 7),
-    ),
-    ("ollama", {"ollamaConfig": {"apiKey": KEY, "model": "c"}}, OLLAMA, (5, 7)),
+# Providers that another vendor hosts, and those of the table that have a vendor of their own.
+VERTEX: list[tuple[str, str, dict[str, Any]]] = [
+    ("gcp.vertex_ai", "gemini", {"geminiConfig": {"model": "g", "vertex": PLACE}}),
+    ("gcp.vertex_ai", "messages", {"anthropicConfig": {"model": "g", "vertex": PLACE}}),
 ]
+OWN = [(one.vendor, name, dict(one.config)) for name, one in PROVIDERS.items() if one.vendor]
 
 
 def make_mesh(recorder: Recorder, upstream: FakeUpstream, config: Mapping[str, Any]) -> Mesh:
@@ -77,29 +49,29 @@ def make_mesh(recorder: Recorder, upstream: FakeUpstream, config: Mapping[str, A
     )
 
 
-@pytest.mark.parametrize(("vendor", "config", "answer", "counted"), SIBLINGS)
+@pytest.mark.parametrize(("vendor", "dialect", "config"), [*OWN, *VERTEX])
 @pytest.mark.parametrize("operation", ASKS)
 async def test_a_translated_call_is_told_by_the_clients_operation_and_the_providers_vendor(
     recorder: Recorder,
     upstream: FakeUpstream,
     vendor: str,
+    dialect: str,
     config: dict[str, Any],
-    answer: dict[str, Any],
-    counted: tuple[int, int],
     operation: str,
 ) -> None:
     if vendor == "gcp.gemini" and operation == "generate_content":
         operation = "chat"  # it would not be translated
-    upstream.always(Answer(200, body=answer))
+    upstream.always(PROVIDERS[dialect].whole(Part()))
     path, body = ASKS[operation]
     async with calling(make_mesh(recorder, upstream, config)) as client:
         assert (await client.post(path, json=body)).status_code == 200
     told = recorder.call.attributes
     assert told["gen_ai.operation.name"] == operation
     assert told["gen_ai.provider.name"] == vendor
-    assert told["gen_ai.request.model"] in ("claude", "g", "c")
+    (settings,) = config.values()
+    assert told["gen_ai.request.model"] == settings["model"]
     tokens = told["gen_ai.usage.input_tokens"], told["gen_ai.usage.output_tokens"]
-    assert tokens == counted
+    assert tokens == (INPUT, OUTPUT)
     (point,) = recorder.points("gen_ai.client.operation.duration")
     assert point.attributes["gen_ai.provider.name"] == vendor
 

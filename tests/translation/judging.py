@@ -16,7 +16,9 @@ from anthropic.types import message_create_params as message_params
 from pydantic import ConfigDict, TypeAdapter
 from typing_extensions import TypedDict, is_typeddict
 
-__all__ = ["check_sent"]
+from llm_mesh_middleware.testing import RecordedRequest
+
+__all__ = ["check_sent", "judged"]
 
 _REQUESTS = {
     "/chat/completions": chat_params.CompletionCreateParamsBase,
@@ -32,6 +34,13 @@ def check_sent(path: str, body: dict[str, Any]) -> None:
     kind = next(kind for suffix, kind in _REQUESTS.items() if path.endswith(suffix))
     judged = {name: value for name, value in body.items() if name not in _BEYOND}
     _adapter(kind).validate_python(judged, strict=True)
+
+
+def judged(request: RecordedRequest) -> Any:
+    """Return the body of a request, which the provider's own SDK could have sent."""
+    body = request.json()
+    check_sent(request.path, body)
+    return body
 
 
 @cache

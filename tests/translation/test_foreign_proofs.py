@@ -11,8 +11,8 @@ import pytest
 from llm_mesh_middleware._core.values.payload import Fields, decode_fields, encode_fields
 from llm_mesh_middleware._dialects import anthropic, gemini, openai_chat, openai_responses
 from llm_mesh_middleware.testing import Answer
-from tests.agents.models import MODELS
 from tests.translation.chat_shapes import completion
+from tests.translation.dialect_table import PROVIDERS
 from tests.translation.messages_shapes import message, text
 from tests.translation.test_others_to_responses import response, said
 from tests.translation.test_several_backends import RESPONSES, site
@@ -137,8 +137,8 @@ def test_a_conversation_goes_on_at_claude_when_another_dialect_fails(first: str)
     tools: Any = [{"name": "look", "input_schema": TOOL}]
     ask: Any = {"model": "m", "max_tokens": 99, "tools": tools}
     asked: list[Any] = [{"role": "user", "content": "Look"}]
-    with site(MODELS[first].config, MODELS["anthropic"].config) as made:
-        made.upstreams[0].script(MODELS[first].plays("hm", "Let me.", CALLS))
+    with site(PROVIDERS[first].config, PROVIDERS["messages"].config) as made:
+        made.upstreams[0].script(PROVIDERS[first].plays("hm", "Let me.", CALLS))
         with made.anthropic.messages.stream(**ask, messages=asked) as stream:
             answer = stream.get_final_message()
         (use,) = (block for block in answer.content if block.type == "tool_use")
@@ -151,7 +151,7 @@ def test_a_conversation_goes_on_at_claude_when_another_dialect_fails(first: str)
         made.upstreams[1].always(Answer(body=message(text("Seen."))))
         assert made.anthropic.messages.create(**ask, messages=asked).content[0].type == "text"
         (sent,) = made.upstreams[1].requests
-        MODELS["anthropic"].judge(sent)
+        PROVIDERS["messages"].judge(sent)
         assert [block["type"] for block in sent.json()["messages"][1]["content"]] == [
             "text",
             "tool_use",
@@ -161,8 +161,8 @@ def test_a_conversation_goes_on_at_claude_when_another_dialect_fails(first: str)
 def test_a_conversation_goes_on_at_openai_when_claude_fails() -> None:
     ask: Any = {"model": "m", "store": False}
     asked: list[Any] = [{"role": "user", "content": "Look"}]
-    with site(MODELS["anthropic"].config, RESPONSES) as made:
-        made.upstreams[0].script(MODELS["anthropic"].plays("hm", "Let me.", ()))
+    with site(PROVIDERS["messages"].config, RESPONSES) as made:
+        made.upstreams[0].script(PROVIDERS["messages"].plays("hm", "Let me.", ()))
         with made.openai.responses.stream(**ask, input=asked) as stream:
             answer = stream.get_final_response()
         assert answer.output[0].type == "reasoning"
@@ -178,8 +178,8 @@ def test_a_chat_goes_on_at_openai_when_claude_fails() -> None:
     """The SDK sends back all that it has got, also what OpenAI does not know."""
     asked: list[Any] = [{"role": "user", "content": "Look"}]
     thoughts = {"type": "thinking", "thinking": "hm", "signature": "sig"}
-    with site(MODELS["gemini"].config, MODELS["chat"].config) as made:
-        made.upstreams[0].script(MODELS["gemini"].plays("hm", "Let me.", CALLS))
+    with site(PROVIDERS["gemini"].config, PROVIDERS["chat"].config) as made:
+        made.upstreams[0].script(PROVIDERS["gemini"].plays("hm", "Let me.", CALLS))
         answer = made.openai.chat.completions.create(model="m", messages=asked)
         assert "thought_signature" in answer.model_dump_json()
         result = {"role": "tool", "tool_call_id": answer.choices[0].message.tool_calls[0].id}  # type: ignore[index]

@@ -26,8 +26,8 @@ from llm_mesh_middleware.testing import (
     Stream,
     chat_completion,
 )
-from tests.agents.models import MODELS
 from tests.canaries import canary
+from tests.translation.dialect_table import PROVIDERS
 
 SAID = "Hello"
 KEY = canary("mirrors")
@@ -54,7 +54,7 @@ def spec(field: str, path: str | None = None, **config: Any) -> dict[str, Any]:
 
 
 def said_by(model: str) -> Callable[[], Stream]:
-    return lambda: MODELS[model].plays("Hm", SAID, ())
+    return lambda: PROVIDERS[model].plays("Hm", SAID, ())
 
 
 TEXT = {"type": "output_text", "text": SAID, "annotations": []}
@@ -103,7 +103,7 @@ DOUBLES = {
         RESPONSE,
         lambda: Stream([split_response(json.dumps(RESPONSE).encode())]),
     ),
-    "anthropic": Double(spec("anthropicConfig"), MESSAGE, said_by("anthropic")),
+    "anthropic": Double(spec("anthropicConfig"), MESSAGE, said_by("messages")),
     "gemini": Double(spec("geminiConfig"), CONTENT, said_by("gemini")),
     "bedrock": Double(spec("bedrockConfig", region="r"), CONVERSED, said_by("bedrock")),
     "azure": Double(

@@ -18,10 +18,10 @@ from llm_mesh_middleware._core.conversation.answer import (
 from llm_mesh_middleware._core.conversation.parts import Proof, Reasoning, Text, ToolCall
 from llm_mesh_middleware._core.conversation.request import Turn
 from llm_mesh_middleware._dialects.translation.proofs import ProofMemory, Remembering
-from tests.agents.models import MODELS
 from tests.clouds.bench import HOST, bench
+from tests.translation.dialect_table import PROVIDERS
 
-PROVING = [name for name, model in MODELS.items() if model.proof]
+PROVING = [name for name, model in PROVIDERS.items() if model.proof]
 CALLS = [("toolu_1", "look", {"at": "it"}), ("toolu_2", "look", {"at": "that"})]
 TOOLS: Any = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
 THOUGHT = Reasoning("hm", Proof("a", "signed"))
@@ -31,7 +31,7 @@ CALL = ToolCall("a", "f", "{}")
 @pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize("name", PROVING)
 def test_a_loop_that_keeps_nothing_else_keeps_its_proofs(name: str, streams: bool) -> None:
-    model = MODELS[name]
+    model = PROVIDERS[name]
     asked: list[Any] = [{"role": "user", "content": "Look"}]
     ask: Any = {"model": "m", "tools": TOOLS, "reasoning_effort": "low"}
     with bench(model.config) as made:

@@ -14,12 +14,12 @@ import pytest
 from llm_mesh_httpx.httpx2 import MeshTransport
 from llm_mesh_middleware import LLMProvider, LLMRoute, Mesh, MeshSettings
 from llm_mesh_middleware.testing import Answer, FakeUpstream, Gate, Stream
-from tests.agents.models import MODELS
 from tests.canaries import canary
 from tests.clouds import frames
 from tests.clouds.converse import FRAMES
 from tests.rows import rows
 from tests.translation.chat_shapes import completion
+from tests.translation.dialect_table import PROVIDERS
 from tests.translation.messages_shapes import message, text
 from tests.translation.test_others_to_responses import response, said
 from tests.translation.worlds import events
@@ -72,7 +72,7 @@ def site(*configs: dict[str, Any], **retry: Any) -> Iterator[Site]:
 
 
 FIRST_ERRORS: dict[str, Stream] = {
-    "anthropic": Stream(
+    "messages": Stream(
         events({"type": "error", "error": {"type": "overloaded_error", "message": "busy"}})
     ),
     "bedrock": Stream([frames.exception("throttlingException", "busy")], headers=FRAMES),
@@ -82,11 +82,11 @@ FIRST_ERRORS: dict[str, Stream] = {
 
 
 @rows("failing", FIRST_ERRORS)
-@rows("serving", MODELS)
+@rows("serving", PROVIDERS)
 def test_an_error_as_the_first_event_fails_over_to_any_dialect(failing: str, serving: str) -> None:
-    with site(MODELS[failing].config, MODELS[serving].config) as made:
+    with site(PROVIDERS[failing].config, PROVIDERS[serving].config) as made:
         made.upstreams[0].always(FIRST_ERRORS[failing])
-        made.upstreams[1].always(MODELS[serving].plays("hm", "Grüezi", ()))
+        made.upstreams[1].always(PROVIDERS[serving].plays("hm", "Grüezi", ()))
         with made.anthropic.messages.stream(**ASK) as stream:
             got = stream.get_final_message()
         assert got.content[-1].text == "Grüezi"  # type: ignore[union-attr]
@@ -95,7 +95,7 @@ def test_an_error_as_the_first_event_fails_over_to_any_dialect(failing: str, ser
 
 def test_a_slow_provider_is_overtaken_by_one_of_another_dialect() -> None:
     gate = Gate()
-    with site(MODELS["anthropic"].config, MODELS["chat"].config, hedgeAfter="0.05s") as made:
+    with site(PROVIDERS["messages"].config, PROVIDERS["chat"].config, hedgeAfter="0.05s") as made:
         made.upstreams[0].always(Answer(body=message(text("late")), delay=gate))
         fast = completion({"role": "assistant", "content": "fast"}, "stop")
         made.upstreams[1].always(Answer(body=fast))
@@ -107,7 +107,7 @@ def test_a_slow_provider_is_overtaken_by_one_of_another_dialect() -> None:
 
 def test_a_response_that_is_kept_is_continued_where_it_is_kept() -> None:
     """The provider that the rule prefers keeps nothing, so it cannot be asked."""
-    with site(MODELS["anthropic"].config, RESPONSES) as made:
+    with site(PROVIDERS["messages"].config, RESPONSES) as made:
         made.upstreams[1].always(Answer(body=response(said("Hi"))))
         got = made.openai.responses.create(model="m", input="and?", previous_response_id="resp_1")
         assert got.output_text == "Hi"
@@ -116,7 +116,7 @@ def test_a_response_that_is_kept_is_continued_where_it_is_kept() -> None:
 
 
 def test_a_response_that_nobody_keeps_is_refused_by_the_fields_name() -> None:
-    with site(MODELS["anthropic"].config, MODELS["gemini"].config) as made:
+    with site(PROVIDERS["messages"].config, PROVIDERS["gemini"].config) as made:
         with pytest.raises(openai.BadRequestError) as raised:
             made.openai.responses.create(model="m", input="and?", previous_response_id="resp_1")
         assert (raised.value.code, raised.value.param) == (
@@ -128,7 +128,7 @@ def test_a_response_that_nobody_keeps_is_refused_by_the_fields_name() -> None:
 
 def test_what_one_attempt_drops_is_not_said_of_the_next() -> None:
     """Each attempt is translated anew, from what the client has sent."""
-    with site(MODELS["anthropic"].config, MODELS["chat"].config) as made:
+    with site(PROVIDERS["messages"].config, PROVIDERS["chat"].config) as made:
         made.upstreams[0].always(Answer(503, body={"error": {"message": "busy"}}))
         fast = completion({"role": "assistant", "content": "x"}, "stop")
         made.upstreams[1].always(Answer(body=fast))

@@ -17,7 +17,7 @@ __all__ = ["DialectOptions", "Losses", "Stamp", "Written"]
 _MAX_NAMED = 20
 
 _NO_BUDGETS: Mapping[str, int] = {}
-_NO_MEMBERS: Mapping[str, msgspec.Raw] = {}
+_NO_MEMBERS: Mapping[str, Any] = {}
 
 
 class DialectOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +34,7 @@ class DialectOptions(msgspec.Struct, frozen=True, kw_only=True):
         budgets: tokens for an effort, where they differ from the usual ones.
         betas: the names of `anthropic-beta` that may pass; None for all.
         version: the version of the API, where the dialect names one.
-        own: raw members that one dialect alone has a place for, where a request has none.
+        own: members that one dialect alone has a place for, where a request has none.
     """
 
     rejects_unsupported: bool = False
@@ -47,7 +47,7 @@ class DialectOptions(msgspec.Struct, frozen=True, kw_only=True):
     budgets: Mapping[str, int] = _NO_BUDGETS
     betas: frozenset[str] | None = None
     version: str = ""
-    own: Mapping[str, msgspec.Raw] = _NO_MEMBERS
+    own: Mapping[str, Any] = _NO_MEMBERS
 
 
 class Stamp(msgspec.Struct, frozen=True):

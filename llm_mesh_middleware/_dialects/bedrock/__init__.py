@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+from ..targets import PLACE
+from ..translation.foreign import ForeignAPI
 from .dialect import COUNTER, DIALECT, Converse
 
-__all__ = ["COUNTER", "DIALECT", "Converse"]
+__all__ = ["API", "COUNTER", "DIALECT", "Converse"]
+
+API = ForeignAPI(
+    side=DIALECT,
+    vendor="aws.bedrock",
+    path="/model",
+    suffix=f"/{PLACE}/converse",
+    counter=COUNTER,
+    counted_at=f"/{PLACE}/count-tokens",
+)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from ..translation.foreign import ForeignAPI
 from .dialect import DIALECT, OllamaChat
 
-__all__ = ["DIALECT", "OllamaChat"]
+__all__ = ["API", "DIALECT", "OllamaChat"]
+
+API = ForeignAPI(side=DIALECT, vendor="ollama", path="/api/chat")
