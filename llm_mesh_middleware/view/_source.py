@@ -10,7 +10,7 @@ from ._feeding.merging import merge
 from ._feeding.topology import Topology
 from ._watching.hub import Hub
 from .peers import Peers
-from .values import Call, Snapshot
+from .values import Call, Report, Snapshot
 
 __all__ = ["Source"]
 
@@ -38,6 +38,7 @@ class Source:
         reports = [self._hub.report(after=self._after(self._hub.worker))]
         if self._peers is not None:
             reports += self._peers.reports(self._after)
+        skipped = sum(map(self._skipped, reports))
         self._known = {report.worker: report.last_number for report in reports}
         fresh = [call for report in reports for call in report.calls]
         self._calls.extend(sorted(fresh, key=lambda call: call.at + call.duration_ms / 1000))
@@ -51,8 +52,14 @@ class Source:
             hosts=self._topology.hosts,
             items=self._topology.items,
             calls=list(self._calls),
+            skipped=skipped,
             trace_url=self._trace_url,
         )
+
+    def _skipped(self, report: Report) -> int:
+        """Return how many calls a worker has left out since its last report."""
+        before = self._known.get(report.worker)
+        return 0 if before is None else report.last_number - before - len(report.calls)
 
     def _after(self, worker: int) -> int:
         return self._known.get(worker, 0)

@@ -26,6 +26,7 @@ __all__ = [
     "Edge",
     "Host",
     "Level",
+    "Measures",
     "PolicyReport",
     "ProviderReport",
     "ProviderState",
@@ -50,7 +51,7 @@ def key_of(*names: str) -> str:
     return SEPARATOR.join(names)
 
 
-class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
+class Attempt(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One attempt of a call; times are milliseconds since the call began.
 
     `kind` is first, retry, fallback or hedge; `why` explains it in a sentence. `error` is a code or
@@ -77,7 +78,7 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     bin_ms: float = 0.0
 
 
-class PolicyDecision(msgspec.Struct, frozen=True, omit_defaults=True):
+class PolicyDecision(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A decision of one policy item about a call; `entity` is what a guard found."""
 
     policy: str
@@ -87,7 +88,7 @@ class PolicyDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     entity: str = ""
 
 
-class Call(msgspec.Struct, frozen=True, omit_defaults=True):
+class Call(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One exchange that has ended.
 
     `facts` are the values of the request that the rules of its host look at, as
@@ -223,24 +224,10 @@ class Host(msgspec.Struct, frozen=True):
     rules: tuple[Rule, ...]
 
 
-class RuleTraffic(msgspec.Struct, frozen=True):
-    """The calls of a rule: rates over the last five seconds, counts over five minutes."""
+class Measures(msgspec.Struct, frozen=True):
+    """Measures of calls or attempts: rates over the last five seconds, counts over five minutes.
 
-    rate: float
-    error_rate: float
-    token_rate: float
-    calls: int
-    errors: int
-    p50_ms: float | None
-    p99_ms: float | None
-    sticky_missing: int
-
-
-class Edge(msgspec.Struct, frozen=True):
-    """The attempts of one rule at one backend: as `RuleTraffic`, and what is under way.
-
-    `seen_share` is its part of the rule's attempts in the last minute; `costs` are sums of five
-    minutes by currency.
+    The quantiles are those of the last minute.
     """
 
     rate: float
@@ -250,6 +237,21 @@ class Edge(msgspec.Struct, frozen=True):
     errors: int
     p50_ms: float | None
     p99_ms: float | None
+
+
+class RuleTraffic(Measures, frozen=True):
+    """The calls of a rule; `sticky_missing` of them had no sticky key."""
+
+    sticky_missing: int
+
+
+class Edge(Measures, frozen=True):
+    """The attempts of one rule at one backend, and what is under way.
+
+    `seen_share` is its part of the rule's attempts in the last minute; `costs` are sums of five
+    minutes by currency.
+    """
+
     first_p50_ms: float | None
     in_flight: int
     open_streams: int
@@ -301,7 +303,11 @@ class ConfigStatus(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """Everything that a viewer sees."""
+    """Everything that a viewer sees.
+
+    `skipped` counts the calls of the last second that are not among `calls`, because there were too
+    many.
+    """
 
     at: float
     second: int
@@ -317,13 +323,14 @@ class Snapshot(msgspec.Struct, frozen=True):
     policies: dict[str, PolicyReport] = {}
     servers: dict[str, ServerState] = {}
     mirrors: dict[str, MirrorTraffic] = {}
+    skipped: int = 0
 
 
 class Diff(msgspec.Struct, frozen=True, omit_defaults=True):
     """The changes since the previous snapshot or diff: rows that are new or different.
 
     `gone` has the keys of removed rows by table. `calls` has the new ones, the newest last;
-    `skipped` counts those omitted because there were too many in one second.
+    `skipped` counts the others, where there were too many in one second.
     """
 
     at: float

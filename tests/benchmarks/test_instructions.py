@@ -30,7 +30,7 @@ LIMITS = {
     "translation": 740,
     "limit in memory": 520,
     "limit of tokens in memory": 553,
-    "call that a view watches": 568,
+    "call that a view watches": 500,
     "cache hit": 385,
     "serve": 597,
     "outbound": 398,

@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from llm_mesh_middleware import Mesh, MeshSettings
+from llm_mesh_middleware.observing import ClientRequest, Headers
 from llm_mesh_middleware.view._feeding.feed import Feed, apply, difference
 from llm_mesh_middleware.view._feeding.merging import merge
 from llm_mesh_middleware.view._source import Source
@@ -123,6 +124,34 @@ def test_a_flood_of_calls_is_cut_and_counted() -> None:
     calls = [Call(f"1.{n}", 0.0, "h", 1.0) for n in range(450)]
     diff = difference(snapshot(0), snapshot(1, calls=calls))
     assert (len(diff.calls), diff.skipped, diff.calls[-1].id) == (100, 350, "1.449")
+
+
+def test_of_a_flood_the_calls_that_failed_are_kept() -> None:
+    calls = [
+        Call(f"1.{n}", 0.0, "h", 1.0, error="503" if n in (3, 7) else None) for n in range(450)
+    ]
+    diff = difference(snapshot(0), snapshot(1, calls=calls))
+    assert [call.id for call in diff.calls][:3] == ["1.3", "1.7", "1.352"]
+
+
+def test_a_hub_records_no_more_calls_of_a_second_than_anybody_reads(watched: Watched) -> None:
+    def call(times: int, status: int = 200) -> None:
+        for _ in range(times):
+            request = ClientRequest("POST", "/", Headers([]), host=HOST)
+            watched.hub(request).ended(status, None, None)
+
+    source = Source(watched.mesh, watched.hub)
+    call(150)  # while nobody looked
+    first = source.take()
+    call(1, 503)
+    call(150)
+    second = source.take()
+    assert (len(first.calls), first.skipped) == (150, 0)
+    assert (len(second.calls), second.skipped) == (250, 51)
+    assert [call.error for call in second.calls[150:152]] == ["503", None]
+    assert len({call.id for call in second.calls}) == 250
+    [total] = [each for each in watched.hub.report(after=10**6).traffic if each.key == (HOST,)]
+    assert total.durations[0] == 301
 
 
 def test_reports_of_workers_add_up() -> None:

@@ -12,7 +12,7 @@ from llm_mesh_httpx import MeshTransport
 from llm_mesh_middleware import LLMProvider, Mesh, MeshSettings
 from llm_mesh_middleware.observing import ClientRequest, Headers
 from llm_mesh_middleware.testing import Answer, Cut, FakeUpstream, Stream, chat_stream, error_body
-from llm_mesh_middleware.view._watching.counts import _MAX_SERIES, AttemptEnd
+from llm_mesh_middleware.view._watching.counts import _MAX_SERIES
 from llm_mesh_middleware.view._watching.hub import Hub
 from llm_mesh_middleware.view.values import Call, Report
 from tests.canaries import canary, leaks
@@ -151,7 +151,7 @@ def test_no_key_prompt_or_answer_is_in_a_report(watched: Watched) -> None:
 
 
 def test_a_long_or_unprintable_model_name_is_cut_and_escaped(watched: Watched) -> None:
-    shown = watched.hub.shown
+    shown = watched.hub.shown()
     assert shown.text("modèle-漢字") == "modèle-漢字"
     assert shown.text("a\x00b\nc") == "a\\x00b\\nc"
     assert len(shown.text("x" * 10_000)) == 64
@@ -160,8 +160,8 @@ def test_a_long_or_unprintable_model_name_is_cut_and_escaped(watched: Watched) -
 def test_the_number_of_series_is_bounded(watched: Watched) -> None:
     hub = watched.hub
     for number in range(_MAX_SERIES * 2):
-        key = HOST, "rule", f"provider-{number}"
-        hub.counts.end_attempt(AttemptEnd(key, int(hub.clock()), 0.1))
+        request = ClientRequest("POST", "/", Headers([]), host=f"{number}.example")
+        hub(request).ended(200, None, None)
     assert 0 < len(hub.report().traffic) <= _MAX_SERIES
 
 
@@ -177,7 +177,8 @@ def test_counts_of_threads_add_up(watched: Watched) -> None:
     for thread in threads:
         thread.join(10)
     report = watched.hub.report()
-    assert report.last_number == 1600
+    [every] = [each for each in _later(watched).traffic if each.key == (HOST,)]
+    assert every.five_minutes[0] == 1600
     assert len(report.calls) == 500
     assert len({call.id for call in report.calls}) == 500
 

@@ -6,10 +6,13 @@ import random
 import sys
 from collections import Counter
 
+from llm_mesh_middleware.observing import ClientRequest, Headers
 from llm_mesh_middleware.testing import Stream, chat_stream
 from llm_mesh_middleware.view._watching.rhythm import Rhythm
 from tests.rows import rows
-from tests.view.conftest import Watched
+from tests.view.conftest import HOST, Watched
+
+REQUEST = ClientRequest("POST", "/", Headers([]), host=HOST)
 
 
 @rows(
@@ -70,10 +73,20 @@ def test_only_the_attempt_that_is_streamed_has_a_rhythm(watched: Watched) -> Non
 
 
 def test_events_are_not_counted_while_nobody_looks(watched: Watched) -> None:
-    now = watched.hub.clock()
-    assert not watched.hub.has_viewers(now)
+    clock = watched.hub.clock
     watched.call(stream=True)
-    [call] = watched.hub.report().calls
+    [call] = watched.hub.report().calls  # somebody looks
     assert (call.is_stream, [each.rhythm for each in call.attempts]) == (True, [()])
-    assert watched.hub.has_viewers(now)
-    assert not watched.hub.has_viewers(now + 60)
+    assert watched.hub(REQUEST).wants_chunks
+    watched.hub.clock = lambda: clock() + 60
+    assert not watched.hub(REQUEST).wants_chunks
+
+
+def test_events_are_not_counted_while_many_calls_are_under_way(watched: Watched) -> None:
+    watched.hub.report()  # somebody looks
+    under_way = [watched.hub(REQUEST) for _ in range(64)]
+    watched.hub.open.update(under_way)
+    assert not watched.hub(REQUEST).wants_chunks
+    for each in under_way:
+        each.ended(200, None, None)
+    assert watched.hub(REQUEST).wants_chunks

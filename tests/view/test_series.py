@@ -33,6 +33,26 @@ def test_a_ring_agrees_with_a_count_of_everything(seed: int) -> None:
         window = drawn.randrange(1, SECONDS)
         wanted = sum(seen[each] for each in range(second - window, second))
         assert ring.sums(second, window)[0] == wanted
+        assert ring.whole(second) == ring.sums(second, SECONDS - 1)
+
+
+def test_what_is_counted_too_late_for_the_ring_is_left_out() -> None:
+    ring = Ring()
+    ring.add(1000, calls=1)
+    ring.add(1001 - SECONDS, calls=2)
+    ring.add(1000 - SECONDS, calls=4)
+    assert sum(row[1] for row in ring.rows(1000)) == 2
+    assert ring.whole(1001) == (1, 0, 0)
+
+
+@rows("seed", range(5))
+def test_a_quantile_is_the_first_bucket_that_so_many_are_up_to(seed: int) -> None:
+    drawn, histogram = random.Random(seed), Histogram()
+    for _ in range(drawn.randrange(1, 50)):
+        histogram.add(50, drawn.expovariate(3))
+    counts, part = histogram.counts(50), drawn.random()
+    bucket = next(n for n in range(80) if sum(counts[: n + 1]) >= sum(counts) * part)
+    assert quantile(counts, part) == pytest.approx(0.001 * 2 ** ((bucket + 0.5) / 4))
 
 
 def test_rows_are_in_order_and_without_the_second_that_is_not_over() -> None:

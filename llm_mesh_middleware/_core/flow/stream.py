@@ -100,9 +100,9 @@ def stream_body(
     reason: Exception | None = None
     try:
         while True:
-            if is_watched and relay.events > seen:
-                observation.chunks(relay.events - seen)
-                seen = relay.events
+            if is_watched and (events := relay.events) > seen:
+                observation.chunks(events - seen)
+                seen = events
             if passed:
                 since = clock()
                 yield passed

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from .._watching.record import choose
 from ..values import Call, Diff, Snapshot
 
 __all__ = ["Feed", "apply", "difference"]
@@ -97,7 +98,7 @@ def difference(old: Snapshot, new: Snapshot) -> Diff:
             gone[table] = missing
     known = {call.id for call in old.calls}
     calls = [call for call in new.calls if call.id not in known]
-    shown = calls[-_MAX_NEW_CALLS:]
+    shown = choose(calls, _MAX_NEW_CALLS)
     return Diff(
         at=new.at,
         second=new.second,
@@ -106,7 +107,7 @@ def difference(old: Snapshot, new: Snapshot) -> Diff:
         gone=gone,
         seconds=[row for row in new.seconds if row[0] >= old.second],
         calls=shown,
-        skipped=len(calls) - len(shown),
+        skipped=new.skipped + len(calls) - len(shown),
         **changed,
     )
 
@@ -131,6 +132,7 @@ def apply(snapshot: Snapshot, diff: Diff) -> Snapshot:
         config=diff.config or snapshot.config,
         seconds=[fresh[second] for second in sorted(fresh)][-_MAX_SECONDS:],
         calls=calls[-_MAX_CALLS:],
+        skipped=diff.skipped,
         **tables,
     )
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 
-from .._watching.series import quantile
+from .._watching.series import added, quantile
 from ..values import (
     Call,
     ConfigStatus,
@@ -30,6 +30,8 @@ _RECENT_S = 5
 _RATE_LIMITED = "429"
 _NANO = 10**9
 
+Key = tuple[str, ...]
+
 
 def merge(
     reports: Sequence[Report],
@@ -40,6 +42,7 @@ def merge(
     hosts: dict[str, Host],
     items: Mapping[str, PolicyReport],
     calls: list[Call],
+    skipped: int = 0,
     trace_url: str | None = None,
 ) -> Snapshot:
     """Add up the reports of all workers.
@@ -52,23 +55,24 @@ def merge(
         hosts: its virtual hosts.
         items: its policy items.
         calls: the last calls of all workers.
+        skipped: how many of the last second are not among them.
         trace_url: the URL of a trace, with `{trace_id}` in it.
     """
-    by_key = _by_key(reports)
-    minutes: defaultdict[tuple[str, ...], int] = defaultdict(int)
-    for key, found in by_key.items():
+    traffic = _traffic(reports)
+    minutes: defaultdict[Key, int] = defaultdict(int)
+    for key, found in traffic.items():
         if len(key) == 3:
-            minutes[key[:2]] += sum(each.minute for each in found)
+            minutes[key[:2]] += found.minute
     return Snapshot(
         at=round(at, 3),
         second=second,
         workers=len(reports),
         config=config,
         hosts=hosts,
-        rules={key_of(*key): _rule(found) for key, found in by_key.items() if len(key) < 3},
+        rules={key_of(*key): _rule(found) for key, found in traffic.items() if len(key) < 3},
         edges={
             key_of(*key): _edge(found, minutes[key[:2]])
-            for key, found in by_key.items()
+            for key, found in traffic.items()
             if len(key) == 3
         },
         providers=_providers(hosts, reports),
@@ -76,71 +80,70 @@ def merge(
         mirrors=merge_mirrors(reports),
         seconds=_seconds(reports),
         calls=calls,
+        skipped=skipped,
         trace_url=trace_url,
         policies=merge_policies(reports, items),
     )
 
 
-def _by_key(reports: Sequence[Report]) -> dict[tuple[str, ...], list[Traffic]]:
-    found: defaultdict[tuple[str, ...], list[Traffic]] = defaultdict(list)
+def _traffic(reports: Sequence[Report]) -> dict[Key, Traffic]:
+    """Return the traffic of all workers by key."""
+    by_key: defaultdict[Key, list[Traffic]] = defaultdict(list)
     for report in reports:
         for traffic in report.traffic:
-            found[traffic.key].append(traffic)
-    return found
+            by_key[traffic.key].append(traffic)
+    return {key: found[0] if len(found) == 1 else _sum(found) for key, found in by_key.items()}
 
 
-def _rates(found: Sequence[Traffic]) -> list[float]:
-    return [
-        round(sum(counts) / _RECENT_S, 2) for counts in zip(*(t.recent for t in found), strict=True)
-    ]
-
-
-def _rule(found: Sequence[Traffic]) -> RuleTraffic:
-    rate, error_rate, token_rate = _rates(found)
-    durations = _added(each.durations for each in found)
-    return RuleTraffic(
-        rate=rate,
-        error_rate=error_rate,
-        token_rate=token_rate,
-        calls=sum(each.five_minutes[0] for each in found),
-        errors=sum(each.five_minutes[1] for each in found),
-        p50_ms=_ms(durations, 0.5),
-        p99_ms=_ms(durations, 0.99),
-        sticky_missing=sum(each.sticky_missing for each in found),
-    )
-
-
-def _edge(found: Sequence[Traffic], of_rule: int) -> Edge:
-    rate, error_rate, token_rate = _rates(found)
-    durations = _added(each.durations for each in found)
-    minute = sum(each.minute for each in found)
-    return Edge(
-        rate=rate,
-        error_rate=error_rate,
-        token_rate=token_rate,
-        calls=sum(each.five_minutes[0] for each in found),
-        errors=sum(each.five_minutes[1] for each in found),
-        p50_ms=_ms(durations, 0.5),
-        p99_ms=_ms(durations, 0.99),
-        first_p50_ms=_ms(_added(each.firsts for each in found), 0.5),
+def _sum(found: Sequence[Traffic]) -> Traffic:
+    recent = zip(*(each.recent for each in found), strict=True)
+    recent_calls, recent_errors, recent_tokens = map(sum, recent)
+    calls, errors = map(sum, zip(*(each.five_minutes for each in found), strict=True))
+    costs = Counter[str]()
+    for each in found:
+        costs.update(each.costs)
+    return Traffic(
+        key=found[0].key,
+        recent=(recent_calls, recent_errors, recent_tokens),
+        minute=sum(each.minute for each in found),
+        five_minutes=(calls, errors),
+        durations=added(each.durations for each in found),
+        firsts=added(each.firsts for each in found),
         in_flight=sum(each.in_flight for each in found),
         open_streams=sum(each.open_streams for each in found),
-        seen_share=round(minute / of_rule, 3) if of_rule else None,
-        costs=_costs(found),
+        sticky_missing=sum(each.sticky_missing for each in found),
+        costs=dict(costs),
     )
 
 
-def _costs(found: Sequence[Traffic]) -> dict[str, float]:
-    sums: defaultdict[str, int] = defaultdict(int)
-    for each in found:
-        for currency, amount in each.costs.items():
-            sums[currency] += amount
-    return {currency: amount / _NANO for currency, amount in sums.items()}
+def _rule(traffic: Traffic) -> RuleTraffic:
+    return RuleTraffic(*_measures(traffic), sticky_missing=traffic.sticky_missing)
 
 
-def _added(histograms: Iterable[Sequence[int]]) -> list[int]:
-    filled = [each for each in histograms if each]
-    return [sum(counts) for counts in zip(*filled, strict=True)]
+def _edge(traffic: Traffic, of_rule: int) -> Edge:
+    return Edge(
+        *_measures(traffic),
+        first_p50_ms=_ms(traffic.firsts, 0.5),
+        in_flight=traffic.in_flight,
+        open_streams=traffic.open_streams,
+        seen_share=round(traffic.minute / of_rule, 3) if of_rule else None,
+        costs={currency: amount / _NANO for currency, amount in traffic.costs.items()},
+    )
+
+
+def _measures(
+    traffic: Traffic,
+) -> tuple[float, float, float, int, int, float | None, float | None]:
+    """Return the fields of `Measures`."""
+    calls, errors, tokens = traffic.recent
+    return (
+        round(calls / _RECENT_S, 2),
+        round(errors / _RECENT_S, 2),
+        round(tokens / _RECENT_S, 2),
+        *traffic.five_minutes,
+        _ms(traffic.durations, 0.5),
+        _ms(traffic.durations, 0.99),
+    )
 
 
 def _ms(counts: Sequence[int], part: float) -> float | None:

@@ -2,19 +2,22 @@
 
     request ──> CallWatch   follows one exchange; nothing is done for a chunk while nobody looks
     decided ──> Policies    counts what items of policies decide, and keeps their levels
-    its end ──> Counts      counts it once somebody looks, and keeps its record among the last 500
+    its end ──> Counts      counts many calls together
+    report  ──> record      writes down the calls that have ended: the last 500, but of those
+                            between two reports of a second no more than 100
 
-Bounded: 500 records of at most about 6 KB, 2,000 series of at most 13 KB (beyond that, the quarter
-that was idle longest is dropped), 500 policy items of at most 10 KB. That makes 34 MB with
-thousands of edges and hundreds of limits, and about 300 KB in a small mesh.
+Bounded: 500 calls that wait to be counted, 500 that wait for a viewer and 500 records, of at most
+about 6 KB; 2,000 series of at most 13 KB (beyond that, the quarter that was idle longest is
+dropped); 500 policy items of at most 10 KB. That makes 40 MB with thousands of edges and hundreds
+of limits, and about 500 KB in a small mesh.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
-from itertools import count
 from os import getpid
 from time import monotonic, time
 
@@ -26,11 +29,12 @@ from ..._core.values.messages import ClientRequest
 from ..._core.values.selection import Selection
 from ..._process.forks import ForkLock, follow_forks
 from ...mesh import Mesh
-from ..values import ProviderReport, Report, Traffic
+from ..values import Call, ProviderReport, Report, Traffic
 from .call_watch import CallWatch
-from .counts import Counts
+from .counts import Counts, Key
 from .mirrors import Mirrors
 from .policies import Policies
+from .record import choose, record
 from .series import SECONDS, Series
 from .servers import server_reports
 from .shown import Shown
@@ -40,11 +44,20 @@ __all__ = ["Hub"]
 _RECENT_S = 5
 _MINUTE_S = 60
 _LOOKED_S = 5.0
-_MAX_FOLLOWED = 64
+_MAX_CALLS = 500
+_MOST_READ = 100
 
 
 class Hub:
-    """Counts and records the exchanges of a mesh in one process. Safe between threads and forks."""
+    """Counts and records the exchanges of a mesh in one process. Safe between threads and forks.
+
+    Somebody looks until `looked_until`, unless there is another report before; `open` are the
+    exchanges with attempts that have not ended.
+    """
+
+    looked_until: float
+    counts: Counts
+    open: set[CallWatch]
 
     def __init__(
         self,
@@ -62,7 +75,8 @@ class Hub:
         """
         self.clock = clock
         self.wall_clock = wall_clock
-        self.shown = Shown(mesh)
+        self._mesh = mesh
+        self._shown = self._make_shown()
         self._health: Callable[[], Mapping[str, ProviderStatus]] = mesh.health
         self._servers = partial(server_reports, mesh)
         self._lock = ForkLock()
@@ -73,16 +87,15 @@ class Hub:
         """Follow an exchange."""
         return CallWatch(self, request)
 
-    def has_viewers(self, now: float) -> bool:
-        """Return whether a report was asked for in the last five seconds."""
-        return now - self._looked_at < _LOOKED_S
+    def shown(self) -> Shown:
+        """Return what masks texts by the configuration that is in use."""
+        if self._mesh._live.table is not self._shown.table:
+            self._shown = self._make_shown()
+        return self._shown
 
-    def follows_events(self, now: float) -> bool:
-        """Return whether a stream that begins now is followed event by event.
-
-        Only for a viewer, and only while few calls are under way: it is a picture, not a count.
-        """
-        return len(self.open) < _MAX_FOLLOWED and self.has_viewers(now)
+    def _make_shown(self) -> Shown:
+        keys = self._mesh.settings.client_keys.values()
+        return Shown(self._mesh._live.table, [key.get_secret_value() for key in keys])
 
     def decide(self, decision: Decision, by: tuple[str, ...], now: float) -> None:
         """Count a policy item's decision; `by` has the values it counts by, already masked."""
@@ -95,14 +108,6 @@ class Hub:
         with self._lock.of_process:
             self._mirrors.add(host, selection.rule, outcome, int(now))
 
-    def charge(self, key: tuple[str, ...], currency: str, amount: int, now: float) -> None:
-        """Count a cost at an edge, in nano-units."""
-        self.counts.charge(key, int(now), currency, amount)
-
-    def next_id(self) -> str:
-        """Return an id for a call, unique across the processes of a server."""
-        return f"{self.worker}.{next(self._ids)}"
-
     def report(self, *, after: int = 0, seconds: int = SECONDS) -> Report:
         """Return the counts and records.
 
@@ -110,17 +115,18 @@ class Hub:
             after: leave out the calls up to this number.
             seconds: how many of the last seconds to report.
         """
-        self._looked_at = now = self.clock()
-        second, counts = int(now), self.counts
+        now, counts = self.clock(), self.counts
+        second, is_looked_at = int(now), now < self.looked_until
+        self.looked_until = now + _LOOKED_S
         counts.settle()
         with self._lock.of_process:
             policies = self._policies.reports(second)
             mirrors = self._mirrors.reports(second)
         under_way = self._under_way()
         with counts.lock.of_process:
-            number = counts.number
-            fresh = min(max(number - after, 0), len(counts.calls))
-            calls = list(counts.calls)[len(counts.calls) - fresh :]
+            self._record(_MOST_READ if is_looked_at else _MAX_CALLS)
+            number = self._number
+            calls = [call for each, call in self._records if each > after]
             rows = counts.total.rows(second)[-seconds:]
             for key in under_way:
                 counts.of(key, second)
@@ -147,13 +153,25 @@ class Hub:
             mirrors=mirrors,
         )
 
-    def _under_way(self) -> dict[tuple[str, ...], tuple[int, int]]:
+    def _record(self, most: int) -> None:
+        """Write down at most so many of the calls that have been settled."""
+        settled = self.counts.settled
+        ended = [settled.popleft() for _ in range(len(settled))]
+        chosen = choose(ended, most)
+        self._number += len(ended) - len(chosen)
+        for watch in chosen:
+            self._number += 1
+            name = f"{self.worker}.{self._number}"
+            self._records.append((self._number, record(watch, name)))
+
+    def _under_way(self) -> dict[Key, tuple[int, int]]:
         """Return how many attempts, and how many streams of them, are open at each edge."""
-        found: dict[tuple[str, ...], tuple[int, int]] = {}
-        for watch in list(self.open.values()):
-            for made in watch.under_way():
-                attempts, streams = found.get(made.edge, (0, 0))
-                found[made.edge] = attempts + 1, streams + made.is_streaming
+        found: dict[Key, tuple[int, int]] = {}
+        for watch in list(self.open):
+            for made in list(watch.attempts):
+                if made.ended_at is None:
+                    attempts, streams = found.get(edge := watch.edge(made), (0, 0))
+                    found[edge] = attempts + 1, streams + made.is_streaming
         return found
 
     def _provider(self, host: str, status: ProviderStatus) -> ProviderReport:
@@ -169,19 +187,18 @@ class Hub:
     def _begin_process(self) -> None:
         """Start empty; a forked child does so too."""
         self.worker = getpid()
-        self._looked_at = -math.inf
-        self._ids = count(1)  # takes no lock
+        self.looked_until = -math.inf
         self.counts = Counts()
-        self.open: dict[int, CallWatch] = {}  # each operation on it is one step of the interpreter
-        self._policies = Policies()
-        self._mirrors = Mirrors()
+        self.open = set()  # each operation on it is one step of the interpreter
+        self._records: deque[tuple[int, Call]] = deque(maxlen=_MAX_CALLS)
+        self._number: int = 0
+        self._policies: Policies = Policies()
+        self._mirrors: Mirrors = Mirrors()
 
 
-def _traffic(
-    key: tuple[str, ...], series: Series, second: int, in_flight: int, open_streams: int
-) -> Traffic:
+def _traffic(key: Key, series: Series, second: int, in_flight: int, open_streams: int) -> Traffic:
     ring = series.ring
-    calls, errors, _ = ring.sums(second, SECONDS - 1)
+    calls, errors, _ = ring.whole(second)
     minute, _, _ = ring.sums(second, _MINUTE_S)
     return Traffic(
         key=key,

@@ -18,21 +18,30 @@ _FIRST_WIDTH_S = 0.025
 class Rhythm:
     """Counts the events of one stream; nothing is made for an event."""
 
-    __slots__ = ("_begun_at", "_bins", "width_s")
+    __slots__ = ("_at", "_begun_at", "_bins", "_until", "width_s")
 
     def __init__(self, begun_at: float) -> None:
         """`begun_at` is when the first bytes came, on the clock that `add` is given."""
         self._begun_at = begun_at
         self._bins = array("I", bytes(4 * _BINS))
         self.width_s = _FIRST_WIDTH_S
+        self._at = 0
+        self._until = begun_at + _FIRST_WIDTH_S
 
     def add(self, count: int, now: float) -> None:
-        """Count `count` events at `now`."""
-        at = int((now - self._begun_at) / self.width_s)
+        """Count `count` events at `now`, which is never before the last."""
+        if now >= self._until:
+            self._advance(now - self._begun_at)
+        self._bins[self._at] += count
+
+    def _advance(self, elapsed_s: float) -> None:
+        """Go to the bin of a time since the first bytes."""
+        at = int(elapsed_s / self.width_s)
         while at >= _BINS:
             self._fold()
             at >>= 1
-        self._bins[at] += count
+        self._at = at
+        self._until = self._begun_at + (at + 1) * self.width_s
 
     def _fold(self) -> None:
         bins = self._bins

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 from .tally import Tally
 
-__all__ = ["SECONDS", "Histogram", "Ring", "Series", "quantile"]
+__all__ = ["SECONDS", "Histogram", "Ring", "Series", "added", "quantile"]
 
 SECONDS = 300
 
@@ -29,23 +31,22 @@ _MAX_CURRENCIES = 4
 class Ring:
     """Calls, errors and tokens of each of the last 300 seconds."""
 
-    __slots__ = ("_columns", "_last")
+    __slots__ = ("_columns", "_last", "_totals")
 
     def __init__(self) -> None:
         self._columns = tuple(array("Q", bytes(8 * SECONDS)) for _ in range(3))
+        self._totals = [0, 0, 0]
         self._last = 0
 
     def add(self, second: int, calls: int = 0, errors: int = 0, tokens: int = 0) -> None:
-        """Count at `second`."""
-        if second > self._last:
-            self._advance(second)
+        """Count at `second`; one that is longer ago than the ring is left out."""
+        self._advance(second)
+        if second <= self._last - SECONDS:
+            return
         at = second % SECONDS
-        of_calls, of_errors, of_tokens = self._columns
-        of_calls[at] += calls
-        if errors:
-            of_errors[at] += errors
-        if tokens:
-            of_tokens[at] += tokens
+        for each, amount in enumerate((calls, errors, tokens)):
+            self._columns[each][at] += amount
+            self._totals[each] += amount
 
     def sums(self, second: int, window: int) -> tuple[int, int, int]:
         """Return the sums over the `window` whole seconds before `second`."""
@@ -57,22 +58,32 @@ class Ring:
             calls, errors, tokens = (sum(c[first:]) + sum(c[:end]) for c in self._columns)
         return calls, errors, tokens
 
+    def whole(self, second: int) -> tuple[int, int, int]:
+        """Return the sums over all whole seconds before `second`."""
+        self._advance(second)
+        at = second % SECONDS
+        calls, errors, tokens = (
+            total - column[at] for total, column in zip(self._totals, self._columns, strict=True)
+        )
+        return calls, errors, tokens
+
     def rows(self, second: int) -> list[tuple[int, int, int, int]]:
         """Return every whole second before `second`, the oldest first."""
         self._advance(second)
-        calls, errors, tokens = self._columns
-        return [
-            (each, calls[each % SECONDS], errors[each % SECONDS], tokens[each % SECONDS])
-            for each in range(second - SECONDS + 1, second)
-        ]
+        # The oldest is behind the present one, which is left out.
+        at = second % SECONDS
+        columns = (column[at + 1 :] + column[:at] for column in self._columns)
+        return list(zip(range(second - SECONDS + 1, second), *columns, strict=True))
 
     def _advance(self, second: int) -> None:
         """Clear the seconds since the last one; a late event is counted in its own second."""
         if second <= self._last:
             return
-        for each in range(max(self._last + 1, second - SECONDS + 1), second + 1):
-            for column in self._columns:
-                column[each % SECONDS] = 0
+        for number in range(max(self._last + 1, second - SECONDS + 1), second + 1):
+            at = number % SECONDS
+            for each, column in enumerate(self._columns):
+                self._totals[each] -= column[at]
+                column[at] = 0
         self._last = second
 
 
@@ -99,9 +110,7 @@ class Histogram:
     def counts(self, second: int) -> list[int]:
         """Return the buckets of the last minute; none if it is empty."""
         self._forget(second // _SLICE_S)
-        if not self._slices:
-            return []
-        return [sum(counts) for counts in zip(*self._slices.values(), strict=True)]
+        return added(self._slices.values())
 
     def _forget(self, number: int) -> None:
         oldest = number - _SLICES + 1
@@ -109,17 +118,21 @@ class Histogram:
             del self._slices[each]
 
 
+def added(counts: Iterable[Sequence[int]]) -> list[int]:
+    """Return the sum of histograms; of those that are not empty."""
+    filled = [each for each in counts if each]
+    if len(filled) == 1:
+        return list(filled[0])
+    return list(map(sum, zip(*filled, strict=True)))
+
+
 def quantile(counts: Sequence[int], part: float) -> float | None:
     """Return the duration, in seconds, that `part` of those in a histogram do not exceed."""
-    wanted = sum(counts) * part
-    if not wanted:
+    seen = list(accumulate(counts))
+    if not seen or not seen[-1]:
         return None
-    seen = 0
-    for bucket, count in enumerate(counts):
-        seen += count
-        if seen >= wanted:
-            return float(_SMALLEST_S * 2.0 ** ((bucket + 0.5) / _PER_DOUBLING))
-    return None
+    bucket = bisect_left(seen, seen[-1] * part)
+    return float(_SMALLEST_S * 2.0 ** ((bucket + 0.5) / _PER_DOUBLING))
 
 
 class Series:

@@ -113,6 +113,7 @@ function applyDiff(snapshot, diff) {
   snapshot.at = diff.at;
   snapshot.second = diff.second;
   snapshot.workers = diff.workers;
+  snapshot.skipped = diff.skipped ?? 0;
   if (diff.seconds) {
     const fresh = new Set(diff.seconds.map((row) => row[0]));
     snapshot.seconds = [...snapshot.seconds.filter((row) => !fresh.has(row[0])), ...diff.seconds].slice(-MAX_SECONDS);
@@ -542,6 +543,9 @@ const currentCalls = () => (state.pausedCalls ?? state.snapshot?.calls ?? []).fi
 
 function drawCalls() {
   const calls = currentCalls().slice(-200).reverse();
+  const { skipped } = state.snapshot;
+  $("calls-skipped").hidden = !skipped || state.pausedCalls !== null;
+  say($("calls-skipped"), `${counted(skipped, "more call")} in the last second`);
   $("calls-none").hidden = calls.length > 0;
   say($("calls-none"), state.snapshot.calls.length ? "No call matches." : "No calls yet.");
   const make = () => {
