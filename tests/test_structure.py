@@ -305,7 +305,7 @@ PLACES = (
     "llm_mesh_middleware/_schema/",
     "llm_mesh_middleware/config.py",
     "llm_mesh_middleware/cli/convert/",  # names of another proxy
-    "tests/cli/litellm_vendors.py",  # the same
+    "tests/cli/",  # the same
     "tests/clouds/test_{name}.py",  # its own rules
     "tests/translation/spoken/{name}.py",
     "tests/translation/dialect_table.py",

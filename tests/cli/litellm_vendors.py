@@ -78,9 +78,51 @@ VENDORS = [
               api_key: none
         """,
         {
-            "llama": ["http://localhost:11434/v1/chat/completions llama3.2"],
+            "llama": ["http://localhost:11434/api/chat llama3.2"],
             "qwen": ["http://10.0.0.5:8000/v1/chat/completions Qwen/Qwen3-32B"],
         },
+    ),
+    Shape(
+        "Ollama with options of its models",
+        """
+        model_list:
+          - model_name: llama
+            litellm_params:
+              model: ollama_chat/llama3.2
+              num_ctx: 16384
+              temperature: 0.2
+              max_tokens: 500
+              keep_alive: 8m
+              reasoning_effort: low
+          - model_name: far
+            litellm_params:
+              model: ollama/qwen3
+              api_base: http://gpu.example:8080/ollama
+              api_key: os.environ/OLLAMA_KEY
+          - model_name: local
+            litellm_params: {model: ollama/llama3.2}
+        """,
+        {
+            "llama": ["http://localhost:11434/api/chat llama3.2"],
+            "far": ["http://gpu.example:8080/ollama/api/chat qwen3"],
+            "local": ["http://localhost:11434/api/chat llama3.2"],
+        },
+        ("config.yaml:10: model_list[0].litellm_params.reasoning_effort: has no equivalent",),
+        provider={
+            "options": [{"num_ctx": 16384, "temperature": 0.2, "num_predict": 500}, {}, {}],
+            "kept": [{"keep_alive": "8m"}],
+        },
+    ),
+    Shape(
+        "embeddings of Ollama",
+        """
+        model_list:
+          - model_name: embed
+            litellm_params: {model: ollama/nomic-embed-text}
+            model_info: {mode: embedding}
+        """,
+        {"embed": ["http://localhost:11434/v1/chat/completions nomic-embed-text"]},
+        provider={"mapping": [{"embed": "nomic-embed-text"}]},
     ),
     Shape(
         "an OpenAI-compatible server",

@@ -139,10 +139,13 @@ def test_a_provider_keeps_its_settings(shape: Shape, result: Result) -> None:
         LLMProvider.model_validate(each).spec for each in documents if each["kind"] == "LLMProvider"
     ]
     configs = [each.configs.default_config.open_ai_config for each in specs]
+    local = [each.configs.default_config.ollama_config for each in specs]
     detection = specs[0].outlier_detection
     found = {
         "concurrency": specs[0].max_concurrency,
         "defaults": [each.defaults for each in configs if each],
+        "kept": [each.defaults for each in local if each and each.defaults],
+        "options": [each.options for each in local if each],
         "failures": detection and detection.consecutive_failures,
         "ejection": detection and detection.base_ejection_time,
         "mapping": [each.model_mapping for each in configs if each and each.model_mapping],

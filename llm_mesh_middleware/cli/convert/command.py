@@ -9,6 +9,7 @@ import click
 import yaml
 
 from .litellm import convert
+from .places import line_of
 
 __all__ = ["report"]
 
@@ -16,7 +17,8 @@ __all__ = ["report"]
 def report(file: Path, host: str) -> int:
     """Print the manifests of a LiteLLM configuration; return 0 if there are any, else 1."""
     try:
-        config = yaml.safe_load(file.read_text("utf-8"))
+        text = file.read_text("utf-8")
+        config, root = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
     except (OSError, UnicodeDecodeError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else "is not UTF-8"
         raise click.ClickException(f"cannot read {file}: {reason}") from None
@@ -29,9 +31,9 @@ def report(file: Path, host: str) -> int:
     found = convert(config, host=host, environ=os.environ)
     if found.documents:
         click.echo(f"# Converted from {file.name} by llm-mesh convert litellm.")
-        text = yaml.safe_dump_all(found.documents, sort_keys=False, allow_unicode=True)
-        click.echo(text, nl=False)
-    for remark in found.remarks:
-        click.echo(f"{file}: {remark}", err=True)
+        written = yaml.safe_dump_all(found.documents, sort_keys=False, allow_unicode=True)
+        click.echo(written, nl=False)
+    for place, remark in found.remarks:
+        click.echo(f"{file}:{line_of(root, place)}: {place}: {remark}", err=True)
     click.echo(f"{len(found.documents)} documents, {len(found.remarks)} remarks", err=True)
     return 0 if found.documents else 1

@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from . import spelling
-from .specs import BODY, READ, read_spec
+from .specs import read_spec, settings_of
 from .variables import Entry, Note
-from .vendors import UNSUPPORTED, VENDORS, split_model
+from .vendors import UNSUPPORTED, VENDORS, form_of, split_model
 
 __all__ = ["Deployment", "read_deployment", "seconds"]
 
@@ -75,14 +75,15 @@ def read_deployment(
         entry.remark("model", f"{vendor} has no API that the mesh knows of")
         return None
     wildcard = _check_wildcard(name, model, entry)
-    found = None if wildcard is False else read_spec(vendor, model, entry)
-    if found is None:
-        return None
-    known = _READ | BODY | READ[VENDORS[vendor].form] | _PRICES.keys()
-    for key in sorted(params.keys() - known):
-        entry.remark(key, "has no equivalent and was left out")
     info = listed.get("model_info")
     info = info if isinstance(info, dict) else {}
+    form = form_of(vendor, is_embedding=info.get("mode") == "embedding")
+    found = None if wildcard is False else read_spec(form, vendor, model, entry)
+    if found is None:
+        return None
+    known = _READ | settings_of(form) | _PRICES.keys()
+    for key in sorted(params.keys() - known):
+        entry.remark(key, "has no equivalent and was left out")
     model = _bare(vendor, model)
     return Deployment(
         name=name,

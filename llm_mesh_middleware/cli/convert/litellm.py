@@ -23,16 +23,15 @@ from .remarks import remark_on_rest
 from .rules import Groups, Rules
 from .specs import CONFIGS
 from .spelling import document, duration, match, slug
-from .vendors import VENDORS
 
 __all__ = ["Conversion", "convert"]
 
 
 class Conversion(msgspec.Struct, frozen=True):
-    """The documents, and a remark for each setting that they do not express."""
+    """The documents, and the place of each setting that they do not express with a remark."""
 
     documents: tuple[dict[str, Any], ...]
-    remarks: tuple[str, ...]
+    remarks: tuple[tuple[str, str], ...]
 
 
 def convert(config: Mapping[str, Any], *, host: str, environ: Mapping[str, str]) -> Conversion:
@@ -51,7 +50,7 @@ class _Converter:
         self._config = config
         self._host = host
         self._environ = environ
-        self._remarks: list[str] = []
+        self._remarks: list[tuple[str, str]] = []
         self._providers: dict[str, list[Deployment]] = {}
         # LiteLLM reads most settings of its router in either section.
         self._settings = _section(config, "litellm_settings")
@@ -68,7 +67,7 @@ class _Converter:
         return Conversion(tuple(documents), tuple(self._remarks))
 
     def _remark(self, place: str, text: str) -> None:
-        self._remarks.append(f"{place}: {text}")
+        self._remarks.append((place, text))
 
     def _groups(self) -> Groups:
         """Return the deployments of each model name, with the host of their provider."""
@@ -188,9 +187,9 @@ def _policy(name: str, hosts: Iterable[str], spec: dict[str, Any]) -> dict[str, 
 
 def _rename(spec: dict[str, Any], deployment: Deployment) -> None:
     """Map the client's name of an embedding model, which a backend's `model` does not replace."""
-    name = CONFIGS[VENDORS[deployment.label.replace("-", "_")].form]
-    configs = spec.get("configs", {"defaultConfig": {name: {}}})
-    config = {**configs["defaultConfig"][name]}
+    configs = spec.get("configs", {"defaultConfig": {CONFIGS["openai"]: {}}})
+    ((name, given),) = configs["defaultConfig"].items()
+    config = {**given}
     if "deployment" not in config:
         config["modelMapping"] = {deployment.name: deployment.model}
     spec["configs"] = {"defaultConfig": {name: config}}

@@ -4,6 +4,7 @@ openai              openAIConfig, with the path of the base URL
 anthropic, gemini   their own configuration, with a path if the base URL has one
 azure               azureOpenAIConfig: the model is a deployment
 bedrock, vertex     the region or the project, and credentials instead of a key
+ollama              ollamaConfig, as LiteLLM calls its own API too: sampling is among its options
 """
 
 from __future__ import annotations
@@ -15,16 +16,27 @@ from urllib.parse import urlsplit
 from .variables import Entry, placeholder
 from .vendors import VENDORS, Form
 
-__all__ = ["BODY", "CONFIGS", "READ", "hostname", "read_spec"]
+__all__ = ["CONFIGS", "hostname", "read_spec", "settings_of"]
 
-# Members of a request's body, which become `defaults`.
-BODY = frozenset(
+# Members of a request's body, in OpenAI's dialect.
+_BODY = frozenset(
     ("frequency_penalty", "logit_bias", "max_completion_tokens", "max_tokens", "n",
      "parallel_tool_calls", "presence_penalty", "reasoning_effort", "response_format", "seed",
      "service_tier", "stop", "temperature", "tool_choice", "tools", "top_k", "top_p", "user")
 )  # fmt: skip
 _SHARED = ("api_base", "base_url", "extra_headers", "headers", "max_parallel_requests")
-READ: Mapping[Form, frozenset[str]] = {
+# Settings that Ollama's API has among the options of a model, by its own names.
+_OPTIONS: Mapping[str, str] = {
+    name: name
+    for name in (
+        *("frequency_penalty", "min_p", "mirostat", "mirostat_eta", "mirostat_tau", "num_batch"),
+        *("num_ctx", "num_gpu", "num_keep", "num_predict", "num_thread", "presence_penalty"),
+        *("repeat_last_n", "repeat_penalty", "seed", "stop", "temperature", "tfs_z", "top_k"),
+        *("top_p", "typical_p"),
+    )
+} | {"max_completion_tokens": "num_predict", "max_tokens": "num_predict"}
+_BESIDE_OPTIONS = frozenset(("format", "keep_alive", "think"))
+_READ: Mapping[Form, frozenset[str]] = {
     "openai": frozenset((*_SHARED, "api_key", "organization")),
     "anthropic": frozenset((*_SHARED, "api_key")),
     "azure": frozenset((*_SHARED, "api_key", "api_version")),
@@ -34,6 +46,7 @@ READ: Mapping[Form, frozenset[str]] = {
          "aws_secret_access_key", "aws_session_token")
     ),
     "vertex": frozenset((*_SHARED, "vertex_credentials", "vertex_location", "vertex_project")),
+    "ollama": frozenset((*_SHARED, "api_key")),
 }  # fmt: skip
 CONFIGS: Mapping[Form, str] = {
     "openai": "openAIConfig",
@@ -41,6 +54,7 @@ CONFIGS: Mapping[Form, str] = {
     "azure": "azureOpenAIConfig",
     "gemini": "geminiConfig",
     "bedrock": "bedrockConfig",
+    "ollama": "ollamaConfig",
 }
 _AZURE_VERSION = "2024-10-21"
 _REGION = "us-west-2"  # LiteLLM's own default
@@ -48,21 +62,30 @@ _REGION = "us-west-2"  # LiteLLM's own default
 Spec = dict[str, Any]
 
 
-def read_spec(vendor: str, model: str, entry: Entry) -> tuple[str, Spec] | None:
+def settings_of(form: Form) -> frozenset[str]:
+    """Return the settings that are read of a deployment."""
+    return _READ[form] | _members(form) | (_OPTIONS.keys() if form == "ollama" else frozenset())
+
+
+def _members(form: Form) -> frozenset[str]:
+    """Return the settings that are members of a request's body, and become `defaults`."""
+    return _BESIDE_OPTIONS if form == "ollama" else _BODY
+
+
+def read_spec(form: Form, vendor: str, model: str, entry: Entry) -> tuple[str, Spec] | None:
     """Return the host and the rest of the spec of a deployment's provider, or None."""
-    form = VENDORS[vendor].form
     found = _FORMS[form](vendor, model, entry)
     if found is None:
         return None
     host, spec, name, config = found
-    defaults = {key: value for key, value in entry.params.items() if key in BODY}
+    defaults = {key: value for key, value in entry.params.items() if key in _members(form)}
     if defaults:
         config["defaults"] = defaults
     if headers := _headers(entry):
         config["headers"] = config.get("headers", {}) | headers
     if isinstance(entry.params.get("max_parallel_requests"), int):
         spec["maxConcurrency"] = entry.params["max_parallel_requests"]
-    if config:
+    if config or form == "ollama":  # without any configuration it would be OpenAI's
         spec["configs"] = {"defaultConfig": {name: config}}
     return host, spec
 
@@ -80,7 +103,7 @@ def _openai(vendor: str, model: str, entry: Entry) -> _Found:
     base = _base(vendor, entry)
     if base is None:
         return None
-    if vendor in ("ollama", "ollama_chat") and not base.rstrip("/").endswith("/v1"):
+    if VENDORS[vendor].form == "ollama" and not base.rstrip("/").endswith("/v1"):
         base = base.rstrip("/") + "/v1"
     config = _with_key(vendor, base, entry)
     if organization := entry.params.get("organization"):
@@ -172,6 +195,19 @@ def _vertex(vendor: str, model: str, entry: Entry) -> _Found:
     return f"{prefix}aiplatform.googleapis.com", {}, CONFIGS[form], {"vertex": vertex}
 
 
+def _ollama(vendor: str, model: str, entry: Entry) -> _Found:
+    base = _base(vendor, entry)
+    if base is None:
+        return None
+    path = _path(base).removesuffix("/api/chat").removesuffix("/v1")
+    spec = {"path": f"{path}/api/chat"} if path else {}
+    config = _with_key(vendor, base, entry)
+    options = {_OPTIONS[key]: value for key, value in entry.params.items() if key in _OPTIONS}
+    if options:
+        config["options"] = options
+    return hostname(base), spec | _endpoint(base), CONFIGS["ollama"], config
+
+
 _FORMS: Mapping[Form, Callable[[str, str, Entry], _Found]] = {
     "openai": _openai,
     "anthropic": _anthropic,
@@ -179,6 +215,7 @@ _FORMS: Mapping[Form, Callable[[str, str, Entry], _Found]] = {
     "azure": _azure,
     "bedrock": _bedrock,
     "vertex": _vertex,
+    "ollama": _ollama,
 }
 
 

@@ -7,9 +7,9 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["Form", "UNSUPPORTED", "VENDORS", "Vendor", "split_model"]
+__all__ = ["Form", "UNSUPPORTED", "VENDORS", "Vendor", "form_of", "split_model"]
 
-Form = Literal["openai", "anthropic", "azure", "gemini", "bedrock", "vertex"]
+Form = Literal["openai", "anthropic", "azure", "gemini", "bedrock", "vertex", "ollama"]
 
 
 class Vendor(msgspec.Struct, frozen=True):
@@ -42,8 +42,8 @@ VENDORS: Mapping[str, Vendor] = {
     "mistral": Vendor("https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
     "moonshot": Vendor("https://api.moonshot.ai/v1", "MOONSHOT_API_KEY"),
     "nvidia_nim": Vendor("https://integrate.api.nvidia.com/v1", "NVIDIA_NIM_API_KEY"),
-    "ollama": Vendor("http://localhost:11434/v1"),
-    "ollama_chat": Vendor("http://localhost:11434/v1"),
+    "ollama": Vendor("http://localhost:11434", form="ollama"),
+    "ollama_chat": Vendor("http://localhost:11434", form="ollama"),
     "openai": Vendor("https://api.openai.com/v1", "OPENAI_API_KEY"),
     "openrouter": Vendor("https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
     "perplexity": Vendor("https://api.perplexity.ai", "PERPLEXITYAI_API_KEY"),
@@ -56,6 +56,12 @@ VENDORS: Mapping[str, Vendor] = {
 UNSUPPORTED = frozenset(
     ("cohere", "databricks", "huggingface", "replicate", "sagemaker", "vertex_ai_beta", "watsonx")
 )
+
+
+def form_of(vendor: str, *, is_embedding: bool) -> Form:
+    """Return the API to call; Ollama's own is for chat, its other one has embeddings too."""
+    form = VENDORS[vendor].form
+    return "openai" if form == "ollama" and is_embedding else form
 
 
 def split_model(name: str) -> tuple[str, str]:
