@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from .._core.explaining.redaction import is_credential
+from .._core.http.hosts import names_this_machine
 from .._core.routing.matching import Exact, Prefix, Present, StringTest
 from .._manifest import Manifest, Resource
 from .._schema.dialects import DialectConfig
@@ -134,6 +135,14 @@ def _blockers(
 
 
 def _provider_advice(resource: Resource, provider: LLMProvider) -> Iterator[Problem]:
+    host = provider.spec.host
+    if names_this_machine(host):
+        message = (
+            f"{host!r} is a name of this machine, so a request to llm-mesh serve by that name goes"
+            " to this provider, whatever its model; choose another, as in model.internal, and keep"
+            " the address in spec.endpoint"
+        )
+        yield resource.problem(("spec", "host"), message, _WARNING)
     for place, config in _configs(provider):
         for *inner, name in _LITERAL_KEYS:
             key = (*place, *inner, name)

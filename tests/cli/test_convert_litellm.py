@@ -168,6 +168,26 @@ def test_the_virtual_host_can_be_chosen(tmp_path: Path) -> None:
     assert mesh.find(b"proxy.example") is not None
 
 
+@pytest.mark.parametrize("address", ["localhost", "127.0.0.1", "[::1]", "host.docker.internal"])
+def test_a_server_on_this_machine_takes_no_requests_from_the_route(
+    tmp_path: Path, address: str
+) -> None:
+    """By these names clients reach `llm-mesh serve` itself."""
+    result = convert(
+        tmp_path,
+        "model_list: [{model_name: m, litellm_params: {model: ollama/llama3.2,"
+        f" api_base: 'http://{address}:11434'}}}}]",
+    )
+    (tmp_path / "mesh.yaml").write_text(result.stdout)
+    mesh = Mesh(str(tmp_path / "mesh.yaml"), environ=Everything())
+    assert mesh.find(f"{address}:15001".encode()) is None
+    (host,) = (host for host in mesh.hosts if host.name != "llm")
+    assert mesh.explain(
+        "llm", path="/v1/chat/completions", body=b'{"model": "m", "messages": []}'
+    ).is_served
+    assert host.name == "ollama.internal"
+
+
 @pytest.mark.parametrize(
     ("given", "written", "remark"),
     [

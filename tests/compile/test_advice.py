@@ -134,3 +134,23 @@ def test_a_match_for_the_routes_own_gateways_takes_everything() -> None:
 
 def test_a_wrong_pattern_brings_no_advice() -> None:
     assert advice(lines(ALL, rule("{headers: {a: {regex: '(b'}}}"))) == []
+
+
+@rows(
+    ("host", "is_told"),
+    [
+        ("localhost", True),
+        ("model.localhost", True),
+        ("127.0.0.1", True),
+        ("127.1.2.3", True),
+        ("0.0.0.0", True),
+        ("host.docker.internal", True),
+        ("10.0.0.5", False),
+        ("localhost.example", False),
+    ],
+)
+def test_a_provider_whose_host_is_a_name_of_this_machine(host: str, *, is_told: bool) -> None:
+    text = provider(spec="  endpoint: http://127.0.0.1:8000\n").replace(ACME, host)
+    found = advise(parse_manifest(text, source="mesh.yaml", environ={}))
+    told = [problem for problem in found if problem.field == "spec.host"]
+    assert [problem.severity for problem in told] == ["warning"] * is_told

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 
-__all__ = ["normalise_host"]
+__all__ = ["names_this_machine", "normalise_host"]
 
 # RFC 9110 7.2: uri-host [ ":" port ]. Underscores are not valid in DNS but occur in cluster names.
 _HOST = re.compile(rb"(?:\[([0-9a-f:.]+)\]|([a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?)\.?)(?::[0-9]*)?")
@@ -16,3 +17,15 @@ def normalise_host(value: bytes) -> str | None:
     if match is None:
         return None
     return (match[1] or match[2]).decode("ascii")
+
+
+def names_this_machine(host: str) -> bool:
+    """Return whether every client on a machine can reach it by this name, without a port."""
+    try:
+        address = ip_address(host.strip("[]"))
+    except ValueError:
+        return host in _OF_THIS_MACHINE or host.endswith(".localhost")
+    return address.is_loopback or address.is_unspecified
+
+
+_OF_THIS_MACHINE = ("localhost", "host.docker.internal")

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from ..._core.http.hosts import names_this_machine
 from .deployments import Deployment, read_deployment, seconds
 from .policies import are_rates_limits, read_budget, read_cache, read_limits, read_rates
 from .remarks import remark_on_rest
@@ -90,7 +91,8 @@ class _Converter:
         """Return the host of the provider that serves `deployment`; add the provider if it is new.
 
         A host is unique among providers, so a second account at the same vendor gets another name,
-        and an endpoint at the vendor.
+        and an endpoint at the vendor. So does a server on this machine: clients send its name too,
+        to reach the mesh.
         """
         same = (deployment.hostname, deployment.spec)
         for host, (other, *_) in self._providers.items():
@@ -100,6 +102,8 @@ class _Converter:
                 self._providers[host].append(deployment)
                 return host
         host, number = deployment.hostname, 1
+        if names_this_machine(host):
+            host = f"{deployment.label}.internal"
         while host in self._providers:
             number += 1
             host = f"{deployment.label}-{number}.internal"

@@ -21,7 +21,7 @@ STRATEGIES: Mapping[str, str] = {
     "usage-based-routing": "headroom",
     "usage-based-routing-v2": "headroom",
 }
-_CODES = (429, 502, 503, 504)
+_CODES = (429, 502, 503, 504, 529)  # the mesh's default
 _FALLBACK_CODES = {
     "context_window_fallbacks": ("context_length_exceeded",),
     "content_policy_fallbacks": ("content_filter", "content_policy_violation"),
@@ -89,7 +89,8 @@ class Rules:
             if each.model is not None and not each.is_embedding:
                 ref["model"] = each.model
             if host != each.hostname:
-                ref["hostRewrite"] = each.hostname
+                own = each.hostname
+                ref["hostRewrite"] = f"[{own}]" if ":" in own else own  # RFC 3986 3.2.2
             refs.append(ref | {"priority": priority + orders.index(each.order)})
         return refs
 
