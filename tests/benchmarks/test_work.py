@@ -49,9 +49,9 @@ MAX_TRANSLATION = 155
 MAX_VIEW = 45
 MAX_VIEW_CHUNK = 6
 MAX_GUARDED_TEXT = 37  # of any size: the passes over it are in C
-MAX_GUARDED_DELTA = 11
+MAX_GUARDED_DELTA = 13  # an event of a stream that is like those before it
 MAX_SEARCHED_TEXT = 15
-MAX_READ_DELTA = 26  # an event of a stream that is like those before it
+MAX_READ_DELTA = 22
 # Whole calls.
 MAX_CACHE_HIT = 290  # less than the same call takes
 MAX_SERVE = 535
@@ -164,10 +164,9 @@ def test_a_text_with_nothing_to_find_costs_a_guard_a_few_calls_whatever_its_size
 
 def test_a_delta_with_nothing_to_find_costs_a_guard_a_few_calls() -> None:
     words = words_of(WORDS * 10)
-    read = calls_in(feed_deltas(words, ())) / len(words)
 
-    assert read <= MAX_READ_DELTA
-    assert calls_in(feed_deltas(words)) / len(words) - read <= MAX_GUARDED_DELTA
+    assert calls_in(feed_deltas(words, ())) / len(words) <= MAX_READ_DELTA
+    assert calls_in(feed_deltas(words)) / len(words) <= MAX_GUARDED_DELTA
 
 
 def test_a_text_without_a_match_costs_a_pattern_a_few_calls_whatever_its_size() -> None:

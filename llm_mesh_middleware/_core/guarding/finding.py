@@ -14,6 +14,8 @@ from typing import Protocol
 
 import msgspec
 
+from .outlines import Outlines
+
 __all__ = ["MAX_CONTEXT", "Finding", "Recogniser", "run_start"]
 
 # How many characters before a finding a recogniser may read.
@@ -30,6 +32,10 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
 
 class Recogniser(Protocol):
     """Finds one kind of text; pure, and linear in the text."""
+
+    @property
+    def outlines(self) -> Outlines | None:
+        """Judges outlines; None if the recogniser tells letters apart."""
 
     def find(self, text: str, *, is_final: bool = True) -> Iterable[Finding]:
         """Return the findings, which may overlap.

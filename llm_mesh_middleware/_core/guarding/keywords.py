@@ -13,6 +13,8 @@ __all__ = ["Keywords"]
 class Keywords:
     """Finds literal texts; of two that begin at one position, the longer one."""
 
+    outlines = None  # it tells letters apart
+
     def __init__(self, words: Iterable[str], *, entity: str, ignore_case: bool = False) -> None:
         """Find `words`, and call them `entity`."""
         self._entity = entity

@@ -19,6 +19,8 @@ __all__ = ["Patterns", "Unmatched"]
 class Patterns:
     """Finds the longest match of each pattern at each position."""
 
+    outlines = None  # it tells letters apart
+
     def __init__(self, patterns: Sequence[str], *, entity: str, longest: int) -> None:
         """Find `patterns`, and call what they match `entity`.
 
@@ -101,6 +103,8 @@ class _Prefiltered:
 
 class Unmatched:
     """Reports a whole text in which no pattern matches; empty texts are skipped."""
+
+    outlines = None  # it tells letters apart
 
     def __init__(self, patterns: Patterns, *, entity: str) -> None:
         """Look for `patterns`, and call a text without them `entity`."""

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from .finding import Finding
+from .outlines import Outlines
 
 __all__ = ["Placeholders"]
 
@@ -17,11 +18,15 @@ __all__ = ["Placeholders"]
 _PLACEHOLDER = re.compile(r"\[ ?[A-Za-z]{1,24}(?:\\{0,2}_[A-Za-z]{1,24}){0,3}\\{0,2}_\d{1,6} ?\]")
 _HELD = re.compile(r"\[[A-Za-z0-9_\\ ]{0,120}\Z")
 _LONGEST = 128
+# A text without a bracket has no placeholder, and holds none back.
+_OUTLINES = Outlines(lambda text, begin: -1 if "[" in text else len(text))
 _TAKEN = re.compile(rb"\[[A-Z_]{1,99}_(\d{1,6})\]")
 
 
 class Placeholders:
     """Numbers the values of one exchange; no other object may keep them."""
+
+    outlines = _OUTLINES
 
     def __init__(self, body: bytes) -> None:
         """Begin above the number of every placeholder that `body` already contains."""

@@ -13,6 +13,7 @@ from .entities.phone import Phone
 from .entities.secret import Secret
 from .entities.tails import common_tail, words_tail
 from .finding import Finding
+from .outlines import Outlines
 from .view import Entity, View
 
 __all__ = ["ENTITIES", "Scanner"]
@@ -47,6 +48,7 @@ class Scanner:
         self._has_sign = _any_of(each.sign for each in recognisers)
         self._numbers = _any_of(each.tail for each in recognisers)
         self._opened = frozenset().union(*(each.opened for each in recognisers))
+        self.outlines = Outlines(self.clear_until)
 
     @classmethod
     def of_entities(cls, names: Sequence[str]) -> Scanner:

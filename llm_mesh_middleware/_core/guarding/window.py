@@ -19,6 +19,7 @@ from ...exceptions import ContentBlocked
 from .finding import MAX_CONTEXT, Finding
 from .guard import Guard, Report, blocked
 from .json_text import JSONText
+from .outlines import Outlines, of_text
 from .placeholders import Placeholders
 
 __all__ = ["Inspection", "Window", "inspect"]
@@ -26,6 +27,8 @@ __all__ = ["Inspection", "Window", "inspect"]
 _NUMBER = re.compile(r"[0-9.eE+-]+")
 # Decided text is kept up to this length: forgetting it with each piece would cost more.
 _MAX_BUFFER = 500
+# There is nothing to find.
+_ANY = Outlines(lambda text, begin: len(text))
 _encode_text = msgspec.json.encode
 
 
@@ -46,6 +49,7 @@ class Window:
     """A text that arrives in pieces. In JSON text a mask keeps the JSON valid.
 
     `size` and `decided` count written characters, with escapes, while recognisers see plain ones.
+    `outlines` judges such texts, if outlines are enough for that.
     """
 
     __slots__ = (
@@ -59,6 +63,7 @@ class Window:
         "_clear_until",
         "_spans",
         "decided",
+        "outlines",
         "size",
     )
 
@@ -73,6 +78,7 @@ class Window:
         # The common case: there is only one guard, and nothing to restore.
         is_one = len(self._guards) == 1 and not is_json and inspection.values is None
         self._clear_until = self._guards[0].scanner.clear_until if is_one else None
+        self.outlines = None if is_json else _outlines(inspection)
         self._masked_until = 0
         self._plain_decided = 0
         self.decided = 0
@@ -102,6 +108,31 @@ class Window:
             return
         if is_final or not self._glance():
             self._decide(is_final=is_final)
+
+    def outline(self) -> bytes:
+        """Return the outline of what is undecided."""
+        return of_text(self._buffer, self._plain_decided - self._offset)
+
+    def before(self, size: int) -> str:
+        """Return the context of the last `size` characters."""
+        end = len(self._buffer) - size
+        return self._buffer[max(0, end - MAX_CONTEXT) : end]
+
+    def go_on(self, before: str, text: str, undecided: int) -> int:
+        """Go on behind a text that was judged without this window.
+
+        Args:
+            before: the end of what is forgotten.
+            text: what follows that.
+            undecided: how many of its last characters are undecided.
+
+        Returns:
+            where `text` begins.
+        """
+        self._offset, self._buffer = self.size, before + text
+        self.size = self._offset + len(self._buffer)
+        self.decided = self._plain_decided = self.size - undecided
+        return self._offset + len(before)
 
     @property
     def undecided(self) -> str:
@@ -246,6 +277,14 @@ class Window:
         values = self._inspection.values
         text = (values.value(value) if values is not None else None) or value
         return text if self._json is None else _encode_text(text)[1:-1].decode()
+
+
+def _outlines(inspection: Inspection) -> Outlines | None:
+    """Return what judges outlines for an inspection that looks for one kind of text at most."""
+    guards, values = inspection.guards, inspection.values
+    if not guards:
+        return _ANY if values is None else values.outlines
+    return guards[0].scanner.outlines if len(guards) == 1 and values is None else None
 
 
 def inspect(text: str, inspection: Inspection, *, is_json: bool = False) -> str:

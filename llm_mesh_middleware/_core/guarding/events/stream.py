@@ -1,7 +1,8 @@
 """A stream of events, checked by guards.
 
     event ── no text ──────────────> passed on, behind those that are held
-          ── like an earlier one, except for its text: not decoded, then as below
+          ── like an earlier one, except for its text: not decoded, then as below;
+             not even searched as long as `FastPath` takes them
           ── text, all decided ────> passed on: its own bytes, or masked
           ── text, may continue ───> held, and all events behind it, until it is decided
     finding of a guard that denies > `ContentBlocked`; held events are dropped
@@ -21,6 +22,7 @@ from ...dialect import EventTexts, TextForm, TextPlace
 from ...http.sse import EventCutter, event_data, event_name, make_event
 from ..window import Inspection, Window, inspect
 from .event_template import EventTemplate, learn_template
+from .fast_path import FastPath
 
 __all__ = ["MAX_HELD_BYTES", "GuardedStream", "Held"]
 
@@ -31,6 +33,8 @@ _MAX_BEHIND = 64
 # How often a stream tries to learn a template of its events.
 _CHANCES = 4
 
+_UNMASKABLE = "the response has an event that cannot be masked"
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.encode
 
@@ -66,11 +70,12 @@ class GuardedStream:
         self._template: EventTemplate | None = None
         self._template_window: Window | None = None  # None while another text is open
         self._chances = _CHANCES
+        self._fast: FastPath | None = None
 
     @property
     def events(self) -> int:
         """How many events have been read."""
-        return self._events
+        return self._events + (0 if self._fast is None else self._fast.events)
 
     def feed(self, data: bytes) -> bytes:
         """Return what may be sent now.
@@ -79,19 +84,70 @@ class GuardedStream:
             ContentBlocked: a guard denies what follows.
         """
         out: list[bytes] = []
-        if (
-            self._template_window is not None
-            and self._cutter.is_between
-            and self._take_templated(data)
-        ):
-            self._release(out)  # the common case: the piece is one whole event
-            return out[0] if len(out) == 1 else b"".join(out)
+        fast, taken = self._fast, 0
+        if fast is not None and self._cutter.is_between:
+            if passed := fast.feed_one(data):
+                return passed
+            taken = fast.feed(data, out)
+        if taken < len(data):
+            self._feed(data[taken:], out)
+        return out[0] if len(out) == 1 else b"".join(out)
+
+    def _feed(self, data: bytes, out: list[bytes]) -> None:
+        """Take bytes whose first event the fast path has not taken."""
+        self._leave_fast_path()
         events = (data,) if self._is_one_event(data) else self._cutter.feed(data)
         for event in events:
-            if self._template_window is None or not self._take_templated(event):
+            fast = self._fast
+            if fast is not None:
+                if fast.feed(event, out):
+                    continue
+                self._leave_fast_path()
+            chances = self._chances
+            is_templated = self._template_window is not None and self._take_templated(event)
+            if not is_templated:
                 self._take(event)
             self._release(out)
-        return out[0] if len(out) == 1 else b"".join(out)
+            if is_templated or self._chances < chances:  # the next one matches too, most likely
+                self._open_fast_path()
+
+    def _open_fast_path(self) -> None:
+        """Have the fast path take the next events, if the only open text allows it."""
+        template, window = self._template, self._template_window
+        if template is None or window is None or window.outlines is None or window.has_masks:
+            return
+        if not template.tail.endswith(b"\n"):
+            return  # a piece of the stream ended between CR and LF
+        waiting: list[tuple[bytes, str]] = []
+        for held in self._held:
+            text = template.text(held.event)
+            if text is None:
+                return
+            waiting.append((held.event, text))
+        outline = window.outline()
+        if window.outlines.judge(outline) != outline:
+            return  # it must be searched already
+        before = window.before(sum(len(text) for _, text in waiting))
+        self._fast = FastPath(
+            template, window.outlines, before=before, waiting=waiting, outline=outline
+        )
+        self._held.clear()
+        self._held_bytes = 0
+
+    def _leave_fast_path(self) -> None:
+        """Search the text again, from the events on that the fast path holds back."""
+        fast, window, self._fast = self._fast, self._template_window, None
+        if fast is None or window is None or self._template is None:
+            return
+        self._events += fast.events
+        self._grown_at[self._template.key] = self._events
+        texts = fast.texts
+        begin = window.go_on(fast.before, "".join(texts), fast.undecided)
+        for event, text in zip(fast.waiting, texts, strict=True):
+            end = begin + len(text)
+            self._held.append(Held(event, parts=[(window, begin, end, None)]))
+            self._held_bytes += len(event)
+            begin = end
 
     def _take_templated(self, event: bytes) -> bool:
         """Take an event that matches the template and continues the only open text."""
@@ -112,6 +168,7 @@ class GuardedStream:
     def finish(self) -> bytes:
         """Return the rest; every text has ended."""
         out: list[bytes] = []
+        self._leave_fast_path()
         rest = self._cutter.rest()
         if rest:
             self._take(rest)
@@ -135,7 +192,7 @@ class GuardedStream:
             self._events += 1
             try:
                 held.value = _decode(data)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            except _UNREADABLE:
                 if data.strip() != b"[DONE]":
                     self._take_unread(held, data.decode("utf-8", "replace"))
                 self._end_texts(lambda key: True)
@@ -225,13 +282,16 @@ class GuardedStream:
             out.append(held.event if not held.is_changed else self._changed(held))
 
     def _decoded_place(self, held: Held) -> TextPlace:
-        """Decode an event that matched the template: something in it must be masked."""
-        held.name, held.value = event_name(held.event), _decode(event_data(held.event))
+        """Decode an event after all: something in it is to be masked."""
+        try:
+            held.name, held.value = event_name(held.event), _decode(event_data(held.event))
+        except _UNREADABLE:
+            raise ContentBlocked(_UNMASKABLE) from None
         ((_, place),) = self._texts.read_event(held.value).parts
         return place
 
     def _changed(self, held: Held) -> bytes:
         if held.is_unread:
-            raise ContentBlocked("the response has an event that cannot be masked")
+            raise ContentBlocked(_UNMASKABLE)
         self._texts.drop_repetitions(held.value)
         return make_event(_encode(held.value), held.name)

@@ -16,6 +16,8 @@ class VerdictFindings:
     `judged` the part whose findings are final.
     """
 
+    outlines = None
+
     __slots__ = ("submitted", "findings", "judged", "size")
 
     def __init__(self, findings: Sequence[Finding] = (), *, size: int = 0) -> None:

@@ -101,8 +101,31 @@ def _body(
 ) -> Body:
     """Pass on the bytes after the guards; end the response if one denies it."""
     error: AnswerableError | None = None
+    feed, send, value = stream.feed, body.send, None
+    advance: Any = send
     try:
-        yield from _passed(body, stream, ask_verdict)
+        while True:
+            try:
+                item = advance(value)
+            except StopIteration:
+                break
+            advance, value = send, None
+            try:
+                if item.__class__ is bytes:
+                    item = feed(item)
+                    if ask_verdict is not None:
+                        item += yield from ask_verdict()
+                    if not item:
+                        continue
+                value = yield item
+            except (GeneratorExit, *Refusals):
+                raise
+            except BaseException as reason:  # thrown into the response's body
+                advance, value = body.throw, reason
+        yield from _last(stream, ask_verdict)
+    except GeneratorExit:
+        body.close()
+        raise
     except Refusals as refused:
         error = refused
         yield from _ended(body, error)
@@ -111,31 +134,8 @@ def _body(
         account.release(error)
 
 
-def _passed(body: Body, stream: Passing, ask_verdict: AskVerdict | None) -> Body:
-    advance: Any = body.send
-    value: Any = None
-    while True:
-        try:
-            item = advance(value)
-        except StopIteration:
-            break
-        advance, value = body.send, None
-        try:
-            if isinstance(item, bytes):
-                item = stream.feed(item)
-                if ask_verdict is not None:
-                    item += yield from ask_verdict()
-                if not item:
-                    continue
-            value = yield item
-        except GeneratorExit:
-            body.close()
-            raise
-        except Refusals:
-            raise
-        except BaseException as reason:  # thrown into the response's body
-            advance, value = body.throw, reason
-    # The response has ended, but its last texts may still wait for a verdict.
+def _last(stream: Passing, ask_verdict: AskVerdict | None) -> Body:
+    """End the texts of a response that has ended; they may still wait for a verdict."""
     last = stream.finish()
     if ask_verdict is not None:
         last += yield from ask_verdict()

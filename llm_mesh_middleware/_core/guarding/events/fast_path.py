@@ -1,0 +1,184 @@
+"""The fast path of a stream: events that match a template, and texts with nothing to find.
+
+    data: {"choices":[{"delta":{"content":"   word   "}}]}
+    |<-- head --------------------------->|     |   |<-- tail -->|
+              outline of what is undecided + its outline = known ──> passed on, or held
+                                                         = other ──> left to the stream
+
+No event is decoded, and no text is searched: an event costs a few steps, whatever the recognisers.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+import msgspec
+
+from ..finding import MAX_CONTEXT
+from ..outlines import ESCAPE, WRITTEN, Outlines, of_decoded
+from .event_template import EventTemplate
+
+__all__ = ["FastPath"]
+
+_decode_text = msgspec.json.Decoder(str).decode
+_UNREADABLE = (msgspec.DecodeError, UnicodeError)
+# The stream holds back more events than these.
+_MOST_HELD = 64
+
+
+class FastPath:
+    """Takes the bytes of whole events as long as nothing has to be searched.
+
+    Attributes:
+        events: how many were taken.
+        waiting: the last ones, which are held back.
+    """
+
+    __slots__ = (
+        "_head",
+        "_head_size",
+        "_judge",
+        "_known",
+        "_outline",
+        "_tail",
+        "_tail_size",
+        "_texts",
+        "events",
+        "waiting",
+    )
+
+    def __init__(
+        self,
+        template: EventTemplate,
+        outlines: Outlines,
+        *,
+        before: str,
+        waiting: Sequence[tuple[bytes, str]],
+        outline: bytes,
+    ) -> None:
+        """Begin in the middle of a text.
+
+        Args:
+            template: the template of the events.
+            outlines: judges their texts.
+            before: the text before the events that are held back.
+            waiting: those events, and their texts.
+            outline: the outline of the undecided text, as `Outlines.judge` returns it.
+        """
+        self._head, self._tail = template.head + b'"', b'"' + template.tail
+        self._known, self._judge, self._outline = outlines.known, outlines.judge, outline
+        self._head_size, self._tail_size = len(self._head), len(self._tail)
+        self.waiting = [event for event, _ in waiting]
+        # None is empty, so these are enough for what a recogniser may look back at.
+        self._texts = deque([_encoded(before)], maxlen=MAX_CONTEXT + _MOST_HELD)
+        self._texts += [_encoded(text) for _, text in waiting]
+        self.events = 0
+
+    @property
+    def before(self) -> str:
+        """The end of the text before the events that are held back."""
+        return _decoded(b"".join(list(self._texts)[: len(self._texts) - len(self.waiting)]))
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts of the events that are held back."""
+        return [
+            _decoded(text) for text in list(self._texts)[len(self._texts) - len(self.waiting) :]
+        ]
+
+    @property
+    def undecided(self) -> int:
+        """How many characters of those texts are undecided."""
+        return len(self._outline.decode()) - 1
+
+    def feed_one(self, data: bytes) -> bytes:
+        """Take one event in the common case: it is held back instead of the one before it.
+
+        Returns:
+            the event before it; nothing in any other case, and nothing is taken.
+        """
+        begin, waiting = self._head_size, self.waiting
+        stop = len(data) - self._tail_size
+        text = data[begin:stop]
+        outline = self._known.get(self._outline + text.translate(WRITTEN))
+        if (
+            outline
+            and 1 < len(outline) <= len(text) + 1
+            and len(waiting) == 1
+            and data.startswith(self._head)
+            and data.endswith(self._tail)
+        ):
+            passed, waiting[0] = waiting[0], data
+            self._texts.append(text)
+            self._outline = outline
+            self.events += 1
+            return passed
+        return b""
+
+    def feed(self, data: bytes, out: list[bytes]) -> int:
+        """Take events up to the first one whose text must be searched.
+
+        Args:
+            data: whole events.
+            out: gets what may be sent.
+
+        Returns:
+            how many bytes were taken.
+        """
+        head, tail, known = self._head, self._tail, self._known
+        at, size = 0, len(data)
+        while at < size and data.startswith(head, at):
+            begin = at + self._head_size
+            stop = data.find(b'"', begin)
+            if not data.startswith(tail, stop):
+                stop = data.find(tail, begin)  # behind quotes with a backslash, if anywhere
+            if stop <= begin:  # an empty text continues none
+                break
+            text = data[begin:stop]
+            outline = known.get(self._outline + text.translate(WRITTEN))
+            if not outline:
+                text, outline = self._look(text)
+                if not outline:
+                    break
+            end = stop + self._tail_size
+            event = data if end - at == size else data[at:end]
+            if len(outline) <= len(text) + 1:  # what is undecided begins in this event
+                out += self.waiting
+                if len(outline) > 1:
+                    self.waiting = [event]
+                else:
+                    self.waiting = []
+                    out.append(event)
+            elif self._is_longer(outline, text):
+                self.waiting.append(event)
+            else:
+                break
+            self._texts.append(text)
+            self._outline = outline
+            self.events += 1
+            at = end
+        return at
+
+    def _look(self, text: bytes) -> tuple[bytes, bytes]:
+        """Return a text without the escapes of JSON, and the outline of what is undecided then."""
+        if ESCAPE not in text:
+            return text, self._judge(self._outline + text.translate(WRITTEN))
+        try:
+            text = _decode_text(b'"%b"' % text).encode()
+        except _UNREADABLE:
+            return text, b""
+        return text, self._judge(self._outline + of_decoded(text))
+
+    def _is_longer(self, outline: bytes, text: bytes) -> bool:
+        """Return whether nothing is decided by a text, so that all that is held stays held."""
+        is_all = len(outline) == len(self._outline) + len(text)
+        return is_all and len(self.waiting) < _MOST_HELD
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
+
+
+def _decoded(text: bytes) -> str:
+    return text.decode("utf-8", "replace")
