@@ -1,4 +1,7 @@
-"""Private parts of values: fields that `repr` hides, and caches that `==` ignores."""
+"""Private parts of values: fields that `repr` hides, and caches that `==` ignores.
+
+Objects that a call makes for itself, and changes, are hidden as a whole.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
-__all__ = ["Discreet", "Memory"]
+__all__ = ["Discreet", "Memory", "PerCall"]
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -27,6 +30,19 @@ class Discreet(msgspec.Struct, frozen=True):
     # Rich prints the locals of tracebacks, and uses this for Structs.
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         return [(name, getattr(self, name)) for name in self.shown]
+
+
+class PerCall(msgspec.Struct, eq=False):
+    """An object that a call makes for itself: compared by identity, and shown by its name only.
+
+    A class with an `__init__` takes three times as long to make an object.
+    """
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return []
 
 
 class Memory(dict[Key, Value]):

@@ -12,6 +12,7 @@ from contextvars import Context, copy_context
 from time import monotonic
 from typing import Any
 
+from .._core.private import PerCall
 from .._engine.tasks.interrupt import Interrupt
 from .._engine.tasks.wheel import Wheel, wheel_of
 from ..exceptions import ClientDisconnected
@@ -24,27 +25,21 @@ __all__ = ["ASGIClient"]
 _UNWATCHED_S = 0.04
 
 
-class ASGIClient:
-    """Reads a request's body, then watches for the client's departure; sends the reply."""
+class ASGIClient(PerCall):
+    """Reads a request's body, then watches for the client's departure; sends the reply.
 
-    __slots__ = (
-        *("_context", "_interrupt", "_limit_s", "_receive", "_scope", "_send"),
-        *("_slot", "_watch", "_wheel"),
-    )
+    `limit_s` is how long the body may take to arrive.
+    """
 
-    _context: Context
-    _wheel: Wheel
-
-    _interrupt: Interrupt
-
-    def __init__(self, scope: Scope, receive: Receive, send: Send, *, limit_s: float) -> None:
-        """`limit_s` is how long the body may take to arrive."""
-        self._scope = scope
-        self._receive = receive
-        self._send = send
-        self._limit_s = limit_s
-        self._watch: asyncio.Task[None] | None = None
-        self._slot: int | None = None
+    _scope: Scope
+    _receive: Receive
+    _send: Send
+    _limit_s: float
+    _watch: asyncio.Task[None] | None = None
+    _slot: int | None = None
+    _interrupt: Interrupt = None  # type: ignore[assignment]  # set when serving begins
+    _wheel: Wheel = None  # type: ignore[assignment]  # these two are set with the body
+    _context: Context = None  # type: ignore[assignment]
 
     def begin(self, interrupt: Interrupt) -> None:
         """Fire `interrupt` if the client leaves after its request was read."""

@@ -14,6 +14,7 @@ import contextlib
 from collections.abc import Awaitable
 from typing import Any, Protocol
 
+from .._core.private import PerCall
 from .._engine.tasks.interrupt import Interrupt
 from .._engine.tasks.prompt import within
 from ..exceptions import AnswerableError, ClientDisconnected, ServerShutdown
@@ -54,23 +55,17 @@ class ReplyClient(Protocol):
         """Send the last piece, which may be empty."""
 
 
-class Responder:
-    """One request for a virtual host."""
+class Responder(PerCall):
+    """One request for a virtual host.
 
-    def __init__(
-        self,
-        inbound: Inbound[Any],
-        addressed: Addressed,
-        client: ReplyClient,
-        interrupts: set[Interrupt],
-    ) -> None:
-        """`interrupts` has the request's own while it is served, so that a shutdown can end it."""
-        self._inbound = inbound
-        self._addressed = addressed
-        self._client = client
-        self._interrupts = interrupts
-        self._limit_s = inbound.idle_s
-        self._has_reply = False
+    `interrupts` has the request's own while it is served, so that a shutdown can end it.
+    """
+
+    _inbound: Inbound[Any]
+    _addressed: Addressed
+    _client: ReplyClient
+    _interrupts: set[Interrupt]
+    _has_reply: bool = False
 
     async def respond(self, request: ClientRequest) -> None:
         """Send the reply, or stop if the client disconnects; `request` has no body yet."""
@@ -117,7 +112,7 @@ class Responder:
             await delivery.aclose()
 
     async def _stream(self, delivery: AsyncDelivery, interrupt: Interrupt) -> None:
-        write, limit_s, has_started = self._client.write, self._limit_s, False
+        write, limit_s, has_started = self._client.write, self._inbound.idle_s, False
         try:
             await self._put(self._client.start(delivery.reply))
             has_started = True
@@ -141,7 +136,7 @@ class Responder:
 
     async def _put(self, waiting: Awaitable[None] | None) -> None:
         if waiting is not None:
-            await within(self._limit_s, waiting)
+            await within(self._inbound.idle_s, waiting)
 
 
 def _let_go(error: BaseException) -> None:

@@ -76,7 +76,7 @@ class LLMMeshMiddleware:
         elif kind == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "no WebSocket here"})
         else:
-            client = ASGIClient(scope, receive, send, limit_s=inbound.mesh.settings.request_timeout)
+            client = ASGIClient(scope, receive, send, inbound.mesh.settings.request_timeout)
             await self._respond(addressed, request_of(addressed, scope, scope), client)
 
     @property

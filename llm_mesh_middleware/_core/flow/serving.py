@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from ...exceptions import AnswerableError
 from ..http.request_head import check_body, check_hosts, too_large
+from ..private import PerCall
 from ..routing.table import VirtualHost
 from ..values.messages import ClientRequest
 from ..values.steps import Ask, AsyncPort, Port, Refused, ask
@@ -88,14 +89,11 @@ def serve(
     return _Serving(entrance, addressed, body).run(request)
 
 
-class _Serving:
-    def __init__(
-        self, entrance: Entrance, addressed: Addressed, body: Port | AsyncPort | None
-    ) -> None:
-        self._entrance = entrance
-        self._addressed = addressed
-        self._body = body
-        self._has_begun = False
+class _Serving(PerCall):
+    _entrance: Entrance
+    _addressed: Addressed
+    _body: Port | AsyncPort | None
+    _has_begun: bool = False
 
     def run(self, request: ClientRequest) -> Flow:
         addressed, access = self._addressed, self._entrance.access

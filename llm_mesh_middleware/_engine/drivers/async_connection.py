@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from contextlib import nullcontext
 
+from ..._core.private import PerCall
 from ..._core.values.messages import Failure
 from ..._core.values.steps import Await, Race, Read, Send, Sleep, StepResult
 from ...exceptions import UpstreamError
@@ -20,32 +21,35 @@ from .async_race import arace
 __all__ = ["AsyncConnection"]
 
 
-class AsyncConnection:
+class AsyncConnection(PerCall):
     """The base of the asynchronous driver."""
 
-    __slots__ = ("_alarm", "_client", "_response")
-
-    def __init__(self, client: AsyncUpstreamClient, loop: asyncio.AbstractEventLoop | None) -> None:
-        self._client = client
-        self._alarm = Alarm(loop)
-        self._response: AsyncUpstreamResponse | None = None
+    _client: AsyncUpstreamClient
+    _alarm: Alarm
+    _response: AsyncUpstreamResponse | None
 
     async def _send(self, step: Send) -> StepResult:
-        request = step.request
+        request, alarm = step.request, self._alarm
         try:
             if self._response is not None:
                 await self._drop()
-            with self._alarm.at(step.deadline.at):
-                if request.scope is nullcontext:  # the usual case
+            alarm.arm(step.deadline.at)
+            if request.scope is nullcontext:  # the usual case
+                self._response = response = await self._client.open(request)
+            else:
+                with request.scope():
                     self._response = response = await self._client.open(request)
-                else:
-                    with request.scope():
-                        self._response = response = await self._client.open(request)
-                return response.head
+            return response.head
         except UpstreamError as error:
             return Failure(error)
-        except TimeoutError:
+        except asyncio.CancelledError:
+            if not alarm.is_mine():
+                raise
             return Failure(step.deadline.error())
+        finally:
+            if alarm.has_fired:
+                alarm.is_mine()
+            alarm.task = None
 
     async def _read(self, step: Read) -> StepResult:
         alarm, at, now = self._alarm, step.deadline.at, 0.0
@@ -69,6 +73,8 @@ class AsyncConnection:
                 raise
             return Failure(step.passed(now))
         finally:
+            if alarm.has_fired:
+                alarm.is_mine()
             alarm.task = None
 
     async def _race(self, step: Race) -> StepResult:

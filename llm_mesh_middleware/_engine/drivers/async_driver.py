@@ -35,6 +35,7 @@ from ..._core.values.steps import (
 )
 from ...exceptions import AnswerableError, ClientDisconnected
 from ..http.protocols import AsyncUpstreamClient
+from ..tasks.alarm import Alarm
 from ..tasks.background import AsyncBackground
 from ..tasks.in_loop import end_task, from_any_thread
 from .async_connection import AsyncConnection
@@ -65,7 +66,8 @@ async def adrive(
     Raises:
         MeshError: what the flow raises; then no connection is left open.
     """
-    driver = AsyncDriver(client, background, loop)
+    alarm = Alarm.of(loop or asyncio.get_running_loop())
+    driver = AsyncDriver(client, alarm, None, background)
     result: StepResult = None
     try:
         while True:
@@ -93,20 +95,10 @@ class AsyncDriver(AsyncConnection):
     when the client's task ends.
     """
 
-    __slots__ = ("_apart", "_background", "_watched", "interest")
-
-    def __init__(
-        self,
-        client: AsyncUpstreamClient,
-        background: AsyncBackground,
-        loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        """`loop` is the running one, if the caller knows it."""
-        AsyncConnection.__init__(self, client, loop)  # `super()` costs a look-up for each call
-        self._background = background
-        self._watched: asyncio.Task[StepResult] | None = None
-        self._apart: asyncio.Task[StepResult] | None = None
-        self.interest: Interest | None = None
+    _background: AsyncBackground
+    _watched: asyncio.Task[StepResult] | None = None
+    _apart: asyncio.Task[StepResult] | None = None
+    interest: Interest | None = None
 
     async def next(self, body: Body) -> bytes | None:
         """Return the next bytes of `body`, None at its end."""
@@ -257,7 +249,8 @@ async def _run(
     steps: Steps, step: Any, client: AsyncUpstreamClient, background: AsyncBackground
 ) -> StepResult:
     """Run another flow to its end, from `step` if it has begun; return its result."""
-    driver = AsyncDriver(client, background)
+    alarm = Alarm.of(asyncio.get_running_loop())
+    driver = AsyncDriver(client, alarm, None, background)
     try:
         while True:
             result = None if step is None else await _PERFORM[step.__class__](driver, step)

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Coroutine, Iterator
 from typing import Any, Protocol
 
 from ..._core.flow.reply import Reply
+from ..._core.private import PerCall
 from ..._core.values.steps import Body
 from ...exceptions import ClientDisconnected
 
@@ -44,17 +45,16 @@ class BodyDriver(Protocol):
         """Close the connection of the last attempt."""
 
 
-class AsyncDelivery:
-    """A reply: `read` or iterate a stream, `take` a whole body; close it on every path."""
+class AsyncDelivery(PerCall):
+    """A reply: `read` or iterate a stream, `take` a whole body; close it on every path.
 
-    __slots__ = ("_driver", "_has_begun", "_is_over", "reply")
+    The driver carries out the steps of the body; a whole body needs none.
+    """
 
-    def __init__(self, reply: Reply, driver: AsyncBodyDriver | None = None) -> None:
-        """`driver` carries out the steps of the body; a whole body needs none."""
-        self.reply = reply
-        self._driver = driver
-        self._has_begun = False
-        self._is_over = False
+    reply: Reply
+    _driver: AsyncBodyDriver | None = None
+    _has_begun: bool = False
+    _is_over: bool = False
 
     async def read(self) -> bytes:
         """Return the client's next bytes, empty at the end.
@@ -121,16 +121,13 @@ class AsyncDelivery:
             await driver.aclose()
 
 
-class Delivery:
+class Delivery(PerCall):
     """The synchronous twin of `AsyncDelivery`."""
 
-    __slots__ = ("_driver", "_has_begun", "_is_over", "reply")
-
-    def __init__(self, reply: Reply, driver: BodyDriver | None = None) -> None:
-        self.reply = reply
-        self._driver = driver
-        self._has_begun = False
-        self._is_over = False
+    reply: Reply
+    _driver: BodyDriver | None = None
+    _has_begun: bool = False
+    _is_over: bool = False
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the client's bytes; a stream that breaks off ends with an error event."""

@@ -1,6 +1,6 @@
 """Timeouts for one step after another with a single timer.
 
-    at(t1) enter ... exit    at(t2) enter ... exit      t1 < t2: the timer of t1 stays set
+    arm(t1) ... step ends    arm(t2) ... step ends      t1 < t2: the timer of t1 stays set
            |                        |
     timer:  t1 -------- fires early: sets itself for t2 ------ fires: cancels the waiting task
 
@@ -12,20 +12,19 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
-from types import TracebackType
 
-from .wheel import wheel_of
+from ..._core.private import PerCall
+from .wheel import Wheel, wheel_of
 
 __all__ = ["Alarm"]
 
 _AHEAD_S = 5.0
 
 
-class Alarm:
-    """A cheaper `asyncio.timeout_at` for consecutive steps: `with alarm.at(when): ...`.
+class Alarm(PerCall):
+    """A cheaper `asyncio.timeout_at` for consecutive steps, without a context manager's calls.
 
-    The steps may be in different tasks, but never concurrent. A step for every chunk of a stream
-    avoids the context manager's calls:
+    The steps may be in different tasks, but never concurrent. Each is like this:
 
         alarm.arm(when)
         try:
@@ -34,36 +33,26 @@ class Alarm:
             if alarm.is_mine(): ...  # the time is up
             raise
         finally:
+            if alarm.has_fired:  # the step has made another error of the cancellation
+                alarm.is_mine()
             alarm.task = None
     """
 
-    __slots__ = (
-        "_at",
-        "_cancelling",
-        "_fires_at",
-        "_has_fired",
-        "_loop",
-        "_slot",
-        "_wheel",
-        "task",
-    )
-
     time = staticmethod(monotonic)
 
-    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        self._loop = loop = loop or asyncio.get_running_loop()
-        self._wheel = wheel_of(loop)
-        self.task: asyncio.Task[object] | None = None
-        self._cancelling = 0
-        self._at = 0.0
-        self._fires_at = 0.0
-        self._slot: int | None = None
-        self._has_fired = False
+    _loop: asyncio.AbstractEventLoop
+    _wheel: Wheel
+    task: asyncio.Task[object] | None = None
+    _cancelling: int = 0
+    _at: float = 0.0
+    _fires_at: float = 0.0
+    _slot: int | None = None
+    has_fired: bool = False
 
-    def at(self, when: float) -> Alarm:
-        """Set the deadline of the next step, on the monotonic clock."""
-        self._at = when
-        return self
+    @classmethod
+    def of(cls, loop: asyncio.AbstractEventLoop) -> Alarm:
+        """Return an alarm for tasks of `loop`."""
+        return cls(loop, wheel_of(loop))
 
     def arm(self, when: float) -> None:
         """Limit the waits of the running task, until `task` is set to None."""
@@ -79,9 +68,9 @@ class Alarm:
 
     def is_mine(self) -> bool:
         """Return whether a cancellation came from the alarm alone."""
-        if not self._has_fired or self.task is None:
+        if not self.has_fired or self.task is None:
             return False
-        self._has_fired = False
+        self.has_fired = False
         return self.task.uncancel() <= self._cancelling
 
     def close(self) -> None:
@@ -89,20 +78,6 @@ class Alarm:
         if self._slot is not None:
             self._wheel.drop(self, self._slot)
             self._slot = None
-
-    def __enter__(self) -> None:
-        self.arm(self._at)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        is_mine = self._has_fired and self.is_mine()
-        self.task = None
-        if is_mine and kind is asyncio.CancelledError:
-            raise TimeoutError from exc
 
     def due(self) -> None:
         """Cancel the step if its time is up; called by the wheel."""
@@ -112,7 +87,7 @@ class Alarm:
         if monotonic() < self._at:
             self._set(self._at)
         else:
-            self._has_fired = True
+            self.has_fired = True
             self.task.cancel()
 
     def _set(self, when: float) -> None:

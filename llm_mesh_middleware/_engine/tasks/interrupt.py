@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from types import TracebackType
 
+from ..._core.private import PerCall
 from ..event_loop import running_loop
 
 __all__ = ["Interrupt"]
 
 
-class Interrupt:
+class Interrupt(PerCall):
     """Raises an error in the task that entered it, when `fire` is called from elsewhere.
 
     It works like `asyncio.timeout`, for any event: the task is cancelled, and the cancellation
@@ -18,13 +19,11 @@ class Interrupt:
     unchanged. `loop` is that of the task.
     """
 
-    __slots__ = ("_cancelling", "_is_armed", "_task", "error", "loop")
-
-    def __init__(self) -> None:
-        self._task: asyncio.Task[object] | None = None
-        self._cancelling = 0
-        self._is_armed = True
-        self.error: Exception | None = None
+    _task: asyncio.Task[object] | None = None
+    _cancelling: int = 0
+    _is_armed: bool = True
+    error: Exception | None = None
+    loop: asyncio.AbstractEventLoop = None  # type: ignore[assignment]  # set when it is entered
 
     def fire(self, error: Exception) -> None:
         """Raise `error` in the task; once, while it is inside and armed."""

@@ -23,6 +23,7 @@ from ....exceptions import RateLimitExceeded, UnsupportedField
 from ...dialect import BodyRelay
 from ...http.response_headers import MAX_FIELD_TEXT, field_value
 from ...pricing.charge import Charge, format_costs
+from ...private import PerCall
 from ...provider.health import Lease
 from ...values.messages import Failure, ResponseHead
 from ...values.payload import read_text
@@ -44,26 +45,18 @@ _SDK_RETRIES = frozenset((408, 409, 429))
 _REFUSED_KEY = frozenset((401, 403))
 
 
-class AttemptSequence:
+class AttemptSequence(PerCall):
     """The attempts of one request, one after another, up to the reply."""
 
-    def __init__(
-        self,
-        context: CallContext,
-        plan: AttemptPlan,
-        affinity: Affinity,
-        call: Call | None = None,
-    ) -> None:
-        self._call = call
-        self._held: Held | None = None
-        self._refused: RateLimitExceeded | None = None
-        self._unsupported: UnsupportedField | None = None
-        self._context = context
-        self._plan = plan
-        self._settings = context.settings
-        self._affinity = affinity
-        self._leases: list[Lease] = []
-        self._charges: list[Charge] = []
+    _context: CallContext
+    _plan: AttemptPlan
+    _affinity: Affinity
+    _call: Call | None = None
+    _held: Held | None = None
+    _refused: RateLimitExceeded | None = None
+    _unsupported: UnsupportedField | None = None
+    _leases: list[Lease] = []
+    _charges: list[Charge] = []
 
     def proceed(self, call: Call) -> Flow:
         """Run inside policies, which may have changed the request."""
@@ -251,7 +244,7 @@ class AttemptSequence:
         is_good = outcome.is_good
         now, lease = self._context.clock(), attempt.lease
         if outcome.status in _REFUSED_KEY and attempt.has_key:
-            self._settings.key_refused(attempt.upstream.host, outcome.status)
+            self._context.settings.key_refused(attempt.upstream.host, outcome.status)
         if outcome.relay is None:
             if (charge := attempt.bill(outcome.summary)) is not None:
                 self._charges.append(charge)
@@ -273,7 +266,7 @@ class AttemptSequence:
         if outcome.error is not None:
             error = outcome.error
             shown = dict(error.headers) | ({"x-should-retry": "false"} if has_retried else {})
-            if self._settings.show_routing:
+            if self._context.settings.show_routing:
                 shown |= {k.decode(): v.decode() for k, v in self._routing_headers(attempt)}
             error.headers = shown
             raise error
@@ -281,13 +274,13 @@ class AttemptSequence:
         if has_retried and (outcome.status >= 500 or outcome.status in _SDK_RETRIES):
             headers = [field for field in headers if field[0] != b"x-should-retry"]
             headers.append((b"x-should-retry", b"false"))
-        if self._settings.show_routing:
+        if self._context.settings.show_routing:
             headers += self._routing_headers(attempt)
         observation, relay = self._context.observation, outcome.relay
         observation.replying(attempt=attempt.number, is_stream=relay is not None)
         if relay is not None:
             return Reply(outcome.status, headers, self._body(attempt, outcome, relay))
-        if self._settings.show_cost and (cost := format_costs(self._charges)):
+        if self._context.settings.show_cost and (cost := format_costs(self._charges)):
             headers.append((b"x-llm-mesh-cost", cost.encode()))
         summary = outcome.summary
         if summary is not None:

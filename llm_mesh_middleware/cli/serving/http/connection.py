@@ -261,10 +261,10 @@ class SidecarProtocol(asyncio.Protocol):
             None if self._client is None else self._client[0],
             None if own is None else own[1],
         )
-        body = IncomingBody(self, expects_continue=_expects_continue(headers))
+        body = IncomingBody(self, _expects_continue(headers))
         is_old = version == "1.0"
         keeps_alive = not is_old and parser.should_keep_alive()
-        writer = ReplyWriter(self, method=method, is_old=is_old, keeps_alive=keeps_alive)
+        writer = ReplyWriter(self, method != b"HEAD", is_old, keeps_alive)
         found = None if self._direct is None else self._direct.address(head)
         if self._direct is not None and found is not None:
             return MeshCall(self._direct, *found, body, writer, self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from ...._core.private import PerCall
 from ....inbound import too_large
 
 __all__ = ["IncomingBody", "Source"]
@@ -27,21 +28,18 @@ class Source(Protocol):
         """Send bytes to the client."""
 
 
-class IncomingBody:
+class IncomingBody(PerCall):
     """Pieces of a body. A waiting reader is woken; `100 Continue` is sent when one waits.
 
     `size` is the number of bytes that have arrived and were not taken.
     """
 
-    __slots__ = ("_expects_continue", "_pieces", "_source", "_waiter", "is_complete", "size")
-
-    def __init__(self, source: Source, *, expects_continue: bool) -> None:
-        self._source = source
-        self._expects_continue = expects_continue
-        self._pieces: list[bytes] = []
-        self.size = 0
-        self._waiter: asyncio.Future[None] | None = None
-        self.is_complete = False
+    _source: Source
+    _expects_continue: bool
+    _pieces: list[bytes] = []
+    size: int = 0
+    _waiter: asyncio.Future[None] | None = None
+    is_complete: bool = False
 
     def feed(self, data: bytes) -> None:
         """Take a piece from the parser."""

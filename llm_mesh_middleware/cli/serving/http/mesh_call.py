@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any
 
+from ...._core.private import PerCall
 from ...._engine.tasks.interrupt import Interrupt
 from ...._engine.tasks.prompt import within
 from ....asgi.body import GONE, too_late
@@ -17,27 +18,16 @@ from .reply_writer import ReplyWriter, Sink
 __all__ = ["MeshCall"]
 
 
-class MeshCall:
+class MeshCall(PerCall):
     """One request for the mesh: the port that reads its body, and the client of its reply."""
 
-    __slots__ = ("_addressed", "_direct", "_interrupt", "_request", "_sink", "body", "writer")
-
-    def __init__(
-        self,
-        direct: Direct,
-        addressed: Addressed,
-        request: ClientRequest,
-        body: IncomingBody,
-        writer: ReplyWriter,
-        sink: Sink,
-    ) -> None:
-        self._direct = direct
-        self._addressed = addressed
-        self._request = request
-        self._interrupt: Interrupt | None = None
-        self._sink = sink
-        self.body = body
-        self.writer = writer
+    _direct: Direct
+    _addressed: Addressed
+    _request: ClientRequest
+    body: IncomingBody
+    writer: ReplyWriter
+    _sink: Sink
+    _interrupt: Interrupt | None = None
 
     def run(self) -> Awaitable[None]:
         """Serve the request."""

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Sequence
 from http import HTTPStatus
 from typing import Protocol
 
+from ...._core.private import PerCall
+
 __all__ = ["ReplyWriter", "Sink"]
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
@@ -39,28 +41,19 @@ class Sink(Protocol):
         """Note that the reply is complete."""
 
 
-class ReplyWriter:
-    """Writes the reply to one request; `keeps_alive`: the connection stays open after it."""
+class ReplyWriter(PerCall):
+    """Writes the reply to one request; `keeps_alive`: the connection stays open after it.
 
-    __slots__ = (
-        "_has_body",
-        "_is_chunked",
-        "_is_old",
-        "_sink",
-        "has_started",
-        "is_over",
-        "keeps_alive",
-    )
+    It has no body for a HEAD request, and is not chunked for one of HTTP/1.0, which `is_old`.
+    """
 
-    def __init__(self, sink: Sink, *, method: bytes, is_old: bool, keeps_alive: bool) -> None:
-        """`is_old`: the request is HTTP/1.0."""
-        self._sink = sink
-        self._has_body = method != b"HEAD"
-        self._is_old = is_old
-        self._is_chunked = False
-        self.keeps_alive = keeps_alive
-        self.has_started = False
-        self.is_over = False
+    _sink: Sink
+    _has_body: bool
+    _is_old: bool
+    keeps_alive: bool
+    _is_chunked: bool = False
+    has_started: bool = False
+    is_over: bool = False
 
     def whole(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
         """Write a reply in one piece; its fields have its length."""
