@@ -64,6 +64,15 @@ def test_another_request_is_not(world: World, other: dict[str, Any]) -> None:
     assert results(world, ASKED, other, ASKED, other) == ["miss", "miss", "hit", "hit"]
 
 
+def test_warm_requests_and_those_without_a_temperature_are_not_for_a_cool_cache(
+    world: World,
+) -> None:
+    world.primary.always(WHOLE)
+    world.start(policies=[policy({"maxTemperature": 0.5})])
+    cool, warm = ASKED | {"temperature": 0.5}, ASKED | {"temperature": 0.6}
+    assert results(world, cool, cool, warm, ASKED) == ["miss", "hit", "bypass", "bypass"]
+
+
 def test_spelling_and_who_asks_make_no_difference(world: World) -> None:
     world.primary.always(WHOLE)
     world.start(policies=[policy({"ignore": ["trace"]})])

@@ -110,6 +110,12 @@ def test_people_read_it_as_a_section() -> None:
     assert line.split()[:3] == ["holds", "default/team/a", "requests"]
 
 
+def test_a_cache_says_which_temperatures_it_is_for() -> None:
+    ((holds, text),) = texts("  cache: {vary: [], maxTemperature: 0.5}")
+    assert not holds
+    assert text == "it is for requests that set a temperature of at most 0.5"
+
+
 def test_the_key_of_the_cache_is_that_of_the_masked_request() -> None:
     guards = "guards: [{name: pii, pii: {}, action: {mask: {unmask: true}}}]"
     spec = f"  cache: {{vary: []}}\n  {guards}"

@@ -113,7 +113,17 @@ class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
         for part in self.vary:
             if part.read(request, provider) is None:
                 return f"the request has no {part}, by which it varies"
+        if self._is_too_warm(request):
+            return f"it is for requests that set a temperature of at most {self.max_temperature:g}"
         return "the request is not one whose response may be repeated"
+
+    def _is_too_warm(self, request: ClientRequest) -> bool:
+        """Return whether its temperature is too high, or its own is unknown."""
+        operation, most = request.operation, self.max_temperature
+        if most is None or not isinstance(operation, ServedOperation):
+            return False
+        temperature = operation.dialect.answers.temperature(request.fields)
+        return temperature is None or temperature > most
 
     def _explain_semantic(
         self, semantic: Semantic, asked: CacheRequest, provider: str
@@ -146,10 +156,8 @@ class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
         scope = [part.read(request, "") for part in self.vary]
         if None in scope or not answers.may_repeat_request(request.fields):
             return None
-        if self.max_temperature is not None:
-            temperature = answers.temperature(request.fields)
-            if temperature is None or temperature > self.max_temperature:
-                return None
+        if self._is_too_warm(request):
+            return None
         has_two_forms = operation.has_two_forms or answers.has_two_forms
         form = "" if has_two_forms else f"stream={operation.wants_stream(request)}"
         where = (request.host, self.rule, self.guards)
