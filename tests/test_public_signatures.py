@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from types import ModuleType
 
 import pytest
 
+import llm_mesh_middleware
 from llm_mesh_middleware import exceptions, observing
+from tests.processes import ROOT
 from tests.rows import rows
 from tests.signatures import DISTRIBUTION, exports, leaks, public_modules
 
@@ -98,3 +101,13 @@ def test_the_base_of_errors_with_an_answer_is_public() -> None:
     assert "AnswerableError" in exceptions.__all__
     assert issubclass(exceptions.RequestError, exceptions.AnswerableError)
     assert issubclass(exceptions.UpstreamError, exceptions.AnswerableError)
+
+
+def test_the_api_page_describes_every_name_of_the_package() -> None:
+    page = (ROOT / "docs" / "reference" / "api.md").read_text()
+    described = set(re.findall(r"^::: ([\w.]+)$", page, re.MULTILINE))
+    described |= {f"llm_mesh_middleware.{name}" for name in re.findall(r"`(LLM\w+)`", page)}
+    described |= {f"llm_mesh_middleware.{name}" for name in exceptions.__all__}
+    names = {f"llm_mesh_middleware.{name}" for name in llm_mesh_middleware.__all__}
+    assert names - described == {"llm_mesh_middleware.__version__"}
+    assert "llm_mesh_middleware.exceptions" in described
