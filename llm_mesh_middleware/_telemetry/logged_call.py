@@ -61,7 +61,7 @@ class LoggedCall(Observation):
         if request is None:
             return
         self._progress.last = request
-        if isinstance(answer, ResponseHead) and _REQUEST_ID in answer.headers.names():
+        if isinstance(answer, ResponseHead) and _REQUEST_ID in answer.headers.by_name:
             self._ids[attempt] = answer.headers.get("x-request-id") or ""
 
     def replying(self, *, attempt: int, is_stream: bool) -> None:

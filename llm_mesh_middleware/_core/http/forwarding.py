@@ -102,6 +102,9 @@ def _is_common(name: bytes) -> bool:
 _COMMON_NAMES = KnownNames(_is_common)
 
 
+_NOTHING: frozenset[bytes] = frozenset()
+
+
 class ForwardPolicy(msgspec.Struct, frozen=True):
     """The forwarded fields: a built-in list, plus `names` and `prefixes` of the settings.
 
@@ -124,14 +127,14 @@ class ForwardPolicy(msgspec.Struct, frozen=True):
 
     def select(self, headers: Headers) -> list[tuple[bytes, bytes]]:
         """Return the client's fields that are forwarded, in their order."""
-        named = headers.connection_options()
+        named = headers.connection_options() if b"connection" in headers.by_name else _NOTHING
         is_common = _COMMON_NAMES
         common = [field for field in headers.raw if is_common[field[0]]]
         if named:
             common = [field for field in common if field[0] not in named]
         if not (self.names or self.prefixes):  # the common case
             return common
-        added = {name for name in headers.names() if self._is_added(name) and name not in named}
+        added = {name for name in headers.by_name if self._is_added(name) and name not in named}
         kept = added.union(name for name, _ in common)
         return [field for field in headers.raw if field[0] in kept]
 

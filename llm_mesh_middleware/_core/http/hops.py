@@ -33,7 +33,7 @@ def check_hops(headers: Headers, mesh_id: str) -> None:
     Raises:
         LoopDetected: a provider's address leads back to the mesh.
     """
-    if HOPS not in headers.names() or not mesh_id:
+    if HOPS not in headers.by_name or not mesh_id:
         return
     hops = headers.get("x-llm-mesh-hops") or ""
     # A client may send any length: only this much is read.
@@ -49,7 +49,7 @@ def next_hops(headers: Headers, mesh_id: str, endpoint: Endpoint) -> tuple[bytes
     """Return the field for a call to `endpoint`, or None if no mesh can be there."""
     if not mesh_id or not _may_be_a_mesh(endpoint.scheme, endpoint.address):
         return None
-    if HOPS not in headers.names():  # the common case
+    if HOPS not in headers.by_name:  # the common case
         return HOPS, mesh_id.encode()
     hops = [hop.strip() for hop in (headers.get("x-llm-mesh-hops") or "").split(",")]
     kept = [hop for hop in hops if hop.isascii() and hop.isalnum() and len(hop) <= _MAX_ID]

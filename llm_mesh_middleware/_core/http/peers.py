@@ -121,7 +121,7 @@ _FORWARDING = frozenset(
 
 def is_proxied(headers: Headers) -> bool:
     """Return whether a field shows that the peer is a proxy."""
-    return not _FORWARDING.isdisjoint(headers.names())
+    return not _FORWARDING.isdisjoint(headers.by_name)
 
 
 def is_private_peer(peer: str) -> bool:

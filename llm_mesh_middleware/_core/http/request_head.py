@@ -44,7 +44,7 @@ def check_body(headers: Headers, max_bytes: int) -> None:
         RequestTooLarge: the declared length is over `max_bytes`.
         UnsupportedEncoding: the body is compressed.
     """
-    names = headers.names()
+    names = headers.by_name
     if b"content-length" in names:
         lengths = headers.get_all(b"content-length")
         if len(lengths) > 1 or b"transfer-encoding" in names:

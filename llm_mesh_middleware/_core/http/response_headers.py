@@ -15,6 +15,7 @@ from .known_names import KnownNames
 
 __all__ = ["MAX_FIELD_TEXT", "NOSNIFF", "client_headers", "safe_media_type", "field_value"]
 
+_NOTHING: frozenset[bytes] = frozenset()
 # A browser must not sniff the body for anything that it could run.
 NOSNIFF = (b"x-content-type-options", b"nosniff")
 
@@ -104,7 +105,8 @@ _ALLOWED = KnownNames(_passes)
 
 def client_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
     """Return the fields that the client gets, with `nosniff` appended."""
-    named, names = headers.connection_options(), headers.names()
+    names = headers.by_name
+    named = headers.connection_options() if b"connection" in names else _NOTHING
     is_allowed = _ALLOWED
     found = [field for field in headers.raw if is_allowed[field[0]]]
     if named:
@@ -112,9 +114,10 @@ def client_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
     for name, passes in _BY_VALUE:
         if name in names and name not in named:
             found += [(name, value) for value in headers.get_all(name) if passes(value)]
-    media_type = headers.last(b"content-type")
+    media_type = names.get(b"content-type")
     if media_type is not None and b"content-type" not in named:
-        found.append((b"content-type", safe_media_type(media_type)))
+        is_known = media_type in _MEDIA_TYPES
+        found.append((b"content-type", media_type if is_known else safe_media_type(media_type)))
     found.append(NOSNIFF)
     return found
 

@@ -50,7 +50,7 @@ _short = lru_cache(maxsize=64)(_cut)
 
 def coding(headers: Headers) -> str:
     """Return the content coding, empty for none."""
-    if b"content-encoding" not in headers.names():  # as nearly always
+    if b"content-encoding" not in headers.by_name:  # as nearly always
         return ""
     coded_as = (headers.get("content-encoding") or "").strip().lower()
     return "" if coded_as == "identity" else coded_as
@@ -73,6 +73,8 @@ def is_events(
     """
     if by_label:
         return media_type(headers) in labels
+    if begin[:1] == b"{" and b"content-encoding" not in headers.by_name:  # as nearly always
+        return False
     form = body_form(begin) if begin and not coding(headers) else _OTHER
     if form is _OTHER:
         return media_type(headers) in labels

@@ -17,6 +17,7 @@ from ..._core.dialect import (
     called_model,
 )
 from ..._core.http.decoding import DECODABLE, StreamDecoder
+from ..._core.http.known_names import KnownNames
 from ..._core.http.response_headers import client_headers
 from ..._core.http.sse import event_data, event_name
 from ..._core.values.messages import ClientRequest, ResponseHead
@@ -32,6 +33,7 @@ from .relay import EventRelay
 
 __all__ = ["SameTransformer"]
 
+_JSON = JSON.encode()
 # Members that the configuration can set for any provider.
 _OWN_MEMBERS = ("model", "stream", "stream_options")
 
@@ -125,7 +127,8 @@ class SameTransformer:
             summary = self._summary(whole, body)
         elif wanted == "usage":
             summary = AnswerSummary(usage=whole.counted())
-        if not media_type(head.headers).endswith("json"):  # SDKs take it for text
+        labelled = head.headers.by_name.get(b"content-type")
+        if labelled != _JSON and not media_type(head.headers).endswith("json"):  # taken for text
             headers = with_type(headers, JSON)
         headers, body = self._as_asked(headers, body)
         return WholeAnswer(head.status, with_length(headers, body), body, summary)
@@ -195,14 +198,17 @@ class SameTransformer:
         return UpstreamProtocolError(f"{self._upstream.host} {what}")
 
 
+# Of member names, which clients choose.
+_WITHOUT_CAPITALS = KnownNames[str](lambda name: name.isascii() and name == name.lower())
+
+
 def without_twins(fields: Fields, defaults: Iterable[str]) -> Fields:
     """Return the members without those that differ from a configured one only in case.
 
     Some backends take `MODEL` for `model`, and must not get a value there that the mesh has neither
     set nor looked at.
     """
-    names = "".join(fields)
-    if names.isascii() and names.islower():
+    if all(map(_WITHOUT_CAPITALS.__getitem__, fields)):
         return dict(fields)
     own = frozenset((*_OWN_MEMBERS, *defaults))
     return {

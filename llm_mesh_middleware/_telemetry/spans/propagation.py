@@ -83,7 +83,7 @@ def incoming_context(headers: Headers) -> tuple[Context, bool]:
         return current, True
     propagator = propagate.get_global_textmap()
     read = _capabilities(propagator).read
-    if read is not None and read.isdisjoint(headers.names()):
+    if read is not None and read.isdisjoint(headers.by_name):
         return current, False
     return propagator.extract(headers, current, _getter), False
 
@@ -92,7 +92,7 @@ def sent_span(headers: Headers) -> SpanContext:
     """Return the span that the client sent, an invalid one if there is none."""
     propagator = propagate.get_global_textmap()
     read = _capabilities(propagator).read
-    if read is not None and read.isdisjoint(headers.names()):
+    if read is not None and read.isdisjoint(headers.by_name):
         return trace.INVALID_SPAN_CONTEXT
     context = propagator.extract(headers, Context(), _getter)
     return trace.get_current_span(context).get_span_context()
@@ -104,7 +104,7 @@ def linked_spans(headers: Headers, context: Context) -> tuple[Link, ...]:
     That happens when an application calls the mesh inside its process, or passes a trace on by
     hand: the active span is the parent, and the other one must not be lost.
     """
-    if _capabilities(propagate.get_global_textmap()).written.isdisjoint(headers.names()):
+    if _capabilities(propagate.get_global_textmap()).written.isdisjoint(headers.by_name):
         return ()
     sent = trace.get_current_span(propagate.extract(headers, Context(), _getter)).get_span_context()
     active = trace.get_current_span(context).get_span_context()

@@ -67,7 +67,7 @@ class Direct:
         if target[:1] != b"/" or _PERCENT in target or _HASH in target:
             return None
         hosts = headers.get_all(b"host")
-        if len(hosts) != 1 or not _OF_PAGES.isdisjoint(headers.names()):
+        if len(hosts) != 1 or not _OF_PAGES.isdisjoint(headers.by_name):
             return None
         if head.method == "CONNECT":
             return None

@@ -159,14 +159,15 @@ class Attempt:
             outcome = Outcome(answer.status, [])
         self.lease.end(outcome.result, self._context.clock(), cause=outcome.cause)
 
-    def receive(self, head: ResponseHead | Failure) -> Generator[Step, StepResult, Outcome]:
-        """Read the response until it is known what it is.
+    def receive(
+        self, head: ResponseHead | Failure
+    ) -> Outcome | Generator[Step, StepResult, Outcome]:
+        """Return the outcome of a response, or how to read it until it is known what it is.
 
         A provider may repeat its key, so everything for the client and for observers is redacted
         here.
         """
-        secrets = self.upstream.secrets
-        head = secrets.redact_answer(head)
+        head = self.upstream.secrets.redact_answer(head)
         self._context.observation.answered(self.number, head)
         try:
             if isinstance(head, Failure):
@@ -177,6 +178,12 @@ class Attempt:
                 )
             if isinstance(head, WholeResponse) and not self._is_stream(head, head.body):
                 return self._converted(head, head.body)
+        except UpstreamError as error:
+            return self._failed(error)
+        return self._received(head)
+
+    def _received(self, head: ResponseHead) -> Generator[Step, StepResult, Outcome]:
+        try:
             received = yield Read(self._first_byte)
             if received.__class__ is Failure:
                 raise received.error
@@ -189,8 +196,11 @@ class Attempt:
             body = yield from self._read_whole(begun)
             return self._converted(head, body)
         except UpstreamError as error:
-            secrets.redact_error(error)
-            return Outcome(error.status, [], error=error, may_follow=may_follow(error))
+            return self._failed(error)
+
+    def _failed(self, error: UpstreamError) -> Outcome:
+        self.upstream.secrets.redact_error(error)
+        return Outcome(error.status, [], error=error, may_follow=may_follow(error))
 
     def _look_further(
         self, head: ResponseHead, begun: list[bytes]

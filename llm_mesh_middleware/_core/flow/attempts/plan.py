@@ -153,7 +153,7 @@ class AttemptPlan:
         candidates = self._candidates(self._tiers[0])
         preferred = None if self._affine_to is None else self._affine()
         if preferred is None and candidates:
-            preferred = self._pick(candidates, now)
+            preferred = candidates[0] if len(candidates) == 1 else self._pick(candidates, now)
         if preferred is not None:
             self.preferred_host = preferred.backend.upstream.identity.host
             if preferred.health.is_free(now):

@@ -91,7 +91,9 @@ class AttemptSequence(PerCall):
                     continue
                 try:
                     choice, attempt, head = yield from self._call_out(choice, lease)
-                    outcome = yield from attempt.receive(head)
+                    outcome = attempt.receive(head)
+                    if not isinstance(outcome, Outcome):
+                        outcome = yield from outcome
                 except UnsupportedField as refused:  # another provider's dialect may have it
                     self._unsupported = self._unsupported or refused
                     choice = self._plan.untried(clock())

@@ -105,7 +105,8 @@ class Copy:
         )
         send = yield from attempt.prepare()
         head = (yield send) if isinstance(send, Send) else send
-        outcome = yield from attempt.receive(head)
+        received = attempt.receive(head)
+        outcome = received if isinstance(received, Outcome) else (yield from received)
         self._first_byte_s = self._clock() - self._began_at
         if outcome.relay is not None:
             self._account.replying(attempt=1, is_stream=True)

@@ -390,6 +390,6 @@ class SidecarProtocol(asyncio.Protocol):
 
 
 def _expects_continue(headers: Headers) -> bool:
-    if b"expect" not in headers.names():  # the usual case
+    if b"expect" not in headers.by_name:  # the usual case
         return False
     return any(value.lower() == b"100-continue" for value in headers.get_all(b"expect"))
