@@ -10,7 +10,7 @@ from functools import lru_cache
 from .._core.values.endpoint import TLSFiles
 from .._process.files import FileVersion, version_of
 
-__all__ = ["TLSContexts"]
+__all__ = ["TLSContexts", "tls_reason"]
 
 
 # Environment variables for OpenSSL's certificate authorities.
@@ -81,3 +81,26 @@ def _create(
     if cert_file is not None:
         context.load_cert_chain(cert_file, key_file)
     return context
+
+
+def tls_reason(exc: BaseException | None) -> str:
+    """Say why a TLS session could not begin, in words that clients may read."""
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return _CERTIFICATES.get(exc.verify_code, "its certificate is not trusted")
+    if isinstance(exc, ConnectionError | ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return "the connection was closed in the TLS handshake"
+    return "the TLS handshake failed"
+
+
+_UNKNOWN = "its certificate is not from a known authority (LLM_MESH_CA_FILE adds one)"
+# By OpenSSL's X509_V_ERR_*.
+_CERTIFICATES = {
+    9: "its certificate is not valid yet",
+    10: "its certificate has expired",
+    18: _UNKNOWN,  # self-signed
+    19: _UNKNOWN,  # self-signed in the chain
+    20: _UNKNOWN,  # no issuer
+    21: _UNKNOWN,  # no issuer of the first
+    62: "its certificate is for another host name",
+    64: "its certificate is for another IP address",
+}

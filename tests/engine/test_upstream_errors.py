@@ -155,9 +155,17 @@ async def test_a_name_that_does_not_resolve_is_a_connect_error(
     assert "invalid" not in str(caught.value)
 
 
-@pytest.mark.parametrize("fault", ["another name", "expired", "self-signed", "unknown authority"])
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("another name", "its certificate is for another host name"),
+        ("expired", "its certificate has expired"),
+        ("self-signed", "its certificate is not from a known authority"),
+        ("unknown authority", "its certificate is not from a known authority"),
+    ],
+)
 async def test_a_bad_certificate_is_refused_before_anything_is_sent(
-    client: AsyncUpstreamClient, ca: CertificateAuthority, fault: str
+    client: AsyncUpstreamClient, ca: CertificateAuthority, fault: str, told: str
 ) -> None:
     context = {
         "another name": lambda: ca.issue("other.example"),
@@ -168,6 +176,7 @@ async def test_a_bad_certificate_is_refused_before_anything_is_sent(
     with FakeUpstream(host_names=HOST, tls=context) as upstream:
         with pytest.raises(UpstreamConnectError, match="certificate") as caught:
             await client.open(request_to(upstream))
+        assert told in str(caught.value)
         assert _is_discreet(str(caught.value), upstream)
         assert upstream.requests == []
         assert await asyncio.to_thread(upstream.wait_closed)
@@ -186,6 +195,19 @@ async def test_plain_http_where_tls_is_wanted_is_a_connect_error(
         with pytest.raises(UpstreamConnectError, match="TLS") as caught:
             await client.open(request_to(f"https://127.0.0.1:{port}"))
     assert str(port) not in str(caught.value)
+
+
+async def test_a_connection_that_is_closed_in_the_handshake_was_not_refused(
+    client: AsyncUpstreamClient,
+) -> None:
+    async def leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.transport.abort()
+
+    async with await asyncio.start_server(leave, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(UpstreamConnectError, match="closed in the TLS handshake"):
+            await client.open(request_to(f"https://127.0.0.1:{port}"))
 
 
 async def test_tls_where_plain_http_is_spoken_fails(

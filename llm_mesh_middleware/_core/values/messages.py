@@ -144,7 +144,7 @@ class Deadline(msgspec.Struct, frozen=True, gc=False):
 
 
 _PHASES = {
-    "connect": "accepted no connection",
+    "connect": "completed no connection, TLS included,",
     "first_byte": "sent no first byte of its response",
     "idle": "sent no further byte of its response",
     "request": "did not finish its response",

@@ -22,12 +22,13 @@ import httpcore
 from ..._core.values.endpoint import Endpoint
 from ..._core.values.messages import UpstreamRequest
 from ..tasks.cancel_scope import CancelScope
+from ..tls import tls_reason
 from .http1 import NotHTTP, ResponseReader
 from .pool import Pool, Probe
 from .protocols import MAX_JOINED_BYTES, request_head
 from .proxy import Proxy, refusal
 
-__all__ = ["Connection", "Destination", "ProxyRefused"]
+__all__ = ["Connection", "Destination", "ProxyRefused", "TLSFailed"]
 
 _BACKEND = httpcore.SyncBackend()
 _READ_BYTES = 64 * 1024
@@ -35,6 +36,10 @@ _READ_BYTES = 64 * 1024
 
 class ProxyRefused(Exception):
     """A proxy refused the tunnel; the message has the reason."""
+
+
+class TLSFailed(Exception):
+    """TLS could not begin; the message has the reason."""
 
 
 class Destination:
@@ -75,7 +80,8 @@ class Connection:
         """Connect.
 
         Raises:
-            httpcore.ConnectError: the connection is refused, or the certificate is invalid.
+            httpcore.ConnectError: the connection is refused.
+            TLSFailed: the certificate is invalid, or there was no handshake.
             httpcore.ConnectTimeout: it took longer than the connect deadline.
             ProxyRefused: the proxy opened no tunnel.
         """
@@ -196,7 +202,10 @@ class _NestedSocket:
 def _start_tls(
     stream: httpcore.NetworkStream, context: ssl.SSLContext, name: str, scope: CancelScope
 ) -> httpcore.NetworkStream:
-    stream = stream.start_tls(context, name, scope.remaining_s(connecting=True))
+    try:
+        stream = stream.start_tls(context, name, scope.remaining_s(connecting=True))
+    except httpcore.ConnectError as exc:
+        raise TLSFailed(tls_reason(exc.__cause__)) from exc
     scope.attach(stream.get_extra_info("socket"))  # a TLS socket takes the place of its own
     return stream
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
 import time
 from collections.abc import Iterator
 
@@ -14,7 +13,7 @@ from ..._core.values.messages import Deadline, UpstreamRequest
 from ...exceptions import UpstreamError, UpstreamProtocolError
 from ..tasks.cancel_scope import CancelScope
 from ..tls import TLSContexts
-from .connection import Connection, Destination, ProxyRefused
+from .connection import Connection, Destination, ProxyRefused, TLSFailed
 from .http1 import NoResponse, NotHTTP, ResponseReader
 from .httpx_spans import is_instrumented, traced
 from .protocols import (
@@ -29,7 +28,9 @@ __all__ = ["PooledClient", "PooledResponse"]
 
 # The errors of a reused connection that the provider was closing.
 _STALE_ERRORS = (NotHTTP, httpcore.ReadError)
-_BROKEN = (NotHTTP, ProxyRefused, httpcore.NetworkError, httpcore.TimeoutException, OSError)
+_BROKEN = (
+    NotHTTP, ProxyRefused, TLSFailed, httpcore.NetworkError, httpcore.TimeoutException, OSError
+)  # fmt: skip
 
 _Kinds = type[Exception] | tuple[type[Exception], ...]
 
@@ -207,10 +208,10 @@ def _map(exc: Exception, request: UpstreamRequest) -> UpstreamError:
     host = request.endpoint.provider_host
     if isinstance(exc, httpcore.ConnectTimeout):
         return Deadline(0.0, "connect", request.connect_timeout_s, host).error()
-    if isinstance(exc, ProxyRefused):
+    if isinstance(exc, ProxyRefused | TLSFailed):
         return connect_failure(host, str(exc))
-    if isinstance(exc, httpcore.ConnectError) and (reason := _connect_reason(exc)):
-        return connect_failure(host, reason)
+    if any(isinstance(cause, socket.gaierror) for cause in _causes(exc)):
+        return connect_failure(host, "the name cannot be resolved")
     for kinds, reason in _REASONS:
         if isinstance(exc, kinds):
             has_connected = not isinstance(exc, httpcore.ConnectError)
@@ -219,17 +220,6 @@ def _map(exc: Exception, request: UpstreamRequest) -> UpstreamError:
         return UpstreamProtocolError(f"{host} answered something that is not HTTP")
     # Otherwise the cause is local: a CA or certificate file that cannot be used.
     return connect_failure(host, "the TLS files for it cannot be used")
-
-
-def _connect_reason(exc: Exception) -> str | None:
-    causes = list(_causes(exc))
-    if any(isinstance(cause, socket.gaierror) for cause in causes):
-        return "the name cannot be resolved"
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-        return "its certificate is not valid for it, or not trusted"
-    if any(isinstance(cause, ssl.SSLError) for cause in causes):
-        return "the TLS handshake failed"
-    return None
 
 
 def _causes(exc: BaseException | None) -> Iterator[BaseException]:

@@ -19,7 +19,9 @@ from itertools import chain, zip_longest
 import msgspec
 
 from ...._core.values.endpoint import Endpoint
+from ...tls import tls_reason
 from ..async_connection import AsyncConnection
+from .failures import NotConnected
 
 __all__ = ["Dialler"]
 
@@ -50,7 +52,8 @@ class Dialler:
         """Return a new connection to `endpoint`.
 
         Raises:
-            OSError: there is no such name, nobody listens, or the certificate is invalid.
+            OSError: there is no such name, or nobody listens.
+            NotConnected: TLS cannot begin.
         """
         loop = self._loop
         name = None if context is None else endpoint.server_name or endpoint.address
@@ -60,8 +63,10 @@ class Dialler:
             _, connection = await loop.create_connection(
                 AsyncConnection, sock=sock, ssl=context, server_hostname=name
             )
-        except BaseException:
+        except BaseException as exc:
             sock.close()  # if the loop has not taken it over
+            if context is not None and isinstance(exc, OSError):
+                raise NotConnected(tls_reason(exc)) from exc
             raise
         return connection
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import socket
-import ssl
 
 __all__ = ["NotConnected"]
 
 # The most specific first. Others say that the connection was refused.
 _REASONS: tuple[tuple[type[OSError], str], ...] = (
     (socket.gaierror, "the name cannot be resolved"),
-    (ssl.SSLCertVerificationError, "its certificate is not valid for it, or not trusted"),
-    (ssl.SSLError, "the TLS handshake failed"),
     (OSError, "the connection was refused"),
 )
 

@@ -11,6 +11,7 @@ import asyncio
 import aiohttp
 from yarl import URL
 
+from ...tls import tls_reason
 from ..async_connection import AsyncConnection, AsyncDestination
 from ..http1 import NotHTTP
 from ..proxy import refusal
@@ -24,11 +25,6 @@ _NO_TIMEOUTS = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None
 # Most specific first: several of them inherit from one another.
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.ClientConnectorDNSError, "the name cannot be resolved"),
-    (
-        aiohttp.ClientConnectorCertificateError,
-        "its certificate is not valid for it, or not trusted",
-    ),
-    (aiohttp.ClientConnectorSSLError, "the TLS handshake failed"),
     (aiohttp.ClientProxyConnectionError, "the proxy refused the connection"),
     (aiohttp.ClientConnectorError, "the connection was refused"),
 )
@@ -95,6 +91,10 @@ def _request_of(destination: AsyncDestination) -> aiohttp.ClientRequest:
 def _failure(exc: aiohttp.ClientError) -> Exception:
     if isinstance(exc, aiohttp.ClientHttpProxyError):
         return NotConnected(refusal(exc.status))
+    if isinstance(exc, aiohttp.ClientConnectorCertificateError):
+        return NotConnected(tls_reason(exc.certificate_error))
+    if isinstance(exc, aiohttp.ClientConnectorSSLError):
+        return NotConnected(tls_reason(exc.os_error))
     for kind, reason in _REASONS:
         if isinstance(exc, kind):
             return NotConnected(reason)
