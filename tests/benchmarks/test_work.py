@@ -51,7 +51,7 @@ MAX_VIEW_CHUNK = 6
 MAX_GUARDED_TEXT = 37  # of any size: the passes over it are in C
 MAX_GUARDED_DELTA = 13  # an event of a stream that is like those before it
 MAX_SEARCHED_TEXT = 15
-MAX_READ_DELTA = 22
+MAX_READ_DELTA = 11
 # Whole calls.
 MAX_CACHE_HIT = 290  # less than the same call takes
 MAX_SERVE = 500

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from random import Random
+from typing import Any
 
+from llm_mesh_middleware._core.dialect import Dialect
 from llm_mesh_middleware._core.guarding.events.stream import GuardedStream
 from llm_mesh_middleware._core.guarding.guard import Guard
 from llm_mesh_middleware._core.guarding.outlines import BEGIN, WRITTEN, Outlines, of_text
 from llm_mesh_middleware._core.guarding.placeholders import Placeholders
 from llm_mesh_middleware._core.guarding.scanner import Scanner
 from llm_mesh_middleware._core.guarding.window import Inspection
+from llm_mesh_middleware._core.texts import EventTexts, TextForm
 from llm_mesh_middleware.exceptions import ContentBlocked
 from tests.guards.corpus.labelled import corpus
 from tests.guards.forms import FORMS
@@ -56,7 +59,7 @@ def words(text: str, random: Random) -> list[str]:
     return pieces
 
 
-def streams(action: str, names: Sequence[str]) -> tuple[GuardedStream, GuardedStream]:
+def streams(dialect: Dialect, names: Sequence[str], action: str = "mask") -> list[GuardedStream]:
     guard = Guard(
         policy="default/p",
         name="g",
@@ -65,13 +68,54 @@ def streams(action: str, names: Sequence[str]) -> tuple[GuardedStream, GuardedSt
         sides=frozenset(("response",)),
     )
     inspection = Inspection([guard], lambda *_: None, lambda _, entity, value: f"[{entity}]")
-    dialect, _ = FORMS["chat"]
-    return GuardedStream(dialect.texts, inspection), Reading(dialect.texts, inspection)
+    return [make(dialect.texts, inspection) for make in (GuardedStream, Reading)]
 
 
-def event(text: str, random: Random, end: str) -> bytes:
-    written = json.dumps(text, ensure_ascii=random.random() < 0.05)
-    return f'data: {{"choices":[{{"delta":{{"content":{written}}},"index":0}}]}}{end}'.encode()
+def chat(text: str, number: int, random: Random) -> str:
+    return f'{{"choices":[{{"delta":{{"content":{text}}},"index":0}}]}}'
+
+
+def chat_as_openai_sends_it(text: str, number: int, random: Random) -> str:
+    filler = "".join(random.choices("abcXYZ019", k=random.randint(1, 9)))
+    made = f'"created": {1767225600 + number // 7}, "model": "gpt-4.1"'
+    return f'{{{made}, {chat(text, number, random)[1:-1]},"obfuscation": "{filler}"}}'
+
+
+def responses(text: str, number: int, random: Random) -> str:
+    filler = "".join(random.choices("abcXYZ019", k=random.randint(1, 9)))
+    return (
+        f'{{"type":"response.output_text.delta","sequence_number":{number},"item_id":"m_1",'
+        f'"output_index":0,"content_index":0,"delta":{text},"obfuscation":"{filler}"}}'
+    )
+
+
+def gemini(text: str, number: int, random: Random) -> str:
+    counts = f'"promptTokenCount":8,"candidatesTokenCount":{number},"totalTokenCount":{number + 8}'
+    parts = f'{{"content":{{"parts":[{{"text":{text}}}],"role":"model"}},"index":0}}'
+    more = f'"usageMetadata":{{{counts}}},"modelVersion":"gemini-2.5","responseId":"a"'
+    return f'{{"candidates":[{parts}],{more}}}'
+
+
+def anthropic(text: str, number: int, random: Random) -> str:
+    delta = f'{{"type":"text_delta","text":{text}}}'
+    return f'{{"type":"content_block_delta","index":0,"delta":{delta}}}'
+
+
+KINDS: dict[str, tuple[str, Callable[[str, int, Random], str]]] = {
+    "chat": ("chat", chat),
+    "openai": ("chat", chat_as_openai_sends_it),
+    "responses": ("responses", responses),
+    "gemini": ("gemini", gemini),
+    "anthropic": ("anthropic", anthropic),
+}
+
+
+def events_of(kind: str, pieces: Sequence[str], random: Random, end: str = "\n\n") -> list[bytes]:
+    made = list[bytes]()
+    for number, piece in enumerate(pieces):
+        written = json.dumps(piece, ensure_ascii=random.random() < 0.05)
+        made.append(f"data: {KINDS[kind][1](written, number, random)}{end}".encode())
+    return made
 
 
 def fed(stream: GuardedStream, data: bytes) -> bytes | None:
@@ -82,25 +126,67 @@ def fed(stream: GuardedStream, data: bytes) -> bytes | None:
         return None
 
 
-@rows("names", SETS)
-def test_every_event_is_sent_when_a_stream_that_reads_it_sends_it(names: tuple[str, ...]) -> None:
-    random = Random(str(names))
-    for action in ("mask", "deny", "log"):
-        for end in ("\n\n", "\r\n\r\n"):
-            at_a_glance, reading = streams(action, names)
-            pieces = words(texts(random, names, 12), random)
-            events = [event(each, random, end) for each in pieces]
-            while events:
-                count = random.choice((1, 1, 1, 2, 5))
-                data, events = b"".join(events[:count]), events[count:]
-                passed = fed(at_a_glance, data)
+@rows("names", SETS[:2])
+@rows("kind", KINDS)
+def test_every_event_is_sent_when_a_stream_that_reads_it_sends_it(
+    kind: str, names: tuple[str, ...]
+) -> None:
+    random, (dialect, _) = Random(f"{kind} {names}"), FORMS[KINDS[kind][0]]
+    for action, end in (("mask", "\n\n"), ("deny", "\r\n\r\n"), ("log", "\n\n")):
+        fast, reading = streams(dialect, names, action)
+        events = events_of(kind, words(texts(random, names, 7), random), random, end)
+        while events:
+            count = random.choice((1, 1, 1, 2, 5))
+            data, events = b"".join(events[:count]), events[count:]
+            passed = fed(fast, data)
 
-                assert passed == fed(reading, data), data
-                assert at_a_glance.events == reading.events
-                if passed is None:
-                    break
-            else:
-                assert fed(at_a_glance, b"") == fed(reading, b"")
+            assert passed == fed(reading, data), data
+            assert fast.events == reading.events
+            if passed is None:
+                break
+        else:
+            assert fed(fast, b"") == fed(reading, b"")
+
+
+class Reads:
+    """The texts of a dialect; counts the events that were decoded to find them."""
+
+    def __init__(self, texts: TextForm) -> None:
+        self._texts = texts
+        self.count = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._texts, name)
+
+    def read_event(self, value: Any) -> EventTexts:
+        self.count += 1
+        return self._texts.read_event(value)
+
+
+@rows("kind", KINDS)
+def test_few_events_are_decoded(kind: str) -> None:
+    random, (dialect, _) = Random(kind), FORMS[KINDS[kind][0]]
+    fast, _ = streams(dialect, ("EMAIL", "SECRET"))
+    fast._texts = reads = Reads(dialect.texts)  # type: ignore[assignment]
+    data = events_of(kind, [f" {word}" for word in PROSE[0].split() * 20], random)
+    out = b"".join(map(fast.feed, data)) + fast.finish()
+
+    assert out == b"".join(data)
+    assert reads.count <= 12  # with those that are read to learn a template
+
+
+@rows("member", ["index", "name"])
+def test_what_tells_texts_apart_is_not_a_slot(member: str) -> None:
+    fast, reading = streams(FORMS["chat"][0], ("EMAIL",))
+    for number, text in enumerate(
+        ("Good ", "morning ", "an", "na@exa", "mple.", "com ", "x ", "y ")
+    ):
+        choice = {"index": 0, "delta": {"content": text}, member: number % 2}
+        if member == "name":
+            choice["name"] = f"a{number}"  # an unknown string is a text
+        data = f"data: {json.dumps({'choices': [choice]})}\n\n".encode()
+        assert fast.feed(data) == reading.feed(data)
+    assert fast.finish() == reading.finish()
 
 
 @rows("names", SETS)
@@ -144,10 +230,7 @@ def test_placeholders_become_values_again_between_events_that_pass_at_a_glance()
     inspection = Inspection([], lambda *_: None, lambda *_: "", values)
     for _ in range(40):
         text = f"{random.choice(PROSE)}to {name} and [EMAIL_7], {random.choice(PROSE)}"
-        at_a_glance, reading = (
-            make(dialect.texts, inspection) for make in (GuardedStream, Reading)
-        )
-        for piece in words(text, random):
-            data = event(piece, random, "\n\n")
-            assert at_a_glance.feed(data) == reading.feed(data)
-        assert at_a_glance.finish() == reading.finish()
+        fast, reading = (make(dialect.texts, inspection) for make in (GuardedStream, Reading))
+        for data in events_of("chat", words(text, random), random):
+            assert fast.feed(data) == reading.feed(data)
+        assert fast.finish() == reading.finish()

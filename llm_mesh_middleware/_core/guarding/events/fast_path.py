@@ -40,6 +40,7 @@ class FastPath:
         "_head_size",
         "_judge",
         "_known",
+        "_locate",
         "_outline",
         "_tail",
         "_tail_size",
@@ -66,7 +67,11 @@ class FastPath:
             waiting: those events, and their texts.
             outline: the outline of the undecided text, as `Outlines.judge` returns it.
         """
-        self._head, self._tail = template.head + b'"', b'"' + template.tail
+        self._locate = template.locate
+        # Events with slots have no common length; no event begins as this one.
+        has_slots = len(template.heads) + len(template.tails) > 2
+        self._head = b"\0" if has_slots else template.heads[0]
+        self._tail = template.tails[-1]
         self._known, self._judge, self._outline = outlines.known, outlines.judge, outline
         self._head_size, self._tail_size = len(self._head), len(self._tail)
         self.waiting = [event for event, _ in waiting]
@@ -93,28 +98,28 @@ class FastPath:
         return len(self._outline.decode()) - 1
 
     def feed_one(self, data: bytes) -> bytes:
-        """Take one event in the common case: it is held back instead of the one before it.
+        """Take one event in the two common cases.
 
         Returns:
-            the event before it; nothing in any other case, and nothing is taken.
+            the event before it, in whose place it is held back, or itself, if nothing is; nothing
+            in any other case, and nothing is taken.
         """
-        begin, waiting = self._head_size, self.waiting
-        stop = len(data) - self._tail_size
+        begin, stop = self._head_size, len(data) - self._tail_size
         text = data[begin:stop]
         outline = self._known.get(self._outline + text.translate(WRITTEN))
-        if (
-            outline
-            and 1 < len(outline) <= len(text) + 1
-            and len(waiting) == 1
-            and data.startswith(self._head)
-            and data.endswith(self._tail)
-        ):
+        if not (outline and text and data.startswith(self._head) and data.endswith(self._tail)):
+            return b""
+        held, waiting = len(outline) - 1, self.waiting
+        if 0 < held <= len(text) and len(waiting) == 1:
             passed, waiting[0] = waiting[0], data
-            self._texts.append(text)
-            self._outline = outline
-            self.events += 1
-            return passed
-        return b""
+        elif held or waiting:
+            return b""
+        else:
+            passed = data
+        self._texts.append(text)
+        self._outline = outline
+        self.events += 1
+        return passed
 
     def feed(self, data: bytes, out: list[bytes]) -> int:
         """Take events up to the first one whose text must be searched.
@@ -126,14 +131,14 @@ class FastPath:
         Returns:
             how many bytes were taken.
         """
-        head, tail, known = self._head, self._tail, self._known
+        locate, known = self._locate, self._known
         at, size = 0, len(data)
-        while at < size and data.startswith(head, at):
-            begin = at + self._head_size
-            stop = data.find(b'"', begin)
-            if not data.startswith(tail, stop):
-                stop = data.find(tail, begin)  # behind quotes with a backslash, if anywhere
-            if stop <= begin:  # an empty text continues none
+        while at < size:
+            place = locate(data, at)
+            if place is None:
+                break
+            begin, stop, end = place
+            if begin == stop:  # an empty text continues none
                 break
             text = data[begin:stop]
             outline = known.get(self._outline + text.translate(WRITTEN))
@@ -141,7 +146,6 @@ class FastPath:
                 text, outline = self._look(text)
                 if not outline:
                     break
-            end = stop + self._tail_size
             event = data if end - at == size else data[at:end]
             if len(outline) <= len(text) + 1:  # what is undecided begins in this event
                 out += self.waiting

@@ -21,7 +21,7 @@ from ....exceptions import ContentBlocked
 from ...dialect import EventTexts, TextForm, TextPlace
 from ...http.sse import EventCutter, event_data, event_name, make_event
 from ..window import Inspection, Window, inspect
-from .event_template import EventTemplate, learn_template
+from .event_template import EventTemplate, learn_template, widen_template
 from .fast_path import FastPath
 
 __all__ = ["MAX_HELD_BYTES", "GuardedStream", "Held"]
@@ -116,7 +116,7 @@ class GuardedStream:
         template, window = self._template, self._template_window
         if template is None or window is None or window.outlines is None or window.has_masks:
             return
-        if not template.tail.endswith(b"\n"):
+        if not template.tails[-1].endswith(b"\n"):
             return  # a piece of the stream ended between CR and LF
         waiting: list[tuple[bytes, str]] = []
         for held in self._held:
@@ -237,7 +237,9 @@ class GuardedStream:
         if len(held.parts) == 1 and not event.wholes and self._chances:
             self._chances -= 1
             key, place = event.parts[0]
-            self._template = learn_template(held.event, place.text, key, self._texts)
+            old, new = self._template, learn_template(held.event, place.text, key, self._texts)
+            wide = None if old is None or new is None else widen_template(old, new, self._texts)
+            self._template = wide or new
         self._template_window = None
         if self._template is not None:
             own = self._windows[self._template.key]
