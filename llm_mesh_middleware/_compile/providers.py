@@ -20,7 +20,7 @@ from .._core.provider.servers.watch import ServerWatch
 from .._core.provider.upstream import Upstream
 from .._core.values.endpoint import Endpoint, TLSFiles
 from .._core.values.payload import raw
-from .._dialects.pairs import asked_operation
+from .._dialects.pairs import provider_operation
 from .._manifest import Resource, Secret, SecretName
 from .._schema.dialects import DialectConfig
 from ..config import ActiveCheck, AzureOpenAIConfig, LLMProvider, OpenAIConfig, ProviderConfig
@@ -121,7 +121,7 @@ class CompiledProvider:
             model=model or _model(config),
             model_mapping=dict(config.model_mapping or {}),
             stream=config.stream,
-            asks_usage=not isinstance(config, OpenAIConfig) or config.stream_usage is not False,
+            requests_usage=not isinstance(config, OpenAIConfig) or config.stream_usage is not False,
             defaults={name: raw(value) for name, value in (config.defaults or {}).items()},
             credentials=_credentials(settled, own, secrets),
             conversions=serving.conversions,
@@ -239,7 +239,7 @@ def _credentials(
     key, bearer = admission.key.encode("latin-1"), bearer_token(admission.key)
     credentials: dict[ServedOperation, Credential] = {}
     for operation in serving.targets:
-        asked = asked_operation(operation, serving.conversions.get(operation))
+        asked = provider_operation(operation, serving.conversions.get(operation))
         name = serving.key_field or asked.dialect.key_field
         is_bearer = name == bearer.name or name.decode() in headers
         credentials[operation] = bearer if is_bearer else StaticHeader(name, key)

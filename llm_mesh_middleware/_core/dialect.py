@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from ..exceptions import AnswerableError, MethodNotAllowed
-from .conversation.content import Asked, Message
+from .conversation.content import Message, RequestContent
 from .conversation.sides import ClientSide, CountingSide, ProviderSide
 from .texts import Answers, EventTexts, TextForm, TextPlace
 from .values.headers import Headers
@@ -40,9 +40,9 @@ __all__ = [
 class WholeAnswer(msgspec.Struct, frozen=True):
     """A whole response, as the client gets it.
 
-    `status` is the provider's; if that is 200 but the body is an error object, it is the status
-    that the error's code means. `reasons` are the code and the type of an error object.
-    `provider_status` is the provider's where the client's dialect has another for it.
+    `status` is the provider's; if that is 200 but the body is an error object, it is the status of
+    the error's code. `reasons` are the code and the type of an error object. `provider_status` is
+    the provider's where the client's dialect has another for it.
     """
 
     status: int
@@ -132,7 +132,7 @@ class BodyRelay(Protocol):
         """The response as a whole one, if the stream so far is just an error."""
 
     def feed(self, data: bytes, /) -> bytes:
-        """Take bytes of the provider, and return those that the client gets now."""
+        """Take bytes of the provider, and return the bytes that the client gets now."""
 
     def finish(self) -> bytes:
         """End the body, and return the client's last bytes."""
@@ -145,11 +145,11 @@ class Transformer(Protocol):
     """The conversion of one attempt between the dialects of its client and its provider.
 
     Each attempt has its own, so nothing carries over. `model` is the requested model,
-    `wants_stream` whether the client gets a stream, `added_usage` whether the body requests token
-    counts that the client did not ask for.
+    `wants_stream` whether the client gets a stream, `added_usage` whether the body requests usage
+    that the client did not request.
 
-    Some providers reject unknown members: `is_refusal_of_addition` recognises that, and after
-    `leave_addition_out` the body has only the client's members.
+    Some providers reject unknown members: `rejects_additions` recognises that, and after
+    `drop_additions` the body has only the client's members.
     """
 
     model: str | None
@@ -157,15 +157,15 @@ class Transformer(Protocol):
 
     @property
     def dialect(self) -> str:
-        """The name of the dialect that the provider is asked in."""
+        """The name of the dialect of the request to the provider."""
 
     @property
     def dropped(self) -> tuple[str, ...]:
-        """The client's names of what the provider's dialect has no place for."""
+        """The client's names of fields that the provider's dialect does not have."""
 
     @property
     def added_usage(self) -> bool:
-        """Whether the body asks for token counts that only the mesh wants."""
+        """Whether the body requests usage that only the mesh needs."""
 
     @property
     def target(self) -> str:
@@ -177,10 +177,10 @@ class Transformer(Protocol):
     def body(self) -> bytes:
         """Return the request body for the provider."""
 
-    def leave_addition_out(self) -> None:
+    def drop_additions(self) -> None:
         """Omit the mesh's own additions from later bodies."""
 
-    def is_refusal_of_addition(self, answer: WholeAnswer) -> bool:
+    def rejects_additions(self, answer: WholeAnswer) -> bool:
         """Return whether an error rejects the mesh's own additions to the body."""
 
     def is_stream(self, head: ResponseHead, begin: bytes = b"") -> bool | None:
@@ -214,7 +214,7 @@ class Transformer(Protocol):
 
 
 class Renaming(Protocol):
-    """What of a provider decides on the model that it is called with."""
+    """The properties of a provider that determine the model of a call."""
 
     @property
     def model(self) -> str | None:
@@ -225,21 +225,21 @@ class Renaming(Protocol):
         """The provider's names of models, by the client's."""
 
 
-def called_model(upstream: Renaming, asked: str | None, *, is_set: bool = True) -> str | None:
-    """Return the model that a provider is called with for the one that a client asked for.
+def called_model(upstream: Renaming, requested: str | None, *, is_set: bool = True) -> str | None:
+    """Return the model that a provider is called with for the requested one.
 
-    The configured one overrides it, but where it `is_set` for other operations only.
+    The configured model overrides it, unless `is_set` is false for the operation.
     """
     if is_set and upstream.model is not None:
         return upstream.model
-    return None if asked is None else upstream.model_mapping.get(asked, asked)
+    return None if requested is None else upstream.model_mapping.get(requested, requested)
 
 
 class UpstreamOptions(Renaming, Protocol):
     """The properties of a provider that a dialect uses.
 
     `model` and `stream` replace what the client sent, `defaults` (encoded JSON) fill what it left
-    out, `model_mapping` renames models. `asks_usage` allows asking for token counts in streams.
+    out, `model_mapping` renames models. `requests_usage` allows requesting usage in streams.
     """
 
     @property
@@ -259,7 +259,7 @@ class UpstreamOptions(Renaming, Protocol):
         """The configured form of responses."""
 
     @property
-    def asks_usage(self) -> bool:
+    def requests_usage(self) -> bool:
         """Whether token counts may be requested in streams."""
 
     @property
@@ -273,8 +273,8 @@ class UpstreamOptions(Renaming, Protocol):
 class Dialect(Protocol):
     """The wire form of one API; a stateless object.
 
-    `key_field` is the header field that carries the provider's key, `keepalive` what shows a client
-    that waits for a stream that it is still served.
+    `key_field` is the header field that carries the provider's key, `keepalive` the event that
+    keeps the connection of a waiting client open.
     """
 
     @property
@@ -283,15 +283,15 @@ class Dialect(Protocol):
 
     @property
     def texts(self) -> TextForm:
-        """What finds the texts of requests, responses and events."""
+        """Finds the texts of requests, responses and events."""
 
     @property
     def answers(self) -> Answers:
-        """What knows which responses may be repeated."""
+        """Decides which responses may be cached, and converts them."""
 
     @property
     def keepalive(self) -> bytes:
-        """A sign of life between events."""
+        """The event or comment that is sent between events."""
 
     @property
     def key_field(self) -> bytes:
@@ -303,7 +303,7 @@ class Dialect(Protocol):
         """Return the conversion for one attempt at `upstream`."""
 
     def without_foreign_proofs(self, fields: Fields) -> Fields:
-        """Return a request without proofs that providers of other dialects have given its client.
+        """Return a request without proofs of reasoning from providers of other dialects.
 
         A provider of this dialect cannot verify them and would refuse the request.
         """
@@ -314,8 +314,8 @@ class Dialect(Protocol):
     def read_whole(self, body: bytes) -> Whole | None:
         """Read a whole response; return None if no SDK can read it."""
 
-    def read_asked(self, fields: Fields) -> Asked:
-        """Return what a request says, for content records."""
+    def read_request_content(self, fields: Fields) -> RequestContent:
+        """Return the content of a request, for content records."""
 
     def read_messages(self, body: bytes) -> list[Message]:
         """Return the messages of a whole response, for content records."""

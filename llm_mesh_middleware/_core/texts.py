@@ -10,7 +10,7 @@ import msgspec
 from .values.payload import Fields
 from .values.usage import Usage
 
-__all__ = ["Answers", "EventTexts", "Said", "TextForm", "TextPlace"]
+__all__ = ["Answers", "EventTexts", "AnswerContent", "TextForm", "TextPlace"]
 
 
 class TextPlace(msgspec.Struct, frozen=True):
@@ -38,8 +38,8 @@ class TextPlace(msgspec.Struct, frozen=True):
 class EventTexts(msgspec.Struct, frozen=True):
     """The texts of one event.
 
-    `parts` continue the texts of their keys, `wholes` are complete. `ends` says of which keys
-    nothing follows; None for none of them.
+    `parts` continue the texts of their keys, `wholes` are complete. `ends` returns whether the text
+    of a key has ended; None if no text ends.
     """
 
     parts: Sequence[tuple[Any, TextPlace]] = ()
@@ -56,7 +56,7 @@ class TextForm(Protocol):
         """Yield the texts of a request; with `roles`, only those of such turns."""
 
     def read_last(self, members: dict[str, Any]) -> Sequence[TextPlace]:
-        """Return the texts of the last turn of a request, if a user has said nothing else in it."""
+        """Return the texts of the last turn of a request, if it is a user's and has only texts."""
 
     def read_response(self, value: Any) -> Iterator[TextPlace]:
         """Yield the texts of a whole response."""
@@ -64,7 +64,7 @@ class TextForm(Protocol):
     def read_event(self, value: Any) -> EventTexts:
         """Return the texts of the data of one event."""
 
-    def glance(self, value: Any, *, is_response: bool) -> list[str] | None:
+    def candidate_texts(self, value: Any, *, is_response: bool) -> list[str] | None:
         """Return every text of a whole request or response, and perhaps other strings.
 
         Returns:
@@ -72,11 +72,11 @@ class TextForm(Protocol):
         """
 
     def drop_repetitions(self, value: Any) -> None:
-        """Drop what says the texts of a response or an event once more in another form."""
+        """Drop members that repeat the texts of a response or an event in another form."""
 
 
-class Said(msgspec.Struct, frozen=True):
-    """One answer of a whole response: its text without reasoning, and its calls of tools.
+class AnswerContent(msgspec.Struct, frozen=True):
+    """The content of one choice of a whole response: its text without reasoning, and its calls.
 
     Calls are names and arguments, which are JSON.
     """
@@ -87,25 +87,25 @@ class Said(msgspec.Struct, frozen=True):
 
 
 class Answers(Protocol):
-    """Knows which whole responses may be repeated, and their two forms.
+    """Decides which whole responses may be cached, and converts between JSON and events.
 
-    `has_two_forms` says that `split` and `join` are for all operations of the dialect, not only for
-    those that say so themselves.
+    `has_two_forms`: `split` and `join` apply to all operations of the dialect, rather than only to
+    operations with `has_two_forms`.
     """
 
     has_two_forms: bool
 
     def may_repeat_request(self, fields: Fields) -> bool:
-        """Return whether a response to such a request may answer another one."""
+        """Return whether a response to such a request may serve another request."""
 
     def temperature(self, fields: Fields) -> float | None:
         """Return the temperature that a request asks for, if it asks for one."""
 
     def finish(self, reason: str) -> str:
-        """Return why a response ended in the words that all dialects share.
+        """Return a finish reason in the terms that all dialects share.
 
         Args:
-            reason: the dialect's own word, or one of those already.
+            reason: the dialect's own term, or a shared one.
         """
 
     def may_repeat(self, body: bytes, *, tool_calls: bool) -> bool:
@@ -116,15 +116,15 @@ class Answers(Protocol):
             tool_calls: whether calls of the client's tools may be repeated.
         """
 
-    def said(self, body: bytes) -> Iterator[Said]:
-        """Yield the answers of a whole response: of each choice or candidate one."""
+    def contents(self, body: bytes) -> Iterator[AnswerContent]:
+        """Yield the content of each choice or candidate of a whole response."""
 
     def join(self, events: bytes, usage: Usage | None) -> bytes | None:
-        """Return what a stream amounts to as a whole response; None if it is not complete.
+        """Return a stream as a whole response; None if it is not complete.
 
         Args:
             events: the stream as the client got it.
-            usage: the token counts, which the client may not have asked for.
+            usage: the usage, which the client may not have requested.
         """
 
     def split(self, body: bytes, *, include_usage: bool) -> bytes:

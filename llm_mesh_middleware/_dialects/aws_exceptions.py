@@ -1,4 +1,4 @@
-"""The exceptions of Amazon Bedrock, which a status, a body or a frame of a stream can bring."""
+"""The exceptions of Amazon Bedrock, which come with a status, in a body or in a frame."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .objects import read_object
 
 __all__ = ["exception_fault", "frame_fault"]
 
-# By name, in whatever case it comes: the kind, and the status where none is sent with it.
+# By name in lower case: the kind, and the status if none is sent with it.
 _FAULTS: dict[str, tuple[FaultKind, int]] = {
     "accessdeniedexception": ("permission", 403),
     "expiredtokenexception": ("permission", 403),
@@ -30,10 +30,10 @@ _MAX_MESSAGE = 8192
 
 
 def exception_fault(name: str, message: str, status: int = 0) -> ProviderFault:
-    """Return the fault that an exception is; `status` is the one that came with it, if any did."""
-    kind, usual = _FAULTS.get(name.lower(), (None, 500))
+    """Return an exception as a fault; `status` is the HTTP status that came with it, if any."""
+    kind, default = _FAULTS.get(name.lower(), (None, 500))
     if status < 400:
-        status = usual
+        status = default
     if status == _MODEL_FAILED:
         status = 502
     is_too_long = _TOO_LONG in message.lower()

@@ -8,9 +8,9 @@ import msgspec
 
 from .._core.values.lenient_json import parse_json
 
-__all__ = ["MAX_SHOWN", "Fault", "plain_text", "read_fault", "tells_error"]
+__all__ = ["MAX_SHOWN", "Fault", "plain_text", "read_fault", "reports_error"]
 
-# The status that a code or a type stands for, if an error object has no status of its own.
+# The status for a code or a type, if an error object has no status.
 _STATUSES = {
     "billing_error": 402,
     "content_filter": 400,
@@ -40,7 +40,7 @@ _UNKNOWN = 502
 _CODES = ("code", "status", "status_code", "type")
 _MAX_REASON = 256
 
-# How much of an error that is not JSON a client is shown.
+# The most characters of an error that is not JSON in the client's error.
 MAX_SHOWN = 500
 
 
@@ -51,7 +51,7 @@ class Fault(msgspec.Struct, frozen=True):
     reasons: frozenset[str] = frozenset()
 
 
-def tells_error(error: object, type: str | None, *, has_content: bool) -> bool:
+def reports_error(error: object, type: str | None, *, has_content: bool) -> bool:
     """Return whether members report a failure.
 
     As in the SDKs, an `error` that is null, false or empty does not count; next to content, one
@@ -83,7 +83,7 @@ def read_fault(body: bytes) -> Fault:
 def plain_text(body: bytes) -> str:
     """Return the beginning of an error that is not JSON.
 
-    A page of HTML is not shown: it is written for people, and says nothing to a program.
+    HTML is dropped: it is written for people, and useless to a program.
     """
     text = body.decode(errors="ignore").strip()[:MAX_SHOWN]
     shown = "".join(char if char.isprintable() else " " for char in text)

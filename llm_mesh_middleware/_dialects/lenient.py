@@ -1,9 +1,9 @@
 """Decodes some members of a provider's JSON; one of a wrong type does not hide the others.
 
-bytes -> typed decoder ----------------------------------> members     nearly always
-              | a wrong type, or JSON that msgspec refuses
+bytes -> typed decoder ----------------------------------> members     the common case
+              | a wrong type, or JSON that msgspec rejects
               v
-         Python's parser -> each member for itself ------> members     ten times slower
+         Python's parser -> each member separately ------> members     ten times slower
               | broken, or too long
               v
              None
@@ -24,7 +24,7 @@ __all__ = ["Count", "LenientDecoder"]
 
 Members = TypeVar("Members", bound=msgspec.Struct)
 
-# Decoded objects take up to thirty times the bytes of their text. No useful response has so many.
+# Decoded objects take up to thirty times the bytes of their text. No useful response has more.
 _FEW_BYTES = 2**20
 _MAX_OBJECTS = 2**19
 
@@ -38,13 +38,13 @@ class LenientDecoder(Generic[Members]):
 
     def __init__(self, kind: type[Members]) -> None:
         self._kind = kind
-        # Not in the first call: threads that make decoders of one type at once crash msgspec.
+        # Made at import: msgspec crashes if several threads make decoders of one type.
         self._decode = msgspec.json.Decoder(kind).decode
 
     def __call__(self, data: bytes) -> Members | None:
         """Return the members of `data`; None if it is not JSON.
 
-        It has none if it is not an object, or has so many objects that reading it could be an
+        All members are unset if `data` is not an object, or has so many objects that it could be an
         attack.
         """
         if len(data) > _FEW_BYTES and data.count(b"{") > _MAX_OBJECTS:

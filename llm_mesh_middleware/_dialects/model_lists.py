@@ -1,6 +1,6 @@
-"""The operations that ask for models: `GET */models` and `GET */models/{id}`.
+"""The operations that list models: `GET */models` and `GET */models/{id}`.
 
-Several dialects have the same path; a header that only one of them sends tells them apart.
+Several dialects have the same path; they are distinguished by a header of their SDKs.
 """
 
 from __future__ import annotations

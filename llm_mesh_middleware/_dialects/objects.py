@@ -1,4 +1,4 @@
-"""Reads JSON objects as plain values, where only some members matter."""
+"""Reads JSON objects as plain values, for code that needs only some members."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def objects_in(items: object) -> list[dict[str, Any]]:
 
 
 def object_in(value: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return a member that is an object; an empty one if it is none."""
+    """Return a member that is an object; an empty one otherwise."""
     found = value.get(name)
     return found if isinstance(found, dict) else {}
 
 
 def text_in(value: dict[str, Any], name: str) -> str:
-    """Return a member that is a text; an empty one if it is none."""
+    """Return a member that is a text; an empty one otherwise."""
     found = value.get(name)
     return found if isinstance(found, str) else ""

@@ -1,11 +1,11 @@
-"""The operations that a provider serves by translation, and those of its own that they go through.
+"""The operations that a provider serves by translation, and its own operations used for them.
 
-client asks for       the provider serves it itself ──► it passes, byte for byte
-chat, responses,      else ──► translated to the first of chat, responses, messages and generated
-messages, content              content that it serves, in the order of `apis` if that is set
-anything else         else ──► 404
+requested             the provider serves it itself ──► passed on, byte for byte
+chat, responses,      otherwise ──► translated to the first of chat, responses, messages and
+messages, content                   generated content that it serves, in the order of `apis`
+anything else         otherwise ──► 404
 
-A response that was kept for a client of one dialect is translated for clients of others.
+A cached response to a client of one dialect is translated for clients of others.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .translation.transformer import Translation
 __all__ = [
     "Counter",
     "Targets",
-    "asked_operation",
+    "provider_operation",
     "count",
     "own_targets",
     "translate_response",
@@ -43,7 +43,7 @@ Conversions = Mapping[ServedOperation, Conversion]
 
 
 class Counter(NamedTuple):
-    """An API of a provider that counts, where it is, and the operation whose key it takes."""
+    """A provider's API for token counts, its target, and the operation whose key it takes."""
 
     provider: CountingProvider
     target: str
@@ -63,11 +63,11 @@ _READERS = {side.name: side for side in _PROVIDERS.values()}
 
 
 def own_targets(targets: Targets, apis: Sequence[str]) -> Targets:
-    """Return the targets of what an OpenAI-compatible provider serves itself.
+    """Return the targets of the operations that an OpenAI-compatible provider serves itself.
 
     Args:
-        targets: those that follow from its path.
-        apis: the configured names of what it serves; empty if there are none.
+        targets: the targets derived from its path.
+        apis: the configured names of its APIs; empty if not configured.
     """
     if not apis:
         return targets if CHAT not in targets else _without(targets, MESSAGES, COUNT_TOKENS)
@@ -126,7 +126,7 @@ def count(
     options: DialectOptions,
     counter: Counter,
 ) -> tuple[Targets, Conversions]:
-    """Return the targets and conversions with those of counts that a provider makes for others."""
+    """Return the targets and conversions with those of token counts for other dialects."""
     added = {
         operation: CountTranslation(client, counter.provider, counter.operation, options)
         for operation, client in _COUNTING.items()
@@ -141,7 +141,7 @@ def served_itself(upstream: Upstream) -> frozenset[ServedOperation]:
 
 
 def served_by_translation(upstream: Upstream) -> frozenset[ServedOperation]:
-    """Return the operations that a provider serves in another dialect than theirs."""
+    """Return the operations that a provider serves by translation."""
     return frozenset(
         operation
         for operation, conversion in upstream.conversions.items()
@@ -149,20 +149,22 @@ def served_by_translation(upstream: Upstream) -> frozenset[ServedOperation]:
     )
 
 
-def asked_operation(operation: ServedOperation, conversion: Conversion | None) -> ServedOperation:
-    """Return the operation that a provider is asked for where a client asks for `operation`."""
+def provider_operation(
+    operation: ServedOperation, conversion: Conversion | None
+) -> ServedOperation:
+    """Return the operation of the provider that serves a client's `operation`."""
     if isinstance(conversion, Translation | CountTranslation):
         return conversion.operation
     return operation
 
 
 def translate_response(body: bytes, dialect: str, request: ClientRequest) -> bytes | None:
-    """Return a whole response as the client of `request` reads it; None if that cannot be told.
+    """Return a whole response in the dialect of `request`; None if it cannot be translated.
 
     Args:
         body: the response.
         dialect: the name of its dialect.
-        request: what another client has asked, in its own dialect.
+        request: the request of another client, in its own dialect.
     """
     operation, reader = request.operation, _READERS.get(dialect)
     writer = _CLIENTS.get(operation) if isinstance(operation, ServedOperation) else None
@@ -178,9 +180,9 @@ def translate_response(body: bytes, dialect: str, request: ClientRequest) -> byt
 
 
 def _envelope(through: ServedOperation, own: Conversions) -> Conversion | None:
-    """Return what completes a request that a translation goes through, if anything has to."""
+    """Return the conversion that completes a translated request, if the dialect needs one."""
     return own.get(through) or through.dialect.transformer if through.has_envelope else None
 
 
-def _without(targets: Targets, *gone: ServedOperation) -> Targets:
-    return {operation: target for operation, target in targets.items() if operation not in gone}
+def _without(targets: Targets, *dropped: ServedOperation) -> Targets:
+    return {operation: target for operation, target in targets.items() if operation not in dropped}

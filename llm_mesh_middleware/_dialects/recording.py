@@ -1,4 +1,4 @@
-"""Reads messages for records of content; each dialect says where it has them."""
+"""Reads message parts for content records; each dialect knows where its messages are."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _AS_IT_IS: Mapping[str, str] = MappingProxyType({})
 
 
 def read_member(fields: Fields, name: str) -> Any:
-    """Return a member as a plain value; None if there is none that can be read."""
+    """Return a member as a plain value; None if it is absent or cannot be read."""
     try:
         return msgspec.json.decode(fields[name])
     except (KeyError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -25,7 +25,7 @@ def read_member(fields: Fields, name: str) -> Any:
 
 
 def role_of(message: Mapping[str, Any]) -> str:
-    """Return the role of a message; one that has none is the model's."""
+    """Return the role of a message; the model's if it has none."""
     return str(message.get("role", "assistant"))
 
 
@@ -34,7 +34,7 @@ def parts_of(content: Any, kinds: Mapping[str, str] = _AS_IT_IS) -> list[Part]:
 
     Args:
         content: a member of a message.
-        kinds: what parts are told as, by the dialect's own types.
+        kinds: the recorded kinds of parts, by the dialect's own types.
     """
     pieces = content if isinstance(content, list) else [content]
     return [_part(piece, kinds) for piece in pieces if piece is not None]

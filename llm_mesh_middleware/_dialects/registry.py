@@ -34,8 +34,9 @@ def foreign_api(settings: str) -> ForeignAPI:
 class OperationFinder:
     """Finds the operation that a path names on one virtual host.
 
-    `own` maps the paths of the host's providers to operations, as they may look different. `root`
-    is the operation of `/`: chat, as in ASM's examples, unless no provider of the host speaks it.
+    `own` maps configured paths of the host's providers to operations, as they may have other
+    suffixes. `root` is the operation of `/`: chat, as in ASM's examples, unless no provider of the
+    host speaks it.
     """
 
     __slots__ = ("_own",)
@@ -50,6 +51,6 @@ class OperationFinder:
         if path[-1:] == "/" and path[-2:-1] not in ("", "/") and path not in self._own:
             path = path[:-1]
         for operation in OPERATIONS:
-            if path.endswith(operation.asked_as or operation.suffix):
+            if path.endswith(operation.client_suffix or operation.suffix):
                 return operation
         return self._own.get(path) or (MODEL if "/models/" in path else None)

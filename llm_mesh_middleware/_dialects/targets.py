@@ -1,4 +1,4 @@
-"""Request targets with the model in them: `{model}` in a configured path stands for it."""
+"""Request targets that contain the model, in place of `{model}` in a configured path."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PLACE = "{model}"
 
 
 def fill(target: str, model: str | None) -> str:
-    """Return a target with the model in it, if it has a place for one.
+    """Return a target with the model in place of `{model}`.
 
     The model is percent-encoded as one segment: an ARN has slashes, and the name of a model must
     not address another resource.

@@ -1,6 +1,6 @@
-"""Finds texts in JSON: everywhere, except in members that are known to be something else.
+"""Finds texts in JSON: everywhere, except in members that are known to have other content.
 
-An unknown member is taken for a text: a guard cannot stop what it does not see.
+A string in an unknown member counts as a text, so that guards check it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from .._core.dialect import TextPlace
 
 __all__ = [
     "ResponseTexts",
-    "is_silent",
+    "has_no_text",
     "is_text",
     "last_texts",
     "place_of",
-    "spoken_in",
+    "response_texts_in",
     "texts_in",
     "texts_of_turns",
 ]
@@ -73,10 +73,10 @@ class ResponseTexts:
 
     def read_response(self, value: Any) -> Iterator[TextPlace]:
         """Yield the texts of every choice, item, block or candidate, and of other members."""
-        return spoken_in(value) if isinstance(value, dict | list) else iter(())
+        return response_texts_in(value) if isinstance(value, dict | list) else iter(())
 
-    def glance(self, value: Any, *, is_response: bool) -> list[str] | None:
-        """Return all strings but names and references, in one pass without their places."""
+    def candidate_texts(self, value: Any, *, is_response: bool) -> list[str] | None:
+        """Return all strings except names and references, in one pass without their places."""
         found: list[str] = []
         pending, skipped = [value], _REPEATING if is_response else frozenset()
         while pending:
@@ -105,7 +105,7 @@ class ResponseTexts:
         return found
 
     def drop_repetitions(self, value: Any) -> None:
-        """Drop what repeats the texts in another form, because one of them is masked."""
+        """Drop members that repeat the texts in another form, because one of them is masked."""
         pending = [value]
         while pending:
             here = pending.pop()
@@ -117,7 +117,7 @@ class ResponseTexts:
                 pending += [item for key, item in here.items() if key not in _FREE]
 
 
-def spoken_in(value: Any, *, but: Container[str] = ()) -> Iterator[TextPlace]:
+def response_texts_in(value: Any, *, but: Container[str] = ()) -> Iterator[TextPlace]:
     """Yield every text of a part of a response, each once; `but` as in `texts_in`."""
     return texts_in(value, but=but, repeating=_REPEATING)
 
@@ -161,10 +161,10 @@ def is_text(container: Any, key: Any, item: str) -> bool:
     return key not in _OPAQUE and not (key in _MEDIA and item.startswith("data:"))
 
 
-def is_silent(value: dict[str, Any], *, but: str) -> bool:
-    """Return whether no member of an object but one is a text, or may hold one.
+def has_no_text(value: dict[str, Any], *, but: str) -> bool:
+    """Return whether no member of an object, except one, is or contains a text.
 
-    So it is with most events: asking this is cheaper than to look for their texts.
+    For most events this is true, and cheaper than a search for their texts.
     """
     for key, item in value.items():
         kind = item.__class__
@@ -185,8 +185,8 @@ def texts_of_turns(
 
     Args:
         members: the decoded members of the body.
-        roles: the roles whose texts are wanted; None for every text.
-        turns: the member that holds the turns.
+        roles: the roles whose texts are yielded; None for every text.
+        turns: the member with the turns.
         others: the roles of other members.
         kinds: the roles of turns that have a `type` and no role.
     """

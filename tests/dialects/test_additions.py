@@ -35,14 +35,14 @@ def test_token_counts_that_only_the_mesh_asked_for_are_left_out(options: str, pa
     transformer = transformer_of(asked, path=path)
     assert "include_usage" in str(sent(transformer))
     assert transformer.added_usage
-    transformer.leave_addition_out()
+    transformer.drop_additions()
     assert sent(transformer) == {**json.loads(asked), "model": "m"}
     assert not transformer.added_usage
 
 
 def test_token_counts_that_the_client_asked_for_stay() -> None:
     transformer = transformer_of('{"stream": true, "stream_options": {"include_usage": true}}')
-    transformer.leave_addition_out()
+    transformer.drop_additions()
     assert sent(transformer)["stream_options"] == {"include_usage": True}
 
 
@@ -63,10 +63,10 @@ def test_a_refusal_of_what_was_added_is_recognised(
     transformer = transformer_of('{"stream": true}')
     transformer.body()
     answer = WholeAnswer(status, [], body)
-    assert transformer.is_refusal_of_addition(answer) is is_refusal
-    transformer.leave_addition_out()
+    assert transformer.rejects_additions(answer) is is_refusal
+    transformer.drop_additions()
     transformer.body()
-    assert not transformer.is_refusal_of_addition(answer)
+    assert not transformer.rejects_additions(answer)
 
 
 @pytest.mark.parametrize("path", ["/v1/responses", "/v1/embeddings"])
@@ -74,4 +74,4 @@ def test_other_dialects_add_nothing(path: str) -> None:
     transformer = transformer_of('{"stream": true}', path=path)
     transformer.body()
     assert not transformer.added_usage
-    assert not transformer.is_refusal_of_addition(WholeAnswer(400, [], REFUSAL))
+    assert not transformer.rejects_additions(WholeAnswer(400, [], REFUSAL))

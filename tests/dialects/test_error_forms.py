@@ -101,5 +101,5 @@ def test_the_path_says_which_dialect_a_client_speaks(path: str, name: str | None
 
 
 def test_no_two_dialects_serve_one_path() -> None:
-    ends = [operation.asked_as or operation.suffix for operation in OPERATIONS]
+    ends = [operation.client_suffix or operation.suffix for operation in OPERATIONS]
     assert len(ends) == len(set(ends))

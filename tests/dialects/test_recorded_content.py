@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from llm_mesh_middleware._core.conversation.content import Asked, CalledTool, Message, Part
+from llm_mesh_middleware._core.conversation.content import CalledTool, Message, Part, RequestContent
 from llm_mesh_middleware._core.values.payload import decode_fields
 from llm_mesh_middleware._dialects import anthropic, gemini, openai_chat, openai_responses
 from tests.rows import rows
@@ -19,7 +19,7 @@ TOOL = {"name": "find"}
 @rows(
     ("dialect", "request", "asked"),
     [
-        ("openai.chat", {"messages": [{"role": "user", "content": "Hi"}]}, Asked(USER)),
+        ("openai.chat", {"messages": [{"role": "user", "content": "Hi"}]}, RequestContent(USER)),
         (
             "openai.chat",
             {
@@ -30,7 +30,7 @@ TOOL = {"name": "find"}
                 ],
                 "tools": [TOOL, 7],
             },
-            Asked(
+            RequestContent(
                 [
                     Message("assistant", (Part("image_url"), HI)),
                     Message("assistant", (CalledTool("1", "find", "{}"),)),
@@ -38,19 +38,19 @@ TOOL = {"name": "find"}
                 tools=[TOOL],
             ),
         ),
-        ("openai.chat", {"prompt": ["Hi"]}, Asked(USER)),
-        ("openai.chat", {"messages": None}, Asked([])),
-        ("openai.chat", {}, Asked()),
+        ("openai.chat", {"prompt": ["Hi"]}, RequestContent(USER)),
+        ("openai.chat", {"messages": None}, RequestContent([])),
+        ("openai.chat", {}, RequestContent()),
         (
             "openai.responses",
             {
                 "input": [{"role": "user", "content": [{"type": "input_text", "text": "Hi"}]}],
                 "instructions": "Be kind",
             },
-            Asked(USER, [KIND]),
+            RequestContent(USER, [KIND]),
         ),
-        ("openai.responses", {"prompt": {"id": "kept"}, "input": "Hi"}, Asked(USER)),
-        ("openai.responses", {"prompt": {"id": "kept"}}, Asked()),
+        ("openai.responses", {"prompt": {"id": "kept"}, "input": "Hi"}, RequestContent(USER)),
+        ("openai.responses", {"prompt": {"id": "kept"}}, RequestContent()),
         (
             "anthropic.messages",
             {
@@ -58,9 +58,9 @@ TOOL = {"name": "find"}
                 "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}],
                 "tools": [TOOL],
             },
-            Asked(USER, [KIND], [TOOL]),
+            RequestContent(USER, [KIND], [TOOL]),
         ),
-        ("anthropic.messages", {"messages": "x"}, Asked([])),
+        ("anthropic.messages", {"messages": "x"}, RequestContent([])),
         (
             "gcp.gemini",
             {
@@ -71,7 +71,7 @@ TOOL = {"name": "find"}
                     {"role": "user", "parts": [{"inlineData": {"data": "aa"}}, 7]},
                 ],
             },
-            Asked(
+            RequestContent(
                 [
                     *USER,
                     Message("assistant", (CalledTool(None, "find", "{}"),)),
@@ -80,15 +80,15 @@ TOOL = {"name": "find"}
                 [KIND],
             ),
         ),
-        ("gcp.gemini", {"contents": 7, "systemInstruction": 7}, Asked([])),
+        ("gcp.gemini", {"contents": 7, "systemInstruction": 7}, RequestContent([])),
     ],
 )
 def test_what_a_request_says_is_found(
-    dialect: str, request: dict[str, object], asked: Asked
+    dialect: str, request: dict[str, object], asked: RequestContent
 ) -> None:
     fields = decode_fields(json.dumps(request).encode())
 
-    assert DIALECTS[dialect].read_asked(fields) == asked
+    assert DIALECTS[dialect].read_request_content(fields) == asked
 
 
 @rows(

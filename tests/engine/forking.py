@@ -23,7 +23,7 @@ _CHILD_S = 15
 _locks: list[Any] = []
 
 
-def _noted(make: Callable[[], Any]) -> Callable[[], Any]:
+def _remembered(make: Callable[[], Any]) -> Callable[[], Any]:
     """`make`, but the locks that are made in files of the mesh are remembered."""
 
     def made() -> Any:
@@ -36,8 +36,8 @@ def _noted(make: Callable[[], Any]) -> Callable[[], Any]:
     return made
 
 
-threading.Lock = _noted(threading.Lock)
-threading.RLock = _noted(threading.RLock)  # type: ignore[assignment]
+threading.Lock = _remembered(threading.Lock)
+threading.RLock = _remembered(threading.RLock)  # type: ignore[assignment]
 
 import django  # noqa: E402  the locks of modules are made while they are imported
 import httpx  # noqa: E402

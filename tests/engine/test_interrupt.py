@@ -10,7 +10,7 @@ import pytest
 from llm_mesh_middleware import ClientDisconnected
 from llm_mesh_middleware._engine.tasks.interrupt import Interrupt
 
-_GONE, _LATER = ClientDisconnected("gone"), ClientDisconnected("later")
+_DROPPED, _LATER = ClientDisconnected("gone"), ClientDisconnected("later")
 
 
 async def _wait(*errors: Exception, seconds: float = 1) -> None:
@@ -31,31 +31,31 @@ async def _cancellations() -> int:
 
 async def test_a_fired_interrupt_raises_its_error_where_it_was_entered() -> None:
     with pytest.raises(ClientDisconnected) as caught:
-        await _wait(_GONE)
-    assert caught.value is _GONE
+        await _wait(_DROPPED)
+    assert caught.value is _DROPPED
     assert isinstance(caught.value.__cause__, asyncio.CancelledError)
     assert await _cancellations() == 0
 
 
 async def test_the_first_of_two_errors_counts() -> None:
     with pytest.raises(ClientDisconnected, match="gone"):
-        await _wait(_GONE, _LATER)
+        await _wait(_DROPPED, _LATER)
     assert await _cancellations() == 0
 
 
 async def test_firing_outside_does_nothing() -> None:
     interrupt = Interrupt()
-    interrupt.fire(_GONE)
+    interrupt.fire(_DROPPED)
     with interrupt:
         await asyncio.sleep(0)
-    interrupt.fire(_GONE)
+    interrupt.fire(_DROPPED)
     assert await _cancellations() == 0
 
 
 async def test_an_error_of_the_body_goes_before_the_interrupt() -> None:
     async def body() -> None:
         with Interrupt() as interrupt:
-            asyncio.get_running_loop().call_soon(interrupt.fire, _GONE)
+            asyncio.get_running_loop().call_soon(interrupt.fire, _DROPPED)
             try:
                 await asyncio.sleep(1)
             except asyncio.CancelledError:
@@ -68,13 +68,13 @@ async def test_an_error_of_the_body_goes_before_the_interrupt() -> None:
 
 async def test_a_body_that_suppresses_the_cancellation_has_ended_well() -> None:
     with Interrupt() as interrupt:
-        asyncio.get_running_loop().call_soon(interrupt.fire, _GONE)
+        asyncio.get_running_loop().call_soon(interrupt.fire, _DROPPED)
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(1)
     assert await _cancellations() == 0
 
 
-@pytest.mark.parametrize("errors", [(), (_GONE,)], ids=["alone", "beside a fired interrupt"])
+@pytest.mark.parametrize("errors", [(), (_DROPPED,)], ids=["alone", "beside a fired interrupt"])
 async def test_the_cancellation_of_somebody_else_is_never_swallowed(
     errors: tuple[Exception, ...],
 ) -> None:
@@ -106,7 +106,7 @@ async def test_an_interrupt_passes_through_a_timeout_inside() -> None:
     async def body(interrupt: Interrupt) -> None:
         with interrupt:
             async with asyncio.timeout(1):
-                asyncio.get_running_loop().call_soon(interrupt.fire, _GONE)
+                asyncio.get_running_loop().call_soon(interrupt.fire, _DROPPED)
                 await asyncio.sleep(1)
 
     with pytest.raises(ClientDisconnected, match="gone"):
@@ -118,7 +118,7 @@ async def test_of_two_nested_interrupts_each_raises_its_own_error() -> None:
     async def body(outer: Interrupt) -> None:
         with outer:
             with pytest.raises(ClientDisconnected, match="gone"):
-                await _wait(_GONE)
+                await _wait(_DROPPED)
             asyncio.get_running_loop().call_soon(outer.fire, _LATER)
             await _wait()
 

@@ -21,7 +21,7 @@ NAME = "Anna Meier"
 WINDOW, OVERLAP = 60, 20
 
 
-class Asked:
+class RequestContent:
     """A stream, and somebody who finds a name in what is asked."""
 
     def __init__(self, form: str, *, action: str = "mask", window: int | None = WINDOW) -> None:
@@ -70,7 +70,7 @@ class Asked:
 def test_events_without_a_finding_keep_their_bytes(form: str) -> None:
     events = FORMS[form][1](cut("It is five o'clock. " * 20, Random(form)))
 
-    assert b"".join(Asked(form).pass_on(events)) == b"".join(events)
+    assert b"".join(RequestContent(form).pass_on(events)) == b"".join(events)
 
 
 @rows("form", FORMS)
@@ -79,7 +79,7 @@ def test_a_name_is_masked_wherever_it_stands_and_is_split(form: str) -> None:
     for before in range(0, 90, 7):
         text = "x" * before + f" {NAME} " + "y" * 70
         events = make(cut(text, random))
-        submitted = Asked(form)
+        submitted = RequestContent(form)
         out = b"".join(submitted.pass_on(events))
 
         assert NAME not in text_of(out)
@@ -90,7 +90,7 @@ def test_a_name_is_masked_wherever_it_stands_and_is_split(form: str) -> None:
 @rows("form", ["chat", "anthropic", "arguments"])
 def test_what_is_held_back_is_bounded(form: str) -> None:
     events = FORMS[form][1](["abcd "] * 200)
-    submitted = Asked(form)
+    submitted = RequestContent(form)
     held = 0
     for event, passed in zip(events, submitted.pass_on(events), strict=False):
         held += len(event) - len(passed)
@@ -103,7 +103,7 @@ def test_what_is_held_back_is_bounded(form: str) -> None:
 
 @rows("form", FORMS)
 def test_without_a_window_the_whole_text_is_asked_about_at_its_end(form: str) -> None:
-    submitted = Asked(form, window=None)
+    submitted = RequestContent(form, window=None)
     submitted.pass_on(FORMS[form][1](["abcd "] * 200))
 
     assert max(len(text) for text in submitted.questions[0]) >= 1000
@@ -111,14 +111,14 @@ def test_without_a_window_the_whole_text_is_asked_about_at_its_end(form: str) ->
 
 
 def test_a_repeated_text_is_asked_about_once() -> None:
-    submitted = Asked("responses")
+    submitted = RequestContent("responses")
     submitted.pass_on(FORMS["responses"][1](["Hello ", "you"]))
 
     assert submitted.questions == [["Hello you"]]
 
 
 def test_a_denied_name_is_never_sent() -> None:
-    submitted = Asked("chat", action="deny")
+    submitted = RequestContent("chat", action="deny")
     events = FORMS["chat"][1]([*["before "] * 30, NAME[:4], NAME[4:], " after"])
     passed: list[bytes] = []
     with pytest.raises(ContentBlocked):
@@ -131,7 +131,7 @@ def test_a_denied_name_is_never_sent() -> None:
 def test_an_event_that_is_not_json_is_asked_about() -> None:
     events = [f"data: {NAME}\n\n".encode()]
     with pytest.raises(ContentBlocked):
-        Asked("chat").pass_on(events)
+        RequestContent("chat").pass_on(events)
     fine = [b"data: fine\n\n"]
 
-    assert b"".join(Asked("chat").pass_on(fine)) == fine[0]
+    assert b"".join(RequestContent("chat").pass_on(fine)) == fine[0]

@@ -12,7 +12,7 @@ from llm_mesh_middleware._compile.guarding.schemas import compile_schema
 from llm_mesh_middleware._core.guarding.guard import Guard
 from llm_mesh_middleware._core.guarding.remote.verdict_findings import VerdictFindings
 from llm_mesh_middleware._core.guarding.shape import Fits, SchemaGuard, ShapedStream, judge
-from llm_mesh_middleware._core.texts import Said
+from llm_mesh_middleware._core.texts import AnswerContent
 from llm_mesh_middleware.exceptions import ContentBlocked, Problem
 from tests.config.documents import parse
 from tests.config.test_guard_items import guard as item
@@ -55,7 +55,7 @@ def shape(schema: Any = CITY, *, action: str = "deny", **tools: Any) -> SchemaGu
     )
 
 
-def findings(guard: SchemaGuard, *said: Said) -> list[str]:
+def findings(guard: SchemaGuard, *said: AnswerContent) -> list[str]:
     told: list[str] = []
 
     def report(_: Guard, entity: str) -> None:
@@ -68,27 +68,27 @@ def findings(guard: SchemaGuard, *said: Said) -> list[str]:
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        (Said(GOOD), []),
-        (Said(BAD), ["NOT_IN_SCHEMA"]),
-        (Said("Ulm"), ["NOT_JSON"]),
-        (Said(""), ["NOT_JSON"]),
-        (Said("```json\n" + GOOD + "\n```"), ["NOT_JSON"]),
-        (Said("[" * 5000), ["NOT_JSON"]),
-        (Said(GOOD[:-1]), ["NOT_JSON"]),
-        (Said("", is_refusal=True), []),
-        (Said("", (("f", "{}"),)), []),
-        (Said("", (("send", GOOD),)), []),
-        (Said("", (("send", BAD), ("send", "x"))), ["NOT_IN_SCHEMA"]),
-        (Said("Let me see.", (("send", GOOD),)), ["NOT_JSON"]),
+        (AnswerContent(GOOD), []),
+        (AnswerContent(BAD), ["NOT_IN_SCHEMA"]),
+        (AnswerContent("Ulm"), ["NOT_JSON"]),
+        (AnswerContent(""), ["NOT_JSON"]),
+        (AnswerContent("```json\n" + GOOD + "\n```"), ["NOT_JSON"]),
+        (AnswerContent("[" * 5000), ["NOT_JSON"]),
+        (AnswerContent(GOOD[:-1]), ["NOT_JSON"]),
+        (AnswerContent("", is_refusal=True), []),
+        (AnswerContent("", (("f", "{}"),)), []),
+        (AnswerContent("", (("send", GOOD),)), []),
+        (AnswerContent("", (("send", BAD), ("send", "x"))), ["NOT_IN_SCHEMA"]),
+        (AnswerContent("Let me see.", (("send", GOOD),)), ["NOT_JSON"]),
     ],
 )
-def test_an_answer_is_judged(said: Said, expected: list[str]) -> None:
+def test_an_answer_is_judged(said: AnswerContent, expected: list[str]) -> None:
     assert findings(shape(action="log", send=CITY), said) == expected
 
 
 def test_a_refusal_names_the_place_in_the_schema_and_nothing_of_the_answer() -> None:
     with pytest.raises(ContentBlocked) as refused:
-        findings(shape(), Said('{"city": ["secret-1234567"]}'))
+        findings(shape(), AnswerContent('{"city": ["secret-1234567"]}'))
 
     assert "properties/city/type" in refused.value.message
     assert "secret" not in refused.value.message
@@ -129,7 +129,10 @@ def test_a_schema_that_cannot_be_used_is_an_error_at_its_place(
 
 
 def test_a_value_that_looks_like_a_reference_is_none() -> None:
-    assert findings(shape({"const": {"$ref": "other.json"}}), Said('{"$ref": "other.json"}')) == []
+    assert (
+        findings(shape({"const": {"$ref": "other.json"}}), AnswerContent('{"$ref": "other.json"}'))
+        == []
+    )
 
 
 def deep(levels: int) -> str:
@@ -160,7 +163,7 @@ def test_hostile_schemas_and_answers_come_to_an_end(
     schema: Any, answer: str, expected: list[str]
 ) -> None:
     """Each of them would take for ever, or break the process, where every path is followed."""
-    assert findings(shape(schema, action="log"), Said(answer)) == expected
+    assert findings(shape(schema, action="log"), AnswerContent(answer)) == expected
 
 
 SAID = {
@@ -228,7 +231,7 @@ SAID = {
 
 
 def shaped(form: str) -> ShapedStream:
-    def judged(said: Iterator[Said]) -> None:
+    def judged(said: Iterator[AnswerContent]) -> None:
         judge(shape(send=CITY), said, lambda *_: None)
 
     return ShapedStream(FORMS[form][0], judged)
@@ -265,7 +268,7 @@ def test_a_whole_answer_says_what_its_stream_says(form: str) -> None:
     joined = answers.join(answers.split(whole, include_usage=False), None)
 
     assert joined is not None
-    assert list(answers.said(joined)) == list(answers.said(whole)) != []
+    assert list(answers.contents(joined)) == list(answers.contents(whole)) != []
 
 
 def test_signs_of_life_pass_at_once_and_an_error_takes_the_place_of_the_answer() -> None:

@@ -17,7 +17,7 @@ from llm_mesh_middleware._core.conversation.answer import (
 )
 from llm_mesh_middleware._core.conversation.parts import Proof, Reasoning, Text, ToolCall
 from llm_mesh_middleware._core.conversation.request import Turn
-from llm_mesh_middleware._dialects.translation.proofs import ProofMemory, Remembering
+from llm_mesh_middleware._dialects.translation.proofs import ProofMemory, RememberingReader
 from tests.clouds.bench import HOST, bench
 from tests.translation.dialect_table import PROVIDERS
 
@@ -125,7 +125,7 @@ class Scripted:
 
 def test_a_stream_is_kept_as_a_whole_answer_is() -> None:
     kept = memory()
-    reader = Remembering(Scripted(), kept, "")
+    reader = RememberingReader(Scripted(), kept, "")
     assert len(reader.feed(b"")) == 6
     assert reader.finish() == []
     other = ToolCall("b", "f", "{}")

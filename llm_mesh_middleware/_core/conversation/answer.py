@@ -55,7 +55,7 @@ class TokenLogprob(msgspec.Struct, frozen=True, gc=False):
 
 
 class Alternative(msgspec.Struct, frozen=True, kw_only=True):
-    """Another answer to the same request, where several were asked for."""
+    """Another answer to the same request, if it requested several."""
 
     parts: tuple[Part, ...] = ()
     finish: FinishReason = "stop"

@@ -1,4 +1,4 @@
-"""The content of a call, as records tell it; dialects read it from their JSON."""
+"""The content of a call, for records; dialects read it from their JSON."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Asked", "CalledTool", "Message", "Part"]
+__all__ = ["RequestContent", "CalledTool", "Message", "Part"]
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A piece of a message: a text, or only the kind of what is not one."""
+    """A part of a message: a text, or the kind of any other content."""
 
     kind: str
     text: str | None = None
@@ -31,8 +31,8 @@ class Message(msgspec.Struct, frozen=True):
     parts: tuple[Part | CalledTool, ...]
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """What a request says; None for what it has no member for."""
+class RequestContent(msgspec.Struct, frozen=True):
+    """The content of a request; None where it has no such member."""
 
     messages: list[Message] | None = None
     instructions: list[Part] | None = None

@@ -41,11 +41,11 @@ _KINDS: dict[int, FaultKind] = {
 
 
 class ProviderFault(msgspec.Struct, frozen=True, kw_only=True):
-    """What went wrong, in the provider's own words.
+    """An error with the provider's own message.
 
-    `status` is the provider's, or what its words mean where they came with the status 200. `code`
-    and `param` are those of the provider; they pass only where the client's dialect has a place for
-    them. `reasons` are all the words that say what kind of fault it is: retries look at them.
+    `status` is the provider's, or that of the error object if it came with status 200. `code` and
+    `param` are the provider's; the client gets them if its dialect has these members. `reasons` are
+    all codes and types of the error, which the retry policy checks.
     """
 
     kind: FaultKind
@@ -64,5 +64,5 @@ class ErrorBody(msgspec.Struct, frozen=True):
 
 
 def kind_of_status(status: int) -> FaultKind:
-    """Return what kind of fault an HTTP status means."""
+    """Return the kind of fault for an HTTP status."""
     return _KINDS.get(status) or ("server" if status >= 500 else "bad_request")

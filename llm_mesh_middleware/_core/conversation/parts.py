@@ -1,4 +1,4 @@
-"""The parts that a turn or an answer is made of.
+"""The parts of a turn or an answer.
 
 Base64 data and JSON stay the text that they came as. `cache` marks the end of a prefix worth
 caching: None for no mark, else its time to live, empty for the provider's default.
@@ -52,7 +52,7 @@ class Text(msgspec.Struct, frozen=True):
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):
-    """The model's words for not answering."""
+    """The model's refusal to answer."""
 
     text: str
 
@@ -118,7 +118,7 @@ class ToolResult(msgspec.Struct, frozen=True):
 
 
 class Reasoning(msgspec.Struct, frozen=True):
-    """What the model thought. `is_redacted` says that only the proof of it is given.
+    """The model's reasoning. `is_redacted`: only its proof is given.
 
     `is_summary` says that `text` is a summary; `id` is the item's, where a dialect names it.
     """

@@ -42,7 +42,7 @@ class Tool(msgspec.Struct, frozen=True):
 
 
 class ToolChoice(msgspec.Struct, frozen=True):
-    """Whether tools are called: `tool` forces the one `name`; `allowed` narrows auto, required."""
+    """The choice of tools: `tool` forces the one `name`; `allowed` narrows auto and required."""
 
     mode: Literal["auto", "required", "none", "tool"]
     name: str = ""
@@ -72,18 +72,18 @@ class Thinking(msgspec.Struct, frozen=True):
 
 
 class Conversation(msgspec.Struct, kw_only=True):
-    """What a client asks of a model. None is what it has not said.
+    """A client's request to a model; None for members that it does not set.
 
     Attributes:
         dialect: the name of the client's dialect.
         system: the instructions that precede the first turn.
-        user: who is behind the request, in the client's words.
-        extra: members that this form has no place for, raw; writers of the same family may use
-            them, others name them as dropped.
-        quiet: names of members that may be lost without a word, as nobody sees their effect.
+        user: the end user, as the client names it.
+        extra: members that this form does not have, raw; writers of the same family may use them,
+            others report them as dropped.
+        quiet: names of members that are dropped without a report, as their effect is not visible.
         names: neutral name -> the client's name, where they differ, for reports of losses.
         echo: raw members that the client's own dialect repeats in its answers.
-        lost: what the reader could not bring into this form, by the client's names.
+        lost: the client's names of what the reader could not convert.
     """
 
     dialect: str
@@ -120,5 +120,5 @@ class Conversation(msgspec.Struct, kw_only=True):
     lost: tuple[str, ...] = ()
 
     def name_of(self, field: str) -> str:
-        """Return what the client calls a field of this form."""
+        """Return the client's name of a field of this form."""
         return self.names.get(field, field)

@@ -5,7 +5,7 @@
     client's events <- EventWriter <- Delta       <- EventReader   <- provider's bytes
     client's error  <- write_fault <- ProviderFault <- read_fault  <- provider's error
 
-One object can be both. A dialect that nobody's client speaks is a `ProviderSide` alone.
+One object can be both. A dialect that no client speaks is only a `ProviderSide`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class ClientSide(Protocol):
     """A dialect as clients speak it.
 
     `request_id_field` is the header field in which its SDK looks for the id of a request.
-    `forgets_proofs` says that its clients may keep calls without what proves them.
+    `forgets_proofs`: its clients may send calls back without their proofs.
     """
 
     @property
@@ -69,18 +69,18 @@ class ClientSide(Protocol):
         """The name of the field, in lower case."""
 
     def read_request(self, request: ClientRequest) -> Conversation:
-        """Return what a request asks for.
+        """Return a request in the neutral form.
 
         Raises:
             MalformedRequest: It is not a request of this dialect.
-            UnsupportedField: It asks for what no translation carries.
+            UnsupportedField: A member cannot be translated to any dialect.
         """
 
     def write_answer(self, answer: Answer, conversation: Conversation, stamp: Stamp) -> bytes:
         """Return an answer as a whole body.
 
         Raises:
-            UpstreamProtocolError: It cannot be told in this dialect.
+            UpstreamProtocolError: This dialect cannot express it.
         """
 
     def event_writer(self, conversation: Conversation, stamp: Stamp) -> EventWriter:
@@ -118,14 +118,14 @@ class ProviderSide(Protocol):
         """Return a conversation as a request to this dialect.
 
         Raises:
-            UnsupportedField: It asks for what this dialect cannot say.
+            UnsupportedField: This dialect cannot express a field.
         """
 
     def is_error(self, body: bytes) -> bool:
         """Return whether a whole body that came with a success is an error object."""
 
     def read_answer(self, body: bytes, stamp: Stamp) -> Answer:
-        """Return what a whole body says.
+        """Return a whole body in the neutral form.
 
         Raises:
             UpstreamProtocolError: It is not an answer of this dialect.
@@ -135,11 +135,11 @@ class ProviderSide(Protocol):
         """Return what reads one stream."""
 
     def read_fault(self, status: int, headers: Headers, body: bytes) -> ProviderFault:
-        """Return what an error says; the status may be 200 where the body is an error."""
+        """Return an error in the neutral form; the status may be 200 if the body is an error."""
 
 
 class CountingSide(Protocol):
-    """A question for a count of tokens, as clients ask it."""
+    """A request for a token count, as clients send it."""
 
     @property
     def member(self) -> str:
@@ -147,14 +147,14 @@ class CountingSide(Protocol):
 
     @property
     def read(self) -> Callable[[ClientRequest], Conversation]:
-        """What reads the conversation that is counted."""
+        """Reads the conversation to be counted."""
 
     @property
     def write_fault(self) -> Callable[[ProviderFault], ErrorBody]:
-        """What writes a provider's fault."""
+        """Writes a provider's fault."""
 
     def write(self, tokens: int) -> bytes:
         """Return the reply."""
 
     def estimate(self, request: ClientRequest) -> tuple[bytes, bytes]:
-        """Return the reply where no provider counts, and the name of what it estimates."""
+        """Return the reply if no provider can count, and the name of the estimated member."""

@@ -21,20 +21,20 @@ _NO_MEMBERS: Mapping[str, Any] = {}
 
 
 class DialectOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How one provider wants to be asked, apart from model and form.
+    """The configuration of requests to one provider, apart from model and form.
 
     Attributes:
-        rejects_unsupported: refuse a request rather than drop what the provider's dialect lacks.
-        pass_fields: the client's names of fields that are sent as they are.
-        max_tokens: the limit of requests that name none, where the dialect needs one.
-        max_tokens_field: what a chat provider calls the limit.
-        sends_reasoning: whether a chat provider wants its earlier reasoning back.
-        has_late_system: whether a chat provider takes instructions after the first turn, too.
-        thinking: how a provider with budgets is asked to think.
-        budgets: tokens for an effort, where they differ from the usual ones.
-        betas: the names of `anthropic-beta` that may pass; None for all.
-        version: the version of the API, where the dialect names one.
-        own: members that one dialect alone has a place for, where a request has none.
+        rejects_unsupported: refuse a request rather than drop fields that the dialect lacks.
+        pass_fields: the client's names of fields that are sent unchanged.
+        max_tokens: the limit for requests without one, if the dialect requires it.
+        max_tokens_field: the name of the limit at a chat provider.
+        sends_reasoning: whether a chat provider expects its earlier reasoning.
+        has_late_system: whether a chat provider accepts instructions after the first turn.
+        thinking: how thinking is requested of a provider with budgets.
+        budgets: tokens for an effort, where they differ from the defaults.
+        betas: the names of `anthropic-beta` that are forwarded; None for all.
+        version: the version of the API, if the dialect has one.
+        own: default members that only one dialect has.
     """
 
     rejects_unsupported: bool = False
@@ -51,9 +51,9 @@ class DialectOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stamp(msgspec.Struct, frozen=True):
-    """What an answer is marked with where its provider gives no mark: the time, and a unique token.
+    """The time and a unique token, for members that a provider's answer lacks.
 
-    `model` is the model that was asked for.
+    `model` is the requested model.
     """
 
     created: int
@@ -61,7 +61,7 @@ class Stamp(msgspec.Struct, frozen=True):
     model: str = ""
 
     def id(self, prefix: str, number: int | None = None) -> str:
-        """Return an id that no other answer has; `number` tells several of one answer apart."""
+        """Return a unique id; `number` distinguishes several ids of one answer."""
         return f"{prefix}{self.token}" + ("" if number is None else f"{number:02x}")
 
 
@@ -78,12 +78,12 @@ class Written(msgspec.Struct, frozen=True):
 
 
 class Losses:
-    """Collects what a writer cannot say."""
+    """Collects the fields that a writer cannot express."""
 
     __slots__ = ("_conversation", "_names", "_passes", "_rejects", "_target")
 
     def __init__(self, conversation: Conversation, options: DialectOptions, target: str) -> None:
-        """`target` is the provider's dialect, for the words of a refusal."""
+        """`target` is the provider's dialect, for the message of a refusal."""
         self._conversation = conversation
         self._rejects = options.rejects_unsupported
         self._passes = options.pass_fields
@@ -94,27 +94,27 @@ class Losses:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The client's names of what was dropped, in order."""
+        """The client's names of dropped fields, in order."""
         return tuple(self._names)[:_MAX_NAMED]
 
     def drop(self, *fields: str) -> None:
-        """Note that fields are not sent, each by its neutral name; those that are unset are not."""
+        """Record that fields are not sent, by their neutral names; unset fields are ignored."""
         for field in fields:
             if getattr(self._conversation, field, True) not in (None, (), False):
                 self._note(self._conversation.name_of(field))
 
     def drop_named(self, name: str) -> None:
-        """Note that something is not sent, by the client's own name."""
+        """Record that a field is not sent, by the client's own name."""
         self._note(name)
 
     def drop_extra(self, known: frozenset[str] = frozenset()) -> None:
-        """Note what is in `extra` and is neither quiet nor `known` to the target."""
+        """Record the members of `extra` that are neither quiet nor `known` to the target."""
         for name in self._conversation.extra:
             if name not in known and name not in self._conversation.quiet:
                 self._note(name)
 
     def refuse(self, name: str, why: str = "") -> NoReturn:
-        """Refuse the request for a field, by the client's name, that dropping would falsify.
+        """Refuse the request because of a field that cannot be dropped, by the client's name.
 
         Raises:
             UnsupportedField: always.

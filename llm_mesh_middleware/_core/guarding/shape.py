@@ -16,7 +16,7 @@ import msgspec
 from ...exceptions import ContentBlocked
 from ..dialect import Dialect, EventKind
 from ..http.sse import EventCutter, event_data, event_name
-from ..texts import Said
+from ..texts import AnswerContent
 from ..values.messages import ClientRequest
 from .events.stream import MAX_HELD_BYTES
 from .guard import Guard, Report
@@ -48,14 +48,14 @@ class SchemaGuard(msgspec.Struct, frozen=True, kw_only=True):
         return self.guard.holds(request)
 
 
-def judge(shape: SchemaGuard, said: Iterator[Said], report: Report) -> None:
+def judge(shape: SchemaGuard, contents: Iterator[AnswerContent], report: Report) -> None:
     """Report the first misfit of each answer.
 
     Raises:
         ContentBlocked: the guard denies it.
     """
     guard = shape.guard
-    for each in said:
+    for each in contents:
         fault = _fault(shape, each)
         if fault is None:
             continue
@@ -66,14 +66,14 @@ def judge(shape: SchemaGuard, said: Iterator[Said], report: Report) -> None:
             raise ContentBlocked(message, status=guard.status, guard=guard.name)
 
 
-def _fault(shape: SchemaGuard, said: Said) -> tuple[str, str] | None:
+def _fault(shape: SchemaGuard, content: AnswerContent) -> tuple[str, str] | None:
     """Return the entity of a misfit and its description, without any content of the answer."""
     # Only a text is judged; an answer may have just calls or a refusal.
-    if shape.answer is not None and (said.text or not (said.calls or said.is_refusal)):
-        fault = _misfit(said.text, shape.answer)
+    if shape.answer is not None and (content.text or not (content.calls or content.is_refusal)):
+        fault = _misfit(content.text, shape.answer)
         if fault is not None:
             return fault[0], f"an answer that {fault[1]}"
-    for name, arguments in said.calls:
+    for name, arguments in content.calls:
         fits = shape.tools.get(name)
         fault = None if fits is None else _misfit(arguments, fits)
         if fault is not None:
@@ -93,7 +93,7 @@ def _misfit(text: str, fits: Fits) -> tuple[str, str] | None:
 class ShapedStream:
     """Holds the events of a stream until the answer is complete and judged."""
 
-    def __init__(self, dialect: Dialect, judged: Callable[[Iterator[Said]], None]) -> None:
+    def __init__(self, dialect: Dialect, judged: Callable[[Iterator[AnswerContent]], None]) -> None:
         """`judged` raises `ContentBlocked` for an answer that must not pass."""
         self._answers = dialect.answers
         self._facts = dialect.facts()
@@ -125,7 +125,7 @@ class ShapedStream:
         whole = self._answers.join(events, None)
         if whole is None:
             raise ContentBlocked("the response is not one whose form can be checked")
-        self._judged(self._answers.said(whole))
+        self._judged(self._answers.contents(whole))
         return events + rest
 
     def _take(self, event: bytes) -> Iterator[bytes]:

@@ -95,7 +95,7 @@ class EventCutter:
         else:
             self.is_between = not self._ended_in_cr
 
-    def take_back(self, data: bytes) -> bytes | None:
+    def complete_with(self, data: bytes) -> bytes | None:
         """Return the event that is held back with `data`, which completes it, and hold no more.
 
         None if nothing is held, or if `data` does not end it.

@@ -122,7 +122,7 @@ class ProviderHealth:
         on_change: Callable[[HealthChange], None] = _ignore,
     ) -> None:
         # Some providers reject the mesh's additions to a request, which are then omitted.
-        self.refuses_additions = False
+        self.rejects_additions = False
         self._lock = lock
         self._on_change = on_change
         self.latency = PeakLatency()

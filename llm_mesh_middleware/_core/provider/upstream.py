@@ -33,8 +33,8 @@ class Upstream(Discreet, frozen=True):
     `targets` maps each operation the provider can serve to a request target. `headers` are set on
     every call, Host among them; `credentials` add the key to the calls of each operation. `model`
     and `stream` replace what the client sent, `defaults` (encoded JSON) fill what it left out.
-    `asks_usage` allows asking for token counts in streams. `conversions` are for operations that
-    the provider serves in another dialect. `secrets` are the values that must never be shown.
+    `requests_usage` allows requesting usage in streams. `conversions` are for operations that the
+    provider serves in another dialect. `secrets` are the values that must never be shown.
     `detection`, `max_concurrency`, `prices`, `watch` and `rewrites` are the provider's, for all
     rules. `vendor` is the vendor of the API, by its name in telemetry's conventions; empty if the
     host determines it. `picker` picks an endpoint for each call. `has_foreign_neighbours`: other
@@ -51,7 +51,7 @@ class Upstream(Discreet, frozen=True):
     model: str | None = None
     model_mapping: Mapping[str, str] = msgspec.field(default_factory=dict)
     stream: bool | None = None
-    asks_usage: bool = True
+    requests_usage: bool = True
     defaults: Mapping[str, msgspec.Raw] = msgspec.field(default_factory=dict)
     credentials: Mapping[ServedOperation, Credential] = msgspec.field(default_factory=dict)
     conversions: Mapping[ServedOperation, Conversion] = msgspec.field(default_factory=dict)

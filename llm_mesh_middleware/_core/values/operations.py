@@ -22,10 +22,10 @@ class Operation(msgspec.Struct, frozen=True, eq=False):
     and, behind the provider's base, makes the upstream's. `is_generation` says that the provider's
     configured model and defaults apply, so an embedding model is not replaced by a chat model.
     `has_two_forms` says that a response can be converted from JSON to events and back, so that a
-    configured `stream` applies too. `asked_as` is the end of the client's path where that is more
-    than the suffix. `output_limit` reads the most tokens that a request's members allow the
+    configured `stream` applies too. `client_suffix` is the end of the client's path where it is
+    longer than the suffix. `output_limit` reads the most tokens that a request allows for the
     response. `continues_by` is the member by which a request continues an earlier response that its
-    provider keeps.
+    provider stores.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Operation(msgspec.Struct, frozen=True, eq=False):
     method: str = "POST"
     is_generation: bool = False
     has_two_forms: bool = False
-    asked_as: str = ""
+    client_suffix: str = ""
     output_limit: Callable[[Fields], int | None] = _no_output_limit
     continues_by: str = ""
 

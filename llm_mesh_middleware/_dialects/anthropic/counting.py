@@ -20,13 +20,13 @@ __all__ = [
     "counted_at_vertex",
 ]
 
-# Where a response has the count.
+# The member of a response with the count.
 COUNTED_AS = "input_tokens"
 _COUNTED = ("model", "messages", "system", "tools", "tool_choice", "thinking", "output_config")
 
 
 class CountTransformer(SameTransformer):
-    """Asks for a count under the provider's name for the model."""
+    """Requests a count with the provider's name of the model."""
 
     model_is_always_set = True
 
@@ -36,12 +36,12 @@ def _read(request: ClientRequest) -> Conversation:
 
 
 def counted(members: dict[str, Any], model: str | None) -> dict[str, Any]:
-    """Return those members of a request that are counted."""
+    """Return the members of a request that are counted."""
     return {name: members[name] for name in _COUNTED if name in members}
 
 
 def counted_at_vertex(members: dict[str, Any], model: str | None) -> dict[str, Any]:
-    """Return the question as Vertex AI has it: the model is in the body here."""
+    """Return the request in the form of Vertex AI, which has the model in the body here."""
     kept = counted(members, model)
     return {**kept, "model": model, "anthropic_version": VERTEX_VERSION}
 

@@ -12,10 +12,10 @@ from ..._core.http.sse import make_event, on_one_line
 from ..._core.values.messages import ClientRequest
 from ..._core.values.payload import Fields, read_count
 from ...exceptions import AnswerableError
+from ..base_dialect import BaseDialect
 from ..same import SameTransformer
-from ..told_in_body import ToldInBody
 from ..translation.counting import CountingProvider
-from .content import read_asked, read_messages
+from .content import read_messages, read_request_content
 from .counting import COUNTED_AS, COUNTING_CLIENT, CountTransformer, counted, counted_at_vertex
 from .errors import error_of_status
 from .facts import MessageFacts, read_message
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 
-class AnthropicMessages(ToldInBody):
+class AnthropicMessages(BaseDialect):
     """Messages; the events of a stream have names."""
 
     name = "anthropic.messages"
@@ -55,7 +55,7 @@ class AnthropicMessages(ToldInBody):
     write_answer = staticmethod(write_answer)
     write_fault = staticmethod(write_fault)
     event_reader = staticmethod(event_reader)
-    read_asked = staticmethod(read_asked)
+    read_request_content = staticmethod(read_request_content)
     read_messages = staticmethod(read_messages)
 
     def transformer(
@@ -66,11 +66,11 @@ class AnthropicMessages(ToldInBody):
         return made(request, operation, upstream)
 
     def facts(self) -> FactReader:
-        """Return what reads the events of one stream."""
+        """Return a reader of the facts of one stream."""
         return MessageFacts()
 
     def read_whole(self, body: bytes) -> Whole | None:
-        """Return what a whole response says, or None if no SDK can read it."""
+        """Return the facts of a whole response, or None if no SDK can read it."""
         return read_message(body)
 
     def write_error(self, error: AnswerableError) -> bytes:
@@ -83,7 +83,7 @@ class AnthropicMessages(ToldInBody):
         return {"type": "model", "id": name, "display_name": name, "created_at": created_at}
 
     def write_models(self, names: Sequence[str]) -> dict[str, object]:
-        """Return a page of models that is the whole list."""
+        """Return the list of models as one page."""
         first, last = (names[0], names[-1]) if names else (None, None)
         data = list(map(self.write_model, names))
         return {"data": data, "has_more": False, "first_id": first, "last_id": last}
@@ -93,15 +93,15 @@ class AnthropicMessages(ToldInBody):
         return make_event(self.write_error(error), name=b"error")
 
     def body_event(self, body: bytes) -> bytes:
-        """Return a whole body as an error event: no other event can hold one."""
+        """Return a whole body as an error event: no other event can contain one."""
         return make_event(on_one_line(body), name=b"error")
 
     def read_request(self, request: ClientRequest) -> Conversation:
-        """Return what a request asks for."""
+        """Return a request in the neutral form."""
         return read_request(request.fields)
 
     def event_writer(self, conversation: Conversation, stamp: Stamp) -> EventWriter:
-        """Return what writes one stream."""
+        """Return the writer of one stream."""
         return MessageEventWriter(conversation, stamp, self.error_event)
 
 
@@ -111,7 +111,7 @@ VERTEX_COUNTER = CountingProvider(DIALECT, counted_at_vertex, COUNTED_AS)
 
 
 def output_limit(fields: Fields) -> int | None:
-    """Return the most tokens that the response may have, None if the request does not say."""
+    """Return the request's limit of output tokens, None without one."""
     return read_count(fields, "max_tokens")
 
 
@@ -121,7 +121,7 @@ MESSAGES = ServedOperation(
     "/messages",
     dialect=DIALECT,
     is_generation=True,
-    asked_as="/v1/messages",
+    client_suffix="/v1/messages",
     output_limit=output_limit,
     client=DIALECT,
     provider=DIALECT,
@@ -131,7 +131,7 @@ COUNT_TOKENS = ServedOperation(
     "count_tokens",
     "/messages/count_tokens",
     dialect=DIALECT,
-    asked_as="/v1/messages/count_tokens",
+    client_suffix="/v1/messages/count_tokens",
     counting=COUNTING_CLIENT,
 )
 

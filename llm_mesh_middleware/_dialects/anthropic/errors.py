@@ -1,4 +1,4 @@
-"""Error objects of the Messages API, also made from those of its hosts."""
+"""Error objects of the Messages API, also converted from those of its hosts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..objects import read_object
 
 __all__ = ["as_error_object", "error_object", "error_of_status"]
 
-# The API's own word for a status; the others are the request's fault or the server's.
+# The error type for a status; others are the request's fault or the server's.
 _TYPES = {
     401: "authentication_error",
     402: "billing_error",
@@ -38,10 +38,10 @@ def error_of_status(status: int, message: str) -> bytes:
 
 
 def as_error_object(status: int, body: bytes) -> bytes:
-    """Return a host's error as an error object; one that is in this form is not changed.
+    """Return a host's error as an error object; errors that have this form are not changed.
 
     Google's errors are objects with a number as their code, or a list of one; AWS has the message
-    at the top.
+    at the top level.
     """
     members = _members(body)
     error = members.get("error")

@@ -7,7 +7,7 @@ import msgspec
 from ..._core.dialect import EventKind
 from ..._core.values.summary import AnswerSummary
 from ..._core.values.usage import Usage
-from ..error_objects import tells_error
+from ..error_objects import reports_error
 from ..lenient import LenientDecoder
 from .usage import MessageUsage
 
@@ -44,7 +44,7 @@ class MessageFields(_Message, gc=False):
     @property
     def is_error(self) -> bool:
         """Whether it is an error object."""
-        return tells_error(self.error, self.type, has_content=self.type == "message")
+        return reports_error(self.error, self.type, has_content=self.type == "message")
 
     def summary(self, body: bytes | None) -> AnswerSummary:
         """Return what it says of itself; `body` is kept with it."""
@@ -99,7 +99,7 @@ class MessageFacts:
         if event.delta is not None and event.delta.stop_reason:
             self._reason = event.delta.stop_reason[:_MAX_REASON]
         self._count(event.usage)
-        if tells_error(event.error, type, has_content=False):
+        if reports_error(event.error, type, has_content=False):
             self.has_failed = True
         self.is_done = self.is_done or self.has_failed or type == "message_stop"
         return EventKind.ERROR if self.has_failed else EventKind.CONTENT

@@ -28,12 +28,12 @@ _read_chunk = msgspec.json.Decoder(_Chunk).decode
 _read_type = msgspec.json.Decoder(_Type).decode
 _read_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
-_METRICS = "amazon-bedrock-invocationMetrics"  # in the last event; the API itself does not have it
+_METRICS = "amazon-bedrock-invocationMetrics"  # in the last event; not part of the Messages API
 _METRICS_BYTES = _METRICS.encode()
 
 
 class FrameDecoder:
-    """Turns frames into server-sent events, byte for byte as the model's own API sends them."""
+    """Converts frames to the same server-sent events as those of the Messages API."""
 
     __slots__ = ("_cutter",)
 

@@ -26,7 +26,7 @@ from .frames import FrameDecoder
 
 __all__ = ["VERTEX_VERSION", "AnthropicTransformer", "Hosting"]
 
-# What a body states where it is Vertex AI that hosts.
+# The version that a body states at Vertex AI.
 VERTEX_VERSION = "vertex-2023-10-16"
 
 _VERSION, _BETA = b"anthropic-version", b"anthropic-beta"
@@ -40,12 +40,11 @@ class Hosting(msgspec.Struct, frozen=True):
     """One host's envelope; it makes the conversions for its upstreams.
 
     Attributes:
-        stream_target: the target for streams, if that is another one.
-        version: the configured version of the API; None passes the client's.
-        body_version: the version that the body states instead of a header; the target then names
-            the model.
-        betas: names of betas that are passed on; None for all.
-        has_frames: streams are frames, and the body has neither `stream` nor betas.
+        stream_target: the target for streams, if it differs.
+        version: the configured version of the API; None forwards the client's.
+        body_version: the version in the body instead of a header; the target then names the model.
+        betas: names of betas that are forwarded; None for all.
+        has_frames: streams are frames, and the body has no `stream`.
     """
 
     stream_target: str | None = None
@@ -61,7 +60,7 @@ class Hosting(msgspec.Struct, frozen=True):
         return AnthropicTransformer(request, operation, upstream, self)
 
     def allowed(self, betas: Iterable[str]) -> list[str]:
-        """Return the names that are passed on."""
+        """Return the names that are forwarded."""
         if self.betas is None or _ANY in self.betas:
             return list(betas)
         return [name for name in betas if name in self.betas]
@@ -91,19 +90,19 @@ class AnthropicTransformer(SameTransformer):
         return fill(stream_target, self.model)
 
     def headers(self, fields: Headers) -> Headers:
-        """Return the fields with version and betas, if these are fields."""
+        """Return the fields with version and betas, if the host takes these as fields."""
         hosting = self._hosting
         kept = [field for field in fields if field[0] not in (_VERSION, _BETA)]
         if self._betas and not hosting.has_frames:
             kept.append((_BETA, ",".join(self._betas).encode("latin-1")))
         if hosting.body_version is None:
-            asked = next((value for name, value in fields if name == _VERSION), None)
-            version = hosting.version.encode() if hosting.version else asked
+            client_version = next((value for name, value in fields if name == _VERSION), None)
+            version = hosting.version.encode() if hosting.version else client_version
             kept.append((_VERSION, version or _DEFAULT_VERSION.encode()))
         return tuple(kept)
 
     def is_stream(self, head: ResponseHead, begin: bytes = b"") -> bool | None:
-        """Return whether the host sends a stream; frames are known by their media type."""
+        """Return whether the host sends a stream; frames are recognised by their media type."""
         if not self._hosting.has_frames:
             return super().is_stream(head, begin)
         return self.wants_stream and head.status < 300 and media_type(head.headers) == FRAMES
@@ -120,7 +119,7 @@ class AnthropicTransformer(SameTransformer):
                 fields["anthropic_beta"] = raw(self._betas)
 
     def decoder(self, head: ResponseHead) -> StreamDecoder | None:
-        """Return what turns frames, or compressed events, into events."""
+        """Return a decoder of frames, or of compressed events."""
         return FrameDecoder() if self._hosting.has_frames else super().decoder(head)
 
     def _error(

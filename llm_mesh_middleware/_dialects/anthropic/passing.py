@@ -1,4 +1,4 @@
-"""Messages that pass to a provider of the same dialect, without what only the mesh can read."""
+"""Removes foreign proofs from requests to a provider of the same dialect."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["without_foreign_proofs"]
 
 
 def without_foreign_proofs(fields: Fields) -> Fields:
-    """Return a request without blocks of reasoning that another provider has proved."""
+    """Return a request without blocks of reasoning that have another provider's proof."""
     return edit_items(fields, "messages", _message)
 
 

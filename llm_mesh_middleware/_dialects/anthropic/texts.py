@@ -8,10 +8,10 @@ from typing import Any
 from ..._core.dialect import EventTexts, TextPlace
 from ..texts import (
     ResponseTexts,
-    is_silent,
+    has_no_text,
     last_texts,
     place_of,
-    spoken_in,
+    response_texts_in,
     texts_of_turns,
 )
 
@@ -22,7 +22,7 @@ _GROWING = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delt
 
 
 class AnthropicTexts(ResponseTexts):
-    """Each string of a block's deltas is a part of the block's text of that name."""
+    """The strings of a block's deltas with one name are the parts of one text."""
 
     def read_request(
         self, members: dict[str, Any], roles: Container[str] | None
@@ -41,18 +41,18 @@ class AnthropicTexts(ResponseTexts):
             return EventTexts()
         kind, number = value.get("type"), value.get("index")
         if kind == "content_block_delta":
-            usual = _usual_delta(value)
-            if usual is not None:
-                return EventTexts((((number, usual.key), usual),))
+            delta = _only_delta(value)
+            if delta is not None:
+                return EventTexts((((number, delta.key), delta),))
         if kind == "content_block_stop":
             return EventTexts(ends=lambda key: key[0] == number)
         if kind in ("message_delta", "message_stop", "error"):
-            return EventTexts((), spoken_in(value), ends=lambda key: True)
+            return EventTexts((), response_texts_in(value), ends=lambda key: True)
         member = {"content_block_delta": "delta", "content_block_start": "content_block"}
         part = value.get(member.get(str(kind), ""))
         if not isinstance(part, dict):
-            return EventTexts((), spoken_in(value))
-        places = list(spoken_in(value))
+            return EventTexts((), response_texts_in(value))
+        places = list(response_texts_in(value))
         is_part = [place.container is part and place.key != "name" for place in places]
         return EventTexts(
             [
@@ -64,11 +64,11 @@ class AnthropicTexts(ResponseTexts):
         )
 
 
-def _usual_delta(value: dict[str, Any]) -> TextPlace | None:
-    """Return the one text of an event that is nothing but more of a block; None for any other."""
+def _only_delta(value: dict[str, Any]) -> TextPlace | None:
+    """Return the text of an event that only continues a block; None for any other event."""
     delta = value.get("delta")
-    if not isinstance(delta, dict) or not is_silent(value, but="delta"):
+    if not isinstance(delta, dict) or not has_no_text(value, but="delta"):
         return None
     name = _GROWING.get(str(delta.get("type")), "")
     is_text = delta.get(name).__class__ is str and delta[name] != ""
-    return place_of(delta, name) if is_text and is_silent(delta, but=name) else None
+    return place_of(delta, name) if is_text and has_no_text(delta, but=name) else None

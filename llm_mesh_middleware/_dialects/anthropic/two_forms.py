@@ -3,7 +3,7 @@
 message   message_start  ( content_block_start  content_block_delta ...  content_block_stop ) ...
           message_delta  message_stop
 
-The start of a block has all members but those that grow; one delta for each of these follows.
+The start of a block has all members except those that grow; one delta for each of these follows.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _DELTAS = {kind: (member, of) for kind, member, of in _GROWING}
 
 
 class _Unknown(Exception):
-    """An unknown event: the stream cannot be put together."""
+    """An unknown event: the stream cannot be joined."""
 
 
 def join_events(events: bytes) -> dict[str, Any] | None:
-    """Return the message of a stream; None if the stream is cut off or not understood."""
+    """Return the message of a stream; None if the stream is cut off or has unknown events."""
     joined = _Joined()
     try:
         for event in EventCutter().feed(events):
@@ -90,9 +90,9 @@ def split_message(body: bytes) -> bytes:
 def _events(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
     usage = message.get("usage") or {}
     ended = {name: message[name] for name in _OF_THE_END if name in message}
-    begun: dict[str, Any] = {**dict.fromkeys(ended), "content": []}
+    initial: dict[str, Any] = {**dict.fromkeys(ended), "content": []}
     counted = {"usage": {**usage, "output_tokens": 0}}
-    yield {"type": "message_start", "message": {**message, **begun, **counted}}
+    yield {"type": "message_start", "message": {**message, **initial, **counted}}
     for index, block in enumerate(objects_in(message.get("content"))):
         start, deltas = _block(block)
         yield {"type": "content_block_start", "index": index, "content_block": start}

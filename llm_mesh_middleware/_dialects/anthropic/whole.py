@@ -1,4 +1,4 @@
-"""Messages that may be repeated from a cache, and their two forms."""
+"""The cacheability of messages, and their two forms."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import msgspec
 
-from ..._core.texts import Said
+from ..._core.texts import AnswerContent
 from ..._core.values.payload import Fields
 from ..._core.values.usage import Usage
+from ..cacheability import read_temperature, requests_more_than_text
 from ..claude.finishes import FINISHES
-from ..keeping import asks_for_more_than_text, read_temperature
 from ..objects import objects_in, read_object, text_in
 from .two_forms import join_events, split_message
 
@@ -27,11 +27,11 @@ class AnthropicAnswers:
     has_two_forms = True
 
     def may_repeat_request(self, fields: Fields) -> bool:
-        """Return whether only text is asked for."""
-        return not asks_for_more_than_text(fields)
+        """Return whether only text is requested."""
+        return not requests_more_than_text(fields)
 
     def finish(self, reason: str) -> str:
-        """Return the shared word for a reason to stop."""
+        """Return the shared term for a stop reason."""
         return _FINISHES.get(reason, reason)
 
     def may_repeat(self, body: bytes, *, tool_calls: bool) -> bool:
@@ -46,13 +46,13 @@ class AnthropicAnswers:
         ends = _ENDS | {"tool_use"} if tool_calls else _ENDS
         return value.get("stop_reason") in ends and (tool_calls or not is_call)
 
-    def said(self, body: bytes) -> Iterator[Said]:
-        """Yield what all blocks say together."""
+    def contents(self, body: bytes) -> Iterator[AnswerContent]:
+        """Yield the content of all blocks as one."""
         value = read_object(body)
         if value.get("type") != "message":
             return
         blocks = list(objects_in(value.get("content")))
-        yield Said(
+        yield AnswerContent(
             "".join(text_in(block, "text") for block in blocks if block.get("type") == "text"),
             tuple(
                 (text_in(block, "name"), msgspec.json.encode(block.get("input")).decode())

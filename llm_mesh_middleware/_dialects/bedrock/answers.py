@@ -40,8 +40,8 @@ class ConverseUsage(msgspec.Struct, rename="camel", gc=False):
     def counted(self) -> Usage:
         """Return the counts."""
         read, written = self.cache_read_input_tokens or 0, self.cache_write_input_tokens or 0
-        asked = (self.input_tokens or 0) + read + written
-        return Usage(asked, self.output_tokens or 0, read, written)
+        prompt = (self.input_tokens or 0) + read + written
+        return Usage(prompt, self.output_tokens or 0, read, written)
 
 
 class _ToolUse(msgspec.Struct, rename="camel"):
@@ -129,15 +129,15 @@ def _parts(blocks: list[_Block], stamp: Stamp) -> Iterator[Part]:
 def _reasoning(block: _Reasoning) -> Reasoning:
     if block.redacted_content is not None:
         return Reasoning("", Proof(BEDROCK, block.redacted_content), is_redacted=True)
-    said = block.reasoning_text or _ReasoningText()
-    return Reasoning(said.text, own_proof(BEDROCK, said.signature))
+    reasoning = block.reasoning_text or _ReasoningText()
+    return Reasoning(reasoning.text, own_proof(BEDROCK, reasoning.signature))
 
 
 def finish_of(reason: str, *, has_calls: bool) -> FinishReason:
-    """Return why an answer ends.
+    """Return the finish reason of an answer.
 
     Raises:
-        UpstreamProtocolError: The model's output was malformed, so that it only looks complete.
+        UpstreamProtocolError: The model's output was malformed, although it looks complete.
     """
     if reason in _MALFORMED:
         raise UpstreamProtocolError(f"ended an answer by {reason}")
@@ -146,7 +146,7 @@ def finish_of(reason: str, *, has_calls: bool) -> FinishReason:
 
 
 def read_fault(status: int, headers: Headers, body: bytes) -> ProviderFault:
-    """Return what an error says; a header field or a member names the exception."""
+    """Return an error in the neutral form; a header field or a member names the exception."""
     members = read_object(body)
     named = headers.get("x-amzn-errortype") or members.get("__type") or ""
     name = str(named).partition(":")[0].rpartition("#")[2]

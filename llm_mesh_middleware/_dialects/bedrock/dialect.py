@@ -1,4 +1,4 @@
-"""The Converse API as a provider speaks it."""
+"""The Converse API, for requests to providers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .request_writer import write_request
 
 __all__ = ["COUNTER", "DIALECT", "Converse"]
 
-# What CountTokens counts of a request.
+# The members of a request that CountTokens counts.
 _COUNTED = ("messages", "system", "toolConfig", "additionalModelRequestFields")
 
 
@@ -51,15 +51,15 @@ class Converse:
         return "output" not in members and ("message" in members or "__type" in members)
 
     def read_answer(self, body: bytes, stamp: Stamp) -> Answer:
-        """Return what a whole body says."""
+        """Return a whole body in the neutral form."""
         return read_answer(body, stamp)
 
     def event_reader(self, stamp: Stamp) -> EventReader:
-        """Return what reads one stream."""
+        """Return the reader of one stream."""
         return ConverseEventReader(stamp)
 
     def read_fault(self, status: int, headers: Headers, body: bytes) -> ProviderFault:
-        """Return what an error says."""
+        """Return an error in the neutral form."""
         return read_fault(status, headers, body)
 
 

@@ -4,7 +4,7 @@ messageStart ──► Start
 contentBlockStart ──► ToolStart; text and reasoning begin without it
 contentBlockDelta ──► the deltas of that block; its index is a call's key
 contentBlockStop ──► ToolEnd, ReasoningEnd
-messageStop ──► its reason is remembered
+messageStop ──► its reason is kept
 metadata, or the end of the bytes after a messageStop ──► usage, Finish, End
 an exception, an error, or what is not a frame ──► Failed, and nothing after it
 """
@@ -103,7 +103,7 @@ class ConverseEventReader:
         return deltas
 
     def finish(self) -> Sequence[Delta]:
-        """Return what the end of the bytes completes."""
+        """Return the deltas that the end of the bytes completes."""
         deltas: list[Delta] = []
         self._end(deltas)
         return deltas
@@ -161,7 +161,7 @@ class ConverseEventReader:
         deltas.append(ReasoningEnd(own_proof(BEDROCK, self._signatures.pop(index))))
 
     def _end(self, deltas: list[Delta]) -> None:
-        """Add the end, if the stream has said why it ends."""
+        """Add the end, if the stream had a stop reason."""
         if self._is_over or self._reason is None:
             return
         self._is_over = True

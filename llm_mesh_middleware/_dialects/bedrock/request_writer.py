@@ -25,7 +25,7 @@ def write_request(conversation: Conversation, options: DialectOptions) -> Writte
     """Return a conversation as the members of a Converse request.
 
     Raises:
-        UnsupportedField: It asks for something that the Converse API lacks.
+        UnsupportedField: The Converse API lacks a requested feature.
     """
     conversation = latest_marks(conversation)
     losses = Losses(conversation, options, "the Converse API")
@@ -69,13 +69,13 @@ def _system(conversation: Conversation, losses: Losses) -> list[dict[str, Any]]:
 
 
 def _tier(conversation: Conversation, losses: Losses) -> dict[str, str] | None:
-    asked = conversation.service_tier
-    if asked in (None, "auto"):
+    tier = conversation.service_tier
+    if tier in (None, "auto"):
         return None
-    if asked not in _TIERS:
+    if tier not in _TIERS:
         losses.drop("service_tier")
         return None
-    return {"type": _TIERS[asked]}
+    return {"type": _TIERS[tier]}
 
 
 def _has_calls(conversation: Conversation) -> bool:

@@ -140,7 +140,7 @@ class TurnWriter:
 
 
 def _mark_of(part: Part) -> str | None:
-    """Return the mark behind a part; one within a result stands behind the whole of it."""
+    """Return the cache mark of a part; a mark within a result applies to the whole result."""
     mark: str | None = getattr(part, "cache", None)
     if mark is None and isinstance(part, ToolResult):
         marks = [getattr(inner, "cache", None) for inner in part.parts]
@@ -157,8 +157,8 @@ def _reasoning(part: Reasoning) -> Block | None:
         return None
     if part.is_redacted:
         return {"reasoningContent": {"redactedContent": part.proof.value}}
-    said = {"text": part.text, "signature": part.proof.value}
-    return {"reasoningContent": {"reasoningText": said}}
+    reasoning = {"text": part.text, "signature": part.proof.value}
+    return {"reasoningContent": {"reasoningText": reasoning}}
 
 
 def _completed(blocks: list[Block]) -> list[Block]:

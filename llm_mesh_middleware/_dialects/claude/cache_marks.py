@@ -1,4 +1,4 @@
-"""Cache marks as Claude models take them: four of a request, or it is refused."""
+"""Cache marks of Claude models, which reject a request with more than four."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Marked = TypeVar("Marked", Tool, Text, Part)
 
 
 def latest_marks(conversation: Conversation) -> Conversation:
-    """Return a conversation with its last marks only, as its longest prefixes are worth most.
+    """Return a conversation with only its last marks, as the longest prefixes save most.
 
     The order is that of the prompt: tools, instructions, turns.
     """
@@ -53,7 +53,7 @@ def _count(conversation: Conversation) -> int:
 
 
 class _Eraser:
-    """Takes the first marks away."""
+    """Removes the first marks."""
 
     def __init__(self, surplus: int) -> None:
         self.surplus = surplus

@@ -1,4 +1,4 @@
-"""The models' words for why they end."""
+"""The stop reasons of the models."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Settings of Claude models for length, sampling and thinking, in either of their APIs.
 
-| asked for | sent |
+| requested | sent |
 |---|---|
 | no limit of tokens | the configured limit: the APIs require one |
 | a temperature above 1 | 1; named as dropped |
@@ -30,7 +30,7 @@ _EFFORTS = {"minimal": "low"}
 
 
 class Sampling(msgspec.Struct, frozen=True):
-    """What a request says of length, sampling and thinking; `thinking` is the API's own object."""
+    """The members for length, sampling and thinking; `thinking` is the API's own object."""
 
     max_tokens: int
     temperature: int | float | None = None
@@ -43,12 +43,12 @@ class Sampling(msgspec.Struct, frozen=True):
 def choose_sampling(
     conversation: Conversation, options: DialectOptions, losses: Losses, *, verifier: str
 ) -> Sampling:
-    """Return what to ask a Claude model for.
+    """Return the members of a request to a Claude model.
 
     Args:
-        conversation: what the client asks for.
-        options: how the provider wants to be asked.
-        losses: notes what is dropped.
+        conversation: the client's request.
+        options: the configuration of requests to the provider.
+        losses: records dropped fields.
         verifier: the letter of the dialect whose proofs the provider can verify.
     """
     max_tokens, top_p = conversation.max_tokens or options.max_tokens, conversation.top_p
@@ -70,8 +70,8 @@ def choose_sampling(
         enabled = {"type": "enabled", "budget_tokens": budget}
         enough = max_tokens if max_tokens > budget else max_tokens + budget
         return Sampling(enough, temperature, top_p, thinking=enabled)
-    asked = conversation.thinking.effort if conversation.thinking is not None else None
-    effort = None if asked is None else _EFFORTS.get(asked, asked)
+    requested = conversation.thinking.effort if conversation.thinking is not None else None
+    effort = None if requested is None else _EFFORTS.get(requested, requested)
     adaptive = {"type": "adaptive"}
     return Sampling(max_tokens, temperature, top_p, thinking=adaptive, effort=effort)
 
@@ -79,7 +79,7 @@ def choose_sampling(
 def _thinks(
     conversation: Conversation, options: DialectOptions, losses: Losses, verifier: str
 ) -> bool:
-    """Return whether the model is asked to think; what the models would refuse is dropped."""
+    """Return whether thinking is requested; combinations that the models reject are dropped."""
     thinking, choice = conversation.thinking, conversation.tool_choice
     if thinking is None or is_off(thinking):
         return False
@@ -96,7 +96,7 @@ def _thinks(
 
 
 def _budget(conversation: Conversation, options: DialectOptions) -> int | None:
-    """Return the tokens to think with; None leaves them to the model."""
+    """Return the thinking budget; None leaves it to the model."""
     thinking = conversation.thinking
     if thinking is None or options.thinking == "adaptive":
         return None
@@ -106,7 +106,7 @@ def _budget(conversation: Conversation, options: DialectOptions) -> int | None:
 
 
 def _lacks_reasoning(conversation: Conversation, verifier: str) -> bool:
-    """Return whether the last turn with calls begins without reasoning that can be verified."""
+    """Return whether the last turn with calls does not begin with verifiable reasoning."""
     for turn in reversed(conversation.turns):
         if turn.role == "assistant" and any(isinstance(part, ToolCall) for part in turn.parts):
             first = turn.parts[0]
@@ -120,7 +120,7 @@ def has_own_proof(part: Reasoning, verifier: str) -> bool:
 
 
 def stop_sequences(conversation: Conversation, losses: Losses) -> list[str] | None:
-    """Return the stop sequences, without those of white space, which the models refuse."""
+    """Return the stop sequences, without those of white space, which the models reject."""
     usable = [stop for stop in conversation.stop if stop.strip()]
     if len(usable) < len(conversation.stop):
         losses.drop("stop")

@@ -1,4 +1,4 @@
-"""Turns as Claude models take them: the user begins, and roles alternate."""
+"""Turns for Claude models: the user begins, and roles alternate."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def alternating_messages(
     """Return the messages; neighbours of one role are joined.
 
     Args:
-        conversation: its turns, or its instructions if it has none.
+        conversation: the conversation; without turns its instructions are the first message.
         blocks: yields parts as blocks of the API.
     """
     if not conversation.turns:

@@ -1,6 +1,6 @@
-"""Generated contents that may be repeated from a cache, and their two forms.
+"""The cacheability of generated contents, and their two forms.
 
-A stream is a sequence of whole answers, each with the parts that are new; their texts are one text.
+A stream is a sequence of whole answers, each with the new parts; their texts are joined.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from typing import Any
 import msgspec
 
 from ..._core.http.sse import EventCutter, event_data, make_event, on_one_line
-from ..._core.texts import Said
+from ..._core.texts import AnswerContent
 from ..._core.values.payload import Fields, read_fields
 from ..._core.values.usage import Usage
-from ..keeping import read_temperature
+from ..cacheability import read_temperature
 from ..objects import object_in, objects_in, read_object, text_in
-from .finishes import finish_word
+from .finishes import shared_reason
 
 __all__ = ["GeminiAnswers"]
 
 _MAX_EVENT_BYTES = 16 * 2**20
 _CONFIGS = ("generationConfig", "generation_config")
 _MODALITIES = ("responseModalities", "response_modalities")
-# Other tools run at the provider, and their results are of the moment.
+# Other tools run at the provider, and their results change with time.
 _FUNCTIONS = frozenset(("functionDeclarations", "function_declarations"))
-# Other reasons to end say that there is no answer.
+# Other finish reasons mean that there is no answer.
 _ENDS = frozenset(("STOP", "MAX_TOKENS", None))
 _TEXT, _CALLS = frozenset(("text", "thought", "thoughtSignature")), frozenset(("functionCall",))
 
@@ -36,7 +36,7 @@ class GeminiAnswers:
     has_two_forms = True
 
     def may_repeat_request(self, fields: Fields) -> bool:
-        """Return whether nothing but a text is asked for."""
+        """Return whether only text is requested."""
         request = read_object(msgspec.json.encode(fields))
         config = next((request[name] for name in _CONFIGS if name in request), None)
         wanted = [config.get(name) for name in _MODALITIES] if isinstance(config, dict) else []
@@ -47,8 +47,8 @@ class GeminiAnswers:
         )
 
     def finish(self, reason: str) -> str:
-        """Return the shared word; one that does not tell calls from other ends."""
-        return finish_word(reason)
+        """Return the shared term, which is the same for calls and for texts."""
+        return shared_reason(reason)
 
     def temperature(self, fields: Fields) -> float | None:
         """Return the temperature of the configuration."""
@@ -68,19 +68,19 @@ class GeminiAnswers:
             for candidate in candidates
         )
 
-    def said(self, body: bytes) -> Iterator[Said]:
-        """Yield what each candidate says; a stream without events is an array of answers."""
+    def contents(self, body: bytes) -> Iterator[AnswerContent]:
+        """Yield the content of each candidate; a stream without events is an array of answers."""
         try:
             value = msgspec.json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return
         whole = _joined(objects_in(value if isinstance(value, list) else [value]))
         if object_in(whole, "promptFeedback").get("blockReason"):
-            yield Said(is_refusal=True)
+            yield AnswerContent(is_refusal=True)
         for candidate in objects_in(whole.get("candidates")):
             parts = _parts(candidate)
             calls = [object_in(part, "functionCall") for part in parts if "functionCall" in part]
-            yield Said(
+            yield AnswerContent(
                 "".join(text_in(part, "text") for part in parts if not part.get("thought")),
                 tuple(
                     (text_in(call, "name"), msgspec.json.encode(call.get("args") or {}).decode())
@@ -90,7 +90,7 @@ class GeminiAnswers:
             )
 
     def join(self, events: bytes, usage: Usage | None) -> bytes | None:
-        """Return the answer that a stream amounts to; None if a candidate has not ended."""
+        """Return a stream as one answer; None if a candidate has not ended."""
         pieces = [event_data(each) for each in EventCutter(_MAX_EVENT_BYTES).feed(events)]
         values = [read_object(data) for data in pieces if data]
         if any("error" in value or not value for value in values):
@@ -107,13 +107,13 @@ class GeminiAnswers:
 
 
 def _joined(values: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Return the answer that several together are."""
+    """Return several answers as one."""
     joined: dict[str, Any] = {}
     candidates: dict[Any, dict[str, Any]] = {}
     for value in values:
         for candidate in objects_in(value.get("candidates")):
             number = candidate.get("index", 0)
-            candidates[number] = _grown(candidates.get(number, {}), candidate)
+            candidates[number] = _continued(candidates.get(number, {}), candidate)
         joined |= value
     return joined | {"candidates": list(candidates.values())}
 
@@ -123,8 +123,8 @@ def _parts(candidate: dict[str, Any]) -> list[dict[str, Any]]:
     return list(objects_in(content.get("parts"))) if isinstance(content, dict) else []
 
 
-def _grown(candidate: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    """Return a candidate with the parts of the next event behind its own."""
+def _continued(candidate: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """Return a candidate with the parts of the next event after its own."""
     parts = _parts(candidate)
     for part in _parts(more):
         if parts and _is_one_text(parts[-1], part):
@@ -136,7 +136,7 @@ def _grown(candidate: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_one_text(part: dict[str, Any], more: dict[str, Any]) -> bool:
-    """Return whether two parts are pieces of one text; a signature ends the one that it is of."""
+    """Return whether two parts are pieces of one text; a signature ends its text."""
     if "thoughtSignature" in part or not (part.keys() | more.keys()) <= _TEXT:
         return False
     is_text = isinstance(part.get("text"), str) and isinstance(more.get("text"), str)

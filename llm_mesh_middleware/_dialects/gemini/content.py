@@ -6,21 +6,21 @@ from typing import Any
 
 import msgspec
 
-from ..._core.conversation.content import Asked, CalledTool, Message, Part
+from ..._core.conversation.content import CalledTool, Message, Part, RequestContent
 from ..._core.values.payload import Fields
 from ..objects import object_in, objects_in, read_object
 from ..recording import read_member
 
-__all__ = ["read_asked", "read_messages"]
+__all__ = ["read_request_content", "read_messages"]
 
 _ROLES = {"model": "assistant"}
 
 
-def read_asked(fields: Fields) -> Asked:
-    """Return what a request says."""
+def read_request_content(fields: Fields) -> RequestContent:
+    """Return the content of a request."""
     instructions = read_member(fields, "systemInstruction")
     system = _parts(instructions) if isinstance(instructions, dict) else None
-    return Asked(
+    return RequestContent(
         [_message(each, "user") for each in objects_in(read_member(fields, "contents"))],
         None if system is None else [each for each in system if isinstance(each, Part)],
         objects_in(read_member(fields, "tools")) if "tools" in fields else None,
@@ -28,7 +28,7 @@ def read_asked(fields: Fields) -> Asked:
 
 
 def read_messages(body: bytes) -> list[Message]:
-    """Return the messages that a whole response holds."""
+    """Return the messages of a whole response."""
     candidates = objects_in(read_object(body).get("candidates"))
     return [_message(object_in(each, "content"), "assistant") for each in candidates]
 

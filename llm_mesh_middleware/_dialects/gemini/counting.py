@@ -18,7 +18,7 @@ from .translation.request_reader import read_request
 
 __all__ = ["COUNTED_AS", "COUNTING_CLIENT", "counted", "counted_at_vertex"]
 
-# Where a response has the count.
+# The member of a response with the count.
 COUNTED_AS = "totalTokens"
 _OF_VERTEX = ("contents", "systemInstruction", "tools")
 
@@ -29,12 +29,12 @@ def _read(request: ClientRequest) -> Conversation:
 
 
 def counted(members: dict[str, Any], model: str | None) -> dict[str, Any]:
-    """Return the question for a whole request, which names its model once more."""
+    """Return the count request for a whole request, which repeats its model."""
     return {"generateContentRequest": {"model": f"models/{model}", **members}}
 
 
 def counted_at_vertex(members: dict[str, Any], model: str | None) -> dict[str, Any]:
-    """Return the question as Vertex AI has it."""
+    """Return the count request in the form of Vertex AI."""
     return {name: members[name] for name in _OF_VERTEX if name in members}
 
 

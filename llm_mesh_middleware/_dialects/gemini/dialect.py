@@ -12,11 +12,11 @@ from ..._core.values.messages import ClientRequest
 from ..._core.values.operations import Operation
 from ..._core.values.payload import Fields, read_count, read_fields
 from ...exceptions import AnswerableError
+from ..base_dialect import BaseDialect
 from ..targets import fill
-from ..told_in_body import ToldInBody
 from ..translation.counting import CountingProvider
 from .answers import GeminiAnswers
-from .content import read_asked, read_messages
+from .content import read_messages, read_request_content
 from .counting import COUNTED_AS, COUNTING_CLIENT, counted, counted_at_vertex
 from .errors import error_object
 from .facts import GeminiFacts, read_response
@@ -44,7 +44,7 @@ _WHOLE, _STREAM = ":generateContent", f":streamGenerateContent?{EVENTS}"
 _METHODS = ["generateContent", "countTokens"]
 
 
-class Gemini(ToldInBody):
+class Gemini(BaseDialect):
     """Generated content; the path names model and form."""
 
     name = "gcp.gemini"
@@ -59,7 +59,7 @@ class Gemini(ToldInBody):
     write_answer = staticmethod(write_answer)
     write_fault = staticmethod(write_fault)
     event_reader = staticmethod(event_reader)
-    read_asked = staticmethod(read_asked)
+    read_request_content = staticmethod(read_request_content)
     read_messages = staticmethod(read_messages)
 
     def transformer(
@@ -69,11 +69,11 @@ class Gemini(ToldInBody):
         return GeminiTransformer(request, operation, upstream)
 
     def facts(self) -> FactReader:
-        """Return what reads the events of one stream."""
+        """Return a reader of the facts of one stream."""
         return GeminiFacts()
 
     def read_whole(self, body: bytes) -> Whole | None:
-        """Return what a whole response says, or None if no SDK can read it."""
+        """Return the facts of a whole response, or None if no SDK can read it."""
         return read_response(body)
 
     def write_error(self, error: AnswerableError) -> bytes:
@@ -90,7 +90,7 @@ class Gemini(ToldInBody):
         }
 
     def write_models(self, names: Sequence[str]) -> dict[str, object]:
-        """Return a page of models that is the whole list."""
+        """Return the list of models as one page."""
         return {"models": list(map(self.write_model, names))}
 
     def target(self, target: str, operation: Operation, model: str | None, *, streams: bool) -> str:
@@ -111,7 +111,7 @@ class Gemini(ToldInBody):
         return write_request(conversation, options)
 
     def event_writer(self, conversation: Conversation, stamp: Stamp) -> EventWriter:
-        """Return what writes one stream."""
+        """Return the writer of one stream."""
         return ContentEventWriter(stamp)
 
 
@@ -121,7 +121,7 @@ def _read_path(path: str, fields: Fields) -> tuple[str | None, Fields]:
 
 
 def _output_limit(fields: Fields) -> int | None:
-    """Return the most tokens of all candidates together, None if the request does not say."""
+    """Return the request's limit of output tokens for all candidates, None without one."""
     config = read_fields(fields, "generationConfig") or read_fields(fields, "generation_config")
     limit = read_count(config, "maxOutputTokens") or read_count(config, "max_output_tokens")
     count = read_count(config, "candidateCount") or read_count(config, "candidate_count") or 1

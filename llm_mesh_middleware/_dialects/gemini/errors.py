@@ -6,8 +6,8 @@ import msgspec
 
 __all__ = ["error_object"]
 
-# The word for a status; the others are the request's fault or the server's.
-_WORDS = {
+# The code for a status; others are the request's fault or the server's.
+_REASONS = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
     403: "PERMISSION_DENIED",
@@ -28,9 +28,9 @@ _RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
 def error_object(status: int, message: str, *, retry_after_ms: str | None = None) -> bytes:
     """Return an error object; its code is the HTTP status.
 
-    `retry_after_ms` is that header field: Google's clients look for the time in the body.
+    `retry_after_ms` is the value of that header field: Google's clients expect it in the body.
     """
-    word = _WORDS.get(status) or ("INTERNAL" if status >= 500 else "FAILED_PRECONDITION")
+    word = _REASONS.get(status) or ("INTERNAL" if status >= 500 else "FAILED_PRECONDITION")
     error: dict[str, object] = {"code": status, "message": message, "status": word}
     if retry_after_ms is not None:
         delay = f"{int(retry_after_ms) / 1000:g}s"

@@ -10,7 +10,7 @@ import msgspec
 from ..._core.dialect import EventKind
 from ..._core.values.summary import AnswerSummary
 from ..._core.values.usage import Usage
-from ..error_objects import tells_error
+from ..error_objects import reports_error
 from ..lenient import LenientDecoder
 from .usage import GeminiUsage
 
@@ -42,7 +42,7 @@ class GeminiFields(msgspec.Struct, rename="camel", gc=False):
     @property
     def is_error(self) -> bool:
         """Whether it is an error object."""
-        return tells_error(self.error, None, has_content=bool(self.candidates))
+        return reports_error(self.error, None, has_content=bool(self.candidates))
 
     def summary(self, body: bytes | None) -> AnswerSummary:
         """Return what it says of itself; `body` is kept with it."""

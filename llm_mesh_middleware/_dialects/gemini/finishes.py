@@ -1,10 +1,10 @@
-"""The models' words for why they end; calls of functions end like texts do."""
+"""The finish reasons of the models; function calls have the same one as texts."""
 
 from __future__ import annotations
 
 from ..._core.conversation.answer import FinishReason
 
-__all__ = ["FINISHES", "finish_word"]
+__all__ = ["FINISHES", "shared_reason"]
 
 FINISHES: dict[str, FinishReason] = {
     "STOP": "stop",
@@ -19,10 +19,10 @@ FINISHES: dict[str, FinishReason] = {
         "refused",
     ),
 }
-_WORDS = {"refused": "content_filter", "tool_calls": "stop", "pause_turn": "stop"}
+_REASONS = {"refused": "content_filter", "tool_calls": "stop", "pause_turn": "stop"}
 
 
-def finish_word(reason: str) -> str:
-    """Return the word that all dialects share, for one of those or for a word of the models."""
+def shared_reason(reason: str) -> str:
+    """Return the shared term for a finish reason of the models, or for a shared one."""
     word = FINISHES.get(reason, reason)
-    return _WORDS.get(word, word)
+    return _REASONS.get(word, word)

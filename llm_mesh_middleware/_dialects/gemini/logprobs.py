@@ -13,7 +13,7 @@ __all__ = ["read_tokens", "write_tokens"]
 
 
 def read_tokens(result: LogprobsResult | None) -> tuple[TokenLogprob, ...]:
-    """Return the tokens that were chosen, each with the likeliest of its place."""
+    """Return the chosen tokens, each with the likeliest tokens of its position."""
     if result is None:
         return ()
     chosen, top = result.chosen_candidates or (), result.top_candidates or ()
@@ -32,7 +32,7 @@ def _pair(token: TokenMember) -> tuple[str, float]:
 
 
 def write_tokens(tokens: Sequence[TokenLogprob]) -> dict[str, Any]:
-    """Return the member of a candidate that tells of its tokens, if there are any."""
+    """Return the member of a candidate with its tokens, if there are any."""
     if not tokens:
         return {}
     result: dict[str, Any] = {"chosenCandidates": [_token(t.token, t.logprob) for t in tokens]}

@@ -1,4 +1,4 @@
-"""Contents that pass to a provider of the same dialect, without what only the mesh can read."""
+"""Removes foreign proofs from requests to a provider of the same dialect."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CALLS = ("functionCall", "function_call")
 
 
 def without_foreign_proofs(fields: Fields) -> Fields:
-    """Return a request without thoughts and signatures that another provider has proved."""
+    """Return a request without thoughts and signatures from other providers."""
     return edit_items(fields, "contents", _content, mark=MARK)
 
 
@@ -23,7 +23,7 @@ def _content(content: Fields) -> Fields | None:
 
 
 def _part(part: Fields) -> Fields | None:
-    """Return a part; a call keeps a signature, as the API demands one of the first of a step."""
+    """Return a part; calls keep a signature, as the API requires one on the first of a step."""
     for name in _SPELLINGS:
         proof, _ = open_signature(read_text(part, name))
         if name not in part or (proof is not None and proof.dialect == GEMINI):

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..._core.dialect import EventTexts, TextPlace
 from ..objects import objects_in
-from ..texts import ResponseTexts, spoken_in, texts_of_turns
+from ..texts import ResponseTexts, response_texts_in, texts_of_turns
 
 __all__ = ["GeminiTexts"]
 
@@ -15,7 +15,7 @@ _SYSTEM = {"systemInstruction": "system", "system_instruction": "system"}
 
 
 class GeminiTexts(ResponseTexts):
-    """A candidate's parts of a stream continue its text, or its thoughts."""
+    """The parts of a candidate in a stream continue its text, or its thoughts."""
 
     def read_request(
         self, members: dict[str, Any], roles: Container[str] | None
@@ -41,10 +41,10 @@ class GeminiTexts(ResponseTexts):
         return places if isinstance(parts, list) and is_plain and len(places) == len(parts) else []
 
     def read_event(self, value: Any) -> EventTexts:
-        """Return the texts of the parts; a finish reason ends those of its candidate."""
+        """Return the texts of the parts; a finish reason ends the texts of its candidate."""
         if not isinstance(value, dict):
             return EventTexts()
-        places = list(spoken_in(value))
+        places = list(response_texts_in(value))
         parts: list[tuple[Any, TextPlace]] = []
         ended: set[Any] = set()
         found: set[int] = set()
@@ -63,7 +63,7 @@ class GeminiTexts(ResponseTexts):
 
 
 class _Roles:
-    """Roles under the names that contents have: the assistant is called the model."""
+    """Roles by their names in contents, where the assistant is called `model`."""
 
     def __init__(self, roles: Container[str]) -> None:
         self._roles = roles

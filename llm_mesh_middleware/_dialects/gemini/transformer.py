@@ -10,7 +10,7 @@ from ..targets import fill
 
 __all__ = ["EVENTS", "GeminiTransformer"]
 
-# What a client adds to its query to get a stream as events.
+# The query parameter for a stream of events.
 EVENTS = "alt=sse"
 
 
@@ -26,7 +26,7 @@ class GeminiTransformer(SameTransformer):
 
     @property
     def target(self) -> str:
-        """The operation's target for the model, in the form that the client asked for."""
+        """The operation's target for the model, in the form that the client requested."""
         target = fill(self._upstream.targets[self._operation], self.model)
         return f"{target}?{EVENTS}" if self.wants_stream else target
 

@@ -26,13 +26,13 @@ class GeminiUsage(msgspec.Struct, rename="camel", gc=False):
         """Return the counts, or None if there are none."""
         if self.prompt_token_count is None and self.candidates_token_count is None:
             return None
-        asked, said = self.prompt_token_count or 0, self.candidates_token_count or 0
+        prompt, output = self.prompt_token_count or 0, self.candidates_token_count or 0
         thought = self.thoughts_token_count or 0
-        # Some versions include the thoughts in the output, as the total then shows.
-        is_among = said >= thought and self.total_token_count == asked + said
+        # Some versions include the thoughts in the output, which the total reveals.
+        is_included = output >= thought and self.total_token_count == prompt + output
         return Usage(
-            asked + (self.tool_use_prompt_token_count or 0),
-            said if is_among else said + thought,
+            prompt + (self.tool_use_prompt_token_count or 0),
+            output if is_included else output + thought,
             self.cached_content_token_count or 0,
             0,
             thought,

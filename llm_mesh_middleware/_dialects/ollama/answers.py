@@ -1,4 +1,4 @@
-"""Reads whole answers of the chat API; a line of a stream is such an answer with less in it."""
+"""Reads whole answers of the chat API; a line of a stream is a part of such an answer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 _FINISHES: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
-# The model was loaded or unloaded instead: a request without messages asks for that.
+# The model was only loaded or unloaded, as by a request without messages.
 _IDLE = frozenset(("load", "unload"))
 
 
@@ -35,14 +35,14 @@ class _Function(msgspec.Struct, gc=False):
 
 
 class Call(msgspec.Struct, gc=False):
-    """A call; older servers give it no id."""
+    """A call; older servers send no id."""
 
     id: str | None = None
     function: _Function | None = None
 
 
 class Message(msgspec.Struct, gc=False):
-    """What the model says."""
+    """The model's message."""
 
     content: str | None = None
     thinking: str | None = None
@@ -73,7 +73,7 @@ class ChatAnswer(msgspec.Struct, gc=False):
     error: object = None
 
     def counted(self) -> Usage | None:
-        """Return the counts; the prompt's is missing where all of it was cached."""
+        """Return the usage; the prompt's count is missing if all of it was cached."""
         if self.prompt_eval_count is None and self.eval_count is None:
             return None
         return Usage(self.prompt_eval_count or 0, self.eval_count or 0)
@@ -113,7 +113,7 @@ def _parts(message: Message, stamp: Stamp) -> Iterator[Part]:
 
 
 def call_id(call: Call, number: int, stamp: Stamp) -> str:
-    """Return the id of a call, made up where the server gives none."""
+    """Return the id of a call, a generated one if the server sends none."""
     return call.id or stamp.id("call_", number)
 
 
@@ -123,7 +123,7 @@ def arguments_of(call: Call) -> str:
 
 
 def finish_of(reason: str | None, *, has_calls: bool) -> FinishReason:
-    """Return why an answer ends.
+    """Return the finish reason of an answer.
 
     Raises:
         UpstreamProtocolError: There is no answer: the model was only loaded.

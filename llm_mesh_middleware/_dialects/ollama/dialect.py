@@ -1,7 +1,6 @@
-"""Ollama's chat API as a provider speaks it.
+"""Ollama's chat API, for requests to providers.
 
-Its OpenAI-compatible API ignores the length of the context and whether the model thinks; this one
-takes both.
+Its OpenAI-compatible API ignores the options for context length and thinking; this one has both.
 """
 
 from __future__ import annotations
@@ -49,15 +48,15 @@ class OllamaChat:
         return "error" in members and "message" not in members
 
     def read_answer(self, body: bytes, stamp: Stamp) -> Answer:
-        """Return what a whole body says."""
+        """Return a whole body in the neutral form."""
         return read_answer(body, stamp)
 
     def event_reader(self, stamp: Stamp) -> EventReader:
-        """Return what reads one stream."""
+        """Return the reader of one stream."""
         return LineReader(stamp)
 
     def read_fault(self, status: int, headers: Headers, body: bytes) -> ProviderFault:
-        """Return what an error says."""
+        """Return an error in the neutral form."""
         return fault_of(status, body)
 
 

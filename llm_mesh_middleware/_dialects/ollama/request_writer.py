@@ -2,10 +2,10 @@
 
 | in a turn | sent |
 |---|---|
-| instructions after the first turn | words of the user: templates of many models refuse others |
-| an image | base64 beside the text of its message, also of a tool's |
-| a result that is an error | its text, marked by its first words: the API has no flag |
-| reasoning | `thinking`, unless a provider of another dialect has signed it |
+| instructions after the first turn | a message of the user: many models' templates reject others |
+| an image | base64 in the message of its text, also of a tool's |
+| a result that is an error | its text with a prefix: the API has no flag |
+| reasoning | `thinking`, unless it has a proof of another dialect |
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def write_request(
     """Return a conversation as the members of a chat request.
 
     Raises:
-        UnsupportedField: It asks for something that Ollama lacks.
+        UnsupportedField: Ollama lacks a requested feature.
     """
     losses = Losses(conversation, options, "Ollama's chat API")
     losses.refuse_choices()
@@ -63,7 +63,7 @@ def write_request(
     members = without_none(
         model=model,
         messages=list(_messages(conversation, losses)),
-        stream=streams,  # a stream is what the API makes of a request that does not say
+        stream=streams,  # the API streams by default
         tools=list(map(_tool, tools)) or None,
         format=_format(conversation),
         think=_think(conversation, options, losses),
@@ -97,9 +97,9 @@ def _messages(conversation: Conversation, losses: Losses) -> Iterator[dict[str, 
         results = [part for part in turn.parts if isinstance(part, ToolResult)]
         for result in results:
             yield _result(result, losses)
-        said = [part for part in turn.parts if not isinstance(part, ToolResult)]
-        if said or not results:
-            yield _message("user", said, losses)
+        others = [part for part in turn.parts if not isinstance(part, ToolResult)]
+        if others or not results:
+            yield _message("user", others, losses)
 
 
 def _message(role: str, parts: Iterable[Part], losses: Losses) -> dict[str, Any]:
@@ -195,7 +195,7 @@ def _format(conversation: Conversation) -> msgspec.Raw | str | None:
 def _think(
     conversation: Conversation, options: DialectOptions, losses: Losses
 ) -> bool | str | None:
-    """Return whether the model thinks; only models of some families know how much."""
+    """Return whether the model thinks; only some families of models have levels."""
     thinking = conversation.thinking
     if thinking is None:
         return None

@@ -9,7 +9,7 @@ from ...exceptions import AnswerableError
 
 __all__ = ["error_body", "write_fault"]
 
-# Kind -> the status of the reply if it is not the provider's, the type, the code.
+# Kind -> the status of the reply, None for the provider's, the type, the code.
 _ERRORS: dict[FaultKind, tuple[int | None, str, str | None]] = {
     "bad_request": (None, "invalid_request_error", None),
     "authentication": (None, "authentication_error", "invalid_api_key"),

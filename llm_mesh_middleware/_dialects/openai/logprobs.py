@@ -1,4 +1,4 @@
-"""Probabilities of tokens, as chat completions and responses both have them."""
+"""Probabilities of tokens in chat completions and responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Members that both of OpenAI's APIs have: tools, the choice of one, a schema, marks, the user."""
+"""Members of both of OpenAI's APIs: tools, tool choice, schema, cache marks, user."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ _MODES: dict[str, Literal["auto", "required", "none"]] = {
     "required": "required",
     "none": "none",
 }
-# The longest name of a user that OpenAI takes.
+# The longest user name that OpenAI accepts.
 _MAX_USER = 64
 
 
 class Breakpoint(msgspec.Struct, gc=False):
-    """The end of a prefix to cache, and the least time that it is kept, `30m` or `12h`."""
+    """The end of a prefix to cache, and its minimum time to live, `30m` or `12h`."""
 
     ttl: str | None = None
 
 
 def cache_of(mark: Breakpoint | None) -> str | None:
-    """Return a mark in the neutral form: an hour is the longest that others keep a prefix."""
+    """Return a mark in the neutral form: an hour is the longest time to live of others."""
     return None if mark is None else "1h" if mark.ttl else ""
 
 
@@ -55,7 +55,7 @@ def read_mode(choice: str) -> ToolChoice:
 
 
 def shares_files(conversation: Conversation) -> bool:
-    """Return whether ids of files are of the same vendor as the provider's."""
+    """Return whether the client's file ids are of OpenAI, like the provider's."""
     return conversation.dialect.startswith("openai.")
 
 
@@ -64,12 +64,12 @@ def write_tools(
     write: Callable[[Tool], dict[str, Any]],
     name: Callable[[str], dict[str, Any]],
 ) -> dict[str, Any]:
-    """Return the members that concern tools; none if there are no tools.
+    """Return the members for tools; none if there are no tools.
 
     Args:
         conversation: the tools, and the choice among them.
         write: returns a tool in the form of the API.
-        name: returns the choice of the one tool that has a name.
+        name: returns the choice of one tool by its name.
     """
     choice, tools = conversation.tool_choice, offered_tools(conversation)
     if not tools:
@@ -93,5 +93,5 @@ def write_schema(output: OutputFormat) -> dict[str, Any]:
 
 
 def short_user(user: str) -> str:
-    """Return a name that OpenAI takes; a longer one is replaced by its hash."""
+    """Return a name that OpenAI accepts; a longer one is replaced by its hash."""
     return user if len(user) <= _MAX_USER else sha256(user.encode("utf-8", "replace")).hexdigest()

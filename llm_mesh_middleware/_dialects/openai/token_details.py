@@ -1,4 +1,4 @@
-"""The parts of token counts in OpenAI's APIs and in those like them."""
+"""The details of usage in OpenAI's APIs and compatible ones."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def all_modalities(inputs: InputDetails, outputs: OutputDetails) -> tuple[tuple[
 
 
 def whole_output(
-    given: int, made: int, reasoning: int, total: int | None, *, is_input_whole: bool
+    prompt: int, output: int, reasoning: int, total: int | None, *, is_input_complete: bool
 ) -> int:
-    """Return the output with the reasoning in it, which some providers count separately.
+    """Return the output including the reasoning, which some providers count separately.
 
-    `is_input_whole` is false if the input may exclude cached tokens: then the total proves nothing.
+    `is_input_complete` is false if the input may exclude cached tokens: then the total is not used.
     """
-    beside = 0 if total is None or not is_input_whole else total - given - made
-    if beside > 0:
-        return made + beside
-    return made if reasoning <= made else made + reasoning
+    separate = 0 if total is None or not is_input_complete else total - prompt - output
+    if separate > 0:
+        return output + separate
+    return output if reasoning <= output else output + reasoning

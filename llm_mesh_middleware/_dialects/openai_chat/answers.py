@@ -1,14 +1,14 @@
-"""Completions that may be repeated from a cache, and their two forms."""
+"""The cacheability of completions, and their two forms."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from ..._core.texts import Said
+from ..._core.texts import AnswerContent
 from ..._core.values.payload import Fields, decode_fields, encode_fields, raw
 from ..._core.values.usage import Usage
-from ..keeping import asks_for_more_than_text, is_true, read_temperature
+from ..cacheability import is_true, read_temperature, requests_more_than_text
 from ..objects import object_in, objects_in, read_object, text_in
 from .bridge import (
     BrokenStream,
@@ -29,14 +29,14 @@ class ChatAnswers:
     """Completions and embeddings."""
 
     temperature = staticmethod(read_temperature)
-    has_two_forms = False  # the operations say which of them have two
+    has_two_forms = False  # only some operations have two
 
     def may_repeat_request(self, fields: Fields) -> bool:
-        """Return whether only text is asked for, and the provider is not asked to store it."""
-        return not (asks_for_more_than_text(fields) or is_true(fields, "store"))
+        """Return whether only text is requested, and the provider does not store it."""
+        return not (requests_more_than_text(fields) or is_true(fields, "store"))
 
     def finish(self, reason: str) -> str:
-        """Return the word, which all dialects share but for an old one."""
+        """Return the shared term, which differs only for an old one."""
         return _FINISHES.get(reason, reason)
 
     def may_repeat(self, body: bytes, *, tool_calls: bool) -> bool:
@@ -50,15 +50,15 @@ class ChatAnswers:
         ends = _ENDS | _CALLS if tool_calls else _ENDS
         return bool(choices) and all(_has_ended(choice, ends) for choice in choices)
 
-    def said(self, body: bytes) -> Iterator[Said]:
-        """Yield what each choice says."""
+    def contents(self, body: bytes) -> Iterator[AnswerContent]:
+        """Yield the content of each choice."""
         for choice in objects_in(read_object(body).get("choices")):
             message = object_in(choice, "message")
             functions = [
                 object_in(each, "function") for each in objects_in(message.get("tool_calls"))
             ]
             functions += [object_in(message, "function_call")] if "function_call" in message else []
-            yield Said(
+            yield AnswerContent(
                 text_in(choice, "text") or _content(message.get("content")),
                 tuple((text_in(each, "name"), text_in(each, "arguments")) for each in functions),
                 bool(message.get("refusal")),
@@ -97,7 +97,7 @@ def _has_ended(choice: dict[str, Any], ends: frozenset[str]) -> bool:
     if is_call and not ends & _CALLS:
         return False
     if isinstance(message, dict) and message.get("refusal"):
-        return False  # it ends as any other answer does
+        return False  # a refusal has the same finish reason as any other answer
     return choice.get("finish_reason") in ends
 
 

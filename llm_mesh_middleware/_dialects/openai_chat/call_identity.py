@@ -1,11 +1,11 @@
-"""Tells the calls of a stream apart, of which each chunk has parts.
+"""Identifies the calls of a stream, of which each chunk has parts.
 
     a part belongs to the call with
-    its id; else its index; else, without an index or without id and name, its position in the chunk
+    its id; otherwise its index; otherwise, without an index or without id and name, its position
 
-Providers number every parallel call 0, repeat names and ids in every part, or give neither. Hence a
-part with another name, or with an id and a name that are new, begins another call whatever its
-index is; a part without a name never does.
+Providers number every parallel call 0, repeat names and ids in every part, or send neither. Hence a
+part with another name, or with a new id and a name, begins another call whatever its index is; a
+part without a name never does.
 
 Every look-up is in a dict, so that time is linear in the number of parts.
 """
@@ -20,7 +20,7 @@ __all__ = ["CallPart", "KnownCall", "KnownCalls"]
 
 
 class KnownCall(Protocol):
-    """A call that has begun, as far as its identity needs it."""
+    """The identifying members of a call."""
 
     @property
     def id(self) -> str:
@@ -36,7 +36,7 @@ class KnownCall(Protocol):
 
 
 class CallPart(msgspec.Struct, frozen=True, gc=False):
-    """The part of a call in one chunk, as far as its identity needs it."""
+    """The identifying members of a part of a call."""
 
     id: str
     index: int | None
@@ -70,7 +70,7 @@ class KnownCalls(Generic[Call]):
         return call
 
     def note(self, call: Call, part: CallPart, position: int) -> None:
-        """Remember a call by everything that may name it later."""
+        """Record the identities of a call."""
         if part.id:
             self._by_id[part.id] = call
         if part.index is not None:

@@ -12,11 +12,11 @@ from ..._core.dialect import FactReader, ServedOperation, Transformer, UpstreamO
 from ..._core.values.messages import ClientRequest
 from ..._core.values.payload import Fields, raw, read_count, read_text
 from ...exceptions import AnswerableError
+from ..base_dialect import BaseDialect
 from ..objects import objects_in, read_object
-from ..openai.content import message_of, read_asked
+from ..openai.content import message_of, read_request_content
 from ..openai.errors import error_body, write_fault
 from ..same import SameTransformer
-from ..told_in_body import ToldInBody
 from .answers import ChatAnswers
 from .bridge import completion_to_events
 from .facts import ChatFacts, lacks_choices, read_fields
@@ -32,7 +32,7 @@ from .translation.request_writer import write_request
 __all__ = ["CHAT", "DIALECT", "EMBEDDINGS", "OPERATIONS", "OpenAIChat"]
 
 
-class OpenAIChat(ToldInBody):
+class OpenAIChat(BaseDialect):
     """Chat completions, and the older operations that share its errors and counts."""
 
     name = "openai.chat"
@@ -48,7 +48,7 @@ class OpenAIChat(ToldInBody):
     write_answer = staticmethod(write_answer)
     write_fault = staticmethod(write_fault)
     event_reader = staticmethod(event_reader)
-    read_asked = staticmethod(read_asked)
+    read_request_content = staticmethod(read_request_content)
 
     def transformer(
         self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
@@ -58,21 +58,21 @@ class OpenAIChat(ToldInBody):
         return made(request, operation, upstream)
 
     def facts(self) -> FactReader:
-        """Return what reads the events of one stream."""
+        """Return a reader of the facts of one stream."""
         return ChatFacts()
 
     def read_whole(self, body: bytes) -> Whole | None:
-        """Return what a whole response says, or None if no SDK can read it."""
+        """Return the facts of a whole response, or None if no SDK can read it."""
         fields = read_fields(body)
         return None if fields is not None and lacks_choices(fields, body) else fields
 
     def read_messages(self, body: bytes) -> list[Message]:
-        """Return the messages that a whole response holds, for a record of its content."""
+        """Return the messages of a whole response, for a record of its content."""
         found = []
         for choice in objects_in(read_object(body).get("choices")):
             message = choice.get("message")
-            said = message if isinstance(message, dict) else {"content": choice.get("text")}
-            found.append(message_of(said))
+            content = message if isinstance(message, dict) else {"content": choice.get("text")}
+            found.append(message_of(content))
         return found
 
     def write_error(self, error: AnswerableError) -> bytes:
@@ -92,11 +92,11 @@ class OpenAIChat(ToldInBody):
         return completion_to_events(body, include_usage=conversation.include_usage)
 
     def read_request(self, request: ClientRequest) -> Conversation:
-        """Return what a request asks for."""
+        """Return a request in the neutral form."""
         return read_request(request.fields)
 
     def event_writer(self, conversation: Conversation, stamp: Stamp) -> EventWriter:
-        """Return what writes one stream."""
+        """Return the writer of one stream."""
         return ChunkWriter(conversation, stamp)
 
 
@@ -107,17 +107,17 @@ _DEPLOYMENTS = "/openai/deployments/"
 
 def _read_path(path: str, fields: Fields) -> tuple[str | None, Fields]:
     """Return the model of the body, or the deployment that a path of Azure's names instead."""
-    asked = read_text(fields, "model")
+    requested = read_text(fields, "model")
     if _DEPLOYMENTS not in path:
-        return asked, fields
+        return requested, fields
     named = path.partition(_DEPLOYMENTS)[2].partition("/")[0]
-    if not named or named == asked:
-        return asked, fields
+    if not named or named == requested:
+        return requested, fields
     return named, {**fields, "model": raw(named)}
 
 
 def output_limit(fields: Fields) -> int | None:
-    """Return the most tokens of all choices together, None if the request does not say."""
+    """Return the request's limit of output tokens for all choices, None without one."""
     limit = (
         read_count(fields, "max_completion_tokens") if "max_completion_tokens" in fields else None
     )
@@ -141,7 +141,7 @@ CHAT = ServedOperation(
 )
 EMBEDDINGS = ServedOperation("embeddings", "/embeddings", dialect=DIALECT, read_path=_read_path)
 
-# The first one whose suffix ends a path is meant: `/chat/completions` ends with `/completions` too.
+# The first suffix that ends a path is selected: `/chat/completions` also ends with `/completions`.
 OPERATIONS = (
     CHAT,
     ServedOperation(

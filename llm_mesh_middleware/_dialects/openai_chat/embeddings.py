@@ -1,4 +1,4 @@
-"""Asking a model for the vectors of texts."""
+"""Requests for embeddings."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ class EmbeddingTexts:
     operation = EMBEDDINGS
 
     def write(self, model: str | None, texts: Sequence[str]) -> bytes:
-        """Return the body that asks."""
+        """Return the body of the request."""
         named = {} if model is None else {"model": model}
         return msgspec.json.encode({**named, "input": list(texts), "encoding_format": "float"})
 
     def read(self, body: bytes) -> list[list[float]] | None:
-        """Return the vectors by their index; None if this is no such response."""
+        """Return the vectors by their index; None if it is another response."""
         try:
             data = _decode(body).data
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
         ordered = sorted(data, key=lambda each: each.index)
-        # Several without an index are in the order in which they are listed.
+        # Vectors without an index keep their order.
         return [each.embedding for each in ordered]
 
 

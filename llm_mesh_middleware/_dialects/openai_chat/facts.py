@@ -1,9 +1,9 @@
 """Facts of chat completions and of similar operations, read on the side.
 
-Nearly every piece of a stream is events that only continue one choice. The type `_Continuation`
-excludes everything else, so that one typed decoding checks all events of a piece, and those that
-repeat what was checked, but for their text, are not decoded again. Other events are read one by
-one, leniently.
+Nearly every piece of a stream consists of events that only continue one choice. The type
+`_Continuation` excludes everything else, so that one typed decoding checks all events of a piece;
+events that only differ in their text are not decoded again. Other events are read one by one,
+leniently.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..._core.http.sse import plain_data
 from ..._core.values.lenient_json import member_texts
 from ..._core.values.summary import AnswerSummary
 from ..._core.values.usage import Usage
-from ..error_objects import tells_error
+from ..error_objects import reports_error
 from ..lenient import LenientDecoder
 from .repetition import Repetition
 from .usage import ChatUsage, Groq
@@ -27,7 +27,7 @@ __all__ = ["DONE", "ChatFacts", "ChatFields", "lacks_choices", "read_fields", "w
 # The data of the event that ends a stream.
 DONE = b"[DONE]"
 
-# A client chooses how many choices it asks for; what one stream holds for them is bounded.
+# The limit of choices that are recorded: clients choose their number.
 _MAX_CHOICES = 128
 _MAX_REASON = 256
 
@@ -75,7 +75,7 @@ class ChatFields(_Facts, gc=False):
     @property
     def is_error(self) -> bool:
         """Whether it reports a failure, whose text may repeat anything."""
-        return tells_error(self.error, self.type, has_content=bool(self.choices))
+        return reports_error(self.error, self.type, has_content=bool(self.choices))
 
     def summary(self, body: bytes | None) -> AnswerSummary:
         """Return what a whole response says of itself; `body` is kept with it."""
@@ -121,9 +121,9 @@ _CARRIERS = frozenset(("delta", "message", "output", "response", "content", "can
 
 
 def lacks_choices(fields: ChatFields, body: bytes) -> bool:
-    """Return whether a completion has null for its choices, and nothing in their place.
+    """Return whether the choices of a completion are null, and no other member has content.
 
-    Gateways answer 200 with this when their own provider has failed; SDKs fail on it.
+    Gateways return this with status 200 if their own provider has failed; SDKs fail on it.
     """
     if fields.choices is not None or fields.is_error or b'"choices"' not in body:
         return False
@@ -148,8 +148,8 @@ class ChatFacts:
     """The facts of a stream of chunks so far.
 
     Args:
-        is_single: The request asked for one choice. Some providers count events with the index of
-            it, so every choice is that one.
+        is_single: One choice was requested. Some providers count events with its index, so every
+            index means this choice.
     """
 
     __slots__ = (
@@ -172,7 +172,7 @@ class ChatFacts:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the stream may end here: it said so, or every choice has its finish reason."""
+        """Whether the stream may end: it had an end marker, or every choice a finish reason."""
         return self.is_done or (not self._open and bool(self._reasons))
 
     def read(self, data: bytes, name: bytes = b"") -> EventKind:
@@ -194,7 +194,7 @@ class ChatFacts:
         return EventKind.CONTENT
 
     def read_deltas(self, data: bytes) -> bool:
-        """Take the events of `data` if each is only a delta; else take none of them."""
+        """Read the events of `data` if each is only a delta; otherwise read none."""
         if count := self._repetition.count(data) or self._count_like_last(data):
             self.events += count
             self._facts = self._repeated or self._facts
@@ -211,7 +211,7 @@ class ChatFacts:
         return True
 
     def _count_like_last(self, data: bytes) -> int:
-        """Return how many events `data` has, 0 if one of them is not like the last.
+        """Return the number of events in `data`, 0 if one of them is not like the last.
 
         The first piece of a stream may have hundreds, of which one is enough to learn.
         """
@@ -271,7 +271,7 @@ class ChatFacts:
             self._open += 1
 
     def _finish(self, index: int, reason: str) -> None:
-        """Note a finish reason. A choice that has finished stays finished."""
+        """Record a finish reason. A choice that has finished stays finished."""
         if index in self._reasons:
             if self._reasons[index] is None:
                 self._open -= 1
@@ -291,7 +291,7 @@ def _deltas_in(data: bytes) -> list[_Continuation] | None:
         deltas = _decode_deltas(events)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    # Fewer or more: an event of several objects.
+    # The numbers differ if an event has several objects.
     return deltas if len(deltas) == data.count(b"\n\n") else None
 
 
@@ -312,13 +312,13 @@ def _reason(given: object) -> str | None:
 
 
 def _is_usage_only(data: bytes) -> bool:
-    """Return whether an event without choices is there for its token counts."""
-    said = {name for name, value in _members(data).items() if bytes(value) != b"null"}
-    return "usage" in said and _CARRIERS.isdisjoint(said)
+    """Return whether an event without choices only has usage."""
+    present = {name for name, value in _members(data).items() if bytes(value) != b"null"}
+    return "usage" in present and _CARRIERS.isdisjoint(present)
 
 
 def without_usage(data: bytes) -> bytes:
-    """Return an event without its token counts, or nothing if it has nothing else."""
+    """Return an event without its usage, or nothing if it has no other content."""
     members = _members(data)
     if all(name in _REPEATED or bytes(members[name]) in _NOTHING for name in members):
         return b""

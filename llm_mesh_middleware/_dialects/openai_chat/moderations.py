@@ -29,7 +29,7 @@ class Moderations:
     """Several texts in one request; a result for each of them."""
 
     def write(self, model: str | None, texts: Sequence[str]) -> bytes:
-        """Return the body that asks."""
+        """Return the body of the request."""
         named = {} if model is None else {"model": model}
         return msgspec.json.encode({**named, "input": list(texts)})
 
@@ -52,7 +52,7 @@ MODERATIONS = Moderations()
 
 
 def moderations_target(chat: str) -> str | None:
-    """Return the target next to that of chat completions, None if its path is not like OpenAI's."""
+    """Return the target, derived from that of chat completions; None for an unusual path."""
     path, mark, query = chat.partition("?")
     if not path.endswith(CHAT.suffix):
         return None

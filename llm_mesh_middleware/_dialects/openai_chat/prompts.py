@@ -1,4 +1,4 @@
-"""Writes one question to a model, and reads its answer as text, for judges."""
+"""Writes a prompt for a model, and reads its answer as text, for judges."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class ChatPrompt:
     operation = CHAT
 
     def write(self, model: str | None, system: str, user: str) -> bytes:
-        """Return the body that asks."""
+        """Return the body of the request."""
         messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
         named = {} if model is None else {"model": model}
         return msgspec.json.encode({**named, "messages": messages, "stream": False})

@@ -1,12 +1,12 @@
-"""Recognises events that differ from an earlier one in their text only, without decoding them.
+"""Recognises events that only differ from an earlier one in their text, without decoding them.
 
     learnt    data: {"id":"a","choices":[{"delta":{"content":"Hel"}}]}      decoded once
     begin     data: {"id":"a","choices":[{"delta":{"content":"
     end                                                        "}}]}
     later     begin lo end begin ! end                          the texts alone are read
 
-Where the texts are JSON strings too, such an event says the same as the one that was learnt. To
-decode it would take ten times as long, for every word of every stream.
+If the texts are JSON strings, too, such an event has the same facts as the learnt one. Decoding it
+would take ten times as long, for every word of every stream.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ __all__ = ["Repetition"]
 # Members whose texts are new in each event.
 _MEMBERS = ("content", "reasoning_content", "reasoning", "text", "arguments")
 
-# Each ends in the quote that begins a text, so what follows can be any text without changing what
-# the rest of the event says.
+# Each ends with the quote that begins a text, so any text can follow without changing the meaning
+# of the rest of the event.
 _BEFORE_TEXTS = tuple(
     b'"%b":%b"' % (name.encode(), gap) for name in _MEMBERS for gap in (b"", b" ")
 )
 
-# A provider that writes something new into each event is learnt no further.
+# How many events are learnt: providers may write a new value into each event.
 _MAX_LEARNT = 16
 
-# A string cannot have a line end in it: the texts of two events are never read as one.
+# A JSON string cannot contain a line end, so the texts of two events are never read as one.
 _BETWEEN = b'"\n,"'
 
 _decode_texts = msgspec.json.Decoder(list[str]).decode
 
 
 class Repetition:
-    """What the events of one stream have in common."""
+    """The common bytes of the events of one stream."""
 
     __slots__ = ("_begin", "_between", "_end", "_least", "_may_learn", "_text")
 
@@ -45,7 +45,7 @@ class Repetition:
         self._may_learn = _MAX_LEARNT
 
     def count(self, data: bytes) -> int:
-        """Return how many events `data` consists of; 0 if one of them says anything new."""
+        """Return the number of events in `data`; 0 if one of them differs in more than its text."""
         begin, end, size = self._begin, self._end, len(data)
         if not begin or size < self._least or not data.startswith(begin) or not data.endswith(end):
             return 0
@@ -55,7 +55,7 @@ class Repetition:
             where, events = self._text, data.split(b"\n\n")
             del events[-1]  # empty
             found = [event[where] for event in events]
-            # Faster than to look at each event, or to split by something as long.
+            # Faster than checking each event, or splitting by a long separator.
             if begin + self._between.join(found) + end != data:
                 return 0
             count, texts = len(found), _BETWEEN.join(found)
@@ -84,7 +84,7 @@ class Repetition:
             if (at := event.find(before)) >= 0:
                 start = at + len(before)
                 stop = _end_of_text(event, start)
-                if stop > start:  # an empty one says less of where texts are
+                if stop > start:  # the text may be in another member if this one is empty
                     self._begin, self._end = event[:start], event[stop:]
                     self._between = self._end + self._begin
                     self._least = len(self._between)

@@ -9,11 +9,11 @@ from ..._core.dialect import EventTexts, TextPlace
 from ..objects import objects_in
 from ..texts import (
     ResponseTexts,
-    is_silent,
+    has_no_text,
     is_text,
     last_texts,
     place_of,
-    spoken_in,
+    response_texts_in,
     texts_of_turns,
 )
 
@@ -25,7 +25,7 @@ _PARTS = frozenset(("delta", "text"))
 
 
 class ChatTexts(ResponseTexts):
-    """Each string of a choice's delta is a part of the text that has its place in the choice."""
+    """The strings at one path in the deltas of a choice are the parts of one text."""
 
     def read_request(
         self, members: dict[str, Any], roles: Container[str] | None
@@ -41,16 +41,16 @@ class ChatTexts(ResponseTexts):
     def read_event(self, value: Any) -> EventTexts:
         """Return the deltas of the choices.
 
-        A finish reason ends the texts of its choice. A delta ends those of its other members: the
-        content follows the reasoning.
+        A finish reason ends the texts of its choice. A delta ends the texts of other members: for
+        example, the content follows the reasoning.
         """
         if not isinstance(value, dict):
             return EventTexts()
-        usual = _usual_event(value)
-        if usual is not None:
-            return usual
+        single = _single_delta(value)
+        if single is not None:
+            return single
         parts: list[tuple[Any, TextPlace]] = []
-        wholes = list(spoken_in(value, but=_CHOICES))
+        wholes = list(response_texts_in(value, but=_CHOICES))
         finished, going_on = set(), dict[Any, set[Any]]()
         for choice in objects_in(value.get("choices")):
             number = choice.get("index", 0)
@@ -62,7 +62,7 @@ class ChatTexts(ResponseTexts):
                 else:
                     parts.append(((number, *path), place))
                 going_on.setdefault(number, set()).add(path[0])
-            wholes += spoken_in(choice, but=_PARTS)
+            wholes += response_texts_in(choice, but=_PARTS)
             if choice.get("finish_reason"):
                 finished.add(number)
         if not finished and not going_on:
@@ -75,17 +75,18 @@ class ChatTexts(ResponseTexts):
         return EventTexts(parts, wholes, is_ended)
 
 
-def _usual_event(value: dict[str, Any]) -> EventTexts | None:
-    """Return the texts of an event with nothing but more of one text of one choice.
+def _single_delta(value: dict[str, Any]) -> EventTexts | None:
+    """Return the text of an event that only continues one text of one choice.
 
-    None for any other event: so are most, and looking into every member takes ten times as long.
+    None for any other event. Most events are such, and searching every member takes ten times as
+    long.
     """
     choices = value.get("choices")
-    if choices.__class__ is not list or len(choices) != 1 or not is_silent(value, but="choices"):
+    if choices.__class__ is not list or len(choices) != 1 or not has_no_text(value, but="choices"):
         return None
     choice = choices[0]
     delta = choice.get("delta") if choice.__class__ is dict else None
-    if delta.__class__ is not dict or not is_silent(choice, but="delta"):
+    if delta.__class__ is not dict or not has_no_text(choice, but="delta"):
         return None
     member = next(iter(delta), "")
     text = delta.get(member)
@@ -102,7 +103,7 @@ def _usual_event(value: dict[str, Any]) -> EventTexts | None:
 
 
 def _deltas(delta: Any) -> Iterator[tuple[tuple[Any, ...], TextPlace]]:
-    """Yield the texts of a delta with the path to each; items of lists go by their `index`."""
+    """Yield the texts of a delta with their paths; items of lists are identified by `index`."""
     pending: list[tuple[tuple[Any, ...], Any]] = [((), delta)]
     while pending:
         path, here = pending.pop()

@@ -1,4 +1,4 @@
-"""Passes chat and text completions on; JSON and events are two forms of one response."""
+"""Passes chat and text completions on, and converts between JSON and events."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .facts import read_fields as read_facts
 
 __all__ = ["CompletionTransformer"]
 
-# The statuses with which providers refuse an unknown member, and the names it may have.
+# The statuses with which providers reject an unknown member, and the names of the added ones.
 _REFUSALS = frozenset((400, 422))
 _ADDED = (b"stream_options", b"include_usage")
 
@@ -31,53 +31,55 @@ _ONE = (b"1", b"null")
 
 
 class CompletionTransformer(SameTransformer):
-    """Asks for the configured form, and returns the one that the client asked for."""
+    """Requests the configured form, and returns the form that the client requested."""
 
     def __init__(
         self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
     ) -> None:
         super().__init__(request, operation, upstream)
-        asked = read_bool(self._fields, "stream")
-        self._sends_stream = bool(asked if upstream.stream is None else upstream.stream)
-        # SDKs send no `stream` where they expect JSON, so silence asks for it.
+        requested = read_bool(self._fields, "stream")
+        self._sends_stream = bool(requested if upstream.stream is None else upstream.stream)
+        # SDKs omit `stream` if they expect JSON.
         self.wants_stream = (
-            self._sends_stream and _accepts_events(request.headers) if asked is None else asked
+            self._sends_stream and _accepts_events(request.headers)
+            if requested is None
+            else requested
         )
-        self._asked_usage = (
+        self._client_requests_usage = (
             "stream_options" in self._fields
             and read_bool(self._stream_options(), "include_usage") is True
         )
-        self._may_ask_usage = upstream.asks_usage
+        self._may_request_usage = upstream.requests_usage
 
-    def leave_addition_out(self) -> None:
-        """Do not ask for token counts that the client did not ask for."""
-        self._may_ask_usage = self.added_usage = False
+    def drop_additions(self) -> None:
+        """Do not request usage that the client did not request."""
+        self._may_request_usage = self.added_usage = False
 
-    def is_refusal_of_addition(self, answer: WholeAnswer) -> bool:
-        """Return whether an error names the member that asks for token counts."""
+    def rejects_additions(self, answer: WholeAnswer) -> bool:
+        """Return whether an error names the member that requests usage."""
         is_refused = self.added_usage and answer.status in _REFUSALS
         return is_refused and any(name in answer.body for name in _ADDED)
 
     def _set_members(self, fields: Fields) -> None:
-        """Set the configured form, and ask for token counts where that would bring them."""
+        """Set the configured form, and request usage in a stream."""
         configured = self._upstream.stream
         if configured is not None:
             fields["stream"] = _TRUE if configured else _FALSE
         if not self._sends_stream:
             if configured is False:
-                fields.pop("stream_options", None)  # providers refuse it without a stream
-        elif self._may_ask_usage and not self._asked_usage:
+                fields.pop("stream_options", None)  # providers reject it without a stream
+        elif self._may_request_usage and not self._client_requests_usage:
             fields["stream_options"] = raw(self._stream_options() | {"include_usage": _TRUE})
             self.added_usage = True
 
     def _stream_options(self) -> Fields:
         return read_fields(self._fields, "stream_options")
 
-    def _as_asked(self, headers: RawFields, body: bytes) -> tuple[RawFields, bytes]:
+    def _in_client_form(self, headers: RawFields, body: bytes) -> tuple[RawFields, bytes]:
         if not self.wants_stream or self._upstream.stream is not False:
             return headers, body
         try:
-            events = completion_to_events(body, include_usage=self._asked_usage)
+            events = completion_to_events(body, include_usage=self._client_requests_usage)
         except NoCompletion:
             return headers, body
         except ConversionLimit as exc:
@@ -101,12 +103,12 @@ class CompletionTransformer(SameTransformer):
             strip_usage=without_usage if self.added_usage else None,
             decoder=decoder,
             join=_joined if self._keeps_content else None,
-            facts=ChatFacts(is_single=_asks_one_choice(self._fields)),
+            facts=ChatFacts(is_single=_requests_one_choice(self._fields)),
         )
 
 
-def _asks_one_choice(fields: Fields) -> bool:
-    """Return whether there is one choice; text completions have one for each prompt of a list."""
+def _requests_one_choice(fields: Fields) -> bool:
+    """Return whether one choice is requested; each prompt of a list has a choice."""
     if bytes(fields.get("n", b"1")) not in _ONE:
         return False
     return not bytes(fields.get("prompt", b"")).startswith(b"[")

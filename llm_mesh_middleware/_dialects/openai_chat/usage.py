@@ -1,4 +1,4 @@
-"""Token counts as chat completions and similar operations report them."""
+"""The usage of chat completions and similar operations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NO_INPUT, _NO_OUTPUT = _InputDetails(), OutputDetails()
 class ChatUsage(msgspec.Struct):
     """`usage`, with the members that some providers add.
 
-    Some servers report chat completions by the names of the Responses API.
+    Some servers use the names of the Responses API.
     """
 
     prompt_tokens: Count | None = None
@@ -40,14 +40,14 @@ class ChatUsage(msgspec.Struct):
 
     def counted(self) -> Usage | None:
         """Return the counts, or None if there are none: unknown is not zero."""
-        given, made = self.prompt_tokens, self.completion_tokens
-        if given is None:
-            given = self.input_tokens
-        if made is None:
-            made = self.output_tokens
-        if given is None and made is None:
+        prompt, output = self.prompt_tokens, self.completion_tokens
+        if prompt is None:
+            prompt = self.input_tokens
+        if output is None:
+            output = self.output_tokens
+        if prompt is None and output is None:
             return None
-        given, made, reasoning = given or 0, made or 0, 0
+        prompt, output, reasoning = prompt or 0, output or 0, 0
         inputs = self.prompt_tokens_details or self.input_tokens_details
         outputs = self.completion_tokens_details or self.output_tokens_details
         read = self.prompt_cache_hit_tokens or self.cached_tokens or self.cache_read_input_tokens
@@ -57,15 +57,17 @@ class ChatUsage(msgspec.Struct):
             written = inputs.cache_write_tokens or inputs.cache_creation_input_tokens or written
         if outputs is not None:
             reasoning = outputs.reasoning_tokens or 0
-        if reasoning or self.total_tokens != given + made:
-            is_input_whole = not (self.cache_read_input_tokens or self.cache_creation_input_tokens)
-            made = whole_output(
-                given, made, reasoning, self.total_tokens, is_input_whole=is_input_whole
+        if reasoning or self.total_tokens != prompt + output:
+            is_input_complete = not (
+                self.cache_read_input_tokens or self.cache_creation_input_tokens
+            )
+            output = whole_output(
+                prompt, output, reasoning, self.total_tokens, is_input_complete=is_input_complete
             )
         if inputs is None and outputs is None:
-            return Usage(given, made, read or 0, written or 0)
+            return Usage(prompt, output, read or 0, written or 0)
         modalities = all_modalities(inputs or _NO_INPUT, outputs or _NO_OUTPUT)
-        return Usage(given, made, read or 0, written or 0, reasoning, modalities)
+        return Usage(prompt, output, read or 0, written or 0, reasoning, modalities)
 
 
 class Groq(msgspec.Struct, gc=False):

@@ -13,11 +13,11 @@ from ..._core.http.sse import make_event
 from ..._core.values.messages import ClientRequest
 from ..._core.values.payload import Fields, read_count
 from ...exceptions import AnswerableError
+from ..base_dialect import BaseDialect
 from ..objects import objects_in, read_object
-from ..openai.content import message_of, read_asked
+from ..openai.content import message_of, read_request_content
 from ..openai.errors import error_body, write_fault
 from ..same import SameTransformer
-from ..told_in_body import ToldInBody
 from ..translation.counting import CountingProvider
 from .answers import ResponsesAnswers
 from .counting import COUNTED_AS, counted
@@ -33,14 +33,14 @@ from .translation.request_writer import write_request
 __all__ = ["COUNTER", "DIALECT", "OPERATIONS", "RESPONSES", "OpenAIResponses"]
 
 
-class OpenAIResponses(ToldInBody):
+class OpenAIResponses(BaseDialect):
     """Responses; the events of a stream have names and numbers."""
 
     name = "openai.responses"
     key_field = b"authorization"
     request_id_field = b"x-request-id"
 
-    read_asked = staticmethod(read_asked)
+    read_request_content = staticmethod(read_request_content)
     without_foreign_proofs = staticmethod(without_foreign_proofs)
     write_request = staticmethod(write_request)
     read_answer = staticmethod(read_answer)
@@ -57,15 +57,15 @@ class OpenAIResponses(ToldInBody):
         return SameTransformer(request, operation, upstream)
 
     def facts(self) -> FactReader:
-        """Return what reads the events of one stream."""
+        """Return a reader of the facts of one stream."""
         return ResponseFacts()
 
     def read_whole(self, body: bytes) -> Whole | None:
-        """Return what a whole response says, or None if no SDK can read it."""
+        """Return the facts of a whole response, or None if no SDK can read it."""
         return read_response(body)
 
     def read_messages(self, body: bytes) -> list[Message]:
-        """Return the messages that a whole response holds, for a record of its content."""
+        """Return the messages of a whole response, for a record of its content."""
         items = objects_in(read_object(body).get("output"))
         return [message_of(item) for item in items if item.get("type") == "message"]
 
@@ -85,7 +85,7 @@ class OpenAIResponses(ToldInBody):
         return make_event(msgspec.json.encode(error_event), name=b"error")
 
     def read_request(self, request: ClientRequest) -> Conversation:
-        """Return what a request asks for."""
+        """Return a request in the neutral form."""
         return read_request(request.fields)
 
     def is_error(self, body: bytes) -> bool:
@@ -94,7 +94,7 @@ class OpenAIResponses(ToldInBody):
         return whole is not None and (whole.is_error or has_failed(body))
 
     def event_writer(self, conversation: Conversation, stamp: Stamp) -> EventWriter:
-        """Return what writes one stream."""
+        """Return the writer of one stream."""
         return ResponseEventWriter(conversation, stamp)
 
 
@@ -103,7 +103,7 @@ COUNTER = CountingProvider(DIALECT, counted, COUNTED_AS)
 
 
 def output_limit(fields: Fields) -> int | None:
-    """Return the most tokens that the response may have, None if the request does not say."""
+    """Return the request's limit of output tokens, None without one."""
     return read_count(fields, "max_output_tokens")
 
 

@@ -7,7 +7,7 @@ import msgspec
 from ..._core.dialect import EventKind
 from ..._core.values.summary import AnswerSummary
 from ..._core.values.usage import Usage
-from ..error_objects import tells_error
+from ..error_objects import reports_error
 from ..lenient import LenientDecoder
 from .usage import ResponseUsage
 
@@ -48,7 +48,7 @@ class ResponseFields(_Response, gc=False):
     def is_error(self) -> bool:
         """Whether it is an error object; a failed response is not one."""
         is_response = self.kind == "response"
-        return not is_response and tells_error(self.error, self.type, has_content=False)
+        return not is_response and reports_error(self.error, self.type, has_content=False)
 
     def summary(self, body: bytes | None) -> AnswerSummary:
         """Return what it says of itself; `body` is kept with it."""

@@ -1,4 +1,4 @@
-"""Items that pass to a provider of the same dialect, without what only the mesh can read."""
+"""Removes foreign proofs from requests to a provider of the same dialect."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["without_foreign_proofs"]
 
 
 def without_foreign_proofs(fields: Fields) -> Fields:
-    """Return a request without reasoning that another provider has proved."""
+    """Return a request without reasoning from other providers."""
     return edit_items(fields, "input", _item)
 
 

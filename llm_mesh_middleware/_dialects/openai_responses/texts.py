@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 from ..._core.dialect import EventTexts, TextPlace
-from ..texts import ResponseTexts, is_silent, last_texts, spoken_in, texts_of_turns
+from ..texts import ResponseTexts, has_no_text, last_texts, response_texts_in, texts_of_turns
 
 __all__ = ["ResponsesTexts"]
 
@@ -40,16 +40,18 @@ class ResponsesTexts(ResponseTexts):
             return EventTexts()
         kind = str(value.get("type"))
         if kind in _LAST:
-            return EventTexts((), spoken_in(value), ends=lambda key: True)
+            return EventTexts((), response_texts_in(value), ends=lambda key: True)
         what, _, stage = kind.rpartition(".")
         item = value.get("output_index")
         key = (item, value.get("content_index", value.get("summary_index")), what)
         if stage == "delta" and isinstance(value.get("delta"), str):
             place = TextPlace(value, "delta", is_json=what.endswith("_arguments"))
-            others = () if is_silent(value, but="delta") else spoken_in(value, but=("delta",))
+            others = (
+                () if has_no_text(value, but="delta") else response_texts_in(value, but=("delta",))
+            )
             return EventTexts([(key, place)], others)
         if stage == "done":
             if what == "response.output_item":
-                return EventTexts((), spoken_in(value), ends=lambda other: other[0] == item)
-            return EventTexts((), spoken_in(value), ends=lambda other: other == key)
-        return EventTexts((), spoken_in(value))
+                return EventTexts((), response_texts_in(value), ends=lambda other: other[0] == item)
+            return EventTexts((), response_texts_in(value), ends=lambda other: other == key)
+        return EventTexts((), response_texts_in(value))

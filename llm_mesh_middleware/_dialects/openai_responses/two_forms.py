@@ -1,4 +1,4 @@
-"""Splits a response into events: each item, each of its parts, and the whole at the end."""
+"""Splits a response into events: each item, its parts, and the whole response at the end."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ..objects import objects_in, read_object
 
 __all__ = ["split_response"]
 
-# The parts of a message, the member with their text, and the name of the events that bring it.
+# The parts of a message: the member with their text, and the name of the events with it.
 _PARTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "output_text": ("text", "response.output_text", {"logprobs": []}),
     "refusal": ("refusal", "response.refusal", {}),
 }
-# The items that are one text: its member, and the name of the events that bring it.
+# The items that are one text: its member, and the name of the events with it.
 _ITEMS = {
     "function_call": ("arguments", "response.function_call_arguments", "arguments"),
     "custom_tool_call": ("input", "response.custom_tool_call_input", "input"),
@@ -35,9 +35,9 @@ def split_response(body: bytes) -> bytes:
 
 
 def _events(response: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    begun = {**response, "status": "in_progress", "output": [], "usage": None}
-    yield "response.created", {"response": begun}
-    yield "response.in_progress", {"response": begun}
+    started = {**response, "status": "in_progress", "output": [], "usage": None}
+    yield "response.created", {"response": started}
+    yield "response.in_progress", {"response": started}
     for index, item in enumerate(objects_in(response.get("output"))):
         yield from _item(item, {"output_index": index})
     yield "response.completed", {"response": response}
@@ -57,10 +57,10 @@ def _item(item: dict[str, Any], place: dict[str, Any]) -> Iterator[tuple[str, di
         for number, part in enumerate(objects_in(item.get("content"))):
             yield from _part(part, {**at, "content_index": number})
     elif kind in _ITEMS:
-        member, name, said = _ITEMS[kind]
+        member, name, whole = _ITEMS[kind]
         text = item.get(member, "")
         yield f"{name}.delta", {**at, "delta": text}
-        yield f"{name}.done", {**at, said: text, "name": item.get("name")}
+        yield f"{name}.done", {**at, whole: text, "name": item.get("name")}
     elif kind == "reasoning":
         for number, part in enumerate(objects_in(item.get("summary"))):
             yield from _summary(part, {**at, "summary_index": number})
@@ -74,8 +74,8 @@ def _part(part: dict[str, Any], at: dict[str, Any]) -> Iterator[tuple[str, dict[
     else:
         member, name, more = known
         text = part.get(member, "")
-        begun = {**part, member: ""} | ({"annotations": []} if "annotations" in part else {})
-        yield "response.content_part.added", {**at, "part": begun}
+        started = {**part, member: ""} | ({"annotations": []} if "annotations" in part else {})
+        yield "response.content_part.added", {**at, "part": started}
         yield f"{name}.delta", {**at, "delta": text, **more}
         yield f"{name}.done", {**at, member: text, **more}
     yield "response.content_part.done", {**at, "part": part}

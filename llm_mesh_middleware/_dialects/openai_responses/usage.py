@@ -1,4 +1,4 @@
-"""Token counts as the Responses API reports them."""
+"""The usage of the Responses API."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class ResponseUsage(msgspec.Struct):
             return None
         inputs = self.input_tokens_details or _NO_INPUT
         outputs = self.output_tokens_details or _NO_OUTPUT
-        given, reasoning = self.input_tokens or 0, outputs.reasoning_tokens or 0
-        made = whole_output(
-            given, self.output_tokens or 0, reasoning, self.total_tokens, is_input_whole=True
+        prompt, reasoning = self.input_tokens or 0, outputs.reasoning_tokens or 0
+        output = whole_output(
+            prompt, self.output_tokens or 0, reasoning, self.total_tokens, is_input_complete=True
         )
         return Usage(
-            given,
-            made,
+            prompt,
+            output,
             inputs.cached_tokens or 0,
             inputs.cache_write_tokens or 0,
             reasoning,

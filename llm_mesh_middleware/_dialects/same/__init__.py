@@ -1,4 +1,4 @@
-"""Passes requests and responses on in their own dialect, unread except for facts."""
+"""Passes requests and responses on in their own dialect; only facts are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decompresses what a provider has compressed although it was not asked to."""
+"""Decompresses responses that a provider has compressed although `identity` was requested."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from ...exceptions import UpstreamProtocolError
 
 __all__ = ["decoded_body", "stream_decoder"]
 
-# What one piece of a compressed stream may become.
+# The most bytes that one piece of a compressed stream may decompress to.
 _MAX_DECODED_PIECE = 16 * 2**20
 
 
 def stream_decoder(host: str, coding: str) -> BodyDecoder:
-    """Return what decompresses a stream.
+    """Return a decoder for a compressed stream.
 
     Raises:
-        UpstreamProtocolError: The coding is unknown here.
+        UpstreamProtocolError: The coding is not supported.
     """
     if coding not in DECODABLE:
         raise UpstreamProtocolError(f"{host} sent a stream in a coding that was not asked for")
@@ -23,7 +23,7 @@ def stream_decoder(host: str, coding: str) -> BodyDecoder:
 
 
 def decoded_body(host: str, coding: str, body: bytes, max_bytes: int) -> bytes:
-    """Return a whole body decompressed; `coding` is one of those that are known.
+    """Return a whole body decompressed; `coding` is one of `DECODABLE`.
 
     Raises:
         UpstreamProtocolError: It is corrupt, or becomes longer than `max_bytes`.

@@ -19,9 +19,9 @@ _REASONS = ("detail", "error_description", "msg", "reason", "title")
 
 
 def error_body(dialect: Dialect, host: str, status: int, body: bytes) -> bytes:
-    """Return JSON with the reason for an SDK: nearly always the provider's own, unchanged.
+    """Return JSON in which SDKs find the reason: usually the provider's own body, unchanged.
 
-    Of a stream it is the first event; what is not JSON becomes an object with its text.
+    Of a stream the first event is used; a body that is not JSON becomes an object with its text.
     """
     if body_form(body) is BodyForm.EVENTS:
         body = event_data(first_event(body)) or body
@@ -33,7 +33,7 @@ def error_body(dialect: Dialect, host: str, status: int, body: bytes) -> bytes:
 
 
 def first_event(body: bytes) -> bytes:
-    """Return the first event that has data, also if it is cut off."""
+    """Return the first event that has data, even if it is cut off."""
     cutter = EventCutter(len(body))
     for event in cutter.feed(body):
         if event_data(event):

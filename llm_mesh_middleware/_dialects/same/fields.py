@@ -23,7 +23,7 @@ __all__ = [
 RawFields = list[tuple[bytes, bytes]]
 
 _MAX_CACHED_TYPE = 64
-# Enums look their members up by name, at the price of a call.
+# A module's name is looked up faster than a member of an enum.
 _IS_EVENTS, _OTHER = BodyForm.EVENTS, BodyForm.OTHER
 
 EVENTS, JSON = "text/event-stream", "application/json"
@@ -42,8 +42,7 @@ def _cut(value: bytes) -> str:
     return value.partition(b";")[0].strip().lower().decode("latin-1")
 
 
-# At most 64 texts, and none that is long: a provider chooses them.
-
+# Limited to 64 short texts, because providers choose them.
 
 _short = lru_cache(maxsize=64)(_cut)
 

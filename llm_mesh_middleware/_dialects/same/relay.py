@@ -3,10 +3,10 @@
 piece ─► decoder ─► plain deltas? ─► passed on as one piece, facts read at once
                           │ no
                           ▼
-                       cutter ─► event: no data ────► passed on, commits to nothing
+                       cutter ─► event: no data ────► passed on, does not commit
                                        error ───────► passed on redacted; or the response is
                                                       refused, if it is the first event
-                                       counts ──────► removed, if only the mesh asked for them
+                                       usage ───────► removed, if only the mesh requested it
                                        unreadable ──► an error event, and nothing after it
                                        other ───────► passed on
 
@@ -36,15 +36,15 @@ __all__ = ["EventRelay"]
 
 # How much of a stream is kept for a record of its content.
 _MAX_KEPT_BYTES = 2**20
-# A finish reason, the token counts and [DONE] come together with the deltas before them.
+# A finish reason, the usage and [DONE] arrive together with the deltas before them.
 _LAST_EVENTS = 3
 
 
 class EventRelay:
-    """Passes on each event as soon as it is whole, so that a client never gets half of one.
+    """Passes on each event as soon as it is whole, so that a client never gets a part of one.
 
     An event that cannot be read, or an end before the stream is complete, becomes an error event;
-    an end is never invented.
+    an end marker is never added.
     """
 
     __slots__ = (
@@ -80,14 +80,14 @@ class EventRelay:
         """Relay one stream.
 
         Args:
-            upstream: Where the stream comes from; its secrets are redacted in errors.
+            upstream: The provider; its secrets are redacted in errors.
             dialect: The dialect of both sides.
             refuse: Makes a whole response of the data of an error event.
-            strip_usage: Removes the token counts, which the client did not ask for, from the data
-                of an event; what is left is passed on.
+            strip_usage: Removes usage that the client did not request from the data of an event;
+                the rest is passed on.
             decoder: Turns the bytes into events, where they are compressed or framed.
             join: Makes a whole response of events, for a record of its content.
-            facts: Reads facts, if the request tells more about the events than the dialect.
+            facts: Reads facts, if the request determines more about the events than the dialect.
         """
         self._upstream = upstream
         self._dialect = dialect
@@ -113,12 +113,12 @@ class EventRelay:
 
     @property
     def events(self) -> int:
-        """How many events were seen so far."""
+        """The number of events so far."""
         return self._facts.events
 
     @property
     def summary(self) -> AnswerSummary:
-        """What was seen of the response so far."""
+        """The facts of the response so far."""
         return self._facts.summary(body=self._kept_answer())
 
     def feed(self, data: bytes, /) -> bytes:
@@ -153,7 +153,7 @@ class EventRelay:
         return passed[0] if len(passed) == 1 else b"".join(passed)
 
     def finish(self) -> bytes:
-        """Return what came after the last whole event; an error event if the stream is cut off."""
+        """Return the rest after the last whole event, or an error event if it is cut off."""
         if self.error is not None:
             return b""
         passed: list[bytes] = []
@@ -182,7 +182,7 @@ class EventRelay:
     def _pass_deltas(self, data: bytes, passed: list[bytes]) -> bytes:
         """Pass on at once the events that only continue a response; return the rest."""
         if not self._cutter.is_between:
-            joined = self._cutter.take_back(data)
+            joined = self._cutter.complete_with(data)
             if joined is None:
                 return data
             data = joined

@@ -1,4 +1,4 @@
-"""Converts between equal dialects: the same bytes, except for what the configuration sets."""
+"""Converts between equal dialects: the bytes only change where the configuration sets a member."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ class SameTransformer:
         if operation.is_generation:
             for name, value in upstream.defaults.items():
                 self._fields.setdefault(name, value)
-        self._asked_model = read_text(self._fields, "model")
+        self._client_model = read_text(self._fields, "model")
         is_set = operation.is_generation or self.model_is_always_set
-        self.model = called_model(upstream, self._asked_model, is_set=is_set)
+        self.model = called_model(upstream, self._client_model, is_set=is_set)
         self.wants_stream = read_bool(self._fields, "stream") is True
 
     @property
@@ -71,23 +71,23 @@ class SameTransformer:
         return fill(self._upstream.targets[self._operation], self.model)
 
     def headers(self, fields: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[bytes, bytes], ...]:
-        """Return the fields as they are."""
+        """Return the fields unchanged."""
         return fields
 
     def body(self) -> bytes:
         """Return the client's members, with those that the configuration sets."""
         if not self._operation.has_body:
             return b""
-        fields = without_twins(self._fields, self._upstream.defaults)
-        if self.model != self._asked_model:
+        fields = without_case_variants(self._fields, self._upstream.defaults)
+        if self.model != self._client_model:
             fields["model"] = raw(self.model)
         self._set_members(fields)
         return encode_fields(fields)
 
-    def leave_addition_out(self) -> None:
+    def drop_additions(self) -> None:
         """Do nothing: nothing is added here."""
 
-    def is_refusal_of_addition(self, answer: WholeAnswer) -> bool:
+    def rejects_additions(self, answer: WholeAnswer) -> bool:
         """Return False: nothing is added here."""
         return False
 
@@ -100,7 +100,7 @@ class SameTransformer:
     def whole(
         self, head: ResponseHead, body: bytes, *, max_bytes: int, wanted: Wanted = "facts"
     ) -> WholeAnswer:
-        """Return a JSON response as it is, or in the other form; an error always as JSON."""
+        """Return a JSON response unchanged, or in the other form; an error always as JSON."""
         headers, coded_as = client_headers(head.headers), coding(head.headers)
         if coded_as in DECODABLE:
             body, coded_as = decoded_body(self._upstream.host, coded_as, body, max_bytes), ""
@@ -130,11 +130,11 @@ class SameTransformer:
         labelled = head.headers.by_name.get(b"content-type")
         if labelled != _JSON and not media_type(head.headers).endswith("json"):  # taken for text
             headers = with_type(headers, JSON)
-        headers, body = self._as_asked(headers, body)
+        headers, body = self._in_client_form(headers, body)
         return WholeAnswer(head.status, with_length(headers, body), body, summary)
 
     def relay(self, head: ResponseHead) -> tuple[RawFields, BodyRelay]:
-        """Return the events as they are; a compressed stream is decoded, to be able to end it."""
+        """Return the events unchanged; a compressed stream is decoded, so that it can be ended."""
         decoder = self.decoder(head)
         fields = client_headers(head.headers)
         headers = [field for field in fields if field[0] != b"content-encoding"]
@@ -143,7 +143,7 @@ class SameTransformer:
         return headers, self._relay(headers, decoder)
 
     def decoder(self, head: ResponseHead) -> StreamDecoder | None:
-        """Return what decodes a stream's bytes to events; None if they are events already.
+        """Return a decoder from a stream's bytes to events; None if they are events already.
 
         Raises:
             UpstreamProtocolError: the stream cannot be read.
@@ -164,14 +164,14 @@ class SameTransformer:
         )
 
     def _set_members(self, fields: Fields) -> None:
-        """Set further members that the configuration decides on."""
+        """Set further members from the configuration."""
 
-    def _as_asked(self, headers: RawFields, body: bytes) -> tuple[RawFields, bytes]:
-        """Return a whole response in the form that the client asked for."""
+    def _in_client_form(self, headers: RawFields, body: bytes) -> tuple[RawFields, bytes]:
+        """Return a whole response in the form that the client requested."""
         return headers, body
 
     def _joined(self, head: ResponseHead, headers: RawFields, body: bytes) -> WholeAnswer:
-        """Return the response of a stream, for a client that does not want events."""
+        """Return the response of a stream, for a client that did not request events."""
         raise self._broken("sent a stream that was not asked for")
 
     def _summary(self, whole: Whole, body: bytes) -> AnswerSummary:
@@ -198,15 +198,15 @@ class SameTransformer:
         return UpstreamProtocolError(f"{self._upstream.host} {what}")
 
 
-# Of member names, which clients choose.
+# Clients choose the names of members.
 _WITHOUT_CAPITALS = KnownNames[str](lambda name: name.isascii() and name == name.lower())
 
 
-def without_twins(fields: Fields, defaults: Iterable[str]) -> Fields:
+def without_case_variants(fields: Fields, defaults: Iterable[str]) -> Fields:
     """Return the members without those that differ from a configured one only in case.
 
-    Some backends take `MODEL` for `model`, and must not get a value there that the mesh has neither
-    set nor looked at.
+    Some backends accept `MODEL` for `model`, and must not get a value there that the mesh has
+    neither set nor read.
     """
     if all(map(_WITHOUT_CAPITALS.__getitem__, fields)):
         return dict(fields)

@@ -37,9 +37,9 @@ class ServerSentReader:
         deltas: list[Delta] = []
         try:
             for event in self._cutter.feed(data):
-                name, said = event_parts(event)
-                if said:
-                    self._read(self._join(said), name, deltas)
+                name, payload = event_parts(event)
+                if payload:
+                    self._read(self._join(payload), name, deltas)
         except EventTooLong:
             raise UpstreamProtocolError(
                 f"sent an event of more than {MAX_EVENT_BYTES} bytes"
@@ -49,10 +49,10 @@ class ServerSentReader:
     def finish(self) -> list[Delta]:
         """Return the deltas that the end completes; half an event is dropped."""
         deltas: list[Delta] = []
-        name, said = event_parts(self._cutter.rest())
-        if said:
+        name, payload = event_parts(self._cutter.rest())
+        if payload:
             try:
-                self._read(self._join(said), name, deltas)
+                self._read(self._join(payload), name, deltas)
             except UpstreamProtocolError:
                 deltas.clear()
         if not (deltas and isinstance(deltas[-1], End)):

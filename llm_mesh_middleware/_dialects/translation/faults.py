@@ -12,14 +12,14 @@ __all__ = ["fault_of"]
 
 _MAX_MESSAGE = 8192
 
-# Words that say more than their status.
+# Codes that are more precise than their status.
 _KINDS: dict[str, FaultKind] = {
     "overloaded": "overloaded",
     "overloaded_error": "overloaded",
     "unavailable": "overloaded",
     "billing_error": "billing",
 }
-# Phrases for an input that is too long for the model; clients match on the code.
+# Messages for an input that is too long for the model; clients check the code.
 _TOO_LONG = (
     "prompt is too long",
     "input is too long",
@@ -30,10 +30,10 @@ _TOO_LONG = (
 
 
 def fault_of(status: int, body: bytes) -> ProviderFault:
-    """Return what an error says; its words decide on the status if that is a success."""
-    said = read_fault(body)
+    """Return an error in the neutral form; its codes determine the status if that is a success."""
+    fault = read_fault(body)
     if status < 400:
-        status = said.status
+        status = fault.status
     error = _error_in(body)
     if error is None:
         return ProviderFault(
@@ -42,7 +42,7 @@ def fault_of(status: int, body: bytes) -> ProviderFault:
             message=plain_text(body) or f"status {status}",
         )
     message = error.get("message")
-    words = {word.lower() for word in said.reasons}
+    words = {word.lower() for word in fault.reasons}
     kind = next((_KINDS[word] for word in words if word in _KINDS), kind_of_status(status))
     text = message if isinstance(message, str) and message else f"status {status}"
     return ProviderFault(
@@ -51,7 +51,7 @@ def fault_of(status: int, body: bytes) -> ProviderFault:
         message=text[:_MAX_MESSAGE],
         code=_code(error, text),
         param=_text(error.get("param")),
-        reasons=said.reasons,
+        reasons=fault.reasons,
     )
 
 

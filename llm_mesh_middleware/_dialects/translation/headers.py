@@ -8,19 +8,19 @@ from ..._core.http.response_headers import client_headers
 from ..._core.values.messages import ResponseHead
 from ..same.fields import RawFields
 
-__all__ = ["asked_fields", "told_fields"]
+__all__ = ["provider_fields", "client_fields"]
 
 Fields = tuple[tuple[bytes, bytes], ...]
 
-# Fields of one vendor, which mean nothing to another or are refused by it.
+# Fields of one vendor, which another ignores or rejects.
 _VENDORS_FIELDS = (b"anthropic-", b"openai-", b"x-dashscope-", b"x-stainless-")
-# Where providers put the id of a request, best first.
+# The fields in which providers send the id of a request, best first.
 _REQUEST_IDS = (b"request-id", b"x-request-id", b"x-amzn-requestid", b"apim-request-id")
-# What describes the provider's own body.
+# Fields that describe the provider's own body.
 _OF_THE_BODY = (b"content-length", b"content-encoding", b"content-type")
 
 
-def asked_fields(
+def provider_fields(
     fields: Fields, configured: Collection[tuple[bytes, bytes]], own: Fields
 ) -> Fields:
     """Return a client's fields without its vendor's, and with those of the provider's dialect."""
@@ -32,12 +32,12 @@ def asked_fields(
     return (*kept, *[field for field in own if field[0] not in names])
 
 
-def told_fields(head: ResponseHead, id_field: bytes) -> RawFields:
-    """Return a provider's fields that describe its response, but for its body.
+def client_fields(head: ResponseHead, id_field: bytes) -> RawFields:
+    """Return a provider's fields that the client gets, except those about the body.
 
     Args:
         head: the head of the response.
-        id_field: where the client's SDK looks for the id of a request; empty for nowhere.
+        id_field: the field in which the client's SDK expects the id of a request; may be empty.
     """
     fields = [field for field in client_headers(head.headers) if field[0] not in _OF_THE_BODY]
     known = dict(fields)

@@ -3,7 +3,7 @@
 bytes ─► decoder ─► reader ─► deltas ─► writer ─► events
                                 │
                                 ├─ Failed, and no event was written ─► the response is refused
-                                └─ the bytes end without End ─► an error event, never an end
+                                └─ the bytes end without End ─► an error event, no end marker
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from .whole import Accumulator
 
 __all__ = ["REASONS", "TranslatingRelay"]
 
-# The neutral reasons, in the words of OpenTelemetry's examples.
+# The neutral reasons, in the terms of OpenTelemetry's examples.
 REASONS: dict[FinishReason | None, str | None] = {
     "stop": "stop",
     "length": "length",
@@ -157,7 +157,7 @@ class TranslatingRelay:
         return passed
 
     def _note(self, delta: Delta) -> None:
-        """Note what a delta says about the whole answer."""
+        """Record the facts of a delta about the whole answer."""
         if isinstance(delta, Usage):
             self._usage = delta.after(self._usage)
             return

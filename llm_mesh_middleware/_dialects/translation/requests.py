@@ -15,7 +15,7 @@ Members = TypeVar("Members", bound=msgspec.Struct)
 
 
 class BodyDecoder(Generic[Members]):
-    """Decodes a body to a struct; the members that the struct lacks are returned raw."""
+    """Decodes a body to a struct; members that are not in the struct are returned raw."""
 
     __slots__ = ("_decode", "_known")
 

@@ -1,4 +1,4 @@
-"""Texts, ids and arguments, converted as several dialects need them."""
+"""Conversions of texts, ids and arguments that several dialects use."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _decode_input = msgspec.json.Decoder(_Input).decode
 def safe_id(id: str) -> str:
     """Return an id of letters, digits, `_` and `-`, at most 64 of them.
 
-    The same id gives the same one again, so that a call and its result agree without a record.
+    The result depends only on the id, so that a call and its result agree without a record.
     """
     if id and len(id) <= _ID_LENGTH and _ID_CHARACTERS.issuperset(id):
         return id
@@ -51,7 +51,7 @@ def safe_id(id: str) -> str:
 
 
 def json_object(text: str) -> msgspec.Raw | None:
-    """Return the JSON object in a text, unchanged; an empty one for no text; None for another."""
+    """Return a text's JSON object unchanged; `{}` for an empty text; None if it is not one."""
     if text.strip() in ("", "null"):
         return msgspec.Raw(b"{}")
     try:
@@ -75,7 +75,7 @@ def custom_input(arguments: str) -> str:
 
 
 def custom_names(conversation: Conversation) -> frozenset[str]:
-    """Return the names of the client's custom tools: their calls have a form of their own."""
+    """Return the names of the client's custom tools, whose calls have a separate form."""
     return frozenset(tool.name for tool in conversation.tools if tool.is_custom)
 
 
@@ -119,7 +119,7 @@ def arguments_of(call: ToolCall) -> str:
 
 
 def marked_error(text: str) -> str:
-    """Return the text of a failed call so that the model sees it: there is no member for that."""
+    """Return the text of a failed call with a prefix, for APIs without a member for failures."""
     return text if text.lower().startswith("error") else f"[tool error] {text}"
 
 

@@ -8,7 +8,7 @@ from ..._core.conversation.request import Thinking
 
 __all__ = ["MIN_BUDGET", "budget_of", "effort_of", "is_off"]
 
-# The least that Anthropic's API takes.
+# The minimum of Anthropic's API.
 MIN_BUDGET = 1024
 
 _BUDGETS = {
@@ -19,17 +19,17 @@ _BUDGETS = {
     "xhigh": 32768,
     "max": 65536,
 }
-# A budget below the number stands for the effort.
+# A budget below the number is converted to the effort.
 _STEPS = ((2000, "low"), (8000, "medium"), (24_000, "high"))
 
 
 def is_off(thinking: Thinking) -> bool:
-    """Return whether the client switches thinking off."""
+    """Return whether the client disables thinking."""
     return thinking.effort == "none" or thinking.budget == 0
 
 
 def effort_of(thinking: Thinking) -> str | None:
-    """Return the effort that is asked for; None leaves it to the provider."""
+    """Return the requested effort; None leaves it to the provider."""
     if thinking.effort is not None:
         return thinking.effort
     if not thinking.budget:
@@ -38,10 +38,10 @@ def effort_of(thinking: Thinking) -> str | None:
 
 
 def budget_of(thinking: Thinking, configured: Mapping[str, int]) -> int | None:
-    """Return the tokens that are asked for; None leaves them to the provider.
+    """Return the requested budget; None leaves it to the provider.
 
     Args:
-        thinking: what the client asks for.
+        thinking: the client's request.
         configured: the provider's own budgets for efforts.
     """
     if thinking.budget is not None:

@@ -58,7 +58,7 @@ def _names(conversation: Conversation) -> Iterator[str]:
 
 
 def called_object(call: ToolCall, finish: FinishReason) -> msgspec.Raw:
-    """Return the arguments of a model's call; none if the limit of tokens cut them off.
+    """Return the arguments of a model's call; `{}` if the token limit cut them off.
 
     Raises:
         UpstreamProtocolError: They are not a JSON object.
@@ -72,7 +72,7 @@ def called_object(call: ToolCall, finish: FinishReason) -> msgspec.Raw:
 
 
 def describe(tool: Tool) -> str | None:
-    """Return the description of a tool; that of a custom one has the grammar of its input."""
+    """Return the description of a tool; a custom tool's includes the grammar of its input."""
     if not (tool.is_custom and tool.grammar):
         return tool.description or None
     try:
@@ -89,7 +89,7 @@ def schema_of(tool: Tool) -> msgspec.Raw:
 
 
 def object_schema(tool: Tool) -> msgspec.Raw | dict[str, Any]:
-    """Return the schema of an object; one that does not say so is completed."""
+    """Return the schema of a tool's arguments; a missing `type` is set to `object`."""
     schema = schema_of(tool)
     try:
         members = _decode_members(schema)

@@ -5,8 +5,8 @@
     client's events  ◄─ deltas       ◄─ provider's events (`relay`)
     client's error   ◄─ fault        ◄─ provider's error, redacted
 
-The two forms of an answer, JSON and events, are converted into each other on the way: the provider
-may stream although the client did not ask for it, and the reverse.
+The two forms of an answer, JSON and events, are converted if necessary: the provider may stream
+although the client did not request a stream, and the reverse.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ from ..same.fields import (
     with_length,
     with_type,
 )
-from .headers import asked_fields, told_fields
-from .proofs import ProofMemory, Remembering
+from .headers import client_fields, provider_fields
+from .proofs import ProofMemory, RememberingReader
 from .relay import REASONS, TranslatingRelay
 from .whole import Accumulator, deltas_of
 
@@ -81,11 +81,11 @@ class Translation:
         Args:
             client: The client's dialect.
             provider: The provider's dialect.
-            operation: The operation that the provider is asked for.
-            options: How to write requests for the provider.
-            envelope: The conversion of the provider's own dialect, which sets what is configured
-                for the provider. Without it the provider's side writes the whole request.
-            memory: Where proofs are kept that the client may not send back.
+            operation: The operation of the provider.
+            options: The configuration of requests to the provider.
+            envelope: The conversion of the provider's own dialect, which sets its configured
+                members. Without it the provider's side writes the whole request.
+            memory: Stores proofs that the client may not send back.
         """
         self.client = client
         self.provider = provider
@@ -165,12 +165,12 @@ class TranslatingTransformer:
 
     @property
     def added_usage(self) -> bool:
-        """Whether the body asks for token counts that the client did not ask for."""
+        """Whether the body requests usage that the client did not request."""
         return self._inner is not None and self._inner.added_usage
 
     def headers(self, fields: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[bytes, bytes], ...]:
         """Return the fields without those of the client's vendor, with those of the dialect."""
-        fields = asked_fields(fields, self._upstream.headers, self._headers)
+        fields = provider_fields(fields, self._upstream.headers, self._headers)
         # A host may have a field of the dialect in the body.
         return fields if self._inner is None else self._inner.headers(fields)
 
@@ -178,17 +178,17 @@ class TranslatingTransformer:
         """Return the provider's request."""
         return encode_fields(self._members) if self._inner is None else self._inner.body()
 
-    def leave_addition_out(self) -> None:
-        """Do not ask for token counts in a stream."""
+    def drop_additions(self) -> None:
+        """Do not request usage in a stream."""
         if self._inner is not None:
-            self._inner.leave_addition_out()
+            self._inner.drop_additions()
 
-    def is_refusal_of_addition(self, answer: WholeAnswer) -> bool:
-        """Return whether an error names the member that asks for token counts."""
-        return self._inner is not None and self._inner.is_refusal_of_addition(answer)
+    def rejects_additions(self, answer: WholeAnswer) -> bool:
+        """Return whether an error names the member that requests usage."""
+        return self._inner is not None and self._inner.rejects_additions(answer)
 
     def is_stream(self, head: ResponseHead, begin: bytes = b"") -> bool | None:
-        """Return whether the provider sends events to a client that wants them."""
+        """Return whether the provider sends events to a client that requested them."""
         if not self.wants_stream or head.status >= 300:
             return False
         return is_events(head.headers, begin, _STREAMS, by_label=self._provider.has_lines)
@@ -216,7 +216,7 @@ class TranslatingTransformer:
         headers = self._client_headers(head)
         reader = self._provider.event_reader(self._stamp)
         if self._memory is not None:
-            reader = Remembering(reader, self._memory, self._consumer)
+            reader = RememberingReader(reader, self._memory, self._consumer)
         relay = TranslatingRelay(
             self._upstream.host,
             reader,
@@ -228,7 +228,7 @@ class TranslatingTransformer:
         return with_type(headers, EVENTS), relay
 
     def _stream_of_choices(self) -> bool:
-        """Return that the provider is asked for a whole response: deltas are of one choice."""
+        """Return False, to request a whole response: deltas only have one choice."""
         if self._upstream.stream:
             name = self._conversation.name_of("n")
             what = f"{name} cannot be translated for a provider that is configured to stream"
@@ -236,7 +236,7 @@ class TranslatingTransformer:
         return False
 
     def _whole_answer(self, head: ResponseHead, headers: RawFields, answer: Answer) -> WholeAnswer:
-        """Return an answer in the form that the client asked for."""
+        """Return an answer in the form that the client requested."""
         if self._memory is not None:
             self._memory.keep(self._consumer, answer.parts)
         whole = self._client.write_answer(answer, self._conversation, self._stamp)
@@ -260,7 +260,7 @@ class TranslatingTransformer:
         return writer.write(deltas_of(answer))
 
     def _joined(self, head: ResponseHead, headers: RawFields, body: bytes) -> WholeAnswer:
-        """Return the answer of a stream, for a client that does not want events."""
+        """Return the answer of a stream, for a client that did not request events."""
         reader, collected = self._provider.event_reader(self._stamp), Accumulator()
         if media_type(head.headers) == FRAMES and (decoder := self._decoder(head)) is not None:
             body = decoder.feed(body)
@@ -293,7 +293,7 @@ class TranslatingTransformer:
 
     def _client_headers(self, head: ResponseHead) -> RawFields:
         """Return the provider's fields that describe the response, under the client's names."""
-        fields = told_fields(head, self._client.request_id_field)
+        fields = client_fields(head, self._client.request_id_field)
         if self.dropped:
             named = ", ".join(self.dropped).encode("ascii", "replace")[:_MAX_HEADER]
             fields.append((b"x-llm-mesh-dropped", named))
@@ -306,7 +306,7 @@ class TranslatingTransformer:
             return None
 
     def _decoder(self, head: ResponseHead) -> StreamDecoder | None:
-        """Return what decodes the provider's bytes to events; None if they are events."""
+        """Return a decoder from the provider's bytes to events; None if they are events."""
         if isinstance(self._inner, SameTransformer):
             return self._inner.decoder(head)
         coded_as = coding(head.headers)

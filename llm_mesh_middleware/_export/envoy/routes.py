@@ -174,7 +174,7 @@ def _context(upstream: Upstream) -> dict[str, Any]:
             "stream": "" if upstream.stream is None else _json(upstream.stream),
             "targets": [
                 {
-                    "suffix": operation.asked_as or operation.suffix,
+                    "suffix": operation.client_suffix or operation.suffix,
                     "method": operation.method,
                     "target": target,
                     "generates": operation.is_generation,

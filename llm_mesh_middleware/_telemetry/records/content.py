@@ -86,7 +86,7 @@ class ContentCapture:
         if not isinstance(operation, ServedOperation):
             return {}
         found: dict[str, Any] = {}
-        asked = operation.dialect.read_asked(request.fields)
+        asked = operation.dialect.read_request_content(request.fields)
         if asked.messages is not None:
             found[semconv.INPUT_MESSAGES] = list(map(self._message, asked.messages))
         if asked.tools is not None:

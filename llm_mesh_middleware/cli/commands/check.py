@@ -104,7 +104,9 @@ def _send(mesh: Mesh, upstream: Upstream, settings: MeshSettings, model: str | N
     if name is None:
         return Finding("send", "skipped", "no model is configured; name one with --model")
     body = json.dumps(_BODIES[operation] | {"model": name}).encode()
-    request = ClientRequest("POST", operation.asked_as or operation.suffix, Headers(HEADERS), body)
+    request = ClientRequest(
+        "POST", operation.client_suffix or operation.suffix, Headers(HEADERS), body
+    )
     begin = time.monotonic()
     try:
         delivery = mesh.send(only(upstream, operation, settings), request)

@@ -76,7 +76,7 @@ def _names(operation: Operation | None) -> tuple[str | None, str | None, str | N
     if operation is None:
         return None, None, None
     dialect = operation.dialect.name if isinstance(operation, ServedOperation) else None
-    return operation.name, operation.asked_as or operation.suffix, dialect
+    return operation.name, operation.client_suffix or operation.suffix, dialect
 
 
 def _attempt(watch: CallWatch, index: int) -> Attempt:

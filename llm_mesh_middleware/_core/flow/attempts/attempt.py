@@ -75,8 +75,8 @@ class Attempt:
         self._context = context
         request = context.request_for(upstream) if upstream.conversions else context.request
         self._transformer: Transformer = upstream.transformer(request, context.operation)
-        if self._health.refuses_additions:
-            self._transformer.leave_addition_out()
+        if self._health.rejects_additions:
+            self._transformer.drop_additions()
         self._whole = deadline = context.deadline.for_host(upstream.identity.host)
         if self._transformer.wants_stream:
             deadline = deadline.or_sooner(
@@ -298,9 +298,9 @@ class Attempt:
         if len(body) != len(answer.body):
             headers = [field for field in headers if field[0] != b"content-length"]
             headers.append((b"content-length", b"%d" % len(body)))
-        is_refused_addition = is_error and self._transformer.is_refusal_of_addition(answer)
-        if is_refused_addition:
-            self._health.refuses_additions = True
+        is_rejected_addition = is_error and self._transformer.rejects_additions(answer)
+        if is_rejected_addition:
+            self._health.rejects_additions = True
         return Outcome(
             answer.status,
             headers,
@@ -311,7 +311,7 @@ class Attempt:
             if is_error
             else None,
             is_disguised=is_error and head.status < 300,
-            is_refused_addition=is_refused_addition,
+            is_rejected_addition=is_rejected_addition,
             provider_status=answer.provider_status,
         )
 

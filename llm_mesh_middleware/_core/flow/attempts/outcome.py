@@ -19,7 +19,7 @@ from ...values.summary import AnswerSummary
 
 __all__ = ["Outcome", "may_follow"]
 
-# Enums look their members up by name, at the price of a call.
+# A module's name is looked up faster than a member of an enum.
 _ANYWHERE = Verdict.ANYWHERE
 # Errors that say nothing about the provider and would recur at any other.
 _OUR_REFUSALS = (RequestNotSent, ResponseTooLarge)
@@ -30,8 +30,9 @@ class Outcome(msgspec.Struct, frozen=True):
 
     `reasons` are the code and the type of a provider's error object. A stream's `relay` has
     consumed the first bytes and converted them to `body`. `may_follow` limits what can follow.
-    `is_disguised` marks an error with status 200, `is_refused_addition` one that rejects the mesh's
-    own additions. `provider_status` is the provider's where the client's dialect has another.
+    `is_disguised`: it is an error with status 200. `is_rejected_addition`: it is an error that
+    rejects the mesh's additions. `provider_status` is the provider's where the client's dialect has
+    another.
     """
 
     status: int
@@ -44,7 +45,7 @@ class Outcome(msgspec.Struct, frozen=True):
     retry_after_s: float | None = None
     may_follow: Verdict = _ANYWHERE
     is_disguised: bool = False
-    is_refused_addition: bool = False
+    is_rejected_addition: bool = False
     provider_status: int | None = None
 
     @property
@@ -54,7 +55,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
     @property
     def result(self) -> Result:
-        """The result for the provider's health: a rejected request is not its failure."""
+        """The result for the provider's health, in which a rejected request is not a failure."""
         if self.status == 429:
             return "rate_limited"
         if _is_unreachable(self.error):
@@ -65,7 +66,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
     @property
     def cause(self) -> str:
-        """What went wrong, for logs."""
+        """The cause of a failure, for logs."""
         return f"answered {self.status}" if self.error is None else self.error.message
 
 

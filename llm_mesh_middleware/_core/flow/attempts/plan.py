@@ -209,7 +209,7 @@ class AttemptPlan:
 
     def after(self, choice: Choice, outcome: Outcome, now: float) -> Choice | None:
         """Return the choice after an attempt, or None if the attempt is final."""
-        if outcome.is_refused_addition:  # the next attempt leaves it out
+        if outcome.is_rejected_addition:  # the next attempt leaves it out
             return replace(choice, pause_s=0.0)
         if choice.is_forced:
             return None

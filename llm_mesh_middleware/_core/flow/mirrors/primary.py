@@ -118,10 +118,10 @@ def _digest(operation: ServedOperation, body: bytes) -> bytes | None:
     """Return a digest of what a response says, which does not depend on ids and times."""
     answers = operation.dialect.answers
     whole = body if body[:1] == b"{" else answers.join(body, None)
-    said = [] if whole is None else list(answers.said(whole))
-    if not said:
+    contents = [] if whole is None else list(answers.contents(whole))
+    if not contents:
         return None
-    texts = [part for one in said for part in (one.text, *map(_call_text, one.calls))]
+    texts = [part for one in contents for part in (one.text, *map(_call_text, one.calls))]
     return blake2b("\0".join(texts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 

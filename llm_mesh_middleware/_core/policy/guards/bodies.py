@@ -50,7 +50,7 @@ def is_clear_request(request: ClientRequest, dialect: Dialect, guards: Iterable[
         members = {name: _decode(member) for name, member in request.fields.items()}
     except _UNREADABLE:
         return False
-    texts = dialect.texts.glance(members, is_response=False)
+    texts = dialect.texts.candidate_texts(members, is_response=False)
     return texts is not None and _are_clear(texts, guards)
 
 
@@ -60,7 +60,7 @@ def is_clear_response(body: bytes, dialect: Dialect, guards: Iterable[Guard]) ->
         value = _decode(body)
     except _UNREADABLE:
         return False
-    texts = dialect.texts.glance(value, is_response=True)
+    texts = dialect.texts.candidate_texts(value, is_response=True)
     return texts is not None and _are_clear(texts, guards)
 
 

@@ -15,7 +15,7 @@ from ....exceptions import ContentBlocked
 from ...flow.call import Call
 from ...flow.reply import Flow
 from ...guarding.shape import SchemaGuard, ShapedStream, judge
-from ...texts import Said
+from ...texts import AnswerContent
 from ...values.decision import ItemExplanation
 from ...values.messages import ClientRequest
 from ...values.steps import Step
@@ -40,15 +40,15 @@ class ShapeGuards(msgspec.Struct, frozen=True):
         call = unrecorded(call)
         report, dialect = reporter(call), operation.dialect
 
-        def judged(said: Iterator[Said]) -> None:
-            answers = list(said)
+        def judged(contents: Iterator[AnswerContent]) -> None:
+            answers = list(contents)
             if not answers and operation.is_generation:
                 raise ContentBlocked("the response is not one whose form can be checked")
             for each in guards:
                 judge(each, iter(answers), report)
 
         def whole(body: bytes) -> Generator[Step, Any, bytes]:
-            judged(dialect.answers.said(body))
+            judged(dialect.answers.contents(body))
             return body
             yield  # nothing is waited for
 

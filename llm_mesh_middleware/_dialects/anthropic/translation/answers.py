@@ -33,7 +33,7 @@ __all__ = [
     "FINISHES",
     "read_answer",
     "stop_reason",
-    "told_model",
+    "reply_model",
     "write_answer",
     "write_fault",
     "write_usage",
@@ -44,14 +44,14 @@ FINISHES: dict[str, FinishReason] = {
     "refusal": "refused",
     "pause_turn": "paused",
 }
-_WORDS: dict[FinishReason, str] = {
+_REASONS: dict[FinishReason, str] = {
     "stop": "end_turn",
     "length": "max_tokens",
     "tool_calls": "tool_use",
     "refused": "refusal",
     "paused": "pause_turn",
 }
-# Kind -> the status of the reply if it is not the provider's, and the type.
+# Kind -> the status of the reply, None for the provider's, and the type.
 _ERRORS: dict[FaultKind, tuple[int | None, str]] = {
     "bad_request": (None, "invalid_request_error"),
     "authentication": (None, "authentication_error"),
@@ -100,7 +100,7 @@ _decode = LenientDecoder(_Message)
 
 
 def read_answer(body: bytes, stamp: Stamp) -> Answer:
-    """Return what a message says.
+    """Return a message in the neutral form.
 
     Raises:
         UpstreamProtocolError: It is not a message.
@@ -150,7 +150,7 @@ def write_answer(answer: Answer, conversation: Conversation, stamp: Stamp) -> by
         "id": answer.id or stamp.id("msg_"),
         "type": "message",
         "role": "assistant",
-        "model": told_model(answer.model, conversation, stamp),
+        "model": reply_model(answer.model, conversation, stamp),
         "content": [*_blocks(answer)],
         "stop_reason": stop_reason(answer.finish or "stop", answer.stop_sequence),
         "stop_sequence": answer.stop_sequence,
@@ -159,11 +159,11 @@ def write_answer(answer: Answer, conversation: Conversation, stamp: Stamp) -> by
     return msgspec.json.encode(message)
 
 
-def told_model(answered: str, conversation: Conversation, stamp: Stamp) -> str:
-    """Return the model for the client's reply: the one that it asked for.
+def reply_model(answered: str, conversation: Conversation, stamp: Stamp) -> str:
+    """Return the model for the client's reply: the requested one.
 
-    Claude Code keeps thoughts of that model only. It would send those of another back without their
-    proofs, which Gemini and Claude demand.
+    Claude Code only keeps thoughts of that model. It would send those of another model back without
+    their proofs, which Gemini and Claude require.
     """
     return conversation.model or answered or stamp.model
 
@@ -189,9 +189,9 @@ def _blocks(answer: Answer) -> Iterator[dict[str, Any]]:
 
 
 def stop_reason(finish: FinishReason, stop_sequence: str | None) -> str:
-    """Return why a message ends."""
+    """Return the stop reason of a message."""
     is_sequence = finish == "stop" and stop_sequence is not None
-    return "stop_sequence" if is_sequence else _WORDS[finish]
+    return "stop_sequence" if is_sequence else _REASONS[finish]
 
 
 def write_usage(usage: Usage) -> dict[str, Any]:

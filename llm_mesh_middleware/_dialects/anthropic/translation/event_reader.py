@@ -2,7 +2,7 @@
 
 message_start ──► Start, with the usage of the input
 content_block_start / _delta / _stop ──► the deltas of that block; its index is a call's key
-message_delta ──► its usage counts up; its stop_reason is remembered
+message_delta ──► the usage is updated; its stop_reason is kept
 message_stop, or the end of the bytes after a stop_reason ──► Finish, End
 ping, and unknown events ──► nothing
 error ──► Failed, and nothing after it
@@ -128,7 +128,7 @@ class MessageEventReader:
                 deltas.append(Failed(fault_of(200, data)))
 
     def close(self, deltas: list[Delta]) -> None:
-        """Add the end, if the stream has said why it ends."""
+        """Add the end, if the stream had a stop reason."""
         if self._is_over or self._reason is None:
             return
         self._is_over = True
@@ -195,6 +195,6 @@ class MessageEventReader:
 
 
 def event_reader(stamp: Stamp) -> ServerSentReader:
-    """Return what reads one stream of named events."""
+    """Return the reader of one stream of named events."""
     reader = MessageEventReader(stamp)
     return ServerSentReader(reader.read, reader.close)

@@ -1,14 +1,14 @@
-"""Writes deltas as the events of a message, in which one block at a time is open.
+"""Writes deltas as the events of a message, which has one open block at a time.
 
 Blocks wait in a queue, in the order in which they began. The first one is open, and its deltas are
-sent as they come; those of the others are held.
+sent as they arrive; those of the others are held.
 
     the open block      is closed as soon as
     text, thinking      another block has begun
     tool_use            it ends, or another block begins and its arguments are whole JSON
     any                 the answer ends
 
-The reason to end is held until the last usage is known: both are sent in one event.
+The stop reason is held until the last usage: both are sent in one event.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from ...._core.http.sse import make_event
 from ....exceptions import AnswerableError, UpstreamProtocolError
 from ...translation.proofs import ANTHROPIC, seal
 from ...translation.texts import json_object
-from .answers import stop_reason, told_model, write_fault, write_usage
+from .answers import reply_model, stop_reason, write_fault, write_usage
 
 __all__ = ["MessageEventWriter"]
 
@@ -150,7 +150,7 @@ class MessageEventWriter:
             "id": start.id or self._stamp.id("msg_"),
             "type": "message",
             "role": "assistant",
-            "model": told_model(start.model, self._conversation, self._stamp),
+            "model": reply_model(start.model, self._conversation, self._stamp),
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,

@@ -72,41 +72,41 @@ _OF_SERVER_TOOLS = ("_tool_result", "server_tool_use", "mcp_tool_use", "containe
 
 
 def read_request(fields: Fields) -> Conversation:
-    """Return what a request asks for.
+    """Return a request in the neutral form.
 
     Raises:
         MalformedRequest: It is not a Messages request.
-        UnsupportedField: It asks for something that no translation carries.
+        UnsupportedField: A member cannot be translated.
     """
-    asked, extra = _decode(fields)
+    body, extra = _decode(fields)
     for name in ("container", "mcp_servers"):
-        if raw_member(getattr(asked, name)):
+        if raw_member(getattr(body, name)):
             raise unsupported(name, "cannot be translated")
     lost: list[str] = []
-    if any(_is_missed(edit) for edit in (asked.context_management or NO_EDITS).edits):
+    if any(_is_missed(edit) for edit in (body.context_management or NO_EDITS).edits):
         lost.append("context_management")
-    tools = tuple(_read_tools(asked.tools or [], lost))
-    choice = asked.tool_choice
-    thinking = _read_thinking(asked)
+    tools = tuple(_read_tools(body.tools or [], lost))
+    choice = body.tool_choice
+    thinking = _read_thinking(body)
     return Conversation(
         dialect="anthropic.messages",
-        model=asked.model,
-        stream=asked.stream is True,
+        model=body.model,
+        stream=body.stream is True,
         include_usage=True,
-        system=tuple(_read_system(asked.system)),
-        turns=tuple(_read_turns(asked.messages, lost)),
+        system=tuple(_read_system(body.system)),
+        turns=tuple(_read_turns(body.messages, lost)),
         tools=tools,
         tool_choice=None if choice is None else _read_choice(choice),
         parallel_tool_calls=False if choice and choice.disable_parallel_tool_use else None,
-        max_tokens=asked.max_tokens,
-        temperature=asked.temperature,
-        top_p=asked.top_p,
-        top_k=asked.top_k,
-        stop=tuple(asked.stop_sequences or ()),
-        output=_read_output(asked),
+        max_tokens=body.max_tokens,
+        temperature=body.temperature,
+        top_p=body.top_p,
+        top_k=body.top_k,
+        stop=tuple(body.stop_sequences or ()),
+        output=_read_output(body),
         thinking=thinking,
-        service_tier=_TIERS.get(asked.service_tier or "", asked.service_tier),
-        user=None if asked.metadata is None else asked.metadata.user_id,
+        service_tier=_TIERS.get(body.service_tier or "", body.service_tier),
+        user=None if body.metadata is None else body.metadata.user_id,
         extra=extra,
         quiet=_QUIET,
         names=_NAMES,
@@ -115,9 +115,9 @@ def read_request(fields: Fields) -> Conversation:
 
 
 def _is_missed(edit: Edit) -> bool:
-    """Return whether the loss of an edit of the context matters at another provider.
+    """Return whether the loss of a context edit matters at another provider.
 
-    Thinking of earlier turns, which Claude Code asks to clear or to keep, is not sent there anyway.
+    Edits of earlier thinking, which Claude Code sends, have no effect there: it is never sent.
     """
     return not edit.type.startswith("clear_thinking_")
 
@@ -230,7 +230,7 @@ def _list(content: str | list[Block] | None) -> list[Block]:
 
 
 def _read_tools(tools: list[ToolMember], lost: list[str]) -> Iterator[Tool]:
-    """Yield the client's own tools; one that runs at the provider is dropped if others are left."""
+    """Yield the client's own tools; tools run by the provider are dropped if there are others."""
     is_own = [tool.type in (None, "custom") for tool in tools]
     for index, tool in enumerate(tools):
         if is_own[index]:
@@ -254,8 +254,8 @@ def _read_choice(choice: Choice) -> ToolChoice:
     return ToolChoice(mode, choice.name)
 
 
-def _read_thinking(asked: Request) -> Thinking | None:
-    thinking, config = asked.thinking, asked.output_config
+def _read_thinking(body: Request) -> Thinking | None:
+    thinking, config = body.thinking, body.output_config
     effort = None if config is None else config.effort
     if thinking is None:
         return None if effort is None else Thinking(effort=effort)
@@ -269,8 +269,8 @@ def _read_thinking(asked: Request) -> Thinking | None:
     )
 
 
-def _read_output(asked: Request) -> OutputFormat | None:
-    form = (asked.output_config and asked.output_config.format) or asked.output_format
+def _read_output(body: Request) -> OutputFormat | None:
+    form = (body.output_config and body.output_config.format) or body.output_format
     if form is None:
         return None
     return OutputFormat(raw_member(form.schema) or b"{}")

@@ -1,12 +1,12 @@
 """Writes a conversation as a Messages request to a provider.
 
-| asked for | sent |
+| requested | sent |
 |---|---|
 | any JSON object | a sentence among the instructions; named as dropped |
 | one call at a time | `disable_parallel_tool_use` on the tool choice |
 | no tools, but calls in the history | the tools that the history names, and the choice of none |
 | no thinking | thinking disabled |
-| length, sampling, thinking | as `claude.sampling` has it |
+| length, sampling, thinking | see `claude.sampling` |
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def write_request(
     """Return a conversation as the members of a Messages request.
 
     Raises:
-        UnsupportedField: It asks for something that the Messages API lacks.
+        UnsupportedField: The Messages API lacks a requested feature.
     """
     if conversation.dialect != _OWN:
         conversation = latest_marks(conversation)
@@ -95,16 +95,16 @@ def _output_config(conversation: Conversation, effort: str | None) -> dict[str, 
 
 
 def _tier(conversation: Conversation, losses: Losses) -> str | None:
-    asked = conversation.service_tier
-    if asked is not None and asked not in _TIERS:
+    tier = conversation.service_tier
+    if tier is not None and tier not in _TIERS:
         losses.drop("service_tier")
-    return _TIERS.get(asked or "")
+    return _TIERS.get(tier or "")
 
 
 def _tools(conversation: Conversation) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
     """Return the tools and the choice among them.
 
-    A history with calls needs tools, so those that it names are given where the client gives none.
+    A history with calls needs tools: those that it names are declared if the client has none.
     """
     choice, tools = conversation.tool_choice, offered_tools(conversation)
     if not tools:

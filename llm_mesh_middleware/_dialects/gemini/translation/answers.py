@@ -33,7 +33,7 @@ from .signatures import write_signature
 
 __all__ = ["finish_of", "read_answer", "write_answer", "write_call", "write_event", "write_fault"]
 
-# An answer with one of these would look complete, and is not.
+# Finish reasons of answers that look complete, but are not.
 _MALFORMED = frozenset(
     (
         *("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS"),
@@ -41,14 +41,14 @@ _MALFORMED = frozenset(
     )
 )
 
-_WORDS: dict[FinishReason, str] = {
+_REASONS: dict[FinishReason, str] = {
     "stop": "STOP",
     "length": "MAX_TOKENS",
     "tool_calls": "STOP",
     "refused": "SAFETY",
     "paused": "STOP",
 }
-# More than any candidate has.
+# More parts than any candidate has.
 _MOST_PARTS = 4096
 # A status that only one vendor uses, and the usual one.
 _OVERLOADED, _UNAVAILABLE = 529, 503
@@ -162,7 +162,7 @@ def write_event(
     usage: Usage | None = None,
     logprobs: Sequence[TokenLogprob] = (),
 ) -> dict[str, Any]:
-    """Return the part of an answer that one event has."""
+    """Return one event of an answer."""
     candidate = _candidate(parts, finish=finish, logprobs=logprobs)
     event: dict[str, Any] = {"candidates": [candidate]}
     if usage is not None:
@@ -179,12 +179,12 @@ def _candidate(
 ) -> dict[str, Any]:
     candidate: dict[str, Any] = {"content": {"role": "model", "parts": parts}, "index": index}
     if finish is not None:
-        candidate["finishReason"] = _WORDS[finish]
+        candidate["finishReason"] = _REASONS[finish]
     return candidate | write_tokens(logprobs)
 
 
 def write_call(call: ToolCall, finish: FinishReason) -> dict[str, Any]:
-    """Return a call; one that was cut off by the limit of tokens has no arguments.
+    """Return a call; a call that was cut off by the token limit has no arguments.
 
     Raises:
         UpstreamProtocolError: Its arguments are not a JSON object.

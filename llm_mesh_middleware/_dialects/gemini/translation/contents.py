@@ -1,7 +1,7 @@
-"""Writes turns as contents: the responses to all calls of a content are in the one after it.
+"""Writes turns as contents: the responses to all calls of a content are in the next content.
 
-Responses have the order of the calls. Without ids nothing else tells which call they belong to, and
-agents send results in the order in which their tools ended.
+Responses have the order of the calls, as nothing else identifies their calls without ids; agents
+send results in the order in which their tools ended.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from .signatures import STAND_IN
 
 __all__ = ["RESOLUTIONS", "ContentWriter"]
 
-# The detail of images -> its word here.
+# The detail of images -> its value here.
 RESOLUTIONS = {"high": "MEDIA_RESOLUTION_HIGH", "low": "MEDIA_RESOLUTION_LOW"}
 
 Block = dict[str, Any]
@@ -149,7 +149,7 @@ class ContentWriter:
 
 
 def _media(results: list[ToolResult]) -> list[Part]:
-    """Return the media in results, which the next content has: responses cannot hold them."""
+    """Return the media in results for the next content: responses cannot contain them."""
     parts = (part for result in results for part in flat_parts(result.parts))
     return [
         part

@@ -2,8 +2,8 @@
 
 the first event ──► Start
 a part ──► the deltas of it; a call comes whole
-usageMetadata ──► counts grow; the last ones hold
-a finish reason ──► remembered: counts, or an empty part, may follow it
+usageMetadata ──► the usage is replaced
+a finish reason ──► kept: usage, or an empty part, may follow it
 the end of the bytes after it ──► Finish, End
 an error ──► Failed, and nothing after it
 """
@@ -85,7 +85,7 @@ class GeminiEventReader:
             deltas.append(usage)
 
     def close(self, deltas: list[Delta]) -> None:
-        """Add the end, if the stream has said why it ends."""
+        """Add the end, if the stream had a finish reason."""
         if self._is_over or self._reason is None:
             return
         self._is_over = True
@@ -124,6 +124,6 @@ class GeminiEventReader:
 
 
 def event_reader(stamp: Stamp) -> ServerSentReader:
-    """Return what reads one stream of events without names."""
+    """Return the reader of one stream of events without names."""
     reader = GeminiEventReader(stamp)
     return ServerSentReader(reader.read, reader.close)

@@ -2,9 +2,9 @@
 
 a text, a thought ──► an event
 a call ──► held until its arguments are whole: they have no pieces in this dialect
-Finish ──► the calls that are still held; the reason is remembered
-Usage ──► counts grow
-End ──► the last event, with reason and counts
+Finish ──► the calls that are still held; the reason is kept
+Usage ──► the usage is updated
+End ──► the last event, with reason and usage
 Failed ──► an event with an error object
 """
 

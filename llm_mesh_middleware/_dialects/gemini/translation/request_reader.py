@@ -27,7 +27,7 @@ from .turns_reader import read_system, read_turns
 
 __all__ = ["IN_ARRAY", "read_request"]
 
-# The member of `echo` for a client that asked for a stream as one JSON array.
+# The member of `echo` for a client that requested a stream as one JSON array.
 IN_ARRAY = "array"
 
 _CONFIG = "generationConfig"
@@ -60,31 +60,31 @@ _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def read_request(request: ClientRequest) -> Conversation:
-    """Return what a request asks for.
+    """Return a request in the neutral form.
 
     Raises:
         MalformedRequest: It is not a request of the Gemini API.
-        UnsupportedField: It asks for something that no translation carries.
+        UnsupportedField: A member cannot be translated.
     """
-    asked, extra = _decode(camel_case(request.fields))
-    if asked.cached_content:
+    body, extra = _decode(camel_case(request.fields))
+    if body.cached_content:
         raise unsupported("cachedContent", "is known to its own provider only")
-    config, others = _read_config(asked.generation_config)
+    config, others = _read_config(body.generation_config)
     lost = [f"{_CONFIG}.{name}" for name in others]
     operation = request.operation
     is_stream = isinstance(operation, ServedOperation) and operation.streams is True
     has_events = isinstance(operation, ServedOperation) and operation.wants_stream(request)
-    contents = asked.contents if isinstance(asked.contents, list) else [asked.contents]
+    contents = body.contents if isinstance(body.contents, list) else [body.contents]
     top_k = config.top_k
     return Conversation(
         dialect="gcp.gemini",
         model=request.model,
         stream=has_events,
         include_usage=True,
-        system=tuple(read_system(asked.system_instruction)),
+        system=tuple(read_system(body.system_instruction)),
         turns=tuple(_in_detail(read_turns(contents), config.media_resolution)),
-        tools=tuple(_read_tools(asked.tools or [], lost)),
-        tool_choice=_read_choice(asked.tool_config),
+        tools=tuple(_read_tools(body.tools or [], lost)),
+        tool_choice=_read_choice(body.tool_config),
         max_tokens=config.max_output_tokens,
         temperature=config.temperature,
         top_p=config.top_p,
@@ -98,7 +98,7 @@ def read_request(request: ClientRequest) -> Conversation:
         top_logprobs=config.logprobs,
         output=_read_output(config),
         thinking=_read_thinking(config.thinking_config),
-        service_tier=_TIERS.get(asked.service_tier or "", asked.service_tier),
+        service_tier=_TIERS.get(body.service_tier or "", body.service_tier),
         extra=extra,
         quiet=_QUIET,
         names=_NAMES,
@@ -108,7 +108,7 @@ def read_request(request: ClientRequest) -> Conversation:
 
 
 def _in_detail(turns: Iterable[Turn], resolution: str | None) -> Iterator[Turn]:
-    """Yield the turns, their images in the detail that is wanted of all."""
+    """Yield the turns, their images with the requested detail."""
     detail = _DETAILS.get(resolution or "")
     if detail is None:
         yield from turns
@@ -135,7 +135,7 @@ def _read_config(config: shapes.Raw) -> tuple[shapes.Generation, Sequence[str]]:
 
 
 def _schema(json: shapes.Raw, openapi: shapes.Raw, where: str) -> bytes:
-    """Return the schema, which may be in either of two languages."""
+    """Return the schema, which may be in either of two schema languages."""
     if schema := raw_member(json):
         return schema
     given = raw_member(openapi)

@@ -41,7 +41,7 @@ def write_request(conversation: Conversation, options: DialectOptions) -> Writte
     """Return a conversation as the members of a request.
 
     Raises:
-        UnsupportedField: It asks for something that the Gemini API lacks.
+        UnsupportedField: The Gemini API lacks a requested feature.
     """
     losses = Losses(conversation, options, "the Gemini API")
     losses.refuse_choices(_MAX_CHOICES)
@@ -118,7 +118,7 @@ def _generation_config(
 
 
 def _resolution(conversation: Conversation) -> str | None:
-    """Return the resolution that the images are wanted in, the highest of all."""
+    """Return the highest resolution that is requested for an image."""
     images = (
         part
         for turn in conversation.turns
@@ -139,7 +139,7 @@ def _stop(conversation: Conversation, losses: Losses) -> list[str] | None:
 def _thinking(
     conversation: Conversation, options: DialectOptions, losses: Losses
 ) -> dict[str, Any] | None:
-    """Return the tokens to think with, which all versions take, or a level if configured."""
+    """Return the thinking budget, which all versions accept, or a level if configured."""
     thinking = conversation.thinking
     if thinking is None:
         return None
@@ -157,10 +157,10 @@ def _thinking(
 
 
 def _tier(conversation: Conversation, losses: Losses) -> str | None:
-    asked = conversation.service_tier
-    if asked in (None, "auto"):
+    tier = conversation.service_tier
+    if tier in (None, "auto"):
         return None
-    if asked not in _TIERS:
+    if tier not in _TIERS:
         losses.drop("service_tier")
         return None
-    return _TIERS[asked]
+    return _TIERS[tier]

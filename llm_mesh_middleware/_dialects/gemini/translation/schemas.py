@@ -5,8 +5,8 @@
 | `type: STRING` | `type: string` |
 | `nullable: true` | `null` among the types |
 | `any_of`, as Google's SDK writes it | `anyOf` |
-| limits as text, as int64 has it in protobuf's JSON | numbers |
-| `propertyOrdering`, `example` | dropped: strict readers refuse unknown members |
+| limits as text, like int64 in protobuf's JSON | numbers |
+| `propertyOrdering`, `example` | dropped: strict readers reject unknown members |
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .spelling import camel
 __all__ = ["json_schema"]
 
 _MAX_DEPTH = 64
-_GONE = frozenset(("example", "nullable", "propertyOrdering"))
+_DROPPED = frozenset(("example", "nullable", "propertyOrdering"))
 # Members that hold one schema, several of them, or several by name.
 _ONE, _SEVERAL, _NAMED = ("items", "additionalProperties"), ("anyOf",), ("properties", "$defs")
 _LIMITS = frozenset(
@@ -46,7 +46,7 @@ def _converted(schema: Any, where: str, depth: int) -> Any:
     made: dict[str, Any] = {}
     for spelled, value in schema.items():
         name = camel(spelled)
-        if name in _GONE:
+        if name in _DROPPED:
             continue
         if name == "type" and isinstance(value, str):
             kind = value.lower()

@@ -1,4 +1,4 @@
-"""The members of generated content that are read."""
+"""The members of generated content that the mesh reads."""
 
 from __future__ import annotations
 

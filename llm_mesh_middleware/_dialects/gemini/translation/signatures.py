@@ -1,6 +1,6 @@
-"""Bytes as clients of the Gemini API write them: base64, in either of its two alphabets.
+"""Signatures of the Gemini API: base64, in either of its two alphabets.
 
-The SDKs decode signatures, so an envelope with a foreign proof is encoded once more.
+The SDKs decode signatures, so an envelope with a foreign proof is encoded again.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ __all__ = ["MARK", "STAND_IN", "open_signature", "standard_base64", "write_signa
 
 # Stands in for the signature of a call that another model has made.
 STAND_IN = b64encode(b"skip_thought_signature_validator").decode()
-# How an envelope begins here. Its own bytes fill whole groups of base64.
+# The beginning of an envelope here. Its bytes fill whole groups of base64.
 MARK = b64encode(SEAL.encode())
 
 _STANDARD = str.maketrans("-_", "+/")
 
 
 def standard_base64(text: str) -> str:
-    """Return base64 in the alphabet that other dialects have, with its padding."""
+    """Return base64 in the standard alphabet, with padding."""
     if "-" in text or "_" in text:
         text = text.translate(_STANDARD)
     return text + "=" * (-len(text) % 4)

@@ -11,7 +11,7 @@ from ...._core.values.payload import Fields, raw
 
 __all__ = ["camel", "camel_case"]
 
-# Inside these, names are the client's own, or belong to a schema that is read elsewhere.
+# Inside these, names are the client's own, or belong to a schema, and are not converted.
 _OWN = frozenset(
     (
         *("args", "labels", "parameters", "parametersJsonSchema"),

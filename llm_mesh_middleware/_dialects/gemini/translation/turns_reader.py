@@ -1,8 +1,8 @@
 """Reads a client's contents into the neutral form.
 
-Google's calls need no ids: a response belongs to the call of its id, else to the first call of its
-name that has no response yet. A call without an id gets one by its place, the same in every request
-of a conversation.
+Google's calls need no ids: a response belongs to the call with its id, otherwise to the first call
+of its name without a response. A call without an id gets one by its position, which is the same in
+every request of a conversation.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def read_turns(contents: Iterable[shapes.Content]) -> Iterator[Turn]:
 
     Raises:
         MalformedRequest: A role is unknown.
-        UnsupportedField: A part is of a kind that no other dialect has.
+        UnsupportedField: No other dialect has this kind of part.
     """
     calls = _Calls()
     for index, content in enumerate(contents):
@@ -62,7 +62,7 @@ def read_turns(contents: Iterable[shapes.Content]) -> Iterator[Turn]:
 
 
 class _Calls:
-    """The calls so far that have no response."""
+    """The calls without a response so far."""
 
     def __init__(self) -> None:
         self._open: list[tuple[str, str]] = []
@@ -150,8 +150,8 @@ def _result(result: shapes.Result, where: str, calls: _Calls) -> ToolResult:
 def _read_response(response: shapes.Raw) -> tuple[str, bool]:
     """Return a response as text, and whether it is an error.
 
-    By Google's convention a single member `output` or `error` stands for the whole. Anything else
-    is given to the model as JSON.
+    By Google's convention a single member `output` or `error` contains the whole response. Anything
+    else is passed to the model as JSON.
     """
     if response is msgspec.UNSET:
         return "", False

@@ -1,8 +1,8 @@
 """The two forms of a chat or text completion: one JSON object, and a stream of events.
 
-Used where the configuration makes a provider respond in the form that the client did not ask for.
-The client's SDK must see the same objects as from a provider that knows the form itself, so members
-that it needs are filled in, and nothing that a provider sent is lost.
+Used if the configuration makes a provider respond in a form that the client did not request. The
+client's SDK must see the same objects as from a provider that supports the form, so members that it
+needs are filled in, and no member of the provider is lost.
 
     completion_to_events    id, model, ... -> every chunk        other members -> the first chunk
                             message        -> one delta          finish reason -> a chunk of its own

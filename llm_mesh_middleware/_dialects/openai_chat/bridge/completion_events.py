@@ -1,7 +1,7 @@
 """Converts a completion to the stream of events that a provider would have sent for it.
 
-Members stay raw bytes, so that numbers keep their spelling and text its escapes. Where msgspec
-refuses what the SDKs read (`sdk_json`), they are Python values instead.
+Members stay raw bytes, so that numbers keep their spelling and text its escapes. If msgspec rejects
+JSON that the SDKs accept (`sdk_json`), they are Python values instead.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _CHUNK_OBJECTS = {"chat.completion": "chat.completion.chunk"}
 # Members that every chunk of a stream carries; any other is sent once.
 _IN_EVERY_CHUNK = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 
-# Shared members are repeated in every chunk, which must not blow a small body up.
+# Shared members are repeated in every chunk, so a small body could become very large.
 _MAX_EVENTS_BYTES = 4 * MAX_BYTES
 
 _BOM = b"\xef\xbb\xbf"
@@ -50,7 +50,7 @@ def completion_to_events(body: bytes, *, include_usage: bool) -> bytes:
 
     Args:
         body: A `chat.completion` or a `text_completion`.
-        include_usage: Whether the client asked for `stream_options.include_usage`.
+        include_usage: Whether the client requested `stream_options.include_usage`.
 
     Raises:
         NoCompletion: The body is something else.
@@ -72,7 +72,7 @@ def completion_to_events(body: bytes, *, include_usage: bool) -> bytes:
 
 
 def _read(body: bytes) -> tuple[_Members, _Encode]:
-    """Return the members of the body, and what encodes chunks of them."""
+    """Return the members of the body, and the encoder for chunks of them."""
     try:
         value = decode_json(body)
     except ConversionLimit:
@@ -126,7 +126,7 @@ def _parts(choice: object, position: int) -> Iterator[_Members]:
 
 
 def _numbered(call: object, index: int) -> object:
-    """Return a tool call with its index, the only way in which SDKs tell calls apart."""
+    """Return a tool call with its index, by which SDKs identify calls."""
     members = _members(call)
     return call if members is None else {**members, "index": index}
 

@@ -1,4 +1,4 @@
-"""Text that comes in pieces."""
+"""Text that arrives in pieces."""
 
 from __future__ import annotations
 

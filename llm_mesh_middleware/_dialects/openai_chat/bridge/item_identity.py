@@ -2,10 +2,10 @@
 
 | kind | an item is continued by a part with |
 |---|---|
-| `Calls` | its id; else its index; else its position in the delta (`call_identity`) |
-| `Blocks` | its id; else its type and index; else, as the first of a delta, its type alone |
+| `Calls` | its id; otherwise its index; otherwise its position in the delta (`call_identity`) |
+| `Blocks` | its id; otherwise its type and index; otherwise its type, if it is first in a delta |
 | `Numbered` | its index, unless the types differ |
-| `Separate` | nothing: every part is an item of its own |
+| `Separate` | nothing: every part is a new item |
 
 Every look-up is in a dict, so that time is linear in the length of a list.
 """
@@ -32,7 +32,7 @@ class Identity(Protocol):
         """Return the item that `part`, at `position` in its delta, continues; None for none."""
 
     def note(self, item: Json, part: Json, position: int) -> None:
-        """Remember that `part` went into `item`."""
+        """Record that `part` was merged into `item`."""
 
 
 def index_of(value: object) -> int | None:
@@ -58,7 +58,7 @@ class Separate:
         return None
 
     def note(self, item: Json, part: Json, position: int) -> None:
-        """Remember nothing."""
+        """Do nothing."""
 
 
 class Numbered:
@@ -76,7 +76,7 @@ class Numbered:
         return known if known is not None and _same_type(known, part) else None
 
     def note(self, item: Json, part: Json, position: int) -> None:
-        """Remember the item by its index."""
+        """Record the index of the item."""
         index = index_of(part.get("index"))
         if index is not None:
             self._by_index[index] = item
@@ -96,12 +96,12 @@ class Calls:
         return None if known is None else known.item
 
     def note(self, item: Json, part: Json, position: int) -> None:
-        """Remember the call by everything that may name it later."""
+        """Record the identities of the call."""
         self._known.note(_JoinedCall(item), _call_part(part), position)
 
 
 class _JoinedCall:
-    """A call that has been put together so far."""
+    """A call as joined so far."""
 
     __slots__ = ("item",)
 
@@ -148,7 +148,7 @@ class Blocks:
         return known if _may_continue(known, part) else None
 
     def note(self, item: Json, part: Json, position: int) -> None:
-        """Remember the block by everything that may name it later."""
+        """Record the identities of the block."""
         index = index_of(part.get("index"))
         if id := _text(part, "id"):
             self._by_id[id] = item
@@ -167,7 +167,7 @@ def _same_type(known: Json, part: Json) -> bool:
 
 
 def _may_continue(known: Json, part: Json) -> bool:
-    """Return False for another type, and for a second piece of what comes in one piece only."""
+    """Return False for another type, and for a second piece of `data`, which has only one."""
     return _same_type(known, part) and not (known.get("data") and part.get("data"))
 
 

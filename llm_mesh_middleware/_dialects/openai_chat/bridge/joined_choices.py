@@ -1,13 +1,13 @@
-"""Puts the choices of a stream together from their parts.
+"""Joins the parts of a stream's choices.
 
     part of a choice    becomes
     delta               merged into the message (`merging`)
-    message             fills in what the deltas have left out; the last one counts
+    message             fills in members that the deltas lack; the last one counts
     text, logprobs      joined
     any other member    set; lists grow
 
-A choice is identified by its index, else by its position in the event. Some providers count tokens
-in the index instead, as `counts_tokens` finds out.
+A choice is identified by its index, otherwise by its position in the event. Some providers count
+tokens in the index instead, which `counts_tokens` detects.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class JoinedChoices:
     """The choices of one stream.
 
     Args:
-        is_single: Take every part as one of the same choice.
+        is_single: All parts belong to one choice.
     """
 
     __slots__ = ("_choices", "_highest", "_is_ascending", "_is_single")
@@ -49,14 +49,14 @@ class JoinedChoices:
 
     @property
     def counts_tokens(self) -> bool:
-        """Whether the indexes number the parts of one choice: they rise, and one is the end."""
+        """Whether the indexes number the parts of one choice: they rise, and only one has ended."""
         if self._is_single or not self._is_ascending:
             return False
         first, *others = [choice.is_finished for choice in self._choices.values()] or [True]
         return not first and others.count(True) == 1
 
     def take(self, parts: object) -> None:
-        """Take the `choices` of an event; what is not an object in them is skipped.
+        """Add the `choices` of an event; items that are not objects are skipped.
 
         Raises:
             NoChoice: a part of them cannot be read.
@@ -67,7 +67,7 @@ class JoinedChoices:
                 self._at(position if index is None else index).take(part)
 
     def plain(self) -> list[Json]:
-        """Return the choices as the JSON form has them."""
+        """Return the choices in the JSON form."""
         return [self._choices[index].plain(index) for index in sorted(self._choices)]
 
     def _at(self, index: int) -> _Choice:

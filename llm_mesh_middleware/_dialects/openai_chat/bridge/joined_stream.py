@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...._core.http.sse import EventCutter, EventTooLong, event_data
-from ...error_objects import tells_error
+from ...error_objects import reports_error
 from ..facts import DONE
 from .item_identity import Json
 from .joined_choices import JoinedChoices, NoChoice
@@ -16,10 +16,10 @@ __all__ = ["BrokenStream", "events_to_completion"]
 
 _WHOLE_OBJECTS = {"chat.completion.chunk": "chat.completion"}
 
-# Smaller bodies are not weighed: even one of brackets only takes little memory.
+# Smaller bodies are not weighed: even one that consists of brackets takes little memory.
 _SMALL_BYTES = 2**20
 
-# Members that hold the token counts of providers that leave `usage` out of their chunks.
+# Members with the usage of providers that have no `usage` in their chunks.
 _COUNTING = ("x_groq",)
 
 
@@ -50,7 +50,7 @@ def events_to_completion(body: bytes) -> bytes:
 
 
 def _join(body: bytes, choices: JoinedChoices) -> tuple[Json, bool]:
-    """Put the choices into `choices`; return the other members, and whether [DONE] came."""
+    """Add the choices to `choices`; return the other members, and whether [DONE] arrived."""
     shared: Json = {}
     is_done, kept = False, 0
     is_weighed = len(body) > _SMALL_BYTES
@@ -64,7 +64,7 @@ def _join(body: bytes, choices: JoinedChoices) -> tuple[Json, bool]:
         if is_weighed:
             kept += weight(parts)
             check_size(kept)
-        if tells_error(chunk.get("error"), chunk.get("type"), has_content=bool(parts)):
+        if reports_error(chunk.get("error"), chunk.get("type"), has_content=bool(parts)):
             raise BrokenStream("broke off its stream with an error")
         try:
             choices.take(parts)
@@ -88,7 +88,7 @@ def _all_data(body: bytes) -> Iterator[bytes]:
 
 
 def _read(data: bytes) -> Json | None:
-    """Return the members of an event; None if it is JSON, but no object."""
+    """Return the members of an event; None if it is JSON, but not an object."""
     try:
         chunk = decode_json(data)
     except ConversionLimit:
@@ -106,7 +106,7 @@ def _whole_object(kind: object, choices: list[Json]) -> object:
 
 
 def _usage_elsewhere(shared: Json, choices: list[Json]) -> object:
-    """Return the token counts that a choice or a member of the provider's own holds, or None."""
+    """Return the usage in a choice or in a provider's own member, or None."""
     for holder in (*map(shared.get, _COUNTING), *choices):
         if isinstance(holder, dict) and isinstance(holder.get("usage"), dict):
             return holder["usage"]

@@ -2,7 +2,7 @@
 
 | known | further | becomes |
 |---|---|---|
-| anything | null, empty text | what is known |
+| anything | null, empty text | the known value |
 | text of a naming member | text | the further text; an id stays |
 | other text | text | both, joined |
 | list | list | both; items that are continued are merged (`item_identity`) |
@@ -10,7 +10,7 @@
 | object | object | merged, member by member |
 | anything else | | the further value |
 
-What grows is kept in pieces until the end, so that time is linear in the length of a response.
+Growing values are kept in pieces until the end, so that time is linear in the length of a response.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["Items", "Json", "append", "encode", "merge"]
 # Members that name a thing rather than continue it: some providers repeat them in every delta.
 _NAMING = frozenset(("format", "model", "name", "object", "role", "signature", "type"))
 
-# Members that an item has once: its parts may be numbered, or named, each on its own.
+# Members that an item keeps: its parts may have different indexes or ids.
 _KEPT = frozenset(("id", "index"))
 
 # Lists by the name of their member; any other list has items that are continued by their index.
@@ -75,7 +75,7 @@ class Items:
 
 
 def merge(whole: Json, part: Json) -> None:
-    """Continue `whole` with `part`; nothing of `part` is kept that could change later."""
+    """Merge `part` into `whole`; no mutable object of `part` is kept."""
     for name, value in part.items():
         known = whole.get(name)
         if known is None:
@@ -94,9 +94,9 @@ def merge(whole: Json, part: Json) -> None:
 
 
 def append(whole: Json, part: Json) -> None:
-    """Continue `whole` with `part`: lists grow by items of their own, the rest is set.
+    """Merge `part` into `whole`: lists are extended, other members are set.
 
-    Zero, false and what is empty set nothing that is there already.
+    Zero, false and empty values do not replace a value.
     """
     for name, value in part.items():
         known = whole.get(name)
@@ -107,17 +107,17 @@ def append(whole: Json, part: Json) -> None:
 
 
 def encode(value: Json) -> bytes:
-    """Encode as JSON, with everything that has grown in one piece."""
-    return encode_json(value, lambda grown: grown.plain())
+    """Encode as JSON, with the pieces of growing values joined."""
+    return encode_json(value, lambda merged: merged.plain())
 
 
 def _growing(name: str, value: Any) -> Any:
     if isinstance(value, list):
         return Items(_LISTS.get(name, Numbered)(), value)
     if isinstance(value, dict):
-        grown: Json = {}
-        merge(grown, value)
-        return grown
+        merged: Json = {}
+        merge(merged, value)
+        return merged
     return value
 
 
@@ -133,7 +133,7 @@ def _with_text(whole: Json, name: str, value: str) -> Any:
         return value
     if name not in _NAMING:
         return Text(known, value)
-    # A function's name may come in pieces, as long as its arguments have not begun.
+    # A function's name may arrive in pieces before its arguments begin.
     is_piece = name == "name" and whole.get("arguments", value) == ""
     return known + value if is_piece and not value.startswith(known) else value
 
@@ -143,8 +143,8 @@ def _with_list(name: str, known: Any, value: list[Any]) -> Any:
         return known
     if not isinstance(known, Items):
         text = known.plain() if isinstance(known, Text) else known
-        begun = [_text_part(text)] if isinstance(text, str) and text else []
-        known = _growing(name, begun)
+        parts = [_text_part(text)] if isinstance(text, str) and text else []
+        known = _growing(name, parts)
     known.extend(value)
     return known
 

@@ -1,7 +1,7 @@
-"""Reads and writes the values of a conversion as the official SDKs read JSON.
+"""Reads and writes the JSON that the official SDKs accept.
 
-SDKs take NaN, Infinity, a byte order mark and lone halves of a surrogate pair. Values take up to 25
-times as many bytes as their JSON, so size, depth and the number of brackets are limited.
+SDKs accept NaN, Infinity, a byte order mark and lone surrogates. Values take up to 25 times as many
+bytes as their JSON, so size, depth and the number of brackets are limited.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_BYTES = 8 * 2**20
 _MAX_DEPTH = 64
 _MAX_BRACKETS = 2**19
 
-# The weight of an empty object or list, which takes more memory than its two bytes.
+# The weight of an empty object or list, whose memory exceeds its two bytes.
 _CONTAINER_WEIGHT = 16
 
 _decode = json.JSONDecoder().decode
@@ -31,7 +31,7 @@ class ConversionLimit(ValueError):
 
 
 def check_size(size: int) -> None:
-    """Refuse what is too large to be converted.
+    """Check that a response is not too large to be converted.
 
     Raises:
         ConversionLimit: `size` is more than `MAX_BYTES`.
@@ -64,9 +64,9 @@ def decode_json(data: bytes) -> Any:
 
 
 def encode_json(value: Any, plain: Callable[[Any], Any] | None = None) -> bytes:
-    """Encode `value` compactly; `plain` replaces what is not a JSON value.
+    """Encode `value` compactly; `plain` converts objects that are not JSON values.
 
-    Text is written as it is, unless half of a surrogate pair in it has only an escape.
+    Text is written without escapes, unless it has a lone surrogate.
     """
     try:
         text = json.dumps(value, ensure_ascii=False, separators=_COMPACT, default=plain)
@@ -83,7 +83,7 @@ def _decode_leniently(data: bytes) -> Any:
 
 
 def weight(value: Any) -> int:
-    """Return about how many bytes of JSON `value` is, at least in proportion to its memory."""
+    """Return the approximate size of `value` as JSON, at least in proportion to its memory."""
     if isinstance(value, str):
         return len(value)
     if isinstance(value, dict):

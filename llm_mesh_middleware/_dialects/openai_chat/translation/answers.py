@@ -19,11 +19,11 @@ from ...translation.proofs import ANTHROPIC, GEMINI, seal
 from ...translation.texts import arguments_of, custom_input, custom_names, without_none
 from ..usage import ChatUsage, Groq
 from .calls import FunctionPiece
-from .said import Said
+from .text_members import TextMembers
 
 __all__ = [
     "Logprobs",
-    "WORDS",
+    "REASONS",
     "finish_of",
     "google_content",
     "logprobs_object",
@@ -42,7 +42,7 @@ _FINISHES: dict[str, FinishReason] = {
     "function_call": "tool_calls",
     "content_filter": "refused",
 }
-WORDS: dict[FinishReason, str] = {
+REASONS: dict[FinishReason, str] = {
     "stop": "stop",
     "length": "length",
     "tool_calls": "tool_calls",
@@ -65,7 +65,7 @@ class _Annotation(msgspec.Struct):
     url_citation: _URLCitation | None = None
 
 
-class _Message(Said):
+class _Message(TextMembers):
     tool_calls: list[_Call] | None = None
     annotations: list[_Annotation] | None = None
 
@@ -133,7 +133,7 @@ def read_answer(body: bytes, stamp: Stamp) -> Answer:
 
 
 def tokens_of(logprobs: Logprobs | None) -> tuple[TokenLogprob, ...]:
-    """Return the tokens that a choice tells of."""
+    """Return the tokens of a choice."""
     return () if logprobs is None else read_tokens(logprobs.content)
 
 
@@ -220,12 +220,12 @@ def _choice(index: int, choice: Alternative, custom: frozenset[str]) -> dict[str
         "index": index,
         "message": message,
         "logprobs": logprobs_object(choice.logprobs),
-        "finish_reason": WORDS[choice.finish],
+        "finish_reason": REASONS[choice.finish],
     }
 
 
 def logprobs_object(tokens: Sequence[TokenLogprob]) -> dict[str, Any] | None:
-    """Return what a choice says of its tokens."""
+    """Return the member of a choice with its tokens."""
     return {"content": write_tokens(tokens), "refusal": None} if tokens else None
 
 
@@ -235,7 +235,7 @@ def text_of_reasoning(parts: list[Reasoning]) -> str:
 
 
 def thinking_block(part: Reasoning) -> dict[str, str] | None:
-    """Return reasoning with its proof, as clients send it back; None without a proof."""
+    """Return reasoning with its proof, which clients send back; None without a proof."""
     if part.proof is None:
         return None
     sealed = seal(part.proof, native=ANTHROPIC, is_redacted=part.is_redacted)
@@ -269,7 +269,7 @@ def _call(call: ToolCall, custom: frozenset[str]) -> dict[str, Any]:
 
 
 def google_content(proof: Proof) -> dict[str, Any]:
-    """Return the proof of a call where Google's endpoint for this dialect has it."""
+    """Return the member for the proof of a call, as in Google's endpoint for this dialect."""
     return {"google": {"thought_signature": seal(proof, native=GEMINI)}}
 
 

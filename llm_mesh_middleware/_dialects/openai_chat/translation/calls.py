@@ -1,4 +1,4 @@
-"""The calls of a chat completion's stream, as far as they are known."""
+"""The calls of a chat completion's stream so far."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 from ....exceptions import UpstreamProtocolError
 from ..call_identity import CallPart, KnownCalls
-from .said import Arguments, arguments_text
+from .text_members import Arguments, arguments_text
 
 __all__ = ["CallPiece", "FunctionPiece", "OpenCall", "OpenCalls"]
 
@@ -21,7 +21,7 @@ class FunctionPiece(msgspec.Struct, gc=False):
 
     @property
     def text(self) -> str:
-        """The arguments' JSON, or the part of it."""
+        """The JSON of the arguments, or a part of it."""
         return arguments_text(self.arguments)
 
 

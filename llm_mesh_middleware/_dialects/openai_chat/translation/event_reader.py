@@ -3,8 +3,8 @@
 chunk ─► error? ──► Failed, and nothing after it
       ├► reasoning, content, refusal ──► their deltas; an empty one is nothing
       ├► tool_calls[i] ──► ToolStart once id and name are known, then ToolArguments
-      ├► finish_reason ──► remembered: a usage may follow, and several servers repeat it
-      └► usage ──► Usage; the last one holds
+      ├► finish_reason ──► kept: usage may follow, and several servers repeat it
+      └► usage ──► Usage; the last one counts
 [DONE], or the end of the bytes after a finish_reason ──► Finish, End
 """
 
@@ -27,7 +27,7 @@ from ...._core.conversation.answer import (
 )
 from ...._core.conversation.writing import Stamp
 from ....exceptions import UpstreamProtocolError
-from ...error_objects import tells_error
+from ...error_objects import reports_error
 from ...lenient import LenientDecoder
 from ...translation.events import ServerSentReader
 from ...translation.faults import fault_of
@@ -35,12 +35,12 @@ from ..facts import DONE
 from ..usage import ChatUsage, Groq
 from .answers import Logprobs, finish_of, tokens_of
 from .calls import CallPiece, OpenCall, OpenCalls
-from .said import Said
+from .text_members import TextMembers
 
 __all__ = ["event_reader"]
 
 
-class _Delta(Said, gc=False):
+class _Delta(TextMembers, gc=False):
     tool_calls: list[CallPiece] | None = None
 
 
@@ -82,7 +82,7 @@ class _ChunkReader:
         chunk = _decode(data)
         if chunk is None:
             raise UpstreamProtocolError("sent an event that is not JSON")
-        if name == b"error" or tells_error(
+        if name == b"error" or reports_error(
             chunk.error, chunk.type, has_content=bool(chunk.choices)
         ):
             self._is_over = True
@@ -92,14 +92,14 @@ class _ChunkReader:
             self._has_started = True
             deltas.append(Start(chunk.id or "", chunk.model or ""))
         if chunk.choices:
-            # One choice was asked for, so it is that one. Its index may count events.
+            # One choice was requested, so it is this one. Its index may count events.
             self._read_choice(chunk.choices[0], deltas)
         if chunk.x_groq is not None:
             _count(chunk.x_groq.usage, deltas)
         _count(chunk.usage, deltas)
 
     def close(self, deltas: list[Delta]) -> None:
-        """Add the end, if the stream has said why it ends."""
+        """Add the end, if the stream had a finish reason."""
         reason = finish_of(self._reason, has_calls=bool(self._calls.all))
         if self._is_over or reason is None:
             return
@@ -153,6 +153,6 @@ def _count(usage: ChatUsage | None, deltas: list[Delta]) -> None:
 
 
 def event_reader(stamp: Stamp) -> ServerSentReader:
-    """Return what reads one stream of chunks."""
+    """Return the reader of one stream of chunks."""
     reader = _ChunkReader(stamp)
     return ServerSentReader(reader.read, reader.close)

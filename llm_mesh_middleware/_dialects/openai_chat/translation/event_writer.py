@@ -31,7 +31,7 @@ from ...._core.http.sse import make_event
 from ....exceptions import AnswerableError
 from ...openai.errors import error_body, write_fault
 from ...translation.texts import custom_input, custom_names
-from .answers import WORDS, google_content, logprobs_object, thinking_block, write_usage
+from .answers import REASONS, google_content, logprobs_object, thinking_block, write_usage
 
 __all__ = ["ChunkWriter"]
 
@@ -47,7 +47,7 @@ class ChunkWriter:
         self._head = b""
         # The key of a call -> its index, and the keys of those whose arguments have begun.
         self._indexes: dict[int, int] = {}
-        self._begun: set[int] = set()
+        self._with_arguments: set[int] = set()
         self._custom_names = custom_names(conversation)
         # The key of a custom call -> whether its text is the input itself, and the text so far.
         self._custom: dict[int, tuple[bool, list[str]]] = {}
@@ -78,7 +78,7 @@ class ChunkWriter:
                 if key in self._custom:
                     self._custom[key][1].append(text)
                 elif key in self._indexes and text:
-                    self._begun.add(key)
+                    self._with_arguments.add(key)
                     out.append(self._call(key, {"arguments": text}))
             case ReasoningDelta(text):
                 self._thoughts.append(text)
@@ -168,10 +168,10 @@ class ChunkWriter:
             input = {"input": text if is_input else custom_input(text)}
             call = {"index": self._indexes[key], "custom": input}
             out.append(self._chunk({"tool_calls": [call]}))
-        silent = self._indexes.keys() - self._begun - self._custom.keys()
+        without_arguments = self._indexes.keys() - self._with_arguments - self._custom.keys()
         # Clients parse the arguments, so there must be some.
-        out += [self._call(key, {"arguments": "{}"}) for key in sorted(silent)]
-        out.append(self._chunk({}, WORDS[self._finish.reason if self._finish else "stop"]))
+        out += [self._call(key, {"arguments": "{}"}) for key in sorted(without_arguments)]
+        out.append(self._chunk({}, REASONS[self._finish.reason if self._finish else "stop"]))
         if self._includes_usage and self._usage is not None:
             usage = _encode(write_usage(self._usage))
             out.append(b'%b,"choices":[],"usage":%b}\n\n' % (self._head, usage))

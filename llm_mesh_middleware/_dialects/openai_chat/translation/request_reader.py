@@ -70,61 +70,60 @@ _REFUSED = frozenset(("audio", "function_call", "functions", "modalities", "web_
 
 
 def read_request(fields: Fields) -> Conversation:
-    """Return what a request asks for.
+    """Return a request in the neutral form.
 
     Raises:
         MalformedRequest: It is not a chat completion request.
-        UnsupportedField: It asks for something that no translation carries.
+        UnsupportedField: A member cannot be translated.
     """
-    asked, extra = _decode(fields)
+    body, extra = _decode(fields)
     if not _REFUSED.isdisjoint(fields):
-        _refuse_untranslatable(asked)
-    system, turns = _read_messages(asked.messages)
-    stop = (asked.stop,) if isinstance(asked.stop, str) else tuple(asked.stop or ())
-    effort = asked.reasoning_effort
+        _refuse_untranslatable(body)
+    system, turns = _read_messages(body.messages)
+    stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
+    effort = body.reasoning_effort
     return Conversation(
         dialect="openai.chat",
-        model=asked.model,
-        stream=asked.stream is True,
-        include_usage=asked.stream_options is not None
-        and asked.stream_options.include_usage is True,
+        model=body.model,
+        stream=body.stream is True,
+        include_usage=body.stream_options is not None and body.stream_options.include_usage is True,
         system=system,
         turns=turns,
-        tools=tuple(_read_tools(asked.tools)),
-        tool_choice=_read_choice(asked),
-        parallel_tool_calls=asked.parallel_tool_calls,
-        max_tokens=asked.max_completion_tokens or asked.max_tokens,
-        temperature=asked.temperature,
-        top_p=asked.top_p,
-        top_k=asked.top_k,
+        tools=tuple(_read_tools(body.tools)),
+        tool_choice=_read_choice(body),
+        parallel_tool_calls=body.parallel_tool_calls,
+        max_tokens=body.max_completion_tokens or body.max_tokens,
+        temperature=body.temperature,
+        top_p=body.top_p,
+        top_k=body.top_k,
         stop=stop,
-        seed=asked.seed,
-        frequency_penalty=asked.frequency_penalty,
-        presence_penalty=asked.presence_penalty,
-        logit_bias=fields["logit_bias"] if asked.logit_bias else None,
-        n=asked.n,
-        logprobs=asked.logprobs,
-        top_logprobs=asked.top_logprobs,
-        output=_read_output(asked),
+        seed=body.seed,
+        frequency_penalty=body.frequency_penalty,
+        presence_penalty=body.presence_penalty,
+        logit_bias=fields["logit_bias"] if body.logit_bias else None,
+        n=body.n,
+        logprobs=body.logprobs,
+        top_logprobs=body.top_logprobs,
+        output=_read_output(body),
         thinking=None if effort is None else Thinking(effort=effort, shows=True),
-        verbosity=asked.verbosity,
-        service_tier=asked.service_tier,
-        user=asked.safety_identifier or asked.user,
-        metadata=fields["metadata"] if asked.metadata else None,
+        verbosity=body.verbosity,
+        service_tier=body.service_tier,
+        user=body.safety_identifier or body.user,
+        metadata=fields["metadata"] if body.metadata else None,
         extra=extra,
         quiet=_QUIET,
-        names=_NAMES if asked.max_completion_tokens is None else _NEWER_NAMES,
+        names=_NAMES if body.max_completion_tokens is None else _NEWER_NAMES,
     )
 
 
-def _refuse_untranslatable(asked: Request) -> None:
+def _refuse_untranslatable(body: Request) -> None:
     for name in ("functions", "function_call"):
-        if raw_member(getattr(asked, name)):
+        if raw_member(getattr(body, name)):
             raise unsupported(name, "cannot be translated; use tools")
     for name in ("audio", "web_search_options"):
-        if raw_member(getattr(asked, name)):
+        if raw_member(getattr(body, name)):
             raise unsupported(name, "cannot be translated")
-    if any(modality != "text" for modality in asked.modalities or ()):
+    if any(modality != "text" for modality in body.modalities or ()):
         raise unsupported("modalities", "can be translated for text only")
 
 
@@ -266,8 +265,8 @@ def _grammar(form: CustomFormat | None) -> bytes:
     return msgspec.json.encode({"type": form.type, **msgspec.structs.asdict(form.grammar)})
 
 
-def _read_choice(asked: Request) -> ToolChoice | None:
-    choice = asked.tool_choice
+def _read_choice(body: Request) -> ToolChoice | None:
+    choice = body.tool_choice
     if choice is None:
         return None
     if isinstance(choice, str):
@@ -284,8 +283,8 @@ def _read_choice(asked: Request) -> ToolChoice | None:
     return ToolChoice("tool", name.name)
 
 
-def _read_output(asked: Request) -> OutputFormat | None:
-    form = asked.response_format
+def _read_output(body: Request) -> OutputFormat | None:
+    form = body.response_format
     if form is None or form.type == "text":
         return None
     schema = form.json_schema

@@ -4,11 +4,11 @@
 |---|---|
 | texts of the assistant between calls | one content before the calls: the API has no other order |
 | a result of a tool | a message of the tool, its texts joined |
-| a result that is an error | the same, marked by its first words: the API has no flag |
+| a result that is an error | the same with a prefix: the API has no flag |
 | an image in a result | a message of the user after the last result |
 | reasoning | nothing, or `reasoning_content` if so configured |
-| instructions after the first turn | a text of the user, unless the provider takes them anywhere |
-| neighbours of the user's | one message: templates of many models want the roles to alternate |
+| instructions after the first turn | a text of the user, unless the provider accepts them |
+| consecutive turns of the user | one message: many models' templates require alternating roles |
 | a custom tool | a function with one text, `input` |
 """
 
@@ -45,7 +45,7 @@ from ...translation.tools import describe, schema_of
 
 __all__ = ["write_request"]
 
-# The most that OpenAI makes.
+# The most choices that OpenAI makes.
 _MAX_CHOICES = 128
 
 
@@ -55,7 +55,7 @@ def write_request(
     """Return a conversation as the members of a chat completion request.
 
     Raises:
-        UnsupportedField: It asks for something that chat completions lack.
+        UnsupportedField: Chat completions lack a requested feature.
     """
     losses = Losses(conversation, options, "chat completions")
     losses.refuse_choices(_MAX_CHOICES)
@@ -101,24 +101,24 @@ class _MessageWriter:
         conversation = self._conversation
         if text := text_of(conversation.system, "\n\n"):
             yield {"role": "system", "content": text}
-        said: list[Part] | None = None  # by the user since the assistant's last turn
+        user_parts: list[Part] | None = None  # by the user since the assistant's last turn
         for turn in conversation.turns:
             if turn.role == "user" or (turn.role == "system" and not self._has_late_system):
                 rest: list[Part] = []
                 yield from self._results(turn, rest)
                 if rest or not turn.parts:
-                    said = [*(said or ()), *rest]
+                    user_parts = [*(user_parts or ()), *rest]
                 continue
-            yield from self._user(said)
-            said = None
+            yield from self._user(user_parts)
+            user_parts = None
             if turn.role == "assistant":
                 yield self._assistant(turn)
             else:
                 yield {"role": "system", "content": text_of(turn.parts, "\n\n")}
-        yield from self._user(said)
+        yield from self._user(user_parts)
 
     def _results(self, turn: Turn, rest: list[Part]) -> Iterator[dict[str, Any]]:
-        """Yield each result as a message of text, and collect what has to follow the last."""
+        """Yield each result as a message of text, and collect the parts for the next message."""
         for part in turn.parts:
             if isinstance(part, ToolResult):
                 content, others = _result(part)
@@ -126,9 +126,9 @@ class _MessageWriter:
                 rest += others
         rest += [part for part in turn.parts if not isinstance(part, ToolResult)]
 
-    def _user(self, said: list[Part] | None) -> Iterator[dict[str, Any]]:
-        if said is not None:
-            yield {"role": "user", "content": self._content(said)}
+    def _user(self, user_parts: list[Part] | None) -> Iterator[dict[str, Any]]:
+        if user_parts is not None:
+            yield {"role": "user", "content": self._content(user_parts)}
 
     def _assistant(self, turn: Turn) -> dict[str, Any]:
         text = text_of(turn.parts)
@@ -175,7 +175,7 @@ class _MessageWriter:
 
 
 def _result(result: ToolResult) -> tuple[str, list[Part]]:
-    """Return a result as text, and the parts that a tool's message cannot hold."""
+    """Return a result as text, and the parts that a tool's message cannot contain."""
     texts: list[str] = []
     others: list[Part] = []
     for part in flat_parts(result.parts):

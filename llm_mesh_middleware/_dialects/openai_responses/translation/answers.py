@@ -48,7 +48,7 @@ __all__ = [
     "write_answer",
 ]
 
-# Why a response is incomplete.
+# The reasons of incomplete responses.
 _INCOMPLETE: dict[str, FinishReason] = {
     "max_output_tokens": "length",
     "content_filter": "refused",
@@ -201,12 +201,12 @@ def _message_parts(item: ItemMember) -> Iterator[Part]:
 
 
 def citation_of(cited: URLCitation) -> Citation:
-    """Return the source that an annotation names."""
+    """Return an annotation in the neutral form."""
     return Citation(cited.url or "", cited.title or "")
 
 
 def wants_proofs(conversation: Conversation) -> bool:
-    """Return whether the client keeps the proofs of reasoning, as nothing is stored."""
+    """Return whether the client needs proofs of reasoning, because nothing is stored."""
     return WANTS_PROOFS in conversation.echo
 
 

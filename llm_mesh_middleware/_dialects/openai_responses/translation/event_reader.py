@@ -77,8 +77,8 @@ class ResponseEventReader:
         self._has_started = False
         self._is_over = False
         self._calls: set[int] = set()
-        # Texts that have had a delta: the whole text that follows is not new.
-        self._said: set[tuple[str, int, int]] = set()
+        # Texts of which a delta was read: the whole text that follows is a repetition.
+        self._read_texts: set[tuple[str, int, int]] = set()
 
     def read(self, data: bytes, name: bytes, deltas: list[Delta]) -> None:
         """Add the deltas of one event.
@@ -121,28 +121,28 @@ class ResponseEventReader:
             return
         match type:
             case "response.output_text.delta":
-                self._said.add(("text", key, event.content_index))
+                self._read_texts.add(("text", key, event.content_index))
                 if event.logprobs:
                     deltas.append(LogprobsDelta(read_tokens(event.logprobs)))
                 deltas.append(TextDelta(text))
             case "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta":
-                self._said.add(("call", key, 0))
+                self._read_texts.add(("call", key, 0))
                 deltas.append(ToolArguments(key, text))
             case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
-                self._said.add(("reasoning", key, 0))
+                self._read_texts.add(("reasoning", key, 0))
                 deltas.append(ReasoningDelta(text))
             case "response.refusal.delta":
-                self._said.add(("refusal", key, event.content_index))
+                self._read_texts.add(("refusal", key, event.content_index))
                 deltas.append(RefusalDelta(text))
 
     def _read_done(self, type: str, event: _Event, deltas: list[Delta]) -> None:
         key, index = event.output_index, event.content_index
         match type:
             case "response.output_text.done":
-                if event.text and ("text", key, index) not in self._said:
+                if event.text and ("text", key, index) not in self._read_texts:
                     deltas.append(TextDelta(event.text))
             case "response.refusal.done":
-                if event.refusal and ("refusal", key, index) not in self._said:
+                if event.refusal and ("refusal", key, index) not in self._read_texts:
                     deltas.append(RefusalDelta(event.refusal))
             case "response.function_call_arguments.done" | "response.custom_tool_call_input.done":
                 self._whole_call(key, event.arguments or event.input or "", deltas)
@@ -169,8 +169,8 @@ class ResponseEventReader:
         deltas.append(ToolStart(key, id, item.name or "", is_custom))
 
     def _whole_call(self, key: int, text: str, deltas: list[Delta]) -> None:
-        if text and ("call", key, 0) not in self._said:
-            self._said.add(("call", key, 0))
+        if text and ("call", key, 0) not in self._read_texts:
+            self._read_texts.add(("call", key, 0))
             deltas.append(ToolArguments(key, text))
 
     def _end_item(self, key: int, item: ItemMember, deltas: list[Delta]) -> None:
@@ -179,7 +179,7 @@ class ResponseEventReader:
             self._whole_call(key, item.arguments or item.input or "", deltas)
             deltas.append(ToolEnd(key))
         elif item.type == "reasoning":
-            if ("reasoning", key, 0) not in self._said:
+            if ("reasoning", key, 0) not in self._read_texts:
                 texts = (part.text for part in item.summary or item.content or ())
                 if text := "\n\n".join(text for text in texts if text):
                     deltas.append(ReasoningDelta(text))
@@ -204,6 +204,6 @@ def _error_of(data: bytes) -> bytes:
 
 
 def event_reader(stamp: Stamp) -> ServerSentReader:
-    """Return what reads one stream of named events."""
+    """Return the reader of one stream of named events."""
     reader = ResponseEventReader(stamp)
     return ServerSentReader(reader.read, reader.close)

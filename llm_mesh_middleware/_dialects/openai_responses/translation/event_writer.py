@@ -1,7 +1,7 @@
 """Writes deltas as the events of a response.
 
-Each event has the next number. The place of an item in the output is where it begins. Calls may
-interleave; a message or reasoning ends where another item begins:
+Events are numbered. Items have the order in which they begin. Calls may interleave; a message or
+reasoning ends when another item begins:
 
     item           begins with                         ends with
     message        output_item.added, part added       text done, part done, output_item.done
@@ -54,7 +54,7 @@ _OTHER_CODE = "server_error"
 
 
 class _Item:
-    """An item of the output as far as it is known; `pieces` is its text so far."""
+    """An item of the output so far; `pieces` is its text."""
 
     __slots__ = ("body", "index", "kind", "notes", "pieces", "tokens")
 

@@ -1,4 +1,4 @@
-"""Names of tools in namespaces, as Codex has those of MCP servers; other dialects have one list.
+"""Names of tools in namespaces, which Codex uses for MCP servers; other dialects have one list.
 
 {type: namespace, name: crm, tools: [{name: find}]} ──► a tool crm__find
 a call of crm__find                                 ──► a call of find, in the namespace crm
@@ -15,7 +15,7 @@ __all__ = ["full_name", "names_of"]
 
 _JOINT = "__"
 _CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
-# The longest name that all dialects take.
+# The longest name that all dialects accept.
 _MAX = 64
 _DIGITS = 8
 
@@ -23,7 +23,7 @@ _DIGITS = 8
 def full_name(namespace: str | None, name: str) -> str:
     """Return the name of a tool that is unique over all namespaces.
 
-    The same names give the same one again, so that a call of the history needs no record.
+    The result depends only on the names, so that a call of the history needs no record.
     """
     if not namespace:
         return name

@@ -81,50 +81,50 @@ _ECHOED = (
     "top_p",
     "truncation",
 )
-# Marks, in `echo`, a client that wants proofs of reasoning, to send them back.
+# The member of `echo` for a client that requests proofs of reasoning, to send them back.
 WANTS_PROOFS = "include"
 
 
 def read_request(fields: Fields) -> Conversation:
-    """Return what a request asks for.
+    """Return a request in the neutral form.
 
     Raises:
         MalformedRequest: It is not a Responses request.
-        UnsupportedField: It asks for something that no translation carries.
+        UnsupportedField: A member cannot be translated.
     """
-    asked, extra = _decode(fields)
+    body, extra = _decode(fields)
     if not _STATEFUL.isdisjoint(fields):
-        _refuse_stateful(asked)
+        _refuse_stateful(body)
     lost: list[str] = []
-    system, turns = _Items(lost).read(asked)
-    text, reasoning = asked.text, asked.reasoning
-    tools = tuple(_read_tools(asked.tools or [], lost))
+    system, turns = _Items(lost).read(body)
+    text, reasoning = body.text, body.reasoning
+    tools = tuple(_read_tools(body.tools or [], lost))
     echo = {name: fields[name] for name in _ECHOED if name in fields}
-    if asked.store is False or "reasoning.encrypted_content" in (asked.include or ()):
+    if body.store is False or "reasoning.encrypted_content" in (body.include or ()):
         echo[WANTS_PROOFS] = msgspec.Raw(b"true")
     return Conversation(
         dialect="openai.responses",
-        model=asked.model,
-        stream=asked.stream is True,
+        model=body.model,
+        stream=body.stream is True,
         include_usage=True,
         system=system,
         turns=turns,
         tools=tools,
-        tool_choice=_read_choice(asked.tool_choice, tools),
-        parallel_tool_calls=asked.parallel_tool_calls,
-        max_tokens=asked.max_output_tokens,
-        temperature=asked.temperature,
-        top_p=asked.top_p,
-        logprobs=True if asked.top_logprobs else None,
-        top_logprobs=asked.top_logprobs,
-        output=_read_output(asked),
+        tool_choice=_read_choice(body.tool_choice, tools),
+        parallel_tool_calls=body.parallel_tool_calls,
+        max_tokens=body.max_output_tokens,
+        temperature=body.temperature,
+        top_p=body.top_p,
+        logprobs=True if body.top_logprobs else None,
+        top_logprobs=body.top_logprobs,
+        output=_read_output(body),
         thinking=None
         if reasoning is None or reasoning.effort is None
         else Thinking(effort=reasoning.effort, shows=reasoning.summary is not None),
         verbosity=None if text is None else text.verbosity,
-        service_tier=asked.service_tier,
-        user=asked.safety_identifier or asked.user,
-        metadata=fields["metadata"] if asked.metadata else None,
+        service_tier=body.service_tier,
+        user=body.safety_identifier or body.user,
+        metadata=fields["metadata"] if body.metadata else None,
         extra=extra,
         quiet=_QUIET,
         names=_NAMES,
@@ -133,14 +133,14 @@ def read_request(fields: Fields) -> Conversation:
     )
 
 
-def _refuse_stateful(asked: Request) -> None:
+def _refuse_stateful(body: Request) -> None:
     for name in ("previous_response_id", "conversation", "prompt"):
-        member = getattr(asked, name)
+        member = getattr(body, name)
         if isinstance(member, str) or raw_member(member):
             raise unsupported(
                 name, "cannot be translated: nothing is stored; send all of the input"
             )
-    if asked.background:
+    if body.background:
         raise unsupported("background", "cannot be translated: nothing is stored")
 
 
@@ -151,16 +151,16 @@ class _Items:
         self._lost = lost
         self._system: list[Text] = []
         self._turns: list[Turn] = []
-        self._said: list[Part] = []  # of the assistant
+        self._assistant_parts: list[Part] = []  # of the assistant
         self._results: list[Part] = []
         self._calls: dict[str, tuple[str, bool]] = {}
 
-    def read(self, asked: Request) -> tuple[tuple[Text, ...], tuple[Turn, ...]]:
-        if asked.instructions:
-            self._system.append(Text(asked.instructions))
-        if isinstance(asked.input, str):
-            return tuple(self._system), (Turn("user", (Text(asked.input),)),)
-        for index, item in enumerate(asked.input):
+    def read(self, body: Request) -> tuple[tuple[Text, ...], tuple[Turn, ...]]:
+        if body.instructions:
+            self._system.append(Text(body.instructions))
+        if isinstance(body.input, str):
+            return tuple(self._system), (Turn("user", (Text(body.input),)),)
+        for index, item in enumerate(body.input):
             self._take(item, f"input[{index}]")
         self._end_assistant()
         self._end_results()
@@ -176,7 +176,7 @@ class _Items:
                 name = full_name(item.namespace, item.name)
                 self._calls[item.call_id] = (name, is_custom)
                 arguments = item.input if is_custom else item.arguments
-                self._said.append(ToolCall(item.call_id, name, arguments, is_custom))
+                self._assistant_parts.append(ToolCall(item.call_id, name, arguments, is_custom))
             case "function_call_output" | "custom_tool_call_output":
                 self._end_assistant()
                 name, is_custom = self._calls.get(item.call_id, ("", False))
@@ -184,7 +184,7 @@ class _Items:
                 self._results.append(ToolResult(item.call_id, parts, name, is_custom=is_custom))
             case "reasoning":
                 self._end_results()
-                self._said.append(_read_reasoning(item))
+                self._assistant_parts.append(_read_reasoning(item))
             case "item_reference":
                 raise unsupported(where, "refers to what is stored elsewhere; send the item itself")
             case _:  # history of tools that ran at the provider
@@ -194,7 +194,7 @@ class _Items:
         parts = tuple(_read_content(item.content, f"{where}.content"))
         if item.role == "assistant":
             self._end_results()
-            self._said += parts
+            self._assistant_parts += parts
             return
         self._end_assistant()
         if item.role == "user":
@@ -210,9 +210,9 @@ class _Items:
             raise malformed(f"{where}.role", f"{item.role!r} is not a role that is translated")
 
     def _end_assistant(self) -> None:
-        if self._said:
-            self._turns.append(Turn("assistant", tuple(attach_proofs(self._said))))
-            self._said.clear()
+        if self._assistant_parts:
+            self._turns.append(Turn("assistant", tuple(attach_proofs(self._assistant_parts))))
+            self._assistant_parts.clear()
 
     def _end_results(self) -> None:
         if self._results:
@@ -261,7 +261,7 @@ def _read_part(part: PartMember, where: str) -> Part:
 
 
 def _read_tools(tools: list[ToolMember], lost: list[str]) -> Iterator[Tool]:
-    """Yield the client's own tools; those of the provider, which clients add, are dropped."""
+    """Yield the client's own tools; tools that run at the provider are dropped."""
     for tool in tools:
         description = tool.description or ""
         if tool.type == "function":
@@ -299,8 +299,8 @@ def _allowed(listed: list[ToolMember], tools: tuple[Tool, ...]) -> Iterator[str]
             yield member.name
 
 
-def _read_output(asked: Request) -> OutputFormat | None:
-    form = None if asked.text is None else asked.text.format
+def _read_output(body: Request) -> OutputFormat | None:
+    form = None if body.text is None else body.text.format
     if form is None or form.type == "text":
         return None
     if form.type == "json_object":

@@ -59,7 +59,7 @@ def write_request(
     Nothing is stored at the provider, so each request has all of the input.
 
     Raises:
-        UnsupportedField: It asks for something that the Responses API lacks.
+        UnsupportedField: The Responses API lacks a requested feature.
     """
     losses = Losses(conversation, options, "the Responses API")
     losses.refuse_choices()
@@ -89,7 +89,7 @@ def write_request(
 
 
 def _include(conversation: Conversation, *, has_reasoning: bool) -> list[str]:
-    """Return what a response has only if it is asked for."""
+    """Return the members of a response that must be requested."""
     wanted = ["reasoning.encrypted_content"] if has_reasoning else []
     return [*wanted, "message.output_text.logprobs"] if conversation.logprobs else wanted
 

@@ -1,7 +1,7 @@
-"""Counts of a conversation's tokens before it is sent.
+"""Token counts of a conversation before it is sent.
 
-the provider has an API for it ──► it counts, in its own form, with its own model's tokenizer
-else, or where that knows not the model ──► an estimate, which says that it is one
+the provider has an API for it ──► it counts, with its own model's tokenizer
+otherwise, or if that does not know the model ──► an estimate, in a reply that is marked as one
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """An estimate of the tokens of a conversation that no provider has counted.
 
-It is made from the lengths of the texts, and rather too high than too low: clients shorten a
-conversation by it before a model refuses the conversation.
+It is based on the lengths of the texts, and rather too high than too low: clients use it to shorten
+a conversation before a model refuses it.
 """
 
 from __future__ import annotations

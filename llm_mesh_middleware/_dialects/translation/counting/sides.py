@@ -1,4 +1,4 @@
-"""Requests for a count of tokens, by a client and to a provider."""
+"""Requests for a token count, by a client and to a provider."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["CountingClient", "CountingProvider"]
 
 
 class CountingClient(msgspec.Struct, frozen=True):
-    """A question for a count as clients ask it; the reply has the count as its `member`."""
+    """A client's request for a count; the reply has the count as its `member`."""
 
     read: Callable[[ClientRequest], Conversation]
     write_fault: Callable[[ProviderFault], ErrorBody]
@@ -28,11 +28,11 @@ class CountingClient(msgspec.Struct, frozen=True):
         return msgspec.json.encode({self.member: tokens})
 
     def estimate(self, request: ClientRequest) -> tuple[bytes, bytes]:
-        """Return the reply where no provider counts, and the name of what it estimates.
+        """Return the reply if no provider can count, and the name of the estimated member.
 
         Raises:
-            MalformedRequest: The request is none of this dialect.
-            UnsupportedField: It has something that could not be sent to the provider either.
+            MalformedRequest: It is not a request of this dialect.
+            UnsupportedField: It has a field that could not be sent to a provider either.
         """
         return self.write(estimate_tokens(self.read(request))), self.member.encode()
 
@@ -42,8 +42,8 @@ class CountingProvider(msgspec.Struct, frozen=True):
 
     Attributes:
         side: the dialect whose requests it counts.
-        write: makes its body of the members of such a request, and of the model.
-        member: where its response has the count.
+        write: makes its body from the members of such a request, and the model.
+        member: the member of its response with the count.
     """
 
     side: ProviderSide

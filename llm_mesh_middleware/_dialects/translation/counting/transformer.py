@@ -1,4 +1,4 @@
-"""One question for a count of tokens, at a provider of another dialect than the client's."""
+"""One request for a token count, to a provider of another dialect than the client's."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from ...objects import read_object
 from ...same.decoding import decoded_body
 from ...same.fields import JSON, RawFields, coding, with_length, with_type
 from ...targets import fill
-from ..headers import asked_fields, told_fields
+from ..headers import client_fields, provider_fields
 from .estimate import estimate_tokens
 from .sides import CountingProvider
 
 __all__ = ["CountTranslation"]
 
-# The API, or the model for it, is not there: not every one can be counted for.
+# The provider cannot count for this model, or has no such API.
 _CANNOT = frozenset((400, 403, 404, 405, 501))
 
 
 class CountTranslation:
-    """A client's question and a provider's API, ready for each attempt."""
+    """A client's request for a count and a provider's API, ready for each attempt."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class CountTranslation:
         operation: ServedOperation,
         options: DialectOptions,
     ) -> None:
-        """`operation` is what the provider is asked for."""
+        """`operation` is the operation of the provider."""
         self.client = client
         self.provider = provider
         self.operation = operation
@@ -56,7 +56,7 @@ class CountTranslation:
 
 
 class CountingTransformer:
-    """Asks in the provider's form, and tells the client in its own.
+    """Writes the request in the provider's form, and the reply in the client's.
 
     Raises:
         RequestError: The request cannot be translated.
@@ -83,17 +83,17 @@ class CountingTransformer:
         self.target = fill(upstream.targets[operation], self.model)
 
     def headers(self, fields: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[bytes, bytes], ...]:
-        """Return the fields without the client's vendor's, and with those of the dialect."""
-        return asked_fields(fields, self._upstream.headers, self._written.headers)
+        """Return the fields without those of the client's vendor, and with those of the dialect."""
+        return provider_fields(fields, self._upstream.headers, self._written.headers)
 
     def body(self) -> bytes:
         """Return the provider's request."""
         return msgspec.json.encode(self._provider.write(self._written.members, self.model))
 
-    def leave_addition_out(self) -> None:
+    def drop_additions(self) -> None:
         """Do nothing: nothing is added here."""
 
-    def is_refusal_of_addition(self, answer: WholeAnswer) -> bool:
+    def rejects_additions(self, answer: WholeAnswer) -> bool:
         """Return False: nothing is added here."""
         return False
 
@@ -107,7 +107,7 @@ class CountingTransformer:
         """Return the count, an estimate of it, or the provider's error."""
         if (coded_as := coding(head.headers)) in DECODABLE:
             body = decoded_body(self._upstream.host, coded_as, body, max_bytes)
-        headers = with_type(told_fields(head, b""), JSON)
+        headers = with_type(client_fields(head, b""), JSON)
         if head.status in _CANNOT:
             estimated = (b"x-llm-mesh-estimated", self._client.member.encode())
             headers.append(estimated)

@@ -1,4 +1,4 @@
-"""Proofs of reasoning: sealed for clients, opened again, and kept from who cannot verify them."""
+"""Proofs of reasoning: sealed for clients, opened again, and sent only to who can verify them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .envelopes import (
     own_proof,
     seal,
 )
-from .memory import ProofMemory, Remembering
+from .memory import ProofMemory, RememberingReader
 from .passing import edit_items, is_foreign, without
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
     "MARK",
     "RESPONSES",
     "ProofMemory",
-    "Remembering",
+    "RememberingReader",
     "attach_proofs",
     "edit_items",
     "is_foreign",

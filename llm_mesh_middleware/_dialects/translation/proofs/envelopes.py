@@ -1,6 +1,6 @@
 """Carries proofs of reasoning through clients that know only those of their own dialect.
 
-A client keeps a proof that it cannot read, and sends it back. It is given an envelope instead,
+A client stores an opaque proof and sends it back. The mesh gives it an envelope instead,
 
     llm-mesh. + base64url(one letter for the dialect that can verify the proof + the proof)
 
@@ -39,17 +39,17 @@ _UNPROVED = "n"
 
 
 def own_proof(dialect: str, text: str | None) -> Proof | None:
-    """Return the proof that a provider of a dialect gave, if it gave one."""
+    """Return the proof from a provider of a dialect, if there is one."""
     return Proof(dialect, text) if text else None
 
 
 def seal(proof: Proof | None, *, native: str, is_redacted: bool = False) -> str:
-    """Return the text that a client is given for a proof, or for a missing one.
+    """Return the client's text for a proof, or for a missing one.
 
     Args:
         proof: the provider's proof.
         native: the letter of the client's own dialect.
-        is_redacted: whether the proof is all there is of the reasoning.
+        is_redacted: whether the reasoning has only the proof.
     """
     if proof is not None and proof.dialect == native:
         return proof.value
@@ -64,7 +64,7 @@ def is_sealed(text: str) -> bool:
 
 
 def open_proof(text: str, *, native: str) -> tuple[Proof | None, bool]:
-    """Return the proof in what a client sent back, and whether its reasoning is redacted.
+    """Return the proof in a text that a client sent back, and whether its reasoning is redacted.
 
     A text without the mark is a proof of the client's own dialect.
     """

@@ -1,10 +1,10 @@
-"""Keeps proofs that clients may not send back: frameworks keep role, content and calls only.
+"""Stores proofs that clients may not send back: frameworks keep only role, content and calls.
 
-    answer    thoughts with proofs, call ──► kept by the id of the call
-    request   call without proofs        ──► gets what was kept for its id
+    answer    thoughts with proofs, call ──► stored by the id of the call
+    request   call without proofs        ──► gets the ones that are stored for its id
 
-It is bounded, and of one process. A proof that is not found is left out of the request. A client
-with another key finds nothing.
+The memory is bounded, and local to a process. A proof that is not found is omitted. Client keys
+have separate entries.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from ...._core.conversation.parts import Part, Proof, Reasoning, ToolCall
 from ...._core.conversation.request import Turn
 from ...._core.conversation.sides import EventReader
 
-__all__ = ["ProofMemory", "Remembering"]
+__all__ = ["ProofMemory", "RememberingReader"]
 
 _MAX_CALLS = 1024
 _MAX_CHARACTERS = 4 * 2**20
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """What belongs to one call: the thoughts before it, and its own proof."""
+    """The proofs of one call: the thoughts before it, and its own proof."""
 
     thoughts: tuple[Reasoning, ...]
     proof: Proof | None
@@ -40,7 +40,7 @@ class _Kept(msgspec.Struct, frozen=True):
 
 
 class ProofMemory:
-    """What was proved of the calls of one provider; the oldest are forgotten."""
+    """The proofs of one provider's calls; the oldest are dropped."""
 
     __slots__ = ("_calls", "_lock", "_size")
 
@@ -50,7 +50,7 @@ class ProofMemory:
         self._size = 0
 
     def keep(self, consumer: str, parts: Iterable[Part]) -> None:
-        """Keep what is proved of the calls among the parts of an answer."""
+        """Store the proofs of the calls among the parts of an answer."""
         thoughts: list[Reasoning] = []
         for part in parts:
             if isinstance(part, Reasoning) and part.proof is not None:
@@ -62,7 +62,7 @@ class ProofMemory:
     def put(
         self, consumer: str, call_id: str, thoughts: tuple[Reasoning, ...], proof: Proof | None
     ) -> None:
-        """Keep what belongs to one call, if it is anything."""
+        """Store the proofs of one call, if there are any."""
         kept = _Kept(thoughts, proof)
         if not (thoughts or proof) or kept.size > _MAX_CHARACTERS:
             return
@@ -74,7 +74,7 @@ class ProofMemory:
                 self._forget(next(iter(self._calls)))
 
     def restore(self, consumer: str, turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
-        """Return the turns with what is known of calls that have come back without it."""
+        """Return the turns with the stored proofs of calls that have come back without them."""
         if not self._calls:
             return turns
         return tuple(
@@ -103,8 +103,8 @@ class ProofMemory:
             self._size -= kept.size
 
 
-class Remembering:
-    """Reads a stream through another reader, and keeps what it proves."""
+class RememberingReader:
+    """Reads a stream through another reader, and stores its proofs."""
 
     __slots__ = ("_consumer", "_memory", "_reader", "_texts", "_thoughts")
 
@@ -117,13 +117,13 @@ class Remembering:
 
     def feed(self, data: bytes) -> Sequence[Delta]:
         """Return the deltas that `data` completes."""
-        return self._noted(self._reader.feed(data))
+        return self._remembered(self._reader.feed(data))
 
     def finish(self) -> Sequence[Delta]:
-        """Return what the end of the bytes completes."""
-        return self._noted(self._reader.finish())
+        """Return the deltas that the end of the bytes completes."""
+        return self._remembered(self._reader.finish())
 
-    def _noted(self, deltas: Sequence[Delta]) -> Sequence[Delta]:
+    def _remembered(self, deltas: Sequence[Delta]) -> Sequence[Delta]:
         for delta in deltas:
             if isinstance(delta, ReasoningDelta):
                 self._texts.append(delta.text)

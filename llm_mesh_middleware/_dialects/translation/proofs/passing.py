@@ -1,7 +1,7 @@
-"""Keeps envelopes out of requests that pass to a provider of the client's own dialect unread.
+"""Removes envelopes from requests that are passed on in the client's own dialect.
 
-Such a provider would refuse the request for a proof that is not its own. Lists are edited item by
-item: one without an envelope keeps its bytes.
+The provider would reject the request because of a proof that is not its own. Lists are edited item
+by item: items without an envelope keep their bytes.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def edit_items(fields: Fields, name: str, edit: Edit, *, mark: bytes = _MARK) ->
 
     Args:
         fields: the members of an object.
-        name: the member that is the list; nothing happens if it is none.
-        edit: returns the members of an item, None if it goes.
-        mark: what an item with an envelope has in its JSON.
+        name: the member with the list; other values are left unchanged.
+        edit: returns the members of an item, None to remove it.
+        mark: bytes that the JSON of an item with an envelope contains.
     """
     given = bytes(fields.get(name, b""))
     if mark not in given:
@@ -42,7 +42,7 @@ def edit_items(fields: Fields, name: str, edit: Edit, *, mark: bytes = _MARK) ->
             if (edited := _edited(item, edit, mark)) is not None
         ]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return fields  # the provider says what is wrong with it
+        return fields  # the provider reports the error
     return {**fields, name: raw(items)}
 
 

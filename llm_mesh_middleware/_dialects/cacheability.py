@@ -1,4 +1,4 @@
-"""Tells which responses must not be repeated: they have effects, or are more than text."""
+"""Decides which responses must not be cached: they have effects, or contain more than text."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import msgspec
 
 from .._core.values.payload import Fields, read_bool
 
-__all__ = ["asks_for_more_than_text", "is_true", "read_temperature"]
+__all__ = ["requests_more_than_text", "is_true", "read_temperature"]
 
-# The types of tools that the client runs; those of the provider have results of the moment.
+# The types of tools that the client runs; results of the provider's tools change with time.
 _FUNCTIONS = frozenset(("function", "custom", None))
-# Members that may ask for more than text.
+# Members that may request more than text.
 _MORE = frozenset(
     ("audio", "container", "mcp_servers", "modalities", "tools", "web_search_options")
 )
@@ -32,8 +32,8 @@ def read_temperature(fields: Fields) -> float | None:
         return None
 
 
-def asks_for_more_than_text(fields: Fields) -> bool:
-    """Return whether a provider's own tools, sound or web results are asked for."""
+def requests_more_than_text(fields: Fields) -> bool:
+    """Return whether a request uses the provider's tools, sound or web results."""
     if _MORE.isdisjoint(fields):
         return False
     tools = _value(fields, "tools")
@@ -55,4 +55,4 @@ def _value(fields: Fields, name: str) -> Any:
     try:
         return None if held is None else msgspec.json.decode(held)
     except (msgspec.MsgspecError, RecursionError):
-        return True  # unreadable: do not repeat it
+        return True  # unreadable: do not cache the response

@@ -1,4 +1,4 @@
-"""The base of dialects whose requests have everything in the body."""
+"""The base class of dialects that clients speak."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from .._core.values.operations import Operation
 from ..exceptions import AnswerableError
 from .translation.faults import fault_of
 
-__all__ = ["ToldInBody"]
+__all__ = ["BaseDialect"]
 
 
-class ToldInBody(ABC):
-    """A dialect whose requests have model and form in their body, and whose errors are objects."""
+class BaseDialect(ABC):
+    """A dialect with the usual defaults: the model in the body, JSON errors, unnamed events."""
 
     keepalive = COMMENT
     forgets_proofs = has_lines = False
 
     @abstractmethod
     def read_whole(self, body: bytes) -> Whole | None:
-        """Return what a whole response says, or None if no SDK can read it."""
+        """Return the facts of a whole response, or None if no SDK can read it."""
 
     @abstractmethod
     def write_error(self, error: AnswerableError) -> bytes:
@@ -52,5 +52,5 @@ class ToldInBody(ABC):
         return whole is not None and whole.is_error
 
     def read_fault(self, status: int, headers: Headers, body: bytes) -> ProviderFault:
-        """Return what an error says."""
+        """Return an error in the neutral form."""
         return fault_of(status, body)

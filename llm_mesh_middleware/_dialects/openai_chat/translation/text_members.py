@@ -1,18 +1,18 @@
-"""The texts of a message or of a delta, in whichever members a provider sends them.
+"""The texts of a message or of a delta, in the members that different providers use.
 
 member                                text         thought
 content: "..."                        content
 content: [{type: text, text}]         text
 content: [{type: thinking, ...}]                   text or thinking, however deep    Mistral
-reasoning_content, reasoning                       the first that there is
-reasoning_details: [{text | summary}]              where there is neither            OpenRouter
+reasoning_content, reasoning                       the first one that is set
+reasoning_details: [{text | summary}]              if neither is set                 OpenRouter
 """
 
 from __future__ import annotations
 
 import msgspec
 
-__all__ = ["Arguments", "Said", "arguments_text"]
+__all__ = ["Arguments", "TextMembers", "arguments_text"]
 
 # An object instead of its JSON is a whole call.
 Arguments = str | dict[str, object]
@@ -33,7 +33,7 @@ class _Detail(msgspec.Struct, gc=False):
     summary: str | None = None
 
 
-class Said(msgspec.Struct, gc=False):
+class TextMembers(msgspec.Struct, gc=False):
     """The members with text that a message or a delta may have."""
 
     content: str | list[_Part] | None = None
@@ -53,21 +53,21 @@ class Said(msgspec.Struct, gc=False):
     @property
     def thought(self) -> str:
         """The text of the reasoning."""
-        said = self.reasoning_content or self.reasoning or ""
-        if not said and self.reasoning_details:
-            said = "".join([d.text or d.summary or "" for d in self.reasoning_details])
+        text = self.reasoning_content or self.reasoning or ""
+        if not text and self.reasoning_details:
+            text = "".join([d.text or d.summary or "" for d in self.reasoning_details])
         if isinstance(self.content, list):
-            return _texts([part for part in self.content if part.is_thought]) + said
-        return said
+            return _texts([part for part in self.content if part.is_thought]) + text
+        return text
 
 
 def _texts(parts: list[_Part]) -> str:
-    said = ""
+    text = ""
     for part in parts:
         thinking = part.thinking
         inner = _texts(thinking) if isinstance(thinking, list) else thinking
-        said += inner or part.text or ""
-    return said
+        text += inner or part.text or ""
+    return text
 
 
 def arguments_text(given: Arguments | None) -> str:
