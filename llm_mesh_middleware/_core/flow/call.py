@@ -12,11 +12,6 @@ from typing import Protocol
 import msgspec
 
 from ...exceptions import ClientDisconnected, InsufficientQuota, ServerShutdown
-from ..caching.flights import Flights
-from ..caching.store import CacheStore
-from ..limiting.claims import Store
-from ..limiting.estimate import Learned
-from ..limiting.warnings import Warnings
 from ..pricing.charge import Charge
 from ..values.decision import Decision
 from ..values.messages import ClientRequest, Deadline, Failure, ResponseHead, UpstreamRequest
@@ -24,9 +19,11 @@ from ..values.selection import Selection
 from ..values.steps import Steps
 from ..values.summary import AnswerSummary
 from ..values.usage import Usage
+from .attempts.context import CallContext
 from .mirrors.outcome import MirrorOutcome
 from .observer import Observation
 from .reply import Flow
+from .state import MeshState
 
 __all__ = ["Account", "AttemptPolicy", "Call", "CallPolicy", "Held"]
 
@@ -36,40 +33,41 @@ _DEPARTURES = (ClientDisconnected, ServerShutdown)
 # An attempt: its number, the provider, the model, and whether it is not the preferred provider's.
 _Sent = tuple[int, str, str | None, bool]
 _NOTHING_SENT: _Sent = 0, "", None, False
+_NO_FIELDS: frozenset[bytes] = frozenset()
 
 
 class Account(Observation):
     """An observation that passes on everything, and settles accounts when the exchange ends.
 
-    `charges` are what providers have counted so far. `own_fields` are the header fields that limits
+    `charges` are what providers have counted so far, but for the reply if it has no price.
+    `own_fields` are the header fields that limits
     have added to the reply, `effects` what guards have done. `is_observed`: an observer wants
     decisions. `status`, `error` and `usage` are those of the end, `summary` the response's.
     """
 
-    # Where each account begins; every call of a rule with policies makes one, so it sets the least.
-    is_observed = wants_facts = False
-    own_fields: frozenset[bytes] = frozenset()
-    charges: tuple[Charge, ...] = ()
+    # Read by few calls. To read them takes ten times as long as what `__init__` sets.
     effects: tuple[str, ...] = ()
     status: int | None = None
     error: BaseException | None = None
-    usage: Usage | None = None
     summary: AnswerSummary | None = None
-    _waiting = _holds = 0
-    _sent = _NOTHING_SENT
     _earlier: tuple[_Sent, ...] = ()
-    _is_stream: bool | None = None
-    _has_ended = _is_held = False
+    _is_held = False
     _overruled: tuple[int | None, BaseException] | None = None
-    _at_end: tuple[Callable[[Account], None], ...] = ()
 
     def __init__(self, observation: Observation, *, shows_effects: bool = True) -> None:
         """`observation` is notified of everything first; `shows_effects` is for clients."""
         self._observation = observation
         self.shows_effects = shows_effects
-        if observation.__class__ is not Observation:
-            self.is_observed = self.wants_facts = True
-            self.wants_chunks = observation.wants_chunks
+        self.is_observed = self.wants_facts = observation.__class__ is not Observation
+        self.wants_chunks = self.is_observed and observation.wants_chunks
+        self.counts_all = self._has_ended = False
+        self.own_fields: frozenset[bytes] = _NO_FIELDS
+        self.charges: tuple[Charge, ...] = ()
+        self.usage: Usage | None = None
+        self._waiting = self._holds = 0
+        self._sent = _NOTHING_SENT
+        self._is_stream: bool | None = None
+        self._at_end: tuple[Callable[[Account], None], ...] = ()
 
     @property
     def is_fallback(self) -> bool:
@@ -102,6 +100,27 @@ class Account(Observation):
     def is_cut_off(self) -> bool:
         """Whether a provider may have worked on a call whose response nobody waited for."""
         return self._waiting > 0 and isinstance(self.error, _DEPARTURES)
+
+    def counted(
+        self, first: int, provider: str = "", *, has_side_calls: bool = True
+    ) -> list[Usage]:
+        """Return what providers have counted after the `first` charges, the reply's too.
+
+        Args:
+            first: the number of charges that are left out.
+            provider: the one that is meant; empty for all.
+            has_side_calls: whether those are included that were made for guards and caches.
+        """
+        found = [
+            charge.usage
+            for charge in self.charges[first:]
+            if (not provider or charge.provider == provider) and (has_side_calls or charge.attempt)
+        ]
+        number, last, _, _ = self._sent
+        is_charged = any(charge.attempt == number for charge in self.charges)
+        if self.usage is not None and not is_charged and provider in ("", last):
+            found.append(self.usage)
+        return found
 
     def hold(self) -> None:
         """Keep the end of the exchange back until `release`: the reply may still be changed."""
@@ -227,29 +246,42 @@ class Account(Observation):
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A request whose rule is known. `timeout_s` is the longest that it may take.
+    """A request whose rule is known, as policies have left it.
 
-    `clock` is the one of `deadline`, `wall_clock` that of calendars, `random` draws from 0 to 1;
-    `cache` keeps responses, `flights` are the calls under way. `over_budget` is the error of a
-    budget that sends the call to the rule's next priority.
+    `context` has what its attempts share, `state` what outlives it. `over_budget` is
+    the error of a budget that sends the call to the rule's next priority.
     """
 
     request: ClientRequest
-    route: str
-    rule: str
-    timeout_s: float
-    store: Store
-    learned: Learned
     account: Account
-    deadline: Deadline
-    clock: Callable[[], float]
-    wall_clock: Callable[[], float]
-    random: Callable[[], float]
-    mesh_id: str
-    flights: Flights
-    cache: CacheStore | None
-    warnings: Warnings
+    context: CallContext
+    state: MeshState
     over_budget: InsufficientQuota | None = None
+
+    @property
+    def deadline(self) -> Deadline:
+        """When the whole call must be over."""
+        return self.context.deadline
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """The clock of the deadline."""
+        return self.context.clock
+
+    @property
+    def wall_clock(self) -> Callable[[], float]:
+        """The clock of calendars."""
+        return self.context.wall_clock
+
+    @property
+    def random(self) -> Callable[[], float]:
+        """Draws numbers from 0 to 1."""
+        return self.context.random
+
+    @property
+    def mesh_id(self) -> str:
+        """The name of the mesh in `x-llm-mesh-hops`."""
+        return self.context.settings.mesh_id
 
 
 class CallPolicy(Protocol):

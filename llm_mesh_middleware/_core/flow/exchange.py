@@ -155,23 +155,7 @@ def _layered(
         layers = (*layers, Mirroring(rule.mirrors, context, state.mirrors))
     if picking is not None:
         layers = (*layers, picking)
-    call = Call(
-        context.request,
-        context.route,
-        rule.name,
-        context.timeouts.request,
-        state.store,
-        state.learned,
-        account,
-        context.deadline,
-        context.clock,
-        context.wall_clock,
-        context.random,
-        context.settings.mesh_id,
-        state.flights,
-        state.cache,
-        state.warnings,
-    )
+    call = Call(context.request, account, context, state)
     attempts = AttemptSequence(context, plan, state.affinity, call).proceed
     if len(layers) == 1:
         return layers[0](call, attempts)

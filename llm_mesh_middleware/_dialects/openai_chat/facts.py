@@ -97,9 +97,10 @@ class ChatFields(_Facts, gc=False):
 
     def counted(self) -> Usage | None:
         """Return the token counts."""
-        if self._is_plain():
-            return None if self.usage is None else self.usage.counted()
-        return self.summary(None).usage
+        usage, choices = self.usage, self.choices
+        if usage is None or self.x_groq is not None or choices is None or len(choices) != 1:
+            return self.summary(None).usage
+        return usage.counted() if choices[0].usage is None else self.summary(None).usage
 
     def _is_plain(self) -> bool:
         """Return whether there is one choice, and the counts are in their usual place."""

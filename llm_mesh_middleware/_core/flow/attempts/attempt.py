@@ -128,20 +128,20 @@ class Attempt:
         preparing.close()
         return None
 
-    def bill(self, summary: AnswerSummary | None) -> Charge | None:
-        """Return what the attempt has cost, telling the observation; None without prices."""
+    def bill(self, summary: AnswerSummary | None, *, is_last: bool = True) -> Charge | None:
+        """Return what the attempt has cost, telling the observation; None without prices.
+
+        What the last attempt has counted is also told by the end of the exchange.
+        """
+        upstream, observation = self.upstream, self._context.observation
+        if upstream.prices is NO_PRICES and (is_last or not observation.counts_all):
+            return None
         if summary is None or summary.usage is None:
             return None
-        upstream, observation, usage = self.upstream, self._context.observation, summary.usage
-        model = self._transformer.model
-        if upstream.prices is not NO_PRICES:
-            charge = charge_for(upstream, self.number, model, summary.model, usage)
-            if not (charge.is_listed or observation.counts_all):
-                return None
-        elif observation.counts_all:
-            name = upstream.identity.name
-            charge = Charge(self.number, name, model or summary.model, usage, None, None, False)
-        else:
+        charge = charge_for(
+            upstream, self.number, self._transformer.model, summary.model, summary.usage
+        )
+        if not (charge.is_listed or observation.counts_all):
             return None
         observation.charged(charge)
         return charge

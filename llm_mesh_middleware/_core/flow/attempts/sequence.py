@@ -248,7 +248,7 @@ class AttemptSequence(PerCall):
         if outcome.status in _REFUSED_KEY and attempt.has_key:
             self._context.settings.key_refused(attempt.upstream.host, outcome.status)
         if outcome.relay is None:
-            if (charge := attempt.bill(outcome.summary)) is not None:
+            if (charge := attempt.bill(outcome.summary, is_last=is_good)) is not None:
                 self._charges.append(charge)
             if is_good:
                 lease.end("success", now)

@@ -102,9 +102,9 @@ class CachedCall:
         self._has_two_forms = operation.has_two_forms or self._answers.has_two_forms
         self._dialect = operation.dialect.name
         self._is_stream = operation.wants_stream(call.request)
-        if call.cache is None:
+        if call.state.cache is None:
             raise RuntimeError("a cache needs a store")
-        self._keeper: Keeper = StoreKeeper(call.cache)
+        self._keeper: Keeper = StoreKeeper(call.state.cache)
         if keeping.service is not None:
             self._keeper = ServiceKeeper(
                 keeping.service,
@@ -114,11 +114,11 @@ class CachedCall:
                 tool_calls=keeping.tool_calls,
             )
         self._elsewhere: OtherProcess | None = None
-        if keeping.service is None and call.cache.lessor is not None:
-            self._elsewhere = OtherProcess(call, call.cache, self._key)
+        if keeping.service is None and call.state.cache.lessor is not None:
+            self._elsewhere = OtherProcess(call, call.state.cache, self._key)
         self._search: Search | None = None
         if keeping.semantic is not None:
-            self._search = Search(keeping.policy, keeping.semantic, asked, call, call.cache)
+            self._search = Search(keeping.policy, keeping.semantic, asked, call, call.state.cache)
 
     def run(self) -> Flow:
         """Return a reply from the cache, or the reply of a call.
@@ -146,7 +146,7 @@ class CachedCall:
 
         It needs no flight, since nobody else is made to wait for the answer.
         """
-        store: Any = self._call.cache
+        store: Any = self._call.state.cache
         if self._keeping.service is not None or not getattr(store, "answers_at_once", False):
             return None
         found = store.ask(Lookup(self._key), None)
@@ -157,7 +157,7 @@ class CachedCall:
         """Look up and call once for all equal requests."""
         call = self._call
         while True:
-            flight, is_first = call.flights.board(self._key)
+            flight, is_first = call.state.flights.board(self._key)
             if is_first:
                 return (yield from self._lead(flight))
             try:
@@ -380,7 +380,7 @@ class CachedCall:
         if flight is not None:
             outcome = _Kept(entry) if isinstance(entry, Entry) else entry
             flight.land(outcome, is_worth_another=is_worth_another)
-            self._call.flights.end(self._key, flight)
+            self._call.state.flights.end(self._key, flight)
 
     def _report(self, result: str, *, saved: int = 0) -> None:
         decision = Decision(self._keeping.policy, "cache", "cache", result, of=saved)

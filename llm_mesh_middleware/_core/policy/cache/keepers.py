@@ -90,7 +90,11 @@ class ServiceKeeper:
         call, now = self._call, self._call.clock()
         request = call.request
         context = self._service.context(
-            call.deadline, now, request.headers, call.mesh_id, call.wall_clock
+            call.deadline,
+            now,
+            request.headers,
+            call.mesh_id,
+            call.wall_clock,
         )
         body = msgspec.json.encode({"request": self._request(key)})
         answer = yield from self._service.call("POST", "/lookup", body, context, now)
@@ -131,7 +135,11 @@ class ServiceKeeper:
         body = msgspec.json.encode({"request": self._request(key), "response": response})
         until = msgspec.structs.replace(call.deadline, at=now + _UPDATE_S, limit_s=_UPDATE_S)
         context = SideCallContext(
-            until, call.request.headers, call.mesh_id, call.wall_clock, lambda charge: None
+            until,
+            call.request.headers,
+            call.mesh_id,
+            call.wall_clock,
+            lambda charge: None,
         )
         yield from self._service.call("POST", "/update", body, context, now)
 

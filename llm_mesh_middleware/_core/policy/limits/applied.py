@@ -102,7 +102,7 @@ def _limit(limit: Limit, call: Call, values: tuple[str | None, ...], estimate: E
     rate = limit.rate if limit.is_one_rate else limit.rate_for(call.request)
     if rate is None:
         slots = limit.slots_for(call.request)
-        hold_us = int((call.timeout_s + _SLOT_GRACE_S) * 1e6)
+        hold_us = int((call.context.timeouts.request + _SLOT_GRACE_S) * 1e6)
         claim = SlotClaim(key, slots, hold_us, limit.is_shadow)
         return Applied(limit, claim, 1, None, slots, values)
     if limit.kind == "requests":
@@ -123,7 +123,7 @@ def _budget(
 ) -> Applied:
     amount = budget.amount_for(call.request)
     need = budget.need(estimate, prices_for(call.request.model, upstreams), amount)
-    hold_us = int((call.timeout_s + _MONEY_GRACE_S) * 1e6)
+    hold_us = int((call.context.timeouts.request + _MONEY_GRACE_S) * 1e6)
     key, now = budget.key(values), call.wall_clock()
     claim = budget.claim(key, need, amount, hold_us=hold_us, now=now)
     return Applied(budget, claim, need, None, amount, values)

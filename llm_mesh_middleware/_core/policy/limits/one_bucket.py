@@ -23,7 +23,7 @@ from ...limiting.limit import Limit
 from ...values.decision import Decision
 from .fields import with_rate_limit
 from .policy import CallLimits
-from .reservation import used_tokens
+from .reservation import past_of, used_tokens
 
 __all__ = ["BucketLimit"]
 
@@ -36,7 +36,7 @@ class BucketLimit(CallLimits, frozen=True, kw_only=True):
     def __call__(self, call: Call, proceed: Callable[[Call], Flow]) -> Flow:
         """Serve a call that is within the limit; raise as `CallLimits`."""
         limit, request = self.limit, call.request
-        store: Any = call.store  # a `QuickStore` if it answers at once
+        store: Any = call.state.store  # a `QuickStore` if it answers at once
         remaining_us: int | None = None
         if getattr(store, "answers_at_once", False) and (not limit.when or limit.holds(request)):
             values = limit.values(request, "")
@@ -45,7 +45,7 @@ class BucketLimit(CallLimits, frozen=True, kw_only=True):
             if key is not None:
                 units, need_us, taken = 1, rate.unit_us, None
                 if self.counts_tokens:
-                    past = call.learned.of(call.rule, request.model or "")
+                    past = past_of(call)
                     estimate = estimate_tokens(request, past)
                     units = limit.need(estimate)
                     need_us = rate.cost_us(units)
@@ -82,16 +82,17 @@ class _Taken(msgspec.Struct):
 
     def settle(self, account: Account) -> None:
         """Correct what was taken by what was used."""
-        units, usage, charges = self.units, account.usage, account.charges
-        if self.first:
-            charges = charges[self.first :]
-        used = used_tokens(self.limit.weights, account, charges, self.estimate)
+        units, usage, weights = self.units, account.usage, self.limit.weights
+        if usage is not None and not account.charges:  # as nearly always
+            used = weights.used(usage)
+        else:
+            used = used_tokens(weights, account, account.counted(self.first), self.estimate)
         if account.is_observed:
             account.settled(_decision(self.limit, self.values, self.rate, None), units, used)
         if usage is not None:
             self.past.learn(self.estimate, usage)
         if used != units and (change_us := self.rate.cost_us(used) - self.need_us):
-            store: Any = self.call.store
+            store: Any = self.call.state.store
             store.change(self.key, change_us)
 
 

@@ -29,7 +29,7 @@ from ...values.steps import Ask, Refused, Steps
 from .applied import Applied, applied, prices_for
 from .explaining import explain_items
 from .fields import Shown, quota_refusal_of, refusal_of, with_rate_limits
-from .reservation import Reservation
+from .reservation import Reservation, past_of
 
 __all__ = ["AttemptLimits", "CallLimits"]
 
@@ -125,8 +125,7 @@ def _count_tokens(items: Sequence[Item]) -> bool:
 
 def _estimate(call: Call) -> Estimate:
     """Return the tokens that a call may take."""
-    request = call.request
-    return estimate_tokens(request, call.learned.of(call.rule, request.model or ""))
+    return estimate_tokens(call.request, past_of(call))
 
 
 def _reserve(
@@ -142,7 +141,7 @@ def _reserve(
     error of a budget that is left behind, or None.
     """
     unchecked: list[Applied] = []
-    store, request = call.store, Reserve(tuple([each.claim for each in wanted]))
+    store, request = call.state.store, Reserve(tuple([each.claim for each in wanted]))
     reserved: Reserved | None
     if getattr(store, "answers_at_once", False):
         try:
@@ -157,7 +156,7 @@ def _reserve(
         reserved = Reserved(True, ())
         if wanted:
             claims = tuple([each.claim for each in wanted])
-            reserved = yield Ask(call.store, Reserve(claims, is_local=True))
+            reserved = yield Ask(call.state.store, Reserve(claims, is_local=True))
     shown: list[tuple[Applied, Outcome]] = []
     taken = unchecked
     account, is_observed, is_beyond = call.account, call.account.is_observed, False
@@ -207,11 +206,11 @@ def _refused(item: Item) -> str:
 def _warn(call: Call, each: Applied, budget: Budget, outcome: Outcome) -> None:
     """Tell observers that a threshold of a budget has been passed, once for each window."""
     share = outcome.spent / each.of
-    threshold = call.warnings.passed(each.claim.key, share, budget.warn_at)
+    threshold = call.state.warnings.passed(each.claim.key, share, budget.warn_at)
     if threshold is not None:
         decision = each.decision("warned", outcome)
         call.account.decided(decision)
-        call.warnings.report(decision)
+        call.state.warnings.report(decision)
 
 
 def _refusal(enforced: Shown, call: Call) -> Exception:

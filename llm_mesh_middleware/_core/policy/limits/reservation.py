@@ -26,14 +26,13 @@ from ...limiting.claims import (
     Settle,
     SlotRelease,
 )
-from ...limiting.estimate import NO_TOKENS, Estimate
+from ...limiting.estimate import NO_TOKENS, Estimate, Past
 from ...limiting.limit import Limit, Weights
-from ...pricing.charge import Charge
 from ...provider.upstream import Upstream
 from ...values.usage import Usage
 from .applied import Applied, prices_for
 
-__all__ = ["Reservation", "used_tokens"]
+__all__ = ["Reservation", "past_of", "used_tokens"]
 
 
 class Reservation(msgspec.Struct):
@@ -56,53 +55,49 @@ class Reservation(msgspec.Struct):
         taken, self.taken = self.taken, ()
         if not taken:
             return
-        call = self.call
-        charges: Sequence[Charge] = call.account.charges
-        usage = None if ending is None else ending.usage
-        if self.first or self.provider:
-            charges = self._charges()
-        changes = []
+        call, usage = self.call, None if ending is None else ending.usage
+        usages, changes = call.account.counted(self.first, self.provider), []
         for each in taken:
-            change = self._change(each, ending, charges)
+            change = self._change(each, ending, usages)
             if change is not None:
                 changes.append(change)
         if usage is not None and self.estimate is not NO_TOKENS:
-            call.learned.of(call.rule, call.request.model or "").learn(self.estimate, usage)
+            past_of(call).learn(self.estimate, usage)
         if changes:
-            call.store.settle(Settle(tuple(changes), self.is_local))
+            call.state.store.settle(Settle(tuple(changes), self.is_local))
 
     def release(self) -> None:
         """Give everything back: the attempt came to nothing."""
         self.settle(None)
 
-    def _charges(self) -> Sequence[Charge]:
-        """Return what providers have counted since the reservation, as far as it is for them."""
-        charges, provider = self.call.account.charges[self.first :], self.provider
-        if not provider:
-            return charges
-        return [each for each in charges if each.provider == provider]
-
     def _change(
-        self, each: Applied, ending: Account | None, charges: Sequence[Charge]
+        self, each: Applied, ending: Account | None, usages: Sequence[Usage]
     ) -> Change | None:
         claim, item, rate = each.claim, each.item, each.rate
         if rate is not None and isinstance(claim, BucketClaim):
             weights = cast(Limit, item).weights
-            used = used_tokens(weights, ending, charges, self.estimate)
+            used = used_tokens(weights, ending, usages, self.estimate)
             if self.call.account.is_observed:
                 self.call.account.settled(each.decision("allowed"), each.units, used)
             change_us = rate.cost_us(used) - claim.need_us
             return BucketChange(claim.key, change_us) if change_us else None
         if isinstance(claim, BudgetClaim) and isinstance(item, Budget):
-            spent = self._spent(item, ending, charges)
+            spent = self._charged(item) if usages else self._guessed(item, ending)
             return BudgetChange(claim.key, self.slot, each.units, spent, claim.keep_us)
         return SlotRelease(claim.key, self.slot)
 
-    def _spent(self, budget: Budget, ending: Account | None, charges: Sequence[Charge]) -> int:
-        """Return the cost in the budget's currency; others are for other budgets."""
-        if charges:
-            currency = budget.currency
-            return sum(c.amount for c in charges if c.amount and c.currency == currency)
+    def _charged(self, budget: Budget) -> int:
+        """Return what providers have charged in the budget's currency; the rest is for others."""
+        currency, provider = budget.currency, self.provider
+        return sum(
+            charge.amount
+            for charge in self.call.account.charges[self.first :]
+            if charge.amount and charge.currency == currency
+            if not provider or charge.provider == provider
+        )
+
+    def _guessed(self, budget: Budget, ending: Account | None) -> int:
+        """Return about what a call has cost of which no provider has reported anything."""
         usage = None if ending is None else _guessed(ending, self.estimate)
         if ending is None or usage is None:
             return 0
@@ -110,15 +105,18 @@ class Reservation(msgspec.Struct):
         return budget.cost(usage, prices_for(self.call.request.model, asked))
 
 
+def past_of(call: Call) -> Past:
+    """Return what calls like this one have used."""
+    return call.state.learned.of(call.context.rule.name, call.request.model or "")
+
+
 def used_tokens(
-    weights: Weights, ending: Account | None, charges: Sequence[Charge], estimate: Estimate
+    weights: Weights, ending: Account | None, usages: Sequence[Usage], estimate: Estimate
 ) -> int:
     """Return what a call has used: what providers have counted, or else about as much."""
-    if len(charges) == 1:
-        return weights.used(charges[0].usage)
-    if charges:
-        return sum(weights.used(charge.usage) for charge in charges)
-    usage = None if ending is None else ending.usage or _guessed(ending, estimate)
+    if usages:
+        return sum([weights.used(usage) for usage in usages])
+    usage = None if ending is None else _guessed(ending, estimate)
     return 0 if usage is None else weights.used(usage)
 
 

@@ -117,7 +117,11 @@ def _check(item: ServiceLimit, key: str, call: Call) -> Generator[Step, Any, Non
     now, service = call.clock(), item.service
     target = f"/ratelimit?ratelimit_keys={quote(msgspec.json.encode([key]))}"
     context = service.context(
-        call.deadline, now, call.request.headers, call.mesh_id, call.wall_clock
+        call.deadline,
+        now,
+        call.request.headers,
+        call.mesh_id,
+        call.wall_clock,
     )
     answer = yield from service.call("GET", target, b"", context, now)
     is_allowed = _read(answer)
@@ -150,8 +154,7 @@ class _Used(msgspec.Struct, frozen=True):
     first: int
 
     def usages(self) -> list[Usage]:
-        # Attempt 0 is for the calls of guards and caches.
-        return [each.usage for each in self.call.account.charges[self.first :] if each.attempt]
+        return self.call.account.counted(self.first, has_side_calls=False)
 
 
 def _reported(body: Body, keyed: list[tuple[ServiceLimit, str]], used: _Used, call: Call) -> Body:
@@ -183,7 +186,11 @@ def _record(
     record = _Record([key], prompt, completion, prompt + completion)
     until = replace(call.deadline, at=now + _REPORT_S, limit_s=_REPORT_S)
     context = SideCallContext(
-        until, call.request.headers, call.mesh_id, call.wall_clock, lambda charge: None
+        until,
+        call.request.headers,
+        call.mesh_id,
+        call.wall_clock,
+        lambda charge: None,
     )
     body = msgspec.json.encode(record)
     yield from service.call("POST", "/update_ratelimit_record", body, context, now)
