@@ -43,8 +43,8 @@ MAX_TELEMETRY = 125  # of a sampled unary request; about 10 % over, the SDK's ow
 MAX_OWNED_SDK = 165  # about 990 where the application owns the SDK
 # The facts of a response are among these: nobody else asks for them.
 MAX_ACCESS_LINE = 56
-MAX_LIMIT = 25
-MAX_TOKEN_LIMIT = 50
+MAX_LIMIT = 21
+MAX_TOKEN_LIMIT = 47
 MAX_TRANSLATION = 155
 MAX_VIEW = 45
 MAX_VIEW_CHUNK = 6

@@ -77,8 +77,11 @@ def exchange(
         if isinstance(found, Reply):
             return _at_once(found, observation)
         rule, timeouts, now = found, found.timeouts, clock()
-        has_layers = rule.policies or rule.mirrors
-        account = Account(observation, shows_effects=settings.show_routing) if has_layers else None
+        account, followed = None, observation
+        if rule.policies or rule.mirrors:
+            account = Account(observation, shows_effects=settings.show_routing)
+            if rule.settles or account.is_observed:
+                followed = account
         context = CallContext(
             request,
             operation,
@@ -90,7 +93,7 @@ def exchange(
             clock,
             wall_clock,
             random,
-            account or observation,
+            followed,
         )
         return _flow(context, account, state, keepalive_s)
     except BaseException as error:

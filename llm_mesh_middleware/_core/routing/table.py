@@ -37,7 +37,8 @@ class RouteRule(msgspec.Struct, frozen=True):
 
     `balancer` picks among its backends of one priority. `policies` are layers around the attempts
     of a request, the first is the outermost. `mirrors` get copies of some requests. `reads_quota`
-    is the balancer's. `matches_all`: one match has no conditions.
+    is the balancer's. `matches_all`: one match has no conditions. `settles`: its policies ask how a
+    call has gone, as nearly all do.
     """
 
     name: str
@@ -50,11 +51,15 @@ class RouteRule(msgspec.Struct, frozen=True):
     mirrors: tuple[Mirror, ...] = ()
     reads_quota: bool = False
     matches_all: bool = False
+    settles: bool = False
 
     def __post_init__(self) -> None:
         force_setattr(self, "reads_quota", self.balancer.reads_quota)
         matches_all = any(not each.conditions and each.excluded is None for each in self.matches)
         force_setattr(self, "matches_all", matches_all)
+        settles = any(getattr(policy, "settles", True) for policy in self.policies)
+        is_admitted = any(backend.policy is not None for backend in self.backends)
+        force_setattr(self, "settles", settles or is_admitted or bool(self.mirrors))
 
     @property
     def upstreams(self) -> Iterator[Upstream]:

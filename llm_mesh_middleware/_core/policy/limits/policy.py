@@ -37,15 +37,18 @@ __all__ = ["AttemptLimits", "CallLimits"]
 class CallLimits(msgspec.Struct, frozen=True):
     """The limits and budgets of one rule, but those of its attempts.
 
-    `upstreams` are those of the rule, whose prices say what a call may cost.
+    `upstreams` are those of the rule, whose prices say what a call may cost. `settles`: the end of
+    a call changes what an item has taken.
     """
 
     items: tuple[Item, ...]
     upstreams: tuple[Upstream, ...] = ()
     counts_tokens: bool = False
+    settles: bool = False
 
     def __post_init__(self) -> None:
         force_setattr(self, "counts_tokens", _count_tokens(self.items))
+        force_setattr(self, "settles", any(item.is_settled for item in self.items))
 
     def __call__(self, call: Call, proceed: Callable[[Call], Flow]) -> Flow:
         """Serve a call that is within the limits.
