@@ -68,6 +68,17 @@ def test_a_masked_value_is_not_kept_and_not_shared(world: World) -> None:
     assert len(world.primary.requests) == 1
 
 
+def test_a_response_is_not_kept_for_requests_that_more_guards_hold_for(world: World) -> None:
+    free = {"headers": {"x-plan": {"exact": "free"}}}
+    words = {"name": "words", "on": ["response"], "keywords": {"deny": ["net"]}, "when": [free]}
+    world.primary.always(WHOLE)
+    world.start(policies=[policy(guards=[words])])
+    paid, other = ([("x-plan", plan)] for plan in ("paid", "free"))
+
+    assert results(world, ASKED, STREAMED, headers=paid) == ["miss", "hit"]
+    assert [world.ask(body, headers=other).status for body in (ASKED, STREAMED)] == [403, 403]
+
+
 def test_a_hit_costs_no_tokens(world: World) -> None:
     world.primary.always(WHOLE)
     limits = [{"name": "few", "tokens": 1000, "reserve": "max"}]

@@ -29,7 +29,7 @@ def compile_cache(
     item: CacheItem,
     when: Sequence[Match],
     backends: Sequence[Backend],
-    guards: Iterable[Guard],
+    guards: Sequence[Guard],
     semantic: Semantic | None,
     service: Service | None,
 ) -> CachePolicy:
@@ -54,6 +54,7 @@ def compile_cache(
         policy=policy,
         rule=key_of((*rule, *digests)).encode(),
         guards=key_of(guard.digest for guard in guards).encode(),
+        guards_when=tuple(guard.when for guard in guards if guard.when),
         upstreams=tuple(configured.values()),
         translate=translate_response,
         vary=tuple(map(_part, item.vary)),

@@ -39,14 +39,16 @@ class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         policy: namespace and name of the policy.
         rule: a digest of the rule's name and of the configuration of its providers.
-            guards: a digest of the guards of the rule.
-            upstreams: the providers of the rule, asked for JSON; their requests are in the key.
-            translate: translates a response for a client of another dialect.
-            vary: what requests must have in common to share a response.
-            when: the requests it is for; none means all.
-            ignore: members of the body that do not change the response.
-            semantic: finds the entries of similar requests; None if they are not used.
-            service: stores the responses; None for the store.
+        guards: a digest of the guards of the rule.
+        guards_when: the conditions of those that are not for all requests: a response that a guard
+            did not check is not for requests that it checks.
+        upstreams: the providers of the rule, asked for JSON; their requests are in the key.
+        translate: translates a response for a client of another dialect.
+        vary: what requests must have in common to share a response.
+        when: the requests it is for; none means all.
+        ignore: members of the body that do not change the response.
+        semantic: finds the entries of similar requests; None if they are not used.
+        service: stores the responses; None for the store.
     """
 
     policy: str
@@ -56,6 +58,7 @@ class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
     translate: TranslateResponse
     vary: tuple[Part, ...]
     ttl_s: float
+    guards_when: tuple[tuple[Match, ...], ...] = ()
     when: tuple[Match, ...] = ()
     ignore: frozenset[str] = frozenset()
     keeps_tool_calls: bool = False
@@ -143,6 +146,11 @@ class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
             self.policy, "semantic", "semantic", question is not None, text, provider
         )
 
+    def _guards_of(self, request: ClientRequest) -> Iterator[str]:
+        """Yield which of the guards with conditions hold for a request."""
+        for conditions in self.guards_when:
+            yield f"guarded={any(match.holds(request) for match in conditions)}"
+
     def _asked(self, request: ClientRequest) -> CacheRequest | None:
         """Return the request with its key, or None if the cache does not apply."""
         operation = request.operation
@@ -160,13 +168,13 @@ class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
             return None
         has_two_forms = operation.has_two_forms or answers.has_two_forms
         form = "" if has_two_forms else f"stream={operation.wants_stream(request)}"
-        where = (request.host, self.rule, self.guards)
+        where: Parts = (request.host, self.rule, self.guards, *self._guards_of(request))
 
         def parts_of(request: ClientRequest) -> Parts | None:
             asked = provider_requests(self.upstreams, request, operation, NOT_IN_KEY | self.ignore)
             return None if asked is None else (self.policy, *scope, *where, form, *asked)
 
-        sent = (*scope, request.host, request.path, request.query, form, *features_of(request))
+        sent = (*scope, *where, request.path, request.query, form, *features_of(request))
         digest = key_of((*sent, request.model, request.body))
         key = self.known.get(digest)
         if key is None:
